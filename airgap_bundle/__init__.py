@@ -1,0 +1,1 @@
+"""Signed offline bundles: format, lock, build, sign, verify."""

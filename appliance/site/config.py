@@ -1,0 +1,167 @@
+"""site.yaml as values: what an operator may state about a site, with its defaults.
+
+Only the shapes and the rules between fields live here. Reading the file and naming the line of every mistake is
+``appliance.site.load``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Listen(_Strict):
+    """Where people reach the site: one origin for the assistant, one for sign-in."""
+
+    host: str = Field(default="127.0.0.1", description="Address both servers bind to.")
+    hostname: str = Field(default="localhost", description="Name people type; also the certificate's subject.")
+    gateway_port: Port = Field(default=8443, description="The assistant: page and API.")
+    identity_port: Port = Field(default=8444, description="Keycloak: sign-in.")
+    management_port: Port = Field(default=9843, description="Gateway health and metrics, loopback only.")
+    identity_management_port: Port = Field(default=9844, description="Keycloak health and metrics, loopback only.")
+    database_port: Port = Field(default=9845, description="PostgreSQL for Keycloak's JDBC, loopback only.")
+
+
+class Tls(_Strict):
+    """Transport security of the two public ports."""
+
+    mode: Literal["site-ca", "off"] = Field(default="site-ca", description="`off` is accepted on loopback only.")
+
+
+class SiteKey(_Strict):
+    """What wraps the site's secrets at rest."""
+
+    kind: Literal["auto", "systemd-creds", "passphrase", "file"] = Field(
+        default="auto", description="`auto`: systemd-creds where it works, else a 0600 file (status says so)."
+    )
+
+
+class Officer(_Strict):
+    """A person who may sign waivers; the public key file was made by `sovereign trust keygen`."""
+
+    name: Slug
+    public_key: str = Field(description="Path of the officer's public key file, relative to site.yaml.")
+
+
+class Model(_Strict):
+    """One model that the site serves: an artifact of the release, and what it may use."""
+
+    name: Slug = Field(description="Artifact name in the release; also the model id of the API.")
+    context_tokens: Annotated[int, Field(ge=256, le=131_072)] = 4096
+    memory_mib: Annotated[int, Field(ge=128)] = Field(default=900, description="Resident memory budget of its engine.")
+    threads: Annotated[int, Field(ge=1, le=256)] = 2
+    queue: Annotated[int, Field(ge=1, le=4096)] = Field(default=32, description="Requests that may wait.")
+    watts_busy: Annotated[float, Field(gt=0)] = Field(default=35.0, description="Declared draw while decoding.")
+    watts_idle: Annotated[float, Field(ge=0)] = Field(default=8.0, description="Declared idle draw, stated apart.")
+
+
+class Quota(_Strict):
+    """Limits over one subject: a user, or a whole group together."""
+
+    requests_per_minute: Annotated[int, Field(ge=1)] = 60
+    tokens_per_day: Annotated[int, Field(ge=1)] = 200_000
+
+
+class Group(_Strict):
+    """A Keycloak group: its models and its quotas."""
+
+    name: Slug
+    models: tuple[Slug, ...] = ()
+    roles: tuple[Literal["auditor", "expert", "admin"], ...] = ()
+    per_user: Quota = Quota()
+    per_group: Quota = Quota(requests_per_minute=600, tokens_per_day=2_000_000)
+
+
+class ServiceClient(_Strict):
+    """A program that calls the API with client credentials."""
+
+    id: Slug
+    groups: tuple[Slug, ...]
+
+
+class SiteConfig(_Strict):
+    """Everything that site.yaml may say. Unknown fields are mistakes."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    name: Slug
+    profile: Literal["host"] = "host"
+    listen: Listen = Listen()
+    tls: Tls = Tls()
+    site_key: SiteKey = SiteKey()
+    languages: tuple[Literal["en", "fr", "de"], ...] = ("en", "fr", "de")
+    officers: tuple[Officer, ...] = ()
+    waivers: tuple[str, ...] = Field(default=(), description="Signed waiver files, relative to site.yaml.")
+    model_policy: str | None = Field(default=None, description="Path of models.yaml; default: the release's policy.")
+    models: tuple[Model, ...] = Field(min_length=1)
+    groups: tuple[Group, ...] = Field(min_length=1)
+    service_clients: tuple[ServiceClient, ...] = ()
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Self:
+        """Cross-field rules; each message starts with the path it concerns, so that its line can be found."""
+        mistakes = [*self._unknown_references(), *self._port_clashes()]
+        if self.tls.mode == "off" and self.listen.host not in LOOPBACK:
+            mistakes.append(f"tls.mode: off is accepted on loopback only, not on {self.listen.host}")
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+        return self
+
+    def _unknown_references(self) -> list[str]:
+        models = {m.name for m in self.models}
+        groups = {g.name for g in self.groups}
+        found = [
+            f"groups.{i}.models: {name} is not among this site's models"
+            for i, group in enumerate(self.groups)
+            for name in group.models
+            if name not in models
+        ]
+        found += [
+            f"service_clients.{i}.groups: {name} is not among this site's groups"
+            for i, client in enumerate(self.service_clients)
+            for name in client.groups
+            if name not in groups
+        ]
+        for field, names in (
+            ("models", [m.name for m in self.models]),
+            ("groups", [g.name for g in self.groups]),
+            ("service_clients", [c.id for c in self.service_clients]),
+        ):
+            found += [f"{field}.{i}.name: {n} is named twice" for i, n in enumerate(names) if n in names[:i]]
+        return found
+
+    def _port_clashes(self) -> list[str]:
+        ports = [(n, v) for n, v in self.listen.model_dump().items() if n.endswith("_port")]
+        return [
+            f"listen.{name}: port {value} is already used by listen.{earlier}"
+            for i, (name, value) in enumerate(ports)
+            for earlier, other in ports[:i]
+            if other == value
+        ]
+
+    @property
+    def scheme(self) -> str:
+        """``https``, or ``http`` where TLS is off."""
+        return "https" if self.tls.mode == "site-ca" else "http"
+
+    @property
+    def gateway_url(self) -> str:
+        """Origin of page and API, without a trailing slash."""
+        return f"{self.scheme}://{self._authority(self.listen.gateway_port)}"
+
+    @property
+    def issuer(self) -> str:
+        """OIDC issuer of the site's realm."""
+        return f"{self.scheme}://{self._authority(self.listen.identity_port)}/realms/sovereign"
+
+    def _authority(self, port: int) -> str:
+        host = self.listen.hostname
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,118 @@
+"""Where everything of a site lies. No other module joins these names.
+
+The site root holds what must survive a reboot. Sockets and unwrapped credentials lie in a runtime directory of
+their own, because a Unix socket's path holds 108 bytes at most and because secrets belong on a memory file system.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+DATABASE = "database"
+IDENTITY = "identity"
+AUDIT = "audit"
+GATEWAY = "gateway"
+
+
+def engine_service(model: str) -> str:
+    """Name of the service that serves ``model``."""
+    return f"engine-{model}"
+
+
+@dataclass(frozen=True)
+class SitePaths:
+    """Paths of the site at ``root`` (absolute)."""
+
+    root: Path
+
+    @property
+    def site_yaml(self) -> Path:
+        """The validated site file, as installed."""
+        return self.root / "site.yaml"
+
+    @property
+    def journal(self) -> Path:
+        """The install journal: the truth about what was done."""
+        return self.root / "state" / "journal.jsonl"
+
+    @property
+    def users(self) -> Path:
+        """System users of the services: ``{service: user name}``, JSON."""
+        return self.root / "state" / "users.json"
+
+    @property
+    def trust(self) -> Path:
+        """Pinned TUF root, role versions and release floor."""
+        return self.root / "trust"
+
+    @property
+    def store(self) -> Path:
+        """Verified blobs by digest."""
+        return self.root / "store"
+
+    @property
+    def current(self) -> Path:
+        """Symbolic link to the active release's folder."""
+        return self.root / "current"
+
+    def release(self, version: str) -> Path:
+        """Folder of one installed release: ``env/``, ``keycloak/``, ``release.json``."""
+        return self.root / "releases" / version
+
+    @property
+    def env(self) -> Path:
+        """Python environment of the active release."""
+        return self.current / "env"
+
+    @property
+    def keycloak(self) -> Path:
+        """Keycloak of the active release, built for this site."""
+        return self.current / "keycloak"
+
+    @property
+    def secrets(self) -> Path:
+        """Sealed secrets (root only)."""
+        return self.root / "secrets"
+
+    @property
+    def policies(self) -> Path:
+        """models.yaml, enrolled officers' public keys and waivers, as installed."""
+        return self.root / "policies"
+
+    @property
+    def tls(self) -> Path:
+        """Site CA certificate and server certificates (public halves)."""
+        return self.root / "tls"
+
+    def data(self, service: str) -> Path:
+        """State that ``service`` alone writes."""
+        return self.root / "data" / service
+
+    def log(self, service: str) -> Path:
+        """Operational log file of ``service`` (not the audit log)."""
+        return self.root / "log" / f"{service}.log"
+
+    @property
+    def audit_log(self) -> Path:
+        """The transparency log: tiles, entries and checkpoint."""
+        return self.data(AUDIT) / "log"
+
+    @property
+    def run(self) -> Path:
+        """Runtime directory (memory file system where the host has one)."""
+        name = "sovereign-" + hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
+        if os.geteuid() == 0 or Path("/run", name).exists():
+            return Path("/run") / name
+        base = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/sovereign-run-{os.geteuid()}"  # noqa: S108 - 0700, made by us
+        return Path(base) / name
+
+    def socket(self, service: str) -> Path:
+        """Unix socket that ``service`` listens on."""
+        return self.run / service / "sock"
+
+    def credentials(self, service: str) -> Path:
+        """Unwrapped credentials of ``service``: one file each, readable by its uid only."""
+        return self.run / "credentials" / service
