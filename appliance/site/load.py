@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import difflib
 import json
-from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from appliance.errors import SiteFileError, UsageError
 from appliance.site.config import SiteConfig
 from appliance.site.marks import MAX_BYTES, Marked, Mistake, Place, dotted, read_marked
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_SHOWN = 40
 _STAND_IN = {"schema": 1, "name": "site"}  # lets the rules between fields run when only these are wrong

@@ -7,11 +7,13 @@ text unless they are JSON-like scalars (YAML 1.1 reads ``off`` as false; here it
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Place = tuple[str | int, ...]
 MAX_BYTES = 256 * 1024
@@ -75,9 +77,13 @@ def _refuse_references(text: str) -> None:
     """Anchors, aliases and tags are refused before composing, so that an alias bomb is never expanded."""
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise yaml.MarkedYAMLError(problem="anchors and aliases are not accepted", problem_mark=event.start_mark)
-        if getattr(event, "tag", None) is not None:
-            raise yaml.MarkedYAMLError(problem=f"tags are not accepted: {event.tag!r}", problem_mark=event.start_mark)
+            refused = "anchors and aliases are not accepted"
+        elif (tag := getattr(event, "tag", None)) is not None:
+            refused = f"tags are not accepted: {tag!r}"
+        else:
+            continue
+        mark = event.start_mark
+        raise yaml.MarkedYAMLError(problem=refused, problem_mark=mark)  # type: ignore[arg-type]  # the stub's C mark
 
 
 def _syntax_mistake(error: yaml.MarkedYAMLError) -> Mistake:
@@ -104,6 +110,7 @@ class _Walk:
             return self._mapping(node, place)
         if isinstance(node, yaml.SequenceNode):
             return [self.convert(child, (*place, i)) for i, child in enumerate(node.value)]
+        assert isinstance(node, yaml.ScalarNode)
         return _scalar(node)
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
@@ -124,7 +131,7 @@ class _Walk:
         self.mistakes.append(Mistake(node.start_mark.line + 1, place, cause))
 
 
-def _scalar(node: yaml.Node) -> Any:
+def _scalar(node: yaml.ScalarNode) -> Any:
     text: str = node.value
     if node.style is not None:  # quoted or block: text, whatever it looks like
         return text

@@ -12,12 +12,15 @@ import json
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from appliance.errors import DeploymentError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NONCE_BYTES = 12
 KEY_BYTES = 32

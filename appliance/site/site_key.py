@@ -12,14 +12,16 @@ import base64
 import json
 import os
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from appliance.errors import DeploymentError, UsageError
 from appliance.site.secrets import KEY_BYTES, seal, unseal, write_private
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Kind = Literal["systemd-creds", "passphrase", "file"]
 Passphrase = Callable[[], bytes]
@@ -88,7 +90,8 @@ def create_key(directory: Path, kind: Kind, *, sealer: Sealer, passphrase: Passp
 def open_key(directory: Path, *, sealer: Sealer, passphrase: Passphrase) -> bytes:
     """The site's key. ``passphrase`` is called only where the key needs one.
 
-    Raises ``DeploymentError`` when there is no key or this machine cannot open it, ``UsageError`` for a wrong passphrase.
+    Raises ``DeploymentError`` when there is no key or this machine cannot open it, ``UsageError`` for a wrong
+    passphrase.
     """
     try:
         description = json.loads((directory / DESCRIPTION).read_bytes())
