@@ -1,0 +1,72 @@
+# The single entry. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --python-version 3.11 \
+	--python-platform x86_64-manylinux_2_28 --custom-compile-command 'make lock'
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+$(VENV)/.installed: requirements/dev.txt requirements/build.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.installed pyproject.toml sources/release.lock
+	$(BIN)/python -m airgap_bundle.build.native_wheel --install-into $(BIN)/python
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
+	@touch $@
+
+.PHONY: venv
+venv: $(VENV)/.ready ## Python environment with everything that builds and tests
+
+.PHONY: system-packages
+system-packages: ## Install the Debian packages that building and all tests need (root)
+	scripts/system-packages
+
+.PHONY: demo
+demo: venv ## Build, sign, verify, install and serve the assistant; ONCE=1 plays two users and stops
+	$(BIN)/python -m demo $(if $(ONCE),--once)
+
+.PHONY: lint
+lint: venv ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: test-unit
+test-unit: venv ## Tests without a network, in seconds
+	$(BIN)/pytest tests/unit tests/property
+
+.PHONY: attack
+attack: venv ## What an attacker tries; the last line counts
+	$(BIN)/python -m tests.attacks
+
+.PHONY: test
+test: lint ## All that this machine can test; the last line counts
+	$(BIN)/pytest
+
+.PHONY: reproducible
+reproducible: venv ## Compile the native wheel and the bundle twice and compare digests
+	$(BIN)/python -m airgap_bundle.build.reproducible
+
+.PHONY: docs
+docs: venv ## Write the reference pages again from the code
+	$(BIN)/python -m docs.generate
+
+.PHONY: lock
+lock: ## Resolve requirements again (needs uv) and write hash-locked lists
+	$(LOCK) requirements/runtime.in -o requirements/runtime.txt
+	$(LOCK) requirements/build.in -o requirements/build.txt
+	$(LOCK) --no-emit-package llama-cpp-python requirements/dev.in -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove what make made here (caches under ~/.cache/sovereign stay)
+	rm -rf $(VENV) .demo dist
