@@ -1,0 +1,180 @@
+"""Deterministic tar archives: one spelling when written, only that spelling when read.
+
+Format: POSIX ustar, regular files and directories, sorted by path, mtime 0, owner 0:0 without names, mode 0644, 0755
+for executables and directories, no padding beyond the two closing blocks. Equal inputs give equal bytes.
+
+``extract`` reads hostile input. Nothing is asked of a library: the header is parsed here, every path is checked as a
+name, every file is created exclusively relative to its directory's descriptor with no link followed in any component.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from airgap_bundle.errors import FormatError
+from airgap_bundle.names import check_distinct, check_path
+from airgap_bundle.tar_header import BLOCK, parse_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airgap_bundle.tar_header import Member
+
+_COPY = 1 << 20
+_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One member to write: ``content`` is bytes or a file to read; None makes a directory."""
+
+    path: str
+    content: bytes | Path | None
+    executable: bool = False
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Caps on an archive that is extracted."""
+
+    members: int = 100_000
+    total_bytes: int = 16 << 30
+
+
+def write_tar(out: BinaryIO, entries: Iterable[Entry]) -> int:
+    """Write ``entries`` to ``out`` as the module's docstring says; gives the number of bytes written.
+
+    Raises ``UnsafeNameError`` for names that could not be extracted everywhere and ``FormatError`` for a path that does
+    not fit a ustar header (256 bytes, split at a slash) or a file that changes its length while it is read.
+    """
+    ordered = sorted(entries, key=lambda entry: entry.path.encode())
+    for entry in ordered:
+        check_path(entry.path)
+    check_distinct(entry.path for entry in ordered)
+    return sum(_write_entry(out, entry) for entry in ordered) + out.write(b"\0" * BLOCK * 2)
+
+
+def _write_entry(out: BinaryIO, entry: Entry) -> int:
+    if entry.content is None:
+        return out.write(_header(entry, 0))
+    with entry.content.open("rb") if isinstance(entry.content, Path) else io.BytesIO(entry.content) as source:
+        size = source.seek(0, os.SEEK_END)
+        source.seek(0)
+        written = out.write(_header(entry, size))
+        copied = 0
+        while chunk := source.read(_COPY):
+            copied += out.write(chunk)
+    if copied != size:
+        raise FormatError(f"{entry.path} changed its length while it was read")
+    return written + copied + out.write(b"\0" * (-size % BLOCK))
+
+
+def _header(entry: Entry, size: int) -> bytes:
+    info = tarfile.TarInfo(entry.path)
+    info.size = size
+    info.type = tarfile.DIRTYPE if entry.content is None else tarfile.REGTYPE
+    info.mode = 0o755 if entry.executable or entry.content is None else 0o644
+    try:
+        return info.tobuf(tarfile.USTAR_FORMAT, "utf-8", "strict")
+    except ValueError as error:
+        raise FormatError(f"{entry.path} does not fit a ustar header: {error}") from error
+
+
+def extract(tar: BinaryIO, dest: Path, limits: Limits = Limits()) -> int:
+    """Extract ``tar`` into ``dest`` (made when missing; must be empty) and give the number of members.
+
+    Raises ``FormatError`` for anything but regular files and directories in the one spelling above, for a breach of
+    ``limits`` (checked against declared sizes before a byte is written), truncation and trailing data, and
+    ``UnsafeNameError`` for names. On a refusal the caller discards ``dest``: what was extracted so far is still there.
+    """
+    dest.mkdir(mode=0o755, exist_ok=True)
+    if any(dest.iterdir()):
+        raise FormatError(f"{dest} is not empty")
+    root = os.open(dest, _DIRECTORY_FLAGS)
+    try:
+        return _extract_members(tar, root, limits)
+    finally:
+        os.close(root)
+
+
+def _extract_members(tar: BinaryIO, root: int, limits: Limits) -> int:
+    budget = limits.total_bytes
+    paths: list[str] = []
+    while (block := _read_exactly(tar, BLOCK)) != b"\0" * BLOCK:
+        member = parse_header(block)
+        path = check_path(member.path)
+        if block != _header(Entry(path, None if member.directory else b"", member.executable), member.size):
+            raise FormatError(f"tar member {path!r} is not in this format's one spelling")
+        if paths and path.encode() <= paths[-1].encode():
+            raise FormatError(f"tar member {path!r} occurs twice or out of order")
+        paths.append(path)
+        budget -= member.size
+        if len(paths) > limits.members or budget < 0:
+            raise FormatError(f"tar exceeds {limits.members} members or {limits.total_bytes} bytes")
+        _extract_member(tar, root, member)
+    check_distinct(paths)
+    if _read_exactly(tar, BLOCK) != b"\0" * BLOCK or tar.read(1):
+        raise FormatError("tar does not end after its two closing blocks")
+    return len(paths)
+
+
+def _extract_member(tar: BinaryIO, root: int, member: Member) -> None:
+    *parents, name = member.path.split("/")
+    directory = _open_parents(root, parents)
+    try:
+        if member.directory:
+            _make_directory(directory, name)
+        else:
+            mode = 0o755 if member.executable else 0o644
+            _write_file(tar, os.open(name, _CREATE_FLAGS, mode, dir_fd=directory), member)
+    finally:
+        os.close(directory)
+
+
+def _open_parents(root: int, parents: list[str]) -> int:
+    """Descriptor of the innermost of ``parents``, which are made when missing; no link is followed."""
+    current = os.dup(root)
+    for part in parents:
+        _make_directory(current, part)
+        try:
+            inner = os.open(part, _DIRECTORY_FLAGS, dir_fd=current)
+        except OSError as error:
+            raise FormatError(f"tar uses {part!r} both as a file and as a directory") from error
+        finally:
+            os.close(current)
+        current = inner
+    return current
+
+
+def _make_directory(parent: int, name: str) -> None:
+    try:
+        os.mkdir(name, 0o755, dir_fd=parent)
+    except FileExistsError:
+        return
+
+
+def _write_file(tar: BinaryIO, descriptor: int, member: Member) -> None:
+    with os.fdopen(descriptor, "wb") as out:
+        left = member.size
+        while left:
+            chunk = _read_exactly(tar, min(left, _COPY))
+            out.write(chunk)
+            left -= len(chunk)
+    if any(_read_exactly(tar, -member.size % BLOCK)):
+        raise FormatError(f"tar pads {member.path} with data")
+
+
+def _read_exactly(tar: BinaryIO, count: int) -> bytes:
+    parts = b""
+    while len(parts) < count:
+        chunk = tar.read(count - len(parts))
+        if not chunk:
+            raise FormatError("tar is cut short")
+        parts += chunk
+    return parts
