@@ -1,0 +1,91 @@
+"""A person at a browser, without the browser: signs in through Keycloak's login form and asks.
+
+Cookies, redirects and the form are the real ones; only the pixels are missing.
+"""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urljoin
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class _LoginForm(HTMLParser):
+    """Finds where Keycloak's login form posts to."""
+
+    action: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        fields = dict(attrs)
+        if tag == "form" and fields.get("id") == "kc-form-login":
+            self.action = fields.get("action")
+
+
+class Visitor:
+    """One signed-in person. Use as a context manager: leaving signs out."""
+
+    def __init__(self, url: str, name: str, password: str) -> None:
+        self._http = httpx.Client(base_url=url, follow_redirects=True, timeout=180, trust_env=False)
+        self._url = url
+        self._sign_in(name, password)
+        self.session: dict[str, Any] = self._get("/api/session")
+        self._http.headers["X-CSRF-Token"] = self.session["csrf"]
+        self._http.headers["Origin"] = url
+
+    def _sign_in(self, name: str, password: str) -> None:
+        page = self._http.get("/auth/login")
+        form = _LoginForm()
+        form.feed(page.text)
+        if form.action is None:
+            raise RuntimeError(f"no login form at {page.url} (status {page.status_code})")
+        landed = self._http.post(urljoin(str(page.url), form.action), data={"username": name, "password": password})
+        landed.raise_for_status()
+        if not str(landed.url).startswith(self._url):
+            raise RuntimeError(f"sign-in of {name} did not come back to {self._url} but to {landed.url}")
+
+    def _get(self, path: str) -> dict[str, Any]:
+        answer = self._http.get(path)
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    def ask(self, question: str) -> tuple[str, dict[str, Any]]:
+        """Ask in a new conversation. Returns the answer and its receipt; raises ``RuntimeError`` on a problem."""
+        created = self._http.post("/api/conversations", json={"model": self.session["models"][0]["id"]})
+        created.raise_for_status()
+        words: list[str] = []
+        receipt: dict[str, Any] = {}
+        path = f"/api/conversations/{created.json()['id']}/messages"
+        with self._http.stream("POST", path, json={"content": question}) as stream:
+            stream.raise_for_status()
+            for name, data in _events(stream):
+                if name == "token":
+                    words.append(data["text"])
+                elif name == "receipt":
+                    receipt = data
+                elif name == "problem":
+                    raise RuntimeError(f"{data.get('title')}: {data.get('detail')}")
+        return "".join(words), receipt
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        end = self._http.post("/auth/logout").json()["redirect"]
+        self._http.get(end)
+        self._http.close()
+
+
+def _events(stream: httpx.Response) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Server-sent events of a response as (name, data) pairs."""
+    name = "message"
+    for line in stream.iter_lines():
+        if line.startswith("event:"):
+            name = line[6:].strip()
+        elif line.startswith("data:"):
+            yield name, json.loads(line[5:])
