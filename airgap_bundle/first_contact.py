@@ -9,11 +9,13 @@ checked in the copy. What the command then decides about the whole bundle is `bu
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.errors import FormatError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WHEELHOUSE = "application/vnd.sovereign.wheelhouse.v1"
 TITLE = "org.opencontainers.image.title"
