@@ -1,0 +1,206 @@
+"""Signers: a *person* (or the release role) holds an Ed25519 and an ML-DSA-65 key, and signs with both or not at all.
+
+``NAME.key`` is a line ``sovereign signer: NAME`` and two encrypted PKCS#8 PEM blocks; ``NAME.pub`` is JSON with both
+public halves. The name inside the file counts, not the file's name.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey, MLDSA65PublicKey
+from securesystemslib.signer import CryptoSigner, SSlibKey
+
+from airgap_bundle import pkcs8, strict_json
+from airgap_bundle.errors import FormatError, KeyFileError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from securesystemslib.signer import Signature
+
+ED25519 = "ed25519"
+ML_DSA = "ml-dsa-65"
+ALGORITHMS = (ED25519, ML_DSA)
+# Field of a TUF key that says whose it is; the key id does not cover it, the root's signatures do.
+SIGNER_FIELD = "x-sovereign-signer"
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
+_HEADER = re.compile(rb"sovereign signer: ([a-z0-9._-]{1,63})\n")
+_BLOCK = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----\n[A-Za-z0-9+/=\n]+-----END ENCRYPTED PRIVATE KEY-----\n")
+_MAX_FILE = 16 << 10
+
+
+def check_signer_name(name: object) -> str:
+    """``name`` itself when it is a signer's name. Raises ``FormatError``."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise FormatError(f"not a signer's name: {str(name)[:80]!r} (a-z, 0-9, dot, dash, underscore)")
+    return name
+
+
+@dataclass(frozen=True)
+class PublicSigner:
+    """Both public halves of a signer, as TUF keys."""
+
+    name: str
+    ed25519: SSlibKey
+    ml_dsa: SSlibKey
+
+    @classmethod
+    def of(cls, name: str, ed25519: Ed25519PublicKey, ml_dsa: MLDSA65PublicKey) -> PublicSigner:
+        """The signer ``name`` with these keys."""
+        return cls(check_signer_name(name), _tuf_key(ed25519, name), _tuf_key(ml_dsa, name))
+
+    @property
+    def keys(self) -> tuple[SSlibKey, SSlibKey]:
+        """Both keys, Ed25519 first."""
+        return self.ed25519, self.ml_dsa
+
+    def to_json(self) -> dict[str, Any]:
+        """Content of ``NAME.pub``."""
+        halves = {
+            alg: base64.b64encode(key_material(key)).decode() for alg, key in zip(ALGORITHMS, self.keys, strict=True)
+        }
+        return {"schema": 1, "name": self.name, "keys": halves}
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Both private halves of a signer."""
+
+    name: str
+    ed25519: CryptoSigner
+    ml_dsa: CryptoSigner
+
+    @property
+    def public(self) -> PublicSigner:
+        """The public halves."""
+        return PublicSigner(self.name, self.ed25519.public_key, self.ml_dsa.public_key)
+
+    def sign(self, data: bytes) -> tuple[Signature, Signature]:
+        """Signatures of both keys over ``data``, Ed25519 first."""
+        return self.ed25519.sign(data), self.ml_dsa.sign(data)
+
+
+def _tuf_key(key: Ed25519PublicKey | MLDSA65PublicKey, name: str) -> SSlibKey:
+    found = SSlibKey.from_crypto(key)
+    found.unrecognized_fields[SIGNER_FIELD] = name
+    return found
+
+
+def key_algorithm(key: SSlibKey) -> str:
+    """``ed25519`` or ``ml-dsa-65``. Raises ``FormatError`` for any other TUF key."""
+    pairs = {(ED25519, ED25519): ED25519, ("ml-dsa", "ml-dsa-65/1"): ML_DSA}
+    try:
+        return pairs[(key.keytype, key.scheme)]
+    except KeyError:
+        raise FormatError(f"key type {key.keytype}/{key.scheme} is not accepted") from None
+
+
+def _public_key(key: SSlibKey) -> Ed25519PublicKey | MLDSA65PublicKey:
+    algorithm = key_algorithm(key)
+    try:
+        found = key._crypto_key()  # noqa: SLF001 - securesystemslib has no public way to the key object it verifies with
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise FormatError(f"public key {key.keyid} cannot be read") from error
+    if algorithm == ED25519 and isinstance(found, Ed25519PublicKey):
+        return found
+    if algorithm == ML_DSA and isinstance(found, MLDSA65PublicKey):
+        return found
+    raise FormatError(f"public key {key.keyid} is not of its declared type")
+
+
+def key_material(key: SSlibKey) -> bytes:
+    """Raw public key bytes: equal for one key however it is spelled. Raises ``FormatError``."""
+    return _public_key(key).public_bytes_raw()
+
+
+def canonical_key(key: SSlibKey) -> SSlibKey:
+    """``key`` in its one spelling, with the key id that follows from it. Raises ``FormatError``."""
+    return SSlibKey.from_crypto(_public_key(key))
+
+
+def generate(name: str) -> Signer:
+    """A new signer. Raises ``FormatError`` for a bad name."""
+    return _signer(name, Ed25519PrivateKey.generate(), MLDSA65PrivateKey.generate())
+
+
+def _signer(name: str, ed25519: Ed25519PrivateKey, ml_dsa: MLDSA65PrivateKey) -> Signer:
+    public = PublicSigner.of(name, ed25519.public_key(), ml_dsa.public_key())
+    return Signer(name, CryptoSigner(ed25519, public.ed25519), CryptoSigner(ml_dsa, public.ml_dsa))
+
+
+def save(signer: Signer, directory: Path, passphrase: bytes, *, cost: int = pkcs8.COST) -> tuple[Path, Path]:
+    """Write ``NAME.key`` (0600) and ``NAME.pub`` into ``directory``; both must be new. Raises ``KeyFileError``."""
+    private = [pkcs8.encrypt(half._private_key, passphrase, cost=cost) for half in (signer.ed25519, signer.ml_dsa)]  # type: ignore[arg-type]  # noqa: SLF001 - made by _signer, of these two types; CryptoSigner only hands out unencrypted bytes
+    key_file, public_file = directory / f"{signer.name}.key", directory / f"{signer.name}.pub"
+    _write_new(key_file, b"sovereign signer: %b\n" % signer.name.encode() + b"".join(private), 0o600)
+    _write_new(public_file, strict_json.dumps(signer.public.to_json()) + b"\n", 0o644)
+    return key_file, public_file
+
+
+def _write_new(path: Path, data: bytes, mode: int) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    except FileExistsError:
+        raise KeyFileError(f"{path} exists already", "keys are never overwritten; choose another folder") from None
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(data)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def load(path: Path, passphrase: bytes) -> Signer:
+    """The signer in key file ``path``. Raises ``KeyFileError`` for anything but the form that ``save`` writes."""
+    data = _read(path)
+    header, blocks = _HEADER.match(data), _BLOCK.findall(data)
+    if header is None or data != header.group() + b"".join(blocks) or len(blocks) != len(ALGORITHMS):
+        raise KeyFileError(f"{path} is no signer's key file", "`sovereign trust keygen` makes one")
+    ed25519, ml_dsa = (pkcs8.decrypt(block, passphrase) for block in blocks)
+    if not isinstance(ed25519, Ed25519PrivateKey) or not isinstance(ml_dsa, MLDSA65PrivateKey):
+        raise KeyFileError(f"{path} does not hold an Ed25519 key, then an ML-DSA-65 key")
+    try:
+        return _signer(header.group(1).decode(), ed25519, ml_dsa)
+    except FormatError as error:
+        raise KeyFileError(f"{path}: {error.cause}") from error
+
+
+def load_public(path: Path) -> PublicSigner:
+    """The signer in public key file ``path``. Raises ``KeyFileError``."""
+    try:
+        return parse_public(_read(path))
+    except FormatError as error:
+        raise KeyFileError(f"{path} is no signer's public key file: {error.cause}") from error
+
+
+def parse_public(data: bytes) -> PublicSigner:
+    """The signer in the bytes of a ``NAME.pub``; unknown keys are ignored on purpose. Raises ``FormatError``."""
+    value = strict_json.load_object(data, max_bytes=_MAX_FILE)
+    halves = value.get("keys")
+    if value.get("schema") != 1 or not isinstance(halves, dict):
+        raise FormatError("schema 1 with two keys expected")
+    try:
+        ed25519, ml_dsa = (base64.b64decode(halves[name], validate=True) for name in ALGORITHMS)
+        return PublicSigner.of(
+            check_signer_name(value.get("name")),
+            Ed25519PublicKey.from_public_bytes(ed25519),
+            MLDSA65PublicKey.from_public_bytes(ml_dsa),
+        )
+    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+        raise FormatError("both public keys, base64 of their raw bytes, expected") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(_MAX_FILE + 1)
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
