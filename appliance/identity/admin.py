@@ -1,0 +1,67 @@
+"""The administrative connection to Keycloak: as the master realm's service client, over the site's CA.
+
+``administration`` is the only way in. It closes what it opened, never uses a proxy that the environment names, and turns
+the library's errors into the appliance's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from keycloak import KeycloakAdmin, KeycloakOpenIDConnection
+from keycloak.exceptions import KeycloakAuthenticationError, KeycloakConnectionError, KeycloakError
+
+from appliance.errors import DeploymentError, NotAllowedError, UnavailableError
+from appliance.identity.keycloak_server import ADMIN_CLIENT
+from appliance.identity.realm import MASTER
+from appliance.site.config import SiteConfig
+
+
+@contextmanager
+def administration(config: SiteConfig, *, secret: str, ca: Path | None) -> Iterator[KeycloakAdmin]:
+    """A connection of the master realm. ``ca`` is the site CA's certificate; None where TLS is off.
+
+    Raises ``UnavailableError`` when Keycloak does not answer, ``NotAllowedError`` when it refuses the client's secret,
+    ``DeploymentError`` for every other refusal.
+    """
+    connection = KeycloakOpenIDConnection(
+        server_url=origin(config),
+        realm_name=MASTER,
+        user_realm_name=MASTER,
+        client_id=ADMIN_CLIENT,
+        client_secret_key=secret,
+        verify=str(ca) if ca is not None else True,
+        timeout=30,
+    )
+    managers = [connection, connection.keycloak_openid.connection]
+    for manager in managers:
+        manager._s.trust_env = False  # noqa: SLF001 - the library offers no switch, and a proxy must not see this
+    try:
+        yield KeycloakAdmin(connection=connection)
+    except KeycloakConnectionError as error:
+        raise UnavailableError(f"keycloak does not answer at {origin(config)}", "run `sovereign status`") from error
+    except KeycloakAuthenticationError as error:
+        raise NotAllowedError(
+            "keycloak refuses the administration client's secret", "the site's secrets belong to another database"
+        ) from error
+    except KeycloakError as error:
+        raise DeploymentError(
+            f"keycloak refused a change: {error.response_code} {_reason(error)}", "run `sovereign status`"
+        ) from error
+    finally:
+        for manager in managers:
+            manager._s.close()  # noqa: SLF001 - the library closes it only when collected
+            asyncio.run(manager.aclose())
+
+
+def origin(config: SiteConfig) -> str:
+    """Keycloak's own address, without the realm."""
+    return config.issuer.removesuffix("/realms/sovereign")
+
+
+def _reason(error: KeycloakError) -> str:
+    text = error.error_message.decode(errors="replace") if isinstance(error.error_message, bytes) else error.error_message
+    return " ".join(text.split())[:200]

@@ -1,0 +1,142 @@
+"""The OIDC clients of the site's realm, as Keycloak represents them.
+
+All of them have the same single client scope, so that every access token carries the same claims: audience
+``sovereign-api``, ``groups`` (names, no path) and ``roles`` (the site's three, nothing of Keycloak's own). No client has
+direct grants or the implicit flow, and none may ask for offline tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from appliance.site.config import ServiceClient, SiteConfig
+
+WEB_CLIENT = "sovereign-web"
+CLI_CLIENT = "sovereign-cli"
+AUDIENCE = "sovereign-api"
+SCOPE = "sovereign"
+ROLES = ("auditor", "expert", "admin")
+
+DEFAULT_SCOPES = ("basic", "acr", "profile", SCOPE)
+"""``basic`` carries sub and auth_time; ``roles`` and ``web-origins`` are left out: no audience but ours, no CORS."""
+
+_CLOSED_FLOWS: Mapping[str, Any] = {
+    "protocol": "openid-connect",
+    "enabled": True,
+    "bearerOnly": False,
+    "consentRequired": False,
+    "implicitFlowEnabled": False,
+    "directAccessGrantsEnabled": False,
+    "standardFlowEnabled": False,
+    "serviceAccountsEnabled": False,
+    "fullScopeAllowed": False,
+    "redirectUris": [],
+    "webOrigins": [],
+    "protocolMappers": {},
+    "defaultClientScopes": list(DEFAULT_SCOPES),
+    "optionalClientScopes": [],
+}
+
+
+def web_client(config: SiteConfig) -> dict[str, Any]:
+    """The page, through the gateway: confidential, authorization code with PKCE S256, back-channel logout."""
+    gateway = config.gateway_url
+    return {
+        **_CLOSED_FLOWS,
+        "name": "Assistant",
+        "publicClient": False,
+        "clientAuthenticatorType": "client-secret",
+        "standardFlowEnabled": True,
+        "rootUrl": gateway,
+        "baseUrl": f"{gateway}/",
+        "redirectUris": [f"{gateway}/auth/callback"],
+        "attributes": {
+            "pkce.code.challenge.method": "S256",
+            "post.logout.redirect.uris": f"{gateway}/",
+            "backchannel.logout.url": f"{gateway}/auth/backchannel-logout",
+            "backchannel.logout.session.required": "true",
+            "oauth2.device.authorization.grant.enabled": "false",
+            "oidc.ciba.grant.enabled": "false",
+        },
+    }
+
+
+def cli_client() -> dict[str, Any]:
+    """The terminal: public, device authorization only, with PKCE on the device request."""
+    return {
+        **_CLOSED_FLOWS,
+        "name": "Assistant in the terminal",
+        "publicClient": True,
+        "attributes": {
+            "pkce.code.challenge.method": "S256",
+            "oauth2.device.authorization.grant.enabled": "true",
+            "oidc.ciba.grant.enabled": "false",
+        },
+    }
+
+
+def service_client(client: ServiceClient) -> dict[str, Any]:
+    """A program: client credentials only; what it may do follows from its service account's groups."""
+    return {
+        **_CLOSED_FLOWS,
+        "name": client.id,
+        "publicClient": False,
+        "clientAuthenticatorType": "client-secret",
+        "serviceAccountsEnabled": True,
+        "attributes": {
+            "oauth2.device.authorization.grant.enabled": "false",
+            "oidc.ciba.grant.enabled": "false",
+            "client_credentials.use_refresh_token": "false",
+        },
+    }
+
+
+def built_in_clients(realm: str) -> dict[str, dict[str, Any]]:
+    """Keycloak's own clients: the account pages stay (people change their password there), administration is shut.
+
+    ``realm`` decides which management clients exist: ``master`` holds one per realm.
+    """
+    shut = {"enabled": False, "directAccessGrantsEnabled": False, "implicitFlowEnabled": False}
+    pages = {"enabled": True, "directAccessGrantsEnabled": False, "implicitFlowEnabled": False}
+    management = ("master-realm", "sovereign-realm") if realm == "master" else ("realm-management",)
+    return {
+        "admin-cli": dict(shut),
+        "security-admin-console": dict(shut),
+        "account": dict(pages),
+        "account-console": {**pages, "attributes": {"pkce.code.challenge.method": "S256"}, "optionalClientScopes": []},
+        "broker": {"directAccessGrantsEnabled": False},
+        **{name: {"directAccessGrantsEnabled": False, "serviceAccountsEnabled": False} for name in management},
+    }
+
+
+def sovereign_scope() -> dict[str, Any]:
+    """The client scope with the API's claims."""
+    shown = {"access.token.claim": "true", "id.token.claim": "true", "userinfo.token.claim": "false"}
+    return {
+        "protocol": "openid-connect",
+        "attributes": {"include.in.token.scope": "false", "display.on.consent.screen": "false"},
+        "realmRoles": list(ROLES),
+        "protocolMappers": {
+            "audience": _mapper(
+                "oidc-audience-mapper",
+                {
+                    "included.custom.audience": AUDIENCE,
+                    "access.token.claim": "true",
+                    "id.token.claim": "false",
+                    "introspection.token.claim": "true",
+                },
+            ),
+            "groups": _mapper(
+                "oidc-group-membership-mapper", {**shown, "claim.name": "groups", "full.path": "false"}
+            ),
+            "roles": _mapper(
+                "oidc-usermodel-realm-role-mapper",
+                {**shown, "claim.name": "roles", "jsonType.label": "String", "multivalued": "true"},
+            ),
+        },
+    }
+
+
+def _mapper(kind: str, config: Mapping[str, str]) -> dict[str, Any]:
+    return {"protocol": "openid-connect", "protocolMapper": kind, "config": dict(config)}
