@@ -1,0 +1,172 @@
+"""What is true of this host, gathered without changing it. No judgement here: ``rules`` compares."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from appliance.errors import SovereignError
+from appliance.install.accounts import other_sites, service_names
+from appliance.install.probe import is_local_address, port_is_free
+from appliance.install.release_env import choose_python, reachable_by_others
+from appliance.install.systemd_creds import SYSTEMD_RUNS
+from appliance.site.load import load_site
+from appliance.site.paths import SitePaths
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from appliance.site.config import SiteConfig
+
+_LANDLOCK_CREATE_RULESET = 444
+_LANDLOCK_VERSION_FLAG = 1
+_PR_SET_SECCOMP = 22
+_SECCOMP_MODE_FILTER = 2
+_HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One host as one site would find it."""
+
+    machine: str
+    is_root: bool
+    systemd: bool
+    disk_free: int
+    memory_total: int
+    memory_available: int
+    cores: int
+    now: datetime
+    libc: tuple[int, int] | None
+    python: Path | None
+    python_version: tuple[int, int]
+    python_abi: str
+    landlock_abi: int
+    seccomp: bool
+    user_namespaces: bool
+    busy_ports: Mapping[str, int]
+    local_address: bool
+    longest_socket: int
+    root_writable: bool
+    root_foreign: tuple[str, ...]
+    root_reachable: bool
+    root_in_home: bool
+    neighbours: Mapping[str, tuple[int, ...]]
+    missing_tools: tuple[str, ...]
+
+
+def collect(config: SiteConfig, paths: SitePaths) -> Facts:
+    """The host's facts for the site that ``config`` describes at ``paths``."""
+    total, available = _memory()
+    parent = _existing(paths.root)
+    installed = paths.journal.exists()
+    return Facts(
+        machine=platform.machine(),
+        is_root=os.geteuid() == 0,
+        systemd=SYSTEMD_RUNS.is_dir(),
+        disk_free=shutil.disk_usage(parent).free,
+        memory_total=total,
+        memory_available=available,
+        cores=len(os.sched_getaffinity(0)),
+        now=datetime.now(UTC),
+        libc=_libc(),
+        python=choose_python(),
+        python_version=sys.version_info[:2],
+        python_abi=sys.implementation.cache_tag or "unknown",
+        landlock_abi=_landlock_abi(),
+        seccomp=_seccomp(),
+        user_namespaces=_user_namespaces(),
+        busy_ports={} if installed else _busy_ports(config),
+        local_address=is_local_address(config.listen.host),
+        longest_socket=max(len(os.fsencode(paths.socket(s))) for s in service_names(config)),
+        root_writable=os.access(parent, os.W_OK | os.X_OK),
+        root_foreign=() if installed else _foreign(paths.root),
+        root_reachable=reachable_by_others(parent),
+        root_in_home=any(home in (paths.root, *paths.root.parents) for home in _HOMES),
+        neighbours=_neighbours(paths),
+        missing_tools=_missing_tools(),
+    )
+
+
+def listen_ports(config: SiteConfig) -> dict[str, int]:
+    """The site's ports by the field that states them."""
+    return {f"listen.{name}": port for name, port in config.listen.model_dump().items() if name.endswith("_port")}
+
+
+def _busy_ports(config: SiteConfig) -> dict[str, int]:
+    public = ("listen.gateway_port", "listen.identity_port")
+    ports = listen_ports(config).items()
+    hosts = {name: config.listen.host if name in public else "127.0.0.1" for name, _ in ports}
+    return {name: port for name, port in ports if not port_is_free(hosts[name], port)}
+
+
+def _neighbours(paths: SitePaths) -> dict[str, tuple[int, ...]]:
+    """Ports of the other sites on this host, running or not."""
+    found = {}
+    for root in other_sites(paths):
+        with contextlib.suppress(SovereignError):  # a site being installed or damaged has no ports to clash with yet
+            found[str(root)] = tuple(listen_ports(load_site(SitePaths(root).site_yaml)).values())
+    return found
+
+
+def _existing(path: Path) -> Path:
+    """``path`` or its nearest ancestor that exists."""
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _foreign(root: Path) -> tuple[str, ...]:
+    """What lies in the site root although nothing was installed; an interrupted first import is ours, the rest not."""
+    if not root.is_dir():
+        return (root.name,) if root.exists() else ()
+    try:
+        return tuple(sorted(p.name for p in root.iterdir() if p.name not in ("store", "trust", "state")))
+    except PermissionError:
+        return ()
+
+
+def _memory() -> tuple[int, int]:
+    values = {}
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        name, _, rest = line.partition(":")
+        values[name] = int(rest.split()[0]) * 1024
+    return values["MemTotal"], values.get("MemAvailable", values["MemFree"])
+
+
+def _libc() -> tuple[int, int] | None:
+    name, version = platform.libc_ver()
+    major, _, minor = version.partition(".")
+    return (int(major), int(minor)) if name == "glibc" and minor.isdigit() else None
+
+
+def _landlock_abi() -> int:
+    """Landlock's ABI, 0 where the kernel has none (landlock_create_ruleset(2), VERSION flag)."""
+    abi = ctypes.CDLL(None, use_errno=True).syscall(_LANDLOCK_CREATE_RULESET, None, 0, _LANDLOCK_VERSION_FLAG)
+    return max(int(abi), 0)
+
+
+def _seccomp() -> bool:
+    """Whether filters can be set: prctl(2) says EFAULT for a filter that is no address, EINVAL without support."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    result = libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, 0, 0, 0)
+    return result == -1 and ctypes.get_errno() == errno.EFAULT
+
+
+def _user_namespaces() -> bool:
+    limit = Path("/proc/sys/user/max_user_namespaces")
+    return limit.exists() and int(limit.read_text()) > 0
+
+
+def _missing_tools() -> tuple[str, ...]:
+    wanted = ("useradd", "groupadd", "userdel", "groupdel") if os.geteuid() == 0 else ()
+    return tuple(tool for tool in wanted if shutil.which(tool, path="/usr/sbin:/usr/bin:/sbin:/bin") is None)

@@ -1,0 +1,237 @@
+"""What a host must and should offer, as data: each rule names itself, judges the facts and knows the remedy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from appliance.install.preflight.facts import Facts, listen_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from appliance.site.config import SiteConfig
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+SOCKET_PATH_BYTES = 107  # sun_path holds 108 with its NUL (unix(7))
+MIN_LIBC = (2, 28)  # the wheels' platform tag, manylinux_2_28
+PYTHON = (3, 11)
+MACHINES = ("x86_64",)
+BASE_MEMORY_MIB = 900  # PostgreSQL, Keycloak with its 256 MiB heap, gateway, audit writer: measured, rounded up
+UNPACKED_FACTOR = 3  # a blob, its unpacked form, and room for the next release beside it
+STATE_BYTES = 1 * GIB  # a fresh database, log and content store
+MIN_CORES = 2
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What this site asks of a host."""
+
+    config: SiteConfig
+    bundle_bytes: int
+    earliest: datetime
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory for every service at once."""
+        return (BASE_MEMORY_MIB + sum(m.memory_mib for m in self.config.models)) * MIB
+
+    @property
+    def disk(self) -> int:
+        """Bytes on the site root's file system."""
+        return UNPACKED_FACTOR * self.bundle_bytes + STATE_BYTES
+
+
+@dataclass(frozen=True)
+class Rule:
+    """``judge`` gives what was found and what is needed; the rule holds when ``holds`` does."""
+
+    name: str
+    level: Literal["required", "advised"]
+    holds: Callable[[Facts, Needs], bool]
+    found: Callable[[Facts, Needs], str]
+    needed: Callable[[Facts, Needs], str]
+    remedy: str
+
+
+def _size(count: int) -> str:
+    return f"{count / GIB:.1f} GiB"
+
+
+def _clashing(facts: Facts, needs: Needs) -> list[str]:
+    mine = set(listen_ports(needs.config).values())
+    return [
+        f"{root} ({', '.join(str(p) for p in ports if p in mine)})"
+        for root, ports in facts.neighbours.items()
+        if mine & set(ports)
+    ]
+
+
+def _busy(facts: Facts) -> str:
+    return ", ".join(f"{name} {port} is taken" for name, port in facts.busy_ports.items()) or "free"
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "machine",
+        "required",
+        lambda f, _: f.machine in MACHINES,
+        lambda f, _: f.machine,
+        lambda _f, _n: " or ".join(MACHINES),
+        "use a host of that kind, or a release built for this one",
+    ),
+    Rule(
+        "disk",
+        "required",
+        lambda f, n: f.disk_free >= n.disk,
+        lambda f, _: f"{_size(f.disk_free)} free",
+        lambda _, n: _size(n.disk),
+        "free space on the site root's file system, or choose another --site",
+    ),
+    Rule(
+        "memory",
+        "required",
+        lambda f, n: f.memory_available >= n.memory,
+        lambda f, _: f"{_size(f.memory_available)} available of {_size(f.memory_total)}",
+        lambda _, n: _size(n.memory),
+        "stop other programs, add memory, or serve fewer models",
+    ),
+    Rule(
+        "cores",
+        "advised",
+        lambda f, _: f.cores >= MIN_CORES,
+        lambda f, _: str(f.cores),
+        lambda _f, _n: str(MIN_CORES),
+        "expect slow answers on one core",
+    ),
+    Rule(
+        "clock",
+        "required",
+        lambda f, n: f.now >= n.earliest,
+        lambda f, _: f.now.isoformat(timespec="seconds"),
+        lambda _, n: f"not before {n.earliest.isoformat(timespec='seconds')}",
+        "set the host's clock: the release was made after the time it shows",
+    ),
+    Rule(
+        "c library",
+        "required",
+        lambda f, _: f.libc is not None and f.libc >= MIN_LIBC,
+        lambda f, _: f"glibc {f.libc[0]}.{f.libc[1]}" if f.libc else "not glibc",
+        lambda _f, _n: f"glibc {MIN_LIBC[0]}.{MIN_LIBC[1]}",
+        "use a newer distribution: the release's programs are built for glibc",
+    ),
+    Rule(
+        "python",
+        "required",
+        lambda f, _: f.python_version == PYTHON and f.python_abi.startswith("cpython"),
+        lambda f, _: f"{f.python_abi}",
+        lambda _f, _n: f"CPython {PYTHON[0]}.{PYTHON[1]}",
+        "run sovereign with the distribution's python3.11: the wheelhouse is built for it",
+    ),
+    Rule(
+        "python for services",
+        "required",
+        lambda f, _: f.python is not None,
+        lambda f, _: str(f.python or "none that service users can reach"),
+        lambda f, _: "readable by every user" if f.is_root else "a python3.11",
+        "install the distribution's python3.11 (below /usr)",
+    ),
+    Rule(
+        "site root",
+        "required",
+        lambda f, _: f.root_writable,
+        lambda f, _: "writable" if f.root_writable else "not writable",
+        lambda _f, _n: "writable",
+        "run as root, or choose a --site that you may write",
+    ),
+    Rule(
+        "site root is free",
+        "required",
+        lambda f, _: not f.root_foreign,
+        lambda f, _: f"holds {', '.join(f.root_foreign[:5])}" if f.root_foreign else "nothing foreign",
+        lambda _f, _n: "nothing but a site",
+        "choose an empty folder with --site",
+    ),
+    Rule(
+        "site root reachable",
+        "required",
+        lambda f, _: not f.is_root or f.root_reachable,
+        lambda f, _: "by every user" if f.root_reachable else "closed to service users",
+        lambda f, _: "by service users" if f.is_root else "by its owner",
+        "choose a --site whose parent folders every user may enter, such as /var/lib/sovereign",
+    ),
+    Rule(
+        "site root and systemd",
+        "required",
+        lambda f, _: not (f.systemd and f.is_root and f.root_in_home),
+        lambda f, _: "in a home folder" if f.root_in_home else "outside home folders",
+        lambda _f, _n: "outside home folders where systemd runs",
+        "choose a --site outside /home and /root: the units are closed to both",
+    ),
+    Rule(
+        "ports",
+        "required",
+        lambda f, _: not f.busy_ports,
+        lambda f, _: _busy(f),
+        lambda _f, _n: "free",
+        "stop what listens there (`ss -ltnp` names it), or change listen.* in site.yaml",
+    ),
+    Rule(
+        "other sites",
+        "required",
+        lambda f, n: not _clashing(f, n),
+        lambda f, n: ", ".join(_clashing(f, n)) or "no port shared",
+        lambda _f, _n: "ports of its own",
+        "change listen.* in site.yaml: another site of this host uses those ports",
+    ),
+    Rule(
+        "address",
+        "required",
+        lambda f, _: f.local_address,
+        lambda f, n: n.config.listen.host if f.local_address else f"{n.config.listen.host} is not this host's",
+        lambda _f, _n: "an address of this host",
+        "set listen.host to an address that `ip address` lists",
+    ),
+    Rule(
+        "socket paths",
+        "required",
+        lambda f, _: f.longest_socket <= SOCKET_PATH_BYTES,
+        lambda f, _: f"{f.longest_socket} bytes",
+        lambda _f, _n: f"at most {SOCKET_PATH_BYTES} bytes",
+        "shorten the model's name in site.yaml, or $XDG_RUNTIME_DIR",
+    ),
+    Rule(
+        "tools",
+        "required",
+        lambda f, _: not f.missing_tools,
+        lambda f, _: f"without {', '.join(f.missing_tools)}" if f.missing_tools else "present",
+        lambda _f, _n: "useradd and its family",
+        "install the distribution's passwd (or shadow-utils) package",
+    ),
+    Rule(
+        "seccomp",
+        "required",
+        lambda f, _: f.seccomp,
+        lambda f, _: "available" if f.seccomp else "missing",
+        lambda _f, _n: "available",
+        "use a kernel with CONFIG_SECCOMP_FILTER: engines refuse to load a model without it",
+    ),
+    Rule(
+        "landlock",
+        "advised",
+        lambda f, _: f.landlock_abi > 0,
+        lambda f, _: f"ABI {f.landlock_abi}" if f.landlock_abi else "missing",
+        lambda _f, _n: "ABI 1",
+        "enable landlock in the kernel (lsm=…,landlock): engines then see their model and nothing else",
+    ),
+    Rule(
+        "user namespaces",
+        "advised",
+        lambda f, _: f.user_namespaces,
+        lambda f, _: "available" if f.user_namespaces else "disabled",
+        lambda _f, _n: "available",
+        "not used on a host profile; stated for the record",
+    ),
+)

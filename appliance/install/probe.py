@@ -1,0 +1,97 @@
+"""The only module of the installer that opens network sockets: is a port free, does a service answer.
+
+A probe never raises for a service that is not there: not answering is what it is asked about.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+TIMEOUT_S = 2.0
+_STARTING_UP = b"57P03"  # SQLSTATE cannot_connect_now
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What to ask a service. ``target`` is a Unix socket's path, or ``host:port`` for http."""
+
+    kind: Literal["postgres", "unix-http", "http"]
+    target: str
+    path: str = "/healthz"
+
+
+def answers(probe: Probe) -> bool:
+    """Whether the service behind ``probe`` says that it is ready."""
+    try:
+        if probe.kind == "postgres":
+            return _postgres_ready(probe.target)
+        return _http_status(probe) == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Whether a server could listen on ``host:port`` now."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError:
+        return False
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def is_local_address(host: str) -> bool:
+    """Whether ``host`` names an address of this machine that can be bound."""
+    return port_is_free(host, 0)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(TIMEOUT_S)
+        self.sock.connect(self._path)
+
+
+def _http_status(probe: Probe) -> int:
+    connection: http.client.HTTPConnection
+    if probe.kind == "unix-http":
+        connection = _UnixConnection(probe.target)
+    else:
+        connection = http.client.HTTPConnection(probe.target, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", probe.path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def _postgres_ready(path: str) -> bool:
+    """Send a start-up packet for the gateway's role: being asked for a password means the server is ready.
+
+    (PostgreSQL protocol 3.0, "Start-up". A client that then leaves is not logged as a failure.)
+    """
+    if not Path(path).is_socket():
+        return False
+    fields = b"user\0gateway\0database\0sovereign\0\0"
+    packet = struct.pack("!II", 8 + len(fields), 196_608) + fields
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(TIMEOUT_S)
+        connection.connect(path)
+        connection.sendall(packet)
+        answer = connection.recv(512)
+    return answer[:1] == b"R" or (answer[:1] == b"E" and _STARTING_UP not in answer)

@@ -1,0 +1,117 @@
+"""The release's Python environment, made from its wheelhouse and nothing else.
+
+``uv`` comes out of its own verified wheel. It sees a folder of links named like wheels, no index, no network, no
+configuration file, and installs only what the release's hash-locked list names.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from appliance.errors import DeploymentError
+from appliance.install.process import PATH, run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airgap_bundle.store import Artifact
+
+REQUIREMENTS = "requirements.txt"
+PYTHON_NAME = f"python{sys.version_info.major}.{sys.version_info.minor}"
+_UV_MAX_BYTES = 256 * 1024 * 1024
+
+
+def candidate_pythons() -> tuple[Path, ...]:
+    """Interpreters of the running version: this one's base first, then the system's."""
+    base = Path(getattr(sys, "_base_executable", None) or sys.executable).resolve()
+    return (base, *(Path(folder, PYTHON_NAME) for folder in ("/usr/bin", "/usr/local/bin")))
+
+
+def reachable_by_others(path: Path) -> bool:
+    """Whether a user without rights of its own may open ``path``: every folder above may be searched by all."""
+    real = path.resolve()
+    try:
+        folders = all(p.stat().st_mode & stat.S_IXOTH for p in real.parents)
+        return folders and bool(real.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
+
+
+def choose_python() -> Path | None:
+    """The interpreter for the environment: as root one that service users can reach, else this one."""
+    found = [p for p in candidate_pythons() if p.is_file()]
+    if os.geteuid() == 0:
+        found = [p for p in found if reachable_by_others(p)]
+    return found[0] if found else None
+
+
+def build_environment(wheelhouse: Artifact, env: Path, python: Path) -> None:
+    """Make ``env`` from scratch; whatever an interrupted run left there is removed first."""
+    tools = env.with_name("tools")
+    for leftover in (env, tools):
+        shutil.rmtree(leftover, ignore_errors=True)
+    tools.mkdir(mode=0o755, parents=True)
+    wheels = _link_wheels(wheelhouse, tools / "wheels")
+    uv = _take_out_uv(wheels, tools / "uv")
+    settings = {
+        "PATH": PATH,
+        "HOME": str(tools),
+        "UV_NO_CONFIG": "1",
+        "UV_OFFLINE": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_CACHE_DIR": str(tools / "cache"),
+        "UV_LINK_MODE": "hardlink",
+    }
+    run([str(uv), "venv", "--quiet", "--python", str(python), str(env)], env=settings)
+    source = ["--no-index", "--offline", "--find-links", str(wheels)]
+    listed = ["--require-hashes", "--no-deps", "-r", str(wheelhouse.files[REQUIREMENTS].path)]
+    run([str(uv), "pip", "install", "--quiet", "--python", str(env / "bin" / "python"), *source, *listed], env=settings)
+    shutil.rmtree(tools)
+
+
+def compile_environment(env: Path) -> None:
+    """Write byte code beside the sources: the services may not, and would compile at every start."""
+    python = str(env / "bin" / "python")
+    skip = r"/(tests?|testing)/"
+    run([python, "-m", "compileall", "-q", "-j", "0", "-x", skip, str(site_packages(env))], env={"HOME": "/"})
+
+
+def site_packages(env: Path) -> Path:
+    """Where the packages of ``env`` lie."""
+    return env / "lib" / PYTHON_NAME / "site-packages"
+
+
+def environment_present(env: Path) -> bool:
+    """Whether the environment's command is there."""
+    return (env / "bin" / "sovereign").is_file()
+
+
+def _link_wheels(wheelhouse: Artifact, folder: Path) -> Path:
+    """A folder in which each wheel has its name; the bytes stay in the store."""
+    folder.mkdir()
+    named: Mapping[str, Path] = {t: Path(d.path) for t, d in wheelhouse.files.items() if t.endswith(".whl")}
+    for name, blob in named.items():
+        (folder / name).symlink_to(blob)
+    return folder
+
+
+def _take_out_uv(wheels: Path, target: Path) -> Path:
+    """The ``uv`` program out of its wheel: one member by its exact name, a regular file of bounded size."""
+    found = sorted(wheels.glob("uv-*.whl"))
+    if len(found) != 1:
+        raise DeploymentError(f"the wheelhouse holds {len(found)} uv wheels instead of one", "build the release again")
+    with zipfile.ZipFile(found[0]) as wheel:
+        version = found[0].name.split("-")[1]
+        member = wheel.getinfo(f"uv-{version}.data/scripts/uv")
+        if member.file_size > _UV_MAX_BYTES or member.is_dir():
+            raise DeploymentError("the uv wheel holds a program of an unlikely size", "build the release again")
+        with wheel.open(member) as source, target.open("xb") as out:
+            shutil.copyfileobj(source, out, 1024 * 1024)
+    target.chmod(0o755)
+    return target

@@ -1,0 +1,97 @@
+"""The site's services as values: what runs, as whom, in which order, and how one knows that it is ready."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from appliance.install.probe import Probe
+from appliance.site.paths import AUDIT, DATABASE, GATEWAY, IDENTITY, SitePaths, engine_service
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from appliance.install.accounts import Accounts
+    from appliance.site.config import SiteConfig
+
+MIB = 1024 * 1024
+_OVERHEAD_MIB = {DATABASE: 768, IDENTITY: 900, AUDIT: 256, GATEWAY: 512}
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process of the site. ``after`` names the services that must be ready before it starts."""
+
+    name: str
+    title: str
+    user: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    probe: Probe
+    after: tuple[str, ...]
+    memory_mib: int
+    networked: bool
+    writable: tuple[Path, ...]
+    log: Path
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_timeout_s: int = 20
+    start_timeout_s: int = 120
+
+
+def site_services(config: SiteConfig, paths: SitePaths, accounts: Accounts) -> tuple[Service, ...]:
+    """Every service of the site in start order: database → audit, identity → engines → gateway."""
+    listen = config.listen
+    engines = tuple(engine_service(m.name) for m in config.models)
+    database = Probe("postgres", str(postgres_socket(config, paths)))
+    identity = Probe("http", f"127.0.0.1:{listen.identity_management_port}", "/health/ready")
+    gateway = Probe("http", f"127.0.0.1:{listen.management_port}", "/readyz")
+    unix = {name: Probe("unix-http", str(paths.socket(name))) for name in (AUDIT, *engines)}
+
+    def service(name: str, title: str, probe: Probe, after: tuple[str, ...], **more: object) -> Service:
+        values: dict[str, object] = {"memory_mib": _OVERHEAD_MIB.get(name, 0), "networked": False, **more}
+        return Service(
+            name=name,
+            title=title,
+            user=accounts.user(name),
+            argv=(str(paths.env / "bin" / "sovereign"), "--site", str(paths.root), "serve", name),
+            env=_environment(name, paths),
+            probe=probe,
+            after=after,
+            writable=(paths.data(name), paths.socket(name).parent),
+            log=paths.log(name),
+            **values,  # type: ignore[arg-type]  # the few fields that differ, given by keyword below
+        )
+
+    return (
+        service(DATABASE, "PostgreSQL", database, (), networked=True, stop_signal=signal.SIGINT, stop_timeout_s=60),
+        service(AUDIT, "audit log writer", unix[AUDIT], ()),
+        service(IDENTITY, "Keycloak", identity, (DATABASE,), networked=True, start_timeout_s=240),
+        *(
+            service(
+                engine_service(m.name),
+                f"model {m.name}",
+                unix[engine_service(m.name)],
+                (AUDIT,),
+                memory_mib=m.memory_mib,
+            )
+            for m in config.models
+        ),
+        service(GATEWAY, "gateway", gateway, (DATABASE, AUDIT, IDENTITY, *engines), networked=True),
+    )
+
+
+def postgres_socket(config: SiteConfig, paths: SitePaths) -> Path:
+    """The socket file libpq derives from folder and port."""
+    return paths.run / DATABASE / f".s.PGSQL.{config.listen.database_port}"
+
+
+def _environment(name: str, paths: SitePaths) -> dict[str, str]:
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": str(paths.data(name)),
+        "CREDENTIALS_DIRECTORY": str(paths.credentials(name)),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }

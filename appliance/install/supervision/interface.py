@@ -1,0 +1,48 @@
+"""What the installer asks of a service manager."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from appliance.install.services import Service
+
+State = Literal["running", "starting", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Running:
+    """What the service manager says about one service."""
+
+    state: State
+    pid: int | None = None
+
+
+class Supervision(Protocol):
+    """A service manager, holding the services of one site."""
+
+    @property
+    def kind(self) -> str:
+        """``systemd`` or ``supervisord``."""
+
+    def files(self, services: Sequence[Service], site: str) -> Mapping[Path, str]:
+        """The configuration files that describe ``services``: ``{path: text}``. Pure."""
+
+    def load(self) -> None:
+        """Take up the written files; services that run go on running."""
+
+    def start(self, service: Service) -> None:
+        """Start one service; returns before it is ready."""
+
+    def stop(self, service: Service) -> None:
+        """Stop one service and wait until it is gone."""
+
+    def states(self, services: Sequence[Service]) -> Mapping[str, Running]:
+        """The state of every service by name. A manager that does not run says ``stopped`` of all."""
+
+    def close(self) -> None:
+        """Let go of the site: nothing of it runs and nothing starts at boot."""

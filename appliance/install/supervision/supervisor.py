@@ -1,0 +1,213 @@
+"""supervisord: where systemd is not the service manager, or the installing user is not root.
+
+One supervisord per site, reached over a Unix socket that only its owner may open. Each program runs as its service's
+user, cannot gain privileges, and is told to stop when supervisord dies, so that a killed supervisord leaves nothing
+that a new one would trip over.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+import xmlrpc.client
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from appliance.errors import DeploymentError
+from appliance.install.process import PATH, start_detached
+from appliance.install.supervision.interface import Running, State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from appliance.install.services import Service
+    from appliance.site.paths import SitePaths
+
+LOG_BYTES = 10 * 1024 * 1024
+LOG_COPIES = 5
+WAIT_S = 20.0
+_STATES: Mapping[str, State] = {
+    "RUNNING": "running",
+    "STARTING": "starting",
+    "BACKOFF": "starting",
+    "STOPPING": "starting",
+    "FATAL": "failed",
+}
+_ALREADY_STARTED = 60
+_NOT_RUNNING = 70
+
+
+class Supervisord:
+    """Implements ``Supervision`` with a supervisord of the site's own."""
+
+    kind = "supervisord"
+
+    def __init__(self, paths: SitePaths) -> None:
+        self._paths = paths
+
+    @property
+    def _config(self) -> Path:
+        return self._paths.journal.parent / "supervisord.conf"
+
+    @property
+    def _socket(self) -> Path:
+        return self._paths.run / "supervisor.sock"
+
+    def files(self, services: Sequence[Service], site: str) -> Mapping[Path, str]:
+        """The one configuration file."""
+        head = _section("unix_http_server", {"file": str(self._socket), "chmod": "0700"})
+        head += _section("supervisord", self._daemon(site))
+        head += _section(
+            "rpcinterface:supervisor",
+            {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
+        )
+        return {self._config: head + "".join(_section(f"program:{s.name}", _program(s)) for s in services)}
+
+    def load(self) -> None:
+        """Start supervisord if it is not there, else have it read its file again."""
+        if self._pid() is None:
+            self._socket.unlink(missing_ok=True)
+            program = str(self._paths.env / "bin" / "supervisord")
+            env = {"PATH": PATH, "LANG": "C.UTF-8"}
+            argv = [program, "--nodaemon", "--configuration", str(self._config)]
+            start_detached(argv, env=env, cwd=self._paths.root, log=self._paths.log("supervisord-start"))
+            self._await_daemon()
+            return
+        added, changed, removed = self._rpc("reloadConfig")[0]
+        for name in (*removed, *changed):
+            self._stop_name(name)
+            self._rpc("removeProcessGroup", name)
+        for name in (*added, *changed):
+            self._rpc("addProcessGroup", name)
+
+    def start(self, service: Service) -> None:
+        """Start one program; one that runs goes on running."""
+        try:
+            self._rpc("startProcess", service.name, False)  # noqa: FBT003 - do not wait; XML-RPC has no keywords
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode != _ALREADY_STARTED:
+                raise DeploymentError(f"{service.name} cannot be started: {fault.faultString}") from fault
+
+    def stop(self, service: Service) -> None:
+        """Stop one program and wait until it is gone."""
+        if self._pid() is not None:
+            self._stop_name(service.name)
+
+    def states(self, services: Sequence[Service]) -> Mapping[str, Running]:
+        """What supervisord says; everything is stopped where there is none."""
+        said: dict[str, Any] = {}
+        if self._pid() is not None:
+            said = {p["name"]: p for p in self._rpc("getAllProcessInfo")}
+        return {s.name: _running(said.get(s.name)) for s in services}
+
+    def close(self) -> None:
+        """Stop every program and supervisord itself."""
+        pid = self._pid()
+        if pid is None:
+            return
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + 120
+        while _alive(pid):
+            if time.monotonic() > deadline:
+                raise DeploymentError(f"supervisord (pid {pid}) does not stop", "stop it by hand, then try again")
+            time.sleep(0.05)
+
+    def _daemon(self, site: str) -> dict[str, str]:
+        return {
+            "identifier": site,
+            "pidfile": str(self._paths.run / "supervisord.pid"),
+            "logfile": str(self._paths.log("supervisord")),
+            "logfile_maxbytes": str(LOG_BYTES),
+            "logfile_backups": str(LOG_COPIES),
+            "childlogdir": str(self._paths.log("x").parent),
+            "umask": "027",
+            **({"user": "root"} if os.geteuid() == 0 else {}),
+        }
+
+    def _pid(self) -> int | None:
+        """The living supervisord of this site: its pid file's process, if that answers on the socket."""
+        try:
+            pid = int((self._paths.run / "supervisord.pid").read_text())
+            return pid if _alive(pid) and self._rpc("getPID") == pid else None
+        except (OSError, ValueError):
+            return None
+
+    def _await_daemon(self) -> None:
+        deadline = time.monotonic() + WAIT_S
+        while self._pid() is None:
+            if time.monotonic() > deadline:
+                raise DeploymentError("supervisord does not answer", f"read {self._paths.log('supervisord-start')}")
+            time.sleep(0.05)
+
+    def _stop_name(self, name: str) -> None:
+        try:
+            self._rpc("stopProcess", name)
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode != _NOT_RUNNING:
+                raise DeploymentError(f"{name} cannot be stopped: {fault.faultString}") from fault
+
+    def _rpc(self, method: str, *arguments: object) -> Any:
+        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        try:
+            with xmlrpc.client.ServerProxy("http://localhost", transport=transport) as proxy:
+                return getattr(proxy.supervisor, method)(*arguments)
+        finally:
+            transport.close()
+
+
+def _program(service: Service) -> dict[str, str]:
+    return {
+        "command": " ".join(_word(a) for a in (*_harness(service), *service.argv)),
+        "directory": "/",
+        "environment": ",".join(f'{k}="{_escaped(v)}"' for k, v in service.env.items()),
+        **({"user": service.user} if os.geteuid() == 0 else {}),
+        "autostart": "false",
+        "autorestart": "true",
+        "startsecs": "1",
+        "startretries": "100000",
+        "stopsignal": service.stop_signal.name.removeprefix("SIG"),
+        "stopwaitsecs": str(service.stop_timeout_s),
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": str(service.log),
+        "stdout_logfile_maxbytes": str(LOG_BYTES),
+        "stdout_logfile_backups": str(LOG_COPIES),
+    }
+
+
+def _harness(service: Service) -> tuple[str, ...]:
+    """No new privileges, and the service's stop signal when supervisord dies (prctl(2))."""
+    setpriv = shutil.which("setpriv", path=PATH)
+    signal_name = service.stop_signal.name.removeprefix("SIG")
+    return (setpriv, "--no-new-privs", "--pdeathsig", signal_name, "--") if setpriv else ()
+
+
+def _section(name: str, values: Mapping[str, str]) -> str:
+    return f"[{name}]\n" + "".join(f"{k}={v}\n" for k, v in values.items()) + "\n"
+
+
+def _word(text: str) -> str:
+    """One shell-like word of a command line; supervisord expands ``%(name)s``."""
+    return "'" + text.replace("'", "'\"'\"'").replace("%", "%%") + "'"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+
+
+def _running(said: Mapping[str, Any] | None) -> Running:
+    if said is None:
+        return Running("stopped")
+    return Running(_STATES.get(said["statename"], "stopped"), said["pid"] or None)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"

@@ -1,0 +1,174 @@
+"""systemd units: one per service, sandboxed, started at boot in order, each ready before the next begins.
+
+A unit's ``ExecStartPost`` waits for readiness, so ``After=`` means ready. Secrets are unsealed by a oneshot before
+the first service. Nothing secret is in a unit.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from appliance.errors import DeploymentError
+from appliance.install.process import run, succeeds
+from appliance.install.supervision.interface import Running, State
+from appliance.site.paths import DATABASE, SitePaths
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from appliance.install.services import Service
+
+UNITS = Path("/etc/systemd/system")
+_STATES: Mapping[str, State] = {"active": "running", "activating": "starting", "failed": "failed"}
+_SANDBOX = """\
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectProc=invisible
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RemoveIPC=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+SystemCallArchitectures=native
+SystemCallFilter=@system-service @sandbox
+SystemCallErrorNumber=EPERM
+UMask=0027
+"""
+
+
+class Systemd:
+    """Implements ``Supervision`` with units in ``UNITS``."""
+
+    kind = "systemd"
+
+    def __init__(self, paths: SitePaths, units: Path = UNITS) -> None:
+        self._paths = paths
+        self._units = units
+        self._prefix = paths.run.name
+
+    def files(self, services: Sequence[Service], site: str) -> Mapping[Path, str]:
+        """Units for ``services``, the oneshot that unseals, and the target that groups them."""
+        names = {s.name: self._unit(s.name) for s in services}
+        texts = {self._unit(s.name): self._service_text(s, site) for s in services}
+        texts[self._unit("unseal")] = self._unseal_text(site)
+        wants = " ".join(names.values())
+        texts[self._target] = (
+            f"[Unit]\nDescription=sovereign site {site}\nWants={wants}\n\n[Install]\nWantedBy=multi-user.target\n"
+        )
+        return {self._units / name: text for name, text in texts.items()}
+
+    def load(self) -> None:
+        """Have systemd read the units and start the target at boot."""
+        run(["systemctl", "daemon-reload"])
+        run(["systemctl", "enable", "--quiet", self._target])
+
+    def start(self, service: Service) -> None:
+        """Start one unit (``--no-block``: readiness is watched by the caller)."""
+        run(["systemctl", "start", "--no-block", self._unit(service.name)])
+
+    def stop(self, service: Service) -> None:
+        """Stop one unit and wait until it is gone."""
+        run(["systemctl", "stop", self._unit(service.name)])
+
+    def states(self, services: Sequence[Service]) -> Mapping[str, Running]:
+        """What ``systemctl show`` says."""
+        return {s.name: self._state(s) for s in services}
+
+    def close(self) -> None:
+        """Stop and remove every unit of the site."""
+        present = sorted(self._units.glob(f"{self._prefix}*"))
+        units = [p.name for p in present if p.suffix in {".service", ".target"}]
+        if units:
+            succeeds(["systemctl", "disable", "--quiet", self._target])
+            succeeds(["systemctl", "stop", *units], timeout_s=180)
+        for path in present:
+            path.unlink()
+        if units:
+            run(["systemctl", "daemon-reload"])
+            succeeds(["systemctl", "reset-failed", *units])
+
+    @property
+    def _target(self) -> str:
+        return f"{self._prefix}.target"
+
+    def _unit(self, name: str) -> str:
+        return f"{self._prefix}-{name}.service"
+
+    def _state(self, service: Service) -> Running:
+        try:
+            said = run(["systemctl", "show", "--property=ActiveState,MainPID", self._unit(service.name)]).decode()
+        except DeploymentError:
+            return Running("stopped")
+        values = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+        pid = int(values.get("MainPID", "0")) or None
+        return Running(_STATES.get(values.get("ActiveState", ""), "stopped"), pid)
+
+    def _service_text(self, service: Service, site: str) -> str:
+        after = " ".join(self._unit(n) for n in ("unseal", *service.after))
+        families = "AF_UNIX AF_INET AF_INET6" if service.networked else "AF_UNIX"
+        sovereign = [str(self._paths.env / "bin" / "sovereign"), "--site", str(self._paths.root)]
+        lines = [
+            "[Unit]",
+            f"Description=sovereign site {site}: {service.title}",
+            f"PartOf={self._target}",
+            f"Requires={self._unit('unseal')}",
+            f"Wants={after}",
+            f"After={after}",
+            "StartLimitIntervalSec=0",
+            "",
+            "[Service]",
+            "Type=exec",
+            f"User={service.user}",
+            f"ExecStart={_command(service.argv)}",
+            f"ExecStartPost={_command([*sovereign, 'await', service.name])}",
+            *(f"Environment={_quote(f'{k}={v}')}" for k, v in service.env.items()),
+            "Restart=always",
+            "RestartSec=1",
+            f"KillSignal={service.stop_signal.name}",
+            f"TimeoutStartSec={service.start_timeout_s + 10}",
+            f"TimeoutStopSec={service.stop_timeout_s}",
+            f"MemoryMax={service.memory_mib}M",
+            f"RestrictAddressFamilies={families}",
+            *([] if service.networked else ["PrivateNetwork=yes"]),
+            *(["MemoryDenyWriteExecute=yes"] if service.name == DATABASE else []),
+            f"ReadWritePaths={' '.join(_quote(str(p)) for p in service.writable)}",
+            f"InaccessiblePaths=-{_quote(str(self._paths.secrets))} -{_quote(str(self._paths.journal.parent))}",
+        ]
+        return "\n".join(lines) + "\n" + _SANDBOX
+
+    def _unseal_text(self, site: str) -> str:
+        command = _command([str(self._paths.env / "bin" / "sovereign"), "--site", str(self._paths.root), "unseal"])
+        return (
+            f"[Unit]\nDescription=sovereign site {site}: unseal the services' secrets\nPartOf={self._target}\n\n"
+            f"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart={command}\nUMask=0077\n"
+        )
+
+
+def unit_files_match(files: Mapping[Path, str]) -> bool:
+    """Whether every file is there with exactly this text."""
+    return all(p.is_file() and p.read_text() == text for p, text in files.items())
+
+
+def _command(argv: Sequence[str]) -> str:
+    return " ".join(_quote(a).replace("$", "$$") for a in argv)
+
+
+def _quote(text: str) -> str:
+    """systemd.service(5), "Command lines": specifiers doubled, C-style quoting where a character asks for it."""
+    text = text.replace("%", "%%")
+    if text and all(c.isalnum() or c in "-_./:=@%+," for c in text):
+        return text
+    return '"' + os.fspath(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
