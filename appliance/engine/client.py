@@ -1,0 +1,120 @@
+"""How other services reach an engine: over its Unix socket, and no other way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from appliance.engine.errors import (
+    EngineBusyError,
+    EngineDrainingError,
+    EngineRefusedError,
+    EngineUnavailableError,
+)
+from appliance.engine.protocol import End, Event, Failed
+from appliance.engine.wire import decode_event, encode_request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+    from types import TracebackType
+
+    from appliance.engine.protocol import Request
+
+__all__ = [
+    "EngineBusyError",
+    "EngineClient",
+    "EngineDrainingError",
+    "EngineRefusedError",
+    "EngineUnavailableError",
+    "ModelInfo",
+]
+
+_CONNECT_S = 5.0
+_SILENCE_S = 900.0  # a request may wait long behind others; an engine that is gone closes the connection at once
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What an engine serves and how busy it is."""
+
+    record: dict[str, Any]
+    receipt: dict[str, Any]
+    context_tokens: int
+    queue: dict[str, int]
+
+
+class EngineClient:
+    """A client of the engine at ``socket``. Close it, or use it as an async context manager."""
+
+    def __init__(self, socket: Path) -> None:
+        self._http = httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(uds=str(socket), limits=httpx.Limits(max_connections=None)),
+            base_url="http://engine",
+            timeout=httpx.Timeout(_SILENCE_S, connect=_CONNECT_S),
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close every connection; requests still open on them are cancelled."""
+        await self._http.aclose()
+
+    async def generate(self, request: Request) -> AsyncGenerator[Event, None]:
+        """Events of ``request``: ``Admitted``, ``Token`` …, ``End``. Closing the iterator cancels it in the engine.
+
+        Raises ``EngineBusyError``, ``EngineRefusedError``, ``EngineDrainingError`` before the first event, and
+        ``EngineUnavailableError`` at any time, also where the engine itself reports that a request failed.
+        """
+        try:
+            async with self._http.stream("POST", "/generate", content=encode_request(request)) as response:
+                if response.status_code != httpx.codes.OK:
+                    await response.aread()
+                    raise _refused(response)
+                async for line in response.aiter_lines():
+                    event = decode_event(line)
+                    if isinstance(event, Failed):
+                        raise EngineUnavailableError(f"the engine could not finish: {event.message}")
+                    yield event
+                    if isinstance(event, End):
+                        return
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise EngineUnavailableError(f"the engine does not answer: {error}") from error
+        raise EngineUnavailableError("the engine stopped in the middle of an answer")
+
+    async def model(self) -> ModelInfo:
+        """What is served. Raises ``EngineUnavailableError``."""
+        try:
+            response = await self._http.get("/model", timeout=_CONNECT_S)
+            body = response.raise_for_status().json()
+            return ModelInfo(body["record"], body["receipt"], body["context_tokens"], body["queue"])
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise EngineUnavailableError(f"the engine does not answer: {error}") from error
+
+    async def healthy(self) -> bool:
+        """Whether the engine takes requests now."""
+        try:
+            return (await self._http.get("/healthz", timeout=_CONNECT_S)).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+
+def _refused(response: httpx.Response) -> Exception:
+    """The error that a status other than 200 stands for."""
+    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        return EngineBusyError(int(response.headers.get("retry-after", "1")))
+    if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
+        error = response.json()["error"]
+        return EngineRefusedError(str(error["code"]), str(error["message"]))
+    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        return EngineDrainingError("the engine is about to stop", "ask again in a minute")
+    return EngineUnavailableError(f"the engine answered with status {response.status_code}")

@@ -1,0 +1,54 @@
+"""What the engine and its client raise.
+
+SovereignError
+├── EngineRefusedError         this request cannot be served as asked (HTTP 422): ``code`` says why
+├── DecodeError                llama.cpp failed in the middle of a request
+└── DeploymentError
+    ├── MemoryBudgetError      the model does not fit its ``memory_mib``
+    ├── ModelLoadError         llama.cpp or the template engine refused the verified model
+    └── UnavailableError
+        ├── EngineBusyError        the queue is full (HTTP 429): come back in ``retry_after`` seconds
+        └── EngineUnavailableError no engine answers, or it stopped in the middle of an answer
+            └── EngineDrainingError    it is about to stop and takes nothing new (HTTP 503)
+"""
+
+from __future__ import annotations
+
+from appliance.errors import DeploymentError, SovereignError, UnavailableError
+
+
+class EngineRefusedError(SovereignError):
+    """The request itself is at fault; the same request will be refused again. ``code`` is stable."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class DecodeError(SovereignError):
+    """A decode or sampling step failed; the request that ran it ends, the engine goes on."""
+
+
+class MemoryBudgetError(DeploymentError):
+    """The engine would need, or uses, more memory than site.yaml grants it."""
+
+
+class ModelLoadError(DeploymentError):
+    """The verified file or template cannot be served by this engine."""
+
+
+class EngineBusyError(UnavailableError):
+    """The queue is full. ``retry_after`` is in whole seconds, at least 1."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("the engine's queue is full", f"try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class EngineUnavailableError(UnavailableError):
+    """No engine answers on the socket, or it stopped in the middle of an answer."""
+
+
+class EngineDrainingError(EngineUnavailableError):
+    """The engine finishes what it has begun and takes nothing new."""

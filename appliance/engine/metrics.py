@@ -1,0 +1,62 @@
+"""What the engine counts. Labels name kinds of things, never a person, a group, a prompt or a request."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from appliance.engine.protocol import End, Failed, QueueStatus
+
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+
+class EngineMetrics:
+    """One engine's metrics, in a registry of their own. Safe from any thread."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._ended = Counter("engine_requests", "Requests by how they ended.", ["outcome"], registry=self._registry)
+        self._tokens = Counter("engine_tokens", "Tokens by kind.", ["kind"], registry=self._registry)
+        self._joules = Counter("engine_energy_joules", "Energy above idle.", ["method"], registry=self._registry)
+        self._waited = self._histogram("engine_queue_seconds", "From admission to the start of work.")
+        self._first = self._histogram("engine_first_token_seconds", "From the start of work to the first token.")
+        self._decode = self._histogram("engine_decode_seconds", "From the first token to the last.")
+        self._running = Gauge("engine_running", "Requests that are computed now.", registry=self._registry)
+        self._waiting = Gauge("engine_waiting", "Requests that wait.", registry=self._registry)
+        self._resident = Gauge("engine_resident_bytes", "Resident memory, weights included.", registry=self._registry)
+
+    def _histogram(self, name: str, text: str) -> Histogram:
+        return Histogram(name, text, buckets=_SECONDS, registry=self._registry)
+
+    def ended(self, outcome: str) -> None:
+        """A request ended without computing: ``busy``, ``draining``, ``refused``, or ``cancelled`` while it waited."""
+        self._ended.labels(outcome).inc()
+
+    def finished(self, last: End | Failed) -> None:
+        """A request that was computed is over."""
+        if isinstance(last, Failed):
+            self._ended.labels("failed").inc()
+            return
+        self._ended.labels(last.finish_reason).inc()
+        self._tokens.labels("prompt").inc(last.usage.prompt_tokens)
+        self._tokens.labels("cached").inc(last.usage.cached_tokens)
+        self._tokens.labels("completion").inc(last.usage.completion_tokens)
+        self._joules.labels(last.energy.method).inc(last.energy.joules)
+        for histogram, milliseconds in (
+            (self._waited, last.timing.queue_ms),
+            (self._first, last.timing.first_token_ms),
+            (self._decode, last.timing.decode_ms),
+        ):
+            histogram.observe(milliseconds / 1000)
+
+    def queue(self, status: QueueStatus) -> None:
+        """How busy the engine is."""
+        self._running.set(status.running)
+        self._waiting.set(status.waiting)
+
+    def resident(self, size: int) -> None:
+        """Resident memory in bytes."""
+        self._resident.set(size)
+
+    def exposition(self) -> bytes:
+        """Everything, in Prometheus' text format."""
+        return generate_latest(self._registry)

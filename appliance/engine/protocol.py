@@ -1,0 +1,143 @@
+"""What an engine is, whichever implementation runs behind it: requests in, a stream of events out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+FinishReason = Literal["stop", "length", "cancelled"]
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one person asks of the model.
+
+    Exactly one of ``prompt`` (continued as it is) and ``messages`` (rendered by the signed chat template, whose own
+    stop strings are then added) is given. ``seed=None`` lets the engine draw one; ``Admitted.seed`` states it.
+    ``user``, ``group`` and ``priority`` are for scheduling only and appear in no log and no metric.
+    """
+
+    id: str
+    user: str
+    group: str
+    priority: int = 0
+    prompt: str | None = None
+    messages: tuple[Message, ...] | None = None
+    max_tokens: int = 512
+    temperature: float = 0.7
+    top_p: float = 1.0
+    top_k: int | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    json_schema: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("exactly one of prompt and messages is given")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one request. ``cached_tokens`` is the part of the prompt that was not computed again."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where the time went, in milliseconds: waiting, then reading the prompt up to the first token, then the rest."""
+
+    queue_ms: float
+    first_token_ms: float
+    decode_ms: float
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Energy of one request above the idle draw; ``idle_joules`` is the idle draw over the same time, stated apart."""
+
+    joules: float
+    method: Literal["estimated"]
+    watts: float
+    idle_joules: float
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """The request is in the queue, behind ``queue_position`` others (0: it runs next or already)."""
+
+    queue_position: int
+    prompt_tokens: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Token:
+    """Text that is final: complete characters, and no beginning of a stop string."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class End:
+    """The last event of every request that did not fail."""
+
+    finish_reason: FinishReason
+    usage: Usage
+    timing: Timing
+    energy: Energy
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The last event of a request that the engine could not finish."""
+
+    code: str
+    message: str
+
+
+Event = Admitted | Token | End | Failed
+
+
+@dataclass(frozen=True)
+class QueueStatus:
+    """How busy the engine is."""
+
+    running: int
+    waiting: int
+    limit: int
+    accepting: bool
+
+
+class Engine(Protocol):
+    """One model that answers requests."""
+
+    def submit(self, request: Request) -> AsyncGenerator[Event, None]:
+        """Answer ``request``: ``Admitted``, any number of ``Token``, then ``End`` or ``Failed``.
+
+        Before the first event it raises ``EngineBusyError``, ``EngineDrainingError`` or ``EngineRefusedError``.
+        Closing the iterator cancels the request within one decode step.
+        """
+        ...
+
+    def status(self) -> QueueStatus:
+        """Queue and readiness, at this moment."""
+        ...
+
+    async def drain(self, bound_s: float) -> None:
+        """Take nothing new, let what was admitted finish for ``bound_s`` seconds, then cancel the rest."""
+        ...

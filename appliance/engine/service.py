@@ -1,0 +1,173 @@
+"""The engine as a process: load, listen, serve, drain, leave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket as sockets
+from typing import TYPE_CHECKING, Any
+
+import structlog
+import uvicorn
+
+from appliance.engine.energy import DeclaredDraw
+from appliance.engine.errors import MemoryBudgetError, ModelLoadError
+from appliance.engine.hardening import restrict_process
+from appliance.engine.llama import LlamaContext
+from appliance.engine.memory import MIB, resident_bytes
+from appliance.engine.metrics import EngineMetrics
+from appliance.engine.prompt import PromptReader
+from appliance.engine.serial import SerialEngine
+from appliance.engine.server import create_app
+from appliance.engine.template import ChatTemplate
+from appliance.errors import DeploymentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from starlette.applications import Starlette
+
+    from appliance.site.config import Model
+
+DRAIN_BOUND_S = 30.0
+_WATCH_S = 1.0
+_READINGS_OVER_BUDGET = 5
+_log = structlog.get_logger("engine")
+
+
+def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one call
+    *,
+    weights_fd: int,
+    template: str,
+    receipt: dict[str, Any],
+    record: dict[str, Any],
+    config: Model,
+    socket: Path,
+) -> None:
+    """Serve one verified model on ``socket`` until SIGTERM or SIGINT; then drain for ``DRAIN_BOUND_S`` at most.
+
+    ``weights_fd`` is the descriptor whose bytes were verified, and stays open while the model is mapped. Raises
+    ``MemoryBudgetError``, ``ModelLoadError``, ``DeploymentError`` (the socket is taken). Blocks.
+    """
+    restrict_process()
+    compiled = ChatTemplate(template, _template_stops(record))
+    metrics = EngineMetrics()
+    context = LlamaContext(
+        weights_fd, context_tokens=config.context_tokens, threads=config.threads, budget_mib=config.memory_mib
+    )
+    try:
+        engine = SerialEngine(
+            context,
+            PromptReader(context, compiled),
+            queue_limit=config.queue,
+            draw=DeclaredDraw(busy=config.watts_busy, idle=config.watts_idle),
+            metrics=metrics,
+        )
+        app = create_app(
+            engine,
+            metrics,
+            healthy=lambda: engine.alive,
+            describe=lambda: {"record": record, "receipt": receipt, "context_tokens": context.context_tokens},
+        )
+        engine.start()
+        try:
+            with _listening(socket) as listener:
+                _log.info("serving", model=config.name, context_tokens=context.context_tokens)
+                asyncio.run(_run(app, listener, engine, metrics, config.memory_mib))
+        finally:
+            engine.stop()
+    finally:
+        context.close()
+
+
+def _template_stops(record: dict[str, Any]) -> tuple[str, ...]:
+    """Stop strings that belong to the template. Raises ``ModelLoadError`` when the record's are no strings."""
+    stops = record.get("template", {}).get("stop", [])
+    if not isinstance(stops, list) or not all(isinstance(stop, str) and stop for stop in stops):
+        raise ModelLoadError("the model record's template.stop is not a list of texts")
+    return tuple(stops)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the engine drains first, while it still listens and refuses politely."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+async def _run(
+    app: Starlette, listener: sockets.socket, engine: SerialEngine, metrics: EngineMetrics, budget_mib: int
+) -> None:
+    server = _Server(
+        uvicorn.Config(
+            app,
+            http="h11",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+    )
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    watching = asyncio.create_task(_watch_memory(metrics, budget_mib))
+    stopped = asyncio.create_task(stopping.wait())
+    await asyncio.wait({serving, watching, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    await engine.drain(DRAIN_BOUND_S)
+    server.should_exit = True
+    await serving
+    stopped.cancel()
+    if watching.done():
+        watching.result()
+    watching.cancel()
+
+
+async def _watch_memory(metrics: EngineMetrics, budget_mib: int) -> None:
+    """Returns never; raises ``MemoryBudgetError`` after some readings in a row above the budget."""
+    over = 0
+    while True:
+        resident = resident_bytes()
+        metrics.resident(resident)
+        over = over + 1 if resident > budget_mib * MIB else 0
+        if over >= _READINGS_OVER_BUDGET:
+            _log.error("over_memory_budget", resident_mib=resident // MIB, memory_mib=budget_mib)
+            raise MemoryBudgetError(
+                f"the engine uses {resident // MIB} MiB and memory_mib grants {budget_mib}",
+                "raise memory_mib of this model in site.yaml",
+            )
+        await asyncio.sleep(_WATCH_S)
+
+
+@contextlib.contextmanager
+def _listening(path: Path) -> Iterator[sockets.socket]:
+    """A listening socket at ``path``, mode 0660 from its first moment. A stale file is replaced, a live one refused."""
+    listener = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
+    with listener:
+        if path.exists() and _answers(path):
+            raise DeploymentError(f"another engine listens on {path}", "stop it first: `sovereign down`")
+        path.unlink(missing_ok=True)
+        before = os.umask(0o117)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        listener.listen(128)
+        try:
+            yield listener
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _answers(path: Path) -> bool:
+    with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(path)) == 0

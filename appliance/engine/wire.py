@@ -1,0 +1,122 @@
+"""Requests and events as JSON on the engine's socket.
+
+A request body is one JSON object; unknown fields are refused. Events are one ASCII JSON object per line (ASCII, so that
+no reader takes U+2028 for the end of a line). Both directions live here, so that client and server cannot disagree.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from appliance.engine.errors import EngineRefusedError
+from appliance.engine.protocol import (
+    Admitted,
+    End,
+    Energy,
+    Event,
+    Failed,
+    Message,
+    Request,
+    Timing,
+    Token,
+    Usage,
+)
+
+BODY_MAX_BYTES = 2 << 20
+
+_Name = Annotated[str, Field(max_length=256)]
+_Stop = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class _WireMessage(_Strict):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class _WireRequest(_Strict):
+    id: Annotated[str, Field(min_length=1, max_length=128)]
+    user: _Name
+    group: _Name
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    prompt: str | None = None
+    messages: Annotated[list[_WireMessage], Field(min_length=1, max_length=1024)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=131_072)] = 512
+    temperature: Annotated[float, Field(ge=0, le=5)] = 0.7
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    top_k: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
+    stop: Annotated[list[_Stop], Field(max_length=16)] = []
+    json_schema: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _one_question(self) -> _WireRequest:
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("exactly one of prompt and messages is given")
+        return self
+
+
+def encode_request(request: Request) -> bytes:
+    """The body of ``POST /generate``."""
+    return json.dumps(dataclasses.asdict(request)).encode("ascii")
+
+
+def decode_request(body: bytes) -> Request:
+    """The request in ``body``. Raises ``EngineRefusedError`` ``invalid_request`` naming the first wrong field."""
+    try:
+        wire = _WireRequest.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise EngineRefusedError("invalid_request", f"{where}: {first['msg']}") from error
+    fields = {name: getattr(wire, name) for name in _WireRequest.model_fields}
+    if wire.messages is not None:
+        fields["messages"] = tuple(Message(m.role, m.content) for m in wire.messages)
+    return Request(**{**fields, "stop": tuple(wire.stop)})
+
+
+def encode_event(event: Event) -> bytes:
+    """One line."""
+    match event:
+        case Admitted():
+            body = {
+                "type": "admitted",
+                "prompt_tokens": event.prompt_tokens,
+                "queued": event.queue_position,
+                "seed": event.seed,
+            }
+        case Token():
+            body = {"type": "token", "text": event.text}
+        case End():
+            body = {"type": "end", **dataclasses.asdict(event)}
+        case Failed():
+            body = {"type": "error", "code": event.code, "message": event.message}
+    return json.dumps(body).encode("ascii") + b"\n"
+
+
+def decode_event(line: str) -> Event:
+    """The event of one line. Raises ``ValueError`` (``KeyError``, ``TypeError``) for anything else."""
+    body = json.loads(line)
+    match body.get("type"):
+        case "admitted":
+            return Admitted(body["queued"], body["prompt_tokens"], body["seed"])
+        case "token":
+            return Token(body["text"])
+        case "end":
+            return End(
+                finish_reason=body["finish_reason"],
+                usage=Usage(**body["usage"]),
+                timing=Timing(**body["timing"]),
+                energy=Energy(**body["energy"]),
+            )
+        case "error":
+            return Failed(body["code"], body["message"])
+        case other:
+            raise ValueError(f"unknown event type {other!r:.40}")
