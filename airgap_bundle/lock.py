@@ -1,0 +1,158 @@
+"""`release.lock`: every input of a release by digest, and the recipe of everything that was compiled.
+
+JSON, written by `bundle lock`, committed, reviewed as a diff: one line per input. It names packages and coordinates,
+never addresses: where a builder's clients fetch from is the builder's own setting. Standard library only, because the
+native wheel is compiled before a development environment is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from airgap_bundle import strict_json
+from airgap_bundle.errors import FormatError, LockError, UnsafeNameError
+from airgap_bundle.names import check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+InputKind = Literal["wheel", "sdist", "maven"]
+INPUT_KINDS: tuple[InputKind, ...] = ("wheel", "sdist", "maven")
+SCHEMA = 1
+_HEX = re.compile(r"[0-9a-f]{64}")
+_Record = TypeVar("_Record", "LockedInput", "CompiledRecipe")
+
+
+@dataclass(frozen=True, order=True)
+class LockedInput:
+    """One file to fetch. ``name`` is a package, or group:artifact of a Maven coordinate; ``file`` its file name."""
+
+    artifact: str
+    kind: InputKind
+    name: str
+    version: str
+    file: str
+    sha256: str
+    size: int
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What release.yaml asks for: artifact, kind, name, version."""
+        return self.artifact, self.kind, self.name, self.version
+
+
+@dataclass(frozen=True)
+class CompiledRecipe:
+    """How a wheel was compiled and what came out. Equal recipes give equal bytes; ``sha256`` says which."""
+
+    artifact: str
+    name: str
+    version: str
+    sdist: str
+    cmake: Mapping[str, str]
+    project_include: Mapping[str, str]
+    include_sha256: Mapping[str, str]
+    wheel_exclude: tuple[str, ...]
+    python: str
+    compiler: str
+    linker: str
+    tools: Mapping[str, str]
+    source_date_epoch: int
+    file: str = ""
+    sha256: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class ReleaseLock:
+    """The lock of release ``name`` ``version``."""
+
+    name: str
+    version: str
+    inputs: tuple[LockedInput, ...] = ()
+    compiled: tuple[CompiledRecipe, ...] = field(default=())
+
+    def find(self, key: tuple[str, str, str, str]) -> LockedInput:
+        """The input that release.yaml asks for by ``key``. Raises ``LockError`` when the lock does not have it."""
+        for candidate in self.inputs:
+            if candidate.key == key:
+                return candidate
+        artifact, kind, name, version = key
+        raise LockError(f"release.lock has no {kind} {name} {version} for {artifact}", "run `sovereign bundle lock`")
+
+    def recipe(self, artifact: str, name: str) -> CompiledRecipe:
+        """The recipe of compiled package ``name``. Raises ``LockError`` when the lock does not have it."""
+        for candidate in self.compiled:
+            if (candidate.artifact, candidate.name) == (artifact, name):
+                return candidate
+        raise LockError(f"release.lock has no recipe for {name} of {artifact}", "run `sovereign bundle lock`")
+
+
+def dump_lock(lock: ReleaseLock) -> bytes:
+    """Deterministic text with one line per input, so that a change is one line of a diff."""
+    inputs = ",\n".join("    " + _line(asdict(item)) for item in sorted(lock.inputs))
+    ordered = sorted(lock.compiled, key=lambda item: (item.artifact, item.name))
+    compiled = ",\n".join(_indented(asdict(item)) for item in ordered)
+    head = f'{{\n  "schema": {SCHEMA},\n  "name": {json.dumps(lock.name)},\n  "version": {json.dumps(lock.version)},\n'
+    return f'{head}  "inputs": [\n{inputs}\n  ],\n  "compiled": [\n{compiled}\n  ]\n}}\n'.encode()
+
+
+def _line(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _indented(value: dict[str, Any]) -> str:
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+    return "\n".join("    " + line for line in text.splitlines())
+
+
+def load_lock(path: Path) -> ReleaseLock:
+    """Read ``path``. Raises ``LockError`` when it is missing, no lock, or names something twice."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise LockError(f"{path}: no lock", "run `sovereign bundle lock`") from error
+    try:
+        return _parse(strict_json.load_object(data))
+    except (FormatError, UnsafeNameError) as error:
+        raise LockError(f"{path}: {error.cause}", "run `sovereign bundle lock`, or restore the file") from error
+
+
+def _parse(value: dict[str, Any]) -> ReleaseLock:
+    if value.get("schema") != SCHEMA or set(value) != {"schema", "name", "version", "inputs", "compiled"}:
+        raise FormatError(f"not a release lock of schema {SCHEMA}")
+    name, version, inputs, compiled = value["name"], value["version"], value["inputs"], value["compiled"]
+    if not (isinstance(name, str) and isinstance(version, str)):
+        raise FormatError("name and version are no text")
+    if not (isinstance(inputs, list) and isinstance(compiled, list)):
+        raise FormatError("inputs and compiled are no lists")
+    lock = ReleaseLock(
+        name,
+        version,
+        tuple(_record(LockedInput, item) for item in inputs),
+        tuple(_record(CompiledRecipe, item) for item in compiled),
+    )
+    if len({item.key for item in lock.inputs}) != len(lock.inputs):
+        raise FormatError("an input is locked twice")
+    return lock
+
+
+def _record(cls: type[_Record], value: object) -> _Record:
+    names = [item.name for item in fields(cls)]
+    if not isinstance(value, dict) or sorted(value) != sorted(names):
+        raise FormatError(f"a lock entry has other fields than {', '.join(names)}")
+    for name in ("artifact", "name", "version", "file", "sha256"):
+        if not isinstance(value[name], str):
+            raise FormatError(f"{name} of a lock entry is no text")
+    if not _HEX.fullmatch(value["sha256"]) or type(value["size"]) is not int or value["size"] < 0:
+        raise FormatError(f"lock entry {value['name']} has no sha256 or no size")
+    check_name(value["file"])
+    if cls is LockedInput and value["kind"] not in INPUT_KINDS:
+        raise FormatError(f"lock entry {value['name']} has unknown kind {value['kind']!r}")
+    if cls is CompiledRecipe:
+        value = value | {"wheel_exclude": tuple(value["wheel_exclude"])}
+    return cls(**value)

@@ -1,0 +1,167 @@
+"""`release.yaml`: what a release is made of, as a person writes it.
+
+Every kind of artifact has its own model here and its own builder in `airgap_bundle.build.kinds`; a new kind is one
+entry in each. Unknown keys are mistakes. Paths are relative to the folder that holds the file. Nothing here is a
+digest of something fetched: those are in `release.lock`. The one exception is a model's weights, whose digest a
+person states from a source other than the one the parts are fetched from.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from airgap_bundle.errors import LockError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?$"
+VERSION_PATTERN = r"^[0-9]+\.[0-9]+\.[0-9]+(-[0-9a-z.-]+)?$"
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Version = Annotated[str, StringConstraints(pattern=VERSION_PATTERN)]
+Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+PinnedPackage = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*==[0-9A-Za-z.+!-]+$")]
+MavenCoordinate = Annotated[str, StringConstraints(pattern=r"^[\w.-]+:[\w.-]+:[\w.-]+:[\w-]+$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CompiledWheel(_Strict):
+    """A package that is offered as source only: compiled once, here, with these CMake options."""
+
+    name: Name
+    cmake: dict[str, str] = {}
+    project_include: dict[str, str] = Field(
+        default={}, description="CMake files by the project() they are read after, relative to release.yaml"
+    )
+    wheel_exclude: tuple[str, ...] = ()
+
+
+class Embedded(_Strict):
+    """A foreign component that a wheel carries inside, named for the SBOM."""
+
+    name: str
+    version: str
+    licence: str
+
+
+class WheelhouseArtifact(_Strict):
+    """Every wheel of a hash-locked requirements list, and our own wheel, for one interpreter and platform."""
+
+    kind: Literal["wheelhouse"]
+    name: Name
+    requirements: str
+    project: str | None = Field(default=None, description="folder of the project whose own wheel is added")
+    python: Annotated[str, StringConstraints(pattern=r"^3\.[0-9]+$")]
+    machine: Literal["x86_64"]
+    glibc: Annotated[str, StringConstraints(pattern=r"^2\.[0-9]+$")] = Field(
+        description="oldest glibc for which wheels are chosen"
+    )
+    compiled: tuple[CompiledWheel, ...] = ()
+    embeds: dict[Name, tuple[Embedded, ...]] = {}
+
+
+class KeycloakArtifact(_Strict):
+    """The Keycloak distribution, fetched by its Maven coordinate group:artifact:version:extension."""
+
+    kind: Literal["keycloak"]
+    name: Name
+    maven: MavenCoordinate
+
+    @property
+    def version(self) -> str:
+        """Version part of the coordinate."""
+        return self.maven.split(":")[2]
+
+
+class WeightsPart(_Strict):
+    """A piece of the weights: a file inside a package."""
+
+    package: PinnedPackage
+    member: str
+
+
+class PackagedFile(_Strict):
+    """A file of the artifact that is taken from a package."""
+
+    package: PinnedPackage
+    member: str
+    title: str
+
+
+class ModelArtifact(_Strict):
+    """Weights assembled from parts in order, with the record, template and card in ``folder``."""
+
+    kind: Literal["model"]
+    name: Name
+    folder: str
+    sha256: Hex
+    parts: tuple[WeightsPart, ...] = Field(min_length=1)
+    files: tuple[PackagedFile, ...] = ()
+
+
+class PolicyArtifact(_Strict):
+    """A policy file of the tree."""
+
+    kind: Literal["policy"]
+    name: Name
+    file: str
+
+
+ArtifactSpec = Annotated[
+    WheelhouseArtifact | KeycloakArtifact | ModelArtifact | PolicyArtifact, Field(discriminator="kind")
+]
+
+
+class ReleaseFile(_Strict):
+    """The whole description. ``number`` counts releases and never falls; ``min_release`` is the rollback floor."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    name: Name
+    version: Version
+    number: int = Field(ge=1, le=2**53)
+    min_release: int = Field(ge=1)
+    support_until: date
+    source_date: date
+    artifacts: tuple[ArtifactSpec, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.min_release > self.number:
+            raise ValueError("min_release is above number")
+        names = [artifact.name for artifact in self.artifacts]
+        if len(set(names)) != len(names):
+            raise ValueError("two artifacts have one name")
+        return self
+
+    @property
+    def epoch(self) -> int:
+        """SOURCE_DATE_EPOCH of everything that is built: ``source_date`` at midnight UTC, in seconds."""
+        return int(datetime.combine(self.source_date, time(), UTC).timestamp())
+
+
+def load_release(path: Path) -> ReleaseFile:
+    """Read and validate ``path``. Raises ``LockError`` that names every mistake."""
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LockError(f"{path}: {error.strerror}", "name the release file: --release FILE") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        cause = re.sub(r"\s+", " ", str(error))
+        raise LockError(f"{path}: not yaml: {cause}") from error
+    try:
+        return ReleaseFile.model_validate(value)
+    except ValidationError as error:
+        mistakes = "; ".join(
+            f"{'.'.join(str(part) for part in mistake['loc']) or 'file'}: {mistake['msg']}"
+            for mistake in error.errors()
+        )
+        raise LockError(f"{path}: {mistakes}", "docs/reference/release.md describes every field") from error

@@ -1,0 +1,67 @@
+"""`sovereign bundle lock` and `sovereign bundle build`: the commands of a builder on a connected machine."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from airgap_bundle.build.cache import BuildCache
+from airgap_bundle.build.release import build_release, lock_path, lock_release
+from appliance.cli.terminal import OutputFormat, OutputOption, emit, progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DEFAULT_RELEASE = Path("sources/release.yaml")
+
+ReleaseOption = Annotated[
+    Path, typer.Option("--release", metavar="FILE", help="The release description; its lock lies beside it.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the builder's commands to the group ``bundle``."""
+    app.command("lock")(lock)
+    app.command("build")(build)
+
+
+def lock(
+    release: ReleaseOption = DEFAULT_RELEASE,
+    relock: Annotated[
+        list[str] | None,
+        typer.Option("--relock", metavar="NAME", help="Lock this input anew although it is locked; repeatable."),
+    ] = None,
+    output: OutputOption = OutputFormat.table,
+) -> None:
+    """Resolve a release description: write down every input by digest, and compile what must be compiled."""
+    made, changes = lock_release(release, cache=BuildCache.default(), stage=progress, relock=relock or ())
+    path = lock_path(release)
+    data = {"lock": str(path), "inputs": len(made.inputs), "compiled": len(made.compiled), "changes": list(changes)}
+
+    def render(console: Console) -> None:
+        for change in changes:
+            console.print(change, markup=False)
+        console.print(f"{path}: {len(made.inputs)} inputs, {len(made.compiled)} compiled here", markup=False)
+
+    emit(data, output, render)
+
+
+def build(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that receives the bundle.")],
+    release: ReleaseOption = DEFAULT_RELEASE,
+    output: OutputOption = OutputFormat.table,
+) -> None:
+    """Build the locked release into an unsigned bundle; fetches what the cache lacks and checks it against the lock."""
+    built = build_release(release, out, cache=BuildCache.default(), stage=progress)
+
+    def render(console: Console) -> None:
+        console.print(f"{built.name} {built.version} (release {built.number}) in {built.folder}", markup=False)
+        for name, kind, version in built.artifacts:
+            console.print(f"  {kind:<12} {name} {version}", markup=False)
+        console.print(f"  {built.blobs} blobs, {built.size / 2**20:.0f} MiB", markup=False)
+        console.print(f"  index.json {built.index}", markup=False, soft_wrap=True)
+
+    emit(asdict(built), output, render)
