@@ -1,0 +1,38 @@
+/** Who is signed in, the settings of this browser, and signing out. */
+
+import * as api from "./api.js";
+import { byId } from "./dom.js";
+import { forgetDrafts } from "./drafts.js";
+import { preferences } from "./preferences.js";
+
+export class Account {
+  /**
+   * @param {api.Session} session
+   * @param {(error: unknown) => void} onError
+   */
+  constructor({ user, site }, onError) {
+    this.onError = onError;
+    byId("site-name").textContent = site.name;
+    byId("account-name").textContent = user.name;
+    byId("account-groups").textContent = user.groups.join(", ");
+    byId("sign-out").addEventListener("click", () => this.#signOut());
+    this.draw();
+  }
+
+  /** Build the settings again, after a change of language. */
+  draw() {
+    byId("account-preferences").replaceChildren(preferences("account"));
+  }
+
+  /** End the session here and at the sign-in service; nothing typed stays behind in this tab. */
+  async #signOut() {
+    try {
+      const { redirect } = await api.signOut();
+      forgetDrafts();
+      location.assign(redirect ?? "/");
+    } catch (error) {
+      if (error instanceof api.Problem && error.status === 401) location.assign("/");
+      else this.onError(error);
+    }
+  }
+}

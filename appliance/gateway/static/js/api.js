@@ -1,0 +1,171 @@
+/**
+ * The page API of the gateway, and nothing else: every request of this page leaves through here or through `i18n.js`.
+ *
+ * Failures: `Unreachable` when nothing answered, `Problem` when the gateway refused (RFC 9457), `Cut` when an answer's
+ * stream ended without saying so. An abort by the caller stays an `AbortError`.
+ */
+
+import { EventParser } from "./sse.js";
+
+/**
+ * @typedef {{ id: string, licence?: string, producer?: string, signers?: string[], digest?: string, waived?: boolean,
+ *   context_tokens?: number }} Model
+ * @typedef {{ user: { name: string, groups: string[], roles: string[] }, csrf: string, languages: string[],
+ *   site: { name: string }, models: Model[] }} Session
+ * @typedef {{ id: string, title: string | null, model: string, updated: string }} Summary
+ * @typedef {{ id: string, role: "user" | "assistant", content: string, created?: string, finish_reason?: string | null,
+ *   receipt?: import("./receipt.js").Receipt | null, feedback?: Feedback | null }} Message
+ * @typedef {{ verdict: "up" | "down", reason?: string | null }} Feedback
+ * @typedef {{ id: string, title: string | null, model: string, messages: Message[] }} Conversation
+ * @typedef {{ type: "start", user_message_id?: string, message_id: string } | { type: "token", text: string }
+ *   | { type: "receipt", receipt: import("./receipt.js").Receipt } | { type: "done", finish_reason: string }} AnswerEvent
+ */
+
+/** The gateway refused: problem details with the page's few readings of them. */
+export class Problem extends Error {
+  /** @param {{ status?: number, title?: string, detail?: string, code?: string, hint?: string, retry_after?: number }} details */
+  constructor(details) {
+    super(details.detail ?? details.title ?? String(details.status ?? ""));
+    this.status = details.status ?? 0;
+    this.code = details.code ?? "";
+    this.detail = details.detail ?? "";
+    this.hint = details.hint ?? "";
+    this.retryAfter = details.retry_after ?? null;
+  }
+}
+
+/** Nothing answered at all. */
+export class Unreachable extends Error {}
+
+/** The stream ended before it said that it was done. */
+export class Cut extends Error {}
+
+let csrf = "";
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {object} [body]
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Response>}
+ */
+async function send(method, path, body, signal) {
+  /** @type {Record<string, string>} */
+  const headers = { Accept: "application/json, text/event-stream" };
+  if (method !== "GET") headers["X-CSRF-Token"] = csrf;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const options = { method, headers, body: body && JSON.stringify(body), signal, credentials: "same-origin", cache: "no-store" };
+  let response;
+  try {
+    response = await fetch(path, /** @type {RequestInit} */ (options));
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Unreachable(path);
+  }
+  if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+/**
+ * @param {Response} response
+ * @returns {Promise<Problem>}
+ */
+async function problemOf(response) {
+  const header = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+  const base = { status: response.status, retry_after: Number.isNaN(header) ? undefined : header };
+  try {
+    return new Problem({ ...base, ...(await response.json()), status: response.status });
+  } catch {
+    return new Problem(base);
+  }
+}
+
+/** @returns {Promise<Session>} */
+export async function session() {
+  const found = await (await send("GET", "/api/session")).json();
+  csrf = found.csrf;
+  return found;
+}
+
+/** @returns {Promise<{ redirect?: string }>} */
+export const signOut = async () => (await send("POST", "/auth/logout")).json();
+
+/** @returns {Promise<Summary[]>} */
+export const conversations = async () => (await (await send("GET", "/api/conversations")).json()).conversations;
+
+/**
+ * @param {string} model
+ * @returns {Promise<Summary>}
+ */
+export const createConversation = async (model) => (await send("POST", "/api/conversations", { model })).json();
+
+/**
+ * @param {string} id
+ * @returns {Promise<Conversation>}
+ */
+export const conversation = async (id) => (await send("GET", `/api/conversations/${encodeURIComponent(id)}`)).json();
+
+/**
+ * @param {string} id
+ * @param {string} title
+ */
+export const rename = (id, title) => send("PATCH", `/api/conversations/${encodeURIComponent(id)}`, { title });
+
+/** @param {string} id */
+export const remove = (id) => send("DELETE", `/api/conversations/${encodeURIComponent(id)}`);
+
+/**
+ * @param {string} messageId
+ * @param {Feedback} feedback
+ */
+export const giveFeedback = (messageId, feedback) =>
+  send("PUT", `/api/messages/${encodeURIComponent(messageId)}/feedback`, feedback);
+
+/**
+ * Ask, and read the answer as it is written. Aborting the signal closes the connection, which stops the model.
+ *
+ * @param {string} id the conversation
+ * @param {string} content
+ * @param {AbortSignal} signal
+ */
+export const ask = (id, content, signal) => answer(`/api/conversations/${encodeURIComponent(id)}/messages`, { content }, signal);
+
+/**
+ * Ask for another answer to the same question.
+ *
+ * @param {string} id the conversation
+ * @param {string} messageId the answer to try again
+ * @param {AbortSignal} signal
+ */
+export const retry = (id, messageId, signal) =>
+  answer(
+    `/api/conversations/${encodeURIComponent(id)}/messages/${encodeURIComponent(messageId)}/retry`,
+    undefined,
+    signal,
+  );
+
+/**
+ * @param {string} path
+ * @param {object | undefined} body
+ * @param {AbortSignal} signal
+ * @returns {AsyncGenerator<AnswerEvent, void, void>}
+ */
+async function* answer(path, body, signal) {
+  const response = await send("POST", path, body, signal);
+  if (response.body === null) throw new Cut(path);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const parser = new EventParser();
+  for (;;) {
+    const { done, value } = await reader.read().catch((error) => {
+      throw signal.aborted ? error : new Cut(path);
+    });
+    if (done) throw new Cut(path);
+    for (const { event, data } of parser.feed(value)) {
+      const content = JSON.parse(data);
+      if (event === "problem") throw new Problem(content);
+      if (event === "receipt") yield { type: "receipt", receipt: content.receipt ?? content };
+      else yield { ...content, type: event };
+      if (event === "done") return;
+    }
+  }
+}

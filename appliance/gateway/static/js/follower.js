@@ -1,0 +1,42 @@
+/** Staying at the end of a growing text, unless the reader has scrolled up; then a button leads back. */
+
+const NEAR = 80;
+
+export class Follower {
+  /**
+   * @param {HTMLElement} scroller
+   * @param {HTMLElement} button
+   */
+  constructor(scroller, button) {
+    this.scroller = scroller;
+    this.button = button;
+    this.following = true;
+    scroller.addEventListener("scroll", () => this.#note(), { passive: true });
+    button.addEventListener("click", () => this.jump());
+    const content = /** @type {Element} */ (scroller.firstElementChild);
+    const resized = new ResizeObserver(() => this.#grown());
+    resized.observe(content);
+    resized.observe(scroller);
+  }
+
+  get #gap() {
+    return this.scroller.scrollHeight - this.scroller.scrollTop - this.scroller.clientHeight;
+  }
+
+  #note() {
+    this.following = this.#gap < NEAR;
+    this.button.hidden = this.following;
+  }
+
+  #grown() {
+    if (this.following) this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.button.hidden = this.#gap < NEAR;
+  }
+
+  /** Go to the end and stay there. */
+  jump() {
+    this.following = true;
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.button.hidden = true;
+  }
+}
