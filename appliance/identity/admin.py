@@ -1,15 +1,14 @@
 """The administrative connection to Keycloak: as the master realm's service client, over the site's CA.
 
-``administration`` is the only way in. It closes what it opened, never uses a proxy that the environment names, and turns
-the library's errors into the appliance's.
+``administration`` is the only way in. It closes what it opened, uses no proxy that the environment names, and turns the
+library's errors into the appliance's.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keycloak import KeycloakAdmin, KeycloakOpenIDConnection
 from keycloak.exceptions import KeycloakAuthenticationError, KeycloakConnectionError, KeycloakError
@@ -17,7 +16,12 @@ from keycloak.exceptions import KeycloakAuthenticationError, KeycloakConnectionE
 from appliance.errors import DeploymentError, NotAllowedError, UnavailableError
 from appliance.identity.keycloak_server import ADMIN_CLIENT
 from appliance.identity.realm import MASTER
-from appliance.site.config import SiteConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from appliance.site.config import SiteConfig
 
 
 @contextmanager
@@ -63,5 +67,7 @@ def origin(config: SiteConfig) -> str:
 
 
 def _reason(error: KeycloakError) -> str:
-    text = error.error_message.decode(errors="replace") if isinstance(error.error_message, bytes) else error.error_message
+    text = (
+        error.error_message.decode(errors="replace") if isinstance(error.error_message, bytes) else error.error_message
+    )
     return " ".join(text.split())[:200]

@@ -1,31 +1,55 @@
 """Make a running Keycloak what the site file says. Idempotent: what already holds is not touched.
 
 Order matters: roles before the groups that carry them, the client scope before the clients that have it, clients before
-their service accounts' groups. What a site file no longer names (a client, a group, a role, an identity provider) is
-removed, because each of them is a way in. People are never removed here: in the master realm they show as drift.
+their service accounts' groups, the realm's own settings (which open it) last. What a site file no longer names (a
+client, a group, a role, an identity provider) is removed, because each of them is a way in. People are never removed
+here: in the master realm they show as drift.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
-from keycloak import KeycloakAdmin
+from typing import TYPE_CHECKING
 
 from appliance.identity.admin import administration
-from appliance.identity.apply_clients import apply_clients, apply_scopes, apply_service_accounts
+from appliance.identity.apply_clients import apply_client_secrets, apply_clients, apply_scopes, apply_service_accounts
 from appliance.identity.apply_settings import (
+    apply_browser_flow,
+    apply_default_roles,
     apply_groups,
     apply_required_actions,
     apply_roles,
     apply_settings,
     apply_user_profile,
-    remove_foreign_sources,
+    remove_identity_providers,
+    remove_user_federation,
 )
-from appliance.identity.differences import compare
+from appliance.identity.differences import compare_section
 from appliance.identity.realm import MASTER, REALM, Document, desired_master, desired_realm
+from appliance.identity.section import Section
 from appliance.identity.snapshot import snapshot
-from appliance.site.config import SiteConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from keycloak import KeycloakAdmin
+
+    from appliance.site.config import SiteConfig
+
+_STEPS: Mapping[str, Callable[[Section], list[str]]] = {
+    "roles": apply_roles,
+    "default_roles": apply_default_roles,
+    "groups": apply_groups,
+    "scopes": apply_scopes,
+    "clients": apply_clients,
+    "service_accounts": apply_service_accounts,
+    "required_actions": apply_required_actions,
+    "user_profile": apply_user_profile,
+    "browser_flow": apply_browser_flow,
+    "identity_providers": remove_identity_providers,
+    "user_federation": remove_user_federation,
+    "settings": apply_settings,
+}
 
 
 def apply_realm(
@@ -49,28 +73,16 @@ def apply_document(
 ) -> tuple[str, ...]:
     """Bring one realm to ``wanted``."""
     changes: list[str] = []
-    found = snapshot(admin, realm, wanted)
-    if not found:
+    if not snapshot(admin, realm, {"settings": {}}):
         admin.create_realm({"realm": realm, "enabled": False})
-        changes.append(f"realm {realm}: created")
-        found = snapshot(admin, realm, wanted)
-    admin.change_current_realm(realm)
-    for section, step in _STEPS.items():
-        if section in wanted and (section == "clients" or compare(wanted[section], found[section], section)):
-            changes += step(admin, wanted, found, client_secrets)
-            found = {**found, **snapshot(admin, realm, {section: wanted[section]})}
+        admin.connection.refresh_token()  # the token in hand holds no rights over a realm younger than itself
+        changes.append("created")
+    for name, step in _STEPS.items():
+        if name not in wanted:
+            continue
+        # Read each section just before it is mended: an earlier step may have changed it.
+        found = snapshot(admin, realm, {name: wanted[name]})[name]
+        if compare_section(wanted[name], found, name):
+            changes += step(Section(admin, wanted[name], found))
+    changes += apply_client_secrets(admin, client_secrets)
     return tuple(f"{realm}: {change}" for change in changes)
-
-
-_STEPS = {
-    "roles": apply_roles,
-    "groups": apply_groups,
-    "scopes": apply_scopes,
-    "clients": apply_clients,
-    "service_accounts": apply_service_accounts,
-    "required_actions": apply_required_actions,
-    "user_profile": apply_user_profile,
-    "identity_providers": remove_foreign_sources,
-    "user_federation": remove_foreign_sources,
-    "settings": apply_settings,
-}

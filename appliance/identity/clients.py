@@ -1,16 +1,18 @@
 """The OIDC clients of the site's realm, as Keycloak represents them.
 
 All of them have the same single client scope, so that every access token carries the same claims: audience
-``sovereign-api``, ``groups`` (names, no path) and ``roles`` (the site's three, nothing of Keycloak's own). No client has
+``sovereign-api``, ``groups`` (names, no path) and ``roles`` (the site's three, none of Keycloak's own). No client has
 direct grants or the implicit flow, and none may ask for offline tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from appliance.site.config import ServiceClient, SiteConfig
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from appliance.site.config import ServiceClient, SiteConfig
 
 WEB_CLIENT = "sovereign-web"
 CLI_CLIENT = "sovereign-cli"
@@ -84,6 +86,7 @@ def service_client(client: ServiceClient) -> dict[str, Any]:
         "publicClient": False,
         "clientAuthenticatorType": "client-secret",
         "serviceAccountsEnabled": True,
+        "defaultClientScopes": [*DEFAULT_SCOPES, "service_account"],  # Keycloak adds the last one by itself
         "attributes": {
             "oauth2.device.authorization.grant.enabled": "false",
             "oidc.ciba.grant.enabled": "false",
@@ -105,7 +108,6 @@ def built_in_clients(realm: str) -> dict[str, dict[str, Any]]:
         "security-admin-console": dict(shut),
         "account": dict(pages),
         "account-console": {**pages, "attributes": {"pkce.code.challenge.method": "S256"}, "optionalClientScopes": []},
-        "broker": {"directAccessGrantsEnabled": False},
         **{name: {"directAccessGrantsEnabled": False, "serviceAccountsEnabled": False} for name in management},
     }
 
@@ -127,9 +129,7 @@ def sovereign_scope() -> dict[str, Any]:
                     "introspection.token.claim": "true",
                 },
             ),
-            "groups": _mapper(
-                "oidc-group-membership-mapper", {**shown, "claim.name": "groups", "full.path": "false"}
-            ),
+            "groups": _mapper("oidc-group-membership-mapper", {**shown, "claim.name": "groups", "full.path": "false"}),
             "roles": _mapper(
                 "oidc-usermodel-realm-role-mapper",
                 {**shown, "claim.name": "roles", "jsonType.label": "String", "multivalued": "true"},

