@@ -1,0 +1,10 @@
+"""The audit log: an append-only Merkle log of every use, signed, verifiable offline without trusting the operator.
+
+events      what is recorded (OCSF 1.9), pseudonymous, never raw content
+client      how the rest of the appliance appends: AuditClient, SyncAuditClient
+server      the one writer: HTTP on a Unix socket, group commit, flock
+log         tiles, entries and checkpoint on disk (C2SP tlog-tiles, tlog-checkpoint, signed-note)
+verify      the whole log checked offline; names what is wrong
+prove       one entry, with a proof that needs neither the log nor this program
+usage       who used which model how much; report_table and report_html draw it
+"""

@@ -1,0 +1,108 @@
+"""The growing right edge of the log: which files a batch of entries makes.
+
+Pure. An ``Edge`` is a value: ``grow`` returns the files and the next edge, and the writer keeps the old edge until the
+new checkpoint is durable, so that a failed batch leaves nothing to undo in memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from appliance.audit.merkle import CompactTree, leaf_hash
+from appliance.audit.tiles import HEIGHT, WIDTH, TileReader, encode_entries, split_hashes, tile_path
+from appliance.errors import LogInconsistentError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What a batch makes: files to write, folders of partial tiles that full ones now replace, and the next edge."""
+
+    files: dict[str, bytes]
+    obsolete: list[str]
+    edge: Edge
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The tree so far, the hashes of every level's unfinished tile, and the entries of the unfinished bundle."""
+
+    tree: CompactTree = field(default_factory=CompactTree)
+    levels: tuple[tuple[bytes, ...], ...] = ()
+    tail: tuple[bytes, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return self.tree.size
+
+    def grow(self, entries: Sequence[bytes]) -> Growth:
+        """Append ``entries``. Partial tiles are made for the final size only."""
+        pen = _Pen(self)
+        for entry in entries:
+            pen.append(entry)
+        return pen.finish()
+
+    @classmethod
+    def read(cls, tiles: TileReader) -> Edge:
+        """The edge of a stored tree. Raises ``LogInconsistentError`` when its last bundle and tile disagree."""
+        levels, level = [], 0
+        while tiles.size >> (HEIGHT * level):
+            index, width = divmod(tiles.size >> (HEIGHT * level), WIDTH)
+            levels.append(tuple(split_hashes(tiles.tile(level, index))) if width else ())
+            level += 1
+        tail = tuple(tiles.entries(tiles.size // WIDTH)) if tiles.size % WIDTH else ()
+        if tail and tuple(map(leaf_hash, tail)) != levels[0]:
+            raise LogInconsistentError(f"{tile_path(None, tiles.size // WIDTH, len(tail))} was changed")
+        return cls(CompactTree(tiles.size, tiles.peaks()), tuple(levels), tail)
+
+
+class _Pen:
+    """A scratch copy of an edge while a batch is written to it."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._before = edge
+        self._tree = edge.tree.copy()
+        self._levels = [list(hashes) for hashes in edge.levels]
+        self._tail = list(edge.tail)
+        self._files: dict[str, bytes] = {}
+        self._obsolete: list[str] = []
+
+    def append(self, entry: bytes) -> None:
+        self._tail.append(entry)
+        if len(self._tail) == WIDTH:
+            self._full(None, self._tree.size // WIDTH, encode_entries(self._tail))
+            self._tail = []
+        self._tree.append(leaf_hash(entry), self._node)
+
+    def _node(self, height: int, root: bytes) -> None:
+        level, rest = divmod(height, HEIGHT)
+        if rest:
+            return
+        if level == len(self._levels):
+            self._levels.append([])
+        hashes = self._levels[level]
+        hashes.append(root)
+        if len(hashes) == WIDTH:
+            # The tree counts the leaf that completes this tile only after telling of its nodes.
+            self._full(level, self._tree.size >> (HEIGHT * (level + 1)), b"".join(hashes))
+            hashes.clear()
+
+    def _full(self, level: int | None, index: int, data: bytes) -> None:
+        path = tile_path(level, index)
+        self._files[path] = data
+        self._obsolete.append(f"{path}.p")
+
+    def finish(self) -> Growth:
+        size = self._tree.size
+        if self._tail:
+            self._files[tile_path(None, size // WIDTH, len(self._tail))] = encode_entries(self._tail)
+        for level, hashes in enumerate(self._levels):
+            width = size >> (HEIGHT * level)
+            if hashes and width != self._before.size >> (HEIGHT * level):
+                self._files[tile_path(level, width // WIDTH, len(hashes))] = b"".join(hashes)
+        edge = Edge(self._tree, tuple(map(tuple, self._levels)), tuple(self._tail))
+        return Growth(self._files, self._obsolete, edge)

@@ -1,0 +1,65 @@
+"""The audit log's errors.
+
+SovereignError
+├── UnavailableError
+│   └── AuditUnavailableError      no durable entry can be promised: the caller must refuse its work
+│       └── LogFullError           … because the disk is full; the writer recovers when space is back
+├── DeploymentError
+│   └── WriterLockedError          another writer holds this log
+├── EntryRefusedError              this entry can never be logged as it is
+│   ├── EntryTooLargeError         … more than 65,535 bytes
+│   └── IdReusedError              … its id already names another event
+└── LogInconsistentError
+    ├── NoteError                  a checkpoint is malformed, or not signed by the expected keys
+    └── LogTamperedError           the log does not prove what was signed; carries the findings
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from appliance.errors import DeploymentError, LogInconsistentError, SovereignError, UnavailableError
+
+if TYPE_CHECKING:
+    from appliance.audit.findings import Finding
+
+
+class AuditUnavailableError(UnavailableError):
+    """The audit writer cannot promise a durable entry; whatever needed the entry must be refused."""
+
+
+class LogFullError(AuditUnavailableError):
+    """The disk of the audit log is full. Nothing acknowledged is lost; appending works again once there is space."""
+
+
+class WriterLockedError(DeploymentError):
+    """Another process writes this log. A log has exactly one writer."""
+
+
+class EntryRefusedError(SovereignError):
+    """The entry cannot be logged as it is. Trying again will not help."""
+
+
+class EntryTooLargeError(EntryRefusedError):
+    """The entry is larger than the log's format allows."""
+
+
+class IdReusedError(EntryRefusedError):
+    """The id is logged already, for a different event: nobody hides an event behind an id that was used before."""
+
+
+class NoteError(LogInconsistentError):
+    """A checkpoint is malformed, or does not carry the signatures that the verifier keys ask for."""
+
+
+class LogTamperedError(LogInconsistentError):
+    """The log is not the log that was signed; ``findings`` says where and how, first in the log first."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        first = findings[0]
+        more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+        super().__init__(
+            f"{first.kind}: {first.detail}{more}",
+            "keep the log as it is, and compare it with the last checkpoint that an auditor or witness holds",
+        )
+        self.findings = findings

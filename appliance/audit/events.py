@@ -1,0 +1,241 @@
+"""What the log records: one builder per kind of event. Pure; everything by keyword; never raw content.
+
+``subject`` is a pseudonym (commitment.pseudonym), content appears as a commitment (commitment.commit) only. ``at`` is
+when it happened, now when left out. The result goes to ``AuditClient.append`` as it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from appliance.audit import ocsf
+from appliance.audit.events_operation import admin_change, install_step, model_load
+from appliance.audit.ocsf import Event, compact, envelope, maybe, text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+__all__ = [
+    "admin_change",
+    "answer",
+    "install_step",
+    "model_load",
+    "refusal",
+    "request",
+    "sign_in",
+    "sign_out",
+]
+
+Groups = tuple[str, ...]
+_GATEWAY = {"name": "gateway"}
+_IDENTITY = {"name": "identity"}
+
+
+def sign_in(  # noqa: PLR0913 - the fields of a sign-in, by keyword
+    *,
+    subject: str,
+    groups: Groups = (),
+    session_id: str | None = None,
+    client_id: str | None = None,
+    success: bool = True,
+    reason: str | None = None,
+    at: datetime | None = None,
+) -> Event:
+    """A sign-in through Keycloak, or a refused one (``success`` False, with ``reason``)."""
+    return _authentication(1, subject, groups, session_id, client_id, success, reason, at, "sign_in")
+
+
+def sign_out(  # noqa: PLR0913 - the fields of a sign-out, by keyword
+    *,
+    subject: str,
+    groups: Groups = (),
+    session_id: str | None = None,
+    client_id: str | None = None,
+    reason: str | None = None,
+    at: datetime | None = None,
+) -> Event:
+    """The end of a session: by the user, or by Keycloak's back channel (``reason``)."""
+    return _authentication(2, subject, groups, session_id, client_id, True, reason, at, "sign_out")  # noqa: FBT003 - a sign-out cannot fail
+
+
+def _authentication(  # noqa: PLR0913, PLR0917 - private; both callers above are keyword-only
+    activity: int,
+    subject: str,
+    groups: Groups,
+    session_id: str | None,
+    client_id: str | None,
+    success: bool,  # noqa: FBT001 - an OCSF field, not a switch
+    reason: str | None,
+    at: datetime | None,
+    kind: str,
+) -> Event:
+    fields = compact(
+        {
+            "user": ocsf.user(subject, groups),
+            "service": _IDENTITY,
+            "auth_protocol_id": 4,
+            "auth_protocol": "OpenID",
+            "session": {"uid": text(session_id)} if session_id else None,
+            "status_detail": maybe(reason),
+        }
+    )
+    ours = compact({"kind": kind, "client_id": maybe(client_id)})
+    return envelope(
+        ocsf.AUTHENTICATION,
+        activity,
+        ours=ours,
+        at=at,
+        success=success,
+        severity=ocsf.INFORMATIONAL if success else ocsf.LOW,
+        fields=fields,
+    )
+
+
+def request(  # noqa: PLR0913 - the fields of a request, by keyword
+    *,
+    request_id: str,
+    subject: str,
+    groups: Groups,
+    model_digest: str,
+    model_name: str,
+    prompt_commitment: str,
+    purpose: str | None = None,
+    operation: str = "chat.completions",
+    prompt_tokens: int | None = None,
+    client_id: str | None = None,
+    producer: str | None = None,
+    sampler: Mapping[str, Any] | None = None,
+    at: datetime | None = None,
+) -> Event:
+    """A request was admitted. Must be durable before the first token leaves."""
+    ours = compact(
+        {
+            "kind": "request",
+            "prompt_commitment": text(prompt_commitment),
+            "purpose": maybe(purpose),
+            "client_id": maybe(client_id),
+            "sampler": ocsf.scalars(sampler) if sampler else None,
+        }
+    )
+    fields = _call(request_id, subject, groups, operation, None)
+    fields["ai_model"] = ocsf.model(model_name, model_digest, producer)
+    fields["message_context"] = compact(
+        {"uid": text(request_id), "ai_role_id": 1, "service": _GATEWAY, "prompt_tokens": prompt_tokens}
+    )
+    return envelope(
+        ocsf.API_ACTIVITY, 1, ours=ours, at=at, profiles=("ai_operation",), correlation=request_id, fields=fields
+    )
+
+
+def answer(  # noqa: PLR0913 - the fields of an answer, by keyword
+    *,
+    request_id: str,
+    subject: str,
+    groups: Groups,
+    model_digest: str,
+    model_name: str,
+    outcome: str,
+    prompt_tokens: int,
+    completion_tokens: int,
+    joules: float,
+    duration_ms: float,
+    answer_commitment: str,
+    cached_tokens: int = 0,
+    energy_method: str = "estimated",
+    request_index: int | None = None,
+    purpose: str | None = None,
+    operation: str = "chat.completions",
+    producer: str | None = None,
+    receipt_digest: str | None = None,
+    at: datetime | None = None,
+) -> Event:
+    """What a request cost and how it ended: ``outcome`` is ``stop``, ``length``, ``cancelled`` or ``error``."""
+    ours = compact(
+        {
+            "kind": "answer",
+            "outcome": text(outcome),
+            "answer_commitment": text(answer_commitment),
+            "cached_tokens": int(cached_tokens),
+            "joules": round(float(joules), 3),
+            "energy_method": text(energy_method),
+            "duration_ms": round(float(duration_ms), 1),
+            "request_index": request_index,
+            "purpose": maybe(purpose),
+            "receipt_digest": maybe(receipt_digest),
+        }
+    )
+    fields = _call(request_id, subject, groups, operation, 200)
+    fields["ai_model"] = ocsf.model(model_name, model_digest, producer)
+    fields["message_context"] = {
+        "uid": text(request_id),
+        "ai_role_id": 2,
+        "service": _GATEWAY,
+        "prompt_tokens": int(prompt_tokens),
+        "completion_tokens": int(completion_tokens),
+        "total_tokens": int(prompt_tokens) + int(completion_tokens),
+    }
+    return envelope(
+        ocsf.API_ACTIVITY,
+        99,
+        ours=ours,
+        at=at,
+        success=outcome != "error",
+        profiles=("ai_operation",),
+        correlation=request_id,
+        fields=fields,
+    )
+
+
+def refusal(  # noqa: PLR0913 - the fields of a refusal, by keyword
+    *,
+    request_id: str,
+    reason_code: str,
+    status: int,
+    subject: str | None = None,
+    groups: Groups = (),
+    model_name: str | None = None,
+    purpose: str | None = None,
+    operation: str = "chat.completions",
+    detail: str | None = None,
+    at: datetime | None = None,
+) -> Event:
+    """A request that was not served: ``reason_code`` as in the problem details, ``status`` as in HTTP."""
+    ours = compact(
+        {
+            "kind": "refusal",
+            "reason_code": text(reason_code),
+            "purpose": maybe(purpose),
+            "model_name": maybe(model_name),
+        }
+    )
+    fields = _call(request_id, subject, groups, operation, status)
+    fields |= {"status_code": text(reason_code), **ocsf.DENIED}
+    if detail:
+        fields["status_detail"] = text(detail)
+    return envelope(
+        ocsf.API_ACTIVITY,
+        1,
+        ours=ours,
+        at=at,
+        success=False,
+        severity=ocsf.LOW,
+        profiles=("security_control",),
+        correlation=request_id,
+        fields=fields,
+    )
+
+
+def _call(request_id: str, subject: str | None, groups: Groups, operation: str, status: int | None) -> Event:
+    """The fields that every API Activity event needs: actor, api, source."""
+    actor: Event = {"app_name": "sovereign"}
+    if subject is not None:
+        actor["user"] = ocsf.user(subject, groups)
+    api: Event = {
+        "operation": text(operation),
+        "service": _GATEWAY,
+        "request": {"uid": text(request_id)},
+    }
+    if status is not None:
+        api["response"] = {"code": int(status)}
+    return {"actor": actor, "api": api, "src_endpoint": _GATEWAY}

@@ -1,0 +1,151 @@
+"""The OCSF 1.9 envelope: which class an event belongs to, and the fields that every event carries.
+
+Classes: Authentication 3002, Entity Management 3004, Application Lifecycle 6002, API Activity 6003. What OCSF has no
+field for lies under ``unmapped.sovereign``, whose ``kind`` names the builder in ``events``.
+Text is cut to a bounded length and freed of lone surrogates; it is never interpreted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from appliance import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEMA_VERSION = "1.9.0"
+MAX_TEXT = 1024
+MAX_ITEMS = 64
+SUCCESS, FAILURE = 1, 2
+INFORMATIONAL, LOW, MEDIUM = 1, 2, 3
+_SEVERITY = {INFORMATIONAL: "Informational", LOW: "Low", MEDIUM: "Medium"}
+_STATUS = {SUCCESS: "Success", FAILURE: "Failure"}
+_CATEGORIES = {3: "Identity & Access Management", 6: "Application Activity"}
+DENIED = {"action_id": 2, "action": "Denied", "disposition_id": 2, "disposition": "Blocked"}
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class EventClass:
+    """An OCSF event class and the activities of it that we record."""
+
+    uid: int
+    name: str
+    activities: dict[int, str]
+
+
+AUTHENTICATION = EventClass(3002, "Authentication", {1: "Logon", 2: "Logoff"})
+ENTITY_MANAGEMENT = EventClass(
+    3004,
+    "Entity Management",
+    {1: "Create", 2: "Read", 3: "Update", 4: "Delete", 6: "Enroll", 7: "Unenroll", 8: "Enable", 9: "Disable"},
+)
+APPLICATION_LIFECYCLE = EventClass(
+    6002,
+    "Application Lifecycle",
+    {1: "Install", 2: "Remove", 3: "Start", 4: "Stop", 5: "Restart", 6: "Enable", 7: "Disable", 8: "Update"},
+)
+API_ACTIVITY = EventClass(6003, "API Activity", {1: "Create", 2: "Read", 3: "Update", 4: "Delete", 99: "Answer"})
+
+
+def envelope(  # noqa: PLR0913 - one parameter per OCSF base field, all by keyword
+    event_class: EventClass,
+    activity: int,
+    *,
+    ours: Event,
+    at: datetime | None,
+    success: bool = True,
+    severity: int = INFORMATIONAL,
+    profiles: tuple[str, ...] = (),
+    correlation: str | None = None,
+    fields: Event | None = None,
+) -> Event:
+    """An event with every required base field. ``at`` is when it happened (now when None); times are milliseconds."""
+    moment = at if at is not None else datetime.now(UTC)
+    status = SUCCESS if success else FAILURE
+    category = event_class.uid // 1000
+    metadata: Event = {
+        "version": SCHEMA_VERSION,
+        "product": {"name": "sovereign", "vendor_name": "sovereign", "version": __version__},
+        "log_name": "audit",
+    }
+    if profiles:
+        metadata["profiles"] = sorted(profiles)
+    if correlation is not None:
+        metadata["correlation_uid"] = text(correlation)
+    return {
+        "activity_id": activity,
+        "activity_name": event_class.activities[activity],
+        "category_uid": category,
+        "category_name": _CATEGORIES[category],
+        "class_uid": event_class.uid,
+        "class_name": event_class.name,
+        "type_uid": event_class.uid * 100 + activity,
+        "type_name": f"{event_class.name}: {event_class.activities[activity]}",
+        "severity_id": severity,
+        "severity": _SEVERITY[severity],
+        "status_id": status,
+        "status": _STATUS[status],
+        "time": int(moment.timestamp() * 1000),
+        "metadata": metadata,
+        **(fields or {}),
+        "unmapped": {"sovereign": ours},
+    }
+
+
+def text(value: str, limit: int = MAX_TEXT) -> str:
+    """``value`` as valid Unicode of bounded length; control characters stay, JSON escapes them."""
+    clean = value.encode("utf-8", "replace").decode("utf-8")
+    return clean if len(clean) <= limit else clean[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def texts(values: tuple[str, ...] | list[str]) -> list[str]:
+    """A bounded list of bounded texts."""
+    return [text(value) for value in list(values)[:MAX_ITEMS]]
+
+
+def user(subject: str, groups: tuple[str, ...] = (), *, kind: int = 1) -> Event:
+    """An OCSF user known by pseudonym only; ``kind`` 1 user, 2 admin, 3 system, 4 service."""
+    made: Event = {"uid": text(subject), "type_id": kind}
+    if groups:
+        made["groups"] = [{"name": name} for name in texts(groups)]
+    return made
+
+
+def compact(fields: Event) -> Event:
+    """Without the fields that are None."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def maybe(value: str | None) -> str | None:
+    """``text`` of a value that may be absent or empty."""
+    return text(value) if value else None
+
+
+def model(name: str, digest: str, producer: str | None, version: str | None = None) -> Event:
+    """An OCSF AI model: its name, and its digest as identifier."""
+    return compact(
+        {
+            "ai_provider": maybe(producer) or "unknown",
+            "name": text(name),
+            "uid": text(digest),
+            "version": maybe(version),
+        }
+    )
+
+
+def scalars(mapping: Mapping[str, Any]) -> Event:
+    """Numbers, booleans and bounded texts of ``mapping``; lists of texts stay lists, anything else is left out."""
+    kept: Event = {}
+    for name, value in list(mapping.items())[:MAX_ITEMS]:
+        if isinstance(value, str):
+            kept[text(name)] = text(value)
+        elif isinstance(value, (bool, int, float)):
+            kept[text(name)] = value
+        elif isinstance(value, (list, tuple)):
+            kept[text(name)] = texts([item for item in value if isinstance(item, str)])
+    return kept

@@ -1,0 +1,124 @@
+"""Opening a log: the durable checkpoint decides; complete records behind it are kept, an incomplete tail is dropped.
+
+The order of a commit (entries and tiles, fsync, sign, checkpoint, fsync, acknowledge) makes this sound: what lies
+behind the checkpoint was never acknowledged, but a checkpoint over it may have been *signed*, so complete records are
+appended again in their order, and no second tree of the same size is ever signed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from appliance.audit.checkpoint import Checkpoint, open_checkpoint
+from appliance.audit.edge import Edge
+from appliance.audit.entry import decode_entry
+from appliance.audit.tiles import CHECKPOINT, HEIGHT, TILES, WIDTH, TileReader, decode_entries, tile_path
+from appliance.errors import LogInconsistentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from appliance.audit.note import VerifierKey
+
+MAX_LEVELS = 8
+
+
+@dataclass(frozen=True)
+class Found:
+    """A log as it lies on disk: its signed head, its edge, and what a crash left behind the head."""
+
+    head: Checkpoint
+    note: str
+    edge: Edge
+    replay: tuple[tuple[str, bytes], ...]
+    dropped: int
+
+
+def read_log(directory: Path, keys: Sequence[VerifierKey]) -> Found | None:
+    """Read the log's head and edge; None when there is no log yet.
+
+    Raises ``LogInconsistentError`` when the checkpoint is absent, not signed by ``keys`` or not the root of the tiles.
+    """
+    try:
+        data = (directory / CHECKPOINT).read_bytes()
+    except FileNotFoundError:
+        if (directory / TILES).exists():
+            raise LogInconsistentError(
+                f"{directory} holds entries but no checkpoint", "restore the checkpoint; a log is never begun anew"
+            ) from None
+        return None
+    head = open_checkpoint(data, keys)
+    tiles = TileReader(directory, head.size)
+    edge = Edge.read(tiles)
+    if edge.tree.root() != head.root:
+        raise LogInconsistentError(
+            "the log's tiles do not hash to its signed checkpoint", "run `sovereign audit verify` to see where"
+        )
+    replay, dropped = _behind(directory, edge)
+    return Found(head, data.decode(), edge, tuple(replay), dropped)
+
+
+def _behind(directory: Path, edge: Edge) -> tuple[list[tuple[str, bytes]], int]:
+    """Complete records behind the edge, in order, and how many incomplete or unreachable ones follow them."""
+    kept: list[tuple[str, bytes]] = []
+    dropped = 0
+    index, before = edge.size // WIDTH, edge.tail
+    whole = True
+    while candidates := _bundles(directory, index, len(before)):
+        expected = max(width for width, _ in candidates) - len(before)
+        records = max((_records(data, before) for _, data in candidates), key=len) if whole else []
+        kept += records
+        dropped += expected - len(records)
+        whole = whole and len(before) + len(records) == WIDTH
+        index, before = index + 1, ()
+    return kept, dropped
+
+
+def _bundles(directory: Path, index: int, known: int) -> list[tuple[int, bytes]]:
+    """Stored versions of bundle ``index`` that hold more than ``known`` entries, with the width their name promises."""
+    found = []
+    full = directory / tile_path(None, index)
+    if full.is_file():
+        found.append((WIDTH, full.read_bytes()))
+    found += [(width, path.read_bytes()) for width, path in _partials(directory, None, index) if width > known]
+    return found
+
+
+def _partials(directory: Path, level: int | None, index: int) -> Iterator[tuple[int, Path]]:
+    folder = directory / f"{tile_path(level, index)}.p"
+    if folder.is_dir():
+        for path in sorted(folder.iterdir()):
+            if path.name.isdecimal():
+                yield int(path.name), path
+
+
+def _records(data: bytes, before: tuple[bytes, ...]) -> list[tuple[str, bytes]]:
+    """Complete entries of ours in ``data`` after those already known; none when it does not begin with them."""
+    entries, _ = decode_entries(data)
+    if tuple(entries[: len(before)]) != before:
+        return []
+    records = []
+    for entry in entries[len(before) :]:
+        try:
+            records.append((decode_entry(entry)[0], entry))
+        except ValueError:  # zeros or garbage where the disk never got the bytes
+            break
+    return records
+
+
+def stale_files(directory: Path, size: int) -> list[str]:
+    """Names of tiles and bundles that lie behind a tree of ``size`` entries."""
+    stale: list[str] = []
+    for level in (None, *range(MAX_LEVELS)):
+        index, width = divmod(size >> (HEIGHT * (level or 0)), WIDTH)
+        while True:
+            path = tile_path(level, index)
+            names = [f"{path}.p/{p.name}" for w, p in _partials(directory, level, index) if w > width]
+            names += [path] if (directory / path).is_file() else []
+            if not names and width == 0:
+                break
+            stale += names
+            index, width = index + 1, 0
+    return stale

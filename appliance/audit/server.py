@@ -1,0 +1,217 @@
+"""The audit service: HTTP/1.1 on a Unix socket, in front of the one writer.
+
+POST /append      {"entries": [{"id", "event"}]} → {"positions", "size", "root", "checkpoint"}, once durable and signed
+GET /checkpoint   the latest durable checkpoint, a signed note
+GET /proof?index  an inclusion proof under it
+GET /healthz      200 while appending works; 503 with the cause otherwise (asking is also an attempt to recover)
+
+Errors are {"error": {"code", "message", "hint"}}: 400 malformed, 409 id reused, 413 too large, 422 not an event,
+507 disk full, 503 anything else that keeps an entry from being durable. There is no 200 without durability.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import socket as sockets
+from typing import TYPE_CHECKING
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from airgap_bundle.errors import FormatError
+from airgap_bundle.strict_json import loads
+from appliance.audit.entry import encode_entry
+from appliance.audit.errors import (
+    AuditUnavailableError,
+    EntryRefusedError,
+    EntryTooLargeError,
+    IdReusedError,
+    LogFullError,
+)
+from appliance.audit.log import TileLog
+from appliance.audit.proofs import inclusion_proof
+from appliance.audit.tiles import TileReader
+from appliance.audit.writer import GroupWriter
+from appliance.errors import LogInconsistentError, SovereignError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from starlette.requests import Request
+
+    from appliance.audit.keys import CheckpointKeys
+    from appliance.audit.log import Record
+
+MAX_BODY = 16 << 20
+MAX_ENTRIES = 1024
+MAX_DEPTH = 24
+SOCKET_MODE = 0o660
+
+
+class _BadRequestError(SovereignError):
+    """The body or the query is malformed."""
+
+
+_ANSWERS: dict[type[SovereignError], tuple[int, str]] = {  # the first that fits
+    LogFullError: (507, "log_full"),
+    IdReusedError: (409, "id_reused"),
+    EntryTooLargeError: (413, "entry_too_large"),
+    EntryRefusedError: (422, "entry_refused"),
+    _BadRequestError: (400, "bad_request"),
+}
+
+
+def create_app(log: TileLog) -> Starlette:
+    """The service as an ASGI app around ``log``, which it closes when it shuts down.
+
+    At start a log that is inconsistent stops the service; one whose disk is full does not: it answers 507 and recovers.
+    """
+    writer = GroupWriter(log)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        try:
+            with contextlib.suppress(AuditUnavailableError):
+                await writer.open()
+            yield
+        finally:
+            await writer.close()
+
+    async def append(request: Request) -> Response:
+        receipt = await writer.submit(_records(await _body(request)))
+        head = receipt.signed.head
+        return JSONResponse(
+            {
+                "positions": receipt.positions,
+                "size": head.size,
+                "root": base64.b64encode(head.root).decode(),
+                "checkpoint": receipt.signed.note,
+            }
+        )
+
+    async def checkpoint(_: Request) -> Response:
+        signed = writer.signed or await writer.open()
+        return PlainTextResponse(signed.note)
+
+    async def proof(request: Request) -> Response:
+        signed = writer.signed or await writer.open()
+        text = request.query_params.get("index", "")
+        if not (text.isascii() and text.isdecimal() and int(text[:20]) < signed.head.size and len(text) < 20):  # noqa: PLR2004 - 2**63 has 19 digits
+            raise _BadRequestError(f"index must be a number below the log's size {signed.head.size}")
+        tiles = TileReader(log.directory, signed.head.size)
+        index = int(text)
+        hashes = await run_in_threadpool(inclusion_proof, tiles, index)
+        leaf = await run_in_threadpool(tiles.node, 0, index)
+        return JSONResponse(
+            {
+                "index": index,
+                "size": signed.head.size,
+                "leaf_hash": base64.b64encode(leaf).decode(),
+                "hashes": [base64.b64encode(one).decode() for one in hashes],
+                "checkpoint": signed.note,
+            }
+        )
+
+    async def healthz(_: Request) -> Response:
+        signed = await writer.open() if writer.failure or not writer.signed else writer.signed
+        return JSONResponse({"status": "ok", "size": signed.head.size})
+
+    return Starlette(
+        routes=[
+            Route("/append", append, methods=["POST"]),
+            Route("/checkpoint", checkpoint),
+            Route("/proof", proof),
+            Route("/healthz", healthz),
+        ],
+        exception_handlers={SovereignError: _explain},
+        lifespan=lifespan,
+    )
+
+
+async def _body(request: Request) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MAX_BODY:
+            raise EntryTooLargeError(f"the request has more than {MAX_BODY} bytes", "append fewer entries at a time")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _records(body: bytes) -> list[Record]:
+    """The entries of a POST, each as the bytes that are logged. Raises ``_BadRequestError``, ``EntryRefusedError``."""
+    try:
+        asked = loads(body, max_bytes=MAX_BODY, max_depth=MAX_DEPTH)
+    except FormatError as error:
+        raise _BadRequestError(error.cause, error.hint) from error
+    entries = asked.get("entries") if isinstance(asked, dict) else None
+    if not isinstance(entries, list) or not 0 < len(entries) <= MAX_ENTRIES:
+        raise _BadRequestError(f"entries must be a list of 1 to {MAX_ENTRIES}")
+    records: list[Record] = []
+    for one in entries:
+        if not (isinstance(one, dict) and isinstance(one.get("id"), str) and isinstance(one.get("event"), dict)):
+            raise _BadRequestError("each entry needs an id (text) and an event (object)")
+        records.append((one["id"], encode_entry(one["event"], one["id"])))
+    return records
+
+
+async def _explain(_: Request, error: Exception) -> Response:
+    assert isinstance(error, SovereignError)
+    status, code = _status(error)
+    body = {"error": {"code": code, "message": error.cause, "hint": error.hint}}
+    return JSONResponse(body, status_code=status, headers={"Retry-After": "1"} if status >= 500 else None)  # noqa: PLR2004 - HTTP
+
+
+def _status(error: SovereignError) -> tuple[int, str]:
+    for kind, answer in _ANSWERS.items():
+        if isinstance(error, kind):
+            return answer
+    return 503, "log_inconsistent" if isinstance(error, LogInconsistentError) else "unavailable"
+
+
+def serve(*, directory: Path, socket: Path, origin: str, keys: CheckpointKeys) -> None:
+    """Run the audit writer until SIGTERM. Blocking.
+
+    Raises ``WriterLockedError`` when the log has a writer already, ``LogInconsistentError`` when the log in
+    ``directory`` is not what was signed. The socket is made with mode 0660 before anyone can connect to it.
+    """
+    os.umask(0o027)
+    log = TileLog(directory, origin, keys)
+    try:
+        log.open()
+    except AuditUnavailableError:
+        pass  # answers 507 or 503 and recovers by itself
+    except SovereignError:
+        log.close()
+        raise
+    listener = _listen(socket)
+    try:
+        config = uvicorn.Config(create_app(log), log_config=None, access_log=False, lifespan="on", server_header=False)
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        listener.close()
+        socket.unlink(missing_ok=True)
+
+
+def _listen(path: Path) -> sockets.socket:
+    """A listening Unix socket at ``path``. The log's lock is held, so whatever lies there is a dead writer's."""
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    scratch = path.with_name(path.name + ".new")
+    scratch.unlink(missing_ok=True)
+    listener = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
+    try:
+        listener.bind(str(scratch))
+        scratch.chmod(SOCKET_MODE)
+        listener.listen(512)
+        scratch.rename(path)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,245 @@
+"""The whole log, checked offline: every entry, every tile, the root, and both signatures of the checkpoint.
+
+Needs the log's folder and its verifier keys, nothing else, and reads each file once. The order matters:
+1. the checkpoint's signatures (before anything it says is believed)
+2. per tile: entries → leaf hashes → the stored level-0 tile → its root → the stored tile above
+3. the root over everything → the checkpoint's root
+4. where the auditor kept an earlier checkpoint: that tree must be a prefix of this one, and not larger
+A log whose every file was rewritten consistently, checkpoint included, is caught by 1 (keys) or by 4 (memory) alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from appliance.audit.checkpoint import Checkpoint, open_checkpoint
+from appliance.audit.errors import LogTamperedError
+from appliance.audit.findings import Finding, compare
+from appliance.audit.merkle import CompactTree, leaf_hash, perfect_root
+from appliance.audit.tiles import (
+    CHECKPOINT,
+    HEIGHT,
+    WIDTH,
+    TileReader,
+    decode_entries,
+    level_width,
+    split_hashes,
+    tile_path,
+)
+from appliance.errors import LogInconsistentError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from appliance.audit.note import VerifierKey
+
+MAX_FINDINGS = 50
+
+
+@dataclass(frozen=True)
+class LogReport:
+    """A log that proved what it should: whose, how many entries, its root, and when it was signed (POSIX seconds)."""
+
+    origin: str
+    size: int
+    root: bytes
+    time: int
+    checkpoint: str
+
+
+def verify_log(
+    directory: Path,
+    *,
+    vkeys: Sequence[VerifierKey],
+    kept: str | None = None,
+    visit: Callable[[int, list[bytes]], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> LogReport:
+    """Check the log in ``directory``; returns only when everything holds.
+
+    ``kept`` is a checkpoint that the auditor kept from an earlier look. ``visit(first, entries)`` gets every bundle in
+    order, so that a report reads the bytes that were checked; what it gathers counts only when this returns.
+    Raises ``LogTamperedError`` with every finding, ``NoteError`` for a checkpoint that is not signed as it must be,
+    ``UsageError`` when there is no log in ``directory``. All but the last exit with 6.
+    """
+    note = _checkpoint(directory)
+    head = open_checkpoint(note, vkeys)
+    earlier = open_checkpoint(kept.encode(), vkeys) if kept is not None else None
+    check = _Check(TileReader(directory, head.size), head, earlier)
+    for index in range(-(-head.size // WIDTH)):
+        check.bundle(index, visit)
+        if progress:
+            progress(min(head.size, (index + 1) * WIDTH), head.size)
+        if len(check.findings) >= MAX_FINDINGS:
+            break
+    else:
+        check.finish()
+    if check.findings:
+        raise LogTamperedError(tuple(check.findings))
+    return LogReport(head.origin, head.size, head.root, head.time, note.decode())
+
+
+def _checkpoint(directory: Path) -> bytes:
+    try:
+        return (directory / CHECKPOINT).read_bytes()
+    except FileNotFoundError as error:
+        if (directory / "tile").is_dir():
+            raise LogTamperedError(
+                (Finding("missing", None, f"{directory} holds entries but no checkpoint"),)
+            ) from error
+        raise UsageError(f"there is no audit log in {directory}", "name its folder: it holds `checkpoint`") from error
+    except OSError as error:
+        raise UsageError(f"the audit log in {directory} cannot be read: {error.strerror}") from error
+
+
+@dataclass
+class _Check:
+    tiles: TileReader
+    head: Checkpoint
+    earlier: Checkpoint | None
+    findings: list[Finding] = field(default_factory=list)
+    tree: CompactTree = field(default_factory=CompactTree)
+    broken: bool = False
+    """A tile and its bundle are both gone: from here on no root can be computed, only bundles compared."""
+    pending: list[list[bytes]] = field(default_factory=list)
+    """Roots of the tiles read so far whose tile above is not complete yet, per level."""
+
+    def bundle(self, index: int, visit: Callable[[int, list[bytes]], None] | None) -> None:
+        """Check one bundle against its tile, then go on with the one that holds, so that one edit is one finding."""
+        first, width = index * WIDTH, self.tiles.width(None, index)
+        promised, entries, torn = self._stored(index, width)
+        leaves = promised
+        if entries is not None:
+            actual = [leaf_hash(entry) for entry in entries]
+            if promised is not None and (promised != actual or torn):
+                leaves = self._judge(promised, actual, index, torn=torn)
+            leaves = leaves if leaves is not None else actual[:width]
+        self._advance(leaves or [], index, width)
+        if visit:
+            visit(first, (entries or [])[:width])
+
+    def _stored(self, index: int, width: int) -> tuple[list[bytes] | None, list[bytes] | None, bool]:
+        """The tile's hashes, the bundle's entries and whether the bundle is torn; None for what cannot be read."""
+        promised = entries = None
+        torn = False
+        try:
+            promised = split_hashes(self.tiles.tile(0, index))
+        except LogInconsistentError as error:
+            self.findings.append(Finding("missing", index * WIDTH, error.cause))
+        try:
+            entries, torn = _unpack(self.tiles.read(None, index), width)
+        except LogInconsistentError as error:
+            self.findings.append(Finding("missing", index * WIDTH, error.cause))
+        return promised, entries, torn
+
+    def _judge(self, promised: list[bytes], actual: list[bytes], index: int, *, torn: bool) -> list[bytes]:
+        """Tile and bundle disagree: what was changed, and the leaf hashes to go on with."""
+        if not torn and self._hold(actual, index):
+            path = tile_path(0, index, len(promised))
+            self.findings.append(Finding("rewritten", index * WIDTH, f"{path} was changed; its entries are intact"))
+            return actual
+        self.findings += compare(promised, actual, index * WIDTH, torn=torn)
+        return promised
+
+    def _hold(self, leaves: list[bytes], index: int) -> bool:
+        """Whether what lies above the level-0 tile agrees with ``leaves``."""
+        if self.broken or len(leaves) != self.tiles.width(None, index):
+            return False
+        if len(leaves) == WIDTH:
+            try:
+                return self.tiles.node(HEIGHT, index) == perfect_root(leaves)
+            except LogInconsistentError:
+                return False
+        tree = self.tree.copy()
+        for leaf in leaves:
+            tree.append(leaf)
+        return tree.root() == self.head.root
+
+    def _advance(self, leaves: list[bytes], index: int, width: int) -> None:
+        self.broken = self.broken or len(leaves) != width
+        if self.broken:
+            return
+        if self.earlier and self.earlier.size // WIDTH == index and self.earlier.size <= self.tiles.size:
+            self._compare_earlier(leaves)
+        if width == WIDTH:
+            root = perfect_root(leaves)
+            self.tree.append_perfect(root, HEIGHT)
+            self._promote(1, root)
+        else:
+            for leaf in leaves:
+                self.tree.append(leaf)
+
+    def _promote(self, level: int, root: bytes) -> None:
+        """A tile is complete: once 256 of them are, compare them with the tile above."""
+        while len(self.pending) < level:
+            self.pending.append([])
+        row = self.pending[level - 1]
+        row.append(root)
+        if len(row) == WIDTH:
+            index = self.tree.size // (WIDTH << (HEIGHT * level)) - 1
+            self._compare_above(level, index, row)
+            self.pending[level - 1] = []
+            self._promote(level + 1, perfect_root(row))
+
+    def _compare_above(self, level: int, index: int, computed: list[bytes]) -> None:
+        try:
+            stored = split_hashes(self.tiles.tile(level, index))
+        except LogInconsistentError as error:
+            self.findings.append(Finding("missing", None, error.cause))
+            return
+        for offset, (one, other) in enumerate(zip(stored, computed, strict=False)):
+            if one != other:
+                below = index * WIDTH + offset
+                span = WIDTH**level
+                self.findings.append(
+                    Finding(
+                        "rewritten",
+                        below * span,
+                        f"{tile_path(level - 1, below)} was rewritten: entries {below * span} to "
+                        f"{(below + 1) * span - 1} are not those that {tile_path(level, index, len(stored))} covers",
+                    )
+                )
+
+    def _compare_earlier(self, leaves: list[bytes]) -> None:
+        assert self.earlier is not None
+        tree = self.tree.copy()
+        for leaf in leaves[: self.earlier.size % WIDTH]:
+            tree.append(leaf)
+        if tree.size == self.earlier.size and tree.root() != self.earlier.root:
+            self.findings.append(
+                Finding(
+                    "rewritten", None, f"the first {self.earlier.size} entries are not those of the kept checkpoint"
+                )
+            )
+
+    def finish(self) -> None:
+        """Partial tiles of the right edge, the root, and the kept checkpoint."""
+        size, earlier = self.head.size, self.earlier
+        for level, row in enumerate(self.pending, start=1):
+            if row and not self.broken:
+                self._compare_above(level, level_width(size, level) // WIDTH, row)
+        if earlier and earlier.size == size and earlier.root != self.head.root:
+            self.findings.append(
+                Finding("rewritten", None, f"the {size} entries are not those of the kept checkpoint of the same size")
+            )
+        if earlier and earlier.size > size:
+            self.findings.append(
+                Finding("rewound", size, f"the log holds {size} entries, the kept checkpoint {earlier.size}")
+            )
+        if not self.findings and self.tree.root() != self.head.root:
+            self.findings.append(
+                Finding("rewritten", None, "the log's tiles do not hash to the root that the checkpoint signs")
+            )
+
+
+def _unpack(data: bytes, width: int) -> tuple[list[bytes], bool]:
+    """The bundle's entries, and whether it ends inside one.
+
+    A full bundle may stand in for a partial one (more entries follow, each whole); more than a bundle's worth of
+    entries is an insertion, so everything is unpacked.
+    """
+    entries, used = decode_entries(data, len(data))
+    torn = used != len(data)
+    return (entries[:width], False) if len(entries) > width and width < WIDTH and not torn else (entries, torn)

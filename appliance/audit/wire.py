@@ -1,0 +1,108 @@
+"""What goes over the audit socket, seen from the caller: the body of a POST, and what its answer means."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from appliance.audit.errors import (
+    AuditUnavailableError,
+    EntryRefusedError,
+    EntryTooLargeError,
+    IdReusedError,
+    LogFullError,
+)
+
+if TYPE_CHECKING:
+    import httpx
+
+    from appliance.errors import SovereignError
+
+MAX_POST_ENTRIES = 1024
+MAX_POST_BYTES = 8 << 20
+CONNECT_SECONDS = 2.0
+ANSWER_SECONDS = 15.0
+BASE_URL = "http://audit"
+_ENTRY_ERRORS: dict[str, type[EntryRefusedError]] = {
+    "id_reused": IdReusedError,
+    "entry_too_large": EntryTooLargeError,
+    "entry_refused": EntryRefusedError,
+    "bad_request": EntryRefusedError,
+}
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where an entry lies, and the signed note that covers it: a log of ``size`` entries."""
+
+    index: int
+    size: int
+    checkpoint: str
+
+
+@dataclass(frozen=True)
+class Proof:
+    """An inclusion proof as the service gives it; hashes are base64, as on the wire."""
+
+    index: int
+    size: int
+    leaf_hash: str
+    hashes: tuple[str, ...]
+    checkpoint: str
+
+
+def post_body(entries: list[tuple[str, bytes]]) -> bytes:
+    """Body of POST /append. Each entry is (id, its encoded event), so nothing is encoded twice."""
+    parts = [b'{"id":' + json.dumps(entry_id).encode() + b',"event":' + entry + b"}" for entry_id, entry in entries]
+    return b'{"entries":[' + b",".join(parts) + b"]}"
+
+
+def read_positions(response: httpx.Response, count: int) -> list[Position]:
+    """Positions of the ``count`` entries of a POST. Raises what the service answered instead."""
+    answer = _answer(response)
+    positions = answer.get("positions")
+    if not isinstance(positions, list) or len(positions) != count:
+        raise AuditUnavailableError("the audit writer's answer does not fit the entries")
+    return [Position(int(index), int(answer["size"]), str(answer["checkpoint"])) for index in positions]
+
+
+def read_proof(response: httpx.Response) -> Proof:
+    """The proof in an answer to GET /proof. Raises what the service answered instead."""
+    answer = _answer(response)
+    return Proof(
+        int(answer["index"]),
+        int(answer["size"]),
+        str(answer["leaf_hash"]),
+        tuple(map(str, answer["hashes"])),
+        str(answer["checkpoint"]),
+    )
+
+
+def unreachable(error: Exception) -> AuditUnavailableError:
+    """No answer: the caller cannot know whether its entry is durable, so it must act as if it were not."""
+    return AuditUnavailableError(
+        f"the audit writer does not answer: {type(error).__name__}", "`sovereign status` shows whether it runs"
+    )
+
+
+def _answer(response: httpx.Response) -> dict[str, Any]:
+    try:
+        answer = response.json()
+    except ValueError as error:
+        raise AuditUnavailableError(f"the audit writer answered {response.status_code} without JSON") from error
+    if not isinstance(answer, dict):
+        raise AuditUnavailableError(f"the audit writer answered {response.status_code} with something else")
+    if not response.is_success:
+        raise _refusal(response.status_code, answer)
+    return answer
+
+
+def _refusal(status: int, answer: dict[str, Any]) -> SovereignError:
+    error = answer.get("error")
+    details = error if isinstance(error, dict) else {}
+    cause = str(details.get("message", f"the audit writer answered {status}"))
+    hint = details.get("hint")
+    code = str(details.get("code"))
+    kind: type[SovereignError] = _ENTRY_ERRORS.get(code, LogFullError if code == "log_full" else AuditUnavailableError)
+    return kind(cause, str(hint) if hint else None)
