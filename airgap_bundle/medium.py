@@ -7,6 +7,7 @@ caller hashes what it got and never asks the medium for the same thing twice.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ MAX_FILES = 1_000_000
 MAX_DEPTH = 4
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_LINK_ERRORS = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EISDIR})
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Medium:
         os.close(self._root)
 
     def list(self) -> Listing:
-        """Everything on the medium. Raises ``SpecialFileError``, ``UnsafeNameError``, ``FormatError``, ``StoreError``."""
+        """Everything there. Raises ``SpecialFileError``, ``UnsafeNameError``, ``FormatError``, ``StoreError``."""
         found = Listing()
         try:
             self._list_into(found, self._root, "")
@@ -94,10 +96,10 @@ class Medium:
             stream = os.fdopen(os.open(name, _FILE_FLAGS, dir_fd=current), "rb", buffering=0)
         except FileNotFoundError as error:
             raise MissingFileError(f"{path} is missing", "copy the bundle again") from error
-        except NotADirectoryError as error:
-            raise SpecialFileError(f"{path} lies behind something that is no directory") from error
         except OSError as error:
-            raise SpecialFileError(f"{path} is no regular file that can be read: {error.strerror}") from error
+            if error.errno in _LINK_ERRORS:
+                raise SpecialFileError(f"{path} lies behind a link or something that is no directory") from error
+            raise StoreError(f"{path} cannot be opened: {error.strerror}", "try the medium again") from error
         finally:
             os.close(current)
         with stream:

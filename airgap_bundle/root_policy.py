@@ -30,28 +30,51 @@ from airgap_bundle.errors import (
 from airgap_bundle.keys import ALGORITHMS, SIGNER_FIELD, canonical_key, check_signer_name, key_algorithm, key_material
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tuf.api.metadata import Metadata, Root
+
+_SIGN_HINT = "`sovereign bundle sign` adds a person's signatures"
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Who of a role signed: with both halves, with one half only, or not yet; names sorted."""
+    """Who of a role signed ``what``: per algorithm, with both halves, or not at all; names sorted."""
 
+    role: str
     threshold: int
-    signed: tuple[str, ...]
-    half: tuple[str, ...]
-    waiting: tuple[str, ...]
+    halves: Mapping[str, tuple[str, ...]]
+    everybody: tuple[str, ...]
 
     @property
-    def met(self) -> bool:
-        """Whether enough persons signed with both halves."""
-        return len(self.signed) >= self.threshold
+    def signed(self) -> tuple[str, ...]:
+        """Those who signed with both halves: the persons who count."""
+        return tuple(name for name in self.everybody if all(name in self.halves[half] for half in ALGORITHMS))
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Those who may still sign, or sign again with the missing half."""
+        return tuple(name for name in self.everybody if name not in self.signed)
 
     def __str__(self) -> str:
         text = f"{len(self.signed)} of {self.threshold}"
         if self.signed:
             text += f" ({', '.join(self.signed)})"
-        return text if self.met else f"{text}, waiting for {', '.join(self.waiting + self.half)}"
+        return text if len(self.signed) >= self.threshold else f"{text}, waiting for {', '.join(self.waiting)}"
+
+    def require(self, algorithm: str | None = None) -> str:
+        """A sentence when enough persons signed: with ``algorithm``, or with both when None.
+
+        Raises ``UnsignedError``, ``NotEnoughSignersError``, or ``HalfSignatureError`` when halves are what is missing.
+        """
+        counted = self.signed if algorithm is None else self.halves[algorithm]
+        if len(counted) >= self.threshold:
+            return f"{len(counted)} of {self.threshold} ({', '.join(counted)})"
+        if not any(self.halves.values()):
+            raise UnsignedError(f"{self.role} carries no signature: {self}", _SIGN_HINT)
+        if any(len(half) >= self.threshold for half in self.halves.values()):
+            raise HalfSignatureError(f"{self.role} is signed with one of the two algorithms only: {self}")
+        raise NotEnoughSignersError(f"{self.role} is signed by {self}", _SIGN_HINT)
 
 
 def check_root(root: Root) -> None:
@@ -113,6 +136,7 @@ def tally(root: Root, role: str, metadata: Metadata[Any], *, others: frozenset[s
     Raises ``SignatureError`` for a signature that is invalid or that nobody explains (rule 4).
     """
     people = persons(root, role)
+    payload = metadata.signed_bytes
     valid: set[str] = set()
     for keyid, signature in metadata.signatures.items():
         if keyid not in root.roles[role].keyids:
@@ -120,23 +144,21 @@ def tally(root: Root, role: str, metadata: Metadata[Any], *, others: frozenset[s
                 raise SignatureError(f"{role} is signed by a key that the root does not name for it: {keyid[:16]}…")
             continue
         try:
-            root.keys[keyid].verify_signature(signature, metadata.signed_bytes)
+            root.keys[keyid].verify_signature(signature, payload)
         except UnverifiedSignatureError as error:
             name = root.keys[keyid].unrecognized_fields.get(SIGNER_FIELD)
             raise SignatureError(f"{role}: a signature of {name} is invalid") from error
         valid.add(keyid)
-    counts = {name: len(valid & set(halves.values())) for name, halves in people.items()}
-    by_count = [tuple(sorted(name for name, count in counts.items() if count == wanted)) for wanted in range(3)]
-    return Tally(root.roles[role].threshold // 2, signed=by_count[2], half=by_count[1], waiting=by_count[0])
+    halves = {
+        algorithm: tuple(sorted(name for name, keyids in people.items() if keyids[algorithm] in valid))
+        for algorithm in ALGORITHMS
+    }
+    return Tally(role, root.roles[role].threshold // 2, halves, tuple(sorted(people)))
 
 
 def require(root: Root, role: str, metadata: Metadata[Any], *, others: frozenset[str] = frozenset()) -> Tally:
-    """As ``tally``; raises ``UnsignedError``, ``HalfSignatureError`` or ``NotEnoughSignersError`` when too few signed."""
+    """As ``tally``; raises as ``Tally.require`` when either algorithm, or the persons with both, are too few."""
     found = tally(root, role, metadata, others=others)
-    if found.met:
-        return found
-    if not metadata.signatures:
-        raise UnsignedError(f"{role} carries no signature: {found}")
-    if found.half:
-        raise HalfSignatureError(f"{role}: {', '.join(found.half)} signed with one of the two algorithms only: {found}")
-    raise NotEnoughSignersError(f"{role} is signed by {found}", "`sovereign bundle sign` adds a person's signatures")
+    for algorithm in (*ALGORITHMS, None):
+        found.require(algorithm)
+    return found

@@ -1,0 +1,168 @@
+"""The signing ceremony of a bundle: persons first, the release key last, on one machine or on many.
+
+A person's signature says: this index and this release file, which I have checked against the blobs. So signing reads
+every blob first. The state of the ceremony is the bundle itself:
+
+1. ``index.json`` and ``release.json`` are fixed (``bundle build``);
+2. the first person's signature makes ``metadata/targets.json`` and puts the roots beside it;
+3. further persons add theirs, until the threshold; ``verify`` says "1 of 2, waiting for …" meanwhile;
+4. the release key seals: snapshot binds the targets file with its signatures, timestamp binds the snapshot.
+
+A sealed bundle takes no further signature: adding one would break the seal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airgap_bundle import ceremony, durable, metadata, oci
+from airgap_bundle.blobs import blob_path, hash_blob, take_all
+from airgap_bundle.chain import follow, read_roots
+from airgap_bundle.errors import RootPolicyError, SigningError
+from airgap_bundle.keys import SIGNER_FIELD
+from airgap_bundle.medium import Medium
+from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
+from airgap_bundle.root_policy import check_root, tally
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+    from typing import Any
+
+    from tuf.api.metadata import Metadata, Root
+
+    from airgap_bundle.blobs import Progress
+    from airgap_bundle.descriptor import Descriptor
+    from airgap_bundle.keys import Signer
+    from airgap_bundle.root_policy import Tally
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Where the ceremony stands after a signature."""
+
+    signer: str
+    targets: str
+    sealed: bool
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A bundle that was read for signing: its contents agree and every blob is what the index says."""
+
+    bundle: Path
+    root: Root
+    index: bytes
+    release_data: bytes
+    contents: oci.Contents
+    targets: bytes | None
+    sealed: bool
+
+
+def sign_bundle(
+    bundle: Path,
+    signer: Signer,
+    *,
+    now: datetime,
+    roots: Mapping[int, bytes] | None = None,
+    progress: Progress | None = None,
+) -> Signed:
+    """Add ``signer``'s signatures to the bundle directory ``bundle``.
+
+    ``roots`` (by version, ascending) are needed by the first signature only. Raises ``SigningError`` when it is not
+    this signer's turn, and a ``VerificationError`` when the bundle is not what its index says or carries signatures
+    that are not valid; the bundle is unchanged then.
+    """
+    draft = _read(bundle, roots, progress)
+    if signer.name in _names(draft.root, TARGETS, signer):
+        return _add_person(draft, signer, now, roots or {})
+    if signer.name in _names(draft.root, SNAPSHOT, signer):
+        return _seal(draft, signer, now)
+    raise SigningError(
+        f"the root does not know the keys of {signer.name}", "the root names who signs: `sovereign trust show`"
+    )
+
+
+def _read(bundle: Path, roots: Mapping[int, bytes] | None, progress: Progress | None) -> _Draft:
+    with Medium(bundle) as medium:
+        files = medium.list().files
+        if any(path.endswith(".root.json") for path in files):
+            carried = read_roots(medium, files)
+            if roots and any(carried.get(version, data) != data for version, data in roots.items()):
+                raise SigningError("the bundle carries another root than the one given", "ask who put it there")
+        elif roots:
+            carried = dict(roots)
+        else:
+            raise SigningError("the first signature brings the root", "give it: --root 1.root.json")
+        root = follow(carried, min(carried)).root
+
+        def fetch(descriptor: Descriptor) -> bytes:
+            return medium.read(blob_path(descriptor.digest), oci.MAX_DOCUMENT_BYTES)
+
+        index, release = (medium.read(name, oci.MAX_DOCUMENT_BYTES) for name in (INDEX_FILE, RELEASE_FILE))
+        contents = oci.read_contents(index, release, fetch)
+        take_all(medium, contents.blobs, hash_blob, progress)
+        path = f"metadata/{TARGETS}.json"
+        targets = medium.read(path, metadata.MAX_METADATA_BYTES) if path in files else None
+        return _Draft(bundle, root, index, release, contents, targets, f"metadata/{TIMESTAMP}.json" in files)
+
+
+def _names(root: Root, role: str, signer: Signer) -> set[str]:
+    """Names under which ``role`` knows both keys of ``signer``."""
+    held = {key.keyid for key in signer.public.keys}
+    if not held <= set(root.roles[role].keyids):
+        return set()
+    return {str(root.keys[keyid].unrecognized_fields.get(SIGNER_FIELD)) for keyid in held}
+
+
+def _add_person(draft: _Draft, signer: Signer, now: datetime, roots: Mapping[int, bytes]) -> Signed:
+    if draft.sealed:
+        raise SigningError("the bundle is sealed by the release key", "enough persons have signed; nothing is missing")
+    expected = ceremony.build_targets(draft.index, draft.release_data, draft.contents.release, now=now)
+    found = expected if draft.targets is None else metadata.parse_targets(draft.targets)
+    if found.signed.targets != expected.signed.targets or found.signed.version != expected.signed.version:
+        raise SigningError("targets.json is about another build of this bundle", "remove metadata/ and sign again")
+    tally(draft.root, TARGETS, found)
+    ceremony.add_signatures(found, signer)
+    files = {f"{version}.root.json": data for version, data in roots.items()}
+    _write(draft.bundle, {**files, f"{TARGETS}.json": found.to_bytes()})
+    return Signed(signer.name, str(tally(draft.root, TARGETS, found)), sealed=False)
+
+
+def _seal(draft: _Draft, signer: Signer, now: datetime) -> Signed:
+    if draft.sealed:
+        raise SigningError("the bundle is sealed already", "`sovereign bundle verify` checks it")
+    if draft.targets is None:
+        raise SigningError("no person has signed yet", "the release key seals, last, what persons have signed")
+    counted = _counted(draft.root, metadata.parse_targets(draft.targets))
+    snapshot = ceremony.build_snapshot(draft.targets, draft.contents.release, now=now)
+    snapshot_data = ceremony.add_signatures(snapshot, signer).to_bytes()
+    timestamp = ceremony.build_timestamp(snapshot_data, draft.contents.release, now=now)
+    timestamp_data = ceremony.add_signatures(timestamp, signer).to_bytes()
+    _write(draft.bundle, {f"{SNAPSHOT}.json": snapshot_data, f"{TIMESTAMP}.json": timestamp_data})
+    return Signed(signer.name, str(counted), sealed=True)
+
+
+def _counted(root: Root, targets: Metadata[Any]) -> Tally:
+    found = tally(root, TARGETS, targets)
+    if len(found.signed) < found.threshold:
+        raise SigningError(f"targets are signed by {found}", "the release key seals once enough persons have signed")
+    return found
+
+
+def _write(bundle: Path, files: Mapping[str, bytes]) -> None:
+    folder = bundle / "metadata"
+    folder.mkdir(mode=0o755, exist_ok=True)
+    durable.replace_all({folder / name: data for name, data in files.items()})
+
+
+def sign_root(root: Metadata[Root], signers: list[Signer]) -> bytes:
+    """The root file: ``root`` signed by every one of ``signers``. Raises ``RootPolicyError`` for an unsound root."""
+    check_root(root.signed)
+    for signer in signers:
+        ceremony.add_signatures(root, signer)
+    if not root.signatures:
+        raise RootPolicyError("a root without signatures binds nobody")
+    return root.to_bytes()

@@ -1,0 +1,276 @@
+"""Verification of a bundle directory against a site's trust state: reading only, no network, no subprocess.
+
+The order is the argument. Each check rests on those named with it; when one fails, what rests on it is not
+established, never guessed:
+
+1. ``medium``           only regular files and folders, safe and distinct names
+2. ``format``           ``oci-layout`` says this format
+3. ``pinned root``      the root that the site trusts is among the bundle's, byte for byte
+4. ``root chain``       every root obeys the hybrid policy and is signed by its own and its predecessor's persons
+5. ``… signatures``     targets, snapshot and timestamp: k persons by Ed25519, by ML-DSA-65, and by both
+6. ``metadata agrees``  timestamp binds this snapshot, snapshot binds these targets
+7. ``versions``         no role below the site's floor (a floor is reset when a new root changed the role's keys)
+8. ``targets``          ``index.json`` and ``release.json`` are the signed ones
+9. ``contents``         index, manifests and release agree and parse
+10. ``release number``  not below the site's floor; the floor is never reset
+11. ``file list``       nothing missing, nothing unlisted, every size as signed
+12. ``blobs``           every byte is as signed
+13. ``freshness``       a verdict of its own; nothing rests on it
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airgap_bundle import chain as root_chain
+from airgap_bundle import freshness, metadata, oci
+from airgap_bundle.blobs import blob_path, hash_blob, take_all
+from airgap_bundle.descriptor import OCI_LAYOUT
+from airgap_bundle.digest import sha256
+from airgap_bundle.errors import (
+    DigestMismatchError,
+    FormatError,
+    MalformedError,
+    MissingFileError,
+    MixedMetadataError,
+    ReleaseConflictError,
+    RollbackError,
+    UnlistedFileError,
+    UnsignedError,
+    VerificationError,
+)
+from airgap_bundle.keys import ALGORITHMS
+from airgap_bundle.medium import Listing, Medium
+from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
+from airgap_bundle.report import FRESHNESS, Check, Report
+from airgap_bundle.root_policy import Tally, tally
+from airgap_bundle.trust_state import TrustState, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from tuf.api.metadata import Metadata
+
+    from airgap_bundle.blobs import Progress, Taker
+    from airgap_bundle.descriptor import Descriptor
+
+_PARSERS: dict[str, Callable[[bytes], Metadata[Any]]] = {
+    TARGETS: metadata.parse_targets,
+    SNAPSHOT: metadata.parse_snapshot,
+    TIMESTAMP: metadata.parse_timestamp,
+}
+_FOLDERS = {"metadata", "blobs", "blobs/sha256"}
+_LAYOUT_FILE = "oci-layout"
+
+
+def verify(bundle: Path, trust: TrustState, *, now: datetime, progress: Progress | None = None) -> Report:
+    """Check the bundle directory ``bundle``; the report says what holds. Raises ``StoreError`` for a failing medium."""
+    with Medium(bundle) as medium:
+        run = Verification(medium, trust, now)
+        run.check_metadata()
+        run.check_blobs(hash_blob, progress)
+        return run.report()
+
+
+class Verification:
+    """One run over one medium. ``check_metadata`` first, then ``check_blobs``; values appear as checks pass."""
+
+    chain: root_chain.Chain
+    contents: oci.Contents
+    listing: Listing
+
+    def __init__(self, medium: Medium, trust: TrustState, now: datetime) -> None:
+        self._medium, self._trust, self._now = medium, trust, now
+        self._checks: dict[str, Check] = {}
+        self._roots: dict[int, bytes] = {}
+        self._pinned = 0
+        self.raw: dict[str, bytes] = {}
+        self.roles: dict[str, Metadata[Any]] = {}
+        self._tallies: dict[str, Tally] = {}
+
+    def check_metadata(self) -> None:
+        """Everything up to the file list, and freshness; reads small files only."""
+        self._check("medium", (), self._list)
+        self._check("format", ("medium",), self._format)
+        self._check("pinned root", ("medium",), self._pinned_root)
+        self._check("root chain", ("pinned root",), self._root_chain)
+        for role in (TARGETS, SNAPSHOT, TIMESTAMP):
+            self._check_role(role)
+        signers = tuple(f"{role} signers" for role in (TARGETS, SNAPSHOT, TIMESTAMP))
+        self._check("metadata agrees", signers, self._metadata_agrees)
+        self._check("versions", ("metadata agrees",), self._versions)
+        self._check("targets", ("metadata agrees",), self._targets)
+        self._check("contents", ("targets",), self._contents)
+        self._check("release number", ("contents",), self._release_number)
+        self._check("file list", ("contents", "format"), self._file_list)
+        self._checks[FRESHNESS] = self._freshness()
+
+    def check_blobs(self, take: Taker, progress: Progress | None) -> None:
+        """Give every blob to ``take``; rests on all checks before it, so that no byte is taken in vain."""
+        before = tuple(name for name in self._checks if name != FRESHNESS)
+
+        def body() -> str:
+            take_all(self._medium, self.contents.blobs, take, progress)
+            return f"{len(self.contents.blobs)} blobs, {sum(self.contents.blobs.values())} bytes, each as signed"
+
+        self._check("blobs", before, body)
+
+    def report(self) -> Report:
+        """What was found so far; freshness last."""
+        ordered = sorted(self._checks.values(), key=lambda check: check.name == FRESHNESS)
+        found = self._tallies.get(TARGETS)
+        passed = self._passed("contents")
+        return Report(
+            tuple(ordered),
+            self.contents.release.info if passed else None,
+            found.signed if found else (),
+            fingerprint(self.chain.data) if self._passed("root chain") else None,
+            found.waiting if found and len(found.signed) < found.threshold else (),
+        )
+
+    def raise_for_failure(self) -> None:
+        """Raise the first failed check's error, with the report in it."""
+        failure = self.report().failure
+        if failure is not None and failure.error is not None:
+            failure.error.report = self.report()
+            raise failure.error
+
+    def _passed(self, name: str) -> bool:
+        return name in self._checks and self._checks[name].status == "pass"
+
+    def _check(self, name: str, needs: tuple[str, ...], body: Callable[[], str]) -> None:
+        missing = next((need for need in needs if not self._passed(need)), None)
+        if missing is not None:
+            self._checks[name] = Check(name, "not established", f"rests on: {missing}")
+            return
+        try:
+            self._checks[name] = Check(name, "pass", body())
+        except FormatError as error:
+            refusal: VerificationError = MalformedError(error.cause, error.hint)
+            self._checks[name] = Check(name, "fail", error.cause, refusal)
+        except VerificationError as error:
+            self._checks[name] = Check(name, "fail", error.cause, error)
+
+    def _list(self) -> str:
+        self.listing = self._medium.list()
+        return f"{len(self.listing.files)} regular files"
+
+    def _format(self) -> str:
+        if self._medium.read(_LAYOUT_FILE, len(OCI_LAYOUT)) != OCI_LAYOUT:
+            raise MalformedError("oci-layout is not that of this format")
+        return "OCI image layout 1.0.0"
+
+    def _pinned_root(self) -> str:
+        self._roots = root_chain.read_roots(self._medium, self.listing.files)
+        self._pinned = root_chain.check_pinned(self._roots, self._trust)
+        return f"root {self._pinned}, {fingerprint(self._roots[self._pinned])}"
+
+    def _root_chain(self) -> str:
+        self.chain = root_chain.follow(self._roots, self._pinned)
+        return f"root {self.chain.root.version} in force, signed by {self.chain.signed}"
+
+    def _check_role(self, role: str) -> None:
+        """Three checks of ``role``: both algorithms counted apart, then the persons who hold both."""
+        needs = ("root chain",) if role == TARGETS else ("root chain", f"{TARGETS} signers")
+
+        def count(algorithm: str | None) -> Callable[[], str]:
+            def body() -> str:
+                if role not in self._tallies:
+                    self._read_role(role)
+                return self._tallies[role].require(algorithm)
+
+            return body
+
+        names = [f"{role} signatures, {algorithm}" for algorithm in ALGORITHMS]
+        for name, algorithm in zip(names, ALGORITHMS, strict=True):
+            self._check(name, needs, count(algorithm))
+        self._check(f"{role} signers", tuple(names), count(None))
+
+    def _read_role(self, role: str) -> None:
+        path = f"metadata/{role}.json"
+        if path not in self.listing.files:
+            raise UnsignedError(f"{path} is missing: the bundle is not signed to the end", _SEAL_HINTS[role])
+        self.raw[role] = self._medium.read(path, metadata.MAX_METADATA_BYTES)
+        self.roles[role] = _PARSERS[role](self.raw[role])
+        self._tallies[role] = tally(self.chain.root, role, self.roles[role])
+
+    def _metadata_agrees(self) -> str:
+        timestamp, snapshot, targets = (self.roles[role].signed for role in (TIMESTAMP, SNAPSHOT, TARGETS))
+        pairs = ((timestamp.snapshot_meta, SNAPSHOT, snapshot), (snapshot.meta["targets.json"], TARGETS, targets))
+        for bound, role, signed in pairs:
+            if bound.version != signed.version or not metadata.binds(bound, self.raw[role]):
+                raise MixedMetadataError(f"{role}.json is not the one that this release's metadata binds")
+        return f"timestamp {timestamp.version} → snapshot {snapshot.version} → targets {targets.version}"
+
+    def _versions(self) -> str:
+        for role, found in self.roles.items():
+            floor = 0 if role in self.chain.reset else self._trust.versions.get(role, 0)
+            if found.signed.version < floor:
+                raise RollbackError(
+                    f"{role} version {found.signed.version} is below {floor}, which this site has seen", _ROLLBACK_HINT
+                )
+        return ", ".join(f"{role} {found.signed.version}" for role, found in self.roles.items())
+
+    def _targets(self) -> str:
+        for name in (INDEX_FILE, RELEASE_FILE):
+            self.raw[name] = self._medium.read(name, oci.MAX_DOCUMENT_BYTES)
+            if not metadata.binds(self.roles[TARGETS].signed.targets[name], self.raw[name]):
+                raise DigestMismatchError(f"{name} holds other bytes than were signed", "copy the bundle again")
+        return f"{INDEX_FILE} and {RELEASE_FILE} are those that were signed"
+
+    def _contents(self) -> str:
+        def fetch(descriptor: Descriptor) -> bytes:
+            return self._medium.read(blob_path(descriptor.digest), oci.MAX_DOCUMENT_BYTES)
+
+        contents = oci.read_contents(self.raw[INDEX_FILE], self.raw[RELEASE_FILE], fetch)
+        if contents.release.info.number != self.roles[TARGETS].signed.version:
+            raise MixedMetadataError("release number and version of targets.json differ")
+        self.contents = contents
+        info = contents.release.info
+        return f"{info.name} {info.version} (number {info.number}), {len(contents.artifacts)} artifacts"
+
+    def _release_number(self) -> str:
+        number, floor = self.contents.release.info.number, self._trust.release_number
+        if number < floor:
+            raise RollbackError(f"release number {number} is below {floor}, which this site has seen", _ROLLBACK_HINT)
+        if number == floor and sha256(self.raw[RELEASE_FILE]) != self._trust.release_digest:
+            raise ReleaseConflictError(f"this site holds another release with number {number}")
+        return f"{number}, floor {floor}"
+
+    def _file_list(self) -> str:
+        sizes = {blob_path(digest): size for digest, size in self.contents.blobs.items()}
+        named = {_LAYOUT_FILE, INDEX_FILE, RELEASE_FILE, *root_chain.root_files(self.listing.files).values(), *sizes}
+        named |= {f"metadata/{role}.json" for role in _PARSERS}
+        found = self.listing.files
+        if extra := sorted((set(found) - named) | (self.listing.directories - _FOLDERS)):
+            raise UnlistedFileError(
+                f"{extra[0]} is named by no signed metadata" + _more(extra), "remove it, and ask why"
+            )
+        if missing := sorted(named - set(found)):
+            raise MissingFileError(f"{missing[0]} is missing" + _more(missing), "copy the bundle again")
+        if wrong := sorted(path for path, size in sizes.items() if found[path] != size):
+            raise DigestMismatchError(
+                f"{wrong[0]} is {found[wrong[0]]} bytes long, signed were {sizes[wrong[0]]}" + _more(wrong),
+                "copy the bundle again",
+            )
+        return f"{len(named)} files, none missing, none besides"
+
+    def _freshness(self) -> Check:
+        if not self._passed("metadata agrees"):
+            return Check(FRESHNESS, "not established", "rests on: metadata agrees")
+        signed = [self.chain.root, *(found.signed for found in self.roles.values())]
+        return freshness.judge(signed, self._trust.clock, self._now)
+
+
+_SEAL_HINTS = {
+    TARGETS: "`sovereign bundle sign --key NAME.key` adds a person's signatures",
+    SNAPSHOT: "`sovereign bundle sign --key release.key` seals it",
+    TIMESTAMP: "`sovereign bundle sign --key release.key` seals it",
+}
+_ROLLBACK_HINT = "releases this site once installed are activated with `sovereign rollback`; older media are refused"
+
+
+def _more(paths: list[str]) -> str:
+    return f" ({len(paths) - 1} more)" if len(paths) > 1 else ""
