@@ -140,3 +140,10 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+
+
+def covers(authority: Authority, names: tuple[str, ...]) -> bool:
+    """Whether ``authority`` may sign for all of ``names`` and loopback."""
+    extensions = x509.load_pem_x509_certificate(authority.certificate).extensions
+    permitted = extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees or []
+    return all(_constraint(name) in permitted for name in general_names(names))

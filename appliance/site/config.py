@@ -162,6 +162,11 @@ class SiteConfig(_Strict):
         """OIDC issuer of the site's realm."""
         return f"{self.scheme}://{self._authority(self.listen.identity_port)}/realms/sovereign"
 
+    @property
+    def log_origin(self) -> str:
+        """Origin line of the site's audit log; its verifier keys carry the same name."""
+        return f"sovereign/{self.name}"
+
     def _authority(self, port: int) -> str:
         host = self.listen.hostname
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -29,15 +29,19 @@ def load_site(path: Path) -> SiteConfig:
 
     Raises ``UsageError`` when it cannot be read and ``SiteFileError`` with every mistake when it is wrong.
     """
+    return parse_site(read_site_bytes(path), str(path))
+
+
+def read_site_bytes(path: Path) -> bytes:
+    """The bytes of a site file, at most one more than may be parsed. Raises ``UsageError`` when it cannot be read."""
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(
             f"{path}: {(error.strerror or 'cannot be read').lower()}",
             "name the site file with --config, or install first",
         ) from error
-    return parse_site(data, str(path))
 
 
 def parse_site(data: bytes, name: str) -> SiteConfig:

@@ -44,5 +44,8 @@ class Supervision(Protocol):
     def states(self, services: Sequence[Service]) -> Mapping[str, Running]:
         """The state of every service by name. A manager that does not run says ``stopped`` of all."""
 
+    def rest(self) -> None:
+        """Stop what the services share; a reboot, or ``load``, brings it back."""
+
     def close(self) -> None:
         """Let go of the site: nothing of it runs and nothing starts at boot."""

@@ -104,8 +104,12 @@ class Supervisord:
             said = {p["name"]: p for p in self._rpc("getAllProcessInfo")}
         return {s.name: _running(said.get(s.name)) for s in services}
 
-    def close(self) -> None:
+    def rest(self) -> None:
         """Stop every program and supervisord itself."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop every program and supervisord itself; nothing starts at boot."""
         pid = self._pid()
         if pid is None:
             return

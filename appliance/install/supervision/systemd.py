@@ -87,6 +87,10 @@ class Systemd:
         """What ``systemctl show`` says."""
         return {s.name: self._state(s) for s in services}
 
+    def rest(self) -> None:
+        """Stop the target and forget that the secrets were unsealed."""
+        run(["systemctl", "stop", self._target, self._unit("unseal")])
+
     def close(self) -> None:
         """Stop and remove every unit of the site."""
         present = sorted(self._units.glob(f"{self._prefix}*"))

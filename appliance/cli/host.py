@@ -1,0 +1,165 @@
+"""`sovereign preflight | install | status | up | down | uninstall`: a site on this host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from appliance.cli.host_tables import render_plan, render_preflight, render_status
+from appliance.cli.step_progress import StepProgress
+from appliance.cli.terminal import (
+    OutputFormat,
+    OutputOption,
+    PassphraseFdOption,
+    emit,
+    progress,
+    read_passphrase,
+    say,
+    site_paths,
+)
+from appliance.errors import DeploymentError, PreflightError, UsageError
+from appliance.install import host
+from appliance.install.accounts import load_accounts
+from appliance.install.services import site_services
+from appliance.install.startup import await_ready
+from appliance.install.status import site_status
+from appliance.install.uninstall import uninstall as remove_site
+from appliance.site.load import load_site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+BundleArgument = Annotated[Path, typer.Argument(help="The bundle's folder.", show_default=False)]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="The site file; default: the one installed.", show_default=False)
+]
+RootOption = Annotated[
+    str | None,
+    typer.Option("--root", metavar="sha256:…", help="Fingerprint of the root to trust, at first installation."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Mount the commands at the top level of ``app``."""
+    for name, command in (
+        ("preflight", preflight),
+        ("install", install),
+        ("status", status),
+        ("up", up),
+        ("down", down),
+        ("uninstall", uninstall),
+    ):
+        app.command(name)(command)
+    app.command("unseal", hidden=True)(unseal)
+    app.command("await", hidden=True)(await_service)
+
+
+def preflight(
+    context: typer.Context,
+    bundle: Annotated[
+        Path | None, typer.Argument(help="The bundle's folder, to size the disk.", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+    output: OutputOption = OutputFormat.table,
+) -> None:
+    """Check whether this host can hold the site; nothing is changed."""
+    report = host.preflight(site_paths(context), config, bundle)
+    emit(report.data(), output, lambda console: render_preflight(report, console))
+    if not report.ok:
+        raise typer.Exit(PreflightError.exit_code)
+
+
+def install(  # noqa: PLR0913, PLR0917 - typer's parameters are the command's options
+    context: typer.Context,
+    bundle: BundleArgument,
+    config: ConfigOption = None,
+    root: RootOption = None,
+    passphrase_fd: PassphraseFdOption = None,
+    output: OutputOption = OutputFormat.table,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify and plan; change nothing.")] = False,
+) -> None:
+    """Verify a bundle and install it; running it again resumes or changes nothing."""
+    paths = site_paths(context)
+    if dry_run:
+        plan = host.plan(paths, host.Request(bundle, config, root))
+        emit(plan.data(), output, lambda console: render_plan(plan, console))
+        if not plan.ok:
+            raise typer.Exit(plan.exit_code)
+        return
+    request = host.Request(bundle, config, root or _ask_root(host.needs_root(paths)))
+    with progress("verify and import") as advance, StepProgress() as observer:
+        done = host.install(paths, request, passphrase=_passphrase(passphrase_fd), observer=observer, progress=advance)
+    data = {"release": done.release.version, "steps": list(done.ran), "url": done.url, "logged": done.logged}
+    emit(data, output, lambda console: _render_installed(done, console))
+
+
+def status(context: typer.Context, output: OutputOption = OutputFormat.table) -> None:
+    """Show what runs, what is in force and what to act on."""
+    found = site_status(site_paths(context))
+    emit(found.data(), output, lambda console: render_status(found, console))
+    if not found.ok:
+        raise typer.Exit(DeploymentError.exit_code)
+
+
+def up(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> None:
+    """Start the site and wait until it is ready."""
+    with progress("services", unit="steps") as ready:
+        started = host.up(site_paths(context), passphrase=_passphrase(passphrase_fd), ready=ready)
+    say(f"started {', '.join(started)}" if started else "everything was running")
+
+
+def down(context: typer.Context) -> None:
+    """Stop the site; its data stay."""
+    host.down(site_paths(context))
+    say("stopped")
+
+
+def uninstall(
+    context: typer.Context,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove the site and everything in it: conversations, log, keys."""
+    paths = site_paths(context)
+    if not yes and not typer.confirm(f"remove {paths.root} with its conversations, log and keys?", err=True):
+        raise UsageError("not removed", "answer y, or give --yes")
+    gone = remove_site(paths)
+    say(f"removed {gone.root}" + (f" and the users {', '.join(gone.users)}" if gone.users else ""))
+
+
+def unseal(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> None:
+    """Unseal the services' secrets (called by the boot unit)."""
+    host.unseal(site_paths(context), passphrase=_passphrase(passphrase_fd))
+
+
+def await_service(context: typer.Context, service: Annotated[str, typer.Argument()]) -> None:
+    """Wait until a service is ready (called by its unit)."""
+    paths = site_paths(context)
+    config = load_site(paths.site_yaml)
+    found = [s for s in site_services(config, paths, load_accounts(paths)) if s.name == service]
+    if not found:
+        raise UsageError(f"{service} is no service of this site", "`sovereign status` lists them")
+    await_ready(found[0])
+
+
+def _passphrase(fd: int | None) -> Callable[[], bytes]:
+    return lambda: read_passphrase("passphrase of the site key", fd)
+
+
+def _ask_root(needed: bool) -> str | None:  # noqa: FBT001 - one private caller
+    """The fingerprint typed by the operator where one is needed and there is someone to ask."""
+    if not needed or not typer.get_text_stream("stdin").isatty():
+        return None
+    return str(typer.prompt("fingerprint of the root to trust (sha256:…)", err=True)).strip()
+
+
+def _render_installed(done: host.Installed, console: Console) -> None:
+    what = f"{len(done.ran)} steps" if done.ran else "nothing to do"
+    console.print(f"release {done.release.version} is installed ({what})", markup=False)
+    console.print(f"signed by {', '.join(done.release.signers)}", markup=False)
+    console.print(f"open {done.url}", markup=False)

@@ -1,0 +1,98 @@
+"""How the host's reports look as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from appliance.install.host import Plan
+    from appliance.install.preflight.report import PreflightReport
+    from appliance.install.status import ServiceStatus, SiteStatus
+
+_COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "not established": "yellow"}
+MIB = 1024 * 1024
+
+
+def render_preflight(report: PreflightReport, console: Console) -> None:
+    """One row per finding; remedies below those that do not hold."""
+    table = Table("check", "", "found", "needed", box=None, pad_edge=False)
+    for f in report.findings:
+        table.add_row(f.name, f"[{_COLOURS[f.status]}]{f.status}[/]", _plain(f.found), _plain(f.needed))
+    console.print(table)
+    for f in report.findings:
+        if f.remedy is not None:
+            console.print(f"{f.name}: {f.remedy}", markup=False)
+
+
+def render_plan(plan: Plan, console: Console) -> None:
+    """Preflight, verification, steps."""
+    render_preflight(plan.preflight, console)
+    console.print()
+    table = Table("verification", "", "", box=None, pad_edge=False)
+    for check in plan.bundle.checks:
+        table.add_row(check.name, f"[{_COLOURS[check.status]}]{check.status}[/]", _plain(check.detail))
+    console.print(table)
+    console.print()
+    steps = Table("step", "", "", box=None, pad_edge=False)
+    for name, title, done in plan.steps:
+        steps.add_row(name, _plain(title), "done before" if done else "to do")
+    console.print(steps)
+
+
+def render_status(status: SiteStatus, console: Console) -> None:
+    """Services, then what is in force, then what to act on."""
+    table = Table("service", "state", "ready", "pid", "memory", "up", "user", box=None, pad_edge=False)
+    for service in status.services:
+        table.add_row(*_service_row(service))
+    console.print(table)
+    console.print()
+    release = status.release
+    facts = {
+        "site": f"{status.site} at {status.root} ({status.supervision})",
+        "open": status.url,
+        "release": f"{release['version']} ({release['name']})",
+        "trusted root": str(release["root_fingerprint"]),
+        "site key": status.site_key or "not readable by you",
+        **{f"certificate {c.name}": f"until {c.expires[:10]}" for c in status.certificates},
+        **{f"waiver {w.model}": f"{', '.join(w.waives)} until {w.expires[:10]} ({w.officer})" for w in status.waivers},
+        "disk free": f"{status.disk_free / MIB / 1024:.1f} GiB",
+    }
+    for name, value in facts.items():
+        console.print(f"{name}: {value}", markup=False, soft_wrap=True)
+    for warning in status.warnings:
+        console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _service_row(service: ServiceStatus) -> tuple[str, ...]:
+    colour = "green" if service.ready else "red"
+    memory = f"{service.rss // MIB}/{service.memory_limit // MIB} MiB" if service.rss is not None else ""
+    ready = "ready" if service.ready else "not ready"
+    return (
+        service.name,
+        service.state,
+        f"[{colour}]{ready}[/]",
+        str(service.pid or ""),
+        memory,
+        _duration(service.uptime),
+        service.user,
+    )
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}d {hours}h"
+    return f"{hours}h {minutes}m" if hours else f"{minutes}m {rest}s"
+
+
+def _plain(text: str) -> str:
+    """Text from outside never carries markup."""
+    return text.replace("[", r"\[")

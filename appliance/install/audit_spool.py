@@ -1,0 +1,64 @@
+"""Brings the install journal into the audit log, where it cannot be edited any more.
+
+The journal exists before the log can run; so its records wait there and are appended when the writer answers. Entry
+ids are the site's origin and the record's number: sending one twice gives one entry.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from appliance.audit import events
+from appliance.audit.client import SyncAuditClient
+from appliance.install.journal import Record, read_journal
+from appliance.site.paths import AUDIT, SitePaths
+from appliance.site.secrets import write_private
+
+if TYPE_CHECKING:
+    from pathlib import Path
+from typing import Any
+
+    from appliance.site.config import SiteConfig
+
+
+def spool(config: SiteConfig, paths: SitePaths, release: str) -> int:
+    """Append every finished or failed step that is not in the log yet; how many.
+
+    Raises ``AuditUnavailableError`` when the writer does not answer; what was sent stays sent.
+    """
+    sent = _sent(paths)
+    waiting = [r for r in read_journal(paths.journal) if r.seq > sent and r.state != "started"]
+    if not waiting:
+        return 0
+    with SyncAuditClient(paths.socket(AUDIT)) as client:
+        for record in waiting:
+            client.append(_event(record, release), id=f"{config.log_origin}/install/{record.seq}")
+    write_private(_marker(paths), json.dumps({"seq": waiting[-1].seq}).encode() + b"\n")
+    return len(waiting)
+
+
+def _event(record: Record, release: str) -> dict[str, Any]:
+    detail = ", ".join(f"{name}: {value}" for name, value in record.detail.items())
+    return events.install_step(
+        step=record.step,
+        success=record.state == "done",
+        release=release,
+        detail=detail or None,
+        actor="operator",
+        inputs_digest=record.digest or None,
+        at=datetime.fromisoformat(record.at),
+    )
+
+
+def _sent(paths: SitePaths) -> int:
+    try:
+        seq: int = json.loads(_marker(paths).read_bytes())["seq"]
+    except FileNotFoundError:
+        return 0
+    return seq
+
+
+def _marker(paths: SitePaths) -> Path:
+    return paths.journal.with_name("spooled.json")

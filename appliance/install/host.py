@@ -1,0 +1,197 @@
+"""A site on one host: install, start, stop. What the command line calls; nothing here prints.
+
+Order of an installation: the operator's files (every mistake at once) → the host (every finding at once) → the
+bundle (verified and imported, or refused) → journaled steps. Until the bundle is in, nothing on the host has changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airgap_bundle.digest import sha256
+from airgap_bundle.store import VerifiedRelease
+from appliance.errors import PreflightError, RefusedError, UsageError
+from appliance.install.accounts import load_accounts
+from appliance.install.admission import admit, inspect, is_first_install
+from appliance.install.audit_spool import spool
+from appliance.install.journal import Journal, latest_done, read_journal
+from appliance.install.lock import site_lock
+from appliance.install.preflight.report import PreflightReport, check_host
+from appliance.install.release_description import active_version
+from appliance.install.release_env import choose_python
+from appliance.install.runner import Advance, Observer, execute
+from appliance.install.services import site_services
+from appliance.install.site_files import SiteFiles, read_site_files
+from appliance.install.startup import Ready, prepare_runtime, start_services, stop_services
+from appliance.install.steps import install_steps
+from appliance.install.steps.context import Context
+from appliance.install.steps.service import configure_realm
+from appliance.install.supervision import choose_supervision
+from appliance.install.vault import Vault, take_back
+from appliance.site.load import load_site
+
+if TYPE_CHECKING:
+    from airgap_bundle.report import Report
+    from appliance.site.config import SiteConfig
+    from appliance.site.paths import SitePaths
+    from appliance.site.site_key import Passphrase
+
+
+@dataclass(frozen=True)
+class Request:
+    """What an operator asks for. ``config`` None means the site file of an earlier installation."""
+
+    bundle: Path
+    config: Path | None
+    root_fingerprint: str | None
+
+
+@dataclass(frozen=True)
+class Installed:
+    """The outcome: the release, and which steps ran (none: everything was in place)."""
+
+    release: VerifiedRelease
+    ran: tuple[str, ...]
+    logged: int
+    url: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an installation would do. ``steps`` maps each step's name to its title and whether it was done before."""
+
+    preflight: PreflightReport
+    bundle: Report
+    steps: tuple[tuple[str, str, bool], ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the installation would begin."""
+        return self.preflight.ok and self.bundle.ok
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that the installation would end with, were it to be refused now."""
+        return (
+            PreflightError.exit_code if not self.preflight.ok else RefusedError.exit_code if not self.bundle.ok else 0
+        )
+
+    def data(self) -> dict[str, object]:
+        """The plan as JSON data."""
+        steps = [{"name": name, "title": title, "done": done} for name, title, done in self.steps]
+        return {"ok": self.ok, "preflight": self.preflight.data(), "bundle": self.bundle.to_json(), "steps": steps}
+
+
+def site_files(paths: SitePaths, config: Path | None) -> SiteFiles:
+    """The operator's files: those that ``config`` names, else those installed."""
+    return read_site_files(config if config is not None else paths.site_yaml, paths)
+
+
+def needs_root(paths: SitePaths) -> bool:
+    """Whether this site trusts no root yet, so that the operator must name one."""
+    return is_first_install(paths)
+
+
+def preflight(paths: SitePaths, config: Path | None, bundle: Path | None) -> PreflightReport:
+    """Check the host for the site; nothing is changed. Raises ``SiteFileError`` for a wrong site file."""
+    return check_host(site_files(paths, config).config, paths, bundle)
+
+
+def plan(paths: SitePaths, request: Request) -> Plan:
+    """What ``install`` would find and do; nothing is changed."""
+    files = site_files(paths, request.config)
+    checked = check_host(files.config, paths, request.bundle)
+    report = inspect(request.bundle, paths, request.root_fingerprint)
+    release = _announced(report)
+    steps = install_steps(Context(paths, files, release, Vault(paths, _no_passphrase), choose_python() or Path()))
+    done = read_journal(paths.journal) if (paths.release(release.version) / "release.json").exists() else ()
+    return Plan(checked, report, tuple((s.name, s.title, latest_done(done, s.name) is not None) for s in steps))
+
+
+def install(
+    paths: SitePaths, request: Request, *, passphrase: Passphrase, observer: Observer, progress: Advance
+) -> Installed:
+    """Verify, import and install; services are ready when it returns. Running it again finishes or changes nothing."""
+    files = site_files(paths, request.config)
+    _check_same_name(paths, files)
+    check_host(files.config, paths, request.bundle).demand()
+    if is_first_install(paths) and request.root_fingerprint is None:
+        raise UsageError(
+            "the first installation needs the fingerprint of the root to trust",
+            "give --root sha256:…, read from a source that you trust and not from the bundle's medium",
+        )
+    python = choose_python()
+    if python is None:  # preflight said so already
+        raise PreflightError("no python3.11 that service users can reach", "install the distribution's python3.11")
+    with site_lock(paths):
+        existed = paths.root.exists()
+        release = admit(request.bundle, paths, request.root_fingerprint, progress)
+        vault = Vault(paths, passphrase)
+        journal = Journal.open(paths.journal)
+        try:
+            if not journal.records:
+                journal.append("begin", "done", "", {"root_existed": str(existed)})
+            ran = execute(install_steps(Context(paths, files, release, vault, python)), journal, observer)
+        finally:
+            journal.close()
+        prepare_runtime(files.config, paths, load_accounts(paths), vault)
+        logged = spool(files.config, paths, release.version)
+        return Installed(release, ran, logged, files.config.gateway_url)
+
+
+def up(paths: SitePaths, *, passphrase: Passphrase, ready: Ready) -> tuple[str, ...]:
+    """Start what does not run and wait until it is ready; names of what was started."""
+    config = _installed(paths)
+    accounts = load_accounts(paths)
+    vault = Vault(paths, passphrase)
+    with site_lock(paths):
+        prepare_runtime(config, paths, accounts, vault)
+        started = start_services(paths, site_services(config, paths, accounts), ready)
+        if latest_done(read_journal(paths.journal), "realm") is None:
+            configure_realm(config, paths, vault)
+        spool(config, paths, active_version(paths))
+    return started
+
+
+def down(paths: SitePaths) -> None:
+    """Stop every service and take the unsealed secrets away."""
+    config = _installed(paths)
+    with site_lock(paths):
+        stop_services(paths, site_services(config, paths, load_accounts(paths)))
+        choose_supervision(paths).rest()
+        take_back(paths)
+
+
+def unseal(paths: SitePaths, *, passphrase: Passphrase) -> None:
+    """What the boot unit does before the first service."""
+    prepare_runtime(_installed(paths), paths, load_accounts(paths), Vault(paths, passphrase))
+
+
+def _no_passphrase() -> bytes:
+    raise UsageError("a plan opens no secrets")
+
+
+def _installed(paths: SitePaths) -> SiteConfig:
+    if not paths.site_yaml.exists() or not paths.current.exists():
+        raise UsageError(f"nothing is installed at {paths.root}", "run `sovereign install` first")
+    return load_site(paths.site_yaml)
+
+
+def _check_same_name(paths: SitePaths, files: SiteFiles) -> None:
+    """The name is in the log's origin and in the CA: another name is another site."""
+    if paths.site_yaml.exists():
+        before = load_site(paths.site_yaml).name
+        if before != files.config.name:
+            raise UsageError(
+                f"this site is named {before}, the site file says {files.config.name}",
+                "keep the name, or install another site with another --site",
+            )
+
+
+def _announced(report: Report) -> VerifiedRelease:
+    """The release as far as a plan needs it: its steps' names, not their work."""
+    info = report.release
+    version, name = (info.version, info.name) if info else ("unverified", "unverified")
+    return VerifiedRelease(name, version, 0, 0, "", (), {}, sha256(b""))

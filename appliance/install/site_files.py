@@ -1,0 +1,92 @@
+"""site.yaml with the files it names (officers' keys, waivers, model policy), read once before anything changes.
+
+They are installed under ``SitePaths.policies`` with names of their own, so that a later run needs neither the
+medium nor the folder they came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from appliance.errors import SiteFileError
+from appliance.site.load import parse_site, read_site_bytes
+from appliance.site.marks import read_marked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from appliance.site.config import SiteConfig
+    from appliance.site.paths import SitePaths
+
+MAX_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class SiteFiles:
+    """The bytes an operator gave: nothing is read from their paths again."""
+
+    config: SiteConfig
+    site_yaml: bytes
+    policy: bytes | None
+    officers: Mapping[str, bytes]
+    waivers: Mapping[str, bytes]
+
+    def installed(self) -> dict[str, bytes]:
+        """Everything under ``SitePaths.policies`` that comes from the operator, by relative name."""
+        files = {"models.yaml": self.policy} if self.policy is not None else {}
+        files |= {f"officers/{name}.pub": data for name, data in self.officers.items()}
+        return files | {f"waivers/{name}": data for name, data in self.waivers.items()}
+
+
+def read_site_files(source: Path, paths: SitePaths) -> SiteFiles:
+    """Read the site file at ``source`` and what it names. Raises ``SiteFileError`` with every mistake and its line."""
+    data = read_site_bytes(source)
+    config = parse_site(data, str(source))
+    reader = _Reader(data, _installed_place(paths) if source == paths.site_yaml else _given_place(source.parent))
+    policy = reader.read(("model_policy",), "models.yaml", config.model_policy) if config.model_policy else None
+    officers = {
+        o.name: reader.read(("officers", i, "public_key"), f"officers/{o.name}.pub", o.public_key)
+        for i, o in enumerate(config.officers)
+    }
+    waivers: dict[str, bytes] = {}
+    for i, given in enumerate(config.waivers):
+        name = Path(given).name
+        if name in waivers:
+            reader.note(("waivers", i), f"two waiver files are named {name}")
+        waivers[name] = reader.read(("waivers", i), f"waivers/{name}", given)
+    if reader.mistakes:
+        raise SiteFileError(str(source), tuple(reader.mistakes))
+    return SiteFiles(config, data, policy, officers, waivers)
+
+
+def _given_place(base: Path) -> Callable[[str, str], Path]:
+    return lambda _, given: base / given
+
+
+def _installed_place(paths: SitePaths) -> Callable[[str, str], Path]:
+    return lambda installed, _: paths.policies / installed
+
+
+class _Reader:
+    def __init__(self, data: bytes, locate: Callable[[str, str], Path]) -> None:
+        self._marked = read_marked(data.decode())
+        self._locate = locate
+        self.mistakes: list[str] = []
+
+    def read(self, place: tuple[str | int, ...], installed: str, given: str) -> bytes:
+        path = self._locate(installed, given)
+        try:
+            with path.open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            self.note(place, f"{given}: {(error.strerror or 'cannot be read').lower()}")
+            return b""
+        if len(data) > MAX_BYTES:
+            self.note(place, f"{given}: larger than {MAX_BYTES // 1024} KiB")
+        return data
+
+    def note(self, place: tuple[str | int, ...], cause: str) -> None:
+        where = ".".join(str(p) for p in place)
+        self.mistakes.append(f"line {self._marked.line(place)}: {where}: {cause}")

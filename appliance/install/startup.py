@@ -1,0 +1,105 @@
+"""Starting and stopping a site's services in order, each ready before those that need it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from appliance.errors import DeploymentError
+from appliance.install.layout import make_folders, runtime_folders
+from appliance.install.probe import answers
+from appliance.install.supervision import choose_supervision
+from appliance.install.vault import Vault, hand_over
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from appliance.install.accounts import Accounts
+    from appliance.install.services import Service
+    from appliance.install.supervision.interface import Supervision
+    from appliance.site.config import SiteConfig
+    from appliance.site.paths import SitePaths
+
+POLL_S = 0.1
+LOG_LINES = 5
+Ready = Callable[[int, int], None]
+"""``ready(how_many, of)``, called when a service has become ready."""
+
+
+def prepare_runtime(config: SiteConfig, paths: SitePaths, accounts: Accounts, vault: Vault) -> None:
+    """Make what a reboot takes away: runtime folders and the services' unsealed credentials."""
+    make_folders(runtime_folders(paths, accounts), accounts)
+    hand_over(vault, config, paths, accounts)
+
+
+def start_services(paths: SitePaths, services: Sequence[Service], ready: Ready) -> tuple[str, ...]:
+    """Start what does not run and wait until everything is ready; names of those started.
+
+    A service is started as soon as all it needs is ready, so independent ones come up side by side. Raises
+    ``DeploymentError`` with the end of its log when one is not ready in time.
+    """
+    supervision = choose_supervision(paths)
+    supervision.load()
+    up = {s.name for s in services if _is_up(s, supervision)}
+    waiting = [s for s in services if s.name not in up]
+    started: dict[str, float] = {}
+    ready(len(up), len(services))
+    while waiting:
+        for service in waiting:
+            if service.name not in started and up.issuperset(service.after):
+                supervision.start(service)
+                started[service.name] = time.monotonic()
+        fresh = {s.name for s in waiting if s.name in started and answers(s.probe)}
+        up |= fresh
+        waiting = [s for s in waiting if s.name not in fresh]
+        if fresh:
+            ready(len(up), len(services))
+        elif waiting:
+            _refuse_late(waiting, started, supervision)
+            time.sleep(POLL_S)
+    return tuple(started)
+
+
+def stop_services(paths: SitePaths, services: Sequence[Service]) -> None:
+    """Stop every service, those that need others first, then let the service manager go."""
+    supervision = choose_supervision(paths)
+    for service in reversed(services):
+        supervision.stop(service)
+
+
+def await_ready(service: Service) -> None:
+    """Wait until ``service`` is ready. Raises ``DeploymentError`` when it is not in time."""
+    deadline = time.monotonic() + service.start_timeout_s
+    while not answers(service.probe):
+        if time.monotonic() > deadline:
+            raise DeploymentError(f"{service.name} is not ready after {service.start_timeout_s} s")
+        time.sleep(POLL_S)
+
+
+def log_tail(path: Path, lines: int = LOG_LINES) -> str:
+    """The last lines of a log, indented; empty when there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(path.stat().st_size - 16384, 0))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    kept = [line.rstrip()[:300] for line in text.splitlines() if line.strip()][-lines:]
+    return "".join(f"\n  {line}" for line in kept)
+
+
+def _is_up(service: Service, supervision: Supervision) -> bool:
+    """Running under this site's manager and ready: another program on its port does not count."""
+    return supervision.states([service])[service.name].state == "running" and answers(service.probe)
+
+
+def _refuse_late(waiting: Sequence[Service], started: dict[str, float], supervision: Supervision) -> None:
+    now = time.monotonic()
+    for service in waiting:
+        if service.name in started and now - started[service.name] > service.start_timeout_s:
+            state = supervision.states([service])[service.name].state
+            raise DeploymentError(
+                f"{service.name} is not ready after {service.start_timeout_s} s ({state}){log_tail(service.log)}",
+                f"read {service.log}, then `sovereign up`",
+            )

@@ -1,0 +1,191 @@
+"""What runs at a site and what its operator should know. Reading only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from appliance.errors import UsageError
+from appliance.install import ca
+from appliance.install.accounts import load_accounts
+from appliance.install.model_check import Waived, waivers_in_force
+from appliance.install.probe import answers
+from appliance.install.release_description import release_description
+from appliance.install.services import Service, site_services
+from appliance.install.supervision import choose_supervision
+from appliance.site.load import load_site
+from appliance.site.site_key import key_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from appliance.install.supervision.interface import Running
+    from appliance.site.config import SiteConfig
+    from appliance.site.paths import SitePaths
+
+LOW_DISK_BYTES = 2 * 1024**3
+SOON = timedelta(days=30)
+KIB = 1024
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One service now. ``rss`` in bytes, ``uptime`` in seconds; None where nothing runs."""
+
+    name: str
+    title: str
+    user: str
+    state: str
+    ready: bool
+    pid: int | None
+    rss: int | None
+    memory_limit: int
+    uptime: float | None
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate and when it ends."""
+
+    name: str
+    expires: str
+
+
+@dataclass(frozen=True)
+class SiteStatus:
+    """The site now. ``warnings`` are things to act on that do not stop it."""
+
+    site: str
+    url: str
+    root: str
+    supervision: str
+    release: dict[str, object]
+    services: tuple[ServiceStatus, ...]
+    site_key: str | None
+    certificates: tuple[Certificate, ...]
+    waivers: tuple[Waived, ...]
+    disk_free: int
+    warnings: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every service is ready."""
+        return all(s.ready for s in self.services)
+
+    def data(self) -> dict[str, object]:
+        """The status as JSON data."""
+        return {"ok": self.ok, **asdict(self)}
+
+
+def site_status(paths: SitePaths) -> SiteStatus:
+    """Look at the site. Raises ``UsageError`` when nothing is installed there."""
+    if not paths.site_yaml.exists():
+        raise UsageError(f"nothing is installed at {paths.root}", "name the site's root with --site, or install one")
+    config = load_site(paths.site_yaml)
+    services = site_services(config, paths, load_accounts(paths))
+    supervision = choose_supervision(paths)
+    states = supervision.states(services)
+    certificates = _certificates(config, paths)
+    waivers = waivers_in_force(config, paths, datetime.now(UTC))
+    found = tuple(_service(s, states[s.name]) for s in services)
+    disk = shutil.disk_usage(paths.root).free
+    kind = key_kind(paths.secrets) if os.access(paths.secrets, os.R_OK | os.X_OK) else None
+    warnings = (
+        *_key_warnings(kind),
+        *_expiry_warnings(certificates, waivers),
+        *_host_warnings(found, disk),
+    )
+    return SiteStatus(
+        site=config.name,
+        url=config.gateway_url,
+        root=str(paths.root),
+        supervision=supervision.kind,
+        release=release_description(paths),
+        services=found,
+        site_key=kind,
+        certificates=certificates,
+        waivers=waivers,
+        disk_free=disk,
+        warnings=warnings,
+    )
+
+
+def _service(service: Service, running: Running) -> ServiceStatus:
+    pid = running.pid
+    return ServiceStatus(
+        name=service.name,
+        title=service.title,
+        user=service.user,
+        state=running.state,
+        ready=running.state == "running" and answers(service.probe),
+        pid=pid,
+        rss=_rss(pid),
+        memory_limit=service.memory_mib * KIB * KIB,
+        uptime=_uptime(pid),
+    )
+
+
+def _rss(pid: int | None) -> int | None:
+    for line in _proc(pid, "status").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * KIB
+    return None
+
+
+def _uptime(pid: int | None) -> float | None:
+    stat = _proc(pid, "stat")
+    if not stat:
+        return None
+    started = int(stat.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")  # field 22, proc_pid_stat(5)
+    return round(time.clock_gettime(time.CLOCK_BOOTTIME) - started, 1)
+
+
+def _proc(pid: int | None, name: str) -> str:
+    if pid is None:
+        return ""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text()
+    except OSError:
+        return ""
+
+
+def _certificates(config: SiteConfig, paths: SitePaths) -> tuple[Certificate, ...]:
+    if config.tls.mode == "off":
+        return ()
+    files = [paths.tls / f"{name}.pem" for name in ("ca", "gateway", "identity")]
+    return tuple(Certificate(f.stem, ca.expiry(f.read_bytes()).isoformat()) for f in files if f.is_file())
+
+
+def _key_warnings(kind: str | None) -> tuple[str, ...]:
+    if kind != "file":
+        return ()
+    return ("the site key is a file: whoever holds this disk holds the site's secrets (site_key.kind)",)
+
+
+def _expiry_warnings(certificates: Sequence[Certificate], waivers: Sequence[Waived]) -> tuple[str, ...]:
+    now = datetime.now(UTC)
+    due = [f"certificate {c.name} ends {c.expires[:10]}" for c in certificates if _left(c.expires, now) < SOON]
+    over = [f"waiver for {w.model} has ended: its model will not load again" for w in waivers if not w.in_force]
+    soon = [
+        f"waiver for {w.model} ends {w.expires[:10]}" for w in waivers if w.in_force and _left(w.expires, now) < SOON
+    ]
+    return (*(f"{d}; `sovereign install` renews it" for d in due), *over, *soon)
+
+
+def _left(expires: str, now: datetime) -> timedelta:
+    return datetime.fromisoformat(expires) - now
+
+
+def _host_warnings(services: Sequence[ServiceStatus], disk_free: int) -> tuple[str, ...]:
+    over = [
+        f"{s.name} uses more memory than its {s.memory_limit // KIB**2} MiB"
+        for s in services
+        if (s.rss or 0) > s.memory_limit
+    ]
+    low = [f"{disk_free / KIB**3:.1f} GiB of disk are left: without room the log stops every answer"]
+    return (*over, *(low if disk_free < LOW_DISK_BYTES else []))
