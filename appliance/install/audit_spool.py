@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from appliance.audit import events
 from appliance.audit.client import SyncAuditClient
@@ -18,7 +18,6 @@ from appliance.site.secrets import write_private
 
 if TYPE_CHECKING:
     from pathlib import Path
-from typing import Any
 
     from appliance.site.config import SiteConfig
 
