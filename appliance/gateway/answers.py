@@ -1,0 +1,238 @@
+"""One answer from admission to receipt, whatever the caller does meanwhile.
+
+Ordering rules, each of which somebody relies on:
+
+1. The engine is asked and the request entry is appended at the same time: the log costs no latency while the prompt
+   is being read.
+2. Nothing is handed out, not even that the request was admitted, before the engine admitted it AND the entry is
+   durable. If the entry fails, the engine is cancelled and the caller gets 503.
+3. Every logged request gets exactly one closing entry: an answer entry, also when it was stopped, timed out or broke
+   off; or a refusal entry when the engine never admitted it.
+4. The receipt is handed out last, with the positions of both entries. If the answer entry cannot be written, the
+   caller is told so instead of being given a receipt.
+5. Quota is settled and the keeper (a conversation) written also when the caller is gone.
+
+The work runs in a task of its own, not in the request's: ``stop`` ends the engine's part only, and 3 to 5 still happen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from appliance.engine import protocol as engine_protocol
+from appliance.engine.errors import EngineBusyError, EngineRefusedError, EngineUnavailableError
+from appliance.gateway import receipts, tally
+from appliance.gateway.database import DATABASE_DOWN
+from appliance.gateway.errors import ExhaustedError, HttpError, NotReadyError, UnprocessableError
+from appliance.gateway.steps import Failed, Finished, Started, Step, Text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from appliance.audit.client import Position
+    from appliance.gateway.jobs import Job
+    from appliance.gateway.ledger import Ledger
+    from appliance.gateway.metrics import Metrics
+    from appliance.gateway.ports import Engine
+    from appliance.gateway.quota import Quotas
+    from appliance.gateway.steps import Keeper
+
+_log = structlog.get_logger(__name__)
+MAX_SECONDS = 600.0  # shorter than the lease of a conversation (turns.LEASE)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What answers need of the gateway."""
+
+    ledger: Ledger
+    quotas: Quotas
+    metrics: Metrics
+
+
+class Answer:
+    """One answer under way. ``steps`` has one reader; ``stop`` may be called at any time and more than once."""
+
+    def __init__(self, desk: Desk, engine: Engine, job: Job, keeper: Keeper) -> None:
+        self._desk = desk
+        self._engine = engine
+        self._keeper = keeper
+        self.job = job
+        self.tally = tally.Tally()
+        self._queue: asyncio.Queue[Step] = asyncio.Queue()  # holds max_tokens steps at most
+        self._stopped: str | None = None
+        self._started = False
+        self._entry: asyncio.Task[Position] | None = None
+        self._conversing: asyncio.Task[None] | None = None
+        self.task = asyncio.create_task(self._run(), name=f"answer {job.request_id}")
+
+    def stop(self, outcome: str = tally.CANCELLED) -> None:
+        """End the engine's part; what was written so far is the answer. The first call decides the outcome."""
+        if self._stopped is None:
+            self._stopped = outcome
+            if self._conversing is not None:
+                self._conversing.cancel()
+
+    async def steps(self) -> AsyncGenerator[Step, None]:
+        """Steps in order; the last is ``Finished`` or ``Failed``."""
+        while True:
+            step = await self._queue.get()
+            yield step
+            if isinstance(step, Finished | Failed):
+                return
+
+    async def _run(self) -> None:
+        running = self._desk.metrics.running.labels(self.job.grant.model)
+        running.inc()
+        last: Step = Failed(HttpError("the gateway met an error of its own"))
+        try:
+            last = await self._concluded(await self._driven())
+        finally:
+            running.dec()
+            await self._tidily("settle", self._desk.quotas.settle(self.job.reservation, self.tally.tokens))
+            await self._tidily("close", self._keeper.closed())
+            self._queue.put_nowait(last)
+
+    async def _driven(self) -> HttpError | None:
+        """Run the engine's part to its end, its stop or its failure; return the failure."""
+        self._conversing = asyncio.create_task(self._converse())
+        if self._stopped is not None:
+            self._conversing.cancel()
+        try:
+            async with asyncio.timeout(MAX_SECONDS):
+                await self._conversing
+        except TimeoutError:
+            self.tally.outcome = tally.INTERRUPTED
+        except asyncio.CancelledError:
+            if self._stopped is None:
+                raise  # the loop itself is being torn down
+            self.tally.outcome = self._stopped
+        except HttpError as error:
+            self.tally.outcome = tally.FAILED
+            return error
+        return None
+
+    async def _converse(self) -> None:
+        self._entry = asyncio.create_task(self._desk.ledger.request(self.job))
+        try:
+            async with contextlib.aclosing(self._engine.generate(engine_request(self.job))) as events:
+                async for event in events:
+                    await self._take(event)
+        except (EngineBusyError, EngineRefusedError, EngineUnavailableError) as error:
+            raise as_seen(error) from error
+        if self.tally.outcome == tally.RUNNING:
+            raise NotReadyError("the engine broke off", "ask again", code="engine_interrupted")
+
+    async def _take(self, event: engine_protocol.Event) -> None:
+        match event:
+            case engine_protocol.Admitted():
+                self.tally.prompt_tokens = event.prompt_tokens
+                await self._logged()
+                await self._keeper.started()
+                self._started = True
+                self._queue.put_nowait(Started())
+            case engine_protocol.Token():
+                self.tally.add(event.text)
+                self._queue.put_nowait(Text(event.text))
+            case engine_protocol.End():
+                self.tally.end(event)
+            case engine_protocol.Failed():
+                raise NotReadyError(f"the engine broke off: {event.message}", "ask again", code="engine_failed")
+
+    async def _logged(self) -> None:
+        assert self._entry is not None
+        with self._desk.metrics.log_wait.time():
+            await asyncio.shield(self._entry)  # a stop must not cancel the append itself: rule 3
+
+    async def _concluded(self, error: HttpError | None) -> Step:
+        try:
+            request = await self._entry if self._entry is not None else None
+        except NotReadyError as unlogged:
+            return self._unanswered(error or unlogged)
+        if request is None:
+            return self._unanswered(error or NotReadyError("the request was stopped before it began", code="stopped"))
+        if error is not None and not self._started:
+            await self._desk.ledger.refused_by_engine(self.job, error)
+            return self._unanswered(error)
+        return await self._answered(request, error)
+
+    def _unanswered(self, error: HttpError) -> Step:
+        self.tally.prompt_tokens = self.tally.completion_tokens = 0  # nothing was given, nothing is charged
+        self._desk.metrics.answers.labels(self.job.grant.model, "refused").inc()
+        return Failed(error)
+
+    async def _answered(self, request: Position, error: HttpError | None) -> Step:
+        receipt: dict[str, Any] | None = None
+        try:
+            bare = receipts.unlogged(self.job, self.tally)
+            position = await self._desk.ledger.answer(self.job, self.tally, request, receipts.digest(bare))
+            receipt = receipts.logged(bare, request, position)
+        except NotReadyError as unlogged:
+            error = error or unlogged
+        if self._started:
+            try:
+                await self._keeper.finished(self.tally.text, self.tally.outcome, receipt)
+            except HttpError as unkept:
+                error = error or unkept
+        self._count()
+        if error is not None or receipt is None:
+            return Failed(error or HttpError("there is no receipt"))
+        return Finished(self.tally.outcome, receipt)
+
+    def _count(self) -> None:
+        metrics, model = self._desk.metrics, self.job.grant.model
+        metrics.answers.labels(model, self.tally.outcome).inc()
+        metrics.joules.labels(model).inc(self.tally.joules)
+        for kind, count in self.tally.usage.items():
+            metrics.tokens.labels(model, kind.removesuffix("_tokens")).inc(count)
+        if self.tally.first_token_seconds is not None:
+            metrics.first_token.labels(model).observe(self.tally.first_token_seconds)
+
+    async def _tidily(self, what: str, work: Any) -> None:
+        try:
+            await work
+        except (HttpError, *DATABASE_DOWN) as error:
+            self._desk.metrics.upkeep_failures.labels(what).inc()
+            _log.warning("answer not tidied up", what=what, request_id=self.job.request_id, cause=str(error))
+
+
+def engine_request(job: Job) -> engine_protocol.Request:
+    """The job as the engine is asked."""
+    messages = None
+    if job.messages is not None:
+        messages = tuple(engine_protocol.Message(role=m["role"], content=m["content"]) for m in job.messages)  # type: ignore[arg-type]  # roles were checked where the request was read
+    sampling = job.sampling
+    return engine_protocol.Request(
+        id=job.request_id,
+        user=job.caller.subject,
+        group=job.grant.group.name,
+        prompt=job.prompt,
+        messages=messages,
+        max_tokens=sampling.max_tokens,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        seed=sampling.seed,
+        stop=sampling.stop,
+        json_schema=sampling.json_schema,
+    )
+
+
+def as_seen(error: EngineBusyError | EngineRefusedError | EngineUnavailableError) -> HttpError:
+    """An engine's refusal as the caller sees it."""
+    match error:
+        case EngineBusyError():
+            return ExhaustedError(
+                "the model has too many requests waiting",
+                f"try again in {error.retry_after} s",
+                code="engine_busy",
+                retry_after=error.retry_after,
+            )
+        case EngineRefusedError():
+            return UnprocessableError(error.message, code=error.code)
+        case _:
+            return NotReadyError("the model does not answer at the moment", code="engine_unavailable", retry_after=5)

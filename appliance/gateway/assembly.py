@@ -1,0 +1,127 @@
+"""The gateway put together: what it is given (``Parts``), and what its routes work with (``Gateway``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from appliance.gateway.answers import Answer, Desk
+from appliance.gateway.catalogue import Catalogue
+from appliance.gateway.conversations import ConversationStore
+from appliance.gateway.cookies import Cookies
+from appliance.gateway.entitlements import grant
+from appliance.gateway.history import estimated_prompt, estimated_tokens
+from appliance.gateway.jobs import Job
+from appliance.gateway.ledger import Ledger
+from appliance.gateway.metrics import Metrics
+from appliance.gateway.quota import Quotas
+from appliance.gateway.running import Running
+from appliance.gateway.sessions import SessionStore
+from appliance.gateway.turns import TurnStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncEngine
+    from starlette.requests import Request
+
+    from appliance.engine.client import ModelInfo
+    from appliance.gateway.callers import Caller
+    from appliance.gateway.entitlements import Grant
+    from appliance.gateway.history import ChatMessage
+    from appliance.gateway.ports import Audit, Engine, SignIn, Verifier
+    from appliance.gateway.sampling import Sampling
+    from appliance.gateway.steps import Keeper
+    from appliance.site.config import SiteConfig
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The gateway's secrets, 32 bytes each."""
+
+    content: bytes
+    session: bytes
+    pseudonym: bytes
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a gateway is made of; tests put fakes here."""
+
+    site: SiteConfig
+    database: AsyncEngine
+    engines: Mapping[str, Engine]
+    audit: Audit
+    verifier: Verifier
+    sign_in: SignIn
+    keys: Keys
+
+
+class Gateway:
+    """Everything the routes need, built once."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.site = parts.site
+        self.database = parts.database
+        self.keys = parts.keys
+        self.audit = parts.audit
+        self.engines = dict(parts.engines)
+        self.verifier = parts.verifier
+        self.sign_in = parts.sign_in
+        self.metrics = Metrics()
+        self.ledger = Ledger(parts.audit, self.metrics)
+        self.quotas = Quotas(parts.database)
+        self.catalogue = Catalogue(parts.engines)
+        self.sessions = SessionStore(parts.database, parts.keys.session)
+        self.conversations = ConversationStore(parts.database, parts.keys.content)
+        self.turns = TurnStore(parts.database, self.conversations)
+        self.cookies = Cookies(secure=parts.site.scheme == "https")
+        self.running = Running()
+        self._desk = Desk(self.ledger, self.quotas, self.metrics)
+
+    async def granted(self, caller: Caller, model: str) -> tuple[Grant, ModelInfo]:
+        """Entitlement before anything else: the grant, and what the engine says of the model.
+
+        Raises ``ForbiddenError``, or ``NotReadyError`` when the engine does not answer or the gateway is draining.
+        """
+        found = grant(self.site, caller.groups, model)
+        self.running.check_open()
+        return found, await self.catalogue.model(found.model)
+
+    async def admitted(  # noqa: PLR0913 - the fields of a job, by keyword
+        self,
+        *,
+        caller: Caller,
+        granted: Grant,
+        model: ModelInfo,
+        sampling: Sampling,
+        purpose: str,
+        messages: Sequence[ChatMessage] | None = None,
+        prompt: str | None = None,
+    ) -> Job:
+        """Quota, then the job. Raises ``ExhaustedError`` having counted nothing."""
+        asked = estimated_prompt(messages) if messages is not None else estimated_tokens(prompt or "")
+        reservation = await self.quotas.reserve(caller.subject, granted, asked + sampling.max_tokens)
+        return Job(
+            caller=caller,
+            grant=granted,
+            model=model,
+            sampling=sampling,
+            reservation=reservation,
+            purpose=purpose,
+            messages=tuple(messages) if messages is not None else None,
+            prompt=prompt,
+        )
+
+    def answer(self, job: Job, keeper: Keeper) -> Answer:
+        """Start answering."""
+        answer = Answer(self._desk, self.catalogue.engine(job.grant.model), job, keeper)
+        self.running.add(answer)
+        return answer
+
+
+def gateway_of(request: Request) -> Gateway:
+    """The gateway that ``request`` came to."""
+    found = request.app.state.gateway
+    assert isinstance(found, Gateway)
+    return found

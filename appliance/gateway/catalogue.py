@@ -1,0 +1,56 @@
+"""What the engines serve: records, receipts and context sizes, asked of each engine and kept for a moment."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from appliance.engine.errors import EngineUnavailableError
+from appliance.gateway.errors import NotReadyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from appliance.engine.client import ModelInfo
+    from appliance.gateway.ports import Engine
+
+_FRESH_SECONDS = 15.0
+
+
+class Catalogue:
+    """Models by name. An engine that was restarted with another model is noticed within ``_FRESH_SECONDS``."""
+
+    def __init__(self, engines: Mapping[str, Engine]) -> None:
+        self._engines = dict(engines)
+        self._known: dict[str, tuple[float, ModelInfo]] = {}
+
+    def engine(self, name: str) -> Engine:
+        """The engine of a model that entitlements granted."""
+        return self._engines[name]
+
+    async def model(self, name: str) -> ModelInfo:
+        """What the model's engine says of it. Raises ``NotReadyError``."""
+        seen, known = self._known.get(name, (0.0, None))
+        if known is not None and time.monotonic() - seen < _FRESH_SECONDS:
+            return known
+        try:
+            found = await self._engines[name].model()
+        except EngineUnavailableError as error:
+            raise NotReadyError(
+                "the model does not answer at the moment", code="engine_unavailable", retry_after=5
+            ) from error
+        self._known[name] = (time.monotonic(), found)
+        return found
+
+    async def available(self, names: Iterable[str]) -> dict[str, ModelInfo]:
+        """Those of ``names`` whose engines answer."""
+        wanted = tuple(names)
+        answers = await asyncio.gather(*(self._maybe(name) for name in wanted))
+        return {name: found for name, found in zip(wanted, answers, strict=True) if found is not None}
+
+    async def _maybe(self, name: str) -> ModelInfo | None:
+        try:
+            return await self.model(name)
+        except NotReadyError:
+            return None

@@ -1,0 +1,90 @@
+"""PostgreSQL over its Unix socket: the connection pool, and the schema's migrations at start."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import URL, Connection, text
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from appliance.errors import UnavailableError
+from appliance.gateway.errors import NotReadyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DATABASE = "sovereign"
+ROLE = "gateway"
+_MIGRATION_LOCK = 0x5056_6777  # any fixed number: gateways that start together take turns on it
+_POOL_SIZE = 10
+_POOL_OVERFLOW = 20
+
+# What a caller may treat as "the database does not answer": pool exhausted, connection refused or lost.
+DATABASE_DOWN = (OperationalError, InterfaceError, PoolExhausted)
+
+
+def connect(socket_dir: Path, port: int, password: str) -> AsyncEngine:
+    """A pool for the gateway's database. Nothing is opened before the first use."""
+    url = URL.create(
+        "postgresql+psycopg",
+        username=ROLE,
+        password=password,
+        database=DATABASE,
+        query={"host": str(socket_dir), "port": str(port)},
+    )
+    return create_async_engine(
+        url,
+        pool_size=_POOL_SIZE,
+        max_overflow=_POOL_OVERFLOW,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={"connect_timeout": 5, "options": "-c statement_timeout=15000 -c timezone=UTC"},
+    )
+
+
+async def migrate(engine: AsyncEngine) -> None:
+    """Bring the schema to this release's revision.
+
+    An advisory lock lets one gateway at a time do so; the others wait, then find nothing left to do. Raises
+    ``UnavailableError`` when the database does not answer.
+    """
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(text("SELECT set_config('statement_timeout', '0', true)"))
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            await connection.run_sync(_upgrade)
+    except DATABASE_DOWN as error:
+        raise UnavailableError("the database does not answer", "run `sovereign status`") from error
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", "appliance.gateway:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+@contextmanager
+def needed() -> Iterator[None]:
+    """Inside, a database that does not answer is a ``NotReadyError``."""
+    try:
+        yield
+    except DATABASE_DOWN as error:
+        raise NotReadyError("the database does not answer", code="database_unavailable", retry_after=5) from error
+
+
+async def answers(engine: AsyncEngine) -> bool:
+    """Whether a statement comes back; for /readyz."""
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+    except (SQLAlchemyError, OSError):
+        return False
+    return True

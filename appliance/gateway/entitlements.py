@@ -1,0 +1,47 @@
+"""What a person's groups allow: pure functions over site.yaml and a token's ``groups`` claim.
+
+A model is allowed when any of the person's groups lists it. A request is charged to exactly one group: of the groups
+that list the model, the one with the largest daily token quota per user; the first in site.yaml wins a tie. The
+limits per user and per group are that group's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from appliance.gateway.errors import ForbiddenError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from appliance.site.config import Group, SiteConfig
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Permission to use ``model``, and the group that pays for it."""
+
+    model: str
+    group: Group
+
+
+def allowed_models(site: SiteConfig, groups: Iterable[str]) -> tuple[str, ...]:
+    """Models that ``groups`` may use, in the order of site.yaml. Groups the site does not know grant nothing."""
+    held = frozenset(groups)
+    granted = {model for group in site.groups if group.name in held for model in group.models}
+    return tuple(model.name for model in site.models if model.name in granted)
+
+
+def grant(site: SiteConfig, groups: Iterable[str], model: str) -> Grant:
+    """The grant for ``model``. Raises ``ForbiddenError``; an unknown model and a foreign one look the same."""
+    held = frozenset(groups)
+    granting = [group for group in site.groups if group.name in held and model in group.models]
+    if not granting or all(model != known.name for known in site.models):
+        raise ForbiddenError(
+            f"your groups do not include the use of model {model[:64]!r}",
+            "GET /v1/models lists what you may use",
+            code="model_not_allowed",
+            param="model",
+        )
+    return Grant(model, max(granting, key=lambda group: group.per_user.tokens_per_day))

@@ -1,0 +1,52 @@
+"""One request for an answer, fully decided: who, which model, what is sent, how it is drawn."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from appliance.audit.commitment import new_salt
+
+if TYPE_CHECKING:
+    from appliance.engine.client import ModelInfo
+    from appliance.gateway.callers import Caller
+    from appliance.gateway.entitlements import Grant
+    from appliance.gateway.history import ChatMessage
+    from appliance.gateway.quota import Reservation
+    from appliance.gateway.sampling import Sampling
+
+CHAT = "chat.completions"
+COMPLETION = "completions"
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything about one request. Exactly one of ``messages`` and ``prompt`` is set."""
+
+    caller: Caller
+    grant: Grant
+    model: ModelInfo
+    sampling: Sampling
+    reservation: Reservation
+    purpose: str
+    messages: tuple[ChatMessage, ...] | None = None
+    prompt: str | None = None
+    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    prompt_salt: bytes = field(default_factory=new_salt)
+
+    @property
+    def operation(self) -> str:
+        """The API operation this is, as the log names it."""
+        return COMPLETION if self.messages is None else CHAT
+
+    def committed_prompt(self) -> bytes:
+        """The bytes that the prompt commitment is made of.
+
+        A completion: the prompt in UTF-8. A chat: the messages as JSON with sorted keys, no spaces, UTF-8; so that
+        whoever holds the messages and the salt can recompute the commitment.
+        """
+        if self.messages is None:
+            return (self.prompt or "").encode()
+        return json.dumps(list(self.messages), ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()

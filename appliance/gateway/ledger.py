@@ -1,0 +1,164 @@
+"""The gateway's entries in the audit log.
+
+Requests and answers are always written, or there is no answer. Refusals are rate-bound (``rate_bound``) and best
+effort: a refusal gives nothing away, so a log that is down does not turn it into something else; what is left out is
+counted. Entry ids are derived from the request, so that a repeated append lands on the same position.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from appliance.audit import events
+from appliance.audit.commitment import commit
+from appliance.audit.errors import AuditUnavailableError, EntryRefusedError
+from appliance.gateway.errors import NotReadyError
+from appliance.gateway.rate_bound import RateBound
+
+if TYPE_CHECKING:
+    from appliance.audit.client import Position
+    from appliance.gateway.callers import Caller
+    from appliance.gateway.errors import HttpError
+    from appliance.gateway.jobs import Job
+    from appliance.gateway.metrics import Metrics
+    from appliance.gateway.ports import Audit
+    from appliance.gateway.tally import Tally
+
+_log = structlog.get_logger(__name__)
+_ANSWER_ATTEMPTS = 3
+_ATTEMPT_PAUSE = 0.5
+_NOBODY = "nobody"  # all callers without a valid token share one bucket
+
+
+class Ledger:
+    """Writes entries; ``NotReadyError`` where an entry that must be durable is not."""
+
+    def __init__(self, audit: Audit, metrics: Metrics, bound: RateBound | None = None) -> None:
+        self._audit = audit
+        self._metrics = metrics
+        self._bound = bound or RateBound()
+
+    async def request(self, job: Job) -> Position:
+        """The entry that must be durable before the first token leaves."""
+        entry = events.request(
+            request_id=job.request_id,
+            subject=job.caller.subject,
+            groups=(job.grant.group.name,),
+            model_digest=job.model.receipt["digest"],
+            model_name=job.grant.model,
+            producer=job.model.receipt.get("producer"),
+            prompt_commitment=commit(job.committed_prompt(), job.prompt_salt),
+            purpose=job.purpose,
+            operation=job.operation,
+            client_id=job.caller.client_id,
+            sampler=job.sampling.receipt(),
+        )
+        return await self._written(entry, f"{job.request_id}/request")
+
+    async def answer(self, job: Job, tally: Tally, request: Position, receipt_digest: str) -> Position:
+        """The entry about how it ended; tried again for a moment, because the answer was already given."""
+        entry = events.answer(
+            request_id=job.request_id,
+            subject=job.caller.subject,
+            groups=(job.grant.group.name,),
+            model_digest=job.model.receipt["digest"],
+            model_name=job.grant.model,
+            producer=job.model.receipt.get("producer"),
+            outcome=tally.outcome,
+            prompt_tokens=tally.prompt_tokens,
+            completion_tokens=tally.completion_tokens,
+            cached_tokens=tally.cached_tokens,
+            joules=tally.joules,
+            energy_method=tally.energy_method,
+            duration_ms=tally.duration_ms,
+            answer_commitment=commit(tally.text.encode(), tally.salt),
+            request_index=request.index,
+            purpose=job.purpose,
+            operation=job.operation,
+            receipt_digest=receipt_digest,
+        )
+        for _ in range(_ANSWER_ATTEMPTS - 1):
+            try:
+                return await self._written(entry, f"{job.request_id}/answer")
+            except NotReadyError:
+                await asyncio.sleep(_ATTEMPT_PAUSE)
+        return await self._written(entry, f"{job.request_id}/answer")
+
+    async def sign_in(self, *, caller: Caller, session_id: str | None) -> Position:
+        """Somebody signed in to the page. Raises ``NotReadyError``: then there is no session."""
+        entry = events.sign_in(
+            subject=caller.subject, groups=caller.groups, session_id=session_id, client_id=caller.client_id
+        )
+        return await self._written(entry, f"{uuid.uuid4().hex}/sign-in")
+
+    async def sign_out(self, *, caller: Caller, session_id: str | None, reason: str | None = None) -> None:
+        """A session ended. It stays ended when the log is down: that is counted and reported, not undone."""
+        entry = events.sign_out(
+            subject=caller.subject,
+            groups=caller.groups,
+            session_id=session_id,
+            client_id=caller.client_id,
+            reason=reason,
+        )
+        await self._best_effort(entry, f"{uuid.uuid4().hex}/sign-out", "sign_out")
+
+    async def refused_by_engine(self, job: Job, error: HttpError) -> None:
+        """Close a request that is in the log already; quotas bound these."""
+        self._metrics.refusals.labels(str(error.status), error.code).inc()
+        entry = events.refusal(
+            request_id=job.request_id,
+            reason_code=error.code,
+            status=error.status,
+            subject=job.caller.subject,
+            groups=(job.grant.group.name,),
+            model_name=job.grant.model,
+            purpose=job.purpose,
+            operation=job.operation,
+        )
+        await self._best_effort(entry, f"{job.request_id}/refusal", "refusal")
+
+    async def refusal(
+        self, error: HttpError, caller: Caller | None, *, operation: str, model: str | None = None
+    ) -> None:
+        """A refusal at the door, unless this caller has left too many of this kind lately."""
+        self._metrics.refusals.labels(str(error.status), error.code).inc()
+        left_out = self._bound.admit(error.code, caller.subject if caller else _NOBODY)
+        if left_out is None:
+            self._metrics.unlogged_refusals.labels("rate").inc()
+            return
+        entry_id = uuid.uuid4().hex
+        entry = events.refusal(
+            request_id=entry_id,
+            reason_code=error.code,
+            status=error.status,
+            subject=caller.subject if caller else None,
+            groups=caller.groups if caller else (),
+            model_name=model,
+            detail=f"{left_out} more like this were not written" if left_out else None,
+            operation=operation,
+        )
+        await self._best_effort(entry, f"{entry_id}/refusal", "refusal")
+
+    async def _best_effort(self, entry: dict[str, Any], entry_id: str, kind: str) -> None:
+        try:
+            await self._written(entry, entry_id)
+        except NotReadyError as error:
+            self._metrics.unlogged_refusals.labels("log_down").inc()
+            _log.warning("entry not written", kind=kind, cause=str(error.__cause__))
+
+    async def _written(self, entry: dict[str, Any], entry_id: str) -> Position:
+        try:
+            return await self._audit.append(entry, id=entry_id)
+        except AuditUnavailableError as error:
+            raise NotReadyError(
+                "the audit log cannot be written, so nothing is answered",
+                "the operator sees the cause in `sovereign status`",
+                code="audit_unavailable",
+                retry_after=5,
+            ) from error
+        except EntryRefusedError as error:
+            raise NotReadyError("the audit log refused the entry", code="audit_refused") from error

@@ -1,0 +1,63 @@
+"""The management application, on loopback only: is it alive, is it ready, what does it measure."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from appliance.errors import UnavailableError
+from appliance.gateway import database
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from appliance.gateway.assembly import Gateway
+
+_METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
+
+
+def create_management_app(gateway: Gateway) -> Starlette:
+    """/healthz, /readyz and /metrics over ``gateway``."""
+
+    async def healthz(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(_: Request) -> Response:
+        checks = await readiness(gateway)
+        return JSONResponse({"checks": checks}, status_code=200 if all(checks.values()) else 503)
+
+    async def metrics(_: Request) -> Response:
+        return Response(gateway.metrics.text(), media_type=_METRICS_TYPE)
+
+    return Starlette(
+        routes=[
+            Route("/healthz", healthz, methods=["GET"]),
+            Route("/readyz", readyz, methods=["GET"]),
+            Route("/metrics", metrics, methods=["GET"]),
+        ]
+    )
+
+
+async def readiness(gateway: Gateway) -> dict[str, bool]:
+    """Every dependency by name: whether it would serve a request now."""
+    engines = list(gateway.engines.items())
+    answers = await asyncio.gather(
+        database.answers(gateway.database),
+        gateway.audit.healthy(),
+        _identity(gateway),
+        *(engine.healthy() for _, engine in engines),
+    )
+    names = ["database", "audit", "identity", *(f"engine-{name}" for name, _ in engines)]
+    return {"accepting": not gateway.running.draining, **dict(zip(names, answers, strict=True))}
+
+
+async def _identity(gateway: Gateway) -> bool:
+    try:
+        await gateway.verifier.ready()
+    except UnavailableError:
+        return False
+    return True

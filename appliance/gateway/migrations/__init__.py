@@ -1,0 +1,1 @@
+"""Alembic scripts of the gateway's database. Run by ``appliance.gateway.database.migrate``."""

@@ -1,0 +1,159 @@
+"""Request bodies of the OpenAI-compatible API, as far as this appliance means them.
+
+A parameter that would change the answer and is not implemented is refused unless it has its neutral value: silently
+ignoring ``tools`` or ``logit_bias`` would be a lie. Unknown parameters are refused for the same reason.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from appliance.gateway.sampling import Sampling, default_max_tokens, new_seed
+
+if TYPE_CHECKING:
+    from appliance.gateway.history import ChatMessage
+
+MAX_MESSAGES = 1000
+_SEED_SPACE = 2**31
+_StopText = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
+
+
+class TextPart(_Body):
+    """A part of a message; text is the only kind."""
+
+    type: Literal["text"]
+    text: str
+
+
+class RequestMessage(_Body):
+    """One message of a chat."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart]
+    name: str | None = None
+    refusal: None = None
+
+    def plain(self) -> ChatMessage:
+        """Role and text; OpenAI's ``developer`` is what others call ``system``."""
+        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+        return {"role": "system" if self.role == "developer" else self.role, "content": text}
+
+
+class JsonSchema(_Body):
+    """The schema that an answer must follow. ``strict`` is always so here: the grammar admits nothing else."""
+
+    name: str = Field(max_length=64)
+    description: str | None = None
+    json_schema: dict[str, Any] = Field(alias="schema")
+    strict: bool | None = None
+
+
+class ResponseFormat(_Body):
+    """Free text, any JSON object, or JSON by a schema."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+    def schema_wanted(self) -> dict[str, Any] | None:
+        """The schema for the engine."""
+        if self.type == "json_schema" and self.json_schema is not None:
+            return self.json_schema.json_schema
+        return {"type": "object"} if self.type == "json_object" else None
+
+
+class StreamOptions(_Body):
+    """What a stream carries besides text."""
+
+    include_usage: bool = False
+    include_obfuscation: Literal[False] | None = None
+
+
+class _Sampled(_Body):
+    """What chats and completions share."""
+
+    model: str = Field(min_length=1, max_length=200)
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    stop: _StopText | Annotated[list[_StopText], Field(max_length=4)] | None = None
+    n: Literal[1] | None = None
+    user: str | None = Field(default=None, max_length=512, description="Ignored: the token says who calls.")
+    frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
+    presence_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
+    logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = None
+
+    def stops(self) -> tuple[str, ...]:
+        """Stop strings as a tuple."""
+        if self.stop is None:
+            return ()
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+
+    def sampling(self, context_tokens: int) -> Sampling:
+        """Every value settled, for an engine with this context."""
+        return Sampling(
+            max_tokens=min(self.wanted_tokens() or default_max_tokens(context_tokens), context_tokens),
+            temperature=1.0 if self.temperature is None else float(self.temperature),
+            top_p=1.0 if self.top_p is None else float(self.top_p),
+            seed=new_seed() if self.seed is None else self.seed % _SEED_SPACE,
+            stop=self.stops(),
+            json_schema=self.schema_wanted(),
+        )
+
+    def wanted_tokens(self) -> int | None:
+        """The most tokens that the caller wants."""
+        return self.max_tokens
+
+    def schema_wanted(self) -> dict[str, Any] | None:
+        """The JSON schema that the caller wants."""
+        return None
+
+    @property
+    def usage_wanted(self) -> bool:
+        """Whether a stream ends with a usage chunk."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+
+class ChatRequest(_Sampled):
+    """POST /v1/chat/completions."""
+
+    messages: list[RequestMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    response_format: ResponseFormat | None = None
+    logprobs: Literal[False] | None = None
+    top_logprobs: Literal[0] | None = None
+    tools: Annotated[list[Any], Field(max_length=0)] | None = None
+    tool_choice: Literal["none", "auto"] | None = None
+    parallel_tool_calls: bool | None = None
+    metadata: dict[str, str] | None = Field(default=None, description="Accepted and not kept.")
+    store: Literal[False] | None = None
+
+    def wanted_tokens(self) -> int | None:
+        """The newer name wins."""
+        return self.max_completion_tokens or self.max_tokens
+
+    def schema_wanted(self) -> dict[str, Any] | None:
+        """From ``response_format``."""
+        return self.response_format.schema_wanted() if self.response_format is not None else None
+
+
+class CompletionRequest(_Sampled):
+    """POST /v1/completions: one prompt, continued as it is."""
+
+    prompt: str | Annotated[list[str], Field(min_length=1, max_length=1)]
+    best_of: Literal[1] | None = None
+    echo: Literal[False] | None = None
+    logprobs: Literal[0] | None = None
+    suffix: Literal[""] | None = None
+
+    def text(self) -> str:
+        """The one prompt."""
+        return self.prompt if isinstance(self.prompt, str) else self.prompt[0]

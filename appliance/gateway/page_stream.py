@@ -1,0 +1,154 @@
+"""The stream of an answer to the page: ``start``, ``token`` …, ``receipt``, ``done``; or ``problem``.
+
+A refusal before the first event is an ordinary problem response with its status. Closing the connection stops the
+answer; what was written so far stays in the conversation as ``cancelled``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.routing import Route
+
+from appliance.gateway import sampling, sse
+from appliance.gateway.access import Visitor, visitor
+from appliance.gateway.assembly import gateway_of
+from appliance.gateway.bearer import refusals_logged
+from appliance.gateway.body import read_json
+from appliance.gateway.database import needed
+from appliance.gateway.history import asked_after, fitted, without_oldest
+from appliance.gateway.page_routes import path_id
+from appliance.gateway.problems import problem_body
+from appliance.gateway.steps import Failed, Finished, Started, Step, Text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from appliance.gateway.answers import Answer
+    from appliance.gateway.assembly import Gateway
+    from appliance.gateway.turns import Turn, TurnStore
+
+PURPOSE = "conversation"
+CONTEXT_EXCEEDED = "context_length_exceeded"
+MAX_QUESTION = 200_000
+
+
+class NewMessage(BaseModel):
+    """POST /api/conversations/{id}/messages."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    content: Annotated[str, StringConstraints(strip_whitespace=True), Field(min_length=1, max_length=MAX_QUESTION)]
+
+
+class TurnKeeper:
+    """Keeps an answer in its conversation. The lease is its own from ``started`` on; before, it is the route's."""
+
+    def __init__(self, turns: TurnStore, turn: Turn) -> None:
+        self._turns = turns
+        self._turn = turn
+        self._started = False
+
+    async def started(self) -> None:
+        """Write the question and the empty answer."""
+        with needed():
+            await self._turns.start(self._turn)
+        self._started = True
+
+    async def finished(self, text: str, outcome: str, receipt: dict[str, Any] | None) -> None:
+        """Write the answer."""
+        with needed():
+            await self._turns.finish(self._turn, text, outcome, receipt)
+
+    async def closed(self) -> None:
+        """Give the lease back."""
+        if self._started:
+            await self._turns.close(self._turn)
+
+
+async def post_message(request: Request) -> Response:
+    """POST /api/conversations/{id}/messages."""
+    gateway = gateway_of(request)
+    person = await visitor(request)
+    async with refusals_logged(gateway, person.caller, PURPOSE):
+        asked = await read_json(request, NewMessage)
+        turn = await gateway.turns.open(person.caller.subject, path_id(request, "id"), asked.content)
+    return await _stream(gateway, request, person, turn)
+
+
+async def retry_message(request: Request) -> Response:
+    """POST /api/conversations/{id}/messages/{message_id}/retry: the last question once more."""
+    gateway = gateway_of(request)
+    person = await visitor(request)
+    turn = await gateway.turns.reopen(person.caller.subject, path_id(request, "id"), path_id(request, "message_id"))
+    return await _stream(gateway, request, person, turn)
+
+
+async def _stream(gateway: Gateway, request: Request, person: Visitor, turn: Turn) -> Response:
+    owned = False
+    try:
+        answer, first, steps = await _begun(gateway, request, person, turn)
+        owned = isinstance(first, Started)
+        if isinstance(first, Failed):
+            raise first.error
+    finally:
+        if not owned:
+            await gateway.turns.close(turn)
+    return sse.EventStream(_events(turn, first, steps), answer.stop)
+
+
+async def _begun(
+    gateway: Gateway, request: Request, person: Visitor, turn: Turn
+) -> tuple[Answer, Step, AsyncGenerator[Step, None]]:
+    """The answer at its first step; oldest turns are dropped until the engine finds that the prompt fits."""
+    earlier = [{"role": m.role, "content": m.content} for m in turn.history]
+    messages = asked_after(earlier, turn.question)
+    while True:
+        async with refusals_logged(gateway, person.caller, PURPOSE):
+            granted, model = await gateway.granted(person.caller, turn.model)
+            drawn = sampling.for_conversation(model.context_tokens)
+            messages = fitted(messages, model.context_tokens - drawn.max_tokens)
+            job = await gateway.admitted(
+                caller=person.caller,
+                granted=granted,
+                model=model,
+                sampling=drawn,
+                purpose=PURPOSE,
+                messages=messages,
+            )
+        answer = gateway.answer(job, TurnKeeper(gateway.turns, turn))
+        steps = answer.steps()
+        async with sse.on_disconnect(request.receive, answer.stop):
+            first = await anext(steps)
+        shorter = without_oldest(messages)
+        if shorter is None or not isinstance(first, Failed) or first.error.code != CONTEXT_EXCEEDED:
+            return answer, first, steps
+        messages = shorter
+
+
+async def _events(turn: Turn, first: Step, steps: AsyncGenerator[Step, None]) -> AsyncGenerator[bytes, None]:
+    ids = {"user_message_id": str(turn.user_message_id), "message_id": str(turn.message_id)}
+    yield sse.event("start", ids)
+    if isinstance(first, Finished):
+        yield _end(first)
+        return
+    async for step in steps:
+        if isinstance(step, Text):
+            yield sse.event("token", {"text": step.text})
+        elif isinstance(step, Finished):
+            yield _end(step)
+        elif isinstance(step, Failed):
+            yield sse.event("problem", problem_body(step.error))
+
+
+def _end(step: Finished) -> bytes:
+    return sse.event("receipt", step.receipt) + sse.event("done", {"finish_reason": step.outcome})
+
+
+routes = [
+    Route("/api/conversations/{id}/messages", post_message, methods=["POST"]),
+    Route("/api/conversations/{id}/messages/{message_id}/retry", retry_message, methods=["POST"]),
+]

@@ -1,0 +1,157 @@
+"""Quotas: requests a minute and tokens a day, per user and per group, counted in PostgreSQL.
+
+All gateways count in the same rows, with the database's clock and fixed windows (the minute, the UTC day), so any
+number of them agree. Admission adds to the four counters in ONE statement whose ``WHERE`` refuses to pass a cap; if
+fewer than four rows come back, the transaction is rolled back and nothing was counted. Rows are touched in a fixed
+order, so that concurrent admissions cannot deadlock.
+
+Tokens are reserved at admission (estimated prompt plus ``max_tokens``) and settled to what was used at the end. A
+gateway that dies in between leaves its reservation until the day ends: a quota errs on the side of the limit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, delete, func, text, update
+
+from appliance.gateway import schema
+from appliance.gateway.errors import ExhaustedError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+    from appliance.gateway.entitlements import Grant
+    from appliance.gateway.pseudonyms import Subject
+
+REQUESTS = "requests"
+TOKENS = "tokens"
+_WINDOWS = {REQUESTS: "minute", TOKENS: "day"}
+_KEPT = text("now() - interval '2 days'")
+
+
+@dataclass(frozen=True)
+class Counter:
+    """One row to count in: ``owner`` is ``user:PSEUDONYM`` or ``group:NAME``."""
+
+    owner: str
+    metric: str
+    amount: int
+    cap: int
+
+    @property
+    def described(self) -> str:
+        """The counter for a person to read; no pseudonym."""
+        whose = "your group's" if self.owner.startswith("group:") else "your"
+        return f"{whose} quota of {self.cap} {self.metric} a {_WINDOWS[self.metric]}"
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """Tokens taken at admission; give it back to ``settle`` with what was really used."""
+
+    owners: tuple[str, ...]
+    window_start: datetime
+    tokens: int
+
+
+_ADMIT = text(
+    """
+    INSERT INTO quota_counter (subject, metric, window_start, used, cap)
+    SELECT wanted.subject, wanted.metric, date_trunc(wanted.span, now(), 'UTC'), wanted.amount, wanted.cap
+    FROM unnest(CAST(:subjects AS text[]), CAST(:metrics AS text[]), CAST(:spans AS text[]),
+                CAST(:amounts AS bigint[]), CAST(:caps AS bigint[])) WITH ORDINALITY
+         AS wanted (subject, metric, span, amount, cap, place)
+    WHERE wanted.amount <= wanted.cap
+    ORDER BY wanted.place
+    ON CONFLICT (subject, metric, window_start) DO UPDATE
+    SET used = quota_counter.used + excluded.used, cap = excluded.cap
+    WHERE quota_counter.used + excluded.used <= excluded.cap
+    RETURNING subject, metric, window_start
+    """
+)
+_WINDOW_ENDS = text(
+    """
+    SELECT extract(epoch FROM date_trunc('minute', now(), 'UTC') + interval '1 minute' - now()) AS minute,
+           extract(epoch FROM date_trunc('day', now(), 'UTC') + interval '1 day' - now()) AS day
+    """
+)
+
+
+def counters(subject: Subject, grant: Grant, tokens: int) -> tuple[Counter, ...]:
+    """The four counters of one request, in the order they are locked."""
+    user, group = f"user:{subject}", f"group:{grant.group.name}"
+    per_user, per_group = grant.group.per_user, grant.group.per_group
+    return (
+        Counter(user, REQUESTS, 1, per_user.requests_per_minute),
+        Counter(user, TOKENS, tokens, per_user.tokens_per_day),
+        Counter(group, REQUESTS, 1, per_group.requests_per_minute),
+        Counter(group, TOKENS, tokens, per_group.tokens_per_day),
+    )
+
+
+class Quotas:
+    """Admission and settlement over the shared counters."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def reserve(self, subject: Subject, grant: Grant, tokens: int) -> Reservation:
+        """Count one request and reserve ``tokens``. Raises ``ExhaustedError`` having counted nothing."""
+        wanted = counters(subject, grant, tokens)
+        async with self._engine.connect() as connection, connection.begin() as transaction:
+            rows = (await connection.execute(_ADMIT, _columns(wanted))).all()
+            taken = {(row.subject, row.metric): row.window_start for row in rows}
+            refused = next((c for c in wanted if (c.owner, c.metric) not in taken), None)
+            if refused is not None:
+                await transaction.rollback()
+                raise await self._exhausted(connection, refused)
+            owners = tuple(c.owner for c in wanted if c.metric == TOKENS)
+            return Reservation(owners, taken[owners[0], TOKENS], tokens)
+
+    async def settle(self, reservation: Reservation, used: int) -> None:
+        """Replace what was reserved by what was used."""
+        if used == reservation.tokens:
+            return
+        table = schema.quota_counter
+        change = (
+            update(table)
+            .where(
+                table.c.subject == bindparam("owner"),
+                table.c.metric == TOKENS,
+                table.c.window_start == reservation.window_start,
+            )
+            .values(used=func.greatest(0, table.c.used + (used - reservation.tokens)))
+        )
+        async with self._engine.begin() as connection:
+            for owner in reservation.owners:
+                await connection.execute(change, {"owner": owner})
+
+    async def forget_old(self) -> None:
+        """Drop counters of windows that are over."""
+        async with self._engine.begin() as connection:
+            await connection.execute(delete(schema.quota_counter).where(schema.quota_counter.c.window_start < _KEPT))
+
+    @staticmethod
+    async def _exhausted(connection: AsyncConnection, refused: Counter) -> ExhaustedError:
+        ends = (await connection.execute(_WINDOW_ENDS)).one()
+        seconds = max(1, math.ceil(getattr(ends, _WINDOWS[refused.metric])))
+        await connection.rollback()
+        hint = f"try again in {seconds} s"
+        if refused.amount > refused.cap:
+            hint = f"one request may use {refused.cap} tokens at most; ask for a smaller max_tokens"
+        return ExhaustedError(f"{refused.described} is used up", hint, code="quota_exceeded", retry_after=seconds)
+
+
+def _columns(wanted: tuple[Counter, ...]) -> dict[str, list[str] | list[int]]:
+    return {
+        "subjects": [c.owner for c in wanted],
+        "metrics": [c.metric for c in wanted],
+        "spans": [_WINDOWS[c.metric] for c in wanted],
+        "amounts": [c.amount for c in wanted],
+        "caps": [c.cap for c in wanted],
+    }

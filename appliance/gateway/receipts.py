@@ -1,0 +1,61 @@
+"""The receipt: which model answered, made and signed by whom, drawn how, at what cost, and where the log says so.
+
+The log's answer entry carries the digest of the receipt without its ``log`` part (sorted keys, no spaces, UTF-8),
+because the positions are known only once the entries are written.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from appliance.audit.commitment import commit
+
+if TYPE_CHECKING:
+    from appliance.audit.client import Position
+    from appliance.gateway.jobs import Job
+    from appliance.gateway.tally import Tally
+
+
+def unlogged(job: Job, tally: Tally) -> dict[str, Any]:
+    """The receipt without its place in the log. ``timing`` and ``energy`` are null when an answer was broken off."""
+    return {
+        "request_id": job.request_id,
+        "model": dict(job.model.receipt),
+        "sampler": job.sampling.receipt(),
+        "usage": tally.usage,
+        "timing": tally.timing,
+        "energy": tally.energy,
+        "commitments": {
+            "prompt": commit(job.committed_prompt(), job.prompt_salt),
+            "prompt_salt": _base64(job.prompt_salt),
+            "answer": commit(tally.text.encode(), tally.salt),
+            "answer_salt": _base64(tally.salt),
+        },
+        "issued": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+
+
+def digest(receipt: dict[str, Any]) -> str:
+    """``sha256:`` over the receipt without its ``log`` part."""
+    bare = {name: value for name, value in receipt.items() if name != "log"}
+    raw = json.dumps(bare, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    return "sha256:" + hashlib.sha256(raw).hexdigest()
+
+
+def logged(receipt: dict[str, Any], request: Position, answer: Position) -> dict[str, Any]:
+    """The receipt with its place in the log; the origin is the first line of the checkpoint that covers it."""
+    place = {
+        "origin": answer.checkpoint.partition("\n")[0],
+        "request_index": request.index,
+        "answer_index": answer.index,
+        "size": answer.size,
+    }
+    return {**receipt, "log": place}
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()

@@ -1,0 +1,65 @@
+"""What a reader of an answer sees, in order: ``Started``, any number of ``Text``, then ``Finished`` or ``Failed``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from appliance.gateway.errors import HttpError
+
+
+@dataclass(frozen=True)
+class Started:
+    """The engine admitted the request and the log holds it."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A piece of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The answer is over, however it ended (``tally.Tally.outcome``); the receipt is complete."""
+
+    outcome: str
+    receipt: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """There is no (more) answer."""
+
+    error: HttpError
+
+
+Step = Started | Text | Finished | Failed
+
+
+class Keeper(Protocol):
+    """Where an answer is kept, if anywhere. Raises ``HttpError`` when it cannot keep."""
+
+    async def started(self) -> None:
+        """The request was admitted and logged; nothing has been handed out yet."""
+
+    async def finished(self, text: str, outcome: str, receipt: dict[str, Any] | None) -> None:
+        """All there will be of the answer. Called once for every answer that started."""
+
+    async def closed(self) -> None:
+        """Nothing more will come, started or not."""
+
+
+class Unkept:
+    """API answers are not kept."""
+
+    async def started(self) -> None:
+        """Nothing to prepare."""
+
+    async def finished(self, text: str, outcome: str, receipt: dict[str, Any] | None) -> None:
+        """Nothing to keep."""
+
+    async def closed(self) -> None:
+        """Nothing to give back."""

@@ -1,0 +1,34 @@
+"""Housekeeping while the gateway runs: what has expired is deleted. Any gateway may do it, several do no harm."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from appliance.gateway.database import DATABASE_DOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from appliance.gateway.assembly import Gateway
+
+_log = structlog.get_logger(__name__)
+EVERY_SECONDS = 600.0
+
+
+async def keep_up(gateway: Gateway, every: float = EVERY_SECONDS) -> None:
+    """Forget expired sessions, logout marks and quota windows, for ever."""
+    tasks: dict[str, Callable[[], Awaitable[None]]] = {
+        "sessions": gateway.sessions.forget_expired,
+        "quotas": gateway.quotas.forget_old,
+    }
+    while True:
+        for name, task in tasks.items():
+            try:
+                await task()
+            except DATABASE_DOWN as error:
+                gateway.metrics.upkeep_failures.labels(name).inc()
+                _log.warning("upkeep failed", task=name, cause=type(error).__name__)
+        await asyncio.sleep(every)
