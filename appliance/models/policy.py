@@ -1,0 +1,106 @@
+"""The site's model policy, ``models.yaml``: what is accepted. Whatever it does not name fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from appliance.models.errors import PolicyError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+POLICY_MAX_BYTES = 65_536
+
+Requirement = Literal["weights-signed", "producer-verified", "conversion-closed", "training-data-stated"]
+Waivable = Literal["producer-verified", "conversion-closed", "training-data-stated"]
+WAIVABLE: frozenset[str] = frozenset(get_args(Waivable))
+
+_Word = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AcceptedProducer(_Strict):
+    """A producer; with ``jurisdictions``, only when it answers to one of those."""
+
+    name: _Word
+    jurisdictions: tuple[_Word, ...] = ()
+
+
+class Accept(_Strict):
+    """Lists of what is accepted. A model passes a list only by being on it."""
+
+    producers: tuple[AcceptedProducer, ...]
+    jurisdictions: tuple[_Word, ...]
+    licences: tuple[_Word, ...]
+    architectures: tuple[_Word, ...]
+    roles: tuple[_Word, ...] = ("chat",)
+
+
+class ModelPolicy(_Strict):
+    """``require`` and ``waivable`` name checks; what is waivable may be waived by an enrolled officer, with a date."""
+
+    schema_version: Annotated[Literal[1], Field(alias="schema")]
+    accept: Accept
+    require: tuple[Requirement, ...] = ("weights-signed", "producer-verified", "conversion-closed")
+    waivable: tuple[Waivable, ...] = ()
+    minimum_signers: Annotated[int, Field(ge=1, le=16)] = 1
+    waiver_days: Annotated[int, Field(ge=1, le=1100)] = 400
+    minimum_versions: dict[str, Annotated[str, Field(pattern=r"^\d{1,6}(\.\d{1,6}){0,3}$")]] = {}
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe loader that refuses a key written twice and every alias."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Aliases can multiply a small file into a large one; a policy needs none."""
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, "aliases are not accepted", self.peek_event().start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's own signature
+        """The mapping, each key once."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is written twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def parse_policy(data: bytes, source: str = "models.yaml") -> ModelPolicy:
+    """The policy in ``data``. Raises ``PolicyError`` naming the first mistake."""
+    if len(data) > POLICY_MAX_BYTES:
+        raise PolicyError(f"{source} is larger than {POLICY_MAX_BYTES} bytes")
+    try:
+        value = yaml.load(data, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader, made stricter
+        return ModelPolicy.model_validate(value)
+    except yaml.YAMLError as error:
+        raise PolicyError(f"{source} is no valid YAML: {' '.join(str(error).split())}") from error
+    except (ValidationError, RecursionError) as error:
+        raise PolicyError(
+            f"{source}: {_first(error)}", "policies/models.yaml of the release shows every field"
+        ) from error
+
+
+def _first(error: ValidationError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "is nested too deep"
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or 'file'}: {first['msg']}"
+
+
+def load_policy(path: Path) -> ModelPolicy:
+    """The policy in the file ``path``. Raises ``PolicyError``."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(POLICY_MAX_BYTES + 1)
+    except OSError as error:
+        raise PolicyError(
+            f"model policy {path} cannot be read: {error.strerror}", "run `sovereign install` again"
+        ) from error
+    return parse_policy(data, str(path))

@@ -1,0 +1,106 @@
+"""The model record: what a release says about a model. Signed with the release, as the artifact's config."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from appliance.models.errors import RecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\\\x00-\x1f]+$")]
+Words = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class _Part(BaseModel):
+    """Unknown fields are ignored on purpose: a later record may say more, and these fields keep their meaning."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+
+class Weights(_Part):
+    """The weights' file."""
+
+    file: FileName
+    sha256: Hex
+    size: Annotated[int, Field(gt=0)]
+    format: Words
+    architecture: Words
+    quantisation: Words
+
+
+class Template(_Part):
+    """The chat template's file, and the strings that end a turn of it."""
+
+    file: FileName
+    sha256: Hex
+    stop: Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=16)] = []
+
+
+class Producer(_Part):
+    """Who made the model, where, and whether that was verified."""
+
+    name: Words
+    jurisdiction: Words
+    verified: bool
+    note: str = ""
+
+
+class Licence(_Part):
+    """SPDX identifier, and the files of the artifact that hold its text."""
+
+    spdx: Words
+    files: Annotated[list[FileName], Field(min_length=1)]
+
+
+class TrainingData(_Part):
+    """What the producer says about training data; ``not published`` is a statement too."""
+
+    statement: Words
+
+
+class Conversion(_Part):
+    """How the served file came from the published one; ``closed`` when the chain of digests has no gap."""
+
+    tool: Words
+    version: Words
+    input: str | None
+    closed: bool
+    note: str = ""
+
+
+class ModelRecord(_Part):
+    """One model of a release."""
+
+    schema_version: Annotated[Literal[1], Field(alias="schema")]
+    name: Words
+    version: Annotated[str, Field(pattern=r"^\d{1,6}(\.\d{1,6}){0,3}$")]
+    role: Words
+    weights: Weights
+    template: Template
+    producer: Producer
+    licence: Licence
+    training_data: TrainingData
+    conversion: Conversion
+
+
+def parse_record(config: Mapping[str, Any]) -> ModelRecord:
+    """The record in an artifact's config. Raises ``RecordError`` naming the first wrong field."""
+    try:
+        return ModelRecord.model_validate(dict(config))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RecordError(f"model record: {where}: {first['msg']}", "the release was built wrongly") from error
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Orders versions; trailing zeros do not count (1.0 is 1.0.0)."""
+    numbers = [int(part) for part in version.split(".")]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)

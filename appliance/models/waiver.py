@@ -1,0 +1,153 @@
+"""Waivers: an officer's signed, dated word that one model may fall short of one requirement.
+
+A waiver is verified at every start, never remembered. It names one model by name *and* digest, what it waives, why, and
+until when; the officer's keys must be enrolled at the site and both of the officer's signatures must hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from airgap_bundle.errors import BundleError, HalfSignatureError, PayloadTypeError, SignatureError
+from airgap_bundle.statement import verify_statement
+from appliance.models.errors import (
+    WaiverError,
+    WaiverExpiredError,
+    WaiverFormatError,
+    WaiverHalfSignedError,
+    WaiverNotYetValidError,
+    WaiverScopeError,
+    WaiverSignerError,
+    WaiverSubjectError,
+)
+from appliance.models.policy import WAIVABLE
+from appliance.models.record import Hex, Words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from airgap_bundle.keys import PublicSigner
+    from appliance.models.policy import ModelPolicy
+    from appliance.models.record import ModelRecord
+
+PAYLOAD_TYPE = "application/vnd.sovereign.waiver.v1+json"
+WAIVER_MAX_BYTES = 65_536
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Subject(_Strict):
+    name: Words
+    sha256: Hex
+
+
+class _Payload(_Strict):
+    schema_version: Annotated[Literal[1], Field(alias="schema")]
+    kind: Literal["model"]
+    subject: _Subject
+    waives: Annotated[tuple[Words, ...], Field(min_length=1, max_length=16)]
+    reason: Annotated[str, Field(min_length=10, max_length=2000)]
+    issued: AwareDatetime
+    expires: AwareDatetime
+    officer: Words
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A waiver whose signatures hold. Whether it applies is ``refusal``'s question."""
+
+    subject_name: str
+    subject_sha256: str
+    waives: frozenset[str]
+    reason: str
+    issued: datetime
+    expires: datetime
+    officer: str
+
+    def to_receipt(self) -> dict[str, Any]:
+        """What a receipt says about a waiver that was used."""
+        return {
+            "waives": sorted(self.waives),
+            "reason": self.reason,
+            "expires": self.expires.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "officer": self.officer,
+        }
+
+    def concerns(self, record: ModelRecord) -> bool:
+        """Whether name or digest is this model's: a waiver with neither is another model's business."""
+        return self.subject_name == record.name or self.subject_sha256 == record.weights.sha256
+
+
+def read_waiver(data: bytes, officers: Sequence[PublicSigner], source: str = "waiver") -> Waiver:
+    """The waiver in ``data`` (DSSE JSON), its signatures checked against ``officers``.
+
+    Raises ``WaiverSignerError``, ``WaiverHalfSignedError`` or ``WaiverFormatError``.
+    """
+    try:
+        payload, signer = verify_statement(data, PAYLOAD_TYPE, officers)
+    except PayloadTypeError as error:
+        raise WaiverFormatError(f"{source} is no waiver: {error.cause}") from error
+    except HalfSignatureError as error:
+        raise WaiverHalfSignedError(f"{source}: {error.cause}", "the officer signs with both keys") from error
+    except SignatureError as error:
+        raise WaiverSignerError(
+            f"{source} is not signed by an officer of this site: {error.cause}", "officers are enrolled in site.yaml"
+        ) from error
+    except BundleError as error:
+        raise WaiverFormatError(f"{source} cannot be read: {error.cause}") from error
+    try:
+        fields = _Payload.model_validate(payload)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise WaiverFormatError(f"{source}: {where}: {first['msg']}") from error
+    if fields.officer != signer:
+        raise WaiverSignerError(f"{source} names officer {fields.officer!r:.80} and is signed by {signer}")
+    return Waiver(
+        subject_name=fields.subject.name,
+        subject_sha256=fields.subject.sha256,
+        waives=frozenset(fields.waives),
+        reason=fields.reason,
+        issued=fields.issued,
+        expires=fields.expires,
+        officer=signer,
+    )
+
+
+def load_waiver(path: Path, officers: Sequence[PublicSigner]) -> Waiver:
+    """As ``read_waiver``, from a file."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(WAIVER_MAX_BYTES + 1)
+    except OSError as error:
+        raise WaiverFormatError(f"waiver {path.name} cannot be read: {error.strerror}") from error
+    if len(data) > WAIVER_MAX_BYTES:
+        raise WaiverFormatError(f"waiver {path.name} is larger than {WAIVER_MAX_BYTES} bytes")
+    return read_waiver(data, officers, f"waiver {path.name}")
+
+
+def refusal(waiver: Waiver, record: ModelRecord, policy: ModelPolicy, now: datetime) -> WaiverError | None:
+    """Why ``waiver`` does not apply to ``record`` at ``now``, or ``None`` when it does."""
+    by = f"the waiver by {waiver.officer}"
+    if (waiver.subject_name, waiver.subject_sha256) != (record.name, record.weights.sha256):
+        return WaiverSubjectError(
+            f"{by} is for {waiver.subject_name!r:.80} {waiver.subject_sha256[:12]}…, not for {record.name} "
+            f"{record.weights.sha256[:12]}…",
+            "an officer signs a waiver for this very file",
+        )
+    if now < waiver.issued:
+        return WaiverNotYetValidError(f"{by} is valid from {waiver.issued.isoformat()}", "check the host's clock")
+    if now >= waiver.expires:
+        return WaiverExpiredError(f"{by} ended at {waiver.expires.isoformat()}", "an officer signs a new one")
+    if waiver.expires - waiver.issued > timedelta(days=policy.waiver_days):
+        return WaiverScopeError(f"{by} runs longer than the {policy.waiver_days} days that the policy allows")
+    if beyond := sorted(waiver.waives - (WAIVABLE & set(policy.waivable))):
+        return WaiverScopeError(f"{by} waives {beyond[0]!r:.80}, which the policy lets nobody waive")
+    return None
