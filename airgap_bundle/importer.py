@@ -61,7 +61,8 @@ def import_release(  # noqa: PLR0913 - every argument is another thing of the si
 
     ``root_fingerprint`` is needed once: on first use, or after the trust state was lost. ``progress`` hears bytes done
     and bytes in all. Raises a ``VerificationError`` with the report for a refusal and ``StoreError`` when medium or
-    disk fail; nothing is changed by either. Importing the same release again verifies and repairs it.
+    disk fail; nothing is changed by either. Importing the same release again verifies and repairs it;
+    where nothing was damaged, not a byte changes.
     """
     with Intake(store) as intake, _locked(trust_dir, intake), Medium(bundle) as medium:
         trust = _known_trust(trust_dir, Store(store), root_fingerprint)
@@ -77,7 +78,9 @@ def import_release(  # noqa: PLR0913 - every argument is another thing of the si
             intake.put(run.raw[name])
         intake.record(record)
         release = Store(store).open_record(record)
-        _learnt(run, trust).save(trust_dir)
+        learnt = _learnt(run, trust)
+        if learnt != trust:
+            learnt.save(trust_dir)
         intake.keep()
     return release
 

@@ -92,11 +92,14 @@ class Intake:
         except OSError as error:
             raise StoreError(f"{self._blobs} cannot be synced: {error.strerror}") from error
         path = self._store.record_path(record.version)
-        try:
-            self._replaced[path] = path.read_bytes()
-        except FileNotFoundError:
+        data = record.to_bytes()
+        if not path.exists():
             self._written.append(path)
-        durable.replace(path, record.to_bytes())
+        elif (before := path.read_bytes()) != data:
+            self._replaced[path] = before
+        else:
+            return
+        durable.replace(path, data)
 
     def _is_whole(self, digest: Digest, size: int) -> bool:
         """Whether the store holds the blob, by its bytes: a name alone proves nothing."""

@@ -1,0 +1,149 @@
+"""What a bundle says about itself, with how much of that is verified said beside it.
+
+Inspection reads index, manifests and metadata, not the blobs: it is quick. What it shows is what the bundle claims,
+unless the signatures are checked against a root that somebody trusts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airgap_bundle import oci
+from airgap_bundle.blobs import blob_path
+from airgap_bundle.chain import follow, read_roots
+from airgap_bundle.errors import BundleError, FormatError, MalformedError
+from airgap_bundle.medium import Medium
+from airgap_bundle.metadata import (
+    INDEX_FILE,
+    MAX_METADATA_BYTES,
+    RELEASE_FILE,
+    SNAPSHOT,
+    TARGETS,
+    TIMESTAMP,
+    format_time,
+    parse_snapshot,
+    parse_targets,
+    parse_timestamp,
+)
+from airgap_bundle.root_policy import tally
+from airgap_bundle.verify import Verification
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from airgap_bundle.descriptor import Descriptor
+    from airgap_bundle.report import ReleaseInfo
+    from airgap_bundle.trust_state import TrustState
+
+_PARSERS = {TARGETS: parse_targets, SNAPSHOT: parse_snapshot, TIMESTAMP: parse_timestamp}
+
+
+@dataclass(frozen=True)
+class ListedArtifact:
+    """One artifact as the index lists it; ``size`` is that of its files."""
+
+    name: str
+    kind: str
+    version: str
+    digest: str
+    size: int
+    files: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was read. ``verified`` is about the metadata only; ``verdict`` is the sentence for a person."""
+
+    release: ReleaseInfo
+    support_until: str
+    artifacts: tuple[ListedArtifact, ...]
+    signatures: Mapping[str, str]
+    verified: bool
+    verdict: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The inspection as plain JSON values."""
+        return {
+            "verified": self.verified,
+            "verdict": self.verdict,
+            "release": self.release.to_json(),
+            "support_until": self.support_until,
+            "signatures": dict(self.signatures),
+            "artifacts": [
+                {
+                    "name": found.name,
+                    "kind": found.kind,
+                    "version": found.version,
+                    "digest": found.digest,
+                    "size": found.size,
+                    "files": dict(found.files),
+                }
+                for found in self.artifacts
+            ],
+        }
+
+
+def inspect_bundle(bundle: Path, trust: TrustState, *, now: datetime) -> Inspection:
+    """Read the bundle directory ``bundle``. Raises ``MalformedError`` and its kin when it is no bundle at all."""
+    with Medium(bundle) as medium:
+        run = Verification(medium, trust, now)
+        run.check_metadata()
+        report = run.report()
+        contents = run.contents if report.ok else _claimed(medium)
+        signatures = _signatures(medium)
+    if report.ok:
+        verdict = f"metadata verified, signed by {', '.join(report.signers)}; blobs were not read: `bundle verify` does"
+    elif trust.root is None and trust.pinned is None:
+        verdict = "nothing has been verified: no root is trusted here; this is what the bundle says about itself"
+    else:
+        failure = report.failure
+        verdict = f"refused, nothing above is verified: {failure.name}: {failure.detail}" if failure else "refused"
+    return Inspection(
+        contents.release.info,
+        format_time(contents.release.support_until),
+        tuple(_listed(manifest, contents) for manifest in contents.artifacts),
+        signatures,
+        report.ok,
+        verdict,
+    )
+
+
+def _claimed(medium: Medium) -> oci.Contents:
+    def fetch(descriptor: Descriptor) -> bytes:
+        return medium.read(blob_path(descriptor.digest), oci.MAX_DOCUMENT_BYTES)
+
+    try:
+        index, release = (medium.read(name, oci.MAX_DOCUMENT_BYTES) for name in (INDEX_FILE, RELEASE_FILE))
+        return oci.read_contents(index, release, fetch)
+    except FormatError as error:
+        raise MalformedError(error.cause, "this folder is no bundle, or it was damaged") from error
+
+
+def _signatures(medium: Medium) -> dict[str, str]:
+    """Per role, who signed according to the bundle's own root: a claim as long as the root is not trusted."""
+    files = medium.list().files
+    try:
+        roots = read_roots(medium, files)
+        root = follow(roots, min(roots)).root
+    except BundleError as error:
+        return {"root": error.cause}
+    found = {"root": f"version {root.version}, expires {format_time(root.expires)}"}
+    for role, parse in _PARSERS.items():
+        path = f"metadata/{role}.json"
+        if path not in files:
+            found[role] = "not signed"
+            continue
+        try:
+            found[role] = str(tally(root, role, parse(medium.read(path, MAX_METADATA_BYTES))))
+        except BundleError as error:
+            found[role] = error.cause
+    return found
+
+
+def _listed(manifest: oci.Manifest, contents: oci.Contents) -> ListedArtifact:
+    kind, version, _ = contents.release.artifacts[manifest.name]
+    files = {str(layer.title): layer.size for layer in manifest.layers}
+    return ListedArtifact(manifest.name, kind, version, str(manifest.descriptor.digest), sum(files.values()), files)

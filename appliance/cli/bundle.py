@@ -1,0 +1,162 @@
+"""`sovereign bundle verify`, `inspect` and `sign`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from airgap_bundle import keys
+from airgap_bundle.errors import VerificationError
+from airgap_bundle.inspection import Inspection, inspect_bundle
+from airgap_bundle.metadata import parse_root
+from airgap_bundle.sign import sign_bundle
+from airgap_bundle.trust_state import TrustState, fingerprint
+from airgap_bundle.verify import verify as verify_bundle
+from appliance.cli.terminal import (
+    OutputFormat,
+    OutputOption,
+    PassphraseFdOption,
+    emit,
+    progress,
+    read_passphrase,
+    say,
+    site_paths,
+)
+from appliance.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from airgap_bundle.report import Report
+
+app = typer.Typer(help="Lock, build, sign, verify and inspect offline bundles.", no_args_is_help=True)
+
+BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle's folder.")]
+FingerprintOption = Annotated[
+    str | None,
+    typer.Option("--root-fingerprint", metavar="sha256:…", help="Trust the root with this fingerprint."),
+]
+_MARKS = {"pass": "[green]pass[/]", "fail": "[red]fail[/]", "not established": "[yellow]not established[/]"}
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    bundle: BundleArgument,
+    root_fingerprint: FingerprintOption = None,
+    output: OutputOption = OutputFormat.table,
+) -> None:
+    """Check every byte of a bundle against the site's pinned root, or against a root's fingerprint. Changes nothing."""
+    trust = _trust(context, root_fingerprint)
+    with progress("verifying") as report_progress:
+        report = verify_bundle(bundle, trust, now=datetime.now(UTC), progress=report_progress)
+    emit(report.to_json(), output, lambda console: _render_report(console, report))
+    failure = report.failure
+    if failure is not None:
+        hint = failure.error.hint if failure.error else None
+        raise VerificationError(f"{failure.name}: {failure.detail}", hint, report=report)
+
+
+@app.command()
+def inspect(
+    context: typer.Context,
+    bundle: BundleArgument,
+    root_fingerprint: FingerprintOption = None,
+    output: OutputOption = OutputFormat.table,
+) -> None:
+    """Show what a bundle says it holds; without a trusted root nothing of it is verified, and the output says so."""
+    trust = _trust(context, root_fingerprint)
+    found = inspect_bundle(bundle, trust, now=datetime.now(UTC))
+    emit(found.to_json(), output, lambda console: _render_inspection(console, found))
+
+
+@app.command()
+def sign(
+    bundle: BundleArgument,
+    key: Annotated[Path, typer.Option("--key", metavar="NAME.key", help="Your key file, or the release key's.")],
+    root: Annotated[
+        list[Path] | None,
+        typer.Option("--root", metavar="FILE", help="The root(s), N.root.json; needed by the first signature only."),
+    ] = None,
+    passphrase_fd: PassphraseFdOption = None,
+    output: OutputOption = OutputFormat.table,
+) -> None:
+    """Add one signer's signatures to a bundle.
+
+    Persons sign first, in any order and on any machine that the bundle is carried to; the first brings the root. Each
+    signature reads every blob before. When enough persons have signed, the release key seals the bundle: it binds the
+    metadata so that nothing can be exchanged, and after that nothing can be added.
+    """
+    roots = {parse_root(data).signed.version: data for data in (_read(path) for path in root or ())}
+    signer = keys.load(key, read_passphrase(f"passphrase of {key.name}", passphrase_fd))
+    with progress("reading") as report_progress:
+        done = sign_bundle(bundle, signer, now=datetime.now(UTC), roots=roots, progress=report_progress)
+
+    def render(console: Console) -> None:
+        console.print(f"signed by {done.signer}; targets: {done.targets}", markup=False)
+        console.print("sealed: ready to travel" if done.sealed else "not sealed yet", markup=False)
+
+    emit(asdict(done), output, render)
+
+
+def _trust(context: typer.Context, root_fingerprint: str | None) -> TrustState:
+    """The fingerprint that was typed, else what the site has pinned, else nothing."""
+    pinned = TrustState.find(site_paths(context).trust)
+    if root_fingerprint is None:
+        return pinned or TrustState.expecting(None)
+    asked = TrustState.expecting(root_fingerprint)
+    known = pinned is not None and asked.pinned in {pinned.pinned, fingerprint(pinned.root or b"")}
+    if pinned is not None and not known:
+        say("note: this site trusts another root; checking against the fingerprint given, not against the site")
+    return pinned if pinned is not None and known else asked
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _render_report(console: Console, report: Report) -> None:
+    table = Table("check", "verdict", "detail", box=None, pad_edge=False)
+    for check in report.checks:
+        table.add_row(check.name, _MARKS[check.status], _plain(check.detail))
+    console.print(table)
+    if report.release:
+        info = report.release
+        console.print(f"release {info.name} {info.version}, number {info.number}", markup=False)
+    if report.signers:
+        waiting = f"; waiting for {', '.join(report.waiting_for)}" if report.waiting_for else ""
+        console.print(f"signed by {', '.join(report.signers)}{waiting}", markup=False)
+
+
+def _render_inspection(console: Console, found: Inspection) -> None:
+    info = found.release
+    console.print(
+        f"{info.name} {info.version}, number {info.number}, may roll back to {info.min_release}", markup=False
+    )
+    console.print(f"support until {found.support_until}", markup=False)
+    table = Table("artifact", "kind", "version", "size", "digest", box=None, pad_edge=False)
+    for artifact in found.artifacts:
+        table.add_row(
+            *map(_plain, (artifact.name, artifact.kind, artifact.version, _size(artifact.size), artifact.digest))
+        )
+    console.print(table)
+    for role, state in found.signatures.items():
+        console.print(f"{role}: {state}", markup=False)
+    console.print(found.verdict, markup=False, style="bold")
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**20:.1f} MiB" if count >= 2**20 else f"{count} B"
+
+
+def _plain(text: Any) -> str:
+    """Text that rich prints as it is."""
+    return str(text).replace("[", r"\[")

@@ -1,0 +1,191 @@
+"""Small bundles for tests: a few kilobytes, made with the library's own parts, signed by keys made once per run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from airgap_bundle import ceremony, keys, strict_json
+from airgap_bundle.descriptor import (
+    CYCLONEDX_TYPE,
+    INDEX_TYPE,
+    MANIFEST_TYPE,
+    NAME,
+    OCI_LAYOUT,
+    TITLE,
+    Descriptor,
+    artifact_type,
+)
+from airgap_bundle.digest import Digest, sha256
+from airgap_bundle.sign import sign_bundle, sign_root
+from airgap_bundle.trust_state import TrustState, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from tuf.api.metadata import Metadata, Root
+
+NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
+SUPPORT_UNTIL = NOW + timedelta(days=730)
+
+
+@cache
+def signer(name: str) -> keys.Signer:
+    """The signer ``name``, the same one for the whole run."""
+    return keys.generate(name)
+
+
+def people(*names: str) -> list[keys.Signer]:
+    return [signer(name) for name in names]
+
+
+def unsigned_root(
+    names: Sequence[str] = ("ada", "ben", "cleo"), *, release: str = "release", threshold: int = 2, version: int = 1
+) -> Metadata[Root]:
+    public = [person.public for person in people(*names)]
+    return ceremony.build_root(public, signer(release).public, threshold, now=NOW, version=version)
+
+
+@cache
+def root_bytes() -> bytes:
+    """Root 1: two of ada, ben, cleo; snapshot and timestamp by ``release``."""
+    return sign_root(unsigned_root(), people("ada", "ben", "cleo"))
+
+
+@cache
+def second_root() -> bytes:
+    """Root 2: cleo left, dora came, and the release key is new; signed by enough of both."""
+    root = unsigned_root(("ada", "ben", "dora"), release="release-2", version=2)
+    return sign_root(root, people("ada", "ben", "dora"))
+
+
+@cache
+def foreign_root() -> bytes:
+    """Root 1 of other people."""
+    return sign_root(unsigned_root(("eve", "fay"), release="other"), people("eve", "fay"))
+
+
+@dataclass
+class Draft:
+    """What goes into a bundle; ``write`` lays it out unsigned."""
+
+    version: str = "1.0.0"
+    number: int = 1
+    min_release: int = 1
+    files: Mapping[str, Mapping[str, bytes]] = field(
+        default_factory=lambda: {
+            "policy": {"models.yaml": b"schema: 1\n"},
+            "tiny-model": {"model.gguf": b"GGUF" + bytes(3000), "chat_template.jinja": b"{{ prompt }}"},
+        }
+    )
+    support_until: datetime = SUPPORT_UNTIL
+    release_fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def write(self, bundle: Path) -> Path:
+        (bundle / "blobs/sha256").mkdir(parents=True)
+        artifacts, descriptors = [], []
+        for name, files in sorted(self.files.items()):
+            kind = "model" if "model.gguf" in files else "policy"
+            found = self._artifact(bundle, name, kind, files)
+            artifacts.append({"name": name, "kind": kind, "version": self.version, "digest": str(found.digest)})
+            descriptors += [found, self._sbom(bundle, found, f"{name}.sbom")]
+        merged = self._sbom(bundle, None, "release.sbom")
+        release = {
+            "schema": 1,
+            "name": "sovereign",
+            "version": self.version,
+            "number": self.number,
+            "min_release": self.min_release,
+            "support_until": self.support_until.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "artifacts": artifacts,
+            "sbom": str(merged.digest),
+            **self.release_fields,
+        }
+        listed = [found.to_json() for found in (*descriptors, merged)]
+        index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": listed}
+        (bundle / "oci-layout").write_bytes(OCI_LAYOUT)
+        (bundle / "index.json").write_bytes(strict_json.dumps(index))
+        (bundle / "release.json").write_bytes(strict_json.dumps(release))
+        return bundle
+
+    def _artifact(self, bundle: Path, name: str, kind: str, files: Mapping[str, bytes]) -> Descriptor:
+        config = blob(
+            bundle, strict_json.dumps({"schema": 1, "name": name}), f"application/vnd.sovereign.{kind}.config.v1+json"
+        )
+        layers = [
+            blob(bundle, data, "application/octet-stream", {TITLE: title}) for title, data in sorted(files.items())
+        ]
+        return manifest(bundle, name, artifact_type(kind), config, layers)
+
+    def _sbom(self, bundle: Path, subject: Descriptor | None, name: str) -> Descriptor:
+        text = strict_json.dumps({"bomFormat": "CycloneDX", "serialNumber": name})
+        config = blob(bundle, b"{}", "application/vnd.oci.empty.v1+json")
+        layer = blob(bundle, text, CYCLONEDX_TYPE, {TITLE: "sbom.cdx.json"})
+        return manifest(bundle, name, CYCLONEDX_TYPE, config, [layer], subject=subject)
+
+
+def manifest(  # noqa: PLR0913 - the fields of an OCI manifest
+    bundle: Path,
+    name: str,
+    type_: str,
+    config: Descriptor,
+    layers: Sequence[Descriptor],
+    *,
+    subject: Descriptor | None = None,
+) -> Descriptor:
+    value: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST_TYPE,
+        "artifactType": type_,
+        "config": config.to_json(),
+        "layers": [layer.to_json() for layer in layers],
+    }
+    if subject is not None:
+        value["subject"] = {"mediaType": MANIFEST_TYPE, "digest": str(subject.digest), "size": subject.size}
+    found = blob(bundle, strict_json.dumps(value), MANIFEST_TYPE)
+    return Descriptor(MANIFEST_TYPE, found.digest, found.size, {NAME: name}, type_)
+
+
+def blob(bundle: Path, data: bytes, media_type: str, annotations: Mapping[str, str] | None = None) -> Descriptor:
+    digest = sha256(data)
+    blob_file(bundle, digest).write_bytes(data)
+    return Descriptor(media_type, digest, len(data), annotations or {})
+
+
+def blob_file(bundle: Path, digest: Digest) -> Path:
+    return bundle / "blobs/sha256" / digest.hex
+
+
+def sign(bundle: Path, *names: str, roots: Mapping[int, bytes] | None = None, now: datetime = NOW) -> Path:
+    """Sign by ``names`` in that order; a name that begins with ``release`` seals."""
+    for name in names:
+        sign_bundle(bundle, signer(name), now=now, roots=roots or {1: root_bytes()})
+    return bundle
+
+
+def make(bundle: Path, **changes: Any) -> Path:
+    """A whole, sealed bundle of a release."""
+    return sign(Draft(**changes).write(bundle), "ada", "ben", "release")
+
+
+def trust(root: bytes | None = None) -> TrustState:
+    """What a site expects that typed the fingerprint of ``root`` (root 1 when None)."""
+    return TrustState.expecting(fingerprint(root or root_bytes()))
+
+
+def tree(*folders: Path) -> dict[str, str]:
+    """Every path under ``folders`` with its kind and content digest: equal means nothing was changed."""
+    found: dict[str, str] = {}
+    for folder in folders:
+        found[str(folder)] = "folder" if folder.exists() else "absent"
+        for base, directories, files in os.walk(folder):
+            found.update({os.path.join(base, name): "folder" for name in directories})  # noqa: PTH118 - os.walk's own
+            for name in files:
+                with open(os.path.join(base, name), "rb") as stream:  # noqa: PTH118, PTH123 - as above
+                    found[stream.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
