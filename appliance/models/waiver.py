@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from airgap_bundle.errors import BundleError, HalfSignatureError, PayloadTypeError, SignatureError
-from airgap_bundle.statement import verify_statement
+from airgap_bundle.statement import WAIVER_TYPE, verify_statement
 from appliance.models.errors import (
     WaiverError,
     WaiverExpiredError,
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from appliance.models.policy import ModelPolicy
     from appliance.models.record import ModelRecord
 
-PAYLOAD_TYPE = "application/vnd.sovereign.waiver.v1+json"
 WAIVER_MAX_BYTES = 65_536
 
 
@@ -91,7 +90,7 @@ def read_waiver(data: bytes, officers: Sequence[PublicSigner], source: str = "wa
     Raises ``WaiverSignerError``, ``WaiverHalfSignedError`` or ``WaiverFormatError``.
     """
     try:
-        payload, signer = verify_statement(data, PAYLOAD_TYPE, officers)
+        payload, signer = verify_statement(data, WAIVER_TYPE, officers)
     except PayloadTypeError as error:
         raise WaiverFormatError(f"{source} is no waiver: {error.cause}") from error
     except HalfSignatureError as error:
