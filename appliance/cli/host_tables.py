@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from appliance.install.host import Plan
+    from appliance.install.model_check import Waived
     from appliance.install.preflight.report import PreflightReport
     from appliance.install.status import ServiceStatus, SiteStatus
 
@@ -58,7 +59,7 @@ def render_status(status: SiteStatus, console: Console) -> None:
         "trusted root": str(release["root_fingerprint"]),
         "site key": status.site_key or "not readable by you",
         **{f"certificate {c.name}": f"until {c.expires[:10]}" for c in status.certificates},
-        **{f"waiver {w.model}": f"{', '.join(w.waives)} until {w.expires[:10]} ({w.officer})" for w in status.waivers},
+        **{f"waiver {w.model}": _waiver(w) for w in status.waivers},
         "disk free": f"{status.disk_free / MIB / 1024:.1f} GiB",
     }
     for name, value in facts.items():
@@ -80,6 +81,12 @@ def _service_row(service: ServiceStatus) -> tuple[str, ...]:
         _duration(service.uptime),
         service.user,
     )
+
+
+def _waiver(waiver: Waived) -> str:
+    if not waiver.in_force:
+        return f"not in force: {waiver.reason}"
+    return f"{', '.join(waiver.waives)} until {(waiver.expires or '')[:10]} ({waiver.officer}: {waiver.reason})"
 
 
 def _duration(seconds: float | None) -> str:

@@ -76,7 +76,7 @@ def create_cluster(paths: SitePaths, env: Path, account: Account, passwords: Map
         part = final.with_name("pg.partial")
         shutil.rmtree(part, ignore_errors=True)
         options = ["--username", SUPERUSER, "--encoding", "UTF8", "--auth-local", "peer", "--auth-host", "reject"]
-        locale = ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"]
+        locale = ["--locale", "C", "--data-checksums"]
         run([str(programs / "initdb"), "-D", str(part), *options, *locale], account=account)
         _write_settings(part, account)
         _single_user(programs, part, account, _creation(passwords))

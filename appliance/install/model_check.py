@@ -1,60 +1,102 @@
-"""Models, before they are installed and while they are in force: which are in the release, which rest on a waiver."""
+"""Models, before they are installed and while they are in force: which pass the gate, which rest on a waiver."""
 
 from __future__ import annotations
 
-import base64
-import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from appliance.errors import SiteFileError
+from appliance.errors import RefusedError, SiteFileError
+from appliance.models.errors import WaiverError
+from appliance.models.gate import examine
+from appliance.models.officers import load_officers
+from appliance.models.waiver import load_waiver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pathlib import Path
 
+    from airgap_bundle.keys import PublicSigner
     from airgap_bundle.store import VerifiedRelease
+    from appliance.models.waiver import Waiver
     from appliance.site.config import SiteConfig
-    from appliance.site.paths import SitePaths
+
+OFFICERS = "officers"
+WAIVERS = "waivers"
+POLICY = "models.yaml"
 
 
 @dataclass(frozen=True)
 class Waived:
-    """A waiver as installed, with what its statement says; the gate verifies it at every start of a model."""
+    """An installed waiver. One that cannot be verified has its refusal as ``reason`` and is not in force."""
 
     model: str
     waives: tuple[str, ...]
     reason: str
     officer: str
-    expires: str
+    expires: str | None
     in_force: bool
 
 
-def check_models(config: SiteConfig, release: VerifiedRelease, files: Mapping[str, bytes]) -> tuple[str, ...]:
-    """Names of the models that pass the gate by a waiver only. Raises when one is missing or refused."""
+def check_models(config: SiteConfig, release: VerifiedRelease, policies: Path) -> tuple[str, ...]:
+    """Put every model of the site through the gate with the files in ``policies``; which rest on waivers, and whose.
+
+    Raises ``SiteFileError`` for models that the release does not hold and ``RefusedError`` with every refusal.
+    """
+    _check_offered(config, release)
+    officers = load_officers(policies / OFFICERS, [o.name for o in config.officers])
+    waivers = installed_waivers(policies)
+    refused: list[str] = []
+    waived: list[str] = []
+    for model in config.models:
+        verdict = examine(
+            release,
+            model.name,
+            policy_path=policies / POLICY,
+            waivers=waivers,
+            officers=officers,
+            now=datetime.now(UTC),
+        )
+        refused += [f"{model.name}: {check.name}: {check.detail}" for check in verdict.failed]
+        waived += [f"{model.name} by {w.officer}" for w in verdict.waivers_used]
+    if refused:
+        raise RefusedError(
+            "this site's policy refuses a model\n  " + "\n  ".join(refused),
+            "have an officer sign a waiver and name it in site.yaml, or serve another model",
+        )
+    return tuple(waived)
+
+
+def installed_waivers(policies: Path) -> tuple[Path, ...]:
+    """The signed waiver files in ``policies``."""
+    folder = policies / WAIVERS
+    return tuple(sorted(folder.iterdir())) if folder.is_dir() else ()
+
+
+def waivers_in_force(config: SiteConfig, policies: Path, now: datetime) -> tuple[Waived, ...]:
+    """Every installed waiver, ended and damaged ones included: a model that rests on those will not load again."""
+    officers = load_officers(policies / OFFICERS, [o.name for o in config.officers])
+    return tuple(_described(path, officers, now) for path in installed_waivers(policies))
+
+
+def _check_offered(config: SiteConfig, release: VerifiedRelease) -> None:
     offered = {a.name for a in release.artifacts.values() if a.kind == "model"}
     missing = [m.name for m in config.models if m.name not in offered]
     if missing:
         known = ", ".join(sorted(offered)) or "none"
-        raise SiteFileError("site.yaml", tuple(f"models: {m} is not in the release (there: {known})" for m in missing))
-    del files
-    return ()
+        mistakes = tuple(f"models: {name} is not in release {release.version} (there: {known})" for name in missing)
+        raise SiteFileError("site.yaml", mistakes)
 
 
-def waivers_in_force(config: SiteConfig, paths: SitePaths, now: datetime) -> tuple[Waived, ...]:
-    """Every installed waiver, ended ones included: a model that rests on one will not load again."""
-    del config
-    found = sorted((paths.policies / "waivers").glob("*")) if (paths.policies / "waivers").is_dir() else []
-    return tuple(_described(path.read_bytes(), now) for path in found)
-
-
-def _described(envelope: bytes, now: datetime) -> Waived:
-    statement = json.loads(base64.b64decode(json.loads(envelope)["payload"]))
+def _described(path: Path, officers: tuple[PublicSigner, ...], now: datetime) -> Waived:
+    try:
+        waiver: Waiver = load_waiver(path, officers)
+    except WaiverError as error:
+        return Waived(path.name, (), error.cause, "", None, in_force=False)
     return Waived(
-        model=statement["subject"]["name"],
-        waives=tuple(statement["waives"]),
-        reason=statement["reason"],
-        officer=statement["officer"],
-        expires=statement["expires"],
-        in_force=datetime.fromisoformat(statement["expires"]) > now,
+        model=waiver.subject_name,
+        waives=tuple(sorted(waiver.waives)),
+        reason=waiver.reason,
+        officer=waiver.officer,
+        expires=waiver.expires.astimezone(UTC).isoformat(timespec="seconds"),
+        in_force=waiver.issued <= now < waiver.expires,
     )

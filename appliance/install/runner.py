@@ -34,6 +34,7 @@ class Step:
     """One unit of work. ``inputs`` is asked when every step in ``after`` is done.
 
     ``run`` gets a progress callback and returns details worth keeping in the journal (never secrets).
+    ``after`` names the steps it builds on, ``behind`` those that must merely have gone first.
     ``present`` says cheaply whether the step's outputs are there.
     """
 
@@ -42,6 +43,7 @@ class Step:
     inputs: Callable[[], Mapping[str, str]]
     run: Callable[[Advance], Mapping[str, str] | None]
     after: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
     present: Callable[[], bool] = field(default=_always)
 
 
@@ -92,7 +94,7 @@ def execute(steps: Sequence[Step], journal: Journal, observer: Observer) -> tupl
     running: dict[Future[bool], Step] = {}
     with ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="step") as pool:
         while running or (waiting and failure is None):
-            ready = [s for s in waiting if failure is None and settled.issuperset(s.after)]
+            ready = [s for s in waiting if failure is None and settled.issuperset((*s.after, *s.behind))]
             waiting = [s for s in waiting if s not in ready]
             running.update({pool.submit(_settle, s, journal, observer): s for s in ready})
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -139,7 +141,7 @@ def _in_order(steps: Sequence[Step]) -> list[Step]:
     ordered: list[Step] = []
     names: set[str] = set()
     while left:
-        ready = [s for s in left if names.issuperset(s.after)]
+        ready = [s for s in left if names.issuperset((*s.after, *s.behind))]
         if not ready:
             raise ValueError(f"steps wait for each other: {[s.name for s in left]}")
         ordered += ready

@@ -91,7 +91,7 @@ def site_status(paths: SitePaths) -> SiteStatus:
     supervision = choose_supervision(paths)
     states = supervision.states(services)
     certificates = _certificates(config, paths)
-    waivers = waivers_in_force(config, paths, datetime.now(UTC))
+    waivers = waivers_in_force(config, paths.policies, datetime.now(UTC))
     found = tuple(_service(s, states[s.name]) for s in services)
     disk = shutil.disk_usage(paths.root).free
     kind = key_kind(paths.secrets) if os.access(paths.secrets, os.R_OK | os.X_OK) else None
@@ -169,12 +169,18 @@ def _key_warnings(kind: str | None) -> tuple[str, ...]:
 
 def _expiry_warnings(certificates: Sequence[Certificate], waivers: Sequence[Waived]) -> tuple[str, ...]:
     now = datetime.now(UTC)
-    due = [f"certificate {c.name} ends {c.expires[:10]}" for c in certificates if _left(c.expires, now) < SOON]
-    over = [f"waiver for {w.model} has ended: its model will not load again" for w in waivers if not w.in_force]
-    soon = [
-        f"waiver for {w.model} ends {w.expires[:10]}" for w in waivers if w.in_force and _left(w.expires, now) < SOON
-    ]
-    return (*(f"{d}; `sovereign install` renews it" for d in due), *over, *soon)
+    due = (f"certificate {c.name} ends {c.expires[:10]}" for c in certificates if _left(c.expires, now) < SOON)
+    return (
+        *(f"{d}; `sovereign install` renews it" for d in due),
+        *(w for v in waivers for w in _waiver_warning(v, now)),
+    )
+
+
+def _waiver_warning(waiver: Waived, now: datetime) -> tuple[str, ...]:
+    if not waiver.in_force or waiver.expires is None:
+        return (f"waiver for {waiver.model} is not in force: a model that rests on it will not load",)
+    soon = _left(waiver.expires, now) < SOON
+    return (f"waiver for {waiver.model} ends {waiver.expires[:10]}",) if soon else ()
 
 
 def _left(expires: str, now: datetime) -> timedelta:

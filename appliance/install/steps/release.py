@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 ARCHIVE = "keycloak.tar"
 THEME = Path("appliance", "identity", "theme")
 THEME_NAME = "sovereign"
-_BUILT = Path("lib", "quarkus", "build-system.properties")
 
 
 def release_steps(context: Context) -> tuple[Step, ...]:
@@ -39,6 +38,7 @@ def _environment(context: Context) -> Step:
         name="environment",
         title="Python environment from the wheelhouse",
         after=("folders",),
+        behind=("policies",),
         inputs=lambda: {"wheelhouse": str(context.only("wheelhouse").digest), "python": str(context.python)},
         run=work,
         present=lambda: environment_present(context.env),
@@ -55,13 +55,14 @@ def _bytecode(context: Context) -> Step:
 def _keycloak_files(context: Context) -> Step:
     def work(_: Advance) -> None:
         shutil.rmtree(context.keycloak, ignore_errors=True)
-        with Path(context.only("keycloak").files[ARCHIVE].path).open("rb") as archive:
+        with context.only("keycloak").files[ARCHIVE].path.open("rb") as archive:
             extract(archive, context.keycloak)
 
     return Step(
         name="keycloak-files",
         title="Keycloak's files",
         after=("folders",),
+        behind=("policies",),
         inputs=lambda: {"keycloak": str(context.only("keycloak").digest)},
         run=work,
         present=(context.keycloak / "lib" / "quarkus-run.jar").is_file,

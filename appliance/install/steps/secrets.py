@@ -50,6 +50,7 @@ def _secrets(context: Context) -> Step:
         name="secrets",
         title="site key and secrets",
         after=("folders",),
+        behind=("policies",),
         inputs=lambda: {"kind": wanted, "names": " ".join(sorted(random_secrets(context.config)))},
         run=work,
         present=lambda: (

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.install.accounts import accounts_present, make_accounts
 from appliance.install.layout import folders_present, make_folders, site_folders
-from appliance.install.model_check import check_models
+from appliance.install.model_check import OFFICERS, POLICY, WAIVERS, check_models
 from appliance.install.runner import Advance, Step
 from appliance.install.steps.context import digest
 from appliance.site.secrets import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from appliance.install.steps.context import Context
 
@@ -55,36 +55,42 @@ def _policies(context: Context) -> Step:
     """The files go in only when every model passes the gate with them; a refusal leaves the old ones in force."""
 
     def wanted() -> dict[str, bytes]:
-        release_policy = Path(context.only("policy").files["models.yaml"].path).read_bytes()
-        return {"models.yaml": release_policy, **context.files.installed()}
+        release_policy = context.only("policy").files[POLICY].path.read_bytes()
+        return {POLICY: release_policy, **context.files.installed()}
 
     def work(_: Advance) -> Mapping[str, str]:
-        waived = check_models(context.config, context.release, wanted())
-        _replace_folder(context.paths.policies, wanted())
+        staged = context.paths.policies.with_name("policies.partial")
+        shutil.rmtree(staged, ignore_errors=True)
+        _write_files(staged, wanted())
+        try:
+            waived = check_models(context.config, context.release, staged)
+        finally:
+            shutil.rmtree(staged)
+        for name in (OFFICERS, WAIVERS):
+            shutil.rmtree(context.paths.policies / name, ignore_errors=True)
+        _write_files(context.paths.policies, wanted())
         write_private(context.paths.site_yaml, context.files.site_yaml)
         context.paths.site_yaml.chmod(0o644)
         return {"waived": ", ".join(waived)} if waived else {}
 
     return Step(
         name="policies",
-        title="site file, model policy, officers and waivers",
+        title="models pass the gate; site file, policy, officers and waivers",
         after=("folders",),
         inputs=lambda: {
             "site.yaml": digest(context.files.site_yaml),
-            "release": context.release.version,
+            "release": str(context.release.digest),
             **{name: digest(data) for name, data in wanted().items()},
         },
         run=work,
-        present=lambda: context.paths.site_yaml.is_file() and (context.paths.policies / "models.yaml").is_file(),
+        present=lambda: context.paths.site_yaml.is_file() and (context.paths.policies / POLICY).is_file(),
     )
 
 
-def _replace_folder(policies: Path, files: Mapping[str, bytes]) -> None:
-    """Make ``policies`` hold exactly ``files`` beside the log's verifier keys."""
-    for name in ("officers", "waivers"):
-        shutil.rmtree(policies / name, ignore_errors=True)
-        (policies / name).mkdir(mode=0o755)
-        (policies / name).chmod(0o755)
+def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name in ("", OFFICERS, WAIVERS):
+        (folder / name).mkdir(mode=0o755, exist_ok=True)
+        (folder / name).chmod(0o755)
     for name, data in files.items():
-        write_private(policies / name, data)
-        (policies / name).chmod(0o644)
+        write_private(folder / name, data)
+        (folder / name).chmod(0o644)
