@@ -11,6 +11,7 @@ A log whose every file was rewritten consistently, checkpoint included, is caugh
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from appliance.audit.checkpoint import Checkpoint, open_checkpoint
@@ -47,6 +48,11 @@ class LogReport:
     root: bytes
     time: int
     checkpoint: str
+
+    @property
+    def signed_at(self) -> str:
+        """When the checkpoint was signed, as RFC 3339 in UTC."""
+        return datetime.fromtimestamp(self.time, UTC).isoformat().replace("+00:00", "Z")
 
 
 def verify_log(
