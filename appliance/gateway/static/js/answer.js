@@ -131,7 +131,8 @@ function receiptButton(receipt, content) {
       h("span", { class: "visually-hidden" }, t("answer.receipt"), " "),
       h("span", { class: "name" }, receipt.model?.name ?? t("answer.receipt")),
       parts.length > 0 ? ` · ${parts.join(" · ")}` : "",
+      waived ? " · " : "",
+      waived ? h("span", { class: "waived" }, icon("warning"), t("model.waived")) : null,
     ),
-    waived ? h("span", { class: "waived" }, icon("warning"), t("model.waived")) : null,
   );
 }

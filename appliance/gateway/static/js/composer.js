@@ -128,12 +128,11 @@ export class Composer {
    * @param {string | null} fixed
    */
   showModel(models, fixed) {
-    if (fixed !== null) this.model = fixed;
-    else if (!models.some(({ id }) => id === this.model)) this.model = models[0]?.id ?? "";
-    const model = models.find(({ id }) => id === this.model);
-    if (fixed !== null && !model) this.model = "";
-    this.pick.replaceChildren(...(fixed === null && models.length > 1 ? [this.#choice(models)] : [h("span", {}, this.model || fixed || "")]));
-    if (model) this.pick.append(modelAbout(model));
+    const model = models.find(({ id }) => id === (fixed ?? this.model)) ?? (fixed === null ? models[0] : undefined);
+    this.model = model?.id ?? "";
+    if (fixed !== null) this.pick.replaceChildren(h("span", { class: model ? "model-about model-origin" : "model-about" }, model ? t("composer.hint") : t("model.closed", { model: fixed })));
+    else if (model) this.pick.replaceChildren(models.length > 1 ? this.#choice(models) : h("span", {}, model.id), modelAbout(model));
+    else this.pick.replaceChildren();
     this.#update();
   }
 
@@ -160,7 +159,6 @@ function modelAbout(model) {
     "span",
     { class: "model-about" },
     model.waived ? h("span", { class: "waived" }, icon("warning"), t("model.waived")) : null,
-    model.waived ? " · " : "",
-    [model.producer, model.licence].filter(Boolean).join(" · "),
+    h("span", { class: "model-origin" }, model.waived ? " · " : "", [model.producer, model.licence].filter(Boolean).join(" · ")),
   );
 }

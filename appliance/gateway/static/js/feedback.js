@@ -92,5 +92,6 @@ export class FeedbackControl {
     });
     this.place.replaceChildren(form);
     field.focus();
+    form.scrollIntoView({ block: "nearest" });
   }
 }

@@ -11,6 +11,7 @@ export class Follower {
     this.scroller = scroller;
     this.button = button;
     this.following = true;
+    this.top = 0;
     scroller.addEventListener("scroll", () => this.#note(), { passive: true });
     button.addEventListener("click", () => this.jump());
     const content = /** @type {Element} */ (scroller.firstElementChild);
@@ -23,14 +24,18 @@ export class Follower {
     return this.scroller.scrollHeight - this.scroller.scrollTop - this.scroller.clientHeight;
   }
 
+  /** Only a move upwards is the reader's wish: the text may have grown between a scroll of ours and its event. */
   #note() {
-    this.following = this.#gap < NEAR;
+    const upwards = this.scroller.scrollTop < this.top;
+    this.top = this.scroller.scrollTop;
+    if (this.#gap < NEAR) this.following = true;
+    else if (upwards) this.following = false;
     this.button.hidden = this.following;
   }
 
   #grown() {
     if (this.following) this.scroller.scrollTop = this.scroller.scrollHeight;
-    this.button.hidden = this.#gap < NEAR;
+    this.button.hidden = this.following || this.#gap < NEAR;
   }
 
   /** Go to the end and stay there. */

@@ -1,6 +1,6 @@
 /** Numbers, times and digests as the page's language writes them. */
 
-import { language, t } from "./i18n.js";
+import { locale, t } from "./i18n.js";
 
 const DAY_MS = 86_400_000;
 const JOULES_PER_WATT_HOUR = 3600;
@@ -10,7 +10,7 @@ const JOULES_PER_WATT_HOUR = 3600;
  * @param {number} [digits] at most this many decimals
  */
 export function number(value, digits = 0) {
-  return new Intl.NumberFormat(language(), { maximumFractionDigits: digits }).format(value);
+  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
 }
 
 /**
@@ -20,7 +20,7 @@ export function number(value, digits = 0) {
  */
 export function duration(milliseconds) {
   const short = milliseconds < 1000;
-  return new Intl.NumberFormat(language(), {
+  return new Intl.NumberFormat(locale(), {
     style: "unit",
     unit: short ? "millisecond" : "second",
     maximumFractionDigits: short ? 0 : 1,
@@ -33,7 +33,7 @@ export function duration(milliseconds) {
  * @param {number} joules
  */
 export function energy(joules) {
-  const wattHours = new Intl.NumberFormat(language(), { maximumSignificantDigits: 2 }).format(joules / JOULES_PER_WATT_HOUR);
+  const wattHours = new Intl.NumberFormat(locale(), { maximumSignificantDigits: 2 }).format(joules / JOULES_PER_WATT_HOUR);
   return `${number(joules, joules < 10 ? 1 : 0)} J (${wattHours} Wh)`;
 }
 
@@ -44,7 +44,7 @@ export function energy(joules) {
  */
 export function wait(seconds) {
   const unit = (/** @type {number} */ value, /** @type {string} */ name) =>
-    new Intl.NumberFormat(language(), { style: "unit", unit: name, unitDisplay: "long" }).format(value);
+    new Intl.NumberFormat(locale(), { style: "unit", unit: name, unitDisplay: "long" }).format(value);
   if (seconds < 120) return unit(seconds, "second");
   if (seconds < 7200) return unit(Math.ceil(seconds / 60), "minute");
   return unit(Math.ceil(seconds / 3600), "hour");
@@ -54,14 +54,14 @@ export function wait(seconds) {
 export function moment(instant) {
   const date = new Date(instant);
   if (Number.isNaN(date.getTime())) return instant;
-  return new Intl.DateTimeFormat(language(), { dateStyle: "long", timeStyle: "medium" }).format(date);
+  return new Intl.DateTimeFormat(locale(), { dateStyle: "long", timeStyle: "medium" }).format(date);
 }
 
 /** @param {string} instant an RFC 3339 time */
 export function day(instant) {
   const date = new Date(instant);
   if (Number.isNaN(date.getTime())) return instant;
-  return new Intl.DateTimeFormat(language(), { dateStyle: "long" }).format(date);
+  return new Intl.DateTimeFormat(locale(), { dateStyle: "long" }).format(date);
 }
 
 /**
@@ -85,5 +85,5 @@ export function age(instant, now) {
  * @param {string[]} items
  */
 export function listing(items) {
-  return new Intl.ListFormat(language(), { type: "conjunction" }).format(items);
+  return new Intl.ListFormat(locale(), { type: "conjunction" }).format(items);
 }

@@ -109,8 +109,8 @@ export class ConversationHead {
     const shown = this.shown;
     if (shown === null) return;
     const question = {
-      title: t("delete.title", { title: shown.title || t("conversation.untitled") }),
-      text: t("delete.text"),
+      title: t("delete.title"),
+      text: t("delete.text", { title: shown.title || t("conversation.untitled") }),
       action: t("delete.action"),
       danger: true,
     };

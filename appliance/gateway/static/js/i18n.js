@@ -18,6 +18,9 @@ const state = {
 /** The language that the page speaks now. */
 export const language = () => state.language;
 
+/** How numbers and dates are written: the browser's own variety of the language (en-GB, de-CH), if it has one. */
+export const locale = () => navigator.languages.find((tag) => tag.startsWith(state.language)) ?? state.language;
+
 /**
  * Load a catalogue and say everything again in it.
  *
@@ -62,8 +65,8 @@ export function t(key, parameters = {}) {
  * @param {number} count
  */
 export function tn(key, count) {
-  const form = new Intl.PluralRules(state.language).select(count) === "one" ? "one" : "other";
-  return t(`${key}.${form}`, { count: new Intl.NumberFormat(state.language).format(count) });
+  const form = new Intl.PluralRules(locale()).select(count) === "one" ? "one" : "other";
+  return t(`${key}.${form}`, { count: new Intl.NumberFormat(locale()).format(count) });
 }
 
 /**
