@@ -37,12 +37,13 @@ def administration(config: SiteConfig, *, secret: str, ca: Path | None) -> Itera
         user_realm_name=MASTER,
         client_id=ADMIN_CLIENT,
         client_secret_key=secret,
-        verify=str(ca) if ca is not None else True,
         timeout=30,
     )
     managers = [connection, connection.keycloak_openid.connection]
     for manager in managers:
         manager._s.trust_env = False  # noqa: SLF001 - the library offers no switch, and a proxy must not see this
+        if ca is not None:
+            manager.verify = str(ca)  # set here: given to the constructor, its unused asynchronous half warns
     try:
         yield KeycloakAdmin(connection=connection)
     except KeycloakConnectionError as error:
