@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -81,8 +82,8 @@ def _validate(marked: Marked) -> tuple[SiteConfig | None, list[Mistake]]:
         _strictly(_STAND_IN | pruned)
     except ValidationError as error:
         rules = [e for e in error.errors() if not e["loc"]]
-        blamed = [dotted(p) for p in places]
-        found += [m for m in _rule_mistakes(rules, marked) if not any(b in str(m) for b in blamed)]
+        blamed = [re.compile(rf"(?<![\w.]){re.escape(dotted(p))}(?!\w)") for p in places]
+        found += [m for m in _rule_mistakes(rules, marked) if not any(b.search(str(m)) for b in blamed)]
     return None, found
 
 
