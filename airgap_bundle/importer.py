@@ -4,8 +4,8 @@ The order, and why:
 
 1. everything but the blobs is verified (``verify``), so that no byte is copied for a bundle that will be refused;
 2. each blob is hashed while it is copied to ``.partial``, fsynced and renamed: the bytes that were verified are the
-   bytes that are used, whatever happens to the medium meanwhile. A blob that is in the store is hashed again there
-   and taken as it is, so that an interrupted import resumes;
+   bytes that are used, whatever happens to the medium meanwhile. A blob that is in the store is hashed there, and on
+   the medium, and not written again, so that an interrupted import resumes;
 3. the release's record is written;
 4. the trust state is written, last: until then the site has learnt nothing, and the same import may be run again.
 

@@ -30,15 +30,21 @@ from airgap_bundle.root_policy import tally
 from airgap_bundle.verify import Verification
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from pathlib import Path
+
+    from tuf.api.metadata import Metadata
 
     from airgap_bundle.descriptor import Descriptor
     from airgap_bundle.report import ReleaseInfo
     from airgap_bundle.trust_state import TrustState
 
-_PARSERS = {TARGETS: parse_targets, SNAPSHOT: parse_snapshot, TIMESTAMP: parse_timestamp}
+_PARSERS: dict[str, Callable[[bytes], Metadata[Any]]] = {
+    TARGETS: parse_targets,
+    SNAPSHOT: parse_snapshot,
+    TIMESTAMP: parse_timestamp,
+}
 
 
 @dataclass(frozen=True)

@@ -73,9 +73,12 @@ class Intake:
             raise StoreError(f"the store needs {needed} bytes more, {free} are free", _FREE_SPACE_HINT)
 
     def take(self, digest: Digest, size: int, source: BinaryIO, on_bytes: Callable[[int], None]) -> None:
-        """A blob of the medium (see ``blobs.Taker``): kept when the store has it whole, else copied and hashed."""
+        """A blob of the medium (see ``blobs.Taker``): copied and hashed, or only hashed when the store has it whole.
+
+        The medium's bytes are checked either way: a bundle is refused for any byte that is not as signed.
+        """
         if self._is_whole(digest, size):
-            on_bytes(size)
+            hash_blob(digest, size, source, on_bytes)
             return
         self._copy(digest, size, source, on_bytes)
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+import pytest
+from securesystemslib.formats import encode_canonical
 
 from airgap_bundle import ceremony, keys, strict_json
 from airgap_bundle.descriptor import (
@@ -21,14 +26,19 @@ from airgap_bundle.descriptor import (
     artifact_type,
 )
 from airgap_bundle.digest import Digest, sha256
+from airgap_bundle.importer import import_release
+from airgap_bundle.oci import parse_release
 from airgap_bundle.sign import sign_bundle, sign_root
 from airgap_bundle.trust_state import TrustState, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tuf.api.metadata import Metadata, Root
+
+    from airgap_bundle.errors import VerificationError
+    from airgap_bundle.store import VerifiedRelease
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 SUPPORT_UNTIL = NOW + timedelta(days=730)
@@ -189,3 +199,65 @@ def tree(*folders: Path) -> dict[str, str]:
                 with open(os.path.join(base, name), "rb") as stream:  # noqa: PTH118, PTH123 - as above
                     found[stream.name] = hashlib.file_digest(stream, "sha256").hexdigest()
     return found
+
+
+def rewrite(path: Path, change: Callable[[dict[str, Any]], None], *names: str) -> None:
+    """Change the signed part of a metadata file and sign it anew by ``names``: what the holder of those keys can do."""
+    value = json.loads(path.read_bytes())
+    change(value["signed"])
+    payload = encode_canonical(value["signed"])
+    assert payload is not None
+    signatures = [found for name in names for found in signer(name).sign(payload.encode())]
+    value["signatures"] = [found.to_dict() for found in signatures]
+    path.write_bytes(json.dumps(value).encode())
+
+
+def reseal(bundle: Path, *, seal: str = "release") -> None:
+    """Bind the metadata as it lies there: what the holder of the release key can do."""
+    for role in ("snapshot", "timestamp"):
+        (bundle / f"metadata/{role}.json").unlink(missing_ok=True)
+    targets = (bundle / "metadata/targets.json").read_bytes()
+    number = json.loads(targets)["signed"]["version"]
+    described = parse_release((bundle / "release.json").read_bytes())
+    snapshot = ceremony.build_snapshot(targets, described, now=NOW)
+    snapshot.signed.meta["targets.json"].version = number
+    data = ceremony.add_signatures(snapshot, signer(seal)).to_bytes()
+    (bundle / "metadata/snapshot.json").write_bytes(data)
+    timestamp = ceremony.build_timestamp(data, described, now=NOW)
+    (bundle / "metadata/timestamp.json").write_bytes(ceremony.add_signatures(timestamp, signer(seal)).to_bytes())
+
+
+@dataclass
+class Site:
+    """A site's trust directory and store."""
+
+    root: Path
+
+    @property
+    def trust(self) -> Path:
+        return self.root / "trust"
+
+    @property
+    def store(self) -> Path:
+        return self.root / "store"
+
+    def install(self, bundle: Path, *, now: datetime = NOW, pin: bytes | None = None, **more: Any) -> VerifiedRelease:
+        """Import ``bundle``; ``pin`` is the root whose fingerprint the operator types."""
+        typed = None if pin is None else str(fingerprint(pin))
+        return import_release(bundle, self.trust, self.store, now=now, root_fingerprint=typed, **more)
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Every byte under the site is the same before and after."""
+        before = tree(self.root)
+        yield
+        assert tree(self.root) == before
+
+    def refuses(
+        self, bundle: Path, error: type[VerificationError], *, match: str | None = None, **more: Any
+    ) -> VerificationError:
+        """Importing ``bundle`` raises exactly ``error`` and changes nothing."""
+        with self.unchanged(), pytest.raises(error, match=match) as caught:
+            self.install(bundle, **more)
+        assert type(caught.value) is error, caught.value
+        return caught.value

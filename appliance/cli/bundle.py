@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from airgap_bundle import keys
 from airgap_bundle.errors import VerificationError
@@ -56,6 +56,8 @@ def verify(
     with progress("verifying") as report_progress:
         report = verify_bundle(bundle, trust, now=datetime.now(UTC), progress=report_progress)
     emit(report.to_json(), output, lambda console: _render_report(console, report))
+    if report.freshness is not None and report.freshness.status != "pass":
+        say(f"note: freshness: {report.freshness.detail}")
     failure = report.failure
     if failure is not None:
         hint = failure.error.hint if failure.error else None
@@ -124,7 +126,7 @@ def _read(path: Path) -> bytes:
 
 
 def _render_report(console: Console, report: Report) -> None:
-    table = Table("check", "verdict", "detail", box=None, pad_edge=False)
+    table = Table("check", "verdict", Column("detail", overflow="fold"), box=None, pad_edge=False)
     for check in report.checks:
         table.add_row(check.name, _MARKS[check.status], _plain(check.detail))
     console.print(table)
@@ -150,7 +152,7 @@ def _render_inspection(console: Console, found: Inspection) -> None:
     console.print(table)
     for role, state in found.signatures.items():
         console.print(f"{role}: {state}", markup=False)
-    console.print(found.verdict, markup=False, style="bold")
+    console.print(found.verdict, markup=False, style="bold", soft_wrap=True)
 
 
 def _size(count: int) -> str:
