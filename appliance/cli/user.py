@@ -7,7 +7,7 @@ import os
 import secrets
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,7 +45,7 @@ _BOOTSTRAP = "bootstrap_admin_secret"
 
 
 @app.command("import")
-def import_command(
+def import_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="CSV with a header: username,groups[,email,first,last]; groups by `;`.")],
     passwords_out: Annotated[
