@@ -1,35 +1,33 @@
 """`sovereign serve NAME`: one service of the site in the foreground, as its service manager starts it.
 
-This is where the parts meet: each subpackage offers a ``serve`` that knows nothing of the others, and the model's
-verified file descriptor goes from the gate to the engine here, so that no path is opened a second time.
+This is where the parts meet: each subpackage offers a ``serve`` that knows nothing of the others. The descriptor that
+the model gate has verified goes to the engine here, so that no path is opened a second time; and the load is in the
+audit log before the engine listens.
+
+Imports lie inside the functions: a process loads the code of its own service and nothing else.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+import uuid
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-import appliance.audit
-import appliance.engine
-import appliance.gateway
-from airgap_bundle.store import Store
 from appliance.cli.terminal import site_paths
-from appliance.errors import UsageError
-from appliance.identity.keycloak_server import exec_keycloak
-from appliance.install.database import exec_postgres
-from appliance.models.gate import open_verified
-from appliance.models.officers import load_officers
+from appliance.errors import RefusedError, UsageError
 from appliance.site.credentials import Credentials
 from appliance.site.load import load_site
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, IDENTITY, engine_service
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
     from appliance.site.config import Model, SiteConfig
     from appliance.site.paths import SitePaths
+
+    Service: TypeAlias = Callable[[SiteConfig, SitePaths, Credentials], None]
 
 
 def serve(
@@ -39,14 +37,81 @@ def serve(
     """Run one service in the foreground (called by the service manager)."""
     paths = site_paths(context)
     config = load_site(paths.site_yaml)
-    credentials = Credentials.from_environment(paths.credentials(service))
-    if service == DATABASE:
-        exec_postgres(config, paths)
-    elif service == IDENTITY:
-        exec_keycloak(config, paths, credentials)
-    elif service == AUDIT:
-        _serve_audit(config, paths, credentials)
-    elif service == GATEWAY:
-        appliance.gateway.serve(config=config, paths=paths, credentials=credentials)
-    else:
-        _serve_engine(_model_of(service, config), paths)
+    run = _SERVICES.get(service) or _engine(service, config)
+    run(config, paths, Credentials.from_environment(paths.credentials(service)))
+
+
+def _database(config: SiteConfig, paths: SitePaths, _: Credentials) -> None:
+    from appliance.install.database import exec_postgres
+
+    exec_postgres(config, paths)
+
+
+def _identity(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
+    from appliance.identity.keycloak_server import exec_keycloak
+
+    exec_keycloak(config, paths, credentials)
+
+
+def _audit(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
+    from appliance.audit.keys import CheckpointKeys
+    from appliance.audit.server import serve as serve_audit
+
+    keys = CheckpointKeys.load(credentials.read("checkpoint_ed25519.pem"), credentials.read("checkpoint_mldsa44.pem"))
+    serve_audit(directory=paths.audit_log, socket=paths.socket(AUDIT), origin=config.log_origin, keys=keys)
+
+
+def _gateway(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
+    from appliance.gateway import serve as serve_gateway
+
+    serve_gateway(config=config, paths=paths, credentials=credentials)
+
+
+_SERVICES: dict[str, Service] = {DATABASE: _database, IDENTITY: _identity, AUDIT: _audit, GATEWAY: _gateway}
+
+
+def _engine(service: str, config: SiteConfig) -> Service:
+    """The engine of the model that ``service`` names. Raises ``UsageError`` when the site serves no such model."""
+    for model in config.models:
+        if engine_service(model.name) == service:
+            return lambda _config, paths, _credentials: _serve_model(model, paths)
+    known = ", ".join([*_SERVICES, *(engine_service(model.name) for model in config.models)])
+    raise UsageError(f"this site has no service {service}", f"it has {known}")
+
+
+def _serve_model(model: Model, paths: SitePaths) -> None:
+    from appliance.engine.service import serve as serve_engine
+    from appliance.models.admission import admit_model
+
+    try:
+        admitted = admit_model(model.name, paths)
+    except RefusedError as refusal:
+        _record_load(paths, model_name=model.name, model_digest="", accepted=False, reason=refusal.cause)
+        raise
+    receipt = admitted.receipt
+    _record_load(
+        paths,
+        model_name=receipt["name"],
+        model_digest=receipt["digest"],
+        **{field: receipt[field] for field in _RECORDED if field in receipt},
+    )
+    serve_engine(
+        weights_fd=admitted.fd_weights,
+        template=admitted.template,
+        receipt=receipt,
+        record=admitted.record,
+        config=model,
+        socket=paths.socket(engine_service(model.name)),
+    )
+
+
+_RECORDED = ("version", "template_digest", "release", "licence", "producer", "jurisdiction", "signers", "waivers")
+
+
+def _record_load(paths: SitePaths, **event: Any) -> None:
+    """Enter the gate's verdict into the log. Raises ``AuditUnavailableError``: an unlogged load does not happen."""
+    from appliance.audit import events
+    from appliance.audit.client import SyncAuditClient
+
+    with SyncAuditClient(paths.socket(AUDIT)) as log:
+        log.append(events.model_load(**event), id=f"model-load:{uuid.uuid4()}")
