@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from appliance.cli.terminal import OutputFormat, OutputOption, emit, progress, site_paths
 from appliance.errors import RefusedError
@@ -33,7 +34,9 @@ def list_models(context: typer.Context, output: OutputOption = OutputFormat.tabl
     def render(console: Console) -> None:
         table = Table("model", "version", "producer", "law", "licence", "digest")
         for row in rows:
-            table.add_row(*(str(row[k]) for k in ("name", "version", "producer", "jurisdiction", "licence", "digest")))
+            table.add_row(
+                *(_plain(str(row[k])) for k in ("name", "version", "producer", "jurisdiction", "licence", "digest"))
+            )
         console.print(table)
 
     emit(rows, output, render)
@@ -54,8 +57,8 @@ def inspect(context: typer.Context, name: NameArgument, output: OutputOption = O
         for field, value in _flat(record):
             table.add_row(field, value)
         for title, file in files.items():
-            table.add_row(f"file {title}", f"{file['digest']} ({file['size']} bytes)")
-        console.print(table, markup=False)
+            table.add_row(_plain(f"file {title}"), f"{file['digest']} ({file['size']} bytes)")
+        console.print(table)
 
     emit({"record": record, "files": files, "signers": list(found.release.signers)}, output, render)
 
@@ -85,10 +88,9 @@ def _render_verdict(console: Console, verdict: Verdict) -> None:
         )
 
 
-def _plain(text: str) -> str:
-    """Text of a record or a file, shown as text: no markup, no control characters."""
-    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
-    return shown.replace("[", "\\[")
+def _plain(text: str) -> Text:
+    """Words of a record or a file, shown as text: no markup, no control characters."""
+    return Text("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text))
 
 
 def _names(found: Grounds) -> str:
@@ -110,9 +112,9 @@ def _summary(found: Grounds, name: str) -> dict[str, Any]:
     }
 
 
-def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Text]]:
     """Nested fields as ``a.b`` lines."""
-    lines: list[tuple[str, str]] = []
+    lines: list[tuple[str, Text]] = []
     for key, item in value.items():
         if isinstance(item, dict):
             lines += _flat(item, f"{prefix}{key}.")

@@ -22,6 +22,10 @@ class _Converter(SchemaConverter):
     def _format_literal(self, literal: str) -> str:
         return f'"{literal.translate(_ESCAPES)}"'
 
+    def define(self, definitions: dict[str, Any]) -> None:
+        """References that the schema may use; nothing is ever looked up elsewhere."""
+        self._refs = definitions
+
     def forbid_control_characters(self) -> None:
         """The shipped rule lets a string hold a raw line break, which JSON forbids (RFC 8259, section 7)."""
         if "char" in self._rules:
@@ -30,13 +34,13 @@ class _Converter(SchemaConverter):
 
 def grammar_of(schema: object) -> str:
     """GBNF text whose every sentence is JSON that fits ``schema``. Raises ``EngineRefusedError`` (422)."""
-    accepted: dict[str, Any] = SchemaReader().read(schema)
+    root, definitions = SchemaReader().read(schema)
     converter: Any = _Converter(  # type: ignore[no-untyped-call]  # the shipped converter has no annotations
         prop_order={}, allow_fetch=False, dotall=False, raw_pattern=False
     )
-    resolved = converter.resolve_refs(accepted, "schema")
+    converter.define(definitions)
     try:
-        converter.visit(resolved, "")
+        converter.visit(root, "")
     except (AssertionError, KeyError, ValueError, RecursionError) as error:
         raise refuse("", f"cannot be turned into a grammar: {error}") from error
     converter.forbid_control_characters()

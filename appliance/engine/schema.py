@@ -46,8 +46,11 @@ class SchemaReader:
     _constants: int = 0
     _repetitions: int = 0
 
-    def read(self, schema: object) -> dict[str, Any]:
-        """The same schema in the accepted keywords, its definitions renamed. Raises ``EngineRefusedError``."""
+    def read(self, schema: object) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The schema in the accepted keywords, and its definitions by the references that now name them.
+
+        Raises ``EngineRefusedError``.
+        """
         if not isinstance(schema, dict):
             raise refuse("", "is not an object")
         definitions: dict[str, Any] = {}
@@ -56,11 +59,9 @@ class SchemaReader:
             if not isinstance(found, dict):
                 raise refuse(group, "is not an object")
             definitions |= {f"#/{group}/{name}": value for name, value in found.items()}
-        self._names = {ref: f"def-{index}" for index, ref in enumerate(definitions)}
+        self._names = {ref: f"#/def-{index}" for index, ref in enumerate(definitions)}
         root = self._node({k: v for k, v in schema.items() if k not in _DEFINITIONS}, "", 0)
-        if definitions:
-            root["$defs"] = {self._names[ref]: self._node(value, ref, 1) for ref, value in definitions.items()}
-        return root
+        return root, {self._names[ref]: self._node(value, ref, 1) for ref, value in definitions.items()}
 
     def _node(self, node: object, where: str, depth: int) -> dict[str, Any]:
         if not isinstance(node, dict):
@@ -87,7 +88,7 @@ class SchemaReader:
     def _reference(self, ref: object, where: str) -> dict[str, Any]:
         if not isinstance(ref, str) or ref not in self._names:
             raise refuse(where, "$ref names no definition of this schema")
-        return {"$ref": f"#/$defs/{self._names[ref]}"}
+        return {"$ref": self._names[ref]}
 
     def _constant(self, value: object, where: str) -> dict[str, Any]:
         return {"const": self._scalar(value, where)}
@@ -142,8 +143,6 @@ class SchemaReader:
         properties, required = rules.get("properties", {}), rules.get("required", [])
         if not isinstance(properties, dict) or len(properties) > MAX_PROPERTIES:
             raise refuse(where, f"properties is not an object of at most {MAX_PROPERTIES}")
-        if "$ref" in properties:
-            raise refuse(where, "a property cannot be named $ref")
         if not isinstance(required, list) or any(name not in properties for name in required):
             raise refuse(where, "required names something that properties does not")
         read: dict[str, Any] = {"type": "object"}

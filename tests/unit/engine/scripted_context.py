@@ -1,0 +1,110 @@
+"""A context of bytes: every byte is a token, every answer is scripted (``appliance.engine.context.Context``)."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from appliance.engine.energy import DeclaredDraw
+from appliance.engine.errors import DecodeError
+from appliance.engine.metrics import EngineMetrics
+from appliance.engine.prompt import PromptReader
+from appliance.engine.serial import SerialEngine
+from appliance.engine.template import ChatTemplate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from appliance.engine.context import Sampling
+
+BEGIN, TURN, END = 256, 257, 258
+CONTROLS = {"<begin>": BEGIN, "<turn>": TURN, "<end>": END}
+TEMPLATE = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant:"
+DRAW = DeclaredDraw(busy=30, idle=10)
+
+
+class ScriptedSampler:
+    """Reads the script of its context."""
+
+    def __init__(self, context: ScriptedContext) -> None:
+        self._context = context
+        self._tokens = [*context.answer.encode(), END]
+        self.closed = 0
+
+    def sample(self) -> int:
+        return self._tokens.pop(0)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class ScriptedContext:
+    """Answers ``answer``, whatever it is asked. ``gate``, when given, lets one decode through per release."""
+
+    def __init__(
+        self,
+        answer: str = "yes",
+        *,
+        context_tokens: int = 64,
+        chunk_tokens: int = 4,
+        gate: threading.Semaphore | None = None,
+    ) -> None:
+        self.answer = answer
+        self.context_tokens = context_tokens
+        self.chunk_tokens = chunk_tokens
+        self.control_texts: Sequence[str] = tuple(CONTROLS)
+        self.decoded: list[tuple[tuple[int, ...], int]] = []
+        self.cleared = 0
+        self.held: list[int] = []
+        self.samplers: list[ScriptedSampler] = []
+        self.samplings: list[Sampling] = []
+        self.fail_at: int | None = None
+        self._gate = gate
+        self.owners: set[int] = set()
+
+    def tokenize(self, text: str, *, control: bool, begin: bool) -> list[int]:
+        tokens = [BEGIN] if begin else []
+        while text:
+            found = next((name for name in CONTROLS if control and text.startswith(name)), None)
+            if found is None:
+                tokens += text[0].encode()
+                text = text[1:]
+            else:
+                tokens.append(CONTROLS[found])
+                text = text[len(found) :]
+        return tokens
+
+    def piece(self, token: int) -> bytes:
+        return bytes([token]) if token < BEGIN else b""
+
+    def is_end(self, token: int) -> bool:
+        return token == END
+
+    def check_grammar(self, grammar: str) -> bool:
+        return "root" in grammar
+
+    def clear(self) -> None:
+        self.owners.add(threading.get_ident())
+        self.cleared += 1
+        self.held.clear()
+
+    def decode(self, tokens: Sequence[int], position: int) -> None:
+        self.owners.add(threading.get_ident())
+        if self._gate is not None and not self._gate.acquire(timeout=20):
+            raise AssertionError("the test never let this decode through")
+        assert position == len(self.held), "positions follow each other without a gap"
+        if self.fail_at == len(self.decoded):
+            raise DecodeError("llama_decode returned -3")
+        self.decoded.append((tuple(tokens), position))
+        self.held += tokens
+
+    def sampler(self, sampling: Sampling) -> ScriptedSampler:
+        self.samplings.append(sampling)
+        self.samplers.append(ScriptedSampler(self))
+        return self.samplers[-1]
+
+
+def scripted_engine(context: ScriptedContext, *, queue_limit: int = 2, stops: tuple[str, ...] = ()) -> SerialEngine:
+    """An engine on ``context``, not started."""
+    prompts = PromptReader(context, ChatTemplate(TEMPLATE, stops))
+    return SerialEngine(context, prompts, queue_limit=queue_limit, draw=DRAW, metrics=EngineMetrics())

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.engine.errors import EngineRefusedError
+from appliance.engine.protocol import Admitted, End, Energy, Failed, Message, Request, Timing, Token, Usage
+from appliance.engine.wire import decode_event, decode_request, encode_event, encode_request
+
+END = End("stop", Usage(3, 0, 2), Timing(0.1, 2.5, 3.0), Energy(1.5, "estimated", 35.0, 0.5))
+
+
+@pytest.mark.parametrize("event", [Admitted(2, 9, 7), Token("é\u2028\n"), END, Failed("code", "message")])
+def test_every_event_survives_the_wire_as_one_line(event: Any) -> None:
+    line = encode_event(event)
+    assert line.isascii()
+    assert line.count(b"\n") == 1
+    assert decode_event(line.decode()) == event
+
+
+def test_the_lines_are_those_of_the_contract() -> None:
+    assert json.loads(encode_event(Admitted(2, 9, 7))) == {
+        "type": "admitted",
+        "prompt_tokens": 9,
+        "queued": 2,
+        "seed": 7,
+    }
+    assert set(json.loads(encode_event(END))) == {"type", "finish_reason", "usage", "timing", "energy"}
+
+
+@given(prompt=st.text(max_size=50), stop=st.lists(st.text(min_size=1, max_size=5), max_size=3))
+def test_a_prompt_request_survives_the_wire(prompt: str, stop: list[str]) -> None:
+    request = Request(id="1", user="u", group="g", prompt=prompt, stop=tuple(stop), temperature=0.0)
+    assert decode_request(encode_request(request)) == request
+
+
+def test_a_conversation_survives_the_wire() -> None:
+    request = Request(
+        id="1", user="u", group="g", messages=(Message("user", "?"),), seed=1 << 62, json_schema={"type": "null"}
+    )
+    assert decode_request(encode_request(request)) == request
+
+
+GOOD: dict[str, Any] = {"id": "1", "user": "u", "group": "g", "prompt": "x"}
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"prompt": None}, "body"),
+        ({"messages": [{"role": "user", "content": "x"}]}, "body"),
+        ({"prompt": None, "messages": []}, "messages"),
+        ({"prompt": None, "messages": [{"role": "tool", "content": "x"}]}, "messages.0.role"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": "5"}, "max_tokens"),
+        ({"temperature": -1}, "temperature"),
+        ({"top_p": 0}, "top_p"),
+        ({"seed": -1}, "seed"),
+        ({"stop": [""]}, "stop.0"),
+        ({"stop": ["x"] * 17}, "stop"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_a_wrong_field_is_named(change: dict[str, Any], where: str) -> None:
+    with pytest.raises(EngineRefusedError, match=rf"^{where}: ") as refused:
+        decode_request(json.dumps({**GOOD, **change}).encode())
+    assert refused.value.code == "invalid_request"
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"nonsense", b'{"id": "\xff"}'])
+def test_a_body_that_is_no_request_is_refused(body: bytes) -> None:
+    with pytest.raises(EngineRefusedError):
+        decode_request(body)
+
+
+def test_an_unknown_event_is_an_error() -> None:
+    with pytest.raises(ValueError, match="unknown event"):
+        decode_event('{"type": "new"}')
