@@ -6,9 +6,9 @@ ignoring ``tools`` or ``logit_bias`` would be a lie. Unknown parameters are refu
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from appliance.gateway.sampling import Sampling, default_max_tokens, new_seed
 
@@ -59,6 +59,12 @@ class ResponseFormat(_Body):
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchema | None = None
+
+    @model_validator(mode="after")
+    def _schema_where_wanted(self) -> Self:
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            raise ValueError("json_schema goes with the type json_schema, and only with it")
+        return self
 
     def schema_wanted(self) -> dict[str, Any] | None:
         """The schema for the engine."""

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from appliance.audit.commitment import commit
+from appliance.gateway import answers, ledger
+from appliance.gateway.errors import NotReadyError
+from appliance.gateway.receipts import digest
+from appliance.gateway.steps import Failed, Finished, Started, Step, Text
+
+if TYPE_CHECKING:
+    from appliance.gateway.answers import Answer
+
+pytestmark = pytest.mark.anyio
+
+
+def said(steps: list[Step]) -> str:
+    return "".join(step.text for step in steps if isinstance(step, Text))
+
+
+def failure(steps: list[Step]) -> Any:
+    last = steps[-1]
+    assert isinstance(last, Failed)
+    return last.error
+
+
+async def rest(answer: Answer) -> list[Step]:
+    found = [step async for step in answer.steps()]
+    await answer.task
+    return found
+
+
+async def settle_down() -> None:
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def test_an_answer_starts_speaks_and_ends_with_a_receipt(bench: Any) -> None:
+    steps = await bench.steps()
+    assert isinstance(steps[0], Started)
+    assert said(steps) == "Hello there."
+    assert isinstance(steps[-1], Finished)
+    assert steps[-1].outcome == "stop"
+    assert bench.log.kinds() == ["request", "answer"]
+    assert bench.quotas.settled == [len("what is this?") + 3]
+
+
+async def test_nothing_is_handed_out_before_the_entry_is_durable_though_the_engine_was_asked(bench: Any) -> None:
+    bench.log.go = asyncio.Event()
+    answer = await bench.start()
+    reading = asyncio.ensure_future(rest(answer))
+    await settle_down()
+    assert len(bench.engine.requests) == 1
+    assert bench.keeper.calls == []
+    assert not reading.done()
+    bench.log.go.set()
+    assert said(await reading) == "Hello there."
+
+
+async def test_without_a_log_there_is_no_token_and_the_engine_is_cancelled(bench: Any) -> None:
+    bench.log.up = False
+    steps = await bench.steps()
+    assert [type(step) for step in steps] == [Failed]
+    assert (failure(steps).status, failure(steps).code) == (503, "audit_unavailable")
+    assert bench.engine.closed == 1
+    assert bench.keeper.calls == ["closed"]
+    assert bench.quotas.settled == [0]
+
+
+async def test_a_stopped_answer_keeps_what_was_said_and_is_logged_as_cancelled(bench: Any) -> None:
+    bench.engine.pause = 3600
+    bench.engine.words = ("never",)
+    answer = await bench.start()
+    steps = answer.steps()
+    assert isinstance(await anext(steps), Started)
+    answer.tally.add("half a")
+    answer.stop()
+    answer.stop()
+    last = await anext(steps)
+    await answer.task
+    assert isinstance(last, Finished)
+    assert last.outcome == "cancelled"
+    assert last.receipt["energy"] is None
+    assert (bench.keeper.text, bench.keeper.outcome) == ("half a", "cancelled")
+    assert bench.keeper.calls == ["started", "finished", "closed"]
+    assert bench.log.of_kind("answer")[0]["unmapped"]["sovereign"]["outcome"] == "cancelled"
+    assert bench.engine.closed == 1
+
+
+async def test_a_stop_while_the_log_is_writing_still_closes_the_request_in_the_log(bench: Any) -> None:
+    bench.log.go = asyncio.Event()
+    answer = await bench.start()
+    await settle_down()
+    answer.stop()
+    await settle_down()
+    bench.log.go.set()
+    await answer.task
+    assert bench.log.kinds() == ["request", "answer"]
+    assert bench.keeper.calls == ["closed"]
+
+
+async def test_a_stop_before_anything_happened_leaves_no_entry(bench: Any) -> None:
+    answer = await bench.start()
+    answer.stop()
+    steps = await rest(answer)
+    assert [type(step) for step in steps] == [Failed]
+    assert bench.log.entries == []
+    assert bench.quotas.settled == [0]
+
+
+async def test_an_engine_that_breaks_off_is_told_logged_and_the_part_is_kept(bench: Any) -> None:
+    steps = await bench.steps("break")
+    assert said(steps) == "Hello there."
+    assert failure(steps).code == "engine_unavailable"
+    assert bench.log.of_kind("answer")[0]["unmapped"]["sovereign"]["outcome"] == "error"
+    assert (bench.keeper.text, bench.keeper.outcome) == ("Hello there.", "error")
+
+
+async def test_a_request_that_the_engine_refuses_is_closed_by_a_refusal_and_costs_nothing(bench: Any) -> None:
+    steps = await bench.steps("busy")
+    assert (failure(steps).status, failure(steps).retry_after) == (429, 7)
+    assert bench.log.kinds() == ["request", "refusal"]
+    assert bench.quotas.settled == [0]
+    assert bench.keeper.calls == ["closed"]
+
+
+async def test_an_engine_that_is_down_gives_503(bench: Any) -> None:
+    job = await bench.job()
+    bench.engine.up = False
+    answer = answers.Answer(answers.Desk(bench.ledger, bench.quotas, bench.metrics), bench.engine, job, bench.keeper)
+    assert failure(await rest(answer)).status == 503
+
+
+async def test_an_answer_whose_entry_cannot_be_written_has_no_receipt(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "_ATTEMPT_PAUSE", 0)
+    bench.log.refuse_kinds = frozenset({"answer"})
+    steps = await bench.steps()
+    assert failure(steps).code == "audit_unavailable"
+    assert (bench.keeper.text, bench.keeper.receipt) == ("Hello there.", None)
+
+
+async def test_a_keeper_that_cannot_keep_stops_the_answer_before_its_first_token(bench: Any) -> None:
+    bench.keeper.refuses = NotReadyError("the database does not answer", code="database_unavailable")
+    steps = await bench.steps()
+    assert [type(step) for step in steps] == [Failed]
+    assert failure(steps).code == "database_unavailable"
+    assert bench.log.kinds() == ["request", "refusal"]
+
+
+async def test_an_answer_that_takes_too_long_is_interrupted(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "MAX_SECONDS", 0.01)
+    bench.engine.pause = 3600
+    steps = await bench.steps()
+    assert isinstance(steps[-1], Finished)
+    assert steps[-1].outcome == "interrupted"
+    assert bench.log.kinds() == ["request", "answer"]
+
+
+async def test_a_receipt_can_be_checked_by_whoever_holds_the_texts(bench: Any) -> None:
+    steps = await bench.steps("what is this?")
+    receipt = steps[-1].receipt
+    commitments = receipt["commitments"]
+    prompt = json.dumps([{"content": "what is this?", "role": "user"}], separators=(",", ":")).encode()
+    assert commitments["prompt"] == commit(prompt, base64.b64decode(commitments["prompt_salt"]))
+    assert commitments["answer"] == commit(b"Hello there.", base64.b64decode(commitments["answer_salt"]))
+    entry = bench.log.of_kind("answer")[0]["unmapped"]["sovereign"]
+    assert entry["answer_commitment"] == commitments["answer"]
+    bare = {name: value for name, value in receipt.items() if name != "log"}
+    raw = json.dumps(bare, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    assert entry["receipt_digest"] == digest(receipt) == "sha256:" + hashlib.sha256(raw).hexdigest()
+    assert receipt["log"] == {"origin": "sovereign/test", "request_index": 0, "answer_index": 1, "size": 2}
+    assert receipt["sampler"] == {"temperature": 0.5, "top_p": 0.9, "seed": 7, "max_tokens": 64}
+
+
+async def test_no_entry_holds_what_was_said(bench: Any) -> None:
+    await bench.steps("a secret question")
+    assert "secret" not in json.dumps(bench.log.entries)
+    assert "Hello" not in json.dumps(bench.log.entries)
+
+
+async def test_metrics_name_models_and_outcomes_and_nobody(bench: Any) -> None:
+    await bench.steps()
+    text = bench.metrics.text().decode()
+    assert 'sovereign_answers_total{model="small",outcome="stop"} 1.0' in text
+    assert "0" * 32 not in text
+    assert "analysts" not in text
