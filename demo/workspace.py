@@ -67,7 +67,8 @@ class Workspace:
 def sovereign(*arguments: str | Path, passphrase: Path | None = None, check: bool = True) -> int:
     """Run the real command, its output on this terminal. Exits with its code when it fails and ``check`` holds."""
     argv = [str(SOVEREIGN), *map(str, arguments)]
-    print(f"\n\033[1m$ sovereign {' '.join(map(str, arguments))}\033[0m" if _styled() else f"\n$ sovereign {' '.join(map(str, arguments))}", flush=True)
+    line = f"$ sovereign {' '.join(map(str, arguments))}"
+    print(f"\n\033[1m{line}\033[0m" if _styled() else f"\n{line}", flush=True)
     if passphrase is None:
         code = subprocess.run(argv, check=False).returncode
     else:

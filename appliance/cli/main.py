@@ -10,11 +10,11 @@ from typing import Annotated
 import click
 import typer
 
-from airgap_bundle.errors import BundleError, VerificationError
+from airgap_bundle.errors import BundleError, StoreError, VerificationError
 from appliance import __version__
-from appliance.cli import audit, bundle, bundle_build, chat, host, model, serve, trust, user
+from appliance.cli import audit, bundle, bundle_build, chat, client, host, model, serve, trust, user
 from appliance.cli.terminal import say
-from appliance.errors import RefusedError, SovereignError, UsageError
+from appliance.errors import DeploymentError, RefusedError, SovereignError, UsageError
 
 DEFAULT_SITE = Path("/var/lib/sovereign")
 
@@ -56,6 +56,7 @@ app.add_typer(model.app, name="model")
 host.register(app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(user.app, name="user")
+app.add_typer(client.app, name="client")
 app.command("chat")(chat.chat)
 app.command("serve", hidden=True)(serve.serve)
 
@@ -85,4 +86,6 @@ def _explain(error: SovereignError | BundleError) -> int:
         say(f"hint: {error.hint}")
     if isinstance(error, SovereignError):
         return error.exit_code
-    return RefusedError.exit_code if isinstance(error, VerificationError) else UsageError.exit_code
+    if isinstance(error, VerificationError):
+        return RefusedError.exit_code
+    return DeploymentError.exit_code if isinstance(error, StoreError) else UsageError.exit_code

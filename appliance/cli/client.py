@@ -1,0 +1,49 @@
+"""`sovereign client`: the programs that call the API with credentials of their own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
+from typing import Annotated
+
+import typer
+
+from appliance.audit.client import SyncAuditClient
+from appliance.audit.events import admin_change
+from appliance.cli.terminal import PassphraseFdOption, read_passphrase, say, site_paths
+from appliance.errors import UsageError
+from appliance.install.vault import Vault, client_secret
+from appliance.site.load import load_site
+from appliance.site.paths import AUDIT
+from appliance.site.secrets import write_private
+
+app = typer.Typer(help="Programs that call the API with credentials of their own.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Programs that call the API with credentials of their own."""
+
+
+@app.command("secret")
+def secret_command(
+    context: typer.Context,
+    client: Annotated[str, typer.Argument(help="Id of the service client, as in site.yaml.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="New file (0600) that receives the secret.")],
+    passphrase_fd: PassphraseFdOption = None,
+) -> None:
+    """Hand out a service client's secret: to a file, never to the screen, and with an entry in the audit log."""
+    paths = site_paths(context)
+    known = [entry.id for entry in load_site(paths.site_yaml).service_clients]
+    if client not in known:
+        raise UsageError(f"{client} is no service client of this site", f"it has {', '.join(known) or 'none'}")
+    if out.exists():
+        raise UsageError(f"{out} exists", "name a new file")
+    vault = Vault(paths, lambda: read_passphrase("passphrase of the site key", passphrase_fd))
+    value = vault.store().get(client_secret(client))
+    event = admin_change(actor=f"uid {os.getuid()}", action="read", kind="client secret", target=client)
+    with SyncAuditClient(paths.socket(AUDIT)) as audit:
+        audit.append(event, id=f"client-secret-{secrets.token_hex(16)}")
+    write_private(out, value)
+    say(f"{out} holds the secret of {client}")
