@@ -39,8 +39,10 @@ def _show(person: dict[str, Any], question: str, answer: str, receipt: dict[str,
         f"answer:   {' '.join(answer.split())[:300]}",
         f"model:    {model['name']} {model['digest'][:23]}…, licence {model['licence']}, {waived}",
         f"signed:   {', '.join(model['signers'])}",
-        f"cost:     {usage['prompt_tokens']} + {usage['completion_tokens']} tokens, "
-        f"{energy['joules']:.1f} J ({energy['method']})",
+        (
+            f"cost:     {usage['prompt_tokens']} + {usage['completion_tokens']} tokens, "
+            f"{energy['joules']:.1f} J ({energy['method']})"
+        ),
         f"in log:   entries {log['request_index']} and {log['answer_index']} of {log['origin']}",
     )
     print("\n" + "\n".join(lines), flush=True)
