@@ -36,8 +36,13 @@ service_clients:
 
 
 def write_site(workspace: Workspace) -> None:
-    """Write site.yaml, and have the officer sign the waiver that lets this unattested model in."""
+    """Write site.yaml, and have the officer sign the waiver that it names."""
     workspace.site_yaml.write_text(_SITE_YAML)
+    sign_waiver(workspace)
+
+
+def sign_waiver(workspace: Workspace) -> None:
+    """The officer's signed, dated word that lets this unattested model in."""
     models = sovereign_json("bundle", "inspect", workspace.bundle)["artifacts"]
     weights = next(model for model in models if model["name"] == MODEL)["config"]["weights"]["sha256"]
     about = ("--model", MODEL, "--digest", f"sha256:{weights}", "--days", "30", "--reason", WAIVER_REASON)

@@ -1,0 +1,233 @@
+"""Journey 01: from a stick to an audited answer, on a bare Debian host that no packet can leave.
+
+The tests run in order and share the host; each one is a stage that an operator, a user or an auditor goes through.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from demo.release import MODEL
+from tests.e2e.one_host.conftest import GATEWAY, SITE, SOVEREIGN, TOOLS
+from tests.e2e.page import flows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
+    from lab.host import BareHost
+
+pytestmark = [pytest.mark.e2e, pytest.mark.network]
+SERVICES = ("database", "audit", "identity", f"engine-{MODEL}", "gateway")
+HEAL_SECONDS = 150
+
+
+def sovereign(host: BareHost, *arguments: str, check: bool = True) -> tuple[int, str, str]:
+    """Run the command on the host: exit code, stdout, stderr."""
+    done = host.run([SOVEREIGN, "--site", SITE, *arguments], check=check)
+    return done.returncode, done.stdout, done.stderr
+
+
+def status(host: BareHost) -> dict[str, Any]:
+    """`sovereign status` as data."""
+    return dict(json.loads(sovereign(host, "status", "--output", "json", check=False)[1]))
+
+
+def eventually_up(host: BareHost) -> None:
+    """Wait until every service is ready again; fail with what `status` says."""
+    deadline = time.monotonic() + HEAL_SECONDS
+    while sovereign(host, "status", check=False)[0] != 0:
+        assert time.monotonic() < deadline, sovereign(host, "status", check=False)[1]
+        time.sleep(1)
+
+
+def files_of(host: BareHost) -> set[str]:
+    """Every file that an installation could leave behind; what the system itself rotates is left out."""
+    volatile = ("/proc", "/sys", "/dev", "/run", "/tmp", "/media", "/var/log", "/var/lib/systemd", "/var/cache")
+    prune = " -o ".join(f"-path {folder}" for folder in volatile)
+    return set(host.run(["sh", "-c", rf"find / \( {prune} \) -prune -o -print"]).stdout.splitlines())
+
+
+def test_the_host_has_no_way_out(host: BareHost) -> None:
+    assert host.run(["ip", "route"]).stdout == ""
+    probe = "import socket; socket.create_connection(('192.0.2.1', 443), 3)"
+    assert "unreachable" in host.run(["python3", "-c", probe], check=False).stderr.lower()
+    lookup = "import socket; socket.getaddrinfo('assistant.example', 443)"
+    assert "gaierror" in host.run(["python3", "-c", lookup], check=False).stderr
+
+
+def test_nothing_of_the_project_is_on_the_host(host: BareHost) -> None:
+    assert not [name for name in files_of(host) if "sovereign" in name or "keycloak" in name]
+    assert host.run(["python3", "-c", "import venv, ensurepip"], check=False).returncode != 0
+
+
+def test_first_contact_refuses_a_medium_that_was_changed(host: BareHost, medium: Path) -> None:
+    wheels = [line.split()[0] for line in (medium / "first-contact.sh").read_text().splitlines() if ".whl" in line[60:]]
+    host.run(["mkdir", "-p", "/tmp/changed/blobs/sha256"])
+    host.run(["sh", "-c", "cp /media/stick/bundle/blobs/sha256/* /tmp/changed/blobs/sha256/"])
+    victim = next(digest for digest in wheels if len(digest) == 64)
+    host.run(["sh", "-c", f"echo >> /tmp/changed/blobs/sha256/{victim}"])
+    done = host.run(["sh", "/media/stick/first-contact.sh", "/tmp/changed", TOOLS], check=False)
+    assert done.returncode == 3
+    assert "not the one that was signed" in done.stderr
+    assert host.run(["test", "-e", TOOLS], check=False).returncode != 0
+    host.run(["rm", "-rf", "/tmp/changed"])
+
+
+def test_first_contact_makes_the_command_from_the_medium(host: BareHost) -> None:
+    made = host.run(["sh", "/media/stick/first-contact.sh", "/media/stick/bundle", TOOLS])
+    assert made.stdout.strip() == SOVEREIGN
+    assert sovereign(host, "--version")[1].startswith("sovereign ")
+
+
+def test_a_flipped_byte_is_refused_and_nothing_is_left(host: BareHost, medium: Path) -> None:
+    before = files_of(host)
+    root = (medium / "fingerprint").read_text()
+    code, _, error = sovereign(
+        host, "install", "/media/tampered", "--config", "/media/stick/site.yaml", "--root", root, check=False
+    )
+    assert code == 3
+    assert "digest" in error
+    assert files_of(host) == before
+
+
+def test_a_foreign_root_is_refused_and_nothing_is_left(host: BareHost) -> None:
+    before = files_of(host)
+    code, _, error = sovereign(
+        host,
+        "install",
+        "/media/stick/bundle",
+        "--config",
+        "/media/stick/site.yaml",
+        "--root",
+        "sha256:" + "0" * 64,
+        check=False,
+    )
+    assert code == 3
+    assert "root" in error
+    assert files_of(host) == before
+
+
+def test_installation_survives_a_power_cut(host: BareHost, medium: Path) -> None:
+    root = (medium / "fingerprint").read_text()
+    command = f"{SOVEREIGN} --site {SITE} install /media/stick/bundle --config /media/stick/site.yaml --root {root}"
+    host.run(["systemd-run", "--unit=first-try", "sh", "-c", command])
+    deadline = time.monotonic() + HEAL_SECONDS
+    while host.run(["grep", "-c", '"done"', f"{SITE}/state/journal.jsonl"], check=False).stdout.strip() in {
+        "",
+        "0",
+        "1",
+    }:
+        assert time.monotonic() < deadline, host.run(["journalctl", "-u", "first-try", "--no-pager"]).stdout
+        time.sleep(0.2)
+    host.cut_power()
+    host.boot()
+    host.run(["sh", "-c", command])
+
+
+def test_a_second_installation_changes_nothing(host: BareHost) -> None:
+    before = host.run(
+        ["sh", "-c", f"find {SITE}/releases {SITE}/secrets {SITE}/trust {SITE}/store -printf '%p %T@ %s\\n'"]
+    )
+    _, out, _ = sovereign(
+        host, "install", "/media/stick/bundle", "--config", "/media/stick/site.yaml", "--output", "json"
+    )
+    assert json.loads(out)["steps"] == []
+    after = host.run(
+        ["sh", "-c", f"find {SITE}/releases {SITE}/secrets {SITE}/trust {SITE}/store -printf '%p %T@ %s\\n'"]
+    )
+    assert after.stdout == before.stdout
+
+
+def test_every_service_runs_under_a_user_of_its_own(host: BareHost) -> None:
+    sovereign(host, "up")
+    found = status(host)
+    assert {service["name"] for service in found["services"]} == set(SERVICES)
+    users = [host.run(["stat", "-c", "%U", f"/proc/{service['pid']}"]).stdout.strip() for service in found["services"]]
+    assert len(set(users)) == len(SERVICES)
+    assert "root" not in users
+
+
+def test_nothing_listens_beyond_loopback(host: BareHost) -> None:
+    for line in host.run(["ss", "-Hltun"]).stdout.splitlines():
+        address = line.split()[4]
+        assert re.match(r"(127\.0\.0\.\d+|\[::1\]|\[::ffff:127\.0\.0\.1\]):", address), line
+
+
+def test_people_sign_in_ask_and_get_a_receipt(host: BareHost, browser: Browser) -> None:
+    host.run(["sh", "-c", "printf 'username,groups\\nanalyst,analysts\\nclerk,clerks\\n' > /tmp/users.csv"])
+    sovereign(host, "user", "import", "/tmp/users.csv", "--passwords-out", "/tmp/passwords")
+    given = dict(line.split(",")[:2] for line in host.run(["cat", "/tmp/passwords"]).stdout.splitlines()[1:])
+    for user in ("analyst", "clerk"):
+        page = browser.new_page()
+        outside: list[str] = []
+        page.on("request", lambda request, seen=outside: seen.append(request.url))
+        flows.open_page(page, GATEWAY)
+        page.locator("#sign-in").click()
+        flows.fill_sign_in_form(page, user, given[user])
+        page.locator("#password-new").fill(f"{user}-chose-this-Passphrase-1")
+        page.locator("#password-confirm").fill(f"{user}-chose-this-Passphrase-1")
+        page.locator("[type=submit]").click()
+        page.locator(flows.READY).wait_for()
+        assert flows.ask(page, "Which city is the capital of France?").strip()
+        receipt = flows.open_receipt(page).inner_text()
+        assert MODEL in receipt
+        assert all(re.match(r"https://localhost:844[34]/", url) for url in outside if not url.startswith("data:"))
+        page.context.close()
+
+
+def test_the_log_proves_what_happened(host: BareHost) -> None:
+    sovereign(host, "audit", "verify")
+    report = json.loads(sovereign(host, "audit", "report", "--output", "json")[1])
+    assert report["totals"]["answers"] >= 2
+    assert report["totals"]["sign_ins"] >= 2
+
+
+def test_everything_comes_back_after_a_reboot(host: BareHost, browser: Browser) -> None:
+    browser.close()
+    host.shut_down()
+    host.boot()
+    eventually_up(host)
+
+
+def test_conversations_outlive_the_reboot(browser: Browser) -> None:
+    page = browser.new_page()
+    flows.open_page(page, GATEWAY)
+    flows.sign_in(page, "analyst", "analyst-chose-this-Passphrase-1")
+    page.get_by_role("button", name="capital of France").or_(
+        page.get_by_role("link", name="capital of France")
+    ).first.click()
+    assert flows.last_answer(page).inner_text().strip()
+    assert flows.ask(page, "How many days does a week have?").strip()
+    page.context.close()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_killed_service_heals(host: BareHost, service: str) -> None:
+    pid = next(entry["pid"] for entry in status(host)["services"] if entry["name"] == service)
+    host.run(["kill", "-9", str(pid)])
+    deadline = time.monotonic() + HEAL_SECONDS
+    while True:
+        found = next(entry for entry in status(host)["services"] if entry["name"] == service)
+        if found["ready"] and found["pid"] != pid:
+            break
+        assert time.monotonic() < deadline, found
+        time.sleep(0.5)
+    eventually_up(host)
+
+
+def test_the_log_still_verifies_after_all_of_it(host: BareHost) -> None:
+    sovereign(host, "audit", "verify")
+
+
+def test_uninstalling_leaves_the_host_as_it_was(host: BareHost) -> None:
+    sovereign(host, "uninstall", "--yes")
+    left = {name for name in files_of(host) if "sovereign" in name and not name.startswith(TOOLS)}
+    assert left == set()
+    assert "sovereign" not in host.run(["cat", "/etc/passwd", "/etc/group"]).stdout
