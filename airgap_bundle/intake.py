@@ -89,8 +89,10 @@ class Intake:
         return digest
 
     def record(self, record: Record) -> None:
-        """Write the release's record; all its blobs are durable by then."""
+        """Write the release's record; all its blobs are durable by then, and what a power cut left half is gone."""
         try:
+            for leftover in self._blobs.glob(f"*{durable.PARTIAL}"):
+                leftover.unlink()
             durable.sync_directory(self._blobs)
         except OSError as error:
             raise StoreError(f"{self._blobs} cannot be synced: {error.strerror}") from error

@@ -27,7 +27,8 @@ from airgap_bundle.descriptor import (
 )
 from airgap_bundle.digest import Digest, sha256
 from airgap_bundle.importer import import_release
-from airgap_bundle.oci import parse_release
+from airgap_bundle.oci import Release
+from airgap_bundle.report import ReleaseInfo
 from airgap_bundle.sign import sign_bundle, sign_root
 from airgap_bundle.trust_state import TrustState, fingerprint
 
@@ -218,7 +219,7 @@ def reseal(bundle: Path, *, seal: str = "release") -> None:
         (bundle / f"metadata/{role}.json").unlink(missing_ok=True)
     targets = (bundle / "metadata/targets.json").read_bytes()
     number = json.loads(targets)["signed"]["version"]
-    described = parse_release((bundle / "release.json").read_bytes())
+    described = Release(ReleaseInfo("sovereign", "any", number, 1), SUPPORT_UNTIL, {}, None)
     snapshot = ceremony.build_snapshot(targets, described, now=NOW)
     snapshot.signed.meta["targets.json"].version = number
     data = ceremony.add_signatures(snapshot, signer(seal)).to_bytes()
