@@ -85,10 +85,10 @@ def _fetch(
 def _batches(requests: Iterable[Request], sizes: Mapping[Key, int]) -> Iterator[list[Request]]:
     """Requests that one client call can fetch together, no more than an interruption may lose."""
 
-    def together(request: Request) -> tuple[str, str]:
-        return request.kind, repr(request.target)
+    def together(request: Request) -> tuple[str, str, bool]:
+        return request.kind, repr(request.target), bool(request.hashes)  # pip wants all hashed or none
 
-    for (kind, _), group in groupby(sorted(requests, key=lambda item: (*together(item), item.key)), key=together):
+    for (kind, _, _), group in groupby(sorted(requests, key=lambda item: (*together(item), item.key)), key=together):
         batch: list[Request] = []
         volume = 0
         for request in group:
@@ -110,7 +110,7 @@ def _fetch_batch(
         except ProgramError as error:
             culprit = _culprit(batch, error)
             raise LockError(
-                f"{culprit} cannot be fetched as it is locked: {error.cause}",
+                f"{culprit} cannot be fetched as asked for: {error.cause}",
                 f"if it vanished or changed, {_relock(culprit)}; {error.hint or 'it said nothing'}",
             ) from error
         for request in batch:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 MAX_PROPERTIES = 4096
 _PROPERTY = re.compile(r"^(groupId|artifactId|version)\s*[=:]\s*(\S+)\s*$", re.MULTILINE)
+_NAME_VERSION = re.compile(r"(.+?)-(\d[\w.+-]*)")
 
 
 def jar_coordinate(file: Path, path: str) -> tuple[str, str, str] | None:
@@ -34,3 +35,10 @@ def jar_coordinate(file: Path, path: str) -> tuple[str, str, str] | None:
         if len(found) == 3 and stem.endswith(f"{found['artifactId']}-{found['version']}"):  # noqa: PLR2004 - G, A and V
             return found["groupId"], found["artifactId"], found["version"]
     return None
+
+
+def file_name_version(path: str) -> tuple[str, str]:
+    """(name, version) as the jar's file name has them; version "" where it has none."""
+    stem = path.rsplit("/", 1)[-1].removesuffix(".jar")
+    match = _NAME_VERSION.fullmatch(stem)
+    return (match[1], match[2]) if match else (stem, "")

@@ -12,7 +12,7 @@ from airgap_bundle.archive import Entry, write_tar
 from airgap_bundle.build.artifact import BuiltArtifact, BuiltFile, Component
 from airgap_bundle.build.cache import derivation_key
 from airgap_bundle.build.inputs import Request
-from airgap_bundle.build.jar import jar_coordinate
+from airgap_bundle.build.jar import file_name_version, jar_coordinate
 from airgap_bundle.build.strict_zip import open_zip
 from airgap_bundle.digest import sha256_stream
 from airgap_bundle.errors import BuildError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airgap_bundle.release_file import KeycloakArtifact
 
 TITLE = "keycloak.tar"
-DERIVATION = 1
+DERIVATION = 2
 
 
 def requests(spec: KeycloakArtifact, folder: Path) -> tuple[Request, ...]:  # noqa: ARG001 - one signature for all kinds
@@ -103,11 +103,12 @@ def _wanted(archive: StrictZip) -> dict[str, str]:
 
 
 def _library(path: str, file: Path) -> dict[str, str]:
-    """Fields of the SBOM component for a jar; one that does not say its coordinate is named by its file name."""
+    """Fields of the SBOM component for a jar, without a purl where it does not say its coordinate."""
     with file.open("rb") as stream:
         digest = sha256_stream(stream)[0].hex
     found = jar_coordinate(file, path)
     if found is None:
-        return {"name": path.rsplit("/", 1)[-1], "version": "", "sha256": digest}
+        name, version = file_name_version(path)
+        return {"name": name, "version": version, "sha256": digest}
     group, name, version = found
     return {"name": name, "version": version, "purl": f"pkg:maven/{group}/{name}@{version}", "sha256": digest}

@@ -150,7 +150,8 @@ def write_layout(plan: PlannedLayout, dest: Path, cache: BuildCache, stage: Stag
 
     Raises ``BuildError`` when ``dest`` is something else, is signed with other content, or a cached blob is damaged.
     """
-    _check_destination(plan, dest)
+    check_folder(dest)
+    _check_signatures(plan, dest)
     blobs = dest / "blobs" / "sha256"
     blobs.mkdir(parents=True, exist_ok=True)
     done = 0
@@ -170,11 +171,14 @@ def write_layout(plan: PlannedLayout, dest: Path, cache: BuildCache, stage: Stag
     _write(dest / "index.json", plan.index)
 
 
-def _check_destination(plan: PlannedLayout, dest: Path) -> None:
-    if not dest.exists():
-        return
-    if not dest.is_dir() or any(item.name not in _OURS for item in dest.iterdir()):
+def check_folder(dest: Path) -> None:
+    """Raise ``BuildError`` when ``dest`` exists and is something else than a bundle."""
+    if dest.exists() and (not dest.is_dir() or any(item.name not in _OURS for item in dest.iterdir())):
         raise BuildError(f"{dest} is no bundle folder", "name a new folder with --out")
+
+
+def _check_signatures(plan: PlannedLayout, dest: Path) -> None:
+    """Refuse to change what was signed; an unsigned layout counts as interrupted until it is whole again."""
     if not (dest / METADATA).exists():
         (dest / "index.json").unlink(missing_ok=True)
         return

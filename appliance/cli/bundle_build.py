@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airgap_bundle.build.cache import BuildCache
-from airgap_bundle.build.release import build_release, lock_path, lock_release
 from appliance.cli.terminal import OutputFormat, OutputOption, emit, progress
+from appliance.errors import UsageError
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from rich.console import Console
 
 DEFAULT_RELEASE = Path("sources/release.yaml")
@@ -28,6 +31,17 @@ def register(app: typer.Typer) -> None:
     app.command("build")(build)
 
 
+def _builder() -> ModuleType:
+    """The building half, which a site's environment does not have the libraries for."""
+    try:
+        return importlib.import_module("airgap_bundle.build.release")
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"this environment cannot build bundles: it has no {error.name}",
+            "build on a connected machine, from the source tree, after `make venv`",
+        ) from error
+
+
 def lock(
     release: ReleaseOption = DEFAULT_RELEASE,
     relock: Annotated[
@@ -37,8 +51,9 @@ def lock(
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Resolve a release description: write down every input by digest, and compile what must be compiled."""
-    made, changes = lock_release(release, cache=BuildCache.default(), stage=progress, relock=relock or ())
-    path = lock_path(release)
+    builder = _builder()
+    made, changes = builder.lock_release(release, cache=BuildCache.default(), stage=progress, relock=relock or ())
+    path = builder.lock_path(release)
     data = {"lock": str(path), "inputs": len(made.inputs), "compiled": len(made.compiled), "changes": list(changes)}
 
     def render(console: Console) -> None:
@@ -55,7 +70,7 @@ def build(
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Build the locked release into an unsigned bundle; fetches what the cache lacks and checks it against the lock."""
-    built = build_release(release, out, cache=BuildCache.default(), stage=progress)
+    built = _builder().build_release(release, out, cache=BuildCache.default(), stage=progress)
 
     def render(console: Console) -> None:
         console.print(f"{built.name} {built.version} (release {built.number}) in {built.folder}", markup=False)

@@ -1,0 +1,88 @@
+"""Proof that equal inputs give equal bytes: everything derived is derived twice, in different folders, and compared.
+
+    python -m airgap_bundle.build.reproducible [--release sources/release.yaml]
+
+Inputs come from the builder's cache; what is derived from them (the compiled wheel too, so this takes minutes) is
+derived anew each time. Progress goes to stderr; the last line of stdout is one JSON object of claims.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airgap_bundle.build.cache import BuildCache
+from airgap_bundle.build.fetch import fetch_locked
+from airgap_bundle.build.native_wheel import cache_file, compile_wheel, with_toolchain
+from airgap_bundle.build.release import build_release, lock_path, requests_of
+from airgap_bundle.build.stage import printed
+from airgap_bundle.build.toolchain import this_toolchain
+from airgap_bundle.errors import BundleError
+from airgap_bundle.lock import load_lock
+from airgap_bundle.release_file import load_release
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airgap_bundle.build.stage import Stage
+
+ROUNDS = ("first", "second-in-a-longer-folder")
+
+
+def prove(release_path: Path, cache: BuildCache, stage: Stage) -> list[dict[str, object]]:
+    """Claims ``{"name", "value", "holds"}`` about ``release_path``: each digest was the same in every round.
+
+    Raises ``BundleError`` when an input cannot be had or a build fails.
+    """
+    release, lock = load_release(release_path), load_lock(lock_path(release_path))
+    wanted = [(request, lock.find(request.key)) for request in requests_of(release, release_path.parent)]
+    inputs = fetch_locked(wanted, cache, stage)
+    digests: dict[str, list[str]] = {recipe.name: [recipe.sha256] for recipe in lock.compiled}
+    with cache.workspace() as scratch:
+        for name in ROUNDS:
+            fresh = BuildCache(scratch / name / "cache")
+            for file in inputs.values():
+                _share(file.path, fresh.path(file.sha256))
+            for recipe in lock.compiled:
+                sdist = inputs[recipe.artifact, "sdist", recipe.name, recipe.version]
+                own = with_toolchain(recipe, this_toolchain())
+                made = cache_file(fresh, compile_wheel(own, sdist, release_path.parent, fresh, stage))
+                digests[recipe.name].append(made.sha256)
+            built = build_release(release_path, scratch / name / "bundle", cache=fresh, stage=stage)
+            digests.setdefault("index.json", []).append(built.index)
+            shutil.rmtree(scratch / name)
+    return [
+        {"name": f"{name} is reproducible", "value": found[-1], "holds": len(set(found)) == 1}
+        for name, found in digests.items()
+    ]
+
+
+def _share(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.link(source, target)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Command line of the module's docstring; 0 when every claim holds."""
+    parser = argparse.ArgumentParser(prog="python -m airgap_bundle.build.reproducible")
+    parser.add_argument("--release", type=Path, default=Path("sources/release.yaml"), help="the release description")
+    given = parser.parse_args(arguments)
+    try:
+        claims = prove(given.release, BuildCache.default(), printed)
+    except BundleError as error:
+        sys.stderr.write(f"error: {error.cause}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
+        return 2
+    machine = this_toolchain()
+    versions = {"python": machine.python, "compiler": machine.compiler, "linker": machine.linker, **machine.tools}
+    result = {"machine": os.uname().machine, "versions": versions, "rounds": len(ROUNDS), "claims": claims}
+    sys.stdout.write(json.dumps(result) + "\n")
+    return 0 if all(claim["holds"] for claim in claims) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,57 @@
+"""release.yaml is strict: every mistake is named before anything is fetched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airgap_bundle.build.kinds import KINDS
+from airgap_bundle.errors import LockError
+from airgap_bundle.release_file import load_release
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.unit.build.synthetic_release import Synthetic
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def test_the_committed_release_is_valid_and_every_kind_has_a_builder() -> None:
+    release = load_release(REPOSITORY / "sources" / "release.yaml")
+    assert {artifact.kind for artifact in release.artifacts} == set(KINDS)
+    assert release.epoch % 86400 == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        (lambda value: value.update(colour="blue"), "colour"),
+        (lambda value: value.update(schema=2), "schema"),
+        (lambda value: value.update(version="1"), "version"),
+        (lambda value: value.update(min_release=2), "min_release is above number"),
+        (lambda value: value.update(number=0), "number"),
+        (lambda value: value["artifacts"][0].update(kind="hologram"), "artifacts.0"),
+        (lambda value: value["artifacts"][1].update(name="runtime"), "two artifacts have one name"),
+        (lambda value: value["artifacts"][1].update(name="../up"), "artifacts.1"),
+        (lambda value: value["artifacts"][1].update(maven="https://x/y.zip"), "artifacts.1"),
+        (lambda value: value["artifacts"][2].update(parts=[]), "artifacts.2"),
+        (lambda value: value["artifacts"][2]["parts"][0].update(package="loose>=1"), "artifacts.2"),
+    ],
+)
+def test_a_mistake_is_named_by_its_place(
+    synthetic: Synthetic, change: Callable[[dict[str, Any]], None], cause: str
+) -> None:
+    synthetic.edit(change)
+    with pytest.raises(LockError, match=cause):
+        load_release(synthetic.release)
+
+
+def test_a_file_that_is_not_there_or_no_yaml_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(LockError, match="No such file"):
+        load_release(tmp_path / "release.yaml")
+    (tmp_path / "release.yaml").write_text("a: [")
+    with pytest.raises(LockError, match="not yaml"):
+        load_release(tmp_path / "release.yaml")
