@@ -48,7 +48,8 @@ def encode_entry(event: Event, entry_id: str) -> bytes:
 def decode_entry(data: bytes) -> tuple[str, Event]:
     """Id and event of a logged entry. Raises ``ValueError`` when the bytes are not an entry of ours."""
     event = json.loads(data)
-    entry_id = event["metadata"]["uid"] if isinstance(event, dict) and isinstance(event.get("metadata"), dict) else None
+    metadata = event.get("metadata") if isinstance(event, dict) else None
+    entry_id = metadata.get("uid") if isinstance(metadata, dict) else None
     if not isinstance(entry_id, str) or not 0 < len(entry_id) <= MAX_ID:
         raise ValueError("the entry carries no id")
     return entry_id, event

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from appliance.audit.keys import CheckpointKeys
 
 IDS = "ids.sqlite"
+_RECOVERY = "audit-recovery-"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 Record = tuple[str, bytes]
 
@@ -165,7 +166,7 @@ class TileLog:
         try:
             self._catch_up(ids, found.head)
             if found.replay or found.dropped:
-                state = self._commit(state, [*found.replay, _recovery_record(found)])
+                state = self._commit(state, _recovered(found))
             for name in stale_files(self._directory, state.edge.size):
                 self._storage.remove(name)
         except BaseException:
@@ -228,10 +229,13 @@ class TileLog:
             self._state = None
 
 
-def _recovery_record(found: Found) -> Record:
-    entry_id = f"audit-recovery-{uuid.uuid4()}"
+def _recovered(found: Found) -> list[Record]:
+    """The complete records, and an entry that says what happened, unless the last one is such an entry already."""
+    if found.replay and not found.dropped and found.replay[-1][0].startswith(_RECOVERY):
+        return list(found.replay)
+    entry_id = f"{_RECOVERY}{uuid.uuid4()}"
     event = log_recovery(size=found.head.size, replayed=len(found.replay), dropped=found.dropped)
-    return entry_id, encode_entry(event, entry_id)
+    return [*found.replay, (entry_id, encode_entry(event, entry_id))]
 
 
 def _lock(directory: Path) -> int:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-Item = TypeVar("Item")
+_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_THREADS = 8
+_MOST_OPEN = 64
 
 
 class Storage(Protocol):
@@ -39,20 +42,36 @@ class DiskStorage:
 
     def __init__(self, directory: Path) -> None:
         self._root = directory
-        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="audit-fsync")
+        self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="audit-fsync")
 
     def write(self, files: Mapping[str, bytes]) -> None:
-        """See ``Storage``. Files first, then the folders that name them."""
+        """See ``Storage``. Everything is written first, then files and folders reach the disk side by side."""
         folders: set[Path] = set()
-        for path in files:
-            folders |= self._make_folder((self._root / path).parent)
-        self._all(self._create, list(files.items()))
-        self._all(_sync_folder, sorted(folders))
+        opened: list[int] = []
+        try:
+            for path, data in files.items():
+                target = self._root / path
+                folders |= self._make_folder(target.parent)
+                if target.exists():
+                    self._exchange(target, data)
+                else:
+                    opened.append(_write(target, data))
+                if len(opened) == _MOST_OPEN:
+                    self._sync(opened)
+            opened += [os.open(folder, _FOLDER) for folder in sorted(folders)]
+            self._sync(opened)
+        finally:
+            _close(opened)
 
     def replace(self, path: str, data: bytes) -> None:
         """See ``Storage``."""
-        self._exchange(self._root / path, data)
-        _sync_folder((self._root / path).parent)
+        target = self._root / path
+        self._exchange(target, data)
+        descriptor = os.open(target.parent, _FOLDER)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def remove(self, path: str) -> None:
         """See ``Storage``."""
@@ -66,17 +85,15 @@ class DiskStorage:
         """Stop the helper threads."""
         self._threads.shutdown()
 
-    def _create(self, item: tuple[str, bytes]) -> None:
-        target = self._root / item[0]
-        if target.exists():
-            self._exchange(target, item[1])
-        else:
-            _write_file(target, item[1])
-
     def _exchange(self, target: Path, data: bytes) -> None:
+        """Put whole, durable bytes in the place of what is there."""
         scratch = target.with_name(target.name + ".new")
         try:
-            _write_file(scratch, data)
+            descriptor = _write(scratch, data)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
             scratch.rename(target)
         except OSError:
             scratch.unlink(missing_ok=True)
@@ -92,28 +109,28 @@ class DiskStorage:
             made.mkdir(exist_ok=True)
         return touched
 
-    def _all(self, work: Callable[[Item], None], items: Iterable[Item]) -> None:
-        """Run ``work`` over all items; wait for every one of them, then raise the first error."""
-        running = [self._threads.submit(work, item) for item in items]
+    def _sync(self, opened: list[int]) -> None:
+        """Flush and close all; wait for every one of them, then raise the first error."""
+        running = [self._threads.submit(os.fsync, one) for one in opened]
         wait(running)
+        _close(opened)
         for one in running:
             one.result()
 
 
-def _write_file(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+def _close(opened: list[int]) -> None:
+    while opened:
+        os.close(opened.pop())
+
+
+def _write(path: Path, data: bytes) -> int:
+    """Write a new file and return its descriptor, open, for fsync."""
+    descriptor = os.open(path, _FILE, 0o640)
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    finally:
+    except OSError:
         os.close(descriptor)
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        raise
+    return descriptor

@@ -12,27 +12,36 @@ from appliance.audit import figures
 from appliance.audit.tally import ranked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from rich.console import Console
 
     from appliance.audit.tally import Tally, UsageReport
 
-_FIRST_WIDTH = 12
-_COLUMNS = ("requests", "answers", "refusals", "tokens", "energy", "sign-ins")
+_CELLS: dict[str, Callable[[Tally], str]] = {
+    "requests": lambda tally: figures.number(tally.requests),
+    "answers": lambda tally: figures.number(tally.answers),
+    "refusals": lambda tally: figures.number(tally.refusals),
+    "tokens": lambda tally: figures.number(tally.tokens),
+    "energy": lambda tally: figures.energy(tally.joules),
+    "sign-ins": lambda tally: figures.number(tally.sign_ins),
+}
+_USER_CELLS = ("requests", "refusals", "tokens", "energy")
 
 
 def render_table(report: UsageReport, console: Console) -> None:
     """Draw the report on ``console``."""
     console.print(Text(f"Audit log {printable(report.origin)}: {figures.number(report.size)} entries, verified"))
     console.print(Text(f"root {report.root}, signed {report.signed_at}"), soft_wrap=True)
-    _tallies(console, "By day", "day", sorted(report.by_day.items()), report.total)
-    _tallies(console, "By group", "group", ranked(report.by_group), None)
-    _tallies(console, "By model", "model", ranked(report.by_model), None)
+    _tallies(console, "By day", "day", sorted(report.by_day.items()), total=report.total)
+    _tallies(console, "By group", "group", ranked(report.by_group))
+    _tallies(console, "By model", "model", ranked(report.by_model))
     if report.by_purpose:
-        _tallies(console, "By purpose", "purpose", ranked(report.by_purpose), None)
+        _tallies(console, "By purpose", "purpose", ranked(report.by_purpose))
     _reasons(console, report)
-    _tallies(console, f"Top users (of {len(report.by_user)}, pseudonyms)", "user", report.top_users, None)
+    _tallies(
+        console, f"Top users (of {len(report.by_user)}, pseudonyms)", "user", report.top_users, columns=_USER_CELLS
+    )
     _loads(console, report)
 
 
@@ -41,27 +50,23 @@ def printable(value: str) -> str:
     return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in value)
 
 
-def _tallies(console: Console, title: str, name: str, rows: Iterable[tuple[str, Tally]], total: Tally | None) -> None:
+def _tallies(  # noqa: PLR0913 - private; what differs between the tables
+    console: Console,
+    title: str,
+    name: str,
+    rows: Iterable[tuple[str, Tally]],
+    *,
+    total: Tally | None = None,
+    columns: tuple[str, ...] = tuple(_CELLS),
+) -> None:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, show_footer=total is not None)
-    footers = _cells(total) if total else [""] * len(_COLUMNS)
-    table.add_column(name, footer="total", overflow="fold", min_width=_FIRST_WIDTH)
-    for column, footer in zip(_COLUMNS, footers, strict=True):
-        table.add_column(column, justify="right", footer=footer)
+    table.add_column(name, footer="total", overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right", footer=_CELLS[column](total) if total else "")
     for label, tally in rows:
-        table.add_row(Text(printable(label)), *_cells(tally))
+        table.add_row(Text(printable(label)), *(_CELLS[column](tally) for column in columns))
     if table.row_count:
         console.print(table)
-
-
-def _cells(tally: Tally) -> list[str]:
-    return [
-        figures.number(tally.requests),
-        figures.number(tally.answers),
-        figures.number(tally.refusals),
-        figures.number(tally.tokens),
-        figures.energy(tally.joules),
-        figures.number(tally.sign_ins),
-    ]
 
 
 def _reasons(console: Console, report: UsageReport) -> None:

@@ -1,0 +1,121 @@
+"""Checkpoints carry both signatures, by the log's own keys, over this tree: anything less is refused."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from typing import TYPE_CHECKING
+
+import pytest
+
+from appliance.audit.checkpoint import Checkpoint, cosigned_message, open_checkpoint, parse_body, read_vkeys
+from appliance.audit.errors import NoteError
+from appliance.audit.keys import CheckpointKeys
+from appliance.audit.note import ML_DSA_44, Note, parse_note
+from appliance.errors import DeploymentError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ORIGIN = "site.example/audit"
+HEAD = Checkpoint(ORIGIN, 42, bytes(range(32)))
+KEYS = CheckpointKeys.generate()
+VKEYS = KEYS.vkeys(ORIGIN)
+SIGNED = KEYS.sign(HEAD, time=1_795_000_000)
+
+
+def test_a_checkpoint_signed_by_both_keys_is_accepted() -> None:
+    opened = open_checkpoint(SIGNED.encode(), VKEYS)
+    assert (opened.origin, opened.size, opened.root, opened.time) == (ORIGIN, 42, HEAD.root, 1_795_000_000)
+
+
+def test_the_note_has_the_three_lines_of_the_specification() -> None:
+    assert parse_note(SIGNED.encode()).text == f"{ORIGIN}\n42\n{base64.b64encode(HEAD.root).decode()}\n"
+
+
+def test_the_cosigned_message_is_laid_out_as_specified() -> None:
+    message = cosigned_message("a", Checkpoint("bc", 7, bytes(32)), 5)
+    layout = b"subtree/v1\n\0" + b"\1a" + struct.pack(">Q", 5) + b"\2bc" + struct.pack(">QQ", 0, 7) + bytes(32)
+    assert message == layout
+
+
+@pytest.mark.parametrize(("line", "missing"), [(0, "Ed25519"), (1, "ML-DSA-44")])
+def test_a_checkpoint_stripped_of_one_signature_is_refused(line: int, missing: str) -> None:
+    note = parse_note(SIGNED.encode())
+    stripped = Note(note.text, tuple(s for i, s in enumerate(note.signatures) if i != line))
+    with pytest.raises(NoteError, match=f"no {missing}"):
+        open_checkpoint(stripped.encode().encode(), VKEYS)
+
+
+@pytest.mark.parametrize("old", ["42\n", "site.example/audit\n42", base64.b64encode(HEAD.root).decode()])
+def test_a_changed_line_breaks_the_signatures(old: str) -> None:
+    changed = {"42\n": "43\n", "site.example/audit\n42": "site.example/other\n42"}.get(old, "A" * 43 + "=")
+    with pytest.raises(NoteError):
+        open_checkpoint(SIGNED.replace(old, changed, 1).encode(), VKEYS)
+
+
+def test_a_changed_cosignature_time_is_refused() -> None:
+    note = parse_note(SIGNED.encode())
+    classic, hybrid = note.signatures
+    later = type(hybrid)(hybrid.name, hybrid.key_id, struct.pack(">Q", 1) + hybrid.blob[8:])
+    with pytest.raises(NoteError, match="ML-DSA-44 signature"):
+        open_checkpoint(Note(note.text, (classic, later)).encode().encode(), VKEYS)
+
+
+def test_a_truncated_cosignature_is_refused() -> None:
+    note = parse_note(SIGNED.encode())
+    classic, hybrid = note.signatures
+    short = type(hybrid)(hybrid.name, hybrid.key_id, hybrid.blob[:4])
+    with pytest.raises(NoteError, match="ML-DSA-44 signature"):
+        open_checkpoint(Note(note.text, (classic, short)).encode().encode(), VKEYS)
+
+
+def test_signatures_of_strangers_are_ignored() -> None:
+    stranger = CheckpointKeys.generate().sign(HEAD, time=1)
+    both = SIGNED + stranger.split("\n\n")[1]
+    assert open_checkpoint(both.encode(), VKEYS).size == 42
+    with pytest.raises(NoteError, match="no Ed25519"):
+        open_checkpoint(stranger.encode(), VKEYS)
+
+
+def test_keys_of_one_algorithm_alone_are_a_mistake_of_the_caller() -> None:
+    with pytest.raises(UsageError, match="no ML-DSA-44"):
+        open_checkpoint(SIGNED.encode(), [key for key in VKEYS if key.algorithm != ML_DSA_44])
+
+
+@pytest.mark.parametrize(
+    "text", ["a\n", "a\nb\nc\n", "a\n01\nAA==\n", "a\n1\nAA==\n", "a\n1\n*\n", "\n1\nAA==\n", f"a\n{'9' * 30}\nAA==\n"]
+)
+def test_a_malformed_body_is_refused(text: str) -> None:
+    with pytest.raises(NoteError):
+        parse_body(text)
+
+
+def test_keys_survive_storage() -> None:
+    again = CheckpointKeys.load(KEYS.ed25519_pem(), KEYS.mldsa44_pem())
+    assert again.vkeys(ORIGIN) == VKEYS
+    assert "PRIVATE" not in repr(again)
+
+
+def test_credentials_that_are_swapped_or_garbage_are_refused() -> None:
+    with pytest.raises(DeploymentError, match="holds no Ed25519"):
+        CheckpointKeys.load(KEYS.mldsa44_pem(), KEYS.ed25519_pem())
+    with pytest.raises(DeploymentError, match="holds no ML-DSA-44"):
+        CheckpointKeys.load(KEYS.ed25519_pem(), KEYS.ed25519_pem())
+    with pytest.raises(DeploymentError, match="not a PKCS#8"):
+        CheckpointKeys.load(b"nothing", KEYS.mldsa44_pem())
+
+
+def test_a_vkeys_file_is_read_with_comments(tmp_path: Path) -> None:
+    path = tmp_path / "audit-vkeys"
+    path.write_text("# the site's log\n\n" + "".join(key.encode() + "\n" for key in VKEYS))
+    assert read_vkeys(path) == VKEYS
+
+
+def test_a_vkeys_file_without_both_algorithms_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "audit-vkeys"
+    path.write_text(VKEYS[0].encode() + "\n")
+    with pytest.raises(UsageError, match="no ML-DSA-44"):
+        read_vkeys(path)
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_vkeys(tmp_path / "absent")

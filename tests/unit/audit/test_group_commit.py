@@ -1,0 +1,129 @@
+"""Group commit: those who wait together are written together, and nobody suffers from a neighbour's mistake."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from appliance.audit import writer as writer_module
+from appliance.audit.errors import AuditUnavailableError, IdReusedError
+from appliance.audit.log import TileLog
+from appliance.audit.writer import GroupWriter, Receipt
+from appliance.errors import LogInconsistentError
+
+if TYPE_CHECKING:
+    from conftest import Bench
+
+pytestmark = pytest.mark.anyio
+
+
+def _writer(bench: Bench) -> GroupWriter:
+    return GroupWriter(TileLog(bench.directory, bench.origin, bench.keys))
+
+
+async def test_concurrent_submissions_share_commits(bench: Bench) -> None:
+    writer = _writer(bench)
+    receipts = await asyncio.gather(*(writer.submit(bench.records(n)) for n in range(200)))
+    await writer.close()
+    assert sorted(receipt.positions[0] for receipt in receipts) == list(range(200))
+    assert len({receipt.signed.note for receipt in receipts}) < 20
+    assert all(receipt.positions[0] < receipt.signed.head.size for receipt in receipts)
+    assert bench.verify().size == 200
+
+
+async def test_an_id_submitted_twice_at_once_is_logged_once(bench: Bench) -> None:
+    writer = _writer(bench)
+    receipts = await asyncio.gather(*(writer.submit(bench.records(0, n % 3)) for n in range(30)))
+    await writer.close()
+    assert len({receipt.positions[0] for receipt in receipts}) == 1
+    assert bench.verify().size == 3
+
+
+async def test_a_refused_submission_leaves_its_neighbours_and_no_trace(bench: Bench) -> None:
+    writer = _writer(bench)
+    await writer.submit(bench.records(0))
+    good, bad, also_good = await asyncio.gather(
+        writer.submit(bench.records(1)),
+        writer.submit([*bench.records(2), bench.record("e0", severity_id=3)]),
+        writer.submit(bench.records(3)),
+        return_exceptions=True,
+    )
+    await writer.close()
+    assert isinstance(good, Receipt)
+    assert isinstance(also_good, Receipt)
+    assert isinstance(bad, IdReusedError)
+    assert bench.verify().size == 3
+
+
+async def test_two_meanings_of_one_id_in_one_commit_are_refused(bench: Bench) -> None:
+    writer = _writer(bench)
+    with pytest.raises(IdReusedError):
+        await writer.submit([bench.record("x"), bench.record("x", severity_id=3)])
+    first, second = await asyncio.gather(
+        writer.submit([bench.record("y")]), writer.submit([bench.record("y", severity_id=3)]), return_exceptions=True
+    )
+    await writer.close()
+    assert isinstance(first, Receipt)
+    assert isinstance(second, IdReusedError)
+
+
+async def test_a_caller_that_goes_away_does_not_stop_the_writer(bench: Bench) -> None:
+    writer = _writer(bench)
+    gone = asyncio.create_task(writer.submit(bench.records(0)))
+    stays = asyncio.create_task(writer.submit(bench.records(1)))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert (await stays).positions[0] in {0, 1}
+    await writer.close()
+
+
+async def test_too_much_waiting_is_refused_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "MAX_WAITING_BYTES", 2000)
+    writer = _writer(bench)
+    outcomes = await asyncio.gather(*(writer.submit(bench.records(n)) for n in range(10)), return_exceptions=True)
+    await writer.close()
+    refused = [one for one in outcomes if isinstance(one, AuditUnavailableError)]
+    assert refused
+    assert bench.verify().size == 10 - len(refused)
+
+
+async def test_a_commit_takes_no_more_than_its_bound(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "MAX_COMMIT_ENTRIES", 5)
+    writer = _writer(bench)
+    receipts = await asyncio.gather(*(writer.submit(bench.records(n)) for n in range(20)))
+    await writer.close()
+    assert len({receipt.signed.head.size for receipt in receipts}) >= 4
+
+
+async def test_a_log_that_is_inconsistent_takes_nothing_in(bench: Bench) -> None:
+    bench.fill(300)
+    (bench.directory / "tile/1/000.p/1").write_bytes(bytes(32))
+    writer = _writer(bench)
+    with pytest.raises(LogInconsistentError):
+        await writer.submit(bench.records(300))
+    assert isinstance(writer.failure, LogInconsistentError)
+    with pytest.raises(LogInconsistentError):
+        await writer.open()
+    await writer.close()
+
+
+async def test_nobody_waits_for_ever_after_a_defect(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = _writer(bench)
+
+    def broken(_: object) -> list[Receipt]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(writer, "_commit", broken)
+    waiting = asyncio.create_task(writer.submit(bench.records(0)))
+    await asyncio.sleep(0)
+    drain = writer._running
+    assert drain is not None
+    with pytest.raises(AuditUnavailableError, match="stopped"):
+        await waiting
+    with pytest.raises(ZeroDivisionError):
+        await drain
+    monkeypatch.undo()
+    assert (await writer.submit(bench.records(0))).positions == [0]
+    await writer.close()
