@@ -1,7 +1,8 @@
 """Deterministic tar archives: one spelling when written, only that spelling when read.
 
 Format: POSIX ustar, regular files and directories, sorted by path, mtime 0, owner 0:0 without names, mode 0644, 0755
-for executables and directories, no padding beyond the two closing blocks. Equal inputs give equal bytes.
+for executables and directories, no padding beyond the two closing blocks. A path that does not fit a ustar header, and
+no other, has one PAX record before it, ``path`` alone. Equal inputs give equal bytes.
 
 ``extract`` reads hostile input. Nothing is asked of a library: the header is parsed here, every path is checked as a
 name, every file is created exclusively relative to its directory's descriptor with no link followed in any component.
@@ -12,19 +13,28 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from airgap_bundle.errors import FormatError
 from airgap_bundle.names import check_distinct, check_path
-from airgap_bundle.tar_header import BLOCK, parse_header
+from airgap_bundle.tar_header import (
+    BLOCK,
+    LONG_NAME,
+    PAX_NAME,
+    parse_header,
+    parse_record,
+    path_record,
+    record_size,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airgap_bundle.tar_header import Member
 
+MAX_FILE = 8 << 30
 _COPY = 1 << 20
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -50,8 +60,8 @@ class Limits:
 def write_tar(out: BinaryIO, entries: Iterable[Entry]) -> int:
     """Write ``entries`` to ``out`` as the module's docstring says; gives the number of bytes written.
 
-    Raises ``UnsafeNameError`` for names that could not be extracted everywhere and ``FormatError`` for a path that does
-    not fit a ustar header (256 bytes, split at a slash) or a file that changes its length while it is read.
+    Raises ``UnsafeNameError`` for names that could not be extracted everywhere and ``FormatError`` for a file of 8 GiB
+    or more, or one that changes its length while it is read.
     """
     ordered = sorted(entries, key=lambda entry: entry.path.encode())
     for entry in ordered:
@@ -66,6 +76,8 @@ def _write_entry(out: BinaryIO, entry: Entry) -> int:
     with entry.content.open("rb") if isinstance(entry.content, Path) else io.BytesIO(entry.content) as source:
         size = source.seek(0, os.SEEK_END)
         source.seek(0)
+        if size >= MAX_FILE:
+            raise FormatError(f"{entry.path} has {size} bytes; a ustar header counts to {MAX_FILE - 1}")
         written = out.write(_header(entry, size))
         copied = 0
         while chunk := source.read(_COPY):
@@ -76,14 +88,22 @@ def _write_entry(out: BinaryIO, entry: Entry) -> int:
 
 
 def _header(entry: Entry, size: int) -> bytes:
-    info = tarfile.TarInfo(entry.path)
-    info.size = size
-    info.type = tarfile.DIRTYPE if entry.content is None else tarfile.REGTYPE
-    info.mode = 0o755 if entry.executable or entry.content is None else 0o644
+    """The one spelling of a member's header: a ustar block, after a PAX ``path`` record where ustar has no room."""
+    kind = tarfile.DIRTYPE if entry.content is None else tarfile.REGTYPE
+    mode = 0o755 if entry.executable or entry.content is None else 0o644
     try:
-        return info.tobuf(tarfile.USTAR_FORMAT, "utf-8", "strict")
-    except ValueError as error:
-        raise FormatError(f"{entry.path} does not fit a ustar header: {error}") from error
+        return _block(entry.path, kind, size, mode)
+    except ValueError:
+        record = path_record(entry.path)
+        padding = b"\0" * (-len(record) % BLOCK)
+        extended = _block(PAX_NAME, tarfile.XHDTYPE, len(record), 0o644)
+        return extended + record + padding + _block(LONG_NAME, kind, size, mode)
+
+
+def _block(name: str, kind: bytes, size: int, mode: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.type, info.size, info.mode = kind, size, mode
+    return info.tobuf(tarfile.USTAR_FORMAT, "utf-8", "strict")
 
 
 def extract(tar: BinaryIO, dest: Path, limits: Limits = Limits()) -> int:
@@ -107,9 +127,9 @@ def _extract_members(tar: BinaryIO, root: int, limits: Limits) -> int:
     budget = limits.total_bytes
     paths: list[str] = []
     while (block := _read_exactly(tar, BLOCK)) != b"\0" * BLOCK:
-        member = parse_header(block)
+        member, header = _read_header(tar, block)
         path = check_path(member.path)
-        if block != _header(Entry(path, None if member.directory else b"", member.executable), member.size):
+        if header != _header(Entry(path, None if member.directory else b"", member.executable), member.size):
             raise FormatError(f"tar member {path!r} is not in this format's one spelling")
         if paths and path.encode() <= paths[-1].encode():
             raise FormatError(f"tar member {path!r} occurs twice or out of order")
@@ -122,6 +142,16 @@ def _extract_members(tar: BinaryIO, root: int, limits: Limits) -> int:
     if _read_exactly(tar, BLOCK) != b"\0" * BLOCK or tar.read(1):
         raise FormatError("tar does not end after its two closing blocks")
     return len(paths)
+
+
+def _read_header(tar: BinaryIO, block: bytes) -> tuple[Member, bytes]:
+    """The member that begins with ``block``, and all bytes of its header."""
+    if block[156:157] != tarfile.XHDTYPE:
+        return parse_header(block), block
+    size = record_size(block)
+    record = _read_exactly(tar, size + -size % BLOCK)
+    inner = _read_exactly(tar, BLOCK)
+    return replace(parse_header(inner), path=parse_record(record[:size])), block + record + inner
 
 
 def _extract_member(tar: BinaryIO, root: int, member: Member) -> None:

@@ -1,7 +1,8 @@
 """The one ustar header that ``archive`` accepts (POSIX.1-1988, "ustar Interchange Format").
 
 Refused by name, because each has carried an exploit elsewhere: links, devices, FIFOs, GNU and PAX extension members,
-base-256 numbers, setuid, setgid and sticky bits, the pre-POSIX NUL type.
+base-256 numbers, setuid, setgid and sticky bits, the pre-POSIX NUL type. One exception: a path too long for ustar comes
+in a PAX record of its own, which may hold nothing else; ``archive`` compares the whole header with the one spelling.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from dataclasses import dataclass
 from airgap_bundle.errors import FormatError
 
 BLOCK = 512
+PAX_NAME = "././@PaxHeader"
+# Name in the ustar header of a member whose path is in the record before it.
+LONG_NAME = "././@LongPath"
+_MAX_RECORD = 2048
 _KINDS = {
     b"\0": "a file in pre-POSIX spelling",
     b"1": "a hard link",
@@ -60,6 +65,33 @@ def parse_header(block: bytes) -> Member:
     if directory and size:
         raise FormatError(f"tar directory {path!r} declares {size} bytes")
     return Member(path.removesuffix("/") if directory else path, size, directory, bool(mode & 0o100))
+
+
+def path_record(path: str) -> bytes:
+    """The PAX record of ``path``: its own length in decimal, a space, ``path=…`` and a newline."""
+    body = b" path=" + path.encode() + b"\n"
+    length = len(body) + len(str(len(body)))
+    length = len(body) + len(str(length))
+    return str(length).encode() + body
+
+
+def record_size(block: bytes) -> int:
+    """Length of the PAX record that the header ``block`` announces. Raises ``FormatError`` beyond any path's."""
+    size = _octal(block[124:136], "size")
+    if size > _MAX_RECORD:
+        raise FormatError(f"tar member is a PAX header of {size} bytes")
+    return size
+
+
+def parse_record(record: bytes) -> str:
+    """The path in ``record``. Raises ``FormatError`` for any other PAX record, and for more than one."""
+    try:
+        path = record.partition(b" path=")[2].removesuffix(b"\n").decode()
+    except UnicodeDecodeError as error:
+        raise FormatError("tar member name is not utf-8") from error
+    if not path or record != path_record(path):
+        raise FormatError("tar member is a PAX header that overrides more than a path")
+    return path
 
 
 def _path(block: bytes) -> str:
