@@ -57,14 +57,15 @@ def check_path(path: str) -> str:
 
 
 def collision_key(name: str) -> str:
-    """Two names with equal keys are one file on some file system (case folding, normalisation)."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())
+    """Two names with equal keys are one file on some file system (upper-casing, case folding, normalisation)."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name.upper()).upper().casefold())
 
 
 def check_distinct(names: Iterable[str]) -> None:
     """Raise ``UnsafeNameError`` when two of ``names`` collide after normalisation and case folding."""
     seen: dict[str, str] = {}
     for name in names:
-        other = seen.setdefault(collision_key(name), name)
-        if other is not name:
-            raise UnsafeNameError(f"names {other!r} and {name!r} are one file on some file system")
+        key = collision_key(name)
+        if key in seen:
+            raise UnsafeNameError(f"names {seen[key]!r} and {name!r} are one file on some file system")
+        seen[key] = name
