@@ -34,11 +34,15 @@ def test_a_damaged_entry_is_removed_and_counts_as_absent(tmp_path: Path) -> None
     assert not kept.path.exists()
 
 
-def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
-    cache = BuildCache(tmp_path)
-    with pytest.raises(KeyboardInterrupt), cache.writer() as partial:
+def interrupted(cache: BuildCache) -> None:
+    with cache.writer() as partial:
         partial.stream.write(DATA[:4])
         raise KeyboardInterrupt
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(BuildCache(tmp_path))
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 

@@ -59,7 +59,7 @@ def test_a_member_named_twice_is_refused(tmp_path: Path) -> None:
         warnings.simplefilter("ignore")
         archive.writestr("same", b"1")
         archive.writestr("same", b"2")
-    with pytest.raises(BuildError, match="twice|one file"), open_zip(path, "a"):
+    with pytest.raises(BuildError, match=r"twice|one file"), open_zip(path, "a"):
         pass
 
 

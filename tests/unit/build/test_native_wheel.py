@@ -1,0 +1,119 @@
+"""A native wheel is what its recipe gives: another toolchain, other sources or other bytes are refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airgap_bundle.build.cache import BuildCache, CachedFile
+from airgap_bundle.build.native_wheel import (
+    compile_wheel,
+    include_digests,
+    is_own_toolchain,
+    locked_wheel,
+    main,
+    with_toolchain,
+)
+from airgap_bundle.build.stage import silent
+from airgap_bundle.build.toolchain import Toolchain, build_environment
+from airgap_bundle.errors import BuildError
+from airgap_bundle.lock import CompiledRecipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OTHER = Toolchain("3.11", "another compiler", "another linker", {"cmake": "0"})
+
+
+@pytest.fixture
+def sdist(tmp_path: Path) -> CachedFile:
+    return BuildCache(tmp_path / "cache").add_bytes(b"sources")
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, sdist: CachedFile) -> CompiledRecipe:
+    (tmp_path / "options.cmake").write_text("set(OPTION ON)\n")
+    includes = {"native": "options.cmake"}
+    return CompiledRecipe(
+        artifact="runtime",
+        name="native",
+        version="1.0",
+        sdist=sdist.sha256,
+        cmake={},
+        project_include=includes,
+        include_sha256=include_digests(includes, tmp_path),
+        wheel_exclude=(),
+        python=OTHER.python,
+        compiler=OTHER.compiler,
+        linker=OTHER.linker,
+        tools=OTHER.tools,
+        source_date_epoch=0,
+        file="native-1.0-py3-none-any.whl",
+        sha256="f" * 64,
+        size=1,
+    )
+
+
+def test_a_wheel_in_the_cache_is_taken_whatever_compiles_here(
+    tmp_path: Path, recipe: CompiledRecipe, sdist: CachedFile
+) -> None:
+    cache = BuildCache(tmp_path / "cache")
+    kept = cache.add_bytes(b"the wheel")
+    known = replace(recipe, sha256=kept.sha256, size=kept.size)
+    assert locked_wheel(known, sdist, tmp_path, cache, silent) == kept
+
+
+def test_another_toolchain_than_the_locks_is_refused_with_the_way_out(
+    tmp_path: Path, recipe: CompiledRecipe, sdist: CachedFile
+) -> None:
+    with pytest.raises(BuildError, match="locked as compiled by another compiler") as caught:
+        locked_wheel(recipe, sdist, tmp_path, BuildCache(tmp_path / "cache"), silent)
+    assert "--relock native" in str(caught.value.hint)
+
+
+def test_changed_cmake_files_are_not_compiled_under_the_old_recipe(
+    tmp_path: Path, recipe: CompiledRecipe, sdist: CachedFile
+) -> None:
+    (tmp_path / "options.cmake").write_text("set(OPTION OFF)\n")
+    with pytest.raises(BuildError, match="not those of the lock"):
+        compile_wheel(recipe, sdist, tmp_path, BuildCache(tmp_path / "cache"), silent)
+
+
+def test_a_compiled_wheel_is_found_again_by_its_recipe(
+    tmp_path: Path, recipe: CompiledRecipe, sdist: CachedFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = []
+
+    def compiled(_recipe: object, _sdist: object, _folder: object, scratch: Path, _stage: object) -> Path:
+        runs.append(1)
+        (scratch / "native-1.0-py3-none-any.whl").write_bytes(b"compiled")
+        return scratch / "native-1.0-py3-none-any.whl"
+
+    monkeypatch.setattr("airgap_bundle.build.native_wheel._compile", compiled)
+    cache = BuildCache(tmp_path / "cache")
+    first = compile_wheel(recipe, sdist, tmp_path, cache, silent)
+    assert compile_wheel(replace(recipe, artifact="elsewhere"), sdist, tmp_path, cache, silent).sha256 == first.sha256
+    assert len(runs) == 1
+    for change in ({"cmake": {"A": "1"}}, {"compiler": "gcc 99"}, {"sdist": "0" * 64}, {"source_date_epoch": 1}):
+        compile_wheel(replace(recipe, **change), sdist, tmp_path, cache, silent)
+    assert len(runs) == 5
+
+
+def test_the_same_toolchain_is_recognised_whatever_the_result(recipe: CompiledRecipe) -> None:
+    assert is_own_toolchain(recipe, OTHER)
+    assert not is_own_toolchain(recipe, replace(OTHER, linker="a third"))
+    assert with_toolchain(recipe, OTHER).sha256 == ""
+
+
+def test_nobodys_flags_reach_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CFLAGS", "-march=native")
+    environment = build_environment(7)
+    assert environment["CFLAGS"] == environment["CXXFLAGS"] == environment["LDFLAGS"] == ""
+    assert environment["SOURCE_DATE_EPOCH"] == "7"
+
+
+def test_the_module_says_what_to_do_without_a_lock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--out", str(tmp_path / "out"), "--lock", str(tmp_path / "none.lock")]) == 2
+    assert "hint: run `sovereign bundle lock`" in capsys.readouterr().err
