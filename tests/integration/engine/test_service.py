@@ -1,0 +1,208 @@
+"""The engine as a process of its own, on a Unix socket, with the real model."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from appliance.engine.client import EngineClient, EngineDrainingError, EngineRefusedError, EngineUnavailableError
+from appliance.engine.protocol import Admitted, End, Event, Message, Request, Token
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+PROGRAM = """
+import os, sys
+from pathlib import Path
+from appliance.engine.service import serve
+from appliance.site.config import Model
+serve(
+    weights_fd=os.open(sys.argv[1], os.O_RDONLY),
+    template="{% for m in messages %}User: {{ m.content }}\\n{% endfor %}Assistant:",
+    receipt={"digest": "sha256:a5fd"},
+    record={"name": "gemma3-270m", "template": {"stop": ["\\nUser:"]}},
+    config=Model(name="gemma3-270m", context_tokens=1024, threads=1, queue=2, memory_mib=int(sys.argv[3])),
+    socket=Path(sys.argv[2]),
+)
+"""
+
+
+def _start(model: Path, socket: Path, memory_mib: int = 900) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", PROGRAM, str(model), str(socket), str(memory_mib)])
+
+
+async def _healthy(socket: Path, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 120
+    async with EngineClient(socket) as client:
+        while not await client.healthy():
+            assert process.poll() is None, "the engine ended instead of serving"
+            assert time.monotonic() < deadline, "the engine did not come up"
+            await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+def engine(model_file: Path, tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
+    """A serving engine: its socket and its process."""
+    socket = tmp_path / "sock"
+    process = _start(model_file, socket)
+    try:
+        asyncio.run(_healthy(socket, process))
+        yield socket, process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _talk(socket: Path, work: Callable[[EngineClient], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with EngineClient(socket) as client:
+            await work(client)
+
+    asyncio.run(main())
+
+
+def _ask(prompt: str, **more: object) -> Request:
+    fields = {"id": "1", "user": "analyst", "group": "g", "temperature": 0.0, "max_tokens": 16, "prompt": prompt}
+    return Request(**{**fields, **more})  # type: ignore[arg-type]
+
+
+def _cpu_seconds(pid: int) -> float:
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:  # noqa: PTH123 - proc
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_conversation_streams_over_the_socket(engine: tuple[Path, subprocess.Popen[bytes]]) -> None:
+    async def work(client: EngineClient) -> None:
+        messages = (Message("user", "Name a colour."),)
+        events = [event async for event in client.generate(_ask("", prompt=None, messages=messages, seed=3))]
+        assert isinstance(events[0], Admitted)
+        assert events[0].seed == 3
+        assert len([event for event in events if isinstance(event, Token)]) > 1
+        last = events[-1]
+        assert isinstance(last, End)
+        assert last.usage.prompt_tokens == events[0].prompt_tokens
+        assert last.usage.cached_tokens == 0
+        assert last.timing.first_token_ms > 0
+        assert last.energy.method == "estimated"
+        assert (await client.model()).context_tokens == 1024
+
+    _talk(engine[0], work)
+
+
+def test_the_socket_is_open_to_owner_and_group_only(engine: tuple[Path, subprocess.Popen[bytes]]) -> None:
+    assert stat.S_IMODE(engine[0].stat().st_mode) == 0o660
+
+
+def test_concurrent_streams_are_each_answered_whole(engine: tuple[Path, subprocess.Popen[bytes]]) -> None:
+    async def work(client: EngineClient) -> None:
+        async def text(prompt: str) -> str:
+            events = [event async for event in client.generate(_ask(prompt))]
+            return "".join(event.text for event in events if isinstance(event, Token))
+
+        prompts = ["One, two, three,", "The capital of France is", "Monday, Tuesday,"]
+        alone = [await text(prompt) for prompt in prompts]
+        assert await asyncio.gather(*map(text, prompts)) == alone
+
+    _talk(engine[0], work)
+
+
+def test_a_client_that_leaves_in_the_middle_frees_the_engine(engine: tuple[Path, subprocess.Popen[bytes]]) -> None:
+    async def work(client: EngineClient) -> None:
+        events = client.generate(_ask("Once upon a time", max_tokens=900))
+        async for event in events:
+            if isinstance(event, Token):
+                break
+        await events.aclose()
+        for _ in range(100):
+            if (await client.model()).queue["running"] == 0:
+                break
+            await asyncio.sleep(0.05)
+        before = _cpu_seconds(engine[1].pid)
+        await asyncio.sleep(0.5)
+        assert _cpu_seconds(engine[1].pid) - before < 0.25, "the engine still computes for nobody"
+
+    _talk(engine[0], work)
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(engine[0]))) as http:
+        text = http.get("http://engine/metrics").text
+    assert 'engine_requests_total{outcome="cancelled"} 1.0' in text
+    found = re.search(r"^engine_resident_bytes (\S+)$", text, re.MULTILINE)
+    assert found is not None
+    assert float(found.group(1)) > 2e8
+
+
+def test_a_prompt_beyond_the_context_is_refused_over_the_socket(engine: tuple[Path, subprocess.Popen[bytes]]) -> None:
+    async def work(client: EngineClient) -> None:
+        with pytest.raises(EngineRefusedError) as refused:
+            async for _ in client.generate(_ask("word " * 2000)):
+                pass
+        assert refused.value.code == "context_length_exceeded"
+
+    _talk(engine[0], work)
+
+
+def test_sigterm_lets_the_running_answer_finish_and_ends_the_process_in_order(
+    engine: tuple[Path, subprocess.Popen[bytes]],
+) -> None:
+    socket, process = engine
+
+    async def work(client: EngineClient) -> None:
+        events: list[Event] = []
+        async for event in client.generate(_ask("Once upon a time", max_tokens=60)):
+            if isinstance(event, Token) and not any(isinstance(e, Token) for e in events):
+                process.send_signal(signal.SIGTERM)
+                while await client.healthy():  # noqa: ASYNC110 - another process's state
+                    await asyncio.sleep(0.01)
+                with pytest.raises((EngineDrainingError, EngineUnavailableError)):
+                    async for _ in client.generate(_ask("too late")):
+                        pass
+            events.append(event)
+        last = events[-1]
+        assert isinstance(last, End)
+        assert last.finish_reason == "length"
+
+    _talk(socket, work)
+    assert process.wait(30) == 0
+    assert not socket.exists()
+
+
+def test_a_second_engine_on_a_live_socket_is_refused_and_harms_nothing(
+    engine: tuple[Path, subprocess.Popen[bytes]], model_file: Path
+) -> None:
+    second = _start(model_file, engine[0])
+    assert second.wait(120) != 0
+
+    async def work(client: EngineClient) -> None:
+        assert await client.healthy()
+
+    _talk(engine[0], work)
+
+
+def test_a_stale_socket_file_is_replaced(model_file: Path, tmp_path: Path) -> None:
+    socket = tmp_path / "sock"
+    process = _start(model_file, socket)
+    asyncio.run(_healthy(socket, process))
+    process.kill()
+    process.wait()
+    assert socket.exists()
+    again = _start(model_file, socket)
+    try:
+        asyncio.run(_healthy(socket, again))
+    finally:
+        again.kill()
+        again.wait()
+
+
+def test_an_engine_over_its_budget_does_not_start(model_file: Path, tmp_path: Path) -> None:
+    assert _start(model_file, tmp_path / "sock", memory_mib=300).wait(120) != 0
