@@ -8,6 +8,7 @@ that was restarted) is tried once more before the caller hears of it.
 from __future__ import annotations
 
 import asyncio
+import socket as sockets
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -160,6 +161,7 @@ class SyncAuditClient:
     """The same for code without an event loop: the installer and the command line. One entry per POST."""
 
     def __init__(self, socket: Path) -> None:
+        self._socket = socket
         self._http = httpx.Client(
             transport=httpx.HTTPTransport(uds=str(socket)), base_url=wire.BASE_URL, timeout=_TIMEOUT
         )
@@ -167,21 +169,24 @@ class SyncAuditClient:
     def append(self, event: dict[str, Any], *, id: str) -> Position:  # noqa: A002 - the contract's name
         """As ``AuditClient.append``."""
         body = wire.post_body([(id, encode_entry(event, id))])
-        try:
-            response = self._http.post("/append", content=body)
-        except httpx.HTTPError as error:
-            raise wire.unreachable(error) from error
-        return wire.read_positions(response, 1)[0]
+        return wire.read_positions(self._ask("POST", "/append", body), 1)[0]
 
     def checkpoint(self) -> str:
         """The latest durable checkpoint, a signed note."""
-        try:
-            response = self._http.get("/checkpoint")
-        except httpx.HTTPError as error:
-            raise wire.unreachable(error) from error
+        response = self._ask("GET", "/checkpoint")
         if not response.is_success:
             raise AuditUnavailableError(f"the audit writer answered {response.status_code}")
         return response.text
+
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> httpx.Response:
+        try:
+            # httpcore forgets to close a Unix socket that it could not connect, so see first whether anyone listens.
+            with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as probe:
+                probe.settimeout(wire.CONNECT_SECONDS)
+                probe.connect(str(self._socket))
+            return self._http.request(method, path, content=body)
+        except (OSError, httpx.HTTPError) as error:
+            raise wire.unreachable(error) from error
 
     def close(self) -> None:
         """Close the connection."""

@@ -61,22 +61,28 @@ def post_body(entries: list[tuple[str, bytes]]) -> bytes:
 def read_positions(response: httpx.Response, count: int) -> list[Position]:
     """Positions of the ``count`` entries of a POST. Raises what the service answered instead."""
     answer = _answer(response)
-    positions = answer.get("positions")
-    if not isinstance(positions, list) or len(positions) != count:
-        raise AuditUnavailableError("the audit writer's answer does not fit the entries")
-    return [Position(int(index), int(answer["size"]), str(answer["checkpoint"])) for index in positions]
+    try:
+        size, checkpoint = int(answer["size"]), str(answer["checkpoint"])
+        indexes = [int(index) for index in answer["positions"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _nonsense() from error
+    if len(indexes) != count or not all(0 <= index < size for index in indexes):
+        raise _nonsense()
+    return [Position(index, size, checkpoint) for index in indexes]
 
 
 def read_proof(response: httpx.Response) -> Proof:
     """The proof in an answer to GET /proof. Raises what the service answered instead."""
     answer = _answer(response)
-    return Proof(
-        int(answer["index"]),
-        int(answer["size"]),
-        str(answer["leaf_hash"]),
-        tuple(map(str, answer["hashes"])),
-        str(answer["checkpoint"]),
-    )
+    try:
+        index, size, hashes = int(answer["index"]), int(answer["size"]), tuple(map(str, answer["hashes"]))
+        return Proof(index, size, str(answer["leaf_hash"]), hashes, str(answer["checkpoint"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _nonsense() from error
+
+
+def _nonsense() -> AuditUnavailableError:
+    return AuditUnavailableError("the audit writer's answer makes no sense", "is the socket the audit writer's?")
 
 
 def unreachable(error: Exception) -> AuditUnavailableError:

@@ -1,0 +1,232 @@
+"""The clients: many callers become few POSTs, and every failure says that the entry does not count."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from appliance.audit.client import AuditClient, SyncAuditClient
+from appliance.audit.errors import (
+    AuditUnavailableError,
+    EntryRefusedError,
+    EntryTooLargeError,
+    IdReusedError,
+    LogFullError,
+)
+from appliance.audit.log import TileLog
+from appliance.audit.server import _listen, create_app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from conftest import Bench
+    from starlette.requests import Request
+    from starlette.types import ASGIApp
+
+pytestmark = pytest.mark.anyio
+
+
+class Running:
+    """An ASGI app on a Unix socket, in a thread of its own."""
+
+    def __init__(self, app: ASGIApp, socket: Path) -> None:
+        self.socket = socket
+        self._listener = _listen(socket)
+        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._listener.close()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[[ASGIApp], Running]]:
+    running: list[Running] = []
+
+    def start(app: ASGIApp) -> Running:
+        running.append(Running(app, tmp_path / "sock"))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture
+def service(bench: Bench, serve: Callable[[ASGIApp], Running]) -> Running:
+    return serve(create_app(TileLog(bench.directory, bench.origin, bench.keys)))
+
+
+def _scripted(*answers: Response) -> tuple[ASGIApp, list[Any]]:
+    """A writer that answers as told, and the bodies that it was sent."""
+    seen: list[Any] = []
+    queue = list(answers)
+
+    async def append(request: Request) -> Response:
+        seen.append(json.loads(await request.body()))
+        return queue.pop(0) if len(queue) > 1 else queue[0]
+
+    return Starlette(routes=[Route("/append", append, methods=["POST"]), Route("/checkpoint", append)]), seen
+
+
+def _error(status: int, code: str) -> Response:
+    return JSONResponse({"error": {"code": code, "message": "the cause", "hint": "the hint"}}, status_code=status)
+
+
+async def test_an_entry_gets_its_position_and_checkpoint(bench: Bench, service: Running) -> None:
+    async with AuditClient(service.socket) as client:
+        position = await client.append(bench.event("a"), id="a")
+        again = await client.append(bench.event("a"), id="a")
+        proof = await client.proof(0)
+        assert await client.checkpoint() == position.checkpoint
+        assert await client.healthy()
+    assert (position.index, position.size) == (0, 1)
+    assert again == position
+    assert proof.checkpoint == position.checkpoint
+
+
+async def test_concurrent_callers_share_few_posts(bench: Bench, serve: Callable[[ASGIApp], Running]) -> None:
+    log = TileLog(bench.directory, bench.origin, bench.keys)
+    inner = create_app(log)
+    posts: list[str] = []
+
+    async def counting(scope: Any, receive: Any, send: Any) -> None:
+        posts.append(scope.get("path", scope["type"]))
+        await inner(scope, receive, send)
+
+    service = serve(counting)
+    async with AuditClient(service.socket) as client:
+        await client.append(bench.event("first"), id="first")
+        positions = await asyncio.gather(*(client.append(bench.event(f"e{n}"), id=f"e{n}") for n in range(300)))
+    assert sorted(position.index for position in positions) == list(range(1, 301))
+    assert posts.count("/append") <= 4
+
+
+async def test_a_refused_entry_does_not_take_its_neighbours_with_it(bench: Bench, service: Running) -> None:
+    async with AuditClient(service.socket) as client:
+        await client.append(bench.event("a"), id="a")
+        outcomes = await asyncio.gather(
+            client.append(bench.event("b"), id="b"),
+            client.append(bench.event("a", severity_id=3), id="a"),
+            client.append(bench.event("c"), id="c"),
+            client.append(bench.event("d", comment="x" * 70_000), id="d"),
+            client.append(bench.event("e", comment=float("nan")), id="e"),
+            return_exceptions=True,
+        )
+    kinds = [type(one).__name__ for one in outcomes]
+    assert kinds == ["Position", "IdReusedError", "Position", "EntryTooLargeError", "EntryRefusedError"]
+
+
+async def test_a_caller_that_is_cancelled_disturbs_nobody(bench: Bench, service: Running) -> None:
+    async with AuditClient(service.socket) as client:
+        tasks = [asyncio.create_task(client.append(bench.event(f"e{n}"), id=f"e{n}")) for n in range(20)]
+        await asyncio.sleep(0)
+        for task in tasks[::2]:
+            task.cancel()
+        kept = await asyncio.gather(*tasks[1::2])
+        assert len({position.index for position in kept}) == 10
+        assert (await client.append(bench.event("last"), id="last")).size > 10
+
+
+async def test_no_writer_means_unavailable(bench: Bench, tmp_path: Path) -> None:
+    async with AuditClient(tmp_path / "nobody") as client:
+        with pytest.raises(AuditUnavailableError, match="does not answer"):
+            await client.append(bench.event("a"), id="a")
+        with pytest.raises(AuditUnavailableError):
+            await client.proof(0)
+        assert not await client.healthy()
+
+
+async def test_a_restarted_writer_is_found_again(bench: Bench, serve: Callable[[ASGIApp], Running]) -> None:
+    first = serve(create_app(TileLog(bench.directory, bench.origin, bench.keys)))
+    async with AuditClient(first.socket) as client:
+        await client.append(bench.event("a"), id="a")
+        first.stop()
+        serve(create_app(TileLog(bench.directory, bench.origin, bench.keys)))
+        assert (await client.append(bench.event("b"), id="b")).index == 1
+        assert (await client.append(bench.event("a"), id="a")).index == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (_error(507, "log_full"), LogFullError),
+        (_error(503, "unavailable"), AuditUnavailableError),
+        (_error(503, "log_inconsistent"), AuditUnavailableError),
+        (_error(409, "id_reused"), IdReusedError),
+        (_error(413, "entry_too_large"), EntryTooLargeError),
+        (_error(422, "entry_refused"), EntryRefusedError),
+        (_error(400, "bad_request"), EntryRefusedError),
+        (_error(418, "teapot"), AuditUnavailableError),
+        (PlainTextResponse("no json", status_code=500), AuditUnavailableError),
+        (PlainTextResponse("no json"), AuditUnavailableError),
+        (JSONResponse([1]), AuditUnavailableError),
+        (JSONResponse({}), AuditUnavailableError),
+        (JSONResponse({"positions": []}), AuditUnavailableError),
+        (JSONResponse({"positions": [0, 1], "size": 2, "checkpoint": ""}), AuditUnavailableError),
+        (JSONResponse({"positions": ["x"], "size": 1, "checkpoint": ""}), AuditUnavailableError),
+        (JSONResponse({"positions": [0]}), AuditUnavailableError),
+    ],
+)
+async def test_whatever_is_no_clear_yes_is_a_no(
+    bench: Bench, serve: Callable[[ASGIApp], Running], answer: Response, expected: type[Exception]
+) -> None:
+    app, _ = _scripted(answer)
+    running = serve(app)
+    async with AuditClient(running.socket) as client:
+        with pytest.raises(expected):
+            await client.append(bench.event("a"), id="a")
+
+
+async def test_a_bad_answer_to_many_is_asked_again_one_by_one(
+    bench: Bench, serve: Callable[[ASGIApp], Running]
+) -> None:
+    app, seen = _scripted(_error(422, "entry_refused"), JSONResponse({"positions": [0], "size": 1, "checkpoint": "n"}))
+    running = serve(app)
+    async with AuditClient(running.socket) as client:
+        first = asyncio.create_task(client.append(bench.event("a"), id="a"))
+        second = asyncio.create_task(client.append(bench.event("b"), id="b"))
+        outcomes = await asyncio.gather(first, second)
+    assert [one.index for one in outcomes] == [0, 0]
+    assert [len(body["entries"]) for body in seen] == [2, 1, 1]
+
+
+async def test_a_closed_client_leaves_nobody_waiting(bench: Bench, service: Running) -> None:
+    client = AuditClient(service.socket)
+    waiting = asyncio.create_task(client.append(bench.event("a"), id="a"))
+    await asyncio.sleep(0)
+    await client.aclose()
+    assert (await waiting).index == 0
+
+
+def test_the_sync_client_does_the_same(bench: Bench, service: Running) -> None:
+    with SyncAuditClient(service.socket) as client:
+        position = client.append(bench.event("a"), id="a")
+        assert client.append(bench.event("a"), id="a") == position
+        assert client.checkpoint() == position.checkpoint
+        with pytest.raises(IdReusedError):
+            client.append(bench.event("a", severity_id=3), id="a")
+
+
+def test_the_sync_client_says_when_nobody_answers(bench: Bench, tmp_path: Path) -> None:
+    with SyncAuditClient(tmp_path / "nobody") as client:
+        with pytest.raises(AuditUnavailableError):
+            client.append(bench.event("a"), id="a")
+        with pytest.raises(AuditUnavailableError):
+            client.checkpoint()
+
+
+def test_the_socket_is_for_owner_and_group_only(service: Running) -> None:
+    assert service.socket.stat().st_mode & 0o777 == 0o660
