@@ -6,7 +6,6 @@ library's errors into the appliance's.
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -58,8 +57,7 @@ def administration(config: SiteConfig, *, secret: str, ca: Path | None) -> Itera
         ) from error
     finally:
         for manager in managers:
-            manager._s.close()  # noqa: SLF001 - the library closes it only when collected
-            asyncio.run(manager.aclose())
+            manager._s.close()  # noqa: SLF001 - the library closes it only when collected; its other half opens nothing
 
 
 def origin(config: SiteConfig) -> str:

@@ -1,6 +1,6 @@
 """Make a running Keycloak what the site file says. Idempotent: what already holds is not touched.
 
-Order matters: roles before the groups that carry them, the client scope before the clients that have it, clients before
+Order matters: roles before the groups that carry them, client scopes before the clients that have them, clients before
 their service accounts' groups, the realm's own settings (which open it) last. What a site file no longer names (a
 client, a group, a role, an identity provider) is removed, because each of them is a way in. People are never removed
 here: in the master realm they show as drift.

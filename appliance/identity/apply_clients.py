@@ -21,7 +21,7 @@ _OWN_ENDPOINTS = ("protocolMappers", "defaultClientScopes", "optionalClientScope
 
 
 def apply_scopes(section: Section) -> list[str]:
-    """The client scope with the API's claims: its mappers, and the realm roles that tokens may show."""
+    """Client scopes with the API's claims: their mappers, and the realm roles that tokens may show."""
     changes = []
     for name, wanted, found, fields in section.differing():
         uuid = found["id"] if found else section.admin.create_client_scope({"name": name, **_plain(wanted)})

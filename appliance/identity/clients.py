@@ -1,6 +1,6 @@
 """The OIDC clients of the site's realm, as Keycloak represents them.
 
-All of them have the same single client scope, so that every access token carries the same claims: audience
+All of them have the same client scopes, so that every access token carries the same claims: audience
 ``sovereign-api``, ``groups`` (names, no path) and ``roles`` (the site's three, none of Keycloak's own). No client has
 direct grants or the implicit flow, and none may ask for offline tokens.
 """
@@ -18,9 +18,10 @@ WEB_CLIENT = "sovereign-web"
 CLI_CLIENT = "sovereign-cli"
 AUDIENCE = "sovereign-api"
 SCOPE = "sovereign"
+ROLES_SCOPE = "sovereign-roles"
 ROLES = ("auditor", "expert", "admin")
 
-DEFAULT_SCOPES = ("basic", "acr", "profile", SCOPE)
+DEFAULT_SCOPES = ("basic", "acr", "profile", SCOPE, ROLES_SCOPE)
 """``basic`` carries sub and auth_time; ``roles`` and ``web-origins`` are left out: no audience but ours, no CORS."""
 
 _CLOSED_FLOWS: Mapping[str, Any] = {
@@ -112,15 +113,17 @@ def built_in_clients(realm: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def sovereign_scope() -> dict[str, Any]:
-    """The client scope with the API's claims."""
+def client_scopes() -> dict[str, dict[str, Any]]:
+    """The client scopes with the API's claims.
+
+    Roles have a scope of their own: Keycloak applies a scope that names roles to people with one of them only, and the
+    audience and the groups are everybody's.
+    """
     shown = {"access.token.claim": "true", "id.token.claim": "true", "userinfo.token.claim": "false"}
+    roles = {**shown, "claim.name": "roles", "jsonType.label": "String", "multivalued": "true"}
     return {
-        "protocol": "openid-connect",
-        "attributes": {"include.in.token.scope": "false", "display.on.consent.screen": "false"},
-        "realmRoles": list(ROLES),
-        "protocolMappers": {
-            "audience": _mapper(
+        SCOPE: _scope(
+            audience=_mapper(
                 "oidc-audience-mapper",
                 {
                     "included.custom.audience": AUDIENCE,
@@ -129,12 +132,21 @@ def sovereign_scope() -> dict[str, Any]:
                     "introspection.token.claim": "true",
                 },
             ),
-            "groups": _mapper("oidc-group-membership-mapper", {**shown, "claim.name": "groups", "full.path": "false"}),
-            "roles": _mapper(
-                "oidc-usermodel-realm-role-mapper",
-                {**shown, "claim.name": "roles", "jsonType.label": "String", "multivalued": "true"},
-            ),
+            groups=_mapper("oidc-group-membership-mapper", {**shown, "claim.name": "groups", "full.path": "false"}),
+        ),
+        ROLES_SCOPE: {
+            **_scope(roles=_mapper("oidc-usermodel-realm-role-mapper", roles)),
+            "realmRoles": list(ROLES),
         },
+    }
+
+
+def _scope(**mappers: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "protocol": "openid-connect",
+        "attributes": {"include.in.token.scope": "false", "display.on.consent.screen": "false"},
+        "realmRoles": [],
+        "protocolMappers": mappers,
     }
 
 

@@ -22,12 +22,11 @@ from typing import TYPE_CHECKING, Any
 from appliance.identity.clients import (
     CLI_CLIENT,
     ROLES,
-    SCOPE,
     WEB_CLIENT,
     built_in_clients,
     cli_client,
+    client_scopes,
     service_client,
-    sovereign_scope,
     web_client,
 )
 from appliance.identity.keycloak_server import ADMIN_CLIENT, THEME
@@ -61,7 +60,7 @@ def desired_realm(config: SiteConfig, *, login_theme: str | None = None) -> Docu
         "roles": {name: {"composite": False} for name in ROLES},
         "default_roles": ["account.manage-account", "account.view-profile"],
         "groups": {group.name: {"realmRoles": sorted(set(group.roles)), "clientRoles": {}} for group in config.groups},
-        "scopes": {SCOPE: sovereign_scope()},
+        "scopes": client_scopes(),
         "clients": {
             **built_in_clients(REALM),
             WEB_CLIENT: web_client(config),

@@ -1,4 +1,4 @@
-"""A site's identity for tests: real PostgreSQL, real Keycloak behind a site CA, the realm applied; and a real form login."""
+"""A site's identity for tests: real PostgreSQL, real Keycloak behind a site CA, the realm applied; and a form login."""
 
 from __future__ import annotations
 
@@ -72,8 +72,9 @@ class KeycloakSite:
     def ensure_user(self, name: str, *groups: str, password: str = PASSWORD) -> str:
         """A person with a password of their own, in ``groups``; the value is their Keycloak id."""
         with self.admin() as admin:
-            user = admin.get_user_id(name) or admin.create_user({"username": name, "enabled": True})
-            admin.set_user_password(user, password, temporary=False)
+            credential = {"type": "password", "value": password, "temporary": False}
+            new = {"username": name, "enabled": True, "credentials": [credential]}
+            user = admin.get_user_id(name) or admin.create_user(new)
             for group in groups:
                 admin.group_user_add(user, admin.get_group_by_path(f"/{group}")["id"])
             return str(user)
@@ -195,9 +196,7 @@ def _services(files: processes.KeycloakFiles, config: SiteConfig, paths: SitePat
         yield pid
 
 
-def _database_with_schema(
-    files: processes.KeycloakFiles, config: SiteConfig, paths: SitePaths, folder: Path
-) -> None:
+def _database_with_schema(files: processes.KeycloakFiles, config: SiteConfig, paths: SitePaths, folder: Path) -> None:
     """Fill ``folder`` with a database whose schema exists; the first run ever makes it, which halves later starts."""
     if not files.database.exists():
         with _services(files, config, paths, folder):
