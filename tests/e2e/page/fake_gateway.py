@@ -56,6 +56,13 @@ class FakeGateway:
         self._released = asyncio.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
 
+    def forget(self) -> None:
+        """As if it had just started; sessions and everything asked are gone."""
+        for memory in (self.scripts, self.asked, self.feedback, self.sessions, self.conversations):
+            memory.clear()
+        self._released.clear()
+        self.stopped = 0
+
     def play(self, *scripts: Script) -> None:
         """The next answers, in order; after them every answer is ``Script()``."""
         self.scripts.extend(scripts)
@@ -164,9 +171,6 @@ def problem(refusal: Refusal) -> Response:
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
     media_type = "application/problem+json"
     return JSONResponse(refusal.body(), status_code=refusal.status, media_type=media_type, headers=headers)
-
-
-Handler = "Callable[[Request, str], Awaitable[Response]]"
 
 
 class PageApi:

@@ -130,9 +130,10 @@ export class Composer {
   showModel(models, fixed) {
     const model = models.find(({ id }) => id === (fixed ?? this.model)) ?? (fixed === null ? models[0] : undefined);
     this.model = model?.id ?? "";
-    if (fixed !== null) this.pick.replaceChildren(h("span", { class: model ? "model-about model-origin" : "model-about" }, model ? t("composer.hint") : t("model.closed", { model: fixed })));
-    else if (model) this.pick.replaceChildren(models.length > 1 ? this.#choice(models) : h("span", {}, model.id), modelAbout(model));
-    else this.pick.replaceChildren();
+    this.pick.replaceChildren();
+    if (fixed !== null && model) this.pick.append(h("span", { class: "model-about model-origin" }, t("composer.hint")));
+    else if (fixed !== null) this.pick.append(h("span", { class: "model-about" }, t("model.closed", { model: fixed })));
+    else if (model) this.pick.append(models.length > 1 ? this.#choice(models) : h("span", {}, model.id), modelAbout(model));
     this.#update();
   }
 

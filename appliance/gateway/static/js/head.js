@@ -25,10 +25,12 @@ export class ConversationHead {
 
   /** @param {Shown | null} shown null when no conversation has begun */
   show(shown) {
-    const same = shown !== null && shown.id === this.shown?.id;
+    const before = this.shown;
+    const same = shown !== null && shown.id === before?.id;
+    const equal = same && shown.title === before?.title && shown.model === before?.model && shown.waived === before?.waived;
     this.shown = shown;
     document.title = shown ? `${shown.title || t("conversation.untitled")} – sovereign` : "sovereign";
-    if (!(same && this.editing)) this.draw();
+    if (!(same && this.editing) && !equal) this.draw();
   }
 
   draw() {
@@ -72,7 +74,7 @@ export class ConversationHead {
       event.stopPropagation();
       this.#done();
     });
-    this.place.replaceChildren(form);
+    this.place.replaceChildren(h("h1", { class: "visually-hidden" }, this.shown.title || t("conversation.untitled")), form);
     field.focus();
     field.select();
   }

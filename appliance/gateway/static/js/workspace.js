@@ -229,6 +229,8 @@ export class Workspace {
   }
 
   #removed() {
+    this.conversations = this.conversations.filter(({ id }) => id !== this.view.id);
+    this.sidebar.show(this.conversations, null);
     history.replaceState(null, "", "#/");
     this.#open(null);
     this.refresh();
