@@ -34,8 +34,9 @@ def compare(promised: Sequence[bytes], actual: Sequence[bytes], first: int, *, t
 
     ``torn`` says that the bundle ends in the middle of an entry.
     """
-    if list(promised) == list(actual) and not torn:
-        return []
+    if list(promised) == list(actual):
+        end = first + len(actual)
+        return [Finding("inserted", end, f"bytes that are no entry follow position {end - 1}")] if torn else []
     start = _common(promised, actual)
     end = _common(promised[start:][::-1], actual[start:][::-1])
     lost, new = promised[start : len(promised) - end], actual[start : len(actual) - end]

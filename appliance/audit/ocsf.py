@@ -7,6 +7,7 @@ Text is cut to a bounded length and freed of lone surrogates; it is never interp
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = "1.9.0"
 MAX_TEXT = 1024
-MAX_ITEMS = 64
+MAX_NAME = 200
+MAX_ITEMS = 32
 SUCCESS, FAILURE = 1, 2
 INFORMATIONAL, LOW, MEDIUM = 1, 2, 3
 _SEVERITY = {INFORMATIONAL: "Informational", LOW: "Low", MEDIUM: "Medium"}
@@ -98,14 +100,20 @@ def envelope(  # noqa: PLR0913 - one parameter per OCSF base field, all by keywo
 
 
 def text(value: str, limit: int = MAX_TEXT) -> str:
-    """``value`` as valid Unicode of bounded length; control characters stay, JSON escapes them."""
-    clean = value.encode("utf-8", "replace").decode("utf-8")
-    return clean if len(clean) <= limit else clean[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    """``value`` as valid Unicode that takes at most ``limit`` bytes in an entry, where JSON escapes all but ASCII.
+
+    Control characters stay: escaped, they harm nobody.
+    """
+    clean = value[:limit].encode("utf-8", "replace").decode("utf-8")
+    cut = len(clean) < len(value)
+    while len(json.dumps(clean)) - 2 > limit:
+        clean, cut = clean[: len(clean) * 3 // 4], True
+    return clean + "\N{HORIZONTAL ELLIPSIS}" if cut else clean
 
 
 def texts(values: tuple[str, ...] | list[str]) -> list[str]:
-    """A bounded list of bounded texts."""
-    return [text(value) for value in list(values)[:MAX_ITEMS]]
+    """A bounded list of short texts: names."""
+    return [text(value, MAX_NAME) for value in list(values)[:MAX_ITEMS]]
 
 
 def user(subject: str, groups: tuple[str, ...] = (), *, kind: int = 1) -> Event:
@@ -143,9 +151,9 @@ def scalars(mapping: Mapping[str, Any]) -> Event:
     kept: Event = {}
     for name, value in list(mapping.items())[:MAX_ITEMS]:
         if isinstance(value, str):
-            kept[text(name)] = text(value)
+            kept[text(name, MAX_NAME)] = text(value, 2 * MAX_NAME)
         elif isinstance(value, (bool, int, float)):
-            kept[text(name)] = value
+            kept[text(name, MAX_NAME)] = value
         elif isinstance(value, (list, tuple)):
-            kept[text(name)] = texts([item for item in value if isinstance(item, str)])
+            kept[text(name, MAX_NAME)] = texts([item for item in value if isinstance(item, str)])
     return kept

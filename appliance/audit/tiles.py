@@ -100,7 +100,7 @@ class TileReader:
         return self._cache[key]
 
     def read(self, level: int | None, index: int) -> bytes:
-        """The stored bytes of a tile or bundle: the exact width, or else the full one. May be longer than asked."""
+        """The stored bytes of a tile or bundle, of this width or, where that is gone, the full one: ``exact`` tells."""
         width = self.width(level, index)
         names = [tile_path(level, index, width)] + ([tile_path(level, index)] if width != WIDTH else [])
         for name in names:
@@ -109,6 +109,10 @@ class TileReader:
             except FileNotFoundError:
                 continue
         raise LogInconsistentError(f"{names[0]} is missing")
+
+    def exact(self, level: int | None, index: int) -> bool:
+        """Whether ``read`` finds the tile under its own name, so that it may hold nothing beyond its width."""
+        return (self.directory / tile_path(level, index, self.width(level, index))).is_file()
 
     def entries(self, index: int) -> list[bytes]:
         """The entries of bundle ``index`` of this tree."""

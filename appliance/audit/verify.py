@@ -135,7 +135,7 @@ class _Check:
         except LogInconsistentError as error:
             self.findings.append(Finding("missing", index * WIDTH, error.cause))
         try:
-            entries, torn = _unpack(self.tiles.read(None, index), width)
+            entries, torn = _unpack(self.tiles.read(None, index), width, exact=self.tiles.exact(None, index))
         except LogInconsistentError as error:
             self.findings.append(Finding("missing", index * WIDTH, error.cause))
         return promised, entries, torn
@@ -226,7 +226,7 @@ class _Check:
         for level, row in enumerate(self.pending, start=1):
             if row and not self.broken:
                 self._compare_above(level, level_width(size, level) // WIDTH, row)
-        if earlier and earlier.size == size and earlier.root != self.head.root:
+        if earlier and earlier.size == size and size % WIDTH == 0 and earlier.root != self.head.root:
             self.findings.append(
                 Finding("rewritten", None, f"the {size} entries are not those of the kept checkpoint of the same size")
             )
@@ -240,12 +240,11 @@ class _Check:
             )
 
 
-def _unpack(data: bytes, width: int) -> tuple[list[bytes], bool]:
-    """The bundle's entries, and whether it ends inside one.
+def _unpack(data: bytes, width: int, *, exact: bool) -> tuple[list[bytes], bool]:
+    """The bundle's entries, and whether bytes follow that are no whole entry.
 
-    A full bundle may stand in for a partial one (more entries follow, each whole); more than a bundle's worth of
-    entries is an insertion, so everything is unpacked.
+    A bundle under its own name holds its width and nothing more, so everything is unpacked; a full one that stands in
+    for a partial one may hold more, which is not this tree's business.
     """
-    entries, used = decode_entries(data, len(data))
-    torn = used != len(data)
-    return (entries[:width], False) if len(entries) > width and width < WIDTH and not torn else (entries, torn)
+    entries, used = decode_entries(data, len(data) if exact else width)
+    return entries, used != len(data) and (exact or len(entries) < width)
