@@ -6,7 +6,7 @@ unless the signatures are checked against a root that somebody trusts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle import oci
@@ -48,6 +48,14 @@ _PARSERS: dict[str, Callable[[bytes], Metadata[Any]]] = {
 
 
 @dataclass(frozen=True)
+class ListedFile:
+    """One file of an artifact; ``size`` in bytes."""
+
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True)
 class ListedArtifact:
     """One artifact as the index lists it; ``size`` is that of its files."""
 
@@ -56,7 +64,7 @@ class ListedArtifact:
     version: str
     digest: str
     size: int
-    files: Mapping[str, int]
+    files: Mapping[str, ListedFile]
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ class Inspection:
                     "version": found.version,
                     "digest": found.digest,
                     "size": found.size,
-                    "files": dict(found.files),
+                    "files": {title: asdict(file) for title, file in found.files.items()},
                 }
                 for found in self.artifacts
             ],
@@ -151,5 +159,6 @@ def _signatures(medium: Medium) -> dict[str, str]:
 
 def _listed(manifest: oci.Manifest, contents: oci.Contents) -> ListedArtifact:
     kind, version, _ = contents.release.artifacts[manifest.name]
-    files = {str(layer.title): layer.size for layer in manifest.layers}
-    return ListedArtifact(manifest.name, kind, version, str(manifest.descriptor.digest), sum(files.values()), files)
+    files = {str(layer.title): ListedFile(str(layer.digest), layer.size) for layer in manifest.layers}
+    size = sum(file.size for file in files.values())
+    return ListedArtifact(manifest.name, kind, version, str(manifest.descriptor.digest), size, files)

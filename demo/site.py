@@ -43,9 +43,10 @@ def write_site(workspace: Workspace) -> None:
 
 def sign_waiver(workspace: Workspace) -> None:
     """The officer's signed, dated word that lets this unattested model in."""
-    models = sovereign_json("bundle", "inspect", workspace.bundle)["artifacts"]
-    weights = next(model for model in models if model["name"] == MODEL)["config"]["weights"]["sha256"]
-    about = ("--model", MODEL, "--digest", f"sha256:{weights}", "--days", "30", "--reason", WAIVER_REASON)
+    artifacts = sovereign_json("bundle", "inspect", workspace.bundle)["artifacts"]
+    model = next(artifact for artifact in artifacts if artifact["name"] == MODEL)
+    weights = model["files"]["model.gguf"]["digest"]
+    about = ("--model", MODEL, "--digest", weights, "--days", "30", "--reason", WAIVER_REASON)
     waived = [word for check in WAIVED for word in ("--waives", check)]
     key = ("--key", workspace.keys / f"{OFFICER}.key", "--out", workspace.root / "waiver.json")
     sovereign("trust", "waive", *key, *about, *waived, passphrase=workspace.passphrase_file("keys"))
