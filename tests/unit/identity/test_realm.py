@@ -1,0 +1,81 @@
+"""The wanted realm, as data."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from appliance.identity.realm import desired_master, desired_realm
+from tests.unit.identity.sites import loopback_site, site
+
+
+def test_no_client_takes_passwords_or_hands_out_tokens_in_addresses() -> None:
+    for document in (desired_realm(site()), desired_master(site())):
+        for name, client in document["clients"].items():
+            assert not client.get("directAccessGrantsEnabled"), name
+            assert not client.get("implicitFlowEnabled"), name
+
+
+def test_the_web_client_redirects_to_the_gateway_only() -> None:
+    web = desired_realm(site())["clients"]["sovereign-web"]
+    assert web["redirectUris"] == ["https://assistant.example:8443/auth/callback"]
+    assert web["attributes"]["post.logout.redirect.uris"] == "https://assistant.example:8443/"
+    assert web["attributes"]["backchannel.logout.url"] == "https://assistant.example:8443/auth/backchannel-logout"
+    assert web["attributes"]["backchannel.logout.session.required"] == "true"
+    assert web["attributes"]["pkce.code.challenge.method"] == "S256"
+    assert web["publicClient"] is False
+
+
+def test_the_terminal_has_device_authorization_only() -> None:
+    terminal = desired_realm(site())["clients"]["sovereign-cli"]
+    assert terminal["publicClient"]
+    assert not terminal["standardFlowEnabled"]
+    assert not terminal["serviceAccountsEnabled"]
+    assert terminal["attributes"]["oauth2.device.authorization.grant.enabled"] == "true"
+
+
+def test_programs_are_their_groups_and_nothing_more() -> None:
+    document = desired_realm(site())
+    assert document["clients"]["batch"]["serviceAccountsEnabled"]
+    assert not document["clients"]["batch"]["standardFlowEnabled"]
+    assert document["service_accounts"] == {"batch": {"groups": ["analysts"], "roles": []}}
+
+
+def test_groups_carry_the_roles_of_the_site_file() -> None:
+    groups = desired_realm(site())["groups"]
+    assert groups["auditors"]["realmRoles"] == ["auditor"]
+    assert groups["analysts"]["realmRoles"] == []
+
+
+def test_tokens_are_short_refresh_tokens_rotate_and_guessing_is_slowed() -> None:
+    settings = desired_realm(site())["settings"]
+    assert settings["accessTokenLifespan"] == 300
+    assert (settings["revokeRefreshToken"], settings["refreshTokenMaxReuse"]) == (True, 0)
+    assert settings["bruteForceProtected"]
+    assert settings["eventsEnabled"]
+    assert settings["adminEventsEnabled"]
+    assert settings["registrationAllowed"] is False
+
+
+def test_tls_is_demanded_wherever_the_site_has_it() -> None:
+    assert desired_realm(site())["settings"]["sslRequired"] == "all"
+    assert desired_realm(loopback_site())["settings"]["sslRequired"] == "none"
+
+
+def test_languages_and_theme_follow_the_site() -> None:
+    settings = desired_realm(site(languages=["fr", "en"]), login_theme="sovereign")["settings"]
+    assert settings["supportedLocales"] == ["fr", "en"]
+    assert settings["defaultLocale"] == "fr"
+    assert settings["loginTheme"] == "sovereign"
+
+
+@pytest.mark.parametrize("make", [desired_realm, desired_master])
+def test_a_document_is_plain_data_without_secrets(make: object) -> None:
+    assert callable(make)
+    text = json.dumps(make(site()))
+    assert '"secret"' not in text
+
+
+def test_the_same_site_file_gives_the_same_document() -> None:
+    assert desired_realm(site()) == desired_realm(site())
