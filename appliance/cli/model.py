@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from appliance.cli.terminal import OutputFormat, OutputOption, emit, progress, site_paths
@@ -32,7 +32,7 @@ def list_models(context: typer.Context, output: OutputOption = OutputFormat.tabl
     rows = [_summary(found, name) for name in found.models]
 
     def render(console: Console) -> None:
-        table = Table("model", "version", "producer", "law", "licence", "digest")
+        table = Table("model", "version", "producer", "law", "licence", Column("digest", overflow="fold"))
         for row in rows:
             table.add_row(
                 *(_plain(str(row[k])) for k in ("name", "version", "producer", "jurisdiction", "licence", "digest"))
@@ -53,7 +53,7 @@ def inspect(context: typer.Context, name: NameArgument, output: OutputOption = O
     files = {title: {"digest": str(f.digest), "size": f.size} for title, f in artifact.files.items()}
 
     def render(console: Console) -> None:
-        table = Table("field", "value")
+        table = Table("field", Column("value", overflow="fold"))
         for field, value in _flat(record):
             table.add_row(field, value)
         for title, file in files.items():
@@ -76,7 +76,7 @@ def verify(context: typer.Context, name: NameArgument, output: OutputOption = Ou
 
 
 def _render_verdict(console: Console, verdict: Verdict) -> None:
-    table = Table("check", "verdict", "detail")
+    table = Table("check", "verdict", Column("detail", overflow="fold"))
     for check in verdict.checks:
         table.add_row(check.name, f"[{_STYLES[check.status]}]{check.status}[/]", _plain(check.detail))
     console.print(table)

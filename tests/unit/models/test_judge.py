@@ -14,10 +14,8 @@ from appliance.models.record import parse_record
 from appliance.models.waiver import Waiver
 from tests.unit.models.small_release import POLICY
 
-CASES = {
-    path.relative_to(POLICY.parent / "models").with_suffix("").as_posix(): path
-    for path in (POLICY.parent / "models").rglob("*.yaml")
-}
+FOLDER = POLICY.parent / "models"
+CASES = {path.relative_to(FOLDER).with_suffix("").as_posix(): path for path in FOLDER.rglob("*.yaml")}
 
 
 def _waiver(fields: dict[str, Any]) -> Waiver:
