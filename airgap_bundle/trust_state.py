@@ -8,7 +8,7 @@ use (``importer`` looks at the store): re-pinning asks for the root's fingerprin
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from airgap_bundle import durable, strict_json
@@ -65,9 +65,8 @@ class TrustState:
         if cls.find(directory) is not None:
             raise StoreError(f"{directory} already holds a trust state")
         parse_root(root)
-        state = cls(Digest.parse(root_fingerprint), root)
-        state.save(directory)
-        return replace(state, sequence=1)
+        cls(Digest.parse(root_fingerprint), root).save(directory)
+        return cls.load(directory)
 
     @classmethod
     def load(cls, directory: Path) -> Self:

@@ -144,12 +144,11 @@ def _render_inspection(console: Console, found: Inspection) -> None:
         f"{info.name} {info.version}, number {info.number}, may roll back to {info.min_release}", markup=False
     )
     console.print(f"support until {found.support_until}", markup=False)
-    table = Table("artifact", "kind", "version", "size", "digest", box=None, pad_edge=False)
     for artifact in found.artifacts:
-        table.add_row(
-            *map(_plain, (artifact.name, artifact.kind, artifact.version, _size(artifact.size), artifact.digest))
-        )
-    console.print(table)
+        console.print(f"{artifact.kind} {artifact.name} {artifact.version}, {_size(artifact.size)}", markup=False)
+        console.print(f"  {artifact.digest}", markup=False, soft_wrap=True)
+        for name, file in artifact.files.items():
+            console.print(f"  {_size(file.size):>12}  {name}", markup=False, soft_wrap=True)
     for role, state in found.signatures.items():
         console.print(f"{role}: {state}", markup=False)
     console.print(found.verdict, markup=False, style="bold", soft_wrap=True)

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from airgap_bundle import keys, pkcs8
+from airgap_bundle.errors import KeyFileError, NotEnoughSignersError, VerificationError
+from airgap_bundle.statement import WAIVER_TYPE, verify_statement
+from airgap_bundle.trust_state import fingerprint
+from appliance.cli import bundle as bundle_commands
+from appliance.cli import trust as trust_commands
+from appliance.errors import UsageError
+from tests.bundles import Draft, Site, make, root_bytes
+
+if TYPE_CHECKING:
+    from click.testing import Result
+
+PHRASE = b"correct horse\n"
+
+
+@pytest.fixture(autouse=True)
+def cheap_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Key files at a cost for tests: scrypt's full cost is tested once, with the keys."""
+    real = pkcs8.encrypt
+    monkeypatch.setattr(pkcs8, "encrypt", lambda key, phrase, *, cost: real(key, phrase, cost=min(cost, 16)))
+
+
+def run(*arguments: object, site: Path = Path("/nonexistent"), phrase: bytes | None = None) -> Result:
+    """Run a command of the two groups; an error of ours is raised, as main would see it."""
+    app = typer.Typer()
+
+    @app.callback()
+    def root(context: typer.Context) -> None:
+        context.obj = site
+
+    app.add_typer(bundle_commands.app, name="bundle")
+    app.add_typer(trust_commands.app, name="trust")
+    given = [str(argument) for argument in arguments]
+    if phrase is None:
+        return CliRunner().invoke(app, given, catch_exceptions=False)
+    reader, writer = os.pipe()
+    os.write(writer, phrase)
+    os.close(writer)
+    try:
+        return CliRunner().invoke(app, [*given, "--passphrase-fd", str(reader)], catch_exceptions=False)
+    finally:
+        os.close(reader)
+
+
+def run_json(*arguments: object, **more: Any) -> Any:
+    result = run(*arguments, "--output", "json", **more)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    run("trust", "init", "--signers", "ada,ben,cleo", "--threshold", 2, "--out", tmp_path / "keys", phrase=PHRASE)
+    return tmp_path / "keys"
+
+
+def test_init_makes_a_root_and_one_key_file_for_everybody(made: Path) -> None:
+    names = ["ada", "ben", "cleo", "release"]
+    assert sorted(path.name for path in made.iterdir()) == sorted(
+        ["1.root.json", *(f"{name}.key" for name in names), *(f"{name}.pub" for name in names)]
+    )
+    shown = run_json("trust", "show", made / "1.root.json")
+    assert shown["fingerprint"] == fingerprint((made / "1.root.json").read_bytes())
+    assert shown["roles"]["targets"] == {"threshold": 2, "persons": ["ada", "ben", "cleo"]}
+    assert shown["roles"]["timestamp"] == {"threshold": 1, "persons": ["release"]}
+
+
+def test_the_whole_ceremony_from_the_command_line(made: Path, tmp_path: Path) -> None:
+    bundle = Draft().write(tmp_path / "bundle")
+    root = made / "1.root.json"
+    typed = fingerprint(root.read_bytes())
+
+    def sign(name: str, *more: object) -> Any:
+        return run_json("bundle", "sign", bundle, "--key", made / f"{name}.key", *more, phrase=PHRASE)
+
+    assert sign("ada", "--root", root)["targets"] == "1 of 2 (ada), waiting for ben, cleo"
+    with pytest.raises(VerificationError, match=r"targets signatures, ed25519: .* waiting for ben, cleo") as refused:
+        run("bundle", "verify", bundle, "--root-fingerprint", typed)
+    assert refused.value.report is not None
+    assert isinstance(refused.value.report.failure and refused.value.report.failure.error, NotEnoughSignersError)
+    assert not sign("cleo")["sealed"]
+    assert sign("release")["sealed"]
+    report = run_json("bundle", "verify", bundle, "--root-fingerprint", typed)
+    assert report["ok"]
+    assert report["signers"] == ["ada", "cleo"]
+
+
+def test_verify_uses_the_sites_pinned_root(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    bundle = make(tmp_path / "bundle")
+    site.install(bundle, pin=root_bytes())
+    assert run_json("bundle", "verify", bundle, site=site.root)["release"]["version"] == "1.0.0"
+    assert run_json("trust", "show", site=site.root)["site"]["release_floor"] == 1
+
+
+def test_verify_prints_every_check_and_the_next_step(tmp_path: Path) -> None:
+    bundle = make(tmp_path / "bundle")
+    shown = run("bundle", "verify", bundle, "--root-fingerprint", fingerprint(root_bytes())).stdout
+    assert "metadata agrees" in shown
+    assert "signed by ada, ben" in shown
+    with pytest.raises(VerificationError, match="no root is pinned") as refused:
+        run("bundle", "verify", bundle)
+    assert "--root-fingerprint" in str(refused.value.hint)
+
+
+def test_inspect_says_that_nothing_has_been_verified(tmp_path: Path) -> None:
+    shown = run("bundle", "inspect", make(tmp_path / "bundle")).stdout
+    assert "nothing has been verified" in shown
+    assert "model tiny-model 1.0.0" in shown
+    assert run_json("bundle", "inspect", tmp_path / "bundle")["verified"] is False
+
+
+def test_a_wrong_passphrase_signs_nothing(made: Path, tmp_path: Path) -> None:
+    bundle = Draft().write(tmp_path / "bundle")
+    with pytest.raises(KeyFileError, match="wrong passphrase"):
+        run("bundle", "sign", bundle, "--key", made / "ada.key", "--root", made / "1.root.json", phrase=b"guess\n")
+    assert not (bundle / "metadata").exists()
+
+
+def waive(folder: Path, **changes: object) -> Path:
+    fields = {"model": "gemma3-270m", "digest": "ab" * 32, "waives": "producer-verified", "reason": "known", **changes}
+    options = [part for name, value in fields.items() for part in (f"--{name}", value)]
+    out = folder / "waiver.json"
+    run("trust", "waive", "--key", folder / "officer.key", *options, "--out", out, phrase=PHRASE)
+    return out
+
+
+def test_a_waiver_is_signed_by_an_officer_and_ends(tmp_path: Path) -> None:
+    run("trust", "keygen", "officer", "--out", tmp_path, phrase=PHRASE)
+    data = waive(tmp_path).read_bytes()
+    payload, name = verify_statement(data, WAIVER_TYPE, [keys.load_public(tmp_path / "officer.pub")])
+    assert name == payload["officer"] == "officer"
+    assert payload["subject"] == {"name": "gemma3-270m", "sha256": "ab" * 32}
+    assert payload["waives"] == ["producer-verified"]
+    assert payload["issued"] < payload["expires"]
+
+
+@pytest.mark.parametrize(("field", "value"), [("digest", "short"), ("reason", "  ")])
+def test_a_waiver_without_digest_or_reason_is_not_signed(tmp_path: Path, field: str, value: str) -> None:
+    with pytest.raises(UsageError):
+        waive(tmp_path, **{field: value})
+
+
+def test_names_that_are_no_signers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not a signer's name"):
+        run("trust", "keygen", "Ada Lovelace", "--out", tmp_path, phrase=PHRASE)
