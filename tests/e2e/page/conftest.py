@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.e2e.page import flows
 from tests.e2e.page.fake_gateway import FakeGateway, running_gateway
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.e2e.page.watching import Watch
 
 CHROMIUM = shutil.which("chromium")
+PATIENCE_MS = 60_000  # for a loaded machine; no test passes or fails by how long something takes
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +56,7 @@ def page(browser: Browser) -> Iterator[Page]:
         reduced_motion="reduce",
         permissions=["clipboard-read", "clipboard-write"],
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context.new_page()
     context.close()
 

@@ -50,7 +50,7 @@ class FakeGateway:
         self.feedback: dict[str, dict[str, str]] = {}
         self.stopped = 0
         self.sessions: dict[str, str] = {}
-        self.conversations: dict[str, dict[str, Any]] = {}
+        self.conversations: dict[str, Any] = {}
         self.csrf = secrets.token_urlsafe(24)
         self.index = FIRST_INDEX
         self._released = asyncio.Event()
@@ -89,7 +89,7 @@ class FakeGateway:
 
     def create(self, user: str, model: str, updated: datetime) -> dict[str, Any]:
         """An empty conversation of ``user``."""
-        made = {
+        made: dict[str, Any] = {
             "id": str(uuid.uuid4()),
             "title": "",
             "model": model,
@@ -173,13 +173,18 @@ def problem(refusal: Refusal) -> Response:
     return JSONResponse(refusal.body(), status_code=refusal.status, media_type=media_type, headers=headers)
 
 
+if TYPE_CHECKING:
+    OwnHandler = Callable[[Request, str], Awaitable[Response]]
+    Handler = Callable[[Request], Awaitable[Response]]
+
+
 class PageApi:
     """The routes of contracts.md's page API over a ``FakeGateway``."""
 
     def __init__(self, state: FakeGateway) -> None:
         self.state = state
 
-    def signed_in(self, handle: Callable[[Request, str], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    def signed_in(self, handle: OwnHandler) -> Handler:
         """Session and CSRF check before ``handle``."""
 
         async def checked(request: Request) -> Response:
@@ -227,9 +232,7 @@ class PageApi:
     async def listed(self, _request: Request, user: str) -> Response:
         own = [c for c in self.state.conversations.values() if c["user"] == user]
         own.sort(key=lambda c: str(c["updated"]), reverse=True)
-        return JSONResponse(
-            {"conversations": [{k: c[k] for k in ("id", "title", "model", "updated")} for c in own]}
-        )
+        return JSONResponse({"conversations": [{k: c[k] for k in ("id", "title", "model", "updated")} for c in own]})
 
     async def create(self, request: Request, user: str) -> Response:
         made = self.state.create(user, (await request.json())["model"], datetime.now(UTC))
@@ -307,9 +310,7 @@ def running_gateway() -> Iterator[FakeGateway]:
     state = FakeGateway()
     with serving(identity_app()) as identity:
         state.identity_url = identity.url
-        app = with_headers(
-            Starlette(routes=PageApi(state).routes()), security_headers(issuer=identity.url, tls=False)
-        )
+        app = with_headers(Starlette(routes=PageApi(state).routes()), security_headers(issuer=identity.url, tls=False))
         with serving(app) as gateway:
             state.url = gateway.url
             state.loop = gateway.loop

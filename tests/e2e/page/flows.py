@@ -20,7 +20,9 @@ ANSWER = ".turn-answer"
 
 def open_page(page: Page, url: str, *, language: str = "en") -> None:
     """Open the gateway's page signed out, in ``language``."""
-    page.add_init_script(f"localStorage.getItem('sovereign.language') ?? localStorage.setItem('sovereign.language', '{language}')")
+    page.add_init_script(
+        f"localStorage.getItem('sovereign.language') ?? localStorage.setItem('sovereign.language', '{language}')"
+    )
     page.goto(url)
     page.locator("#sign-in").wait_for()
 

@@ -35,7 +35,9 @@ HOSTILE = """<img src="https://outside.example/a.png" onerror="alert(1)"> and <s
 
 <style>body{display:none}</style>"""
 
-LONG = "\n\n".join(f"Paragraph {n}. " + "Every sentence here adds a little to the length of it. " * 6 for n in range(1, 25))
+LONG = "\n\n".join(
+    f"Paragraph {n}. " + "Every sentence here adds a little to the length of it. " * 6 for n in range(1, 25)
+)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
 from playwright.sync_api import expect
 
 from tests.e2e.page import flows
@@ -100,9 +100,7 @@ def test_signed_out_page_has_no_violation(page: Page, gateway: FakeGateway, sche
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_no_state_has_a_violation(
-    page: Page, gateway: FakeGateway, watched: Watch, scheme: str, width: int
-) -> None:
+def test_no_state_has_a_violation(page: Page, gateway: FakeGateway, watched: Watch, scheme: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     gateway.seed("analyst", "An older one", days_ago=3)
@@ -142,7 +140,9 @@ def test_nothing_needs_scrolling_sideways(page: Page, gateway: FakeGateway, widt
     gateway.play(Script(text=HOSTILE))
     flows.ask(page, "x" * 300)
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
-    assert page.evaluate("() => { const s = document.querySelector('#scroll'); return s.scrollWidth <= s.clientWidth; }")
+    assert page.evaluate(
+        "() => { const s = document.querySelector('#scroll'); return s.scrollWidth <= s.clientWidth; }"
+    )
 
 
 def test_an_answer_is_announced_once_and_at_its_end(analyst: Page, gateway: FakeGateway) -> None:

@@ -115,7 +115,7 @@ def test_back_and_reload_return_to_the_conversation_that_was_open(analyst: Page,
     expect(analyst.locator("#conversation-name")).to_have_text("One")
 
 
-def test_feedback_is_sent_with_its_reason_and_is_still_there_after_a_reload(analyst: Page, gateway: FakeGateway) -> None:
+def test_feedback_is_sent_with_its_reason_and_outlives_a_reload(analyst: Page, gateway: FakeGateway) -> None:
     flows.ask(analyst, "mark this")
     flows.mark(analyst, good=False, reason="the second step is wrong")
     assert list(gateway.feedback.values()) == [{"verdict": "down", "reason": "the second step is wrong"}]

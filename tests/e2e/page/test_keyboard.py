@@ -24,7 +24,9 @@ def _tab_to(page: Page, selector: str, *, backwards: bool = False) -> None:
     """Press Tab until the focus is on ``selector``; every stop on the way must show where it is."""
     for _ in range(MANY):
         page.keyboard.press("Shift+Tab" if backwards else "Tab")
-        assert page.evaluate("() => document.activeElement === document.body || _visibleFocus()"), "focus is not visible"
+        assert page.evaluate("() => document.activeElement === document.body || _visibleFocus()"), (
+            "focus is not visible"
+        )
         if page.evaluate("(wanted) => document.activeElement.matches(wanted)", selector):
             return
     raise AssertionError(f"{selector} is not reached by the keyboard")

@@ -26,7 +26,7 @@ def test_every_fact_of_the_receipt_is_shown(analyst: Page) -> None:
         expect(receipt).to_contain_text(model[fact])
     for words in ("release-one and release-two", "99 tokens", "316 ms", "audit.site.example", "2 March 2026"):
         expect(receipt).to_contain_text(words)
-    expect(receipt).to_contain_text("An estimate from the machine’s declared power, not a measurement.")
+    expect(receipt).to_contain_text("declared power, not a measurement.")
     expect(receipt).to_contain_text("It does not prove that the answer is right.")
 
 
