@@ -103,12 +103,11 @@ class Quotas:
     async def reserve(self, subject: Subject, grant: Grant, tokens: int) -> Reservation:
         """Count one request and reserve ``tokens``. Raises ``ExhaustedError`` having counted nothing."""
         wanted = counters(subject, grant, tokens)
-        async with self._engine.connect() as connection, connection.begin() as transaction:
+        async with self._engine.begin() as connection:
             rows = (await connection.execute(_ADMIT, _columns(wanted))).all()
             taken = {(row.subject, row.metric): row.window_start for row in rows}
             refused = next((c for c in wanted if (c.owner, c.metric) not in taken), None)
-            if refused is not None:
-                await transaction.rollback()
+            if refused is not None:  # raising rolls back
                 raise await self._exhausted(connection, refused)
             owners = tuple(c.owner for c in wanted if c.metric == TOKENS)
             return Reservation(owners, taken[owners[0], TOKENS], tokens)
@@ -140,7 +139,6 @@ class Quotas:
     async def _exhausted(connection: AsyncConnection, refused: Counter) -> ExhaustedError:
         ends = (await connection.execute(_WINDOW_ENDS)).one()
         seconds = max(1, math.ceil(getattr(ends, _WINDOWS[refused.metric])))
-        await connection.rollback()
         hint = f"try again in {seconds} s"
         if refused.amount > refused.cap:
             hint = f"one request may use {refused.cap} tokens at most; ask for a smaller max_tokens"
