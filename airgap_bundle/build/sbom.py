@@ -1,44 +1,24 @@
-"""CycloneDX SBOMs: one per artifact, one merged for the release; deterministic and validated against the schema.
+"""SBOMs: one per artifact, one merged for the release; each made once per content.
 
 Serial numbers are derived from the content, the time from the release's source date: equal releases, equal SBOMs.
 """
 
 from __future__ import annotations
 
-import re
-import uuid
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cyclonedx.contrib.license.factories import LicenseFactory
-from cyclonedx.model import HashAlgorithm, HashType
-from cyclonedx.model.bom import Bom
-from cyclonedx.model.component import Component as BomComponent
-from cyclonedx.model.component import ComponentType
-from cyclonedx.output import make_outputter
-from cyclonedx.schema import OutputFormat, SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
-from packageurl import PackageURL
-
-from airgap_bundle import strict_json
 from airgap_bundle.build.artifact import Component
 from airgap_bundle.build.cache import derivation_key
-from airgap_bundle.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from cyclonedx.model.license import License
+    from collections.abc import Sequence
 
     from airgap_bundle.build.artifact import BuiltArtifact
     from airgap_bundle.build.cache import BuildCache, CachedFile
 
-SCHEMA = SchemaVersion.V1_6
 DERIVATION = 1
 TITLE = "sbom.cdx.json"
-_NAMESPACE = uuid.UUID("5d1c1b0e-7a43-5b5e-9d3e-6c1f8f1a2b44")
-_LICENCES = LicenseFactory()
 
 
 def artifact_sbom(artifact: BuiltArtifact, epoch: int, cache: BuildCache) -> CachedFile:
@@ -57,63 +37,13 @@ def release_sbom(
 
 
 def _cached(subject: Component, components: Sequence[Component], epoch: int, cache: BuildCache) -> CachedFile:
-    """Validation takes seconds, so an SBOM is derived once per content."""
+    """Making and validating one takes seconds, importing what does it takes another: once per content."""
     parts = [asdict(item) for item in sorted(components)]
     key = derivation_key("sbom", subject=asdict(subject), parts=parts, epoch=epoch, derivation=DERIVATION)
     found = cache.derived(key)
     if found is None:
+        from airgap_bundle.build.cyclonedx_document import make_sbom  # noqa: PLC0415 - a warm build does without it
+
         data = make_sbom(subject, sorted(components), epoch)
         found = cache.remember(key, {TITLE: cache.add_bytes(data)}, {})
     return found.files[TITLE]
-
-
-def make_sbom(subject: Component, components: Sequence[Component], epoch: int) -> bytes:
-    """CycloneDX JSON, validated. Raises ``BuildError`` when it breaks the schema: a defect of ours, told as one."""
-    content = strict_json.dumps([asdict(subject), [asdict(item) for item in components], epoch])
-    bom = Bom(serial_number=uuid.uuid5(_NAMESPACE, content.decode()), components=_nested(components))
-    bom.metadata.timestamp = datetime.fromtimestamp(epoch, UTC)
-    bom.metadata.component = _component(subject, ())
-    bom.metadata.tools.components.clear()
-    bom.register_dependency(bom.metadata.component, bom.components)
-    text = make_outputter(bom, OutputFormat.JSON, SCHEMA).output_as_string()
-    error = JsonStrictValidator(SCHEMA).validate_str(text)
-    if error is not None:
-        raise BuildError(f"the sbom of {subject.name} breaks the cyclonedx schema: {error}")
-    return strict_json.dumps(strict_json.loads(text.encode(), max_bytes=64 << 20))
-
-
-def _nested(components: Iterable[Component]) -> list[BomComponent]:
-    """Components that a wheel carries inside stand inside its component."""
-    ordered = list(components)
-    children: dict[str, list[Component]] = {}
-    for item in ordered:
-        if item.parent:
-            children.setdefault(item.parent, []).append(item)
-    return [_component(item, children.get(item.name, ())) for item in ordered if not item.parent]
-
-
-def _component(item: Component, children: Iterable[Component]) -> BomComponent:
-    return BomComponent(
-        name=item.name,
-        version=item.version or None,
-        type=ComponentType(item.form),
-        bom_ref=_reference(item),
-        purl=PackageURL.from_string(item.purl) if item.purl else None,
-        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=item.sha256)] if item.sha256 else [],
-        licenses=[_licence(item.licence)] if item.licence else [],
-        components=[_component(child, ()) for child in children],
-    )
-
-
-def _reference(item: Component) -> str:
-    """Unique inside a document: two jars of one coordinate differ by digest."""
-    return (
-        item.purl + "#" + item.sha256[:16]
-        if item.purl
-        else f"{item.parent}/{item.name}@{item.version}#{item.sha256[:16]}"
-    )
-
-
-def _licence(text: str) -> License:
-    """An SPDX id or expression where it is one, else the name as stated."""
-    return _LICENCES.make_from_string(re.sub(r"\s+", " ", text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+BUILD_TOOLS = ("pip", "hatchling", "cyclonedx", "packageurl")
 DEFAULT_RELEASE = Path("sources/release.yaml")
 
 ReleaseOption = Annotated[
@@ -32,14 +34,14 @@ def register(app: typer.Typer) -> None:
 
 
 def _builder() -> ModuleType:
-    """The building half, which a site's environment does not have the libraries for."""
-    try:
-        return importlib.import_module("airgap_bundle.build.release")
-    except ModuleNotFoundError as error:
+    """The building half. A site's environment does not have the tools for it, and says so before anything is done."""
+    missing = [tool for tool in BUILD_TOOLS if importlib.util.find_spec(tool) is None]
+    if missing:
         raise UsageError(
-            f"this environment cannot build bundles: it has no {error.name}",
+            f"this environment cannot build bundles: it has no {' and no '.join(missing)}",
             "build on a connected machine, from the source tree, after `make venv`",
-        ) from error
+        )
+    return importlib.import_module("airgap_bundle.build.release")
 
 
 def lock(

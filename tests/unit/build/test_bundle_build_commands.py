@@ -64,9 +64,9 @@ def test_a_mistake_is_raised_for_the_root_command_to_tell(
 def test_a_sites_environment_says_that_it_cannot_build(
     app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(_name: str) -> None:
-        raise ModuleNotFoundError("no cyclonedx", name="cyclonedx")
+    def only_hatchling(name: str) -> object:
+        return object() if name == "hatchling" else None
 
-    monkeypatch.setattr("appliance.cli.bundle_build.importlib.import_module", missing)
-    with pytest.raises(UsageError, match="it has no cyclonedx"):
+    monkeypatch.setattr("appliance.cli.bundle_build.importlib.util.find_spec", only_hatchling)
+    with pytest.raises(UsageError, match="it has no pip and no cyclonedx"):
         CliRunner().invoke(app, ["build", "--out", str(tmp_path / "b")], catch_exceptions=False)

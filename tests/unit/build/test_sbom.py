@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from airgap_bundle.build.artifact import Component
-from airgap_bundle.build.sbom import make_sbom
+from airgap_bundle.build.cyclonedx_document import make_sbom
 
 SUBJECT = Component("demo", "1.0.0", "application")
 ALPHA = Component("alpha", "1.0", purl="pkg:pypi/alpha@1.0", sha256="a" * 64, licence="Apache-2.0 OR MIT")
