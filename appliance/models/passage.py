@@ -22,10 +22,12 @@ from appliance.models.errors import (
     RecordSlotError,
     TemplateError,
     WaiverError,
+    WaiverScopeError,
 )
 from appliance.models.files import checked, open_checked
 from appliance.models.gguf_tensors import read_header
 from appliance.models.judge import VERSION_CHECK, judge
+from appliance.models.policy import WAIVABLE
 from appliance.models.record import ModelRecord, parse_record
 from appliance.models.verdict import Check, Verdict
 from appliance.models.waiver import Waiver, load_waiver, refusal
@@ -217,14 +219,18 @@ def _read_waivers(files: Sequence[Path], officers: Sequence[PublicSigner]) -> tu
 
 
 def _policy_refusal(record: ModelRecord, verdict: Verdict, refused: Sequence[WaiverError]) -> ModelGateError:
-    """The reason that helps most: a waiver that was meant to cover this and does not, else the failed checks."""
+    """The reason that helps most: a waiver that was meant to cover this and does not, else the failed checks.
+
+    Where a check failed that no waiver could cover, a refused waiver is not the reason, unless it claimed to.
+    """
     names = {check.name for check in verdict.failed}
     if VERSION_CHECK in names:
         return RecordRollbackError(
             f"{record.name} {record.version} is older than the policy accepts", "install a newer release"
         )
-    if refused:
-        return refused[0]
+    helps = [error for error in refused if names <= WAIVABLE or isinstance(error, WaiverScopeError)]
+    if helps:
+        return helps[0]
     reasons = "; ".join(f"{check.name} ({check.detail})" for check in verdict.failed)
     return ModelRefusedError(
         f"the site's policy does not accept {record.name}: {reasons}",

@@ -72,7 +72,7 @@ def _talk(socket: Path, work: Callable[[EngineClient], Awaitable[None]]) -> None
     asyncio.run(main())
 
 
-def _ask(prompt: str, **more: object) -> Request:
+def _ask(prompt: str | None, **more: object) -> Request:
     fields = {"id": "1", "user": "analyst", "group": "g", "temperature": 0.0, "max_tokens": 16, "prompt": prompt}
     return Request(**{**fields, **more})  # type: ignore[arg-type]
 
@@ -86,7 +86,7 @@ def _cpu_seconds(pid: int) -> float:
 def test_a_conversation_streams_over_the_socket(engine: tuple[Path, subprocess.Popen[bytes]]) -> None:
     async def work(client: EngineClient) -> None:
         messages = (Message("user", "Name a colour."),)
-        events = [event async for event in client.generate(_ask("", prompt=None, messages=messages, seed=3))]
+        events = [event async for event in client.generate(_ask(None, messages=messages, seed=3))]
         assert isinstance(events[0], Admitted)
         assert events[0].seed == 3
         assert len([event for event in events if isinstance(event, Token)]) > 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from appliance.models.errors import (
     TemplateError,
 )
 from appliance.models.gate import open_verified
-from tests.unit.models.small_release import NAME, POLICY, TEMPLATE, Site, gguf, record, text, waiver
+from tests.unit.models.small_release import NAME, NOW, POLICY, TEMPLATE, Site, gguf, record, text, waiver
 
 
 def _open_descriptors() -> int:
@@ -167,6 +168,14 @@ def test_a_template_that_is_no_text_or_too_long_is_refused(tmp_path: Path) -> No
         Site(tmp_path, template=b"\xff").open()
     with pytest.raises(TemplateError, match="larger"):
         Site(tmp_path, template=b"x" * 65_537).open()
+
+
+def test_an_expired_waiver_is_not_blamed_for_what_no_waiver_could_cover(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.config["licence"]["spdx"] = "LicenseRef-Unknown"
+    site.waivers = [waiver(sha256(site.weights).hex, issued=NOW - timedelta(days=100), days=10)]
+    with pytest.raises(ModelRefusedError, match="licence-accepted"):
+        site.open()
 
 
 def test_the_waiver_of_another_model_is_nobodys_concern_here(tmp_path: Path) -> None:
