@@ -46,7 +46,9 @@ def render_plan(plan: Plan, console: Console) -> None:
 
 def render_status(status: SiteStatus, console: Console) -> None:
     """Services, then what is in force, then what to act on."""
-    table = Table("service", "state", "ready", "pid", "memory", "up", "user", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in ("service", "state", "ready", "pid", "memory", "up", "user"):
+        table.add_column(name, overflow="fold")
     for service in status.services:
         table.add_row(*_service_row(service))
     console.print(table)

@@ -31,6 +31,7 @@ from appliance.install.steps.service import configure_realm
 from appliance.install.supervision import choose_supervision
 from appliance.install.vault import Vault, take_back
 from appliance.site.load import load_site
+from appliance.site.paths import GATEWAY
 
 if TYPE_CHECKING:
     from airgap_bundle.report import Report
@@ -148,9 +149,12 @@ def up(paths: SitePaths, *, passphrase: Passphrase, ready: Ready) -> tuple[str, 
     vault = Vault(paths, passphrase)
     with site_lock(paths):
         prepare_runtime(config, paths, accounts, vault)
-        started = start_services(paths, site_services(config, paths, accounts), ready)
-        if latest_done(read_journal(paths.journal), "realm") is None:
+        services = site_services(config, paths, accounts)
+        started: tuple[str, ...] = ()
+        if latest_done(read_journal(paths.journal), "realm") is None:  # the gateway is ready only with the realm
+            started = start_services(paths, [s for s in services if s.name != GATEWAY], ready)
             configure_realm(config, paths, vault)
+        started += start_services(paths, services, ready)
         spool(config, paths, active_version(paths))
     return started
 

@@ -56,6 +56,14 @@ def is_local_address(host: str) -> bool:
     return port_is_free(host, 0)
 
 
+def resolves(name: str) -> bool:
+    """Whether ``name`` has an address here: the gateway reaches sign-in by the name that people type."""
+    try:
+        return bool(socket.getaddrinfo(name, None, type=socket.SOCK_STREAM))
+    except OSError:
+        return False
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str) -> None:
         super().__init__("localhost", timeout=TIMEOUT_S)

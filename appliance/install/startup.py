@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from appliance.errors import DeploymentError
 from appliance.install.layout import make_folders, runtime_folders
+from appliance.install.logs import log_tail
 from appliance.install.probe import answers
 from appliance.install.supervision import choose_supervision
 from appliance.install.vault import Vault, hand_over
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from appliance.install.accounts import Accounts
     from appliance.install.services import Service
     from appliance.install.supervision.interface import Supervision
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
 
 POLL_S = 0.1
-LOG_LINES = 5
 Ready = Callable[[int, int], None]
 """``ready(how_many, of)``, called when a service has become ready."""
 
@@ -77,21 +75,9 @@ def await_ready(service: Service) -> None:
         time.sleep(POLL_S)
 
 
-def log_tail(path: Path, lines: int = LOG_LINES) -> str:
-    """The last lines of a log, indented; empty when there is none."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(path.stat().st_size - 16384, 0))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return ""
-    kept = [line.rstrip()[:300] for line in text.splitlines() if line.strip()][-lines:]
-    return "".join(f"\n  {line}" for line in kept)
-
-
 def _is_up(service: Service, supervision: Supervision) -> bool:
     """Running under this site's manager and ready: another program on its port does not count."""
-    return supervision.states([service])[service.name].state == "running" and answers(service.probe)
+    return supervision.states([service])[service.name].pid is not None and answers(service.probe)
 
 
 def _refuse_late(waiting: Sequence[Service], started: dict[str, float], supervision: Supervision) -> None:

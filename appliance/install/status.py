@@ -122,7 +122,7 @@ def _service(service: Service, running: Running) -> ServiceStatus:
         title=service.title,
         user=service.user,
         state=running.state,
-        ready=running.state == "running" and answers(service.probe),
+        ready=pid is not None and answers(service.probe),
         pid=pid,
         rss=_rss(pid),
         memory_limit=service.memory_mib * KIB * KIB,

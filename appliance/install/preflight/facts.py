@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from appliance.errors import SovereignError
 from appliance.install.accounts import other_sites, service_names
-from appliance.install.probe import is_local_address, port_is_free
+from appliance.install.probe import is_local_address, port_is_free, resolves
 from appliance.install.release_env import choose_python, reachable_by_others
 from appliance.install.systemd_creds import SYSTEMD_RUNS
 from appliance.site.load import load_site
@@ -55,6 +55,7 @@ class Facts:
     user_namespaces: bool
     busy_ports: Mapping[str, int]
     local_address: bool
+    hostname_resolves: bool
     longest_socket: int
     root_writable: bool
     root_foreign: tuple[str, ...]
@@ -87,6 +88,7 @@ def collect(config: SiteConfig, paths: SitePaths) -> Facts:
         user_namespaces=_user_namespaces(),
         busy_ports={} if installed else _busy_ports(config),
         local_address=is_local_address(config.listen.host),
+        hostname_resolves=resolves(config.listen.hostname),
         longest_socket=max(len(os.fsencode(paths.socket(s))) for s in service_names(config)),
         root_writable=os.access(parent, os.W_OK | os.X_OK),
         root_foreign=() if installed else _foreign(paths.root),

@@ -195,6 +195,14 @@ RULES: tuple[Rule, ...] = (
         "set listen.host to an address that `ip address` lists",
     ),
     Rule(
+        "hostname",
+        "required",
+        lambda f, _: f.hostname_resolves,
+        lambda f, n: n.config.listen.hostname if f.hostname_resolves else f"{n.config.listen.hostname} has no address",
+        lambda _f, _n: "a name that this host can resolve",
+        "add it to /etc/hosts or to the site's name server, or change listen.hostname",
+    ),
+    Rule(
         "socket paths",
         "required",
         lambda f, _: f.longest_socket <= SOCKET_PATH_BYTES,

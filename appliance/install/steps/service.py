@@ -11,6 +11,7 @@ from appliance.install.startup import prepare_runtime, start_services, stop_serv
 from appliance.install.steps.context import digest
 from appliance.install.supervision import choose_supervision
 from appliance.install.vault import client_secret
+from appliance.site.paths import GATEWAY
 from appliance.site.secrets import write_private
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 
 def service_steps(context: Context) -> tuple[Step, ...]:
-    """Manager's files → services ready → realm."""
-    return (_supervision(context), _services(context), _realm(context))
+    """Manager's files → the services behind the gateway → realm → gateway, which is ready only with the realm."""
+    return (_supervision(context), _services(context), _realm(context), _gateway(context))
 
 
 def _supervision(context: Context) -> Step:
@@ -50,19 +51,37 @@ def _supervision(context: Context) -> Step:
 
 def _services(context: Context) -> Step:
     """Whatever was installed anew is only in force after a restart, so everything is restarted."""
+    inner = [s for s in context.services if s.name != GATEWAY]
 
     def work(advance: Advance) -> None:
         prepare_runtime(context.config, context.paths, context.accounts, context.vault)
         stop_services(context.paths, context.services)
-        start_services(context.paths, context.services, advance)
+        start_services(context.paths, inner, advance)
 
     return Step(
         name="services",
-        title="services, each ready",
+        title="services behind the gateway, each ready",
         after=("activate", "policies", "certificates", "audit-keys", "database", "supervision"),
-        inputs=lambda: {s.name: s.user for s in context.services},
+        inputs=lambda: {s.name: s.user for s in inner},
         run=work,
-        present=lambda: all(answers(s.probe) for s in context.services),
+        present=lambda: all(answers(s.probe) for s in inner),
+    )
+
+
+def _gateway(context: Context) -> Step:
+    gateway = [s for s in context.services if s.name == GATEWAY]
+
+    def work(advance: Advance) -> None:
+        stop_services(context.paths, gateway)
+        start_services(context.paths, context.services, advance)
+
+    return Step(
+        name="gateway",
+        title="gateway, ready",
+        after=("realm",),
+        inputs=lambda: {s.name: s.user for s in gateway},
+        run=work,
+        present=lambda: all(answers(s.probe) for s in gateway),
     )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from supervisor.xmlrpc import SupervisorTransport
 
 from appliance.errors import DeploymentError
+from appliance.install.logs import log_tail
 from appliance.install.process import PATH, start_detached
 from appliance.install.supervision.interface import Running, State
 
@@ -129,6 +130,7 @@ class Supervisord:
             "logfile_backups": str(LOG_COPIES),
             "childlogdir": str(self._paths.log("x").parent),
             "umask": "027",
+            "silent": "true",
             **({"user": "root"} if os.geteuid() == 0 else {}),
         }
 
@@ -144,7 +146,8 @@ class Supervisord:
         deadline = time.monotonic() + WAIT_S
         while self._pid() is None:
             if time.monotonic() > deadline:
-                raise DeploymentError("supervisord does not answer", f"read {self._paths.log('supervisord-start')}")
+                log = self._paths.log("supervisord-start")
+                raise DeploymentError(f"supervisord does not answer{log_tail(log)}", f"read {log}")
             time.sleep(0.05)
 
     def _stop_name(self, name: str) -> None:
@@ -167,7 +170,6 @@ def _program(service: Service) -> dict[str, str]:
     return {
         "command": " ".join(_word(a) for a in (*_harness(service), *service.argv)),
         "directory": "/",
-        "environment": ",".join(f'{k}="{_escaped(v)}"' for k, v in service.env.items()),
         **({"user": service.user} if os.geteuid() == 0 else {}),
         "autostart": "false",
         "autorestart": "true",
@@ -184,10 +186,19 @@ def _program(service: Service) -> dict[str, str]:
 
 
 def _harness(service: Service) -> tuple[str, ...]:
-    """No new privileges, and the service's stop signal when supervisord dies (prctl(2))."""
+    """No new privileges, the service's stop signal when supervisord dies (prctl(2)), and no inherited environment.
+
+    The environment is set by env(1), since supervisord cannot express every value and adds variables of its own.
+    """
     setpriv = shutil.which("setpriv", path=PATH)
     signal_name = service.stop_signal.name.removeprefix("SIG")
-    return (setpriv, "--no-new-privs", "--pdeathsig", signal_name, "--") if setpriv else ()
+    tether = (setpriv, "--no-new-privs", "--pdeathsig", signal_name, "--") if setpriv else ()
+    return (
+        *tether,
+        shutil.which("env", path=PATH) or "/usr/bin/env",
+        "-i",
+        *(f"{k}={v}" for k, v in service.env.items()),
+    )
 
 
 def _section(name: str, values: Mapping[str, str]) -> str:
@@ -197,10 +208,6 @@ def _section(name: str, values: Mapping[str, str]) -> str:
 def _word(text: str) -> str:
     """One shell-like word of a command line; supervisord expands ``%(name)s``."""
     return "'" + text.replace("'", "'\"'\"'").replace("%", "%%") + "'"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
 
 
 def _running(said: Mapping[str, Any] | None) -> Running:

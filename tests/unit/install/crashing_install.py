@@ -31,7 +31,7 @@ class Killer:
     def advanced(self, step: Step, done: int, total: int) -> None:
         pass
 
-    def finished(self, step: Step, seconds: float) -> None:
+    def finished(self, step: Step, seconds: float) -> None:  # noqa: ARG002 - the observer's shape
         self.at(step.name, "journaled")
 
     def skipped(self, step: Step) -> None:

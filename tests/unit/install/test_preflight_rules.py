@@ -1,0 +1,115 @@
+"""Preflight: facts against rules, every finding at once, each with a remedy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.errors import PreflightError
+from appliance.install.preflight.facts import Facts
+from appliance.install.preflight.report import EPOCH, judge
+from appliance.install.preflight.rules import GIB, RULES, Needs
+from appliance.site.load import load_site
+
+CONFIG = load_site(Path(__file__).parents[3] / "appliance" / "install" / "site.example.yaml")
+NEEDS = Needs(CONFIG, bundle_bytes=GIB, earliest=EPOCH)
+GOOD = Facts(
+    machine="x86_64",
+    is_root=True,
+    systemd=False,
+    disk_free=100 * GIB,
+    memory_total=8 * GIB,
+    memory_available=6 * GIB,
+    cores=4,
+    now=datetime(2027, 1, 1, tzinfo=UTC),
+    libc=(2, 36),
+    python=Path("/usr/bin/python3.11"),
+    python_version=(3, 11),
+    python_abi="cpython-311",
+    landlock_abi=4,
+    seccomp=True,
+    user_namespaces=True,
+    busy_ports={},
+    local_address=True,
+    hostname_resolves=True,
+    longest_socket=60,
+    root_writable=True,
+    root_foreign=(),
+    root_reachable=True,
+    root_in_home=False,
+    neighbours={},
+    missing_tools=(),
+)
+BAD: dict[str, dict[str, Any]] = {
+    "machine": {"machine": "sparc"},
+    "disk": {"disk_free": GIB},
+    "memory": {"memory_available": GIB},
+    "cores": {"cores": 1},
+    "clock": {"now": datetime(1970, 1, 1, tzinfo=UTC)},
+    "c library": {"libc": (2, 17)},
+    "python": {"python_version": (3, 12)},
+    "python for services": {"python": None},
+    "site root": {"root_writable": False},
+    "site root is free": {"root_foreign": ("holiday.jpg",)},
+    "site root reachable": {"root_reachable": False},
+    "site root and systemd": {"systemd": True, "root_in_home": True},
+    "ports": {"busy_ports": {"listen.gateway_port": 8443}},
+    "other sites": {"neighbours": {"/srv/other": (8443, 1)}},
+    "address": {"local_address": False},
+    "hostname": {"hostname_resolves": False},
+    "socket paths": {"longest_socket": 200},
+    "tools": {"missing_tools": ("useradd",)},
+    "seccomp": {"seccomp": False},
+    "landlock": {"landlock_abi": 0},
+    "user namespaces": {"user_namespaces": False},
+}
+
+
+def test_a_good_host_passes_every_check() -> None:
+    report = judge(GOOD, NEEDS)
+    assert report.ok
+    assert {f.status for f in report.findings} == {"pass"}
+    report.demand()
+
+
+def test_every_rule_has_a_host_that_breaks_it() -> None:
+    assert [r.name for r in RULES] == list(BAD)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_fact_breaks_its_own_rule_only_and_offers_a_remedy(name: str) -> None:
+    findings = [f for f in judge(replace(GOOD, **BAD[name]), NEEDS).findings if f.status != "pass"]
+    assert [f.name for f in findings] == [name]
+    assert findings[0].remedy
+
+
+def test_everything_wrong_is_reported_at_once() -> None:
+    facts = GOOD
+    for change in BAD.values():
+        facts = replace(facts, **change)
+    with pytest.raises(PreflightError) as caught:
+        judge(facts, NEEDS).demand()
+    assert caught.value.exit_code == 4
+    required = [r.name for r in RULES if r.level == "required"]
+    assert caught.value.cause.count("\n") == len(required)
+    assert caught.value.hint == "mend them and run it again; nothing was changed"
+
+
+def test_what_is_only_advised_does_not_stop_an_installation() -> None:
+    report = judge(replace(GOOD, cores=1, landlock_abi=0, user_namespaces=False), NEEDS)
+    assert report.ok
+    assert [f.status for f in report.findings].count("warn") == 3
+
+
+def test_without_root_nobody_else_must_reach_the_site() -> None:
+    assert judge(replace(GOOD, is_root=False, root_reachable=False), NEEDS).ok
+
+
+def test_a_larger_bundle_needs_more_disk_and_more_models_more_memory() -> None:
+    assert replace(NEEDS, bundle_bytes=10 * GIB).disk > NEEDS.disk
+    bigger = CONFIG.model_copy(update={"models": CONFIG.models * 2})
+    assert replace(NEEDS, config=bigger).memory > NEEDS.memory
