@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,10 +11,13 @@ from appliance.errors import UnavailableError
 from appliance.gateway.assembly import gateway_of
 from appliance.gateway.callers import Caller
 from appliance.gateway.errors import ForbiddenError, NotReadyError, UnauthenticatedError
+from appliance.gateway.refusals import refusals_logged
 from appliance.identity.oidc import GrantError
 from appliance.identity.tokens import TokenError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from starlette.requests import Request
 
     from appliance.gateway.assembly import Gateway
@@ -44,6 +48,14 @@ async def visitor(request: Request) -> Visitor:
     return Visitor(current, caller_of(current))
 
 
+@asynccontextmanager
+async def visit(request: Request) -> AsyncGenerator[Visitor, None]:
+    """The person behind the request, as ``visitor`` finds them; what they are refused inside leaves an entry."""
+    person = await visitor(request)
+    async with refusals_logged(gateway_of(request), person.caller, request.scope["endpoint"].__name__):
+        yield person
+
+
 async def open_session(request: Request) -> Session:
     """The session of the request's cookie, with the cross-site checks done; Keycloak is not asked.
 
@@ -55,9 +67,10 @@ async def open_session(request: Request) -> Session:
     if found is None:
         raise UnauthenticatedError("you are not signed in", code="no_session")
     if request.method not in _SAFE:
-        check_same_site(gateway, request)
-        if not gateway.sessions.csrf_matches(found.token, request.headers.get(CSRF_HEADER, "")):
-            raise ForbiddenError("the request does not carry this session's token", "reload the page", code="csrf")
+        async with refusals_logged(gateway, caller_of(found), "page"):
+            check_same_site(gateway, request)
+            if not gateway.sessions.csrf_matches(found.token, request.headers.get(CSRF_HEADER, "")):
+                raise ForbiddenError("the request does not carry this session's token", "reload the page", code="csrf")
     return found
 
 

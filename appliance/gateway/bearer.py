@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from appliance.errors import UnavailableError
 from appliance.gateway.callers import Caller
-from appliance.gateway.errors import HttpError, NotReadyError, UnauthenticatedError
+from appliance.gateway.errors import NotReadyError, UnauthenticatedError
 from appliance.gateway.pseudonyms import subject_of
 from appliance.identity.tokens import TokenError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from starlette.requests import Request
 
     from appliance.gateway.assembly import Gateway
-
-_LOGGED = frozenset({401, 403, 422, 429})
 
 
 async def api_caller(gateway: Gateway, request: Request) -> Caller:
@@ -37,14 +32,3 @@ async def api_caller(gateway: Gateway, request: Request) -> Caller:
         raise NotReadyError("sign-in cannot be checked at the moment", code="identity_unavailable") from error
     subject = subject_of(principal.sub, gateway.keys.pseudonym)
     return Caller(subject, principal.groups, principal.client_id)
-
-
-@asynccontextmanager
-async def refusals_logged(gateway: Gateway, caller: Caller, operation: str) -> AsyncGenerator[None, None]:
-    """Whatever is refused inside, to a caller who is known, leaves an entry (rate-bound)."""
-    try:
-        yield
-    except HttpError as error:
-        if error.status in _LOGGED:
-            await gateway.ledger.refusal(error, caller, operation=operation)
-        raise

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from appliance.gateway import openai_responses, sse, tally
 from appliance.gateway.assembly import gateway_of
-from appliance.gateway.bearer import api_caller, refusals_logged
+from appliance.gateway.bearer import api_caller
 from appliance.gateway.body import read_json
 from appliance.gateway.entitlements import allowed_models
 from appliance.gateway.errors import NotFoundError, NotReadyError
@@ -17,6 +17,7 @@ from appliance.gateway.jobs import CHAT, COMPLETION
 from appliance.gateway.openai_requests import ChatRequest, CompletionRequest
 from appliance.gateway.openai_responses import Wording
 from appliance.gateway.problems import openai_body
+from appliance.gateway.refusals import refusals_logged
 from appliance.gateway.steps import Failed, Finished, Text, Unkept
 
 if TYPE_CHECKING:

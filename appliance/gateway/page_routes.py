@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from appliance.gateway.access import visitor
+from appliance.gateway.access import visit
 from appliance.gateway.assembly import gateway_of
 from appliance.gateway.body import read_json
 from appliance.gateway.entitlements import allowed_models, grant
@@ -49,67 +49,69 @@ class Feedback(_Body):
 async def session(request: Request) -> Response:
     """GET /api/session: who is signed in, what they may use."""
     gateway = gateway_of(request)
-    person = await visitor(request)
-    models = await gateway.catalogue.available(allowed_models(gateway.site, person.caller.groups))
-    data = person.session.data
-    return JSONResponse(
-        {
-            "user": {"name": data.username, "groups": list(data.groups), "roles": list(data.roles)},
-            "csrf": gateway.sessions.csrf_token(person.session.token),
-            "languages": list(gateway.site.languages),
-            "site": {"name": gateway.site.name},
-            "models": [_model(name, info) for name, info in models.items()],
-        }
-    )
+    async with visit(request) as person:
+        models = await gateway.catalogue.available(allowed_models(gateway.site, person.caller.groups))
+        data = person.session.data
+        return JSONResponse(
+            {
+                "user": {"name": data.username, "groups": list(data.groups), "roles": list(data.roles)},
+                "csrf": gateway.sessions.csrf_token(person.session.token),
+                "languages": list(gateway.site.languages),
+                "site": {"name": gateway.site.name},
+                "models": [_model(name, info) for name, info in models.items()],
+            }
+        )
 
 
 async def list_conversations(request: Request) -> Response:
     """GET /api/conversations."""
-    person = await visitor(request)
-    found = await gateway_of(request).conversations.listed(person.caller.subject)
-    return JSONResponse({"conversations": [_summary(one) for one in found]})
+    async with visit(request) as person:
+        found = await gateway_of(request).conversations.listed(person.caller.subject)
+        return JSONResponse({"conversations": [_summary(one) for one in found]})
 
 
 async def create_conversation(request: Request) -> Response:
     """POST /api/conversations."""
     gateway = gateway_of(request)
-    person = await visitor(request)
-    asked = await read_json(request, NewConversation)
-    granted = grant(gateway.site, person.caller.groups, asked.model)
-    made = await gateway.conversations.create(person.caller.subject, granted.model)
-    return JSONResponse(_summary(made), status_code=201)
+    async with visit(request) as person:
+        asked = await read_json(request, NewConversation)
+        granted = grant(gateway.site, person.caller.groups, asked.model)
+        made = await gateway.conversations.create(person.caller.subject, granted.model)
+        return JSONResponse(_summary(made), status_code=201)
 
 
 async def read_conversation(request: Request) -> Response:
     """GET /api/conversations/{id}."""
-    person = await visitor(request)
-    found = await gateway_of(request).conversations.read(person.caller.subject, path_id(request, "id"))
-    return JSONResponse(_conversation(found))
+    async with visit(request) as person:
+        found = await gateway_of(request).conversations.read(person.caller.subject, path_id(request, "id"))
+        return JSONResponse(_conversation(found))
 
 
 async def rename_conversation(request: Request) -> Response:
     """PATCH /api/conversations/{id}."""
-    person = await visitor(request)
-    asked = await read_json(request, Rename)
-    named = await gateway_of(request).conversations.rename(person.caller.subject, path_id(request, "id"), asked.title)
-    return JSONResponse(_summary(named))
+    async with visit(request) as person:
+        asked = await read_json(request, Rename)
+        named = await gateway_of(request).conversations.rename(
+            person.caller.subject, path_id(request, "id"), asked.title
+        )
+        return JSONResponse(_summary(named))
 
 
 async def delete_conversation(request: Request) -> Response:
     """DELETE /api/conversations/{id}."""
-    person = await visitor(request)
-    await gateway_of(request).conversations.delete(person.caller.subject, path_id(request, "id"))
-    return Response(status_code=204)
+    async with visit(request) as person:
+        await gateway_of(request).conversations.delete(person.caller.subject, path_id(request, "id"))
+        return Response(status_code=204)
 
 
 async def give_feedback(request: Request) -> Response:
     """PUT /api/messages/{id}/feedback."""
-    person = await visitor(request)
-    asked = await read_json(request, Feedback)
-    await gateway_of(request).conversations.judge(
-        person.caller.subject, path_id(request, "id"), asked.verdict, asked.reason
-    )
-    return Response(status_code=204)
+    async with visit(request) as person:
+        asked = await read_json(request, Feedback)
+        await gateway_of(request).conversations.judge(
+            person.caller.subject, path_id(request, "id"), asked.verdict, asked.reason
+        )
+        return Response(status_code=204)
 
 
 def path_id(request: Request, name: str) -> uuid.UUID:

@@ -14,12 +14,12 @@ from starlette.routing import Route
 from appliance.gateway import sampling, sse
 from appliance.gateway.access import Visitor, visitor
 from appliance.gateway.assembly import gateway_of
-from appliance.gateway.bearer import refusals_logged
 from appliance.gateway.body import read_json
 from appliance.gateway.database import needed
 from appliance.gateway.history import asked_after, fitted, without_oldest
 from appliance.gateway.page_routes import path_id
 from appliance.gateway.problems import problem_body
+from appliance.gateway.refusals import refusals_logged
 from appliance.gateway.steps import Failed, Finished, Started, Step, Text
 
 if TYPE_CHECKING:

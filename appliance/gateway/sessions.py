@@ -134,7 +134,8 @@ class SessionStore:
         """Whether a logout token's id is seen for the first time, by any gateway."""
         statement = upsert(logout_replay).values(jti_hash=_digest(jti), expires=expires).on_conflict_do_nothing()
         async with self._engine.begin() as connection:
-            return (await connection.execute(statement)).rowcount == 1
+            rows = await connection.execute(statement.returning(logout_replay.c.expires))
+            return rows.one_or_none() is not None
 
     async def forget_expired(self) -> None:
         """Delete sessions and replay marks that can no longer matter."""

@@ -179,7 +179,7 @@ async def test_the_database_holds_no_readable_word_of_a_conversation(page: Any, 
     conversation = await page.conversation()
     await page.ask(conversation, "marmalade secret")
     await feedback(page, (await page.read(conversation))["messages"][1]["id"], verdict="down", reason="marmalade")
-    needles = [b"marmalade", b"Hello", b"analyst", b"refresh"]
+    needles = [b"marmalade", b"Hello", b"analysts", b"refresh"]
     tables = ("conversation", "message", "feedback", "user_key", "session")
     async with house.pool.connect() as connection:
         for table in tables:

@@ -64,13 +64,14 @@ export class Answer {
   /**
    * The text is complete: show how it ended, the receipt and the actions.
    *
-   * @param {boolean} last
+   * @param {boolean} last whether it is the last message, which alone can be tried again
+   * @param {boolean} [broken] it broke off, and a notice says why
    */
-  finish(last) {
+  finish(last, broken = false) {
     this.#draw();
     this.status.remove();
     this.element.removeAttribute("aria-busy");
-    const note = endNote(this.message.finish_reason);
+    const note = broken ? "" : endNote(this.message.finish_reason);
     const feedback = this.message.id ? new FeedbackControl(this.message.id, this.message.feedback, this.around.failed) : null;
     const actions = [
       this.message.content ? copyButton(t("answer.copy"), () => this.message.content) : null,
@@ -93,7 +94,7 @@ export class Answer {
    * @param {unknown} error
    */
   breakOff(error) {
-    this.finish(true);
+    this.finish(true, true);
     this.tail.prepend(noticeElement(describe(error)));
   }
 }
@@ -102,7 +103,8 @@ export class Answer {
 function endNote(reason) {
   if (reason === "length") return t("answer.length");
   if (reason === "cancelled") return t("answer.cancelled");
-  return "";
+  if (reason === "interrupted" || reason === "error") return t("answer.interrupted");
+  return reason ? "" : t("answer.unfinished");
 }
 
 /**

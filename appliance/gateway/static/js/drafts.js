@@ -61,7 +61,7 @@ export function goToSignIn() {
   } catch {
     // The way back ends at the start page.
   }
-  location.assign("/auth/login?next=%2F");
+  location.assign(`/auth/login?next=%2F&ui_locales=${document.documentElement.lang}`);
 }
 
 /** Open what was open before sign-in. */

@@ -7,12 +7,16 @@ import { offerLanguages, preferredLanguage } from "./preferences.js";
 import { hideWelcome, showSignedOut, showUnreachable } from "./welcome.js";
 import { Workspace } from "./workspace.js";
 
+/** Code of a sign-in that failed just now; the address is tidied, so that a reload does not repeat it. */
+const problem = new URLSearchParams(location.search).get("problem");
+if (problem !== null) history.replaceState(null, "", `/${location.hash}`);
+
 async function open() {
   let session;
   try {
     session = await api.session();
   } catch (error) {
-    if (error instanceof api.Problem && error.status === 401) showSignedOut();
+    if (error instanceof api.Problem && error.status === 401) showSignedOut(problem);
     else showUnreachable(open);
     return;
   }

@@ -33,7 +33,8 @@ function describeProblem(problem) {
   const detail = [problem.detail, problem.hint].filter(Boolean).join("; ");
   const status = problem.status;
   if (status === 429) {
-    return notice(t("problem.limit"), t("problem.limit.text"), { detail, calm: true, seconds: problem.retryAfter ?? DEFAULT_WAIT });
+    const title = problem.code === "engine_busy" ? t("problem.queue") : t("problem.limit");
+    return notice(title, t("problem.limit.text"), { detail, calm: true, seconds: problem.retryAfter ?? DEFAULT_WAIT });
   }
   if (LOG_CODES.has(problem.code)) return notice(t("problem.log"), t("problem.log.text"), { detail });
   if (status === 503) return notice(t("problem.busy"), t("problem.busy.text"), { detail, calm: true });

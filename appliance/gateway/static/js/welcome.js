@@ -5,16 +5,30 @@ import { goToSignIn } from "./drafts.js";
 import { onLanguage, t } from "./i18n.js";
 import { preferences } from "./preferences.js";
 
-/** @type {(() => Node[]) | null} */
+/** @type {(() => Array<Node | string>) | null} */
 let shown = null;
 
-/** Whoever has no session sees who runs this, and one button. */
-export function showSignedOut() {
+/**
+ * Whoever has no session sees who runs this, and one button; whoever comes back from a failed sign-in, also why.
+ *
+ * @param {string | null} problem code of the failed sign-in
+ */
+export function showSignedOut(problem) {
   show(() => [
     h("h1", {}, t("signed_out.title")),
+    problem === null ? "" : h("div", { class: "notice", role: "alert" }, icon("warning"), h("span", {}, signInProblem(problem))),
     h("p", {}, t("signed_out.text")),
     h("button", { type: "button", class: "button button-primary", id: "sign-in", onclick: goToSignIn }, t("signed_out.action")),
   ]);
+}
+
+/** @param {string} code */
+function signInProblem(code) {
+  if (code === "sign_in_refused") return t("sign_in.refused");
+  if (code === "sign_in_expired" || code === "sign_in_unknown") return t("sign_in.expired");
+  if (code === "identity_unavailable") return t("sign_in.unavailable");
+  if (code === "audit_unavailable") return t("sign_in.log");
+  return t("sign_in.failed");
 }
 
 /** @param {() => void} again */
@@ -33,7 +47,7 @@ export function hideWelcome() {
   byId("shell").hidden = false;
 }
 
-/** @param {() => Node[]} content */
+/** @param {() => Array<Node | string>} content */
 function show(content) {
   shown = content;
   byId("shell").hidden = true;
