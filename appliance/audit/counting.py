@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_LOADS = 200
+MAX_PLAUSIBLE = 1e15
 _NO_GROUP = "(no group)"
 _NO_MODEL = "(no model)"
 
@@ -130,10 +130,11 @@ def _text(value: dict[str, Any], name: str) -> str:
 
 
 def _number(value: dict[str, Any], name: str) -> float:
-    """A finite, non-negative number, else 0: a foreign entry cannot turn a sum into nonsense."""
+    """A plausible number, else 0: a foreign entry cannot turn a sum into nonsense."""
     found = value.get(name)
-    usable = isinstance(found, (int, float)) and not isinstance(found, bool) and math.isfinite(found) and found >= 0
-    return found if usable and found is not None else 0
+    if isinstance(found, (int, float)) and not isinstance(found, bool) and 0 <= found <= MAX_PLAUSIBLE:
+        return found
+    return 0
 
 
 def _moment(milliseconds: object) -> datetime:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import signal
 import socket as sockets
 from typing import TYPE_CHECKING
 
@@ -177,12 +178,14 @@ def _status(error: SovereignError) -> tuple[int, str]:
 
 
 def serve(*, directory: Path, socket: Path, origin: str, keys: CheckpointKeys) -> None:
-    """Run the audit writer until SIGTERM. Blocking.
+    """Run the audit writer until SIGTERM. Blocking, and for a process's main thread.
 
     Raises ``WriterLockedError`` when the log has a writer already, ``LogInconsistentError`` when the log in
     ``directory`` is not what was signed. The socket is made with mode 0660 before anyone can connect to it.
     """
     os.umask(0o027)
+    # uvicorn drains on SIGTERM and then raises it once more; by then there is nothing left to end but this function.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     log = TileLog(directory, origin, keys)
     try:
         log.open()

@@ -1,0 +1,96 @@
+"""``sovereign audit`` on a folder and keys: results on stdout, findings and exit code 6."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from appliance.audit.errors import LogTamperedError
+from appliance.cli import audit
+from appliance.errors import LogInconsistentError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Bench
+
+
+@pytest.fixture
+def run(bench: Bench, tmp_path: Path) -> Callable[..., Result]:
+    bench.fill(300)
+    keys = tmp_path / "vkeys"
+    keys.write_text("".join(key.encode() + "\n" for key in bench.vkeys))
+    app = typer.Typer()
+
+    @app.callback()
+    def root(context: typer.Context) -> None:
+        context.obj = tmp_path / "site"
+
+    app.add_typer(audit.app, name="audit")
+
+    def invoke(command: str, *arguments: str, log: bool = True) -> Result:
+        where = ["--log", str(bench.directory)] if log else []
+        return CliRunner().invoke(app, ["audit", command, *where, "--vkeys", str(keys), *map(str, arguments)])
+
+    return invoke
+
+
+def test_a_sound_log_is_reported_and_exits_with_0(run: Callable[..., Result]) -> None:
+    result = run("verify")
+    assert (result.exit_code, "the log holds" in result.stdout) == (0, True)
+    answer = json.loads(run("verify", "--output", "json").stdout)
+    assert (answer["holds"], answer["size"], answer["origin"]) == (True, 300, "site.example/audit")
+
+
+def test_a_tampered_log_names_its_findings_and_exits_with_6(bench: Bench, run: Callable[..., Result]) -> None:
+    path = bench.directory / "tile/entries/000"
+    path.write_bytes(path.read_bytes().replace(b'"demo"', b'"omed"', 1))
+    result = run("verify", "--output", "json")
+    assert json.loads(result.stdout)["findings"] == [
+        {"kind": "edited", "index": 0, "detail": "1 entry was edited: position 0"}
+    ]
+    assert isinstance(result.exception, LogTamperedError)
+    assert result.exception.exit_code == 6
+    assert "edited: 1 entry" in run("verify").stdout
+
+
+def test_an_entry_is_proven_and_the_proof_is_checked_without_the_log(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    proof = tmp_path / "proof.json"
+    assert run("prove", "7", "--out", str(proof)).exit_code == 0
+    result = run("verify", "--proof", str(proof), "--output", "json", log=False)
+    assert json.loads(result.stdout)["event"]["metadata"]["uid"] == "e7"
+    assert "c2sp.org/tlog-proof@v1" in run("prove", "7").stdout
+    bundle = json.loads(proof.read_text())
+    proof.write_text(json.dumps(bundle | {"index": 8}))
+    assert isinstance(run("verify", "--proof", str(proof), log=False).exception, LogInconsistentError)
+
+
+def test_a_kept_checkpoint_is_compared(bench: Bench, run: Callable[..., Result], tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text((bench.directory / "checkpoint").read_text())
+    assert run("verify", "--kept", str(kept)).exit_code == 0
+    assert isinstance(run("verify", "--kept", str(tmp_path / "absent")).exception, UsageError)
+
+
+def test_a_report_comes_as_table_json_or_page(run: Callable[..., Result], tmp_path: Path) -> None:
+    assert "By model" in run("report").stdout
+    assert json.loads(run("report", "--output", "json").stdout)["total"]["requests"] == 300
+    page = tmp_path / "report.html"
+    assert run("report", "--output", "html", "--out", str(page)).exit_code == 0
+    assert page.read_text().lstrip().startswith("<!doctype html>")
+    assert run("report", "--output", "html").stdout.lstrip().startswith("<!doctype html>")
+    assert json.loads(run("report", "--output", "json", "--since", "2026-11-23").stdout)["total"]["requests"] == 0
+
+
+def test_mistakes_of_the_caller_are_usage_errors(run: Callable[..., Result], tmp_path: Path) -> None:
+    assert isinstance(run("prove", "300").exception, UsageError)
+    assert isinstance(run("report", "--out", str(tmp_path / "x")).exception, UsageError)
+    assert isinstance(run("verify", "--proof", str(tmp_path / "absent"), log=False).exception, UsageError)
+    assert isinstance(run("verify", log=False).exception, UsageError)
