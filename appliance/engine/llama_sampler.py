@@ -3,6 +3,9 @@
 Order of a chain: temperature, then top-k, then top-p, then the draw, as the API's users expect; temperature 0 is the
 most probable token. A grammar is applied to the whole vocabulary only when the token drawn without it does not fit:
 over 262,144 candidates that saves most of its cost.
+
+``top_p`` sorts its candidates, and over a whole vocabulary that takes longer than a decode (77 against 42 ms of CPU,
+measured). So a request that gives no ``top_k`` has its nucleus drawn from the ``_NUCLEUS`` most probable tokens (4 ms).
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 _LAST = -1
+_NUCLEUS = 1024
 _NOTHING_SELECTED = -1
 
 
@@ -35,8 +39,9 @@ def _new_chain(sampling: Sampling) -> Any:
         llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_greedy())
         return chain
     llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_temp(sampling.temperature))
-    if sampling.top_k:
-        llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_top_k(sampling.top_k))
+    top_k = sampling.top_k or (_NUCLEUS if sampling.top_p < 1 else 0)
+    if top_k:
+        llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_top_k(top_k))
     if sampling.top_p < 1:
         llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_top_p(sampling.top_p, 1))
     llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_dist(sampling.seed))
