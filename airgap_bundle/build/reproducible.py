@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.build.cache import BuildCache
 from airgap_bundle.build.fetch import fetch_locked
-from airgap_bundle.build.native_wheel import cache_file, compile_wheel, with_toolchain
+from airgap_bundle.build.native_wheel import compile_wheel, with_toolchain
 from airgap_bundle.build.release import build_release, lock_path, requests_of
 from airgap_bundle.build.stage import printed
 from airgap_bundle.build.toolchain import this_toolchain
@@ -27,42 +27,65 @@ from airgap_bundle.lock import load_lock
 from airgap_bundle.release_file import load_release
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from airgap_bundle.build.cache import CachedFile
+    from airgap_bundle.build.fetch import Key
     from airgap_bundle.build.stage import Stage
+    from airgap_bundle.lock import ReleaseLock
 
+BUNDLE = "index.json"
 ROUNDS = ("first", "second-in-a-longer-folder")
 
 
 def prove(release_path: Path, cache: BuildCache, stage: Stage) -> list[dict[str, object]]:
     """Claims ``{"name", "value", "holds"}`` about ``release_path``: each digest was the same in every round.
 
-    Raises ``BundleError`` when an input cannot be had or a build fails.
+    A round that compiles to other bytes than the lock's builds no bundle; the claim about the bundle then does not
+    hold. Raises ``BundleError`` when an input cannot be had or a build fails.
     """
     release, lock = load_release(release_path), load_lock(lock_path(release_path))
     wanted = [(request, lock.find(request.key)) for request in requests_of(release, release_path.parent)]
     inputs = fetch_locked(wanted, cache, stage)
     digests: dict[str, list[str]] = {recipe.name: [recipe.sha256] for recipe in lock.compiled}
+    digests[BUNDLE] = []
     with cache.workspace() as scratch:
         for name in ROUNDS:
             fresh = BuildCache(scratch / name / "cache")
             for file in inputs.values():
                 _share(file.path, fresh.path(file.sha256))
-            for recipe in lock.compiled:
-                sdist = inputs[recipe.artifact, "sdist", recipe.name, recipe.version]
-                own = with_toolchain(recipe, this_toolchain())
-                made = cache_file(fresh, compile_wheel(own, sdist, release_path.parent, fresh, stage))
-                digests[recipe.name].append(made.sha256)
-            built = build_release(release_path, scratch / name / "bundle", cache=fresh, stage=stage)
-            digests.setdefault("index.json", []).append(built.index)
+            compiled = _compile(lock, inputs, release_path.parent, fresh, stage)
+            for package, digest in compiled.items():
+                digests[package].append(digest)
+            if all(compiled[recipe.name] == recipe.sha256 for recipe in lock.compiled):
+                built = build_release(release_path, scratch / name / "bundle", cache=fresh, stage=stage)
+                digests[BUNDLE].append(built.index)
             shutil.rmtree(scratch / name)
+    expected = {package: len(ROUNDS) + (package != BUNDLE) for package in digests}
     return [
-        {"name": f"{name} is reproducible", "value": found[-1], "holds": len(set(found)) == 1}
-        for name, found in digests.items()
+        {
+            "name": f"{package} is reproducible",
+            "value": ", ".join(dict.fromkeys(found)),
+            "holds": len(set(found)) == 1 and len(found) == expected[package],
+        }
+        for package, found in digests.items()
     ]
 
 
+def _compile(
+    lock: ReleaseLock, inputs: Mapping[Key, CachedFile], folder: Path, cache: BuildCache, stage: Stage
+) -> dict[str, str]:
+    """Digest of every compiled package, made by this machine's toolchain."""
+    made = {}
+    for recipe in lock.compiled:
+        sdist = inputs[recipe.artifact, "sdist", recipe.name, recipe.version]
+        made[recipe.name] = compile_wheel(with_toolchain(recipe, this_toolchain()), sdist, folder, cache, stage).sha256
+    return made
+
+
 def _share(source: Path, target: Path) -> None:
+    if target.exists():  # two inputs with one content
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     os.link(source, target)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,19 @@ import pytest
 
 from airgap_bundle.build.kinds import KINDS
 from airgap_bundle.errors import LockError
-from airgap_bundle.release_file import load_release
+from airgap_bundle.lock import LockedInput
+from airgap_bundle.release_file import (
+    CompiledWheel,
+    Embedded,
+    KeycloakArtifact,
+    ModelArtifact,
+    PackagedFile,
+    PolicyArtifact,
+    ReleaseFile,
+    WeightsPart,
+    WheelhouseArtifact,
+    load_release,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,3 +68,13 @@ def test_a_file_that_is_not_there_or_no_yaml_is_told_as_such(tmp_path: Path) -> 
     (tmp_path / "release.yaml").write_text("a: [")
     with pytest.raises(LockError, match="not yaml"):
         load_release(tmp_path / "release.yaml")
+
+
+def test_the_reference_page_describes_every_field() -> None:
+    page = (REPOSITORY / "docs" / "reference" / "release.md").read_text()
+    models = [ReleaseFile, WheelhouseArtifact, CompiledWheel, Embedded, KeycloakArtifact, ModelArtifact, WeightsPart]
+    for model in [*models, PackagedFile, PolicyArtifact]:
+        for name, field in model.model_fields.items():
+            assert f"`{field.alias or name}`" in page, f"{model.__name__}.{name}"
+    for field in dataclasses.fields(LockedInput):
+        assert f"`{field.name}`" in page
