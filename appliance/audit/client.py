@@ -184,7 +184,10 @@ class SyncAuditClient:
             with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as probe:
                 probe.settimeout(wire.CONNECT_SECONDS)
                 probe.connect(str(self._socket))
-            return self._http.request(method, path, content=body)
+            try:
+                return self._http.request(method, path, content=body)
+            except (httpx.NetworkError, httpx.RemoteProtocolError):  # as in ``AuditClient``: once more, on a new one
+                return self._http.request(method, path, content=body)
         except (OSError, httpx.HTTPError) as error:
             raise wire.unreachable(error) from error
 

@@ -9,7 +9,6 @@ read anew from disk before the next batch, which begins with those same entries,
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import sqlite3
 import time
@@ -21,9 +20,10 @@ from typing import TYPE_CHECKING
 from appliance.audit.checkpoint import Checkpoint
 from appliance.audit.edge import Edge
 from appliance.audit.entry import decode_entry, encode_entry, same_event
-from appliance.audit.errors import AuditUnavailableError, IdReusedError, LogFullError, WriterLockedError
+from appliance.audit.errors import AuditUnavailableError, IdReusedError, LogFullError
 from appliance.audit.events_operation import log_recovery
 from appliance.audit.ids import IdIndex
+from appliance.audit.lock import lock_directory
 from appliance.audit.merkle import EMPTY_ROOT
 from appliance.audit.recovery import Found, read_log, stale_files
 from appliance.audit.storage import DiskStorage, Storage
@@ -82,7 +82,7 @@ class TileLog:
         self._clock = clock
         self._state: _Open | None = None
         directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-        self._lock = _lock(directory)
+        self._lock = lock_directory(directory)
         self._storage = storage or DiskStorage(directory)
 
     @property
@@ -236,18 +236,6 @@ def _recovered(found: Found) -> list[Record]:
     entry_id = f"{_RECOVERY}{uuid.uuid4()}"
     event = log_recovery(size=found.head.size, replayed=len(found.replay), dropped=found.dropped)
     return [*found.replay, (entry_id, encode_entry(event, entry_id))]
-
-
-def _lock(directory: Path) -> int:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise WriterLockedError(
-            f"another writer holds the audit log {directory}", "a log has exactly one writer: stop the other first"
-        ) from error
-    return descriptor
 
 
 def _unavailable(error: OSError | sqlite3.Error) -> AuditUnavailableError:
