@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airgap_bundle.root_policy import Tally
     from airgap_bundle.trust_state import TrustState
 
-MAX_ROOTS = 1000
+MAX_ROOTS = 128
 _ROOT_FILE = re.compile(r"metadata/([1-9][0-9]{0,8})\.root\.json", re.ASCII)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from airgap_bundle import durable
 from airgap_bundle.blobs import copy_blob, hash_blob
 from airgap_bundle.digest import Digest, sha256
-from airgap_bundle.errors import DigestMismatchError, StoreError, VerificationError
+from airgap_bundle.errors import BundleError, DigestMismatchError, StoreError, VerificationError
 from airgap_bundle.store import Record, Store
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _FREE_SPACE_HINT = "free some space and import again"
 class Intake:
     """The writing side of the store at ``root``: a context manager that undoes what it did unless ``keep`` was called.
 
-    Undone on a ``VerificationError`` or ``StoreError`` only. Anything else (a signal, a defect) leaves whole blobs and
+    Undone on a ``BundleError`` only. Anything else (a signal, a defect) leaves whole blobs and
     ``.partial`` files behind, as a power cut would, and the next import makes use of them. A damaged blob that was
     replaced by its right bytes stays replaced.
     """
@@ -45,7 +45,7 @@ class Intake:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._kept and isinstance(error, VerificationError | StoreError):
+        if not self._kept and isinstance(error, BundleError):
             self._undo()
 
     def keep(self) -> None:

@@ -6,7 +6,7 @@ the bytes of one small blob; it checks them itself, so that a caller cannot forg
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle import strict_json
@@ -44,7 +44,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Manifest:
-    """One manifest of the index; ``kind`` is None for an SBOM."""
+    """One manifest of the index; ``kind`` is None for an SBOM, and ``settings`` (the parsed config) is empty then."""
 
     name: str
     kind: str | None
@@ -52,7 +52,7 @@ class Manifest:
     config: Descriptor
     layers: tuple[Descriptor, ...]
     subject: Digest | None
-    data: bytes
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -115,16 +115,14 @@ def parse_manifest(descriptor: Descriptor, data: bytes) -> Manifest:
     layers = tuple(Descriptor.from_json(item) for item in _list(value, "layers"))
     check_distinct([check_name(layer.title or "") for layer in layers])
     subject = Descriptor.from_json(value["subject"]).digest if "subject" in value else None
-    return Manifest(
-        _name(descriptor), kind, descriptor, Descriptor.from_json(value.get("config")), layers, subject, data
-    )
+    return Manifest(_name(descriptor), kind, descriptor, Descriptor.from_json(value.get("config")), layers, subject)
 
 
 def read_contents(index: bytes, release: bytes, fetch: Callable[[Descriptor], bytes]) -> Contents:
-    """Follow ``index`` and ``release`` to every blob. ``fetch`` gives the bytes of one manifest, of any provenance.
+    """Follow ``index`` and ``release`` to every blob. ``fetch`` gives the bytes of one small blob, of any provenance.
 
-    Raises ``FormatError``, ``UnsafeNameError``, ``DigestMismatchError`` for a manifest, ``MixedMetadataError`` when
-    the two files speak of different artifacts, and whatever ``fetch`` raises.
+    Raises ``FormatError``, ``UnsafeNameError``, ``DigestMismatchError`` for a manifest or config,
+    ``MixedMetadataError`` when the two files speak of different artifacts, and whatever ``fetch`` raises.
     """
     described = parse_release(release)
     manifests = tuple(_fetch_manifest(descriptor, fetch) for descriptor in parse_index(index))
@@ -148,9 +146,17 @@ def check_small_blob(descriptor: Descriptor, data: bytes) -> bytes:
 
 
 def _fetch_manifest(descriptor: Descriptor, fetch: Callable[[Descriptor], bytes]) -> Manifest:
+    found = parse_manifest(descriptor, _fetch_document(descriptor, fetch))
+    if found.kind is None:
+        return found
+    settings = strict_json.load_object(_fetch_document(found.config, fetch), max_bytes=MAX_DOCUMENT_BYTES)
+    return replace(found, settings=settings)
+
+
+def _fetch_document(descriptor: Descriptor, fetch: Callable[[Descriptor], bytes]) -> bytes:
     if descriptor.size > MAX_DOCUMENT_BYTES:
-        raise FormatError(f"manifest {descriptor.digest} exceeds {MAX_DOCUMENT_BYTES} bytes")
-    return parse_manifest(descriptor, check_small_blob(descriptor, fetch(descriptor)))
+        raise FormatError(f"document {descriptor.digest} exceeds {MAX_DOCUMENT_BYTES} bytes")
+    return check_small_blob(descriptor, fetch(descriptor))
 
 
 def _check_agreement(contents: Contents) -> None:

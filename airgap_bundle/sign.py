@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from airgap_bundle import ceremony, durable, metadata, oci
 from airgap_bundle.blobs import blob_path, hash_blob, take_all
 from airgap_bundle.chain import follow, read_roots
+from airgap_bundle.digest import sha256
 from airgap_bundle.errors import RootPolicyError, SigningError
 from airgap_bundle.keys import SIGNER_FIELD
 from airgap_bundle.medium import Medium
@@ -41,9 +42,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Signed:
-    """Where the ceremony stands after a signature."""
+    """What was signed, and where the ceremony stands after it."""
 
     signer: str
+    release: str
+    index: str
     targets: str
     sealed: bool
 
@@ -59,6 +62,12 @@ class _Draft:
     contents: oci.Contents
     targets: bytes | None
     sealed: bool
+
+    def signed(self, signer: Signer, targets: Tally, *, sealed: bool) -> Signed:
+        """What to tell the signer."""
+        info = self.contents.release.info
+        name = f"{info.name} {info.version} (number {info.number})"
+        return Signed(signer.name, name, str(sha256(self.index)), str(targets), sealed)
 
 
 def sign_bundle(
@@ -128,7 +137,7 @@ def _add_person(draft: _Draft, signer: Signer, now: datetime, roots: Mapping[int
     ceremony.add_signatures(found, signer)
     files = {f"{version}.root.json": data for version, data in roots.items()}
     _write(draft.bundle, {**files, f"{TARGETS}.json": found.to_bytes()})
-    return Signed(signer.name, str(tally(draft.root, TARGETS, found)), sealed=False)
+    return draft.signed(signer, tally(draft.root, TARGETS, found), sealed=False)
 
 
 def _seal(draft: _Draft, signer: Signer, now: datetime) -> Signed:
@@ -142,7 +151,7 @@ def _seal(draft: _Draft, signer: Signer, now: datetime) -> Signed:
     timestamp = ceremony.build_timestamp(snapshot_data, draft.contents.release, now=now)
     timestamp_data = ceremony.add_signatures(timestamp, signer).to_bytes()
     _write(draft.bundle, {f"{SNAPSHOT}.json": snapshot_data, f"{TIMESTAMP}.json": timestamp_data})
-    return Signed(signer.name, str(counted), sealed=True)
+    return draft.signed(signer, counted, sealed=True)
 
 
 def _counted(root: Root, targets: Metadata[Any]) -> Tally:

@@ -16,13 +16,12 @@ from airgap_bundle import strict_json
 from airgap_bundle.blobs import blob_path
 from airgap_bundle.digest import Digest, sha256
 from airgap_bundle.errors import DigestMismatchError, FormatError, MissingFileError, StoreError
-from airgap_bundle.oci import MAX_DOCUMENT_BYTES, check_small_blob, read_contents
+from airgap_bundle.oci import MAX_DOCUMENT_BYTES, read_contents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from airgap_bundle.descriptor import Descriptor
     from airgap_bundle.oci import Contents, Manifest
 
 
@@ -147,7 +146,7 @@ class Store:
     def open_record(self, record: Record) -> VerifiedRelease:
         """As ``open_release``."""
         index, release = self._read(record.index), self._read(record.release)
-        contents = read_contents(index, release, self._read_descriptor)
+        contents = read_contents(index, release, lambda descriptor: self._read(descriptor.digest))
         info = contents.release.info
         return VerifiedRelease(
             info.name,
@@ -162,16 +161,12 @@ class Store:
 
     def _artifact(self, manifest: Manifest, contents: Contents) -> Artifact:
         assert manifest.kind is not None
-        config = strict_json.load_object(self._read_descriptor(manifest.config), max_bytes=MAX_DOCUMENT_BYTES)
         files = {
             str(layer.title): StoredFile(layer.digest, layer.size, layer.media_type, self.path(layer.digest))
             for layer in manifest.layers
         }
         _, version, _ = contents.release.artifacts[manifest.name]
-        return Artifact(manifest.name, manifest.kind, version, manifest.descriptor.digest, config, files)
-
-    def _read_descriptor(self, descriptor: Descriptor) -> bytes:
-        return check_small_blob(descriptor, self._read(descriptor.digest))
+        return Artifact(manifest.name, manifest.kind, version, manifest.descriptor.digest, manifest.settings, files)
 
     def _read(self, digest: Digest) -> bytes:
         """One small blob, hashed."""

@@ -31,14 +31,13 @@ from airgap_bundle.errors import (
     DigestMismatchError,
     FormatError,
     MalformedError,
-    MissingFileError,
     MixedMetadataError,
     ReleaseConflictError,
     RollbackError,
-    UnlistedFileError,
     UnsignedError,
     VerificationError,
 )
+from airgap_bundle.file_list import LAYOUT_FILE, check_file_list
 from airgap_bundle.keys import ALGORITHMS
 from airgap_bundle.medium import Listing, Medium
 from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
@@ -61,8 +60,7 @@ _PARSERS: dict[str, Callable[[bytes], Metadata[Any]]] = {
     SNAPSHOT: metadata.parse_snapshot,
     TIMESTAMP: metadata.parse_timestamp,
 }
-_FOLDERS = {"metadata", "blobs", "blobs/sha256"}
-_LAYOUT_FILE = "oci-layout"
+_TARGET_FILES = (INDEX_FILE, RELEASE_FILE)
 
 
 def verify(bundle: Path, trust: TrustState, *, now: datetime, progress: Progress | None = None) -> Report:
@@ -158,7 +156,7 @@ class Verification:
         return f"{len(self.listing.files)} regular files"
 
     def _format(self) -> str:
-        if self._medium.read(_LAYOUT_FILE, len(OCI_LAYOUT)) != OCI_LAYOUT:
+        if self._medium.read(LAYOUT_FILE, len(OCI_LAYOUT)) != OCI_LAYOUT:
             raise MalformedError("oci-layout is not that of this format")
         return "OCI image layout 1.0.0"
 
@@ -214,7 +212,7 @@ class Verification:
         return ", ".join(f"{role} {found.signed.version}" for role, found in self.roles.items())
 
     def _targets(self) -> str:
-        for name in (INDEX_FILE, RELEASE_FILE):
+        for name in _TARGET_FILES:
             self.raw[name] = self._medium.read(name, oci.MAX_DOCUMENT_BYTES)
             if not metadata.binds(self.roles[TARGETS].signed.targets[name], self.raw[name]):
                 raise DigestMismatchError(f"{name} holds other bytes than were signed", "copy the bundle again")
@@ -240,22 +238,9 @@ class Verification:
         return f"{number}, floor {floor}"
 
     def _file_list(self) -> str:
-        sizes = {blob_path(digest): size for digest, size in self.contents.blobs.items()}
-        named = {_LAYOUT_FILE, INDEX_FILE, RELEASE_FILE, *root_chain.root_files(self.listing.files).values(), *sizes}
-        named |= {f"metadata/{role}.json" for role in _PARSERS}
-        found = self.listing.files
-        if extra := sorted((set(found) - named) | (self.listing.directories - _FOLDERS)):
-            raise UnlistedFileError(
-                f"{extra[0]} is named by no signed metadata" + _more(extra), "remove it, and ask why"
-            )
-        if missing := sorted(named - set(found)):
-            raise MissingFileError(f"{missing[0]} is missing" + _more(missing), "copy the bundle again")
-        if wrong := sorted(path for path, size in sizes.items() if found[path] != size):
-            raise DigestMismatchError(
-                f"{wrong[0]} is {found[wrong[0]]} bytes long, signed were {sizes[wrong[0]]}" + _more(wrong),
-                "copy the bundle again",
-            )
-        return f"{len(named)} files, none missing, none besides"
+        roots = root_chain.root_files(self.listing.files).values()
+        roles = (f"metadata/{role}.json" for role in _PARSERS)
+        return check_file_list(self.listing, self.contents.blobs, {LAYOUT_FILE, *_TARGET_FILES, *roots, *roles})
 
     def _freshness(self) -> Check:
         if not self._passed("metadata agrees"):
@@ -270,7 +255,3 @@ _SEAL_HINTS = {
     TIMESTAMP: "`sovereign bundle sign --key release.key` seals it",
 }
 _ROLLBACK_HINT = "releases this site once installed are activated with `sovereign rollback`; older media are refused"
-
-
-def _more(paths: list[str]) -> str:
-    return f" ({len(paths) - 1} more)" if len(paths) > 1 else ""

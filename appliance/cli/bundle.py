@@ -100,7 +100,9 @@ def sign(
         done = sign_bundle(bundle, signer, now=datetime.now(UTC), roots=roots, progress=report_progress)
 
     def render(console: Console) -> None:
-        console.print(f"signed by {done.signer}; targets: {done.targets}", markup=False)
+        console.print(f"{done.signer} signed {done.release}", markup=False)
+        console.print(f"index.json {done.index}", markup=False, soft_wrap=True)
+        console.print(f"targets: {done.targets}", markup=False)
         console.print("sealed: ready to travel" if done.sealed else "not sealed yet", markup=False)
 
     emit(asdict(done), output, render)

@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 
 from airgap_bundle import strict_json
 from airgap_bundle.archive import Entry, Limits, extract, write_tar
+from airgap_bundle.chain import follow
 from airgap_bundle.descriptor import Descriptor
 from airgap_bundle.errors import BundleError, FormatError, UnsafeNameError, VerificationError
 from airgap_bundle.metadata import parse_root, parse_snapshot, parse_targets, parse_timestamp
 from airgap_bundle.names import check_distinct, check_name, check_path
 from airgap_bundle.oci import parse_index, parse_release
+from airgap_bundle.root_policy import require
 from airgap_bundle.statement import WAIVER_TYPE, sign_statement, verify_statement
 from tests.bundles import Site, make, root_bytes, signer
 
@@ -188,17 +190,40 @@ def nodes(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @given(st.data())
 @settings(deadline=None)
-def test_a_root_with_any_node_replaced_is_parsed_or_refused_never_a_crash(data: st.DataObject) -> None:
+def test_a_root_with_any_node_replaced_is_refused_never_a_crash(data: st.DataObject) -> None:
     value = json.loads(root_bytes())
+    before = json.dumps(value)
     *parents, last = data.draw(st.sampled_from(nodes(value)[1:]))
     holder = value
     for key in parents:
         holder = holder[key]
     holder[last] = data.draw(VALUES)
-    try:
-        parse_root(json.dumps(value).encode())
-    except FormatError:
+    if json.dumps(value) == before:
         return
+    with pytest.raises(BundleError):
+        follow({1: json.dumps(value).encode()}, 1)
+
+
+ROLES = {"targets": parse_targets, "snapshot": parse_snapshot, "timestamp": parse_timestamp}
+
+
+@pytest.mark.parametrize("role", ROLES)
+@given(data=st.data())
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_role_metadata_with_any_node_replaced_is_refused_never_a_crash(
+    whole: Path, role: str, data: st.DataObject
+) -> None:
+    value = json.loads((whole / f"metadata/{role}.json").read_bytes())
+    before = json.dumps(value)
+    *parents, last = data.draw(st.sampled_from(nodes(value)[1:]))
+    holder = value
+    for key in parents:
+        holder = holder[key]
+    holder[last] = data.draw(VALUES)
+    if json.dumps(value) == before:
+        return
+    with pytest.raises(BundleError):
+        require(parse_root(root_bytes()).signed, role, ROLES[role](json.dumps(value).encode()))
 
 
 @given(VALUES.filter(lambda value: isinstance(value, dict)))

@@ -282,3 +282,28 @@ def test_a_blob_with_two_declared_sizes_is_refused(site: Site, bundle: Path) -> 
     value["manifests"] = [item for item in value["manifests"] if "sbom" not in json.dumps(item)]
     replace_target(bundle, "index.json", json.dumps(value).encode())
     site.refuses(bundle, MalformedError, match="two sizes")
+
+
+@pytest.mark.parametrize("config", [b"[]", b'{"a":1,"a":2}', b"not json"])
+def test_a_config_that_is_no_strict_json_object_is_refused_though_it_is_signed(
+    fresh: Site, tmp_path: Path, config: bytes
+) -> None:
+    bundle = Draft().write(tmp_path / "evil")
+    value = json.loads((bundle / "index.json").read_bytes())
+    release = json.loads((bundle / "release.json").read_bytes())
+    entry = next(item for item in value["manifests"] if item["artifactType"].endswith("model.v1"))
+    path = bundle / "blobs/sha256" / entry["digest"].removeprefix("sha256:")
+    manifest = json.loads(path.read_bytes())
+    written = blob(bundle, config, manifest["config"]["mediaType"])
+    manifest["config"] = written.to_json()
+    found = blob(bundle, strict_json.dumps(manifest), entry["mediaType"])
+    for item in release["artifacts"]:
+        if item["digest"] == entry["digest"]:
+            item["digest"] = str(found.digest)
+    value["manifests"] = [item for item in value["manifests"] if "sbom" not in str(item["annotations"])]
+    entry.update(digest=str(found.digest), size=found.size)
+    del release["sbom"]
+    (bundle / "index.json").write_bytes(strict_json.dumps(value))
+    (bundle / "release.json").write_bytes(strict_json.dumps(release))
+    sign_as_is(bundle)
+    fresh.refuses(bundle, MalformedError, pin=(bundle / "metadata/1.root.json").read_bytes())

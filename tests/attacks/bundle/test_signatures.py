@@ -78,7 +78,7 @@ def test_1_a_flipped_byte_is_named_by_its_file(
 
 def test_1_all_damaged_blobs_are_counted_in_one_refusal(fresh: Site, bundle: Path) -> None:
     for path in (bundle / "blobs/sha256").iterdir():
-        if b"schemaVersion" not in path.read_bytes():
+        if b'"schema' not in path.read_bytes():
             path.write_bytes(path.read_bytes()[:-1] + b"!")
     fresh.refuses(bundle, DigestMismatchError, match=r"\d more blobs are refused", pin=root_bytes())
 
