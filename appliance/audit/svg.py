@@ -70,7 +70,7 @@ def bars(title: str, rows: Sequence[tuple[str, float]], css: str, show: Callable
     parts = []
     for number, (name, value) in enumerate(rows):
         y = number * _ROW
-        length = max(1.0, room * value / top)
+        length = max(1.0, room * value / top) if value else 0.0
         full, shown = escape(name), escape(show(value))
         parts.append(
             f'<text class="name" x="{_NAME - 10}" y="{y + 19}" text-anchor="end">{escape(_short(name))}'
