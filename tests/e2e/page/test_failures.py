@@ -122,3 +122,30 @@ def test_a_conversation_that_is_gone_leads_to_the_empty_page_with_the_reason(ana
     analyst.evaluate("() => { location.hash = '#/c/00000000-0000-4000-8000-000000000000'; }")
     expect(analyst.locator("#notice")).to_contain_text("This is not there any more.")
     expect(analyst.locator("#conversation-name")).to_have_text("What can I help you with?")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("sign_in_refused", "Sign-in was refused."),
+        ("audit_unavailable", "nobody is signed in without a record"),
+        ("identity_unavailable", "The sign-in service does not answer"),
+        ("something_new", "Sign-in did not work."),
+    ],
+)
+def test_a_failed_sign_in_says_why_once(page: Page, gateway: FakeGateway, code: str, words: str) -> None:
+    page.goto(f"{gateway.url}/?problem={code}")
+    expect(page.get_by_role("alert")).to_contain_text(words)
+    page.reload()
+    expect(page.locator("#sign-in")).to_be_visible()
+    assert page.get_by_role("alert").count() == 0
+
+
+def test_an_answer_that_the_server_left_unfinished_says_so(analyst: Page, gateway: FakeGateway) -> None:
+    gateway.seed("analyst", "Half")
+    (conversation,) = gateway.conversations.values()
+    for reason, words in (("interrupted", "was interrupted on the server"), (None, "is not finished")):
+        conversation["messages"][-1].update({"finish_reason": reason, "receipt": None})
+        analyst.reload()
+        flows.open_conversation(analyst, "Half")
+        expect(flows.last_answer(analyst).locator(".answer-note")).to_contain_text(words)

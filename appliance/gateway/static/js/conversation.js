@@ -48,7 +48,8 @@ export class ConversationView {
     this.id = conversation?.id ?? null;
     this.messages = conversation?.messages ?? [];
     this.draw();
-    this.follower.jump();
+    if (this.messages.length > 0) this.follower.jump();
+    else this.follower.rest();
   }
 
   /** Build every turn again, also after a change of language. */

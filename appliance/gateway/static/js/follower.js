@@ -30,12 +30,20 @@ export class Follower {
     this.top = this.scroller.scrollTop;
     if (this.#gap < NEAR) this.following = true;
     else if (upwards) this.following = false;
-    this.button.hidden = this.following;
+    this.button.hidden = this.following || this.scroller.querySelector(".thread") === null;
   }
 
   #grown() {
     if (this.following) this.scroller.scrollTop = this.scroller.scrollHeight;
-    this.button.hidden = this.following || this.#gap < NEAR;
+    this.button.hidden = this.following || this.#gap < NEAR || this.scroller.querySelector(".thread") === null;
+  }
+
+  /** Stand at the beginning of a page that is not a conversation. */
+  rest() {
+    this.following = false;
+    this.top = 0;
+    this.scroller.scrollTop = 0;
+    this.button.hidden = true;
   }
 
   /** Go to the end and stay there. */
