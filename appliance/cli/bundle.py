@@ -56,7 +56,7 @@ def verify(
     with progress("verifying") as report_progress:
         report = verify_bundle(bundle, trust, now=datetime.now(UTC), progress=report_progress)
     emit(report.to_json(), output, lambda console: _render_report(console, report))
-    if report.freshness is not None and report.freshness.status != "pass":
+    if report.ok and report.freshness is not None and report.freshness.status != "pass":
         say(f"note: freshness: {report.freshness.detail}")
     failure = report.failure
     if failure is not None:
