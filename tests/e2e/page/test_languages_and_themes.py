@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.page import flows
-from tests.e2e.page.fake_gateway import STATIC
+from tests.e2e.page.page_api import STATIC
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -107,6 +107,14 @@ def test_every_icon_that_is_used_is_in_the_sprite() -> None:
     assert known - used == set()
 
 
+def test_every_class_that_a_style_names_is_given_to_an_element() -> None:
+    code = "\n".join(path.read_text("utf-8") for path in [*SCRIPTS, STATIC / "index.html"])
+    given = set(re.findall(r"[\w-]+", " ".join(re.findall(r'"([^"\n]*)"', code))))
+    styles = "\n".join(path.read_text("utf-8") for path in (STATIC / "css").glob("*.css"))
+    named = set(re.findall(r"\.([a-z][\w-]*)(?=[^{};]*\{)", re.sub(r"/\*[\s\S]*?\*/", "", styles)))
+    assert named - given == set()
+
+
 def test_sign_in_has_the_colours_of_the_page() -> None:
     tokens = (STATIC / "css/tokens.css").read_text("utf-8")
     pairs = re.findall(r"--([\w-]+): light-dark\((#\w+), (#\w+)\);", tokens)
