@@ -154,5 +154,18 @@ def _record(cls: type[_Record], value: object) -> _Record:
     if cls is LockedInput and value["kind"] not in INPUT_KINDS:
         raise FormatError(f"lock entry {value['name']} has unknown kind {value['kind']!r}")
     if cls is CompiledRecipe:
+        _check_recipe(value)
         value = value | {"wheel_exclude": tuple(value["wheel_exclude"])}
     return cls(**value)
+
+
+def _check_recipe(value: dict[str, Any]) -> None:
+    tables = all(
+        isinstance(value[name], dict) and all(isinstance(item, str) for item in value[name].values())
+        for name in ("cmake", "project_include", "include_sha256", "tools")
+    )
+    texts = all(isinstance(value[name], str) for name in ("sdist", "python", "compiler", "linker"))
+    exclude = value["wheel_exclude"]
+    listed = isinstance(exclude, list) and all(isinstance(item, str) for item in exclude)
+    if not (tables and texts and listed and type(value["source_date_epoch"]) is int):
+        raise FormatError(f"the recipe of {value['name']} has fields of the wrong type")

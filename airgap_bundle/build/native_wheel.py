@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import shutil
 import sys
 from dataclasses import asdict, replace
@@ -138,7 +139,7 @@ def _compile(recipe: CompiledRecipe, sdist: CachedFile, folder: Path, scratch: P
     if recipe.wheel_exclude:
         argv.append(f"--config-settings=wheel.exclude={';'.join(recipe.wheel_exclude)}")
     environment = build_environment(recipe.source_date_epoch) | {
-        "CMAKE_ARGS": " ".join(_cmake_arguments(recipe, folder)),
+        "CMAKE_ARGS": shlex.join(_cmake_arguments(recipe, folder)),
         "CMAKE_BUILD_PARALLEL_LEVEL": str(len(os.sched_getaffinity(0))),
         "TMPDIR": str(scratch),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,12 @@ from airgap_bundle.build.kinds import KINDS
 from airgap_bundle.build.layout_writer import LayoutPlan, check_folder, write_layout
 from airgap_bundle.build.sbom import artifact_sbom, release_sbom
 from airgap_bundle.digest import sha256
-from airgap_bundle.errors import LockError
+from airgap_bundle.errors import BuildError, LockError
 from airgap_bundle.lock import ReleaseLock, dump_lock, load_lock
 from airgap_bundle.release_file import load_release
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from airgap_bundle.build.cache import BuildCache
@@ -48,6 +49,17 @@ def lock_path(release_path: Path) -> Path:
     return release_path.with_name(LOCK_NAME)
 
 
+@contextmanager
+def _disk_errors(where: Path) -> Iterator[None]:
+    """A full or failing disk is told as a cause; what is complete stays in the cache."""
+    try:
+        yield
+    except OSError as error:
+        raise BuildError(
+            f"{error.filename or where}: {error.strerror}", "mend that and run the command again: it goes on from here"
+        ) from error
+
+
 def lock_release(
     release_path: Path, *, cache: BuildCache, stage: Stage, relock: Collection[str] = ()
 ) -> tuple[ReleaseLock, tuple[str, ...]]:
@@ -56,6 +68,13 @@ def lock_release(
     What is locked and still asked for stays as it is, except the inputs and compiled packages named in ``relock``.
     Raises ``LockError`` for a name in ``relock`` that the release does not have.
     """
+    with _disk_errors(cache.root):
+        return _lock(release_path, cache, stage, relock)
+
+
+def _lock(
+    release_path: Path, cache: BuildCache, stage: Stage, relock: Collection[str]
+) -> tuple[ReleaseLock, tuple[str, ...]]:
     release, folder = load_release(release_path), release_path.parent
     path = lock_path(release_path)
     old = load_lock(path) if path.exists() else ReleaseLock(release.name, release.version)
@@ -83,6 +102,11 @@ def lock_release(
 
 def build_release(release_path: Path, dest: Path, *, cache: BuildCache, stage: Stage) -> BuiltBundle:
     """Build the locked release of ``release_path`` into ``dest``; see ``write_layout`` for what may lie there."""
+    with _disk_errors(dest):
+        return _build(release_path, dest, cache, stage)
+
+
+def _build(release_path: Path, dest: Path, cache: BuildCache, stage: Stage) -> BuiltBundle:
     release, folder = load_release(release_path), release_path.parent
     check_folder(dest)
     lock = load_lock(lock_path(release_path))

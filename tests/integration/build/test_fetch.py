@@ -60,6 +60,15 @@ def test_a_wheel_that_vanished_is_named(from_folder: Synthetic, tmp_path: Path) 
         build_release(from_folder.release, tmp_path / "bundle", cache=BuildCache(tmp_path / "fresh"), stage=silent)
 
 
+def test_an_interrupted_fetch_goes_on_with_what_is_missing(from_folder: Synthetic, tmp_path: Path) -> None:
+    only_wheels(from_folder)
+    cache = BuildCache(tmp_path / "half")
+    alpha = next(from_folder.wheels.glob("alpha*"))
+    cache.add_file(alpha)
+    alpha.unlink()
+    build_release(from_folder.release, tmp_path / "bundle", cache=cache, stage=silent)
+
+
 def test_locking_writes_digests_and_keeps_what_is_locked(from_folder: Synthetic) -> None:
     path = from_folder.release.with_name("release.lock")
     only_wheels(from_folder)

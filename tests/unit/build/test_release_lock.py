@@ -75,6 +75,8 @@ def test_a_missing_lock_says_how_to_make_one(tmp_path: Path) -> None:
         (lambda value: value["inputs"][0].pop("name"), "other fields"),
         (lambda value: value["inputs"].append(value["inputs"][0]), "locked twice"),
         (lambda value: value["compiled"][0].update(sha256="C" * 64), "no sha256"),
+        (lambda value: value["compiled"][0].update(cmake={"OPTION": 1}), "wrong type"),
+        (lambda value: value["compiled"][0].update(wheel_exclude="lib"), "wrong type"),
     ],
 )
 def test_a_lock_that_is_no_lock_is_refused(tmp_path: Path, change: object, cause: str) -> None:
