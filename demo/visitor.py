@@ -31,12 +31,24 @@ class Visitor:
     """One signed-in person. Use as a context manager: leaving signs out."""
 
     def __init__(self, url: str, name: str, password: str) -> None:
-        self._http = httpx.Client(base_url=url, follow_redirects=True, timeout=180, trust_env=False)
+        self._http = httpx.Client(
+            base_url=url,
+            follow_redirects=True,
+            timeout=180,
+            trust_env=False,
+            event_hooks={"response": [self._treat_loopback_as_secure]},
+        )
         self._url = url
         self._sign_in(name, password)
         self.session: dict[str, Any] = self._get("/api/session")
         self._http.headers["X-CSRF-Token"] = self.session["csrf"]
         self._http.headers["Origin"] = url
+
+    def _treat_loopback_as_secure(self, response: httpx.Response) -> None:
+        """Send Secure cookies over plain HTTP to loopback, as browsers do (Secure Contexts, section 3.1)."""
+        if response.url.host == "127.0.0.1":
+            for cookie in self._http.cookies.jar:
+                cookie.secure = False
 
     def _sign_in(self, name: str, password: str) -> None:
         page = self._http.get("/auth/login")
