@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from appliance.site.config import SiteConfig
 
+_TIMEOUT_SECONDS = 120  # a busy host needs half a minute to create a realm
+
 
 @contextmanager
 def administration(config: SiteConfig, *, secret: str, ca: Path | None) -> Iterator[KeycloakAdmin]:
@@ -36,7 +38,8 @@ def administration(config: SiteConfig, *, secret: str, ca: Path | None) -> Itera
         user_realm_name=MASTER,
         client_id=ADMIN_CLIENT,
         client_secret_key=secret,
-        timeout=30,
+        timeout=_TIMEOUT_SECONDS,
+        max_retries=0,  # a second POST of what Keycloak is still working on would be a duplicate
     )
     managers = [connection, connection.keycloak_openid.connection]
     for manager in managers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from appliance.identity.keycloak_server import (
     ADMIN_CLIENT,
@@ -14,6 +15,9 @@ from appliance.identity.keycloak_server import (
     start_launch,
 )
 from tests.unit.identity.sites import PATHS, loopback_site, site
+
+if TYPE_CHECKING:
+    import pytest
 
 JAVA, HOME = Path("/env/java-runtime"), Path("/srv/site/data/identity/home")
 SECRETS = ServerSecrets("the-database-password", "the-bootstrap-secret", Path("/run/credentials/tls.key"))
@@ -32,9 +36,18 @@ def test_secrets_are_in_the_environment_and_never_in_argv() -> None:
     assert "the-database" not in repr(SECRETS)
 
 
-def test_nothing_of_the_callers_environment_is_inherited(monkeypatch: object) -> None:
-    del monkeypatch
+def test_nothing_of_the_callers_environment_is_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KC_DB", "dev-file")
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-javaagent:other.jar")
     assert set(build_launch(Path("/kc"), JAVA).env) == {"JAVA_HOME", "PATH", "LC_ALL"}
+    assert set(started().env) == {
+        "JAVA_HOME",
+        "PATH",
+        "LC_ALL",
+        "KC_DB_PASSWORD",
+        "KC_BOOTSTRAP_ADMIN_CLIENT_ID",
+        "KC_BOOTSTRAP_ADMIN_CLIENT_SECRET",
+    }
 
 
 def test_without_a_bootstrap_secret_no_administrator_is_made() -> None:
