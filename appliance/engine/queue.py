@@ -21,7 +21,7 @@ _MEMORY = 0.8  # weight of the past in the moving average of service times
 
 
 class AdmissionQueue(Generic[T]):
-    """Holds at most ``limit`` waiting jobs."""
+    """Holds at most ``limit`` jobs beside the one that runs, whether or not the owner has come to take that one yet."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -36,7 +36,7 @@ class AdmissionQueue(Generic[T]):
         with self._lock:
             if not self._open:
                 raise EngineDrainingError("the engine is about to stop", "ask again in a minute")
-            if len(self._waiting) >= self._limit:
+            if self._running + len(self._waiting) > self._limit:
                 raise EngineBusyError(self._retry_after())
             self._waiting.append(job)
             self._lock.notify_all()

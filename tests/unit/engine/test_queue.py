@@ -26,9 +26,19 @@ def test_the_position_counts_the_running_request_and_those_that_wait() -> None:
 def test_a_full_queue_refuses_with_a_time_to_come_back() -> None:
     queue: AdmissionQueue[str] = AdmissionQueue(1)
     queue.put("a")
+    queue.put("b")
     with pytest.raises(EngineBusyError) as refused:
-        queue.put("b")
+        queue.put("c")
     assert refused.value.retry_after >= 1
+
+
+def test_a_burst_finds_the_same_room_before_and_after_the_owner_took_the_first() -> None:
+    queue: AdmissionQueue[str] = AdmissionQueue(1)
+    queue.put("a")
+    queue.take()
+    queue.put("b")
+    with pytest.raises(EngineBusyError):
+        queue.put("c")
 
 
 def test_the_time_to_come_back_grows_with_what_requests_take_and_stays_bounded() -> None:
@@ -38,8 +48,9 @@ def test_the_time_to_come_back_grows_with_what_requests_take_and_stays_bounded()
         queue.take()
         queue.finished(10_000)
     queue.put("a")
+    queue.put("b")
     with pytest.raises(EngineBusyError) as refused:
-        queue.put("b")
+        queue.put("c")
     assert refused.value.retry_after == 120
 
 
