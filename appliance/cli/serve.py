@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from appliance.cli.root import new_app
 from appliance.cli.terminal import site_paths
 from appliance.errors import RefusedError, UsageError
 from appliance.site.credentials import Credentials
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     Service: TypeAlias = Callable[[SiteConfig, SitePaths, Credentials], None]
 
 
+app = new_app()
+
+
+@app.command("serve", hidden=True)
 def serve(
     context: typer.Context,
     service: Annotated[str, typer.Argument(help="database, identity, audit, gateway or engine-<model>")],

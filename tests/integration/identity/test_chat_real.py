@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.network
 
-_RUN = "from appliance.cli.main import run; run()"
+_RUN = "from appliance.cli.entry import run; run()"
 
 
 class Terminal:
