@@ -25,7 +25,7 @@ officers:
   - {{name: {OFFICER}, public_key: keys/{OFFICER}.pub}}
 waivers: [waiver.json]
 models:
-  - {{name: {MODEL}, context_tokens: 4096, memory_mib: 900}}
+  - {{name: {MODEL}, context_tokens: 4096, memory_mib: 900, threads: 1}}
 groups:
   - {{name: analysts, models: [{MODEL}]}}
   - {{name: officers, models: [{MODEL}], roles: [admin]}}

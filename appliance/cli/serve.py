@@ -12,6 +12,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Annotated, Any
 
+import structlog
 import typer
 
 from appliance.cli.root import new_app
@@ -42,8 +43,24 @@ def serve(
     """Run one service in the foreground (called by the service manager)."""
     paths = site_paths(context)
     config = load_site(paths.site_yaml)
+    _log_as_json()
     run = _SERVICES.get(service) or _engine(service, config)
     run(config, paths, Credentials.from_environment(paths.credentials(service)))
+
+
+def _log_as_json() -> None:
+    """Operational messages as one JSON object per line on stdout, where the service manager keeps them."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
 
 
 def _database(config: SiteConfig, paths: SitePaths, _: Credentials) -> None:

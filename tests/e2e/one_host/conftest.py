@@ -33,7 +33,7 @@ officers:
   - {{name: {release.OFFICER}, public_key: {release.OFFICER}.pub}}
 waivers: [waiver.json]
 models:
-  - {{name: {release.MODEL}, context_tokens: 2048, memory_mib: 900}}
+  - {{name: {release.MODEL}, context_tokens: 2048, memory_mib: 900, threads: 1}}
 groups:
   - {{name: analysts, models: [{release.MODEL}]}}
   - {{name: clerks, models: [{release.MODEL}]}}
