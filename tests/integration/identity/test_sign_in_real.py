@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -110,6 +111,24 @@ def test_sign_in_without_pkce_is_refused(keycloak_site: KeycloakSite) -> None:
         with SignInPage(keycloak_site) as page:
             page.open(bare, stop_at=gateway.callback)
             assert page.arrived_with["error"] == "invalid_request"
+
+    as_gateway(keycloak_site, act)
+
+
+def test_the_sign_in_page_wears_the_sites_theme(keycloak_site: KeycloakSite) -> None:
+    async def act(gateway: Gateway) -> None:
+        url = await gateway.client.authorization_url(
+            redirect_uri=gateway.callback, state="s", nonce="n", code_verifier=new_code_verifier(), language="fr"
+        )
+        with SignInPage(keycloak_site) as page:
+            page.open(url)
+            assert re.search(r'<html[^>]* lang="fr"', page.text)
+            resources = re.findall(r'"(/resources/[^"]+/login/sovereign/[^"]+)"', page.text)
+            assert resources
+            for resource in resources:
+                page.open(keycloak_site.config.issuer.removesuffix("/realms/sovereign") + resource)
+                assert page.answer is not None
+                assert page.answer.status_code == 200, resource
 
     as_gateway(keycloak_site, act)
 
