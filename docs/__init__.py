@@ -1,0 +1,1 @@
+"""Documentation, and what writes its reference pages."""
