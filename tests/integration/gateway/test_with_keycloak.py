@@ -59,6 +59,9 @@ async def gateway(
             yield http
             serving.should_exit = True
             await task
+            for connection in list(serving.server_state.connections):  # Keycloak keeps its own open
+                connection.transport.abort()
+            await asyncio.sleep(0)
 
 
 class Person:
