@@ -67,7 +67,7 @@ def site_services(config: SiteConfig, paths: SitePaths, accounts: Accounts) -> t
     return (
         service(DATABASE, "PostgreSQL", database, (), networked=True, stop_signal=signal.SIGINT, stop_timeout_s=60),
         service(AUDIT, "audit log writer", unix[AUDIT], ()),
-        service(IDENTITY, "Keycloak", identity, (DATABASE,), networked=True, start_timeout_s=240),
+        service(IDENTITY, "Keycloak", identity, (DATABASE,), networked=True, start_timeout_s=300),
         *(
             service(
                 engine_service(m.name),
