@@ -10,9 +10,12 @@ Standard library only (see the package's docstring).
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import tempfile
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +29,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 ENVIRONMENT = "SOVEREIGN_CACHE"
+_WORK = "work-"
+_YOUNG_SECONDS = 600
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold ``folder``; raises ``BlockingIOError`` when another process does. The lock ends with the process."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @dataclass(frozen=True)
@@ -65,10 +81,21 @@ class BuildCache:
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
-        """A scratch folder on the cache's file system, removed at the end."""
+        """A scratch folder on the cache's file system, removed at the end; those of dead processes are removed too."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="work-", dir=self.root) as folder:
+        self._sweep()
+        with tempfile.TemporaryDirectory(prefix=_WORK, dir=self.root) as folder, _locked(Path(folder)):
             yield Path(folder)
+
+    def _sweep(self) -> None:
+        """Remove scratch folders that nobody holds; young ones stay, because their owner may be about to lock them."""
+        for folder in self.root.glob(f"{_WORK}*"):
+            try:
+                if time.time() - folder.stat().st_mtime > _YOUNG_SECONDS:
+                    with _locked(folder):
+                        shutil.rmtree(folder)
+            except (FileNotFoundError, BlockingIOError):
+                continue  # its owner was quicker, or is alive
 
     def verified(self, hexdigest: str, size: int, on_bytes: Callable[[int], None] | None = None) -> CachedFile | None:
         """The blob when it lies here and hashes to its name; a damaged one is removed and counts as absent."""

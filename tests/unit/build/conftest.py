@@ -20,6 +20,11 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> BuildCache:
     return BuildCache(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(autouse=True)
+def _not_the_builders_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOVEREIGN_CACHE", str(tmp_path / "default-cache"))
+
+
 @pytest.fixture
 def synthetic(tmp_path: Path, shared_cache: BuildCache) -> Synthetic:
     return make_synthetic(tmp_path, shared_cache)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -86,3 +87,16 @@ def test_the_environment_moves_the_cache(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.delenv("SOVEREIGN_CACHE")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert BuildCache.default().root == tmp_path / ".cache" / "sovereign"
+
+
+def test_scratch_of_a_dead_process_is_removed_and_that_of_a_live_one_stays(tmp_path: Path) -> None:
+    cache = BuildCache(tmp_path)
+    dead = tmp_path / "work-dead"
+    (dead / "objects").mkdir(parents=True)
+    with cache.workspace() as live:
+        for folder in (dead, live):
+            os.utime(folder, (0, 0))
+        with cache.workspace():
+            assert live.is_dir()
+            assert not dead.exists()
+    assert not live.exists()

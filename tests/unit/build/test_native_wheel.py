@@ -114,6 +114,9 @@ def test_nobodys_flags_reach_the_compiler(monkeypatch: pytest.MonkeyPatch) -> No
     assert environment["SOURCE_DATE_EPOCH"] == "7"
 
 
-def test_the_module_says_what_to_do_without_a_lock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_module_says_what_to_do_without_a_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOVEREIGN_CACHE", str(tmp_path / "cache"))
     assert main(["--out", str(tmp_path / "out"), "--lock", str(tmp_path / "none.lock")]) == 2
     assert "hint: run `sovereign bundle lock`" in capsys.readouterr().err
