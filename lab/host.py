@@ -63,13 +63,14 @@ class BareHost:
             *(f"--bind-ro={source}:{target}" for source, target in self.binds.items()),
         ]
         environment = os.environ | {"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1", "SYSTEMD_NSPAWN_USE_CGNS": "1"}
-        self._machine = subprocess.Popen(
-            ["sh", "-c", _ENTER_CGROUPS, "sh", self.name, *argv],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=self._console().open("ab"),
-            stderr=subprocess.STDOUT,
-        )
+        with self._console().open("ab") as console:
+            self._machine = subprocess.Popen(
+                ["sh", "-c", _ENTER_CGROUPS, "sh", self.name, *argv],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+            )
         deadline = time.monotonic() + BOOT_SECONDS
         while self._state() not in {"running", "degraded"}:
             if time.monotonic() > deadline or self._machine.poll() is not None:

@@ -44,8 +44,14 @@ service_clients:
 
 @pytest.fixture(scope="session")
 def medium(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as it is carried across: bundle, first-contact script, site file, officer's key and waiver."""
-    workspace = Workspace(tmp_path_factory.mktemp("medium"))
+    """A folder as it is carried across: bundle, first-contact script, site file, officer's key and waiver.
+
+    Whoever works on the journey itself may name a folder in SOVEREIGN_TEST_MEDIUM, to be made once and used again.
+    """
+    kept = os.environ.get("SOVEREIGN_TEST_MEDIUM")
+    if kept and Path(kept, "fingerprint").exists():
+        return Path(kept)
+    workspace = Workspace(Path(kept) if kept else tmp_path_factory.mktemp("medium"))
     release.make_keys(workspace)
     release.build(workspace)
     release.sign(workspace)
