@@ -153,7 +153,7 @@ def load_release(path: Path) -> ReleaseFile:
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise LockError(f"{path}: {error.strerror}", "name the release file: --release FILE") from error
+        raise LockError(f"{path}: {str(error.strerror).lower()}", "name the release file: --release FILE") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         cause = re.sub(r"\s+", " ", str(error))
         raise LockError(f"{path}: not yaml: {cause}") from error

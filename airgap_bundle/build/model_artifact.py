@@ -77,7 +77,7 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BuildError(
-            f"{path}: {error.strerror}", "a model's folder holds record.json, template and card"
+            f"{path}: {str(error.strerror).lower()}", "a model's folder holds record.json, template and card"
         ) from error
 
 

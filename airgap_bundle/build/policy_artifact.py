@@ -26,6 +26,6 @@ def build(spec: PolicyArtifact, context: BuildContext) -> BuiltArtifact:
     try:
         kept = context.cache.add_bytes(path.read_bytes())
     except OSError as error:
-        raise BuildError(f"{path}: {error.strerror}", f"release.yaml names it for {spec.name}") from error
+        raise BuildError(f"{path}: {str(error.strerror).lower()}", f"release.yaml names it for {spec.name}") from error
     config = {"schema": 1, "name": spec.name, "file": path.name}
     return BuiltArtifact(spec.kind, spec.name, context.version, config, (BuiltFile(path.name, kept),), ())

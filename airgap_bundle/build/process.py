@@ -62,7 +62,7 @@ def run(
             stderr=subprocess.STDOUT,
         )
     except OSError as error:
-        raise ProgramError(f"{argv[0]} does not start: {error.strerror}", None, ()) from error
+        raise ProgramError(f"{argv[0]} does not start: {str(error.strerror).lower()}", None, ()) from error
     with child:
         assert child.stdout is not None
         try:

@@ -56,7 +56,8 @@ def _disk_errors(where: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise BuildError(
-            f"{error.filename or where}: {error.strerror}", "mend that and run the command again: it goes on from here"
+            f"{error.filename or where}: {str(error.strerror).lower()}",
+            "mend that and run the command again: it goes on from here",
         ) from error
 
 

@@ -35,7 +35,7 @@ def requests(spec: WheelhouseArtifact, folder: Path) -> tuple[Request, ...]:
     try:
         listed = read_requirements(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise LockError(f"{path}: {error.strerror}", f"release.yaml names it for {spec.name}") from error
+        raise LockError(f"{path}: {str(error.strerror).lower()}", f"release.yaml names it for {spec.name}") from error
     compiled = {item.name for item in spec.compiled}
     unknown = compiled - {item.name for item in listed}
     if unknown:

@@ -94,7 +94,7 @@ def test_a_project_that_is_none_is_refused(own: Synthetic, tmp_path: Path) -> No
 
 def test_a_disk_that_fails_is_told_as_a_cause(own: Synthetic, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(BuildError, match="Not a directory") as caught:
+    with pytest.raises(BuildError, match="not a directory") as caught:
         build(own, tmp_path / "file" / "bundle")
     assert "run the command again" in str(caught.value.hint)
 

@@ -63,7 +63,7 @@ def test_a_mistake_is_named_by_its_place(
 
 
 def test_a_file_that_is_not_there_or_no_yaml_is_told_as_such(tmp_path: Path) -> None:
-    with pytest.raises(LockError, match="No such file"):
+    with pytest.raises(LockError, match="no such file"):
         load_release(tmp_path / "release.yaml")
     (tmp_path / "release.yaml").write_text("a: [")
     with pytest.raises(LockError, match="not yaml"):
