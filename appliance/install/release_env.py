@@ -58,7 +58,7 @@ def build_environment(wheelhouse: Artifact, env: Path, python: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
     tools.mkdir(mode=0o755, parents=True)
     wheels = _link_wheels(wheelhouse, tools / "wheels")
-    uv = _take_out_uv(wheels, tools / "uv")
+    uv = take_out_uv(wheels, tools / "uv")
     settings = {
         "PATH": PATH,
         "HOME": str(tools),
@@ -101,14 +101,17 @@ def _link_wheels(wheelhouse: Artifact, folder: Path) -> Path:
     return folder
 
 
-def _take_out_uv(wheels: Path, target: Path) -> Path:
+def take_out_uv(wheels: Path, target: Path) -> Path:
     """The ``uv`` program out of its wheel: one member by its exact name, a regular file of bounded size."""
     found = sorted(wheels.glob("uv-*.whl"))
     if len(found) != 1:
         raise DeploymentError(f"the wheelhouse holds {len(found)} uv wheels instead of one", "build the release again")
     with zipfile.ZipFile(found[0]) as wheel:
         version = found[0].name.split("-")[1]
-        member = wheel.getinfo(f"uv-{version}.data/scripts/uv")
+        try:
+            member = wheel.getinfo(f"uv-{version}.data/scripts/uv")
+        except KeyError as error:
+            raise DeploymentError("the uv wheel holds no uv program", "build the release again") from error
         if member.file_size > _UV_MAX_BYTES or member.is_dir():
             raise DeploymentError("the uv wheel holds a program of an unlikely size", "build the release again")
         with wheel.open(member) as source, target.open("xb") as out:
