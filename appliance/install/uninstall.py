@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.errors import UsageError
-from appliance.install.accounts import remove_accounts
+from appliance.install.accounts import load_accounts, remove_accounts
 from appliance.install.journal import read_journal
 from appliance.install.lock import site_lock
+from appliance.install.services import site_services
+from appliance.install.startup import stop_services
 from appliance.install.supervision import choose_supervision
+from appliance.site.load import load_site
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from appliance.site.paths import SitePaths
+
 
 _MARKS = ("state/journal.jsonl", "state/users.json", "store", "trust")
 
@@ -36,6 +40,7 @@ def uninstall(paths: SitePaths) -> Removed:
     if not any((paths.root / mark).exists() for mark in _MARKS):
         raise UsageError(f"{paths.root} is no site", "name the site's root with --site")
     with site_lock(paths):
+        _stop_in_order(paths)
         choose_supervision(paths).close()
         shutil.rmtree(paths.run, ignore_errors=True)
         users = remove_accounts(paths)
@@ -45,6 +50,12 @@ def uninstall(paths: SitePaths) -> Removed:
         if not existed:
             paths.root.rmdir()
     return Removed(paths.root, users)
+
+
+def _stop_in_order(paths: SitePaths) -> None:
+    """Those that need others first; an interrupted installation may not know its services yet."""
+    if paths.site_yaml.exists() and paths.users.exists():
+        stop_services(paths, site_services(load_site(paths.site_yaml), paths, load_accounts(paths)))
 
 
 def _root_existed(paths: SitePaths) -> bool:

@@ -75,7 +75,7 @@ def _validate(marked: Marked) -> tuple[SiteConfig | None, list[Mistake]]:
     if rules:
         return None, _rule_mistakes(rules, marked)
     pruned = json.loads(json.dumps(marked.value))
-    places = [tuple(e["loc"]) for e in fields]
+    places = [_removable(tuple(e["loc"])) for e in fields]
     for place in sorted(places, key=len, reverse=True):
         _remove(pruned, place)
     try:
@@ -98,8 +98,15 @@ def _without_echoes(errors: list[Any]) -> list[Any]:
     return [e for e in errors if e["type"] != "too_short" or tuple(e["loc"]) not in inside]
 
 
+def _removable(place: Place) -> Place:
+    """The field to leave out for a mistake at ``place``: a list goes whole, so that other indexes keep their meaning."""
+    while isinstance(place[-1], int):
+        place = place[:-1]
+    return place
+
+
 def _remove(value: Any, place: Place) -> None:
-    """Drop the field at ``place``; an element of a list stays, so that later indexes keep their meaning."""
+    """Drop the field at ``place`` if it is there."""
     for part in place[:-1]:
         if isinstance(value, dict | list):
             try:

@@ -1,0 +1,125 @@
+"""A real PostgreSQL cluster: made without ever being open, kept when there is data in it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from appliance.errors import DeploymentError
+from appliance.install.database import cluster, create_cluster, postgres_bin
+from appliance.install.probe import Probe, answers
+from appliance.install.process import Account
+from appliance.site.paths import SitePaths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ENV = Path(sys.prefix)
+PASSWORDS = {"postgres": b"su", "keycloak": b"kc", "gateway": b'it\'s \\ a "pass" word'}
+PORT = 5432  # of the Unix socket's name: no TCP here
+
+
+@pytest.fixture
+def account() -> Account:
+    entry = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+    return Account(entry.pw_uid, entry.pw_gid)
+
+
+@pytest.fixture
+def paths(account: Account) -> Iterator[SitePaths]:
+    """Below /tmp itself: pytest's folders are closed to the account."""
+    with tempfile.TemporaryDirectory(prefix="site-") as folder:
+        Path(folder).chmod(0o755)
+        found = SitePaths(Path(folder))
+        for path in (found.data("database"), Path(folder, "sock")):
+            path.mkdir(parents=True)
+            os.chown(path, account.uid, account.gid)
+        yield found
+
+
+@contextmanager
+def running(paths: SitePaths, account: Account) -> Iterator[str]:
+    """The cluster, served on a Unix socket only; its socket folder."""
+    sockets = paths.root / "sock"
+    argv = [postgres_bin(ENV) / "postgres", "-D", cluster(paths), "-k", sockets, "-c", "listen_addresses="]
+    root = os.geteuid() == 0
+    server = subprocess.Popen(
+        argv,
+        user=account.uid if root else None,
+        group=account.gid if root else None,
+        extra_groups=[] if root else None,
+        cwd="/",
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        probe = Probe("postgres", str(sockets / f".s.PGSQL.{PORT}"))
+        deadline = time.monotonic() + 60
+        while not answers(probe):
+            assert server.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield str(sockets)
+    finally:
+        server.send_signal(2)
+        server.wait(60)
+
+
+def connect(host: str, user: str, database: str, password: bytes) -> psycopg.Connection:
+    return psycopg.connect(host=host, port=PORT, user=user, dbname=database, password=password.decode())
+
+
+def test_each_role_reaches_its_own_database_by_password_only(paths: SitePaths, account: Account) -> None:
+    create_cluster(paths, ENV, account, PASSWORDS)
+    with running(paths, account) as host:
+        with connect(host, "gateway", "sovereign", PASSWORDS["gateway"]) as db:
+            db.execute("create table t (x int)")
+        with connect(host, "postgres", "sovereign", PASSWORDS["postgres"]) as db:
+            db.execute("create extension vector")
+        for user, database, password in (
+            ("gateway", "sovereign", b"wrong"),
+            ("gateway", "keycloak", PASSWORDS["gateway"]),
+            ("keycloak", "keycloak", PASSWORDS["keycloak"]),  # Keycloak comes by loopback, never by the socket
+            ("postgres", "sovereign", b"wrong"),
+        ):
+            with pytest.raises(psycopg.OperationalError):
+                connect(host, user, database, password)
+
+
+def test_a_second_run_keeps_the_data_and_sets_the_passwords(paths: SitePaths, account: Account) -> None:
+    create_cluster(paths, ENV, account, PASSWORDS)
+    with running(paths, account) as host, connect(host, "gateway", "sovereign", PASSWORDS["gateway"]) as db:
+        db.execute("create table kept (x int)")
+    create_cluster(paths, ENV, account, {**PASSWORDS, "gateway": b"new"})
+    with running(paths, account) as host, connect(host, "gateway", "sovereign", b"new") as db:
+        db.execute("select * from kept")
+
+
+def test_a_half_made_cluster_of_a_crashed_run_is_made_anew(paths: SitePaths, account: Account) -> None:
+    half = cluster(paths).with_name("pg.partial")
+    half.mkdir()
+    (half / "PG_VERSION").write_text("junk")
+    create_cluster(paths, ENV, account, PASSWORDS)
+    assert not half.exists()
+    assert (cluster(paths) / "pg_hba.conf").read_text().count("trust") == 0
+
+
+def test_a_cluster_that_is_being_served_is_left_alone(paths: SitePaths, account: Account) -> None:
+    create_cluster(paths, ENV, account, PASSWORDS)
+    with running(paths, account), pytest.raises(DeploymentError, match="postgres failed"):
+        create_cluster(paths, ENV, account, PASSWORDS)
+
+
+def test_no_password_is_on_the_disk(paths: SitePaths, account: Account) -> None:
+    secret = b"a-password-that-is-easy-to-find"
+    create_cluster(paths, ENV, account, {**PASSWORDS, "gateway": secret})
+    assert all(secret not in p.read_bytes() for p in cluster(paths).rglob("*") if p.is_file())
