@@ -99,7 +99,7 @@ def _without_echoes(errors: list[Any]) -> list[Any]:
 
 
 def _removable(place: Place) -> Place:
-    """The field to leave out for a mistake at ``place``: a list goes whole, so that other indexes keep their meaning."""
+    """The field to leave out for a mistake at ``place``: a list goes whole, so that indexes keep their meaning."""
     while isinstance(place[-1], int):
         place = place[:-1]
     return place
