@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,8 +40,9 @@ ROUNDS = ("first", "second-in-a-longer-folder")
 def prove(release_path: Path, cache: BuildCache, stage: Stage) -> list[dict[str, object]]:
     """Claims ``{"name", "value", "holds"}`` about ``release_path``: each digest was the same in every round.
 
-    A round that compiles to other bytes than the lock's builds no bundle; the claim about the bundle then does not
-    hold. Raises ``BundleError`` when an input cannot be had or a build fails.
+    Where a compilation gives other bytes than the lock's no bundle is built; the claim about it then does not hold.
+    An edit of the tree between the two builds shows as a claim that does not hold. Raises ``BundleError`` when an
+    input cannot be had or a build fails.
     """
     release, lock = load_release(release_path), load_lock(lock_path(release_path))
     wanted = [(request, lock.find(request.key)) for request in requests_of(release, release_path.parent)]
@@ -50,17 +50,16 @@ def prove(release_path: Path, cache: BuildCache, stage: Stage) -> list[dict[str,
     digests: dict[str, list[str]] = {recipe.name: [recipe.sha256] for recipe in lock.compiled}
     digests[BUNDLE] = []
     with cache.workspace() as scratch:
-        for name in ROUNDS:
-            fresh = BuildCache(scratch / name / "cache")
+        caches = [BuildCache(scratch / name / "cache") for name in ROUNDS]
+        for fresh in caches:
             for file in inputs.values():
                 _share(file.path, fresh.path(file.sha256))
-            compiled = _compile(lock, inputs, release_path.parent, fresh, stage)
-            for package, digest in compiled.items():
+            for package, digest in _compile(lock, inputs, release_path.parent, fresh, stage).items():
                 digests[package].append(digest)
-            if all(compiled[recipe.name] == recipe.sha256 for recipe in lock.compiled):
-                built = build_release(release_path, scratch / name / "bundle", cache=fresh, stage=stage)
+        if all(set(digests[recipe.name]) == {recipe.sha256} for recipe in lock.compiled):
+            for fresh in caches:  # one right after the other, so that the tree is the same
+                built = build_release(release_path, fresh.root.parent / "bundle", cache=fresh, stage=stage)
                 digests[BUNDLE].append(built.index)
-            shutil.rmtree(scratch / name)
     expected = {package: len(ROUNDS) + (package != BUNDLE) for package in digests}
     return [
         {
