@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,8 @@ class Cookies:
         return self._named(_SESSION)
 
     def login_name(self, state: str) -> str:
-        """Name of the cookie of one sign-in under way; several tabs may sign in at once."""
-        return self._named(_LOGIN + state[:16])
+        """Name of the cookie of one sign-in under way, of several tabs perhaps; any state makes a legal name."""
+        return self._named(_LOGIN + hashlib.sha256(state.encode()).hexdigest()[:16])
 
     def read(self, request: Request, name: str) -> str | None:
         """The cookie's value, if the browser sent one."""

@@ -56,6 +56,7 @@ async def test_under_tls_cookies_are_host_bound_and_hsts_is_sent(house: Any) -> 
         ("state=STATE&error=access_denied", "sign_in_refused"),
         ("state=another&code=code", "sign_in_unknown"),
         ("code=code", "sign_in_unknown"),
+        ("state=%0d%0aSet-Cookie:%20a=b;%20%E2%82%AC&code=code", "sign_in_unknown"),
     ],
 )
 async def test_a_sign_in_that_is_not_ours_makes_no_session(

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from appliance.gateway.body import parsed, validated
+from appliance.gateway.body import MAX_VALUES, parsed, validated
 from appliance.gateway.errors import UnprocessableError
 from appliance.gateway.openai_requests import ChatRequest, CompletionRequest
 
@@ -121,3 +122,13 @@ def test_json_that_parsers_disagree_about_is_refused(raw: bytes) -> None:
     with pytest.raises(UnprocessableError) as refused:
         parsed(raw)
     assert refused.value.code == "invalid_json"
+
+
+def test_a_body_of_very_many_values_is_refused_before_any_is_validated() -> None:
+    with pytest.raises(UnprocessableError, match="values"):
+        parsed(b'{"model":"small","messages":[{"role":"user","content":[' + b"1," * MAX_VALUES + b"1]}]}")
+
+
+def test_commas_in_texts_are_no_values() -> None:
+    content = 'a\\",' * MAX_VALUES
+    assert parsed(json.dumps({"content": content}).encode()) == {"content": content}
