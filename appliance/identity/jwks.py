@@ -63,6 +63,8 @@ class KeyCache:
             if kid in self._keys and self._age() <= MAX_AGE_SECONDS:
                 return  # another task fetched while this one waited
             if self._keys and self._clock() - self._tried_at < RETRY_SECONDS:
+                if self._age() > STALE_SECONDS:
+                    raise UnavailableError("keycloak does not hand out its keys", "run `sovereign status`")
                 return
             self._tried_at = self._clock()
             try:

@@ -65,9 +65,10 @@ class TokenVerifier:
         if len(token) > _MAX_TOKEN_CHARACTERS:
             raise TokenError("the token is too long")
         try:
-            kid = extract_compact(token.encode()).headers().get("kid")
+            header: Any = extract_compact(token.encode()).headers()
         except (JoseError, ValueError) as error:
             raise TokenError("the token is no signed token") from error
+        kid = header.get("kid") if isinstance(header, dict) else None  # the library lets texts and lists pass
         if not isinstance(kid, str):
             raise TokenError("the token names no key")
         key = await self._keys.get(kid)

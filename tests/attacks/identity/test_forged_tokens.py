@@ -53,6 +53,11 @@ FORGERIES = {
     "another algorithm of the same key": sign(with_algorithm(REALM_KEY, "PS256"), access_claims()),
     "another kind of key under the realm's name": sign(ec_key("realm"), access_claims()),
     "no key named": sign(FOREIGN_KEY, access_claims(), kid=None),
+    "a header that is a text": f"{_part('alg')}.{_part({})}.AAAA",
+    "a header that is a list": f"{_part(['alg', 'kid'])}.{_part({})}.AAAA",
+    "a header that is a number": f"{_part(1)}.{_part({})}.AAAA",
+    "a header that never ends": f"{_part(b'[' * 300)}.{_part({})}.AAAA",
+    "a key named by a list": f"{_part({'alg': 'RS256', 'kid': ['realm']})}.{_part({})}.AAAA",
 }
 
 

@@ -122,8 +122,9 @@ def test_known_keys_serve_on_while_keycloak_restarts_but_not_for_ever() -> None:
         clock.now += MAX_AGE_SECONDS + 1
         await verifier.verify(token)
         clock.now += STALE_SECONDS
-        with pytest.raises(UnavailableError):
-            await verifier.verify(token)
+        for _ in range(2):  # the one that asks Keycloak, and those that come before it may be asked again
+            with pytest.raises(UnavailableError):
+                await verifier.verify(token)
 
     with_verifier(act)
 
