@@ -1,7 +1,7 @@
 """Entry point of the `sovereign` command.
 
-`serve` has a command tree of its own, so that a service process does not load the whole command line: that is
-seconds at every start on a small host, and tens of megabytes in each of its processes.
+`serve` and `await` have a command tree of their own, so that a service process does not load the whole command
+line: that is seconds at every start on a small host, and tens of megabytes in each of its processes.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import sys
 
 from appliance.cli.root import run_app
 
+_FOR_SERVICES = {"serve", "await"}
+
 
 def run() -> None:
     """Run the command that the arguments name, and exit."""
-    if "serve" in sys.argv[1:4]:
+    if _FOR_SERVICES & set(sys.argv[1:4]):
         from appliance.cli.serve import app  # noqa: PLC0415 - the other tree is not loaded
     else:
         from appliance.cli.main import app  # noqa: PLC0415 - the other tree is not loaded

@@ -21,12 +21,8 @@ from appliance.cli.terminal import (
 )
 from appliance.errors import DeploymentError, PreflightError, UsageError
 from appliance.install import host
-from appliance.install.accounts import load_accounts
-from appliance.install.services import site_services
-from appliance.install.startup import await_ready
 from appliance.install.status import site_status
 from appliance.install.uninstall import uninstall as remove_site
-from appliance.site.load import load_site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +51,6 @@ def register(app: typer.Typer) -> None:
     ):
         app.command(name)(command)
     app.command("unseal", hidden=True)(unseal)
-    app.command("await", hidden=True)(await_service)
 
 
 def preflight(
@@ -135,16 +130,6 @@ def uninstall(
 def unseal(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> None:
     """Unseal the services' secrets (called by the boot unit)."""
     host.unseal(site_paths(context), passphrase=_passphrase(passphrase_fd))
-
-
-def await_service(context: typer.Context, service: Annotated[str, typer.Argument()]) -> None:
-    """Wait until a service is ready (called by its unit)."""
-    paths = site_paths(context)
-    config = load_site(paths.site_yaml)
-    found = [s for s in site_services(config, paths, load_accounts(paths)) if s.name == service]
-    if not found:
-        raise UsageError(f"{service} is no service of this site", "`sovereign status` lists them")
-    await_ready(found[0])
 
 
 def _passphrase(fd: int | None) -> Callable[[], bytes]:

@@ -48,6 +48,22 @@ def serve(
     run(config, paths, Credentials.from_environment(paths.credentials(service)))
 
 
+@app.command("await", hidden=True)
+def await_service(context: typer.Context, service: Annotated[str, typer.Argument()]) -> None:
+    """Wait until a service is ready (called by its unit, inside the same sandbox: it reads site.yaml and no more)."""
+    from appliance.install.accounts import accounts_for
+    from appliance.install.services import site_services
+    from appliance.install.startup import await_ready
+
+    paths = site_paths(context)
+    config = load_site(paths.site_yaml)
+    for found in site_services(config, paths, accounts_for(config)):
+        if found.name == service:
+            await_ready(found)
+            return
+    raise UsageError(f"{service} is no service of this site", "`sovereign status` lists them")
+
+
 def _log_as_json() -> None:
     """Operational messages as one JSON object per line on stdout, where the service manager keeps them."""
     structlog.configure(
