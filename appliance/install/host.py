@@ -127,7 +127,7 @@ def install(
     if python is None:  # preflight said so already
         raise PreflightError("no python3.11 that service users can reach", "install the distribution's python3.11")
     with site_lock(paths):
-        existed = paths.root.exists()
+        existed = _is_foreign_root(paths)
         release = admit(request.bundle, paths, request.root_fingerprint, progress)
         vault = Vault(paths, passphrase)
         journal = Journal.open(paths.journal)
@@ -181,6 +181,11 @@ def _installed(paths: SitePaths) -> SiteConfig:
     if not paths.site_yaml.exists() or not paths.current.exists():
         raise UsageError(f"nothing is installed at {paths.root}", "run `sovereign install` first")
     return load_site(paths.site_yaml)
+
+
+def _is_foreign_root(paths: SitePaths) -> bool:
+    """Whether someone else made the root folder: then it stays, empty, when the site is uninstalled."""
+    return paths.root.is_dir() and not any(folder.exists() for folder in (paths.store, paths.trust))
 
 
 def _check_same_name(paths: SitePaths, files: SiteFiles) -> None:

@@ -13,6 +13,7 @@ from appliance.install.lock import site_lock
 from appliance.install.services import site_services
 from appliance.install.startup import stop_services
 from appliance.install.supervision import choose_supervision
+from appliance.install.vault import take_back
 from appliance.site.load import load_site
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ def uninstall(paths: SitePaths) -> Removed:
     with site_lock(paths):
         _stop_in_order(paths)
         choose_supervision(paths).close()
-        shutil.rmtree(paths.run, ignore_errors=True)
+        take_back(paths)
+        if paths.run.is_dir():
+            shutil.rmtree(paths.run)
         users = remove_accounts(paths)
         existed = _root_existed(paths)
         for child in sorted(paths.root.iterdir(), key=lambda p: p == paths.journal.parent):  # the journal goes last

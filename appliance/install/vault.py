@@ -118,7 +118,18 @@ def hand_over(vault: Vault, config: SiteConfig, paths: SitePaths, accounts: Acco
 
 def take_back(paths: SitePaths) -> None:
     """Remove every unsealed secret."""
-    shutil.rmtree(paths.credentials("any").parent, ignore_errors=True)
+    parent = paths.credentials("any").parent
+    if parent.is_dir():
+        for folder in parent.iterdir():
+            _remove_folder(folder)
+        parent.rmdir()
+
+
+def _remove_folder(folder: Path) -> None:
+    """Remove a folder that is closed to writing, for its owner too."""
+    if folder.is_dir():
+        folder.chmod(0o700)
+        shutil.rmtree(folder)
 
 
 def _write_folder(folder: Path, files: dict[str, bytes], uid: int) -> None:
@@ -126,7 +137,7 @@ def _write_folder(folder: Path, files: dict[str, bytes], uid: int) -> None:
     folder.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     folder.parent.chmod(0o711)
     part = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(part, ignore_errors=True)
+    _remove_folder(part)
     part.mkdir(mode=0o700)
     for name, value in files.items():
         descriptor = os.open(part / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
@@ -137,5 +148,5 @@ def _write_folder(folder: Path, files: dict[str, bytes], uid: int) -> None:
     if os.geteuid() == 0:
         os.chown(part, uid, -1)
     part.chmod(0o500)
-    shutil.rmtree(folder, ignore_errors=True)
+    _remove_folder(folder)
     part.rename(folder)
