@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -130,6 +131,7 @@ def _settle(step: Step, journal: Journal, observer: Observer) -> bool:
         journal.append(step.name, "failed", digest, {"error": type(error).__name__})
         observer.failed(step)
         raise
+    os.sync()  # a power cut must not find the journal ahead of the files that it speaks of
     journal.append(step.name, "done", digest, detail)
     observer.finished(step, time.monotonic() - begun)
     return True
