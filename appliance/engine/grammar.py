@@ -6,6 +6,7 @@ from typing import Any
 
 from llama_cpp.llama_grammar import SchemaConverter
 
+from appliance.engine.readings import require_few_readings
 from appliance.engine.schema import SchemaReader, refuse
 
 _STRING_CHARACTER = r'[^"\\\x7F\x00-\x1F] | "\\" (["\\/bfnrt] | "u" [0-9a-fA-F] [0-9a-fA-F] [0-9a-fA-F] [0-9a-fA-F])'
@@ -35,6 +36,7 @@ class _Converter(SchemaConverter):
 def grammar_of(schema: object) -> str:
     """GBNF text whose every sentence is JSON that fits ``schema``. Raises ``EngineRefusedError`` (422)."""
     root, definitions = SchemaReader().read(schema)
+    require_few_readings(root, definitions)
     converter: Any = _Converter(  # type: ignore[no-untyped-call]  # the shipped converter has no annotations
         prop_order={}, allow_fetch=False, dotall=False, raw_pattern=False
     )

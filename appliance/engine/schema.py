@@ -127,6 +127,8 @@ class SchemaReader:
         kind = rules.get("type", "object" if "properties" in rules else None)
         if isinstance(kind, list):
             self._only(rules, {"type"}, where)
+            if not kind or not all(isinstance(k, str) for k in kind) or len(set(kind)) != len(kind):
+                raise refuse(where, "type is not a list of different types")
             return {"anyOf": [self._typed({"type": k}, where, depth) for k in kind]}
         if not isinstance(kind, str) or kind not in _TYPES:
             raise refuse(where, "type is missing or unknown")
@@ -143,7 +145,7 @@ class SchemaReader:
         properties, required = rules.get("properties", {}), rules.get("required", [])
         if not isinstance(properties, dict) or len(properties) > MAX_PROPERTIES:
             raise refuse(where, f"properties is not an object of at most {MAX_PROPERTIES}")
-        if not isinstance(required, list) or any(name not in properties for name in required):
+        if not isinstance(required, list) or any(not isinstance(n, str) or n not in properties for n in required):
             raise refuse(where, "required names something that properties does not")
         read: dict[str, Any] = {"type": "object"}
         if properties:
