@@ -27,6 +27,7 @@ OK = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 
 class HastyProtocol(BoundedHeadProtocol):
     head_seconds = 0.1
+    write_seconds = 0.1
 
 
 async def take_body(request: Request) -> PlainTextResponse:
@@ -34,11 +35,12 @@ async def take_body(request: Request) -> PlainTextResponse:
 
 
 @pytest.fixture
-async def address(tmp_path: Path) -> AsyncIterator[str]:
+async def server(tmp_path: Path) -> AsyncIterator[uvicorn.Server]:
     app = Starlette(
         routes=[
             Route("/", lambda _: PlainTextResponse("ok")),
             Route("/body", take_body, methods=["POST"]),
+            Route("/big", lambda _: PlainTextResponse("x" * 50_000_000)),
         ],
         exception_handlers={HttpError: on_http_error},
     )
@@ -51,9 +53,15 @@ async def address(tmp_path: Path) -> AsyncIterator[str]:
     serving = asyncio.create_task(server._serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
         await asyncio.sleep(0.01)
-    yield path
+    yield server
     server.should_exit = True
     await serving
+
+
+@pytest.fixture
+async def address(server: uvicorn.Server) -> str:
+    assert server.config.uds is not None
+    return server.config.uds
 
 
 async def talk(path: str, *pieces: bytes) -> bytes:
@@ -105,6 +113,32 @@ async def test_a_declared_length_over_the_cap_is_refused_before_a_byte_is_read(a
     assert b"413 " in answer
 
 
+async def test_a_body_that_nobody_reads_cannot_hold_the_connection(address: str) -> None:
+    reader, writer = await asyncio.open_unix_connection(address)
+    writer.write(b"GET / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n")
+    assert b"200 OK" in await reader.readuntil(b"ok")
+    dribbling = asyncio.create_task(dribble(writer))
+    assert await reader.read() == b""
+    dribbling.cancel()
+    writer.close()
+
+
+async def dribble(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b"x")
+        await asyncio.sleep(0.02)
+
+
+async def test_who_reads_nothing_is_cut_off(server: uvicorn.Server, address: str) -> None:
+    _, writer = await asyncio.open_unix_connection(address)
+    writer.write(b"GET /big HTTP/1.1\r\nHost: test\r\n\r\n")
+    while not server.server_state.connections:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
+        await asyncio.sleep(0.01)
+    while server.server_state.connections:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
+        await asyncio.sleep(0.01)
+    writer.transport.abort()
+
+
 async def test_a_foreign_host_header_gets_nothing() -> None:
     sent: list[dict[str, Any]] = []
 
@@ -116,6 +150,6 @@ async def test_a_foreign_host_header_gets_nothing() -> None:
 
     guard = SecurityHeaders(app, headers={"X-Test": "1"}, hosts=["site:8443"])
     scope = {"type": "http", "path": "/", "headers": [(b"host", b"evil.test:8443")]}
-    await guard(scope, lambda: None, send)  # type: ignore[arg-type]  # receive is not used
+    await guard(scope, lambda: None, send)  # type: ignore[arg-type, return-value]  # receive is not used
     assert sent[0]["status"] == 400
     assert (b"x-test", b"1") in sent[0]["headers"]
