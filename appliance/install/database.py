@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import os
+import secrets
 import shutil
 from typing import TYPE_CHECKING, NoReturn
 
@@ -105,12 +106,36 @@ def scram_verifier(password: bytes, salt: bytes) -> str:
 
 
 def _write_settings(folder: Path, account: Account) -> None:
-    for name, text in (("pg_hba.conf", HBA), ("postgresql.auto.conf", ""), ("postgresql.conf", SETTINGS)):
-        path = folder / name
-        path.write_text(text)
-        path.chmod(0o600)
+    """Put the settings into a folder that the database's user owns: whatever links it laid there are not followed.
+
+    Raises ``DeploymentError`` when ``folder`` is itself a link, or something that cannot be replaced is in the way.
+    """
+    try:
+        directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            for name, text in (("pg_hba.conf", HBA), ("postgresql.auto.conf", ""), ("postgresql.conf", SETTINGS)):
+                _replace(directory, name, text.encode(), account)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise DeploymentError(
+            f"the settings in {folder} cannot be written: {error.strerror}", "find out who changed that folder"
+        ) from error
+
+
+def _replace(directory: int, name: str, data: bytes, account: Account) -> None:
+    """A new file (0600, the account's) in the place of whatever is called ``name``, by descriptors alone."""
+    part = f"{name}.{secrets.token_hex(8)}"
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory)
+    with os.fdopen(descriptor, "wb") as out:
         if os.geteuid() == 0:
-            os.chown(path, account.uid, account.gid)
+            os.fchown(descriptor, account.uid, account.gid)
+        out.write(data)
+    try:
+        os.rename(part, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except OSError:
+        os.unlink(part, dir_fd=directory)
+        raise
 
 
 def _creation(passwords: Mapping[str, bytes]) -> list[str]:
