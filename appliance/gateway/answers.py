@@ -136,6 +136,8 @@ class Answer:
                 await self._keeper.started()
                 self._started = True
                 self._queue.put_nowait(Started())
+            case engine_protocol.Token() | engine_protocol.End() if not self._started:
+                raise NotReadyError("the engine answered before it admitted", "ask again", code="engine_failed")
             case engine_protocol.Token():
                 self.tally.add(event.text)
                 self._queue.put_nowait(Text(event.text))

@@ -78,8 +78,14 @@ class TurnStore:
         )
 
     async def start(self, turn: Turn) -> None:
-        """Write the question (or drop the answer that is replaced) and an empty answer."""
+        """Write the question (or drop the answer that is replaced) and an empty answer.
+
+        Raises ``NotFoundError`` when the conversation was deleted since it was opened.
+        """
+        kept = select(conversation.c.id).where(conversation.c.id == turn.conversation_id).with_for_update()
         async with self._engine.begin() as connection:
+            if (await connection.execute(kept)).one_or_none() is None:
+                raise NotFoundError("the conversation was deleted")
             if turn.replaces is None:
                 await self._write(connection, turn, turn.user_message_id, "user", turn.question)
             else:

@@ -201,3 +201,19 @@ async def test_a_model_that_the_person_may_not_use_is_refused_and_logged(page: A
 async def until(holds: Any) -> None:
     while not holds():  # noqa: ASYNC110 - bounded by the test run
         await asyncio.sleep(0.005)
+
+
+async def test_a_question_whose_conversation_is_deleted_before_it_starts_still_gets_its_closing_entry(
+    page: Any, house: Any
+) -> None:
+    conversation = await page.conversation()
+    house.log.go = asyncio.Event()
+    url = f"/api/conversations/{conversation}/messages"
+    asking = asyncio.create_task(page.http.post(url, json={"content": "hello"}, headers=page.headers))
+    while not house.engine.requests:  # noqa: ASYNC110 - the engine is a double
+        await asyncio.sleep(0.005)
+    gone = await page.http.delete(f"/api/conversations/{conversation}", headers=page.headers)
+    assert gone.status_code == 204
+    house.log.go.set()
+    assert (await asking).status_code == 404
+    assert house.log.kinds() == ["sign_in", "request", "refusal"]

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appliance.audit.commitment import commit
+from appliance.engine.protocol import Token
 from appliance.gateway import answers, ledger
 from appliance.gateway.errors import NotReadyError
 from appliance.gateway.receipts import digest
 from appliance.gateway.steps import Failed, Finished, Started, Step, Text
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from appliance.engine.protocol import Event, Request
     from appliance.gateway.answers import Answer
 
 pytestmark = pytest.mark.anyio
@@ -61,6 +65,19 @@ async def test_nothing_is_handed_out_before_the_entry_is_durable_though_the_engi
     assert not reading.done()
     bench.log.go.set()
     assert said(await reading) == "Hello there."
+
+
+@pytest.mark.parametrize("first", ["token", "end"])
+async def test_an_engine_that_answers_before_it_admits_is_not_heard(bench: Any, first: str) -> None:
+    async def generate(request: Request) -> AsyncGenerator[Event, None]:
+        yield Token("leak") if first == "token" else bench.engine._end(request, ())
+
+    bench.engine.generate = generate
+    steps = await bench.steps()
+    assert [type(step) for step in steps] == [Failed]
+    assert (failure(steps).status, failure(steps).code) == (503, "engine_failed")
+    assert bench.log.kinds() == ["request", "refusal"]
+    assert bench.quotas.settled == [0]
 
 
 async def test_without_a_log_there_is_no_token_and_the_engine_is_cancelled(bench: Any) -> None:
