@@ -14,6 +14,7 @@ A sealed bundle takes no further signature: adding one would break the seal.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airgap_bundle import ceremony, durable, metadata, oci
@@ -32,12 +33,15 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from tuf.api.metadata import Metadata, Root
+    from tuf.api.metadata import Metadata, Root, Targets
 
     from airgap_bundle.blobs import Progress
     from airgap_bundle.descriptor import Descriptor
     from airgap_bundle.keys import Signer
     from airgap_bundle.root_policy import Tally
+
+CLOCK_TOLERANCE = timedelta(days=1)
+_AGAIN = "remove metadata/ and sign again"
 
 
 @dataclass(frozen=True)
@@ -131,13 +135,26 @@ def _add_person(draft: _Draft, signer: Signer, now: datetime, roots: Mapping[int
         raise SigningError("the bundle is sealed by the release key", "enough persons have signed; nothing is missing")
     expected = ceremony.build_targets(draft.index, draft.release_data, draft.contents.release, now=now)
     found = expected if draft.targets is None else metadata.parse_targets(draft.targets)
-    if found.signed.targets != expected.signed.targets or found.signed.version != expected.signed.version:
-        raise SigningError("targets.json is about another build of this bundle", "remove metadata/ and sign again")
+    _check_payload(found.signed, expected.signed, now)
     tally(draft.root, TARGETS, found)
     ceremony.add_signatures(found, signer)
     files = {f"{version}.root.json": data for version, data in roots.items()}
     _write(draft.bundle, {**files, f"{TARGETS}.json": found.to_bytes()})
     return draft.signed(signer, tally(draft.root, TARGETS, found), sealed=False)
+
+
+def _check_payload(found: Targets, expected: Targets, now: datetime) -> None:
+    """Whoever signs next answers for every field of what lies there, and nobody may have signed it yet.
+
+    Only the instant of the first signature is not ours to say; it cannot lie ahead of our clock, but for clocks that
+    differ: sites take it for a lower bound of theirs.
+    """
+    if found.targets != expected.targets or found.version != expected.version:
+        raise SigningError("targets.json is about another build of this bundle", _AGAIN)
+    if found.expires != expected.expires or set(found.unrecognized_fields) != set(expected.unrecognized_fields):
+        raise SigningError("targets.json promises something else than this release's support", _AGAIN)
+    if metadata.issued(found) > now + CLOCK_TOLERANCE:
+        raise SigningError(f"targets.json says it was made at {metadata.issued(found)}, which lies ahead", _AGAIN)
 
 
 def _seal(draft: _Draft, signer: Signer, now: datetime) -> Signed:
