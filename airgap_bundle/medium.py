@@ -8,6 +8,7 @@ caller hashes what it got and never asks the medium for the same thing twice.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import stat
 from contextlib import contextmanager
@@ -68,20 +69,25 @@ class Medium:
     def _list_into(self, found: Listing, directory: int, prefix: str) -> None:
         if prefix.count("/") > MAX_DEPTH:
             raise FormatError(f"{prefix} lies deeper than any file of a bundle")
+        room = MAX_FILES - len(found.files) - len(found.directories)
         with os.scandir(directory) as entries:
-            items = sorted((entry.name, entry.stat(follow_symlinks=False)) for entry in entries)
-        for name, status in items:
+            items = [
+                (entry.name, status.st_mode, status.st_size)
+                for entry in itertools.islice(entries, room + 1)
+                for status in (entry.stat(follow_symlinks=False),)
+            ]
+        if len(items) > room:
+            raise FormatError(f"more than {MAX_FILES} files and folders")
+        for name, mode, size in sorted(items):
             path = check_path(prefix + name)
-            if stat.S_ISDIR(status.st_mode):
+            if stat.S_ISDIR(mode):
                 found.directories.add(path)
                 with _opened(name, _DIRECTORY_FLAGS, directory) as inner:
                     self._list_into(found, inner, f"{path}/")
-            elif stat.S_ISREG(status.st_mode):
-                found.files[path] = status.st_size
+            elif stat.S_ISREG(mode):
+                found.files[path] = size
             else:
-                raise SpecialFileError(f"{path} is {_what(status.st_mode)}, not a regular file")
-            if len(found.files) > MAX_FILES:
-                raise FormatError(f"more than {MAX_FILES} files")
+                raise SpecialFileError(f"{path} is {_what(mode)}, not a regular file")
 
     @contextmanager
     def open(self, path: str) -> Iterator[BinaryIO]:

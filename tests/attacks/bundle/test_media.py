@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from airgap_bundle import medium
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import (
     DigestMismatchError,
+    MalformedError,
     MissingFileError,
     SpecialFileError,
     StoreError,
@@ -160,3 +162,18 @@ def test_20_a_root_that_nobody_signed_is_no_place_to_hide_bytes(site: Site, bund
     (bundle / "metadata/2.root.json").write_bytes(b"anything")
     with site.unchanged(), pytest.raises(VerificationError):
         site.install(bundle)
+
+
+@pytest.mark.parametrize("kind", ["files", "folders", "folders in folders"])
+def test_a_medium_of_endless_names_is_refused_before_they_are_all_read(
+    site: Site, bundle: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(medium, "MAX_FILES", 100)
+    for number in range(101):
+        if kind == "files":
+            (bundle / f"{number}.txt").touch()
+        elif kind == "folders":
+            (bundle / f"folder-{number}").mkdir()
+        else:
+            (bundle / f"outer-{number % 10}/inner-{number}").mkdir(parents=True)
+    site.refuses(bundle, MalformedError, match="more than 100")
