@@ -10,7 +10,7 @@ from appliance.gateway.catalogue import Catalogue
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.cookies import Cookies
 from appliance.gateway.entitlements import grant
-from appliance.gateway.history import estimated_prompt, estimated_tokens
+from appliance.gateway.history import most_tokens
 from appliance.gateway.jobs import Job
 from appliance.gateway.ledger import Ledger
 from appliance.gateway.metrics import Metrics
@@ -99,9 +99,13 @@ class Gateway:
         messages: Sequence[ChatMessage] | None = None,
         prompt: str | None = None,
     ) -> Job:
-        """Quota, then the job. Raises ``ExhaustedError`` having counted nothing."""
-        asked = estimated_prompt(messages) if messages is not None else estimated_tokens(prompt or "")
-        reservation = await self.quotas.reserve(caller.subject, granted, asked + sampling.max_tokens)
+        """Quota, then the job. Raises ``ExhaustedError`` having counted nothing.
+
+        What is reserved is the most that the request can come to, so that requests side by side cannot pass a cap.
+        """
+        asked = most_tokens([m["content"] for m in messages] if messages is not None else [prompt or ""])
+        most = min(asked + sampling.max_tokens, model.context_tokens)
+        reservation = await self.quotas.reserve(caller.subject, granted, most)
         return Job(
             caller=caller,
             grant=granted,

@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 ChatMessage = dict[str, str]
 
 TITLE_CHARACTERS = 60
-_BYTES_PER_TOKEN = 3
+_BYTES_PER_TOKEN = 3  # of ordinary prose; digits and rare scripts take a token for every byte
 _TEMPLATE_TOKENS = 8
 
 
 def estimated_tokens(text: str) -> int:
     """A cautious guess of how many tokens ``text`` takes."""
     return math.ceil(len(text.encode()) / _BYTES_PER_TOKEN) + _TEMPLATE_TOKENS
+
+
+def most_tokens(texts: Sequence[str]) -> int:
+    """The most that ``texts`` can take: no tokenizer makes more tokens than there are bytes."""
+    return sum(len(text.encode()) + _TEMPLATE_TOKENS for text in texts)
 
 
 def estimated_prompt(messages: Sequence[ChatMessage]) -> int:

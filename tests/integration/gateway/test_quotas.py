@@ -55,6 +55,16 @@ async def test_however_many_gateways_ask_at_once_the_cap_holds_exactly(pool: Asy
     assert (await used(pool))["group:analysts"] == 990
 
 
+async def test_a_prompt_of_many_small_tokens_cannot_pass_the_cap(house: Any) -> None:
+    group = {"name": "analysts", "models": ["small"], "per_user": {"tokens_per_day": 1500}}
+    body = {"model": "small", "max_tokens": 64, "messages": [{"role": "user", "content": "7" * 900}]}
+    async with house.open(site(groups=[group])) as client:
+        headers = {"Authorization": "Bearer analyst"}
+        answers = [await client.post("/v1/chat/completions", json=body, headers=headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert max((await used(house.pool)).values()) <= 1500
+
+
 async def test_a_refused_request_counts_nowhere(pool: AsyncEngine) -> None:
     quotas = Quotas(pool)
     await quotas.reserve(ALPHA, tokens(group=100), 60)
