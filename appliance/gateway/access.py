@@ -11,6 +11,7 @@ from appliance.errors import UnavailableError
 from appliance.gateway.assembly import gateway_of
 from appliance.gateway.callers import Caller
 from appliance.gateway.errors import ForbiddenError, NotReadyError, UnauthenticatedError
+from appliance.gateway.headers import origin_of
 from appliance.gateway.refusals import refusals_logged
 from appliance.identity.oidc import GrantError
 from appliance.identity.tokens import TokenError
@@ -82,7 +83,7 @@ def caller_of(session: Session) -> Caller:
 def check_same_site(gateway: Gateway, request: Request) -> None:
     """An Origin header, where the browser sends one, must be ours. Raises ``ForbiddenError``."""
     origin = request.headers.get("origin")
-    if origin is not None and origin != gateway.site.gateway_url:
+    if origin is not None and origin != origin_of(gateway.site.gateway_url):
         raise ForbiddenError("the request comes from another site", code="cross_site")
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise ForbiddenError("the request comes from another site", code="cross_site")

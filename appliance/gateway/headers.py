@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_OWN_PORTS = {"http": ":80", "https": ":443"}
 _HSTS = "max-age=31536000"
 _FEATURES = (
     "accelerometer",
@@ -37,9 +38,9 @@ _FEATURES = (
 
 
 def origin_of(url: str) -> str:
-    """Scheme and authority of ``url``."""
+    """Scheme and authority of ``url`` as browsers write an origin: in lower case, without the scheme's own port."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    return f"{parts.scheme}://{parts.netloc.lower().removesuffix(_OWN_PORTS[parts.scheme])}"
 
 
 def security_headers(*, issuer: str, tls: bool) -> dict[str, str]:

@@ -8,6 +8,7 @@ import pytest
 
 from appliance.identity.tokens import LogoutToken
 from tests.gateway.doubles import principal, site
+from tests.integration.gateway.conftest import Page
 
 if TYPE_CHECKING:
     import httpx
@@ -188,3 +189,12 @@ async def test_a_session_works_at_every_gateway(page: Any, house: Any) -> None:
     async with house.open() as second:
         second.cookies.update(page.http.cookies)
         assert (await second.get("/api/session")).json()["csrf"] == page.csrf
+
+
+async def test_on_the_scheme_s_own_port_browsers_leave_the_port_out_and_are_still_the_same_site(house: Any) -> None:
+    async with house.open(site(listen={"hostname": "localhost", "gateway_port": 80})) as client:
+        client.base_url = "http://localhost"
+        page = await Page(client).sign_in()
+        headers = {**page.headers, "Origin": "http://localhost"}
+        made = await client.post("/api/conversations", json={"model": "small"}, headers=headers)
+    assert made.status_code == 201, made.text
