@@ -21,7 +21,7 @@ def count(report: UsageReport, entry: bytes) -> None:
     """Add one entry to the report, if its day is in the period. Foreign and malformed entries are counted as such."""
     try:
         event = json.loads(entry)
-    except ValueError:
+    except (ValueError, RecursionError):  # the second: of an entry that somebody edited
         event = None
     if not isinstance(event, dict):
         report.kinds["(foreign)"] += 1

@@ -71,14 +71,14 @@ def verify_proof(bundle: Mapping[str, Any], *, vkeys: Sequence[VerifierKey]) -> 
     ``NoteError`` (signatures) or ``LogInconsistentError`` (proof), never a bare ``KeyError``.
     """
     try:
-        index, note = bundle["index"], bundle["checkpoint"]
+        index, note = bundle["index"], bundle["checkpoint"].encode()
         entry = base64.b64decode(bundle["entry"], validate=True)
         hashes = [base64.b64decode(one, validate=True) for one in bundle["hashes"]]
-        if not isinstance(index, int) or not isinstance(note, str) or {len(one) for one in hashes} - {HASH_BYTES}:
+        if not isinstance(index, int) or {len(one) for one in hashes} - {HASH_BYTES}:
             raise LogInconsistentError("the proof is malformed", "make it again with `sovereign audit prove`")
-    except (KeyError, TypeError, binascii.Error, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, binascii.Error, ValueError) as error:
         raise LogInconsistentError("the proof is malformed", "make it again with `sovereign audit prove`") from error
-    head = open_checkpoint(note.encode(), vkeys)
+    head = open_checkpoint(note, vkeys)
     if not inclusion_holds(index, head.size, leaf_hash(entry), hashes, head.root):
         raise LogInconsistentError(f"the proof does not hold: the entry is not at position {index} of the signed log")
     try:

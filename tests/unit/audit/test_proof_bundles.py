@@ -91,6 +91,11 @@ def test_a_changed_proof_is_refused(bench: Bench, bundle: dict[str, Any], change
         verify_proof(change(copy.deepcopy(bundle)), vkeys=bench.vkeys)
 
 
+def test_a_checkpoint_that_is_no_text_is_refused(bench: Bench, bundle: dict[str, Any]) -> None:
+    with pytest.raises(LogInconsistentError, match="malformed"):
+        verify_proof(bundle | {"checkpoint": "\ud800"}, vkeys=bench.vkeys)
+
+
 def test_claims_that_the_proof_does_not_need_are_not_believed(bench: Bench, bundle: dict[str, Any]) -> None:
     assert verify_proof(bundle | {"size": 7, "leaf_hash": "x", "origin": "x"}, vkeys=bench.vkeys)
 

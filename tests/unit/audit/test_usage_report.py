@@ -120,6 +120,16 @@ def test_a_period_includes_its_first_and_last_day(bench: Bench, report: UsageRep
     assert (only.total.requests, only.total.refusals) == (1, 1)
 
 
+def test_an_entry_edited_into_a_bomb_is_a_finding_and_no_crash(bench: Bench, report: UsageReport) -> None:
+    assert report.size
+    path = max((bench.directory / "tile/entries").rglob("[0-9]*"), key=lambda found: found.is_file())
+    data = path.read_bytes()
+    length = int.from_bytes(data[:2], "big")
+    path.write_bytes((60_000).to_bytes(2, "big") + b"[" * 60_000 + data[2 + length :])
+    with pytest.raises(LogTamperedError):
+        build_report(bench.directory, vkeys=bench.vkeys)
+
+
 def test_the_top_is_as_long_as_asked(bench: Bench, report: UsageReport) -> None:
     assert len(report.by_user) == 2
     assert len(build_report(bench.directory, vkeys=bench.vkeys, top=1).top_users) == 1
