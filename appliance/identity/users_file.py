@@ -84,7 +84,7 @@ def _people(
         if len(row) > len(header):
             mistakes.append(f"line {line}: {len(row)} fields, the header names {len(header)}")
             continue
-        fields = dict(zip(header, (cell.strip() for cell in row), strict=False))
+        fields = dict.fromkeys(header, "") | dict(zip(header, (cell.strip() for cell in row), strict=False))
         username = fields["username"]
         mistakes += [f"line {line}: {cause}" for cause in _mistakes(fields, known_groups)]
         if username in seen:

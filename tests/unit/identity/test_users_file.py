@@ -39,6 +39,11 @@ def test_columns_may_come_in_any_order_and_spreadsheets_may_write_their_mark() -
     assert users("\ufeffgroups,username\r\nanalysts,analyst\r\n") == (FileUser("analyst", ("analysts",)),)
 
 
+def test_a_line_too_short_for_the_user_s_name_is_a_mistake_of_that_line() -> None:
+    (mistake,) = mistakes("groups,username\nanalysts\n")
+    assert mistake.startswith("line 2: '' is no user name")
+
+
 def test_every_mistake_is_named_at_once_with_its_line() -> None:
     text = (
         "username,groups,email\n"
