@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import typer
 
-from appliance.cli.chat_api import Answer, SignedOutError, ask, models
+from appliance.cli.chat_api import Answer, SignedOutError, ask, models, printable
 from appliance.cli.chat_signin import TerminalSession, discover, token_file
 from appliance.cli.terminal import OutputFormat, OutputOption, emit, say
 from appliance.errors import SovereignError, UsageError
@@ -151,15 +151,15 @@ def _print_answer(conversation: Conversation, question: str, answer: Answer) -> 
 def _receipt_line(receipt: Any) -> str:
     """The receipt in one line; `--output json` has all of it."""
     model, log = receipt.get("model", {}), receipt.get("log", {})
-    return (
+    return printable(
         f"— {model.get('name')} {str(model.get('digest'))[:19]}…, signed by {', '.join(model.get('signers', ()))}; "
         f"entry {log.get('answer_index')} of {log.get('origin')}"
     )
 
 
 def _announce(grant: DeviceGrant) -> None:
-    say(f"To sign in, open {grant.verification_uri_complete}")
-    say(f"and confirm the code {grant.user_code}. Waiting …")
+    say(printable(f"To sign in, open {grant.verification_uri_complete}"))
+    say(printable(f"and confirm the code {grant.user_code}. Waiting …"))
 
 
 def _gateway(url: str) -> str:

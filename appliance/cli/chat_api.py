@@ -70,7 +70,7 @@ def printable(text: str) -> str:
 
 def _take(chunk: Mapping[str, Any], answer: Answer) -> Iterator[str]:
     if "error" in chunk:
-        raise UnavailableError(f"the answer broke off: {chunk['error'].get('message', 'no reason given')}")
+        raise UnavailableError(printable(f"the answer broke off: {chunk['error'].get('message', 'no reason given')}"))
     answer.model = chunk.get("model", answer.model)
     if receipt := chunk.get("sovereign", {}).get("receipt"):
         answer.receipt = receipt

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from appliance.cli.chat import _receipt_line
 from appliance.cli.chat_api import Answer, SignedOutError, ask, models, printable
 from appliance.errors import NotAllowedError, SovereignError, UnavailableError, UsageError
 
@@ -51,6 +52,14 @@ def test_an_answer_that_breaks_off_is_an_error_and_what_came_is_kept() -> None:
     with client(lambda _: reply) as http, pytest.raises(UnavailableError, match="the engine went away"):
         list(ask(http, "token", "m", [], answer))
     assert answer.text == "Par"
+
+
+def test_neither_a_reason_nor_a_receipt_can_steer_the_terminal() -> None:
+    reply = stream({"error": {"message": "gone\x1b]52;c;aGk=\x07"}})
+    with client(lambda _: reply) as http, pytest.raises(UnavailableError) as broken:
+        list(ask(http, "token", "m", [], Answer()))
+    assert broken.value.cause == "the answer broke off: gone]52;c;aGk="
+    assert "\x1b" not in _receipt_line({"model": {"name": "m\x1b[2J", "signers": ["a\x1b[1A"]}})
 
 
 @pytest.mark.parametrize(
