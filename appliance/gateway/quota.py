@@ -5,8 +5,9 @@ number of them agree. Admission adds to the four counters in ONE statement whose
 fewer than four rows come back, the transaction is rolled back and nothing was counted. Rows are touched in a fixed
 order, so that concurrent admissions cannot deadlock.
 
-Tokens are reserved at admission (the most that the prompt can take plus ``max_tokens``) and settled to what was used at
-the end. A gateway that dies in between leaves its reservation until the day ends: a quota errs on the side of the limit.
+Tokens are reserved at admission (the most that the prompt can take plus ``max_tokens``) and settled to what was used
+at the end. A gateway that dies in between leaves its reservation until the day ends: a quota errs on the side of the
+limit.
 """
 
 from __future__ import annotations
