@@ -19,5 +19,10 @@ def log_tail(path: Path, lines: int = LOG_LINES) -> str:
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
+    return indented(text, lines)
+
+
+def indented(text: str, lines: int = LOG_LINES) -> str:
+    """The last ``lines`` lines of ``text`` that hold something, each on an indented line of its own."""
     kept = [line.rstrip()[:300] for line in text.splitlines() if line.strip()][-lines:]
     return "".join(f"\n  {line}" for line in kept)

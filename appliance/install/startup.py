@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from appliance.errors import DeploymentError
 from appliance.install.layout import make_folders, runtime_folders
-from appliance.install.logs import log_tail
 from appliance.install.probe import answers
 from appliance.install.supervision import choose_supervision
 from appliance.install.vault import Vault, hand_over
@@ -85,7 +84,8 @@ def _refuse_late(waiting: Sequence[Service], started: dict[str, float], supervis
     for service in waiting:
         if service.name in started and now - started[service.name] > service.start_timeout_s:
             state = supervision.states([service])[service.name].state
+            tail, command = supervision.complaint(service)
             raise DeploymentError(
-                f"{service.name} is not ready after {service.start_timeout_s} s ({state}){log_tail(service.log)}",
-                f"read {service.log}, then `sovereign up`",
+                f"{service.name} is not ready after {service.start_timeout_s} s ({state}){tail}",
+                f"read on with `{command}`, then `sovereign up`",
             )

@@ -44,6 +44,9 @@ class Supervision(Protocol):
     def states(self, services: Sequence[Service]) -> Mapping[str, Running]:
         """The state of every service by name. A manager that does not run says ``stopped`` of all."""
 
+    def complaint(self, service: Service) -> tuple[str, str]:
+        """The last lines that the service logged, and how to read more."""
+
     def rest(self) -> None:
         """Stop what the services share; a reboot, or ``load``, brings it back."""
 

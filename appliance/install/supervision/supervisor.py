@@ -105,6 +105,10 @@ class Supervisord:
             said = {p["name"]: p for p in self._rpc("getAllProcessInfo")}
         return {s.name: _running(said.get(s.name)) for s in services}
 
+    def complaint(self, service: Service) -> tuple[str, str]:
+        """What the service's log file says."""
+        return log_tail(service.log), f"less {service.log}"
+
     def rest(self) -> None:
         """Stop every program and supervisord itself."""
         self.close()

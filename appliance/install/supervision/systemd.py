@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.errors import DeploymentError
+from appliance.install.logs import LOG_LINES, indented
 from appliance.install.process import run, succeeds
 from appliance.install.supervision.interface import Running, State
 from appliance.site.paths import DATABASE, SitePaths
@@ -87,6 +88,15 @@ class Systemd:
     def states(self, services: Sequence[Service]) -> Mapping[str, Running]:
         """What ``systemctl show`` says."""
         return {s.name: self._state(s) for s in services}
+
+    def complaint(self, service: Service) -> tuple[str, str]:
+        """What the journal says."""
+        words = ["--no-pager", "-o", "cat", "-u", self._unit(service.name)]
+        try:
+            said = run(["journalctl", "-n", str(LOG_LINES), *words]).decode(errors="replace")
+        except DeploymentError:
+            said = ""
+        return indented(said), f"journalctl -u {self._unit(service.name)}"
 
     def rest(self) -> None:
         """Stop the target and forget that the secrets were unsealed."""
