@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import time
+from pathlib import Path
 
 from demo import once, release, site
 from demo.workspace import REPOSITORY, Workspace, sovereign
@@ -28,8 +29,9 @@ def main() -> None:
     """Run every step and say what it took; always stop what was started."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="play two people and stop")
+    parser.add_argument("--folder", type=Path, default=REPOSITORY / ".demo", help="where everything of it goes")
     options = parser.parse_args()
-    workspace = Workspace(REPOSITORY / ".demo")
+    workspace = Workspace(options.folder)
     _start_clean(workspace)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
