@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -102,21 +103,55 @@ def encode_event(event: Event) -> bytes:
 
 
 def decode_event(line: str) -> Event:
-    """The event of one line. Raises ``ValueError`` (``KeyError``, ``TypeError``) for anything else."""
+    """The event of one line. Raises ``ValueError`` (``KeyError``, ``TypeError``) for anything else.
+
+    An engine that was taken over through its model must not get more out of this than wrong words: what it counts goes
+    into quotas, and all of it into the log.
+    """
     body = json.loads(line)
+    if not isinstance(body, dict):
+        raise ValueError("the engine's event is no object")  # noqa: TRY004 - one kind of error for a bad line
     match body.get("type"):
         case "admitted":
-            return Admitted(body["queued"], body["prompt_tokens"], body["seed"])
+            return Admitted(_count(body["queued"]), _count(body["prompt_tokens"]), _count(body["seed"], 1 << 63))
         case "token":
-            return Token(body["text"])
+            return Token(_text(body["text"]))
         case "end":
+            energy = {name: value for name, value in body["energy"].items() if name != "method"}
             return End(
-                finish_reason=body["finish_reason"],
-                usage=Usage(**body["usage"]),
-                timing=Timing(**body["timing"]),
-                energy=Energy(**body["energy"]),
+                finish_reason=_one_of(body["finish_reason"], "stop", "length", "cancelled"),
+                usage=Usage(**{name: _count(value) for name, value in body["usage"].items()}),
+                timing=Timing(**{name: _amount(value) for name, value in body["timing"].items()}),
+                energy=Energy(
+                    method=_one_of(body["energy"]["method"], "estimated"),
+                    **{name: _amount(value) for name, value in energy.items()},
+                ),
             )
         case "error":
             return Failed(body["code"], body["message"])
         case other:
             raise ValueError(f"unknown event type {other!r:.40}")
+
+
+def _count(value: Any, limit: int = 1 << 31) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < limit:
+        raise ValueError(f"the engine counts {value!r:.40}")
+    return value
+
+
+def _amount(value: Any) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < math.inf:
+        raise ValueError(f"the engine measures {value!r:.40}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError("the engine's text is no text")
+    return value
+
+
+def _one_of(value: Any, *known: Any) -> Any:
+    if value not in known:
+        raise ValueError(f"the engine says {value!r:.40}")
+    return value

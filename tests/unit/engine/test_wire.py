@@ -80,3 +80,33 @@ def test_a_body_that_is_no_request_is_refused(body: bytes) -> None:
 def test_an_unknown_event_is_an_error() -> None:
     with pytest.raises(ValueError, match="unknown event"):
         decode_event('{"type": "new"}')
+
+
+LAST_LINE: dict[str, Any] = {
+    "type": "end",
+    "finish_reason": "stop",
+    "usage": {"prompt_tokens": 1, "cached_tokens": 0, "completion_tokens": 1},
+    "timing": {"queue_ms": 0.0, "first_token_ms": 1, "decode_ms": 1.5},
+    "energy": {"joules": 0.5, "method": "estimated", "watts": 35.0, "idle_joules": 0.1},
+}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        [],
+        {"type": "admitted", "queued": 0, "prompt_tokens": -5, "seed": 1},
+        {"type": "token", "text": ["a"]},
+        {"type": "token", "text": "\ud800"},
+        LAST_LINE | {"finish_reason": "because"},
+        LAST_LINE | {"usage": {"prompt_tokens": -(10**9), "cached_tokens": 0, "completion_tokens": 1}},
+        LAST_LINE | {"usage": {"prompt_tokens": True, "cached_tokens": 0, "completion_tokens": 1}},
+        LAST_LINE | {"timing": {"queue_ms": -1.0, "first_token_ms": 1, "decode_ms": 1}},
+        LAST_LINE | {"energy": {"joules": float("nan"), "method": "estimated", "watts": 35.0, "idle_joules": 0.1}},
+        LAST_LINE | {"energy": {"joules": 1.0, "method": "measured", "watts": 35.0, "idle_joules": 0.1}},
+    ],
+)
+def test_an_engine_gone_wrong_cannot_give_quota_back_or_skew_the_log(event: Any) -> None:
+    assert decode_event(json.dumps(LAST_LINE))
+    with pytest.raises(ValueError, match="engine"):
+        decode_event(json.dumps(event))
