@@ -63,6 +63,16 @@ def decode_entries(data: bytes, limit: int = WIDTH) -> tuple[list[bytes], int]:
     return entries, position
 
 
+def unpack_bundle(data: bytes, width: int, *, exact: bool) -> tuple[list[bytes], bool]:
+    """The bundle's entries, and whether bytes follow that are no whole entry; ``exact``: it lies under its own name.
+
+    A bundle under its own name holds its width and nothing more, so everything is unpacked; a full one that stands in
+    for a partial one may hold more, which is not this tree's business.
+    """
+    entries, used = decode_entries(data, len(data) if exact else width)
+    return entries, used != len(data) and (exact or len(entries) < width)
+
+
 def split_hashes(data: bytes) -> list[bytes]:
     """The hashes of a tile's bytes."""
     return [data[i : i + HASH_BYTES] for i in range(0, len(data), HASH_BYTES)]
@@ -113,6 +123,10 @@ class TileReader:
     def exact(self, level: int | None, index: int) -> bool:
         """Whether ``read`` finds the tile under its own name, so that it may hold nothing beyond its width."""
         return (self.directory / tile_path(level, index, self.width(level, index))).is_file()
+
+    def padded(self, level: int, index: int) -> bool:
+        """Whether a tile under its own name holds more than its hashes."""
+        return self.exact(level, index) and len(self.read(level, index)) > self.width(level, index) * HASH_BYTES
 
     def entries(self, index: int) -> list[bytes]:
         """The entries of bundle ``index`` of this tree."""

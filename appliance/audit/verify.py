@@ -23,10 +23,10 @@ from appliance.audit.tiles import (
     HEIGHT,
     WIDTH,
     TileReader,
-    decode_entries,
     level_width,
     split_hashes,
     tile_path,
+    unpack_bundle,
 )
 from appliance.errors import LogInconsistentError, UsageError
 
@@ -132,13 +132,20 @@ class _Check:
         torn = False
         try:
             promised = split_hashes(self.tiles.tile(0, index))
+            self.findings += self._padding(0, index)
         except LogInconsistentError as error:
             self.findings.append(Finding("missing", index * WIDTH, error.cause))
         try:
-            entries, torn = _unpack(self.tiles.read(None, index), width, exact=self.tiles.exact(None, index))
+            entries, torn = unpack_bundle(self.tiles.read(None, index), width, exact=self.tiles.exact(None, index))
         except LogInconsistentError as error:
             self.findings.append(Finding("missing", index * WIDTH, error.cause))
         return promised, entries, torn
+
+    def _padding(self, level: int, index: int) -> list[Finding]:
+        if not self.tiles.padded(level, index):
+            return []
+        path = tile_path(level, index, self.tiles.width(level, index))
+        return [Finding("rewritten", None, f"{path} was changed: bytes follow its last hash")]
 
     def _judge(self, promised: list[bytes], actual: list[bytes], index: int, *, torn: bool) -> list[bytes]:
         """Tile and bundle disagree: what was changed, and the leaf hashes to go on with."""
@@ -192,6 +199,7 @@ class _Check:
     def _compare_above(self, level: int, index: int, computed: list[bytes]) -> None:
         try:
             stored = split_hashes(self.tiles.tile(level, index))
+            self.findings += self._padding(level, index)
         except LogInconsistentError as error:
             self.findings.append(Finding("missing", None, error.cause))
             return
@@ -238,13 +246,3 @@ class _Check:
             self.findings.append(
                 Finding("rewritten", None, "the log's tiles do not hash to the root that the checkpoint signs")
             )
-
-
-def _unpack(data: bytes, width: int, *, exact: bool) -> tuple[list[bytes], bool]:
-    """The bundle's entries, and whether bytes follow that are no whole entry.
-
-    A bundle under its own name holds its width and nothing more, so everything is unpacked; a full one that stands in
-    for a partial one may hold more, which is not this tree's business.
-    """
-    entries, used = decode_entries(data, len(data) if exact else width)
-    return entries, used != len(data) and (exact or len(entries) < width)

@@ -128,6 +128,15 @@ def test_bytes_behind_the_last_entry_are_named(bench: Bench) -> None:
     assert (kind, index) == ("inserted", 300)
 
 
+@pytest.mark.parametrize("name", ["tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1"])
+def test_bytes_behind_the_last_hash_of_a_tile_are_named(bench: Bench, name: str) -> None:
+    bench.fill(300)
+    path = bench.directory / name
+    path.write_bytes(path.read_bytes() + bytes(32))
+    kind, _, detail = _found(bench)
+    assert (kind, detail) == ("rewritten", f"{name} was changed: bytes follow its last hash")
+
+
 @pytest.mark.parametrize("name", ["tile/entries/000", "tile/0/000", "tile/entries/001.p/44", "tile/1/000.p/1"])
 def test_a_missing_file_is_named(bench: Bench, name: str) -> None:
     bench.fill(300)
