@@ -1,20 +1,20 @@
 """The signed chat template, rendered in a sandbox that offers it little.
 
-The text is signed, and still gets no globals but ``namespace`` and ``raise_exception``, a short list of filters, and a
-bound on what it may produce. Loops can only run over the conversation: there is no ``range``. ``*``, ``**`` and ``%``
-work on numbers only, because on strings they make gigabytes out of a line.
+The text is signed, and still gets no globals but ``namespace`` and ``raise_exception``, a short list of filters, and
+bounds on what it may do and produce (``template_bounds``). Loops can only run over the conversation: there is no
+``range``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 from appliance.engine.errors import EngineRefusedError, ModelLoadError
 from appliance.engine.protocol import Message
+from appliance.engine.template_bounds import BoundedSandbox, budget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,17 +45,6 @@ def _raise_exception(message: object) -> NoReturn:
     raise _RefusedByTemplateError(str(message)[:200])
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset({"*", "**", "%"})
-
-    def call_binop(self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any) -> Any:
-        """Numbers only; powers are bounded, so that no operator makes a large value out of a small one."""
-        numbers = isinstance(left, int | float) and isinstance(right, int | float)
-        if not numbers or (operator == "**" and (abs(left) > 64 or abs(right) > 64)):  # noqa: PLR2004 - far past any use
-            raise jinja2.exceptions.SecurityError(f"{operator} works on small numbers only")
-        return super().call_binop(context, operator, left, right)
-
-
 class ChatTemplate:
     """A template that was compiled and tried on one message; ``stops`` are the strings that end a turn of it.
 
@@ -66,7 +55,8 @@ class ChatTemplate:
         self.stops = stops
         if len(source) > TEMPLATE_MAX_CHARS:
             raise ModelLoadError(f"the chat template is longer than {TEMPLATE_MAX_CHARS} characters")
-        environment = _Sandbox(
+        environment = BoundedSandbox(
+            _FILTERS,
             autoescape=False,  # the output is a prompt for a model, never HTML
             trim_blocks=True,
             lstrip_blocks=True,
@@ -74,9 +64,9 @@ class ChatTemplate:
         )
         environment.globals.clear()
         environment.globals.update(namespace=Namespace, raise_exception=_raise_exception)
-        environment.filters = {name: environment.filters[name] for name in _FILTERS}
         try:
-            self._template = environment.from_string(source)
+            with budget():
+                self._template = environment.from_string(source)
             self.render((Message("user", "?"),))
         except (jinja2.TemplateError, EngineRefusedError) as error:
             raise ModelLoadError(f"the chat template cannot be used: {error}") from error
@@ -89,17 +79,18 @@ class ChatTemplate:
         pieces: list[str] = []
         room = OUTPUT_MAX_CHARS
         try:
-            for piece in self._template.generate(
-                messages=[{"role": m.role, "content": m.content} for m in messages],
-                add_generation_prompt=True,
-                bos_token="",  # the tokenizer adds it
-                eos_token="",
-                tools=None,
-            ):
-                room -= len(piece)
-                if room < 0:
-                    raise EngineRefusedError("template_refused", "the rendered conversation is too long")
-                pieces.append(piece)
+            with budget():
+                for piece in self._template.generate(
+                    messages=[{"role": m.role, "content": m.content} for m in messages],
+                    add_generation_prompt=True,
+                    bos_token="",  # the tokenizer adds it
+                    eos_token="",
+                    tools=None,
+                ):
+                    room -= len(piece)
+                    if room < 0:
+                        raise EngineRefusedError("template_refused", "the rendered conversation is too long")
+                    pieces.append(piece)
         except (jinja2.TemplateError, _RefusedByTemplateError, TypeError, ValueError) as error:
             raise EngineRefusedError(
                 "template_refused", f"the chat template refuses this conversation: {error}"
