@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 SOCKET_PATH_BYTES = 107  # sun_path holds 108 with its NUL (unix(7))
-MIN_LIBC = (2, 28)  # the wheels' platform tag, manylinux_2_28
+MIN_LIBC = (2, 36)  # of the host that compiles the native wheel (its artifact config says the same)
 PYTHON = (3, 11)
 MACHINES = ("x86_64",)
 BASE_MEMORY_MIB = 900  # PostgreSQL, Keycloak with its 256 MiB heap, gateway, audit writer: measured, rounded up
