@@ -12,7 +12,10 @@ _READ_BYTES = 16_384
 
 
 def log_tail(path: Path, lines: int = LOG_LINES) -> str:
-    """The last lines of a log, indented; empty when there is none."""
+    """The last lines of a log, indented; empty when there is none.
+
+    What a service wrote reaches a terminal here, so that whatever could steer one is shown as a question mark.
+    """
     try:
         with path.open("rb") as file:
             file.seek(max(path.stat().st_size - _READ_BYTES, 0))
@@ -25,4 +28,8 @@ def log_tail(path: Path, lines: int = LOG_LINES) -> str:
 def indented(text: str, lines: int = LOG_LINES) -> str:
     """The last ``lines`` lines of ``text`` that hold something, each on an indented line of its own."""
     kept = [line.rstrip()[:300] for line in text.splitlines() if line.strip()][-lines:]
-    return "".join(f"\n  {line}" for line in kept)
+    return "".join(f"\n  {_printable(line)}" for line in kept)
+
+
+def _printable(line: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in line.replace("\t", " "))

@@ -13,6 +13,7 @@ import pytest
 
 from appliance.errors import DeploymentError
 from appliance.install.database import cluster, create_cluster
+from appliance.install.logs import log_tail
 from appliance.install.process import Account
 from appliance.site.paths import SitePaths
 from tests.bundles import tree
@@ -88,3 +89,11 @@ def test_a_folder_in_a_setting_s_place_is_an_error_and_no_defect(
     with pytest.raises(DeploymentError, match="cannot be written"):
         create_cluster(paths, ENV, account, {"postgres": b"x"})
     assert [path.name for path in cluster(paths).iterdir()] == ["pg_hba.conf"]
+
+
+def test_the_end_of_a_service_s_log_cannot_steer_the_terminal_that_shows_it(tmp_path: Path) -> None:
+    log = tmp_path / "gateway.log"
+    log.write_bytes(b"\x1b]0;owned\x07 \x1b[2J\x9b2J safe \xe2\x80\xae reversed\tend\r\nsecond \xff line\n")
+    shown = log_tail(log)
+    assert all(line.isprintable() for line in shown.split("\n"))
+    assert shown.endswith("end\n  second \ufffd line")
