@@ -153,6 +153,7 @@ class Systemd:
             "Restart=always",
             "RestartSec=1",
             f"KillSignal={service.stop_signal.name}",
+            f"SuccessExitStatus={128 + service.stop_signal}",  # a JVM ends so when it is told to stop
             f"TimeoutStartSec={service.start_timeout_s + 10}",
             f"TimeoutStopSec={service.stop_timeout_s}",
             f"MemoryMax={service.memory_mib}M",

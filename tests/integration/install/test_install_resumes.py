@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 import signal
 import subprocess
 import sys
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airgap_bundle.trust_state import fingerprint
-from appliance.install.accounts import remove_accounts
-from appliance.install.journal import read_journal
+from appliance.install.accounts import other_sites, remove_accounts
+from appliance.install.journal import Journal, read_journal
 from appliance.install.process import PATH
+from appliance.install.uninstall import uninstall
 from appliance.site.paths import SitePaths
 from tests import bundles
 
@@ -74,3 +76,40 @@ def test_a_lost_certificate_is_issued_again_by_the_same_authority(folder: Path) 
     assert install(folder).stdout.split() == ["certificates"]
     assert (tls / "ca.pem").read_bytes() == authority
     assert (tls / "gateway.pem").is_file()
+
+
+def test_uninstalling_leaves_the_host_as_it_was(folder: Path) -> None:
+    paths = SitePaths(folder / "site")
+    before = host_state(folder)
+    install(folder)
+    assert host_state(folder) != before
+    assert uninstall(paths).root == paths.root
+    assert host_state(folder) == before
+
+
+def test_an_interrupted_installation_is_uninstalled_whole(folder: Path) -> None:
+    before = host_state(folder)
+    install(folder, "folders", "before")
+    uninstall(SitePaths(folder / "site"))
+    assert host_state(folder) == before
+
+
+def test_a_folder_the_operator_made_stays_empty(folder: Path) -> None:
+    (folder / "site").mkdir()
+    paths = SitePaths(folder / "site")
+    journal = Journal.open(paths.journal)
+    journal.append("begin", "done", "", {"root_existed": "True"})
+    journal.close()
+    uninstall(paths)
+    assert list(paths.root.iterdir()) == []
+
+
+def host_state(folder: Path) -> dict[str, object]:
+    """What an installation may leave behind on a host, other sites' users aside."""
+    mark = SitePaths(folder / "site").run.name
+    places = (Path("/run"), Path("/etc/systemd/system"))
+    named = {
+        str(p) for place in places if place.is_dir() for p in place.glob(f"{SitePaths(folder / 'site').run.name}*")
+    }
+    users = set() if other_sites(SitePaths(folder / "site")) else {p.pw_name for p in pwd.getpwall()}
+    return {"tree": bundles.tree(folder), "named": named, "users": users}
