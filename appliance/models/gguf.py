@@ -135,6 +135,8 @@ def read_pairs(cursor: Cursor) -> Header:
         if key in values:
             raise GgufDuplicateKeyError(f"key {key} occurs twice")
         values[key] = _value(cursor, cursor.u32())
+    if values.get("split.count", 1) not in (0, 1):
+        raise GgufCountError("the weights are one part of several: llama.cpp would open the others by name, unverified")
     architecture = _kept(values, "general.architecture", str)
     return Header(
         version=version,

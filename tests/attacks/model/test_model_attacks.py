@@ -263,6 +263,12 @@ def test_producer_and_licence_in_the_weights_own_metadata_count_for_nothing(tmp_
             gguf([*STANDARD, (b"x", 8, struct.pack("<Q", (1 << 64) - 1))]), GgufLengthError, id="text of 2^64"
         ),
         pytest.param(gguf([*STANDARD, STANDARD[0]]), GgufDuplicateKeyError, id="architecture twice"),
+        pytest.param(
+            gguf([*STANDARD, (b"split.count", 2, struct.pack("<H", 2))]), GgufCountError, id="parts that are not signed"
+        ),
+        pytest.param(
+            gguf([*STANDARD, (b"split.count", 8, text(b"2" * 300))]), GgufCountError, id="parts, in another type"
+        ),
         pytest.param(gguf(tensors=[(b"t", (1 << 33, 1 << 33), 0, 0)]), GgufTensorError, id="size overflows 64 bits"),
         pytest.param(gguf(tensors=[(b"t", (0,), 0, 0)]), GgufTensorError, id="dimension 0"),
         pytest.param(
