@@ -76,10 +76,13 @@ def build_environment(wheelhouse: Artifact, env: Path, python: Path) -> None:
 
 
 def compile_environment(env: Path) -> None:
-    """Write byte code beside the sources: the services may not, and would compile at every start."""
+    """Write byte code beside the sources: the services may not, and would compile at every start.
+
+    In one process: workers of a pool would outlive an installer that is killed, and Keycloak is built meanwhile.
+    """
     python = str(env / "bin" / "python")
     skip = r"/(tests?|testing)/"
-    run([python, "-m", "compileall", "-q", "-j", "0", "-x", skip, str(site_packages(env))], env={"HOME": "/"})
+    run([python, "-m", "compileall", "-q", "-j", "1", "-x", skip, str(site_packages(env))], env={"HOME": "/"})
 
 
 def site_packages(env: Path) -> Path:

@@ -108,8 +108,6 @@ def host_state(folder: Path) -> dict[str, object]:
     """What an installation may leave behind on a host, other sites' users aside."""
     mark = SitePaths(folder / "site").run.name
     places = (Path("/run"), Path("/etc/systemd/system"))
-    named = {
-        str(p) for place in places if place.is_dir() for p in place.glob(f"{SitePaths(folder / 'site').run.name}*")
-    }
+    named = {str(p) for place in places if place.is_dir() for p in place.glob(f"{mark}*")}
     users = set() if other_sites(SitePaths(folder / "site")) else {p.pw_name for p in pwd.getpwall()}
     return {"tree": bundles.tree(folder), "named": named, "users": users}
