@@ -15,29 +15,38 @@ if TYPE_CHECKING:
 USERS = {"analyst": "analysts", "officer": "officers"}
 SERVICE_CLIENT = "batch"
 WAIVED = ("producer-verified", "conversion-closed")
-_SITE_YAML = f"""\
+_SITE_YAML = """\
 # The demonstration's site: plain HTTP, on loopback only.
 schema: 1
 name: demo
-listen: {{host: 127.0.0.1, hostname: 127.0.0.1, gateway_port: 8080, identity_port: 8081}}
+listen:
+  host: 127.0.0.1
+  hostname: 127.0.0.1
+  gateway_port: {ports[0]}
+  identity_port: {ports[1]}
+  management_port: {ports[2]}
+  identity_management_port: {ports[3]}
+  database_port: {ports[4]}
 tls: {{mode: "off"}}
 officers:
-  - {{name: {OFFICER}, public_key: keys/{OFFICER}.pub}}
+  - {{name: {officer}, public_key: keys/{officer}.pub}}
 waivers: [waiver.json]
 models:
-  - {{name: {MODEL}, context_tokens: 4096, memory_mib: 900, threads: 1}}
+  - {{name: {model}, context_tokens: 4096, memory_mib: 900, threads: 1}}
 groups:
-  - {{name: analysts, models: [{MODEL}]}}
-  - {{name: officers, models: [{MODEL}], roles: [admin]}}
+  - {{name: analysts, models: [{model}]}}
+  - {{name: officers, models: [{model}], roles: [admin]}}
   - {{name: auditors, roles: [auditor]}}
 service_clients:
-  - {{id: {SERVICE_CLIENT}, groups: [analysts]}}
+  - {{id: {client}, groups: [analysts]}}
 """
 
 
 def write_site(workspace: Workspace) -> None:
     """Write site.yaml, and have the officer sign the waiver that it names."""
-    workspace.site_yaml.write_text(_SITE_YAML)
+    ports = range(workspace.port, workspace.port + 5)
+    text = _SITE_YAML.format(ports=ports, officer=OFFICER, model=MODEL, client=SERVICE_CLIENT)
+    workspace.site_yaml.write_text(text)
     sign_waiver(workspace)
 
 
@@ -75,10 +84,9 @@ def import_people(workspace: Workspace) -> None:
 
 
 def _write_facts(workspace: Workspace, passwords: dict[str, str], secret: str) -> None:
-    url, issuer = "http://127.0.0.1:8080", "http://127.0.0.1:8081/realms/sovereign"
     facts: dict[str, Any] = {
-        "url": url,
-        "issuer": issuer,
+        "url": workspace.url,
+        "issuer": workspace.issuer,
         "site": str(workspace.site),
         "bundle": str(workspace.bundle),
         "browser_client": {"id": "sovereign-web"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -18,9 +19,10 @@ SOVEREIGN = Path(sys.executable).with_name("sovereign")
 
 @dataclass(frozen=True)
 class Workspace:
-    """Files of one demonstration below ``root``."""
+    """Files of one demonstration below ``root``; its services listen on ``port`` and the four after it."""
 
     root: Path
+    port: int = 8080
 
     @property
     def bundle(self) -> Path:
@@ -38,6 +40,16 @@ class Workspace:
         return self.root / "site.yaml"
 
     @property
+    def url(self) -> str:
+        """Where people open the assistant."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def issuer(self) -> str:
+        """Where they sign in."""
+        return f"http://127.0.0.1:{self.port + 1}/realms/sovereign"
+
+    @property
     def facts(self) -> Path:
         """What a script needs to use the running demonstration (0600)."""
         return self.root / "demo.json"
@@ -48,7 +60,7 @@ class Workspace:
         here = self.root / "site"
         closed = [p for p in here.parents if p.exists() and not p.stat().st_mode & stat.S_IXOTH]
         if os.geteuid() == 0 and closed:
-            return Path("/var/lib/sovereign-demo")
+            return Path("/var/lib", "sovereign-demo-" + hashlib.sha256(os.fsencode(self.root)).hexdigest()[:8])
         return here
 
     def write_private(self, path: Path, text: str) -> Path:

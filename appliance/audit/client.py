@@ -180,16 +180,19 @@ class SyncAuditClient:
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> httpx.Response:
         try:
-            # httpcore forgets to close a Unix socket that it could not connect, so see first whether anyone listens.
-            with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as probe:
-                probe.settimeout(wire.CONNECT_SECONDS)
-                probe.connect(str(self._socket))
             try:
-                return self._http.request(method, path, content=body)
+                return self._request(method, path, body)
             except (httpx.NetworkError, httpx.RemoteProtocolError):  # as in ``AuditClient``: once more, on a new one
-                return self._http.request(method, path, content=body)
+                return self._request(method, path, body)
         except (OSError, httpx.HTTPError) as error:
             raise wire.unreachable(error) from error
+
+    def _request(self, method: str, path: str, body: bytes | None) -> httpx.Response:
+        """One attempt. httpcore forgets to close a Unix socket that it could not connect, so see first who listens."""
+        with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as probe:
+            probe.settimeout(wire.CONNECT_SECONDS)
+            probe.connect(str(self._socket))
+        return self._http.request(method, path, content=body)
 
     def close(self) -> None:
         """Close the connection."""

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from demo.release import MODEL
 from tests.e2e.one_host.conftest import GATEWAY, SITE, SOVEREIGN, TOOLS
+from tests.e2e.one_host.operating import HEAL_SECONDS, call_api, eventually_up, files_of, sovereign, status
 from tests.e2e.page import flows
 
 if TYPE_CHECKING:
@@ -25,33 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.network]
 SERVICES = ("database", "audit", "identity", f"engine-{MODEL}", "gateway")
-HEAL_SECONDS = 150
-
-
-def sovereign(host: BareHost, *arguments: str, check: bool = True) -> tuple[int, str, str]:
-    """Run the command on the host: exit code, stdout, stderr."""
-    done = host.run([SOVEREIGN, "--site", SITE, *arguments], check=check)
-    return done.returncode, done.stdout, done.stderr
-
-
-def status(host: BareHost) -> dict[str, Any]:
-    """`sovereign status` as data."""
-    return dict(json.loads(sovereign(host, "status", "--output", "json", check=False)[1]))
-
-
-def eventually_up(host: BareHost) -> None:
-    """Wait until every service is ready again; fail with what `status` says."""
-    deadline = time.monotonic() + HEAL_SECONDS
-    while sovereign(host, "status", check=False)[0] != 0:
-        assert time.monotonic() < deadline, sovereign(host, "status", check=False)[1]
-        time.sleep(1)
-
-
-def files_of(host: BareHost) -> set[str]:
-    """Every file that an installation could leave behind; not the command itself, nor what the system rotates."""
-    volatile = (TOOLS, "/proc", "/sys", "/dev", "/run", "/tmp", "/media", "/var/log", "/var/lib/systemd", "/var/cache")
-    prune = " -o ".join(f"-path {folder}" for folder in volatile)
-    return set(host.run(["sh", "-c", rf"find / \( {prune} \) -prune -o -print"]).stdout.splitlines())
+QUESTION = "Which city is the capital of France?"
 
 
 def test_the_host_has_no_way_out(host: BareHost) -> None:
@@ -180,6 +156,66 @@ def test_people_sign_in_ask_and_get_a_receipt(host: BareHost, browser: Browser) 
         assert MODEL in receipt
         assert all(re.match(r"https://localhost:844[34]/", url) for url in outside if not url.startswith("data:"))
         page.context.close()
+
+
+def test_a_program_uses_the_api_with_the_openai_package(host: BareHost, tmp_path: Path) -> None:
+    found = call_api(host, tmp_path)
+    assert found["text"].strip()
+    assert found["streamed"].strip()
+    assert found["receipt"]["model"]["name"] == MODEL
+
+
+def test_a_terminal_signs_in_by_device_and_gets_an_answer(host: BareHost, browser: Browser) -> None:
+    ask = [SOVEREIGN, "chat", "--url", GATEWAY, "--ca", f"{SITE}/tls/ca.pem", "--output", "json", QUESTION]
+    terminal = subprocess.Popen(
+        host.inside(["env", "-i", "HOME=/root", "LANG=C.UTF-8", *ask]),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with terminal:
+        assert terminal.stderr is not None
+        shown = ""
+        while not (address := re.search(r"https://localhost:8444/\S+user_code=\S+", shown)):
+            line = terminal.stderr.readline()
+            assert line, shown
+            shown += line
+        page = browser.new_page()
+        page.goto(address.group(0))
+        flows.fill_sign_in_form(page, "analyst", "analyst-chose-this-Passphrase-1")
+        page.locator("[name=accept]").click()
+        out, error = terminal.communicate(timeout=HEAL_SECONDS)
+        page.context.close()
+    assert terminal.returncode == 0, error
+    answer = json.loads(out)
+    assert answer["answer"].strip()
+    assert answer["receipt"]["model"]["name"] == MODEL
+
+
+def test_a_full_disk_stops_answers_and_freed_space_brings_them_back(host: BareHost, tmp_path: Path) -> None:
+    unit = host.run(["sh", "-c", "basename /etc/systemd/system/sovereign-*-audit.service"]).stdout.strip()
+    folder = f"{SITE}/data/audit"
+    size = host.run(["sh", "-c", f"du -sm {folder} | cut -f1"]).stdout.strip()
+    host.run(["systemctl", "stop", unit])
+    host.run(["sh", "-c", f"cp -a {folder} /tmp/audit-copy && mount -t tmpfs -o size={int(size) + 8}m small {folder}"])
+    host.run(["sh", "-c", f"cp -a /tmp/audit-copy/. {folder}/ && chown --reference=/tmp/audit-copy {folder}"])
+    sovereign(host, "up")
+    eventually_up(host)
+    assert call_api(host, tmp_path)["status"] == 200
+    fill = f"for size in 64k 1k; do dd if=/dev/zero of={folder}/filler-$size bs=$size 2>/dev/null; done; true"
+    host.run(["sh", "-c", fill])
+    assert call_api(host, tmp_path)["status"] == 503
+    host.run(["sh", "-c", f"rm {folder}/filler-*"])
+    deadline = time.monotonic() + HEAL_SECONDS
+    while call_api(host, tmp_path)["status"] != 200:
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    sovereign(host, "audit", "verify")
+    host.run(["systemctl", "stop", unit])
+    host.run(["sh", "-c", f"rm -rf /tmp/audit-copy && cp -a {folder} /tmp/audit-copy && umount {folder}"])
+    host.run(["sh", "-c", f"rm -rf {folder}/* && cp -a /tmp/audit-copy/. {folder}/ && rm -rf /tmp/audit-copy"])
+    sovereign(host, "up")
+    eventually_up(host)
 
 
 def test_the_log_proves_what_happened(host: BareHost) -> None:

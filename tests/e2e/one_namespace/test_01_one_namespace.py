@@ -9,29 +9,41 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from demo import release
 from demo.release import MODEL
-from demo.workspace import REPOSITORY, Workspace
+from demo.workspace import REPOSITORY, Workspace, sovereign
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = [pytest.mark.e2e, pytest.mark.network]
 SECONDS = 900
+PORT = 18080
 _LOOPBACK_ONLY = (
     ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-current-user", "--keep-caps", "--net"]
 )
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Where the demonstration goes; its site is removed afterwards."""
+    place = Workspace(tmp_path_factory.mktemp("demo") / "it", PORT)
+    yield place
+    if place.site.exists():
+        sovereign("--site", place.site, "uninstall", "--yes")
+
+
+@pytest.fixture(scope="module")
+def played(workspace: Workspace) -> subprocess.CompletedProcess[str]:
     """`make demo ONCE=1`, without a route and without a name server; inputs come from the builder's cache."""
-    folder = tmp_path_factory.mktemp("demo")
-    release.build(Workspace(folder / "warm"))  # fetches what the cache lacks, while there is a network
-    command = f"ip link set lo up && ip route && exec {sys.executable} -m demo --once --folder {folder / 'it'}"
+    release.build(Workspace(workspace.root.with_name("warm")))  # fetches what the cache lacks, while there is a network
+    demo = f"{sys.executable} -m demo --once --port {PORT} --folder {workspace.root}"
     return subprocess.run(
-        [*_LOOPBACK_ONLY, "sh", "-c", command],
+        [*_LOOPBACK_ONLY, "sh", "-c", f"ip link set lo up && ip route && exec {demo}"],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -57,16 +69,16 @@ def test_the_log_verifies_and_reports_both(played: subprocess.CompletedProcess[s
     assert "officers" in played.stdout
 
 
-def test_no_secret_is_on_a_command_line_or_in_the_output(played: subprocess.CompletedProcess[str]) -> None:
-    folder = Path(re.search(r"--out (\S+)/keys", played.stdout).group(1))  # type: ignore[union-attr]  # asserted by match
-    secrets = (folder / "passphrases" / "keys").read_text().split() + (
-        folder / "service-client.secret"
-    ).read_text().split()
-    assert secrets
+def test_no_secret_is_on_a_command_line_or_in_the_output(
+    played: subprocess.CompletedProcess[str], workspace: Workspace
+) -> None:
+    files = (workspace.passphrase_file("keys"), workspace.root / "service-client.secret")
+    secrets = [file.read_text().strip() for file in files]
+    assert all(secrets)
     assert not [secret for secret in secrets if secret in played.stdout + played.stderr]
 
 
-def test_nothing_is_left_running(played: subprocess.CompletedProcess[str]) -> None:
-    folder = re.search(r"--out (\S+)/keys", played.stdout).group(1)  # type: ignore[union-attr]  # asserted by match
+@pytest.mark.usefixtures("played")
+def test_nothing_is_left_running(workspace: Workspace) -> None:
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert f"{folder}/site" not in listed
+    assert str(workspace.site) not in listed

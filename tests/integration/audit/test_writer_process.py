@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -92,6 +93,8 @@ def _until(condition: Callable[[], bool], limit: float = 60.0) -> None:
         time.sleep(0.02)
 
 
+# A writer killed between the client's look and its connect leaves httpcore with a socket that it forgets to close.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_entries_survive_a_kill_at_any_moment(
     bench: Bench, start: Callable[[], subprocess.Popen[bytes]], socket: Path
 ) -> None:
@@ -114,6 +117,7 @@ def test_entries_survive_a_kill_at_any_moment(
     assert again == acknowledged
     assert len(acknowledged) >= 36
     bench.verify()
+    gc.collect()  # here, where it is expected, and not in the middle of another test
 
 
 def test_a_second_process_is_refused_with_a_reason(start: Callable[[], subprocess.Popen[bytes]]) -> None:

@@ -1,0 +1,19 @@
+"""The order of all tests: what is quick and pure first, journeys with real services and browsers last.
+
+It is also a rule: Playwright's synchronous interface keeps an event loop running in the main thread for as long as
+its session lasts, and no asynchronous test can run beside it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ORDER = ("unit", "property", "attacks", "contract", "integration", "e2e")
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort by kind; within a kind the order stays as collected."""
+    items.sort(key=lambda item: ORDER.index(item.path.relative_to(_HERE).parts[0]))
