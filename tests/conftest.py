@@ -7,8 +7,10 @@ its session lasts, and no asynchronous test can run beside it.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
+if TYPE_CHECKING:
+    import pytest
 
 ORDER = ("unit", "property", "attacks", "contract", "integration", "e2e")
 _HERE = Path(__file__).parent
