@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-DEFAULT_TEMPERATURE = 0.7
+DEFAULT_TEMPERATURE = 0.3  # the page answers steadily rather than inventively
 DEFAULT_TOP_P = 0.95
 _DEFAULT_MAX_TOKENS = 1024
 _SEED_BITS = 31

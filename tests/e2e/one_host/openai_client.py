@@ -27,11 +27,13 @@ def main() -> None:
         model = client.models.list().data[0].id
         question = [{"role": "user", "content": "Which city is the capital of France?"}]
         try:
-            whole = client.chat.completions.create(model=model, messages=question, max_tokens=24)
+            whole = client.chat.completions.create(model=model, messages=question, max_tokens=24, temperature=0)
         except openai.APIStatusError as refused:
             print(json.dumps({"status": refused.status_code}))
             return
-        pieces = client.chat.completions.create(model=model, messages=question, max_tokens=24, stream=True)
+        pieces = client.chat.completions.create(
+            model=model, messages=question, max_tokens=24, temperature=0, stream=True
+        )
         streamed = "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
         found = {"status": 200, "text": whole.choices[0].message.content, "streamed": streamed}
         print(json.dumps(found | {"receipt": (whole.model_extra or {}).get("sovereign", {}).get("receipt")}))
