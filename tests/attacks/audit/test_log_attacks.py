@@ -30,7 +30,7 @@ from appliance.errors import LogInconsistentError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Bench
+    from tests.audit.bench import Bench
 
 CHANGES: dict[str, Callable[[list[bytes]], list[bytes]]] = {
     "edited": lambda e: [*e[:5], e[5].replace(b'"0f1e2d"', b'"0f1e2e"'), *e[6:]],

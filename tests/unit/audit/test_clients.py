@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from conftest import Bench
     from starlette.requests import Request
     from starlette.types import ASGIApp
+
+    from tests.audit.bench import Bench
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from appliance.audit.errors import EntryRefusedError, EntryTooLargeError
 from appliance.audit.tiles import MAX_ENTRY_BYTES
 
 if TYPE_CHECKING:
-    from conftest import Bench
+    from tests.audit.bench import Bench
 
 
 def test_an_entry_carries_its_id_and_nothing_else_is_changed(bench: Bench) -> None:

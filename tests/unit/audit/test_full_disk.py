@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from conftest import Bench
+    from tests.audit.bench import Bench
 
 
 class FillingStorage:

@@ -14,7 +14,7 @@ from appliance.audit.writer import GroupWriter, Receipt
 from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:
-    from conftest import Bench
+    from tests.audit.bench import Bench
 
 pytestmark = pytest.mark.anyio
 

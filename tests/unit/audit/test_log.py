@@ -16,7 +16,7 @@ from appliance.audit.tiles import TileReader
 from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:
-    from conftest import Bench
+    from tests.audit.bench import Bench
 
 
 def test_a_new_log_begins_with_a_signed_checkpoint_of_nothing(bench: Bench) -> None:

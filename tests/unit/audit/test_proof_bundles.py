@@ -15,7 +15,7 @@ from appliance.audit.prove import prove, verify_proof
 from appliance.errors import LogInconsistentError, UsageError
 
 if TYPE_CHECKING:
-    from conftest import Bench
+    from tests.audit.bench import Bench
 
 
 @pytest.fixture

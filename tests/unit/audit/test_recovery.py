@@ -11,7 +11,7 @@ from appliance.audit.entry import decode_entry
 from appliance.audit.tiles import TileReader, encode_entries
 
 if TYPE_CHECKING:
-    from conftest import Bench
+    from tests.audit.bench import Bench
 
 
 def _crash(bench: Bench, count: int, *, more: int, cut: int = 0) -> None:

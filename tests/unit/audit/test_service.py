@@ -22,7 +22,7 @@ from appliance.audit.tiles import MAX_ENTRY_BYTES
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from conftest import Bench
+    from tests.audit.bench import Bench
 
 pytestmark = pytest.mark.anyio
 

@@ -19,9 +19,8 @@ from appliance.audit.usage_html import render_html
 from appliance.audit.usage_table import printable, render_table
 
 if TYPE_CHECKING:
-    from conftest import Bench
-
     from appliance.audit.tally import UsageReport
+    from tests.audit.bench import Bench
 
 
 def _at(day: int, hour: int = 9) -> datetime:

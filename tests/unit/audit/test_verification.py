@@ -18,7 +18,7 @@ from appliance.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Bench
+    from tests.audit.bench import Bench
 
 
 def _rewrite(bench: Bench, bundle: str, change: Callable[[list[bytes]], list[bytes]]) -> None:
