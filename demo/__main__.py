@@ -35,6 +35,7 @@ def main() -> None:
     workspace = Workspace(options.folder, options.port)
     _start_clean(workspace)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # even where a shell started us with it ignored
     began = time.monotonic()
     try:
         for number, (title, step) in enumerate(STEPS, 1):
