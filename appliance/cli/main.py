@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.cli import audit, bundle, bundle_build, chat, client, host, model, trust, user
+from appliance.cli import audit, bundle, bundle_build, chat, client, host, identity, model, trust, user
 from appliance.cli.root import new_app
 
 app = new_app()
@@ -14,4 +14,5 @@ host.register(app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(user.app, name="user")
 app.add_typer(client.app, name="client")
+app.add_typer(identity.app, name="identity")
 app.command("chat")(chat.chat)

@@ -130,6 +130,10 @@ def test_every_service_runs_under_a_user_of_its_own(host: BareHost) -> None:
     assert "root" not in users
 
 
+def test_the_realm_is_what_the_site_file_says(host: BareHost) -> None:
+    assert json.loads(sovereign(host, "identity", "drift", "--output", "json")[1]) == []
+
+
 def test_nothing_listens_beyond_loopback(host: BareHost) -> None:
     for line in host.run(["ss", "-Hltun"]).stdout.splitlines():
         address = line.split()[4]
