@@ -56,7 +56,7 @@ def people(*names: str) -> list[keys.Signer]:
 
 
 def unsigned_root(
-    names: Sequence[str] = ("ada", "ben", "cleo"), *, release: str = "release", threshold: int = 2, version: int = 1
+    names: Sequence[str] = ("architect", "builder", "custodian"), *, release: str = "release", threshold: int = 2, version: int = 1
 ) -> Metadata[Root]:
     public = [person.public for person in people(*names)]
     return ceremony.build_root(public, signer(release).public, threshold, now=NOW, version=version)
@@ -64,21 +64,21 @@ def unsigned_root(
 
 @cache
 def root_bytes() -> bytes:
-    """Root 1: two of ada, ben, cleo; snapshot and timestamp by ``release``."""
-    return sign_root(unsigned_root(), people("ada", "ben", "cleo"))
+    """Root 1: two of architect, builder, custodian; snapshot and timestamp by ``release``."""
+    return sign_root(unsigned_root(), people("architect", "builder", "custodian"))
 
 
 @cache
 def second_root() -> bytes:
-    """Root 2: cleo left, dora came, and the release key is new; signed by enough of both."""
-    root = unsigned_root(("ada", "ben", "dora"), release="release-2", version=2)
-    return sign_root(root, people("ada", "ben", "dora"))
+    """Root 2: custodian left, deputy came, and the release key is new; signed by enough of both."""
+    root = unsigned_root(("architect", "builder", "deputy"), release="release-2", version=2)
+    return sign_root(root, people("architect", "builder", "deputy"))
 
 
 @cache
 def foreign_root() -> bytes:
     """Root 1 of other people."""
-    return sign_root(unsigned_root(("eve", "fay"), release="other"), people("eve", "fay"))
+    return sign_root(unsigned_root(("outsider", "stranger"), release="other"), people("outsider", "stranger"))
 
 
 @dataclass
@@ -181,7 +181,7 @@ def sign(bundle: Path, *names: str, roots: Mapping[int, bytes] | None = None, no
 
 def make(bundle: Path, **changes: Any) -> Path:
     """A whole, sealed bundle of a release."""
-    return sign(Draft(**changes).write(bundle), "ada", "ben", "release")
+    return sign(Draft(**changes).write(bundle), "architect", "builder", "release")
 
 
 def trust(root: bytes | None = None) -> TrustState:

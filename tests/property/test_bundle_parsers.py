@@ -229,24 +229,24 @@ def test_role_metadata_with_any_node_replaced_is_refused_never_a_crash(
 @given(VALUES.filter(lambda value: isinstance(value, dict)))
 @settings(deadline=None)
 def test_a_statement_reads_back_with_its_signers_name(payload: dict[str, Any]) -> None:
-    data = sign_statement(payload, WAIVER_TYPE, signer("ada"))
-    keys = [signer("ben").public, signer("ada").public]
-    assert verify_statement(data, WAIVER_TYPE, keys) == (payload, "ada")
+    data = sign_statement(payload, WAIVER_TYPE, signer("architect"))
+    keys = [signer("builder").public, signer("architect").public]
+    assert verify_statement(data, WAIVER_TYPE, keys) == (payload, "architect")
 
 
 @given(st.data())
 @settings(deadline=None)
 def test_a_statement_with_any_byte_changed_is_refused(data: st.DataObject) -> None:
-    raw = bytearray(sign_statement({"schema": 1, "reason": "because"}, WAIVER_TYPE, signer("ada")))
+    raw = bytearray(sign_statement({"schema": 1, "reason": "because"}, WAIVER_TYPE, signer("architect")))
     raw[data.draw(st.integers(0, len(raw) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises(VerificationError):
-        verify_statement(bytes(raw), WAIVER_TYPE, [signer("ada").public])
+        verify_statement(bytes(raw), WAIVER_TYPE, [signer("architect").public])
 
 
 @given(st.binary(max_size=200) | VALUES.map(lambda value: json.dumps(value).encode()))
 def test_random_bytes_are_no_statement(data: bytes) -> None:
     with pytest.raises(VerificationError):
-        verify_statement(data, WAIVER_TYPE, [signer("ada").public])
+        verify_statement(data, WAIVER_TYPE, [signer("architect").public])
 
 
 @given(st.data())

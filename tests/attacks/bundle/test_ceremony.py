@@ -22,22 +22,22 @@ FIELDS: dict[str, Callable[[dict[str, Any]], None]] = {
 }
 
 
-@pytest.mark.parametrize("signers", [(), ("ada",)], ids=["unsigned", "signed by one person"])
+@pytest.mark.parametrize("signers", [(), ("architect",)], ids=["unsigned", "signed by one person"])
 @pytest.mark.parametrize("change", FIELDS.values(), ids=FIELDS)
 def test_nobody_signs_targets_that_say_more_than_this_release(
     tmp_path: Path, change: Callable[[dict[str, Any]], None], signers: tuple[str, ...]
 ) -> None:
-    bundle = sign(Draft().write(tmp_path / "bundle"), "ada")
+    bundle = sign(Draft().write(tmp_path / "bundle"), "architect")
     rewrite(bundle / "metadata/targets.json", change, *signers)
     before = tree(bundle)
     with pytest.raises(SigningError):
-        sign_bundle(bundle, signer("ben"), now=NOW, roots={1: root_bytes()})
+        sign_bundle(bundle, signer("builder"), now=NOW, roots={1: root_bytes()})
     assert tree(bundle) == before
 
 
 def test_clocks_of_two_signers_may_differ_by_hours(tmp_path: Path) -> None:
-    bundle = sign(Draft().write(tmp_path / "bundle"), "ada")
+    bundle = sign(Draft().write(tmp_path / "bundle"), "architect")
     rewrite(
         bundle / "metadata/targets.json", lambda signed: signed.update({"x-sovereign-issued": "2026-06-02T06:00:00Z"})
     )
-    sign(bundle, "ada", "ben", "release")
+    sign(bundle, "architect", "builder", "release")

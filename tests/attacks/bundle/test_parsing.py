@@ -54,7 +54,7 @@ def replace_target(bundle: Path, name: str, data: bytes) -> None:
     def describe(signed: dict[str, Any]) -> None:
         signed["targets"][name] = {"length": len(data), "hashes": {"sha256": sha256(data).hex}}
 
-    rewrite(bundle / "metadata/targets.json", describe, "ada", "ben")
+    rewrite(bundle / "metadata/targets.json", describe, "architect", "builder")
     reseal(bundle)
 
 
@@ -64,16 +64,16 @@ def with_release(bundle: Path, **fields: Any) -> None:
 
 
 def test_11_a_statement_of_one_type_does_not_pass_for_another() -> None:
-    signed = sign_statement({"schema": 1}, "application/vnd.sovereign.other.v1+json", signer("ada"))
+    signed = sign_statement({"schema": 1}, "application/vnd.sovereign.other.v1+json", signer("architect"))
     with pytest.raises(PayloadTypeError):
-        verify_statement(signed, WAIVER_TYPE, [signer("ada").public])
+        verify_statement(signed, WAIVER_TYPE, [signer("architect").public])
 
 
 def test_11_a_statement_relabelled_after_signing_is_refused() -> None:
-    signed = json.loads(sign_statement({"schema": 1}, "application/vnd.sovereign.other.v1+json", signer("ada")))
+    signed = json.loads(sign_statement({"schema": 1}, "application/vnd.sovereign.other.v1+json", signer("architect")))
     signed["payloadType"] = WAIVER_TYPE
     with pytest.raises(VerificationError, match="is invalid"):
-        verify_statement(json.dumps(signed).encode(), WAIVER_TYPE, [signer("ada").public])
+        verify_statement(json.dumps(signed).encode(), WAIVER_TYPE, [signer("architect").public])
 
 
 @pytest.mark.parametrize(("role", "other"), [("targets", "snapshot"), ("timestamp", "snapshot"), ("snapshot", "root")])
@@ -139,7 +139,7 @@ def sign_as_is(bundle: Path) -> Path:
             data = (bundle / name).read_bytes()
             signed["targets"][name] = {"length": len(data), "hashes": {"sha256": sha256(data).hex}}
 
-    rewrite(bundle / "metadata/targets.json", describe, "ada", "ben")
+    rewrite(bundle / "metadata/targets.json", describe, "architect", "builder")
     reseal(bundle)
     return bundle
 

@@ -103,13 +103,13 @@ def test_2_missing_role_metadata_is_refused_as_unsigned(site: Site, bundle: Path
 
 
 def test_2_one_of_two_persons_is_refused_and_the_report_names_who_is_awaited(fresh: Site, tmp_path: Path) -> None:
-    bundle = sign(Draft().write(tmp_path / "partly"), "ada")
+    bundle = sign(Draft().write(tmp_path / "partly"), "architect")
     refusal = fresh.refuses(
-        bundle, NotEnoughSignersError, match=r"1 of 2 \(ada\), waiting for ben, cleo", pin=root_bytes()
+        bundle, NotEnoughSignersError, match=r"1 of 2 \(architect\), waiting for builder, custodian", pin=root_bytes()
     )
     assert refusal.report is not None
-    assert refusal.report.signers == ("ada",)
-    assert refusal.report.waiting_for == ("ben", "cleo")
+    assert refusal.report.signers == ("architect",)
+    assert refusal.report.waiting_for == ("builder", "custodian")
 
 
 def strip(path: Path, keep: Callable[[str], bool]) -> None:
@@ -121,7 +121,7 @@ def strip(path: Path, keep: Callable[[str], bool]) -> None:
 @pytest.mark.parametrize("role", ["targets", "snapshot", "timestamp"])
 @pytest.mark.parametrize("half", ["ed25519", "ml_dsa"])
 def test_3_a_stripped_half_is_refused_for_every_role(fresh: Site, bundle: Path, role: str, half: str) -> None:
-    names = ("ada", "ben", "release")
+    names = ("architect", "builder", "release")
     dropped = {getattr(signer(name).public, half).keyid for name in names}
     strip(bundle / f"metadata/{role}.json", lambda keyid: keyid not in dropped)
     if role == "targets":
@@ -130,8 +130,8 @@ def test_3_a_stripped_half_is_refused_for_every_role(fresh: Site, bundle: Path, 
 
 
 def test_3_halves_of_different_persons_do_not_add_up(fresh: Site, tmp_path: Path) -> None:
-    bundle = sign(Draft().write(tmp_path / "halves"), "ada", "ben", "cleo", "release")
-    dropped = {signer("ben").public.ml_dsa.keyid, signer("cleo").public.ed25519.keyid}
+    bundle = sign(Draft().write(tmp_path / "halves"), "architect", "builder", "custodian", "release")
+    dropped = {signer("builder").public.ml_dsa.keyid, signer("custodian").public.ed25519.keyid}
     strip(bundle / "metadata/targets.json", lambda keyid: keyid not in dropped)
     reseal(bundle)
     refusal = fresh.refuses(bundle, HalfSignatureError, pin=root_bytes())
@@ -144,7 +144,7 @@ def test_3_halves_of_different_persons_do_not_add_up(fresh: Site, tmp_path: Path
 
 def test_3_a_root_that_one_algorithm_signed_is_refused(fresh: Site, bundle: Path) -> None:
     value = json.loads(root_bytes())
-    dropped = {signer(name).public.ml_dsa.keyid for name in ("ada", "ben", "cleo")}
+    dropped = {signer(name).public.ml_dsa.keyid for name in ("architect", "builder", "custodian")}
     value["signatures"] = [item for item in value["signatures"] if item["keyid"] not in dropped]
     root = json.dumps(value).encode()
     (bundle / "metadata/1.root.json").write_bytes(root)
@@ -152,8 +152,8 @@ def test_3_a_root_that_one_algorithm_signed_is_refused(fresh: Site, bundle: Path
 
 
 def respelled(root: dict[str, Any]) -> None:
-    """Add ada's ML-DSA key once more, its PEM wrapped differently: another text, another key id, the same key."""
-    key = signer("ada").public.ml_dsa
+    """Add architect's ML-DSA key once more, its PEM wrapped differently: another text, another key id, the same key."""
+    key = signer("architect").public.ml_dsa
     body = "".join(key.keyval["public"].splitlines()[1:-1])
     pem = "-----BEGIN PUBLIC KEY-----\n" + "\n".join(body[i : i + 60] for i in range(0, len(body), 60))
     root["keys"]["a" * 64] = {**key.to_dict(), "keyval": {"public": pem + "\n-----END PUBLIC KEY-----\n"}}
@@ -163,7 +163,7 @@ def respelled(root: dict[str, Any]) -> None:
 
 def test_4_one_key_under_two_key_ids_is_refused(fresh: Site, bundle: Path) -> None:
     path = bundle / "metadata/1.root.json"
-    rewrite(path, respelled, "ada", "ben", "cleo")
+    rewrite(path, respelled, "architect", "builder", "custodian")
     fresh.refuses(bundle, DuplicateKeyError, pin=path.read_bytes())
 
 
@@ -171,10 +171,10 @@ def test_4_one_person_under_two_names_is_refused(fresh: Site, bundle: Path) -> N
     """Two names for one pair of keys: the key ids are equal, so the second name has no key of its own."""
 
     def rename(root: dict[str, Any]) -> None:
-        root["keys"][signer("ben").public.ed25519.keyid]["x-sovereign-signer"] = "ada"
+        root["keys"][signer("builder").public.ed25519.keyid]["x-sovereign-signer"] = "architect"
 
     path = bundle / "metadata/1.root.json"
-    rewrite(path, rename, "ada", "ben", "cleo")
+    rewrite(path, rename, "architect", "builder", "custodian")
     fresh.refuses(bundle, RootPolicyError, pin=path.read_bytes())
 
 
@@ -183,26 +183,26 @@ def test_4_a_threshold_that_counts_key_ids_is_refused(fresh: Site, bundle: Path)
         root["roles"]["targets"]["threshold"] = 1
 
     path = bundle / "metadata/1.root.json"
-    rewrite(path, halve, "ada", "ben", "cleo")
+    rewrite(path, halve, "architect", "builder", "custodian")
     fresh.refuses(bundle, RootPolicyError, pin=path.read_bytes())
 
 
 def test_a_signature_by_somebody_else_is_refused_even_beside_enough_good_ones(fresh: Site, bundle: Path) -> None:
     path = bundle / "metadata/targets.json"
-    rewrite(path, lambda _signed: None, "ada", "ben", "mallory")
+    rewrite(path, lambda _signed: None, "architect", "builder", "intruder")
     reseal(bundle)
     fresh.refuses(bundle, SignatureError, pin=root_bytes())
 
 
 def test_a_bundle_of_other_people_is_refused_as_foreign(site: Site, tmp_path: Path) -> None:
     bundle = Draft(number=3, version="3.0.0").write(tmp_path / "foreign")
-    sign(bundle, "eve", "fay", "other", roots={1: foreign_root()})
+    sign(bundle, "outsider", "stranger", "other", roots={1: foreign_root()})
     site.refuses(bundle, ForeignRootError)
     site.refuses(bundle, ForeignRootError, pin=foreign_root())
 
 
 def test_a_root_of_the_right_people_that_is_not_the_pinned_one_is_foreign(fresh: Site, bundle: Path) -> None:
-    other = sign_root(unsigned_root(threshold=1), people("ada", "ben", "cleo"))
+    other = sign_root(unsigned_root(threshold=1), people("architect", "builder", "custodian"))
     fresh.refuses(bundle, ForeignRootError, pin=other)
 
 

@@ -56,7 +56,7 @@ def set_version(version: int) -> Callable[[dict[str, Any]], None]:
 
 def rotated(folder: Path, number: int) -> Path:
     """A release under root 2, whose release key is new."""
-    return sign(Draft(number=number, version=f"{number}.0.0").write(folder), "ada", "dora", "release-2", roots=ROTATED)
+    return sign(Draft(number=number, version=f"{number}.0.0").write(folder), "architect", "deputy", "release-2", roots=ROTATED)
 
 
 def test_5_an_older_release_is_refused(site: Site, older: Path) -> None:
@@ -166,7 +166,7 @@ def test_9_a_revoked_person_signs_in_vain_whatever_date_is_claimed(fresh: Site, 
     def long_ago(signed: dict[str, Any]) -> None:
         signed["x-sovereign-issued"] = "2020-01-01T00:00:00Z"
 
-    rewrite(bundle / "metadata/targets.json", long_ago, "ada", "cleo")
+    rewrite(bundle / "metadata/targets.json", long_ago, "architect", "custodian")
     reseal(bundle, seal="release-2")
     fresh.refuses(bundle, SignatureError, match="does not name")
 
@@ -180,8 +180,8 @@ def test_9_the_revoked_release_key_seals_in_vain(fresh: Site, tmp_path: Path) ->
 
 def test_9_a_new_root_needs_its_predecessors_persons(site: Site, tmp_path: Path) -> None:
     bundle = rotated(tmp_path / "usurped", 3)
-    rewrite(bundle / "metadata/2.root.json", lambda _signed: None, "ben", "dora")
-    site.refuses(bundle, NotEnoughSignersError, match=r"1 of 2 \(ben\)")
+    rewrite(bundle / "metadata/2.root.json", lambda _signed: None, "builder", "deputy")
+    site.refuses(bundle, NotEnoughSignersError, match=r"1 of 2 \(builder\)")
 
 
 def test_9_a_gap_in_the_chain_of_roots_is_refused(site: Site, tmp_path: Path) -> None:
@@ -217,6 +217,6 @@ def test_10_a_release_file_that_lists_other_artifacts_is_refused_though_signed(s
         data = (bundle / "release.json").read_bytes()
         signed["targets"]["release.json"] = {"length": len(data), "hashes": {"sha256": sha256(data).hex}}
 
-    rewrite(bundle / "metadata/targets.json", describe, "ada", "ben")
+    rewrite(bundle / "metadata/targets.json", describe, "architect", "builder")
     reseal(bundle)
     site.refuses(bundle, MixedMetadataError, match="same artifacts")

@@ -199,7 +199,7 @@ def test_a_signed_statement_that_is_no_waiver_is_refused(tmp_path: Path) -> None
 
 
 def test_no_waiver_replaces_the_signers_of_a_release(tmp_path: Path) -> None:
-    site = Site(tmp_path, signers=("ada",))
+    site = Site(tmp_path, signers=("architect",))
     refused = _refused(site, ModelRefusedError)
     assert refused.verdict is not None
     assert [check.name for check in refused.verdict.failed] == ["weights-signed"]

@@ -61,18 +61,18 @@ def run_json(*arguments: object, **more: Any) -> Any:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    run("trust", "init", "--signers", "ada,ben,cleo", "--threshold", 2, "--out", tmp_path / "keys", phrase=PHRASE)
+    run("trust", "init", "--signers", "architect,builder,custodian", "--threshold", 2, "--out", tmp_path / "keys", phrase=PHRASE)
     return tmp_path / "keys"
 
 
 def test_init_makes_a_root_and_one_key_file_for_everybody(made: Path) -> None:
-    names = ["ada", "ben", "cleo", "release"]
+    names = ["architect", "builder", "custodian", "release"]
     assert sorted(path.name for path in made.iterdir()) == sorted(
         ["1.root.json", *(f"{name}.key" for name in names), *(f"{name}.pub" for name in names)]
     )
     shown = run_json("trust", "show", made / "1.root.json")
     assert shown["fingerprint"] == fingerprint((made / "1.root.json").read_bytes())
-    assert shown["roles"]["targets"] == {"threshold": 2, "persons": ["ada", "ben", "cleo"]}
+    assert shown["roles"]["targets"] == {"threshold": 2, "persons": ["architect", "builder", "custodian"]}
     assert shown["roles"]["timestamp"] == {"threshold": 1, "persons": ["release"]}
 
 
@@ -84,16 +84,16 @@ def test_the_whole_ceremony_from_the_command_line(made: Path, tmp_path: Path) ->
     def sign(name: str, *more: object) -> Any:
         return run_json("bundle", "sign", bundle, "--key", made / f"{name}.key", *more, phrase=PHRASE)
 
-    assert sign("ada", "--root", root)["targets"] == "1 of 2 (ada), waiting for ben, cleo"
-    with pytest.raises(VerificationError, match=r"targets signatures, ed25519: .* waiting for ben, cleo") as refused:
+    assert sign("architect", "--root", root)["targets"] == "1 of 2 (architect), waiting for builder, custodian"
+    with pytest.raises(VerificationError, match=r"targets signatures, ed25519: .* waiting for builder, custodian") as refused:
         run("bundle", "verify", bundle, "--root-fingerprint", typed)
     assert refused.value.report is not None
     assert isinstance(refused.value.report.failure and refused.value.report.failure.error, NotEnoughSignersError)
-    assert not sign("cleo")["sealed"]
+    assert not sign("custodian")["sealed"]
     assert sign("release")["sealed"]
     report = run_json("bundle", "verify", bundle, "--root-fingerprint", typed)
     assert report["ok"]
-    assert report["signers"] == ["ada", "cleo"]
+    assert report["signers"] == ["architect", "custodian"]
 
 
 def test_verify_uses_the_sites_pinned_root(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_verify_prints_every_check_and_the_next_step(tmp_path: Path) -> None:
     bundle = make(tmp_path / "bundle")
     shown = run("bundle", "verify", bundle, "--root-fingerprint", fingerprint(root_bytes())).stdout
     assert "metadata agrees" in shown
-    assert "signed by ada, ben" in shown
+    assert "signed by architect, builder" in shown
     with pytest.raises(VerificationError, match="no root is pinned") as refused:
         run("bundle", "verify", bundle)
     assert "--root-fingerprint" in str(refused.value.hint)
@@ -124,7 +124,7 @@ def test_inspect_says_that_nothing_has_been_verified(tmp_path: Path) -> None:
 def test_a_wrong_passphrase_signs_nothing(made: Path, tmp_path: Path) -> None:
     bundle = Draft().write(tmp_path / "bundle")
     with pytest.raises(KeyFileError, match="wrong passphrase"):
-        run("bundle", "sign", bundle, "--key", made / "ada.key", "--root", made / "1.root.json", phrase=b"guess\n")
+        run("bundle", "sign", bundle, "--key", made / "architect.key", "--root", made / "1.root.json", phrase=b"guess\n")
     assert not (bundle / "metadata").exists()
 
 

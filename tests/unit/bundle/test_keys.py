@@ -20,13 +20,13 @@ FAST = 2**4
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    keys.save(signer("ada"), tmp_path, b"pass phrase", cost=FAST)
-    return tmp_path / "ada.key"
+    keys.save(signer("architect"), tmp_path, b"pass phrase", cost=FAST)
+    return tmp_path / "architect.key"
 
 
 def test_a_saved_signer_loads_with_its_passphrase(saved: Path) -> None:
     loaded = keys.load(saved, b"pass phrase")
-    assert loaded.public == signer("ada").public
+    assert loaded.public == signer("architect").public
     for key, signature in zip(loaded.public.keys, loaded.sign(b"data"), strict=True):
         key.verify_signature(signature, b"data")
 
@@ -37,9 +37,9 @@ def test_the_key_file_is_private_and_holds_no_plain_key(saved: Path) -> None:
 
 
 def test_the_default_cost_is_what_the_format_demands(tmp_path: Path) -> None:
-    key_file, _ = keys.save(signer("ada"), tmp_path, b"pass phrase")
+    key_file, _ = keys.save(signer("architect"), tmp_path, b"pass phrase")
     assert pkcs8.COST >= 2**17
-    assert keys.load(key_file, b"pass phrase").public == signer("ada").public
+    assert keys.load(key_file, b"pass phrase").public == signer("architect").public
 
 
 @pytest.mark.parametrize("phrase", [b"", b"wrong", b"pass phrase\n"])
@@ -50,17 +50,17 @@ def test_another_passphrase_opens_nothing(saved: Path, phrase: bytes) -> None:
 
 def test_an_empty_passphrase_protects_nothing_and_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyFileError, match="empty"):
-        keys.save(signer("ada"), tmp_path, b"", cost=FAST)
+        keys.save(signer("architect"), tmp_path, b"", cost=FAST)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_keys_are_never_overwritten(saved: Path) -> None:
     with pytest.raises(KeyFileError, match="exists already"):
-        keys.save(signer("ada"), saved.parent, b"other", cost=FAST)
+        keys.save(signer("architect"), saved.parent, b"other", cost=FAST)
 
 
 def test_the_public_file_gives_the_same_signer(saved: Path) -> None:
-    assert keys.load_public(saved.with_suffix(".pub")) == signer("ada").public
+    assert keys.load_public(saved.with_suffix(".pub")) == signer("architect").public
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_the_public_file_gives_the_same_signer(saved: Path) -> None:
     [
         b"",
         b"{}",
-        b'{"schema":1,"name":"ada","keys":{}}',
+        b'{"schema":1,"name":"architect","keys":{}}',
         b'{"schema":1,"name":"../x","keys":{"ed25519":"","ml-dsa-65":""}}',
     ],
 )

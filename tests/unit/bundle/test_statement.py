@@ -18,8 +18,8 @@ from airgap_bundle.statement import WAIVER_TYPE, read_unverified, sign_statement
 from tests.bundles import signer
 
 PAYLOAD = {"schema": 1, "reason": "the uploader is unverified, and known"}
-KEYS = [signer("ben").public, signer("ada").public]
-SIGNED = sign_statement(PAYLOAD, WAIVER_TYPE, signer("ada"))
+KEYS = [signer("builder").public, signer("architect").public]
+SIGNED = sign_statement(PAYLOAD, WAIVER_TYPE, signer("architect"))
 
 
 def changed(**fields: object) -> bytes:
@@ -27,11 +27,11 @@ def changed(**fields: object) -> bytes:
 
 
 def test_a_statement_is_verified_with_both_halves_and_names_its_signer() -> None:
-    assert verify_statement(SIGNED, WAIVER_TYPE, KEYS) == (PAYLOAD, "ada")
+    assert verify_statement(SIGNED, WAIVER_TYPE, KEYS) == (PAYLOAD, "architect")
 
 
 def test_equal_payloads_are_signed_over_equal_bytes() -> None:
-    again = sign_statement(dict(reversed(PAYLOAD.items())), WAIVER_TYPE, signer("ada"))
+    again = sign_statement(dict(reversed(PAYLOAD.items())), WAIVER_TYPE, signer("architect"))
     assert json.loads(again)["payload"] == json.loads(SIGNED)["payload"]
 
 
@@ -47,7 +47,7 @@ def test_one_half_is_not_enough(kept: int) -> None:
 
 
 def test_halves_of_two_persons_are_nobodys_signature() -> None:
-    other = json.loads(sign_statement(PAYLOAD, WAIVER_TYPE, signer("ben")))["signatures"]
+    other = json.loads(sign_statement(PAYLOAD, WAIVER_TYPE, signer("builder")))["signatures"]
     mixed = [json.loads(SIGNED)["signatures"][0], other[1]]
     with pytest.raises(SignatureError):
         verify_statement(changed(signatures=mixed), WAIVER_TYPE, KEYS)
@@ -91,7 +91,7 @@ def test_anything_but_the_one_envelope_is_refused(data: bytes) -> None:
 
 def test_a_signed_payload_is_still_read_strictly() -> None:
     envelope = Envelope(b'{"a":1,"a":2}', WAIVER_TYPE, {})
-    for found in signer("ada").sign(envelope.pae()):
+    for found in signer("architect").sign(envelope.pae()):
         envelope.signatures[found.keyid] = found
     with pytest.raises(MalformedError, match="twice"):
         verify_statement(json.dumps(envelope.to_dict()).encode(), WAIVER_TYPE, KEYS)

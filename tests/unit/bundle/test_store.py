@@ -26,7 +26,7 @@ def site(tmp_path: Path) -> Site:
 
 def test_an_imported_release_opens_with_its_artifacts_and_signers(site: Site) -> None:
     release = Store(site.store).open_release("1.0.0")
-    assert (release.name, release.number, release.signers) == ("sovereign", 1, ("ada", "ben"))
+    assert (release.name, release.number, release.signers) == ("sovereign", 1, ("architect", "builder"))
     assert release.root_fingerprint == fingerprint(root_bytes())
     model = release.artifacts["tiny-model"]
     assert (model.kind, model.version, model.config) == ("model", "1.0.0", {"schema": 1, "name": "tiny-model"})
@@ -81,7 +81,7 @@ def test_only_digests_are_paths(site: Site) -> None:
 
 
 def test_a_record_reads_back() -> None:
-    record = Record("1.0.0", 1, sha256(b"i"), sha256(b"r"), sha256(b"f"), ("ada",))
+    record = Record("1.0.0", 1, sha256(b"i"), sha256(b"r"), sha256(b"f"), ("architect",))
     assert Record.parse(record.to_bytes()) == record
 
 

@@ -62,7 +62,7 @@ def test_what_rests_on_a_failed_check_is_not_established(bundle: Path) -> None:
 def test_the_report_is_plain_json(bundle: Path) -> None:
     found = json.loads(json.dumps(verify(bundle, trust(), now=NOW).to_json()))
     assert found["ok"] is True
-    assert found["signers"] == ["ada", "ben"]
+    assert found["signers"] == ["architect", "builder"]
     assert found["checks"][0] == {"name": "medium", "status": "pass", "detail": "21 regular files"}
 
 
@@ -99,7 +99,7 @@ def test_an_empty_folder_is_refused_as_a_report(tmp_path: Path) -> None:
 
 
 def test_an_unsealed_bundle_is_refused_with_the_next_step(tmp_path: Path) -> None:
-    failure = verify(sign(Draft().write(tmp_path / "b"), "ada", "ben"), trust(), now=NOW).failure
+    failure = verify(sign(Draft().write(tmp_path / "b"), "architect", "builder"), trust(), now=NOW).failure
     assert failure is not None
     assert isinstance(failure.error, UnsignedError)
     assert "release.key" in str(failure.error.hint)
@@ -113,7 +113,7 @@ def test_inspection_without_a_root_says_that_nothing_is_verified(bundle: Path) -
         ("policy", "policy", 10),
         ("tiny-model", "model", 3016),
     ]
-    assert found.signatures["targets"] == "2 of 2 (ada, ben)"
+    assert found.signatures["targets"] == "2 of 2 (architect, builder)"
 
 
 def test_inspection_with_a_root_says_what_is_verified_and_what_was_not_read(bundle: Path) -> None:

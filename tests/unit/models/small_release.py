@@ -137,7 +137,7 @@ class Site:
     template: bytes = TEMPLATE.encode()
     config: dict[str, Any] = field(default_factory=dict)
     waivers: list[bytes] = field(default_factory=list)
-    signers: tuple[str, ...] = ("ada", "ben")
+    signers: tuple[str, ...] = ("architect", "builder")
     policy: Path = POLICY
     version: str = "1.0.0"
     slot: str = NAME

@@ -59,7 +59,7 @@ def paths(tmp_path: Path) -> SitePaths:
     model = {"model.gguf": WEIGHTS, "chat_template.jinja": TEMPLATE.encode(), "GEMMA_TERMS.html": b"terms"}
     files = {"policy": {"models.yaml": POLICY.read_bytes()}, NAME: model}
     bundle = _Draft(files=files).write(tmp_path / "bundle")
-    bundles.sign(bundle, "ada", "ben", "release")
+    bundles.sign(bundle, "architect", "builder", "release")
     paths = SitePaths(tmp_path / "site")
     site = bundles.Site(paths.root)
     site.install(bundle, pin=bundles.root_bytes())
@@ -83,7 +83,7 @@ def _stored(paths: SitePaths) -> Path:
 def test_an_installed_model_is_admitted_from_the_store(paths: SitePaths) -> None:
     model = admit_model(NAME, paths)
     model.close()
-    assert model.receipt["signers"] == ["ada", "ben"]
+    assert model.receipt["signers"] == ["architect", "builder"]
     assert model.receipt["digest"] == sha256(WEIGHTS)
     assert model.verdict.ok
 

@@ -63,7 +63,7 @@ def test_the_receipt_is_that_of_the_contract(tmp_path: Path) -> None:
         "version": "1.0.0",
         "digest": sha256(site.weights),
         "template_digest": sha256(site.template),
-        "signers": ["ada", "ben"],
+        "signers": ["architect", "builder"],
         "release": "1.0.0",
         "licence": "LicenseRef-Gemma-Terms",
         "producer": "Google",
