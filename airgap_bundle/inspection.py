@@ -159,6 +159,6 @@ def _signatures(medium: Medium) -> dict[str, str]:
 
 def _listed(manifest: oci.Manifest, contents: oci.Contents) -> ListedArtifact:
     kind, version, _ = contents.release.artifacts[manifest.name]
-    files = {str(layer.title): ListedFile(str(layer.digest), layer.size) for layer in manifest.layers}
+    files = {name: ListedFile(str(layer.digest), layer.size) for name, layer in manifest.files.items()}
     size = sum(file.size for file in files.values())
     return ListedArtifact(manifest.name, kind, version, str(manifest.descriptor.digest), size, files)
