@@ -111,6 +111,9 @@ def parse_image_manifest(data: bytes, media_type: str) -> ImageManifest:
             raise FormatError(
                 f"layer {layer.digest} is of type {layer.media_type[:80]!r}: only whole tar layers travel"
             )
+    sizes = {(item.digest, item.size) for item in (config, *layers)}
+    if len({digest for digest, _ in sizes}) != len(sizes):
+        raise FormatError("the manifest of an image gives one digest two sizes")
     return ImageManifest(config, layers)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airgap_bundle import strict_json
 from airgap_bundle.container_image import (
     FAMILIES,
+    INDEX,
     PLATFORM,
     ImageManifest,
     Platform,
@@ -179,6 +180,7 @@ def _fetch_manifest(descriptor: Descriptor, fetch: Callable[[Descriptor], bytes]
     settings = strict_json.load_object(_fetch_document(found.config, fetch), max_bytes=MAX_DOCUMENT_BYTES)
     if found.kind == IMAGE:
         platform = Platform.parse(descriptor.annotations.get(PLATFORM, ""))
+        Digest.parse(descriptor.annotations.get(INDEX, found.descriptor.digest))
         check_config(settings, ImageManifest(found.config, found.layers), platform)
     return replace(found, settings=settings)
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from airgap_bundle.container_image import DOCKER_MANIFEST_TYPE
-from airgap_bundle.descriptor import INDEX_TYPE, MANIFEST_TYPE
+from airgap_bundle.container_image import DOCKER_MANIFEST_TYPE, PLATFORM
+from airgap_bundle.descriptor import INDEX_TYPE, MANIFEST_TYPE, NAME, artifact_type
 from airgap_bundle.digest import Digest, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 OCI_TYPES = {
     "config": "application/vnd.oci.image.config.v1+json",
@@ -79,6 +80,12 @@ class SmallImage:
             "layers": [descriptor(self.add(data), types["layer"]) for data, _ in layers],
         }
 
+    def configure(self, **fields: Any) -> None:
+        """Change the config, digests made right."""
+        before = self.blobs.pop(Digest(self.manifest["config"]["digest"]))
+        data = self.add(to_json(json.loads(before) | fields))
+        self.manifest["config"] |= {"digest": str(sha256(data)), "size": len(data)}
+
     @property
     def media_type(self) -> str:
         return DOCKER_MANIFEST_TYPE if self.docker else MANIFEST_TYPE
@@ -107,6 +114,20 @@ def index_of(images: Sequence[SmallImage]) -> bytes:
     return to_json({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [*entries, attestation]})
 
 
+def add_image(bundle: Path, name: str, image: SmallImage, **annotations: str) -> None:
+    """Put ``image`` into the unsigned bundle ``bundle`` as a builder would; ``annotations`` replace the usual ones."""
+    manifest = image.data
+    for data in (manifest, *image.blobs.values()):
+        (bundle / "blobs/sha256" / sha256(data).hex).write_bytes(data)
+    notes = {NAME: name, PLATFORM: f"linux/{image.architecture}", **annotations}
+    entry = descriptor(manifest, image.media_type, artifactType=artifact_type("image"), annotations=notes)
+    index, release = (json.loads((bundle / file).read_bytes()) for file in ("index.json", "release.json"))
+    index["manifests"].append(entry)
+    release["artifacts"].append({"name": name, "kind": "image", "version": "1.0", "digest": entry["digest"]})
+    (bundle / "index.json").write_bytes(json.dumps(index).encode())
+    (bundle / "release.json").write_bytes(json.dumps(release).encode())
+
+
 @dataclass(frozen=True)
 class Pusher:
     """An ordinary client's pushing half, for one repository on a loopback registry."""
@@ -127,6 +148,10 @@ class Pusher:
             address = httpx.URL(begun.headers["Location"]).copy_merge_params({"digest": str(sha256(data))})
             done = client.put(address, content=data, headers={"Content-Type": "application/octet-stream"})
             assert done.status_code == 201, done.text
+
+    def put(self, data: bytes) -> bytes:
+        self.blob(data)
+        return data
 
     def manifest(self, data: bytes, media_type: str, tag: str | None = None) -> Digest:
         with self._client() as client:

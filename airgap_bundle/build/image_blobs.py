@@ -32,11 +32,12 @@ def fetch_blob(
 ) -> CachedFile:
     """The blob ``digest`` from the cache, fetched when it is not there; ``on_bytes`` hears how many bytes are there.
 
-    Raises ``RegistryError`` when the registry serves other bytes, fewer or more.
+    Raises ``RegistryError`` when the registry serves other bytes, fewer or more, ``BuildError`` for lack of room.
     """
     found = cache.verified(digest.hex, size)
     if found is None:
         with _partial(cache, digest) as (path, stream):
+            _check_room(cache, 2 * size - os.fstat(stream.fileno()).st_size)  # a rest becomes an entry by copying
             _complete(registry, digest, size, stream, on_bytes)
             found = cache.add_file(path)
             path.unlink()
@@ -60,8 +61,17 @@ def _partial(cache: BuildCache, digest: Digest) -> Iterator[tuple[Path, BinaryIO
         try:
             yield path, stream
         finally:
+            stream.flush()
             if os.fstat(stream.fileno()).st_size == 0:
                 path.unlink(missing_ok=True)
+
+
+def _check_room(cache: BuildCache, needed: int) -> None:
+    """Raise ``BuildError`` when the cache's disk cannot hold ``needed`` bytes more."""
+    room = os.statvfs(cache.root)
+    free = room.f_bavail * room.f_frsize
+    if needed > free:
+        raise BuildError(f"the cache needs {needed} bytes for a blob, {free} are free", "free some space")
 
 
 def _complete(registry: Registry, digest: Digest, size: int, stream: BinaryIO, on_bytes: Callable[[int], None]) -> None:

@@ -63,7 +63,11 @@ def redirect_target(current: str, location: str, host: str) -> str:
     """Where a redirect from ``current`` leads. Raises ``RegistryError`` when it is not followed."""
     if not location:
         raise RegistryError(f"{host} redirects to nowhere")
-    return check_address(urljoin(current, location), host)
+    try:
+        joined = urljoin(current, location)
+    except ValueError as error:
+        raise RegistryError(f"{host} redirects to an address that cannot be read") from error
+    return check_address(joined, host)
 
 
 def same_origin(one: str, other: str) -> bool:
