@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SIMPLE_SIGNING_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIMPLE_SIGNING_CLAIM = "cosign container image signature"
 STATEMENT_PAYLOAD = "application/vnd.in-toto+json"
-STATEMENT_TYPES = frozenset({"https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"})
+STATEMENT_TYPES = ("https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1")
 SIGN_PREDICATE = "https://sigstore.dev/cosign/sign/v1"
 
 
