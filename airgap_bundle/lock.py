@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from airgap_bundle import strict_json
 from airgap_bundle.errors import FormatError, LockError, UnsafeNameError
-from airgap_bundle.locked_image import LockedImage, parse_image
+from airgap_bundle.locked_image import LockedImage, parse_images
 from airgap_bundle.names import check_name
 
 if TYPE_CHECKING:
@@ -147,10 +147,8 @@ def _parse(value: dict[str, Any]) -> ReleaseLock:
         version,
         tuple(_record(LockedInput, item) for item in inputs),
         tuple(_record(CompiledRecipe, item) for item in compiled),
-        tuple(parse_image(item) for item in value["images"]),
+        parse_images(value["images"]),
     )
-    if len({item.artifact for item in lock.images}) != len(lock.images):
-        raise FormatError("an image is locked twice")
     if len({item.key for item in lock.inputs}) != len(lock.inputs):
         raise FormatError("an input is locked twice")
     return lock

@@ -58,6 +58,14 @@ class LockedImage:
         return self.artifact, self.image, self.platform, self.policy
 
 
+def parse_images(value: list[object]) -> tuple[LockedImage, ...]:
+    """The lock's images. Raises ``FormatError``, also when an artifact has two."""
+    found = tuple(parse_image(item) for item in value)
+    if len({item.artifact for item in found}) != len(found):
+        raise FormatError("an image is locked twice")
+    return found
+
+
 def parse_image(value: object) -> LockedImage:
     """One entry of the lock. Raises ``FormatError``."""
     entry = _fields(value, LockedImage)

@@ -26,6 +26,7 @@ from airgap_bundle.descriptor import Descriptor
 from airgap_bundle.errors import FormatError, LockError, RegistryError
 from airgap_bundle.image_reference import parse_reference
 from airgap_bundle.locked_image import LockedImage
+from airgap_bundle.release_file import ImageArtifact
 from airgap_bundle.strict_json import load_object
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from airgap_bundle.build.stage import Stage
     from airgap_bundle.digest import Digest
     from airgap_bundle.image_reference import ImageReference
-    from airgap_bundle.release_file import ImageArtifact
+    from airgap_bundle.release_file import ReleaseFile
 
 MAX_CONFIG = 4 << 20
 _DOCUMENTS = frozenset(FAMILIES) | INDEX_TYPES
@@ -46,6 +47,11 @@ _DOCUMENTS = frozenset(FAMILIES) | INDEX_TYPES
 def open_registry(image: ImageReference) -> Registry:
     """A client for ``image`` with this user's credentials, if there are any."""
     return Registry(image.host, image.repository, find_credentials(image.host, image.repository))
+
+
+def images_of(release: ReleaseFile) -> list[ImageArtifact]:
+    """The artifacts of ``release`` that are images."""
+    return [spec for spec in release.artifacts if isinstance(spec, ImageArtifact)]
 
 
 def lock_images(

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.build.artifact import BuildContext
 from airgap_bundle.build.fetch import fetch_locked, resolve
-from airgap_bundle.build.image_lock import image_changes, lock_images
+from airgap_bundle.build.image_lock import image_changes, images_of, lock_images
 from airgap_bundle.build.kinds import KINDS
 from airgap_bundle.build.layout_writer import LayoutPlan, check_folder, write_layout
 from airgap_bundle.build.sbom import artifact_sbom, release_sbom
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import BuildError, LockError
 from airgap_bundle.lock import ReleaseLock, dump_lock, load_lock
-from airgap_bundle.release_file import ImageArtifact, load_release
+from airgap_bundle.release_file import load_release
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -81,7 +81,7 @@ def _lock(
     path = lock_path(release_path)
     old = load_lock(path) if path.exists() else ReleaseLock(release.name, release.version)
     wanted = requests_of(release, folder)
-    images = [spec for spec in release.artifacts if isinstance(spec, ImageArtifact)]
+    images = images_of(release)
     unknown = set(relock) - {request.name for request in wanted} - {spec.name for spec in images}
     if unknown:
         raise LockError(f"the release has no input {', '.join(sorted(unknown))}", "names are as in release.lock")
