@@ -15,6 +15,7 @@ from airgap_bundle import strict_json
 from airgap_bundle.descriptor import INDEX_TYPE, MANIFEST_TYPE, Descriptor
 from airgap_bundle.digest import Digest
 from airgap_bundle.errors import FormatError
+from airgap_bundle.image_reference import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -139,6 +140,18 @@ def check_config(settings: Mapping[str, Any], image: ImageManifest, platform: Pl
         raise FormatError("the image's config does not describe the layers of its manifest")
     for diff in diffs:
         Digest.parse(diff)
+
+
+def check_claims(annotations: Mapping[str, str]) -> Platform:
+    """The platform that an index claims for an image; source and index are what they should be where they are there.
+
+    Raises ``FormatError``.
+    """
+    if SOURCE in annotations:
+        parse_reference(annotations[SOURCE])
+    if INDEX in annotations:
+        Digest.parse(annotations[INDEX])
+    return Platform.parse(annotations.get(PLATFORM, ""))
 
 
 def layer_names(layers: Sequence[Descriptor]) -> tuple[str, ...]:

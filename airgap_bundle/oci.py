@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 from airgap_bundle import strict_json
 from airgap_bundle.container_image import (
     FAMILIES,
-    INDEX,
-    PLATFORM,
     ImageManifest,
-    Platform,
+    check_claims,
     check_config,
     layer_names,
     parse_image_manifest,
@@ -179,8 +177,7 @@ def _fetch_manifest(descriptor: Descriptor, fetch: Callable[[Descriptor], bytes]
         return found
     settings = strict_json.load_object(_fetch_document(found.config, fetch), max_bytes=MAX_DOCUMENT_BYTES)
     if found.kind == IMAGE:
-        platform = Platform.parse(descriptor.annotations.get(PLATFORM, ""))
-        Digest.parse(descriptor.annotations.get(INDEX, found.descriptor.digest))
+        platform = check_claims(descriptor.annotations)
         check_config(settings, ImageManifest(found.config, found.layers), platform)
     return replace(found, settings=settings)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.build.artifact import BuiltArtifact, Component, ForeignManifest
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 LABELS = "org.opencontainers.image."
 MAX_LABEL = 256
+MAX_LABELS = 64
 
 
 def requests(spec: ImageArtifact, folder: Path) -> tuple[Request, ...]:  # noqa: ARG001 - one signature for all kinds
@@ -85,7 +87,7 @@ def _blobs(registry: Registry, name: str, manifest: ImageManifest, context: Buil
 
 def _component(image: ImageReference, locked: LockedImage, settings: Mapping[str, Any]) -> Component:
     """The image for the SBOM: `pkg:oci` as the purl specification has it, upstream's labels as claims of theirs."""
-    labels = dict(_labels(settings))
+    labels = dict(islice(_labels(settings), MAX_LABELS))  # what is too long, or too many, stays in the image's config
     digest = Digest.parse(locked.digest)
     name = image.repository.rsplit("/", 1)[-1]
     tag = f"&tag={image.tag}" if image.tag else ""
@@ -110,7 +112,7 @@ def _component(image: ImageReference, locked: LockedImage, settings: Mapping[str
 
 
 def _labels(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Labels under OCI's own prefix that are short and printable; the others stay in the image's config."""
+    """Labels under OCI's own prefix that are short and printable."""
     config = settings.get("config")
     labels = config.get("Labels") if isinstance(config, dict) else None
     for key, value in sorted(labels.items()) if isinstance(labels, dict) else ():

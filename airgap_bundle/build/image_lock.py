@@ -85,17 +85,17 @@ def lock_images(
 
 
 def lock_image(spec: ImageArtifact, folder: Path, cache: BuildCache) -> LockedImage:
-    """Ask the registry what ``spec`` means now, check it and its signatures, and keep manifest and config."""
+    """Ask the registry what ``spec`` means now, check its signatures and then itself, and keep manifest and config."""
     image, platform, policy = parse_reference(spec.image), Platform.parse(spec.platform), read_policy(spec, folder)
     with open_registry(image) as registry:
         try:
             index, found = _resolve(registry, image, platform)
             manifest = parse_image_manifest(found.data, found.media_type)
+            digests = [digest for digest in (index, found.digest) if digest is not None]
+            signatures = () if policy is None else check_signatures(registry, image, digests, policy)
             check_image(registry, manifest, platform, cache)
         except FormatError as error:
             raise LockError(f"{spec.image}: {error.cause}", "choose another platform, tag or image") from error
-        digests = [digest for digest in (index, found.digest) if digest is not None]
-        signatures = () if policy is None else check_signatures(registry, image, digests, policy)
     cache.add_bytes(found.data)
     return LockedImage(
         spec.name,

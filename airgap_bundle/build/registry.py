@@ -218,7 +218,7 @@ class Registry:
             raise InterruptedTransferError(f"{self.host} breaks off: {str(error).lower()}", "try again") from error
 
     def _title(self, path: str) -> str:
-        return f"{self.host}/{self.repository} {path}"
+        return f"{self.host}/{self.repository}: {path}"
 
 
 class MissingImageError(RegistryError):

@@ -82,13 +82,14 @@ def _bundles(registry: Registry, digest: Digest) -> list[Candidate]:
     found: list[Candidate] = []
     for descriptor in [Descriptor.from_json(entry) for entry in entries]:
         if descriptor.artifact_type == BUNDLE_TYPE and descriptor.media_type == MANIFEST_TYPE:
-            found.append(_bundle(registry, descriptor, digest))
+            found += _bundle(registry, descriptor, digest)
         if len(found) > MAX_SIGNATURES:
             raise FormatError(f"there are more than {MAX_SIGNATURES}")
     return found
 
 
-def _bundle(registry: Registry, descriptor: Descriptor, digest: Digest) -> BundleSignature:
+def _bundle(registry: Registry, descriptor: Descriptor, digest: Digest) -> list[Candidate]:
+    """The bundle of one referrer; none where it is longer than any signature: statements come as bundles as well."""
     found = registry.manifest(str(descriptor.digest), [MANIFEST_TYPE])
     value = document(found.data, found.media_type)
     subject = value.get("subject")
@@ -97,7 +98,7 @@ def _bundle(registry: Registry, descriptor: Descriptor, digest: Digest) -> Bundl
     layers = _layers(found)
     if len(layers) != 1 or layers[0].media_type != BUNDLE_TYPE:
         raise FormatError(f"{descriptor.digest} is no sigstore bundle")
-    return BundleSignature(_blob(registry, layers[0]))
+    return [BundleSignature(_blob(registry, layers[0]))] if layers[0].size <= MAX_BLOB else []
 
 
 def _layers(found: Document) -> tuple[Descriptor, ...]:

@@ -149,6 +149,11 @@ def test_an_index_digest_that_is_none_is_refused(site: Site, tmp_path: Path) -> 
     refuses(site, bundle, "not a sha256 digest")
 
 
+def test_a_source_that_could_steer_a_terminal_is_refused(site: Site, tmp_path: Path) -> None:
+    bundle = forged(tmp_path, SmallImage(), **{"vnd.sovereign.image.source": "registry.example/app:1\x1b[2J"})
+    refuses(site, bundle, "no image reference")
+
+
 def test_a_foreign_manifest_does_not_pass_for_another_kind_of_artifact(site: Site, tmp_path: Path) -> None:
     """Only an image may lack what section 4 asks of manifests, and it says so in the signed index."""
     bundle = forged(tmp_path, SmallImage())

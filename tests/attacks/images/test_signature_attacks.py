@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pytest_socket import disable_socket, enable_socket
 
 from airgap_bundle.build.signature_check import check_signatures
 from airgap_bundle.build.signature_policy import read_policy
@@ -28,7 +29,7 @@ from tests.image_signatures import (
 from tests.sigstore_instance import IDENTITY, ISSUER, NOW, Instance, new_key, signed, spki
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -39,6 +40,14 @@ if TYPE_CHECKING:
 NAME = "registry.example/team/app"
 IMAGE = parse_reference(f"{NAME}:1.0")
 DIGEST, INDEX, OTHER = (sha256(text) for text in (b"manifest", b"index", b"another image"))
+
+
+@pytest.fixture(autouse=True)
+def _offline() -> Iterator[None]:
+    """Whether a signature holds is asked of no network."""
+    disable_socket()
+    yield
+    enable_socket()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -71,8 +70,9 @@ def test_an_image_is_locked_built_signed_verified_and_imported_byte_for_byte(
     stored = Site(tmp_path / "site").install(bundle, pin=root_bytes()).artifacts["small"]
     assert (stored.kind, stored.version, stored.digest) == ("image", "1.0", image.digest)
     assert list(stored.files) == ["layer-001", "layer-002"]
-    (shown,) = inspect_bundle(bundle, TrustState.expecting(None), now=datetime.now(UTC)).artifacts
-    assert list(shown.files) == ["layer-001", "layer-002"]
+    (shown,) = inspect_bundle(bundle, TrustState.expecting(None), now=datetime.now(UTC)).to_json()["artifacts"]
+    assert list(shown["files"]) == ["layer-001", "layer-002"]
+    assert shown["image"] == {"source": f"{pusher.name}:1.0", "platform": "linux/amd64"}
 
 
 def test_of_an_index_only_the_chosen_platform_travels_and_the_index_is_recorded(
@@ -188,7 +188,6 @@ def test_the_sbom_names_the_image_by_digest_platform_and_upstreams_labels(
 def test_a_lock_without_its_registry_keeps_what_is_locked_and_says_so(
     registry: str, tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
     monkeypatch.setattr("airgap_bundle.build.registry.ATTEMPTS", 1)
     with running_registry(tmp_path) as host:
         pusher, image = Pusher(host, "gone/small"), SmallImage()

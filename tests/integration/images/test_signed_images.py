@@ -113,6 +113,7 @@ def test_an_image_that_is_not_signed_as_asked_for_leaves_no_lock(registry: str, 
     refer(pusher, digest, bundle(instance, leaf, statement(digest)))
     with pytest.raises(SignatureError, match="SANs do not match"):
         lock(tree)
+    assert tree.kept() == set()
     assert not (tree.folder / "release.lock").exists()
 
 
