@@ -15,7 +15,7 @@ help: ## List the targets
 
 $(VENV)/.installed: requirements/dev.txt requirements/build.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
 $(VENV)/.ready: $(VENV)/.installed pyproject.toml sources/release.lock
