@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from airgap_bundle.errors import LockError
 
@@ -27,6 +27,7 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Version = Annotated[str, StringConstraints(pattern=VERSION_PATTERN)]
 Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 PinnedPackage = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*==[0-9A-Za-z.+!-]+$")]
+PythonVersion = Annotated[str, StringConstraints(pattern=r"^3\.[0-9]{1,2}$")]
 MavenCoordinate = Annotated[str, StringConstraints(pattern=r"^[\w.-]+:[\w.-]+:[\w.-]+:[\w-]+$")]
 
 
@@ -54,19 +55,26 @@ class Embedded(_Strict):
 
 
 class WheelhouseArtifact(_Strict):
-    """Every wheel of a hash-locked requirements list, and our own wheel, for one interpreter and platform."""
+    """Every wheel of a hash-locked requirements list, and our own wheel, for some interpreters of one platform."""
 
     kind: Literal["wheelhouse"]
     name: Name
     requirements: str
     project: str | None = Field(default=None, description="folder of the project whose own wheel is added")
-    python: Annotated[str, StringConstraints(pattern=r"^3\.[0-9]+$")]
+    python: tuple[PythonVersion, ...] = Field(min_length=1, description="minor versions of CPython that it serves")
     machine: Literal["x86_64"]
     glibc: Annotated[str, StringConstraints(pattern=r"^2\.[0-9]+$")] = Field(
         description="oldest glibc for which wheels are chosen"
     )
     compiled: tuple[CompiledWheel, ...] = ()
     embeds: dict[Name, tuple[Embedded, ...]] = {}
+
+    @field_validator("python")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("a version of python is named twice")
+        return value
 
 
 class KeycloakArtifact(_Strict):

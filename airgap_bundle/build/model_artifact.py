@@ -16,6 +16,7 @@ from airgap_bundle.build.inputs import Request
 from airgap_bundle.build.strict_zip import open_zip
 from airgap_bundle.digest import sha256_stream
 from airgap_bundle.errors import BuildError, FormatError, LockError
+from airgap_bundle.lock import Key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,7 +131,7 @@ def _packaged_files(spec: ModelArtifact, context: BuildContext) -> list[BuiltFil
 
 def _package(spec: ModelArtifact, pinned: str, context: BuildContext) -> CachedFile:
     name, version = _split(pinned)
-    return context.inputs[spec.name, "wheel", name, version]
+    return context.inputs[Key(spec.name, "wheel", name, version)]
 
 
 def _split(pinned: str) -> tuple[str, str]:

