@@ -51,7 +51,7 @@ def build(spec: ModelArtifact, context: BuildContext) -> BuiltArtifact:
     else:
         made = convert(spec.name, spec.conversion, _package(spec, spec.conversion.package, context), context)
         weights = made.weights
-        record["conversion"] = made.record | record["conversion"]
+        record["conversion"] = made.record | record.get("conversion", {})
         files.append(BuiltFile(ATTESTATION, made.attestation))
     record["weights"] |= {"sha256": weights.sha256, "size": weights.size}
     files.append(BuiltFile(record["weights"]["file"], weights))
@@ -73,7 +73,7 @@ def _read_record(path: Path, spec: ModelArtifact) -> dict[str, Any]:
     except FormatError as error:
         raise LockError(f"{path}: {error.cause}") from error
     try:
-        named = record["name"], record["weights"]["file"], record["licence"]["files"], record["conversion"]
+        named = record["name"], record["weights"]["file"], record["licence"]["files"]
         record["version"], record["licence"]["spdx"], record.get("template", {"file": ""})["file"]
     except (KeyError, TypeError) as error:
         raise LockError(f"{path}: not a model record: {error} is missing") from error
