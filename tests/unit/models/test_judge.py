@@ -56,9 +56,12 @@ def test_a_requirement_that_the_policy_drops_is_shown_as_not_required() -> None:
     verdict = judge(parse_record(case["record"]), case["signers"], policy, (), datetime.fromisoformat(case["now"]))
     assert verdict.ok
     assert {c.name for c in verdict.checks if c.status == "not required"} == {
+        "publisher-signed",
         "producer-verified",
         "conversion-closed",
         "training-data-stated",
+        "licence-attested",
+        "site-approved",
     }
 
 
