@@ -115,6 +115,11 @@ class OriginStatement:
     attester: str
 
 
+def fields_of(kind: str) -> tuple[str, ...]:
+    """Names of the fields of a statement of ``kind``."""
+    return tuple(_PREDICATES[kind].model_fields)
+
+
 def sign_origin(kind: str, subjects: Mapping[str, str], fields: Mapping[str, Any], signer: Signer) -> bytes:
     """The envelope of ``signer``'s statement that ``fields`` are true of ``subjects`` (SHA-256 in hex → name).
 
