@@ -1,8 +1,9 @@
 """A model artifact: weights assembled from packaged parts, with the signed record, template, card and licence texts.
 
 The folder named in release.yaml holds `record.json` (what the model gate reads; the weights' digest and size and the
-template's digest are filled in here), the chat template and the card. The assembled weights must have the digest that
-release.yaml states: a person's statement, not the parts' own.
+template's digest are filled in here), the card, the chat template where the record has one, and the publisher's
+signature and statements of origin that the record names. The assembled weights must have the digest that release.yaml
+states: a person's statement, not the parts' own. Whose signature counts is for the site's gate to say.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from airgap_bundle import strict_json
 from airgap_bundle.build.artifact import BuiltArtifact, BuiltFile, Component
 from airgap_bundle.build.cache import derivation_key
 from airgap_bundle.build.inputs import Request
+from airgap_bundle.build.model_card import model_card
 from airgap_bundle.build.strict_zip import open_zip
 from airgap_bundle.digest import sha256_stream
 from airgap_bundle.errors import BuildError, FormatError, LockError
@@ -39,21 +41,21 @@ def build(spec: ModelArtifact, context: BuildContext) -> BuiltArtifact:
     folder = context.folder / spec.folder
     record = _read_record(folder / RECORD, spec)
     weights = _weights(spec, context)
-    template_name = record["template"]["file"]
-    template = context.cache.add_bytes(_read(folder / template_name))
     record["weights"] |= {"sha256": weights.sha256, "size": weights.size}
-    record["template"] |= {"sha256": template.sha256}
+    beside = {title: context.cache.add_bytes(_read(folder / title)) for title in _beside(record)}
+    if "template" in record:
+        record["template"] |= {"sha256": beside[record["template"]["file"]].sha256}
     files = [
         BuiltFile(record["weights"]["file"], weights),
-        BuiltFile(template_name, template),
-        BuiltFile(CARD, context.cache.add_bytes(_read(folder / CARD))),
+        *(BuiltFile(title, file) for title, file in beside.items()),
         *_packaged_files(spec, context),
     ]
     missing = set(record["licence"]["files"]) - {item.title for item in files}
     if missing:
         raise BuildError(f"{spec.name}: the record names licence files that the artifact lacks: {sorted(missing)}")
     version, licence = record["version"], record["licence"]["spdx"]
-    component = Component(spec.name, version, "machine-learning-model", "", weights.sha256, licence)
+    form = "machine-learning-model"
+    component = Component(spec.name, version, form, "", weights.sha256, licence, card=model_card(record))
     return BuiltArtifact(spec.kind, spec.name, version, record, tuple(files), (component,))
 
 
@@ -63,13 +65,19 @@ def _read_record(path: Path, spec: ModelArtifact) -> dict[str, Any]:
     except FormatError as error:
         raise LockError(f"{path}: {error.cause}") from error
     try:
-        named = record["name"], record["weights"]["file"], record["template"]["file"], record["licence"]["files"]
+        named = record["name"], record["weights"]["file"], record["licence"]["files"], _beside(record)
         record["version"], record["licence"]["spdx"]
     except (KeyError, TypeError) as error:
         raise LockError(f"{path}: not a model record: {error} is missing") from error
     if named[0] != spec.name:
         raise LockError(f"{path} describes {named[0]!r}, release.yaml calls it {spec.name!r}")
     return record
+
+
+def _beside(record: dict[str, Any]) -> tuple[str, ...]:
+    """Files of the model's folder that travel: the card, and what the record names. Raises ``KeyError``."""
+    named = [record[part]["file"] for part in ("template", "signature") if part in record]
+    return (CARD, *named, *record.get("attestations", ()))
 
 
 def _read(path: Path) -> bytes:
