@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.build.cache import BuildCache, CachedFile
     from airgap_bundle.build.stage import Stage
-    from airgap_bundle.lock import ReleaseLock
+    from airgap_bundle.lock import Key, ReleaseLock
 
 WHEEL_TYPE = "application/zip"
 TAR_TYPE = "application/x-tar"
@@ -78,6 +78,6 @@ class BuildContext:
     epoch: int
     version: str
     lock: ReleaseLock
-    inputs: Mapping[tuple[str, str, str, str], CachedFile]
+    inputs: Mapping[Key, CachedFile]
     cache: BuildCache
     stage: Stage

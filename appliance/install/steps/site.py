@@ -55,7 +55,8 @@ def _policies(context: Context) -> Step:
     """The files go in only when every model passes the gate with them; a refusal leaves the old ones in force."""
 
     def wanted() -> dict[str, bytes]:
-        release_policy = context.only("policy").files[POLICY].path.read_bytes()
+        with context.only("policy").files[POLICY].open() as stream:
+            release_policy = stream.read()
         return {POLICY: release_policy, **context.files.installed()}
 
     def work(_: Advance) -> Mapping[str, str]:
