@@ -125,14 +125,25 @@ def sign_origin(kind: str, subjects: Mapping[str, str], fields: Mapping[str, Any
 
     Raises ``FormatError`` for an unknown kind, a field that is missing, or one that the kind does not have.
     """
-    payload = {
+    payload = _payload(kind, subjects, fields)
+    _read(payload, signer.name)
+    return sign_statement(payload, PAYLOAD_TYPE, signer)
+
+
+def unsigned_origin(
+    kind: str, subjects: Mapping[str, str], fields: Mapping[str, Any], attester: str
+) -> OriginStatement:
+    """The statement as ``verify_origin`` would give it: to ask a policy what it would say. Raises ``FormatError``."""
+    return _read(_payload(kind, subjects, fields), attester)
+
+
+def _payload(kind: str, subjects: Mapping[str, str], fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": name, "digest": {"sha256": sha256}} for sha256, name in sorted(subjects.items())],
         "predicateType": _TYPES.format(kind),
         "predicate": {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()},
     }
-    _read(payload, signer.name)
-    return sign_statement(payload, PAYLOAD_TYPE, signer)
 
 
 def verify_origin(data: bytes, attesters: Sequence[PublicSigner]) -> OriginStatement:
