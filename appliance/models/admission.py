@@ -45,6 +45,7 @@ class Grounds:
     policy_path: Path
     waivers: tuple[Path, ...]
     officers: tuple[PublicSigner, ...]
+    statements: tuple[Path, ...] = ()
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -59,13 +60,17 @@ def grounds(paths: SitePaths) -> Grounds:
     ``Store.open_release`` raises when the store was damaged.
     """
     config = load_site(paths.site_yaml)
-    folder = paths.policies / "waivers"
     return Grounds(
         release=Store(paths.store).open_release(_active_version(paths)),
         policy_path=paths.policies / "models.yaml",
-        waivers=tuple(sorted(path for path in folder.iterdir() if path.is_file())) if folder.is_dir() else (),
+        waivers=_files(paths.policies / "waivers"),
         officers=load_officers(paths.policies / "officers", [officer.name for officer in config.officers]),
+        statements=_files(paths.policies / "statements"),
     )
+
+
+def _files(folder: Path) -> tuple[Path, ...]:
+    return tuple(sorted(path for path in folder.iterdir() if path.is_file())) if folder.is_dir() else ()
 
 
 def _active_version(paths: SitePaths) -> str:
@@ -93,6 +98,7 @@ def admit_model(name: str, paths: SitePaths, progress: Callable[[int, int], None
         waivers=found.waivers,
         officers=found.officers,
         now=datetime.now(UTC),
+        statements=found.statements,
         progress=progress,
     )
 
@@ -106,6 +112,7 @@ def examine_model(name: str, found: Grounds, progress: Callable[[int, int], None
         waivers=found.waivers,
         officers=found.officers,
         now=datetime.now(UTC),
+        statements=found.statements,
         progress=progress,
     )
 

@@ -1,14 +1,14 @@
 """What travels with a model and speaks for it: its publisher's signature, and statements of origin.
 
-Both are files of the artifact that its signed record names. What is not there, or is by nobody whom the policy names,
-says nothing, and a check that needed it fails. What is there, by somebody who is named, and does not hold is refused:
-nobody can waive a broken signature.
+Both are files of the artifact that its signed record names; a site may install further statements, its officers'
+approval for one. What is not there, or is by nobody who is named, says nothing, and a check that needed it fails. What
+is there, by somebody who is named, and does not hold is refused: nobody can waive a broken signature.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from airgap_bundle.errors import BundleError, HalfSignatureError, SignatureError, UnknownSignerError
 from airgap_bundle.provenance.errors import OtherModelError, UnknownPublisherError
@@ -21,13 +21,18 @@ from appliance.models.files import checked
 from appliance.models.origin import Evidence
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
+    from pathlib import Path
 
+    from airgap_bundle.keys import PublicSigner
     from airgap_bundle.provenance.manifest import Manifest
     from airgap_bundle.provenance.publisher_signature import PublishedManifest
     from airgap_bundle.store import Artifact
     from appliance.models.policy import ModelPolicy
     from appliance.models.record import ModelRecord
+
+_OFFICERS_SAY = frozenset({"approval"})
 
 
 def publisher_evidence(artifact: Artifact, record: ModelRecord, policy: ModelPolicy, now: datetime) -> Evidence:
@@ -89,25 +94,62 @@ def _check_files(artifact: Artifact, record: ModelRecord, manifest: Manifest) ->
             raise OtherModelError(f"{path} is not the file that the publisher signed")
 
 
-def stated_evidence(artifact: Artifact, record: ModelRecord, policy: ModelPolicy) -> tuple[OriginStatement, ...]:
-    """The statements that hold, by somebody who may make them. Raises ``StatementError`` and ``ArtifactError``."""
-    attesters = {attester.signer().name: attester for attester in policy.attesters}
-    found = []
-    for title in record.attestations:
-        if not title.endswith(SUFFIX):
-            raise StatementError(f"{title} is no statement of origin: its name does not end with {SUFFIX}")
-        data = _read(artifact, title, MAX_STATEMENT_BYTES)
+class Voice(NamedTuple):
+    """Somebody whose statements of these kinds count."""
+
+    signer: PublicSigner
+    kinds: frozenset[str]
+
+
+def voices(policy: ModelPolicy, officers: Sequence[PublicSigner]) -> tuple[Voice, ...]:
+    """The policy's attesters, and the site's officers, who may approve."""
+    named = [Voice(attester.signer(), frozenset(attester.attests)) for attester in policy.attesters]
+    return (*named, *(Voice(officer, _OFFICERS_SAY) for officer in officers))
+
+
+def stated_evidence(
+    artifact: Artifact, record: ModelRecord, site_files: Sequence[Path], heard: Sequence[Voice]
+) -> tuple[OriginStatement, ...]:
+    """The statements in the artifact and in ``site_files`` that hold, by somebody in ``heard`` who may make them.
+
+    Raises ``StatementError`` and ``ArtifactError``.
+    """
+    travelling = [(title, _read(artifact, title, MAX_STATEMENT_BYTES)) for title in record.attestations]
+    here = [(path.name, _read_file(path)) for path in site_files]
+    found = [_statement(title, data, heard) for title, data in [*travelling, *here]]
+    return tuple(statement for statement in found if statement is not None)
+
+
+def _statement(title: str, data: bytes, heard: Sequence[Voice]) -> OriginStatement | None:
+    """The statement in ``data``, or ``None`` where nobody who is heard made it. Raises ``StatementError``."""
+    if not title.endswith(SUFFIX):
+        raise StatementError(f"{title} is no statement of origin: its name does not end with {SUFFIX}")
+    for voice in heard:
         try:
-            statement = verify_origin(data, [attester.signer() for attester in attesters.values()])
-        except HalfSignatureError as error:
-            raise StatementError(f"{title}: {error.cause}", "the attester signs with both keys") from error
+            statement = verify_origin(data, [voice.signer])
         except UnknownSignerError:
             continue
+        except HalfSignatureError as error:
+            raise StatementError(f"{title}: {error.cause}", "whoever states it signs with both keys") from error
         except BundleError as error:
             raise StatementError(f"{title}: {error.cause}", error.hint) from error
-        if statement.kind in attesters[statement.attester].attests:
-            found.append(statement)
-    return tuple(found)
+        if statement.kind in voice.kinds:
+            return statement
+    return None
+
+
+def _read_file(path: Path) -> bytes:
+    """A statement that the operator installed. Raises ``StatementError``."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_STATEMENT_BYTES + 1)
+    except OSError as error:
+        raise StatementError(
+            f"{path.name} cannot be read: {error.strerror}", "run `sovereign install` again"
+        ) from error
+    if len(data) > MAX_STATEMENT_BYTES:
+        raise StatementError(f"{path.name} is larger than {MAX_STATEMENT_BYTES} bytes")
+    return data
 
 
 def _read(artifact: Artifact, title: str, max_bytes: int) -> bytes:

@@ -25,7 +25,7 @@ from appliance.models.errors import (
     TemplateError,
     WaiverScopeError,
 )
-from appliance.models.evidence import publisher_evidence, stated_evidence
+from appliance.models.evidence import publisher_evidence, stated_evidence, voices
 from appliance.models.files import checked, open_checked
 from appliance.models.findings import Findings
 from appliance.models.gguf_roles import check_role
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from airgap_bundle.keys import PublicSigner
     from airgap_bundle.store import Artifact, StoredFile, VerifiedRelease
     from appliance.models.errors import WaiverError
+    from appliance.models.evidence import Voice
     from appliance.models.policy import ModelPolicy
     from appliance.models.verdict import Verdict
 
@@ -72,13 +73,18 @@ class Passage:
         return self._artifact.config
 
     def pass_through(
-        self, policy: ModelPolicy, waiver_files: Sequence[Path], officers: Sequence[PublicSigner], now: datetime
+        self,
+        policy: ModelPolicy,
+        waiver_files: Sequence[Path],
+        officers: Sequence[PublicSigner],
+        now: datetime,
+        statement_files: Sequence[Path] = (),
     ) -> None:
         """Make every check, in order. Refusals are kept in ``findings``; ``fd`` is open when the weights passed."""
         ask = self.findings.ask
         ask("record-in-its-place", self._in_its_place)
         ask("publisher-signature", lambda: self._publisher(policy, now))
-        ask("statements-of-origin", lambda: self._statements(policy))
+        ask("statements-of-origin", lambda: self._statements(statement_files, voices(policy, officers)))
         self._judge(policy, waiver_files, officers, now)
         if self.record.base is not None:
             ask("base-bound", self._base)
@@ -106,12 +112,12 @@ class Passage:
         self._evidence = replace(self._evidence, publisher=found.publisher, note=found.note)
         return found.note
 
-    def _statements(self, policy: ModelPolicy) -> str:
-        self._evidence = replace(self._evidence, statements=stated_evidence(self._artifact, self.record, policy))
+    def _statements(self, site_files: Sequence[Path], heard: Sequence[Voice]) -> str:
+        found = stated_evidence(self._artifact, self.record, site_files, heard)
+        self._evidence = replace(self._evidence, statements=found)
         if said := trace(self.record, self._evidence).contradictions:
             raise ContradictionError(f"{self.record.name}: {said[0]}, and the record says something else")
-        count = len(self._evidence.statements)
-        return f"{count} of {len(self.record.attestations)} by somebody whom the policy names"
+        return f"{len(found)} of {len(self.record.attestations) + len(site_files)} by somebody who is named"
 
     def _base(self) -> str:
         wanted = self.record.base

@@ -131,6 +131,13 @@ class ModelPolicy(_Strict):
     waiver_days: Annotated[int, Field(ge=1, le=1100)] = 400
     minimum_versions: dict[str, Annotated[str, Field(pattern=r"^\d{1,6}(\.\d{1,6}){0,3}$")]] = {}
 
+    @model_validator(mode="after")
+    def _names_each_once(self) -> Self:
+        names = [publisher.name for publisher in self.publishers]
+        if len(set(names)) != len(names):
+            raise ValueError("two publishers have one name")
+        return self
+
 
 class _Loader(yaml.SafeLoader):
     """Safe loader that refuses a key written twice and every alias."""

@@ -144,6 +144,7 @@ class Site:
     titles: tuple[str, ...] = ("model.gguf", "chat_template.jinja", "GEMMA_TERMS.html")
     extra: dict[str, bytes] = field(default_factory=dict)
     others: tuple[Artifact, ...] = ()
+    statements: list[Path] = field(default_factory=list)
     now: datetime = NOW
 
     def __post_init__(self) -> None:
@@ -190,6 +191,7 @@ class Site:
             "waivers": paths,
             "officers": [signer("officer").public],
             "now": self.now,
+            "statements": self.statements,
         }
 
     def open(self) -> VerifiedModel:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from airgap_bundle.digest import sha256
-from appliance.models.errors import ModelRefusedError
+from airgap_bundle.provenance.origin import sign_origin
+from appliance.models.errors import ModelRefusedError, PolicyError
 from tests.unit.models.provenance_bench import HALF_WAY, PUBLISHED, publish, state, state_chain, write_policy
-from tests.unit.models.small_release import Site, waiver
+from tests.unit.models.small_release import Site, signer, waiver
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +54,7 @@ def test_a_closed_chain_of_statements_opens_the_gate(site: Site) -> None:
         "published; converted with convert_hf_to_gguf b6000 (says custodian); "
         "quantised to Q4_K_M with llama-quantize b6000 (says custodian)"
     )
-    assert details["statements-of-origin"] == "3 of 3 by somebody whom the policy names"
+    assert details["statements-of-origin"] == "3 of 3 by somebody who is named"
 
 
 def test_the_publishers_signature_over_the_served_file_opens_the_gate(site: Site) -> None:
@@ -113,3 +115,55 @@ def test_licence_training_data_and_approval_are_checked_where_the_policy_wants_t
     state(site, "approval", weights, reason="approved for trial by the model board")
     site.open().close()
     assert _details(site)["training-data-stated"] == "web text up to 2024, no list published (says custodian)"
+
+
+def _installed(site: Site, kind: str, by: str, **fields: str) -> None:
+    """A statement that the site's operator installed."""
+    path = site.folder / f"{len(site.statements)}-{by}.intoto.json"
+    path.write_bytes(sign_origin(kind, {sha256(site.weights).hex: "the served file"}, fields, signer(by)))
+    site.statements.append(path)
+
+
+def test_an_officer_of_the_site_approves_and_states_nothing_else(tmp_path: Path) -> None:
+    wants = ["weights-signed", "site-approved", "licence-attested"]
+    site = Site(tmp_path, policy=write_policy(tmp_path, require=wants, attested=[]))
+    _installed(site, "approval", "officer", reason="approved for trial by the model board")
+    _installed(site, "licence", "officer", spdx="LicenseRef-Gemma-Terms")
+    statuses = _statuses(site)
+    assert (statuses["site-approved"], statuses["licence-attested"]) == ("pass", "fail")
+    assert _details(site)["statements-of-origin"] == "1 of 2 by somebody who is named"
+
+
+def test_an_approval_by_a_stranger_or_of_other_bytes_approves_nothing(tmp_path: Path) -> None:
+    site = Site(tmp_path, policy=write_policy(tmp_path, require=["weights-signed", "site-approved"], attested=[]))
+    _installed(site, "approval", "stranger", reason="approved by nobody in particular")
+    other = site.folder / "other.intoto.json"
+    other.write_bytes(
+        sign_origin("approval", {"f" * 64: "other"}, {"reason": "approved other bytes"}, signer("officer"))
+    )
+    site.statements.append(other)
+    assert _statuses(site)["site-approved"] == "fail"
+
+
+def test_a_policy_with_two_publishers_of_one_name_is_refused(tmp_path: Path) -> None:
+    once, again = (yaml.safe_load(write_policy(tmp_path).read_bytes())["publishers"] for _ in range(2))
+    with pytest.raises(PolicyError, match="two publishers"):
+        Site(tmp_path, policy=write_policy(tmp_path, publishers=once + again)).open()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"publishers": [{"name": "x", "producers": ["Google"]}]},
+        {"publishers": [{"name": "x", "producers": ["Google"], "keys": ["no key"]}]},
+        {"publishers": [{"name": "x", "producers": ["Google"], "roots": ["no certificate"]}]},
+        {"publishers": [{"name": "x", "producers": [], "keys": ["no key"]}]},
+        {"attesters": [{"key": "{}", "attests": ["licence"]}]},
+        {"attesters": [{"key": "", "attests": []}]},
+        {"attested": ["weights-signed"]},
+        {"waivable": ["publisher-signature"]},
+    ],
+)
+def test_a_policy_that_trusts_nobody_in_particular_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    with pytest.raises(PolicyError):
+        Site(tmp_path, policy=write_policy(tmp_path, **change)).open()
