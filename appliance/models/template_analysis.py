@@ -19,6 +19,7 @@ _HIDDEN = frozenset({"Cf", "Cc", "Co", "Cn", "Cs", "Zl", "Zp"})
 # Following names takes time that grows with the square of their number.
 MAX_BINDINGS = 512
 _TOO_DEEP = Finding(1, "nesting", "is deeper than any template needs")
+_NO_NUMBER = Finding(1, "a number", "is longer than any number that a template needs")
 _TOO_MANY = Finding(1, "assignments and loops", f"are more than {MAX_BINDINGS}")
 
 
@@ -49,3 +50,5 @@ def analyse(text: str) -> tuple[Finding, ...]:
         return (Finding(error.lineno, "syntax", str(error.message).lower()),)
     except RecursionError:
         return (_TOO_DEEP,)
+    except ValueError:  # Python reads no number of thousands of digits
+        return (_NO_NUMBER,)

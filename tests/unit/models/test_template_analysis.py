@@ -63,6 +63,7 @@ def test_templates_as_models_have_them_pass(text: str) -> None:
 ESCAPES = [
     "{{ ''.__class__.__mro__[1].__subclasses__() }}",
     "{{ messages['__class__'] }}",
+    r"{{ messages['\x5f\x5fclass\x5f\x5f'] }}",
     "{{ messages['_' + '_class_' + '_'] }}",
     "{{ messages['%c%cclass%c%c' % (95, 95, 95, 95)] }}",
     "{% set n = '_' ~ '_class_' ~ '_' %}{{ messages[n] }}",
@@ -171,6 +172,10 @@ def test_what_is_no_template_is_a_finding_too(text: str) -> None:
 def test_nesting_without_end_is_a_finding_and_no_crash() -> None:
     assert analyse("{{ " + "(" * 50_000 + "1" + ")" * 50_000 + " }}")
     assert analyse("{% if 1 %}" * 30_000 + "{% endif %}" * 30_000)
+
+
+def test_a_number_that_cannot_be_read_is_a_finding_and_no_crash() -> None:
+    assert analyse("{{ " + "9" * 5000 + " }}")
 
 
 def test_names_that_would_take_long_to_follow_are_a_finding() -> None:
