@@ -46,7 +46,7 @@ class BuiltFile:
 
 @dataclass(frozen=True, order=True)
 class Component:
-    """A part of an artifact as the SBOM names it. ``form`` is CycloneDX's component type."""
+    """A part of an artifact as the SBOM names it. ``form`` is CycloneDX's component type, ``card`` its model card."""
 
     name: str
     version: str
@@ -55,6 +55,7 @@ class Component:
     sha256: str = ""
     licence: str = ""
     parent: str = field(default="", compare=True)
+    card: str = ""
 
 
 @dataclass(frozen=True)

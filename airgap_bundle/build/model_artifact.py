@@ -1,9 +1,10 @@
 """A model artifact: weights, with the signed record, template, card and licence texts.
 
 The folder named in release.yaml holds `record.json` (what the model gate reads; digests and sizes are filled in here),
-the chat template where the model has one, and the card. Weights are assembled from packaged parts, and must then have
-the digest that release.yaml states, or converted here from what the producer published, whose digests it states: a
-person's statement either way, not the package's own.
+the card, the chat template where the model has one, and the publisher's signature and statements of origin that the
+record names: whose signature counts is for the site's gate to say. Weights are assembled from packaged parts, and must
+then have the digest that release.yaml states, or converted here from what the producer published, whose digests it
+states: a person's statement either way, not the package's own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from airgap_bundle.build.cache import derivation_key
 from airgap_bundle.build.conversion.attestation import FILE as ATTESTATION
 from airgap_bundle.build.conversion.converters import convert
 from airgap_bundle.build.inputs import Request
+from airgap_bundle.build.model_card import model_card
 from airgap_bundle.build.strict_zip import open_zip
 from airgap_bundle.digest import sha256_stream
 from airgap_bundle.errors import BuildError, FormatError, LockError
@@ -44,7 +46,8 @@ def build(spec: ModelArtifact, context: BuildContext) -> BuiltArtifact:
     """The artifact; the weights are assembled or converted once per digest."""
     folder = context.folder / spec.folder
     record = _read_record(folder / RECORD, spec)
-    files = [BuiltFile(name, context.cache.add_bytes(_read(folder / name))) for name in (CARD, *spec.texts)]
+    beside = {name: context.cache.add_bytes(_read(folder / name)) for name in (*_beside(record), *spec.texts)}
+    files = [BuiltFile(name, file) for name, file in beside.items()]
     files += _packaged_files(spec, context)
     if spec.conversion is None:
         weights = _assembled(spec, context)
@@ -56,14 +59,13 @@ def build(spec: ModelArtifact, context: BuildContext) -> BuiltArtifact:
     record["weights"] |= {"sha256": weights.sha256, "size": weights.size}
     files.append(BuiltFile(record["weights"]["file"], weights))
     if "template" in record:
-        template = context.cache.add_bytes(_read(folder / record["template"]["file"]))
-        record["template"] |= {"sha256": template.sha256}
-        files.append(BuiltFile(record["template"]["file"], template))
+        record["template"] |= {"sha256": beside[record["template"]["file"]].sha256}
     missing = set(record["licence"]["files"]) - {item.title for item in files}
     if missing:
         raise BuildError(f"{spec.name}: the record names licence files that the artifact lacks: {sorted(missing)}")
     version, licence = record["version"], record["licence"]["spdx"]
-    component = Component(spec.name, version, "machine-learning-model", "", weights.sha256, licence)
+    form = "machine-learning-model"
+    component = Component(spec.name, version, form, "", weights.sha256, licence, card=model_card(record))
     return BuiltArtifact(spec.kind, spec.name, version, record, tuple(files), (component,))
 
 
@@ -73,13 +75,19 @@ def _read_record(path: Path, spec: ModelArtifact) -> dict[str, Any]:
     except FormatError as error:
         raise LockError(f"{path}: {error.cause}") from error
     try:
-        named = record["name"], record["weights"]["file"], record["licence"]["files"]
-        record["version"], record["licence"]["spdx"], record.get("template", {"file": ""})["file"]
+        named = record["name"], record["weights"]["file"], record["licence"]["files"], _beside(record)
+        record["version"], record["licence"]["spdx"]
     except (KeyError, TypeError) as error:
         raise LockError(f"{path}: not a model record: {error} is missing") from error
     if named[0] != spec.name:
         raise LockError(f"{path} describes {named[0]!r}, release.yaml calls it {spec.name!r}")
     return record
+
+
+def _beside(record: dict[str, Any]) -> tuple[str, ...]:
+    """Files of the model's folder that travel: the card, and what the record names. Raises ``KeyError``."""
+    named = [record[part]["file"] for part in ("template", "signature") if part in record]
+    return (CARD, *named, *record.get("attestations", ()))
 
 
 def _read(path: Path) -> bytes:
