@@ -23,7 +23,7 @@ from airgap_bundle.chain import read_roots
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import RootPolicyError, SigningError
 from airgap_bundle.medium import Medium
-from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, TARGETS, TIMESTAMP
+from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
 from airgap_bundle.root_policy import check_root
 from airgap_bundle.signing.release_draft import ReleaseDraft, read_draft, sign_draft
 
@@ -74,7 +74,8 @@ def sign_bundle(
     draft = open_bundle(bundle, roots, progress)
     files = sign_draft(draft, signer, now)
     write_metadata(bundle, draft, files)
-    after = replace(draft, targets=files.get(TARGETS, draft.targets), sealed=TIMESTAMP in files)
+    seal = {} if TARGETS in files else files
+    after = replace(draft, targets=files.get(TARGETS, draft.targets), seal=seal)
     return Signed.of(after, signer.name)
 
 
@@ -88,10 +89,13 @@ def open_bundle(bundle: Path, roots: Mapping[int, bytes] | None, progress: Progr
             return medium.read(blob_path(descriptor.digest), oci.MAX_DOCUMENT_BYTES)
 
         index, release = (medium.read(name, oci.MAX_DOCUMENT_BYTES) for name in (INDEX_FILE, RELEASE_FILE))
-        path = f"metadata/{TARGETS}.json"
-        targets = medium.read(path, metadata.MAX_METADATA_BYTES) if path in files else None
-        sealed = f"metadata/{TIMESTAMP}.json" in files
-        draft = read_draft(known, index, release, fetch, targets=targets, sealed=sealed)
+        made = {
+            role: medium.read(path, metadata.MAX_METADATA_BYTES)
+            for role in (TARGETS, SNAPSHOT, TIMESTAMP)
+            if (path := f"metadata/{role}.json") in files
+        }
+        targets = made.pop(TARGETS, None)
+        draft = read_draft(known, index, release, fetch, targets=targets, seal=made if TIMESTAMP in made else {})
         take_all(medium, draft.contents.blobs, hash_blob, progress)
         return draft
 

@@ -11,7 +11,7 @@ it to a machine that has no blobs. The rules are the same for both:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,8 @@ _AGAIN = "remove metadata/ and sign again"
 class ReleaseDraft:
     """What was read for signing; index, release file, manifests and configs agree.
 
-    ``roots`` ascend, and every link of them was verified; ``documents`` are the bytes of manifests and configs.
+    ``roots`` ascend, and every link of them was verified; ``documents`` are the bytes of manifests and configs;
+    ``seal`` holds snapshot and timestamp of a sealed bundle, and is empty before.
     """
 
     roots: Mapping[int, bytes]
@@ -51,7 +52,12 @@ class ReleaseDraft:
     contents: oci.Contents
     documents: Mapping[Digest, bytes]
     targets: bytes | None
-    sealed: bool = False
+    seal: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the release key has ended the ceremony."""
+        return bool(self.seal)
 
     def begun(self, now: datetime) -> Metadata[Targets]:
         """The targets to sign, with the signatures that they have, all of them valid.
@@ -81,7 +87,7 @@ def read_draft(  # noqa: PLR0913 - the files that a draft consists of
     fetch: Callable[[Descriptor], bytes],
     *,
     targets: bytes | None,
-    sealed: bool = False,
+    seal: Mapping[str, bytes] | None = None,
 ) -> ReleaseDraft:
     """The draft in these files; ``fetch`` gives the bytes of one manifest or config, which are checked.
 
@@ -95,7 +101,7 @@ def read_draft(  # noqa: PLR0913 - the files that a draft consists of
         return documents[descriptor.digest]
 
     contents = oci.read_contents(index, release, remember)
-    return ReleaseDraft(dict(sorted(roots.items())), root, index, release, contents, documents, targets, sealed)
+    return ReleaseDraft(dict(sorted(roots.items())), root, index, release, contents, documents, targets, seal or {})
 
 
 def follow_roots(roots: Mapping[int, bytes]) -> Root:
