@@ -26,9 +26,10 @@ from airgap_bundle.medium import Medium
 from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
 from airgap_bundle.root_policy import check_root
 from airgap_bundle.signing.release_draft import ReleaseDraft, read_draft, sign_draft
+from airgap_bundle.signing.response import collect_release
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -71,15 +72,45 @@ def sign_bundle(
     bundle carries. Raises ``SigningError`` when it is not this signer's turn, and a ``VerificationError`` when the
     bundle is not what its index says or carries signatures that are not valid; the bundle is unchanged then.
     """
-    draft = open_bundle(bundle, roots, progress)
+    draft = _open_bundle(bundle, roots, progress)
     files = sign_draft(draft, signer, now)
-    write_metadata(bundle, draft, files)
+    _write_metadata(bundle, draft, files)
     seal = {} if TARGETS in files else files
     after = replace(draft, targets=files.get(TARGETS, draft.targets), seal=seal)
     return Signed.of(after, signer.name)
 
 
-def open_bundle(bundle: Path, roots: Mapping[int, bytes] | None, progress: Progress | None) -> ReleaseDraft:
+def prepare_bundle(
+    bundle: Path, roots: Mapping[int, bytes] | None, *, now: datetime, progress: Progress | None = None
+) -> ReleaseDraft:
+    """Fix in ``bundle`` what its persons sign, so that every request asks for the same bytes; the draft to request.
+
+    Raises as ``sign_bundle``.
+    """
+    draft = _open_bundle(bundle, roots, progress)
+    if draft.sealed:
+        raise SigningError("the bundle is sealed already", "`sovereign bundle verify` checks it")
+    prepared = replace(draft, targets=draft.begun(now).to_bytes() if draft.targets is None else draft.targets)
+    prepared.begun(now)
+    _write_metadata(bundle, draft, {} if draft.targets else {TARGETS: prepared.targets or b""})
+    return prepared
+
+
+def collect_bundle(
+    bundle: Path, responses: Sequence[bytes], *, now: datetime, progress: Progress | None = None
+) -> Signed:
+    """Add to ``bundle`` the signatures of every response in ``responses``, or of none.
+
+    Raises as ``response.collect_release``; the bundle is unchanged then.
+    """
+    draft = _open_bundle(bundle, None, progress)
+    after = collect_release(draft, responses, now)
+    if after != draft:
+        _write_metadata(bundle, draft, {TARGETS: after.targets or b"", **after.seal})
+    return Signed.of(after, "")
+
+
+def _open_bundle(bundle: Path, roots: Mapping[int, bytes] | None, progress: Progress | None) -> ReleaseDraft:
     """The draft that the bundle directory ``bundle`` holds, every blob hashed. Raises as ``sign_bundle``."""
     with Medium(bundle) as medium:
         files = medium.list().files
@@ -109,7 +140,7 @@ def _roots(medium: Medium, files: Mapping[str, int], given: Mapping[int, bytes])
     return {**carried, **given}
 
 
-def write_metadata(bundle: Path, draft: ReleaseDraft, files: Mapping[str, bytes]) -> None:
+def _write_metadata(bundle: Path, draft: ReleaseDraft, files: Mapping[str, bytes]) -> None:
     """Put the metadata ``files`` (by role) into ``bundle``, and the draft's roots beside them."""
     folder = bundle / "metadata"
     folder.mkdir(mode=0o755, exist_ok=True)

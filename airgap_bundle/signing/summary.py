@@ -23,14 +23,13 @@ if TYPE_CHECKING:
     from airgap_bundle.signing.root_draft import RootDraft
 
 
-def describe_release(draft: ReleaseDraft, role: str, now: datetime) -> tuple[str, ...]:
-    """What somebody of ``role`` says by signing ``draft`` without the blobs at hand. Raises as ``draft.begun``."""
+def describe_release(draft: ReleaseDraft, now: datetime) -> tuple[str, ...]:
+    """What a person, or the release key, says by signing ``draft`` where no blob is. Raises as ``draft.begun``."""
     targets, release = draft.begun(now), draft.contents.release
     info = release.info
     last = max(draft.roots)
-    what = "release" if role == TARGETS else "seal of release"
     return (
-        f"{what} {plain(info.name)} {plain(info.version)}, number {info.number}",
+        f"release {plain(info.name)} {plain(info.version)}, number {info.number}",
         f"sites may go back to number {info.min_release}",
         f"support until {format_time(release.support_until)}",
         *(line for manifest in draft.contents.artifacts for line in _artifact(manifest, draft)),
