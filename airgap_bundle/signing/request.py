@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle import armour, metadata, strict_json
+from airgap_bundle.chain import MAX_ROOTS
 from airgap_bundle.digest import Digest
 from airgap_bundle.errors import FormatError, MalformedError, MissingFileError, PayloadTypeError, SigningError
 from airgap_bundle.signing.release_draft import ReleaseDraft, read_draft
@@ -83,8 +84,8 @@ def _root(draft: RootDraft) -> dict[str, Any]:
 
 
 def _parse_roots(value: object) -> dict[int, bytes]:
-    if not isinstance(value, list):
-        raise FormatError("roots is no list")
+    if not isinstance(value, list) or len(value) > MAX_ROOTS:
+        raise FormatError(f"roots is no list of at most {MAX_ROOTS}")
     files = [armour.decode(item) for item in value]
     roots = {metadata.parse_root(data).signed.version: data for data in files}
     if list(roots) != sorted(roots) or len(roots) != len(files):

@@ -55,10 +55,10 @@ class RootProgress:
         return tuple(sorted({name for found in short for name in found.waiting}))
 
     def __str__(self) -> str:
-        parts = [f"{len(self.old.signed)} of {self.old.threshold} old"] if self.old else []
-        parts.append(f"{len(self.new.signed)} of {self.new.threshold} new")
-        waiting = self.waiting
-        return ", ".join(parts) + (f", waiting for {', '.join(waiting)}" if waiting else "")
+        text = f"{len(self.new.signed)} of {self.new.threshold}"
+        if self.old is not None:
+            text = f"{len(self.old.signed)} of {self.old.threshold} old, {text} new"
+        return f"{text}, waiting for {', '.join(self.waiting)}" if self.waiting else text
 
     def _tallies(self) -> list[Tally]:
         return [self.new] if self.old is None else [self.old, self.new]

@@ -126,7 +126,6 @@ def changes(old: RootPlan | None, new: RootPlan) -> tuple[str, ...]:
     """Sentences about what ``new`` does that ``old`` did not. ``old`` is None for the first root."""
     if old is None:
         return ("this is the first root: it binds whoever types its fingerprint",)
-    before, after = old.everybody(), new.everybody()
     found = [*_comings_and_goings(old, new), *_thresholds(old, new)]
     if old.release != new.release:
         found.append(
@@ -136,7 +135,7 @@ def changes(old: RootPlan | None, new: RootPlan) -> tuple[str, ...]:
     reset = resets(old, new)
     if reset:
         found.append(f"version floors of {', '.join(reset)} start anew at every site; the release floor never does")
-    if set(before) == set(after) and not found:
+    if not found:
         found.append("nobody comes or goes: only the expiry is renewed")
     return tuple(found)
 
@@ -174,15 +173,15 @@ def _key_ids(signers: Iterable[PublicSigner]) -> list[str]:
 
 
 def _comings_and_goings(old: RootPlan, new: RootPlan) -> Iterator[str]:
-    for role in PERSONS_ROLES:
-        before, after = old.circles[role].members, new.circles[role].members
-        for name in (name for name in before if name not in after):
-            yield f"{name} leaves {role}: what {name} signs counts no longer, whatever date it bears"
-        for name, signer in after.items():
-            if name not in before:
-                yield f"{_short(signer)} joins {role}"
-            elif before[name] != signer:
-                yield f"{name} of {role} has new keys {signer.fingerprint}: the old ones count no longer"
+    before, after = old.everybody(), new.everybody()
+    for name in before | after:
+        held, holds = set(old.roles_of(name)), set(new.roles_of(name))
+        if held - holds:
+            yield f"{name} leaves {_listed(held - holds)}: what {name} signs there counts no longer, whatever its date"
+        if holds - held:
+            yield f"{_short(after[name])} joins {_listed(holds - held)}"
+        if held & holds and before[name] != after[name]:
+            yield f"{name} has new keys ({name}.pub {after[name].fingerprint}): the old ones count no longer"
 
 
 def _thresholds(old: RootPlan, new: RootPlan) -> Iterator[str]:
@@ -196,4 +195,8 @@ def _thresholds(old: RootPlan, new: RootPlan) -> Iterator[str]:
 
 
 def _short(signer: PublicSigner) -> str:
-    return f"{signer.name} (public key file {signer.fingerprint})"
+    return f"{signer.name} ({signer.name}.pub {signer.fingerprint})"
+
+
+def _listed(roles: set[str]) -> str:
+    return " and ".join(role for role in PERSONS_ROLES if role in roles)

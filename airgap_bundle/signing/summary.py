@@ -45,16 +45,15 @@ def describe_release(draft: ReleaseDraft, now: datetime) -> tuple[str, ...]:
 def describe_root(draft: RootDraft) -> tuple[str, ...]:
     """What a person says by signing ``draft``: the whole root, and what it changes."""
     root, plan = draft.metadata.signed, draft.plan
-    before = (
-        f"it follows root {max(draft.history)}, fingerprint {fingerprint(draft.history[max(draft.history)])}: "
-        "compare it with the one that you know"
-        if draft.history
-        else "no root comes before it"
-    )
+    before = [
+        f"it follows root {version}, fingerprint {fingerprint(data)}: compare it with the one that you know"
+        for version, data in draft.history.items()
+        if version == max(draft.history)
+    ]
     return (
         f"root {root.version}, good until {format_time(root.expires)}",
         *describe_plan(plan),
-        before,
+        *before,
         *(f"change: {line}" for line in draft.changes()),
         f"the bytes that persons sign: {sha256(draft.metadata.signed_bytes)}",
         f"signed so far by {draft.progress()}",
