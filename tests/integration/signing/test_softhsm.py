@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pkcs11
 import pytest
 
-from airgap_bundle import keys, pkcs8
+from airgap_bundle import keys
 from airgap_bundle.errors import KeyFileError
 from airgap_bundle.sign import sign_bundle
 from airgap_bundle.signing import token
@@ -28,11 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(autouse=True)
-def cheap_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Key files at a cost for tests; the cost itself is tested with the keys."""
-    real = pkcs8.encrypt
-    monkeypatch.setattr(pkcs8, "encrypt", lambda key, phrase, *, cost: real(key, phrase, cost=min(cost, 16)))
+pytestmark = pytest.mark.usefixtures("cheap_keys")
 
 
 @pytest.fixture(scope="module")
