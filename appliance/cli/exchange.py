@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from airgap_bundle.signing.release_draft import ReleaseDraft
 
 OutOption = Annotated[Path, typer.Option("--out", metavar="FILE", help="New file that receives it.")]
-ResponsesArgument = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Responses.")]
+ResponsesArgument = Annotated[list[Path], typer.Argument(metavar="FILE", help="Responses.")]
 
 
 def register_bundles(app: typer.Typer) -> None:

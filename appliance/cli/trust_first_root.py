@@ -78,9 +78,9 @@ def _draft(persons: list[keys.PublicSigner], release: keys.PublicSigner, thresho
     now = datetime.now(UTC)
     plan = RootPlan.of(build_root(persons, release, threshold, now=now).signed)
     draft = RootDraft.successor({}, plan, now=now)
-    write_draft(out, draft)
     for line in describe_root(draft):
         say(line)
+    say(f"written to {write_draft(out, draft)}; next: persons sign it, `sovereign trust sign-root`")
     return draft.data
 
 

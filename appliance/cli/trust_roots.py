@@ -195,7 +195,7 @@ def _write(roots: Path, history: dict[int, bytes], plan: RootPlan, output: Outpu
     draft = RootDraft.successor(history, plan, now=datetime.now(UTC))
     for line in describe_root(draft):
         say(line)
-    say(f"written to {write_draft(roots, draft)}")
+    say(f"written to {write_draft(roots, draft)}; next: persons sign it, `sovereign trust sign-root`")
     _show(draft, output)
 
 

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airgap_bundle.digest import sha256
-from airgap_bundle.errors import ForeignRootError, NotEnoughSignersError, RollbackError, SignatureError, SigningError
+from airgap_bundle.errors import (
+    ForeignRootError,
+    NotEnoughSignersError,
+    ReleaseConflictError,
+    RollbackError,
+    SignatureError,
+    SigningError,
+    TrustStateLostError,
+)
 from airgap_bundle.metadata import parse_root
 from airgap_bundle.signing.root_draft import RootDraft
 from airgap_bundle.trust_state import TrustState, fingerprint
-from tests.bundles import NOW, Draft, Site, reseal, rewrite, sign
+from tests.bundles import NOW, Draft, Site, foreign_root, reseal, rewrite, sign
 from tests.roots import first, plan, second, signed
 
 if TYPE_CHECKING:
@@ -149,6 +158,20 @@ def test_8_a_root_that_keeps_the_release_key_frees_nobody(site: Site, tmp_path: 
     site.install(stolen)
     stuck = release(tmp_path / "stuck", 3, "architect", "deputy", "release", roots=removed())
     site.refuses(stuck, RollbackError, match="timestamp version 3 is below")
+
+
+def test_when_k_signers_are_lost_a_new_root_is_typed_and_the_release_floor_stays(site: Site, tmp_path: Path) -> None:
+    """The operator takes the trust state away and types the fingerprint of a root that the old one knows nothing of."""
+    new = {1: foreign_root()}
+    bundle = release(tmp_path / "new", 2, "outsider", "stranger", "other", roots=new)
+    site.refuses(bundle, ForeignRootError)
+    site.refuses(bundle, ForeignRootError, pin=foreign_root())
+    shutil.rmtree(site.trust)
+    site.refuses(bundle, TrustStateLostError)
+    twin = sign(Draft(version="0.9.0").write(tmp_path / "twin"), "outsider", "stranger", "other", roots=new)
+    site.refuses(twin, ReleaseConflictError, match="another release with number 1", pin=foreign_root())
+    site.install(bundle, pin=foreign_root())
+    assert TrustState.load(site.trust).root == foreign_root()
 
 
 def _restamp(bundle: Path) -> None:
