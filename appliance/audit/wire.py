@@ -12,6 +12,7 @@ from appliance.audit.errors import (
     EntryTooLargeError,
     IdReusedError,
     LogFullError,
+    NotYoursError,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _ENTRY_ERRORS: dict[str, type[EntryRefusedError]] = {
     "id_reused": IdReusedError,
     "entry_too_large": EntryTooLargeError,
     "entry_refused": EntryRefusedError,
+    "not_yours": NotYoursError,
     "bad_request": EntryRefusedError,
 }
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.audit import events
 from appliance.audit.client import SyncAuditClient
+from appliance.audit.roles import OPERATOR
 from appliance.install.journal import Record, read_journal
 from appliance.site.paths import AUDIT, SitePaths
 from appliance.site.secrets import write_private
@@ -33,7 +34,7 @@ def spool(config: SiteConfig, paths: SitePaths, release: str) -> int:
         return 0
     with SyncAuditClient(paths.socket(AUDIT)) as client:
         for record in waiting:
-            client.append(_event(record, release), id=f"{config.log_origin}/install/{record.seq}")
+            client.append(_event(record, release), id=OPERATOR.id(config.log_origin, "install", str(record.seq)))
     write_private(_marker(paths), json.dumps({"seq": waiting[-1].seq}).encode() + b"\n")
     return len(waiting)
 

@@ -16,6 +16,7 @@ import pytest
 
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.errors import AuditUnavailableError, LogFullError
+from appliance.audit.roles import GATEWAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from tests.audit.bench import Bench
 
 PROGRAM = """
-import sys
+import os, sys
 from pathlib import Path
 from appliance.audit.keys import CheckpointKeys
+from appliance.audit.roles import GATEWAY, Roles
 from appliance.audit.server import serve
 from appliance.errors import SovereignError
 directory, socket, origin, keys = sys.argv[1:]
@@ -35,6 +37,7 @@ try:
     serve(
         directory=Path(directory), socket=Path(socket), origin=origin,
         keys=CheckpointKeys.load((keys / "ed25519").read_bytes(), (keys / "mldsa44").read_bytes()),
+        roles=Roles({os.getuid(): (GATEWAY,)}),
     )
 except SovereignError as error:
     print(error.cause, file=sys.stderr)
@@ -83,7 +86,7 @@ def _answers(socket: Path) -> bool:
 def _append_for_ever(bench: Bench, client: SyncAuditClient, acknowledged: dict[str, int]) -> None:
     while True:
         name = f"e{len(acknowledged)}"
-        acknowledged[name] = client.append(bench.event(name, comment="x" * 4000), id=name).index
+        acknowledged[name] = client.append(bench.event(name, comment="x" * 4000), id=GATEWAY.id(name)).index
 
 
 def _until(condition: Callable[[], bool], limit: float = 60.0) -> None:
@@ -107,13 +110,13 @@ def test_entries_survive_a_kill_at_any_moment(
                 if number == 9:
                     process.send_signal(signal.SIGKILL)
                 try:
-                    acknowledged[name] = client.append(bench.event(name), id=name).index
+                    acknowledged[name] = client.append(bench.event(name), id=GATEWAY.id(name)).index
                 except AuditUnavailableError:
                     break
         process.wait()
     start()
     with SyncAuditClient(socket) as client:
-        again = {name: client.append(bench.event(name), id=name).index for name in acknowledged}
+        again = {name: client.append(bench.event(name), id=GATEWAY.id(name)).index for name in acknowledged}
     assert again == acknowledged
     assert len(acknowledged) >= 36
     bench.verify()
@@ -133,7 +136,7 @@ def test_a_terminated_writer_removes_its_socket_and_leaves_a_sound_log(
 ) -> None:
     process = start()
     with SyncAuditClient(socket) as client:
-        client.append(bench.event("a"), id="a")
+        client.append(bench.event("a"), id="gateway/a")
     assert socket.stat().st_mode & 0o777 == 0o660
     process.terminate()
     process.wait()
@@ -141,7 +144,7 @@ def test_a_terminated_writer_removes_its_socket_and_leaves_a_sound_log(
     assert bench.verify().size == 1
     start()
     with SyncAuditClient(socket) as client:
-        assert client.append(bench.event("b"), id="b").index == 1
+        assert client.append(bench.event("b"), id="gateway/b").index == 1
 
 
 def test_a_tampered_log_is_not_served(bench: Bench, start: Callable[[], subprocess.Popen[bytes]]) -> None:
@@ -179,14 +182,14 @@ def test_a_disk_that_is_really_full_refuses_and_recovers_by_itself(
         with pytest.raises(LogFullError):
             _append_for_ever(bench, client, acknowledged)
         with pytest.raises(LogFullError):
-            client.append(bench.event("later"), id="later")
+            client.append(bench.event("later"), id="gateway/later")
         assert acknowledged
         assert bench.verify().size == len(acknowledged)
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://audit") as http:
             assert http.get("/healthz").status_code in {200, 507}
         subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
-        assert client.append(bench.event("later"), id="later").index >= len(acknowledged)
-        again = {n: client.append(bench.event(n, comment="x" * 4000), id=n).index for n in acknowledged}
+        assert client.append(bench.event("later"), id="gateway/later").index >= len(acknowledged)
+        again = {n: client.append(bench.event(n, comment="x" * 4000), id=GATEWAY.id(n)).index for n in acknowledged}
     assert again == acknowledged
     bench.verify()
 
@@ -202,7 +205,7 @@ def test_a_writer_that_starts_on_a_full_disk_waits_for_space(
     start()
     with SyncAuditClient(socket) as client:
         with pytest.raises(LogFullError):
-            client.append(bench.event("a"), id="a")
+            client.append(bench.event("a"), id="gateway/a")
         ballast.unlink()
-        assert client.append(bench.event("a"), id="a").index == 0
+        assert client.append(bench.event("a"), id="gateway/a").index == 0
     assert bench.verify().size == 1

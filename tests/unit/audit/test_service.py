@@ -15,9 +15,12 @@ import pytest
 from appliance.audit.checkpoint import open_checkpoint
 from appliance.audit.log import TileLog
 from appliance.audit.merkle import inclusion_holds
+from appliance.audit.roles import GATEWAY
 from appliance.audit.server import MAX_BODY, MAX_ENTRIES, create_app
 from appliance.audit.storage import DiskStorage
 from appliance.audit.tiles import MAX_ENTRY_BYTES
+from appliance.site.peers import Peer
+from tests.audit.bench import EVERY_ROLE, introduced
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,10 +43,12 @@ class FullDisk(DiskStorage):
 
 @contextlib.asynccontextmanager
 async def served(log: TileLog) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(log)
+    app = create_app(log, EVERY_ROLE)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://audit") as http,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(introduced(app, Peer(os.getuid(), 0, 0))), base_url="http://audit"
+        ) as http,
     ):
         yield http
 
@@ -55,7 +60,7 @@ async def http(bench: Bench) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def _post(bench: Bench, *names: str) -> dict[str, Any]:
-    return {"entries": [{"id": name, "event": bench.event(name)} for name in names]}
+    return {"entries": [{"id": GATEWAY.id(name), "event": bench.event(name)} for name in names]}
 
 
 async def test_an_append_answers_with_positions_under_a_durable_checkpoint(
@@ -77,7 +82,7 @@ async def test_the_same_id_answers_the_same_position(bench: Bench, http: httpx.A
 
 async def test_an_id_for_another_event_is_a_conflict(bench: Bench, http: httpx.AsyncClient) -> None:
     await http.post("/append", json=_post(bench, "a"))
-    body = {"entries": [{"id": "a", "event": bench.event("a", severity_id=3)}]}
+    body = {"entries": [{"id": "gateway/a", "event": bench.event("a", severity_id=3)}]}
     response = await http.post("/append", json=body)
     assert (response.status_code, response.json()["error"]["code"]) == (409, "id_reused")
 
@@ -110,7 +115,7 @@ async def test_too_many_entries_and_too_large_bodies_are_refused(bench: Bench, h
     assert (await http.post("/append", json=many)).status_code == 400
     response = await http.post("/append", content=b" " * (MAX_BODY + 1))
     assert response.status_code == 413
-    large = {"entries": [{"id": "a", "event": bench.event("a", comment="x" * MAX_ENTRY_BYTES)}]}
+    large = {"entries": [{"id": "gateway/a", "event": bench.event("a", comment="x" * MAX_ENTRY_BYTES)}]}
     response = await http.post("/append", json=large)
     assert (response.status_code, response.json()["error"]["code"]) == (413, "entry_too_large")
     assert "commitment" in response.json()["error"]["hint"]
@@ -122,9 +127,9 @@ async def test_an_event_without_metadata_is_refused(http: httpx.AsyncClient) -> 
 
 
 async def test_a_refused_post_logs_none_of_its_entries(bench: Bench, http: httpx.AsyncClient) -> None:
-    body = {"entries": [{"id": "a", "event": bench.event("a")}, {"id": "b", "event": {}}]}
+    body = {"entries": [{"id": "gateway/a", "event": bench.event("a")}, {"id": "b", "event": {}}]}
     assert (await http.post("/append", json=body)).status_code == 422
-    assert (await http.get("/healthz")).json() == {"status": "ok", "size": 0}
+    assert (await http.get("/healthz")).json() == {"status": "ok", "size": 0, "not_yours": {}}
 
 
 async def test_the_checkpoint_and_proofs_are_those_of_the_log(bench: Bench, http: httpx.AsyncClient) -> None:
