@@ -7,8 +7,6 @@ import gc
 import os
 import signal
 import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING
 
 import httpx
@@ -17,32 +15,13 @@ import pytest
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.errors import AuditUnavailableError, LogFullError
 from appliance.audit.roles import GATEWAY
+from tests.audit.processes import writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.audit.bench import Bench
-
-PROGRAM = """
-import os, sys
-from pathlib import Path
-from appliance.audit.keys import CheckpointKeys
-from appliance.audit.roles import GATEWAY, Roles
-from appliance.audit.server import serve
-from appliance.errors import SovereignError
-directory, socket, origin, keys = sys.argv[1:]
-keys = Path(keys)
-try:
-    serve(
-        directory=Path(directory), socket=Path(socket), origin=origin,
-        keys=CheckpointKeys.load((keys / "ed25519").read_bytes(), (keys / "mldsa44").read_bytes()),
-        roles=Roles({os.getuid(): (GATEWAY,)}),
-    )
-except SovereignError as error:
-    print(error.cause, file=sys.stderr)
-    sys.exit(error.exit_code)
-"""
 
 
 @pytest.fixture
@@ -52,48 +31,14 @@ def socket(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(bench: Bench, tmp_path: Path, socket: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
-    (tmp_path / "ed25519").write_bytes(bench.keys.ed25519_pem())
-    (tmp_path / "mldsa44").write_bytes(bench.keys.mldsa44_pem())
-    running: list[subprocess.Popen[bytes]] = []
-
-    def begin() -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", PROGRAM, str(bench.directory), str(socket), bench.origin, str(tmp_path)]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE)
-        running.append(process)
-        _until(lambda: process.poll() is not None or _answers(socket))
-        return process
-
-    yield begin
-    for process in running:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        process.wait()
-        assert process.stderr is not None
-        process.stderr.close()
-
-
-def _answers(socket: Path) -> bool:
-    try:
-        with SyncAuditClient(socket) as client:
-            client.checkpoint()
-    except LogFullError:
-        return True
-    except AuditUnavailableError as error:
-        return "answered" in error.cause
-    return True
+    with writers(bench, tmp_path, socket, {"gateway": os.getuid()}) as begin:
+        yield begin
 
 
 def _append_for_ever(bench: Bench, client: SyncAuditClient, acknowledged: dict[str, int]) -> None:
     while True:
         name = f"e{len(acknowledged)}"
         acknowledged[name] = client.append(bench.event(name, comment="x" * 4000), id=GATEWAY.id(name)).index
-
-
-def _until(condition: Callable[[], bool], limit: float = 60.0) -> None:
-    end = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.02)
 
 
 # A writer killed between the client's look and its connect leaves httpcore with a socket that it forgets to close.
