@@ -73,6 +73,15 @@ def read_positions(response: httpx.Response, count: int) -> list[Position]:
     return [Position(index, size, checkpoint) for index in indexes]
 
 
+def read_refused(response: httpx.Response) -> dict[int, int]:
+    """How often each uid was refused an entry that was not its own, in an answer to GET /healthz."""
+    answer = _answer(response)
+    try:
+        return {int(uid): int(count) for uid, count in answer["not_yours"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _nonsense() from error
+
+
 def read_proof(response: httpx.Response) -> Proof:
     """The proof in an answer to GET /proof. Raises what the service answered instead."""
     answer = _answer(response)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -110,8 +111,10 @@ def up(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> None
 
 def down(context: typer.Context) -> None:
     """Stop the site; its data stay."""
-    host.down(site_paths(context))
+    unlogged = host.down(site_paths(context))
     say("stopped")
+    if unlogged is not None:
+        say(f"not in the audit log yet: {unlogged}; `sovereign up` enters what the install journal holds")
 
 
 def uninstall(
@@ -125,6 +128,11 @@ def uninstall(
         raise UsageError("not removed", "answer y, or give --yes")
     gone = remove_site(paths)
     say(f"removed {gone.root}" + (f" and the users {', '.join(gone.users)}" if gone.users else ""))
+    if gone.log_head is not None:
+        root = base64.b64encode(gone.log_head.root).decode()
+        say(f"its audit log {gone.log_head.origin} ended with {gone.log_head.size} entries under root {root}")
+    if gone.unlogged is not None:
+        say(f"the removal is not among its entries: {gone.unlogged}")
 
 
 def unseal(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> None:

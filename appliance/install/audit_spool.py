@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from appliance.audit import events
 from appliance.audit.client import SyncAuditClient
@@ -18,9 +18,13 @@ from appliance.site.paths import AUDIT, SitePaths
 from appliance.site.secrets import write_private
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from appliance.site.config import SiteConfig
+
+
+_ACTIONS: Mapping[str, Literal["start", "stop", "remove"]] = {"up": "start", "down": "stop", "uninstall": "remove"}
 
 
 def spool(config: SiteConfig, paths: SitePaths, release: str) -> int:
@@ -43,6 +47,7 @@ def _event(record: Record, release: str) -> dict[str, Any]:
     detail = ", ".join(f"{name}: {value}" for name, value in record.detail.items())
     return events.install_step(
         step=record.step,
+        action=_ACTIONS.get(record.step, "install"),
         success=record.state == "done",
         release=release,
         detail=detail or None,

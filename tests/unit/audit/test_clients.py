@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -234,3 +235,23 @@ def test_the_sync_client_says_when_nobody_answers(bench: Bench, tmp_path: Path) 
 
 def test_the_socket_is_for_owner_and_group_only(service: Running) -> None:
     assert service.socket.stat().st_mode & 0o777 == 0o660
+
+
+def test_the_sync_client_tells_who_was_refused_what_was_not_theirs(bench: Bench, service: Running) -> None:
+    with SyncAuditClient(service.socket) as client:
+        assert client.refused() == {}
+        with pytest.raises(NotYoursError, match="may not append request as 'operator/a'"):
+            client.append(bench.event("a"), id="operator/a")
+        assert client.refused() == {os.getuid(): 1}
+
+
+@pytest.mark.parametrize("answer", [{}, {"not_yours": []}, {"not_yours": {"x": 1}}, {"not_yours": {"1": None}}])
+def test_a_senseless_count_of_refusals_is_an_error_and_no_count(
+    serve: Callable[[ASGIApp], Running], answer: dict[str, Any]
+) -> None:
+    async def healthz(_: Request) -> Response:
+        return JSONResponse(answer)
+
+    running = serve(Starlette(routes=[Route("/healthz", healthz)]))
+    with SyncAuditClient(running.socket) as client, pytest.raises(AuditUnavailableError, match="no sense"):
+        client.refused()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tests.audit.bench import Bench
 
 pytestmark = pytest.mark.anyio
+OURSELVES = Peer(os.getuid(), os.getgid(), os.getpid())
 
 
 class FullDisk(DiskStorage):
@@ -42,13 +43,11 @@ class FullDisk(DiskStorage):
 
 
 @contextlib.asynccontextmanager
-async def served(log: TileLog) -> AsyncIterator[httpx.AsyncClient]:
+async def served(log: TileLog, sender: Peer | None = OURSELVES) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(log, EVERY_ROLE)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(introduced(app, Peer(os.getuid(), 0, 0))), base_url="http://audit"
-        ) as http,
+        httpx.AsyncClient(transport=httpx.ASGITransport(introduced(app, sender)), base_url="http://audit") as http,
     ):
         yield http
 
@@ -180,3 +179,29 @@ async def test_errors_are_json_with_cause_and_hint(http: httpx.AsyncClient) -> N
     error = json.loads((await http.post("/append", content=b"{")).content)["error"]
     assert set(error) == {"code", "message", "hint"}
     assert error["message"] == error["message"][0].lower() + error["message"][1:]
+
+
+async def test_without_a_peer_in_its_scope_a_request_reads_and_appends_nothing(bench: Bench) -> None:
+    async with served(TileLog(bench.directory, bench.origin, bench.keys), sender=None) as http:
+        response = await http.post("/append", json=_post(bench, "a"))
+        assert (response.status_code, response.json()["error"]["code"]) == (403, "not_yours")
+        assert (await http.get("/healthz")).json()["size"] == 0
+
+
+async def test_who_writes_nothing_is_refused_before_the_body_is_read(bench: Bench) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b" " * 65_536
+
+    async with served(TileLog(bench.directory, bench.origin, bench.keys), sender=Peer(os.getuid() + 1, 0, 0)) as http:
+        response = await http.post("/append", content=endless())
+    assert response.status_code == 403
+
+
+async def test_an_id_of_another_role_is_refused_whoever_asks(bench: Bench, http: httpx.AsyncClient) -> None:
+    body = {"entries": [{"id": "operator/a", "event": bench.event("a")}]}
+    before = bench.snapshot()
+    response = await http.post("/append", json=body)
+    assert (response.status_code, response.json()["error"]["code"]) == (403, "not_yours")
+    assert bench.snapshot() == before
+    assert (await http.get("/healthz")).json()["not_yours"] == {str(os.getuid()): 1}
