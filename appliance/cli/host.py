@@ -22,6 +22,7 @@ from appliance.cli.terminal import (
 )
 from appliance.errors import DeploymentError, PreflightError, UsageError
 from appliance.install import host
+from appliance.install.resumption import resume as bring_back
 from appliance.install.status import site_status
 from appliance.install.uninstall import uninstall as remove_site
 
@@ -52,6 +53,7 @@ def register(app: typer.Typer) -> None:
     ):
         app.command(name)(command)
     app.command("unseal", hidden=True)(unseal)
+    app.command("resume", hidden=True)(resume)
 
 
 def preflight(
@@ -138,6 +140,12 @@ def uninstall(
 def unseal(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> None:
     """Unseal the services' secrets (called by the boot unit)."""
     host.unseal(site_paths(context), passphrase=_passphrase(passphrase_fd))
+
+
+def resume(context: typer.Context) -> None:
+    """Bring a site back whose service manager was killed (called by its keeper)."""
+    started = bring_back(site_paths(context), say)
+    say(f"resumed: {', '.join(started)}" if started else "nothing to resume")
 
 
 def _passphrase(fd: int | None) -> Callable[[], bytes]:

@@ -1,4 +1,4 @@
-"""What an operator does to the site as a whole: starts it, stops it, removes it. Journaled, and from there in the log.
+"""What happens to the site as a whole: it is started, stopped, removed, or resumed. Journaled, and from there logged.
 
 An act goes into the install journal first, which needs no service, and the journal is spooled into the audit log. So
 `down` and `uninstall` are in the log before they stop its writer; where it does not answer, the journal keeps the act
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from appliance.site.config import SiteConfig
     from appliance.site.paths import SitePaths
 
-Act = Literal["up", "down", "uninstall"]
+Act = Literal["up", "down", "uninstall", "resume"]
 
 
 @contextmanager
@@ -33,13 +33,18 @@ def journaled(paths: SitePaths, act: Act) -> Iterator[None]:
     except BaseException as error:
         _record(paths, act, "failed", {"error": type(error).__name__})
         raise
+    record(paths, act)
+
+
+def record(paths: SitePaths, act: Act) -> None:
+    """Journal ``act`` as done."""
     _record(paths, act, "done", {})
 
 
 def announce(config: SiteConfig, paths: SitePaths, act: Act) -> str | None:
     """Journal ``act`` and enter it into the log, before it happens. Why it is not in the log, or None: it is."""
     try:
-        _record(paths, act, "done", {})
+        record(paths, act)
         spool(config, paths, active_version(paths))
     except SovereignError as error:
         return error.cause

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from appliance.site.config import SiteConfig
 
 
-_ACTIONS: Mapping[str, Literal["start", "stop", "remove"]] = {"up": "start", "down": "stop", "uninstall": "remove"}
+_ACTIONS: Mapping[str, Literal["start", "stop", "remove", "restart"]] = {
+    "up": "start",
+    "down": "stop",
+    "uninstall": "remove",
+    "resume": "restart",
+}
 
 
 def spool(config: SiteConfig, paths: SitePaths, release: str) -> int:
@@ -51,7 +56,7 @@ def _event(record: Record, release: str) -> dict[str, Any]:
         success=record.state == "done",
         release=release,
         detail=detail or None,
-        actor="operator",
+        actor="operator" if record.step != "resume" else "keeper",
         inputs_digest=record.digest or None,
         at=datetime.fromisoformat(record.at),
     )

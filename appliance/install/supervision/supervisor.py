@@ -2,7 +2,7 @@
 
 One supervisord per site, reached over a Unix socket that only its owner may open. Each program runs as its service's
 user, cannot gain privileges, and is told to stop when supervisord dies, so that a killed supervisord leaves nothing
-that a new one would trip over.
+that a new one would trip over. The keeper, a program of its own, brings a killed supervisord back (``keeper``).
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 from supervisor.xmlrpc import SupervisorTransport
 
 from appliance.errors import DeploymentError
+from appliance.install.keeper import KEEPER
 from appliance.install.logs import log_tail
 from appliance.install.process import PATH, start_detached
+from appliance.install.services import runtime_environment
 from appliance.install.supervision.interface import Running, State
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class Supervisord:
             "rpcinterface:supervisor",
             {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
         )
+        head += _section(f"program:{KEEPER}", self._keeper())
         return {self._config: head + "".join(_section(f"program:{s.name}", _program(s)) for s in services)}
 
     def load(self) -> None:
@@ -138,6 +141,22 @@ class Supervisord:
             **({"user": "root"} if os.geteuid() == 0 else {}),
         }
 
+    def _keeper(self) -> dict[str, str]:
+        """The one program that is not told to stop when supervisord dies."""
+        argv = (str(self._paths.env / "bin" / "python"), "-m", "appliance.install.keeper", str(self._paths.root))
+        env = {"PATH": PATH, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", **runtime_environment(self._paths)}
+        return {
+            "command": _command((*_only(env), *argv)),
+            "directory": "/",
+            "priority": "1000",  # the first to be stopped
+            "autostart": "true",
+            "autorestart": "true",
+            "startretries": "100000",
+            "redirect_stderr": "true",
+            "stdout_logfile": str(self._paths.log(KEEPER)),
+            "stdout_logfile_maxbytes": "0",  # the keeper writes to it itself when supervisord is gone
+        }
+
     def _pid(self) -> int | None:
         """The living supervisord of this site: its pid file's process, if that answers on the socket."""
         try:
@@ -172,7 +191,7 @@ class Supervisord:
 
 def _program(service: Service) -> dict[str, str]:
     return {
-        "command": " ".join(_word(a) for a in (*_harness(service), *service.argv)),
+        "command": _command((*_harness(service), *service.argv)),
         "directory": "/",
         **({"user": service.user} if os.geteuid() == 0 else {}),
         "autostart": "false",
@@ -197,16 +216,20 @@ def _harness(service: Service) -> tuple[str, ...]:
     setpriv = shutil.which("setpriv", path=PATH)
     signal_name = service.stop_signal.name.removeprefix("SIG")
     tether = (setpriv, "--no-new-privs", "--pdeathsig", signal_name, "--") if setpriv else ()
-    return (
-        *tether,
-        shutil.which("env", path=PATH) or "/usr/bin/env",
-        "-i",
-        *(f"{k}={v}" for k, v in service.env.items()),
-    )
+    return (*tether, *_only(service.env))
+
+
+def _only(env: Mapping[str, str]) -> tuple[str, ...]:
+    """What runs a program with ``env`` and nothing else."""
+    return (shutil.which("env", path=PATH) or "/usr/bin/env", "-i", *(f"{k}={v}" for k, v in env.items()))
 
 
 def _section(name: str, values: Mapping[str, str]) -> str:
     return f"[{name}]\n" + "".join(f"{k}={v}\n" for k, v in values.items()) + "\n"
+
+
+def _command(argv: Sequence[str]) -> str:
+    return " ".join(_word(word) for word in argv)
 
 
 def _word(text: str) -> str:
