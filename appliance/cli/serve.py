@@ -10,6 +10,7 @@ Imports lie inside the functions: a process loads the code of its own service an
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 
 app = new_app()
+_STACK_BYTES = 1 << 20
 
 
 @app.command("serve", hidden=True)
@@ -93,10 +95,16 @@ def _identity(config: SiteConfig, paths: SitePaths, credentials: Credentials) ->
     exec_keycloak(config, paths, credentials)
 
 
+def _bound_stacks() -> None:
+    """Threads of the pools get small stacks: whole stacks count against the memory of a service, used or not."""
+    threading.stack_size(_STACK_BYTES)
+
+
 def _audit(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
     from appliance.audit.keys import CheckpointKeys
     from appliance.audit.server import serve as serve_audit
 
+    _bound_stacks()
     keys = CheckpointKeys.load(credentials.read("checkpoint_ed25519.pem"), credentials.read("checkpoint_mldsa44.pem"))
     serve_audit(
         directory=paths.audit_log,
@@ -121,6 +129,7 @@ def _roles(config: SiteConfig, paths: SitePaths) -> Roles:
 def _gateway(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
     from appliance.gateway import serve as serve_gateway
 
+    _bound_stacks()
     serve_gateway(config=config, paths=paths, credentials=credentials)
 
 

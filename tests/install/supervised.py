@@ -31,6 +31,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def address_string(self): return "unix"
     def log_message(self, *a): pass
 signal.signal(signal.SIGTERM, lambda *a: sys.exit(0))
+if len(sys.argv) > 2:  # how much of a file to map, and how much to take
+    import mmap
+    size = int(sys.argv[2])
+    with open(path + ".mapped", "w+b") as file:
+        file.truncate(size)
+        mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+        print("mapped", sum(mapped[i] for i in range(0, size, 4096)), flush=True)
+    try:
+        taken = bytearray(size)
+        print("taken", flush=True)
+    except MemoryError:
+        print("refused", flush=True)
 print("serving", os.environ["CREDENTIALS_DIRECTORY"], flush=True)
 if os.path.exists(path): os.unlink(path)
 Server(path, Handler).serve_forever()

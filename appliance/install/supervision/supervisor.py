@@ -21,7 +21,7 @@ from appliance.errors import DeploymentError
 from appliance.install.keeper import KEEPER
 from appliance.install.logs import log_tail
 from appliance.install.process import PATH, start_detached
-from appliance.install.services import runtime_environment
+from appliance.install.services import MIB, runtime_environment
 from appliance.install.supervision.interface import Running, State
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ _STATES: Mapping[str, State] = {
     "STOPPING": "starting",
     "FATAL": "failed",
 }
+_KEPT = {"directory": "/", "autorestart": "true", "startretries": "100000", "redirect_stderr": "true"}
 _ALREADY_STARTED = 60
 _NOT_RUNNING = 70
 
@@ -146,13 +147,10 @@ class Supervisord:
         argv = (str(self._paths.env / "bin" / "python"), "-m", "appliance.install.keeper", str(self._paths.root))
         env = {"PATH": PATH, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", **runtime_environment(self._paths)}
         return {
+            **_KEPT,
             "command": _command((*_only(env), *argv)),
-            "directory": "/",
             "priority": "1000",  # the first to be stopped
             "autostart": "true",
-            "autorestart": "true",
-            "startretries": "100000",
-            "redirect_stderr": "true",
             "stdout_logfile": str(self._paths.log(KEEPER)),
             "stdout_logfile_maxbytes": "0",  # the keeper writes to it itself when supervisord is gone
         }
@@ -191,17 +189,14 @@ class Supervisord:
 
 def _program(service: Service) -> dict[str, str]:
     return {
+        **_KEPT,
         "command": _command((*_harness(service), *service.argv)),
-        "directory": "/",
         **({"user": service.user} if os.geteuid() == 0 else {}),
         "autostart": "false",
-        "autorestart": "true",
         "startsecs": "1",
-        "startretries": "100000",
         "stopsignal": service.stop_signal.name.removeprefix("SIG"),
         "stopwaitsecs": str(service.stop_timeout_s),
         "killasgroup": "true",
-        "redirect_stderr": "true",
         "stdout_logfile": str(service.log),
         "stdout_logfile_maxbytes": str(LOG_BYTES),
         "stdout_logfile_backups": str(LOG_COPIES),
@@ -209,18 +204,20 @@ def _program(service: Service) -> dict[str, str]:
 
 
 def _harness(service: Service) -> tuple[str, ...]:
-    """No new privileges, the service's stop signal when supervisord dies (prctl(2)), and no inherited environment.
+    """No new privileges, the stop signal when supervisord dies (prctl(2)), bounded memory, no inherited environment.
 
-    The environment is set by env(1), since supervisord cannot express every value and adds variables of its own.
+    Memory is what a process may write to, by ``RLIMIT_DATA`` (getrlimit(2)): a mapped model or jar does not count, nor
+    does what Java reserves and does not use. It holds for each process by itself.
     """
-    setpriv = shutil.which("setpriv", path=PATH)
+    setpriv, prlimit = (shutil.which(name, path=PATH) for name in ("setpriv", "prlimit"))
     signal_name = service.stop_signal.name.removeprefix("SIG")
     tether = (setpriv, "--no-new-privs", "--pdeathsig", signal_name, "--") if setpriv else ()
-    return (*tether, *_only(service.env))
+    bound = (prlimit, f"--data={service.memory_mib * MIB}", "--") if prlimit else ()
+    return (*tether, *bound, *_only(service.env))
 
 
 def _only(env: Mapping[str, str]) -> tuple[str, ...]:
-    """What runs a program with ``env`` and nothing else."""
+    """What runs a program with ``env`` and nothing else: supervisord cannot express every value, and adds its own."""
     return (shutil.which("env", path=PATH) or "/usr/bin/env", "-i", *(f"{k}={v}" for k, v in env.items()))
 
 

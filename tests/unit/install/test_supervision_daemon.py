@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from appliance.install.keeper import KEEPER
 from appliance.install.lock import site_lock
 from appliance.install.logs import log_tail
 from appliance.install.probe import answers
+from appliance.install.services import MIB
 from appliance.install.startup import start_services, stop_services
 from appliance.install.supervision.supervisor import Supervisord
 from appliance.install.vault import take_back
@@ -197,6 +199,16 @@ def test_a_changed_definition_is_taken_up_without_restarting_the_manager(paths: 
     assert start_services(paths, [one, two], lambda _n, _of: None) == ("b",)
     assert (paths.run / "supervisord.pid").read_text() == before
     assert manager.states([one])["a"].pid == pid
+
+
+def test_a_service_gets_no_more_memory_than_its_own_and_a_mapped_model_does_not_count(paths: SitePaths) -> None:
+    modest, greedy = service(paths, "modest"), service(paths, "greedy")
+    greedy = dataclasses.replace(greedy, argv=(*greedy.argv, str(2 * greedy.memory_mib * MIB)))
+    modest = dataclasses.replace(modest, argv=(*modest.argv, str(modest.memory_mib * MIB // 2)))
+    write(paths, modest, greedy)
+    start_services(paths, [modest, greedy], lambda _n, _of: None)
+    assert "mapped 0\n  refused\n  serving" in log_tail(greedy.log)
+    assert "mapped 0\n  taken\n  serving" in log_tail(modest.log)
 
 
 def test_the_managers_socket_is_its_owners_alone(paths: SitePaths) -> None:
