@@ -8,7 +8,7 @@ and the next `up` enters it. Stopping is never refused for want of an entry: a s
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal
 
 from appliance.errors import SovereignError
@@ -31,7 +31,8 @@ def journaled(paths: SitePaths, act: Act) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        _record(paths, act, "failed", {"error": type(error).__name__})
+        with suppress(SovereignError):  # what went wrong first is what the operator needs to hear
+            _record(paths, act, "failed", {"error": type(error).__name__})
         raise
     record(paths, act)
 

@@ -17,7 +17,7 @@ from appliance.errors import UsageError
 from appliance.install import ca
 from appliance.install.accounts import load_accounts
 from appliance.install.model_check import Waived, waivers_in_force
-from appliance.install.probe import answers
+from appliance.install.probe import Probe, answers
 from appliance.install.release_description import release_description
 from appliance.install.services import Service, site_services
 from appliance.install.supervision import choose_supervision
@@ -187,10 +187,12 @@ def _identity_warnings(services: Sequence[ServiceStatus], paths: SitePaths) -> t
 
 
 def _refused_entries(paths: SitePaths) -> tuple[str, ...]:
+    if not answers(Probe("unix-http", str(paths.socket(AUDIT)))):  # its row says so, and nobody waits for it here
+        return ()
     try:
         with SyncAuditClient(paths.socket(AUDIT)) as log:
             refused = log.refused()
-    except AuditUnavailableError:  # the service's row says that it does not run
+    except AuditUnavailableError:
         return ()
     return tuple(
         f"the audit log refused {count} {'entries' if count > 1 else 'entry'} by user {_user_name(uid)} that "
