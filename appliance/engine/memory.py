@@ -1,8 +1,8 @@
 """The engine's memory budget: refused before loading, refused before the context is made, watched while it runs.
 
-``RLIMIT_AS`` and ``RLIMIT_DATA`` do not fit: a mapped model takes address space that it need not keep resident, and a
-failed allocation inside llama.cpp aborts the process in the middle of somebody's answer. So what is needed is computed
-first, from above:
+``RLIMIT_AS`` does not fit, since a mapped model takes address space that it need not keep resident; and a limit alone
+would not do: a failed allocation inside llama.cpp aborts the process in the middle of somebody's answer. The service
+manager's limit is the last line, behind this one. So what is needed is computed first, from above:
 
 - weights: the file's size, mapped and read once;
 - cache: keys and values of every layer for the whole context, as if no layer had a sliding window, 16 bits each;

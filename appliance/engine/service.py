@@ -23,6 +23,8 @@ from appliance.engine.serial import SerialEngine
 from appliance.engine.server import create_app
 from appliance.engine.template import ChatTemplate
 from appliance.errors import DeploymentError
+from appliance.site.peer_protocol import protocol_for
+from appliance.site.peers import RefusedPeers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from appliance.site.config import Model
+    from appliance.site.peers import Peer
 
 DRAIN_BOUND_S = 30.0
 _WATCH_S = 1.0
@@ -46,8 +49,11 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     record: dict[str, Any],
     config: Model,
     socket: Path,
+    clients: frozenset[int],
 ) -> None:
     """Serve one verified model on ``socket`` until SIGTERM or SIGINT; then drain for ``DRAIN_BOUND_S`` at most.
+
+    Connections by other uids than ``clients`` are cut off before a byte is read: nobody else asks a model.
 
     ``weights_fd`` is the descriptor whose bytes were verified, and stays open while the model is mapped. Raises
     ``MemoryBudgetError``, ``ModelLoadError``, ``DeploymentError`` (the socket is taken). Blocks.
@@ -76,7 +82,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
         try:
             with _listening(socket) as listener:
                 _log.info("serving", model=config.name, context_tokens=context.context_tokens)
-                asyncio.run(_run(app, listener, engine, metrics, config.memory_mib))
+                asyncio.run(_run(server(app, clients), listener, engine, metrics, config.memory_mib))
         finally:
             engine.stop()
     finally:
@@ -91,6 +97,30 @@ def _template_stops(record: dict[str, Any]) -> tuple[str, ...]:
     return tuple(stops)
 
 
+def server(app: Starlette, clients: frozenset[int]) -> uvicorn.Server:
+    """What serves ``app`` on a Unix socket to the uids in ``clients``, and to nobody else."""
+    refused = RefusedPeers()
+
+    def admits(peer: Peer) -> bool:
+        if peer.uid not in clients:
+            refused.note(peer, "connection_refused")
+        return peer.uid in clients
+
+    return _Server(
+        uvicorn.Config(
+            app,
+            http=protocol_for(admits),
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+    )
+
+
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: the engine drains first, while it still listens and refuses politely."""
 
@@ -101,20 +131,8 @@ class _Server(uvicorn.Server):
 
 
 async def _run(
-    app: Starlette, listener: sockets.socket, engine: SerialEngine, metrics: EngineMetrics, budget_mib: int
+    server: uvicorn.Server, listener: sockets.socket, engine: SerialEngine, metrics: EngineMetrics, budget_mib: int
 ) -> None:
-    server = _Server(
-        uvicorn.Config(
-            app,
-            http="h11",
-            loop="asyncio",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=5,
-        )
-    )
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -14,6 +14,7 @@ from airgap_bundle.digest import sha256
 from airgap_bundle.store import VerifiedRelease
 from appliance.errors import PreflightError, RefusedError, UsageError
 from appliance.install.accounts import load_accounts
+from appliance.install.acts import announce, journaled
 from appliance.install.admission import admit, inspect, is_first_install
 from appliance.install.audit_spool import spool
 from appliance.install.journal import Journal, latest_done, read_journal
@@ -150,24 +151,27 @@ def up(paths: SitePaths, *, passphrase: Passphrase, ready: Ready) -> tuple[str, 
     accounts = load_accounts(paths)
     vault = Vault(paths, passphrase)
     with site_lock(paths):
-        prepare_runtime(config, paths, accounts, vault)
-        services = site_services(config, paths, accounts)
-        started: tuple[str, ...] = ()
-        if latest_done(read_journal(paths.journal), "realm") is None:  # the gateway is ready only with the realm
-            started = start_services(paths, [s for s in services if s.name != GATEWAY], ready)
-            configure_realm(config, paths, vault)
-        started += start_services(paths, services, ready)
+        with journaled(paths, "up"):
+            prepare_runtime(config, paths, accounts, vault)
+            services = site_services(config, paths, accounts)
+            started: tuple[str, ...] = ()
+            if latest_done(read_journal(paths.journal), "realm") is None:  # the gateway is ready only with the realm
+                started = start_services(paths, [s for s in services if s.name != GATEWAY], ready)
+                configure_realm(config, paths, vault)
+            started += start_services(paths, services, ready)
         spool(config, paths, active_version(paths))
     return started
 
 
-def down(paths: SitePaths) -> None:
-    """Stop every service and take the unsealed secrets away."""
+def down(paths: SitePaths) -> str | None:
+    """Stop every service and take the unsealed secrets away; why that is not in the audit log, or None: it is."""
     config = _installed(paths)
     with site_lock(paths):
+        unlogged = announce(config, paths, "down")
         stop_services(paths, site_services(config, paths, load_accounts(paths)))
         choose_supervision(paths).rest()
         take_back(paths)
+    return unlogged
 
 
 def unseal(paths: SitePaths, *, passphrase: Passphrase) -> None:

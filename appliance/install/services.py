@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.install.probe import Probe
@@ -11,7 +12,6 @@ from appliance.site.paths import AUDIT, DATABASE, GATEWAY, IDENTITY, SitePaths, 
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from appliance.install.accounts import Accounts
     from appliance.site.config import SiteConfig
@@ -94,4 +94,10 @@ def _environment(name: str, paths: SitePaths) -> dict[str, str]:
         "HOME": str(paths.data(name)),
         "CREDENTIALS_DIRECTORY": str(paths.credentials(name)),
         "PYTHONDONTWRITEBYTECODE": "1",
+        **runtime_environment(paths),
     }
+
+
+def runtime_environment(paths: SitePaths) -> dict[str, str]:
+    """What tells a process without the operator's environment where ``SitePaths.run`` lies."""
+    return {} if paths.run.parent == Path("/run") else {"XDG_RUNTIME_DIR": str(paths.run.parent)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -10,15 +11,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from appliance.audit.client import SyncAuditClient
+from appliance.audit.errors import AuditUnavailableError
 from appliance.errors import UsageError
 from appliance.install import ca
 from appliance.install.accounts import load_accounts
 from appliance.install.model_check import Waived, waivers_in_force
-from appliance.install.probe import answers
+from appliance.install.probe import Probe, answers
 from appliance.install.release_description import release_description
 from appliance.install.services import Service, site_services
 from appliance.install.supervision import choose_supervision
 from appliance.site.load import load_site
+from appliance.site.paths import AUDIT
 from appliance.site.site_key import key_kind
 
 if TYPE_CHECKING:
@@ -98,6 +102,7 @@ def site_status(paths: SitePaths) -> SiteStatus:
     warnings = (
         *_key_warnings(kind),
         *_expiry_warnings(certificates, waivers),
+        *_identity_warnings(found, paths),
         *_host_warnings(found, disk),
     )
     return SiteStatus(
@@ -165,6 +170,42 @@ def _key_warnings(kind: str | None) -> tuple[str, ...]:
     if kind != "file":
         return ()
     return ("the site key is a file: whoever holds this disk holds the site's secrets (site_key.kind)",)
+
+
+def _identity_warnings(services: Sequence[ServiceStatus], paths: SitePaths) -> tuple[str, ...]:
+    """Services that the log and the engines cannot tell apart, and users that tried to write what is not theirs."""
+    by_user: dict[str, list[str]] = {}
+    for service in services:
+        by_user.setdefault(service.user, []).append(service.name)
+    shared = (
+        f"{', '.join(names)} run as one user, {user}: whoever takes over one of them can write log entries in the "
+        "others' name and ask any model; as root, install gives each a user of its own"
+        for user, names in by_user.items()
+        if len(names) > 1
+    )
+    return (*shared, *_refused_entries(paths))
+
+
+def _refused_entries(paths: SitePaths) -> tuple[str, ...]:
+    if not answers(Probe("unix-http", str(paths.socket(AUDIT)))):  # its row says so, and nobody waits for it here
+        return ()
+    try:
+        with SyncAuditClient(paths.socket(AUDIT)) as log:
+            refused = log.refused()
+    except AuditUnavailableError:
+        return ()
+    return tuple(
+        f"the audit log refused {count} {'entries' if count > 1 else 'entry'} by user {_user_name(uid)} that "
+        f"{'were' if count > 1 else 'was'} not that user's to write: a service is broken, or was taken over"
+        for uid, count in refused.items()
+    )
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _expiry_warnings(certificates: Sequence[Certificate], waivers: Sequence[Waived]) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ serve(
     record={"name": "gemma3-270m", "template": {"stop": ["\\nUser:"]}},
     config=Model(name="gemma3-270m", context_tokens=1024, threads=1, queue=2, memory_mib=int(sys.argv[3])),
     socket=Path(sys.argv[2]),
+    clients=frozenset({os.getuid()}),
 )
 """
 
