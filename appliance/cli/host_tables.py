@@ -9,12 +9,13 @@ from rich.table import Table
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from appliance.install.confinement import EngineConfinement
     from appliance.install.host import Plan
     from appliance.install.model_check import Waived
     from appliance.install.preflight.report import PreflightReport
     from appliance.install.status import ServiceStatus, SiteStatus
 
-_COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "not established": "yellow"}
+_COLOURS = {"pass": "green", "warn": "yellow", "waived": "yellow", "fail": "red", "not established": "yellow"}
 MIB = 1024 * 1024
 
 
@@ -61,7 +62,8 @@ def render_status(status: SiteStatus, console: Console) -> None:
         "trusted root": str(release["root_fingerprint"]),
         "site key": status.site_key or "not readable by you",
         **{f"certificate {c.name}": f"until {c.expires[:10]}" for c in status.certificates},
-        **{f"waiver {w.model}": _waiver(w) for w in status.waivers},
+        **{f"waiver {w.subject}": _waiver(w) for w in status.waivers},
+        **{f"confined {e.engine}": _layers(e) for e in status.confinement},
         "disk free": f"{status.disk_free / MIB / 1024:.1f} GiB",
     }
     for name, value in facts.items():
@@ -89,6 +91,13 @@ def _waiver(waiver: Waived) -> str:
     if not waiver.in_force:
         return f"not in force: {waiver.reason}"
     return f"{', '.join(waiver.waives)} until {(waiver.expires or '')[:10]} ({waiver.officer}: {waiver.reason})"
+
+
+def _layers(engine: EngineConfinement) -> str:
+    """``seccomp, landlock`` where they hold; with state and reason where they do not."""
+    shown = (layer.name if layer.state == "holds" else f"{layer.name} {layer.state}" for layer in engine.layers)
+    reasons = dict.fromkeys(layer.detail for layer in engine.layers if layer.state != "holds")
+    return ", ".join(shown) + (f" ({'; '.join(reasons)})" if reasons else "")
 
 
 def _duration(seconds: float | None) -> str:

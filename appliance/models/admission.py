@@ -11,6 +11,7 @@ from airgap_bundle.errors import FormatError
 from airgap_bundle.store import Store
 from appliance.errors import UsageError
 from appliance.models.gate import examine, open_verified
+from appliance.models.host_waiver import waived_layers, waiver_files
 from appliance.models.officers import load_officers
 from appliance.models.passage import MODEL_KIND
 from appliance.site.load import load_site
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from airgap_bundle.store import VerifiedRelease
     from appliance.models.gate import VerifiedModel
     from appliance.models.verdict import Verdict
+    from appliance.site.config import SiteConfig
     from appliance.site.paths import SitePaths
 
 _RELEASE_MAX_BYTES = 65_536
@@ -80,6 +82,13 @@ def admit_model(name: str, paths: SitePaths, progress: Callable[[int, int], None
         now=datetime.now(UTC),
         progress=progress,
     )
+
+
+def layers_waived_at(paths: SitePaths, config: SiteConfig) -> frozenset[str]:
+    """Layers of confinement that an officer's waiver lets this site's host lack now. Raises ``PolicyError``."""
+    officers = load_officers(paths.policies / "officers", [officer.name for officer in config.officers])
+    files = waiver_files(paths.policies / "waivers")
+    return frozenset(waived_layers(files, officers, config.name, datetime.now(UTC)))
 
 
 def examine_model(name: str, found: Grounds, progress: Callable[[int, int], None] | None = None) -> Verdict:

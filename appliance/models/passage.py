@@ -22,6 +22,7 @@ from appliance.models.errors import (
     RecordSlotError,
     TemplateError,
     WaiverError,
+    WaiverKindError,
     WaiverScopeError,
 )
 from appliance.models.files import checked, open_checked
@@ -208,11 +209,13 @@ def _artifact(release: VerifiedRelease, name: str) -> Artifact:
 
 
 def _read_waivers(files: Sequence[Path], officers: Sequence[PublicSigner]) -> tuple[list[Waiver], list[WaiverError]]:
-    """Waivers whose signatures hold, and the refusals of the others."""
+    """Waivers for models whose signatures hold, and the refusals of the others."""
     waivers, refused = [], []
     for path in files:
         try:
             waivers.append(load_waiver(path, officers))
+        except WaiverKindError:
+            continue
         except WaiverError as error:
             refused.append(error)
     return waivers, refused

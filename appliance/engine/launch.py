@@ -1,0 +1,83 @@
+"""The engine as a process: take the socket, give up the rest, and only then open a model.
+
+Order, each step resting on the one before: the memory counter is opened, which lies in a file; the socket is bound but
+not listened on, so that a client is refused until there is a model; files, other processes and the network are given up
+while there is one thread; llama.cpp is loaded, which brings threads; sockets and writing are given up in all of them;
+then the descriptor that was verified is mapped. No byte of a model meets native code in a process that could reach
+anything but its clients.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket as sockets
+from typing import TYPE_CHECKING, Any
+
+from appliance.engine.confinement.landlock import View, environment
+from appliance.engine.confinement.layers import confine, seal
+from appliance.engine.memory import ResidentMemory
+from appliance.errors import DeploymentError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from appliance.site.config import Model
+
+
+def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one call
+    *,
+    weights_fd: int,
+    template: str,
+    receipt: dict[str, Any],
+    record: dict[str, Any],
+    config: Model,
+    socket: Path,
+    waived: Collection[str] = (),
+) -> None:
+    """Serve one verified model on ``socket`` until SIGTERM or SIGINT; then drain for a bounded time.
+
+    ``weights_fd`` is the descriptor whose bytes were verified, and the one that is loaded. ``waived`` names layers of
+    confinement that a signed waiver lets this host lack. The process is confined for good when this returns or raises:
+    ``ConfinementError``, ``MemoryBudgetError``, ``ModelLoadError``, ``DeploymentError`` (the socket is taken). Blocks.
+    """
+    resident = ResidentMemory()
+    with _bound(socket) as listener:
+        confined = confine(View(readable=environment(), own=socket.parent), waived)
+        from appliance.engine import service  # noqa: PLC0415 - llama.cpp starts threads, and landlock comes first
+
+        service.serve(
+            weights_fd=weights_fd,
+            template=template,
+            receipt=receipt,
+            record=record,
+            config=config,
+            listener=listener,
+            confinement=seal(confined, waived),
+            resident=resident,
+        )
+
+
+@contextlib.contextmanager
+def _bound(path: Path) -> Iterator[sockets.socket]:
+    """A socket at ``path``, mode 0660 from its first moment. A stale file is replaced, a live one refused."""
+    listener = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
+    with listener:
+        if path.exists() and _answers(path):
+            raise DeploymentError(f"another engine listens on {path}", "stop it first: `sovereign down`")
+        path.unlink(missing_ok=True)
+        before = os.umask(0o117)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        try:
+            yield listener
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _answers(path: Path) -> bool:
+    with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(path)) == 0
