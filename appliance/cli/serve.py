@@ -151,12 +151,15 @@ def _confine_gate(model: Model, paths: SitePaths, waived: frozenset[str]) -> tup
     """Confine this process to what the gate reads; names of the layers that hold. Raises ``ConfinementError``."""
     from pathlib import Path
 
-    from appliance.engine.confinement.landlock import View, environment
+    from appliance.engine.confinement.landlock import View, environment, laid_open
     from appliance.engine.confinement.layers import confine
+    from appliance.engine.errors import ConfinementError
 
     judged = (paths.site_yaml, paths.policies, paths.store, paths.current / "release.json")
     own = Path("/proc/self")  # its status and memory counter
     view = View((*environment(), *judged, own), own=paths.socket(engine_service(model.name)).parent)
+    if (library := laid_open(view, paths.root)) is not None:
+        raise ConfinementError("landlock", f"the site lies beneath {library}, which every engine reads")
     return confine(view, waived).holding
 
 

@@ -38,6 +38,7 @@ _CLONE_THREAD = 0x0001_0000
 _CLONE_NEW = 0x7E02_0080  # every namespace: time, mount, cgroup, uts, ipc, user, pid, net (sched.h)
 _WRITING = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC
 _PLAIN_SOCKET = _INT & ~(socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+_SET_DUMPABLE = 4
 _PRCTL = (3, 15, 16, 21, 23, 38, 39, 0x5356_4D41)  # get dumpable, name, seccomp, bounds; no_new_privs; name a mapping
 _IOCTL = (termios.FIOCLEX, termios.FIONCLEX, termios.FIONBIO, termios.FIONREAD, termios.TCGETS, termios.TIOCGWINSZ)
 _FCNTL = (fcntl.F_DUPFD, fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL, fcntl.F_SETFL, fcntl.F_DUPFD_CLOEXEC)
@@ -100,7 +101,8 @@ def _conditional(process: int) -> Iterator[Permit]:
     yield Permit("prlimit64", ((Test(0, _INT, 0), Test(2, _POINTER, 0)),))  # reading one's own
     yield _one_of("fcntl", 1, _FCNTL)  # F_SETOWN would signal another process
     yield _one_of("ioctl", 1, _IOCTL)  # TIOCSTI would type into a terminal
-    yield _one_of("prctl", 0, _PRCTL)
+    undump = (Test(0, _INT, _SET_DUMPABLE), Test(1, _POINTER, 0))
+    yield Permit("prctl", (undump, *_one_of("prctl", 0, _PRCTL).alternatives))
 
 
 def _unix_stream(call: str) -> Permit:

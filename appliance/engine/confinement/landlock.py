@@ -58,6 +58,11 @@ def grants(view: View) -> Iterator[Grant]:
     yield Grant(view.own, MAKE_SOCK | REMOVE_FILE)
 
 
+def laid_open(view: View, closed: Path) -> Path | None:
+    """The readable path that ``closed`` lies beneath, where there is one: then everything in it could be read."""
+    return next((path for path in view.readable if closed.resolve().is_relative_to(path.resolve())), None)
+
+
 def ruleset(abi: int) -> bytes:
     """``struct landlock_ruleset_attr`` that handles all that ``abi`` (1 or more) knows."""
     files = (1 << _FILE_RIGHTS[min(abi, max(_FILE_RIGHTS))]) - 1
@@ -79,6 +84,6 @@ def environment() -> tuple[Path, ...]:
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     python = [Path(sys.prefix, "lib"), Path(sys.prefix, "pyvenv.cfg"), *(Path(sysconfig.get_path(n)) for n in names)]
     shared = Path(str(sysconfig.get_config_var("LIBDIR")))
-    code = [Path(entry) for entry in sys.path if entry]
+    code = [Path(__file__).parents[2], *(Path(entry) for entry in sys.path if entry)]
     found = (*python, shared, *code, *map(Path, _LIBRARIES), Path(_PROCESSORS))
     return tuple(dict.fromkeys(path for path in found if path.exists()))

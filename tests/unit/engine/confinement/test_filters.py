@@ -53,7 +53,8 @@ CASES: dict[str, list[tuple[tuple[int, ...], bool]]] = {
     "prctl": [
         ((15,), True),
         ((38,), True),
-        ((4,), False),
+        ((4, 0), True),
+        ((4, 1), False),
         ((8,), False),
         ((22,), False),
         ((24,), False),

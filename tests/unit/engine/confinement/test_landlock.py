@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.engine.confinement import landlock
-from appliance.engine.confinement.landlock import View, environment, grants, ruleset
+from appliance.engine.confinement.landlock import View, environment, grants, laid_open, ruleset
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,13 @@ def test_the_environment_is_code_and_neither_root_nor_home_nor_configuration() -
         found
     )
     assert all(path.exists() for path in found)
+
+
+def test_a_site_beneath_a_folder_that_engines_read_is_noticed(tmp_path: Path) -> None:
+    site, library = tmp_path / "lib" / "site", tmp_path / "lib"
+    site.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(library)
+    own = tmp_path / "run"
+    assert laid_open(View((tmp_path / "link",), own), site) == tmp_path / "link"
+    assert laid_open(View((site,), own), site) == site
+    assert laid_open(View((site / "store", tmp_path / "other"), own), site) is None
