@@ -55,18 +55,18 @@ def render_status(status: SiteStatus, console: Console) -> None:
     console.print(table)
     console.print()
     release = status.release
-    facts = {
-        "site": f"{status.site} at {status.root} ({status.supervision})",
-        "open": status.url,
-        "release": f"{release['version']} ({release['name']})",
-        "trusted root": str(release["root_fingerprint"]),
-        "site key": status.site_key or "not readable by you",
-        **{f"certificate {c.name}": f"until {c.expires[:10]}" for c in status.certificates},
-        **{f"waiver {w.subject}": _waiver(w) for w in status.waivers},
-        **{f"confined {e.engine}": _layers(e) for e in status.confinement},
-        "disk free": f"{status.disk_free / MIB / 1024:.1f} GiB",
-    }
-    for name, value in facts.items():
+    facts = (
+        ("site", f"{status.site} at {status.root} ({status.supervision})"),
+        ("open", status.url),
+        ("release", f"{release['version']} ({release['name']})"),
+        ("trusted root", str(release["root_fingerprint"])),
+        ("site key", status.site_key or "not readable by you"),
+        *((f"certificate {c.name}", f"until {c.expires[:10]}") for c in status.certificates),
+        *((f"waiver {'host ' if w.kind == 'host' else ''}{w.subject}", _waiver(w)) for w in status.waivers),
+        *((f"confined {e.engine}", _layers(e)) for e in status.confinement),
+        ("disk free", f"{status.disk_free / MIB / 1024:.1f} GiB"),
+    )
+    for name, value in facts:
         console.print(f"{name}: {value}", markup=False, soft_wrap=True)
     for warning in status.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
@@ -95,9 +95,12 @@ def _waiver(waiver: Waived) -> str:
 
 def _layers(engine: EngineConfinement) -> str:
     """``seccomp, landlock`` where they hold; with state and reason where they do not."""
-    shown = (layer.name if layer.state == "holds" else f"{layer.name} {layer.state}" for layer in engine.layers)
     reasons = dict.fromkeys(layer.detail for layer in engine.layers if layer.state != "holds")
-    return ", ".join(shown) + (f" ({'; '.join(reasons)})" if reasons else "")
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    states = {layer.state for layer in engine.layers}
+    if states == {"unknown"}:
+        return f"unknown{why}"
+    return ", ".join(la.name if la.state == "holds" else f"{la.name} {la.state}" for la in engine.layers) + why
 
 
 def _duration(seconds: float | None) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 
 from airgap_bundle import keys
 from airgap_bundle.metadata import format_time
@@ -14,6 +15,7 @@ from airgap_bundle.statement import WAIVER_TYPE, sign_statement
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, read_passphrase
 from appliance.errors import UsageError
 from appliance.models.host_waiver import HOST_WAIVER_DAYS
+from appliance.site.config import Slug
 from appliance.site.layers import WAIVABLE_LAYERS
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def waive_host(  # noqa: PLR0913 - one option per field of a waiver
     """Sign a waiver: an officer accepts, for a reason and until a date, that a host cannot confine engines fully."""
     if beyond := sorted(set(waives) - WAIVABLE_LAYERS):
         raise UsageError(f"{beyond[0]} can be waived by nobody", f"one of {', '.join(sorted(WAIVABLE_LAYERS))}")
+    _require_site_name(site)
     if len(reason.strip()) < MIN_REASON:
         raise UsageError(f"a waiver needs a reason of {MIN_REASON} characters or more", "say it with --reason")
     signer = keys.load(key, read_passphrase(f"passphrase of {key.name}", passphrase_fd))
@@ -60,3 +63,10 @@ def waive_host(  # noqa: PLR0913 - one option per field of a waiver
         console.print(f"until {payload['expires']}; name it in site.yaml under waivers", markup=False)
 
     emit(payload, output, render)
+
+
+def _require_site_name(name: str) -> None:
+    try:
+        TypeAdapter(Slug).validate_python(name)
+    except ValidationError as error:
+        raise UsageError(f"{name!r:.80} is no site's name", "site.yaml says it under name") from error

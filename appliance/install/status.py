@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 LOW_DISK_BYTES = 2 * 1024**3
 SOON = timedelta(days=30)
 KIB = 1024
+_RESTS = {
+    "model": "a model that rests on it will not load",
+    "host": "an engine that rests on it will not start",
+    "unknown": "what rests on it will not start",
+}
 
 
 @dataclass(frozen=True)
@@ -192,7 +197,8 @@ def _expiry_warnings(certificates: Sequence[Certificate], waivers: Sequence[Waiv
 
 def _waiver_warning(waiver: Waived, now: datetime) -> tuple[str, ...]:
     if not waiver.in_force or waiver.expires is None:
-        return (f"waiver for {waiver.subject} is not in force: a model that rests on it will not load",)
+        rests = _RESTS[waiver.kind]
+        return (f"waiver for {waiver.subject} is not in force: {rests}",)
     soon = _left(waiver.expires, now) < SOON
     return (f"waiver for {waiver.subject} ends {waiver.expires[:10]}",) if soon else ()
 

@@ -48,7 +48,7 @@ read write readv writev pread64 preadv lseek close close_range dup dup2 dup3 pip
 poll ppoll select pselect6 epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2
 access faccessat faccessat2 stat fstat lstat newfstatat statx statfs fstatfs readlink readlinkat
 getdents64 getcwd umask fadvise64 unlink unlinkat
-brk mmap munmap mremap mprotect madvise mincore membarrier
+brk mmap munmap mremap mprotect madvise membarrier
 futex futex_waitv set_robust_list get_robust_list set_tid_address rseq arch_prctl exit exit_group
 gettid getpid getppid getuid geteuid getgid getegid getresuid getresgid getgroups getpgrp getpgid getsid
 sched_yield sched_getaffinity sched_getparam sched_getscheduler sched_get_priority_max sched_get_priority_min

@@ -79,7 +79,6 @@ munmap 11 215
 mremap 25 216
 mprotect 10 226
 madvise 28 233
-mincore 27 232
 membarrier 324 283
 clone 56 220
 clone3 435 435
