@@ -172,6 +172,8 @@ class Attempts:
             "signal a thread of the victim": lambda: _call(234, self._pid, self._pid, signal.SIGUSR1),
             "own its input's signals as the victim": lambda: _call(72, 0, 8, self._pid),
             "trace the victim": self._trace,
+            "trace its parent": lambda: _call(101, 0x4206, os.getppid(), 0, 0),
+            "signal its parent": lambda: os.kill(os.getppid(), 0),
             "make itself dumpable": lambda: _call(157, 4, 1, 0, 0, 0),
             "set its own limits": self._set_limits,
         }

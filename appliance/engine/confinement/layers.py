@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from appliance.site.layers import Layer
 
 _STATUS = Path("/proc/self/status")
-_CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapAmb")
+_CAPABILITIES = ("CapPrm", "CapEff", "CapAmb")
 
 
 class _UnavailableError(Exception):
@@ -92,10 +92,16 @@ def _set(name: Layer, setting: Callable[[], str], waived: Collection[str]) -> La
     try:
         return LayerState(name, holds=True, detail=setting())
     except (_UnavailableError, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        reason = _reason(error)
         if name not in waived or name not in WAIVABLE_LAYERS:
             raise ConfinementError(name, reason) from error
         return LayerState(name, holds=False, detail=f"{reason}; waived for this host")
+
+
+def _reason(error: Exception) -> str:
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror
 
 
 def _require_no_privileges() -> str:

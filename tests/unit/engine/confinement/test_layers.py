@@ -15,7 +15,7 @@ from appliance.site.layers import LAYERS
 from tests.unit.engine.confinement.scripted_kernel import ScriptedKernel
 
 VIEW = View(readable=(Path("/usr/lib"),), own=Path("/run/engine"))
-FREE = {"CapInh": "0", "CapPrm": "0", "CapEff": "0", "CapAmb": "0", "Threads": "1"}
+FREE = {"CapPrm": "0", "CapEff": "0", "CapAmb": "0", "Threads": "1"}
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_nobody_can_waive_new_privileges() -> None:
         confine(VIEW, {"no_new_privs"}, ScriptedKernel(lacks=frozenset({"no_new_privs"})))
 
 
-@pytest.mark.parametrize("name", ["CapInh", "CapPrm", "CapEff", "CapAmb"])
+@pytest.mark.parametrize("name", ["CapPrm", "CapEff", "CapAmb"])
 def test_an_engine_with_a_capability_is_refused_whatever_is_waived(status: dict[str, str], name: str) -> None:
     status[name] = "0000000000200000"
     with pytest.raises(ConfinementError, match=f"capabilities .{name}"):
