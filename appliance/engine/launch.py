@@ -10,6 +10,7 @@ anything but its clients.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import socket as sockets
 from typing import TYPE_CHECKING, Any
@@ -61,11 +62,12 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
 
 @contextlib.contextmanager
 def _bound(path: Path) -> Iterator[sockets.socket]:
-    """A socket at ``path``, mode 0660 from its first moment. A stale file is replaced, a live one refused."""
-    listener = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
-    with listener:
-        if path.exists() and _answers(path):
-            raise DeploymentError(f"another engine listens on {path}", "stop it first: `sovereign down`")
+    """A socket at ``path``, mode 0660 from its first moment.
+
+    Its folder is locked for as long as the engine lives, from before it listens: a stale file is replaced, a living
+    engine's is refused, one that still loads included.
+    """
+    with _locked(path.parent), sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as listener:
         path.unlink(missing_ok=True)
         before = os.umask(0o117)
         try:
@@ -78,6 +80,14 @@ def _bound(path: Path) -> Iterator[sockets.socket]:
             path.unlink(missing_ok=True)
 
 
-def _answers(path: Path) -> bool:
-    with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as probe:
-        return probe.connect_ex(str(path)) == 0
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DeploymentError(f"another engine runs at {folder}", "stop it first: `sovereign down`") from error
+        yield
+    finally:
+        os.close(descriptor)

@@ -59,7 +59,7 @@ uname sysinfo getrandom getrlimit
 listen accept accept4 getsockname getpeername getsockopt setsockopt shutdown recvfrom
 seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self
 """
-_PREPARING = ("bind", "connect", "open", "openat")
+_PREPARING = ("bind", "connect", "flock", "open", "openat")
 _ABSENT = ("clone3", "openat2")  # their flags lie behind a pointer; the C library falls back on clone and openat
 
 

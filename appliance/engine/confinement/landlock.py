@@ -36,7 +36,7 @@ ON_FILES = WRITE_FILE | READ_FILE
 
 @dataclass(frozen=True)
 class View:
-    """``readable``: files, and folders with all below. In ``own``, sockets may be made and files removed."""
+    """``readable``: files, and folders with all below. ``own``: a folder to list, to make sockets in, to clear."""
 
     readable: tuple[Path, ...]
     own: Path
@@ -55,7 +55,7 @@ def grants(view: View) -> Iterator[Grant]:
     for path in view.readable:
         yield Grant(path, READ_FILE | READ_DIR)
     yield Grant(Path(_NOWHERE), ON_FILES)
-    yield Grant(view.own, MAKE_SOCK | REMOVE_FILE)
+    yield Grant(view.own, READ_DIR | MAKE_SOCK | REMOVE_FILE)
 
 
 def laid_open(view: View, closed: Path) -> Path | None:

@@ -40,6 +40,7 @@ dup 32 23
 dup2 33 -
 dup3 292 24
 fcntl 72 25
+flock 73 32
 ioctl 16 29
 pipe2 293 59
 eventfd2 290 19

@@ -204,6 +204,22 @@ def test_a_second_engine_on_a_live_socket_is_refused_and_harms_nothing(
     _talk(engine[0], work)
 
 
+def test_an_engine_that_still_loads_keeps_its_socket_from_a_second_one(model_file: Path, tmp_path: Path) -> None:
+    socket = tmp_path / "sock"
+    first = _start(model_file, socket)
+    try:
+        while not socket.exists():
+            assert first.poll() is None
+            time.sleep(0.01)
+        inode = socket.stat().st_ino
+        assert _start(model_file, socket).wait(120) != 0
+        assert socket.stat().st_ino == inode
+        asyncio.run(_healthy(socket, first))
+    finally:
+        first.kill()
+        first.wait()
+
+
 def test_a_stale_socket_file_is_replaced(model_file: Path, tmp_path: Path) -> None:
     socket = tmp_path / "sock"
     process = _start(model_file, socket)

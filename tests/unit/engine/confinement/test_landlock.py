@@ -33,7 +33,7 @@ def test_what_is_granted_is_reading_and_the_engines_own_socket() -> None:
         "/lib": landlock.READ_FILE | landlock.READ_DIR,
         "/model": landlock.READ_FILE | landlock.READ_DIR,
         "/dev/null": landlock.READ_FILE | landlock.WRITE_FILE,
-        "/run/engine": landlock.MAKE_SOCK | landlock.REMOVE_FILE,
+        "/run/engine": landlock.READ_DIR | landlock.MAKE_SOCK | landlock.REMOVE_FILE,
     }
 
 
