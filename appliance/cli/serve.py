@@ -140,21 +140,24 @@ def _engine(service: str, config: SiteConfig) -> Service:
     """The engine of the model that ``service`` names. Raises ``UsageError`` when the site serves no such model."""
     for model in config.models:
         if engine_service(model.name) == service:
-            return lambda _config, paths, _credentials: _serve_model(model, paths)
+            return lambda config, paths, _credentials: _serve_model(model, config, paths)
     known = ", ".join([*_SERVICES, *(engine_service(model.name) for model in config.models)])
     raise UsageError(f"this site has no service {service}", f"it has {known}")
 
 
-def _serve_model(model: Model, paths: SitePaths) -> None:
-    from appliance.engine.service import serve as serve_engine
-    from appliance.models.admission import admit_model
+def _serve_model(model: Model, config: SiteConfig, paths: SitePaths) -> None:
+    from appliance.engine.errors import ConfinementError
+    from appliance.engine.launch import serve as serve_engine
+    from appliance.models.admission import admit_model, layers_waived_at
 
+    waived, clients = layers_waived_at(paths, config), _clients(paths)
     try:
+        holding = _confine_gate(model, paths, waived)
         admitted = admit_model(model.name, paths)
-    except RefusedError as refusal:
+    except (RefusedError, ConfinementError) as refusal:
         _record_load(paths, model, model_name=model.name, model_digest="", accepted=False, reason=refusal.cause)
         raise
-    receipt = admitted.receipt
+    receipt = {**admitted.receipt, "confinement": list(holding)}
     _record_load(
         paths,
         model,
@@ -169,7 +172,8 @@ def _serve_model(model: Model, paths: SitePaths) -> None:
         record=admitted.record,
         config=model,
         socket=paths.socket(engine_service(model.name)),
-        clients=_clients(paths),
+        clients=clients,
+        waived=waived,
     )
 
 
@@ -181,7 +185,33 @@ def _clients(paths: SitePaths) -> frozenset[int]:
     return frozenset({ROOT, os.geteuid()} | ({gateway} if gateway is not None else set()))
 
 
-_RECORDED = ("version", "template_digest", "release", "licence", "producer", "jurisdiction", "signers", "waivers")
+def _confine_gate(model: Model, paths: SitePaths, waived: frozenset[str]) -> tuple[str, ...]:
+    """Confine this process to what the gate reads; names of the layers that hold. Raises ``ConfinementError``."""
+    from pathlib import Path
+
+    from appliance.engine.confinement.landlock import View, environment, laid_open
+    from appliance.engine.confinement.layers import confine
+    from appliance.engine.errors import ConfinementError
+
+    judged = (paths.site_yaml, paths.policies, paths.store, paths.current / "release.json")
+    own = Path("/proc/self")  # its status and memory counter
+    view = View((*environment(), *judged, own), own=paths.socket(engine_service(model.name)).parent)
+    if (library := laid_open(view, paths.root)) is not None:
+        raise ConfinementError("landlock", f"the site lies beneath {library}, which every engine reads")
+    return confine(view, waived).holding
+
+
+_RECORDED = (
+    "version",
+    "template_digest",
+    "release",
+    "licence",
+    "producer",
+    "jurisdiction",
+    "signers",
+    "waivers",
+    "confinement",
+)
 
 
 def _record_load(paths: SitePaths, model: Model, **event: Any) -> None:

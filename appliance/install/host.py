@@ -98,13 +98,13 @@ def needs_root(paths: SitePaths) -> bool:
 
 def preflight(paths: SitePaths, config: Path | None, bundle: Path | None) -> PreflightReport:
     """Check the host for the site; nothing is changed. Raises ``SiteFileError`` for a wrong site file."""
-    return check_host(site_files(paths, config).config, paths, bundle)
+    return check_host(site_files(paths, config), paths, bundle)
 
 
 def plan(paths: SitePaths, request: Request) -> Plan:
     """What ``install`` would find and do; nothing is changed."""
     files = site_files(paths, request.config)
-    checked = check_host(files.config, paths, request.bundle)
+    checked = check_host(files, paths, request.bundle)
     report = inspect(request.bundle, paths, request.root_fingerprint)
     release = _announced(report)
     steps = install_steps(Context(paths, files, release, Vault(paths, _no_passphrase), choose_python() or Path()))
@@ -118,7 +118,7 @@ def install(
     """Verify, import and install; services are ready when it returns. Running it again finishes or changes nothing."""
     files = site_files(paths, request.config)
     _check_same_name(paths, files)
-    check_host(files.config, paths, request.bundle).demand()
+    check_host(files, paths, request.bundle).demand()
     if is_first_install(paths) and request.root_fingerprint is None:
         raise UsageError(
             "the first installation needs the fingerprint of the root to trust",
