@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from appliance.models.origin import Evidence, trace
 from appliance.models.record import version_key
-from appliance.models.verdict import Check, Status, Verdict
+from appliance.models.verdict import Check, Status, Verdict, shown
 from appliance.models.waiver import Waiver, refusal
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def _checks(record: ModelRecord, signers: frozenset[str], policy: ModelPolicy, e
 
 
 def _listed(name: str, value: str, *, listed: bool) -> Check:
-    shown = value[:80] if value.isprintable() else ascii(value[:80])
-    return Check(name, "pass" if listed else "fail", shown if listed else f"{shown} is not on the policy's list")
+    detail = shown(value) if listed else f"{shown(value)} is not on the policy's list"
+    return Check(name, "pass" if listed else "fail", detail)
 
 
 def _evident(name: str, policy: ModelPolicy, evidence: str, missing: str, said: Said) -> Check:

@@ -64,13 +64,18 @@ class Passage:
         self._progress = progress
         self.findings = Findings()
         self._evidence = Evidence()
-        self.template = ""
+        self._template_text: str | None = None
         self.fd: int | None = None
 
     @property
     def config(self) -> Mapping[str, Any]:
         """The record as it was signed."""
         return self._artifact.config
+
+    @property
+    def template(self) -> str:
+        """The chat template's text; nothing for a model without one."""
+        return self._template_text or ""
 
     def pass_through(
         self,
@@ -91,7 +96,10 @@ class Passage:
         ask("licence-texts", self._licence_texts)
         if self.record.template is not None:
             ask("template-digest", self._template)
-            ask("template-analysis", self._analysis)
+            if self._template_text is None:
+                self.findings.checks.append(Check("template-analysis", "not established", "the template was refused"))
+            else:
+                ask("template-analysis", self._analysis)
         ask("weights-digest", self._weights)
         if self.fd is None:
             self.findings.checks.append(Check("weights-header", "not established", "the weights were refused"))
@@ -169,7 +177,7 @@ class Passage:
         if stored.size > TEMPLATE_MAX_BYTES:
             raise TemplateError(f"the chat template is larger than {TEMPLATE_MAX_BYTES} bytes")
         with checked(stored.path, size=stored.size, sha256=wanted.sha256) as fd:
-            self.template = read_text(os.pread(fd, stored.size, 0))
+            self._template_text = read_text(os.pread(fd, stored.size, 0))
         return f"sha256:{wanted.sha256}"
 
     def _analysis(self) -> str:

@@ -98,6 +98,18 @@ def test_a_chain_that_leads_in_a_circle_is_open(site: Site) -> None:
     assert _statuses(site)["conversion-closed"] == "fail"
 
 
+def test_a_chain_of_endless_steps_is_open_and_ends_nothing_else(site: Site) -> None:
+    digests = [sha256(str(n).encode()).hex for n in range(2000)]
+    steps = {"tool": "t", "version": "1", "inputs": [digests[0]]}
+    state(site, "conversion", sha256(site.weights).hex, **steps)
+    many = dict.fromkeys(digests[:1000], "a file")
+    title = "many.intoto.json"
+    fields = {"tool": "t", "version": "1", "inputs": digests[1:1001]}
+    site.add(title, sign_origin("conversion", many, fields, signer("custodian")))
+    site.config["attestations"].append(title)
+    assert _statuses(site)["conversion-closed"] == "fail"
+
+
 def test_every_input_of_a_step_must_lead_back(site: Site) -> None:
     state_chain(site)
     second = sha256(b"from somewhere").hex

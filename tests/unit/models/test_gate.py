@@ -176,6 +176,14 @@ def test_a_template_that_is_no_text_or_too_long_is_refused(tmp_path: Path) -> No
         Site(tmp_path, template=b"x" * 65_537).open()
 
 
+def test_a_template_that_was_refused_is_not_said_to_be_harmless(tmp_path: Path) -> None:
+    verdict = Site(tmp_path, template=b"\xff").examine()
+    assert {c.name: c.status for c in verdict.failed} == {
+        "template-digest": "fail",
+        "template-analysis": "not established",
+    }
+
+
 def test_an_expired_waiver_is_not_blamed_for_what_no_waiver_could_cover(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.config["licence"]["spdx"] = "LicenseRef-Unknown"
