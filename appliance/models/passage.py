@@ -18,21 +18,16 @@ from appliance.models.errors import (
     ContradictionError,
     FileDigestError,
     GgufMismatchError,
-    ModelGateError,
-    ModelRefusedError,
-    RecordRollbackError,
     RecordSlotError,
     TemplateError,
-    WaiverScopeError,
 )
 from appliance.models.evidence import publisher_evidence, stated_evidence, voices
 from appliance.models.files import checked, open_checked
 from appliance.models.findings import Findings
 from appliance.models.gguf_roles import check_role
 from appliance.models.gguf_tensors import read_header
-from appliance.models.judge import VERSION_CHECK, judge
+from appliance.models.judge import judge, policy_refusal
 from appliance.models.origin import Evidence, trace
-from appliance.models.policy import WAIVABLE
 from appliance.models.record import PARTS, ModelRecord, parse_record
 from appliance.models.template_analysis import analyse, read_text
 from appliance.models.verdict import Check
@@ -45,10 +40,8 @@ if TYPE_CHECKING:
 
     from airgap_bundle.keys import PublicSigner
     from airgap_bundle.store import Artifact, StoredFile, VerifiedRelease
-    from appliance.models.errors import WaiverError
     from appliance.models.evidence import Voice
     from appliance.models.policy import ModelPolicy
-    from appliance.models.verdict import Verdict
 
 MODEL_KIND = "model"
 TEMPLATE_MAX_BYTES = 65_536
@@ -150,7 +143,7 @@ class Passage:
         self.findings.used = verdict.waivers_used
         self.findings.checks += verdict.checks
         if not verdict.ok:
-            self.findings.refusals.append(_policy_refusal(self.record, verdict, refused))
+            self.findings.refusals.append(policy_refusal(self.record, verdict, refused))
 
     def _file(self, title: str) -> StoredFile:
         try:
@@ -235,23 +228,3 @@ def _artifact(release: VerifiedRelease, name: str) -> Artifact:
             f"release {release.version} has no model {name}", f"its models: {', '.join(there) or 'none'}"
         )
     return artifact
-
-
-def _policy_refusal(record: ModelRecord, verdict: Verdict, refused: Sequence[WaiverError]) -> ModelGateError:
-    """The reason that helps most: a waiver that was meant to cover this and does not, else the failed checks.
-
-    Where a check failed that no waiver could cover, a refused waiver is not the reason, unless it claimed to.
-    """
-    names = {check.name for check in verdict.failed}
-    if VERSION_CHECK in names:
-        return RecordRollbackError(
-            f"{record.name} {record.version} is older than the policy accepts", "install a newer release"
-        )
-    helps = [error for error in refused if names <= WAIVABLE or isinstance(error, WaiverScopeError)]
-    if helps:
-        return helps[0]
-    reasons = "; ".join(f"{check.name} ({check.detail})" for check in verdict.failed)
-    return ModelRefusedError(
-        f"the site's policy does not accept {record.name}: {reasons}",
-        "`sovereign model verify` shows every check; an officer may sign a waiver where the policy allows one",
-    )
