@@ -81,8 +81,8 @@ class Passage:
         """Make every check, in order. Refusals are kept in ``findings``; ``fd`` is open when the weights passed."""
         ask = self.findings.ask
         ask("record-in-its-place", self._in_its_place)
-        ask("publisher-signature", lambda: self._publisher(policy, now))
-        ask("statements-of-origin", lambda: self._statements(statement_files, voices(policy, officers)))
+        ask("signature-unbroken", lambda: self._publisher(policy, now))
+        ask("statements-unbroken", lambda: self._statements(statement_files, voices(policy, officers)))
         self._judge(policy, waiver_files, officers, now)
         if self.record.base is not None:
             ask("base-bound", self._base)
@@ -111,14 +111,15 @@ class Passage:
     def _publisher(self, policy: ModelPolicy, now: datetime) -> str:
         found = publisher_evidence(self._artifact, self.record, policy, now)
         self._evidence = replace(self._evidence, publisher=found.publisher, note=found.note)
-        return found.note
+        return found.note if self.record.signature else "none is there"
 
     def _statements(self, site_files: Sequence[Path], heard: Sequence[Voice]) -> str:
         found = stated_evidence(self._artifact, self.record, site_files, heard)
         self._evidence = replace(self._evidence, statements=found)
         if said := trace(self.record, self._evidence).contradictions:
             raise ContradictionError(f"{self.record.name}: {said[0]}, and the record says something else")
-        return f"{len(found)} of {len(self.record.attestations) + len(site_files)} by somebody who is named"
+        there = len(self.record.attestations) + len(site_files)
+        return f"{len(found)} of {there} by somebody who is named" if there else "none is there"
 
     def _base(self) -> str:
         wanted = self.record.base

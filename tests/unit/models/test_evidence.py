@@ -54,7 +54,7 @@ def test_a_closed_chain_of_statements_opens_the_gate(site: Site) -> None:
         "published; converted with convert_hf_to_gguf b6000 (says custodian); "
         "quantised to Q4_K_M with llama-quantize b6000 (says custodian)"
     )
-    assert details["statements-of-origin"] == "3 of 3 by somebody who is named"
+    assert details["statements-unbroken"] == "3 of 3 by somebody who is named"
 
 
 def test_the_publishers_signature_over_the_served_file_opens_the_gate(site: Site) -> None:
@@ -143,7 +143,7 @@ def test_an_officer_of_the_site_approves_and_states_nothing_else(tmp_path: Path)
     _installed(site, "licence", "officer", spdx="LicenseRef-Gemma-Terms")
     statuses = _statuses(site)
     assert (statuses["site-approved"], statuses["licence-attested"]) == ("pass", "fail")
-    assert _details(site)["statements-of-origin"] == "1 of 2 by somebody who is named"
+    assert _details(site)["statements-unbroken"] == "1 of 2 by somebody who is named"
 
 
 def test_an_approval_by_a_stranger_or_of_other_bytes_approves_nothing(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_policy_with_two_publishers_of_one_name_is_refused(tmp_path: Path) -> 
         {"attesters": [{"key": "{}", "attests": ["licence"]}]},
         {"attesters": [{"key": "", "attests": []}]},
         {"attested": ["weights-signed"]},
-        {"waivable": ["publisher-signature"]},
+        {"waivable": ["signature-unbroken"]},
     ],
 )
 def test_a_policy_that_trusts_nobody_in_particular_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
