@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import model_signing
 import pytest
 import yaml
 
 from airgap_bundle.digest import sha256
 from airgap_bundle.provenance.origin import sign_origin
-from appliance.models.errors import ModelRefusedError, PolicyError
+from appliance.models.errors import ModelRefusedError, PolicyError, PublisherSignatureError
 from tests.unit.models.provenance_bench import HALF_WAY, PUBLISHED, publish, state, state_chain, write_policy
 from tests.unit.models.small_release import Site, signer, waiver
+from tests.unit.provenance.publisher_bench import private_pem, write_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +64,20 @@ def test_the_publishers_signature_over_the_served_file_opens_the_gate(site: Site
     site.open().close()
     assert _details(site)["producer-verified"] == "signed by its publisher architect"
     assert _statuses(site)["publisher-signed"] == "pass"
+
+
+def test_a_signature_of_the_reference_implementation_opens_the_gate_under_the_name_it_gives(
+    site: Site, tmp_path: Path
+) -> None:
+    folder = write_folder(tmp_path / "gemma-3-270m-it", site.contents())
+    config = model_signing.signing.Config()
+    config.use_elliptic_key_signer(private_key=private_pem("architect", tmp_path)).sign(folder, tmp_path / "model.sig")
+    site.add("model.sig", (tmp_path / "model.sig").read_bytes())
+    site.config["signature"] = {"file": "model.sig", "subject": "gemma-3-270m-it"}
+    site.open().close()
+    site.config["signature"] = {"file": "model.sig"}
+    with pytest.raises(PublisherSignatureError, match="signed the name 'gemma-3-270m-it'"):
+        site.open()
 
 
 def test_a_statement_that_was_made_after_the_publisher_signed_does_not_break_the_signature(site: Site) -> None:
