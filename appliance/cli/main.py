@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from appliance.cli import audit, bundle, bundle_build, chat, client, host, identity, model, model_publish, trust, user
+from appliance.cli import (
+    audit,
+    bundle,
+    bundle_build,
+    chat,
+    client,
+    host,
+    identity,
+    model,
+    model_publish,
+    trust,
+    user,
+    waive_host,
+)
 from appliance.cli.root import new_app
 
 app = new_app()
 bundle_build.register(bundle.app)
 model_publish.register(model.app)
 app.add_typer(bundle.app, name="bundle")
+trust.app.command("waive-host")(waive_host.waive_host)
 app.add_typer(trust.app, name="trust")
 app.add_typer(model.app, name="model")
 host.register(app)

@@ -6,7 +6,6 @@ configuration file, and installs only what the release's hash-locked list names.
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import stat
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.errors import DeploymentError, PreflightError
-from appliance.install.process import PATH, run
+from appliance.install.process import NOBODY, PATH, run, succeeds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,11 +45,14 @@ def reachable_by_others(path: Path) -> bool:
 
 
 def choose_python() -> Path | None:
-    """The interpreter for the environment: as root one that service users can reach, else this one."""
-    found = [p for p in candidate_pythons() if p.is_file()]
-    if os.geteuid() == 0:
-        found = [p for p in found if reachable_by_others(p)]
-    return found[0] if found else None
+    """The interpreter for the environment: the first that a user without any rights can run, where we are root.
+
+    It is run, not only looked at: its libraries may lie where service users cannot go.
+    """
+    for python in candidate_pythons():
+        if python.is_file() and succeeds([str(python), "-I", "-c", "import ssl, ctypes"], account=NOBODY):
+            return python
+    return None
 
 
 def host_glibc() -> tuple[int, int] | None:

@@ -6,6 +6,8 @@ import os
 import sys
 import zipfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,7 +15,11 @@ from airgap_bundle.digest import sha256
 from airgap_bundle.errors import DigestMismatchError
 from airgap_bundle.store import Artifact, StoredFile
 from appliance.errors import DeploymentError, PreflightError
+from appliance.install import release_env
 from appliance.install.release_env import check_fits, choose_python, reachable_by_others, take_out_uv
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CONFIG = {"python": ["3.11", "3.12"], "glibc": "2.36"}
 BUILT = Artifact("runtime", "wheelhouse", "1", sha256(b"manifest"), CONFIG, {})
@@ -92,3 +98,29 @@ def test_the_chosen_python_has_this_version_and_root_takes_one_all_can_reach() -
     assert found is not None
     assert found.name.startswith(f"python{sys.version_info.major}")
     assert os.geteuid() != 0 or reachable_by_others(found)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter; those of pytest are closed."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs services as other users")
+def test_a_python_whose_libraries_are_closed_to_service_users_is_passed_over(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = open_folder / "lib" / "libpython.so"
+    library.parent.mkdir(mode=0o700)
+    library.touch()
+    python = open_folder / "python"
+    python.write_text(f"#!/bin/sh\ncat {library}\n")
+    python.chmod(0o755)
+    assert reachable_by_others(python)
+    monkeypatch.setattr(release_env, "candidate_pythons", lambda: (python,))
+    assert choose_python() is None
+    library.parent.chmod(0o755)
+    library.chmod(0o644)
+    assert choose_python() == python
