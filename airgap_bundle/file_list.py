@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 LAYOUT_FILE = "oci-layout"
 FOLDERS = frozenset({"metadata", "blobs", "blobs/sha256"})
+COPY_AGAIN = "copy the bundle again"
 
 
-def check_file_list(listing: Listing, blobs: Mapping[Digest, int], others: Iterable[str]) -> str:
-    """A sentence when ``listing`` is exactly ``blobs``, each of its size, and ``others``.
+def check_file_list(
+    listing: Listing, blobs: Mapping[Digest, int], others: Iterable[str], *, hint: str = COPY_AGAIN
+) -> str:
+    """A sentence when ``listing`` is exactly ``blobs``, each of its size, and ``others``; ``hint`` is for what lacks.
 
     Raises ``UnlistedFileError``, ``MissingFileError`` or ``DigestMismatchError`` for a size, in this order.
     """
@@ -28,10 +31,10 @@ def check_file_list(listing: Listing, blobs: Mapping[Digest, int], others: Itera
     if extra := sorted((set(found) - named) | (listing.directories - FOLDERS)):
         raise UnlistedFileError(f"{extra[0]} is named by no signed metadata{_more(extra)}", "remove it, and ask why")
     if missing := sorted(named - set(found)):
-        raise MissingFileError(f"{missing[0]} is missing{_more(missing)}", "copy the bundle again")
+        raise MissingFileError(f"{missing[0]} is missing{_more(missing)}", hint)
     if wrong := sorted(path for path, size in sizes.items() if found[path] != size):
         cause = f"{wrong[0]} is {found[wrong[0]]} bytes long, signed were {sizes[wrong[0]]}{_more(wrong)}"
-        raise DigestMismatchError(cause, "copy the bundle again")
+        raise DigestMismatchError(cause, COPY_AGAIN)
     return f"{len(named)} files, none missing, none besides"
 
 

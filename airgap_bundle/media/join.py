@@ -1,0 +1,162 @@
+"""Joining: the parts of a split set, from any number of media in any order, into one packed bundle.
+
+Each part is read once, straight to its place in ``OUT.partial``; what is good is remembered, so that a pulled stick
+costs one piece. When the last part is there, the whole bundle is verified against the site's trust, blob by blob, and
+only then gets its name. So neither the list of parts nor the note of what is done can let a byte through; and when the
+verification fails although every part was good once, the pieces are read again to say which part to copy anew.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from airgap_bundle import durable
+from airgap_bundle.blobs import hash_blob, take_all
+from airgap_bundle.digest import sha256, sha256_stream
+from airgap_bundle.errors import (
+    DigestMismatchError,
+    FormatError,
+    MalformedError,
+    MissingFileError,
+    StoreError,
+    VerificationError,
+)
+from airgap_bundle.media.disk import check_room
+from airgap_bundle.media.join_state import SUFFIX, JoinState
+from airgap_bundle.media.packed import PackedBundle
+from airgap_bundle.media.part_copy import Fault, PartCopy
+from airgap_bundle.media.part_folder import find_set
+from airgap_bundle.media.part_list import MAX_LIST_BYTES, PartList, verify_list
+from airgap_bundle.media.random_access import FileBytes, Window
+from airgap_bundle.medium import read_capped
+from airgap_bundle.supply import Anywhere
+from airgap_bundle.verify import Verification
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from airgap_bundle.blobs import Progress
+    from airgap_bundle.media.part_copy import OpenPart
+    from airgap_bundle.media.part_folder import PartFolder
+    from airgap_bundle.trust_state import TrustState
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Joining:
+    """Where a join stands, in numbers of parts. ``done``: the bundle was verified and has its name."""
+
+    parts: PartList
+    have: tuple[int, ...]
+    missing: tuple[int, ...]
+    faults: tuple[Fault, ...]
+    done: bool
+
+    def raise_for_fault(self) -> None:
+        """Raise what stands in the way: a part to copy again, or a medium to plug in."""
+        for fault in self.faults:
+            _raise_fault(fault, len(self.parts.parts))
+        if self.missing:
+            names = ", ".join(self.parts.parts[number - 1].name for number in self.missing[:_SHOWN])
+            more = f" and {len(self.missing) - _SHOWN} more" if len(self.missing) > _SHOWN else ""
+            raise StoreError(
+                f"{len(self.have)} of {len(self.parts.parts)} parts are here; missing: {names}{more}",
+                "bring the next medium and run the same command; what was read is kept",
+            )
+
+
+def join(  # noqa: PLR0913 - where from, where to, whom to trust, and when
+    folders: Sequence[Path],
+    out: Path,
+    trust: TrustState,
+    *,
+    now: datetime,
+    progress: Progress | None = None,
+    open_part: OpenPart = FileBytes,
+) -> Joining:
+    """Take what parts ``folders`` hold into ``out``, a packed bundle; call it again with the next medium.
+
+    Raises a ``VerificationError`` for a list or a bundle that is refused and ``StoreError``; faults of single parts are
+    in the result. ``open_part`` opens a part's file.
+    """
+    if out.exists() or out.is_symlink():
+        raise StoreError(f"{out} exists", "name a new file")
+    sets = [find_set(folder) for folder in folders]
+    try:
+        data = _read_list(sets)
+    except FormatError as error:
+        raise MalformedError(error.cause, error.hint) from error
+    parts = verify_list(data, trust)
+    partial = out.with_name(out.name + durable.PARTIAL)
+    state = JoinState.load(out.with_name(out.name + SUFFIX), sha256(data), parts)
+    if not partial.exists():
+        state.pieces.clear()
+        check_room(out.parent, parts.size)
+    copy = PartCopy(parts, partial, state, open_part, progress)
+    numbers = range(1, len(parts.parts) + 1)
+    copy.collect([[item.parts[number] for item in sets if number in item.parts] for number in numbers])
+    have = tuple(number for number in numbers if copy.is_whole(number))
+    faulty = {fault.number for fault in copy.faults}
+    missing = tuple(number for number in numbers if number not in faulty and number not in have)
+    done = len(have) == len(parts.parts)
+    if done:
+        _verify(copy, out, trust, now)
+    return Joining(parts, have, missing, tuple(copy.faults), done)
+
+
+def _read_list(sets: Sequence[PartFolder]) -> bytes:
+    """The one list on every medium. Raises ``MissingFileError``, ``DigestMismatchError`` where lists differ."""
+    found: dict[bytes, Path] = {}
+    for path in (item.list for item in sets if item.list is not None):
+        with closing(FileBytes(path)) as data:
+            stream = cast("BinaryIO", Window(data, 0, data.size))
+            found.setdefault(read_capped(stream, path.name, MAX_LIST_BYTES), path)
+    if len(found) > 1:
+        one, other, *_ = found.values()
+        raise DigestMismatchError(f"{one} and {other} are different lists", "join one set at a time")
+    if not found:
+        raise MissingFileError("no list of parts lies in the folders given", "name the folder that holds NAME.LST")
+    return next(iter(found))
+
+
+def _verify(copy: PartCopy, out: Path, trust: TrustState, now: datetime) -> None:
+    """Verify the joined bundle and give it its name. Raises a ``VerificationError`` that names a part if one is bad."""
+    try:
+        with PackedBundle(FileBytes(copy.target), out.name) as packed:
+            run = Verification(packed, trust, now, Anywhere("another place"))
+            run.check_metadata()
+            run.raise_for_failure()
+            here = {digest: size for digest, size in run.contents.blobs.items() if digest not in run.supplied}
+            take_all(packed, here, hash_blob, copy.progress)
+    except VerificationError as error:
+        fault = _blame(copy)
+        if fault is not None:
+            _raise_fault(fault, len(copy.parts.parts), error)
+        raise
+    copy.target.replace(out)
+    copy.state.path.unlink(missing_ok=True)
+    durable.sync_directory(out.parent)
+
+
+def _blame(copy: PartCopy) -> Fault | None:
+    """Read every piece again; the first that changed since it was copied is forgotten, and its part named."""
+    with closing(FileBytes(copy.target)) as data:
+        for number, part in enumerate(copy.parts.parts, 1):
+            for index, wanted in enumerate(part.pieces):
+                begin = index * copy.parts.piece
+                piece = Window(data, copy.parts.offset(number) + begin, min(copy.parts.piece, part.size - begin))
+                if sha256_stream(cast("BinaryIO", piece))[0] != wanted:
+                    return copy.forget(number, index, "was changed on this host")
+    return None
+
+
+def _raise_fault(fault: Fault, count: int, origin: VerificationError | None = None) -> None:
+    cause = f"recopy part {fault.number} of {count}: {fault.name} {fault.cause}"
+    if fault.unreadable:
+        raise StoreError(cause, "plug the medium in again and run the same command; what was read is kept")
+    raise DigestMismatchError(cause, "copy that part again and run the same command; the others are kept") from origin
