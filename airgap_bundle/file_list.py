@@ -15,13 +15,11 @@ if TYPE_CHECKING:
 
 LAYOUT_FILE = "oci-layout"
 FOLDERS = frozenset({"metadata", "blobs", "blobs/sha256"})
-COPY_AGAIN = "copy the bundle again"
+_LACKING = "copy the bundle again; a delta serves only a site that holds what it leaves out"
 
 
-def check_file_list(
-    listing: Listing, blobs: Mapping[Digest, int], others: Iterable[str], *, hint: str = COPY_AGAIN
-) -> str:
-    """A sentence when ``listing`` is exactly ``blobs``, each of its size, and ``others``; ``hint`` is for what lacks.
+def check_file_list(listing: Listing, blobs: Mapping[Digest, int], others: Iterable[str]) -> str:
+    """A sentence when ``listing`` is exactly ``blobs``, each of its size, and ``others``.
 
     Raises ``UnlistedFileError``, ``MissingFileError`` or ``DigestMismatchError`` for a size, in this order.
     """
@@ -31,10 +29,10 @@ def check_file_list(
     if extra := sorted((set(found) - named) | (listing.directories - FOLDERS)):
         raise UnlistedFileError(f"{extra[0]} is named by no signed metadata{_more(extra)}", "remove it, and ask why")
     if missing := sorted(named - set(found)):
-        raise MissingFileError(f"{missing[0]} is missing{_more(missing)}", hint)
+        raise MissingFileError(f"{missing[0]} is missing{_more(missing)}", _LACKING)
     if wrong := sorted(path for path, size in sizes.items() if found[path] != size):
         cause = f"{wrong[0]} is {found[wrong[0]]} bytes long, signed were {sizes[wrong[0]]}{_more(wrong)}"
-        raise DigestMismatchError(cause, COPY_AGAIN)
+        raise DigestMismatchError(cause, "copy the bundle again")
     return f"{len(named)} files, none missing, none besides"
 
 

@@ -37,7 +37,7 @@ from airgap_bundle.errors import (
     UnsignedError,
     VerificationError,
 )
-from airgap_bundle.file_list import COPY_AGAIN, LAYOUT_FILE, check_file_list
+from airgap_bundle.file_list import LAYOUT_FILE, check_file_list
 from airgap_bundle.keys import ALGORITHMS
 from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
@@ -255,9 +255,8 @@ class Verification:
         blobs = self.contents.blobs
         lacking = {digest: size for digest, size in blobs.items() if blob_path(digest) not in self.listing.files}
         self.supplied = frozenset(digest for digest, size in lacking.items() if self._supply.holds(digest, size))
-        hint = _OTHER_DELTA_HINT if self.supplied else COPY_AGAIN
         here = {digest: size for digest, size in blobs.items() if digest not in self.supplied}
-        found = check_file_list(self.listing, here, {LAYOUT_FILE, *_TARGET_FILES, *roots, *roles}, hint=hint)
+        found = check_file_list(self.listing, here, {LAYOUT_FILE, *_TARGET_FILES, *roots, *roles})
         return f"{found}; {len(self.supplied)} blobs lie in {self._supply.name}" if self.supplied else found
 
     def _freshness(self) -> Check:
@@ -272,7 +271,4 @@ _SEAL_HINTS = {
     SNAPSHOT: "`sovereign bundle sign --key release.key` seals it",
     TIMESTAMP: "`sovereign bundle sign --key release.key` seals it",
 }
-_OTHER_DELTA_HINT = (
-    "copy it again; a delta serves only a site that holds what it leaves out: else bring the full bundle"
-)
 _ROLLBACK_HINT = "releases this site once installed are activated with `sovereign rollback`; older media are refused"

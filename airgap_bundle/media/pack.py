@@ -18,6 +18,7 @@ from airgap_bundle.chain import read_roots
 from airgap_bundle.digest import Digest
 from airgap_bundle.errors import StoreError
 from airgap_bundle.media.disk import check_room
+from airgap_bundle.media.head import MAX_HEAD_FILE
 from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.media.order import BLOBS, packed_order
 from airgap_bundle.media.packed_header import END, member_header, packed_size
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from airgap_bundle.blobs import Progress
     from airgap_bundle.medium import BundleSource
     from airgap_bundle.oci import Contents
-
-MAX_HEAD_FILE = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def write_packed(whole: Whole, sink: BinaryIO, progress: Progress | None) -> Pac
         header = member_header(path, size)
         sink.write(header)
         advance(len(header))
-        _write_content(whole.source, path, size, sink, advance)
+        copy_file(whole.source, path, size, sink, advance)
         padding = -size % 512
         sink.write(b"\0" * padding)
         advance(padding)
@@ -130,13 +129,14 @@ def write_packed(whole: Whole, sink: BinaryIO, progress: Progress | None) -> Pac
     return Packed(info.name, info.version, len(whole.files), whole.lacking, total)
 
 
-def _write_content(source: BundleSource, path: str, size: int, sink: BinaryIO, advance: Callable[[int], None]) -> None:
+def copy_file(source: BundleSource, path: str, size: int, sink: BinaryIO, advance: Callable[[int], None]) -> None:
+    """Copy the file ``path`` of ``source`` to ``sink``; a blob is hashed on its way. Raises as ``write_packed``."""
     if path.startswith(BLOBS):
         with source.open(path) as stream:
             copy_blob(Digest.from_hex(path.rsplit("/", 1)[1]), size, stream, sink, advance)
         return
     data = source.read(path, MAX_HEAD_FILE)
     if len(data) != size:
-        raise StoreError(f"{path} changed its length while it was read", "pack again")
+        raise StoreError(f"{path} changed its length while it was read", "run it again")
     sink.write(data)
     advance(len(data))
