@@ -10,6 +10,7 @@ A reader never runs, opens or unpacks what it finds: it writes regular files, wh
 from __future__ import annotations
 
 import io
+import os
 import shutil
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -154,17 +155,23 @@ def extract_return(source: BinaryIO, site_keys: Sequence[PublicSigner], out: Pat
     partial = out.with_name(out.name + durable.PARTIAL)
     if out.exists() or out.is_symlink():
         raise StoreError(f"{out} exists", "name a new folder")
+    sinks: list[BinaryIO] = []
     with ExitStack() as opened:
 
         def create(file: ReturnFile) -> BinaryIO:
             check_room(partial, file.size)
-            return opened.enter_context((partial / file.name).open("xb"))
+            sinks.append(opened.enter_context((partial / file.name).open("xb")))
+            return sinks[-1]
 
         try:
             partial.mkdir(mode=0o700)
             opened.callback(shutil.rmtree, partial, ignore_errors=True)
             manifest = verify_return(source, site_keys, create)
+            for sink in sinks:
+                sink.flush()
+                os.fsync(sink.fileno())
             partial.rename(out)
+            durable.sync_directory(out.parent)
         except OSError as error:
             raise StoreError(f"{out} cannot be written: {error.strerror}", "check free space and rights") from error
     return manifest

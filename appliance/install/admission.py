@@ -10,9 +10,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airgap_bundle.digest import sha256
-from airgap_bundle.errors import ForeignRootError, VerificationError
+from airgap_bundle.errors import ForeignRootError, FormatError, MissingFileError, StoreError, VerificationError
 from airgap_bundle.importer import import_release
+from airgap_bundle.media.opening import open_bundle
+from airgap_bundle.metadata import RELEASE_FILE
+from airgap_bundle.oci import MAX_DOCUMENT_BYTES
 from airgap_bundle.store import Record, Store, VerifiedRelease
+from airgap_bundle.supply import StoreSupply
 from airgap_bundle.trust_state import TrustState, fingerprint
 from airgap_bundle.verify import verify
 from appliance.errors import UsageError
@@ -23,8 +27,6 @@ if TYPE_CHECKING:
     from airgap_bundle.report import Report
     from appliance.install.runner import Advance
     from appliance.site.paths import SitePaths
-
-MAX_RELEASE_BYTES = 4 * 1024 * 1024
 
 
 def admit(bundle: Path, paths: SitePaths, root_fingerprint: str | None, progress: Advance) -> VerifiedRelease:
@@ -42,15 +44,16 @@ def admit(bundle: Path, paths: SitePaths, root_fingerprint: str | None, progress
         )
     trust = TrustState.load(paths.trust)
     _check_root(trust, root_fingerprint)
-    refuse_unless_ok(verify(bundle, trust, now=now, progress=progress))
-    return Store(paths.store).open_record(record)
+    store = Store(paths.store)
+    refuse_unless_ok(verify(bundle, trust, now=now, supply=StoreSupply(store), progress=progress))
+    return store.open_record(record)
 
 
 def inspect(bundle: Path, paths: SitePaths, root_fingerprint: str | None) -> Report:
     """What verification says, for a plan: nothing is changed and nothing raised for a refusal."""
     check_is_bundle(bundle)
     trust = TrustState.find(paths.trust) or TrustState.expecting(root_fingerprint)
-    return verify(bundle, trust, now=datetime.now(UTC))
+    return verify(bundle, trust, now=datetime.now(UTC), supply=StoreSupply(Store(paths.store)))
 
 
 def is_first_install(paths: SitePaths) -> bool:
@@ -63,20 +66,21 @@ def known_record(bundle: Path, paths: SitePaths) -> Record | None:
     if not (paths.store / "releases").is_dir():
         return None
     trust = TrustState.find(paths.trust)
-    with (bundle / "release.json").open("rb") as file:
-        given = sha256(file.read(MAX_RELEASE_BYTES))
+    with open_bundle(bundle) as medium:
+        given = sha256(medium.read(RELEASE_FILE, MAX_DOCUMENT_BYTES))
     if trust is None or trust.release_digest != given:
         return None
     return next((r for r in Store(paths.store).records() if r.release == given), None)
 
 
 def check_is_bundle(bundle: Path) -> None:
-    """Raise ``UsageError`` unless ``bundle`` is a folder with a release in it."""
-    if not bundle.is_dir():
-        cause = "is not a folder" if bundle.exists() else "does not exist"
-        raise UsageError(f"{bundle} {cause}", "give the bundle's folder; `sovereign bundle unpack` makes one of a file")
-    if not (bundle / "release.json").is_file():
-        raise UsageError(f"{bundle} holds no release.json", "give the folder that holds oci-layout and release.json")
+    """Raise ``UsageError`` unless ``bundle`` is a folder, a packed file or a split set with a release in it."""
+    hint = "give a bundle's folder, a packed file, or the folder that holds all parts of a split one"
+    try:
+        with open_bundle(bundle) as medium:
+            medium.read(RELEASE_FILE, MAX_DOCUMENT_BYTES)
+    except (StoreError, MissingFileError, FormatError) as error:
+        raise UsageError(f"{bundle} is no bundle: {error.cause}", error.hint or hint) from error
 
 
 def refuse_unless_ok(report: Report) -> None:

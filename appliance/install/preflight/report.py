@@ -78,4 +78,6 @@ def check_host(
 def _size(bundle: Path | None) -> int:
     if bundle is None:
         return 1024 * 1024 * 1024
+    if bundle.is_file():
+        return bundle.stat().st_size
     return sum(p.lstat().st_size for p in bundle.rglob("*") if p.is_file() and not p.is_symlink())
