@@ -85,9 +85,8 @@ def write_delta(bundle: Path, inventory: Inventory, out: Path, *, progress: Prog
         _check_welcome(whole, inventory)
         found = _difference(whole, inventory)
         files = _carried(whole, inventory)
-        partial = out.with_name(out.name + durable.PARTIAL)
+        partial = _make(out.with_name(out.name + durable.PARTIAL))
         try:
-            partial.mkdir(mode=0o755)
             check_room(partial, found.carried)
             _copy(whole, files, partial, progress)
             partial.rename(out)
@@ -97,6 +96,14 @@ def write_delta(bundle: Path, inventory: Inventory, out: Path, *, progress: Prog
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return found
+
+
+def _make(folder: Path) -> Path:
+    try:
+        folder.mkdir(mode=0o755)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be made: {error.strerror}", "remove it, or name another folder") from error
+    return folder
 
 
 def _held(whole: Whole, inventory: Inventory) -> frozenset[Digest]:

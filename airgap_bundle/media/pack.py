@@ -92,7 +92,8 @@ def pack(bundle: Path, out: Path, *, progress: Progress | None = None) -> Packed
         check_room(out.parent, whole.size)
         partial = out.with_name(out.name + durable.PARTIAL)
         try:
-            with partial.open("wb") as sink:
+            partial.unlink(missing_ok=True)
+            with partial.open("xb") as sink:
                 done = write_packed(whole, sink, progress)
                 sink.flush()
                 os.fsync(sink.fileno())

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+# A PAX header, its record and the ustar header: two blocks and as many as a record may have.
+_LONGEST_HEADER = 8 * BLOCK
+
 
 class PackedBundle:
     """The packed bundle in ``data``, which ``name`` stands for in messages. Closes ``data`` as a context manager."""
@@ -90,7 +93,7 @@ class PackedBundle:
         return places
 
     def _member_at(self, offset: int) -> PackedMember | None:
-        stream = io.BufferedReader(Window(self._data, offset, 8 * BLOCK), 8 * BLOCK)
+        stream = io.BytesIO(self._data.read_at(offset, _LONGEST_HEADER))
 
         def more(count: int) -> bytes:
             data = stream.read(count)

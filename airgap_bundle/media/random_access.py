@@ -101,9 +101,15 @@ class Window(io.RawIOBase):
         """Yes."""
         return True
 
+    def read(self, count: int = -1) -> bytes:
+        """At most ``count`` bytes from where the stream stands, all that is left when negative."""
+        left = self._end - self._offset
+        chunk = self._data.read_at(self._offset, left if count < 0 else min(count, left))
+        self._offset += len(chunk)
+        return chunk
+
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # raw streams pass these two
         """Fill ``buffer`` from where the stream stands; 0 at its end."""
-        chunk = self._data.read_at(self._offset, min(len(buffer), self._end - self._offset))
+        chunk = self.read(len(buffer))
         buffer[: len(chunk)] = chunk
-        self._offset += len(chunk)
         return len(chunk)
