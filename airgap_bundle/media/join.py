@@ -20,6 +20,7 @@ from airgap_bundle.errors import (
     FormatError,
     MalformedError,
     MissingFileError,
+    MixedMetadataError,
     StoreError,
     VerificationError,
 )
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from airgap_bundle.blobs import Progress
     from airgap_bundle.media.part_copy import OpenPart
     from airgap_bundle.media.part_folder import PartFolder
+    from airgap_bundle.report import ReleaseInfo
     from airgap_bundle.trust_state import TrustState
 
 _SHOWN = 5
@@ -131,6 +133,7 @@ def _verify(copy: PartCopy, out: Path, trust: TrustState, now: datetime) -> None
             run = Verification(packed, trust, now, Anywhere("another place"))
             run.check_metadata()
             run.raise_for_failure()
+            _check_release(copy.parts, run.contents.release.info)
             here = {digest: size for digest, size in run.contents.blobs.items() if digest not in run.supplied}
             take_all(packed, here, hash_blob, copy.progress)
     except VerificationError as error:
@@ -141,6 +144,13 @@ def _verify(copy: PartCopy, out: Path, trust: TrustState, now: datetime) -> None
     copy.target.replace(out)
     copy.state.path.unlink(missing_ok=True)
     durable.sync_directory(out.parent)
+
+
+def _check_release(parts: PartList, found: ReleaseInfo) -> None:
+    if (parts.release, parts.version, parts.number) != (found.name, found.version, found.number):
+        raise MixedMetadataError(
+            f"the list is of {parts.release} {parts.version}, the parts are {found.name} {found.version}"
+        )
 
 
 def _blame(copy: PartCopy) -> Fault | None:

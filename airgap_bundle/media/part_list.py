@@ -34,6 +34,7 @@ PARTS_TYPE = "application/vnd.sovereign.parts.v1+json"
 MAX_LIST_BYTES = 8 << 20
 MIN_PIECE, MAX_PIECE = 1 << 16, 1 << 32
 MAX_TOTAL = 2**53
+FAT32_MAX = (1 << 32) - 1
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,8 @@ def _parse(payload: dict[str, Any]) -> PartList:
     name = parts[0].name.partition(".")[0]
     if not SET_NAME.fullmatch(name) or any(part.name != part_name(name, i) for i, part in enumerate(parts, 1)):
         raise FormatError("parts are not named NAME.001 onwards")
+    if any(part.size != parts[0].size for part in parts[:-1]) or not parts[-1].size <= parts[0].size <= FAT32_MAX:
+        raise FormatError("parts are not of one size that fits FAT32, with a rest")
     number = release.get("number")
     if type(number) is not int or sum(part.size for part in parts) > MAX_TOTAL:
         raise FormatError("release number or sizes are out of range")

@@ -18,7 +18,7 @@ from airgap_bundle.errors import FormatError, SigningError, StoreError
 from airgap_bundle.media.disk import check_room
 from airgap_bundle.media.pack import open_whole, write_packed
 from airgap_bundle.media.part_folder import MAX_PARTS, SET_NAME, list_name, part_name
-from airgap_bundle.media.part_list import MAX_LIST_BYTES, Part, PartList, seal_list, sealers
+from airgap_bundle.media.part_list import FAT32_MAX, MAX_LIST_BYTES, Part, PartList, seal_list, sealers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from airgap_bundle.keys import Signer
     from airgap_bundle.media.pack import Whole
 
-FAT32_MAX = (1 << 32) - 1
 MIN_PART = 1 << 16
 _PIECE, _MAX_PIECES = 16 << 20, 8000
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
