@@ -9,7 +9,7 @@ verification fails although every part was good once, the pieces are read again 
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from airgap_bundle import durable
@@ -51,13 +51,28 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Joining:
-    """Where a join stands, in numbers of parts. ``done``: the bundle was verified and has its name."""
+    """Where a join into ``out`` stands, in numbers of parts. ``done``: the bundle was verified and has its name."""
 
-    parts: PartList
+    out: Path
+    copy: PartCopy
     have: tuple[int, ...]
     missing: tuple[int, ...]
-    faults: tuple[Fault, ...]
-    done: bool
+    done: bool = False
+
+    @property
+    def parts(self) -> PartList:
+        """The signed list."""
+        return self.copy.parts
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Parts that could not be used."""
+        return tuple(self.copy.faults)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every part is in its place."""
+        return len(self.have) == len(self.parts.parts)
 
     def raise_for_fault(self) -> None:
         """Raise what stands in the way: a part to copy again, or a medium to plug in."""
@@ -81,10 +96,23 @@ def join(  # noqa: PLR0913 - where from, where to, whom to trust, and when
     progress: Progress | None = None,
     open_part: OpenPart = FileBytes,
 ) -> Joining:
-    """Take what parts ``folders`` hold into ``out``, a packed bundle; call it again with the next medium.
+    """``collect``, and ``finish`` when nothing is missing. Call it again with the next medium."""
+    standing = collect(folders, out, trust, progress=progress, open_part=open_part)
+    return finish(standing, trust, now=now, progress=progress) if standing.complete else standing
 
-    Raises a ``VerificationError`` for a list or a bundle that is refused and ``StoreError``; faults of single parts are
-    in the result. ``open_part`` opens a part's file.
+
+def collect(
+    folders: Sequence[Path],
+    out: Path,
+    trust: TrustState,
+    *,
+    progress: Progress | None = None,
+    open_part: OpenPart = FileBytes,
+) -> Joining:
+    """Take what parts ``folders`` hold into ``OUT.partial``. ``open_part`` opens a part's file.
+
+    Raises a ``VerificationError`` for a list that is refused and ``StoreError``; faults of single parts are in the
+    result.
     """
     if out.exists() or out.is_symlink():
         raise StoreError(f"{out} exists", "name a new file")
@@ -104,11 +132,29 @@ def join(  # noqa: PLR0913 - where from, where to, whom to trust, and when
     copy.collect([[item.parts[number] for item in sets if number in item.parts] for number in numbers])
     have = tuple(number for number in numbers if copy.is_whole(number))
     faulty = {fault.number for fault in copy.faults}
-    missing = tuple(number for number in numbers if number not in faulty and number not in have)
-    done = len(have) == len(parts.parts)
-    if done:
-        _verify(copy, out, trust, now)
-    return Joining(parts, have, missing, tuple(copy.faults), done)
+    return Joining(out, copy, have, tuple(number for number in numbers if number not in faulty and number not in have))
+
+
+def finish(standing: Joining, trust: TrustState, *, now: datetime, progress: Progress | None = None) -> Joining:
+    """Verify the joined bundle and give it its name. Raises a ``VerificationError`` that names a part if one is bad."""
+    copy, out = standing.copy, standing.out
+    try:
+        with PackedBundle(FileBytes(copy.target), out.name) as packed:
+            run = Verification(packed, trust, now, Anywhere("another place"))
+            run.check_metadata()
+            run.raise_for_failure()
+            _check_release(copy.parts, run.contents.release.info)
+            here = {digest: size for digest, size in run.contents.blobs.items() if digest not in run.supplied}
+            take_all(packed, here, hash_blob, progress)
+    except VerificationError as error:
+        fault = _blame(copy)
+        if fault is not None:
+            _raise_fault(fault, len(copy.parts.parts), error)
+        raise
+    copy.target.replace(out)
+    copy.state.path.unlink(missing_ok=True)
+    durable.sync_directory(out.parent)
+    return replace(standing, done=True)
 
 
 def _read_list(sets: Sequence[PartFolder]) -> bytes:
@@ -124,26 +170,6 @@ def _read_list(sets: Sequence[PartFolder]) -> bytes:
     if not found:
         raise MissingFileError("no list of parts lies in the folders given", "name the folder that holds NAME.LST")
     return next(iter(found))
-
-
-def _verify(copy: PartCopy, out: Path, trust: TrustState, now: datetime) -> None:
-    """Verify the joined bundle and give it its name. Raises a ``VerificationError`` that names a part if one is bad."""
-    try:
-        with PackedBundle(FileBytes(copy.target), out.name) as packed:
-            run = Verification(packed, trust, now, Anywhere("another place"))
-            run.check_metadata()
-            run.raise_for_failure()
-            _check_release(copy.parts, run.contents.release.info)
-            here = {digest: size for digest, size in run.contents.blobs.items() if digest not in run.supplied}
-            take_all(packed, here, hash_blob, copy.progress)
-    except VerificationError as error:
-        fault = _blame(copy)
-        if fault is not None:
-            _raise_fault(fault, len(copy.parts.parts), error)
-        raise
-    copy.target.replace(out)
-    copy.state.path.unlink(missing_ok=True)
-    durable.sync_directory(out.parent)
 
 
 def _check_release(parts: PartList, found: ReleaseInfo) -> None:

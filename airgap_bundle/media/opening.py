@@ -5,13 +5,14 @@ A split set is read where it lies when all its parts are in one folder; ``join``
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from airgap_bundle.errors import StoreError
+from airgap_bundle.errors import MissingFileError, StoreError
 from airgap_bundle.file_list import LAYOUT_FILE
 from airgap_bundle.media.packed import PackedBundle
 from airgap_bundle.media.part_folder import LIST_SUFFIX, find_set
+from airgap_bundle.media.part_list import MAX_LIST_BYTES, read_claims
 from airgap_bundle.media.random_access import FileBytes
 from airgap_bundle.medium import Medium
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from airgap_bundle.media.part_folder import PartFolder
     from airgap_bundle.medium import BundleSource
 
 
@@ -32,10 +34,24 @@ def open_bundle(path: Path) -> Iterator[BundleSource]:
 def _source(path: Path) -> Medium | PackedBundle:
     if path.is_file():
         if path.suffix.upper() == LIST_SUFFIX:
-            return PackedBundle(find_set(path.parent, path.stem).data(), path.name)
+            return _whole_set(find_set(path.parent, path.stem))
         return PackedBundle(FileBytes(path, follow=True), path.name)
     if not path.is_dir():
         raise StoreError(f"bundle {path} cannot be opened: no such file or directory", "name a folder or a packed file")
     if not (path / LAYOUT_FILE).exists() and (found := find_set(path)).names:
-        return PackedBundle(found.data(), path.name)
+        return _whole_set(found)
     return Medium(path)
+
+
+def _whole_set(found: PartFolder) -> PackedBundle:
+    """The parts in one folder. What their list says serves to name those that are not here, and nothing else."""
+    assert found.list is not None
+    with closing(FileBytes(found.list)) as data:
+        parts = read_claims(data.read_at(0, MAX_LIST_BYTES + 1)).parts
+    lacking = [part.name for number, part in enumerate(parts, 1) if number not in found.parts]
+    if lacking:
+        raise MissingFileError(
+            f"{found.folder} holds {len(parts) - len(lacking)} of {len(parts)} parts; missing: {lacking[0]}",
+            "`sovereign bundle join` collects parts from several media",
+        )
+    return PackedBundle(found.data(len(parts)), found.folder.name)

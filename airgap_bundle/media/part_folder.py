@@ -11,7 +11,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airgap_bundle.errors import FormatError, MissingFileError, StoreError
+from airgap_bundle.errors import FormatError, StoreError
 from airgap_bundle.media.random_access import FileBytes, PartBytes
 
 if TYPE_CHECKING:
@@ -43,15 +43,8 @@ class PartFolder:
     parts: Mapping[int, Path] = field(default_factory=dict)
     names: frozenset[str] = frozenset()
 
-    def data(self) -> PartBytes:
-        """All parts, one after another. Raises ``MissingFileError`` for a gap."""
-        count = max(self.parts, default=0)
-        lacking = next((number for number in range(1, count + 1) if number not in self.parts), None)
-        if not count or lacking:
-            raise MissingFileError(
-                f"part {lacking or 1} is not in {self.folder}",
-                "`sovereign bundle join` collects parts from several media",
-            )
+    def data(self, count: int) -> PartBytes:
+        """Parts 1 to ``count``, one after another. Raises ``StoreError``, ``SpecialFileError``."""
         opened: list[FileBytes] = []
         try:
             for number in range(1, count + 1):

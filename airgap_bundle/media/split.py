@@ -18,7 +18,7 @@ from airgap_bundle.errors import FormatError, SigningError, StoreError
 from airgap_bundle.media.disk import check_room
 from airgap_bundle.media.pack import open_whole, write_packed
 from airgap_bundle.media.part_folder import MAX_PARTS, SET_NAME, list_name, part_name
-from airgap_bundle.media.part_list import FAT32_MAX, MAX_LIST_BYTES, Part, PartList, seal_list, sealers
+from airgap_bundle.media.part_list import FAT32_MAX, Part, PartList, seal_list, sealers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,17 +28,19 @@ if TYPE_CHECKING:
     from airgap_bundle.media.pack import Whole
 
 MIN_PART = 1 << 16
+DEFAULT_PART = 4_000_000_000
 _PIECE, _MAX_PIECES = 16 << 20, 8000
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # Of a medium's size, one part in this many is left to its file system.
 _OVERHEAD = 50
+_LIST_ROOM = 2 << 20
 
 
 @dataclass(frozen=True)
 class Plan:
     """How a set is cut: ``media_size`` None puts everything into one folder. Sizes in bytes."""
 
-    part_size: int = 4_000_000_000
+    part_size: int = DEFAULT_PART
     media_size: int | None = None
     name: str = "RELEASE"
 
@@ -48,19 +50,34 @@ class Plan:
             raise FormatError(f"{self.name!r:.40} is no name of a set", "up to eight of A-Z and 0-9")
         if not MIN_PART <= self.part_size <= FAT32_MAX:
             raise FormatError(f"a part of {self.part_size} bytes does not fit FAT32", f"from {MIN_PART} to {FAT32_MAX}")
+        if not self.per_medium:
+            raise FormatError(
+                f"a medium of {self.media_size} bytes has no room for a part of {self.part_size} and the list",
+                "choose a smaller --part-size, or leave it away",
+            )
 
     @property
     def per_medium(self) -> int:
         """How many parts one medium takes; all where its size does not matter."""
-        if self.media_size is None:
-            return MAX_PARTS
-        usable = self.media_size - self.media_size // _OVERHEAD - MAX_LIST_BYTES
-        if usable < self.part_size:
-            raise FormatError(
-                f"a medium of {self.media_size} bytes has no room for a part of {self.part_size} and the list",
-                "choose a smaller --part-size",
-            )
-        return usable // self.part_size
+        return MAX_PARTS if self.media_size is None else _usable(self.media_size) // self.part_size
+
+
+def plan_for(part_size: int | None, media_size: int | None, name: str) -> Plan:
+    """The plan of a person who names what matters; without ``part_size``, parts fill media of ``media_size`` evenly.
+
+    Raises ``FormatError`` for one that cannot be carried out.
+    """
+    if part_size is None and media_size is not None:
+        usable = _usable(media_size)
+        part_size = max(usable // max(-(-usable // DEFAULT_PART), 1), MIN_PART)
+    plan = Plan(part_size or DEFAULT_PART, media_size, name)
+    plan.check()
+    return plan
+
+
+def _usable(media_size: int) -> int:
+    """What a medium has for parts: its file system and the list take the rest."""
+    return max(media_size - media_size // _OVERHEAD - _LIST_ROOM, 0)
 
 
 @dataclass(frozen=True)

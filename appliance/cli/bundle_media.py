@@ -13,10 +13,10 @@ import typer
 
 from airgap_bundle import keys
 from airgap_bundle.errors import StoreError
-from airgap_bundle.media.join import join as join_parts
+from airgap_bundle.media.join import collect, finish
 from airgap_bundle.media.pack import open_whole, write_packed
 from airgap_bundle.media.pack import pack as pack_bundle
-from airgap_bundle.media.split import Plan
+from airgap_bundle.media.split import plan_for
 from airgap_bundle.media.split import split as split_bundle
 from airgap_bundle.media.unpack import unpack as unpack_bundle
 from appliance.cli.bundle import BundleArgument, FingerprintOption, trust_for
@@ -107,8 +107,9 @@ def split(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New or empty folder that receives the parts.")],
     key: Annotated[Path, typer.Option("--key", metavar="release.key", help="The key that sealed the bundle.")],
     part_size: Annotated[
-        str, typer.Option("--part-size", metavar="SIZE", help="Bytes of a part; FAT32 takes less than 4GiB.")
-    ] = "4GB",
+        str | None,
+        typer.Option("--part-size", metavar="SIZE", help="Size of a part, below 4GiB; default: 4GB, or to fill media."),
+    ] = None,
     media_size: Annotated[
         str | None,
         typer.Option("--media-size", metavar="SIZE", help="Size of each medium: parts go into one folder for each."),
@@ -122,8 +123,8 @@ def split(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     NAME.001, NAME.002 … are the packed bundle, cut; NAME.LST goes onto every medium. Signing the list needs the release
     key; it vouches for the copies, not for the content, which is verified as ever.
     """
-    plan = Plan(parse_size(part_size), None if media_size is None else parse_size(media_size), name)
-    plan.check()
+    part, medium = (None if given is None else parse_size(given) for given in (part_size, media_size))
+    plan = plan_for(part, medium, name)
     signer = keys.load(key, read_passphrase(f"passphrase of {key.name}", passphrase_fd))
     with progress("splitting") as advance:
         done = split_bundle(bundle, out, signer, plan, progress=advance)
@@ -150,7 +151,10 @@ def join(
     """
     trust = trust_for(context, root_fingerprint)
     with progress("joining") as advance:
-        done = join_parts(folders, out, trust, now=datetime.now(UTC), progress=advance)
+        done = collect(folders, out, trust, progress=advance)
+    if done.complete:
+        with progress("verifying") as advance:
+            done = finish(done, trust, now=datetime.now(UTC), progress=advance)
     emit(_joining_json(done, out), output, lambda console: _render_joining(done, out, console))
     for fault in done.faults[1:]:
         say(f"also: part {fault.number}: {fault.name} {fault.cause}")

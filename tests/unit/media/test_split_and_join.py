@@ -136,17 +136,31 @@ def test_names_are_found_in_either_case(parts: Path, tmp_path: Path) -> None:
 
 def test_a_set_with_a_gap_says_which_part_is_not_there(parts: Path) -> None:
     (parts / "RELEASE.002").unlink()
-    with pytest.raises(MissingFileError, match="part 2 is not in"):
+    with pytest.raises(MissingFileError, match=r"parts; missing: RELEASE\.002"):
         verify(parts, trust(), now=NOW)
 
 
 def test_media_of_a_given_size_get_whole_parts_and_the_list_each(bundle: Path, tmp_path: Path) -> None:
-    done = split_set(bundle, tmp_path / "out", media_size=(8 << 20) + 5 * PART)
+    medium = (2 << 20) + 7 * PART
+    done = split_set(bundle, tmp_path / "out", media_size=medium)
     for folder, names in done.media.items():
         assert names[-1] == "RELEASE.LST"
-        assert len(names) in (2, 3)
-        assert sum((tmp_path / "out" / folder / name).stat().st_size for name in names) <= (8 << 20) + 5 * PART
+        assert 2 <= len(names) <= 4
+        assert sum((tmp_path / "out" / folder / name).stat().st_size for name in names) <= medium
     assert joined([tmp_path / "out" / folder for folder in done.media], tmp_path / "joined.pack").done
+
+
+@pytest.mark.parametrize("medium", [700_000_000, 4_000_000_000, 8_000_000_000, 16_000_000_000, 128_000_000_000])
+def test_parts_fill_media_evenly_when_no_part_size_is_named(medium: int) -> None:
+    plan = splitting.plan_for(None, medium, "RELEASE")
+    assert plan.part_size <= splitting.DEFAULT_PART
+    assert medium * 0.95 < plan.per_medium * plan.part_size < medium * 0.99
+
+
+def test_a_medium_too_small_for_a_part_is_refused() -> None:
+    for part, medium in ((4_000_000_000, 2_000_000_000), (None, 1_000_000)):
+        with pytest.raises(FormatError, match="no room for a part"):
+            splitting.plan_for(part, medium, "RELEASE")
 
 
 def test_only_the_key_that_sealed_signs_the_list(bundle: Path, tmp_path: Path) -> None:
