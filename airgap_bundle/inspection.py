@@ -129,6 +129,15 @@ def inspect_bundle(bundle: Path, trust: TrustState, *, now: datetime) -> Inspect
     )
 
 
+def claimed_size(bundle: Path) -> int:
+    """Bytes of all blobs of the release in ``bundle``, what a delta lacks included: a claim, for asking about room.
+
+    Raises as ``inspect_bundle``.
+    """
+    with open_bundle(bundle) as medium:
+        return sum(_claimed(medium).blobs.values())
+
+
 def _claimed(medium: BundleSource) -> oci.Contents:
     def fetch(descriptor: Descriptor) -> bytes:
         return medium.read(blob_path(descriptor.digest), oci.MAX_DOCUMENT_BYTES)

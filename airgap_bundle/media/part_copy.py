@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -59,11 +60,18 @@ class PartCopy:
         except OSError as error:
             raise StoreError(f"{self.target} cannot be written: {error.strerror}", "name another file") from error
         try:
+            self._check_ours(os.fstat(descriptor))
             os.ftruncate(descriptor, self.parts.size)
             for number, paths in enumerate(copies, 1):
                 self._collect_part(number, paths, descriptor)
         finally:
             os.close(descriptor)
+
+    def _check_ours(self, found: os.stat_result) -> None:
+        """Nobody else may hold the file that is verified in the end, or write to it."""
+        private = stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and not found.st_mode & 0o022
+        if not private or found.st_uid != os.geteuid():
+            raise StoreError(f"{self.target} was not left by a join of yours", "remove it, or name another file")
 
     def is_whole(self, number: int) -> bool:
         """Whether every piece of part ``number`` is in its place."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle import strict_json
-from airgap_bundle.chain import check_pinned, follow
+from airgap_bundle.chain import MAX_ROOTS, check_pinned, follow
 from airgap_bundle.digest import Digest
 from airgap_bundle.errors import FormatError, MalformedError
 from airgap_bundle.keys import ALGORITHMS, PublicSigner
@@ -99,8 +99,8 @@ def verify_list(data: bytes, trust: TrustState) -> PartList:
     """
     try:
         value = _outer(data)
-        roots = {parse_root(root).signed.version: root for root in value["roots"]}
-        newest = follow(dict(sorted(roots.items())), check_pinned(roots, trust)).root
+        roots = _versions(value["roots"])
+        newest = follow(roots, check_pinned(roots, trust)).root
         payload, _ = verify_statement(strict_json.dumps(value["statement"]), PARTS_TYPE, sealers(newest))
         return _parse(payload)
     except FormatError as error:
@@ -119,6 +119,14 @@ def sealers(root: Root) -> list[PublicSigner]:
         ed25519, ml_dsa = (root.keys[halves[algorithm]] for algorithm in ALGORITHMS)
         found.append(PublicSigner(name, ed25519, ml_dsa))  # type: ignore[arg-type]  # persons() refuses any other key
     return found
+
+
+def _versions(data: list[bytes]) -> dict[int, bytes]:
+    """The roots by version, ascending and without gaps. Raises ``FormatError``."""
+    roots = {parse_root(root).signed.version: root for root in data}
+    if len(data) > MAX_ROOTS or max(roots) - min(roots) + 1 != len(data):
+        raise FormatError("roots are not consecutive")
+    return dict(sorted(roots.items()))
 
 
 def _outer(data: bytes) -> dict[str, Any]:

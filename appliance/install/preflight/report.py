@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from airgap_bundle.errors import BundleError
+from airgap_bundle.inspection import claimed_size
 from appliance.errors import PreflightError
 from appliance.install.preflight.facts import Facts, collect
 from appliance.install.preflight.rules import RULES, Needs
@@ -71,13 +74,13 @@ def judge(facts: Facts, needs: Needs) -> PreflightReport:
 def check_host(
     config: SiteConfig, paths: SitePaths, bundle: Path | None, earliest: datetime = EPOCH
 ) -> PreflightReport:
-    """Collect and judge. ``bundle`` sizes the disk; its content is not trusted here."""
+    """Collect and judge. ``bundle`` sizes the disk, by what it claims to hold; nothing in it is trusted here."""
     return judge(collect(config, paths), Needs(config, _size(bundle), earliest))
 
 
 def _size(bundle: Path | None) -> int:
     if bundle is None:
         return 1024 * 1024 * 1024
-    if bundle.is_file():
-        return bundle.stat().st_size
-    return sum(p.lstat().st_size for p in bundle.rglob("*") if p.is_file() and not p.is_symlink())
+    with suppress(BundleError):  # what is no bundle is refused later, with its reason
+        return claimed_size(bundle)
+    return 0

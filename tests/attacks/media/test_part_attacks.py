@@ -209,6 +209,27 @@ def test_a_link_in_the_place_of_the_output_is_not_followed(parts: Path, site: Si
     assert victim.read_bytes() == b"precious"
 
 
+@pytest.mark.parametrize("how", ["writable by others", "linked elsewhere"])
+def test_a_partial_file_that_somebody_else_can_reach_is_not_used(
+    parts: Path, site: Site, tmp_path: Path, how: str
+) -> None:
+    partial = tmp_path / "joined.pack.partial"
+    partial.write_bytes(b"planted")
+    if how == "writable by others":
+        partial.chmod(0o666)
+    else:
+        (tmp_path / "elsewhere").hardlink_to(partial)
+    refused(parts, site, StoreError, "not left by a join of yours")
+    assert partial.read_bytes() == b"planted"
+
+
+def test_a_gap_between_the_roots_of_a_list_is_refused(parts: Path, site: Site) -> None:
+    value = json.loads((parts / "RELEASE.LST").read_bytes())
+    value["roots"] *= 2
+    (parts / "RELEASE.LST").write_bytes(strict_json.dumps(value))
+    refused(parts, site, MalformedError, "consecutive")
+
+
 def test_a_stick_that_never_comes_leaves_no_bundle(parts: Path, site: Site, tmp_path: Path) -> None:
     for stick in sticks(parts, tmp_path)[:-1]:
         with site.unchanged(), pytest.raises(StoreError, match="missing"):

@@ -9,7 +9,7 @@ import pytest
 
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import FormatError, RollbackError, StoreError, TrustStateLostError
-from airgap_bundle.inspection import inspect_bundle
+from airgap_bundle.inspection import claimed_size, inspect_bundle
 from airgap_bundle.media.delta import compare, write_delta
 from airgap_bundle.media.inventory import Inventory, take_inventory
 from airgap_bundle.media.join import join
@@ -147,6 +147,10 @@ def test_a_delta_travels_packed_and_in_parts(site: Site, delta: Path, tmp_path: 
     assert join([tmp_path / "set"], tmp_path / "joined.pack", TrustState.load(site.trust), now=NOW).done
     assert (tmp_path / "joined.pack").read_bytes() == (tmp_path / "delta.pack").read_bytes()
     assert site.install(tmp_path / "joined.pack").version == "2.0.0"
+
+
+def test_room_is_asked_for_the_whole_release_though_little_is_carried(following: Path, delta: Path) -> None:
+    assert claimed_size(delta) == claimed_size(following) > len(WEIGHTS) > size(delta)
 
 
 def test_diff_says_what_is_new_and_what_falls_out_of_use(site: Site, following: Path) -> None:
