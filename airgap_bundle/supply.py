@@ -17,7 +17,7 @@ from airgap_bundle.blobs import Taker, blob_path, hash_blob
 from airgap_bundle.errors import DigestMismatchError, MissingFileError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from airgap_bundle.digest import Digest
@@ -93,6 +93,12 @@ class StoreSupply:
             raise StoreError(f"blob {digest} in the store cannot be opened: {error.strerror}") from error
         with stream:
             yield stream
+
+
+def left_out(blobs: Mapping[Digest, int], listing: Listing, supply: Supply) -> frozenset[Digest]:
+    """Which of ``blobs`` do not lie on the medium and, by name and size, do in ``supply``."""
+    lacking = ((digest, size) for digest, size in blobs.items() if blob_path(digest) not in listing.files)
+    return frozenset(digest for digest, size in lacking if supply.holds(digest, size))
 
 
 class Joined:

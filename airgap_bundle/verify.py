@@ -43,7 +43,7 @@ from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
 from airgap_bundle.report import FRESHNESS, Check, Report
 from airgap_bundle.root_policy import Tally, tally
-from airgap_bundle.supply import Joined, Nowhere, take_supplied
+from airgap_bundle.supply import Joined, Nowhere, left_out, take_supplied
 from airgap_bundle.trust_state import TrustState, fingerprint
 
 if TYPE_CHECKING:
@@ -252,10 +252,8 @@ class Verification:
     def _file_list(self) -> str:
         roots = root_chain.root_files(self.listing.files).values()
         roles = (f"metadata/{role}.json" for role in _PARSERS)
-        blobs = self.contents.blobs
-        lacking = {digest: size for digest, size in blobs.items() if blob_path(digest) not in self.listing.files}
-        self.supplied = frozenset(digest for digest, size in lacking.items() if self._supply.holds(digest, size))
-        here = {digest: size for digest, size in blobs.items() if digest not in self.supplied}
+        self.supplied = left_out(self.contents.blobs, self.listing, self._supply)
+        here = {digest: size for digest, size in self.contents.blobs.items() if digest not in self.supplied}
         found = check_file_list(self.listing, here, {LAYOUT_FILE, *_TARGET_FILES, *roots, *roles})
         return f"{found}; {len(self.supplied)} blobs lie in {self._supply.name}" if self.supplied else found
 

@@ -16,7 +16,7 @@ from airgap_bundle.inspection import Inspection, inspect_bundle
 from airgap_bundle.metadata import parse_root
 from airgap_bundle.sign import sign_bundle
 from airgap_bundle.store import Store
-from airgap_bundle.supply import StoreSupply
+from airgap_bundle.supply import Nowhere, StoreSupply
 from airgap_bundle.trust_state import TrustState, fingerprint
 from airgap_bundle.verify import verify as verify_bundle
 from appliance.cli.terminal import (
@@ -57,7 +57,9 @@ def verify(
 ) -> None:
     """Check every byte of a bundle against the site's pinned root, or against a root's fingerprint. Changes nothing."""
     trust = trust_for(context, root_fingerprint)
-    supply = StoreSupply(Store(site_paths(context).store))
+    paths = site_paths(context)
+    of_site = trust == TrustState.find(paths.trust)  # a fingerprint of others is not helped out by this site's store
+    supply = StoreSupply(Store(paths.store)) if of_site else Nowhere()
     with progress("verifying") as report_progress:
         report = verify_bundle(bundle, trust, now=datetime.now(UTC), supply=supply, progress=report_progress)
     emit(report.to_json(), output, lambda console: _render_report(console, report))
