@@ -29,9 +29,8 @@ from airgap_bundle.media.join_state import SUFFIX, JoinState
 from airgap_bundle.media.packed import PackedBundle
 from airgap_bundle.media.part_copy import Fault, PartCopy
 from airgap_bundle.media.part_folder import find_set
-from airgap_bundle.media.part_list import MAX_LIST_BYTES, PartList, verify_list
+from airgap_bundle.media.part_list import PartList, verify_list
 from airgap_bundle.media.random_access import FileBytes, Window
-from airgap_bundle.medium import read_capped
 from airgap_bundle.supply import Anywhere
 from airgap_bundle.verify import Verification
 
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from airgap_bundle.trust_state import TrustState
 
 _SHOWN = 5
+_DISK = "check this host's disk and rights, and run the same command"
 
 
 @dataclass(frozen=True)
@@ -147,23 +147,28 @@ def finish(standing: Joining, trust: TrustState, *, now: datetime, progress: Pro
             here = {digest: size for digest, size in run.contents.blobs.items() if digest not in run.supplied}
             take_all(packed, here, hash_blob, progress)
     except VerificationError as error:
-        fault = _blame(copy)
+        try:
+            fault = _blame(copy)
+        except OSError as unreadable:
+            raise StoreError(f"{copy.target} cannot be read: {unreadable.strerror}", _DISK) from unreadable
         if fault is not None:
             _raise_fault(fault, len(copy.parts.parts), error)
         raise
-    copy.target.replace(out)
-    copy.state.path.unlink(missing_ok=True)
-    durable.sync_directory(out.parent)
+    try:
+        copy.target.replace(out)
+        copy.state.path.unlink(missing_ok=True)
+        durable.sync_directory(out.parent)
+    except OSError as error:
+        raise StoreError(f"{out} cannot be written: {error.strerror}", _DISK) from error
     return replace(standing, done=True)
 
 
 def _read_list(sets: Sequence[PartFolder]) -> bytes:
     """The one list on every medium. Raises ``MissingFileError``, ``DigestMismatchError`` where lists differ."""
     found: dict[bytes, Path] = {}
-    for path in (item.list for item in sets if item.list is not None):
-        with closing(FileBytes(path)) as data:
-            stream = cast("BinaryIO", Window(data, 0, data.size))
-            found.setdefault(read_capped(stream, path.name, MAX_LIST_BYTES), path)
+    for item in sets:
+        if item.list is not None:
+            found.setdefault(item.read_list(), item.list)
     if len(found) > 1:
         one, other, *_ = found.values()
         raise DigestMismatchError(f"{one} and {other} are different lists", "join one set at a time")

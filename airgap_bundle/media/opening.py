@@ -5,14 +5,14 @@ A split set is read where it lies when all its parts are in one folder; ``join``
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airgap_bundle.errors import MissingFileError, StoreError
 from airgap_bundle.file_list import LAYOUT_FILE
 from airgap_bundle.media.packed import PackedBundle
 from airgap_bundle.media.part_folder import LIST_SUFFIX, find_set
-from airgap_bundle.media.part_list import MAX_LIST_BYTES, read_claims
+from airgap_bundle.media.part_list import read_claims
 from airgap_bundle.media.random_access import FileBytes
 from airgap_bundle.medium import Medium
 
@@ -33,8 +33,8 @@ def open_bundle(path: Path) -> Iterator[BundleSource]:
 
 def _source(path: Path) -> Medium | PackedBundle:
     if path.is_file():
-        if path.suffix.upper() == LIST_SUFFIX:
-            return _whole_set(find_set(path.parent, path.stem))
+        if path.suffix.upper() == LIST_SUFFIX and (named := find_set(path.parent, path.stem)).names:
+            return _whole_set(named)
         return PackedBundle(FileBytes(path, follow=True), path.name)
     if not path.is_dir():
         raise StoreError(f"bundle {path} cannot be opened: no such file or directory", "name a folder or a packed file")
@@ -45,9 +45,7 @@ def _source(path: Path) -> Medium | PackedBundle:
 
 def _whole_set(found: PartFolder) -> PackedBundle:
     """The parts in one folder. What their list says serves to name those that are not here, and nothing else."""
-    assert found.list is not None
-    with closing(FileBytes(found.list)) as data:
-        parts = read_claims(data.read_at(0, MAX_LIST_BYTES + 1)).parts
+    parts = read_claims(found.read_list()).parts
     lacking = [part.name for number, part in enumerate(parts, 1) if number not in found.parts]
     if lacking:
         raise MissingFileError(

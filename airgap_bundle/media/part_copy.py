@@ -64,6 +64,8 @@ class PartCopy:
             os.ftruncate(descriptor, self.parts.size)
             for number, paths in enumerate(copies, 1):
                 self._collect_part(number, paths, descriptor)
+        except OSError as error:
+            raise StoreError(f"{self.target} cannot be written: {error.strerror}", "check the disk's room") from error
         finally:
             os.close(descriptor)
 
@@ -129,13 +131,11 @@ class PartCopy:
             self.progress(self._bytes_done(), self.parts.size)
         return None
 
-    def _put(self, descriptor: int, data: bytes, offset: int) -> None:
-        try:
-            while data:
-                count = os.pwrite(descriptor, data, offset)
-                data, offset = data[count:], offset + count
-        except OSError as error:
-            raise StoreError(f"{self.target} cannot be written: {error.strerror}", "free some space") from error
+    @staticmethod
+    def _put(descriptor: int, data: bytes, offset: int) -> None:
+        while data:
+            count = os.pwrite(descriptor, data, offset)
+            data, offset = data[count:], offset + count
 
     def _bytes_done(self) -> int:
         counted = ((self.parts.parts[number - 1].size, count) for number, count in self.state.pieces.items())

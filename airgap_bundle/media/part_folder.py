@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 import stat
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from airgap_bundle.errors import FormatError, StoreError
-from airgap_bundle.media.random_access import FileBytes, PartBytes
+from airgap_bundle.media.random_access import FileBytes, PartBytes, Window
+from airgap_bundle.medium import read_capped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 LIST_SUFFIX = ".LST"
 MAX_PARTS = 999
+MAX_LIST_BYTES = 8 << 20
 SET_NAME = re.compile(r"[A-Z0-9]{1,8}", re.ASCII)
 _PART = re.compile(r"([A-Z0-9]{1,8})\.([0-9]{3})", re.ASCII)
 
@@ -42,6 +45,13 @@ class PartFolder:
     list: Path | None = None
     parts: Mapping[int, Path] = field(default_factory=dict)
     names: frozenset[str] = frozenset()
+
+    def read_list(self) -> bytes:
+        """The list's bytes. Raises ``FormatError`` above what a reader accepts, and ``StoreError``."""
+        assert self.list is not None
+        with closing(FileBytes(self.list)) as data:
+            stream = cast("BinaryIO", Window(data, 0, data.size))
+            return read_capped(stream, self.list.name, MAX_LIST_BYTES)
 
     def data(self, count: int) -> PartBytes:
         """Parts 1 to ``count``, one after another. Raises ``StoreError``, ``SpecialFileError``."""

@@ -16,7 +16,7 @@ from airgap_bundle.chain import MAX_ROOTS, check_pinned, follow
 from airgap_bundle.digest import Digest
 from airgap_bundle.errors import FormatError, MalformedError
 from airgap_bundle.keys import ALGORITHMS, PublicSigner
-from airgap_bundle.media.part_folder import MAX_PARTS, SET_NAME, part_name
+from airgap_bundle.media.part_folder import MAX_LIST_BYTES, MAX_PARTS, SET_NAME, part_name
 from airgap_bundle.metadata import SNAPSHOT, parse_root
 from airgap_bundle.names import check_name
 from airgap_bundle.root_policy import persons
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from airgap_bundle.trust_state import TrustState
 
 PARTS_TYPE = "application/vnd.sovereign.parts.v1+json"
-MAX_LIST_BYTES = 8 << 20
 MIN_PIECE, MAX_PIECE = 1 << 16, 1 << 32
 MAX_TOTAL = 2**53
 FAT32_MAX = (1 << 32) - 1

@@ -78,16 +78,24 @@ class Manifest:
 def describe(site: str, made: datetime, files: Mapping[str, tuple[str, BinaryIO]]) -> Manifest:
     """The manifest of ``files``: kind (a key of ``KINDS``) and content by name, each read to its end.
 
-    This is what a person is shown before anything is written. Raises ``FormatError``, ``UnsafeNameError``.
+    This is what a person is shown before anything is written. Raises ``FormatError``, ``UnsafeNameError``, and
+    ``StoreError`` for a file that cannot be read.
     """
     found = []
     for name, (kind, stream) in sorted(files.items(), key=lambda item: item[0].encode()):
         if kind not in KINDS:
             raise FormatError(f"{kind!r:.40} is no kind of file that goes back", f"kinds: {', '.join(KINDS)}")
-        stream.seek(0)
-        digest, size = sha256_stream(stream)
+        digest, size = _measure(name, stream)
         found.append(ReturnFile(check_name(name), KINDS[kind], size, digest))
     return _checked(Manifest(site, made, tuple(found)))
+
+
+def _measure(name: str, stream: BinaryIO) -> tuple[Digest, int]:
+    try:
+        stream.seek(0)
+        return sha256_stream(stream)
+    except OSError as error:
+        raise StoreError(f"{name} cannot be read: {error.strerror}") from error
 
 
 def write_return(sink: BinaryIO, manifest: Manifest, contents: Mapping[str, BinaryIO], signer: Signer) -> None:
