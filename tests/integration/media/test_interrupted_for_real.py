@@ -1,4 +1,4 @@
-"""Killed in the middle, as by a power cut: what was good is kept, the rest is done again, nothing half has a name.
+"""Killed in the middle, as by a power cut: what was good is kept, the rest is done again, no half has a name."""
 
 from __future__ import annotations
 
