@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
     from appliance.site.paths import SitePaths
 
-BundleArgument = Annotated[Path, typer.Argument(help="The bundle's folder.", show_default=False)]
+BundleArgument = Annotated[
+    Path, typer.Argument(help="A bundle: its folder, a packed file, or a split set's folder.", show_default=False)
+]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="The site file; default: the one installed.", show_default=False)
 ]
@@ -62,9 +64,7 @@ def register(app: typer.Typer) -> None:
 
 def preflight(
     context: typer.Context,
-    bundle: Annotated[
-        Path | None, typer.Argument(help="The bundle's folder, to size the disk.", show_default=False)
-    ] = None,
+    bundle: Annotated[Path | None, typer.Argument(help="The bundle, to size the disk.", show_default=False)] = None,
     config: ConfigOption = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
@@ -85,7 +85,7 @@ def install(  # noqa: PLR0913, PLR0917 - typer's parameters are the command's op
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify and plan; change nothing.")] = False,
 ) -> None:
-    """Verify a bundle and install it; running it again resumes or changes nothing."""
+    """Verify a bundle and install it, a delta included; running it again resumes or changes nothing."""
     paths = site_paths(context)
     if dry_run:
         plan = host.plan(paths, host.Request(bundle, config, root))
