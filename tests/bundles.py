@@ -56,7 +56,11 @@ def people(*names: str) -> list[keys.Signer]:
 
 
 def unsigned_root(
-    names: Sequence[str] = ("architect", "builder", "custodian"), *, release: str = "release", threshold: int = 2, version: int = 1
+    names: Sequence[str] = ("architect", "builder", "custodian"),
+    *,
+    release: str = "release",
+    threshold: int = 2,
+    version: int = 1,
 ) -> Metadata[Root]:
     public = [person.public for person in people(*names)]
     return ceremony.build_root(public, signer(release).public, threshold, now=NOW, version=version)

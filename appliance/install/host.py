@@ -14,13 +14,14 @@ from airgap_bundle.digest import sha256
 from airgap_bundle.store import VerifiedRelease
 from appliance.errors import PreflightError, RefusedError, UsageError
 from appliance.install.accounts import load_accounts
+from appliance.install.acts import announce, journaled
 from appliance.install.admission import admit, inspect, is_first_install
 from appliance.install.audit_spool import spool
 from appliance.install.journal import Journal, latest_done, read_journal
 from appliance.install.lock import site_lock
 from appliance.install.preflight.report import PreflightReport, check_host
 from appliance.install.release_description import active_version
-from appliance.install.release_env import choose_python
+from appliance.install.release_env import PYTHON_VERSION, check_fits, choose_python, host_glibc
 from appliance.install.runner import Advance, Observer, execute
 from appliance.install.services import site_services
 from appliance.install.site_files import SiteFiles, read_site_files
@@ -97,13 +98,13 @@ def needs_root(paths: SitePaths) -> bool:
 
 def preflight(paths: SitePaths, config: Path | None, bundle: Path | None) -> PreflightReport:
     """Check the host for the site; nothing is changed. Raises ``SiteFileError`` for a wrong site file."""
-    return check_host(site_files(paths, config).config, paths, bundle)
+    return check_host(site_files(paths, config), paths, bundle)
 
 
 def plan(paths: SitePaths, request: Request) -> Plan:
     """What ``install`` would find and do; nothing is changed."""
     files = site_files(paths, request.config)
-    checked = check_host(files.config, paths, request.bundle)
+    checked = check_host(files, paths, request.bundle)
     report = inspect(request.bundle, paths, request.root_fingerprint)
     release = _announced(report)
     steps = install_steps(Context(paths, files, release, Vault(paths, _no_passphrase), choose_python() or Path()))
@@ -117,7 +118,7 @@ def install(
     """Verify, import and install; services are ready when it returns. Running it again finishes or changes nothing."""
     files = site_files(paths, request.config)
     _check_same_name(paths, files)
-    check_host(files.config, paths, request.bundle).demand()
+    check_host(files, paths, request.bundle).demand()
     if is_first_install(paths) and request.root_fingerprint is None:
         raise UsageError(
             "the first installation needs the fingerprint of the root to trust",
@@ -125,16 +126,18 @@ def install(
         )
     python = choose_python()
     if python is None:  # preflight said so already
-        raise PreflightError("no python3.11 that service users can reach", "install the distribution's python3.11")
+        raise PreflightError("no python that service users can reach", "run sovereign with the distribution's python3")
     with site_lock(paths):
         existed = _is_foreign_root(paths)
         release = admit(request.bundle, paths, request.root_fingerprint, progress)
         vault = Vault(paths, passphrase)
+        context = Context(paths, files, release, vault, python)
+        check_fits(context.only("wheelhouse"), PYTHON_VERSION, host_glibc())
         journal = Journal.open(paths.journal)
         try:
             if not journal.records:
                 journal.append("begin", "done", "", {"root_existed": str(existed)})
-            ran = execute(install_steps(Context(paths, files, release, vault, python)), journal, observer)
+            ran = execute(install_steps(context), journal, observer)
         finally:
             journal.close()
         prepare_runtime(files.config, paths, load_accounts(paths), vault)
@@ -148,24 +151,27 @@ def up(paths: SitePaths, *, passphrase: Passphrase, ready: Ready) -> tuple[str, 
     accounts = load_accounts(paths)
     vault = Vault(paths, passphrase)
     with site_lock(paths):
-        prepare_runtime(config, paths, accounts, vault)
-        services = site_services(config, paths, accounts)
-        started: tuple[str, ...] = ()
-        if latest_done(read_journal(paths.journal), "realm") is None:  # the gateway is ready only with the realm
-            started = start_services(paths, [s for s in services if s.name != GATEWAY], ready)
-            configure_realm(config, paths, vault)
-        started += start_services(paths, services, ready)
+        with journaled(paths, "up"):
+            prepare_runtime(config, paths, accounts, vault)
+            services = site_services(config, paths, accounts)
+            started: tuple[str, ...] = ()
+            if latest_done(read_journal(paths.journal), "realm") is None:  # the gateway is ready only with the realm
+                started = start_services(paths, [s for s in services if s.name != GATEWAY], ready)
+                configure_realm(config, paths, vault)
+            started += start_services(paths, services, ready)
         spool(config, paths, active_version(paths))
     return started
 
 
-def down(paths: SitePaths) -> None:
-    """Stop every service and take the unsealed secrets away."""
+def down(paths: SitePaths) -> str | None:
+    """Stop every service and take the unsealed secrets away; why that is not in the audit log, or None: it is."""
     config = _installed(paths)
     with site_lock(paths):
+        unlogged = announce(config, paths, "down")
         stop_services(paths, site_services(config, paths, load_accounts(paths)))
         choose_supervision(paths).rest()
         take_back(paths)
+    return unlogged
 
 
 def unseal(paths: SitePaths, *, passphrase: Passphrase) -> None:

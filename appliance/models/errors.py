@@ -12,7 +12,11 @@ RefusedError
     │   ├── FileSizeError         not the size that was signed
     │   ├── FileDigestError       not the bytes that were signed
     │   └── FileChangedError      changed while it was being read
-    ├── TemplateError             the chat template is too long or holds invisible characters
+    ├── PublisherSignatureError   the publisher's signature that lies beside the model does not hold
+    ├── StatementError            a statement of origin is broken
+    │   └── ContradictionError    a statement of origin says something else than the record
+    ├── BaseError                 an adapter or projector belongs to another model than the release holds
+    ├── TemplateError             the chat template is too long, or does what a template has no business doing
     ├── GgufError                 the weights' header is malformed or is not what the record says
     │   ├── GgufMagicError        no GGUF file of a version that is read here
     │   ├── GgufCountError        a count that the file cannot hold
@@ -23,6 +27,7 @@ RefusedError
     │   └── GgufMismatchError     the header disagrees with the signed record
     └── WaiverError               a waiver that would be needed is refused
         ├── WaiverFormatError     no statement of the waiver type, or its fields are wrong
+        │   └── WaiverKindError   a sound waiver, about another kind of thing
         ├── WaiverSignatureError  the signature does not hold
         │   ├── WaiverSignerError signed by nobody who is enrolled as officer
         │   └── WaiverHalfSignedError one of the two signatures is missing
@@ -88,6 +93,22 @@ class FileChangedError(ModelFileError):
     """Somebody wrote to the file while it was being read."""
 
 
+class PublisherSignatureError(ModelGateError):
+    """The publisher's signature is there and does not hold; its cause says why."""
+
+
+class StatementError(ModelGateError):
+    """A statement of origin is there and does not hold."""
+
+
+class ContradictionError(StatementError):
+    """A statement of origin contradicts the signed record."""
+
+
+class BaseError(ModelGateError):
+    """The model that an adapter, projector or draft model belongs to is not the one that the release holds."""
+
+
 class TemplateError(ModelGateError):
     """The chat template is not fit to be used."""
 
@@ -130,6 +151,10 @@ class WaiverError(ModelGateError):
 
 class WaiverFormatError(WaiverError):
     """Not a waiver, or one with wrong fields."""
+
+
+class WaiverKindError(WaiverFormatError):
+    """Its officer's signature holds, and it is about another kind of thing."""
 
 
 class WaiverSignatureError(WaiverError):

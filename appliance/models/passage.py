@@ -1,36 +1,37 @@
 """One model's passage through the gate: every check, in order, each with a name.
 
-Order: the record, and that it belongs where it lies; the waivers' signatures; the policy's verdict; the files that the
-record names; the template's bytes; the weights' bytes; the weights' header. A refused check does not stop the others,
-except that a header is not read from weights that were refused.
+Order: the record, and that it belongs where it lies; the publisher's signature and statements of origin; the waivers'
+signatures; the policy's verdict on all of that; the base that a part belongs to; the files that the record names; the
+template's bytes and what it does; the weights' bytes; the weights' header. A refused check does not stop the others,
+except that a header is not read from weights that were refused, nor a template that is no text.
 """
 
 from __future__ import annotations
 
 import os
-import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from appliance.models.errors import (
     ArtifactError,
+    BaseError,
+    ContradictionError,
     FileDigestError,
     GgufMismatchError,
-    ModelGateError,
-    ModelRefusedError,
-    RecordRollbackError,
     RecordSlotError,
     TemplateError,
-    WaiverError,
-    WaiverScopeError,
 )
+from appliance.models.evidence import publisher_evidence, stated_evidence, voices
 from appliance.models.files import checked, open_checked
+from appliance.models.findings import Findings
+from appliance.models.gguf_roles import check_role
 from appliance.models.gguf_tensors import read_header
-from appliance.models.judge import VERSION_CHECK, judge
-from appliance.models.policy import WAIVABLE
-from appliance.models.record import ModelRecord, parse_record
-from appliance.models.verdict import Check, Verdict
-from appliance.models.waiver import Waiver, load_waiver, refusal
+from appliance.models.judge import judge, policy_refusal
+from appliance.models.origin import Evidence, trace
+from appliance.models.record import PARTS, ModelRecord, parse_record
+from appliance.models.template_analysis import analyse, read_text
+from appliance.models.verdict import Check
+from appliance.models.waiver import read_waivers, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,41 +40,11 @@ if TYPE_CHECKING:
 
     from airgap_bundle.keys import PublicSigner
     from airgap_bundle.store import Artifact, StoredFile, VerifiedRelease
+    from appliance.models.evidence import Voice
     from appliance.models.policy import ModelPolicy
 
 MODEL_KIND = "model"
 TEMPLATE_MAX_BYTES = 65_536
-
-
-@dataclass
-class Findings:
-    """Checks as they are made; the first refusal is the one that is raised."""
-
-    checks: list[Check] = field(default_factory=list)
-    refusals: list[ModelGateError] = field(default_factory=list)
-    used: tuple[Waiver, ...] = ()
-
-    def ask(self, name: str, question: Callable[[], str]) -> None:
-        """Record the answer of ``question``: its text, or the refusal that it raises."""
-        try:
-            detail = question()
-        except ModelGateError as error:
-            self.checks.append(Check(name, "fail", error.cause))
-            self.refusals.append(error)
-        else:
-            self.checks.append(Check(name, "pass", detail))
-
-    def raise_first(self) -> None:
-        """Raise the first refusal, if there is one, with the whole verdict on it."""
-        if self.refusals:
-            first = self.refusals[0]
-            first.verdict = self.verdict
-            raise first
-
-    @property
-    def verdict(self) -> Verdict:
-        """All checks so far."""
-        return Verdict(tuple(self.checks), self.used)
 
 
 class Passage:
@@ -85,7 +56,8 @@ class Passage:
         self.record: ModelRecord = parse_record(self._artifact.config)
         self._progress = progress
         self.findings = Findings()
-        self.template = ""
+        self._evidence = Evidence()
+        self._template_text: str | None = None
         self.fd: int | None = None
 
     @property
@@ -93,15 +65,34 @@ class Passage:
         """The record as it was signed."""
         return self._artifact.config
 
+    @property
+    def template(self) -> str:
+        """The chat template's text; nothing for a model without one."""
+        return self._template_text or ""
+
     def pass_through(
-        self, policy: ModelPolicy, waiver_files: Sequence[Path], officers: Sequence[PublicSigner], now: datetime
+        self,
+        policy: ModelPolicy,
+        waiver_files: Sequence[Path],
+        officers: Sequence[PublicSigner],
+        now: datetime,
+        statement_files: Sequence[Path] = (),
     ) -> None:
         """Make every check, in order. Refusals are kept in ``findings``; ``fd`` is open when the weights passed."""
         ask = self.findings.ask
         ask("record-in-its-place", self._in_its_place)
+        ask("signature-unbroken", lambda: self._publisher(policy, now))
+        ask("statements-unbroken", lambda: self._statements(statement_files, voices(policy, officers)))
         self._judge(policy, waiver_files, officers, now)
+        if self.record.base is not None:
+            ask("base-bound", self._base)
         ask("licence-texts", self._licence_texts)
-        ask("template-digest", self._template)
+        if self.record.template is not None:
+            ask("template-digest", self._template)
+            if self._template_text is None:
+                self.findings.checks.append(Check("template-analysis", "not established", "the template was refused"))
+            else:
+                ask("template-analysis", self._analysis)
         ask("weights-digest", self._weights)
         if self.fd is None:
             self.findings.checks.append(Check("weights-header", "not established", "the weights were refused"))
@@ -117,11 +108,34 @@ class Passage:
             )
         return f"{self.record.name} {self.record.version}"
 
+    def _publisher(self, policy: ModelPolicy, now: datetime) -> str:
+        found = publisher_evidence(self._artifact, self.record, policy, now)
+        self._evidence = replace(self._evidence, publisher=found.publisher, note=found.note)
+        return found.note if self.record.signature else "none is there"
+
+    def _statements(self, site_files: Sequence[Path], heard: Sequence[Voice]) -> str:
+        found = stated_evidence(self._artifact, self.record, site_files, heard)
+        self._evidence = replace(self._evidence, statements=found)
+        if said := trace(self.record, self._evidence).contradictions:
+            raise ContradictionError(f"{self.record.name}: {said[0]}, and the record says something else")
+        there = len(self.record.attestations) + len(site_files)
+        return f"{len(found)} of {there} by somebody who is named" if there else "none is there"
+
+    def _base(self) -> str:
+        wanted = self.record.base
+        assert wanted is not None
+        base = parse_record(_artifact(self._release, wanted.name).config)
+        if base.weights.sha256 != wanted.sha256 or base.role in PARTS:
+            raise BaseError(f"{self.record.name} belongs to {wanted.name} {wanted.sha256[:12]}…, which is not here")
+        if self.record.role == "lora" and self.record.weights.architecture != base.weights.architecture:
+            raise BaseError(f"{self.record.name} adapts another architecture than that of {wanted.name}")
+        return f"{base.name} sha256:{base.weights.sha256}"
+
     def _judge(
         self, policy: ModelPolicy, files: Sequence[Path], officers: Sequence[PublicSigner], now: datetime
     ) -> None:
-        waivers, refused = _read_waivers(files, officers)
-        verdict = judge(self.record, self._release.signers, policy, waivers, now)
+        waivers, refused = read_waivers(files, officers)
+        verdict = judge(self.record, self._release.signers, policy, waivers, now, self._evidence)
         refused += [
             error
             for waiver in waivers
@@ -130,7 +144,7 @@ class Passage:
         self.findings.used = verdict.waivers_used
         self.findings.checks += verdict.checks
         if not verdict.ok:
-            self.findings.refusals.append(_policy_refusal(self.record, verdict, refused))
+            self.findings.refusals.append(policy_refusal(self.record, verdict, refused))
 
     def _file(self, title: str) -> StoredFile:
         try:
@@ -152,13 +166,22 @@ class Passage:
 
     def _template(self) -> str:
         wanted = self.record.template
+        assert wanted is not None
         stored = self._signed_file(wanted.file, wanted.sha256)
         if stored.size > TEMPLATE_MAX_BYTES:
             raise TemplateError(f"the chat template is larger than {TEMPLATE_MAX_BYTES} bytes")
         with checked(stored.path, size=stored.size, sha256=wanted.sha256) as fd:
-            data = os.pread(fd, stored.size, 0)
-        self.template = _readable(data)
+            self._template_text = read_text(os.pread(fd, stored.size, 0))
         return f"sha256:{wanted.sha256}"
+
+    def _analysis(self) -> str:
+        found = analyse(self.template)
+        if found:
+            raise TemplateError(
+                f"the chat template, {found[0]}" + (f"; and {len(found) - 1} more" if found[1:] else ""),
+                "`sovereign model inspect` shows every finding",
+            )
+        return "no loop without a bound, no hidden attribute, no branch on what people write"
 
     def _weights(self) -> str:
         wanted = self.record.weights
@@ -172,6 +195,7 @@ class Passage:
         said = self.record.weights.architecture
         if header.architecture != said:
             raise GgufMismatchError(f"the weights are {header.architecture!r:.60} and the record says {said}")
+        check_role(header, self.record.role)
         return f"GGUF {header.version}, {header.architecture}, {header.tensors} tensors"
 
     def receipt(self) -> dict[str, Any]:
@@ -181,7 +205,7 @@ class Passage:
             "name": record.name,
             "version": record.version,
             "digest": f"sha256:{record.weights.sha256}",
-            "template_digest": f"sha256:{record.template.sha256}",
+            "template_digest": f"sha256:{record.template.sha256}" if record.template else "",
             "signers": sorted(self._release.signers),
             "release": self._release.version,
             "licence": record.licence.spdx,
@@ -205,46 +229,3 @@ def _artifact(release: VerifiedRelease, name: str) -> Artifact:
             f"release {release.version} has no model {name}", f"its models: {', '.join(there) or 'none'}"
         )
     return artifact
-
-
-def _read_waivers(files: Sequence[Path], officers: Sequence[PublicSigner]) -> tuple[list[Waiver], list[WaiverError]]:
-    """Waivers whose signatures hold, and the refusals of the others."""
-    waivers, refused = [], []
-    for path in files:
-        try:
-            waivers.append(load_waiver(path, officers))
-        except WaiverError as error:
-            refused.append(error)
-    return waivers, refused
-
-
-def _policy_refusal(record: ModelRecord, verdict: Verdict, refused: Sequence[WaiverError]) -> ModelGateError:
-    """The reason that helps most: a waiver that was meant to cover this and does not, else the failed checks.
-
-    Where a check failed that no waiver could cover, a refused waiver is not the reason, unless it claimed to.
-    """
-    names = {check.name for check in verdict.failed}
-    if VERSION_CHECK in names:
-        return RecordRollbackError(
-            f"{record.name} {record.version} is older than the policy accepts", "install a newer release"
-        )
-    helps = [error for error in refused if names <= WAIVABLE or isinstance(error, WaiverScopeError)]
-    if helps:
-        return helps[0]
-    reasons = "; ".join(f"{check.name} ({check.detail})" for check in verdict.failed)
-    return ModelRefusedError(
-        f"the site's policy does not accept {record.name}: {reasons}",
-        "`sovereign model verify` shows every check; an officer may sign a waiver where the policy allows one",
-    )
-
-
-def _readable(data: bytes) -> str:
-    """The template's text. Raises ``TemplateError`` for bytes or characters that a reviewer would not see."""
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise TemplateError("the chat template is not UTF-8") from error
-    for character in text:
-        if unicodedata.category(character) in ("Cf", "Cc", "Co", "Cn") and character not in "\n\t":
-            raise TemplateError(f"the chat template holds the invisible character U+{ord(character):04X}")
-    return text
