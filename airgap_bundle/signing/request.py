@@ -58,7 +58,11 @@ def _parse(data: bytes) -> ReleaseDraft | RootDraft:
     value = strict_json.load_object(data, max_bytes=MAX_REQUEST_BYTES)
     if value.get("type") != REQUEST_TYPE:
         raise PayloadTypeError("the file is no signing request", "`sovereign bundle request` makes one")
-    if value.get("schema") != 1 or set(value) not in (_RELEASE, _ROOT) or strict_json.dumps(value) != data:
+    if (
+        not strict_json.is_integer(value.get("schema"), 1)
+        or set(value) not in (_RELEASE, _ROOT)
+        or strict_json.dumps(value) != data
+    ):
         raise FormatError("schema 1 with the fields of section 13, in canonical form, expected")
     roots = _parse_roots(value["roots"])
     return RootDraft(roots, armour.decode(value["draft"])) if "draft" in value else _parse_release(value, roots)

@@ -77,9 +77,9 @@ def _parse(data: bytes) -> dict[str, bytes]:
     if value.get("type") != RESPONSE_TYPE:
         raise PayloadTypeError("the file is no signing response", "`sovereign bundle respond` makes one")
     files = value.get("files")
-    if value.get("schema") != 1 or set(value) != {"schema", "type", "files"} or not isinstance(files, dict):
+    if not strict_json.is_integer(value.get("schema"), 1) or set(value) != {"schema", "type", "files"}:
         raise FormatError("schema 1, type and files expected, and nothing else")
-    if set(files) not in _SHAPES or strict_json.dumps(value) != data:
+    if not isinstance(files, dict) or set(files) not in _SHAPES or strict_json.dumps(value) != data:
         raise FormatError("targets, or snapshot and timestamp, or root expected, in canonical form")
     return {role: armour.decode(text) for role, text in files.items()}
 
