@@ -149,6 +149,7 @@ def _serve_model(model: Model, paths: SitePaths) -> None:
     from appliance.engine.service import serve as serve_engine
     from appliance.models.admission import admit_model
 
+    clients = _clients(paths)  # asked while this process may still look around
     try:
         admitted = admit_model(model.name, paths)
     except RefusedError as refusal:
@@ -169,7 +170,7 @@ def _serve_model(model: Model, paths: SitePaths) -> None:
         record=admitted.record,
         config=model,
         socket=paths.socket(engine_service(model.name)),
-        clients=_clients(paths),
+        clients=clients,
     )
 
 
