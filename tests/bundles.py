@@ -1,4 +1,4 @@
-"""Small bundles for tests: a few kilobytes, made with the library's own parts, signed by keys made once per run."""
+"""Small bundles for tests: a few kilobytes, made with the library's parts, signed by keys that follow from names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from securesystemslib.formats import encode_canonical
 
-from airgap_bundle import ceremony, keys, strict_json
+from airgap_bundle import ceremony, strict_json
 from airgap_bundle.descriptor import (
     CYCLONEDX_TYPE,
     INDEX_TYPE,
@@ -31,6 +31,7 @@ from airgap_bundle.oci import Release
 from airgap_bundle.report import ReleaseInfo
 from airgap_bundle.sign import sign_bundle, sign_root
 from airgap_bundle.trust_state import TrustState, fingerprint
+from tests.signers import signer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from tuf.api.metadata import Metadata, Root
 
+    from airgap_bundle import keys
     from airgap_bundle.errors import VerificationError
     from airgap_bundle.store import VerifiedRelease
 
@@ -45,18 +47,16 @@ NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 SUPPORT_UNTIL = NOW + timedelta(days=730)
 
 
-@cache
-def signer(name: str) -> keys.Signer:
-    """The signer ``name``, the same one for the whole run."""
-    return keys.generate(name)
-
-
 def people(*names: str) -> list[keys.Signer]:
     return [signer(name) for name in names]
 
 
 def unsigned_root(
-    names: Sequence[str] = ("architect", "builder", "custodian"), *, release: str = "release", threshold: int = 2, version: int = 1
+    names: Sequence[str] = ("architect", "builder", "custodian"),
+    *,
+    release: str = "release",
+    threshold: int = 2,
+    version: int = 1,
 ) -> Metadata[Root]:
     public = [person.public for person in people(*names)]
     return ceremony.build_root(public, signer(release).public, threshold, now=NOW, version=version)

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from airgap_bundle import keys
 from airgap_bundle.errors import VerificationError
 from airgap_bundle.inspection import Inspection, inspect_bundle
-from airgap_bundle.metadata import parse_root
+from airgap_bundle.metadata import parse_root, parse_time
 from airgap_bundle.sign import sign_bundle
 from airgap_bundle.trust_state import TrustState, fingerprint
 from airgap_bundle.verify import verify as verify_bundle
@@ -49,12 +49,17 @@ def verify(
     context: typer.Context,
     bundle: BundleArgument,
     root_fingerprint: FingerprintOption = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="INSTANT", help="Judge freshness at 2026-01-31T12:00:00Z, say, instead of now."),
+    ] = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Check every byte of a bundle against the site's pinned root, or against a root's fingerprint. Changes nothing."""
+    now = datetime.now(UTC) if at is None else parse_time(at)
     trust = _trust(context, root_fingerprint)
     with progress("verifying") as report_progress:
-        report = verify_bundle(bundle, trust, now=datetime.now(UTC), progress=report_progress)
+        report = verify_bundle(bundle, trust, now=now, progress=report_progress)
     emit(report.to_json(), output, lambda console: _render_report(console, report))
     if report.ok and report.freshness is not None and report.freshness.status != "pass":
         say(f"note: freshness: {report.freshness.detail}")

@@ -56,7 +56,9 @@ def set_version(version: int) -> Callable[[dict[str, Any]], None]:
 
 def rotated(folder: Path, number: int) -> Path:
     """A release under root 2, whose release key is new."""
-    return sign(Draft(number=number, version=f"{number}.0.0").write(folder), "architect", "deputy", "release-2", roots=ROTATED)
+    return sign(
+        Draft(number=number, version=f"{number}.0.0").write(folder), "architect", "deputy", "release-2", roots=ROTATED
+    )
 
 
 def test_5_an_older_release_is_refused(site: Site, older: Path) -> None:
@@ -137,6 +139,15 @@ def test_7_a_clock_far_ahead_still_reinstalls_the_release_that_runs(site: Site, 
     site.refuses(bundle, ExpiredError, match="support ended", now=ahead)
     assert site.install(templates / "release-2", now=ahead).number == 2
     assert site.install(bundle).number == 3
+
+
+@pytest.mark.parametrize("years", [-3, 0, 3])
+def test_7_a_stolen_release_key_does_not_switch_expiry_off(site: Site, bundle: Path, years: int) -> None:
+    """A seal dated far ahead would make every clock look wrong, and a wrong clock answers nothing."""
+    ahead = {"x-sovereign-issued": "2099-01-01T00:00:00Z", "expires": "2100-01-01T00:00:00Z"}
+    rewrite(bundle / "metadata/timestamp.json", lambda signed: signed.update(ahead), "release")
+    site.refuses(bundle, ExpiredError, match="after its support ended", now=NOW + years * YEAR)
+    assert TrustState.load(site.trust).clock == NOW
 
 
 def test_8_version_2_to_the_63_is_refused(site: Site, bundle: Path) -> None:
