@@ -54,6 +54,10 @@ vectors: venv ## Write the format's vectors anew, then ask about each in a proce
 	$(BIN)/python -m tests.vectors.generate
 	$(BIN)/python -m tests.conformance
 
+.PHONY: bench-bundle
+bench-bundle: venv ## Measure building and verifying the demonstration's release; the last line is JSON
+	$(BIN)/python -m tests.bench.bundle
+
 SECONDS ?= 300
 .PHONY: fuzz
 fuzz: venv ## Fuzz every reader of hostile bytes for SECONDS each; the last line counts
