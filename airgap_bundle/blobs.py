@@ -74,8 +74,9 @@ def _read(source: BinaryIO, digest: Digest) -> bytes:
 def take_all(medium: Medium, blobs: Mapping[Digest, int], take: Taker, progress: Progress | None) -> None:
     """Give every blob of ``medium`` to ``take``, ``WORKERS`` at a time, the largest first; every one is tried.
 
-    A large blob that came last would be hashed by one worker while the others have nothing left to do. Raises the first refusal by digest, naming how many more there are, or the first ``StoreError``. ``progress`` is
-    called with bytes done and bytes in all, from one thread at a time.
+    A large blob that came last would be hashed by one worker while the others have nothing left to do. Raises the first
+    refusal by digest, naming how many more there are, or the first ``StoreError``. ``progress`` is called with bytes
+    done and bytes in all, from one thread at a time.
     """
     total, done, guard = sum(blobs.values()), 0, Lock()
 

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 SUPPORT_UNTIL = NOW + timedelta(days=730)
+# The file that tells an artifact's kind; anything else is a policy.
+KINDS = {"model.gguf": "model", "keycloak.tar": "keycloak", "requirements.txt": "wheelhouse"}
 
 
 def people(*names: str) -> list[keys.Signer]:
@@ -101,7 +103,7 @@ class Draft:
         (bundle / "blobs/sha256").mkdir(parents=True)
         artifacts, descriptors = [], []
         for name, files in sorted(self.files.items()):
-            kind = "model" if "model.gguf" in files else "policy"
+            kind = next((KINDS[title] for title in files if title in KINDS), "policy")
             found = self._artifact(bundle, name, kind, files)
             artifacts.append({"name": name, "kind": kind, "version": self.version, "digest": str(found.digest)})
             descriptors += [found, self._sbom(bundle, found, f"{name}.sbom")]

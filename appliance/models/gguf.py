@@ -102,7 +102,7 @@ class Cursor:
         if self._texts > MAX_TEXTS:
             raise GgufCountError(f"lists of {self._texts} texts; {MAX_TEXTS} are more than any vocabulary needs")
         length, window, at = _U64.unpack_from, self._window, self._at
-        for _ in range(count):  # a quarter of a million times for a large vocabulary: nothing is called that need not be
+        for _ in range(count):  # a quarter of a million times for a large vocabulary: no call that need not be
             if at + _U64.size > len(window):
                 window, at = self._window_at(self._base + at), 0
             at += _U64.size + length(window, at)[0]

@@ -103,8 +103,10 @@ for _name, _parts in ACCEPTED.items():
 def every_kind(folder: Path) -> None:
     shutil.rmtree(folder / "bundle")
     files = {
-        "tiny-model": {"model.gguf": b"GGUF", "chat_template.jinja": b"{{ prompt }}"},
+        "keycloak": {"keycloak.tar": bytes(1024)},
         "policy": {"models.yaml": b"schema: 1\n"},
+        "runtime": {"requirements.txt": b"", "uv-1-py3-none-any.whl": b"PK"},
+        "tiny-model": {"model.gguf": b"GGUF", "chat_template.jinja": b"{{ prompt }}"},
     }
     bundle = Draft(version="3.0.0", number=3, files=files).write(folder / "bundle")
     sign(bundle, "architect", "builder", "release", roots={1: root_bytes()})
