@@ -119,14 +119,16 @@ class Intake:
         try:
             descriptor = os.open(self._store.path(digest), _READ_FLAGS)
             with os.fdopen(descriptor, "rb", buffering=0) as stream:
+                if os.fstat(descriptor).st_nlink != 1:
+                    return False
                 hash_blob(digest, size, stream, lambda _count: None)
-                return os.fstat(descriptor).st_nlink == 1
         except (FileNotFoundError, DigestMismatchError):
             return False
         except OSError as error:
             if error.errno == errno.ELOOP:
                 return False
             raise StoreError(f"blob {digest} in the store cannot be read: {error.strerror}") from error
+        return True
 
     def _copy(self, digest: Digest, size: int, source: BinaryIO, on_bytes: Callable[[int], None]) -> None:
         path = self._store.path(digest)

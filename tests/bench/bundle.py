@@ -1,9 +1,10 @@
 """`make bench-bundle`: what building, verifying and judging the demonstration's release costs, against `openssl dgst`.
 
-Progress goes to stderr; the last line of stdout is one JSON object. Rounds of verification and of its peer alternate on
-the same files, which lie in the page cache; figures are medians. A claim that does not hold is printed as such, and the
-exit code is 1. Verification is timed from the call to the report, without the interpreter's start, and runs in a
-process of its own, whose peak memory is asked for. Needs `openssl`, and a builder's cache for sources/release.lock.
+Progress goes to stderr; the last line of stdout is one JSON object, and a plot of the rounds is left in `dist/`. Rounds of
+verification and of its peer alternate on the same files, which lie in the page cache; figures are medians. A claim that
+does not hold is printed as such, and the exit code is 1. Verification is timed from the call to the report, without the
+interpreter's start, and runs in a process of its own, whose peak memory is asked for. Needs `openssl`, and a builder's
+cache for sources/release.lock.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from airgap_bundle.build.stage import silent
 from airgap_bundle.trust_state import fingerprint
 from appliance.models.gguf_tensors import read_header
 from tests.bench.holes import one_large_blob
+from tests.bench.plot import grouped
 from tests.bundles import NOW, root_bytes, sign
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 ROUNDS = 7
 BUILDS = 5
 RELEASE = Path("sources/release.yaml")
+PLOT = Path("dist/bench-bundle.svg")
 MIB = 1 << 20
 
 
@@ -102,6 +105,9 @@ def verification(bundle: Path) -> Iterator[Claim]:
         tell(f"  round {number + 1}: openssl {theirs[-1]:.3f} s, verification {ours[-1]['seconds']:.3f} s")
     seconds, peer = statistics.median(found["seconds"] for found in ours), statistics.median(theirs)
     size, peak = ours[0]["bytes"], max(found["peak"] for found in ours)
+    PLOT.parent.mkdir(exist_ok=True)
+    contenders = {"openssl dgst -sha256": theirs, "full verification": [found["seconds"] for found in ours]}
+    PLOT.write_text(grouped(f"{size / MIB:.0f} MiB, seconds a round", "s", contenders))
     yield at_least("full verification beside openssl dgst, throughput", peer / seconds, "ratio", 0.9)
     tell(
         f"  {size / MIB:.0f} MiB: openssl {size / peer / MIB:.0f} MiB/s, verification {size / seconds / MIB:.0f} MiB/s"

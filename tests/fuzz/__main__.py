@@ -36,9 +36,11 @@ def fuzz(name: str, seconds: int) -> bool:
 def main(arguments: list[str]) -> int:
     """Command line of the module's docstring; 0 when nothing was found."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
-    parser.add_argument("target", nargs="*", choices=[*TARGETS, []], help="all when none is named")
+    parser.add_argument("target", nargs="*", help=f"all when none is named: {', '.join(TARGETS)}")
     parser.add_argument("--seconds", type=int, default=300)
     given = parser.parse_args(arguments)
+    if unknown := set(given.target) - set(TARGETS):
+        parser.error(f"no target is called {', '.join(sorted(unknown))}")
     passed = [fuzz(name, given.seconds) for name in given.target or TARGETS]
     sys.stdout.write(f"{sum(passed)} passed, {len(passed) - sum(passed)} failed\n")
     return 0 if all(passed) else 1

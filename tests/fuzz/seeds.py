@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json as plain_json
 import struct
+import tempfile
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -52,20 +53,18 @@ def json() -> list[bytes]:
 
 
 @cache
-def _bundle_documents(folder: Path) -> tuple[bytes, ...]:
-    bundle = make(folder / "bundle")
-    paths = [path for path in sorted(bundle.rglob("*")) if path.is_file() and path.read_bytes()[:1] == b"{"]
-    return tuple(path.read_bytes() for path in paths)
+def _bundle_documents() -> tuple[bytes, ...]:
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = make(Path(folder, "bundle"))
+        contents = [path.read_bytes() for path in sorted(bundle.rglob("*")) if path.is_file()]
+    return tuple(data for data in contents if data.startswith(b"{"))
 
 
 def metadata() -> list[bytes]:
     """Every document of a small bundle, a public key file and a statement."""
-    import tempfile  # noqa: PLC0415 - only this one needs it
-
-    with tempfile.TemporaryDirectory() as folder:
-        documents = _bundle_documents(Path(folder))
     statement = sign_statement({"schema": 1}, WAIVER_TYPE, signer("architect"))
-    return [*documents, statement, plain_json.dumps(signer("architect").public.to_json()).encode()]
+    key_file = plain_json.dumps(signer("architect").public.to_json()).encode()
+    return [*_bundle_documents(), statement, key_file]
 
 
 def tar() -> list[bytes]:

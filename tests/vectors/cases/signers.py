@@ -6,6 +6,7 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from airgap_bundle.trust_state import fingerprint
 from tests.bundles import Draft, foreign_root, people, reseal, rewrite, root_bytes, sign, sign_root, unsigned_root
 from tests.signers import signer
 from tests.vectors.cases.desk import case, edit, first_use, knowing, sign_anyhow
@@ -24,8 +25,6 @@ ROOT = "metadata/1.root.json"
 
 def typed(folder: Path) -> Json:
     """A first use at which the operator types the fingerprint of the root that lies there."""
-    from airgap_bundle.trust_state import fingerprint  # noqa: PLC0415 - only roots that were changed need it
-
     return first_use(fingerprint((folder / "bundle" / ROOT).read_bytes()))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airgap_bundle import ceremony
 from airgap_bundle.digest import sha256
 from airgap_bundle.oci import parse_release
+from airgap_bundle.trust_state import fingerprint
 from tests.bundles import NOW, SUPPORT_UNTIL, Draft, make, reseal, rewrite, root_bytes, second_root, sign
 from tests.signers import signer
 from tests.vectors.cases.desk import YEAR, case, edit, first_use, knowing
@@ -272,8 +273,6 @@ def lost(_folder: Path) -> Json:
     about="trust state lost and pinned again: the store still proves release 4",
 )
 def proven_floor(_folder: Path) -> Json:
-    from airgap_bundle.trust_state import fingerprint  # noqa: PLC0415 - only this case types one itself
-
     held = {"version": "4.0.0", "number": 4, "release": "sha256:" + "0" * 64}
     return {**first_use(fingerprint(root_bytes())), "releases": [held]}
 
