@@ -1,6 +1,6 @@
 """`make bench-bundle`: what building, verifying and judging the demonstration's release costs, against `openssl dgst`.
 
-Progress goes to stderr; the last line of stdout is one JSON object, and a plot of the rounds is left in `dist/`. Rounds of
+Progress goes to stderr; the last line of stdout is one JSON object; a plot of the rounds is left in `dist/`. Rounds of
 verification and of its peer alternate on the same files, which lie in the page cache; figures are medians. A claim that
 does not hold is printed as such, and the exit code is 1. Verification is timed from the call to the report, without the
 interpreter's start, and runs in a process of its own, whose peak memory is asked for. Needs `openssl`, and a builder's
