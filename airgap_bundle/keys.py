@@ -140,12 +140,13 @@ def save(signer: Signer, directory: Path, passphrase: bytes, *, cost: int = pkcs
     """Write ``NAME.key`` (0600) and ``NAME.pub`` into ``directory``; both must be new. Raises ``KeyFileError``."""
     private = [pkcs8.encrypt(half._private_key, passphrase, cost=cost) for half in (signer.ed25519, signer.ml_dsa)]  # type: ignore[arg-type]  # noqa: SLF001 - made by _signer, of these two types; CryptoSigner only hands out unencrypted bytes
     key_file, public_file = directory / f"{signer.name}.key", directory / f"{signer.name}.pub"
-    _write_new(key_file, b"sovereign signer: %b\n" % signer.name.encode() + b"".join(private), 0o600)
-    _write_new(public_file, strict_json.dumps(signer.public.to_json()) + b"\n", 0o644)
+    write_new(key_file, b"sovereign signer: %b\n" % signer.name.encode() + b"".join(private), 0o600)
+    write_new(public_file, strict_json.dumps(signer.public.to_json()) + b"\n", 0o644)
     return key_file, public_file
 
 
-def _write_new(path: Path, data: bytes, mode: int) -> None:
+def write_new(path: Path, data: bytes, mode: int) -> None:
+    """Write ``path``, which must not be there, durably. Raises ``KeyFileError``."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     except FileExistsError:

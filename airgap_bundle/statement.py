@@ -21,6 +21,7 @@ from airgap_bundle.errors import (
     MalformedError,
     PayloadTypeError,
     SignatureError,
+    UnknownSignerError,
     UnsignedError,
 )
 
@@ -45,7 +46,8 @@ def sign_statement(payload: dict[str, Any], payload_type: str, signer: Signer) -
 def verify_statement(data: bytes, payload_type: str, keys: Sequence[PublicSigner]) -> tuple[dict[str, Any], str]:
     """Payload and signer's name of the envelope ``data``, signed with both halves of one of ``keys``.
 
-    Raises ``MalformedError``, ``PayloadTypeError``, ``UnsignedError``, ``HalfSignatureError`` or ``SignatureError``.
+    Raises ``MalformedError``, ``PayloadTypeError``, ``UnsignedError``, ``HalfSignatureError``, ``UnknownSignerError``
+    or ``SignatureError``.
     The payload is parsed after its signatures were verified.
     """
     try:
@@ -106,4 +108,6 @@ def _find_signer(envelope: Envelope, keys: Sequence[PublicSigner]) -> PublicSign
             return signer
         if signed < held:
             raise HalfSignatureError(f"statement: {signer.name} signed with one of the two algorithms only")
-    raise SignatureError("statement is signed by nobody whose key is known here", "known signers are enrolled by name")
+    raise UnknownSignerError(
+        "statement is signed by nobody whose key is known here", "known signers are enrolled by name"
+    )

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from appliance.cli import audit, bundle, bundle_build, bundle_store, chat, client, host, identity, model, trust, user
+from appliance.cli import (
+    audit,
+    bundle,
+    bundle_build,
+    bundle_store,
+    chat,
+    client,
+    host,
+    identity,
+    model,
+    model_publish,
+    trust,
+    user,
+)
 from appliance.cli.root import new_app
 
 app = new_app()
 bundle_build.register(bundle.app)
 bundle_store.register(bundle.app)
+model_publish.register(model.app)
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(trust.app, name="trust")
 app.add_typer(model.app, name="model")

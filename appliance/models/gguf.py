@@ -28,6 +28,7 @@ MAX_KEPT_BYTES = 256
 # Texts in all lists together: the largest vocabularies have 262,144 tokens and about as many merges. Each costs a step
 # of its own, so that a file's size alone would allow hours of them.
 MAX_TEXTS = 4_194_304
+MODEL, PROJECTOR_ARCHITECTURE = "model", "clip"
 _PAIR_BYTES = 8 + 1 + 4 + 1
 _TENSOR_BYTES = 8 + 1 + 4 + 8 + 4 + 8
 _VERSIONS = (2, 3)
@@ -138,13 +139,19 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Header:
-    """What the gate compares with the record, and where the tensors' descriptions begin."""
+    """What the gate compares with the record. ``kind`` is GGUF's ``general.type``; ``names`` are the tensors', escaped.
+
+    A projector and an adapter have no context of their own.
+    """
 
     version: int
     architecture: str
-    context_length: int
+    context_length: int | None
     alignment: int
     tensors: int
+    kind: str
+    adapter: str
+    names: tuple[str, ...] = ()
 
 
 def read_pairs(cursor: Cursor) -> Header:
@@ -170,12 +177,17 @@ def read_pairs(cursor: Cursor) -> Header:
     architecture = _kept(values, "general.architecture", str)
     if not _KEY.fullmatch(architecture.encode()):
         raise GgufTypeError(f"the architecture {architecture!a:.60} is no name")
+    values = {"general.type": MODEL, "adapter.type": "", **values}
+    kind = _kept(values, "general.type", str)
+    whole = kind == MODEL and architecture != PROJECTOR_ARCHITECTURE
     return Header(
         version=version,
         architecture=architecture,
-        context_length=_kept(values, f"{architecture}.context_length", int),
+        context_length=_kept(values, f"{architecture}.context_length", int) if whole else None,
         alignment=_alignment(values),
         tensors=tensors,
+        kind=kind,
+        adapter=_kept(values, "adapter.type", str),
     )
 
 
