@@ -49,9 +49,9 @@ STATEMENTS: dict[str, tuple[str | None, Change, str]] = {
         lambda value: _sign(value, *(s for s in value["signatures"] if len(s["sig"]) < 200)),
         WAIVER_TYPE,
     ),
-    "statement-by-a-stranger": ("SignatureError", lambda value: _sign(value, *_halves("stranger")), WAIVER_TYPE),
+    "statement-by-a-stranger": ("UnknownSignerError", lambda value: _sign(value, *_halves("stranger")), WAIVER_TYPE),
     "statement-by-halves-of-two": (
-        "SignatureError",
+        "UnknownSignerError",
         lambda value: _sign(value, _halves("architect")[0], _halves("builder")[1]),
         WAIVER_TYPE,
     ),
