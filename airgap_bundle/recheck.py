@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from airgap_bundle import durable, strict_json
 from airgap_bundle.blobs import hash_blob, take_all
-from airgap_bundle.errors import FormatError, StoreError
+from airgap_bundle.errors import FormatError, StoreError, VerificationError
 from airgap_bundle.medium import Medium
 
 if TYPE_CHECKING:
@@ -70,8 +70,11 @@ def _recheck(store: Store, known: Mapping[str, Identity], progress: Progress | N
     }
     read = {digest: size for digest, size in blobs.items() if digest not in unread}
     settled = time.time_ns() - _SETTLED_NANOSECONDS
-    with Medium(store.root) as medium:
-        take_all(medium, read, hash_blob, progress)
+    try:
+        with Medium(store.root) as medium:
+            take_all(medium, read, hash_blob, progress)
+    except VerificationError as error:
+        raise type(error)(error.cause, "import the release again: what is damaged is replaced; and ask why") from error
     kept = {
         str(digest): identity
         for digest, identity in before.items()

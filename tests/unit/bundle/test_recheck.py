@@ -65,8 +65,9 @@ def test_bytes_that_changed_are_found_though_size_and_date_were_put_back(store: 
     before = path.stat()
     path.write_bytes(bytes(before.st_size))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    with pytest.raises(DigestMismatchError):
+    with pytest.raises(DigestMismatchError) as refused:
         ask(store)  # type: ignore[operator]
+    assert "import the release again" in str(refused.value.hint)
 
 
 @pytest.mark.parametrize("ask", [recheck, recheck_changed])
