@@ -6,15 +6,13 @@ are over the same pre-authentication encoding; ML-DSA signs it in the ``ml-dsa-6
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING, Any
 
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import Signature
 
-from airgap_bundle import strict_json
+from airgap_bundle import armour, strict_json
 from airgap_bundle.errors import (
     FormatError,
     HalfSignatureError,
@@ -82,20 +80,8 @@ def _parse(data: bytes) -> Envelope:
             raise FormatError("a signature is not a key id and base64")
         if item["keyid"] in signatures:
             raise FormatError("two signatures by one key")
-        signatures[item["keyid"]] = Signature(item["keyid"], _base64(item["sig"]).hex())
-    return Envelope(_base64(value["payload"]), value["payloadType"], signatures)
-
-
-def _base64(text: object) -> bytes:
-    """Standard base64 in its one spelling."""
-    try:
-        if isinstance(text, str):
-            data = base64.b64decode(text, validate=True)
-            if base64.b64encode(data).decode() == text:
-                return data
-    except (binascii.Error, ValueError):
-        pass
-    raise FormatError("not base64 in its one spelling")
+        signatures[item["keyid"]] = Signature(item["keyid"], armour.decode(item["sig"]).hex())
+    return Envelope(armour.decode(value["payload"]), value["payloadType"], signatures)
 
 
 def _find_signer(envelope: Envelope, keys: Sequence[PublicSigner]) -> PublicSigner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ from appliance.cli.terminal import (
 )
 from appliance.errors import DeploymentError, PreflightError, UsageError
 from appliance.install import host
+from appliance.install.resumption import resume as bring_back
 from appliance.install.status import site_status
 from appliance.install.uninstall import uninstall as remove_site
 
@@ -51,6 +53,7 @@ def register(app: typer.Typer) -> None:
     ):
         app.command(name)(command)
     app.command("unseal", hidden=True)(unseal)
+    app.command("resume", hidden=True)(resume)
 
 
 def preflight(
@@ -110,8 +113,10 @@ def up(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> None
 
 def down(context: typer.Context) -> None:
     """Stop the site; its data stay."""
-    host.down(site_paths(context))
+    unlogged = host.down(site_paths(context))
     say("stopped")
+    if unlogged is not None:
+        say(f"not in the audit log yet: {unlogged}; `sovereign up` enters what the install journal holds")
 
 
 def uninstall(
@@ -125,11 +130,22 @@ def uninstall(
         raise UsageError("not removed", "answer y, or give --yes")
     gone = remove_site(paths)
     say(f"removed {gone.root}" + (f" and the users {', '.join(gone.users)}" if gone.users else ""))
+    if gone.log_head is not None:
+        root = base64.b64encode(gone.log_head.root).decode()
+        say(f"its audit log {gone.log_head.origin} ended with {gone.log_head.size} entries under root {root}")
+    if gone.unlogged is not None:
+        say(f"the removal is not among its entries: {gone.unlogged}")
 
 
 def unseal(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> None:
     """Unseal the services' secrets (called by the boot unit)."""
     host.unseal(site_paths(context), passphrase=_passphrase(passphrase_fd))
+
+
+def resume(context: typer.Context) -> None:
+    """Bring a site back whose service manager was killed (called by its keeper)."""
+    started = bring_back(site_paths(context), say)
+    say(f"resumed: {', '.join(started)}" if started else "nothing to resume")
 
 
 def _passphrase(fd: int | None) -> Callable[[], bytes]:

@@ -15,6 +15,7 @@ from appliance.cli import (
     model_publish,
     trust,
     user,
+    waive_host,
 )
 from appliance.cli.root import new_app
 
@@ -23,6 +24,7 @@ bundle_build.register(bundle.app)
 bundle_store.register(bundle.app)
 model_publish.register(model.app)
 app.add_typer(bundle.app, name="bundle")
+trust.app.command("waive-host")(waive_host.waive_host)
 app.add_typer(trust.app, name="trust")
 app.add_typer(model.app, name="model")
 host.register(app)
