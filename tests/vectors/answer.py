@@ -23,6 +23,8 @@ from airgap_bundle.digest import Digest, sha256
 from airgap_bundle.errors import BundleError, VerificationError
 from airgap_bundle.importer import import_release
 from airgap_bundle.metadata import parse_time
+from airgap_bundle.sign import collect_bundle
+from airgap_bundle.signing.request import parse_request
 from airgap_bundle.statement import verify_statement
 from airgap_bundle.store import Record
 from airgap_bundle.trust_state import TrustState, fingerprint
@@ -122,6 +124,21 @@ def _archive(_given: Answer, folder: Path, site: Path) -> Answer:
     return {"verdict": "accepted", "members": members}
 
 
+def _request(_given: Answer, folder: Path, _site: Path) -> Answer:
+    parse_request((folder / "request.json").read_bytes())
+    return {"verdict": "accepted"}
+
+
+def _collect(given: Answer, folder: Path, _site: Path) -> Answer:
+    bundle, response = folder / "bundle", (folder / "response.json").read_bytes()
+    before = tree(bundle)
+    try:
+        collect_bundle(bundle, [response], now=parse_time(given["now"]))
+    except BundleError as error:
+        return {"verdict": "refused", "error": type(error).__name__, "changed": tree(bundle) != before}
+    return {"verdict": "accepted", "changed": tree(bundle) != before}
+
+
 def _public_key(_given: Answer, folder: Path, _site: Path) -> Answer:
     return {"verdict": "accepted", "signer": keys.load_public(folder / "signer.pub").name}
 
@@ -132,6 +149,8 @@ OPERATIONS: dict[str, Callable[[Answer, Path, Path], Answer]] = {
     "statement": _statement,
     "archive": _archive,
     "public-key": _public_key,
+    "request": _request,
+    "collect": _collect,
 }
 
 

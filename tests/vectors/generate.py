@@ -25,7 +25,7 @@ from tests.vectors.rules import write_table
 from tests.vectors.tree import FILES, describe, dumps, dumps_tree, lay_out, load, vectors
 
 HERE = Path(__file__).parent
-MODULES = ("medium", "documents", "content", "signers", "versions", "statements", "archives")
+MODULES = ("medium", "documents", "content", "signers", "versions", "statements", "archives", "exchange")
 PEOPLE = ("architect", "builder", "custodian", "deputy", "outsider", "stranger", "release", "release-2", "other")
 
 
@@ -42,6 +42,8 @@ def _signatures(data: bytes) -> list[tuple[bytes, str, str]]:
     """(payload, key id, hex) of every signature in a TUF file or a statement; none in anything else."""
     try:
         value: Any = json.loads(data)
+        if "files" in value:
+            return [found for file in value["files"].values() for found in _signatures(base64.b64decode(file))]
         if "payload" in value:
             payload = Envelope(base64.b64decode(value["payload"]), value["payloadType"], {}).pae()
             return [(payload, item["keyid"], base64.b64decode(item["sig"]).hex()) for item in value["signatures"]]
