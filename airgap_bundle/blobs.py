@@ -14,7 +14,7 @@ from airgap_bundle.errors import DigestMismatchError, StoreError, VerificationEr
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airgap_bundle.medium import Medium
+    from airgap_bundle.medium import BundleSource
 
     Progress = Callable[[int, int], None]
 
@@ -71,7 +71,7 @@ def _read(source: BinaryIO, digest: Digest) -> bytes:
         raise StoreError(f"blob {digest} cannot be read: {error.strerror}", "try the medium again") from error
 
 
-def take_all(medium: Medium, blobs: Mapping[Digest, int], take: Taker, progress: Progress | None) -> None:
+def take_all(medium: BundleSource, blobs: Mapping[Digest, int], take: Taker, progress: Progress | None) -> None:
     """Give every blob of ``medium`` to ``take``, ``WORKERS`` at a time, the largest first; every one is tried.
 
     A large blob that came last would be hashed by one worker while the others have nothing left to do. Raises the first

@@ -21,11 +21,12 @@ from airgap_bundle import ceremony, durable, metadata, oci
 from airgap_bundle.blobs import blob_path, hash_blob, take_all
 from airgap_bundle.chain import read_roots
 from airgap_bundle.digest import sha256
-from airgap_bundle.errors import RootPolicyError, SigningError
+from airgap_bundle.errors import RootPolicyError, SigningError, StoreError
 from airgap_bundle.medium import Medium
 from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
 from airgap_bundle.root_policy import check_root
 from airgap_bundle.signing.release_draft import ReleaseDraft, read_draft, sign_draft
+from airgap_bundle.signing.request import dump_request
 from airgap_bundle.signing.response import collect_release
 
 if TYPE_CHECKING:
@@ -80,20 +81,22 @@ def sign_bundle(
     return Signed.of(after, signer.name)
 
 
-def prepare_bundle(
+def prepare_request(
     bundle: Path, roots: Mapping[int, bytes] | None, *, now: datetime, progress: Progress | None = None
-) -> ReleaseDraft:
-    """Fix in ``bundle`` what its persons sign, so that every request asks for the same bytes; the draft to request.
+) -> tuple[ReleaseDraft, bytes]:
+    """What ``bundle`` needs signed, and the request file for it.
 
-    Raises as ``sign_bundle``.
+    Fixes the targets in the bundle, unsigned, so that every request asks for the same bytes. Raises as ``sign_bundle``
+    and ``dump_request``; the bundle is unchanged then.
     """
     draft = _open_bundle(bundle, roots, progress)
     if draft.sealed:
         raise SigningError("the bundle is sealed already", "`sovereign bundle verify` checks it")
     prepared = replace(draft, targets=draft.begun(now).to_bytes() if draft.targets is None else draft.targets)
     prepared.begun(now)
+    data = dump_request(prepared)
     _write_metadata(bundle, draft, {} if draft.targets else {TARGETS: prepared.targets or b""})
-    return prepared
+    return prepared, data
 
 
 def collect_bundle(
@@ -143,10 +146,19 @@ def _roots(medium: Medium, files: Mapping[str, int], given: Mapping[int, bytes])
 def _write_metadata(bundle: Path, draft: ReleaseDraft, files: Mapping[str, bytes]) -> None:
     """Put the metadata ``files`` (by role) into ``bundle``, and the draft's roots beside them."""
     folder = bundle / "metadata"
-    folder.mkdir(mode=0o755, exist_ok=True)
+    made = not folder.exists()
+    try:
+        folder.mkdir(mode=0o755, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be made: {error.strerror}", "check free space and rights") from error
     roots = {folder / f"{version}.root.json": data for version, data in draft.roots.items()}
     new = {path: data for path, data in roots.items() if not path.exists()}
-    durable.replace_all({**new, **{folder / f"{role}.json": data for role, data in files.items()}})
+    try:
+        durable.replace_all({**new, **{folder / f"{role}.json": data for role, data in files.items()}})
+    except StoreError:
+        if made:
+            folder.rmdir()
+        raise
 
 
 def sign_root(root: Metadata[Root], signers: list[Signer]) -> bytes:

@@ -82,7 +82,7 @@ class Roles:
             kind = kind_of(event) or "an event of no kind that is logged here"
             raise NotYoursError(
                 f"{_whom(uid)} may not append {kind} as {entry_id!a}",
-                "each writer appends its own kinds of events, under ids that begin with its role's name",
+                "a writer appends its own kinds (an engine of its own model) under ids that begin with its role's name",
             )
 
     def of(self, uid: int | None) -> tuple[Role, ...]:

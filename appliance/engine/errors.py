@@ -38,9 +38,9 @@ class MemoryBudgetError(DeploymentError):
 class ConfinementError(DeploymentError):
     """The engine would be less confined than it must be; no model was opened. ``layer`` is the one that is missing."""
 
-    def __init__(self, layer: str, reason: str) -> None:
+    def __init__(self, layer: str, reason: str, path: str | None = None) -> None:
         super().__init__(
-            f"the engine cannot be confined by {layer}: {reason}",
+            f"the engine cannot be confined by {layer}: {reason}" + (f" ({path})" if path else ""),
             "mend the host; where its kernel cannot, an officer may sign a waiver (`sovereign trust waive-host`)",
         )
         self.layer = layer

@@ -3,7 +3,8 @@
 Order: no privileges (found, not made: the service manager starts engines so) → ``no_new_privs``, without which the
 kernel takes no filter from an ordinary user → seccomp, over every thread → landlock, which covers the calling thread
 and those that it starts, and so is refused once there are others. A layer that cannot be set ends the engine before a
-model is open, unless an officer of the site waived it; what a waiver covers is set all the same where the kernel can.
+model is open, unless an officer of the site waived it and the kernel lacks it: what a waiver covers is set all the same
+where the kernel can, and what goes wrong in setting it is not waived.
 
 Twice in a process's life: ``confine`` before anything of a model is read, and ``seal`` once the libraries that map it
 are loaded (which take threads, open ``/dev/null`` and need no model), before it is mapped.
@@ -11,6 +12,7 @@ are loaded (which take threads, open ``/dev/null`` and need no model), before it
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,11 +35,12 @@ if TYPE_CHECKING:
     from appliance.site.layers import Layer
 
 _STATUS = Path("/proc/self/status")
+_WITHOUT_SECCOMP = frozenset({errno.ENOSYS, errno.EINVAL, errno.EPERM})  # not built in, or forbidden by a container
 _CAPABILITIES = ("CapPrm", "CapEff", "CapAmb")
 
 
-class _UnavailableError(Exception):
-    """Why a layer cannot be set here."""
+class _LackingError(Exception):
+    """What this host lacks for a layer: all that a waiver covers."""
 
 
 @dataclass(frozen=True)
@@ -91,25 +94,20 @@ def seal(confinement: Confinement, waived: Collection[str], kernel: Kernel | Non
 def _set(name: Layer, setting: Callable[[], str], waived: Collection[str]) -> LayerState:
     try:
         return LayerState(name, holds=True, detail=setting())
-    except (_UnavailableError, OSError) as error:
-        reason = _reason(error)
+    except OSError as error:
+        raise ConfinementError(name, str(error.strerror), error.filename) from error
+    except _LackingError as error:
         if name not in waived or name not in WAIVABLE_LAYERS:
-            raise ConfinementError(name, reason) from error
-        return LayerState(name, holds=False, detail=f"{reason}; waived for this host")
-
-
-def _reason(error: Exception) -> str:
-    if not isinstance(error, OSError) or not error.strerror:
-        return str(error)
-    return f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror
+            raise ConfinementError(name, str(error)) from error
+        return LayerState(name, holds=False, detail=f"{error}; waived for this host")
 
 
 def _require_no_privileges() -> str:
     status = _status()
     if os.geteuid() == 0:
-        raise _UnavailableError("the engine runs as root")
+        raise _LackingError("the engine runs as root")
     if held := [name for name in _CAPABILITIES if int(status[name], 16)]:
-        raise _UnavailableError(f"the engine holds capabilities ({held[0]} {status[held[0]]})")
+        raise _LackingError(f"the engine holds capabilities ({held[0]} {status[held[0]]})")
     return f"user {os.geteuid()}, no capabilities"
 
 
@@ -121,18 +119,23 @@ def _forbid_new_privileges(kernel: Kernel) -> str:
 def _filter_calls(kernel: Kernel, stage: Stage) -> str:
     architecture = native()
     if architecture is None:
-        raise _UnavailableError(f"no filter is written for {os.uname().machine}")
+        raise _LackingError(f"no filter is written for {os.uname().machine}")
     block: Block = program(stage, architecture, NEWEST, os.getpid())
-    kernel.filter_calls(assemble(block))
+    try:
+        kernel.filter_calls(assemble(block))
+    except OSError as error:
+        if error.errno in _WITHOUT_SECCOMP:
+            raise _LackingError(str(error.strerror)) from error
+        raise
     return f"{stage} filter, {len(block)} instructions"
 
 
 def _restrict_files(kernel: Kernel, view: View) -> str:
     abi = kernel.landlock_abi()
     if abi == 0:
-        raise _UnavailableError("this kernel has no landlock")
+        raise _LackingError("this kernel has no landlock")
     if (threads := int(_status()["Threads"])) != 1:
-        raise _UnavailableError(f"{threads} threads run already, and landlock covers the caller's only")
+        raise ConfinementError("landlock", f"{threads} threads run already, and it covers the caller's only")
     kernel.restrict_files(abi, view)
     return f"ABI {abi}"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from airgap_bundle.errors import FormatError
+from airgap_bundle.errors import BundleError, FormatError
+from airgap_bundle.inspection import claimed_size
 from airgap_bundle.keys import parse_public
 from appliance.errors import PreflightError, SiteFileError
 from appliance.install.preflight.facts import Facts, collect
@@ -76,7 +78,7 @@ def _finding(rule: Rule, facts: Facts, needs: Needs) -> Finding:
 
 
 def check_host(files: SiteFiles, paths: SitePaths, bundle: Path | None, earliest: datetime = EPOCH) -> PreflightReport:
-    """Collect and judge. ``bundle`` sizes the disk; its content is not trusted here."""
+    """Collect and judge. ``bundle`` sizes the disk, by what it claims to hold; nothing in it is trusted here."""
     facts = collect(files.config, paths)
     return judge(facts, Needs(files.config, _size(bundle), earliest, waived_by(files, facts.now)))
 
@@ -104,4 +106,6 @@ def enrolled_officers(files: SiteFiles) -> tuple[PublicSigner, ...]:
 def _size(bundle: Path | None) -> int:
     if bundle is None:
         return 1024 * 1024 * 1024
-    return sum(p.lstat().st_size for p in bundle.rglob("*") if p.is_file() and not p.is_symlink())
+    with suppress(BundleError):  # what is no bundle is refused later, with its reason
+        return claimed_size(bundle)
+    return 0

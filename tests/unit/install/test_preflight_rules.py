@@ -128,7 +128,7 @@ def test_a_waiver_beside_the_site_file_counts_before_anything_is_installed(tmp_p
     save(signer("officer"), tmp_path, b"passphrase", cost=2)
     key = (tmp_path / "officer.pub").read_bytes()
     config = CONFIG.model_copy(update={"name": "trial"})
-    files = SiteFiles(config, b"", None, {"officer": key}, {"w.json": host_waiver(), "m.json": waiver("a" * 64)})
+    files = SiteFiles(config, b"", None, {"officer": key}, {"w.json": host_waiver(), "m.json": waiver("a" * 64)}, {})
     assert waived_by(files, NOW) == {"landlock": "officer until 2026-08-29"}
     assert waived_by(replace(files, config=CONFIG), NOW) == {}
     with pytest.raises(SiteFileError, match="deputy"):

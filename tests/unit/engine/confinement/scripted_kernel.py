@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,14 @@ class ScriptedKernel:
 
     abi: int = 7
     lacks: frozenset[str] = frozenset()
+    number: int = errno.EINVAL
     asked: list[str] = field(default_factory=list)
     views: list[View] = field(default_factory=list)
 
     def _ask(self, name: str) -> None:
         self.asked.append(name)
         if name in self.lacks:
-            raise OSError(errno.EINVAL, f"{name}: Invalid argument")
+            raise OSError(self.number, f"{name}: {os.strerror(self.number)}")
 
     def forbid_new_privileges(self) -> None:
         self._ask("no_new_privs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from pathlib import Path
 
@@ -69,6 +70,16 @@ def test_what_is_waived_is_set_all_the_same_where_the_kernel_can() -> None:
 
 
 @pytest.mark.usefixtures("status")
+def test_a_waiver_covers_what_the_kernel_lacks_and_not_what_goes_wrong() -> None:
+    found = confine(VIEW, {"seccomp"}, ScriptedKernel(lacks=frozenset({"seccomp"})))
+    assert "seccomp" not in found.holding
+    with pytest.raises(ConfinementError, match="landlock"):
+        confine(VIEW, {"landlock"}, ScriptedKernel(lacks=frozenset({"landlock"})))
+    with pytest.raises(ConfinementError, match="seccomp"):
+        confine(VIEW, {"seccomp"}, ScriptedKernel(lacks=frozenset({"seccomp"}), number=errno.ENOMEM))
+
+
+@pytest.mark.usefixtures("status")
 def test_nobody_can_waive_new_privileges() -> None:
     with pytest.raises(ConfinementError):
         confine(VIEW, {"no_new_privs"}, ScriptedKernel(lacks=frozenset({"no_new_privs"})))
@@ -94,7 +105,7 @@ def test_landlock_that_would_miss_a_thread_is_no_landlock(status: dict[str, str]
     status["Threads"] = "2"
     kernel = ScriptedKernel()
     with pytest.raises(ConfinementError, match="2 threads run already"):
-        confine(VIEW, (), kernel)
+        confine(VIEW, {"landlock"}, kernel)
     assert kernel.views == []
 
 
