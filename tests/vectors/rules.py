@@ -65,6 +65,18 @@ RULES = {
     "collecting": Rule(13, "MUST add all responses or none"),
     "tokens": Rule(14, "a reader MUST refuse it, or the module", "tests/unit/bundle/test_token_files.py"),
     "succession": Rule(15, "whoever drafts or signs MUST refuse that", "tests/attacks/bundle/test_rotation.py"),
+    "publishers": Rule(
+        16, "reader MUST refuse: members that it does not know", "tests/attacks/model/test_publisher_attacks.py"
+    ),
+    "packed": Rule(17, "Either MUST refuse anything after the end"),
+    "parts": Rule(18, "MUST NOT follow links", "tests/attacks/media/test_part_attacks.py"),
+    "parts-list": Rule(
+        18, "A reader MUST verify roots and statement before it uses a part", "tests/attacks/media/test_part_attacks.py"
+    ),
+    "delta": Rule(19, "A reader without a store MUST report the file list as failed"),
+    "returns": Rule(
+        20, "A reader MUST verify the statement before it reads a file", "tests/attacks/media/test_return_attacks.py"
+    ),
     "versions": Rule(12, "A reader of version 1 refuses version 2"),
 }
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import filecmp
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import conformance
-from tests.vectors.generate import HERE, ask, draft
+from tests.vectors.generate import HERE, ask
 from tests.vectors.tree import FILES, load, vectors
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def test_this_implementation_answers_as_the_vector_expects(vector: Path) -> None
 
 
 def test_generating_again_gives_the_same_bytes(tmp_path: Path) -> None:
-    assert draft(tmp_path) == len(VECTORS)
+    """In a process of its own: nothing may have been signed before the kept signatures are known."""
+    subprocess.run([sys.executable, "-m", "tests.vectors.generate", tmp_path], check=True)
     for name in ("files", "valid", "invalid"):
         assert _differences(filecmp.dircmp(HERE / name, tmp_path / name, ignore=[])) == []
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle import ceremony
+from airgap_bundle.digest import sha256
 from airgap_bundle.metadata import format_time
 from airgap_bundle.oci import Release
 from airgap_bundle.report import ReleaseInfo
 from airgap_bundle.trust_state import fingerprint
-from tests.bundles import NOW, SUPPORT_UNTIL, make, reseal, root_bytes
+from tests.bundles import NOW, SUPPORT_UNTIL, Draft, make, reseal, root_bytes, sign
 from tests.signers import signer
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     Make = Callable[[Path], Json | None]
 
 YEAR = timedelta(days=365)
+EVERYBODY = ("architect", "builder", "custodian")
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,31 @@ def remove_base() -> None:
     """Remove what ``copy_base`` copies from."""
     shutil.rmtree(_base().parent)
     _base.cache_clear()
+
+
+def holding(folder: Path) -> Json:
+    """A site that has imported the very release that lies in ``folder``."""
+    digest = str(sha256((folder / "bundle/release.json").read_bytes()))
+    versions = dict.fromkeys(("targets", "snapshot", "timestamp"), 3)
+    return knowing(folder, versions=versions, release_number=3, release_digest=digest)
+
+
+def typed(folder: Path) -> Json:
+    """A first use at which the operator types the fingerprint of the root that lies there."""
+    return first_use(fingerprint((folder / "bundle/metadata/1.root.json").read_bytes()))
+
+
+def release_under(folder: Path, root: bytes, *names: str) -> None:
+    """Put release 3 under ``root``, signed by ``names``, in the place of the bundle."""
+    shutil.rmtree(folder / "bundle")
+    bundle = Draft(version="3.0.0", number=3, min_release=2).write(folder / "bundle")
+    sign(bundle, *names, roots={1: root})
+
+
+def strip(path: Path, half: str, *names: str) -> None:
+    """Drop one half of the signatures of ``names``."""
+    dropped = {getattr(signer(name).public, half).keyid for name in names}
+    edit(path, lambda value: value.update(signatures=[s for s in value["signatures"] if s["keyid"] not in dropped]))
 
 
 def edit(path: Path, change: Change) -> None:

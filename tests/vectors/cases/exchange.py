@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airgap_bundle import armour, strict_json
 from airgap_bundle.metadata import format_time
-from airgap_bundle.sign import prepare_bundle
-from airgap_bundle.signing.request import dump_request, parse_request
+from airgap_bundle.sign import prepare_request
+from airgap_bundle.signing.request import parse_request
 from airgap_bundle.signing.response import respond
 from tests.bundles import NOW, Draft, root_bytes
 from tests.signers import signer
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def _waiting(bundle: Path) -> bytes:
     """A bundle whose targets wait for signatures; its request."""
     Draft(version="3.0.0", number=3).write(bundle)
-    return dump_request(prepare_bundle(bundle, {1: root_bytes()}, now=NOW))
+    return prepare_request(bundle, {1: root_bytes()}, now=NOW)[1]
 
 
 def _rewritten(data: bytes, change: Change) -> bytes:

@@ -1,184 +1,30 @@
-"""Sections 6 and 8: roots that break the policy, and metadata that too few, half, or the wrong persons signed."""
+"""Sections 6 and 8: metadata that enough persons signed, and that too few, half, or the wrong persons did."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from airgap_bundle.trust_state import fingerprint
-from tests.bundles import Draft, foreign_root, people, reseal, rewrite, root_bytes, sign, sign_root, unsigned_root
+from tests.bundles import people, reseal, root_bytes, sign_root, unsigned_root
 from tests.signers import signer
-from tests.vectors.cases.desk import case, edit, first_use, knowing, sign_anyhow
+from tests.vectors.cases.desk import EVERYBODY, case, edit, release_under, sign_anyhow, strip, typed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.vectors.cases.desk import Json
 
-    Change = Callable[[dict[str, Any]], object]
-
-EVERYBODY = ("architect", "builder", "custodian")
-ROOT = "metadata/1.root.json"
-
-
-def typed(folder: Path) -> Json:
-    """A first use at which the operator types the fingerprint of the root that lies there."""
-    return first_use(fingerprint((folder / "bundle" / ROOT).read_bytes()))
-
-
-def _release(folder: Path, root: bytes, *names: str) -> None:
-    """Release 3 under ``root``, signed by ``names``."""
-    shutil.rmtree(folder / "bundle")
-    bundle = Draft(version="3.0.0", number=3, min_release=2).write(folder / "bundle")
-    sign(bundle, *names, roots={1: root})
-
 
 @case("all-three-persons", None, "signed", about="more persons than the threshold asks for", freshness="pass")
 def all_three(folder: Path) -> None:
-    _release(folder, root_bytes(), *EVERYBODY, "release")
+    release_under(folder, root_bytes(), *EVERYBODY, "release")
 
 
 @case("one-person-is-enough", None, "threshold", about="a root with k = 1", freshness="pass")
 def one_person(folder: Path) -> Json:
-    _release(folder, sign_root(unsigned_root(threshold=1), people("architect")), "custodian", "release")
+    release_under(folder, sign_root(unsigned_root(threshold=1), people("architect")), "custodian", "release")
     return typed(folder)
-
-
-def _key(root: dict[str, Any], name: str, half: str = "ml_dsa") -> dict[str, Any]:
-    found: dict[str, Any] = root["keys"][getattr(signer(name).public, half).keyid]
-    return found
-
-
-def _respelled(root: dict[str, Any]) -> None:
-    """The architect's ML-DSA key once more, its PEM wrapped differently, under another key id."""
-    body = "".join(_key(root, "architect")["keyval"]["public"].splitlines()[1:-1])
-    lines = "\n".join(body[at : at + 60] for at in range(0, len(body), 60))
-    pem = f"-----BEGIN PUBLIC KEY-----\n{lines}\n-----END PUBLIC KEY-----\n"
-    root["keys"]["a" * 64] = {**_key(root, "architect"), "keyval": {"public": pem}}
-    for role in ("root", "targets"):
-        root["roles"][role]["keyids"].append("a" * 64)
-
-
-def _without(root: dict[str, Any], role: str, name: str, half: str) -> None:
-    root["roles"][role]["keyids"].remove(getattr(signer(name).public, half).keyid)
-
-
-ROOTS: dict[str, tuple[str, str, Change]] = {
-    "key-respelled-under-a-second-id": ("DuplicateKeyError", "key-spelling", _respelled),
-    "threshold-odd": ("RootPolicyError", "threshold", lambda root: root["roles"]["targets"].update(threshold=3)),
-    "threshold-of-one-key-id": (
-        "RootPolicyError",
-        "threshold",
-        lambda root: root["roles"]["targets"].update(threshold=1),
-    ),
-    "threshold-above-the-persons": (
-        "RootPolicyError",
-        "threshold",
-        lambda root: root["roles"]["targets"].update(threshold=8),
-    ),
-    "person-without-ml-dsa": (
-        "RootPolicyError",
-        "pairs",
-        lambda root: _without(root, "targets", "custodian", "ml_dsa"),
-    ),
-    "person-with-two-names": (
-        "RootPolicyError",
-        "pairs",
-        lambda root: _key(root, "builder", "ed25519").update({"x-sovereign-signer": "architect"}),
-    ),
-    "key-without-a-name": (
-        "RootPolicyError",
-        "key-spelling",
-        lambda root: _key(root, "builder").pop("x-sovereign-signer"),
-    ),
-    "name-that-steers-a-terminal": (
-        "RootPolicyError",
-        "key-spelling",
-        lambda root: _key(root, "builder").update({"x-sovereign-signer": "\x1b[2Jbuilder"}),
-    ),
-    "key-with-a-field-more": ("RootPolicyError", "key-spelling", lambda root: _key(root, "builder").update(note="x")),
-    "key-of-another-type": (
-        "RootPolicyError",
-        "key-spelling",
-        lambda root: _key(root, "builder").update(scheme="ml-dsa-44/1"),
-    ),
-    "key-that-is-no-key": (
-        "RootPolicyError",
-        "key-spelling",
-        lambda root: _key(root, "builder", "ed25519").update(keyval={"public": "00"}),
-    ),
-    "version-of-another-root": ("RootPolicyError", "chain", lambda root: root.update(version=2)),
-    "consistent-snapshots": ("MalformedError", "metadata", lambda root: root.update(consistent_snapshot=True)),
-}
-
-
-for _name, (_error, _rule, _change) in ROOTS.items():
-
-    @case(
-        _name, _error, _rule, check="root chain", about=f"a root, signed by all its persons: {_name.replace('-', ' ')}"
-    )
-    def root(folder: Path, change: Change = _change) -> Json:
-        rewrite(folder / "bundle" / ROOT, change, *EVERYBODY)
-        return typed(folder)
-
-
-@case("root-signed-by-one", "NotEnoughSignersError", "chain", check="root chain", about="root 1 signed by one of two")
-def root_by_one(folder: Path) -> Json:
-    rewrite(folder / "bundle" / ROOT, lambda _root: None, "architect")
-    return typed(folder)
-
-
-@case("root-signed-by-nobody", "UnsignedError", "chain", check="root chain", about="root 1 without any signature")
-def root_by_nobody(folder: Path) -> Json:
-    edit(folder / "bundle" / ROOT, lambda value: value.update(signatures=[]))
-    return typed(folder)
-
-
-@case("root-1-signed-by-an-outsider-too", "SignatureError", "signed", check="root chain", about="beside enough others")
-def root_by_outsider(folder: Path) -> Json:
-    rewrite(folder / "bundle" / ROOT, lambda _root: None, *EVERYBODY, "outsider")
-    return typed(folder)
-
-
-@case(
-    "root-without-ml-dsa", "HalfSignatureError", "signed", check="root chain", about="root 1, Ed25519 signatures only"
-)
-def root_half(folder: Path) -> Json:
-    _strip(folder / "bundle" / ROOT, "ml_dsa", *EVERYBODY)
-    return typed(folder)
-
-
-@case("nobody-pinned", "UnpinnedRootError", "pinned-root", check="pinned root", about="no pin and no fingerprint typed")
-def nobody_pinned(_folder: Path) -> Json:
-    return first_use(None)
-
-
-@case("another-fingerprint", "ForeignRootError", "pinned-root", check="pinned root", about="another root was typed")
-def another_fingerprint(_folder: Path) -> Json:
-    return first_use("sha256:" + "0" * 64)
-
-
-@case("other-people", "ForeignRootError", "pinned-root", check="pinned root", about="a bundle of other people")
-def other_people(folder: Path) -> Json:
-    _release(folder, foreign_root(), "outsider", "stranger", "other")
-    return knowing(folder)
-
-
-@case(
-    "same-people-another-root", "ForeignRootError", "pinned-root", check="pinned root", about="root 1, k lowered to 1"
-)
-def same_people(folder: Path) -> Json:
-    return knowing(folder, sign_root(unsigned_root(threshold=1), people(*EVERYBODY)))
-
-
-def _strip(path: Path, half: str, *names: str) -> None:
-    dropped = {getattr(signer(name).public, half).keyid for name in names}
-    edit(
-        path,
-        lambda value: value.update(signatures=[s for s in value["signatures"] if s["keyid"] not in dropped]),
-    )
 
 
 for _role in ("targets", "snapshot", "timestamp"):
@@ -193,7 +39,7 @@ for _role in ("targets", "snapshot", "timestamp"):
         )
         def stripped(folder: Path, role: str = _role, half: str = _half) -> None:
             bundle = folder / "bundle"
-            _strip(bundle / f"metadata/{role}.json", half, "architect", "builder", "release")
+            strip(bundle / f"metadata/{role}.json", half, "architect", "builder", "release")
             if role == "targets":
                 reseal(bundle)
 
@@ -217,7 +63,7 @@ def unsigned(folder: Path) -> None:
     "not-sealed", "UnsignedError", "reader-order", check="snapshot signatures, ed25519", about="signed by k, not sealed"
 )
 def not_sealed(folder: Path) -> None:
-    _release(folder, root_bytes(), "architect", "builder")
+    release_under(folder, root_bytes(), "architect", "builder")
 
 
 @case(
@@ -240,8 +86,8 @@ def one_of_two(folder: Path) -> None:
 )
 def halves(folder: Path) -> None:
     bundle = sign_anyhow(folder / "bundle", *EVERYBODY)
-    _strip(bundle / "metadata/targets.json", "ml_dsa", "builder")
-    _strip(bundle / "metadata/targets.json", "ed25519", "custodian")
+    strip(bundle / "metadata/targets.json", "ml_dsa", "builder")
+    strip(bundle / "metadata/targets.json", "ed25519", "custodian")
     reseal(bundle)
 
 
