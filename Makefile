@@ -48,6 +48,20 @@ test-unit: venv ## Tests without a network, in seconds
 attack: venv ## What an attacker tries; the last line counts
 	$(BIN)/python -m tests.attacks
 
+.PHONY: vectors
+vectors: venv ## Write the format's vectors anew, then ask about each in a process of its own; the last line counts
+	$(BIN)/python -m tests.vectors.generate
+	$(BIN)/python -m tests.conformance
+
+.PHONY: bench-bundle
+bench-bundle: venv ## Measure building and verifying the demonstration's release; the last line is JSON
+	$(BIN)/python -m tests.bench.bundle
+
+SECONDS ?= 300
+.PHONY: fuzz
+fuzz: venv ## Fuzz every reader of hostile bytes for SECONDS each; the last line counts
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+
 .PHONY: test
 test: lint ## All that this machine can test; the last line counts
 	$(BIN)/pytest

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-WORKERS = min(4, os.cpu_count() or 1)
+# One thread hashes about as fast as one core can (hashing does not hold the interpreter's lock); each holds one chunk.
+WORKERS = min(16, os.cpu_count() or 1)
 
 
 def blob_path(digest: Digest) -> str:
@@ -71,10 +72,11 @@ def _read(source: BinaryIO, digest: Digest) -> bytes:
 
 
 def take_all(medium: BundleSource, blobs: Mapping[Digest, int], take: Taker, progress: Progress | None) -> None:
-    """Give every blob of ``medium`` to ``take``, ``WORKERS`` at a time; every one is tried.
+    """Give every blob of ``medium`` to ``take``, ``WORKERS`` at a time, the largest first; every one is tried.
 
-    Raises the first refusal by digest, naming how many more there are, or the first ``StoreError``. ``progress`` is
-    called with bytes done and bytes in all, from one thread at a time.
+    A large blob that came last would be hashed by one worker while the others have nothing left to do. Raises the first
+    refusal by digest, naming how many more there are, or the first ``StoreError``. ``progress`` is called with bytes
+    done and bytes in all, from one thread at a time.
     """
     total, done, guard = sum(blobs.values()), 0, Lock()
 
@@ -85,20 +87,22 @@ def take_all(medium: BundleSource, blobs: Mapping[Digest, int], take: Taker, pro
             if progress is not None:
                 progress(done, total)
 
-    def one(digest: Digest, size: int) -> VerificationError | None:
+    def one(digest: Digest, size: int) -> tuple[Digest, VerificationError] | None:
         try:
             with medium.open(blob_path(digest)) as source:
                 take(digest, size, source, on_bytes)
         except VerificationError as error:
-            return error
+            return digest, error
         return None
 
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="blobs") as pool:
-        pending = [pool.submit(one, digest, size) for digest, size in sorted(blobs.items())]
+        largest_first = sorted(blobs.items(), key=lambda item: (-item[1], item[0]))
+        pending = [pool.submit(one, digest, size) for digest, size in largest_first]
         try:
-            refusals = [error for future in pending if (error := future.result()) is not None]
+            refusals = dict(found for future in pending if (found := future.result()) is not None)
         finally:
             pool.shutdown(cancel_futures=True)
     if refusals:
+        first = refusals[min(refusals)]
         more = f" ({len(refusals) - 1} more blobs are refused)" if len(refusals) > 1 else ""
-        raise type(refusals[0])(refusals[0].cause + more, refusals[0].hint)
+        raise type(first)(first.cause + more, first.hint)

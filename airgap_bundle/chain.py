@@ -114,7 +114,9 @@ def _check_link(previous: Metadata[Root] | None, metadata: Metadata[Root]) -> Ta
     own = frozenset(metadata.signed.roles[ROOT].keyids)
     if previous is None:
         # Signatures of a predecessor that is not here cannot be explained; the pin or the next link covers the bytes.
-        return require(metadata.signed, ROOT, metadata, others=frozenset(metadata.signatures))
+        # Root 1 has no predecessor.
+        absent = frozenset(metadata.signatures) if metadata.signed.version > 1 else frozenset[str]()
+        return require(metadata.signed, ROOT, metadata, others=absent)
     predecessor = frozenset(previous.signed.roles[ROOT].keyids)
     require(previous.signed, ROOT, metadata, others=own)
     return require(metadata.signed, ROOT, metadata, others=predecessor)

@@ -1,9 +1,14 @@
-"""Files that are whole or absent after a power cut: write beside, fsync, rename, fsync the folder."""
+"""Files that are whole or absent after a power cut: write beside, fsync, rename, fsync the folder.
+
+What is written beside is always a new file: what lies there under its name (left by a power cut, or put there, a link
+to another file perhaps) is removed first, and never opened.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, BinaryIO
 
 from airgap_bundle.errors import StoreError
 
@@ -42,14 +47,27 @@ def replace_all(files: Mapping[Path, bytes]) -> None:
             sync_directory(path.parent)
     except OSError as error:
         for partial in partials.values():
-            partial.unlink(missing_ok=True)
+            discard(partial)
         names = ", ".join(map(str, files))
         raise StoreError(f"{names} cannot be written: {error.strerror}", "check free space and rights") from error
 
 
+def create(path: Path) -> BinaryIO:
+    """A new file at ``path`` (0644), open for writing, in the place of whatever file or link lies there."""
+    path.unlink(missing_ok=True)
+    out = path.open("xb")
+    os.fchmod(out.fileno(), 0o644)
+    return out
+
+
+def discard(path: Path) -> None:
+    """Remove the file ``path`` where that can be done: it is done after a failure, which is what is to be told."""
+    with suppress(OSError):
+        path.unlink()
+
+
 def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as out:
-        os.fchmod(out.fileno(), 0o644)
+    with create(path) as out:
         out.write(data)
         out.flush()
         os.fsync(out.fileno())

@@ -42,13 +42,28 @@ if TYPE_CHECKING:
     from airgap_bundle.report import Report
 
 
+MAX_CAUSE = 1000
+
+
 class BundleError(Exception):
-    """A failure with a cause for the reader and, where there is one, a next step."""
+    """A failure with a cause for the reader and, where there is one, a next step.
+
+    A cause may quote what an attacker wrote, so that what does not print is spelled out and its length is bounded
+    here, once: no text from a medium moves a cursor, hides a line or fills a screen.
+    """
 
     def __init__(self, cause: str, hint: str | None = None) -> None:
+        cause = _printable(cause)
         super().__init__(cause)
         self.cause = cause
-        self.hint = hint
+        self.hint = None if hint is None else _printable(hint)
+
+
+def _printable(text: str) -> str:
+    kept = text if len(text) <= MAX_CAUSE else text[: MAX_CAUSE - 1] + "…"
+    if kept.isprintable():
+        return kept
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in kept)
 
 
 class FormatError(BundleError):

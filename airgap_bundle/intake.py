@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from threading import Lock
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _FREE_SPACE_HINT = "free some space and import again"
 
 
@@ -67,7 +69,10 @@ class Intake:
         self.make_folder(self._blobs)
         self.make_folder(self._releases)
         needed = sum(size for digest, size in blobs.items() if not self._store.path(digest).exists())
-        room = os.statvfs(self._blobs)
+        try:
+            room = os.statvfs(self._blobs)
+        except OSError as error:
+            raise StoreError(f"{self._blobs} cannot be measured: {error.strerror}") from error
         free = room.f_bavail * room.f_frsize
         if needed > free:
             raise StoreError(f"the store needs {needed} bytes more, {free} are free", _FREE_SPACE_HINT)
@@ -107,13 +112,21 @@ class Intake:
         durable.replace(path, data)
 
     def _is_whole(self, digest: Digest, size: int) -> bool:
-        """Whether the store holds the blob, by its bytes: a name alone proves nothing."""
+        """Whether the store holds the blob, by its bytes: a name alone proves nothing.
+
+        A link, or a file that has another name somewhere, is not held here: it can be changed through that name.
+        """
         try:
-            with self._store.path(digest).open("rb") as stream:
+            descriptor = os.open(self._store.path(digest), _READ_FLAGS)
+            with os.fdopen(descriptor, "rb", buffering=0) as stream:
+                if os.fstat(descriptor).st_nlink != 1:
+                    return False
                 hash_blob(digest, size, stream, lambda _count: None)
         except (FileNotFoundError, DigestMismatchError):
             return False
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                return False
             raise StoreError(f"blob {digest} in the store cannot be read: {error.strerror}") from error
         return True
 
@@ -121,8 +134,7 @@ class Intake:
         path = self._store.path(digest)
         partial = path.with_name(path.name + durable.PARTIAL)
         try:
-            with partial.open("wb") as sink:
-                os.fchmod(sink.fileno(), 0o644)
+            with durable.create(partial) as sink:
                 copy_blob(digest, size, source, sink, on_bytes)
                 sink.flush()
                 os.fsync(sink.fileno())
@@ -131,10 +143,10 @@ class Intake:
                     self._written.append(path)
             partial.replace(path)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            durable.discard(partial)
             raise StoreError(f"blob {digest} cannot be written: {error.strerror}", _FREE_SPACE_HINT) from error
         except VerificationError:
-            partial.unlink(missing_ok=True)
+            durable.discard(partial)
             raise
 
     def _undo(self) -> None:

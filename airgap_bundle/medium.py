@@ -107,7 +107,10 @@ class Medium:
     def open(self, path: str) -> Iterator[BinaryIO]:
         """The regular file ``path``. Raises ``MissingFileError``, ``SpecialFileError``, ``StoreError``."""
         *parents, name = check_path(path).split("/")
-        current = os.dup(self._root)
+        try:
+            current = os.dup(self._root)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be opened: {error.strerror}", "close other programs") from error
         try:
             for part in parents:
                 inner = os.open(part, _DIRECTORY_FLAGS, dir_fd=current)

@@ -193,12 +193,13 @@ def _check_agreement(contents: Contents) -> None:
     found = {manifest.name: (manifest.kind, manifest.descriptor.digest) for manifest in contents.artifacts}
     if listed != found:
         raise MixedMetadataError("release.json and index.json do not list the same artifacts")
-    digests = {manifest.descriptor.digest for manifest in contents.manifests}
+    artifacts = {manifest.descriptor.digest for manifest in contents.artifacts}
     for manifest in contents.manifests:
-        if manifest.subject is not None and manifest.subject not in digests:
-            raise MixedMetadataError(f"{manifest.name} is about an artifact that is not in the bundle")
-    if contents.release.sbom is not None and contents.release.sbom not in digests:
-        raise MixedMetadataError("the release's sbom is not in the bundle")
+        if manifest.subject is not None and (manifest.kind is not None or manifest.subject not in artifacts):
+            raise MixedMetadataError(f"{manifest.name} is about something that is no artifact of the bundle")
+    merged = {m.descriptor.digest for m in contents.manifests if m.kind is None and m.subject is None}
+    if merged != ({contents.release.sbom} - {None}):
+        raise MixedMetadataError("the release's sbom is not in the bundle, or not the only one about no artifact")
 
 
 def _name(descriptor: Descriptor) -> str:

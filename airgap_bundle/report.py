@@ -22,8 +22,9 @@ class Check:
     error: VerificationError | None = field(default=None, compare=False, repr=False)
 
     def to_json(self) -> dict[str, str]:
-        """The check as plain JSON values."""
-        return {"name": self.name, "status": self.status, "detail": self.detail}
+        """The check as plain JSON values; ``error`` is the class of a refusal (FORMAT.md, section 9)."""
+        found = {"name": self.name, "status": self.status, "detail": self.detail}
+        return found if self.error is None else {**found, "error": type(self.error).__name__}
 
 
 @dataclass(frozen=True)

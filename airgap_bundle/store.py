@@ -166,8 +166,7 @@ class Store:
 
     def open_record(self, record: Record) -> VerifiedRelease:
         """As ``open_release``."""
-        index, release = self._read(record.index), self._read(record.release)
-        contents = read_contents(index, release, lambda descriptor: self._read(descriptor.digest))
+        contents = self.contents(record)
         info = contents.release.info
         return VerifiedRelease(
             info.name,
@@ -179,6 +178,11 @@ class Store:
             {manifest.name: self._artifact(manifest, contents) for manifest in contents.artifacts},
             record.release,
         )
+
+    def contents(self, record: Record) -> Contents:
+        """Everything that the release's index names, its documents hashed. Raises as ``open_release``."""
+        index, release = self._read(record.index), self._read(record.release)
+        return read_contents(index, release, lambda descriptor: self._read(descriptor.digest))
 
     def _artifact(self, manifest: Manifest, contents: Contents) -> Artifact:
         assert manifest.kind is not None

@@ -1,4 +1,4 @@
-"""Small bundles for tests: a few kilobytes, made with the library's own parts, signed by keys made once per run."""
+"""Small bundles for tests: a few kilobytes, made with the library's parts, signed by keys that follow from names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from securesystemslib.formats import encode_canonical
 
-from airgap_bundle import ceremony, keys, strict_json
+from airgap_bundle import ceremony, strict_json
 from airgap_bundle.descriptor import (
     CYCLONEDX_TYPE,
     INDEX_TYPE,
@@ -31,6 +31,7 @@ from airgap_bundle.oci import Release
 from airgap_bundle.report import ReleaseInfo
 from airgap_bundle.sign import sign_bundle, sign_root
 from airgap_bundle.trust_state import TrustState, fingerprint
+from tests.signers import signer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,17 +39,14 @@ if TYPE_CHECKING:
 
     from tuf.api.metadata import Metadata, Root
 
+    from airgap_bundle import keys
     from airgap_bundle.errors import VerificationError
     from airgap_bundle.store import VerifiedRelease
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 SUPPORT_UNTIL = NOW + timedelta(days=730)
-
-
-@cache
-def signer(name: str) -> keys.Signer:
-    """The signer ``name``, the same one for the whole run."""
-    return keys.generate(name)
+# The file that tells an artifact's kind; anything else is a policy.
+KINDS = {"model.gguf": "model", "keycloak.tar": "keycloak", "requirements.txt": "wheelhouse"}
 
 
 def people(*names: str) -> list[keys.Signer]:
@@ -105,7 +103,7 @@ class Draft:
         (bundle / "blobs/sha256").mkdir(parents=True)
         artifacts, descriptors = [], []
         for name, files in sorted(self.files.items()):
-            kind = "model" if "model.gguf" in files else "policy"
+            kind = next((KINDS[title] for title in files if title in KINDS), "policy")
             found = self._artifact(bundle, name, kind, files)
             artifacts.append({"name": name, "kind": kind, "version": self.version, "digest": str(found.digest)})
             descriptors += [found, self._sbom(bundle, found, f"{name}.sbom")]

@@ -6,6 +6,8 @@ import re
 import zipfile
 from typing import TYPE_CHECKING
 
+from airgap_bundle.build.strict_zip import METHODS, ZIP_ERRORS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -27,8 +29,9 @@ def jar_coordinate(file: Path, path: str) -> tuple[str, str, str] | None:
                 archive.read(info).decode(errors="replace")
                 for info in archive.infolist()
                 if info.filename.endswith("/pom.properties") and info.file_size <= MAX_PROPERTIES
+                if info.compress_type in METHODS
             ]
-    except zipfile.BadZipFile:
+    except ZIP_ERRORS:
         return None
     for text in sorted(texts):
         found = dict(_PROPERTY.findall(text))

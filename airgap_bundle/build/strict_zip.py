@@ -1,13 +1,17 @@
 """Reading zip archives (wheels, distributions) that were fetched: regular files and directories, nothing else.
 
-Names are checked as paths before anything is read; encrypted members, links, duplicates and anything above the caps is
-refused. `zipfile` decompresses and checks the CRC; it never writes to disk here.
+Names are checked as paths before anything is read; encrypted members, links, duplicates, methods other than stored and
+deflated, bytes before the first member or after the directory (a file that is two things at once) and anything above
+the caps is refused. `zipfile` decompresses and checks the CRC; it never writes to disk here.
 """
 
 from __future__ import annotations
 
+import os
 import stat
+import struct
 import zipfile
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
@@ -22,7 +26,23 @@ if TYPE_CHECKING:
 
 MAX_MEMBERS = 50_000
 MAX_TOTAL = 8 << 30
+MAX_WHOLE = 64 << 20
+# What `zipfile` raises for damaged archives and members: more than its documentation says. A seek to a place that
+# cannot be is an OSError, as is a disk that fails; both are told as the cause.
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    OSError,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+)
 _ENCRYPTED = 0x1
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_END = struct.Struct("<4s16xH")
 
 
 @dataclass(frozen=True)
@@ -52,7 +72,7 @@ class StrictZip:
                 while piece := stream.read(CHUNK):
                     count += len(piece)
                     yield piece
-        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        except ZIP_ERRORS as error:
             raise BuildError(f"{self._label}: {member.path}: {error}") from error
         if count != member.size:
             raise BuildError(f"{self._label}: {member.path} has {count} bytes, {member.size} declared")
@@ -63,8 +83,11 @@ class StrictZip:
             sink.write(piece)
 
     def read(self, path: str) -> bytes:
-        """A small member, whole. Raises ``BuildError`` when it is not there."""
-        return b"".join(self.chunks(self.member(path)))
+        """A small member, whole. Raises ``BuildError`` when it is not there, or larger than ``MAX_WHOLE`` bytes."""
+        member = self.member(path)
+        if member.size > MAX_WHOLE:
+            raise BuildError(f"{self._label}: {path} has {member.size} bytes, at most {MAX_WHOLE} are read")
+        return b"".join(self.chunks(member))
 
     def member(self, path: str) -> ZipMember:
         """The file ``path``. Raises ``BuildError`` when the archive has no such file."""
@@ -78,10 +101,22 @@ class StrictZip:
 def open_zip(path: Path, label: str) -> Iterator[StrictZip]:
     """Open ``path``, known to people as ``label``. Raises ``BuildError`` as the module says."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield StrictZip(archive, _members(archive, label), label)
-    except zipfile.BadZipFile as error:
+        archive = zipfile.ZipFile(path)
+    except ZIP_ERRORS as error:
         raise BuildError(f"{label} is no zip archive: {error}") from error
+    with archive:
+        _check_extent(path, archive, label)
+        yield StrictZip(archive, _members(archive, label), label)
+
+
+def _check_extent(path: Path, archive: zipfile.ZipFile, label: str) -> None:
+    """The archive is the whole file: another reader cannot find another archive, or a tar or a script, in it."""
+    with path.open("rb") as stream:
+        stream.seek(-_END.size, os.SEEK_END)
+        magic, comment = _END.unpack(stream.read(_END.size))
+    first = min((info.header_offset for info in archive.infolist()), default=0)
+    if first or (magic, comment) != (b"PK\5\6", 0):
+        raise BuildError(f"{label} holds more than a zip archive")
 
 
 def _members(archive: zipfile.ZipFile, label: str) -> dict[str, ZipMember]:
@@ -109,8 +144,8 @@ def _member(info: zipfile.ZipInfo, label: str) -> ZipMember:
     form = stat.S_IFMT(mode)
     if form not in (0, stat.S_IFDIR if directory else stat.S_IFREG):
         raise BuildError(f"{label}: {path} is neither a regular file nor a directory")
-    if info.flag_bits & _ENCRYPTED:
-        raise BuildError(f"{label}: {path} is encrypted")
+    if info.flag_bits & _ENCRYPTED or info.compress_type not in METHODS:
+        raise BuildError(f"{label}: {path} is encrypted, or neither stored nor deflated")
     if mode & (stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX):
         raise BuildError(f"{label}: {path} is setuid, setgid or sticky")
     return ZipMember(path, info.file_size, directory, bool(mode & 0o111) and not directory, info)

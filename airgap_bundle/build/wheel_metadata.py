@@ -7,10 +7,13 @@ from email.parser import BytesHeaderParser
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airgap_bundle.build.strict_zip import StrictZip
+    from collections.abc import Iterator
+
+    from airgap_bundle.build.strict_zip import StrictZip, ZipMember
 
 LONGEST_LICENCE_NAME = 60
-_GLIBC = re.compile(rb"GLIBC_2\.(\d+)")
+_GLIBC = re.compile(rb"GLIBC_2\.(\d{1,4})")
+_OVERLAP = len(b"GLIBC_2.9999")
 
 
 def wheel_licence(archive: StrictZip) -> str:
@@ -33,9 +36,18 @@ def wheel_licence(archive: StrictZip) -> str:
 def glibc_needed(archive: StrictZip) -> str:
     """Newest glibc symbol version that a shared library in the wheel asks for, as "2.N"."""
     minors = [
-        int(match)
+        minor
         for path, member in archive.members.items()
         if not member.directory and (path.endswith(".so") or ".so." in path)
-        for match in _GLIBC.findall(archive.read(path))
+        for minor in _minors(archive, member)
     ]
     return f"2.{max(minors, default=0)}"
+
+
+def _minors(archive: StrictZip, member: ZipMember) -> Iterator[int]:
+    """Minor versions in a library of any size; a name cut between two chunks is found whole in the second."""
+    tail = b""
+    for piece in archive.chunks(member):
+        window = tail + piece
+        yield from map(int, _GLIBC.findall(window))
+        tail = window[-_OVERLAP:]

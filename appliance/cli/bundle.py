@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from airgap_bundle.errors import VerificationError
 from airgap_bundle.inspection import Inspection, inspect_bundle
+from airgap_bundle.metadata import parse_time
 from airgap_bundle.sign import sign_bundle
 from airgap_bundle.store import Store
 from airgap_bundle.supply import Nowhere, StoreSupply
@@ -46,15 +47,20 @@ def verify(
     context: typer.Context,
     bundle: BundleArgument,
     root_fingerprint: FingerprintOption = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="INSTANT", help="Judge freshness at 2026-01-31T12:00:00Z, say, instead of now."),
+    ] = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Check every byte of a bundle against the site's pinned root, or against a root's fingerprint. Changes nothing."""
+    now = datetime.now(UTC) if at is None else parse_time(at)
     trust = trust_for(context, root_fingerprint)
     paths = site_paths(context)
     of_site = trust == TrustState.find(paths.trust)  # a fingerprint of others is not helped out by this site's store
     supply = StoreSupply(Store(paths.store)) if of_site else Nowhere()
     with progress("verifying") as report_progress:
-        report = verify_bundle(bundle, trust, now=datetime.now(UTC), supply=supply, progress=report_progress)
+        report = verify_bundle(bundle, trust, now=now, supply=supply, progress=report_progress)
     emit(report.to_json(), output, lambda console: _render_report(console, report))
     if report.ok and report.freshness is not None and report.freshness.status != "pass":
         say(f"note: freshness: {report.freshness.detail}")

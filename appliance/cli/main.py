@@ -8,6 +8,7 @@ from appliance.cli import (
     bundle_build,
     bundle_delta,
     bundle_media,
+    bundle_store,
     chat,
     client,
     host,
@@ -24,6 +25,7 @@ from appliance.cli.root import new_app
 
 app = new_app()
 bundle_build.register(bundle.app)
+bundle_store.register(bundle.app)
 model_publish.register(model.app)
 bundle_media.register(bundle.app)
 bundle_delta.register(bundle.app)

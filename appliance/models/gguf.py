@@ -25,6 +25,9 @@ MAX_PAIRS = 4096
 MAX_TENSORS = 65_536
 MAX_KEY_BYTES = 256
 MAX_KEPT_BYTES = 256
+# Texts in all lists together: the largest vocabularies have 262,144 tokens and about as many merges. Each costs a step
+# of its own, so that a file's size alone would allow hours of them.
+MAX_TEXTS = 4_194_304
 MODEL, PROJECTOR_ARCHITECTURE = "model", "clip"
 _PAIR_BYTES = 8 + 1 + 4 + 1
 _TENSOR_BYTES = 8 + 1 + 4 + 8 + 4 + 8
@@ -57,6 +60,7 @@ class Cursor:
         self._window = b""
         self._base = 0
         self._at = 0
+        self._texts = 0
 
     @property
     def position(self) -> int:
@@ -90,6 +94,32 @@ class Cursor:
             self._at += count
         else:
             self._base, self._at, self._window = self.position + count, 0, b""
+
+    def skip_texts(self, count: int) -> None:
+        """Pass over ``count`` texts, each after its length. Raises ``GgufLengthError`` and ``GgufCountError``."""
+        if count > self.left // 8:
+            raise GgufLengthError(f"a list of {count} texts in a file of {self.size} bytes")
+        self._texts += count
+        if self._texts > MAX_TEXTS:
+            raise GgufCountError(f"lists of {self._texts} texts; {MAX_TEXTS} are more than any vocabulary needs")
+        length, window, at = _U64.unpack_from, self._window, self._at
+        for _ in range(count):  # a quarter of a million times for a large vocabulary: no call that need not be
+            if at + _U64.size > len(window):
+                window, at = self._window_at(self._base + at), 0
+            at += _U64.size + length(window, at)[0]
+        self._at = at
+        if self.left < 0:
+            raise GgufLengthError(f"a list of texts ends at {self.position}, behind the file ({self.size})")
+
+    def _window_at(self, position: int) -> bytes:
+        """Move the window to ``position``, where a number begins. Raises ``GgufLengthError``."""
+        if position + _U64.size > self.size:
+            raise GgufLengthError(f"a text is longer than the file ({self.size})")
+        self._base, self._at = position, 0
+        self._window = os.pread(self._fd, min(_WINDOW, self.size - position), position)
+        if len(self._window) < _U64.size:
+            raise GgufLengthError("the file became shorter while it was being read")
+        return self._window
 
     def u32(self) -> int:
         """The next unsigned 32-bit number."""
@@ -145,6 +175,8 @@ def read_pairs(cursor: Cursor) -> Header:
     if values.get("split.count", 1) not in (0, 1):
         raise GgufCountError("the weights are one part of several: llama.cpp would open the others by name, unverified")
     architecture = _kept(values, "general.architecture", str)
+    if not _KEY.fullmatch(architecture.encode()):
+        raise GgufTypeError(f"the architecture {architecture!a:.60} is no name")
     values = {"general.type": MODEL, "adapter.type": "", **values}
     kind = _kept(values, "general.type", str)
     whole = kind == MODEL and architecture != PROJECTOR_ARCHITECTURE
@@ -199,10 +231,7 @@ def _text(cursor: Cursor) -> str | None:
 def _pass_array(cursor: Cursor) -> None:
     kind, count = cursor.u32(), cursor.u64()
     if kind == _STRING:
-        if count > cursor.left // 8:
-            raise GgufLengthError(f"a list of {count} texts in a file of {cursor.size} bytes")
-        for _ in range(count):
-            cursor.skip(cursor.u64())
+        cursor.skip_texts(count)
     elif kind in _SCALARS:
         cursor.skip(count * _SCALARS[kind].size)
     else:

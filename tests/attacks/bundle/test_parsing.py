@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airgap_bundle import strict_json
-from airgap_bundle.digest import sha256
+from airgap_bundle.descriptor import Descriptor
+from airgap_bundle.digest import Digest, sha256
 from airgap_bundle.errors import (
     DigestMismatchError,
     MalformedError,
@@ -23,7 +24,7 @@ from airgap_bundle.errors import (
     VerificationError,
 )
 from airgap_bundle.statement import WAIVER_TYPE, sign_statement, verify_statement
-from tests.bundles import Draft, Site, blob, make, reseal, rewrite, root_bytes, signer
+from tests.bundles import Draft, Site, blob, make, manifest, reseal, rewrite, root_bytes, signer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -270,6 +271,35 @@ def test_an_index_without_its_blobs_is_refused(fresh: Site, bundle: Path) -> Non
 def test_an_sbom_about_another_artifact_is_refused(site: Site, bundle: Path) -> None:
     with_release(bundle, sbom=str(sha256(b"absent")))
     site.refuses(bundle, MixedMetadataError, match="sbom")
+
+
+def test_an_sbom_about_another_sbom_is_refused(fresh: Site, tmp_path: Path) -> None:
+    """Whoever follows subjects finds an artifact at the first step: no chain, no loop."""
+    bundle = Draft(files={"policy": {"models.yaml": b"schema: 1"}}).write(tmp_path / "evil")
+    index = json.loads((bundle / "index.json").read_bytes())
+    about = next(item for item in index["manifests"] if "policy.sbom" in str(item["annotations"]))
+    empty = blob(bundle, b"{}", "application/vnd.oci.empty.v1+json")
+    subject = Descriptor(about["mediaType"], Digest.parse(about["digest"]), about["size"])
+    added = manifest(bundle, "second.sbom", "application/vnd.cyclonedx+json", empty, [], subject=subject)
+    index["manifests"].append(added.to_json())
+    (bundle / "index.json").write_bytes(strict_json.dumps(index))
+    sign_as_is(bundle)
+    fresh.refuses(bundle, MixedMetadataError, match="no artifact", pin=(bundle / "metadata/1.root.json").read_bytes())
+
+
+def test_an_artifact_about_another_artifact_is_refused(fresh: Site, tmp_path: Path) -> None:
+    bundle = Draft(files={"policy": {"models.yaml": b"schema: 1"}}).write(tmp_path / "evil")
+    index, release = (json.loads((bundle / name).read_bytes()) for name in ("index.json", "release.json"))
+    about = next(item for item in index["manifests"] if item["artifactType"].endswith("policy.v1"))
+    config = blob(bundle, b"{}", "application/json")
+    subject = Descriptor(about["mediaType"], Digest.parse(about["digest"]), about["size"])
+    added = manifest(bundle, "rider", about["artifactType"], config, [], subject=subject)
+    index["manifests"].append(added.to_json())
+    release["artifacts"].append({"name": "rider", "kind": "policy", "version": "1", "digest": str(added.digest)})
+    (bundle / "index.json").write_bytes(strict_json.dumps(index))
+    (bundle / "release.json").write_bytes(strict_json.dumps(release))
+    sign_as_is(bundle)
+    fresh.refuses(bundle, MixedMetadataError, match="no artifact", pin=(bundle / "metadata/1.root.json").read_bytes())
 
 
 def test_a_blob_with_two_declared_sizes_is_refused(site: Site, bundle: Path) -> None:

@@ -141,6 +141,15 @@ def test_7_a_clock_far_ahead_still_reinstalls_the_release_that_runs(site: Site, 
     assert site.install(bundle).number == 3
 
 
+@pytest.mark.parametrize("years", [-3, 0, 3])
+def test_7_a_stolen_release_key_does_not_switch_expiry_off(site: Site, bundle: Path, years: int) -> None:
+    """A seal dated far ahead would make every clock look wrong, and a wrong clock answers nothing."""
+    ahead = {"x-sovereign-issued": "2099-01-01T00:00:00Z", "expires": "2100-01-01T00:00:00Z"}
+    rewrite(bundle / "metadata/timestamp.json", lambda signed: signed.update(ahead), "release")
+    site.refuses(bundle, ExpiredError, match="after its support ended", now=NOW + years * YEAR)
+    assert TrustState.load(site.trust).clock == NOW
+
+
 def test_8_version_2_to_the_63_is_refused(site: Site, bundle: Path) -> None:
     rewrite(bundle / "metadata/timestamp.json", set_version(2**63), "release")
     site.refuses(bundle, MalformedError)

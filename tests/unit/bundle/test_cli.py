@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airgap_bundle import keys
-from airgap_bundle.errors import KeyFileError, NotEnoughSignersError, VerificationError
+from airgap_bundle.errors import FormatError, KeyFileError, NotEnoughSignersError, VerificationError
 from airgap_bundle.statement import WAIVER_TYPE, verify_statement
 from airgap_bundle.trust_state import fingerprint
 from appliance.errors import UsageError
@@ -83,6 +84,16 @@ def test_verify_prints_every_check_and_the_next_step(tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match="no root is pinned") as refused:
         run("bundle", "verify", bundle)
     assert "--root-fingerprint" in str(refused.value.hint)
+
+
+def test_verify_judges_freshness_at_the_instant_that_is_asked_for(tmp_path: Path) -> None:
+    bundle = make(tmp_path / "bundle")
+    pin = ["--root-fingerprint", fingerprint(root_bytes()), "--output", "json"]
+    for instant, status in (("2026-06-01T12:00:00Z", "pass"), ("2030-01-01T00:00:00Z", "fail")):
+        result = run("bundle", "verify", bundle, *pin, "--at", instant)
+        assert json.loads(result.stdout)["checks"][-1]["status"] == status
+    with pytest.raises(FormatError, match="not an instant"):
+        run("bundle", "verify", bundle, *pin, "--at", "tomorrow")
 
 
 def test_inspect_says_that_nothing_has_been_verified(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.models import gguf as gguf_reader
 from appliance.models.errors import (
     GgufCountError,
     GgufDuplicateKeyError,
@@ -43,6 +44,17 @@ def test_a_header_larger_than_one_window_is_read() -> None:
     many = (b"tokenizer.ggml.tokens", 9, struct.pack("<IQ", 8, 120_000) + text(b"token") * 120_000)
     long = (b"some.text", 8, text(b"x" * 3_000_000))
     assert _read(gguf([many, long, *STANDARD[:2]])).architecture == "gemma3"
+
+
+def test_lists_of_more_texts_than_any_vocabulary_are_refused_before_they_are_walked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A file of a hundred gigabytes could hold thirteen thousand million empty texts: hours of work in one value."""
+    monkeypatch.setattr(gguf_reader, "MAX_TEXTS", 3)
+    one = (b"a", 9, struct.pack("<IQ", 8, 2) + text(b"") * 2)
+    assert _read(gguf([one, *STANDARD[:2]])).architecture == "gemma3"
+    with pytest.raises(GgufCountError, match="vocabulary"):
+        _read(gguf([one, (b"b", 9, one[2]), *STANDARD[:2]]))
 
 
 @pytest.mark.parametrize(
