@@ -56,7 +56,9 @@ def set_version(version: int) -> Callable[[dict[str, Any]], None]:
 
 def rotated(folder: Path, number: int) -> Path:
     """A release under root 2, whose release key is new."""
-    return sign(Draft(number=number, version=f"{number}.0.0").write(folder), "architect", "deputy", "release-2", roots=ROTATED)
+    return sign(
+        Draft(number=number, version=f"{number}.0.0").write(folder), "architect", "deputy", "release-2", roots=ROTATED
+    )
 
 
 def test_5_an_older_release_is_refused(site: Site, older: Path) -> None:

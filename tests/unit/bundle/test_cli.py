@@ -61,7 +61,17 @@ def run_json(*arguments: object, **more: Any) -> Any:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    run("trust", "init", "--signers", "architect,builder,custodian", "--threshold", 2, "--out", tmp_path / "keys", phrase=PHRASE)
+    run(
+        "trust",
+        "init",
+        "--signers",
+        "architect,builder,custodian",
+        "--threshold",
+        2,
+        "--out",
+        tmp_path / "keys",
+        phrase=PHRASE,
+    )
     return tmp_path / "keys"
 
 
@@ -85,7 +95,9 @@ def test_the_whole_ceremony_from_the_command_line(made: Path, tmp_path: Path) ->
         return run_json("bundle", "sign", bundle, "--key", made / f"{name}.key", *more, phrase=PHRASE)
 
     assert sign("architect", "--root", root)["targets"] == "1 of 2 (architect), waiting for builder, custodian"
-    with pytest.raises(VerificationError, match=r"targets signatures, ed25519: .* waiting for builder, custodian") as refused:
+    with pytest.raises(
+        VerificationError, match=r"targets signatures, ed25519: .* waiting for builder, custodian"
+    ) as refused:
         run("bundle", "verify", bundle, "--root-fingerprint", typed)
     assert refused.value.report is not None
     assert isinstance(refused.value.report.failure and refused.value.report.failure.error, NotEnoughSignersError)
@@ -124,7 +136,9 @@ def test_inspect_says_that_nothing_has_been_verified(tmp_path: Path) -> None:
 def test_a_wrong_passphrase_signs_nothing(made: Path, tmp_path: Path) -> None:
     bundle = Draft().write(tmp_path / "bundle")
     with pytest.raises(KeyFileError, match="wrong passphrase"):
-        run("bundle", "sign", bundle, "--key", made / "architect.key", "--root", made / "1.root.json", phrase=b"guess\n")
+        run(
+            "bundle", "sign", bundle, "--key", made / "architect.key", "--root", made / "1.root.json", phrase=b"guess\n"
+        )
     assert not (bundle / "metadata").exists()
 
 

@@ -57,7 +57,11 @@ def test_two_persons_on_two_days_then_the_release_key_make_a_whole_bundle(draft:
 
 def test_a_partly_signed_bundle_says_whom_it_waits_for(draft: Path) -> None:
     done = sign_bundle(draft, signer("builder"), now=NOW, roots={1: root_bytes()})
-    assert (done.signer, done.targets, done.sealed) == ("builder", "1 of 2 (builder), waiting for architect, custodian", False)
+    assert (done.signer, done.targets, done.sealed) == (
+        "builder",
+        "1 of 2 (builder), waiting for architect, custodian",
+        False,
+    )
     report = verify(draft, trust(), now=NOW)
     assert (report.ok, report.signers, report.waiting_for) == (False, ("builder",), ("architect", "custodian"))
 
@@ -68,7 +72,11 @@ def test_signing_twice_counts_once(draft: Path) -> None:
 
 
 def test_all_persons_may_sign(draft: Path) -> None:
-    assert verify(sign(draft, "architect", "builder", "custodian", "release"), trust(), now=NOW).signers == ("architect", "builder", "custodian")
+    assert verify(sign(draft, "architect", "builder", "custodian", "release"), trust(), now=NOW).signers == (
+        "architect",
+        "builder",
+        "custodian",
+    )
 
 
 TOO_EARLY = [(["release"], "no person"), (["architect", "release"], "waiting for builder, custodian")]
