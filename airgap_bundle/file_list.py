@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from airgap_bundle.medium import Listing
 
 LAYOUT_FILE = "oci-layout"
-FOLDERS = frozenset({"metadata", "blobs", "blobs/sha256"})
 
 
 def check_file_list(listing: Listing, blobs: Mapping[Digest, int], others: Iterable[str]) -> str:
@@ -25,7 +24,7 @@ def check_file_list(listing: Listing, blobs: Mapping[Digest, int], others: Itera
     sizes = {blob_path(digest): size for digest, size in blobs.items()}
     named = {*others, *sizes}
     found = listing.files
-    if extra := sorted((set(found) - named) | (listing.directories - FOLDERS)):
+    if extra := sorted((set(found) - named) | (listing.directories - _folders(named))):
         raise UnlistedFileError(f"{extra[0]} is named by no signed metadata{_more(extra)}", "remove it, and ask why")
     if missing := sorted(named - set(found)):
         raise MissingFileError(f"{missing[0]} is missing{_more(missing)}", "copy the bundle again")
@@ -33,6 +32,12 @@ def check_file_list(listing: Listing, blobs: Mapping[Digest, int], others: Itera
         cause = f"{wrong[0]} is {found[wrong[0]]} bytes long, signed were {sizes[wrong[0]]}{_more(wrong)}"
         raise DigestMismatchError(cause, "copy the bundle again")
     return f"{len(named)} files, none missing, none besides"
+
+
+def _folders(paths: set[str]) -> set[str]:
+    """Every folder that ``paths`` lie in, at any depth."""
+    parts = [path.split("/")[:-1] for path in paths]
+    return {"/".join(part[:depth]) for part in {tuple(part) for part in parts} for depth in range(1, len(part) + 1)}
 
 
 def _more(paths: list[str]) -> str:

@@ -1,10 +1,11 @@
 """The signing ceremony of a bundle: persons first, the release key last, on one machine or on many.
 
 A person's signature says: this index and this release file, which I have checked against the blobs. So signing reads
-every blob first. The state of the ceremony is the bundle itself:
+every blob first. A person signs FIRST-CONTACT at the same moment, with the same Ed25519 key. The state of the ceremony
+is the bundle itself:
 
 1. ``index.json`` and ``release.json`` are fixed (``bundle build``);
-2. the first person's signature makes ``metadata/targets.json`` and puts the roots beside it;
+2. the first person's signature makes ``metadata/targets.json`` and FIRST-CONTACT, and puts the roots beside them;
 3. further persons add theirs, until the threshold; ``verify`` says "1 of 2, waiting for …" meanwhile;
 4. the release key seals: snapshot binds the targets file with its signatures, timestamp binds the snapshot.
 
@@ -22,6 +23,8 @@ from airgap_bundle.blobs import blob_path, hash_blob, take_all
 from airgap_bundle.chain import follow, read_roots
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import RootPolicyError, SigningError
+from airgap_bundle.first_contact import ceremony as first_contact
+from airgap_bundle.first_contact.record import Release
 from airgap_bundle.keys import SIGNER_FIELD
 from airgap_bundle.medium import Medium
 from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
     from airgap_bundle.root_policy import Tally
 
 CLOCK_TOLERANCE = timedelta(days=1)
-_AGAIN = "remove metadata/ and sign again"
+_AGAIN = "remove metadata/, FIRST-CONTACT and FIRST-CONTACT.sig/ and sign again"
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class _Draft:
     release_data: bytes
     contents: oci.Contents
     targets: bytes | None
+    contact: first_contact.Contact | None
     sealed: bool
 
     def signed(self, signer: Signer, targets: Tally, *, sealed: bool) -> Signed:
@@ -109,7 +113,7 @@ def _read(bundle: Path, roots: Mapping[int, bytes] | None, progress: Progress | 
             carried = dict(roots)
         else:
             raise SigningError("the first signature brings the root", "give it: --root 1.root.json")
-        root = follow(carried, min(carried)).root
+        chain = follow(carried, min(carried))
 
         def fetch(descriptor: Descriptor) -> bytes:
             return medium.read(blob_path(descriptor.digest), oci.MAX_DOCUMENT_BYTES)
@@ -119,7 +123,9 @@ def _read(bundle: Path, roots: Mapping[int, bytes] | None, progress: Progress | 
         take_all(medium, contents.blobs, hash_blob, progress)
         path = f"metadata/{TARGETS}.json"
         targets = medium.read(path, metadata.MAX_METADATA_BYTES) if path in files else None
-        return _Draft(bundle, root, index, release, contents, targets, f"metadata/{TIMESTAMP}.json" in files)
+        contact = first_contact.read(medium, files, Release(index, release, contents), chain, begun=targets is not None)
+        sealed = f"metadata/{TIMESTAMP}.json" in files
+        return _Draft(bundle, chain.root, index, release, contents, targets, contact, sealed)
 
 
 def _names(root: Root, role: str, signer: Signer) -> set[str]:
@@ -138,8 +144,12 @@ def _add_person(draft: _Draft, signer: Signer, now: datetime, roots: Mapping[int
     _check_payload(found.signed, expected.signed, now)
     tally(draft.root, TARGETS, found)
     ceremony.add_signatures(found, signer)
-    files = {f"{version}.root.json": data for version, data in roots.items()}
-    _write(draft.bundle, {**files, f"{TARGETS}.json": found.to_bytes()})
+    files = {f"metadata/{version}.root.json": data for version, data in roots.items()}
+    files[f"metadata/{TARGETS}.json"] = found.to_bytes()
+    if draft.contact is not None:
+        draft.contact.check(draft.root)
+        files |= draft.contact.signed(signer)
+    _write(draft.bundle, files)
     return draft.signed(signer, tally(draft.root, TARGETS, found), sealed=False)
 
 
@@ -163,11 +173,14 @@ def _seal(draft: _Draft, signer: Signer, now: datetime) -> Signed:
     if draft.targets is None:
         raise SigningError("no person has signed yet", "the release key seals, last, what persons have signed")
     counted = _counted(draft.root, metadata.parse_targets(draft.targets))
+    if draft.contact is not None:
+        draft.contact.check(draft.root)
+        draft.contact.require(counted.signed)
     snapshot = ceremony.build_snapshot(draft.targets, draft.contents.release, now=now)
     snapshot_data = ceremony.add_signatures(snapshot, signer).to_bytes()
     timestamp = ceremony.build_timestamp(snapshot_data, draft.contents.release, now=now)
     timestamp_data = ceremony.add_signatures(timestamp, signer).to_bytes()
-    _write(draft.bundle, {f"{SNAPSHOT}.json": snapshot_data, f"{TIMESTAMP}.json": timestamp_data})
+    _write(draft.bundle, {f"metadata/{SNAPSHOT}.json": snapshot_data, f"metadata/{TIMESTAMP}.json": timestamp_data})
     return draft.signed(signer, counted, sealed=True)
 
 
@@ -179,9 +192,9 @@ def _counted(root: Root, targets: Metadata[Any]) -> Tally:
 
 
 def _write(bundle: Path, files: Mapping[str, bytes]) -> None:
-    folder = bundle / "metadata"
-    folder.mkdir(mode=0o755, exist_ok=True)
-    durable.replace_all({folder / name: data for name, data in files.items()})
+    for folder in {(bundle / path).parent for path in files}:
+        folder.mkdir(mode=0o755, exist_ok=True)
+    durable.replace_all({bundle / path: data for path, data in files.items()})
 
 
 def sign_root(root: Metadata[Root], signers: list[Signer]) -> bytes:

@@ -6,7 +6,7 @@ files: the list names each by version and by the one digest that lies beside it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.build.artifact import BuiltArtifact, BuiltFile, Component
 from airgap_bundle.build.inputs import Request
@@ -17,6 +17,7 @@ from airgap_bundle.build.strict_zip import open_zip
 from airgap_bundle.build.toolchain import this_toolchain
 from airgap_bundle.build.wheel_metadata import glibc_needed, wheel_licence
 from airgap_bundle.errors import LockError
+from airgap_bundle.first_contact import program
 from airgap_bundle.lock import CompiledRecipe
 
 if TYPE_CHECKING:
@@ -118,10 +119,20 @@ def build(spec: WheelhouseArtifact, context: BuildContext) -> BuiltArtifact:
         "machine": spec.machine,
         "glibc": max(floors, key=lambda text: [int(part) for part in text.split(".")]),
         "wheels": len(wheels),
+        **_program(wheels),
     }
     files = [BuiltFile(file, wheel) for file, wheel in sorted(wheels.items())]
     files.append(BuiltFile(REQUIREMENTS, listing))
     return BuiltArtifact(spec.kind, spec.name, context.version, config, tuple(files), tuple(components))
+
+
+def _program(wheels: dict[str, CachedFile]) -> dict[str, Any]:
+    """The config's ``uv``, for hosts that must check that program before they run anything else."""
+    if not any(file_identity(file)[0] == "uv" for file in wheels):
+        return {}
+    name = program.wheel_name(wheels)
+    with wheels[name].path.open("rb") as stream:
+        return {"uv": program.measure(stream, name).to_json()}
 
 
 def _wheels(spec: WheelhouseArtifact, context: BuildContext) -> dict[str, CachedFile]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from appliance.cli import audit, bundle, bundle_build, chat, client, host, identity, model, trust, user
+from appliance.cli import audit, bundle, bundle_build, chat, client, host, identity, model, trust, trust_card, user
 from appliance.cli.root import new_app
 
 app = new_app()
 bundle_build.register(bundle.app)
 app.add_typer(bundle.app, name="bundle")
+trust_card.register(trust.app)
 app.add_typer(trust.app, name="trust")
 app.add_typer(model.app, name="model")
 host.register(app)

@@ -1,0 +1,48 @@
+"""What verification asks about first contact: the text is the release's, and whoever signed the release signed it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airgap_bundle.errors import MixedMetadataError, SignatureError
+from airgap_bundle.first_contact import record, signatures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airgap_bundle.chain import Chain
+    from airgap_bundle.medium import Medium
+    from airgap_bundle.oci import Contents
+
+
+def files(contents: Contents, signers: Iterable[str]) -> frozenset[str]:
+    """The files of first contact in a bundle of ``contents`` whose targets ``signers`` signed."""
+    if record.wheelhouse(contents) is None:
+        return frozenset()
+    return frozenset({record.FILE, *(signatures.path(name) for name in signers)})
+
+
+def check(
+    medium: Medium, listed: Iterable[str], release: record.Release, chain: Chain, signers: tuple[str, ...]
+) -> str:
+    """A sentence when FIRST-CONTACT on ``medium`` holds. ``signers``: who signed the targets, at least the threshold.
+
+    Every signature that lies there must be valid and by a person of the targets role; those who signed the targets,
+    and nobody else, must have signed; and the text must be what the release says, byte for byte. Raises
+    ``SignatureError``, ``MixedMetadataError``, ``FormatError`` and what reading a medium raises.
+    """
+    expected = record.write(release, chain)
+    if expected is None:
+        return "the release has no wheelhouse and needs none"
+    data = medium.read(record.FILE, record.MAX_BYTES)
+    found = {name: _signature(medium, name) for name in sorted({*signatures.names(listed), *signers})}
+    signatures.check(chain.root, data, found)
+    if unexpected := sorted(set(found) - set(signers)):
+        raise SignatureError(f"{unexpected[0]} signed {record.FILE} and not the targets", "every person signs both")
+    if data != expected:
+        raise MixedMetadataError(f"{record.FILE} is not of this release: {record.difference(data, expected)}")
+    return f"as the release says, signed by {', '.join(signers)}"
+
+
+def _signature(medium: Medium, name: str) -> bytes:
+    return medium.read(signatures.path(name), signatures.SIGNATURE_BYTES)
