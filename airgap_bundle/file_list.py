@@ -36,8 +36,13 @@ def check_file_list(listing: Listing, blobs: Mapping[Digest, int], others: Itera
 
 def _folders(paths: set[str]) -> set[str]:
     """Every folder that ``paths`` lie in, at any depth."""
-    parts = [path.split("/")[:-1] for path in paths]
-    return {"/".join(part[:depth]) for part in {tuple(part) for part in parts} for depth in range(1, len(part) + 1)}
+    found: set[str] = set()
+    for folder in {path.rpartition("/")[0] for path in paths}:
+        above = folder
+        while above:
+            found.add(above)
+            above = above.rpartition("/")[0]
+    return found
 
 
 def _more(paths: list[str]) -> str:

@@ -69,21 +69,29 @@ class Desk:
         self, medium: Path | str, *more: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run the script with the card, on the bundle ``medium``."""
+        with self.start(medium, *more, cwd=cwd, env=env) as running:
+            out, error = running.communicate(timeout=60)
+        return subprocess.CompletedProcess(running.args, running.returncode, out, error)
+
+    def start(
+        self, medium: Path | str, *more: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """As ``run``, without waiting; the script leads a process group of its own."""
         lies = self.folder / "site-start.txt"
         if not os.path.lexists(lies):
             lies.write_bytes(self.card)
         (self.folder / "first-contact.sh").write_bytes(self.script)
         argv = [self.shell, str(self.folder / "first-contact.sh"), str(lies), str(medium), str(self.tools), *more]
-        given = {"PATH": os.environ["PATH"], "HOME": str(self.folder), **(env or {})}
-        return subprocess.run(
+        return subprocess.Popen(
             argv,
             cwd=cwd or self.folder,
-            env=given,
-            capture_output=True,
+            env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            check=False,
-            timeout=60,
+            start_new_session=True,
         )
 
     def refuses(self, medium: Path | str, cause: str, *more: str, env: Mapping[str, str] | None = None) -> str:

@@ -36,7 +36,7 @@ class Contact:
         """Nobody signs beside what is wrong.
 
         Raises ``SigningError`` for a text that does not follow from the release, and ``SignatureError`` for a signature
-        that is not valid or by nobody whom ``root`` names.
+        that is not valid.
         """
         if self.lying is not None and self.lying != self.data:
             cause = f"{record.FILE} is not of this release: {record.difference(self.lying, self.data)}"
@@ -65,20 +65,19 @@ def read(
     """What there is to sign on ``medium``, whose blobs were checked; None for a release without a wheelhouse.
 
     ``begun``: whether a person has signed the targets; before that nothing of first contact may lie there. Raises
-    ``SigningError`` for that and for a wheelhouse that describes another `uv` than it holds, and ``FormatError`` when
-    the release allows no first contact. What is read is checked by ``Contact.check``.
+    ``SigningError`` for that and for a wheelhouse that describes another `uv` than it holds, ``SignatureError`` for a
+    signature by somebody whom the root does not name, and ``FormatError`` when the release allows no first contact.
+    What is read is checked by ``Contact.check``.
     """
     data = record.write(release, chain)
-    found = signatures.names(listed)
     if data is None or not begun:
-        if found or record.FILE in listed:
+        if record.FILE in listed or signatures.names(listed):
             raise SigningError(f"{record.FILE} lies in a bundle that nobody has signed", _AGAIN)
         if data is None:
             return None
     _check_program(medium, release.contents)
     lying = medium.read(record.FILE, record.MAX_BYTES) if record.FILE in listed else None
-    given = {name: medium.read(signatures.path(name), signatures.SIGNATURE_BYTES) for name in found}
-    return Contact(data, lying, given)
+    return Contact(data, lying, signatures.read(medium, chain.root, listed))
 
 
 def _check_program(medium: Medium, contents: Contents) -> None:

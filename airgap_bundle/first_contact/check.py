@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airgap_bundle.errors import MixedMetadataError, SignatureError
+from airgap_bundle.errors import MissingFileError, MixedMetadataError, SignatureError
 from airgap_bundle.first_contact import record, signatures
 
 if TYPE_CHECKING:
@@ -29,20 +29,18 @@ def check(
 
     Every signature that lies there must be valid and by a person of the targets role; those who signed the targets,
     and nobody else, must have signed; and the text must be what the release says, byte for byte. Raises
-    ``SignatureError``, ``MixedMetadataError``, ``FormatError`` and what reading a medium raises.
+    ``SignatureError``, ``MissingFileError``, ``MixedMetadataError``, ``FormatError`` and what reading a medium raises.
     """
     expected = record.write(release, chain)
     if expected is None:
         return "the release has no wheelhouse and needs none"
     data = medium.read(record.FILE, record.MAX_BYTES)
-    found = {name: _signature(medium, name) for name in sorted({*signatures.names(listed), *signers})}
+    found = signatures.read(medium, chain.root, listed)
     signatures.check(chain.root, data, found)
-    if unexpected := sorted(set(found) - set(signers)):
-        raise SignatureError(f"{unexpected[0]} signed {record.FILE} and not the targets", "every person signs both")
+    if missing := next((name for name in signers if name not in found), None):
+        raise MissingFileError(f"{signatures.path(missing)} is missing", "copy the bundle again")
+    if unexpected := next((name for name in found if name not in signers), None):
+        raise SignatureError(f"{unexpected} signed {record.FILE} and not the targets", "every person signs both")
     if data != expected:
         raise MixedMetadataError(f"{record.FILE} is not of this release: {record.difference(data, expected)}")
     return f"as the release says, signed by {', '.join(signers)}"
-
-
-def _signature(medium: Medium, name: str) -> bytes:
-    return medium.read(signatures.path(name), signatures.SIGNATURE_BYTES)

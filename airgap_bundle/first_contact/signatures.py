@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tuf.api.metadata import Root
 
     from airgap_bundle.keys import Signer
+    from airgap_bundle.medium import Medium
 
 FOLDER = f"{FILE}.sig"
 SUFFIX = ".ed25519"
@@ -58,15 +59,24 @@ def sign(signer: Signer, data: bytes) -> bytes:
     return bytes.fromhex(signer.ed25519.sign(message(data)).signature)
 
 
+def read(medium: Medium, root: Root, listed: Iterable[str]) -> dict[str, bytes]:
+    """The signatures among the files ``listed`` of ``medium``, by name, not verified yet.
+
+    Raises ``SignatureError``, before it reads any, for a name that is not one of the targets role's.
+    """
+    found, people = names(listed), persons(root, TARGETS)
+    if unknown := next((name for name in found if name not in people), None):
+        raise SignatureError(f"{FILE} is signed by {unknown!r:.80}, whom the root does not name for {TARGETS}")
+    return {name: medium.read(path(name), SIGNATURE_BYTES) for name in found}
+
+
 def check(root: Root, data: bytes, signatures: Mapping[str, bytes]) -> None:
-    """Raise ``SignatureError`` unless each of ``signatures``, by name, is valid and by a person of the targets role.
+    """Raise ``SignatureError`` unless each of ``signatures``, by a person's name, is valid over ``data``.
 
     How many are needed is another question.
     """
     people = persons(root, TARGETS)
     for name, signature in signatures.items():
-        if name not in people:
-            raise SignatureError(f"{FILE} is signed by {name!r:.80}, whom the root does not name for {TARGETS}")
         keyid = people[name][ED25519]
         try:
             root.keys[keyid].verify_signature(Signature(keyid, signature.hex()), message(data))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -154,3 +155,22 @@ def test_a_destination_that_exists_is_refused_and_left_alone(
     assert "cannot be made" in done.stderr
     assert (desk.tools.lstat(), tree(others)) == before
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_disk_that_fills_up_leaves_nothing(tmp_path: Path, desk: Desk) -> None:
+    """No file may grow beyond 64 KiB, as if no more were free."""
+    medium = bundle(tmp_path / "bundle", {**wheels(), "b-1-py3-none-any.whl": bytes(100_000)})
+    desk.script = desk.script.replace(b"set -euf\n", b"set -euf\nulimit -f 128\n")
+    desk.refuses(medium, "cannot be copied")
+
+
+def test_an_interruption_leaves_nothing(tmp_path: Path, desk: Desk) -> None:
+    """Ctrl-C, which a terminal sends to all programs of the line, while uv is at work."""
+    os.mkfifo(tmp_path / "at work")
+    medium = bundle(tmp_path / "bundle", wheels(meddle=f"echo > '{tmp_path}/at work'; sleep 3600"))
+    with desk.start(medium) as running:
+        (tmp_path / "at work").read_text()
+        os.killpg(running.pid, signal.SIGINT)
+        running.communicate()
+    assert running.returncode == 130
+    assert not os.path.lexists(desk.tools)
