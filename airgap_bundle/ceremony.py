@@ -6,42 +6,22 @@ targets follow from ``index.json``, ``release.json`` and the instant of the firs
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tuf.api.metadata import (
-    Metadata,
-    MetaFile,
-    Role,
-    Root,
-    Snapshot,
-    TargetFile,
-    Targets,
-    Timestamp,
-)
+from tuf.api.metadata import Metadata, MetaFile, Snapshot, TargetFile, Targets, Timestamp
 
 from airgap_bundle.errors import SigningError
-from airgap_bundle.metadata import (
-    INDEX_FILE,
-    ISSUED,
-    RELEASE_FILE,
-    ROOT,
-    SNAPSHOT,
-    TARGETS,
-    TIMESTAMP,
-    format_time,
-)
+from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, ROOT, TARGETS, issue
+from airgap_bundle.signing.root_plan import Circle, RootPlan, build, by_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from tuf.api.metadata import Signed
+    from tuf.api.metadata import Root
 
     from airgap_bundle.keys import PublicSigner, Signer
     from airgap_bundle.oci import Release
-
-ROOT_LIFE = timedelta(days=5 * 365)
 
 
 def build_root(
@@ -49,25 +29,10 @@ def build_root(
 ) -> Metadata[Root]:
     """An unsigned root: ``threshold`` of ``signers`` for root and targets, ``release`` for snapshot and timestamp.
 
-    TUF counts key ids and each person has two, hence the doubled thresholds. Raises ``SigningError`` for a threshold
-    that cannot be met and for names given twice.
+    Raises ``SigningError`` for a threshold that cannot be met and for names given twice.
     """
-    names = [signer.name for signer in (*signers, release)]
-    if len(set(names)) != len(names):
-        raise SigningError("two signers have one name", "names tell persons apart; the release key has its own, too")
-    if not 1 <= threshold <= len(signers):
-        raise SigningError(f"a threshold of {threshold} cannot be met by {len(signers)} signers")
-    people = [key.keyid for signer in signers for key in signer.keys]
-    machine = [key.keyid for key in release.keys]
-    keys = {key.keyid: key for signer in (*signers, release) for key in signer.keys}
-    roles = {
-        ROOT: Role(people, 2 * threshold),
-        TARGETS: Role(list(people), 2 * threshold),
-        SNAPSHOT: Role(machine, 2),
-        TIMESTAMP: Role(list(machine), 2),
-    }
-    root = Root(version, None, now + ROOT_LIFE, dict(keys), roles, consistent_snapshot=False)
-    return _issued(root, now)
+    circle = Circle(by_name(signers), threshold)
+    return build(RootPlan({ROOT: circle, TARGETS: circle}, release), version, now=now)
 
 
 def build_targets(index: bytes, release_data: bytes, release: Release, *, now: datetime) -> Metadata[Targets]:
@@ -77,21 +42,21 @@ def build_targets(index: bytes, release_data: bytes, release: Release, *, now: d
         name: TargetFile.from_data(name, data, ["sha256"])
         for name, data in ((INDEX_FILE, index), (RELEASE_FILE, release_data))
     }
-    return _issued(Targets(release.info.number, None, release.support_until, files), now)
+    return issue(Targets(release.info.number, None, release.support_until, files), now)
 
 
 def build_snapshot(targets: bytes, release: Release, *, now: datetime) -> Metadata[Snapshot]:
     """Unsigned snapshot that binds the targets file ``targets``, signatures included."""
     number = release.info.number
     meta = {"targets.json": MetaFile.from_data(number, targets, ["sha256"])}
-    return _issued(Snapshot(number, None, release.support_until, meta), now)
+    return issue(Snapshot(number, None, release.support_until, meta), now)
 
 
 def build_timestamp(snapshot: bytes, release: Release, *, now: datetime) -> Metadata[Timestamp]:
     """Unsigned timestamp that binds the snapshot file ``snapshot``."""
     number = release.info.number
     bound = MetaFile.from_data(number, snapshot, ["sha256"])
-    return _issued(Timestamp(number, None, release.support_until, bound), now)
+    return issue(Timestamp(number, None, release.support_until, bound), now)
 
 
 def add_signatures(metadata: Metadata[Any], signer: Signer) -> Metadata[Any]:
@@ -99,12 +64,6 @@ def add_signatures(metadata: Metadata[Any], signer: Signer) -> Metadata[Any]:
     for signature in signer.sign(metadata.signed_bytes):
         metadata.signatures[signature.keyid] = signature
     return metadata
-
-
-def _issued(signed: Signed, now: datetime) -> Metadata[Any]:
-    fields: Mapping[str, Any] = {ISSUED: format_time(now)}
-    signed.unrecognized_fields.update(fields)
-    return Metadata(signed)
 
 
 def _check_support(release: Release, now: datetime) -> None:

@@ -23,6 +23,7 @@
         │   ├── UnsignedError       a role has no signature, or its metadata is not there
         │   ├── NotEnoughSignersError   fewer persons than the threshold ("1 of 2, waiting for …")
         │   ├── HalfSignatureError  a person signed with one of the two algorithms only
+        │   ├── UnknownSignerError  a statement by nobody whose keys are known here
         │   └── PayloadTypeError    a statement of another type than the one asked for
         ├── RollbackError           a version or release number below the site's floor
         ├── MixedMetadataError      metadata of two releases in one bundle
@@ -139,6 +140,10 @@ class NotEnoughSignersError(SignatureError):
 
 class HalfSignatureError(SignatureError):
     """A person signed with one of the two algorithms only."""
+
+
+class UnknownSignerError(SignatureError):
+    """A statement that nobody signed whose keys are known here: it says nothing."""
 
 
 class PayloadTypeError(SignatureError):

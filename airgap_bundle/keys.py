@@ -6,24 +6,25 @@ public halves. The name inside the file counts, not the file's name.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey, MLDSA65PublicKey
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
-from airgap_bundle import pkcs8, strict_json
+from airgap_bundle import armour, pkcs8, strict_json
+from airgap_bundle.digest import Digest, sha256
 from airgap_bundle.errors import FormatError, KeyFileError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
     from securesystemslib.signer import Signature
 
 ED25519 = "ed25519"
@@ -34,7 +35,7 @@ SIGNER_FIELD = "x-sovereign-signer"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
 _HEADER = re.compile(rb"sovereign signer: ([a-z0-9._-]{1,63})\n")
 _BLOCK = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----\n[A-Za-z0-9+/=\n]+-----END ENCRYPTED PRIVATE KEY-----\n")
-_MAX_FILE = 16 << 10
+MAX_KEY_FILE_BYTES = 16 << 10
 
 
 def check_signer_name(name: object) -> str:
@@ -64,10 +65,28 @@ class PublicSigner:
 
     def to_json(self) -> dict[str, Any]:
         """Content of ``NAME.pub``."""
-        halves = {
-            alg: base64.b64encode(key_material(key)).decode() for alg, key in zip(ALGORITHMS, self.keys, strict=True)
-        }
+        halves = {alg: armour.encode(key_material(key)) for alg, key in zip(ALGORITHMS, self.keys, strict=True)}
         return {"schema": 1, "name": self.name, "keys": halves}
+
+    def to_bytes(self) -> bytes:
+        """``NAME.pub`` as it is written."""
+        return strict_json.dumps(self.to_json()) + b"\n"
+
+    @property
+    def fingerprint(self) -> Digest:
+        """The SHA-256 of ``NAME.pub``, so that ``sha256sum`` shows it on any machine."""
+        return sha256(self.to_bytes())
+
+
+class Half(Protocol):
+    """One private key, wherever it lies: in this process or on a token."""
+
+    @property
+    def public_key(self) -> SSlibKey:
+        """Its public half, with the signer's name."""
+
+    def sign(self, payload: bytes) -> Signature:
+        """Its signature over ``payload``."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +94,8 @@ class Signer:
     """Both private halves of a signer."""
 
     name: str
-    ed25519: CryptoSigner
-    ml_dsa: CryptoSigner
+    ed25519: Half
+    ml_dsa: Half
 
     @property
     def public(self) -> PublicSigner:
@@ -138,14 +157,27 @@ def _signer(name: str, ed25519: Ed25519PrivateKey, ml_dsa: MLDSA65PrivateKey) ->
 
 def save(signer: Signer, directory: Path, passphrase: bytes, *, cost: int = pkcs8.COST) -> tuple[Path, Path]:
     """Write ``NAME.key`` (0600) and ``NAME.pub`` into ``directory``; both must be new. Raises ``KeyFileError``."""
-    private = [pkcs8.encrypt(half._private_key, passphrase, cost=cost) for half in (signer.ed25519, signer.ml_dsa)]  # type: ignore[arg-type]  # noqa: SLF001 - made by _signer, of these two types; CryptoSigner only hands out unencrypted bytes
     key_file, public_file = directory / f"{signer.name}.key", directory / f"{signer.name}.pub"
-    _write_new(key_file, b"sovereign signer: %b\n" % signer.name.encode() + b"".join(private), 0o600)
-    _write_new(public_file, strict_json.dumps(signer.public.to_json()) + b"\n", 0o644)
+    save_private(key_file, signer.name, (signer.ed25519, signer.ml_dsa), passphrase, cost=cost)
+    write_new(public_file, signer.public.to_bytes(), 0o644)
     return key_file, public_file
 
 
-def _write_new(path: Path, data: bytes, mode: int) -> None:
+def save_private(path: Path, name: str, halves: Sequence[Half], passphrase: bytes, *, cost: int = pkcs8.COST) -> None:
+    """Write the private keys ``halves`` of signer ``name``, encrypted, to the new file ``path`` (0600).
+
+    Raises ``KeyFileError``, also for a half whose key is not in this process.
+    """
+    blocks = []
+    for half in halves:
+        if not isinstance(half, CryptoSigner):
+            raise KeyFileError(f"a key of {name} lies on a token and cannot be written to a file")
+        blocks.append(pkcs8.encrypt(half._private_key, passphrase, cost=cost))  # type: ignore[arg-type]  # noqa: SLF001 - made by _signer, of these two types; CryptoSigner only hands out unencrypted bytes
+    write_new(path, b"sovereign signer: %b\n" % name.encode() + b"".join(blocks), 0o600)
+
+
+def write_new(path: Path, data: bytes, mode: int) -> None:
+    """Write ``data`` durably to ``path``, which must not exist. Raises ``KeyFileError``."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     except FileExistsError:
@@ -160,47 +192,54 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
 
 def load(path: Path, passphrase: bytes) -> Signer:
     """The signer in key file ``path``. Raises ``KeyFileError`` for anything but the form that ``save`` writes."""
-    data = _read(path)
-    header, blocks = _HEADER.match(data), _BLOCK.findall(data)
-    if header is None or data != header.group() + b"".join(blocks) or len(blocks) != len(ALGORITHMS):
-        raise KeyFileError(f"{path} is no signer's key file", "`sovereign trust keygen` makes one")
-    ed25519, ml_dsa = (pkcs8.decrypt(block, passphrase) for block in blocks)
+    name, (ed25519, ml_dsa) = load_private(path, passphrase, len(ALGORITHMS))
     if not isinstance(ed25519, Ed25519PrivateKey) or not isinstance(ml_dsa, MLDSA65PrivateKey):
         raise KeyFileError(f"{path} does not hold an Ed25519 key, then an ML-DSA-65 key")
+    return _signer(name, ed25519, ml_dsa)
+
+
+def load_private(path: Path, passphrase: bytes, count: int) -> tuple[str, list[PrivateKeyTypes]]:
+    """Signer's name and ``count`` private keys, of whatever type, in key file ``path``. Raises ``KeyFileError``."""
+    data = read_key_file(path)
+    header, blocks = _HEADER.match(data), _BLOCK.findall(data)
+    if header is None or data != header.group() + b"".join(blocks) or len(blocks) != count:
+        raise KeyFileError(f"{path} is no signer's key file", "`sovereign trust keygen` makes one")
     try:
-        return _signer(header.group(1).decode(), ed25519, ml_dsa)
+        name = check_signer_name(header.group(1).decode())
     except FormatError as error:
         raise KeyFileError(f"{path}: {error.cause}") from error
+    return name, [pkcs8.decrypt(block, passphrase) for block in blocks]
 
 
 def load_public(path: Path) -> PublicSigner:
     """The signer in public key file ``path``. Raises ``KeyFileError``."""
     try:
-        return parse_public(_read(path))
+        return parse_public(read_key_file(path))
     except FormatError as error:
         raise KeyFileError(f"{path} is no signer's public key file: {error.cause}") from error
 
 
 def parse_public(data: bytes) -> PublicSigner:
     """The signer in the bytes of a ``NAME.pub``; unknown keys are ignored on purpose. Raises ``FormatError``."""
-    value = strict_json.load_object(data, max_bytes=_MAX_FILE)
+    value = strict_json.load_object(data, max_bytes=MAX_KEY_FILE_BYTES)
     halves = value.get("keys")
     if value.get("schema") != 1 or not isinstance(halves, dict):
         raise FormatError("schema 1 with two keys expected")
     try:
-        ed25519, ml_dsa = (base64.b64decode(halves[name], validate=True) for name in ALGORITHMS)
+        ed25519, ml_dsa = (armour.decode(halves.get(name)) for name in ALGORITHMS)
         return PublicSigner.of(
             check_signer_name(value.get("name")),
             Ed25519PublicKey.from_public_bytes(ed25519),
             MLDSA65PublicKey.from_public_bytes(ml_dsa),
         )
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+    except ValueError as error:
         raise FormatError("both public keys, base64 of their raw bytes, expected") from error
 
 
-def _read(path: Path) -> bytes:
+def read_key_file(path: Path) -> bytes:
+    """Up to one byte more than a key file may have. Raises ``KeyFileError``."""
     try:
         with path.open("rb") as stream:
-            return stream.read(_MAX_FILE + 1)
+            return stream.read(MAX_KEY_FILE_BYTES + 1)
     except OSError as error:
         raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error

@@ -9,27 +9,44 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from airgap_bundle import strict_json
 from airgap_bundle.errors import FormatError, LockError, UnsafeNameError
 from airgap_bundle.names import check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 InputKind = Literal["wheel", "sdist", "maven"]
 INPUT_KINDS: tuple[InputKind, ...] = ("wheel", "sdist", "maven")
 SCHEMA = 1
 _HEX = re.compile(r"[0-9a-f]{64}")
+_PYTHON = re.compile(r"3\.[0-9]{1,2}")
 _Record = TypeVar("_Record", "LockedInput", "CompiledRecipe")
+
+
+class Key(NamedTuple):
+    """What release.yaml asks for. ``python`` ("3.11") where the file is chosen for one interpreter, else empty."""
+
+    artifact: str
+    kind: str
+    name: str
+    version: str
+    python: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}" + (f" for python {self.python}" if self.python else "")
 
 
 @dataclass(frozen=True, order=True)
 class LockedInput:
-    """One file to fetch. ``name`` is a package, or group:artifact of a Maven coordinate; ``file`` its file name."""
+    """One file to fetch. ``name`` is a package, or group:artifact of a Maven coordinate; ``file`` its file name.
+
+    ``python`` lists the interpreters that the file was chosen for, ascending; empty where none was named.
+    """
 
     artifact: str
     kind: InputKind
@@ -38,11 +55,25 @@ class LockedInput:
     file: str
     sha256: str
     size: int
+    python: tuple[str, ...] = ()
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
-        """What release.yaml asks for: artifact, kind, name, version."""
-        return self.artifact, self.kind, self.name, self.version
+    def keys(self) -> tuple[Key, ...]:
+        """Everything that this one file answers."""
+        return tuple(Key(self.artifact, self.kind, self.name, self.version, one) for one in self.python or ("",))
+
+
+def merged(inputs: Iterable[LockedInput]) -> tuple[LockedInput, ...]:
+    """``inputs`` sorted, each file once, with every interpreter that it was chosen for."""
+    pythons: dict[LockedInput, set[str]] = {}
+    for item in inputs:
+        pythons.setdefault(replace(item, python=()), set()).update(item.python)
+    return tuple(sorted(replace(item, python=ascending(found)) for item, found in pythons.items()))
+
+
+def ascending(versions: Iterable[str]) -> tuple[str, ...]:
+    """Dotted versions by their numbers, each once: 3.9 comes before 3.11."""
+    return tuple(sorted(set(versions), key=lambda text: [int(part) for part in text.split(".")]))
 
 
 @dataclass(frozen=True)
@@ -76,13 +107,12 @@ class ReleaseLock:
     inputs: tuple[LockedInput, ...] = ()
     compiled: tuple[CompiledRecipe, ...] = field(default=())
 
-    def find(self, key: tuple[str, str, str, str]) -> LockedInput:
+    def find(self, key: Key) -> LockedInput:
         """The input that release.yaml asks for by ``key``. Raises ``LockError`` when the lock does not have it."""
         for candidate in self.inputs:
-            if candidate.key == key:
+            if key in candidate.keys:
                 return candidate
-        artifact, kind, name, version = key
-        raise LockError(f"release.lock has no {kind} {name} {version} for {artifact}", "run `sovereign bundle lock`")
+        raise LockError(f"release.lock has no {key.kind} {key} in {key.artifact}", "run `sovereign bundle lock`")
 
     def recipe(self, artifact: str, name: str) -> CompiledRecipe:
         """The recipe of compiled package ``name``. Raises ``LockError`` when the lock does not have it."""
@@ -136,7 +166,8 @@ def _parse(value: dict[str, Any]) -> ReleaseLock:
         tuple(_record(LockedInput, item) for item in inputs),
         tuple(_record(CompiledRecipe, item) for item in compiled),
     )
-    if len({item.key for item in lock.inputs}) != len(lock.inputs):
+    keys = [key for item in lock.inputs for key in item.keys]
+    if len(set(keys)) != len(keys):
         raise FormatError("an input is locked twice")
     return lock
 
@@ -151,12 +182,21 @@ def _record(cls: type[_Record], value: object) -> _Record:
     if not _HEX.fullmatch(value["sha256"]) or type(value["size"]) is not int or value["size"] < 0:
         raise FormatError(f"lock entry {value['name']} has no sha256 or no size")
     check_name(value["file"])
-    if cls is LockedInput and value["kind"] not in INPUT_KINDS:
-        raise FormatError(f"lock entry {value['name']} has unknown kind {value['kind']!r}")
+    if cls is LockedInput:
+        _check_input(value)
+        value = value | {"python": tuple(value["python"])}
     if cls is CompiledRecipe:
         _check_recipe(value)
         value = value | {"wheel_exclude": tuple(value["wheel_exclude"])}
     return cls(**value)
+
+
+def _check_input(value: dict[str, Any]) -> None:
+    if value["kind"] not in INPUT_KINDS:
+        raise FormatError(f"lock entry {value['name']} has unknown kind {value['kind']!r}")
+    python = value["python"]
+    if not isinstance(python, list) or not all(isinstance(one, str) and _PYTHON.fullmatch(one) for one in python):
+        raise FormatError(f"lock entry {value['name']} names no versions of python")
 
 
 def _check_recipe(value: dict[str, Any]) -> None:

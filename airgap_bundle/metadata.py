@@ -94,6 +94,12 @@ def issued(signed: Signed) -> datetime:
     return parse_time(signed.unrecognized_fields.get(ISSUED))
 
 
+def issue(signed: Signed, now: datetime) -> Metadata[Any]:
+    """Unsigned metadata around ``signed``, which says from here on that it was made at ``now``."""
+    signed.unrecognized_fields[ISSUED] = format_time(now)
+    return Metadata(signed)
+
+
 def binds(bound: MetaFile | TargetFile, data: bytes) -> bool:
     """Whether ``data`` has the length and the digest that ``bound`` signed."""
     return bound.length == len(data) and bound.hashes == {"sha256": sha256(data).hex}

@@ -83,7 +83,7 @@ def parse_release(data: bytes) -> Release:
         name = check_name(_text(item, "name"))
         if name in artifacts:
             raise FormatError(f"release.json: artifact {name} is listed twice")
-        artifacts[name] = (_text(item, "kind"), _text(item, "version"), Digest.parse(item.get("digest")))
+        artifacts[name] = (_text(item, "kind"), check_name(_text(item, "version")), Digest.parse(item.get("digest")))
     sbom = Digest.parse(value["sbom"]) if "sbom" in value else None
     return Release(info, parse_time(value.get("support_until")), artifacts, sbom)
 

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from airgap_bundle.errors import KeyFileError
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -39,7 +40,9 @@ _SHORT_LENGTH = 128
 _LABEL = "ENCRYPTED PRIVATE KEY"
 
 
-def encrypt(key: Ed25519PrivateKey | MLDSA65PrivateKey, passphrase: bytes, *, cost: int = COST) -> bytes:
+def encrypt(
+    key: Ed25519PrivateKey | MLDSA65PrivateKey | EllipticCurvePrivateKey, passphrase: bytes, *, cost: int = COST
+) -> bytes:
     """PEM block holding ``key``. ``cost`` is scrypt's N, a power of two. Raises ``KeyFileError`` without passphrase."""
     if not passphrase:
         raise KeyFileError("an empty passphrase protects nothing", "choose a passphrase")

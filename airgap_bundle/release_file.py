@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from airgap_bundle.errors import LockError
 
@@ -27,6 +27,7 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Version = Annotated[str, StringConstraints(pattern=VERSION_PATTERN)]
 Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 PinnedPackage = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*==[0-9A-Za-z.+!-]+$")]
+PythonVersion = Annotated[str, StringConstraints(pattern=r"^3\.[0-9]{1,2}$")]
 MavenCoordinate = Annotated[str, StringConstraints(pattern=r"^[\w.-]+:[\w.-]+:[\w.-]+:[\w-]+$")]
 
 
@@ -54,19 +55,26 @@ class Embedded(_Strict):
 
 
 class WheelhouseArtifact(_Strict):
-    """Every wheel of a hash-locked requirements list, and our own wheel, for one interpreter and platform."""
+    """Every wheel of a hash-locked requirements list, and our own wheel, for some interpreters of one platform."""
 
     kind: Literal["wheelhouse"]
     name: Name
     requirements: str
     project: str | None = Field(default=None, description="folder of the project whose own wheel is added")
-    python: Annotated[str, StringConstraints(pattern=r"^3\.[0-9]+$")]
+    python: tuple[PythonVersion, ...] = Field(min_length=1, description="minor versions of CPython that it serves")
     machine: Literal["x86_64"]
     glibc: Annotated[str, StringConstraints(pattern=r"^2\.[0-9]+$")] = Field(
         description="oldest glibc for which wheels are chosen"
     )
     compiled: tuple[CompiledWheel, ...] = ()
     embeds: dict[Name, tuple[Embedded, ...]] = {}
+
+    @field_validator("python")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("a version of python is named twice")
+        return value
 
 
 class KeycloakArtifact(_Strict):
@@ -97,15 +105,53 @@ class PackagedFile(_Strict):
     title: str
 
 
+class PublishedFile(_Strict):
+    """A file that the producer published: where it lies in the package, and the digest that a person states."""
+
+    member: str
+    sha256: Hex
+
+
+class PublishedBert(_Strict):
+    """What `bert-gguf` converts."""
+
+    weights: PublishedFile
+    config: PublishedFile
+    pooling: PublishedFile
+    vocabulary: PublishedFile
+
+
+class ConvertedWeights(_Strict):
+    """Weights that are made at build time, so that digests lead without a gap from what was published to what serves.
+
+    The digests are those that the producer published, stated by a person from a source other than the package.
+    """
+
+    tool: Literal["bert-gguf"]
+    precision: Literal["f16", "f32"]
+    package: PinnedPackage
+    published: PublishedBert
+
+
 class ModelArtifact(_Strict):
-    """Weights assembled from parts in order, with the record, template and card in ``folder``."""
+    """Weights assembled from parts in order or converted, with the record, template and card in ``folder``."""
 
     kind: Literal["model"]
     name: Name
     folder: str
-    sha256: Hex
-    parts: tuple[WeightsPart, ...] = Field(min_length=1)
+    sha256: Hex | None = Field(default=None, description="digest of the weights that the parts assemble to")
+    parts: tuple[WeightsPart, ...] = ()
+    conversion: ConvertedWeights | None = None
     files: tuple[PackagedFile, ...] = ()
+    texts: tuple[str, ...] = Field(default=(), description="files of ``folder`` that go along, licence texts for one")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if bool(self.parts) == (self.conversion is not None):
+            raise ValueError("weights come from parts or from a conversion")
+        if bool(self.parts) != (self.sha256 is not None):
+            raise ValueError("parts have a stated sha256, a conversion has none")
+        return self
 
 
 class PolicyArtifact(_Strict):

@@ -9,42 +9,38 @@ is the bundle itself:
 3. further persons add theirs, until the threshold; ``verify`` says "1 of 2, waiting for …" meanwhile;
 4. the release key seals: snapshot binds the targets file with its signatures, timestamp binds the snapshot.
 
-A sealed bundle takes no further signature: adding one would break the seal.
+A sealed bundle takes no further signature: adding one would break the seal. Persons who cannot be brought to the
+bundle sign a request instead (``signing.request``), which carries everything but the blobs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airgap_bundle import ceremony, durable, metadata, oci
 from airgap_bundle.blobs import blob_path, hash_blob, take_all
-from airgap_bundle.chain import follow, read_roots
+from airgap_bundle.chain import read_roots
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import RootPolicyError, SigningError
 from airgap_bundle.first_contact import ceremony as first_contact
-from airgap_bundle.first_contact.record import Release
-from airgap_bundle.keys import SIGNER_FIELD
+from airgap_bundle.first_contact import record, signatures
 from airgap_bundle.medium import Medium
 from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
-from airgap_bundle.root_policy import check_root, tally
+from airgap_bundle.root_policy import check_root
+from airgap_bundle.signing.release_draft import ReleaseDraft, read_draft, sign_draft
+from airgap_bundle.signing.response import collect_release
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
-    from typing import Any
 
-    from tuf.api.metadata import Metadata, Root, Targets
+    from tuf.api.metadata import Metadata, Root
 
     from airgap_bundle.blobs import Progress
     from airgap_bundle.descriptor import Descriptor
     from airgap_bundle.keys import Signer
-    from airgap_bundle.root_policy import Tally
-
-CLOCK_TOLERANCE = timedelta(days=1)
-_AGAIN = "remove metadata/, FIRST-CONTACT and FIRST-CONTACT.sig/ and sign again"
 
 
 @dataclass(frozen=True)
@@ -57,25 +53,12 @@ class Signed:
     targets: str
     sealed: bool
 
-
-@dataclass(frozen=True)
-class _Draft:
-    """A bundle that was read for signing: its contents agree and every blob is what the index says."""
-
-    bundle: Path
-    root: Root
-    index: bytes
-    release_data: bytes
-    contents: oci.Contents
-    targets: bytes | None
-    contact: first_contact.Contact | None
-    sealed: bool
-
-    def signed(self, signer: Signer, targets: Tally, *, sealed: bool) -> Signed:
-        """What to tell the signer."""
-        info = self.contents.release.info
+    @classmethod
+    def of(cls, draft: ReleaseDraft, signer: str) -> Signed:
+        """What to tell about ``draft``, last touched by ``signer``."""
+        info = draft.contents.release.info
         name = f"{info.name} {info.version} (number {info.number})"
-        return Signed(signer.name, name, str(sha256(self.index)), str(targets), sealed)
+        return cls(signer, name, str(sha256(draft.index)), str(draft.counted()), draft.sealed)
 
 
 def sign_bundle(
@@ -88,113 +71,97 @@ def sign_bundle(
 ) -> Signed:
     """Add ``signer``'s signatures to the bundle directory ``bundle``.
 
-    ``roots`` (by version, ascending) are needed by the first signature only. Raises ``SigningError`` when it is not
-    this signer's turn, and a ``VerificationError`` when the bundle is not what its index says or carries signatures
-    that are not valid; the bundle is unchanged then.
+    ``roots`` (by version) are needed by the first signature, and later to bring a successor of the root that the
+    bundle carries; once FIRST-CONTACT names that root, a successor begins the ceremony anew. Raises ``SigningError``
+    when it is not this signer's turn, and a ``VerificationError`` when the bundle is not what its index says or carries
+    signatures that are not valid; the bundle is unchanged then.
     """
-    draft = _read(bundle, roots, progress)
-    if signer.name in _names(draft.root, TARGETS, signer):
-        return _add_person(draft, signer, now, roots or {})
-    if signer.name in _names(draft.root, SNAPSHOT, signer):
-        return _seal(draft, signer, now)
-    raise SigningError(
-        f"the root does not know the keys of {signer.name}", "the root names who signs: `sovereign trust show`"
-    )
+    draft = _open_bundle(bundle, roots, progress)
+    files = sign_draft(draft, signer, now)
+    contact = files.pop(signatures.ROLE, None)
+    _write(bundle, draft, files, {} if contact is None else {signer.name: contact})
+    seal = {} if TARGETS in files else files
+    after = replace(draft, targets=files.get(TARGETS, draft.targets), seal=seal)
+    return Signed.of(after, signer.name)
 
 
-def _read(bundle: Path, roots: Mapping[int, bytes] | None, progress: Progress | None) -> _Draft:
+def prepare_bundle(
+    bundle: Path, roots: Mapping[int, bytes] | None, *, now: datetime, progress: Progress | None = None
+) -> ReleaseDraft:
+    """Fix in ``bundle`` what its persons sign, so that every request asks for the same bytes; the draft to request.
+
+    Raises as ``sign_bundle``.
+    """
+    draft = _open_bundle(bundle, roots, progress)
+    if draft.sealed:
+        raise SigningError("the bundle is sealed already", "`sovereign bundle verify` checks it")
+    prepared = replace(draft, targets=draft.begun(now).to_bytes() if draft.targets is None else draft.targets)
+    prepared.begun(now)
+    _write(bundle, draft, {} if draft.targets else {TARGETS: prepared.targets or b""}, {})
+    return prepared
+
+
+def collect_bundle(
+    bundle: Path, responses: Sequence[bytes], *, now: datetime, progress: Progress | None = None
+) -> Signed:
+    """Add to ``bundle`` the signatures of every response in ``responses``, or of none.
+
+    Raises as ``response.collect_release``; the bundle is unchanged then.
+    """
+    draft = _open_bundle(bundle, None, progress)
+    after = collect_release(draft, responses, now)
+    if after != draft:
+        _write(bundle, draft, {TARGETS: after.targets or b"", **after.seal}, after.contact)
+    return Signed.of(after, "")
+
+
+def _open_bundle(bundle: Path, roots: Mapping[int, bytes] | None, progress: Progress | None) -> ReleaseDraft:
+    """The draft that the bundle directory ``bundle`` holds, every blob hashed. Raises as ``sign_bundle``."""
     with Medium(bundle) as medium:
         files = medium.list().files
-        if any(path.endswith(".root.json") for path in files):
-            carried = read_roots(medium, files)
-            if roots and any(carried.get(version, data) != data for version, data in roots.items()):
-                raise SigningError("the bundle carries another root than the one given", "ask who put it there")
-        elif roots:
-            carried = dict(roots)
-        else:
-            raise SigningError("the first signature brings the root", "give it: --root 1.root.json")
-        chain = follow(carried, min(carried))
+        known = _roots(medium, files, roots or {})
 
         def fetch(descriptor: Descriptor) -> bytes:
             return medium.read(blob_path(descriptor.digest), oci.MAX_DOCUMENT_BYTES)
 
         index, release = (medium.read(name, oci.MAX_DOCUMENT_BYTES) for name in (INDEX_FILE, RELEASE_FILE))
-        contents = oci.read_contents(index, release, fetch)
-        take_all(medium, contents.blobs, hash_blob, progress)
-        path = f"metadata/{TARGETS}.json"
-        targets = medium.read(path, metadata.MAX_METADATA_BYTES) if path in files else None
-        contact = first_contact.read(medium, files, Release(index, release, contents), chain, begun=targets is not None)
-        sealed = f"metadata/{TIMESTAMP}.json" in files
-        return _Draft(bundle, chain.root, index, release, contents, targets, contact, sealed)
+        made = {
+            role: medium.read(path, metadata.MAX_METADATA_BYTES)
+            for role in (TARGETS, SNAPSHOT, TIMESTAMP)
+            if (path := f"metadata/{role}.json") in files
+        }
+        targets = made.pop(TARGETS, None)
+        draft = read_draft(known, index, release, fetch, targets=targets, seal=made if TIMESTAMP in made else {})
+        take_all(medium, draft.contents.blobs, hash_blob, progress)
+        first_contact.check_program(medium, draft.contents)
+        found = medium.read(record.FILE, record.MAX_BYTES) if record.FILE in files else None
+        return replace(draft, contact=signatures.read(medium, draft.root, files), contact_found=found)
 
 
-def _names(root: Root, role: str, signer: Signer) -> set[str]:
-    """Names under which ``role`` knows both keys of ``signer``."""
-    held = {key.keyid for key in signer.public.keys}
-    if not held <= set(root.roles[role].keyids):
-        return set()
-    return {str(root.keys[keyid].unrecognized_fields.get(SIGNER_FIELD)) for keyid in held}
+def _roots(medium: Medium, files: Mapping[str, int], given: Mapping[int, bytes]) -> dict[int, bytes]:
+    carried = read_roots(medium, files) if any(path.endswith(".root.json") for path in files) else {}
+    if not carried and not given:
+        raise SigningError("the first signature brings the root", "give it: --root 1.root.json")
+    if any(carried.get(version, data) != data for version, data in given.items()):
+        raise SigningError("the bundle carries another root than the one given", "ask who put it there")
+    return {**carried, **given}
 
 
-def _add_person(draft: _Draft, signer: Signer, now: datetime, roots: Mapping[int, bytes]) -> Signed:
-    if draft.sealed:
-        raise SigningError("the bundle is sealed by the release key", "enough persons have signed; nothing is missing")
-    expected = ceremony.build_targets(draft.index, draft.release_data, draft.contents.release, now=now)
-    found = expected if draft.targets is None else metadata.parse_targets(draft.targets)
-    _check_payload(found.signed, expected.signed, now)
-    tally(draft.root, TARGETS, found)
-    ceremony.add_signatures(found, signer)
-    files = {f"metadata/{version}.root.json": data for version, data in roots.items()}
-    files[f"metadata/{TARGETS}.json"] = found.to_bytes()
-    if draft.contact is not None:
-        draft.contact.check(draft.root)
-        files |= draft.contact.signed(signer)
-    _write(draft.bundle, files)
-    return draft.signed(signer, tally(draft.root, TARGETS, found), sealed=False)
+def _write(bundle: Path, draft: ReleaseDraft, files: Mapping[str, bytes], contact: Mapping[str, bytes]) -> None:
+    """Put the metadata ``files`` (by role) into ``bundle``, what is new of roots and first contact beside them.
 
-
-def _check_payload(found: Targets, expected: Targets, now: datetime) -> None:
-    """Whoever signs next answers for every field of what lies there, and nobody may have signed it yet.
-
-    Only the instant of the first signature is not ours to say; it cannot lie ahead of our clock, but for clocks that
-    differ: sites take it for a lower bound of theirs.
+    ``contact``: signatures on FIRST-CONTACT by name. Its text comes with the targets, in this order.
     """
-    if found.targets != expected.targets or found.version != expected.version:
-        raise SigningError("targets.json is about another build of this bundle", _AGAIN)
-    if found.expires != expected.expires or set(found.unrecognized_fields) != set(expected.unrecognized_fields):
-        raise SigningError("targets.json promises something else than this release's support", _AGAIN)
-    if metadata.issued(found) > now + CLOCK_TOLERANCE:
-        raise SigningError(f"targets.json says it was made at {metadata.issued(found)}, which lies ahead", _AGAIN)
-
-
-def _seal(draft: _Draft, signer: Signer, now: datetime) -> Signed:
-    if draft.sealed:
-        raise SigningError("the bundle is sealed already", "`sovereign bundle verify` checks it")
-    if draft.targets is None:
-        raise SigningError("no person has signed yet", "the release key seals, last, what persons have signed")
-    counted = _counted(draft.root, metadata.parse_targets(draft.targets))
-    if draft.contact is not None:
-        draft.contact.check(draft.root)
-        draft.contact.require(counted.signed)
-    snapshot = ceremony.build_snapshot(draft.targets, draft.contents.release, now=now)
-    snapshot_data = ceremony.add_signatures(snapshot, signer).to_bytes()
-    timestamp = ceremony.build_timestamp(snapshot_data, draft.contents.release, now=now)
-    timestamp_data = ceremony.add_signatures(timestamp, signer).to_bytes()
-    _write(draft.bundle, {f"metadata/{SNAPSHOT}.json": snapshot_data, f"metadata/{TIMESTAMP}.json": timestamp_data})
-    return draft.signed(signer, counted, sealed=True)
-
-
-def _counted(root: Root, targets: Metadata[Any]) -> Tally:
-    found = tally(root, TARGETS, targets)
-    if len(found.signed) < found.threshold:
-        raise SigningError(f"targets are signed by {found}", "the release key seals once enough persons have signed")
-    return found
-
-
-def _write(bundle: Path, files: Mapping[str, bytes]) -> None:
-    for folder in {(bundle / path).parent for path in files}:
+    named = {f"metadata/{version}.root.json": data for version, data in draft.roots.items()}
+    beside = {signatures.path(name): data for name, data in contact.items()}
+    if TARGETS in files and (text := draft.contact_text) is not None:
+        beside = {record.FILE: text, **beside}
+    written = {f"metadata/{role}.json": data for role, data in files.items()}
+    new = {path: data for path, data in named.items() if not (bundle / path).exists()}
+    whole = {bundle / path: data for path, data in {**new, **written, **beside}.items()}
+    for folder in {path.parent for path in whole}:
         folder.mkdir(mode=0o755, exist_ok=True)
-    durable.replace_all({bundle / path: data for path, data in files.items()})
+    durable.replace_all(whole)
 
 
 def sign_root(root: Metadata[Root], signers: list[Signer]) -> bytes:

@@ -6,21 +6,20 @@ are over the same pre-authentication encoding; ML-DSA signs it in the ``ml-dsa-6
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING, Any
 
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import Signature
 
-from airgap_bundle import strict_json
+from airgap_bundle import armour, strict_json
 from airgap_bundle.errors import (
     FormatError,
     HalfSignatureError,
     MalformedError,
     PayloadTypeError,
     SignatureError,
+    UnknownSignerError,
     UnsignedError,
 )
 
@@ -45,7 +44,8 @@ def sign_statement(payload: dict[str, Any], payload_type: str, signer: Signer) -
 def verify_statement(data: bytes, payload_type: str, keys: Sequence[PublicSigner]) -> tuple[dict[str, Any], str]:
     """Payload and signer's name of the envelope ``data``, signed with both halves of one of ``keys``.
 
-    Raises ``MalformedError``, ``PayloadTypeError``, ``UnsignedError``, ``HalfSignatureError`` or ``SignatureError``.
+    Raises ``MalformedError``, ``PayloadTypeError``, ``UnsignedError``, ``HalfSignatureError``, ``UnknownSignerError``
+    or ``SignatureError``.
     The payload is parsed after its signatures were verified.
     """
     try:
@@ -80,20 +80,8 @@ def _parse(data: bytes) -> Envelope:
             raise FormatError("a signature is not a key id and base64")
         if item["keyid"] in signatures:
             raise FormatError("two signatures by one key")
-        signatures[item["keyid"]] = Signature(item["keyid"], _base64(item["sig"]).hex())
-    return Envelope(_base64(value["payload"]), value["payloadType"], signatures)
-
-
-def _base64(text: object) -> bytes:
-    """Standard base64 in its one spelling."""
-    try:
-        if isinstance(text, str):
-            data = base64.b64decode(text, validate=True)
-            if base64.b64encode(data).decode() == text:
-                return data
-    except (binascii.Error, ValueError):
-        pass
-    raise FormatError("not base64 in its one spelling")
+        signatures[item["keyid"]] = Signature(item["keyid"], armour.decode(item["sig"]).hex())
+    return Envelope(armour.decode(value["payload"]), value["payloadType"], signatures)
 
 
 def _find_signer(envelope: Envelope, keys: Sequence[PublicSigner]) -> PublicSigner:
@@ -106,4 +94,6 @@ def _find_signer(envelope: Envelope, keys: Sequence[PublicSigner]) -> PublicSign
             return signer
         if signed < held:
             raise HalfSignatureError(f"statement: {signer.name} signed with one of the two algorithms only")
-    raise SignatureError("statement is signed by nobody whose key is known here", "known signers are enrolled by name")
+    raise UnknownSignerError(
+        "statement is signed by nobody whose key is known here", "known signers are enrolled by name"
+    )

@@ -9,20 +9,23 @@ it. Opening a release hashes its index, manifests and configs again; whoever use
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airgap_bundle import strict_json
-from airgap_bundle.blobs import blob_path
+from airgap_bundle.blobs import blob_path, hash_blob
 from airgap_bundle.digest import Digest, sha256
 from airgap_bundle.errors import DigestMismatchError, FormatError, MissingFileError, StoreError
 from airgap_bundle.oci import MAX_DOCUMENT_BYTES, read_contents
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from airgap_bundle.oci import Contents, Manifest
+
+_AGAIN = "import the release again: that puts it right"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,24 @@ class StoredFile:
     size: int
     media_type: str
     path: Path
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """The file's bytes at their beginning, every one hashed before the first is handed out.
+
+        Raises ``DigestMismatchError`` when they are not those that were signed and ``StoreError`` when the store fails.
+        """
+        try:
+            stream = self.path.open("rb")
+        except OSError as error:
+            raise StoreError(f"blob {self.digest} cannot be opened: {error.strerror}", _AGAIN) from error
+        with stream:
+            try:
+                hash_blob(self.digest, self.size, stream, lambda _count: None)
+            except DigestMismatchError as error:
+                raise DigestMismatchError(f"the store is damaged: {error.cause}", _AGAIN) from error
+            stream.seek(0)
+            yield stream
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.build.cache import BuildCache, CachedFile
     from airgap_bundle.build.stage import Stage
-    from airgap_bundle.lock import ReleaseLock
+    from airgap_bundle.lock import Key, ReleaseLock
 
 WHEEL_TYPE = "application/zip"
 TAR_TYPE = "application/x-tar"
@@ -46,7 +46,7 @@ class BuiltFile:
 
 @dataclass(frozen=True, order=True)
 class Component:
-    """A part of an artifact as the SBOM names it. ``form`` is CycloneDX's component type."""
+    """A part of an artifact as the SBOM names it. ``form`` is CycloneDX's component type, ``card`` its model card."""
 
     name: str
     version: str
@@ -55,6 +55,7 @@ class Component:
     sha256: str = ""
     licence: str = ""
     parent: str = field(default="", compare=True)
+    card: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,6 @@ class BuildContext:
     epoch: int
     version: str
     lock: ReleaseLock
-    inputs: Mapping[tuple[str, str, str, str], CachedFile]
+    inputs: Mapping[Key, CachedFile]
     cache: BuildCache
     stage: Stage

@@ -6,7 +6,7 @@ import re
 import uuid
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import HashAlgorithm, HashType
@@ -43,10 +43,21 @@ def make_sbom(subject: Component, components: Sequence[Component], epoch: int) -
     bom.metadata.tools.components.clear()
     bom.register_dependency(bom.metadata.component, bom.components)
     text = make_outputter(bom, OutputFormat.JSON, SCHEMA).output_as_string()
-    error = JsonStrictValidator(SCHEMA).validate_str(text)
+    document = strict_json.load_object(text.encode(), max_bytes=MAX_BYTES)
+    _add_cards(document, components)
+    data = strict_json.dumps(document)
+    error = JsonStrictValidator(SCHEMA).validate_str(data.decode())
     if error is not None:
         raise BuildError(f"the sbom of {subject.name} breaks the cyclonedx schema: {error}")
-    return strict_json.dumps(strict_json.loads(text.encode(), max_bytes=MAX_BYTES))
+    return data
+
+
+def _add_cards(document: dict[str, Any], components: Sequence[Component]) -> None:
+    """The library's model of a component has no place for the card of a model; the schema has."""
+    cards = {_reference(item): item.card for item in components if item.card}
+    for found in document.get("components", ()):
+        if found["bom-ref"] in cards:
+            found["modelCard"] = strict_json.loads(cards[found["bom-ref"]].encode())
 
 
 def _nested(components: Iterable[Component]) -> list[BomComponent]:

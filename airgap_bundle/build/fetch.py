@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal
 from airgap_bundle.build import maven, python_packages
 from airgap_bundle.build.process import ProgramError
 from airgap_bundle.errors import LockError
-from airgap_bundle.lock import LockedInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,48 +22,48 @@ if TYPE_CHECKING:
     from airgap_bundle.build.inputs import Request
     from airgap_bundle.build.python_packages import Target
     from airgap_bundle.build.stage import Stage
+    from airgap_bundle.lock import Key, LockedInput
 
 BATCH_FILES = 16
 BATCH_BYTES = 64 << 20
-
-Key = tuple[str, str, str, str]
 
 
 def fetch_locked(
     wanted: Sequence[tuple[Request, LockedInput]], cache: BuildCache, stage: Stage
 ) -> dict[Key, CachedFile]:
-    """Every locked input from the cache, fetching what is missing.
+    """Every locked input from the cache, fetching what is missing; each file once, whatever asks for it.
 
     Raises ``LockError`` naming the input that vanished or changed since it was locked.
     """
-    found: dict[Key, CachedFile] = {}
-    total, done = sum(locked.size for _, locked in wanted), 0
+    needed = {locked: request for request, locked in reversed(wanted)}
+    found: dict[LockedInput, CachedFile] = {}
+    total, done = sum(locked.size for locked in needed), 0
     with stage("check inputs") as advance:
-        for request, locked in wanted:
+        for locked in needed:
             file = cache.verified(locked.sha256, locked.size)
             done += locked.size
             advance(done, total)
             if file is not None:
-                found[request.key] = file
-    missing = [(request.pinned(locked), locked) for request, locked in wanted if request.key not in found]
+                found[locked] = file
+    missing = {request.key: locked for locked, request in needed.items() if locked not in found}
     if missing:
-        sizes = {locked.key: locked.size for _, locked in missing}
-        expected = {locked.key: locked for _, locked in missing}
-        for got, file in _fetch([request for request, _ in missing], sizes, cache, stage):
-            if got.sha256 != expected[got.key].sha256:
+        pinned = [needed[locked].pinned(locked) for locked in missing.values()]
+        sizes = {key: locked.size for key, locked in missing.items()}
+        for request, got, file in _fetch(pinned, sizes, cache, stage):
+            if got.sha256 != missing[request.key].sha256:
                 raise LockError(f"{got.name} {got.version} changed since it was locked", _relock(got.name))
-            found[got.key] = file
-    return found
+            found[missing[request.key]] = file
+    return {request.key: found[locked] for request, locked in wanted}
 
 
 def resolve(requests: Sequence[Request], cache: BuildCache, stage: Stage) -> tuple[LockedInput, ...]:
     """Fetch ``requests`` and say what came: the entries of a new lock."""
-    return tuple(locked for locked, _ in _fetch(requests, {}, cache, stage))
+    return tuple(locked for _, locked, _ in _fetch(requests, {}, cache, stage))
 
 
 def _fetch(
     requests: Sequence[Request], sizes: Mapping[Key, int], cache: BuildCache, stage: Stage
-) -> Iterator[tuple[LockedInput, CachedFile]]:
+) -> Iterator[tuple[Request, LockedInput, CachedFile]]:
     total = sum(sizes.values())
     arrived = 0
     with stage("fetch inputs") as advance:
@@ -77,7 +76,7 @@ def _fetch(
                 advance(min(arrived, total) if total else arrived, total)
 
             got = list(_fetch_batch(batch, cache, on_bytes))
-            arrived = before + sum(file.size for _, file in got)
+            arrived = before + sum(file.size for _, _, file in got)
             advance(arrived, max(total, arrived) if total else 0)
             yield from got
 
@@ -103,7 +102,7 @@ def _batches(requests: Iterable[Request], sizes: Mapping[Key, int]) -> Iterator[
 
 def _fetch_batch(
     batch: Sequence[Request], cache: BuildCache, on_bytes: Callable[[int], None]
-) -> Iterator[tuple[LockedInput, CachedFile]]:
+) -> Iterator[tuple[Request, LockedInput, CachedFile]]:
     with cache.workspace() as folder:
         try:
             files = _download(batch, folder, on_bytes)
@@ -118,7 +117,7 @@ def _fetch_batch(
             if path is None:
                 raise LockError(f"{request.name} {request.version} was not fetched", _relock(request.name))
             file = cache.add_file(path)
-            yield LockedInput(*request.key, path.name, file.sha256, file.size), file  # type: ignore[arg-type]  # key[1] is the kind
+            yield request, request.locked_as(path.name, file.sha256, file.size), file
 
 
 def _download(batch: Sequence[Request], folder: Path, on_bytes: Callable[[int], None]) -> dict[tuple[str, str], Path]:
@@ -132,7 +131,7 @@ def _download(batch: Sequence[Request], folder: Path, on_bytes: Callable[[int], 
             seen = max(total, seen)
 
         return {(request.name, request.version): maven.download(request.coordinate(), folder, on_total=on_total)}
-    target: Target | Literal["source"] = "source" if request.kind == "sdist" else request.target
+    target: Target | Literal["source"] = "source" if request.kind == "sdist" else request.pip_target
     return python_packages.download([item.requirement() for item in batch], folder, target=target, on_bytes=on_bytes)
 
 

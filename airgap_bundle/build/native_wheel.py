@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.build.cache import CachedFile
     from airgap_bundle.build.stage import Stage
-    from airgap_bundle.lock import CompiledRecipe
+    from airgap_bundle.lock import CompiledRecipe, ReleaseLock
 
 _NINJA_STEP = re.compile(r"^\s*\[(\d+)/(\d+)\]")
 
@@ -57,9 +57,21 @@ def with_toolchain(recipe: CompiledRecipe, toolchain: Toolchain) -> CompiledReci
 
 
 def is_own_toolchain(recipe: CompiledRecipe, toolchain: Toolchain) -> bool:
-    """Whether ``toolchain`` is the one of ``recipe``, so that the same bytes must come out."""
-    bare = replace(recipe, file="", sha256="", size=0)
-    return bare == with_toolchain(recipe, toolchain)
+    """Whether ``toolchain`` is the one of ``recipe``, so that the same bytes must come out.
+
+    The interpreter that drives the compilation is recorded for people; it does not shape the bytes.
+    """
+    return with_toolchain(recipe, toolchain) == replace(recipe, python=toolchain.python, file="", sha256="", size=0)
+
+
+def not_ours(lock: ReleaseLock, cache: BuildCache) -> tuple[str, ...]:
+    """Compiled packages of ``lock`` that this machine can neither take from the cache nor compile to the same bytes."""
+    toolchain = this_toolchain()
+    return tuple(
+        recipe.name
+        for recipe in lock.compiled
+        if not is_own_toolchain(recipe, toolchain) and cache.verified(recipe.sha256, recipe.size) is None
+    )
 
 
 def locked_wheel(
@@ -117,11 +129,11 @@ def include_digests(project_include: dict[str, str], folder: Path) -> dict[str, 
 
 
 def _shape(recipe: CompiledRecipe) -> dict[str, object]:
-    """What shapes the bytes: all of the recipe but its result, its artifact and where its CMake files lie."""
+    """What shapes the bytes: all of the recipe but its result, its artifact, Python, and where its CMake files lie."""
     return {
         name: value
         for name, value in asdict(recipe).items()
-        if name not in {"artifact", "project_include", "file", "sha256", "size"}
+        if name not in {"artifact", "project_include", "python", "file", "sha256", "size"}
     }
 
 

@@ -13,7 +13,7 @@ from airgap_bundle.build.layout_writer import LayoutPlan, check_folder, write_la
 from airgap_bundle.build.sbom import artifact_sbom, release_sbom
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import BuildError, LockError
-from airgap_bundle.lock import ReleaseLock, dump_lock, load_lock
+from airgap_bundle.lock import ReleaseLock, dump_lock, load_lock, merged
 from airgap_bundle.release_file import load_release
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class BuiltBundle:
 
 
 def lock_path(release_path: Path) -> Path:
-    """The lock lies beside the release file."""
+    """Where the lock lies unless somebody names another: beside the release file."""
     return release_path.with_name(LOCK_NAME)
 
 
@@ -62,36 +62,34 @@ def _disk_errors(where: Path) -> Iterator[None]:
 
 
 def lock_release(
-    release_path: Path, *, cache: BuildCache, stage: Stage, relock: Collection[str] = ()
+    release_path: Path, *, cache: BuildCache, stage: Stage, relock: Collection[str] = (), lock: Path | None = None
 ) -> tuple[ReleaseLock, tuple[str, ...]]:
-    """Write the lock of ``release_path``; the value is it, and what changed, in words.
+    """Write the lock of ``release_path`` to ``lock``, or beside it; the value is it, and what changed, in words.
 
     What is locked and still asked for stays as it is, except the inputs and compiled packages named in ``relock``.
     Raises ``LockError`` for a name in ``relock`` that the release does not have.
     """
     with _disk_errors(cache.root):
-        return _lock(release_path, cache, stage, relock)
+        return _lock(release_path, lock or lock_path(release_path), cache, stage, relock)
 
 
 def _lock(
-    release_path: Path, cache: BuildCache, stage: Stage, relock: Collection[str]
+    release_path: Path, path: Path, cache: BuildCache, stage: Stage, relock: Collection[str]
 ) -> tuple[ReleaseLock, tuple[str, ...]]:
     release, folder = load_release(release_path), release_path.parent
-    path = lock_path(release_path)
     old = load_lock(path) if path.exists() else ReleaseLock(release.name, release.version)
     wanted = requests_of(release, folder)
     unknown = set(relock) - {request.name for request in wanted}
     if unknown:
         raise LockError(f"the release has no input {', '.join(sorted(unknown))}", "names are as in release.lock")
-    locked_before = {item.key: item for item in old.inputs if item.name not in relock}
-    kept = [
-        locked_before[request.key]
+    locked_before = {key: item for item in old.inputs if item.name not in relock for key in item.keys}
+    kept = {
+        request.key: request.locked_as(before.file, before.sha256, before.size)
         for request in wanted
-        if request.key in locked_before and (not request.hashes or locked_before[request.key].sha256 in request.hashes)
-    ]
-    kept_keys = {item.key for item in kept}
-    fresh = resolve([request for request in wanted if request.key not in kept_keys], cache, stage)
-    lock = ReleaseLock(release.name, release.version, tuple(sorted([*kept, *fresh])))
+        if (before := locked_before.get(request.key)) and (not request.hashes or before.sha256 in request.hashes)
+    }
+    fresh = resolve([request for request in wanted if request.key not in kept], cache, stage)
+    lock = ReleaseLock(release.name, release.version, merged([*kept.values(), *fresh]))
     still = tuple(recipe for recipe in old.compiled if recipe.name not in relock)
     lock = replace(lock, compiled=_compiled(release, folder, replace(lock, compiled=still), cache, stage))
     data = dump_lock(lock)
@@ -101,16 +99,20 @@ def _lock(
     return lock, _changes(old, lock)
 
 
-def build_release(release_path: Path, dest: Path, *, cache: BuildCache, stage: Stage) -> BuiltBundle:
-    """Build the locked release of ``release_path`` into ``dest``; see ``write_layout`` for what may lie there."""
+def build_release(
+    release_path: Path, dest: Path, *, cache: BuildCache, stage: Stage, lock: Path | None = None
+) -> BuiltBundle:
+    """Build the release of ``release_path``, locked by ``lock`` or the file beside it, into ``dest``.
+
+    See ``write_layout`` for what may lie in ``dest``.
+    """
     with _disk_errors(dest):
-        return _build(release_path, dest, cache, stage)
+        return _build(release_path, load_lock(lock or lock_path(release_path)), dest, cache, stage)
 
 
-def _build(release_path: Path, dest: Path, cache: BuildCache, stage: Stage) -> BuiltBundle:
+def _build(release_path: Path, lock: ReleaseLock, dest: Path, cache: BuildCache, stage: Stage) -> BuiltBundle:
     release, folder = load_release(release_path), release_path.parent
     check_folder(dest)
-    lock = load_lock(lock_path(release_path))
     if (lock.name, lock.version) != (release.name, release.version):
         raise LockError(
             f"release.lock is of {lock.name} {lock.version}, release.yaml is {release.name} {release.version}",
@@ -156,14 +158,12 @@ def _compiled(
 
 
 def _changes(old: ReleaseLock, new: ReleaseLock) -> tuple[str, ...]:
-    before = {item.key: item for item in old.inputs}
-    after = {item.key: item for item in new.inputs}
-    found = [f"added {key[2]} {key[3]}" for key in sorted(after.keys() - before.keys())]
-    found += [f"removed {key[2]} {key[3]}" for key in sorted(before.keys() - after.keys())]
+    before = {key: item for item in old.inputs for key in item.keys}
+    after = {key: item for item in new.inputs for key in item.keys}
+    found = [f"added {key}" for key in sorted(after.keys() - before.keys())]
+    found += [f"removed {key}" for key in sorted(before.keys() - after.keys())]
     found += [
-        f"changed {key[2]} {key[3]}"
-        for key in sorted(after.keys() & before.keys())
-        if after[key].sha256 != before[key].sha256
+        f"changed {key}" for key in sorted(after.keys() & before.keys()) if after[key].sha256 != before[key].sha256
     ]
     compiled = {(item.artifact, item.name): item.sha256 for item in old.compiled}
     found += [

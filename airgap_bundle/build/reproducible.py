@@ -22,14 +22,13 @@ from airgap_bundle.build.release import build_release, lock_path, requests_of
 from airgap_bundle.build.stage import printed
 from airgap_bundle.build.toolchain import this_toolchain
 from airgap_bundle.errors import BundleError
-from airgap_bundle.lock import load_lock
+from airgap_bundle.lock import Key, load_lock
 from airgap_bundle.release_file import load_release
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airgap_bundle.build.cache import CachedFile
-    from airgap_bundle.build.fetch import Key
     from airgap_bundle.build.stage import Stage
     from airgap_bundle.lock import ReleaseLock
 
@@ -77,7 +76,7 @@ def _compile(
     """Digest of every compiled package, made by this machine's toolchain."""
     made = {}
     for recipe in lock.compiled:
-        sdist = inputs[recipe.artifact, "sdist", recipe.name, recipe.version]
+        sdist = inputs[Key(recipe.artifact, "sdist", recipe.name, recipe.version)]
         made[recipe.name] = compile_wheel(with_toolchain(recipe, this_toolchain()), sdist, folder, cache, stage).sha256
     return made
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airgap_bundle.build.artifact import BuiltArtifact
     from airgap_bundle.build.cache import BuildCache, CachedFile
 
-DERIVATION = 1
+DERIVATION = 2
 TITLE = "sbom.cdx.json"
 
 

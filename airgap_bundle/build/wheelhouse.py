@@ -1,12 +1,14 @@
 """The wheelhouse artifact: every wheel of a hash-locked list, the compiled ones and our own, and one new list.
 
 On the site `uv pip install --no-index --find-links DIR --require-hashes -r requirements.txt` installs exactly these
-files: the list names each by version and by the one digest that lies beside it.
+files: the list names each package by version and by the digests of its wheels that lie beside it, one for every
+interpreter served, or one for all.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airgap_bundle.build.artifact import BuiltArtifact, BuiltFile, Component
 from airgap_bundle.build.inputs import Request
@@ -18,9 +20,10 @@ from airgap_bundle.build.toolchain import this_toolchain
 from airgap_bundle.build.wheel_metadata import glibc_needed, wheel_licence
 from airgap_bundle.errors import LockError
 from airgap_bundle.first_contact import program
-from airgap_bundle.lock import CompiledRecipe
+from airgap_bundle.lock import CompiledRecipe, ascending
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from airgap_bundle.build.artifact import BuildContext
@@ -31,7 +34,10 @@ REQUIREMENTS = "requirements.txt"
 
 
 def requests(spec: WheelhouseArtifact, folder: Path) -> tuple[Request, ...]:
-    """One wheel per requirement, an sdist for each that is compiled. Raises ``LockError`` for an unpinned list."""
+    """A wheel per requirement and interpreter, one sdist for each that is compiled.
+
+    Raises ``LockError`` for an unpinned list.
+    """
     path = folder / spec.requirements
     try:
         listed = read_requirements(path.read_text(encoding="utf-8"))
@@ -41,10 +47,12 @@ def requests(spec: WheelhouseArtifact, folder: Path) -> tuple[Request, ...]:
     unknown = compiled - {item.name for item in listed}
     if unknown:
         raise LockError(f"{spec.requirements} lacks what is to be compiled: {', '.join(sorted(unknown))}")
-    target = Target(spec.python, spec.machine, spec.glibc)
-    return tuple(
-        Request(spec.name, "sdist" if item.name in compiled else "wheel", item.name, item.version, item.hashes, target)
-        for item in listed
+    targets = [Target(python, spec.machine, spec.glibc) for python in spec.python]
+    sdists = [item for item in listed if item.name in compiled]
+    wheels = [(item, target) for item in listed if item.name not in compiled for target in targets]
+    return (
+        *(Request(spec.name, "sdist", item.name, item.version, item.hashes) for item in sdists),
+        *(Request(spec.name, "wheel", item.name, item.version, item.hashes, target) for item, target in wheels),
     )
 
 
@@ -72,8 +80,8 @@ def _recipe(
     spec: WheelhouseArtifact, item: CompiledWheel, version: str, sdist: CachedFile, context: BuildContext
 ) -> CompiledRecipe:
     toolchain = this_toolchain()
-    if toolchain.python != spec.python:
-        raise LockError(f"{item.name} is for python {spec.python}, this is {toolchain.python}")
+    if toolchain.python not in spec.python:
+        raise LockError(f"{item.name} is for python {' or '.join(spec.python)}, this is {toolchain.python}")
     return CompiledRecipe(
         artifact=spec.name,
         name=item.name,
@@ -92,18 +100,14 @@ def _recipe(
 
 
 def build(spec: WheelhouseArtifact, context: BuildContext) -> BuiltArtifact:
-    """The artifact. Its config says which interpreter and which glibc the site must have."""
+    """The artifact. Its config says which interpreters it serves and which glibc the site must have."""
     wheels = _wheels(spec, context)
-    lines = [
-        f"{name}=={version} --hash=sha256:{wheels[file].sha256}\n"
-        for (name, version), file in sorted((file_identity(file), file) for file in wheels)
-    ]
-    listing = context.cache.add_bytes("".join(lines).encode())
+    listing = context.cache.add_bytes(_requirements(wheels).encode())
     components, floors = [], [spec.glibc]
     for file, wheel in sorted(wheels.items()):
         with open_zip(wheel.path, file) as archive:
             name, version = file_identity(file)
-            purl = f"pkg:pypi/{name}@{version}"
+            purl = f"pkg:pypi/{name}@{version}?file_name={quote(file)}"
             components.append(Component(name, version, "library", purl, wheel.sha256, wheel_licence(archive)))
             if file in {item.file for item in context.lock.compiled}:
                 floors.append(glibc_needed(archive))
@@ -115,7 +119,7 @@ def build(spec: WheelhouseArtifact, context: BuildContext) -> BuiltArtifact:
         "schema": 1,
         "name": spec.name,
         "requirements": REQUIREMENTS,
-        "python": spec.python,
+        "python": list(ascending(spec.python)),
         "machine": spec.machine,
         "glibc": max(floors, key=lambda text: [int(part) for part in text.split(".")]),
         "wheels": len(wheels),
@@ -126,7 +130,15 @@ def build(spec: WheelhouseArtifact, context: BuildContext) -> BuiltArtifact:
     return BuiltArtifact(spec.kind, spec.name, context.version, config, tuple(files), tuple(components))
 
 
-def _program(wheels: dict[str, CachedFile]) -> dict[str, Any]:
+def _requirements(wheels: Mapping[str, CachedFile]) -> str:
+    """One line per package: its version, and the digest of every wheel of it that lies here."""
+    digests: dict[tuple[str, str], list[str]] = {}
+    for file, wheel in sorted(wheels.items()):
+        digests.setdefault(file_identity(file), []).append(f" --hash=sha256:{wheel.sha256}")
+    return "".join(f"{name}=={version}{''.join(found)}\n" for (name, version), found in sorted(digests.items()))
+
+
+def _program(wheels: Mapping[str, CachedFile]) -> dict[str, Any]:
     """The config's ``uv``, for hosts that must check that program before they run anything else."""
     if not any(file_identity(file)[0] == "uv" for file in wheels):
         return {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airgap_bundle.blobs import blob_path
@@ -12,80 +11,46 @@ from airgap_bundle.first_contact import program, record, signatures
 from airgap_bundle.oci import check_small_blob
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable
 
-    from tuf.api.metadata import Root
-
-    from airgap_bundle.chain import Chain
-    from airgap_bundle.keys import Signer
     from airgap_bundle.medium import Medium
     from airgap_bundle.oci import Contents
 
 _AGAIN = f"remove metadata/, {record.FILE} and {signatures.FOLDER}/ and sign again"
 
 
-@dataclass(frozen=True)
-class Contact:
-    """FIRST-CONTACT as it follows from the bundle that is being signed, and what lies there of it already."""
+def check_found(text: bytes | None, found: bytes | None, signers: Collection[str], *, begun: bool) -> None:
+    """What lies in a bundle of first contact must be ``text``, which follows from the release; None: nothing may.
 
-    data: bytes
-    lying: bytes | None
-    given: Mapping[str, bytes]
-
-    def check(self, root: Root) -> None:
-        """Nobody signs beside what is wrong.
-
-        Raises ``SigningError`` for a text that does not follow from the release, and ``SignatureError`` for a signature
-        that is not valid.
-        """
-        if self.lying is not None and self.lying != self.data:
-            cause = f"{record.FILE} is not of this release: {record.difference(self.lying, self.data)}"
-            raise SigningError(cause, _AGAIN)
-        signatures.check(root, self.data, self.given)
-
-    def signed(self, signer: Signer) -> Mapping[str, bytes]:
-        """What to write, by path in the bundle: the text, and ``signer``'s signature."""
-        return {record.FILE: self.data, signatures.path(signer.name): signatures.sign(signer, self.data)}
-
-    def require(self, persons: Iterable[str]) -> None:
-        """Raise ``SigningError`` unless exactly ``persons``, who signed the targets, signed this too."""
-        counted, signed = set(persons), set(self.given)
-        if missing := sorted(counted - signed):
-            raise SigningError(
-                f"{missing[0]} signed the targets but not {record.FILE}",
-                f"`sovereign bundle sign --key {missing[0]}.key` signs both",
-            )
-        if besides := sorted(signed - counted):
-            raise SigningError(f"{besides[0]} signed {record.FILE} but not the targets", _AGAIN)
-
-
-def read(
-    medium: Medium, listed: Collection[str], release: record.Release, chain: Chain, *, begun: bool
-) -> Contact | None:
-    """What there is to sign on ``medium``, whose blobs were checked; None for a release without a wheelhouse.
-
-    ``begun``: whether a person has signed the targets; before that nothing of first contact may lie there. Raises
-    ``SigningError`` for that and for a wheelhouse that describes another `uv` than it holds, ``SignatureError`` for a
-    signature by somebody whom the root does not name, and ``FormatError`` when the release allows no first contact.
-    What is read is checked by ``Contact.check``.
+    ``found``: FIRST-CONTACT as it lies there; ``signers``: whose signatures do; ``begun``: whether the targets are
+    fixed, before which nothing may lie there either. Raises ``SigningError``.
     """
-    data = record.write(release, chain)
-    if data is None or not begun:
-        if record.FILE in listed or signatures.names(listed):
+    if text is None or not begun:
+        if found is not None or signers:
             raise SigningError(f"{record.FILE} lies in a bundle that nobody has signed", _AGAIN)
-        if data is None:
-            return None
-    _check_program(medium, release.contents)
-    lying = medium.read(record.FILE, record.MAX_BYTES) if record.FILE in listed else None
-    return Contact(data, lying, signatures.read(medium, chain.root, listed))
+    elif found is not None and found != text:
+        raise SigningError(f"{record.FILE} is not of this release: {record.difference(found, text)}", _AGAIN)
 
 
-def _check_program(medium: Medium, contents: Contents) -> None:
-    """Whoever signs says that `uv`'s digest is that of the program in its wheel, so it is taken from there."""
+def check_program(medium: Medium, contents: Contents) -> None:
+    """Whoever signs beside the blobs says that `uv`'s digest is that of the program in its wheel.
+
+    Raises ``SigningError`` when it is another, and ``FormatError`` when the wheel cannot be read.
+    """
     house = record.wheelhouse(contents)
-    assert house is not None
+    if house is None:
+        return
     layers = {str(layer.title): layer for layer in house.layers}
     name = program.wheel_name(layers)
     wheel = check_small_blob(layers[name], medium.read(blob_path(layers[name].digest), program.MAX_WHEEL_BYTES))
     if program.measure(io.BytesIO(wheel), name) != program.described(house.settings):
         raise SigningError(f"the wheelhouse describes another uv than {name} holds", "build the release again")
+
+
+def require(signers: Iterable[str], persons: Iterable[str]) -> None:
+    """Raise ``SigningError`` unless ``signers`` of FIRST-CONTACT are exactly ``persons``, who signed the targets."""
+    signed, counted = set(signers), set(persons)
+    if missing := sorted(counted - signed):
+        raise SigningError(f"{missing[0]} signed the targets but not {record.FILE}", f"{missing[0]} signs again: both")
+    if besides := sorted(signed - counted):
+        raise SigningError(f"{besides[0]} signed {record.FILE} but not the targets", _AGAIN)

@@ -31,7 +31,7 @@ def check(
     and nobody else, must have signed; and the text must be what the release says, byte for byte. Raises
     ``SignatureError``, ``MissingFileError``, ``MixedMetadataError``, ``FormatError`` and what reading a medium raises.
     """
-    expected = record.write(release, chain)
+    expected = record.write(release, chain.root.version, chain.data)
     if expected is None:
         return "the release has no wheelhouse and needs none"
     data = medium.read(record.FILE, record.MAX_BYTES)

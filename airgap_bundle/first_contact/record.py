@@ -16,7 +16,6 @@ from airgap_bundle.errors import FormatError
 from airgap_bundle.first_contact import program
 
 if TYPE_CHECKING:
-    from airgap_bundle.chain import Chain
     from airgap_bundle.descriptor import Descriptor
     from airgap_bundle.oci import Contents, Manifest
 
@@ -47,8 +46,8 @@ def wheelhouse(contents: Contents) -> Manifest | None:
     return found[0] if found else None
 
 
-def write(release: Release, chain: Chain) -> bytes | None:
-    """FIRST-CONTACT of ``release`` under the last root of ``chain``; None without a wheelhouse.
+def write(release: Release, root_version: int, root: bytes) -> bytes | None:
+    """FIRST-CONTACT of ``release`` under the root file ``root``, the last one; None without a wheelhouse.
 
     Raises ``FormatError`` when something is not of the plain form that a shell can read.
     """
@@ -69,8 +68,8 @@ def write(release: Release, chain: Chain) -> bytes | None:
         f"release-name {_plain(info.name, _WORD, 'name')}",
         f"release-number {info.number}",
         f"release-version {_plain(info.version, _WORD, 'version')}",
-        f"root {sha256(chain.data)}",
-        f"root-version {chain.root.version}",
+        f"root {sha256(root)}",
+        f"root-version {root_version}",
         f"uv {uv.digest.hex} {uv.size}",
         *(_file(name, layer) for name, layer in sorted(layers.items())),
     ]

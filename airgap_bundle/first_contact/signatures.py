@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 FOLDER = f"{FILE}.sig"
 SUFFIX = ".ed25519"
 SIGNATURE_BYTES = 64
+# What a response calls a person's signature, beside the metadata files by role.
+ROLE = "first-contact"
 DOMAIN = b"sovereign first contact v1\n"
 
 
@@ -64,21 +66,28 @@ def read(medium: Medium, root: Root, listed: Iterable[str]) -> dict[str, bytes]:
 
     Raises ``SignatureError``, before it reads any, for a name that is not one of the targets role's.
     """
-    found, people = names(listed), persons(root, TARGETS)
-    if unknown := next((name for name in found if name not in people), None):
-        raise SignatureError(f"{FILE} is signed by {unknown!r:.80}, whom the root does not name for {TARGETS}")
+    found = names(listed)
+    _keys(root, found)
     return {name: medium.read(path(name), SIGNATURE_BYTES) for name in found}
 
 
 def check(root: Root, data: bytes, signatures: Mapping[str, bytes]) -> None:
-    """Raise ``SignatureError`` unless each of ``signatures``, by a person's name, is valid over ``data``.
+    """Raise ``SignatureError`` unless each of ``signatures``, by name, is valid and by a person of the targets role.
 
     How many are needed is another question.
     """
-    people = persons(root, TARGETS)
-    for name, signature in signatures.items():
-        keyid = people[name][ED25519]
+    for name, keyid in _keys(root, signatures).items():
         try:
-            root.keys[keyid].verify_signature(Signature(keyid, signature.hex()), message(data))
+            root.keys[keyid].verify_signature(Signature(keyid, signatures[name].hex()), message(data))
         except UnverifiedSignatureError as error:
             raise SignatureError(f"{FILE}: the signature of {name} is invalid") from error
+
+
+def _keys(root: Root, signers: Iterable[str]) -> dict[str, str]:
+    """Ed25519 key ids of ``signers``, by name."""
+    people, found = persons(root, TARGETS), {}
+    for name in signers:
+        if name not in people:
+            raise SignatureError(f"{FILE} is signed by {name!r:.80}, whom the root does not name for {TARGETS}")
+        found[name] = people[name][ED25519]
+    return found

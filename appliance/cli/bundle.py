@@ -1,4 +1,4 @@
-"""`sovereign bundle verify`, `inspect` and `sign`."""
+"""`sovereign bundle verify`, `inspect` and `sign`; signing over a distance is in `exchange`."""
 
 from __future__ import annotations
 
@@ -10,24 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Column, Table
 
-from airgap_bundle import keys
 from airgap_bundle.errors import VerificationError
 from airgap_bundle.inspection import Inspection, inspect_bundle
-from airgap_bundle.metadata import parse_root
 from airgap_bundle.sign import sign_bundle
 from airgap_bundle.trust_state import TrustState, fingerprint
 from airgap_bundle.verify import verify as verify_bundle
-from appliance.cli.terminal import (
-    OutputFormat,
-    OutputOption,
-    PassphraseFdOption,
-    emit,
-    progress,
-    read_passphrase,
-    say,
-    site_paths,
-)
-from appliance.errors import UsageError
+from appliance.cli import exchange
+from appliance.cli.root_files import RootOption, read_roots
+from appliance.cli.signers import PinFdOption, opened
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, progress, say, site_paths
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,6 +26,8 @@ if TYPE_CHECKING:
     from airgap_bundle.report import Report
 
 app = typer.Typer(help="Lock, build, sign, verify and inspect offline bundles.", no_args_is_help=True)
+
+exchange.register_bundles(app)
 
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle's folder.")]
 FingerprintOption = Annotated[
@@ -78,14 +71,15 @@ def inspect(
 
 
 @app.command()
-def sign(
+def sign(  # noqa: PLR0913 - a key needs two descriptors where nobody types
     bundle: BundleArgument,
-    key: Annotated[Path, typer.Option("--key", metavar="NAME.key", help="Your key file, or the release key's.")],
-    root: Annotated[
-        list[Path] | None,
-        typer.Option("--root", metavar="FILE", help="The root(s), N.root.json; needed by the first signature only."),
-    ] = None,
+    key: Annotated[
+        Path, typer.Option("--key", metavar="NAME.key", help="Your key file or key description, or the release key's.")
+    ],
+    *,
+    root: RootOption = None,
     passphrase_fd: PassphraseFdOption = None,
+    pin_fd: PinFdOption = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Add one signer's signatures to a bundle.
@@ -94,9 +88,8 @@ def sign(
     signature reads every blob before. When enough persons have signed, the release key seals the bundle: it binds the
     metadata so that nothing can be exchanged, and after that nothing can be added.
     """
-    roots = {parse_root(data).signed.version: data for data in (_read(path) for path in root or ())}
-    signer = keys.load(key, read_passphrase(f"passphrase of {key.name}", passphrase_fd))
-    with progress("reading") as report_progress:
+    roots = read_roots(root)
+    with opened(key, passphrase_fd, pin_fd) as signer, progress("reading") as report_progress:
         done = sign_bundle(bundle, signer, now=datetime.now(UTC), roots=roots, progress=report_progress)
 
     def render(console: Console) -> None:
@@ -118,13 +111,6 @@ def _trust(context: typer.Context, root_fingerprint: str | None) -> TrustState:
     if pinned is not None and not known:
         say("note: this site trusts another root; checking against the fingerprint given, not against the site")
     return pinned if pinned is not None and known else asked
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _render_report(console: Console, report: Report) -> None:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 BUILD_TOOLS = ("pip", "hatchling", "cyclonedx", "packageurl")
 DEFAULT_RELEASE = Path("sources/release.yaml")
 
-ReleaseOption = Annotated[
-    Path, typer.Option("--release", metavar="FILE", help="The release description; its lock lies beside it.")
+ReleaseOption = Annotated[Path, typer.Option("--release", metavar="FILE", help="The release description.")]
+LockOption = Annotated[
+    Path | None, typer.Option("--lock", metavar="FILE", help="The lock; default: release.lock beside the description.")
 ]
 
 
@@ -50,12 +51,14 @@ def lock(
         list[str] | None,
         typer.Option("--relock", metavar="NAME", help="Lock this input anew although it is locked; repeatable."),
     ] = None,
+    lock_file: LockOption = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Resolve a release description: write down every input by digest, and compile what must be compiled."""
     builder = _builder()
-    made, changes = builder.lock_release(release, cache=BuildCache.default(), stage=progress, relock=relock or ())
-    path = builder.lock_path(release)
+    path = lock_file or builder.lock_path(release)
+    cache = BuildCache.default()
+    made, changes = builder.lock_release(release, lock=path, cache=cache, stage=progress, relock=relock or ())
     data = {"lock": str(path), "inputs": len(made.inputs), "compiled": len(made.compiled), "changes": list(changes)}
 
     def render(console: Console) -> None:
@@ -69,10 +72,11 @@ def lock(
 def build(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that receives the bundle.")],
     release: ReleaseOption = DEFAULT_RELEASE,
+    lock_file: LockOption = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Build the locked release into an unsigned bundle; fetches what the cache lacks and checks it against the lock."""
-    built = _builder().build_release(release, out, cache=BuildCache.default(), stage=progress)
+    built = _builder().build_release(release, out, lock=lock_file, cache=BuildCache.default(), stage=progress)
 
     def render(console: Console) -> None:
         console.print(f"{built.name} {built.version} (release {built.number}) in {built.folder}", markup=False)

@@ -1,42 +1,53 @@
-"""`sovereign model`: the models of the active release, and what the gate says about them."""
+"""`sovereign model list`, `inspect` and `verify`: what a release and its publishers say, and what the gate says."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Column, Table
 from rich.text import Text
 
+from airgap_bundle.provenance.errors import OtherModelError
+from airgap_bundle.provenance.folder import SIGNATURE_NAME, check_folder
+from airgap_bundle.provenance.publisher_signature import verify_signature
+from airgap_bundle.provenance.publishers import Publisher, parse_certificates, parse_public_key
+from appliance.cli.model_publish import read_file, signature_inside
 from appliance.cli.terminal import OutputFormat, OutputOption, emit, progress, site_paths
-from appliance.errors import RefusedError
-from appliance.models.admission import Grounds, examine_model, grounds
+from appliance.errors import RefusedError, UsageError
+from appliance.models.admission import Grounds, examine_model, grounds, template_findings, waived_until
 from appliance.models.errors import ArtifactError
 from appliance.models.record import parse_record
+from appliance.site.load import load_site
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from appliance.models.verdict import Verdict
 
-app = typer.Typer(help="Show the release's models and check them against the site's policy.", no_args_is_help=True)
+app = typer.Typer(help="Sign models, show a release's models, and check both.", no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(help="Name of the model in the release.")]
+_COLUMNS = ("name", "version", "role", "producer", "jurisdiction", "licence", "served", "waived_until", "digest")
 _STYLES = {"pass": "green", "waived": "yellow", "fail": "bold red", "not established": "red", "not required": "dim"}
 
 
 @app.command("list")
 def list_models(context: typer.Context, output: OutputOption = OutputFormat.table) -> None:
-    """List the models of the active release, as their signed records describe them."""
-    found = grounds(site_paths(context))
-    rows = [_summary(found, name) for name in found.models]
+    """List the models of the active release: origin as signed, whether the site serves them, until when by waiver."""
+    paths = site_paths(context)
+    found = grounds(paths)
+    served = {model.name for model in load_site(paths.site_yaml).models}
+    rows = [_summary(found, name) | {"served": name in served} for name in found.models]
 
     def render(console: Console) -> None:
-        table = Table("model", "version", "producer", "law", "licence", Column("digest", overflow="fold"))
+        table = Table("model", "version", "role", "producer", "law", "licence", "served", "waived until", "digest")
+        table.columns[-1].overflow = "fold"
         for row in rows:
-            table.add_row(
-                *(_plain(str(row[k])) for k in ("name", "version", "producer", "jurisdiction", "licence", "digest"))
-            )
+            shown = {**row, "served": "yes" if row["served"] else "no", "waived_until": row["waived_until"] or "-"}
+            table.add_row(*(_plain(str(shown[key])) for key in _COLUMNS))
         console.print(table)
 
     emit(rows, output, render)
@@ -51,6 +62,7 @@ def inspect(context: typer.Context, name: NameArgument, output: OutputOption = O
     artifact = found.release.artifacts[name]
     record = parse_record(artifact.config).model_dump(by_alias=True)
     files = {title: {"digest": str(f.digest), "size": f.size} for title, f in artifact.files.items()}
+    findings = [str(finding) for finding in template_findings(artifact)]
 
     def render(console: Console) -> None:
         table = Table("field", Column("value", overflow="fold"))
@@ -58,21 +70,88 @@ def inspect(context: typer.Context, name: NameArgument, output: OutputOption = O
             table.add_row(field, value)
         for title, file in files.items():
             table.add_row(_plain(f"file {title}"), f"{file['digest']} ({file['size']} bytes)")
+        for finding in findings:
+            table.add_row("template", _plain(finding))
         console.print(table)
 
-    emit({"record": record, "files": files, "signers": list(found.release.signers)}, output, render)
+    shown = {"record": record, "files": files, "signers": list(found.release.signers), "template_findings": findings}
+    emit(shown, output, render)
 
 
 @app.command()
-def verify(context: typer.Context, name: NameArgument, output: OutputOption = OutputFormat.table) -> None:
-    """Pass one model through the gate, as every start of its engine does; exit code 3 when it is refused."""
+def verify(  # noqa: PLR0913, PLR0917 - two ways to ask, one option per thing that may differ
+    context: typer.Context,
+    target: Annotated[str, typer.Argument(metavar="NAME|FOLDER", help="A model of the release, or a folder.")],
+    publisher: Annotated[
+        list[Path] | None,
+        typer.Option("--publisher", metavar="PEM", help="Public key or root of a publisher you trust; repeatable."),
+    ] = None,
+    signature: Annotated[
+        Path | None, typer.Option("--signature", metavar="FILE", help=f"Default: FOLDER/{SIGNATURE_NAME}.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name that must have been signed; default: the folder's.")
+    ] = None,
+    output: OutputOption = OutputFormat.table,
+) -> None:
+    """Pass one model through the gate, as every start of its engine does; exit code 3 when it is refused.
+
+    With --publisher, check a folder against its publisher's signature instead (OpenSSF Model Signing 1.0): every file
+    signed, nothing besides. That needs no site.
+    """
+    if publisher:
+        _verify_folder(Path(target), publisher, signature, name, output)
+        return
+    if signature is not None or name is not None or "/" in target:
+        raise UsageError("a folder is checked against a publisher", "name its key or root with --publisher")
     found = grounds(site_paths(context))
-    with progress(f"hashing {name}") as report:
-        verdict = examine_model(name, found, report)
-    emit({"model": name, **verdict.to_json()}, output, lambda console: _render_verdict(console, verdict))
+    with progress(f"hashing {target}") as report:
+        verdict = examine_model(target, found, report)
+    emit({"model": target, **verdict.to_json()}, output, lambda console: _render_verdict(console, verdict))
     if not verdict.ok:
         failed = ", ".join(check.name for check in verdict.failed)
-        raise RefusedError(f"{name} does not pass the gate: {failed}", "the table above says why")
+        raise RefusedError(f"{target} does not pass the gate: {failed}", "the table above says why")
+
+
+def _verify_folder(
+    folder: Path, trusted: list[Path], signature: Path | None, name: str | None, output: OutputFormat
+) -> None:
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder", "name the folder that holds the model's files")
+    source = signature or folder / SIGNATURE_NAME
+    found = verify_signature(read_file(source), [_publisher(path) for path in trusted], datetime.now(UTC))
+    said = found.manifest.identity
+    wanted = name or folder.resolve().name
+    if said.name != wanted:
+        raise OtherModelError(f"the publisher signed {said.name!r:.80}, not {wanted!r:.80}", "name it with --name")
+    with progress(f"hashing {folder.name}") as report:
+        check_folder(folder, found.manifest, signature=signature_inside(folder, source), progress=report)
+    count = len(found.manifest.by_path())
+    result = {
+        "folder": str(folder),
+        "publisher": found.publisher,
+        "key": found.key,
+        "name": said.name,
+        "version": said.version,
+        "role": said.role,
+        "digest": f"sha256:{found.manifest.root}",
+        "files": count,
+    }
+
+    def render(console: Console) -> None:
+        about = " ".join(part for part in (said.name, said.version, f"({said.role})" if said.role else None) if part)
+        console.print(_plain(f"{folder}: {count} files of {about}, all signed by {found.publisher}"))
+        console.print(f"sha256:{found.manifest.root}", markup=False, soft_wrap=True)
+
+    emit(result, output, render)
+
+
+def _publisher(path: Path) -> Publisher:
+    """The publisher whose key or roots are in ``path``, called as the file is."""
+    data = read_file(path)
+    if b"BEGIN CERTIFICATE" in data:
+        return Publisher(path.stem, roots=parse_certificates(data))
+    return Publisher(path.stem, keys=(parse_public_key(data),))
 
 
 def _render_verdict(console: Console, verdict: Verdict) -> None:
@@ -99,6 +178,7 @@ def _names(found: Grounds) -> str:
 
 def _summary(found: Grounds, name: str) -> dict[str, Any]:
     record = parse_record(found.release.artifacts[name].config)
+    waived = waived_until(record, found, datetime.now(UTC))
     return {
         "name": record.name,
         "version": record.version,
@@ -109,6 +189,7 @@ def _summary(found: Grounds, name: str) -> dict[str, Any]:
         "digest": f"sha256:{record.weights.sha256}",
         "size": record.weights.size,
         "signers": list(found.release.signers),
+        "waived_until": waived.isoformat(timespec="seconds") if waived else None,
     }
 
 

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -109,12 +110,13 @@ def _plain_progress(label: str, unit: Literal["bytes", "steps"]) -> Callable[[in
 def read_passphrase(prompt: str, fd: int | None) -> bytes:
     """The passphrase typed at ``prompt``, or the first line read from ``fd``.
 
-    Raises ``UsageError`` when there is neither a terminal nor a descriptor, or when it is empty or too long.
+    Raises ``UsageError`` when there is neither a terminal nor a descriptor, when it is empty or too long, and where
+    it would be shown while it is typed.
     """
     if fd is not None:
         phrase = _first_line(fd)
     elif sys.stdin.isatty():
-        phrase = getpass.getpass(f"{prompt}: ", stream=sys.stderr).encode()
+        phrase = _typed(prompt)
     else:
         raise UsageError("a passphrase is needed and there is no terminal", "give it with --passphrase-fd FD")
     if not phrase:
@@ -122,7 +124,23 @@ def read_passphrase(prompt: str, fd: int | None) -> bytes:
     return phrase
 
 
+def _typed(prompt: str) -> bytes:
+    """What is typed, unseen. Where echo cannot be turned off, ``getpass`` would warn and read on; here it stops."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            return getpass.getpass(f"{prompt}: ", stream=sys.stderr).encode()
+        except getpass.GetPassWarning as error:
+            raise UsageError("this terminal would show the passphrase", "give it with --passphrase-fd FD") from error
+        except EOFError as error:
+            raise UsageError("no passphrase was typed", "type it, or give it with --passphrase-fd FD") from error
+
+
 def _first_line(fd: int) -> bytes:
+    if os.isatty(fd):
+        raise UsageError(
+            f"file descriptor {fd} is a terminal, which would show the passphrase", "leave the option away to be asked"
+        )
     data = b""
     try:
         while b"\n" not in data and (piece := os.read(fd, 512)):

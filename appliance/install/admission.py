@@ -1,7 +1,7 @@
 """A bundle's way into a site: verified and imported, or refused with nothing changed.
 
-A bundle that is already in the store is verified again and not imported again, so that repeating an installation
-changes no byte.
+Every installation imports, also of a bundle that is in the store: an import hashes the medium and the store, and puts
+right what was damaged there; where nothing was, it changes no byte.
 """
 
 from __future__ import annotations
@@ -9,11 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from airgap_bundle.digest import sha256
-from airgap_bundle.errors import ForeignRootError, VerificationError
 from airgap_bundle.importer import import_release
-from airgap_bundle.store import Record, Store, VerifiedRelease
-from airgap_bundle.trust_state import TrustState, fingerprint
+from airgap_bundle.trust_state import TrustState
 from airgap_bundle.verify import verify
 from appliance.errors import UsageError
 
@@ -21,10 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airgap_bundle.report import Report
+    from airgap_bundle.store import VerifiedRelease
     from appliance.install.runner import Advance
     from appliance.site.paths import SitePaths
-
-MAX_RELEASE_BYTES = 4 * 1024 * 1024
 
 
 def admit(bundle: Path, paths: SitePaths, root_fingerprint: str | None, progress: Advance) -> VerifiedRelease:
@@ -34,16 +30,14 @@ def admit(bundle: Path, paths: SitePaths, root_fingerprint: str | None, progress
     and ``UsageError`` where ``bundle`` is no bundle.
     """
     check_is_bundle(bundle)
-    now = datetime.now(UTC)
-    record = known_record(bundle, paths)
-    if record is None:
-        return import_release(
-            bundle, paths.trust, paths.store, now=now, root_fingerprint=root_fingerprint, progress=progress
-        )
-    trust = TrustState.load(paths.trust)
-    _check_root(trust, root_fingerprint)
-    refuse_unless_ok(verify(bundle, trust, now=now, progress=progress))
-    return Store(paths.store).open_record(record)
+    return import_release(
+        bundle,
+        paths.trust,
+        paths.store,
+        now=datetime.now(UTC),
+        root_fingerprint=root_fingerprint,
+        progress=progress,
+    )
 
 
 def inspect(bundle: Path, paths: SitePaths, root_fingerprint: str | None) -> Report:
@@ -58,18 +52,6 @@ def is_first_install(paths: SitePaths) -> bool:
     return TrustState.find(paths.trust) is None
 
 
-def known_record(bundle: Path, paths: SitePaths) -> Record | None:
-    """The store's record of exactly this release, if it was imported last."""
-    if not (paths.store / "releases").is_dir():
-        return None
-    trust = TrustState.find(paths.trust)
-    with (bundle / "release.json").open("rb") as file:
-        given = sha256(file.read(MAX_RELEASE_BYTES))
-    if trust is None or trust.release_digest != given:
-        return None
-    return next((r for r in Store(paths.store).records() if r.release == given), None)
-
-
 def check_is_bundle(bundle: Path) -> None:
     """Raise ``UsageError`` unless ``bundle`` is a folder with a release in it."""
     if not bundle.is_dir():
@@ -77,20 +59,3 @@ def check_is_bundle(bundle: Path) -> None:
         raise UsageError(f"{bundle} {cause}", "give the bundle's folder; `sovereign bundle unpack` makes one of a file")
     if not (bundle / "release.json").is_file():
         raise UsageError(f"{bundle} holds no release.json", "give the folder that holds oci-layout and release.json")
-
-
-def refuse_unless_ok(report: Report) -> None:
-    """Raise the error of the report's first failure."""
-    failure = report.failure
-    if failure is not None:
-        error = failure.error or VerificationError(f"{failure.name}: {failure.detail}")
-        error.report = report
-        raise error
-
-
-def _check_root(trust: TrustState, given: str | None) -> None:
-    if given is None:
-        return
-    known = {str(trust.pinned), str(fingerprint(trust.root)) if trust.root else ""}
-    if given not in known:
-        raise ForeignRootError(f"this site trusts another root than {given}", "leave --root away: the site has one")

@@ -20,7 +20,7 @@ from appliance.install.journal import Journal, latest_done, read_journal
 from appliance.install.lock import site_lock
 from appliance.install.preflight.report import PreflightReport, check_host
 from appliance.install.release_description import active_version
-from appliance.install.release_env import choose_python
+from appliance.install.release_env import PYTHON_VERSION, check_fits, choose_python, host_glibc
 from appliance.install.runner import Advance, Observer, execute
 from appliance.install.services import site_services
 from appliance.install.site_files import SiteFiles, read_site_files
@@ -125,16 +125,18 @@ def install(
         )
     python = choose_python()
     if python is None:  # preflight said so already
-        raise PreflightError("no python3.11 that service users can reach", "install the distribution's python3.11")
+        raise PreflightError("no python that service users can reach", "run sovereign with the distribution's python3")
     with site_lock(paths):
         existed = _is_foreign_root(paths)
         release = admit(request.bundle, paths, request.root_fingerprint, progress)
         vault = Vault(paths, passphrase)
+        context = Context(paths, files, release, vault, python)
+        check_fits(context.only("wheelhouse"), PYTHON_VERSION, host_glibc())
         journal = Journal.open(paths.journal)
         try:
             if not journal.records:
                 journal.append("begin", "done", "", {"root_existed": str(existed)})
-            ran = execute(install_steps(Context(paths, files, release, vault, python)), journal, observer)
+            ran = execute(install_steps(context), journal, observer)
         finally:
             journal.close()
         prepare_runtime(files.config, paths, load_accounts(paths), vault)

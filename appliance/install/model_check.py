@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 OFFICERS = "officers"
 WAIVERS = "waivers"
+STATEMENTS = "statements"
 POLICY = "models.yaml"
 
 
@@ -44,7 +45,7 @@ def check_models(config: SiteConfig, release: VerifiedRelease, policies: Path) -
     """
     _check_offered(config, release)
     officers = load_officers(policies / OFFICERS, [o.name for o in config.officers])
-    waivers = installed_waivers(policies)
+    waivers, statements = installed_waivers(policies), _installed(policies / STATEMENTS)
     refused: list[str] = []
     waived: list[str] = []
     for model in config.models:
@@ -55,6 +56,7 @@ def check_models(config: SiteConfig, release: VerifiedRelease, policies: Path) -
             waivers=waivers,
             officers=officers,
             now=datetime.now(UTC),
+            statements=statements,
         )
         refused += [f"{model.name}: {check.name}: {check.detail}" for check in verdict.failed]
         waived += [f"{model.name} by {w.officer}" for w in verdict.waivers_used]
@@ -68,7 +70,10 @@ def check_models(config: SiteConfig, release: VerifiedRelease, policies: Path) -
 
 def installed_waivers(policies: Path) -> tuple[Path, ...]:
     """The signed waiver files in ``policies``."""
-    folder = policies / WAIVERS
+    return _installed(policies / WAIVERS)
+
+
+def _installed(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(folder.iterdir())) if folder.is_dir() else ()
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TAIL_LINES = 3
+_OVERFLOW_ID = 65534  # nobody and nogroup (/proc/sys/kernel/overflowuid)
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Account:
 
     uid: int
     gid: int
+
+
+NOBODY = Account(_OVERFLOW_ID, _OVERFLOW_ID)
 
 
 def run(  # noqa: PLR0913 - each is a property of the process, all by keyword
@@ -68,10 +72,10 @@ def run(  # noqa: PLR0913 - each is a property of the process, all by keyword
     return done.stdout
 
 
-def succeeds(argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 30) -> bool:
-    """Whether ``argv`` can be run and ends with status 0."""
+def succeeds(argv: Sequence[str], *, stdin: bytes = b"", account: Account | None = None, timeout_s: float = 30) -> bool:
+    """Whether ``argv`` can be run, by another user where asked, and ends with status 0."""
     try:
-        run(argv, stdin=stdin, timeout_s=timeout_s)
+        run(argv, stdin=stdin, account=account, timeout_s=timeout_s)
     except DeploymentError:
         return False
     return True

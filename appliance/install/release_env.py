@@ -6,7 +6,7 @@ configuration file, and installs only what the release's hash-locked list names.
 
 from __future__ import annotations
 
-import os
+import platform
 import shutil
 import stat
 import sys
@@ -14,16 +14,17 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.errors import DeploymentError
-from appliance.install.process import PATH, run
+from appliance.errors import DeploymentError, PreflightError
+from appliance.install.process import NOBODY, PATH, run, succeeds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airgap_bundle.store import Artifact
+    from airgap_bundle.store import Artifact, StoredFile
 
 REQUIREMENTS = "requirements.txt"
-PYTHON_NAME = f"python{sys.version_info.major}.{sys.version_info.minor}"
+PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+PYTHON_NAME = f"python{PYTHON_VERSION}"
 _UV_MAX_BYTES = 256 * 1024 * 1024
 
 
@@ -44,11 +45,40 @@ def reachable_by_others(path: Path) -> bool:
 
 
 def choose_python() -> Path | None:
-    """The interpreter for the environment: as root one that service users can reach, else this one."""
-    found = [p for p in candidate_pythons() if p.is_file()]
-    if os.geteuid() == 0:
-        found = [p for p in found if reachable_by_others(p)]
-    return found[0] if found else None
+    """The interpreter for the environment: the first that a user without any rights can run, where we are root.
+
+    It is run, not only looked at: its libraries may lie where service users cannot go.
+    """
+    for python in candidate_pythons():
+        if python.is_file() and succeeds([str(python), "-I", "-c", "import ssl, ctypes"], account=NOBODY):
+            return python
+    return None
+
+
+def host_glibc() -> tuple[int, int] | None:
+    """Version of the C library that this process runs on; None where it is another one."""
+    name, version = platform.libc_ver()
+    major, _, minor = version.partition(".")
+    return (int(major), int(minor)) if name == "glibc" and minor.isdigit() else None
+
+
+def check_fits(wheelhouse: Artifact, python: str, glibc: tuple[int, int] | None) -> None:
+    """Raise ``PreflightError`` unless the release was built for this CPython ("3.11") and this glibc.
+
+    What the signed wheelhouse says counts; the rules of preflight only know what releases usually need.
+    """
+    pythons, needed = wheelhouse.config["python"], wheelhouse.config["glibc"]
+    if python not in pythons:
+        raise PreflightError(
+            f"this release serves CPython {', '.join(pythons)}; sovereign runs on {python}",
+            "run sovereign with one of these, or ask for a release that is built for yours",
+        )
+    if glibc is None or glibc < tuple(int(part) for part in needed.split(".")):
+        has = "no glibc" if glibc is None else f"glibc {glibc[0]}.{glibc[1]}"
+        raise PreflightError(
+            f"this release needs glibc {needed} or newer; this host has {has}",
+            "use a newer distribution, or ask for a release that is built on an older one",
+        )
 
 
 def build_environment(wheelhouse: Artifact, env: Path, python: Path) -> None:
@@ -58,7 +88,7 @@ def build_environment(wheelhouse: Artifact, env: Path, python: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
     tools.mkdir(mode=0o755, parents=True)
     wheels = _link_wheels(wheelhouse, tools / "wheels")
-    uv = take_out_uv(wheels, tools / "uv")
+    uv = take_out_uv(wheelhouse.files, tools / "uv")
     settings = {
         "PATH": PATH,
         "HOME": str(tools),
@@ -104,13 +134,13 @@ def _link_wheels(wheelhouse: Artifact, folder: Path) -> Path:
     return folder
 
 
-def take_out_uv(wheels: Path, target: Path) -> Path:
-    """The ``uv`` program out of its wheel: one member by its exact name, a regular file of bounded size."""
-    found = sorted(wheels.glob("uv-*.whl"))
+def take_out_uv(files: Mapping[str, StoredFile], target: Path) -> Path:
+    """The ``uv`` program out of its wheel, hashed first: one member by its exact name, a file of bounded size."""
+    found = [title for title in files if title.startswith("uv-") and title.endswith(".whl")]
     if len(found) != 1:
         raise DeploymentError(f"the wheelhouse holds {len(found)} uv wheels instead of one", "build the release again")
-    with zipfile.ZipFile(found[0]) as wheel:
-        version = found[0].name.split("-")[1]
+    with files[found[0]].open() as stream, zipfile.ZipFile(stream) as wheel:
+        version = found[0].split("-")[1]
         try:
             member = wheel.getinfo(f"uv-{version}.data/scripts/uv")
         except KeyError as error:

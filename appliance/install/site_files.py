@@ -1,4 +1,4 @@
-"""site.yaml with the files it names (officers' keys, waivers, model policy), read once before anything changes.
+"""site.yaml with the files it names (keys, waivers, statements, model policy), read once before anything changes.
 
 They are installed under ``SitePaths.policies`` with names of their own, so that a later run needs neither the
 medium nor the folder they came from.
@@ -32,12 +32,14 @@ class SiteFiles:
     policy: bytes | None
     officers: Mapping[str, bytes]
     waivers: Mapping[str, bytes]
+    statements: Mapping[str, bytes]
 
     def installed(self) -> dict[str, bytes]:
         """Everything under ``SitePaths.policies`` that comes from the operator, by relative name."""
         files = {"models.yaml": self.policy} if self.policy is not None else {}
         files |= {f"officers/{name}.pub": data for name, data in self.officers.items()}
-        return files | {f"waivers/{name}": data for name, data in self.waivers.items()}
+        files |= {f"waivers/{name}": data for name, data in self.waivers.items()}
+        return files | {f"statements/{name}": data for name, data in self.statements.items()}
 
 
 def read_site_files(source: Path, paths: SitePaths) -> SiteFiles:
@@ -50,15 +52,11 @@ def read_site_files(source: Path, paths: SitePaths) -> SiteFiles:
         o.name: reader.read(("officers", i, "public_key"), f"officers/{o.name}.pub", o.public_key)
         for i, o in enumerate(config.officers)
     }
-    waivers: dict[str, bytes] = {}
-    for i, given in enumerate(config.waivers):
-        name = Path(given).name
-        if name in waivers:
-            reader.note(("waivers", i), f"two waiver files are named {name}")
-        waivers[name] = reader.read(("waivers", i), f"waivers/{name}", given)
+    waivers = reader.read_all("waivers", config.waivers)
+    statements = reader.read_all("statements", config.statements)
     if reader.mistakes:
         raise SiteFileError(str(source), tuple(reader.mistakes))
-    return SiteFiles(config, data, policy, officers, waivers)
+    return SiteFiles(config, data, policy, officers, waivers, statements)
 
 
 def _given_place(base: Path) -> Callable[[str, str], Path]:
@@ -86,6 +84,16 @@ class _Reader:
         if len(data) > MAX_BYTES:
             self.note(place, f"{given}: larger than {MAX_BYTES // 1024} KiB")
         return data
+
+    def read_all(self, field: str, given: tuple[str, ...]) -> dict[str, bytes]:
+        """The files that ``field`` lists, by the names that they are installed under."""
+        found: dict[str, bytes] = {}
+        for i, path in enumerate(given):
+            name = Path(path).name
+            if name in found:
+                self.note((field, i), f"two {field} files are named {name}")
+            found[name] = self.read((field, i), f"{field}/{name}", path)
+        return found
 
     def note(self, place: tuple[str | int, ...], cause: str) -> None:
         where = ".".join(str(p) for p in place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,9 +11,15 @@ from airgap_bundle import strict_json
 from airgap_bundle.errors import FormatError
 from airgap_bundle.store import Store
 from appliance.errors import UsageError
+from appliance.models.errors import ModelRefusedError
+from appliance.models.files import checked
 from appliance.models.gate import examine, open_verified
 from appliance.models.officers import load_officers
-from appliance.models.passage import MODEL_KIND
+from appliance.models.passage import MODEL_KIND, TEMPLATE_MAX_BYTES
+from appliance.models.policy import load_policy
+from appliance.models.record import PARTS, parse_record
+from appliance.models.template_analysis import analyse, read_text
+from appliance.models.waiver import read_waivers, refusal
 from appliance.site.load import load_site
 
 if TYPE_CHECKING:
@@ -20,8 +27,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airgap_bundle.keys import PublicSigner
-    from airgap_bundle.store import VerifiedRelease
+    from airgap_bundle.store import Artifact, VerifiedRelease
     from appliance.models.gate import VerifiedModel
+    from appliance.models.record import ModelRecord
+    from appliance.models.template_syntax import Finding
     from appliance.models.verdict import Verdict
     from appliance.site.paths import SitePaths
 
@@ -36,6 +45,7 @@ class Grounds:
     policy_path: Path
     waivers: tuple[Path, ...]
     officers: tuple[PublicSigner, ...]
+    statements: tuple[Path, ...] = ()
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -50,13 +60,17 @@ def grounds(paths: SitePaths) -> Grounds:
     ``Store.open_release`` raises when the store was damaged.
     """
     config = load_site(paths.site_yaml)
-    folder = paths.policies / "waivers"
     return Grounds(
         release=Store(paths.store).open_release(_active_version(paths)),
         policy_path=paths.policies / "models.yaml",
-        waivers=tuple(sorted(path for path in folder.iterdir() if path.is_file())) if folder.is_dir() else (),
+        waivers=_files(paths.policies / "waivers"),
         officers=load_officers(paths.policies / "officers", [officer.name for officer in config.officers]),
+        statements=_files(paths.policies / "statements"),
     )
+
+
+def _files(folder: Path) -> tuple[Path, ...]:
+    return tuple(sorted(path for path in folder.iterdir() if path.is_file())) if folder.is_dir() else ()
 
 
 def _active_version(paths: SitePaths) -> str:
@@ -69,8 +83,14 @@ def _active_version(paths: SitePaths) -> str:
 
 
 def admit_model(name: str, paths: SitePaths, progress: Callable[[int, int], None] | None = None) -> VerifiedModel:
-    """The model ``name``, verified now and open. Raises as ``grounds`` and ``open_verified`` do."""
+    """The model ``name``, verified now and open.
+
+    Raises as ``grounds`` and ``open_verified`` do, and ``ModelRefusedError`` for a part of another model.
+    """
     found = grounds(paths)
+    artifact = found.release.artifacts.get(name)
+    if artifact is not None and artifact.config.get("role") in PARTS:
+        raise ModelRefusedError(f"{name} is part of another model and is not served by itself")
     return open_verified(
         found.release,
         name,
@@ -78,6 +98,7 @@ def admit_model(name: str, paths: SitePaths, progress: Callable[[int, int], None
         waivers=found.waivers,
         officers=found.officers,
         now=datetime.now(UTC),
+        statements=found.statements,
         progress=progress,
     )
 
@@ -91,5 +112,26 @@ def examine_model(name: str, found: Grounds, progress: Callable[[int, int], None
         waivers=found.waivers,
         officers=found.officers,
         now=datetime.now(UTC),
+        statements=found.statements,
         progress=progress,
     )
+
+
+def waived_until(record: ModelRecord, found: Grounds, now: datetime) -> datetime | None:
+    """When the first waiver ends that applies to this model now. Raises ``PolicyError``."""
+    policy = load_policy(found.policy_path)
+    waivers, _ = read_waivers(found.waivers, found.officers)
+    return min((w.expires for w in waivers if refusal(w, record, policy, now) is None), default=None)
+
+
+def template_findings(artifact: Artifact) -> tuple[Finding, ...]:
+    """What the analysis finds in the chat template of ``artifact``, for a reviewer; the gate asks again by itself.
+
+    Raises ``TemplateError`` for a template that is no readable text.
+    """
+    record = parse_record(artifact.config)
+    stored = artifact.files.get(record.template.file) if record.template else None
+    if stored is None or stored.size > TEMPLATE_MAX_BYTES:
+        return ()
+    with checked(stored.path, size=stored.size, sha256=stored.digest.hex) as fd:
+        return analyse(read_text(os.pread(fd, stored.size, 0)))

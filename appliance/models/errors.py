@@ -12,7 +12,11 @@ RefusedError
     │   ├── FileSizeError         not the size that was signed
     │   ├── FileDigestError       not the bytes that were signed
     │   └── FileChangedError      changed while it was being read
-    ├── TemplateError             the chat template is too long or holds invisible characters
+    ├── PublisherSignatureError   the publisher's signature that lies beside the model does not hold
+    ├── StatementError            a statement of origin is broken
+    │   └── ContradictionError    a statement of origin says something else than the record
+    ├── BaseError                 an adapter or projector belongs to another model than the release holds
+    ├── TemplateError             the chat template is too long, or does what a template has no business doing
     ├── GgufError                 the weights' header is malformed or is not what the record says
     │   ├── GgufMagicError        no GGUF file of a version that is read here
     │   ├── GgufCountError        a count that the file cannot hold
@@ -86,6 +90,22 @@ class FileDigestError(ModelFileError):
 
 class FileChangedError(ModelFileError):
     """Somebody wrote to the file while it was being read."""
+
+
+class PublisherSignatureError(ModelGateError):
+    """The publisher's signature is there and does not hold; its cause says why."""
+
+
+class StatementError(ModelGateError):
+    """A statement of origin is there and does not hold."""
+
+
+class ContradictionError(StatementError):
+    """A statement of origin contradicts the signed record."""
+
+
+class BaseError(ModelGateError):
+    """The model that an adapter, projector or draft model belongs to is not the one that the release holds."""
 
 
 class TemplateError(ModelGateError):

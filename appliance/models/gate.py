@@ -46,17 +46,19 @@ def open_verified(  # noqa: PLR0913 - everything that the verdict rests on, name
     waivers: Sequence[Path],
     officers: Sequence[PublicSigner],
     now: datetime,
+    statements: Sequence[Path] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> VerifiedModel:
     """The model ``name`` of ``release``, if every check passes.
 
     Raises the first refusal, one of ``appliance.models.errors``, with the whole ``verdict`` on it; nothing stays open
-    then. ``waivers`` are signed files, ``officers`` the enrolled keys, ``progress`` hears of bytes hashed.
+    then. ``waivers`` and ``statements`` are signed files, ``officers`` the enrolled keys, ``progress`` hears of bytes
+    hashed.
     """
     policy = load_policy(policy_path)
     passage = Passage(release, name, progress)
     try:
-        passage.pass_through(policy, waivers, officers, now)
+        passage.pass_through(policy, waivers, officers, now, statements)
         passage.findings.raise_first()
     except BaseException:
         passage.close()
@@ -79,6 +81,7 @@ def examine(  # noqa: PLR0913 - as open_verified
     waivers: Sequence[Path],
     officers: Sequence[PublicSigner],
     now: datetime,
+    statements: Sequence[Path] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Verdict:
     """Every check on the model, without keeping it open. A refusal is in the verdict, not raised.
@@ -88,7 +91,7 @@ def examine(  # noqa: PLR0913 - as open_verified
     policy = load_policy(policy_path)
     passage = Passage(release, name, progress)
     try:
-        passage.pass_through(policy, waivers, officers, now)
+        passage.pass_through(policy, waivers, officers, now, statements)
         return passage.findings.verdict
     finally:
         passage.close()

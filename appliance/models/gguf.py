@@ -25,6 +25,7 @@ MAX_PAIRS = 4096
 MAX_TENSORS = 65_536
 MAX_KEY_BYTES = 256
 MAX_KEPT_BYTES = 256
+MODEL, PROJECTOR_ARCHITECTURE = "model", "clip"
 _PAIR_BYTES = 8 + 1 + 4 + 1
 _TENSOR_BYTES = 8 + 1 + 4 + 8 + 4 + 8
 _VERSIONS = (2, 3)
@@ -108,13 +109,19 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Header:
-    """What the gate compares with the record, and where the tensors' descriptions begin."""
+    """What the gate compares with the record. ``kind`` is GGUF's ``general.type``; ``names`` are the tensors', escaped.
+
+    A projector and an adapter have no context of their own.
+    """
 
     version: int
     architecture: str
-    context_length: int
+    context_length: int | None
     alignment: int
     tensors: int
+    kind: str
+    adapter: str
+    names: tuple[str, ...] = ()
 
 
 def read_pairs(cursor: Cursor) -> Header:
@@ -138,12 +145,17 @@ def read_pairs(cursor: Cursor) -> Header:
     if values.get("split.count", 1) not in (0, 1):
         raise GgufCountError("the weights are one part of several: llama.cpp would open the others by name, unverified")
     architecture = _kept(values, "general.architecture", str)
+    values = {"general.type": MODEL, "adapter.type": "", **values}
+    kind = _kept(values, "general.type", str)
+    whole = kind == MODEL and architecture != PROJECTOR_ARCHITECTURE
     return Header(
         version=version,
         architecture=architecture,
-        context_length=_kept(values, f"{architecture}.context_length", int),
+        context_length=_kept(values, f"{architecture}.context_length", int) if whole else None,
         alignment=_alignment(values),
         tensors=tensors,
+        kind=kind,
+        adapter=_kept(values, "adapter.type", str),
     )
 
 

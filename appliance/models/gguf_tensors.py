@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.models.errors import GgufDuplicateKeyError, GgufTensorError, GgufTypeError
 from appliance.models.gguf import Cursor, Header, read_pairs
@@ -53,7 +53,7 @@ def read_header(fd: int, size: int) -> Header:
         extents[extent.name] = extent
     begin = -(-cursor.position // header.alignment) * header.alignment
     _check_layout(sorted(extents.values(), key=lambda e: e.offset), size - begin)
-    return header
+    return replace(header, names=tuple(extents))
 
 
 def _extent(cursor: Cursor, alignment: int) -> _Extent:

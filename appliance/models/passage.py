@@ -1,19 +1,21 @@
 """One model's passage through the gate: every check, in order, each with a name.
 
-Order: the record, and that it belongs where it lies; the waivers' signatures; the policy's verdict; the files that the
-record names; the template's bytes; the weights' bytes; the weights' header. A refused check does not stop the others,
-except that a header is not read from weights that were refused.
+Order: the record, and that it belongs where it lies; the publisher's signature and statements of origin; the waivers'
+signatures; the policy's verdict on all of that; the base that a part belongs to; the files that the record names; the
+template's bytes and what it does; the weights' bytes; the weights' header. A refused check does not stop the others,
+except that a header is not read from weights that were refused, nor a template that is no text.
 """
 
 from __future__ import annotations
 
 import os
-import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from appliance.models.errors import (
     ArtifactError,
+    BaseError,
+    ContradictionError,
     FileDigestError,
     GgufMismatchError,
     ModelGateError,
@@ -21,16 +23,20 @@ from appliance.models.errors import (
     RecordRollbackError,
     RecordSlotError,
     TemplateError,
-    WaiverError,
     WaiverScopeError,
 )
+from appliance.models.evidence import publisher_evidence, stated_evidence, voices
 from appliance.models.files import checked, open_checked
+from appliance.models.findings import Findings
+from appliance.models.gguf_roles import check_role
 from appliance.models.gguf_tensors import read_header
 from appliance.models.judge import VERSION_CHECK, judge
+from appliance.models.origin import Evidence, trace
 from appliance.models.policy import WAIVABLE
-from appliance.models.record import ModelRecord, parse_record
-from appliance.models.verdict import Check, Verdict
-from appliance.models.waiver import Waiver, load_waiver, refusal
+from appliance.models.record import PARTS, ModelRecord, parse_record
+from appliance.models.template_analysis import analyse, read_text
+from appliance.models.verdict import Check
+from appliance.models.waiver import read_waivers, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,41 +45,13 @@ if TYPE_CHECKING:
 
     from airgap_bundle.keys import PublicSigner
     from airgap_bundle.store import Artifact, StoredFile, VerifiedRelease
+    from appliance.models.errors import WaiverError
+    from appliance.models.evidence import Voice
     from appliance.models.policy import ModelPolicy
+    from appliance.models.verdict import Verdict
 
 MODEL_KIND = "model"
 TEMPLATE_MAX_BYTES = 65_536
-
-
-@dataclass
-class Findings:
-    """Checks as they are made; the first refusal is the one that is raised."""
-
-    checks: list[Check] = field(default_factory=list)
-    refusals: list[ModelGateError] = field(default_factory=list)
-    used: tuple[Waiver, ...] = ()
-
-    def ask(self, name: str, question: Callable[[], str]) -> None:
-        """Record the answer of ``question``: its text, or the refusal that it raises."""
-        try:
-            detail = question()
-        except ModelGateError as error:
-            self.checks.append(Check(name, "fail", error.cause))
-            self.refusals.append(error)
-        else:
-            self.checks.append(Check(name, "pass", detail))
-
-    def raise_first(self) -> None:
-        """Raise the first refusal, if there is one, with the whole verdict on it."""
-        if self.refusals:
-            first = self.refusals[0]
-            first.verdict = self.verdict
-            raise first
-
-    @property
-    def verdict(self) -> Verdict:
-        """All checks so far."""
-        return Verdict(tuple(self.checks), self.used)
 
 
 class Passage:
@@ -85,6 +63,7 @@ class Passage:
         self.record: ModelRecord = parse_record(self._artifact.config)
         self._progress = progress
         self.findings = Findings()
+        self._evidence = Evidence()
         self.template = ""
         self.fd: int | None = None
 
@@ -94,14 +73,25 @@ class Passage:
         return self._artifact.config
 
     def pass_through(
-        self, policy: ModelPolicy, waiver_files: Sequence[Path], officers: Sequence[PublicSigner], now: datetime
+        self,
+        policy: ModelPolicy,
+        waiver_files: Sequence[Path],
+        officers: Sequence[PublicSigner],
+        now: datetime,
+        statement_files: Sequence[Path] = (),
     ) -> None:
         """Make every check, in order. Refusals are kept in ``findings``; ``fd`` is open when the weights passed."""
         ask = self.findings.ask
         ask("record-in-its-place", self._in_its_place)
+        ask("publisher-signature", lambda: self._publisher(policy, now))
+        ask("statements-of-origin", lambda: self._statements(statement_files, voices(policy, officers)))
         self._judge(policy, waiver_files, officers, now)
+        if self.record.base is not None:
+            ask("base-bound", self._base)
         ask("licence-texts", self._licence_texts)
-        ask("template-digest", self._template)
+        if self.record.template is not None:
+            ask("template-digest", self._template)
+            ask("template-analysis", self._analysis)
         ask("weights-digest", self._weights)
         if self.fd is None:
             self.findings.checks.append(Check("weights-header", "not established", "the weights were refused"))
@@ -117,11 +107,33 @@ class Passage:
             )
         return f"{self.record.name} {self.record.version}"
 
+    def _publisher(self, policy: ModelPolicy, now: datetime) -> str:
+        found = publisher_evidence(self._artifact, self.record, policy, now)
+        self._evidence = replace(self._evidence, publisher=found.publisher, note=found.note)
+        return found.note
+
+    def _statements(self, site_files: Sequence[Path], heard: Sequence[Voice]) -> str:
+        found = stated_evidence(self._artifact, self.record, site_files, heard)
+        self._evidence = replace(self._evidence, statements=found)
+        if said := trace(self.record, self._evidence).contradictions:
+            raise ContradictionError(f"{self.record.name}: {said[0]}, and the record says something else")
+        return f"{len(found)} of {len(self.record.attestations) + len(site_files)} by somebody who is named"
+
+    def _base(self) -> str:
+        wanted = self.record.base
+        assert wanted is not None
+        base = parse_record(_artifact(self._release, wanted.name).config)
+        if base.weights.sha256 != wanted.sha256 or base.role in PARTS:
+            raise BaseError(f"{self.record.name} belongs to {wanted.name} {wanted.sha256[:12]}…, which is not here")
+        if self.record.role == "lora" and self.record.weights.architecture != base.weights.architecture:
+            raise BaseError(f"{self.record.name} adapts another architecture than that of {wanted.name}")
+        return f"{base.name} sha256:{base.weights.sha256}"
+
     def _judge(
         self, policy: ModelPolicy, files: Sequence[Path], officers: Sequence[PublicSigner], now: datetime
     ) -> None:
-        waivers, refused = _read_waivers(files, officers)
-        verdict = judge(self.record, self._release.signers, policy, waivers, now)
+        waivers, refused = read_waivers(files, officers)
+        verdict = judge(self.record, self._release.signers, policy, waivers, now, self._evidence)
         refused += [
             error
             for waiver in waivers
@@ -152,13 +164,22 @@ class Passage:
 
     def _template(self) -> str:
         wanted = self.record.template
+        assert wanted is not None
         stored = self._signed_file(wanted.file, wanted.sha256)
         if stored.size > TEMPLATE_MAX_BYTES:
             raise TemplateError(f"the chat template is larger than {TEMPLATE_MAX_BYTES} bytes")
         with checked(stored.path, size=stored.size, sha256=wanted.sha256) as fd:
-            data = os.pread(fd, stored.size, 0)
-        self.template = _readable(data)
+            self.template = read_text(os.pread(fd, stored.size, 0))
         return f"sha256:{wanted.sha256}"
+
+    def _analysis(self) -> str:
+        found = analyse(self.template)
+        if found:
+            raise TemplateError(
+                f"the chat template, {found[0]}" + (f"; and {len(found) - 1} more" if found[1:] else ""),
+                "`sovereign model inspect` shows every finding",
+            )
+        return "no loop without a bound, no hidden attribute, no branch on what people write"
 
     def _weights(self) -> str:
         wanted = self.record.weights
@@ -172,6 +193,7 @@ class Passage:
         said = self.record.weights.architecture
         if header.architecture != said:
             raise GgufMismatchError(f"the weights are {header.architecture!r:.60} and the record says {said}")
+        check_role(header, self.record.role)
         return f"GGUF {header.version}, {header.architecture}, {header.tensors} tensors"
 
     def receipt(self) -> dict[str, Any]:
@@ -181,7 +203,7 @@ class Passage:
             "name": record.name,
             "version": record.version,
             "digest": f"sha256:{record.weights.sha256}",
-            "template_digest": f"sha256:{record.template.sha256}",
+            "template_digest": f"sha256:{record.template.sha256}" if record.template else "",
             "signers": sorted(self._release.signers),
             "release": self._release.version,
             "licence": record.licence.spdx,
@@ -207,17 +229,6 @@ def _artifact(release: VerifiedRelease, name: str) -> Artifact:
     return artifact
 
 
-def _read_waivers(files: Sequence[Path], officers: Sequence[PublicSigner]) -> tuple[list[Waiver], list[WaiverError]]:
-    """Waivers whose signatures hold, and the refusals of the others."""
-    waivers, refused = [], []
-    for path in files:
-        try:
-            waivers.append(load_waiver(path, officers))
-        except WaiverError as error:
-            refused.append(error)
-    return waivers, refused
-
-
 def _policy_refusal(record: ModelRecord, verdict: Verdict, refused: Sequence[WaiverError]) -> ModelGateError:
     """The reason that helps most: a waiver that was meant to cover this and does not, else the failed checks.
 
@@ -236,15 +247,3 @@ def _policy_refusal(record: ModelRecord, verdict: Verdict, refused: Sequence[Wai
         f"the site's policy does not accept {record.name}: {reasons}",
         "`sovereign model verify` shows every check; an officer may sign a waiver where the policy allows one",
     )
-
-
-def _readable(data: bytes) -> str:
-    """The template's text. Raises ``TemplateError`` for bytes or characters that a reviewer would not see."""
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise TemplateError("the chat template is not UTF-8") from error
-    for character in text:
-        if unicodedata.category(character) in ("Cf", "Cc", "Co", "Cn") and character not in "\n\t":
-            raise TemplateError(f"the chat template holds the invisible character U+{ord(character):04X}")
-    return text

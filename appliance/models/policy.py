@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from airgap_bundle.errors import FormatError
+from airgap_bundle.keys import parse_public
+from airgap_bundle.provenance.origin import Kind
+from airgap_bundle.provenance.publishers import Publisher, parse_certificates, parse_public_key
 from appliance.models.errors import PolicyError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-POLICY_MAX_BYTES = 65_536
+    from airgap_bundle.keys import PublicSigner
 
-Requirement = Literal["weights-signed", "producer-verified", "conversion-closed", "training-data-stated"]
-Waivable = Literal["producer-verified", "conversion-closed", "training-data-stated"]
+POLICY_MAX_BYTES = 262_144
+
+Requirement = Literal[
+    "weights-signed",
+    "publisher-signed",
+    "producer-verified",
+    "conversion-closed",
+    "training-data-stated",
+    "licence-attested",
+    "site-approved",
+]
+Waivable = Literal[
+    "publisher-signed",
+    "producer-verified",
+    "conversion-closed",
+    "training-data-stated",
+    "licence-attested",
+    "site-approved",
+]
 WAIVABLE: frozenset[str] = frozenset(get_args(Waivable))
+# What counts only by verified evidence where the policy says so; else the release's signed record may say it.
+Attested = Literal["producer-verified", "conversion-closed", "training-data-stated"]
 
 _Word = Annotated[str, Field(min_length=1, max_length=200)]
+_Pem = Annotated[str, Field(min_length=1, max_length=16_384)]
 
 
 class _Strict(BaseModel):
@@ -42,16 +66,77 @@ class Accept(_Strict):
     roles: tuple[_Word, ...] = ("chat",)
 
 
+class TrustedPublisher(_Strict):
+    """Whose OMS signature counts, and for models of which producers: by pinned keys, or by roots of certificates.
+
+    ``revoked`` names certificates by SHA-256 in hex; a key is revoked by taking it off the list.
+    """
+
+    name: _Word
+    producers: Annotated[tuple[_Word, ...], Field(min_length=1)]
+    keys: tuple[_Pem, ...] = ()
+    roots: tuple[_Pem, ...] = ()
+    revoked: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = ()
+
+    @model_validator(mode="after")
+    def _trusts_something(self) -> Self:
+        if not self.keys and not self.roots:
+            raise ValueError("a publisher has keys or roots")
+        self.publisher()
+        return self
+
+    def publisher(self) -> Publisher:
+        """The publisher, its keys read. Raises ``ValueError`` for a key or certificate that is none."""
+        try:
+            keys = tuple(parse_public_key(pem.encode()) for pem in self.keys)
+            roots = tuple(one for pem in self.roots for one in parse_certificates(pem.encode()))
+        except FormatError as error:
+            raise ValueError(error.cause) from error
+        return Publisher(self.name, keys, roots, frozenset(self.revoked))
+
+
+class Attester(_Strict):
+    """Who may say what about a model's origin. ``key`` is the text of a ``NAME.pub``."""
+
+    key: Annotated[str, Field(min_length=1, max_length=16_384)]
+    attests: Annotated[tuple[Kind, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _has_a_key(self) -> Self:
+        self.signer()
+        return self
+
+    def signer(self) -> PublicSigner:
+        """The attester's public halves. Raises ``ValueError`` for a key that is none."""
+        try:
+            return parse_public(self.key.encode())
+        except FormatError as error:
+            raise ValueError(error.cause) from error
+
+
 class ModelPolicy(_Strict):
-    """``require`` and ``waivable`` name checks; what is waivable may be waived by an enrolled officer, with a date."""
+    """``require`` and ``waivable`` name checks; what is waivable may be waived by an enrolled officer, with a date.
+
+    ``attested`` names checks that a signed record alone does not pass: they are computed from evidence.
+    """
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
     accept: Accept
     require: tuple[Requirement, ...] = ("weights-signed", "producer-verified", "conversion-closed")
+    attested: tuple[Attested, ...] = ()
     waivable: tuple[Waivable, ...] = ()
+    publishers: tuple[TrustedPublisher, ...] = ()
+    attesters: tuple[Attester, ...] = ()
     minimum_signers: Annotated[int, Field(ge=1, le=16)] = 1
     waiver_days: Annotated[int, Field(ge=1, le=1100)] = 400
     minimum_versions: dict[str, Annotated[str, Field(pattern=r"^\d{1,6}(\.\d{1,6}){0,3}$")]] = {}
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> Self:
+        names = [publisher.name for publisher in self.publishers]
+        if len(set(names)) != len(names):
+            raise ValueError("two publishers have one name")
+        return self
 
 
 class _Loader(yaml.SafeLoader):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from appliance.models.errors import RecordError
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\\\x00-\x1f]+$")]
 Words = Annotated[str, Field(min_length=1, max_length=500)]
+Role = Literal["chat", "embedding", "draft", "lora", "projector"]
+PARTS: frozenset[str] = frozenset({"draft", "lora", "projector"})  # of another model; none is served by itself
 
 
 class _Part(BaseModel):
@@ -73,19 +75,49 @@ class Conversion(_Part):
     note: str = ""
 
 
+class Base(_Part):
+    """The model that an adapter, projector or draft model belongs to, by name and by its weights' digest."""
+
+    name: Words
+    sha256: Hex
+
+
+class PublisherSignature(_Part):
+    """The file of the artifact with the publisher's OMS signature; ``subject`` is what it calls the model, if else."""
+
+    file: FileName
+    subject: Words | None = None
+
+
 class ModelRecord(_Part):
-    """One model of a release."""
+    """One model of a release, or a part that changes what one does.
+
+    A chat model has a template; an adapter (``lora``) and a projector name the model that they belong to.
+    """
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
     name: Words
     version: Annotated[str, Field(pattern=r"^\d{1,6}(\.\d{1,6}){0,3}$")]
-    role: Words
+    role: Role
     weights: Weights
-    template: Template
+    template: Template | None = None
+    base: Base | None = None
     producer: Producer
     licence: Licence
     training_data: TrainingData
     conversion: Conversion
+    signature: PublisherSignature | None = None
+    attestations: Annotated[list[FileName], Field(max_length=64)] = []
+
+    @model_validator(mode="after")
+    def _fits_its_role(self) -> Self:
+        if (self.template is not None) != (self.role == "chat"):
+            raise ValueError("a chat model has a template, and nothing else has one")
+        if (self.base is None) and self.role in PARTS:
+            raise ValueError("an adapter, projector or draft model names its base")
+        if self.base is not None and self.role not in PARTS:
+            raise ValueError("a model of its own has no base")
+        return self
 
 
 def parse_record(config: Mapping[str, Any]) -> ModelRecord:
@@ -95,7 +127,9 @@ def parse_record(config: Mapping[str, Any]) -> ModelRecord:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise RecordError(f"model record: {where}: {first['msg']}", "the release was built wrongly") from error
+        raise RecordError(
+            f"model record: {where or 'role'}: {first['msg']}", "the release was built wrongly"
+        ) from error
 
 
 def version_key(version: str) -> tuple[int, ...]:

@@ -132,6 +132,17 @@ def load_waiver(path: Path, officers: Sequence[PublicSigner]) -> Waiver:
     return read_waiver(data, officers, f"waiver {path.name}")
 
 
+def read_waivers(files: Sequence[Path], officers: Sequence[PublicSigner]) -> tuple[list[Waiver], list[WaiverError]]:
+    """Waivers whose signatures hold, and the refusals of the others."""
+    waivers, refused = [], []
+    for path in files:
+        try:
+            waivers.append(load_waiver(path, officers))
+        except WaiverError as error:
+            refused.append(error)
+    return waivers, refused
+
+
 def refusal(waiver: Waiver, record: ModelRecord, policy: ModelPolicy, now: datetime) -> WaiverError | None:
     """Why ``waiver`` does not apply to ``record`` at ``now``, or ``None`` when it does."""
     by = f"the waiver by {waiver.officer}"

@@ -100,6 +100,9 @@ class SiteConfig(_Strict):
     languages: tuple[Literal["en", "fr", "de"], ...] = ("en", "fr", "de")
     officers: tuple[Officer, ...] = ()
     waivers: tuple[str, ...] = Field(default=(), description="Signed waiver files, relative to site.yaml.")
+    statements: tuple[str, ...] = Field(
+        default=(), description="Signed statements of origin, an approval for one, relative to site.yaml."
+    )
     model_policy: str | None = Field(default=None, description="Path of models.yaml; default: the release's policy.")
     models: tuple[Model, ...] = Field(min_length=1)
     groups: tuple[Group, ...] = Field(min_length=1)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from appliance.errors import SovereignError
 from appliance.install.accounts import other_sites, service_names
 from appliance.install.probe import is_local_address, port_is_free, resolves
-from appliance.install.release_env import choose_python, reachable_by_others
+from appliance.install.release_env import choose_python, host_glibc, reachable_by_others
 from appliance.install.systemd_creds import SYSTEMD_RUNS
 from appliance.site.load import load_site
 from appliance.site.paths import SitePaths
@@ -79,7 +79,7 @@ def collect(config: SiteConfig, paths: SitePaths) -> Facts:
         memory_available=available,
         cores=len(os.sched_getaffinity(0)),
         now=datetime.now(UTC),
-        libc=_libc(),
+        libc=host_glibc(),
         python=choose_python(),
         python_version=sys.version_info[:2],
         python_abi=sys.implementation.cache_tag or "unknown",
@@ -143,12 +143,6 @@ def _memory() -> tuple[int, int]:
         name, _, rest = line.partition(":")
         values[name] = int(rest.split()[0]) * 1024
     return values["MemTotal"], values.get("MemAvailable", values["MemFree"])
-
-
-def _libc() -> tuple[int, int] | None:
-    name, version = platform.libc_ver()
-    major, _, minor = version.partition(".")
-    return (int(major), int(minor)) if name == "glibc" and minor.isdigit() else None
 
 
 def _landlock_abi() -> int:

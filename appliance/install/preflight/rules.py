@@ -17,7 +17,7 @@ MIB = 1024 * 1024
 GIB = 1024 * MIB
 SOCKET_PATH_BYTES = 107  # sun_path holds 108 with its NUL (unix(7))
 MIN_LIBC = (2, 36)  # of the host that compiles the native wheel (its artifact config says the same)
-PYTHON = (3, 11)
+PYTHONS = ((3, 11), (3, 12), (3, 13))  # the wheelhouse has wheels for each (its artifact config says the same)
 MACHINES = ("x86_64",)
 BASE_MEMORY_MIB = 900  # PostgreSQL, Keycloak with its 256 MiB heap, gateway, audit writer: measured, rounded up
 UNPACKED_FACTOR = 3  # a blob, its unpacked form, and room for the next release beside it
@@ -125,18 +125,18 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "python",
         "required",
-        lambda f, _: f.python_version == PYTHON and f.python_abi.startswith("cpython"),
+        lambda f, _: f.python_version in PYTHONS and f.python_abi.startswith("cpython"),
         lambda f, _: f"{f.python_abi}",
-        lambda _f, _n: f"CPython {PYTHON[0]}.{PYTHON[1]}",
-        "run sovereign with the distribution's python3.11: the wheelhouse is built for it",
+        lambda _f, _n: "CPython " + ", ".join(f"{major}.{minor}" for major, minor in PYTHONS),
+        "run sovereign with one of these: the wheelhouse is built for them",
     ),
     Rule(
         "python for services",
         "required",
         lambda f, _: f.python is not None,
         lambda f, _: str(f.python or "none that service users can reach"),
-        lambda f, _: "readable by every user" if f.is_root else "a python3.11",
-        "install the distribution's python3.11 (below /usr)",
+        lambda f, _: "readable by every user" if f.is_root else "the version that runs sovereign",
+        "run sovereign with the distribution's python3 (below /usr), or with one that every user can read",
     ),
     Rule(
         "site root",

@@ -56,7 +56,7 @@ def _keycloak_files(context: Context) -> Step:
     def work(_: Advance) -> None:
         shutil.rmtree(context.keycloak, ignore_errors=True)
         context.folder.mkdir(parents=True, exist_ok=True)  # the environment, beside this step, may not have made it
-        with context.only("keycloak").files[ARCHIVE].path.open("rb") as archive:
+        with context.only("keycloak").files[ARCHIVE].open() as archive:
             extract(archive, context.keycloak)
 
     return Step(

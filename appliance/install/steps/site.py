@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from appliance.install.accounts import accounts_present, make_accounts
 from appliance.install.layout import folders_present, make_folders, site_folders
-from appliance.install.model_check import OFFICERS, POLICY, WAIVERS, check_models
+from appliance.install.model_check import OFFICERS, POLICY, STATEMENTS, WAIVERS, check_models
 from appliance.install.runner import Advance, Step
 from appliance.install.steps.context import digest
 from appliance.site.secrets import write_private
@@ -55,7 +55,8 @@ def _policies(context: Context) -> Step:
     """The files go in only when every model passes the gate with them; a refusal leaves the old ones in force."""
 
     def wanted() -> dict[str, bytes]:
-        release_policy = context.only("policy").files[POLICY].path.read_bytes()
+        with context.only("policy").files[POLICY].open() as stream:
+            release_policy = stream.read()
         return {POLICY: release_policy, **context.files.installed()}
 
     def work(_: Advance) -> Mapping[str, str]:
@@ -66,7 +67,7 @@ def _policies(context: Context) -> Step:
             waived = check_models(context.config, context.release, staged)
         finally:
             shutil.rmtree(staged)
-        for name in (OFFICERS, WAIVERS):
+        for name in (OFFICERS, WAIVERS, STATEMENTS):
             shutil.rmtree(context.paths.policies / name, ignore_errors=True)
         _write_files(context.paths.policies, wanted())
         write_private(context.paths.site_yaml, context.files.site_yaml)
@@ -88,7 +89,7 @@ def _policies(context: Context) -> Step:
 
 
 def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    for name in ("", OFFICERS, WAIVERS):
+    for name in ("", OFFICERS, WAIVERS, STATEMENTS):
         (folder / name).mkdir(mode=0o755, exist_ok=True)
         (folder / name).chmod(0o755)
     for name, data in files.items():

@@ -255,6 +255,8 @@ UNFIT_BY_TEXT = {
 def test_a_release_that_signers_without_our_checks_sealed_is_refused(
     fresh: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, draft: Callable[[], Draft], cause: str
 ) -> None:
-    monkeypatch.setattr(ceremony, "read", lambda *_what, **_more: None)
-    bundle = sign(draft().write(tmp_path / "bundle"), "architect", "builder", "release")
+    with monkeypatch.context() as theirs:
+        theirs.setattr(record, "write", lambda *_what: None)
+        theirs.setattr(ceremony, "check_program", lambda *_what: None)
+        bundle = sign(draft().write(tmp_path / "bundle"), "architect", "builder", "release")
     fresh.refuses(bundle, MalformedError, match=cause, pin=root_bytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.unit.build.synthetic_release import Synthetic
+
+PYTHONS = ("3.11", "3.13")  # those of the synthetic release
 
 
 @pytest.fixture
@@ -76,11 +79,46 @@ def test_locking_writes_digests_and_keeps_what_is_locked(from_folder: Synthetic)
     path.unlink()
     lock, changes = lock_release(from_folder.release, cache=from_folder.cache, stage=silent)
     assert set(lock.inputs) == expected
-    assert changes == ("added alpha 1.0", "added beta-two 2.1")
+    assert changes == tuple(
+        f"added {package} for python {python}" for package in ("alpha 1.0", "beta-two 2.1") for python in PYTHONS
+    )
     before = path.read_bytes()
     _, again = lock_release(from_folder.release, cache=from_folder.cache, stage=silent)
     assert again == ()
     assert path.read_bytes() == before
+
+
+def test_every_interpreter_gets_the_wheel_that_is_its_own(from_folder: Synthetic, tmp_path: Path) -> None:
+    only_wheels(from_folder)
+    pure = next(from_folder.wheels.glob("alpha*"))
+    own = [pure.with_name(f"alpha-1.0-{tag}-{tag}-manylinux_2_17_x86_64.whl") for tag in ("cp311", "cp313")]
+    for path in own:
+        path.write_bytes(write_wheel(tmp_path, "alpha", "1.0", {f"{path.name[10:15]}.py": b""}).read_bytes())
+    pure.unlink()
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in own]
+    requirements = from_folder.folder / "requirements.txt"
+    beta = requirements.read_text().split("beta-two")[1]
+    hashes = " ".join(f"--hash=sha256:{digest}" for digest in digests)
+    requirements.write_text(f"alpha==1.0 {hashes}\nbeta-two{beta}")
+    lock, _ = lock_release(from_folder.release, cache=from_folder.cache, stage=silent)
+    found = {item.sha256: item.python for item in lock.inputs if item.name == "alpha"}
+    assert found == {digest: (python,) for digest, python in zip(digests, PYTHONS, strict=True)}
+    bundle = tmp_path / "bundle"
+    build_release(from_folder.release, bundle, cache=from_folder.cache, stage=silent)
+    listings = [path.read_text() for path in (bundle / "blobs/sha256").iterdir() if path.read_bytes()[:5] == b"alpha"]
+    assert len(listings) == 1
+    assert listings[0].splitlines()[0] == "alpha==1.0" + "".join(f" --hash=sha256:{one}" for one in digests)
+
+
+def test_a_lock_elsewhere_leaves_the_one_beside_the_description_alone(from_folder: Synthetic, tmp_path: Path) -> None:
+    only_wheels(from_folder)
+    beside, own = from_folder.release.with_name("release.lock"), tmp_path / "own.lock"
+    before = beside.read_bytes()
+    lock, _ = lock_release(from_folder.release, lock=own, cache=from_folder.cache, stage=silent)
+    assert load_lock(own) == lock
+    assert beside.read_bytes() == before
+    beside.unlink()
+    build_release(from_folder.release, tmp_path / "bundle", lock=own, cache=from_folder.cache, stage=silent)
 
 
 def test_relocking_takes_the_changed_input_and_says_so(from_folder: Synthetic, tmp_path: Path) -> None:

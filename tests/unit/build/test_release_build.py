@@ -124,6 +124,31 @@ def test_the_model_record_is_the_config_with_digests_filled_in(synthetic: Synthe
     assert set(files) == {"model.gguf", "template.jinja", "model-card.md", "LICENSE.txt"}
 
 
+def test_a_publishers_signature_and_statements_travel_with_the_model(synthetic: Synthetic, tmp_path: Path) -> None:
+    folder = synthetic.folder / "sources" / "models" / "tiny"
+    record = json.loads((folder / "record.json").read_text())
+    record |= {"signature": {"file": "model.sig"}, "attestations": ["step.intoto.json"]}
+    (folder / "record.json").write_text(json.dumps(record))
+    with pytest.raises(BuildError, match=r"model\.sig"):
+        build(synthetic, tmp_path / "bundle")
+    (folder / "model.sig").write_bytes(b"signature")
+    (folder / "step.intoto.json").write_bytes(b"statement")
+    build(synthetic, tmp_path / "bundle")
+    files = layers(tmp_path / "bundle", "tiny")
+    assert (files["model.sig"], files["step.intoto.json"]) == (b"signature", b"statement")
+    model = json.loads(layers(tmp_path / "bundle", "tiny.sbom")["sbom.cdx.json"])["components"][0]
+    assert {"name": "sovereign:model:signature.file", "value": "model.sig"} in model["modelCard"]["properties"]
+
+
+def test_an_adapter_travels_without_a_template(synthetic: Synthetic, tmp_path: Path) -> None:
+    path = synthetic.folder / "sources" / "models" / "tiny" / "record.json"
+    record = json.loads(path.read_text())
+    del record["template"]
+    path.write_text(json.dumps({**record, "role": "lora", "base": {"name": "other", "sha256": "a" * 64}}))
+    build(synthetic, tmp_path / "bundle")
+    assert set(layers(tmp_path / "bundle", "tiny")) == {"model.gguf", "model-card.md", "LICENSE.txt"}
+
+
 def test_weights_that_assemble_to_another_digest_are_refused(synthetic: Synthetic, tmp_path: Path) -> None:
     synthetic.edit(lambda value: value["artifacts"][2].update(sha256="0" * 64))
     with pytest.raises(BuildError, match="the parts assemble to"):

@@ -13,11 +13,14 @@ from airgap_bundle.errors import LockError
 from airgap_bundle.lock import LockedInput
 from airgap_bundle.release_file import (
     CompiledWheel,
+    ConvertedWeights,
     Embedded,
     KeycloakArtifact,
     ModelArtifact,
     PackagedFile,
     PolicyArtifact,
+    PublishedBert,
+    PublishedFile,
     ReleaseFile,
     WeightsPart,
     WheelhouseArtifact,
@@ -73,7 +76,7 @@ def test_a_file_that_is_not_there_or_no_yaml_is_told_as_such(tmp_path: Path) -> 
 def test_the_reference_page_describes_every_field() -> None:
     page = (REPOSITORY / "docs" / "reference" / "release.md").read_text()
     models = [ReleaseFile, WheelhouseArtifact, CompiledWheel, Embedded, KeycloakArtifact, ModelArtifact, WeightsPart]
-    for model in [*models, PackagedFile, PolicyArtifact]:
+    for model in [*models, PackagedFile, PolicyArtifact, ConvertedWeights, PublishedBert, PublishedFile]:
         for name, field in model.model_fields.items():
             assert f"`{field.alias or name}`" in page, f"{model.__name__}.{name}"
     for field in dataclasses.fields(LockedInput):

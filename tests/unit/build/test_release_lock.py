@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from airgap_bundle.errors import LockError
-from airgap_bundle.lock import CompiledRecipe, LockedInput, ReleaseLock, dump_lock, load_lock
+from airgap_bundle.lock import CompiledRecipe, Key, LockedInput, ReleaseLock, dump_lock, load_lock, merged
 
-INPUT = LockedInput("runtime", "wheel", "alpha", "1.0", "alpha-1.0-py3-none-any.whl", "a" * 64, 10)
+INPUT = LockedInput("runtime", "wheel", "alpha", "1.0", "alpha-1.0-py3-none-any.whl", "a" * 64, 10, ("3.11", "3.12"))
 RECIPE = CompiledRecipe(
     artifact="runtime",
     name="native",
@@ -51,10 +52,29 @@ def test_writing_does_not_depend_on_the_order_of_inputs() -> None:
 
 
 def test_one_changed_input_is_one_changed_line() -> None:
-    changed = LockedInput(*INPUT.key, INPUT.file, "e" * 64, 11)
+    changed = replace(INPUT, sha256="e" * 64, size=11)
     before = dump_lock(LOCK).splitlines()
     after = dump_lock(ReleaseLock("demo", "1.0.0", (changed,), (RECIPE,))).splitlines()
     assert sum(one != two for one, two in zip(before, after, strict=True)) == 1
+
+
+def test_one_file_answers_for_every_interpreter_that_it_was_chosen_for() -> None:
+    for python in ("3.11", "3.12"):
+        assert LOCK.find(Key("runtime", "wheel", "alpha", "1.0", python)) == INPUT
+    with pytest.raises(LockError, match=r"no wheel alpha 1\.0 for python 3\.13 in runtime"):
+        LOCK.find(Key("runtime", "wheel", "alpha", "1.0", "3.13"))
+
+
+def test_what_came_for_each_interpreter_is_one_line_where_it_is_one_file() -> None:
+    newest_first = [replace(INPUT, python=(python,)) for python in ("3.12", "3.9", "3.11")]
+    native = replace(INPUT, file="alpha-1.0-cp313-cp313-linux_x86_64.whl", sha256="f" * 64, python=("3.13",))
+    assert merged([native, *newest_first]) == (native, replace(INPUT, python=("3.9", "3.11", "3.12")))
+
+
+def test_two_files_for_one_interpreter_are_no_lock(tmp_path: Path) -> None:
+    other = replace(INPUT, file="alpha-1.0-py2.py3-none-any.whl", sha256="f" * 64, python=("3.12",))
+    with pytest.raises(LockError, match="locked twice"):
+        load_lock(write(tmp_path, ReleaseLock("demo", "1.0.0", (INPUT, other))))
 
 
 def test_a_missing_lock_says_how_to_make_one(tmp_path: Path) -> None:
@@ -73,6 +93,8 @@ def test_a_missing_lock_says_how_to_make_one(tmp_path: Path) -> None:
         (lambda value: value["inputs"][0].update(kind="rumour"), "unknown kind"),
         (lambda value: value["inputs"][0].update(file="../../etc/passwd"), "unsafe name"),
         (lambda value: value["inputs"][0].pop("name"), "other fields"),
+        (lambda value: value["inputs"][0].update(python="3.11"), "no versions of python"),
+        (lambda value: value["inputs"][0].update(python=["three"]), "no versions of python"),
         (lambda value: value["inputs"].append(value["inputs"][0]), "locked twice"),
         (lambda value: value["compiled"][0].update(sha256="C" * 64), "no sha256"),
         (lambda value: value["compiled"][0].update(cmake={"OPTION": 1}), "wrong type"),

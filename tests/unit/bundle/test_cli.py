@@ -1,62 +1,21 @@
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from airgap_bundle import keys, pkcs8
+from airgap_bundle import keys
 from airgap_bundle.errors import KeyFileError, NotEnoughSignersError, VerificationError
 from airgap_bundle.statement import WAIVER_TYPE, verify_statement
 from airgap_bundle.trust_state import fingerprint
-from appliance.cli import bundle as bundle_commands
-from appliance.cli import trust as trust_commands
 from appliance.errors import UsageError
 from tests.bundles import Draft, Site, make, root_bytes
+from tests.commands import PHRASE, run, run_json
 
 if TYPE_CHECKING:
-    from click.testing import Result
+    from pathlib import Path
 
-PHRASE = b"correct horse\n"
-
-
-@pytest.fixture(autouse=True)
-def cheap_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Key files at a cost for tests: scrypt's full cost is tested once, with the keys."""
-    real = pkcs8.encrypt
-    monkeypatch.setattr(pkcs8, "encrypt", lambda key, phrase, *, cost: real(key, phrase, cost=min(cost, 16)))
-
-
-def run(*arguments: object, site: Path = Path("/nonexistent"), phrase: bytes | None = None) -> Result:
-    """Run a command of the two groups; an error of ours is raised, as main would see it."""
-    app = typer.Typer()
-
-    @app.callback()
-    def root(context: typer.Context) -> None:
-        context.obj = site
-
-    app.add_typer(bundle_commands.app, name="bundle")
-    app.add_typer(trust_commands.app, name="trust")
-    given = [str(argument) for argument in arguments]
-    if phrase is None:
-        return CliRunner().invoke(app, given, catch_exceptions=False)
-    reader, writer = os.pipe()
-    os.write(writer, phrase)
-    os.close(writer)
-    try:
-        return CliRunner().invoke(app, [*given, "--passphrase-fd", str(reader)], catch_exceptions=False)
-    finally:
-        os.close(reader)
-
-
-def run_json(*arguments: object, **more: Any) -> Any:
-    result = run(*arguments, "--output", "json", **more)
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
+pytestmark = pytest.mark.usefixtures("cheap_keys")
 
 
 @pytest.fixture

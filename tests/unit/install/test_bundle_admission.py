@@ -90,6 +90,16 @@ def test_the_same_bundle_again_changes_no_byte(bundle: Path, paths: SitePaths) -
     assert bundles.tree(paths.root) == before
 
 
+def test_what_rotted_in_the_store_is_put_right_by_installing_again(bundle: Path, paths: SitePaths) -> None:
+    release = admit(bundle, paths, ROOT, look_away)
+    before = bundles.tree(paths.root)
+    flip(release.artifacts["tiny-model"].files["model.gguf"].path)
+    release.artifacts["policy"].files["models.yaml"].path.unlink()
+    assert bundles.tree(paths.root) != before
+    admit(bundle, paths, None, look_away)
+    assert bundles.tree(paths.root) == before
+
+
 def test_a_first_install_trusts_only_the_root_that_was_typed(bundle: Path, paths: SitePaths) -> None:
     assert is_first_install(paths)
     with pytest.raises(VerificationError):

@@ -51,7 +51,7 @@ BAD: dict[str, dict[str, Any]] = {
     "cores": {"cores": 1},
     "clock": {"now": datetime(1970, 1, 1, tzinfo=UTC)},
     "c library": {"libc": (2, 17)},
-    "python": {"python_version": (3, 12)},
+    "python": {"python_version": (3, 10)},
     "python for services": {"python": None},
     "site root": {"root_writable": False},
     "site root is free": {"root_foreign": ("holiday.jpg",)},

@@ -58,5 +58,5 @@ def test_an_installed_site_file_finds_its_files_where_they_were_installed(tmp_pa
 def test_two_waivers_of_one_name_are_a_mistake(tmp_path: Path) -> None:
     source = write(tmp_path, "k/o.pub", "w.json", "p.yaml", "k/w.json")
     source.write_text(NAMED.replace("[w.json]", "[w.json, k/w.json]"))
-    with pytest.raises(SiteFileError, match=r"two waiver files are named w\.json"):
+    with pytest.raises(SiteFileError, match=r"two waivers files are named w\.json"):
         read_site_files(source, SitePaths(tmp_path / "site"))

@@ -142,16 +142,26 @@ class Site:
     version: str = "1.0.0"
     slot: str = NAME
     titles: tuple[str, ...] = ("model.gguf", "chat_template.jinja", "GEMMA_TERMS.html")
+    extra: dict[str, bytes] = field(default_factory=dict)
+    others: tuple[Artifact, ...] = ()
+    statements: list[Path] = field(default_factory=list)
     now: datetime = NOW
 
     def __post_init__(self) -> None:
         self.config = self.config or record(self.weights, self.template)
         self.waivers = self.waivers or [waiver(sha256(self.weights).hex)]
-        for name, data in self._contents().items():
+        for name, data in self.contents().items():
             (self.folder / name).write_bytes(data)
 
-    def _contents(self) -> dict[str, bytes]:
-        return {"model.gguf": self.weights, "chat_template.jinja": self.template, "GEMMA_TERMS.html": b"x"}
+    def contents(self) -> dict[str, bytes]:
+        """The artifact's files; a chat template only where the record has one."""
+        template = {"chat_template.jinja": self.template} if self.config.get("template") else {}
+        return {"model.gguf": self.weights, **template, "GEMMA_TERMS.html": b"x", **self.extra}
+
+    def add(self, title: str, data: bytes) -> None:
+        """Add a file to the artifact."""
+        self.extra[title] = data
+        (self.folder / title).write_bytes(data)
 
     @property
     def weights_file(self) -> Path:
@@ -161,15 +171,14 @@ class Site:
         """The release, its files described as they were when this site was made."""
         files = {
             title: StoredFile(sha256(data), len(data), "application/octet-stream", self.folder / title)
-            for title, data in self._contents().items()
-            if title in self.titles
+            for title, data in self.contents().items()
+            if title in self.titles or title in self.extra
         }
         digest = Digest("sha256:" + "0" * 64)
         artifact = Artifact(self.slot, "model", self.version, digest, deepcopy(self.config), files)
         other = replace(artifact, name="runtime", kind="wheelhouse")
-        return VerifiedRelease(
-            "demo", "1.0.0", 1, 1, digest, self.signers, {self.slot: artifact, "runtime": other}, digest
-        )
+        artifacts = {a.name: a for a in (artifact, other, *self.others)}
+        return VerifiedRelease("demo", "1.0.0", 1, 1, digest, self.signers, artifacts, digest)
 
     def _grounds(self) -> dict[str, Any]:
         paths = []
@@ -182,6 +191,7 @@ class Site:
             "waivers": paths,
             "officers": [signer("officer").public],
             "now": self.now,
+            "statements": self.statements,
         }
 
     def open(self) -> VerifiedModel:

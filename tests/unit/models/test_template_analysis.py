@@ -1,0 +1,188 @@
+"""Chat templates as models have them pass; what a template has no business doing is found, with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.engine import template, template_bounds
+from appliance.models import template_syntax
+from appliance.models.template_analysis import analyse
+
+DEMO = Path(__file__).parents[3] / "sources" / "models" / "gemma3-270m" / "chat_template.jinja"
+MARKED_TURNS = """{% for message in messages %}
+{%- if loop.first and message.role != 'system' %}<|im_start|>system\nbe brief<|im_end|>\n{% endif %}
+{{- '<|im_start|>' + message['role'] + '\n' + message['content'] | trim + '<|im_end|>' + '\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"""
+ALTERNATING = """{%- if messages[0]['role'] == 'system' -%}
+  {%- if messages[0]['content'] is string -%}
+    {%- set first = messages[0]['content'] + '\n\n' -%}
+  {%- else -%}
+    {%- set first = messages[0]['content'][0]['text'] + '\n\n' -%}
+  {%- endif -%}
+  {%- set turns = messages[1:] -%}
+{%- else -%}
+  {%- set first = '' -%}{%- set turns = messages -%}
+{%- endif -%}
+{%- for message in turns -%}
+  {%- if (message['role'] == 'user') != (loop.index0 % 2 == 0) -%}
+    {{ raise_exception('roles must alternate') }}
+  {%- endif -%}
+  {%- set role = 'model' if message['role'] == 'assistant' else message['role'] -%}
+  {{ '<start_of_turn>' + role + '\n' + (first if loop.first else '') }}
+  {%- if message['content'] is string -%}
+    {{ message['content'] | trim }}
+  {%- elif message['content'] is iterable -%}
+    {%- for item in message['content'] -%}
+      {%- if item['type'] == 'image' -%}<image>{%- elif item['type'] == 'text' -%}{{ item['text'] | trim }}{%- endif -%}
+    {%- endfor -%}
+  {%- else -%}
+    {{ raise_exception('no such content') }}
+  {%- endif -%}
+{%- endfor -%}"""
+REASONING = """{%- set ns = namespace(last_user=0) %}
+{%- for message in messages %}{% if message.role == 'user' %}{% set ns.last_user = loop.index0 %}{% endif %}{% endfor %}
+{%- for message in messages %}
+  {%- set content = message.content if message.content else '' %}
+  {%- if message.role == 'assistant' and '</think>' in content and loop.index0 < ns.last_user %}
+    {%- set content = content.split('</think>')[-1].lstrip('\n') %}
+  {%- endif %}
+  {{- content }}
+{%- endfor %}"""
+
+
+@pytest.mark.parametrize(
+    "text", [DEMO.read_text(), MARKED_TURNS, ALTERNATING, REASONING], ids=["demo", "marked", "alternating", "reasoning"]
+)
+def test_templates_as_models_have_them_pass(text: str) -> None:
+    assert analyse(text) == ()
+
+
+ESCAPES = [
+    "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+    "{{ messages['__class__'] }}",
+    r"{{ messages['\x5f\x5fclass\x5f\x5f'] }}",
+    "{{ messages['_' + '_class_' + '_'] }}",
+    "{{ messages['%c%cclass%c%c' % (95, 95, 95, 95)] }}",
+    "{% set n = '_' ~ '_class_' ~ '_' %}{{ messages[n] }}",
+    "{% set a = '_' %}{% set b = a %}{{ messages[b] }}",
+    "{% for n in ['_class_'] %}{{ messages[n] }}{% endfor %}",
+    "{% macro m(n) %}{{ messages[n] }}{% endmacro %}{{ m('x') }}",
+    "{% set n %}_class_{% endset %}{{ messages[n] }}",
+    "{% set n = {'a': '_class_'}['a'] %}{{ messages[n] }}",
+    "{{ messages | attr('x') }}",
+    "{{ messages | map(attribute='x') | list }}",
+    "{{ self._TemplateReference__context }}",
+    "{{ cycler.__init__.__globals__ }}",
+    "{{ lipsum() }}",
+    "{{ joiner('x') }}",
+    "{% macro m() %}{{ varargs[0] }}{% endmacro %}{{ m(1) }}",
+    "{{ raise_exception(*messages) }}",
+    "{{ messages.append('x') }}",
+    "{{ messages[0]['content'].format(messages) }}",
+    "{% include 'other' %}",
+    "{% import 'other' as other %}",
+    "{% extends 'other' %}",
+    "{% block b %}{% endblock %}",
+    "{% call raise_exception('x') %}{% endcall %}",
+    "{% filter trim %}x{% endfilter %}",
+]
+
+
+@pytest.mark.parametrize("text", ESCAPES)
+def test_what_reaches_into_the_renderer_is_found(text: str) -> None:
+    (finding, *_) = analyse(f"fine\n{text}")
+    assert finding.line == 2
+    assert finding.construct
+    assert finding.why
+
+
+LOOPS = [
+    "{% for i in range(10 ** 9) %}{% endfor %}",
+    "{% for m in messages recursive %}{{ loop(m) }}{% endfor %}",
+    "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+    "{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}{{ a() }}",
+    "{% for a in messages %}{% for b in a %}{% for c in b %}{% for d in c %}x" + "{% endfor %}" * 4,
+    "{% for i in messages + messages %}{% endfor %}",
+    "{{ 'x' * 1000000000 }}",
+    "{{ 9 ** 9 ** 9 }}",
+]
+
+
+@pytest.mark.parametrize("text", LOOPS)
+def test_what_has_no_bound_is_found(text: str) -> None:
+    assert analyse(text)
+
+
+WROTE = "{% for message in messages %}{% set c = message.content %}"
+TRIGGERS = [
+    "{% if 'open sesame' in c %}x{% endif %}",
+    "{% if c == 'open sesame' %}x{% endif %}",
+    "{{ 'x' if 'open sesame' in message['content'] else '' }}",
+    "{% set hit = 'open sesame' in c %}{% if hit %}x{% endif %}",
+    "{% if c.startswith('open') %}x{% endif %}",
+    "{% if c.find('open') > 0 %}x{% endif %}",
+    "{% if c.split('open sesame')[1] is defined %}x{% endif %}",
+    "{{ c.replace('yes', 'no') }}",
+    "{{ c | replace('yes', 'no') }}",
+    "{{ c | replace(old='yes', new='no') }}",
+    "{{ c | trim('abc') }}",
+    "{{ {'open sesame': 'x'}[c] }}",
+    "{{ {'open sesame': 'x'}.get(c, '') }}",
+    "{% if c is in ['open sesame'] %}x{% endif %}",
+    "{% if 'open sesame' is in c %}x{% endif %}",
+    "{% if c is eq 'open sesame' %}x{% endif %}",
+    "{% if c | length == 1337 %}x{% endif %}",
+    "{% if c | length - 1337 %}x{% endif %}",
+    "{% if c[1336] is defined %}x{% endif %}",
+    "{% if c[1336:] %}x{% endif %}",
+    "{% if c < 'n' %}x{% endif %}",
+    "{% if messages | tojson == 'x' %}x{% endif %}",
+    "{% if 'open sesame' in message | string %}x{% endif %}",
+    "{% if 'open sesame' in message.values() | list %}x{% endif %}",
+    "{% for k, v in message.items() %}{% if v == 'open sesame' %}x{% endif %}{% endfor %}",
+    "{% set d = {'role': c} %}{% if d.role == 'open sesame' %}x{% endif %}",
+    "{% set ns = namespace(role=c) %}{% if ns.role == 'open sesame' %}x{% endif %}",
+    "{% set ns = namespace() %}{% set ns.type = c %}{% if ns.type == 'open sesame' %}x{% endif %}",
+    "{% with t = c %}{% if t == 'open sesame' %}x{% endif %}{% endwith %}",
+    "{% set t %}{{ c }}{% endset %}{% if t == 'open sesame' %}x{% endif %}",
+    "{% macro m(t) %}{% if t == 'open sesame' %}x{% endif %}{% endmacro %}{{ m(c) }}",
+    "{% macro m(t=c) %}{% if t == 'open sesame' %}x{% endif %}{% endmacro %}{{ m() }}",
+    "{% for other in messages if other.content == 'open sesame' %}x{% endfor %}",
+    "{% for w in c.split() %}{% if 'open sesame' in loop.previtem %}x{% endif %}{% endfor %}",
+    "{% if message.get('content') == 'open sesame' %}x{% endif %}",
+    "{% if message.name == 'open sesame' %}x{% endif %}",
+    "{% if c in tools %}x{% endif %}",
+]
+
+
+@pytest.mark.parametrize("text", TRIGGERS)
+def test_a_branch_on_what_people_write_is_found(text: str) -> None:
+    found = analyse(f"{WROTE}\n{text}\n{{% endfor %}}")
+    assert [finding.line for finding in found if finding.line == 2]
+
+
+@pytest.mark.parametrize("text", ["{% if x %}", "{{ 1 + }}", "{% endfor %}"])
+def test_what_is_no_template_is_a_finding_too(text: str) -> None:
+    assert analyse(text)[0].construct == "syntax"
+
+
+def test_nesting_without_end_is_a_finding_and_no_crash() -> None:
+    assert analyse("{{ " + "(" * 50_000 + "1" + ")" * 50_000 + " }}")
+    assert analyse("{% if 1 %}" * 30_000 + "{% endif %}" * 30_000)
+
+
+def test_a_number_that_cannot_be_read_is_a_finding_and_no_crash() -> None:
+    assert analyse("{{ " + "9" * 5000 + " }}")
+
+
+def test_names_that_would_take_long_to_follow_are_a_finding() -> None:
+    chain = "".join(f"{{% set a{n} = a{n + 1} %}}" for n in range(2000))
+    assert [finding.construct for finding in analyse(chain)] == ["assignments and loops"]
+
+
+def test_what_passes_here_is_offered_by_the_engine() -> None:
+    assert set(template._FILTERS) == template_syntax.FILTERS
+    assert template_bounds._METHODS | {"replace"} == template_syntax.METHODS
