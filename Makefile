@@ -52,6 +52,10 @@ attack: venv ## What an attacker tries; the last line counts
 test: lint ## All that this machine can test; the last line counts
 	$(BIN)/pytest
 
+.PHONY: bench-confinement
+bench-confinement: venv ## What confining an engine costs, measured in alternating rounds
+	$(BIN)/python -m tests.bench.confinement
+
 .PHONY: reproducible
 reproducible: venv ## Compile the native wheel and the bundle twice and compare digests
 	$(BIN)/python -m airgap_bundle.build.reproducible

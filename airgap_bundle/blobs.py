@@ -14,7 +14,7 @@ from airgap_bundle.errors import DigestMismatchError, StoreError, VerificationEr
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airgap_bundle.medium import Medium
+    from airgap_bundle.medium import BundleSource
 
     Progress = Callable[[int, int], None]
 
@@ -70,7 +70,7 @@ def _read(source: BinaryIO, digest: Digest) -> bytes:
         raise StoreError(f"blob {digest} cannot be read: {error.strerror}", "try the medium again") from error
 
 
-def take_all(medium: Medium, blobs: Mapping[Digest, int], take: Taker, progress: Progress | None) -> None:
+def take_all(medium: BundleSource, blobs: Mapping[Digest, int], take: Taker, progress: Progress | None) -> None:
     """Give every blob of ``medium`` to ``take``, ``WORKERS`` at a time; every one is tried.
 
     Raises the first refusal by digest, naming how many more there are, or the first ``StoreError``. ``progress`` is

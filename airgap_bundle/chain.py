@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tuf.api.metadata import Metadata, Root
 
-    from airgap_bundle.medium import Medium
+    from airgap_bundle.medium import BundleSource
     from airgap_bundle.root_policy import Tally
     from airgap_bundle.trust_state import TrustState
 
@@ -50,7 +50,7 @@ def root_files(paths: Iterable[str]) -> dict[int, str]:
     return dict(sorted(found.items()))
 
 
-def read_roots(medium: Medium, paths: Iterable[str]) -> dict[int, bytes]:
+def read_roots(medium: BundleSource, paths: Iterable[str]) -> dict[int, bytes]:
     """All roots on ``medium``, ascending. Raises ``UnsignedError`` without any, ``MissingFileError`` for a gap."""
     files = root_files(paths)
     if not files:

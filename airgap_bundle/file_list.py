@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from airgap_bundle.medium import Listing
 
 LAYOUT_FILE = "oci-layout"
+_LACKING = "copy the bundle again; a delta serves only a site that holds what it leaves out"
 
 
 def check_file_list(listing: Listing, blobs: Mapping[Digest, int], others: Iterable[str]) -> str:
@@ -27,7 +28,7 @@ def check_file_list(listing: Listing, blobs: Mapping[Digest, int], others: Itera
     if extra := sorted((set(found) - named) | (listing.directories - _folders(named))):
         raise UnlistedFileError(f"{extra[0]} is named by no signed metadata{_more(extra)}", "remove it, and ask why")
     if missing := sorted(named - set(found)):
-        raise MissingFileError(f"{missing[0]} is missing{_more(missing)}", "copy the bundle again")
+        raise MissingFileError(f"{missing[0]} is missing{_more(missing)}", _LACKING)
     if wrong := sorted(path for path, size in sizes.items() if found[path] != size):
         cause = f"{wrong[0]} is {found[wrong[0]]} bytes long, signed were {sizes[wrong[0]]}{_more(wrong)}"
         raise DigestMismatchError(cause, "copy the bundle again")

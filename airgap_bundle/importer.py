@@ -34,9 +34,10 @@ from airgap_bundle.errors import (
     TrustStateLostError,
 )
 from airgap_bundle.intake import Intake
-from airgap_bundle.medium import Medium
+from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE
 from airgap_bundle.store import Record, Store, VerifiedRelease
+from airgap_bundle.supply import StoreSupply
 from airgap_bundle.trust_state import TrustState, fingerprint
 from airgap_bundle.verify import Verification
 
@@ -57,16 +58,18 @@ def import_release(  # noqa: PLR0913 - every argument is another thing of the si
     root_fingerprint: str | None = None,
     progress: Progress | None = None,
 ) -> VerifiedRelease:
-    """Verify the bundle directory ``bundle``, copy it into ``store`` and remember it in ``trust_dir``.
+    """Verify ``bundle`` (directory, packed file or split set), copy it into ``store``, remember it in ``trust_dir``.
+
+    What a delta lacks is taken from ``store`` itself, and hashed there.
 
     ``root_fingerprint`` is needed once: on first use, or after the trust state was lost. ``progress`` hears bytes done
     and bytes in all. Raises a ``VerificationError`` with the report for a refusal and ``StoreError`` when medium or
     disk fail; nothing is changed by either. Importing the same release again verifies and repairs it;
     where nothing was damaged, not a byte changes.
     """
-    with Intake(store) as intake, _locked(trust_dir, intake), Medium(bundle) as medium:
+    with Intake(store) as intake, _locked(trust_dir, intake), open_bundle(bundle) as medium:
         trust = _known_trust(trust_dir, Store(store), root_fingerprint)
-        run = Verification(medium, trust, now)
+        run = Verification(medium, trust, now, StoreSupply(Store(store)))
         run.check_metadata()
         run.raise_for_failure()
         _check_admissible(run, trust, Store(store))

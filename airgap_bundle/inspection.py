@@ -13,7 +13,7 @@ from airgap_bundle import oci
 from airgap_bundle.blobs import blob_path
 from airgap_bundle.chain import follow, read_roots
 from airgap_bundle.errors import BundleError, FormatError, MalformedError
-from airgap_bundle.medium import Medium
+from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.metadata import (
     INDEX_FILE,
     MAX_METADATA_BYTES,
@@ -27,6 +27,7 @@ from airgap_bundle.metadata import (
     parse_timestamp,
 )
 from airgap_bundle.root_policy import tally
+from airgap_bundle.supply import Anywhere
 from airgap_bundle.verify import Verification
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from tuf.api.metadata import Metadata
 
     from airgap_bundle.descriptor import Descriptor
+    from airgap_bundle.medium import BundleSource
     from airgap_bundle.report import ReleaseInfo
     from airgap_bundle.trust_state import TrustState
 
@@ -101,15 +103,17 @@ class Inspection:
 
 
 def inspect_bundle(bundle: Path, trust: TrustState, *, now: datetime) -> Inspection:
-    """Read the bundle directory ``bundle``. Raises ``MalformedError`` and its kin when it is no bundle at all."""
-    with Medium(bundle) as medium:
-        run = Verification(medium, trust, now)
+    """Read ``bundle`` (directory, packed file, split set). Raises ``MalformedError`` and its kin when it is none."""
+    with open_bundle(bundle) as medium:
+        run = Verification(medium, trust, now, Anywhere("another place"))
         run.check_metadata()
         report = run.report()
         contents = run.contents if report.ok else _claimed(medium)
         signatures = _signatures(medium)
     if report.ok:
         verdict = f"metadata verified, signed by {', '.join(report.signers)}; blobs were not read: `bundle verify` does"
+        if run.supplied:
+            verdict += f"; a delta: {len(run.supplied)} blobs must lie in the store of the site that takes it"
     elif trust.root is None and trust.pinned is None:
         verdict = "nothing has been verified: no root is trusted here; this is what the bundle says about itself"
     else:
@@ -125,7 +129,16 @@ def inspect_bundle(bundle: Path, trust: TrustState, *, now: datetime) -> Inspect
     )
 
 
-def _claimed(medium: Medium) -> oci.Contents:
+def claimed_size(bundle: Path) -> int:
+    """Bytes of all blobs of the release in ``bundle``, what a delta lacks included: a claim, for asking about room.
+
+    Raises as ``inspect_bundle``.
+    """
+    with open_bundle(bundle) as medium:
+        return sum(_claimed(medium).blobs.values())
+
+
+def _claimed(medium: BundleSource) -> oci.Contents:
     def fetch(descriptor: Descriptor) -> bytes:
         return medium.read(blob_path(descriptor.digest), oci.MAX_DOCUMENT_BYTES)
 
@@ -136,7 +149,7 @@ def _claimed(medium: Medium) -> oci.Contents:
         raise MalformedError(error.cause, "this folder is no bundle, or it was damaged") from error
 
 
-def _signatures(medium: Medium) -> dict[str, str]:
+def _signatures(medium: BundleSource) -> dict[str, str]:
     """Per role, who signed according to the bundle's own root: a claim as long as the root is not trusted."""
     files = medium.list().files
     try:

@@ -158,6 +158,7 @@ def _signer(name: str, ed25519: Ed25519PrivateKey, ml_dsa: MLDSA65PrivateKey) ->
 def save(signer: Signer, directory: Path, passphrase: bytes, *, cost: int = pkcs8.COST) -> tuple[Path, Path]:
     """Write ``NAME.key`` (0600) and ``NAME.pub`` into ``directory``; both must be new. Raises ``KeyFileError``."""
     key_file, public_file = directory / f"{signer.name}.key", directory / f"{signer.name}.pub"
+    refuse_existing(key_file, public_file)
     save_private(key_file, signer.name, (signer.ed25519, signer.ml_dsa), passphrase, cost=cost)
     write_new(public_file, signer.public.to_bytes(), 0o644)
     return key_file, public_file
@@ -174,6 +175,13 @@ def save_private(path: Path, name: str, halves: Sequence[Half], passphrase: byte
             raise KeyFileError(f"a key of {name} lies on a token and cannot be written to a file")
         blocks.append(pkcs8.encrypt(half._private_key, passphrase, cost=cost))  # type: ignore[arg-type]  # noqa: SLF001 - made by _signer, of these two types; CryptoSigner only hands out unencrypted bytes
     write_new(path, b"sovereign signer: %b\n" % name.encode() + b"".join(blocks), 0o600)
+
+
+def refuse_existing(*paths: Path) -> None:
+    """Raise ``KeyFileError`` for the first of ``paths`` that exists, before any of them is written."""
+    for path in paths:
+        if path.exists():
+            raise KeyFileError(f"{path} exists already", "keys are never overwritten; choose another folder")
 
 
 def write_new(path: Path, data: bytes, mode: int) -> None:

@@ -13,13 +13,14 @@ import os
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
 from airgap_bundle.errors import FormatError, MissingFileError, SpecialFileError, StoreError
 from airgap_bundle.names import check_distinct, check_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from types import TracebackType
 
@@ -36,6 +37,19 @@ class Listing:
 
     files: dict[str, int] = field(default_factory=dict)
     directories: set[str] = field(default_factory=set)
+
+
+class BundleSource(Protocol):
+    """What verification reads: a directory (``Medium``), or a packed file that holds the same (``media.packed``)."""
+
+    def list(self) -> Listing:
+        """Everything there. Raises ``SpecialFileError``, ``UnsafeNameError``, ``FormatError``, ``StoreError``."""
+
+    def open(self, path: str) -> AbstractContextManager[BinaryIO]:
+        """The file ``path``. Raises ``MissingFileError``, ``SpecialFileError``, ``StoreError``."""
+
+    def read(self, path: str, max_bytes: int) -> bytes:
+        """All of ``path``. Raises as ``open``, and ``FormatError`` above ``max_bytes``."""
 
 
 class Medium:
@@ -116,13 +130,18 @@ class Medium:
     def read(self, path: str, max_bytes: int) -> bytes:
         """All of ``path``. Raises as ``open``, ``FormatError`` above ``max_bytes`` and ``StoreError``."""
         with self.open(path) as stream:
-            try:
-                data = read_up_to(stream, max_bytes + 1)
-            except OSError as error:
-                raise StoreError(f"{path} cannot be read: {error.strerror}", "try the medium again") from error
-        if len(data) > max_bytes:
-            raise FormatError(f"{path} exceeds {max_bytes} bytes")
-        return data
+            return read_capped(stream, path, max_bytes)
+
+
+def read_capped(stream: BinaryIO, path: str, max_bytes: int) -> bytes:
+    """All of ``stream``, which is ``path``. Raises ``FormatError`` above ``max_bytes`` and ``StoreError``."""
+    try:
+        data = read_up_to(stream, max_bytes + 1)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}", "try the medium again") from error
+    if len(data) > max_bytes:
+        raise FormatError(f"{path} exceeds {max_bytes} bytes")
+    return data
 
 
 def read_up_to(stream: BinaryIO, count: int) -> bytes:

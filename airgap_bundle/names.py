@@ -44,6 +44,11 @@ def check_name(name: str) -> str:
     return name
 
 
+def printable(text: str) -> str:
+    """``text`` on one line for a person: controls, line ends, bidi and zero-width characters become escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def check_path(path: str) -> str:
     """``path`` itself when it is relative, ``/``-separated and made of safe names. Raises ``UnsafeNameError``."""
     if len(path.encode(errors="surrogatepass")) > MAX_PATH_BYTES:

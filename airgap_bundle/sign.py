@@ -22,13 +22,14 @@ from airgap_bundle import ceremony, durable, metadata, oci
 from airgap_bundle.blobs import blob_path, hash_blob, take_all
 from airgap_bundle.chain import read_roots
 from airgap_bundle.digest import sha256
-from airgap_bundle.errors import RootPolicyError, SigningError
+from airgap_bundle.errors import RootPolicyError, SigningError, StoreError
 from airgap_bundle.first_contact import ceremony as first_contact
 from airgap_bundle.first_contact import record, signatures
 from airgap_bundle.medium import Medium
 from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
 from airgap_bundle.root_policy import check_root
 from airgap_bundle.signing.release_draft import ReleaseDraft, read_draft, sign_draft
+from airgap_bundle.signing.request import dump_request
 from airgap_bundle.signing.response import collect_release
 
 if TYPE_CHECKING:
@@ -85,20 +86,22 @@ def sign_bundle(
     return Signed.of(after, signer.name)
 
 
-def prepare_bundle(
+def prepare_request(
     bundle: Path, roots: Mapping[int, bytes] | None, *, now: datetime, progress: Progress | None = None
-) -> ReleaseDraft:
-    """Fix in ``bundle`` what its persons sign, so that every request asks for the same bytes; the draft to request.
+) -> tuple[ReleaseDraft, bytes]:
+    """What ``bundle`` needs signed, and the request file for it.
 
-    Raises as ``sign_bundle``.
+    Fixes the targets in the bundle, unsigned, so that every request asks for the same bytes. Raises as ``sign_bundle``
+    and ``dump_request``; the bundle is unchanged then.
     """
     draft = _open_bundle(bundle, roots, progress)
     if draft.sealed:
         raise SigningError("the bundle is sealed already", "`sovereign bundle verify` checks it")
     prepared = replace(draft, targets=draft.begun(now).to_bytes() if draft.targets is None else draft.targets)
     prepared.begun(now)
+    data = dump_request(prepared)
     _write(bundle, draft, {} if draft.targets else {TARGETS: prepared.targets or b""}, {})
-    return prepared
+    return prepared, data
 
 
 def collect_bundle(
@@ -159,9 +162,19 @@ def _write(bundle: Path, draft: ReleaseDraft, files: Mapping[str, bytes], contac
     written = {f"metadata/{role}.json": data for role, data in files.items()}
     new = {path: data for path, data in named.items() if not (bundle / path).exists()}
     whole = {bundle / path: data for path, data in {**new, **written, **beside}.items()}
-    for folder in {path.parent for path in whole}:
-        folder.mkdir(mode=0o755, exist_ok=True)
-    durable.replace_all(whole)
+    made: list[Path] = []
+    try:
+        for folder in sorted({path.parent for path in whole} - {bundle}):
+            if not folder.exists():
+                folder.mkdir(mode=0o755)
+                made.append(folder)
+        durable.replace_all(whole)
+    except (OSError, StoreError) as error:
+        for folder in made:
+            folder.rmdir()
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"{bundle} cannot be written: {error.strerror}", "check free space and rights") from error
 
 
 def sign_root(root: Metadata[Root], signers: list[Signer]) -> bytes:

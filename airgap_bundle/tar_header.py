@@ -68,8 +68,13 @@ def parse_header(block: bytes) -> Member:
 
 
 def path_record(path: str) -> bytes:
-    """The PAX record of ``path``: its own length in decimal, a space, ``path=…`` and a newline."""
-    body = b" path=" + path.encode() + b"\n"
+    """The PAX record of ``path``."""
+    return pax_record("path", path)
+
+
+def pax_record(key: str, value: str) -> bytes:
+    """One PAX record: its own length in decimal, a space, ``key=value`` and a newline."""
+    body = f" {key}={value}\n".encode()
     length = len(body) + len(str(len(body)))
     length = len(body) + len(str(length))
     return str(length).encode() + body

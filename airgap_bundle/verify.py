@@ -14,7 +14,7 @@ established, never guessed:
 9. ``contents``         index, manifests and release agree and parse
 10. ``release number``  not below the site's floor; the floor is never reset
 11. ``first contact``   ``FIRST-CONTACT`` is this release's, and signed by every person who signed the targets
-12. ``file list``       nothing missing, nothing unlisted, every size as signed
+12. ``file list``       nothing missing, nothing unlisted, every size as signed; a delta's blobs are in the store
 13. ``blobs``           every byte is as signed
 14. ``freshness``       a verdict of its own; nothing rests on it
 """
@@ -42,10 +42,11 @@ from airgap_bundle.file_list import LAYOUT_FILE, check_file_list
 from airgap_bundle.first_contact import check as first_contact
 from airgap_bundle.first_contact import record
 from airgap_bundle.keys import ALGORITHMS
-from airgap_bundle.medium import Listing, Medium
+from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
 from airgap_bundle.report import FRESHNESS, Check, Report
 from airgap_bundle.root_policy import Tally, tally
+from airgap_bundle.supply import Joined, Nowhere, left_out, take_supplied
 from airgap_bundle.trust_state import TrustState, fingerprint
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ if TYPE_CHECKING:
 
     from airgap_bundle.blobs import Progress, Taker
     from airgap_bundle.descriptor import Descriptor
+    from airgap_bundle.digest import Digest
+    from airgap_bundle.medium import BundleSource, Listing
+    from airgap_bundle.supply import Supply
 
 _PARSERS: dict[str, Callable[[bytes], Metadata[Any]]] = {
     TARGETS: metadata.parse_targets,
@@ -66,10 +70,15 @@ _PARSERS: dict[str, Callable[[bytes], Metadata[Any]]] = {
 _TARGET_FILES = (INDEX_FILE, RELEASE_FILE)
 
 
-def verify(bundle: Path, trust: TrustState, *, now: datetime, progress: Progress | None = None) -> Report:
-    """Check the bundle directory ``bundle``; the report says what holds. Raises ``StoreError`` for a failing medium."""
-    with Medium(bundle) as medium:
-        run = Verification(medium, trust, now)
+def verify(
+    bundle: Path, trust: TrustState, *, now: datetime, supply: Supply | None = None, progress: Progress | None = None
+) -> Report:
+    """Check ``bundle``, a directory, a packed file or a split set; the report says what holds.
+
+    ``supply`` holds the blobs that a delta lacks. Raises ``StoreError`` for a failing medium.
+    """
+    with open_bundle(bundle) as medium:
+        run = Verification(medium, trust, now, supply)
         run.check_metadata()
         run.check_blobs(hash_blob, progress)
         return run.report()
@@ -82,14 +91,16 @@ class Verification:
     contents: oci.Contents
     listing: Listing
 
-    def __init__(self, medium: Medium, trust: TrustState, now: datetime) -> None:
+    def __init__(self, medium: BundleSource, trust: TrustState, now: datetime, supply: Supply | None = None) -> None:
         self._medium, self._trust, self._now = medium, trust, now
+        self._supply = supply or Nowhere()
         self._checks: dict[str, Check] = {}
         self._roots: dict[int, bytes] = {}
         self._pinned = 0
         self.raw: dict[str, bytes] = {}
         self.roles: dict[str, Metadata[Any]] = {}
         self._tallies: dict[str, Tally] = {}
+        self.supplied: frozenset[Digest] = frozenset()
 
     def check_metadata(self) -> None:
         """Everything up to the file list, and freshness; reads small files only."""
@@ -114,7 +125,8 @@ class Verification:
         before = tuple(name for name in self._checks if name != FRESHNESS)
 
         def body() -> str:
-            take_all(self._medium, self.contents.blobs, take, progress)
+            joined = Joined(self._medium, self._supply, self.supplied)
+            take_all(joined, self.contents.blobs, take_supplied(take, self.supplied), progress)
             return f"{len(self.contents.blobs)} blobs, {sum(self.contents.blobs.values())} bytes, each as signed"
 
         self._check("blobs", before, body)
@@ -251,7 +263,10 @@ class Verification:
         roles = (f"metadata/{role}.json" for role in _PARSERS)
         contact = first_contact.files(self.contents, self._tallies[TARGETS].signed)
         others = {LAYOUT_FILE, *_TARGET_FILES, *roots, *roles, *contact}
-        return check_file_list(self.listing, self.contents.blobs, others)
+        self.supplied = left_out(self.contents.blobs, self.listing, self._supply)
+        here = {digest: size for digest, size in self.contents.blobs.items() if digest not in self.supplied}
+        found = check_file_list(self.listing, here, others)
+        return f"{found}; {len(self.supplied)} blobs lie in {self._supply.name}" if self.supplied else found
 
     def _freshness(self) -> Check:
         if not self._passed("metadata agrees"):

@@ -60,7 +60,7 @@ def _properties(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         ("signature", ("file",)),
     ):
         said = record.get(part) or {}
-        yield from ((f"{part}.{field}", _text(said[field])) for field in fields if said.get(field) is not None)
+        yield from ((f"{part}.{field}", _text(said[field])) for field in fields if said.get(field) not in {None, ""})
     if "role" in record:
         yield "role", str(record["role"])
     if record.get("attestations"):

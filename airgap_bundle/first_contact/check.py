@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airgap_bundle.chain import Chain
-    from airgap_bundle.medium import Medium
+    from airgap_bundle.medium import BundleSource
     from airgap_bundle.oci import Contents
 
 
@@ -23,7 +23,7 @@ def files(contents: Contents, signers: Iterable[str]) -> frozenset[str]:
 
 
 def check(
-    medium: Medium, listed: Iterable[str], release: record.Release, chain: Chain, signers: tuple[str, ...]
+    medium: BundleSource, listed: Iterable[str], release: record.Release, chain: Chain, signers: tuple[str, ...]
 ) -> str:
     """A sentence when FIRST-CONTACT on ``medium`` holds. ``signers``: who signed the targets, at least the threshold.
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tuf.api.metadata import Root
 
     from airgap_bundle.keys import Signer
-    from airgap_bundle.medium import Medium
+    from airgap_bundle.medium import BundleSource
 
 FOLDER = f"{FILE}.sig"
 SUFFIX = ".ed25519"
@@ -61,7 +61,7 @@ def sign(signer: Signer, data: bytes) -> bytes:
     return bytes.fromhex(signer.ed25519.sign(message(data)).signature)
 
 
-def read(medium: Medium, root: Root, listed: Iterable[str]) -> dict[str, bytes]:
+def read(medium: BundleSource, root: Root, listed: Iterable[str]) -> dict[str, bytes]:
     """The signatures among the files ``listed`` of ``medium``, by name, not verified yet.
 
     Raises ``SignatureError``, before it reads any, for a name that is not one of the targets role's.

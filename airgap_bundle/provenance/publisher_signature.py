@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_public_key
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError
@@ -143,7 +144,10 @@ def _find(
     if not isinstance(chain, list) or not 1 <= len(chain) <= MAX_CHAIN:
         raise FormatError(f"a chain has from 1 to {MAX_CHAIN} certificates")
     leaf, *others = (_certificate(item) for item in chain)
-    return find_chain(leaf, others, publishers, now)
+    try:
+        return find_chain(leaf, others, publishers, now)
+    except (ValueError, UnsupportedAlgorithm) as error:  # fields of a certificate are read when they are asked for
+        raise FormatError("a certificate cannot be read") from error
 
 
 def _hint(value: object) -> str:
@@ -154,7 +158,7 @@ def _hint(value: object) -> str:
     elif isinstance(value, dict) and {"rawBytes"} <= set(value) <= {"rawBytes", "keyDetails"}:
         try:
             return key_fingerprint(check_curve(load_pem_public_key(decode_base64(value["rawBytes"]))))
-        except ValueError as error:
+        except (ValueError, UnsupportedAlgorithm) as error:
             raise FormatError("publicKey.rawBytes is no public key") from error
     raise FormatError("publicKey is no fingerprint of a key")
 

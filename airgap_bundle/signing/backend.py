@@ -95,9 +95,7 @@ def generate_on_token(name: str, module: Path, uri: TokenUri, directory: Path, a
     check_signer_name(name)
     check_ours(module)
     made = TokenFiles(*(directory / f"{name}.{end}" for end in ("token", "ml-dsa.key", "pub")))
-    for path in (made.description, made.ml_dsa, made.public):
-        if path.exists():
-            raise KeyFileError(f"{path} exists already", "keys are never overwritten; choose another folder")
+    keys.refuse_existing(made.description, made.ml_dsa, made.public)
     passphrase = ask.passphrase(f"new passphrase of {made.ml_dsa.name}")
     with token.session(module, uri, ask.pin, write=True) as opened:
         ed25519 = token.generate_key(opened, uri)

@@ -169,7 +169,8 @@ class RootDraft:
 
     def _check_no_return(self, plan: RootPlan) -> None:
         """A key that an earlier root removed may be in the hands of whoever it was removed for."""
-        held = [_material(RootPlan.of(metadata.parse_root(data).signed)) for data in self.history.values()]
+        roots = [metadata.parse_root(self.history[version]).signed for version in sorted(self.history)]
+        held = [_material(RootPlan.of(root)) for root in roots]
         removed = set().union(*held) - held[-1].keys() if held else set()
         for material, name in _material(plan).items():
             if material in removed:

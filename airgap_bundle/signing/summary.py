@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.digest import sha256
 from airgap_bundle.metadata import TARGETS, format_time
+from airgap_bundle.names import printable
 from airgap_bundle.root_policy import tally
 from airgap_bundle.signing.root_plan import PERSONS_ROLES, RootPlan
 from airgap_bundle.trust_state import fingerprint
@@ -29,7 +30,7 @@ def describe_release(draft: ReleaseDraft, now: datetime) -> tuple[str, ...]:
     info = release.info
     last = max(draft.roots)
     return (
-        f"release {plain(info.name)} {plain(info.version)}, number {info.number}",
+        f"release {printable(info.name)} {printable(info.version)}, number {info.number}",
         f"sites may go back to number {info.min_release}",
         f"support until {format_time(release.support_until)}",
         *(line for manifest in draft.contents.artifacts for line in _artifact(manifest, draft)),
@@ -71,15 +72,10 @@ def describe_plan(plan: RootPlan) -> Iterator[str]:
         yield f"  {name}.pub {signer.fingerprint}"
 
 
-def plain(text: str) -> str:
-    """``text`` on one line, with what is not printable (controls, line ends, bidi, zero-width) spelled as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def _artifact(manifest: Manifest, draft: ReleaseDraft) -> Iterator[str]:
     kind, version, digest = draft.contents.release.artifacts[manifest.name]
     size = sum(layer.size for layer in manifest.layers)
-    yield f"{kind} {plain(manifest.name)} {plain(version)}: {len(manifest.layers)} files, {size:,} bytes"
+    yield f"{kind} {printable(manifest.name)} {printable(version)}: {len(manifest.layers)} files, {size:,} bytes"
     yield f"  {digest}"
 
 

@@ -15,6 +15,7 @@ from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import Signature
 
 from airgap_bundle.errors import KeyFileError
+from airgap_bundle.names import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,7 +99,7 @@ def session(module: Path, uri: TokenUri, ask_pin: Callable[[str], str], *, write
     Raises ``KeyFileError``.
     """
     token = _find_token(module, uri)
-    pin = ask_pin(f"PIN of token {token.label}")
+    pin = ask_pin(f"PIN of token {printable(token.label)}")
     with explained():
         opened = token.open(rw=write, user_pin=pin)
     try:

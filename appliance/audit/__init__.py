@@ -1,6 +1,7 @@
 """The audit log: an append-only Merkle log of every use, signed, verifiable offline without trusting the operator.
 
 events      what is recorded (OCSF 1.9), pseudonymous, never raw content
+roles       who writes which kinds of events, under which ids
 client      how the rest of the appliance appends: AuditClient, SyncAuditClient
 server      the one writer: HTTP on a Unix socket, group commit, flock
 log         tiles, entries and checkpoint on disk (C2SP tlog-tiles, tlog-checkpoint, signed-note)

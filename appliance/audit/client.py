@@ -178,6 +178,10 @@ class SyncAuditClient:
             raise AuditUnavailableError(f"the audit writer answered {response.status_code}")
         return response.text
 
+    def refused(self) -> dict[int, int]:
+        """How often each uid was refused an entry that was not its own, since the writer started."""
+        return wire.read_refused(self._ask("GET", "/healthz"))
+
     def _ask(self, method: str, path: str, body: bytes | None = None) -> httpx.Response:
         try:
             try:

@@ -8,7 +8,8 @@ SovereignError
 │   └── WriterLockedError          another writer holds this log
 ├── EntryRefusedError              this entry can never be logged as it is
 │   ├── EntryTooLargeError         … more than 65,535 bytes
-│   └── IdReusedError              … its id already names another event
+│   ├── IdReusedError              … its id already names another event
+│   └── NotYoursError              … its kind or its id belongs to another writer
 └── LogInconsistentError
     ├── NoteError                  a checkpoint is malformed, or not signed by the expected keys
     └── LogTamperedError           the log does not prove what was signed; carries the findings
@@ -18,7 +19,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from appliance.errors import DeploymentError, LogInconsistentError, SovereignError, UnavailableError
+from appliance.errors import (
+    DeploymentError,
+    LogInconsistentError,
+    NotAllowedError,
+    SovereignError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
     from appliance.audit.findings import Finding
@@ -46,6 +53,12 @@ class EntryTooLargeError(EntryRefusedError):
 
 class IdReusedError(EntryRefusedError):
     """The id is logged already, for a different event: nobody hides an event behind an id that was used before."""
+
+
+class NotYoursError(EntryRefusedError):
+    """The kind of event, or the id, belongs to another writer than the one that sent it."""
+
+    exit_code = NotAllowedError.exit_code
 
 
 class NoteError(LogInconsistentError):

@@ -26,9 +26,13 @@ def model_load(  # noqa: PLR0913 - the fields of the gate's receipt, by keyword
     jurisdiction: str | None = None,
     signers: Sequence[str] = (),
     waivers: Sequence[Mapping[str, Any]] = (),
+    confinement: Sequence[str] = (),
     at: datetime | None = None,
 ) -> Event:
-    """The model gate let a model load, or refused it (``accepted`` False, with ``reason``)."""
+    """The model gate let a model load, or refused it (``accepted`` False, with ``reason``).
+
+    ``confinement`` names the layers that held of the engine's process before it opened the model.
+    """
     ours = compact(
         {
             "kind": "model_load",
@@ -38,6 +42,7 @@ def model_load(  # noqa: PLR0913 - the fields of the gate's receipt, by keyword
             "jurisdiction": maybe(jurisdiction),
             "signers": texts(list(signers)),
             "waivers": [ocsf.scalars(waiver) for waiver in list(waivers)[: ocsf.MAX_ITEMS]],
+            "confinement": texts(list(confinement)),
         }
     )
     fields: Event = {"app": compact({"name": text(model_name), "version": maybe(version)})}

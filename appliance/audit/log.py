@@ -26,6 +26,7 @@ from appliance.audit.ids import IdIndex
 from appliance.audit.lock import lock_directory
 from appliance.audit.merkle import EMPTY_ROOT
 from appliance.audit.recovery import Found, read_log, stale_files
+from appliance.audit.roles import WRITER
 from appliance.audit.storage import DiskStorage, Storage
 from appliance.audit.tiles import CHECKPOINT, WIDTH, TileReader
 from appliance.errors import LogInconsistentError
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from appliance.audit.keys import CheckpointKeys
 
 IDS = "ids.sqlite"
-_RECOVERY = "audit-recovery-"
+_RECOVERY = WRITER.id("recovery", "")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 Record = tuple[str, bytes]
 

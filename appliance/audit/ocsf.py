@@ -69,7 +69,6 @@ def envelope(  # noqa: PLR0913 - one parameter per OCSF base field, all by keywo
     """An event with every required base field. ``at`` is when it happened (now when None); times are milliseconds."""
     moment = at if at is not None else datetime.now(UTC)
     status = SUCCESS if success else FAILURE
-    category = event_class.uid // 1000
     metadata: Event = {
         "version": SCHEMA_VERSION,
         "product": {"name": "sovereign", "vendor_name": "sovereign", "version": __version__},
@@ -80,14 +79,7 @@ def envelope(  # noqa: PLR0913 - one parameter per OCSF base field, all by keywo
     if correlation is not None:
         metadata["correlation_uid"] = text(correlation)
     return {
-        "activity_id": activity,
-        "activity_name": event_class.activities[activity],
-        "category_uid": category,
-        "category_name": _CATEGORIES[category],
-        "class_uid": event_class.uid,
-        "class_name": event_class.name,
-        "type_uid": event_class.uid * 100 + activity,
-        "type_name": f"{event_class.name}: {event_class.activities[activity]}",
+        **classification(event_class, activity),
         "severity_id": severity,
         "severity": _SEVERITY[severity],
         "status_id": status,
@@ -96,6 +88,21 @@ def envelope(  # noqa: PLR0913 - one parameter per OCSF base field, all by keywo
         "metadata": metadata,
         **(fields or {}),
         "unmapped": {"sovereign": ours},
+    }
+
+
+def classification(event_class: EventClass, activity: int) -> Event:
+    """The fields that say what sort of event one is."""
+    category = event_class.uid // 1000
+    return {
+        "activity_id": activity,
+        "activity_name": event_class.activities[activity],
+        "category_uid": category,
+        "category_name": _CATEGORIES[category],
+        "class_uid": event_class.uid,
+        "class_name": event_class.name,
+        "type_uid": event_class.uid * 100 + activity,
+        "type_name": f"{event_class.name}: {event_class.activities[activity]}",
     }
 
 

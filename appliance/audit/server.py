@@ -5,8 +5,11 @@ GET /checkpoint   the latest durable checkpoint, a signed note
 GET /proof?index  an inclusion proof under it
 GET /healthz      200 while appending works; 503 with the cause otherwise (asking is also an attempt to recover)
 
-Errors are {"error": {"code", "message", "hint"}}: 400 malformed, 409 id reused, 413 too large, 422 not an event,
-507 disk full, 503 anything else that keeps an entry from being durable. There is no 200 without durability.
+Whoever may open the socket may read. Appending is bound to the uid that the kernel names (``roles``): a POST with one
+entry that is not its sender's to write is refused whole, before the log is asked about any of its ids.
+
+Errors are {"error": {"code", "message", "hint"}}: 400 malformed, 403 not yours, 409 id reused, 413 too large, 422 not
+an event, 507 disk full, 503 anything else that keeps an entry from being durable. There is no 200 without durability.
 """
 
 from __future__ import annotations
@@ -33,12 +36,15 @@ from appliance.audit.errors import (
     EntryTooLargeError,
     IdReusedError,
     LogFullError,
+    NotYoursError,
 )
 from appliance.audit.log import TileLog
 from appliance.audit.proofs import inclusion_proof
 from appliance.audit.tiles import TileReader
 from appliance.audit.writer import GroupWriter
 from appliance.errors import LogInconsistentError, SovereignError
+from appliance.site.peer_protocol import PeerProtocol, peer
+from appliance.site.peers import RefusedPeers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -48,6 +54,7 @@ if TYPE_CHECKING:
 
     from appliance.audit.keys import CheckpointKeys
     from appliance.audit.log import Record
+    from appliance.audit.roles import Roles
 
 MAX_BODY = 16 << 20
 MAX_ENTRIES = 1024
@@ -61,6 +68,7 @@ class _BadRequestError(SovereignError):
 
 _ANSWERS: dict[type[SovereignError], tuple[int, str]] = {  # the first that fits
     LogFullError: (507, "log_full"),
+    NotYoursError: (403, "not_yours"),
     IdReusedError: (409, "id_reused"),
     EntryTooLargeError: (413, "entry_too_large"),
     EntryRefusedError: (422, "entry_refused"),
@@ -68,12 +76,14 @@ _ANSWERS: dict[type[SovereignError], tuple[int, str]] = {  # the first that fits
 }
 
 
-def create_app(log: TileLog) -> Starlette:
+def create_app(log: TileLog, roles: Roles) -> Starlette:
     """The service as an ASGI app around ``log``, which it closes when it shuts down.
 
-    At start a log that is inconsistent stops the service; one whose disk is full does not: it answers 507 and recovers.
+    Serve it with ``PeerProtocol``: a request whose scope has no peer appends nothing. At start a log that is
+    inconsistent stops the service; one whose disk is full does not: it answers 507 and recovers.
     """
     writer = GroupWriter(log)
+    refused = RefusedPeers()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -85,7 +95,16 @@ def create_app(log: TileLog) -> Starlette:
             await writer.close()
 
     async def append(request: Request) -> Response:
-        receipt = await writer.submit(_records(await _body(request)))
+        sender = peer(request.scope)
+        uid = sender.uid if sender else None
+        try:
+            roles.of(uid)  # before a byte of the body is read
+            records = _records(await _body(request), uid, roles)
+        except NotYoursError as error:
+            if sender:
+                refused.note(sender, "append_refused", cause=error.cause)
+            raise
+        receipt = await writer.submit(records)
         head = receipt.signed.head
         return JSONResponse(
             {
@@ -121,7 +140,8 @@ def create_app(log: TileLog) -> Starlette:
 
     async def healthz(_: Request) -> Response:
         signed = await writer.open() if writer.failure or not writer.signed else writer.signed
-        return JSONResponse({"status": "ok", "size": signed.head.size})
+        counts = {str(uid): count for uid, count in sorted(refused.counts.items())}
+        return JSONResponse({"status": "ok", "size": signed.head.size, "not_yours": counts})
 
     return Starlette(
         routes=[
@@ -146,8 +166,11 @@ async def _body(request: Request) -> bytes:
     return b"".join(parts)
 
 
-def _records(body: bytes) -> list[Record]:
-    """The entries of a POST, each as the bytes that are logged. Raises ``_BadRequestError``, ``EntryRefusedError``."""
+def _records(body: bytes, uid: int | None, roles: Roles) -> list[Record]:
+    """The entries of a POST by ``uid``, each as the bytes that are logged.
+
+    Raises ``_BadRequestError``, ``EntryRefusedError`` (``NotYoursError``).
+    """
     try:
         asked = loads(body, max_bytes=MAX_BODY, max_depth=MAX_DEPTH)
     except FormatError as error:
@@ -160,6 +183,7 @@ def _records(body: bytes) -> list[Record]:
         if not (isinstance(one, dict) and isinstance(one.get("id"), str) and isinstance(one.get("event"), dict)):
             raise _BadRequestError("each entry needs an id (text) and an event (object)")
         records.append((one["id"], encode_entry(one["event"], one["id"])))
+        roles.admit(uid, one["id"], one["event"])
     return records
 
 
@@ -177,7 +201,7 @@ def _status(error: SovereignError) -> tuple[int, str]:
     return 503, "log_inconsistent" if isinstance(error, LogInconsistentError) else "unavailable"
 
 
-def serve(*, directory: Path, socket: Path, origin: str, keys: CheckpointKeys) -> None:
+def serve(*, directory: Path, socket: Path, origin: str, keys: CheckpointKeys, roles: Roles) -> None:
     """Run the audit writer until SIGTERM. Blocking, and for a process's main thread.
 
     Raises ``WriterLockedError`` when the log has a writer already, ``LogInconsistentError`` when the log in
@@ -196,11 +220,17 @@ def serve(*, directory: Path, socket: Path, origin: str, keys: CheckpointKeys) -
         raise
     listener = _listen(socket)
     try:
-        config = uvicorn.Config(create_app(log), log_config=None, access_log=False, lifespan="on", server_header=False)
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(server_config(create_app(log, roles))).run(sockets=[listener])
     finally:
         listener.close()
         socket.unlink(missing_ok=True)
+
+
+def server_config(app: Starlette) -> uvicorn.Config:
+    """How ``app`` is served: with the peer of each connection in the scope of its requests."""
+    return uvicorn.Config(
+        app, http=PeerProtocol, ws="none", log_config=None, access_log=False, lifespan="on", server_header=False
+    )
 
 
 def _listen(path: Path) -> sockets.socket:

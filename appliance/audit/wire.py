@@ -12,6 +12,7 @@ from appliance.audit.errors import (
     EntryTooLargeError,
     IdReusedError,
     LogFullError,
+    NotYoursError,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _ENTRY_ERRORS: dict[str, type[EntryRefusedError]] = {
     "id_reused": IdReusedError,
     "entry_too_large": EntryTooLargeError,
     "entry_refused": EntryRefusedError,
+    "not_yours": NotYoursError,
     "bad_request": EntryRefusedError,
 }
 
@@ -69,6 +71,15 @@ def read_positions(response: httpx.Response, count: int) -> list[Position]:
     if len(indexes) != count or not all(0 <= index < size for index in indexes):
         raise _nonsense()
     return [Position(index, size, checkpoint) for index in indexes]
+
+
+def read_refused(response: httpx.Response) -> dict[int, int]:
+    """How often each uid was refused an entry that was not its own, in an answer to GET /healthz."""
+    answer = _answer(response)
+    try:
+        return {int(uid): int(count) for uid, count in answer["not_yours"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _nonsense() from error
 
 
 def read_proof(response: httpx.Response) -> Proof:

@@ -13,6 +13,8 @@ from rich.table import Column, Table
 from airgap_bundle.errors import VerificationError
 from airgap_bundle.inspection import Inspection, inspect_bundle
 from airgap_bundle.sign import sign_bundle
+from airgap_bundle.store import Store
+from airgap_bundle.supply import Nowhere, StoreSupply
 from airgap_bundle.trust_state import TrustState, fingerprint
 from airgap_bundle.verify import verify as verify_bundle
 from appliance.cli import exchange
@@ -29,7 +31,9 @@ app = typer.Typer(help="Lock, build, sign, verify and inspect offline bundles.",
 
 exchange.register_bundles(app)
 
-BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle's folder.")]
+BundleArgument = Annotated[
+    Path, typer.Argument(metavar="BUNDLE", help="A bundle: its folder, a packed file, or a split set's folder.")
+]
 FingerprintOption = Annotated[
     str | None,
     typer.Option("--root-fingerprint", metavar="sha256:…", help="Trust the root with this fingerprint."),
@@ -45,9 +49,12 @@ def verify(
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Check every byte of a bundle against the site's pinned root, or against a root's fingerprint. Changes nothing."""
-    trust = _trust(context, root_fingerprint)
+    trust = trust_for(context, root_fingerprint)
+    paths = site_paths(context)
+    of_site = trust == TrustState.find(paths.trust)  # a fingerprint of others is not helped out by this site's store
+    supply = StoreSupply(Store(paths.store)) if of_site else Nowhere()
     with progress("verifying") as report_progress:
-        report = verify_bundle(bundle, trust, now=datetime.now(UTC), progress=report_progress)
+        report = verify_bundle(bundle, trust, now=datetime.now(UTC), supply=supply, progress=report_progress)
     emit(report.to_json(), output, lambda console: _render_report(console, report))
     if report.ok and report.freshness is not None and report.freshness.status != "pass":
         say(f"note: freshness: {report.freshness.detail}")
@@ -65,7 +72,7 @@ def inspect(
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Show what a bundle says it holds; without a trusted root nothing of it is verified, and the output says so."""
-    trust = _trust(context, root_fingerprint)
+    trust = trust_for(context, root_fingerprint)
     found = inspect_bundle(bundle, trust, now=datetime.now(UTC))
     emit(found.to_json(), output, lambda console: _render_inspection(console, found))
 
@@ -101,7 +108,7 @@ def sign(  # noqa: PLR0913 - a key needs two descriptors where nobody types
     emit(asdict(done), output, render)
 
 
-def _trust(context: typer.Context, root_fingerprint: str | None) -> TrustState:
+def trust_for(context: typer.Context, root_fingerprint: str | None) -> TrustState:
     """The fingerprint that was typed, else what the site has pinned, else nothing."""
     pinned = TrustState.find(site_paths(context).trust)
     if root_fingerprint is None:

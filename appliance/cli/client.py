@@ -11,6 +11,7 @@ import typer
 
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.events import admin_change
+from appliance.audit.roles import OPERATOR
 from appliance.cli.terminal import PassphraseFdOption, read_passphrase, say, site_paths
 from appliance.errors import UsageError
 from appliance.install.vault import Vault, client_secret
@@ -44,6 +45,6 @@ def secret_command(
     value = vault.store().get(client_secret(client))
     event = admin_change(actor=f"uid {os.getuid()}", action="read", kind="client secret", target=client)
     with SyncAuditClient(paths.socket(AUDIT)) as audit:
-        audit.append(event, id=f"client-secret-{secrets.token_hex(16)}")
+        audit.append(event, id=OPERATOR.id("client-secret", secrets.token_hex(16)))
     write_private(out, value)
     say(f"{out} holds the secret of {client}")

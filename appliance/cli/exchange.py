@@ -16,7 +16,7 @@ from airgap_bundle import durable
 from airgap_bundle.digest import Digest, sha256
 from airgap_bundle.errors import ForeignRootError, FormatError, SigningError
 from airgap_bundle.metadata import TARGETS
-from airgap_bundle.sign import Signed, collect_bundle, prepare_bundle
+from airgap_bundle.sign import Signed, collect_bundle, prepare_request
 from airgap_bundle.signing.request import MAX_REQUEST_BYTES, dump_request, parse_request
 from airgap_bundle.signing.response import MAX_RESPONSE_BYTES, collect_root
 from airgap_bundle.signing.response import respond as respond_to
@@ -64,9 +64,10 @@ def request_bundle(
     Reads every blob first, and fixes the bytes that persons sign, so that several requests ask for the same. The same
     file serves persons and, once enough of them signed, a new one serves the release key.
     """
+    _refuse_existing(out)
     with progress("reading") as report_progress:
-        draft = prepare_bundle(bundle, read_roots(root), now=datetime.now(UTC), progress=report_progress)
-    _write_request(draft, out, f"{draft.counted()}", output)
+        draft, data = prepare_request(bundle, read_roots(root), now=datetime.now(UTC), progress=report_progress)
+    _write_request(data, out, f"{draft.counted()}", output)
 
 
 def request_root(
@@ -79,7 +80,7 @@ def request_root(
     standing = found.check(datetime.now(UTC))
     if standing.complete:
         raise found.completed()
-    _write_request(found, out, str(standing), output)
+    _write_request(dump_request(found), out, str(standing), output)
 
 
 def respond(  # noqa: PLR0913 - a key needs two descriptors where nobody types
@@ -145,8 +146,7 @@ def collect_into_root(
     emit(summary, output, lambda console: render_root(console, summary))
 
 
-def _write_request(draft: ReleaseDraft | RootDraft, out: Path, standing: str, output: OutputFormat) -> None:
-    data = dump_request(draft)
+def _write_request(data: bytes, out: Path, standing: str, output: OutputFormat) -> None:
     _write_new(out, data)
     result = {"request": str(out), "bytes": len(data), "sha256": sha256(data).hex, "signed_by": standing}
 
@@ -186,7 +186,11 @@ def _read(path: Path, max_bytes: int) -> bytes:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _write_new(path: Path, data: bytes) -> None:
+def _refuse_existing(path: Path) -> None:
     if path.exists():
         raise UsageError(f"{path} exists already", "name a new file with --out")
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    _refuse_existing(path)
     durable.replace(path, data)

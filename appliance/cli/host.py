@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from appliance.cli.host_tables import render_plan, render_preflight, render_status
+from appliance.cli.signers import NewPassphrase
 from appliance.cli.step_progress import StepProgress
 from appliance.cli.terminal import (
     OutputFormat,
@@ -21,15 +23,21 @@ from appliance.cli.terminal import (
 )
 from appliance.errors import DeploymentError, PreflightError, UsageError
 from appliance.install import host
+from appliance.install.resumption import resume as bring_back
 from appliance.install.status import site_status
 from appliance.install.uninstall import uninstall as remove_site
+from appliance.site.site_key import key_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console
 
-BundleArgument = Annotated[Path, typer.Argument(help="The bundle's folder.", show_default=False)]
+    from appliance.site.paths import SitePaths
+
+BundleArgument = Annotated[
+    Path, typer.Argument(help="A bundle: its folder, a packed file, or a split set's folder.", show_default=False)
+]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="The site file; default: the one installed.", show_default=False)
 ]
@@ -51,13 +59,12 @@ def register(app: typer.Typer) -> None:
     ):
         app.command(name)(command)
     app.command("unseal", hidden=True)(unseal)
+    app.command("resume", hidden=True)(resume)
 
 
 def preflight(
     context: typer.Context,
-    bundle: Annotated[
-        Path | None, typer.Argument(help="The bundle's folder, to size the disk.", show_default=False)
-    ] = None,
+    bundle: Annotated[Path | None, typer.Argument(help="The bundle, to size the disk.", show_default=False)] = None,
     config: ConfigOption = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
@@ -78,7 +85,7 @@ def install(  # noqa: PLR0913, PLR0917 - typer's parameters are the command's op
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify and plan; change nothing.")] = False,
 ) -> None:
-    """Verify a bundle and install it; running it again resumes or changes nothing."""
+    """Verify a bundle and install it, a delta included; running it again resumes or changes nothing."""
     paths = site_paths(context)
     if dry_run:
         plan = host.plan(paths, host.Request(bundle, config, root))
@@ -87,8 +94,9 @@ def install(  # noqa: PLR0913, PLR0917 - typer's parameters are the command's op
             raise typer.Exit(plan.exit_code)
         return
     request = host.Request(bundle, config, root or _ask_root(host.needs_root(paths)))
+    secret = _first_passphrase(paths, passphrase_fd)
     with progress("verify and import") as advance, StepProgress() as observer:
-        done = host.install(paths, request, passphrase=_passphrase(passphrase_fd), observer=observer, progress=advance)
+        done = host.install(paths, request, passphrase=secret, observer=observer, progress=advance)
     data = {"release": done.release.version, "steps": list(done.ran), "url": done.url, "logged": done.logged}
     emit(data, output, lambda console: _render_installed(done, console))
 
@@ -110,8 +118,10 @@ def up(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> None
 
 def down(context: typer.Context) -> None:
     """Stop the site; its data stay."""
-    host.down(site_paths(context))
+    unlogged = host.down(site_paths(context))
     say("stopped")
+    if unlogged is not None:
+        say(f"not in the audit log yet: {unlogged}; `sovereign up` enters what the install journal holds")
 
 
 def uninstall(
@@ -125,6 +135,11 @@ def uninstall(
         raise UsageError("not removed", "answer y, or give --yes")
     gone = remove_site(paths)
     say(f"removed {gone.root}" + (f" and the users {', '.join(gone.users)}" if gone.users else ""))
+    if gone.log_head is not None:
+        root = base64.b64encode(gone.log_head.root).decode()
+        say(f"its audit log {gone.log_head.origin} ended with {gone.log_head.size} entries under root {root}")
+    if gone.unlogged is not None:
+        say(f"the removal is not among its entries: {gone.unlogged}")
 
 
 def unseal(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> None:
@@ -132,8 +147,21 @@ def unseal(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> 
     host.unseal(site_paths(context), passphrase=_passphrase(passphrase_fd))
 
 
+def resume(context: typer.Context) -> None:
+    """Bring a site back whose service manager was killed (called by its keeper)."""
+    started = bring_back(site_paths(context), say)
+    say(f"resumed: {', '.join(started)}" if started else "nothing to resume")
+
+
 def _passphrase(fd: int | None) -> Callable[[], bytes]:
     return lambda: read_passphrase("passphrase of the site key", fd)
+
+
+def _first_passphrase(paths: SitePaths, fd: int | None) -> Callable[[], bytes]:
+    """As ``_passphrase``; where the site key is yet to be made, a new one: typed twice, since nothing else knows it."""
+    if key_kind(paths.secrets) is not None:
+        return _passphrase(fd)
+    return lambda: NewPassphrase(fd).passphrase("new passphrase of the site key")
 
 
 def _ask_root(needed: bool) -> str | None:  # noqa: FBT001 - one private caller

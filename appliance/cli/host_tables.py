@@ -9,12 +9,13 @@ from rich.table import Table
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from appliance.install.confinement import EngineConfinement
     from appliance.install.host import Plan
     from appliance.install.model_check import Waived
     from appliance.install.preflight.report import PreflightReport
     from appliance.install.status import ServiceStatus, SiteStatus
 
-_COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "not established": "yellow"}
+_COLOURS = {"pass": "green", "warn": "yellow", "waived": "yellow", "fail": "red", "not established": "yellow"}
 MIB = 1024 * 1024
 
 
@@ -54,17 +55,18 @@ def render_status(status: SiteStatus, console: Console) -> None:
     console.print(table)
     console.print()
     release = status.release
-    facts = {
-        "site": f"{status.site} at {status.root} ({status.supervision})",
-        "open": status.url,
-        "release": f"{release['version']} ({release['name']})",
-        "trusted root": str(release["root_fingerprint"]),
-        "site key": status.site_key or "not readable by you",
-        **{f"certificate {c.name}": f"until {c.expires[:10]}" for c in status.certificates},
-        **{f"waiver {w.model}": _waiver(w) for w in status.waivers},
-        "disk free": f"{status.disk_free / MIB / 1024:.1f} GiB",
-    }
-    for name, value in facts.items():
+    facts = (
+        ("site", f"{status.site} at {status.root} ({status.supervision})"),
+        ("open", status.url),
+        ("release", f"{release['version']} ({release['name']})"),
+        ("trusted root", str(release["root_fingerprint"])),
+        ("site key", status.site_key or "not readable by you"),
+        *((f"certificate {c.name}", f"until {c.expires[:10]}") for c in status.certificates),
+        *((f"waiver {'host ' if w.kind == 'host' else ''}{w.subject}", _waiver(w)) for w in status.waivers),
+        *((f"confined {e.engine}", _layers(e)) for e in status.confinement),
+        ("disk free", f"{status.disk_free / MIB / 1024:.1f} GiB"),
+    )
+    for name, value in facts:
         console.print(f"{name}: {value}", markup=False, soft_wrap=True)
     for warning in status.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
@@ -89,6 +91,16 @@ def _waiver(waiver: Waived) -> str:
     if not waiver.in_force:
         return f"not in force: {waiver.reason}"
     return f"{', '.join(waiver.waives)} until {(waiver.expires or '')[:10]} ({waiver.officer}: {waiver.reason})"
+
+
+def _layers(engine: EngineConfinement) -> str:
+    """``seccomp, landlock`` where they hold; with state and reason where they do not."""
+    reasons = dict.fromkeys(layer.detail for layer in engine.layers if layer.state != "holds")
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    states = {layer.state for layer in engine.layers}
+    if states == {"unknown"}:
+        return f"unknown{why}"
+    return ", ".join(la.name if la.state == "holds" else f"{la.name} {la.state}" for la in engine.layers) + why
 
 
 def _duration(seconds: float | None) -> str:

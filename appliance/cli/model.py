@@ -44,9 +44,11 @@ def list_models(context: typer.Context, output: OutputOption = OutputFormat.tabl
 
     def render(console: Console) -> None:
         table = Table("model", "version", "role", "producer", "law", "licence", "served", "waived until", "digest")
-        table.columns[-1].overflow = "fold"
+        for column in table.columns:
+            column.overflow = "fold"
         for row in rows:
-            shown = {**row, "served": "yes" if row["served"] else "no", "waived_until": row["waived_until"] or "-"}
+            until = (row["waived_until"] or "-")[:10]
+            shown = {**row, "served": "yes" if row["served"] else "no", "waived_until": until}
             table.add_row(*(_plain(str(shown[key])) for key in _COLUMNS))
         console.print(table)
 
@@ -60,7 +62,7 @@ def inspect(context: typer.Context, name: NameArgument, output: OutputOption = O
     if name not in found.models:
         raise ArtifactError(f"release {found.release.version} has no model {name}", f"its models: {_names(found)}")
     artifact = found.release.artifacts[name]
-    record = parse_record(artifact.config).model_dump(by_alias=True)
+    record = parse_record(artifact.config).model_dump(by_alias=True, exclude_none=True)
     files = {title: {"digest": str(f.digest), "size": f.size} for title, f in artifact.files.items()}
     findings = [str(finding) for finding in template_findings(artifact)]
 

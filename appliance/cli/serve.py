@@ -9,6 +9,8 @@ Imports lie inside the functions: a process loads the code of its own service an
 
 from __future__ import annotations
 
+import os
+import threading
 import uuid
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
+    from appliance.audit.roles import Role, Roles
     from appliance.site.config import Model, SiteConfig
     from appliance.site.paths import SitePaths
 
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 
 app = new_app()
+_STACK_BYTES = 1 << 20
 
 
 @app.command("serve", hidden=True)
@@ -91,17 +95,41 @@ def _identity(config: SiteConfig, paths: SitePaths, credentials: Credentials) ->
     exec_keycloak(config, paths, credentials)
 
 
+def _bound_stacks() -> None:
+    """Threads of the pools get small stacks: whole stacks count against the memory of a service, used or not."""
+    threading.stack_size(_STACK_BYTES)
+
+
 def _audit(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
     from appliance.audit.keys import CheckpointKeys
     from appliance.audit.server import serve as serve_audit
 
+    _bound_stacks()
     keys = CheckpointKeys.load(credentials.read("checkpoint_ed25519.pem"), credentials.read("checkpoint_mldsa44.pem"))
-    serve_audit(directory=paths.audit_log, socket=paths.socket(AUDIT), origin=config.log_origin, keys=keys)
+    serve_audit(
+        directory=paths.audit_log,
+        socket=paths.socket(AUDIT),
+        origin=config.log_origin,
+        keys=keys,
+        roles=_roles(config, paths),
+    )
+
+
+def _roles(config: SiteConfig, paths: SitePaths) -> Roles:
+    """Who writes what to the log: each service as its own uid, the operator as root or as who installed the site."""
+    from appliance.audit import roles
+    from appliance.site.peers import ROOT, overflow_uid, service_uid
+
+    held: list[tuple[int | None, Role]] = [(service_uid(paths, GATEWAY), roles.GATEWAY)]
+    held += [(service_uid(paths, engine_service(m.name)), roles.engine(m.name)) for m in config.models]
+    held += [(uid, roles.OPERATOR) for uid in {ROOT, paths.run.stat().st_uid} - {overflow_uid()}]
+    return roles.Roles.of_holders(held)
 
 
 def _gateway(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
     from appliance.gateway import serve as serve_gateway
 
+    _bound_stacks()
     serve_gateway(config=config, paths=paths, credentials=credentials)
 
 
@@ -112,23 +140,27 @@ def _engine(service: str, config: SiteConfig) -> Service:
     """The engine of the model that ``service`` names. Raises ``UsageError`` when the site serves no such model."""
     for model in config.models:
         if engine_service(model.name) == service:
-            return lambda _config, paths, _credentials: _serve_model(model, paths)
+            return lambda config, paths, _credentials: _serve_model(model, config, paths)
     known = ", ".join([*_SERVICES, *(engine_service(model.name) for model in config.models)])
     raise UsageError(f"this site has no service {service}", f"it has {known}")
 
 
-def _serve_model(model: Model, paths: SitePaths) -> None:
-    from appliance.engine.service import serve as serve_engine
-    from appliance.models.admission import admit_model
+def _serve_model(model: Model, config: SiteConfig, paths: SitePaths) -> None:
+    from appliance.engine.errors import ConfinementError
+    from appliance.engine.launch import serve as serve_engine
+    from appliance.models.admission import admit_model, layers_waived_at
 
+    waived, clients = layers_waived_at(paths, config), _clients(paths)
     try:
+        holding = _confine_gate(model, paths, waived)
         admitted = admit_model(model.name, paths)
-    except RefusedError as refusal:
-        _record_load(paths, model_name=model.name, model_digest="", accepted=False, reason=refusal.cause)
+    except (RefusedError, ConfinementError) as refusal:
+        _record_load(paths, model, model_name=model.name, model_digest="", accepted=False, reason=refusal.cause)
         raise
-    receipt = admitted.receipt
+    receipt = {**admitted.receipt, "confinement": list(holding)}
     _record_load(
         paths,
+        model,
         model_name=receipt["name"],
         model_digest=receipt["digest"],
         **{field: receipt[field] for field in _RECORDED if field in receipt},
@@ -140,16 +172,53 @@ def _serve_model(model: Model, paths: SitePaths) -> None:
         record=admitted.record,
         config=model,
         socket=paths.socket(engine_service(model.name)),
+        clients=clients,
+        waived=waived,
     )
 
 
-_RECORDED = ("version", "template_digest", "release", "licence", "producer", "jurisdiction", "signers", "waivers")
+def _clients(paths: SitePaths) -> frozenset[int]:
+    """Who may open a connection to this engine: the gateway, root, and this service itself (``sovereign await``)."""
+    from appliance.site.peers import ROOT, service_uid
+
+    gateway = service_uid(paths, GATEWAY)
+    return frozenset({ROOT, os.geteuid()} | ({gateway} if gateway is not None else set()))
 
 
-def _record_load(paths: SitePaths, **event: Any) -> None:
+def _confine_gate(model: Model, paths: SitePaths, waived: frozenset[str]) -> tuple[str, ...]:
+    """Confine this process to what the gate reads; names of the layers that hold. Raises ``ConfinementError``."""
+    from pathlib import Path
+
+    from appliance.engine.confinement.landlock import View, environment, laid_open
+    from appliance.engine.confinement.layers import confine
+    from appliance.engine.errors import ConfinementError
+
+    judged = (paths.site_yaml, paths.policies, paths.store, paths.current / "release.json")
+    own = Path("/proc/self")  # its status and memory counter
+    view = View((*environment(), *judged, own), own=paths.socket(engine_service(model.name)).parent)
+    if (library := laid_open(view, paths.root)) is not None:
+        raise ConfinementError("landlock", f"the site lies beneath {library}, which every engine reads")
+    return confine(view, waived).holding
+
+
+_RECORDED = (
+    "version",
+    "template_digest",
+    "release",
+    "licence",
+    "producer",
+    "jurisdiction",
+    "signers",
+    "waivers",
+    "confinement",
+)
+
+
+def _record_load(paths: SitePaths, model: Model, **event: Any) -> None:
     """Enter the gate's verdict into the log. Raises ``AuditUnavailableError``: an unlogged load does not happen."""
     from appliance.audit import events
     from appliance.audit.client import SyncAuditClient
+    from appliance.audit.roles import engine
 
     with SyncAuditClient(paths.socket(AUDIT)) as log:
-        log.append(events.model_load(**event), id=f"model-load:{uuid.uuid4()}")
+        log.append(events.model_load(**event), id=engine(model.name).id("load", str(uuid.uuid4())))

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.events_operation import admin_change
+from appliance.audit.roles import OPERATOR
 from appliance.cli.terminal import (
     OutputFormat,
     OutputOption,
@@ -107,7 +108,7 @@ def _log(paths: SitePaths, detail: str) -> None:
     """Enter the act into the audit log before it happens; without a durable entry there is no change."""
     event = admin_change(actor=f"uid {os.getuid()}", action="create", kind="user", target="users", detail=detail)
     with SyncAuditClient(paths.socket(AUDIT)) as audit:
-        audit.append(event, id=f"user-import-{secrets.token_hex(16)}")
+        audit.append(event, id=OPERATOR.id("user-import", secrets.token_hex(16)))
 
 
 @contextmanager

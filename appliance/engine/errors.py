@@ -5,6 +5,7 @@ SovereignError
 ├── DecodeError                llama.cpp failed in the middle of a request
 └── DeploymentError
     ├── MemoryBudgetError      the model does not fit its ``memory_mib``
+    ├── ConfinementError       a layer that confines the engine cannot be set, and no waiver covers it
     ├── ModelLoadError         llama.cpp or the template engine refused the verified model
     └── UnavailableError
         ├── EngineBusyError        the queue is full (HTTP 429): come back in ``retry_after`` seconds
@@ -32,6 +33,17 @@ class DecodeError(SovereignError):
 
 class MemoryBudgetError(DeploymentError):
     """The engine would need, or uses, more memory than site.yaml grants it."""
+
+
+class ConfinementError(DeploymentError):
+    """The engine would be less confined than it must be; no model was opened. ``layer`` is the one that is missing."""
+
+    def __init__(self, layer: str, reason: str, path: str | None = None) -> None:
+        super().__init__(
+            f"the engine cannot be confined by {layer}: {reason}" + (f" ({path})" if path else ""),
+            "mend the host; where its kernel cannot, an officer may sign a waiver (`sovereign trust waive-host`)",
+        )
+        self.layer = layer
 
 
 class ModelLoadError(DeploymentError):

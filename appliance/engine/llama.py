@@ -28,6 +28,9 @@ CHUNK_TOKENS = 128
 _SEQUENCE = 0
 _PIECE_BYTES = 512
 _ATTR_CONTROL = 1 << 3
+_LIBC = ctypes.CDLL(None)
+_LIBC.fdopen.restype = ctypes.c_void_p
+_LIBC.fclose.argtypes = (ctypes.c_void_p,)
 
 
 class LlamaContext:
@@ -57,11 +60,17 @@ class LlamaContext:
 
     @staticmethod
     def _load(fd: int) -> Any:
+        """Load by the descriptor itself: no name is opened again, so what was verified is what is mapped."""
         params = llama_cpp.llama_model_default_params()
         params.n_gpu_layers = 0
         params.load_mode = llama_cpp.LLAMA_LOAD_MODE_MMAP
         params.check_tensors = True
-        model = llama_cpp.llama_model_load_from_file(f"/proc/self/fd/{fd}".encode(), params)
+        os.lseek(fd, 0, os.SEEK_SET)
+        stream = _LIBC.fdopen(os.dup(fd), b"rb")
+        if not stream:
+            raise ModelLoadError("the model's descriptor cannot be read")
+        model = llama_cpp.llama_model_load_from_file_ptr(stream, params)
+        _LIBC.fclose(stream)
         if not model:
             raise ModelLoadError("llama.cpp refuses the model file", "the engine's log names the reason")
         return model

@@ -1,8 +1,8 @@
 """The engine's memory budget: refused before loading, refused before the context is made, watched while it runs.
 
-``RLIMIT_AS`` and ``RLIMIT_DATA`` do not fit: a mapped model takes address space that it need not keep resident, and a
-failed allocation inside llama.cpp aborts the process in the middle of somebody's answer. So what is needed is computed
-first, from above:
+``RLIMIT_AS`` does not fit, since a mapped model takes address space that it need not keep resident; and a limit alone
+would not do: a failed allocation inside llama.cpp aborts the process in the middle of somebody's answer. The service
+manager's limit is the last line, behind this one. So what is needed is computed first, from above:
 
 - weights: the file's size, mapped and read once;
 - cache: keys and values of every layer for the whole context, as if no layer had a sliding window, 16 bits each;
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from appliance.engine.errors import MemoryBudgetError
 
@@ -83,7 +82,17 @@ def _require(needed: int, budget_mib: int, what: str) -> None:
         )
 
 
-def resident_bytes() -> int:
-    """Resident memory of this process, mapped weights included."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+class ResidentMemory:
+    """Resident memory of this process. The counter is opened once, before the process is confined to its files."""
+
+    def __init__(self) -> None:
+        self._counter = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+
+    def read(self) -> int:
+        """Bytes, mapped weights included."""
+        pages = int(os.pread(self._counter, 256, 0).split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def close(self) -> None:
+        """Close the counter."""
+        os.close(self._counter)

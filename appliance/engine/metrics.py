@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from appliance.engine.protocol import End, Failed, QueueStatus
+
+if TYPE_CHECKING:
+    from appliance.engine.confinement.layers import Confinement
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
@@ -22,6 +27,9 @@ class EngineMetrics:
         self._decode = self._histogram("engine_decode_seconds", "From the first token to the last.")
         self._running = Gauge("engine_running", "Requests that are computed now.", registry=self._registry)
         self._waiting = Gauge("engine_waiting", "Requests that wait.", registry=self._registry)
+        self._confined = Gauge(
+            "engine_confined", "Whether a layer of confinement holds.", ["layer"], registry=self._registry
+        )
         self._resident = Gauge("engine_resident_bytes", "Resident memory, weights included.", registry=self._registry)
 
     def _histogram(self, name: str, text: str) -> Histogram:
@@ -47,6 +55,11 @@ class EngineMetrics:
             (self._decode, last.timing.decode_ms),
         ):
             histogram.observe(milliseconds / 1000)
+
+    def confined(self, confinement: Confinement) -> None:
+        """Which layers hold."""
+        for layer in confinement.layers:
+            self._confined.labels(layer.name).set(layer.holds)
 
     def queue(self, status: QueueStatus) -> None:
         """How busy the engine is."""

@@ -1,12 +1,10 @@
-"""The engine as a process: load, listen, serve, drain, leave."""
+"""The engine once it is confined (``launch``): load, listen, serve, drain, leave."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import socket as sockets
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -14,26 +12,30 @@ import uvicorn
 
 from appliance.engine.energy import DeclaredDraw
 from appliance.engine.errors import MemoryBudgetError, ModelLoadError
-from appliance.engine.hardening import restrict_process
 from appliance.engine.llama import LlamaContext
-from appliance.engine.memory import MIB, resident_bytes
+from appliance.engine.memory import MIB
 from appliance.engine.metrics import EngineMetrics
 from appliance.engine.prompt import PromptReader
 from appliance.engine.serial import SerialEngine
 from appliance.engine.server import create_app
 from appliance.engine.template import ChatTemplate
-from appliance.errors import DeploymentError
+from appliance.site.peer_protocol import protocol_for
+from appliance.site.peers import RefusedPeers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    import socket as sockets
+    from collections.abc import Coroutine, Iterator
 
     from starlette.applications import Starlette
 
+    from appliance.engine.confinement.layers import Confinement
+    from appliance.engine.memory import ResidentMemory
     from appliance.site.config import Model
+    from appliance.site.peers import Peer
 
 DRAIN_BOUND_S = 30.0
 _WATCH_S = 1.0
+_BACKLOG = 128
 _READINGS_OVER_BUDGET = 5
 _log = structlog.get_logger("engine")
 
@@ -45,16 +47,21 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     receipt: dict[str, Any],
     record: dict[str, Any],
     config: Model,
-    socket: Path,
+    listener: sockets.socket,
+    clients: frozenset[int],
+    confinement: Confinement,
+    resident: ResidentMemory,
 ) -> None:
-    """Serve one verified model on ``socket`` until SIGTERM or SIGINT; then drain for ``DRAIN_BOUND_S`` at most.
+    """Serve one verified model on the bound ``listener`` until SIGTERM or SIGINT; then drain for ``DRAIN_BOUND_S``.
+
+    Connections by other uids than ``clients`` are cut off before a byte is read: nobody else asks a model.
 
     ``weights_fd`` is the descriptor whose bytes were verified, and stays open while the model is mapped. Raises
-    ``MemoryBudgetError``, ``ModelLoadError``, ``DeploymentError`` (the socket is taken). Blocks.
+    ``MemoryBudgetError`` and ``ModelLoadError``. Blocks.
     """
-    restrict_process()
     compiled = ChatTemplate(template, _template_stops(record))
     metrics = EngineMetrics()
+    metrics.confined(confinement)
     context = LlamaContext(
         weights_fd, context_tokens=config.context_tokens, threads=config.threads, budget_mib=config.memory_mib
     )
@@ -70,13 +77,19 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
             engine,
             metrics,
             healthy=lambda: engine.alive,
-            describe=lambda: {"record": record, "receipt": receipt, "context_tokens": context.context_tokens},
+            describe=lambda: {
+                "record": record,
+                "receipt": receipt,
+                "context_tokens": context.context_tokens,
+                "confinement": confinement.to_json(),
+            },
         )
         engine.start()
         try:
-            with _listening(socket) as listener:
-                _log.info("serving", model=config.name, context_tokens=context.context_tokens)
-                asyncio.run(_run(app, listener, engine, metrics, config.memory_mib))
+            listener.listen(_BACKLOG)
+            _log.info("serving", model=config.name, context_tokens=context.context_tokens)
+            watch = _watch_memory(metrics, resident, config.memory_mib)
+            asyncio.run(_run(server(app, clients), listener, engine, watch))
         finally:
             engine.stop()
     finally:
@@ -91,6 +104,30 @@ def _template_stops(record: dict[str, Any]) -> tuple[str, ...]:
     return tuple(stops)
 
 
+def server(app: Starlette, clients: frozenset[int]) -> uvicorn.Server:
+    """What serves ``app`` on a Unix socket to the uids in ``clients``, and to nobody else."""
+    refused = RefusedPeers()
+
+    def admits(peer: Peer) -> bool:
+        if peer.uid not in clients:
+            refused.note(peer, "connection_refused")
+        return peer.uid in clients
+
+    return _Server(
+        uvicorn.Config(
+            app,
+            http=protocol_for(admits),
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+    )
+
+
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: the engine drains first, while it still listens and refuses politely."""
 
@@ -101,26 +138,14 @@ class _Server(uvicorn.Server):
 
 
 async def _run(
-    app: Starlette, listener: sockets.socket, engine: SerialEngine, metrics: EngineMetrics, budget_mib: int
+    server: uvicorn.Server, listener: sockets.socket, engine: SerialEngine, watch: Coroutine[None, None, None]
 ) -> None:
-    server = _Server(
-        uvicorn.Config(
-            app,
-            http="h11",
-            loop="asyncio",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=5,
-        )
-    )
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    watching = asyncio.create_task(_watch_memory(metrics, budget_mib))
+    watching = asyncio.create_task(watch)
     stopped = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, watching, stopped}, return_when=asyncio.FIRST_COMPLETED)
     await engine.drain(DRAIN_BOUND_S)
@@ -132,11 +157,11 @@ async def _run(
     watching.cancel()
 
 
-async def _watch_memory(metrics: EngineMetrics, budget_mib: int) -> None:
+async def _watch_memory(metrics: EngineMetrics, memory: ResidentMemory, budget_mib: int) -> None:
     """Returns never; raises ``MemoryBudgetError`` after some readings in a row above the budget."""
     over = 0
     while True:
-        resident = resident_bytes()
+        resident = memory.read()
         metrics.resident(resident)
         over = over + 1 if resident > budget_mib * MIB else 0
         if over >= _READINGS_OVER_BUDGET:
@@ -146,28 +171,3 @@ async def _watch_memory(metrics: EngineMetrics, budget_mib: int) -> None:
                 "raise memory_mib of this model in site.yaml",
             )
         await asyncio.sleep(_WATCH_S)
-
-
-@contextlib.contextmanager
-def _listening(path: Path) -> Iterator[sockets.socket]:
-    """A listening socket at ``path``, mode 0660 from its first moment. A stale file is replaced, a live one refused."""
-    listener = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
-    with listener:
-        if path.exists() and _answers(path):
-            raise DeploymentError(f"another engine listens on {path}", "stop it first: `sovereign down`")
-        path.unlink(missing_ok=True)
-        before = os.umask(0o117)
-        try:
-            listener.bind(str(path))
-        finally:
-            os.umask(before)
-        listener.listen(128)
-        try:
-            yield listener
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _answers(path: Path) -> bool:
-    with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as probe:
-        return probe.connect_ex(str(path)) == 0

@@ -16,6 +16,7 @@ import structlog
 from appliance.audit import events
 from appliance.audit.commitment import commit
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError
+from appliance.audit.roles import GATEWAY
 from appliance.gateway.errors import NotReadyError
 from appliance.gateway.rate_bound import RateBound
 
@@ -57,7 +58,7 @@ class Ledger:
             client_id=job.caller.client_id,
             sampler=job.sampling.receipt(),
         )
-        return await self._written(entry, f"{job.request_id}/request")
+        return await self._written(entry, GATEWAY.id(job.request_id, "request"))
 
     async def answer(self, job: Job, tally: Tally, request: Position, receipt_digest: str) -> Position:
         """The entry about how it ended; tried again for a moment, because the answer was already given."""
@@ -83,17 +84,17 @@ class Ledger:
         )
         for _ in range(_ANSWER_ATTEMPTS - 1):
             try:
-                return await self._written(entry, f"{job.request_id}/answer")
+                return await self._written(entry, GATEWAY.id(job.request_id, "answer"))
             except NotReadyError:
                 await asyncio.sleep(_ATTEMPT_PAUSE)
-        return await self._written(entry, f"{job.request_id}/answer")
+        return await self._written(entry, GATEWAY.id(job.request_id, "answer"))
 
     async def sign_in(self, *, caller: Caller, session_id: str | None) -> Position:
         """Somebody signed in to the page. Raises ``NotReadyError``: then there is no session."""
         entry = events.sign_in(
             subject=caller.subject, groups=caller.groups, session_id=session_id, client_id=caller.client_id
         )
-        return await self._written(entry, f"{uuid.uuid4().hex}/sign-in")
+        return await self._written(entry, GATEWAY.id(uuid.uuid4().hex, "sign-in"))
 
     async def sign_out(self, *, caller: Caller, session_id: str | None, reason: str | None = None) -> None:
         """A session ended. It stays ended when the log is down: that is counted and reported, not undone."""
@@ -104,7 +105,7 @@ class Ledger:
             client_id=caller.client_id,
             reason=reason,
         )
-        await self._best_effort(entry, f"{uuid.uuid4().hex}/sign-out", "sign_out")
+        await self._best_effort(entry, GATEWAY.id(uuid.uuid4().hex, "sign-out"), "sign_out")
 
     async def refused_by_engine(self, job: Job, error: HttpError) -> None:
         """Close a request that is in the log already; quotas bound these."""
@@ -119,7 +120,7 @@ class Ledger:
             purpose=job.purpose,
             operation=job.operation,
         )
-        await self._best_effort(entry, f"{job.request_id}/refusal", "refusal")
+        await self._best_effort(entry, GATEWAY.id(job.request_id, "refusal"), "refusal")
 
     async def refusal(
         self, error: HttpError, caller: Caller | None, *, operation: str, model: str | None = None
@@ -130,9 +131,9 @@ class Ledger:
         if left_out is None:
             self._metrics.unlogged_refusals.labels("rate").inc()
             return
-        entry_id = uuid.uuid4().hex
+        request_id = uuid.uuid4().hex
         entry = events.refusal(
-            request_id=entry_id,
+            request_id=request_id,
             reason_code=error.code,
             status=error.status,
             subject=caller.subject if caller else None,
@@ -141,7 +142,7 @@ class Ledger:
             detail=f"{left_out} more like this were not written" if left_out else None,
             operation=operation,
         )
-        await self._best_effort(entry, f"{entry_id}/refusal", "refusal")
+        await self._best_effort(entry, GATEWAY.id(request_id, "refusal"), "refusal")
 
     async def _best_effort(self, entry: dict[str, Any], entry_id: str, kind: str) -> None:
         try:

@@ -1,7 +1,8 @@
 """System users of the services: one each, so that no service can read another's state.
 
 As root the users are made (group `sovereign` as everyone's primary group) and marked in their comment field; without
-root every service runs as the installing user. A registry outside the sites says which sites use the users: the last
+root every service runs as the installing user. Each engine has a user of its own too: what happens to one model's
+loader must not reach another model's process. A registry outside the sites says which sites use the users: the last
 site to leave removes those that an installer made, and only those.
 """
 
@@ -29,7 +30,7 @@ GROUP = "sovereign"
 MARK = "sovereign appliance service"
 REGISTRY = Path("/var/lib/sovereign-sites")
 _USERS = {DATABASE: "sovereign-db", IDENTITY: "sovereign-idp", AUDIT: "sovereign-audit", GATEWAY: "sovereign-gateway"}
-_ENGINE_USER = "sovereign-engine"
+_PREFIX = "sovereign-"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,12 @@ def accounts_for(config: SiteConfig) -> Accounts:
     if os.geteuid() != 0:
         me = pwd.getpwuid(os.geteuid()).pw_name
         return Accounts(dict.fromkeys(service_names(config), me))
-    return Accounts({name: _USERS.get(name, _ENGINE_USER) for name in service_names(config)})
+    return Accounts({name: _USERS.get(name) or _engine_user(name) for name in service_names(config)})
+
+
+def _engine_user(service: str) -> str:
+    """A name that useradd takes (32 characters, no dots), whatever the model is called."""
+    return f"{_PREFIX}engine-{hashlib.sha256(service.encode()).hexdigest()[:8]}"
 
 
 def load_accounts(paths: SitePaths) -> Accounts:
@@ -106,7 +112,7 @@ def remove_accounts(paths: SitePaths, registry: Path = REGISTRY) -> tuple[str, .
     _registered(paths, registry).unlink(missing_ok=True)
     if other_sites(paths, registry):
         return ()
-    removed = [u for u in sorted({*_USERS.values(), _ENGINE_USER}) if _is_ours(u)]
+    removed = sorted(p.pw_name for p in pwd.getpwall() if _is_ours(p))
     for user in removed:
         run(["userdel", user])
     if _group_exists(GROUP) and not _members(GROUP):
@@ -146,8 +152,9 @@ def _group_exists(name: str) -> bool:
     return True
 
 
-def _is_ours(user: str) -> bool:
-    return _user_exists(user) and pwd.getpwnam(user).pw_gecos == MARK
+def _is_ours(user: pwd.struct_passwd) -> bool:
+    """Also of a model that the site has no more, and under the name that an earlier version gave all engines."""
+    return user.pw_gecos == MARK and user.pw_name.startswith(_PREFIX)
 
 
 def _members(group: str) -> list[str]:

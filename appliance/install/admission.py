@@ -9,7 +9,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from airgap_bundle.errors import FormatError, MissingFileError, StoreError
 from airgap_bundle.importer import import_release
+from airgap_bundle.media.opening import open_bundle
+from airgap_bundle.metadata import RELEASE_FILE
+from airgap_bundle.oci import MAX_DOCUMENT_BYTES
+from airgap_bundle.store import Store
+from airgap_bundle.supply import StoreSupply
 from airgap_bundle.trust_state import TrustState
 from airgap_bundle.verify import verify
 from appliance.errors import UsageError
@@ -44,7 +50,7 @@ def inspect(bundle: Path, paths: SitePaths, root_fingerprint: str | None) -> Rep
     """What verification says, for a plan: nothing is changed and nothing raised for a refusal."""
     check_is_bundle(bundle)
     trust = TrustState.find(paths.trust) or TrustState.expecting(root_fingerprint)
-    return verify(bundle, trust, now=datetime.now(UTC))
+    return verify(bundle, trust, now=datetime.now(UTC), supply=StoreSupply(Store(paths.store)))
 
 
 def is_first_install(paths: SitePaths) -> bool:
@@ -53,9 +59,10 @@ def is_first_install(paths: SitePaths) -> bool:
 
 
 def check_is_bundle(bundle: Path) -> None:
-    """Raise ``UsageError`` unless ``bundle`` is a folder with a release in it."""
-    if not bundle.is_dir():
-        cause = "is not a folder" if bundle.exists() else "does not exist"
-        raise UsageError(f"{bundle} {cause}", "give the bundle's folder; `sovereign bundle unpack` makes one of a file")
-    if not (bundle / "release.json").is_file():
-        raise UsageError(f"{bundle} holds no release.json", "give the folder that holds oci-layout and release.json")
+    """Raise ``UsageError`` unless ``bundle`` is a folder, a packed file or a split set with a release in it."""
+    hint = "give a bundle's folder, a packed file, or the folder that holds all parts of a split one"
+    try:
+        with open_bundle(bundle) as medium:
+            medium.read(RELEASE_FILE, MAX_DOCUMENT_BYTES)
+    except (StoreError, MissingFileError, FormatError) as error:
+        raise UsageError(f"{bundle} is no bundle: {error.cause}", error.hint or hint) from error

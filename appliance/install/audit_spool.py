@@ -8,18 +8,28 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from appliance.audit import events
 from appliance.audit.client import SyncAuditClient
+from appliance.audit.roles import OPERATOR
 from appliance.install.journal import Record, read_journal
 from appliance.site.paths import AUDIT, SitePaths
 from appliance.site.secrets import write_private
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from appliance.site.config import SiteConfig
+
+
+_ACTIONS: Mapping[str, Literal["start", "stop", "remove", "restart"]] = {
+    "up": "start",
+    "down": "stop",
+    "uninstall": "remove",
+    "resume": "restart",
+}
 
 
 def spool(config: SiteConfig, paths: SitePaths, release: str) -> int:
@@ -33,7 +43,7 @@ def spool(config: SiteConfig, paths: SitePaths, release: str) -> int:
         return 0
     with SyncAuditClient(paths.socket(AUDIT)) as client:
         for record in waiting:
-            client.append(_event(record, release), id=f"{config.log_origin}/install/{record.seq}")
+            client.append(_event(record, release), id=OPERATOR.id(config.log_origin, "install", str(record.seq)))
     write_private(_marker(paths), json.dumps({"seq": waiting[-1].seq}).encode() + b"\n")
     return len(waiting)
 
@@ -42,10 +52,11 @@ def _event(record: Record, release: str) -> dict[str, Any]:
     detail = ", ".join(f"{name}: {value}" for name, value in record.detail.items())
     return events.install_step(
         step=record.step,
+        action=_ACTIONS.get(record.step, "install"),
         success=record.state == "done",
         release=release,
         detail=detail or None,
-        actor="operator",
+        actor="operator" if record.step != "resume" else "keeper",
         inputs_digest=record.digest or None,
         at=datetime.fromisoformat(record.at),
     )

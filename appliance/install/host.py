@@ -14,6 +14,7 @@ from airgap_bundle.digest import sha256
 from airgap_bundle.store import VerifiedRelease
 from appliance.errors import PreflightError, RefusedError, UsageError
 from appliance.install.accounts import load_accounts
+from appliance.install.acts import announce, journaled
 from appliance.install.admission import admit, inspect, is_first_install
 from appliance.install.audit_spool import spool
 from appliance.install.journal import Journal, latest_done, read_journal
@@ -97,13 +98,13 @@ def needs_root(paths: SitePaths) -> bool:
 
 def preflight(paths: SitePaths, config: Path | None, bundle: Path | None) -> PreflightReport:
     """Check the host for the site; nothing is changed. Raises ``SiteFileError`` for a wrong site file."""
-    return check_host(site_files(paths, config).config, paths, bundle)
+    return check_host(site_files(paths, config), paths, bundle)
 
 
 def plan(paths: SitePaths, request: Request) -> Plan:
     """What ``install`` would find and do; nothing is changed."""
     files = site_files(paths, request.config)
-    checked = check_host(files.config, paths, request.bundle)
+    checked = check_host(files, paths, request.bundle)
     report = inspect(request.bundle, paths, request.root_fingerprint)
     release = _announced(report)
     steps = install_steps(Context(paths, files, release, Vault(paths, _no_passphrase), choose_python() or Path()))
@@ -117,7 +118,7 @@ def install(
     """Verify, import and install; services are ready when it returns. Running it again finishes or changes nothing."""
     files = site_files(paths, request.config)
     _check_same_name(paths, files)
-    check_host(files.config, paths, request.bundle).demand()
+    check_host(files, paths, request.bundle).demand()
     if is_first_install(paths) and request.root_fingerprint is None:
         raise UsageError(
             "the first installation needs the fingerprint of the root to trust",
@@ -150,24 +151,27 @@ def up(paths: SitePaths, *, passphrase: Passphrase, ready: Ready) -> tuple[str, 
     accounts = load_accounts(paths)
     vault = Vault(paths, passphrase)
     with site_lock(paths):
-        prepare_runtime(config, paths, accounts, vault)
-        services = site_services(config, paths, accounts)
-        started: tuple[str, ...] = ()
-        if latest_done(read_journal(paths.journal), "realm") is None:  # the gateway is ready only with the realm
-            started = start_services(paths, [s for s in services if s.name != GATEWAY], ready)
-            configure_realm(config, paths, vault)
-        started += start_services(paths, services, ready)
+        with journaled(paths, "up"):
+            prepare_runtime(config, paths, accounts, vault)
+            services = site_services(config, paths, accounts)
+            started: tuple[str, ...] = ()
+            if latest_done(read_journal(paths.journal), "realm") is None:  # the gateway is ready only with the realm
+                started = start_services(paths, [s for s in services if s.name != GATEWAY], ready)
+                configure_realm(config, paths, vault)
+            started += start_services(paths, services, ready)
         spool(config, paths, active_version(paths))
     return started
 
 
-def down(paths: SitePaths) -> None:
-    """Stop every service and take the unsealed secrets away."""
+def down(paths: SitePaths) -> str | None:
+    """Stop every service and take the unsealed secrets away; why that is not in the audit log, or None: it is."""
     config = _installed(paths)
     with site_lock(paths):
+        unlogged = announce(config, paths, "down")
         stop_services(paths, site_services(config, paths, load_accounts(paths)))
         choose_supervision(paths).rest()
         take_back(paths)
+    return unlogged
 
 
 def unseal(paths: SitePaths, *, passphrase: Passphrase) -> None:

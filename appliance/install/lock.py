@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
 
 
+class SiteBusyError(DeploymentError):
+    """Another command holds the site's lock."""
+
+
 @contextmanager
 def site_lock(paths: SitePaths) -> Iterator[None]:
-    """Hold the site's lock. Raises ``DeploymentError`` when another command holds it."""
+    """Hold the site's lock. Raises ``SiteBusyError`` when another command holds it."""
     path = paths.run.with_name(paths.run.name + ".lock")
     _make_base(path.parent)
     descriptor = _acquire(path)
@@ -39,7 +43,7 @@ def _acquire(path: Path) -> int:
                 return descriptor
         except BlockingIOError as error:
             os.close(descriptor)
-            raise DeploymentError(
+            raise SiteBusyError(
                 "another sovereign command is changing this site", "wait until it has ended, then try again"
             ) from error
         os.close(descriptor)

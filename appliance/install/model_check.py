@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from appliance.errors import RefusedError, SiteFileError
-from appliance.models.errors import WaiverError
+from appliance.models.errors import WaiverError, WaiverKindError
 from appliance.models.gate import examine
+from appliance.models.host_waiver import read_host_waiver, refusal
 from appliance.models.officers import load_officers
-from appliance.models.waiver import load_waiver
+from appliance.models.waiver import read_waiver, waiver_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from airgap_bundle.keys import PublicSigner
     from airgap_bundle.store import VerifiedRelease
+    from appliance.models.host_waiver import HostWaiver
     from appliance.models.waiver import Waiver
     from appliance.site.config import SiteConfig
 
@@ -28,9 +30,13 @@ POLICY = "models.yaml"
 
 @dataclass(frozen=True)
 class Waived:
-    """An installed waiver. One that cannot be verified has its refusal as ``reason`` and is not in force."""
+    """An installed waiver, for a model or for this host.
 
-    model: str
+    One that cannot be verified names its file as ``subject``, has its refusal as ``reason`` and is not in force.
+    """
+
+    kind: Literal["model", "host", "unknown"]
+    subject: str
     waives: tuple[str, ...]
     reason: str
     officer: str
@@ -80,7 +86,7 @@ def _installed(folder: Path) -> tuple[Path, ...]:
 def waivers_in_force(config: SiteConfig, policies: Path, now: datetime) -> tuple[Waived, ...]:
     """Every installed waiver, ended and damaged ones included: a model that rests on those will not load again."""
     officers = load_officers(policies / OFFICERS, [o.name for o in config.officers])
-    return tuple(_described(path, officers, now) for path in installed_waivers(policies))
+    return tuple(_described(path, officers, config.name, now) for path in installed_waivers(policies))
 
 
 def _check_offered(config: SiteConfig, release: VerifiedRelease) -> None:
@@ -92,16 +98,38 @@ def _check_offered(config: SiteConfig, release: VerifiedRelease) -> None:
         raise SiteFileError("site.yaml", mistakes)
 
 
-def _described(path: Path, officers: tuple[PublicSigner, ...], now: datetime) -> Waived:
+def _described(path: Path, officers: tuple[PublicSigner, ...], site: str, now: datetime) -> Waived:
     try:
-        waiver: Waiver = load_waiver(path, officers)
+        data = waiver_bytes(path)
+        try:
+            return _of_model(read_waiver(data, officers, path.name), now)
+        except WaiverKindError:
+            return _of_host(read_host_waiver(data, officers, path.name), site, now)
     except WaiverError as error:
-        return Waived(path.name, (), error.cause, "", None, in_force=False)
+        return Waived("unknown", path.name, (), error.cause, "", None, in_force=False)
+
+
+def _of_model(waiver: Waiver, now: datetime) -> Waived:
+    in_force = waiver.issued <= now < waiver.expires
+    return _waived("model", waiver.subject_name, waiver, waiver.reason, in_force=in_force)
+
+
+def _of_host(waiver: HostWaiver, site: str, now: datetime) -> Waived:
+    """One that does not apply to this site says why in place of its reason."""
+    refused = refusal(waiver, site, now)
+    reason = waiver.reason if refused is None else refused.cause
+    return _waived("host", waiver.site, waiver, reason, in_force=refused is None)
+
+
+def _waived(
+    kind: Literal["model", "host"], subject: str, waiver: Waiver | HostWaiver, reason: str, *, in_force: bool
+) -> Waived:
     return Waived(
-        model=waiver.subject_name,
+        kind=kind,
+        subject=subject,
         waives=tuple(sorted(waiver.waives)),
-        reason=waiver.reason,
+        reason=reason,
         officer=waiver.officer,
         expires=waiver.expires.astimezone(UTC).isoformat(timespec="seconds"),
-        in_force=waiver.issued <= now < waiver.expires,
+        in_force=in_force,
     )

@@ -10,9 +10,13 @@ import socket
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from airgap_bundle import strict_json
+from airgap_bundle.errors import FormatError
 
 TIMEOUT_S = 2.0
+ANSWER_MAX_BYTES = 256 * 1024
 _STARTING_UP = b"57P03"  # SQLSTATE cannot_connect_now
 
 
@@ -33,6 +37,23 @@ def answers(probe: Probe) -> bool:
         return _http_status(probe) == http.client.OK
     except (OSError, http.client.HTTPException):
         return False
+
+
+def fetch_json(probe: Probe) -> Any:
+    """What the service behind ``probe`` (``unix-http`` or ``http``) answers, parsed; ``None`` when that is no JSON.
+
+    The service may be hostile: it has ``ANSWER_MAX_BYTES``, ``TIMEOUT_S`` for each read, and strict JSON.
+    """
+    try:
+        connection = _connection(probe)
+        try:
+            connection.request("GET", probe.path)
+            body = connection.getresponse().read(ANSWER_MAX_BYTES + 1)
+        finally:
+            connection.close()
+        return strict_json.load_object(body, max_bytes=ANSWER_MAX_BYTES)
+    except (OSError, http.client.HTTPException, FormatError):
+        return None
 
 
 def port_is_free(host: str, port: int) -> bool:
@@ -75,12 +96,14 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def _http_status(probe: Probe) -> int:
-    connection: http.client.HTTPConnection
+def _connection(probe: Probe) -> http.client.HTTPConnection:
     if probe.kind == "unix-http":
-        connection = _UnixConnection(probe.target)
-    else:
-        connection = http.client.HTTPConnection(probe.target, timeout=TIMEOUT_S)
+        return _UnixConnection(probe.target)
+    return http.client.HTTPConnection(probe.target, timeout=TIMEOUT_S)
+
+
+def _http_status(probe: Probe) -> int:
+    connection = _connection(probe)
     try:
         connection.request("GET", probe.path)
         return connection.getresponse().status

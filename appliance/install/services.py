@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.install.probe import Probe
@@ -11,7 +12,6 @@ from appliance.site.paths import AUDIT, DATABASE, GATEWAY, IDENTITY, SitePaths, 
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from appliance.install.accounts import Accounts
     from appliance.site.config import SiteConfig
@@ -50,7 +50,12 @@ def site_services(config: SiteConfig, paths: SitePaths, accounts: Accounts) -> t
     unix = {name: Probe("unix-http", str(paths.socket(name))) for name in (AUDIT, *engines)}
 
     def service(name: str, title: str, probe: Probe, after: tuple[str, ...], **more: object) -> Service:
-        values: dict[str, object] = {"memory_mib": _OVERHEAD_MIB.get(name, 0), "networked": False, **more}
+        values: dict[str, object] = {
+            "memory_mib": _OVERHEAD_MIB.get(name, 0),
+            "networked": False,
+            "writable": (paths.data(name), paths.socket(name).parent),
+            **more,
+        }
         return Service(
             name=name,
             title=title,
@@ -59,7 +64,6 @@ def site_services(config: SiteConfig, paths: SitePaths, accounts: Accounts) -> t
             env=_environment(name, paths),
             probe=probe,
             after=after,
-            writable=(paths.data(name), paths.socket(name).parent),
             log=paths.log(name),
             **values,  # type: ignore[arg-type]  # the few fields that differ, given by keyword below
         )
@@ -75,6 +79,7 @@ def site_services(config: SiteConfig, paths: SitePaths, accounts: Accounts) -> t
                 unix[engine_service(m.name)],
                 (AUDIT,),
                 memory_mib=m.memory_mib,
+                writable=(paths.socket(engine_service(m.name)).parent,),
             )
             for m in config.models
         ),
@@ -94,4 +99,10 @@ def _environment(name: str, paths: SitePaths) -> dict[str, str]:
         "HOME": str(paths.data(name)),
         "CREDENTIALS_DIRECTORY": str(paths.credentials(name)),
         "PYTHONDONTWRITEBYTECODE": "1",
+        **runtime_environment(paths),
     }
+
+
+def runtime_environment(paths: SitePaths) -> dict[str, str]:
+    """What tells a process without the operator's environment where ``SitePaths.run`` lies."""
+    return {} if paths.run.parent == Path("/run") else {"XDG_RUNTIME_DIR": str(paths.run.parent)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -10,19 +11,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from appliance.audit.client import SyncAuditClient
+from appliance.audit.errors import AuditUnavailableError
 from appliance.errors import UsageError
 from appliance.install import ca
 from appliance.install.accounts import load_accounts
+from appliance.install.confinement import EngineConfinement, engine_confinement
 from appliance.install.model_check import Waived, waivers_in_force
-from appliance.install.probe import answers
+from appliance.install.probe import Probe, answers
 from appliance.install.release_description import release_description
 from appliance.install.services import Service, site_services
 from appliance.install.supervision import choose_supervision
 from appliance.site.load import load_site
+from appliance.site.paths import AUDIT, engine_service
 from appliance.site.site_key import key_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from appliance.install.supervision.interface import Running
     from appliance.site.config import SiteConfig
@@ -31,6 +36,11 @@ if TYPE_CHECKING:
 LOW_DISK_BYTES = 2 * 1024**3
 SOON = timedelta(days=30)
 KIB = 1024
+_RESTS = {
+    "model": "a model that rests on it will not load",
+    "host": "an engine that rests on it will not start",
+    "unknown": "what rests on it will not start",
+}
 
 
 @dataclass(frozen=True)
@@ -69,13 +79,14 @@ class SiteStatus:
     site_key: str | None
     certificates: tuple[Certificate, ...]
     waivers: tuple[Waived, ...]
+    confinement: tuple[EngineConfinement, ...]
     disk_free: int
     warnings: tuple[str, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether every service is ready."""
-        return all(s.ready for s in self.services)
+        """Whether every service is ready, and every engine as confined as it must be."""
+        return all(s.ready for s in self.services) and all(e.ok for e in self.confinement)
 
     def data(self) -> dict[str, object]:
         """The status as JSON data."""
@@ -93,11 +104,14 @@ def site_status(paths: SitePaths) -> SiteStatus:
     certificates = _certificates(config, paths)
     waivers = waivers_in_force(config, paths.policies, datetime.now(UTC))
     found = tuple(_service(s, states[s.name]) for s in services)
+    confinement = _confinement(config, services, states, waivers)
     disk = shutil.disk_usage(paths.root).free
     kind = key_kind(paths.secrets) if os.access(paths.secrets, os.R_OK | os.X_OK) else None
     warnings = (
         *_key_warnings(kind),
         *_expiry_warnings(certificates, waivers),
+        *_identity_warnings(found, paths),
+        *_confinement_warnings(confinement),
         *_host_warnings(found, disk),
     )
     return SiteStatus(
@@ -110,9 +124,18 @@ def site_status(paths: SitePaths) -> SiteStatus:
         site_key=kind,
         certificates=certificates,
         waivers=waivers,
+        confinement=confinement,
         disk_free=disk,
         warnings=warnings,
     )
+
+
+def _confinement(
+    config: SiteConfig, services: Sequence[Service], states: Mapping[str, Running], waivers: Sequence[Waived]
+) -> tuple[EngineConfinement, ...]:
+    engines = {engine_service(m.name) for m in config.models}
+    waived = {layer for w in waivers if w.kind == "host" and w.in_force for layer in w.waives}
+    return tuple(engine_confinement(s, states[s.name].pid, waived) for s in services if s.name in engines)
 
 
 def _service(service: Service, running: Running) -> ServiceStatus:
@@ -167,6 +190,42 @@ def _key_warnings(kind: str | None) -> tuple[str, ...]:
     return ("the site key is a file: whoever holds this disk holds the site's secrets (site_key.kind)",)
 
 
+def _identity_warnings(services: Sequence[ServiceStatus], paths: SitePaths) -> tuple[str, ...]:
+    """Services that the log and the engines cannot tell apart, and users that tried to write what is not theirs."""
+    by_user: dict[str, list[str]] = {}
+    for service in services:
+        by_user.setdefault(service.user, []).append(service.name)
+    shared = (
+        f"{', '.join(names)} run as one user, {user}: whoever takes over one of them can write log entries in the "
+        "others' name and ask any model; as root, install gives each a user of its own"
+        for user, names in by_user.items()
+        if len(names) > 1
+    )
+    return (*shared, *_refused_entries(paths))
+
+
+def _refused_entries(paths: SitePaths) -> tuple[str, ...]:
+    if not answers(Probe("unix-http", str(paths.socket(AUDIT)))):  # its row says so, and nobody waits for it here
+        return ()
+    try:
+        with SyncAuditClient(paths.socket(AUDIT)) as log:
+            refused = log.refused()
+    except AuditUnavailableError:
+        return ()
+    return tuple(
+        f"the audit log refused {count} {'entries' if count > 1 else 'entry'} by user {_user_name(uid)} that "
+        f"{'were' if count > 1 else 'was'} not that user's to write: a service is broken, or was taken over"
+        for uid, count in refused.items()
+    )
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
 def _expiry_warnings(certificates: Sequence[Certificate], waivers: Sequence[Waived]) -> tuple[str, ...]:
     now = datetime.now(UTC)
     due = (f"certificate {c.name} ends {c.expires[:10]}" for c in certificates if _left(c.expires, now) < SOON)
@@ -178,9 +237,19 @@ def _expiry_warnings(certificates: Sequence[Certificate], waivers: Sequence[Waiv
 
 def _waiver_warning(waiver: Waived, now: datetime) -> tuple[str, ...]:
     if not waiver.in_force or waiver.expires is None:
-        return (f"waiver for {waiver.model} is not in force: a model that rests on it will not load",)
+        rests = _RESTS[waiver.kind]
+        return (f"waiver for {waiver.subject} is not in force: {rests}",)
     soon = _left(waiver.expires, now) < SOON
-    return (f"waiver for {waiver.model} ends {waiver.expires[:10]}",) if soon else ()
+    return (f"waiver for {waiver.subject} ends {waiver.expires[:10]}",) if soon else ()
+
+
+def _confinement_warnings(engines: Sequence[EngineConfinement]) -> tuple[str, ...]:
+    return tuple(
+        f"{e.engine} is not confined by {layer.name}: {layer.detail}"
+        for e in engines
+        for layer in e.layers
+        if layer.state in ("missing", "contradicted")
+    )
 
 
 def _left(expires: str, now: datetime) -> timedelta:

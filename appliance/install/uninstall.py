@@ -6,12 +6,16 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from appliance.errors import UsageError
+from appliance.audit.checkpoint import open_checkpoint, read_vkeys
+from appliance.audit.tiles import CHECKPOINT
+from appliance.errors import SovereignError, UsageError
 from appliance.install.accounts import load_accounts, remove_accounts
+from appliance.install.acts import announce
 from appliance.install.journal import read_journal
 from appliance.install.lock import site_lock
 from appliance.install.services import site_services
 from appliance.install.startup import stop_services
+from appliance.install.steps.secrets import VKEYS
 from appliance.install.supervision import choose_supervision
 from appliance.install.vault import take_back
 from appliance.site.load import load_site
@@ -19,6 +23,7 @@ from appliance.site.load import load_site
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from appliance.audit.checkpoint import Checkpoint
     from appliance.site.paths import SitePaths
 
 
@@ -27,21 +32,26 @@ _MARKS = ("state/journal.jsonl", "state/users.json", "store", "trust")
 
 @dataclass(frozen=True)
 class Removed:
-    """What went away."""
+    """What went away. ``unlogged`` says why the log has no entry about it; ``log_head`` is where the log ended."""
 
     root: Path
     users: tuple[str, ...]
+    unlogged: str | None
+    log_head: Checkpoint | None
 
 
 def uninstall(paths: SitePaths) -> Removed:
     """Remove everything the installer made, an interrupted installation's pieces included. Safe to repeat.
 
+    The removal is the last entry of a log that goes with it: of use to whoever holds a copy, or the log's last head.
     Raises ``UsageError`` where ``paths.root`` is no site: nothing else is ever deleted.
     """
     if not any((paths.root / mark).exists() for mark in _MARKS):
         raise UsageError(f"{paths.root} is no site", "name the site's root with --site")
     with site_lock(paths):
+        unlogged = _announce(paths)
         _stop_in_order(paths)
+        head = _log_head(paths)
         choose_supervision(paths).close()
         take_back(paths)
         if paths.run.is_dir():
@@ -52,7 +62,21 @@ def uninstall(paths: SitePaths) -> Removed:
             _remove(child)
         if not existed:
             paths.root.rmdir()
-    return Removed(paths.root, users)
+    return Removed(paths.root, users, unlogged, head)
+
+
+def _announce(paths: SitePaths) -> str | None:
+    if not (paths.site_yaml.exists() and paths.journal.exists()):
+        return "the installation was interrupted before there was a log"
+    return announce(load_site(paths.site_yaml), paths, "uninstall")
+
+
+def _log_head(paths: SitePaths) -> Checkpoint | None:
+    """The durable head of the log, verified; None when there is none or it does not hold."""
+    try:
+        return open_checkpoint((paths.audit_log / CHECKPOINT).read_bytes(), read_vkeys(paths.policies / VKEYS))
+    except (OSError, SovereignError):
+        return None
 
 
 def _stop_in_order(paths: SitePaths) -> None:

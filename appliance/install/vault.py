@@ -116,6 +116,11 @@ def hand_over(vault: Vault, config: SiteConfig, paths: SitePaths, accounts: Acco
             _write_folder(folder, {Path(n).name: vault.store().get(n) for n in names}, accounts.account(service).uid)
 
 
+def is_unsealed(paths: SitePaths) -> bool:
+    """Whether services have their secrets: from a start until the operator stops the site, or a reboot."""
+    return paths.credentials("any").parent.is_dir()
+
+
 def take_back(paths: SitePaths) -> None:
     """Remove every unsealed secret."""
     parent = paths.credentials("any").parent

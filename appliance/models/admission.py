@@ -14,6 +14,7 @@ from appliance.errors import UsageError
 from appliance.models.errors import ModelRefusedError
 from appliance.models.files import checked
 from appliance.models.gate import examine, open_verified
+from appliance.models.host_waiver import waived_layers, waiver_files
 from appliance.models.officers import load_officers
 from appliance.models.passage import MODEL_KIND, TEMPLATE_MAX_BYTES
 from appliance.models.policy import load_policy
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from appliance.models.record import ModelRecord
     from appliance.models.template_syntax import Finding
     from appliance.models.verdict import Verdict
+    from appliance.site.config import SiteConfig
     from appliance.site.paths import SitePaths
 
 _RELEASE_MAX_BYTES = 65_536
@@ -101,6 +103,13 @@ def admit_model(name: str, paths: SitePaths, progress: Callable[[int, int], None
         statements=found.statements,
         progress=progress,
     )
+
+
+def layers_waived_at(paths: SitePaths, config: SiteConfig) -> frozenset[str]:
+    """Layers of confinement that an officer's waiver lets this site's host lack now. Raises ``PolicyError``."""
+    officers = load_officers(paths.policies / "officers", [officer.name for officer in config.officers])
+    files = waiver_files(paths.policies / "waivers")
+    return frozenset(waived_layers(files, officers, config.name, datetime.now(UTC)))
 
 
 def examine_model(name: str, found: Grounds, progress: Callable[[int, int], None] | None = None) -> Verdict:

@@ -27,6 +27,7 @@ RefusedError
     │   └── GgufMismatchError     the header disagrees with the signed record
     └── WaiverError               a waiver that would be needed is refused
         ├── WaiverFormatError     no statement of the waiver type, or its fields are wrong
+        │   └── WaiverKindError   a sound waiver, about another kind of thing
         ├── WaiverSignatureError  the signature does not hold
         │   ├── WaiverSignerError signed by nobody who is enrolled as officer
         │   └── WaiverHalfSignedError one of the two signatures is missing
@@ -150,6 +151,10 @@ class WaiverError(ModelGateError):
 
 class WaiverFormatError(WaiverError):
     """Not a waiver, or one with wrong fields."""
+
+
+class WaiverKindError(WaiverFormatError):
+    """Its officer's signature holds, and it is about another kind of thing."""
 
 
 class WaiverSignatureError(WaiverError):

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from appliance.models.errors import ModelRefusedError, RecordRollbackError, WaiverScopeError
 from appliance.models.origin import Evidence, trace
+from appliance.models.policy import WAIVABLE
 from appliance.models.record import version_key
-from appliance.models.verdict import Check, Status, Verdict
+from appliance.models.verdict import Check, Status, Verdict, shown
 from appliance.models.waiver import Waiver, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
+    from appliance.models.errors import ModelGateError, WaiverError
     from appliance.models.policy import ModelPolicy
     from appliance.models.record import ModelRecord
 
@@ -98,8 +101,8 @@ def _checks(record: ModelRecord, signers: frozenset[str], policy: ModelPolicy, e
 
 
 def _listed(name: str, value: str, *, listed: bool) -> Check:
-    shown = value[:80] if value.isprintable() else ascii(value[:80])
-    return Check(name, "pass" if listed else "fail", shown if listed else f"{shown} is not on the policy's list")
+    detail = shown(value) if listed else f"{shown(value)} is not on the policy's list"
+    return Check(name, "pass" if listed else "fail", detail)
 
 
 def _evident(name: str, policy: ModelPolicy, evidence: str, missing: str, said: Said) -> Check:
@@ -124,3 +127,23 @@ def _not_older(record: ModelRecord, policy: ModelPolicy) -> Check:
         return Check(VERSION_CHECK, "pass", f"{record.version}; the policy sets no floor")
     older = version_key(record.version) < version_key(floor)
     return Check(VERSION_CHECK, "fail" if older else "pass", f"{record.version}; the floor is {floor}")
+
+
+def policy_refusal(record: ModelRecord, verdict: Verdict, refused: Sequence[WaiverError]) -> ModelGateError:
+    """The reason that helps most: a waiver that was meant to cover this and does not, else the failed checks.
+
+    Where a check failed that no waiver could cover, a refused waiver is not the reason, unless it claimed to.
+    """
+    names = {check.name for check in verdict.failed}
+    if VERSION_CHECK in names:
+        return RecordRollbackError(
+            f"{record.name} {record.version} is older than the policy accepts", "install a newer release"
+        )
+    helps = [error for error in refused if names <= WAIVABLE or isinstance(error, WaiverScopeError)]
+    if helps:
+        return helps[0]
+    reasons = "; ".join(f"{check.name} ({check.detail})" for check in verdict.failed)
+    return ModelRefusedError(
+        f"the site's policy does not accept {record.name}: {reasons}",
+        "`sovereign model verify` shows every check; an officer may sign a waiver where the policy allows one",
+    )

@@ -19,11 +19,14 @@ from airgap_bundle.provenance.origin import (
     Quantisation,
     TrainingData,
 )
+from appliance.models.verdict import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from appliance.models.record import ModelRecord
+
+MAX_STEPS = 64
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,9 @@ class _Walk:
         if digest in self.under_way:
             self.gap = self.gap or f"the steps lead in a circle through {digest[:12]}…"
             return
+        if len(self.under_way) == MAX_STEPS:
+            self.gap = self.gap or f"the chain is longer than {MAX_STEPS} steps"
+            return
         if digest in self.walked:
             return
         self.walked.add(digest)
@@ -96,7 +102,7 @@ def trace(record: ModelRecord, evidence: Evidence) -> Origin:
         walk = _Walk(evidence.statements)
         walk.back(weights)
         published, gap = walk.published, walk.gap
-        produced = "" if gap else f"{record.producer.name}, says {_names(published)}"
+        produced = "" if gap else f"{shown(record.producer.name)}, says {_names(published)}"
         chain = "" if gap else "; ".join(["published", *dict.fromkeys(walk.steps)])
     about = [s for s in evidence.statements if weights in s.subjects]
     return Origin(
@@ -111,8 +117,8 @@ def trace(record: ModelRecord, evidence: Evidence) -> Origin:
 
 
 def _step(made: Conversion, attester: str) -> str:
-    what = f"quantised to {made.scheme}" if isinstance(made, Quantisation) else "converted"
-    return f"{what} with {made.tool} {made.version} (says {attester})"
+    what = f"quantised to {shown(made.scheme)}" if isinstance(made, Quantisation) else "converted"
+    return f"{what} with {shown(made.tool)} {shown(made.version)} (says {attester})"
 
 
 def _names(statements: Sequence[OriginStatement]) -> str:
@@ -124,7 +130,7 @@ def _said(about: Sequence[OriginStatement], kind: type[Licensing | TrainingData 
     if not found:
         return ""
     text = next(iter(found[0].predicate.model_dump().values()))
-    return f"{text} (says {_names(found)})"
+    return f"{shown(text)} (says {_names(found)})"
 
 
 def _contradictions(
@@ -135,8 +141,8 @@ def _contradictions(
     for statement in [*about, *(s for s in published if s not in about)]:
         predicate = statement.predicate
         if isinstance(predicate, Production) and (predicate.producer, predicate.jurisdiction) != said:
-            yield f"{statement.attester} says {predicate.producer} ({predicate.jurisdiction}) produced it"
+            yield f"{statement.attester} says {shown(predicate.producer)} ({shown(predicate.jurisdiction)}) produced it"
         elif isinstance(predicate, Licensing) and predicate.spdx != record.licence.spdx:
-            yield f"{statement.attester} says its licence is {predicate.spdx}"
+            yield f"{statement.attester} says its licence is {shown(predicate.spdx)}"
         elif isinstance(predicate, Quantisation) and predicate.scheme != record.weights.quantisation:
-            yield f"{statement.attester} says it is quantised to {predicate.scheme}"
+            yield f"{statement.attester} says it is quantised to {shown(predicate.scheme)}"

@@ -18,21 +18,16 @@ from appliance.models.errors import (
     ContradictionError,
     FileDigestError,
     GgufMismatchError,
-    ModelGateError,
-    ModelRefusedError,
-    RecordRollbackError,
     RecordSlotError,
     TemplateError,
-    WaiverScopeError,
 )
 from appliance.models.evidence import publisher_evidence, stated_evidence, voices
 from appliance.models.files import checked, open_checked
 from appliance.models.findings import Findings
 from appliance.models.gguf_roles import check_role
 from appliance.models.gguf_tensors import read_header
-from appliance.models.judge import VERSION_CHECK, judge
+from appliance.models.judge import judge, policy_refusal
 from appliance.models.origin import Evidence, trace
-from appliance.models.policy import WAIVABLE
 from appliance.models.record import PARTS, ModelRecord, parse_record
 from appliance.models.template_analysis import analyse, read_text
 from appliance.models.verdict import Check
@@ -45,10 +40,8 @@ if TYPE_CHECKING:
 
     from airgap_bundle.keys import PublicSigner
     from airgap_bundle.store import Artifact, StoredFile, VerifiedRelease
-    from appliance.models.errors import WaiverError
     from appliance.models.evidence import Voice
     from appliance.models.policy import ModelPolicy
-    from appliance.models.verdict import Verdict
 
 MODEL_KIND = "model"
 TEMPLATE_MAX_BYTES = 65_536
@@ -64,13 +57,18 @@ class Passage:
         self._progress = progress
         self.findings = Findings()
         self._evidence = Evidence()
-        self.template = ""
+        self._template_text: str | None = None
         self.fd: int | None = None
 
     @property
     def config(self) -> Mapping[str, Any]:
         """The record as it was signed."""
         return self._artifact.config
+
+    @property
+    def template(self) -> str:
+        """The chat template's text; nothing for a model without one."""
+        return self._template_text or ""
 
     def pass_through(
         self,
@@ -83,15 +81,18 @@ class Passage:
         """Make every check, in order. Refusals are kept in ``findings``; ``fd`` is open when the weights passed."""
         ask = self.findings.ask
         ask("record-in-its-place", self._in_its_place)
-        ask("publisher-signature", lambda: self._publisher(policy, now))
-        ask("statements-of-origin", lambda: self._statements(statement_files, voices(policy, officers)))
+        ask("signature-unbroken", lambda: self._publisher(policy, now))
+        ask("statements-unbroken", lambda: self._statements(statement_files, voices(policy, officers)))
         self._judge(policy, waiver_files, officers, now)
         if self.record.base is not None:
             ask("base-bound", self._base)
         ask("licence-texts", self._licence_texts)
         if self.record.template is not None:
             ask("template-digest", self._template)
-            ask("template-analysis", self._analysis)
+            if self._template_text is None:
+                self.findings.checks.append(Check("template-analysis", "not established", "the template was refused"))
+            else:
+                ask("template-analysis", self._analysis)
         ask("weights-digest", self._weights)
         if self.fd is None:
             self.findings.checks.append(Check("weights-header", "not established", "the weights were refused"))
@@ -110,14 +111,15 @@ class Passage:
     def _publisher(self, policy: ModelPolicy, now: datetime) -> str:
         found = publisher_evidence(self._artifact, self.record, policy, now)
         self._evidence = replace(self._evidence, publisher=found.publisher, note=found.note)
-        return found.note
+        return found.note if self.record.signature else "none is there"
 
     def _statements(self, site_files: Sequence[Path], heard: Sequence[Voice]) -> str:
         found = stated_evidence(self._artifact, self.record, site_files, heard)
         self._evidence = replace(self._evidence, statements=found)
         if said := trace(self.record, self._evidence).contradictions:
             raise ContradictionError(f"{self.record.name}: {said[0]}, and the record says something else")
-        return f"{len(found)} of {len(self.record.attestations) + len(site_files)} by somebody who is named"
+        there = len(self.record.attestations) + len(site_files)
+        return f"{len(found)} of {there} by somebody who is named" if there else "none is there"
 
     def _base(self) -> str:
         wanted = self.record.base
@@ -142,7 +144,7 @@ class Passage:
         self.findings.used = verdict.waivers_used
         self.findings.checks += verdict.checks
         if not verdict.ok:
-            self.findings.refusals.append(_policy_refusal(self.record, verdict, refused))
+            self.findings.refusals.append(policy_refusal(self.record, verdict, refused))
 
     def _file(self, title: str) -> StoredFile:
         try:
@@ -169,7 +171,7 @@ class Passage:
         if stored.size > TEMPLATE_MAX_BYTES:
             raise TemplateError(f"the chat template is larger than {TEMPLATE_MAX_BYTES} bytes")
         with checked(stored.path, size=stored.size, sha256=wanted.sha256) as fd:
-            self.template = read_text(os.pread(fd, stored.size, 0))
+            self._template_text = read_text(os.pread(fd, stored.size, 0))
         return f"sha256:{wanted.sha256}"
 
     def _analysis(self) -> str:
@@ -227,23 +229,3 @@ def _artifact(release: VerifiedRelease, name: str) -> Artifact:
             f"release {release.version} has no model {name}", f"its models: {', '.join(there) or 'none'}"
         )
     return artifact
-
-
-def _policy_refusal(record: ModelRecord, verdict: Verdict, refused: Sequence[WaiverError]) -> ModelGateError:
-    """The reason that helps most: a waiver that was meant to cover this and does not, else the failed checks.
-
-    Where a check failed that no waiver could cover, a refused waiver is not the reason, unless it claimed to.
-    """
-    names = {check.name for check in verdict.failed}
-    if VERSION_CHECK in names:
-        return RecordRollbackError(
-            f"{record.name} {record.version} is older than the policy accepts", "install a newer release"
-        )
-    helps = [error for error in refused if names <= WAIVABLE or isinstance(error, WaiverScopeError)]
-    if helps:
-        return helps[0]
-    reasons = "; ".join(f"{check.name} ({check.detail})" for check in verdict.failed)
-    return ModelRefusedError(
-        f"the site's policy does not accept {record.name}: {reasons}",
-        "`sovereign model verify` shows every check; an officer may sign a waiver where the policy allows one",
-    )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.keys import PublicSigner
 
-POLICY_MAX_BYTES = 262_144
+POLICY_MAX_BYTES = 131_072
 
 Requirement = Literal[
     "weights-signed",

@@ -64,9 +64,9 @@ _EXPRESSIONS: tuple[type[nodes.Node], ...] = (
     nodes.FloorDiv,
 )
 _ACCEPTED = frozenset((*_STATEMENTS, *_EXPRESSIONS))
-_INDEX = (nodes.Name, nodes.Slice, nodes.Neg, nodes.Add, nodes.Sub, nodes.Getattr, nodes.Mod)
-# What a macro holds without naming it: values would come in that nobody can follow.
-_UNNAMED = frozenset({"varargs", "kwargs", "caller"})
+_INDEX = (nodes.Name, nodes.Getitem, nodes.Slice, nodes.Neg, nodes.Add, nodes.Sub, nodes.Getattr, nodes.Mod)
+# What a template holds without naming it: values would come in that nobody can follow.
+_UNNAMED = frozenset({"varargs", "kwargs", "caller", "self"})
 
 
 @dataclass(frozen=True, order=True)
@@ -89,6 +89,10 @@ def check_syntax(tree: nodes.Template) -> Iterator[Finding]:
         if type(node) not in _ACCEPTED:
             yield Finding(node.lineno, type(node).__name__.lower(), "no chat template needs it")
         yield from _check_names(node, texts)
+        if isinstance(node, nodes.Name) and node.ctx != "load" and node.name in FUNCTIONS | macros | {"loop"}:
+            yield Finding(
+                node.lineno, f"name {node.name[:40]!r} given to something else", "hides what is called or asked"
+            )
         yield from _check_calls(node, macros)
     yield from _check_loops(tree, 0)
     yield from _check_macros(tree)

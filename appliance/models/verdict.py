@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from appliance.models.waiver import Waiver
 
+_SHOWN = 120
 Status = Literal["pass", "fail", "waived", "not required", "not established"]
 _OPEN = frozenset({"pass", "waived", "not required"})
+
+
+def shown(text: str) -> str:
+    """``text`` of a record or statement, short and without a character that could steer a terminal."""
+    return text[:_SHOWN] if text.isprintable() else ascii(text[:_SHOWN])
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,6 +19,7 @@ from appliance.models.errors import (
     WaiverExpiredError,
     WaiverFormatError,
     WaiverHalfSignedError,
+    WaiverKindError,
     WaiverNotYetValidError,
     WaiverScopeError,
     WaiverSignerError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from appliance.models.record import ModelRecord
 
 WAIVER_MAX_BYTES = 65_536
+KINDS = frozenset({"model", "host"})
 
 
 class _Strict(BaseModel):
@@ -47,15 +49,23 @@ class _Subject(_Strict):
     sha256: Hex
 
 
-class _Payload(_Strict):
+class WaiverFields(_Strict):
+    """What every waiver states; a subclass adds ``kind`` and ``subject``."""
+
     schema_version: Annotated[Literal[1], Field(alias="schema")]
-    kind: Literal["model"]
-    subject: _Subject
     waives: Annotated[tuple[Words, ...], Field(min_length=1, max_length=16)]
     reason: Annotated[str, Field(min_length=10, max_length=2000)]
     issued: AwareDatetime
     expires: AwareDatetime
     officer: Words
+
+
+class _Payload(WaiverFields):
+    kind: Literal["model"]
+    subject: _Subject
+
+
+Shape = TypeVar("Shape", bound=WaiverFields)
 
 
 @dataclass(frozen=True)
@@ -85,10 +95,25 @@ class Waiver:
 
 
 def read_waiver(data: bytes, officers: Sequence[PublicSigner], source: str = "waiver") -> Waiver:
-    """The waiver in ``data`` (DSSE JSON), its signatures checked against ``officers``.
+    """The waiver for a model in ``data`` (DSSE JSON), its signatures checked against ``officers``.
 
-    Raises ``WaiverSignerError``, ``WaiverHalfSignedError`` or ``WaiverFormatError``.
+    Raises ``WaiverSignerError``, ``WaiverHalfSignedError`` or ``WaiverFormatError``; of these ``WaiverKindError`` for a
+    waiver of another kind, which is none of a model's business.
     """
+    fields = read_fields(data, officers, source, _Payload)
+    return Waiver(
+        subject_name=fields.subject.name,
+        subject_sha256=fields.subject.sha256,
+        waives=frozenset(fields.waives),
+        reason=fields.reason,
+        issued=fields.issued,
+        expires=fields.expires,
+        officer=fields.officer,
+    )
+
+
+def read_fields(data: bytes, officers: Sequence[PublicSigner], source: str, shape: type[Shape]) -> Shape:
+    """The fields of a signed waiver of the kind that ``shape`` describes. Raises as ``read_waiver``."""
     try:
         payload, signer = verify_statement(data, WAIVER_TYPE, officers)
     except PayloadTypeError as error:
@@ -101,27 +126,27 @@ def read_waiver(data: bytes, officers: Sequence[PublicSigner], source: str = "wa
         ) from error
     except BundleError as error:
         raise WaiverFormatError(f"{source} cannot be read: {error.cause}") from error
+    kind = payload.get("kind")
+    if kind in KINDS and kind not in get_args(shape.model_fields["kind"].annotation):
+        raise WaiverKindError(f"{source}: kind: it is about a {kind}")
     try:
-        fields = _Payload.model_validate(payload)
+        fields = shape.model_validate(payload)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise WaiverFormatError(f"{source}: {where}: {first['msg']}") from error
     if fields.officer != signer:
         raise WaiverSignerError(f"{source} names officer {fields.officer!r:.80} and is signed by {signer}")
-    return Waiver(
-        subject_name=fields.subject.name,
-        subject_sha256=fields.subject.sha256,
-        waives=frozenset(fields.waives),
-        reason=fields.reason,
-        issued=fields.issued,
-        expires=fields.expires,
-        officer=signer,
-    )
+    return fields
 
 
 def load_waiver(path: Path, officers: Sequence[PublicSigner]) -> Waiver:
     """As ``read_waiver``, from a file."""
+    return read_waiver(waiver_bytes(path), officers, f"waiver {path.name}")
+
+
+def waiver_bytes(path: Path) -> bytes:
+    """The bytes of a waiver file. Raises ``WaiverFormatError``."""
     try:
         with path.open("rb") as stream:
             data = stream.read(WAIVER_MAX_BYTES + 1)
@@ -129,15 +154,17 @@ def load_waiver(path: Path, officers: Sequence[PublicSigner]) -> Waiver:
         raise WaiverFormatError(f"waiver {path.name} cannot be read: {error.strerror}") from error
     if len(data) > WAIVER_MAX_BYTES:
         raise WaiverFormatError(f"waiver {path.name} is larger than {WAIVER_MAX_BYTES} bytes")
-    return read_waiver(data, officers, f"waiver {path.name}")
+    return data
 
 
 def read_waivers(files: Sequence[Path], officers: Sequence[PublicSigner]) -> tuple[list[Waiver], list[WaiverError]]:
-    """Waivers whose signatures hold, and the refusals of the others."""
+    """Waivers for models whose signatures hold, and refusals of the others; those about hosts are no matter here."""
     waivers, refused = [], []
     for path in files:
         try:
             waivers.append(load_waiver(path, officers))
+        except WaiverKindError:
+            continue
         except WaiverError as error:
             refused.append(error)
     return waivers, refused

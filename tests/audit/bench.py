@@ -15,14 +15,21 @@ from appliance.audit import events
 from appliance.audit.entry import encode_entry
 from appliance.audit.keys import CheckpointKeys
 from appliance.audit.log import TileLog
+from appliance.audit.roles import GATEWAY, OPERATOR, Roles, engine
 from appliance.audit.verify import LogReport, verify_log
+from appliance.site.peer_protocol import PEER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
     from appliance.audit.note import VerifierKey
     from appliance.audit.storage import Storage
+    from appliance.site.peers import Peer
 
+EVERY_ROLE = Roles({os.getuid(): (GATEWAY, OPERATOR, engine("demo"))})
+"""A site where one user runs everything."""
 MOMENT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
@@ -97,3 +104,12 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+def introduced(app: ASGIApp, peer: Peer | None) -> ASGIApp:
+    """``app`` as behind a ``PeerProtocol`` whose connections ``peer`` opened; without one, behind another server."""
+
+    async def serving(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope | {"state": {PEER: peer} if peer else {}}, receive, send)
+
+    return serving

@@ -30,6 +30,8 @@ from appliance.gateway.assembly import Keys, Parts
 from appliance.gateway.server import server
 from appliance.identity.oidc import OidcClient
 from appliance.identity.tokens import TokenVerifier
+from appliance.site.peer_protocol import PeerProtocol
+from tests.audit.bench import EVERY_ROLE
 from tests.gateway import postgres
 from tests.gateway.doubles import ORIGIN, ObedientEngine, receipt, site
 from tests.gateway.issuer import AUDIENCE, KeyServer
@@ -103,7 +105,7 @@ class _Process:
         model, keys, audit_keys = ModelDouble(), KeyServer(config.issuer), CheckpointKeys.generate()
         log = TileLog(self.folder / "log", ORIGIN, audit_keys)
         async with AsyncExitStack() as stack:
-            await self._listen(stack, "audit", create_audit_app(log))
+            await self._listen(stack, "audit", create_audit_app(log, EVERY_ROLE))
             await self._listen(stack, "engine", _engine_app(model))
             parts = await self._parts(stack, config, keys)
             await database.migrate(parts.database)
@@ -131,7 +133,7 @@ class _Process:
         bound = socket.socket(socket.AF_UNIX)
         bound.bind(str(self.folder / f"{name}.sock"))
         bound.listen(64)
-        settings = uvicorn.Config(app, lifespan="auto", log_config=None, access_log=False)
+        settings = uvicorn.Config(app, http=PeerProtocol, lifespan="auto", log_config=None, access_log=False)
         await _serve(stack, uvicorn.Server(settings), bound)
 
 

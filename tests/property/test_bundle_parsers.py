@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import shutil
@@ -23,6 +24,9 @@ from airgap_bundle.metadata import parse_root, parse_snapshot, parse_targets, pa
 from airgap_bundle.names import check_distinct, check_name, check_path
 from airgap_bundle.oci import parse_index, parse_release
 from airgap_bundle.root_policy import require
+from airgap_bundle.signing.request import REQUEST_TYPE, parse_request
+from airgap_bundle.signing.response import RESPONSE_TYPE, parse_response
+from airgap_bundle.signing.token_uri import TokenUri
 from airgap_bundle.statement import WAIVER_TYPE, sign_statement, verify_statement
 from tests.bundles import Site, make, root_bytes, signer
 
@@ -267,3 +271,28 @@ def test_a_bundle_with_any_byte_of_any_file_changed_is_refused(whole: Path, data
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("whole") / "bundle")
+
+
+ENVELOPE = st.sampled_from(["schema", "type", "roots", "files", "index", "release", "documents", "targets", "draft"])
+TYPES = st.sampled_from([1, True, REQUEST_TYPE, RESPONSE_TYPE, "aGk=", ["aGk="], {"targets": "aGk="}, {"root": "e30="}])
+
+
+@given(st.dictionaries(ENVELOPE, TYPES | VALUES, max_size=9).map(strict_json.dumps) | st.binary(max_size=100))
+def test_requests_and_responses_are_parsed_or_refused(data: bytes) -> None:
+    for parse in (parse_request, parse_response):
+        with contextlib.suppress(VerificationError):
+            parse(data)
+
+
+@given(
+    st.text(st.sampled_from("pkcs11:token=object;id%41?& \n"), max_size=40).map("pkcs11:token=T;".__add__) | st.text()
+)
+def test_an_accepted_token_uri_names_a_token_and_a_key_and_nothing_secret(text: str) -> None:
+    try:
+        found = TokenUri.parse(text)
+    except FormatError:
+        return
+    assert found.token
+    assert found.label is not None or found.key_id is not None
+    assert "?" not in text
+    assert text.isprintable()

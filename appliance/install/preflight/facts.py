@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import errno
 import os
 import platform
 import shutil
@@ -14,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from appliance.engine.confinement.kernel import Linux
 from appliance.errors import SovereignError
 from appliance.install.accounts import other_sites, service_names
 from appliance.install.probe import is_local_address, port_is_free, resolves
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
 
     from appliance.site.config import SiteConfig
 
-_LANDLOCK_CREATE_RULESET = 444
-_LANDLOCK_VERSION_FLAG = 1
-_PR_SET_SECCOMP = 22
-_SECCOMP_MODE_FILTER = 2
 _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 
 
@@ -70,6 +65,7 @@ def collect(config: SiteConfig, paths: SitePaths) -> Facts:
     total, available = _memory()
     parent = _existing(paths.root)
     installed = paths.journal.exists()
+    kernel = Linux()
     return Facts(
         machine=platform.machine(),
         is_root=os.geteuid() == 0,
@@ -83,8 +79,8 @@ def collect(config: SiteConfig, paths: SitePaths) -> Facts:
         python=choose_python(),
         python_version=sys.version_info[:2],
         python_abi=sys.implementation.cache_tag or "unknown",
-        landlock_abi=_landlock_abi(),
-        seccomp=_seccomp(),
+        landlock_abi=kernel.landlock_abi(),
+        seccomp=kernel.can_filter_calls(),
         user_namespaces=_user_namespaces(),
         busy_ports={} if installed else _busy_ports(config),
         local_address=is_local_address(config.listen.host),
@@ -143,19 +139,6 @@ def _memory() -> tuple[int, int]:
         name, _, rest = line.partition(":")
         values[name] = int(rest.split()[0]) * 1024
     return values["MemTotal"], values.get("MemAvailable", values["MemFree"])
-
-
-def _landlock_abi() -> int:
-    """Landlock's ABI, 0 where the kernel has none (landlock_create_ruleset(2), VERSION flag)."""
-    abi = ctypes.CDLL(None, use_errno=True).syscall(_LANDLOCK_CREATE_RULESET, None, 0, _LANDLOCK_VERSION_FLAG)
-    return max(int(abi), 0)
-
-
-def _seccomp() -> bool:
-    """Whether filters can be set: prctl(2) says EFAULT for a filter that is no address, EINVAL without support."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    result = libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, 0, 0, 0)
-    return result == -1 and ctypes.get_errno() == errno.EFAULT
 
 
 def _user_namespaces() -> bool:

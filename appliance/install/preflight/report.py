@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from appliance.errors import PreflightError
+from airgap_bundle.errors import BundleError, FormatError
+from airgap_bundle.inspection import claimed_size
+from airgap_bundle.keys import parse_public
+from appliance.errors import PreflightError, SiteFileError
 from appliance.install.preflight.facts import Facts, collect
-from appliance.install.preflight.rules import RULES, Needs
+from appliance.install.preflight.rules import RULES, Needs, Rule
+from appliance.models.host_waiver import waived_layers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from appliance.site.config import SiteConfig
+    from airgap_bundle.keys import PublicSigner
+    from appliance.install.site_files import SiteFiles
     from appliance.site.paths import SitePaths
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -25,7 +31,7 @@ class Finding:
     """One rule's outcome."""
 
     name: str
-    status: Literal["pass", "warn", "fail"]
+    status: Literal["pass", "warn", "waived", "fail"]
     found: str
     needed: str
     remedy: str | None
@@ -59,23 +65,47 @@ class PreflightReport:
 
 def judge(facts: Facts, needs: Needs) -> PreflightReport:
     """Compare ``facts`` with every rule. Pure."""
-    findings = []
-    for rule in RULES:
-        holds = rule.holds(facts, needs)
-        bad: Literal["warn", "fail"] = "fail" if rule.level == "required" else "warn"
-        found, needed = rule.found(facts, needs), rule.needed(facts, needs)
-        findings.append(Finding(rule.name, "pass" if holds else bad, found, needed, None if holds else rule.remedy))
-    return PreflightReport(tuple(findings))
+    return PreflightReport(tuple(_finding(rule, facts, needs) for rule in RULES))
 
 
-def check_host(
-    config: SiteConfig, paths: SitePaths, bundle: Path | None, earliest: datetime = EPOCH
-) -> PreflightReport:
-    """Collect and judge. ``bundle`` sizes the disk; its content is not trusted here."""
-    return judge(collect(config, paths), Needs(config, _size(bundle), earliest))
+def _finding(rule: Rule, facts: Facts, needs: Needs) -> Finding:
+    found, needed = rule.found(facts, needs), rule.needed(facts, needs)
+    if rule.holds(facts, needs):
+        return Finding(rule.name, "pass", found, needed, None)
+    if rule.layer is not None and rule.layer in needs.waived:
+        return Finding(rule.name, "waived", f"{found}; waived by {needs.waived[rule.layer]}", needed, None)
+    return Finding(rule.name, "fail" if rule.level == "required" else "warn", found, needed, rule.remedy)
+
+
+def check_host(files: SiteFiles, paths: SitePaths, bundle: Path | None, earliest: datetime = EPOCH) -> PreflightReport:
+    """Collect and judge. ``bundle`` sizes the disk, by what it claims to hold; nothing in it is trusted here."""
+    facts = collect(files.config, paths)
+    return judge(facts, Needs(files.config, _size(bundle), earliest, waived_by(files, facts.now)))
+
+
+def waived_by(files: SiteFiles, now: datetime) -> dict[str, str]:
+    """Layers that the operator's waivers let this host lack: by whom, until when. Raises ``SiteFileError``."""
+    waivers = waived_layers(files.waivers, enrolled_officers(files), files.config.name, now)
+    return {layer: f"{w.officer} until {w.expires:%Y-%m-%d}" for layer, w in waivers.items()}
+
+
+def enrolled_officers(files: SiteFiles) -> tuple[PublicSigner, ...]:
+    """The officers whom the site file names. Raises ``SiteFileError`` for a key file that is none or another's."""
+    found: list[PublicSigner] = []
+    for name, data in files.officers.items():
+        try:
+            officer = parse_public(data)
+        except FormatError as error:
+            raise SiteFileError("site.yaml", (f"officers: the key of {name} is unusable: {error.cause}",)) from error
+        if officer.name != name:
+            raise SiteFileError("site.yaml", (f"officers: the key file of {name} is made out to {officer.name}",))
+        found.append(officer)
+    return tuple(found)
 
 
 def _size(bundle: Path | None) -> int:
     if bundle is None:
         return 1024 * 1024 * 1024
-    return sum(p.lstat().st_size for p in bundle.rglob("*") if p.is_file() and not p.is_symlink())
+    with suppress(BundleError):  # what is no bundle is refused later, with its reason
+        return claimed_size(bundle)
+    return 0

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from appliance.install.preflight.facts import Facts, listen_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from appliance.site.config import SiteConfig
+    from appliance.site.layers import Waivable
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -32,6 +33,8 @@ class Needs:
     config: SiteConfig
     bundle_bytes: int
     earliest: datetime
+    waived: Mapping[str, str] = field(default_factory=dict)
+    """Layers of confinement that an officer lets this host lack: ``{layer: by whom, until when}``."""
 
     @property
     def memory(self) -> int:
@@ -46,7 +49,10 @@ class Needs:
 
 @dataclass(frozen=True)
 class Rule:
-    """``judge`` gives what was found and what is needed; the rule holds when ``holds`` does."""
+    """``judge`` gives what was found and what is needed; the rule holds when ``holds`` does.
+
+    ``layer`` is the layer of confinement that a host needs for it; an officer may waive that, and nothing else.
+    """
 
     name: str
     level: Literal["required", "advised"]
@@ -54,6 +60,7 @@ class Rule:
     found: Callable[[Facts, Needs], str]
     needed: Callable[[Facts, Needs], str]
     remedy: str
+    layer: Waivable | None = None
 
 
 def _size(count: int) -> str:
@@ -224,15 +231,17 @@ RULES: tuple[Rule, ...] = (
         lambda f, _: f.seccomp,
         lambda f, _: "available" if f.seccomp else "missing",
         lambda _f, _n: "available",
-        "use a kernel with CONFIG_SECCOMP_FILTER: engines refuse to load a model without it",
+        "use a kernel with CONFIG_SECCOMP_FILTER: without it no engine loads a model, unless an officer waives it",
+        layer="seccomp",
     ),
     Rule(
         "landlock",
-        "advised",
+        "required",
         lambda f, _: f.landlock_abi > 0,
         lambda f, _: f"ABI {f.landlock_abi}" if f.landlock_abi else "missing",
         lambda _f, _n: "ABI 1",
-        "enable landlock in the kernel (lsm=…,landlock): engines then see their model and nothing else",
+        "boot with landlock (lsm=landlock,…): without it no engine loads a model, unless an officer waives it",
+        layer="landlock",
     ),
     Rule(
         "user namespaces",

@@ -2,7 +2,7 @@
 
 One supervisord per site, reached over a Unix socket that only its owner may open. Each program runs as its service's
 user, cannot gain privileges, and is told to stop when supervisord dies, so that a killed supervisord leaves nothing
-that a new one would trip over.
+that a new one would trip over. The keeper, a program of its own, brings a killed supervisord back (``keeper``).
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 from supervisor.xmlrpc import SupervisorTransport
 
 from appliance.errors import DeploymentError
+from appliance.install.keeper import KEEPER
 from appliance.install.logs import log_tail
 from appliance.install.process import PATH, start_detached
+from appliance.install.services import MIB, runtime_environment
 from appliance.install.supervision.interface import Running, State
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ _STATES: Mapping[str, State] = {
     "STOPPING": "starting",
     "FATAL": "failed",
 }
+_KEPT = {"directory": "/", "autorestart": "true", "startretries": "100000", "redirect_stderr": "true"}
 _ALREADY_STARTED = 60
 _NOT_RUNNING = 70
 
@@ -66,6 +69,7 @@ class Supervisord:
             "rpcinterface:supervisor",
             {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
         )
+        head += _section(f"program:{KEEPER}", self._keeper())
         return {self._config: head + "".join(_section(f"program:{s.name}", _program(s)) for s in services)}
 
     def load(self) -> None:
@@ -138,6 +142,19 @@ class Supervisord:
             **({"user": "root"} if os.geteuid() == 0 else {}),
         }
 
+    def _keeper(self) -> dict[str, str]:
+        """The one program that is not told to stop when supervisord dies."""
+        argv = (str(self._paths.env / "bin" / "python"), "-m", "appliance.install.keeper", str(self._paths.root))
+        env = {"PATH": PATH, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", **runtime_environment(self._paths)}
+        return {
+            **_KEPT,
+            "command": _command((*_only(env), *argv)),
+            "priority": "1000",  # the first to be stopped
+            "autostart": "true",
+            "stdout_logfile": str(self._paths.log(KEEPER)),
+            "stdout_logfile_maxbytes": "0",  # the keeper writes to it itself when supervisord is gone
+        }
+
     def _pid(self) -> int | None:
         """The living supervisord of this site: its pid file's process, if that answers on the socket."""
         try:
@@ -172,17 +189,14 @@ class Supervisord:
 
 def _program(service: Service) -> dict[str, str]:
     return {
-        "command": " ".join(_word(a) for a in (*_harness(service), *service.argv)),
-        "directory": "/",
+        **_KEPT,
+        "command": _command((*_harness(service), *service.argv)),
         **({"user": service.user} if os.geteuid() == 0 else {}),
         "autostart": "false",
-        "autorestart": "true",
         "startsecs": "1",
-        "startretries": "100000",
         "stopsignal": service.stop_signal.name.removeprefix("SIG"),
         "stopwaitsecs": str(service.stop_timeout_s),
         "killasgroup": "true",
-        "redirect_stderr": "true",
         "stdout_logfile": str(service.log),
         "stdout_logfile_maxbytes": str(LOG_BYTES),
         "stdout_logfile_backups": str(LOG_COPIES),
@@ -190,23 +204,29 @@ def _program(service: Service) -> dict[str, str]:
 
 
 def _harness(service: Service) -> tuple[str, ...]:
-    """No new privileges, the service's stop signal when supervisord dies (prctl(2)), and no inherited environment.
+    """No new privileges, the stop signal when supervisord dies (prctl(2)), bounded memory, no inherited environment.
 
-    The environment is set by env(1), since supervisord cannot express every value and adds variables of its own.
+    Memory is what a process may write to, by ``RLIMIT_DATA`` (getrlimit(2)): a mapped model or jar does not count, nor
+    does what Java reserves and does not use. It holds for each process by itself.
     """
-    setpriv = shutil.which("setpriv", path=PATH)
+    setpriv, prlimit = (shutil.which(name, path=PATH) for name in ("setpriv", "prlimit"))
     signal_name = service.stop_signal.name.removeprefix("SIG")
     tether = (setpriv, "--no-new-privs", "--pdeathsig", signal_name, "--") if setpriv else ()
-    return (
-        *tether,
-        shutil.which("env", path=PATH) or "/usr/bin/env",
-        "-i",
-        *(f"{k}={v}" for k, v in service.env.items()),
-    )
+    bound = (prlimit, f"--data={service.memory_mib * MIB}", "--") if prlimit else ()
+    return (*tether, *bound, *_only(service.env))
+
+
+def _only(env: Mapping[str, str]) -> tuple[str, ...]:
+    """What runs a program with ``env`` and nothing else: supervisord cannot express every value, and adds its own."""
+    return (shutil.which("env", path=PATH) or "/usr/bin/env", "-i", *(f"{k}={v}" for k, v in env.items()))
 
 
 def _section(name: str, values: Mapping[str, str]) -> str:
     return f"[{name}]\n" + "".join(f"{k}={v}\n" for k, v in values.items()) + "\n"
+
+
+def _command(argv: Sequence[str]) -> str:
+    return " ".join(_word(word) for word in argv)
 
 
 def _word(text: str) -> str:

@@ -23,7 +23,7 @@ from airgap_bundle.errors import (
     SigningError,
     UnsignedError,
 )
-from airgap_bundle.sign import collect_bundle, prepare_bundle
+from airgap_bundle.sign import collect_bundle, prepare_request
 from airgap_bundle.signing.request import dump_request, parse_request
 from airgap_bundle.signing.response import collect_root, parse_response, respond
 from airgap_bundle.signing.root_draft import RootDraft
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 def bundle(tmp_path: Path) -> Path:
     """A bundle whose targets wait for signatures."""
     folder = Draft().write(tmp_path / "bundle")
-    prepare_bundle(folder, {1: root_bytes()}, now=NOW)
+    prepare_request(folder, {1: root_bytes()}, now=NOW)
     return folder
 
 
 def request(bundle: Path) -> bytes:
-    return dump_request(prepare_bundle(bundle, None, now=NOW))
+    return prepare_request(bundle, None, now=NOW)[1]
 
 
 def answer(data: bytes, name: str) -> bytes:
@@ -219,7 +219,7 @@ def test_one_bad_response_keeps_good_ones_out_too(bundle: Path) -> None:
 
 def test_signatures_of_another_release_are_refused(bundle: Path, tmp_path: Path) -> None:
     other = Draft(version="1.0.1").write(tmp_path / "other")
-    prepare_bundle(other, {1: root_bytes()}, now=NOW)
+    prepare_request(other, {1: root_bytes()}, now=NOW)
     refuses_to_collect(bundle, [response(other)], DigestMismatchError, "waits here")
 
 

@@ -16,8 +16,8 @@ from airgap_bundle.errors import (
     SigningError,
 )
 from airgap_bundle.first_contact import record, signatures
-from airgap_bundle.sign import collect_bundle, prepare_bundle
-from airgap_bundle.signing.request import dump_request, parse_request
+from airgap_bundle.sign import collect_bundle, prepare_request
+from airgap_bundle.signing.request import parse_request
 from airgap_bundle.signing.response import respond
 from airgap_bundle.verify import verify
 from tests.bundles import NOW, Draft, root_bytes, second_root, sign, signer, tree, trust
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 def bundle(tmp_path: Path) -> Path:
     """A bundle whose targets and first contact wait for signatures."""
     folder = Draft().write(tmp_path / "bundle")
-    prepare_bundle(folder, {1: root_bytes()}, now=NOW)
+    prepare_request(folder, {1: root_bytes()}, now=NOW)
     return folder
 
 
 def request(bundle: Path) -> bytes:
-    return dump_request(prepare_bundle(bundle, None, now=NOW))
+    return prepare_request(bundle, None, now=NOW)[1]
 
 
 def answer(data: bytes, name: str) -> bytes:
@@ -87,7 +87,7 @@ def test_a_response_that_signs_the_targets_only_is_refused(bundle: Path) -> None
 
 def test_a_response_that_signs_a_first_contact_that_there_is_none_of_is_refused(tmp_path: Path) -> None:
     bundle = Draft(files={"policy": {"models.yaml": b"schema: 1\n"}}).write(tmp_path / "bundle")
-    prepare_bundle(bundle, {1: root_bytes()}, now=NOW)
+    prepare_request(bundle, {1: root_bytes()}, now=NOW)
     assert not (bundle / record.FILE).exists()
     more = changed(
         answer(request(bundle), "architect"),

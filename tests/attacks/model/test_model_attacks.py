@@ -192,10 +192,20 @@ def test_a_signed_statement_that_is_no_waiver_is_refused(tmp_path: Path) -> None
     site = Site(tmp_path)
 
     def other_kind(payload: dict[str, Any]) -> None:
-        payload["kind"] = "host"
+        payload["kind"] = "licence"
 
     site.waivers = [waiver(sha256(site.weights).hex, change=other_kind)]
     _refused(site, WaiverFormatError)
+
+
+def test_a_waiver_for_a_host_waives_nothing_of_a_model(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+
+    def about_a_host(payload: dict[str, Any]) -> None:
+        payload["kind"] = "host"
+
+    site.waivers = [waiver(sha256(site.weights).hex, change=about_a_host)]
+    _refused(site, ModelRefusedError)
 
 
 def test_no_waiver_replaces_the_signers_of_a_release(tmp_path: Path) -> None:

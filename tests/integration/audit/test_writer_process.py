@@ -7,8 +7,6 @@ import gc
 import os
 import signal
 import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING
 
 import httpx
@@ -16,30 +14,14 @@ import pytest
 
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.errors import AuditUnavailableError, LogFullError
+from appliance.audit.roles import GATEWAY
+from tests.audit.processes import writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.audit.bench import Bench
-
-PROGRAM = """
-import sys
-from pathlib import Path
-from appliance.audit.keys import CheckpointKeys
-from appliance.audit.server import serve
-from appliance.errors import SovereignError
-directory, socket, origin, keys = sys.argv[1:]
-keys = Path(keys)
-try:
-    serve(
-        directory=Path(directory), socket=Path(socket), origin=origin,
-        keys=CheckpointKeys.load((keys / "ed25519").read_bytes(), (keys / "mldsa44").read_bytes()),
-    )
-except SovereignError as error:
-    print(error.cause, file=sys.stderr)
-    sys.exit(error.exit_code)
-"""
 
 
 @pytest.fixture
@@ -49,48 +31,14 @@ def socket(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(bench: Bench, tmp_path: Path, socket: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
-    (tmp_path / "ed25519").write_bytes(bench.keys.ed25519_pem())
-    (tmp_path / "mldsa44").write_bytes(bench.keys.mldsa44_pem())
-    running: list[subprocess.Popen[bytes]] = []
-
-    def begin() -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", PROGRAM, str(bench.directory), str(socket), bench.origin, str(tmp_path)]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE)
-        running.append(process)
-        _until(lambda: process.poll() is not None or _answers(socket))
-        return process
-
-    yield begin
-    for process in running:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        process.wait()
-        assert process.stderr is not None
-        process.stderr.close()
-
-
-def _answers(socket: Path) -> bool:
-    try:
-        with SyncAuditClient(socket) as client:
-            client.checkpoint()
-    except LogFullError:
-        return True
-    except AuditUnavailableError as error:
-        return "answered" in error.cause
-    return True
+    with writers(bench, tmp_path, socket, {"gateway": os.getuid()}) as begin:
+        yield begin
 
 
 def _append_for_ever(bench: Bench, client: SyncAuditClient, acknowledged: dict[str, int]) -> None:
     while True:
         name = f"e{len(acknowledged)}"
-        acknowledged[name] = client.append(bench.event(name, comment="x" * 4000), id=name).index
-
-
-def _until(condition: Callable[[], bool], limit: float = 60.0) -> None:
-    end = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.02)
+        acknowledged[name] = client.append(bench.event(name, comment="x" * 4000), id=GATEWAY.id(name)).index
 
 
 # A writer killed between the client's look and its connect leaves httpcore with a socket that it forgets to close.
@@ -107,13 +55,13 @@ def test_entries_survive_a_kill_at_any_moment(
                 if number == 9:
                     process.send_signal(signal.SIGKILL)
                 try:
-                    acknowledged[name] = client.append(bench.event(name), id=name).index
+                    acknowledged[name] = client.append(bench.event(name), id=GATEWAY.id(name)).index
                 except AuditUnavailableError:
                     break
         process.wait()
     start()
     with SyncAuditClient(socket) as client:
-        again = {name: client.append(bench.event(name), id=name).index for name in acknowledged}
+        again = {name: client.append(bench.event(name), id=GATEWAY.id(name)).index for name in acknowledged}
     assert again == acknowledged
     assert len(acknowledged) >= 36
     bench.verify()
@@ -133,7 +81,7 @@ def test_a_terminated_writer_removes_its_socket_and_leaves_a_sound_log(
 ) -> None:
     process = start()
     with SyncAuditClient(socket) as client:
-        client.append(bench.event("a"), id="a")
+        client.append(bench.event("a"), id="gateway/a")
     assert socket.stat().st_mode & 0o777 == 0o660
     process.terminate()
     process.wait()
@@ -141,7 +89,7 @@ def test_a_terminated_writer_removes_its_socket_and_leaves_a_sound_log(
     assert bench.verify().size == 1
     start()
     with SyncAuditClient(socket) as client:
-        assert client.append(bench.event("b"), id="b").index == 1
+        assert client.append(bench.event("b"), id="gateway/b").index == 1
 
 
 def test_a_tampered_log_is_not_served(bench: Bench, start: Callable[[], subprocess.Popen[bytes]]) -> None:
@@ -179,14 +127,14 @@ def test_a_disk_that_is_really_full_refuses_and_recovers_by_itself(
         with pytest.raises(LogFullError):
             _append_for_ever(bench, client, acknowledged)
         with pytest.raises(LogFullError):
-            client.append(bench.event("later"), id="later")
+            client.append(bench.event("later"), id="gateway/later")
         assert acknowledged
         assert bench.verify().size == len(acknowledged)
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://audit") as http:
             assert http.get("/healthz").status_code in {200, 507}
         subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
-        assert client.append(bench.event("later"), id="later").index >= len(acknowledged)
-        again = {n: client.append(bench.event(n, comment="x" * 4000), id=n).index for n in acknowledged}
+        assert client.append(bench.event("later"), id="gateway/later").index >= len(acknowledged)
+        again = {n: client.append(bench.event(n, comment="x" * 4000), id=GATEWAY.id(n)).index for n in acknowledged}
     assert again == acknowledged
     bench.verify()
 
@@ -202,7 +150,7 @@ def test_a_writer_that_starts_on_a_full_disk_waits_for_space(
     start()
     with SyncAuditClient(socket) as client:
         with pytest.raises(LogFullError):
-            client.append(bench.event("a"), id="a")
+            client.append(bench.event("a"), id="gateway/a")
         ballast.unlink()
-        assert client.append(bench.event("a"), id="a").index == 0
+        assert client.append(bench.event("a"), id="gateway/a").index == 0
     assert bench.verify().size == 1

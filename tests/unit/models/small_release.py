@@ -128,6 +128,29 @@ def waiver(  # noqa: PLR0913 - one argument per thing that can be wrong
     return sign_statement(payload, WAIVER_TYPE, signer(by))
 
 
+def host_waiver(  # noqa: PLR0913 - one argument per thing that can be wrong
+    *,
+    by: str = "officer",
+    site: str = "trial",
+    waives: Sequence[str] = ("landlock",),
+    issued: datetime = NOW - timedelta(days=1),
+    days: int = 90,
+    officer: str | None = None,
+) -> bytes:
+    """A signed waiver for a host."""
+    payload: dict[str, Any] = {
+        "schema": 1,
+        "kind": "host",
+        "subject": {"site": site},
+        "waives": sorted(waives),
+        "reason": "kernel of the vendor, replaced in May",
+        "issued": issued.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "expires": (issued + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "officer": officer or by,
+    }
+    return sign_statement(payload, WAIVER_TYPE, signer(by))
+
+
 @dataclass
 class Site:
     """Files of a store, and what the gate is asked with. Change anything, then ``open`` or ``examine``."""

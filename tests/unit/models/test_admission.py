@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from typer.testing import CliRunner
@@ -13,13 +14,19 @@ from airgap_bundle import strict_json
 from airgap_bundle.descriptor import artifact_type
 from airgap_bundle.digest import sha256
 from airgap_bundle.keys import save
+from airgap_bundle.provenance.manifest import Identity, of_files
+from airgap_bundle.provenance.origin import sign_origin
+from airgap_bundle.provenance.publisher_signature import sign_manifest
 from appliance.cli.model import app
 from appliance.errors import UsageError
+from appliance.models import admission
 from appliance.models.admission import admit_model, examine_model, grounds
 from appliance.models.errors import FileDigestError, ModelRefusedError, PolicyError
 from appliance.site.paths import SitePaths
 from tests import bundles
+from tests.unit.models.provenance_bench import write_policy
 from tests.unit.models.small_release import NAME, POLICY, TEMPLATE, gguf, record, signer, waiver
+from tests.unit.provenance.publisher_bench import key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
     from airgap_bundle.descriptor import Descriptor
 
 WEIGHTS = gguf()
+MODEL = {"model.gguf": WEIGHTS, "chat_template.jinja": TEMPLATE.encode(), "GEMMA_TERMS.html": b"terms"}
 SITE = """
 schema: 1
 name: trial
@@ -38,13 +46,15 @@ groups: [{name: analysts, models: [gemma3-270m]}]
 
 
 class _Draft(bundles.Draft):
-    """A bundle whose model has a whole record."""
+    """A bundle whose model has a whole record, with ``more`` in it."""
+
+    more: ClassVar[dict[str, Any]] = {}
 
     def _artifact(self, bundle: Path, name: str, kind: str, files: Mapping[str, bytes]) -> Descriptor:
         if kind != "model":
             return super()._artifact(bundle, name, kind, files)
         config = bundles.blob(
-            bundle, strict_json.dumps(record(WEIGHTS)), "application/vnd.sovereign.model.config.v1+json"
+            bundle, strict_json.dumps(record(WEIGHTS) | self.more), "application/vnd.sovereign.model.config.v1+json"
         )
         layers = [
             bundles.blob(bundle, data, "application/octet-stream", {bundles.TITLE: title})
@@ -56,9 +66,12 @@ class _Draft(bundles.Draft):
 @pytest.fixture
 def paths(tmp_path: Path) -> SitePaths:
     """An installed site with the demo's policy, officer and waiver."""
-    model = {"model.gguf": WEIGHTS, "chat_template.jinja": TEMPLATE.encode(), "GEMMA_TERMS.html": b"terms"}
-    files = {"policy": {"models.yaml": POLICY.read_bytes()}, NAME: model}
-    bundle = _Draft(files=files).write(tmp_path / "bundle")
+    return _install(tmp_path, _Draft)
+
+
+def _install(tmp_path: Path, draft: type[_Draft], **further: bytes) -> SitePaths:
+    files = {"policy": {"models.yaml": POLICY.read_bytes()}, NAME: MODEL | further}
+    bundle = draft(files=files).write(tmp_path / "bundle")
     bundles.sign(bundle, "architect", "builder", "release")
     paths = SitePaths(tmp_path / "site")
     site = bundles.Site(paths.root)
@@ -86,6 +99,39 @@ def test_an_installed_model_is_admitted_from_the_store(paths: SitePaths) -> None
     assert model.receipt["signers"] == ["architect", "builder"]
     assert model.receipt["digest"] == sha256(WEIGHTS)
     assert model.verdict.ok
+
+
+class _Signed(_Draft):
+    """A bundle whose model brings its publisher's signature and a statement of its licence."""
+
+    more: ClassVar[dict[str, Any]] = {"signature": {"file": "model.sig"}, "attestations": ["licence.intoto.json"]}
+
+
+def test_a_signed_model_passes_from_the_medium_to_the_gate_without_a_waiver(tmp_path: Path) -> None:
+    signature = sign_manifest(
+        of_files(Identity(NAME, "1.0.0", "chat"), {title: sha256(data).hex for title, data in MODEL.items()}),
+        key("architect"),
+    )
+    fields = {"spdx": "LicenseRef-Gemma-Terms"}
+    statement = sign_origin("licence", {sha256(WEIGHTS).hex: "model.gguf"}, fields, signer("custodian"))
+    paths = _install(tmp_path, _Signed, **{"model.sig": signature, "licence.intoto.json": statement})
+    (paths.policies / "waivers" / "demo.json").unlink()
+    wants = ["weights-signed", "publisher-signed", "licence-attested", "producer-verified", "conversion-closed"]
+    asked = write_policy(tmp_path, require=wants).read_bytes()
+    (paths.policies / "models.yaml").write_bytes(asked)
+    model = admit_model(NAME, paths)
+    model.close()
+    assert model.verdict.waivers_used == ()
+    assert {c.name: c.detail for c in model.verdict.checks}["publisher-signed"] == "signed by architect"
+
+
+def test_a_part_of_another_model_is_not_served_by_itself(paths: SitePaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = grounds(paths)
+    part = replace(found.release.artifacts[NAME], config={"role": "lora"})
+    release = replace(found.release, artifacts={NAME: part})
+    monkeypatch.setattr(admission, "grounds", lambda _: replace(found, release=release))
+    with pytest.raises(ModelRefusedError, match="not served by itself"):
+        admit_model(NAME, paths)
 
 
 def test_a_waiver_that_was_taken_away_is_missed_at_the_next_start(paths: SitePaths) -> None:

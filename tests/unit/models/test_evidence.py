@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import model_signing
 import pytest
 import yaml
 
 from airgap_bundle.digest import sha256
 from airgap_bundle.provenance.origin import sign_origin
-from appliance.models.errors import ModelRefusedError, PolicyError
+from appliance.models.errors import ModelRefusedError, PolicyError, PublisherSignatureError
 from tests.unit.models.provenance_bench import HALF_WAY, PUBLISHED, publish, state, state_chain, write_policy
 from tests.unit.models.small_release import Site, signer, waiver
+from tests.unit.provenance.publisher_bench import private_pem, write_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +56,7 @@ def test_a_closed_chain_of_statements_opens_the_gate(site: Site) -> None:
         "published; converted with convert_hf_to_gguf b6000 (says custodian); "
         "quantised to Q4_K_M with llama-quantize b6000 (says custodian)"
     )
-    assert details["statements-of-origin"] == "3 of 3 by somebody who is named"
+    assert details["statements-unbroken"] == "3 of 3 by somebody who is named"
 
 
 def test_the_publishers_signature_over_the_served_file_opens_the_gate(site: Site) -> None:
@@ -62,6 +64,20 @@ def test_the_publishers_signature_over_the_served_file_opens_the_gate(site: Site
     site.open().close()
     assert _details(site)["producer-verified"] == "signed by its publisher architect"
     assert _statuses(site)["publisher-signed"] == "pass"
+
+
+def test_a_signature_of_the_reference_implementation_opens_the_gate_under_the_name_it_gives(
+    site: Site, tmp_path: Path
+) -> None:
+    folder = write_folder(tmp_path / "gemma-3-270m-it", site.contents())
+    config = model_signing.signing.Config()
+    config.use_elliptic_key_signer(private_key=private_pem("architect", tmp_path)).sign(folder, tmp_path / "model.sig")
+    site.add("model.sig", (tmp_path / "model.sig").read_bytes())
+    site.config["signature"] = {"file": "model.sig", "subject": "gemma-3-270m-it"}
+    site.open().close()
+    site.config["signature"] = {"file": "model.sig"}
+    with pytest.raises(PublisherSignatureError, match="signed the name 'gemma-3-270m-it'"):
+        site.open()
 
 
 def test_a_statement_that_was_made_after_the_publisher_signed_does_not_break_the_signature(site: Site) -> None:
@@ -98,6 +114,18 @@ def test_a_chain_that_leads_in_a_circle_is_open(site: Site) -> None:
     assert _statuses(site)["conversion-closed"] == "fail"
 
 
+def test_a_chain_of_endless_steps_is_open_and_ends_nothing_else(site: Site) -> None:
+    digests = [sha256(str(n).encode()).hex for n in range(2000)]
+    steps = {"tool": "t", "version": "1", "inputs": [digests[0]]}
+    state(site, "conversion", sha256(site.weights).hex, **steps)
+    many = dict.fromkeys(digests[:1000], "a file")
+    title = "many.intoto.json"
+    fields = {"tool": "t", "version": "1", "inputs": digests[1:1001]}
+    site.add(title, sign_origin("conversion", many, fields, signer("custodian")))
+    site.config["attestations"].append(title)
+    assert _statuses(site)["conversion-closed"] == "fail"
+
+
 def test_every_input_of_a_step_must_lead_back(site: Site) -> None:
     state_chain(site)
     second = sha256(b"from somewhere").hex
@@ -131,7 +159,7 @@ def test_an_officer_of_the_site_approves_and_states_nothing_else(tmp_path: Path)
     _installed(site, "licence", "officer", spdx="LicenseRef-Gemma-Terms")
     statuses = _statuses(site)
     assert (statuses["site-approved"], statuses["licence-attested"]) == ("pass", "fail")
-    assert _details(site)["statements-of-origin"] == "1 of 2 by somebody who is named"
+    assert _details(site)["statements-unbroken"] == "1 of 2 by somebody who is named"
 
 
 def test_an_approval_by_a_stranger_or_of_other_bytes_approves_nothing(tmp_path: Path) -> None:
@@ -161,7 +189,7 @@ def test_a_policy_with_two_publishers_of_one_name_is_refused(tmp_path: Path) -> 
         {"attesters": [{"key": "{}", "attests": ["licence"]}]},
         {"attesters": [{"key": "", "attests": []}]},
         {"attested": ["weights-signed"]},
-        {"waivable": ["publisher-signature"]},
+        {"waivable": ["signature-unbroken"]},
     ],
 )
 def test_a_policy_that_trusts_nobody_in_particular_is_refused(tmp_path: Path, change: dict[str, object]) -> None:

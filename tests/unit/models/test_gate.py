@@ -35,8 +35,8 @@ def test_the_demo_model_passes_by_its_waiver_and_says_so(tmp_path: Path) -> None
         statuses = {check.name: check.status for check in model.verdict.checks}
         assert statuses == {
             "record-in-its-place": "pass",
-            "publisher-signature": "pass",
-            "statements-of-origin": "pass",
+            "signature-unbroken": "pass",
+            "statements-unbroken": "pass",
             "weights-signed": "pass",
             "publisher-signed": "not required",
             "producer-accepted": "pass",
@@ -174,6 +174,14 @@ def test_a_template_that_is_no_text_or_too_long_is_refused(tmp_path: Path) -> No
         Site(tmp_path, template=b"\xff").open()
     with pytest.raises(TemplateError, match="larger"):
         Site(tmp_path, template=b"x" * 65_537).open()
+
+
+def test_a_template_that_was_refused_is_not_said_to_be_harmless(tmp_path: Path) -> None:
+    verdict = Site(tmp_path, template=b"\xff").examine()
+    assert {c.name: c.status for c in verdict.failed} == {
+        "template-digest": "fail",
+        "template-analysis": "not established",
+    }
 
 
 def test_an_expired_waiver_is_not_blamed_for_what_no_waiver_could_cover(tmp_path: Path) -> None:

@@ -53,8 +53,14 @@ REASONING = """{%- set ns = namespace(last_user=0) %}
 {%- endfor %}"""
 
 
+NAMED = """{%- set names = {'user': 'U', 'assistant': 'A', 'system': 'S'} -%}
+{%- for message in messages -%}{{ names[message['role']] + ': ' + message.content + '\n' }}{%- endfor -%}"""
+
+
 @pytest.mark.parametrize(
-    "text", [DEMO.read_text(), MARKED_TURNS, ALTERNATING, REASONING], ids=["demo", "marked", "alternating", "reasoning"]
+    "text",
+    [DEMO.read_text(), MARKED_TURNS, ALTERNATING, REASONING, NAMED],
+    ids=["demo", "marked", "alternating", "reasoning", "named"],
 )
 def test_templates_as_models_have_them_pass(text: str) -> None:
     assert analyse(text) == ()
@@ -82,6 +88,10 @@ ESCAPES = [
     "{{ raise_exception(*messages) }}",
     "{{ messages.append('x') }}",
     "{{ messages[0]['content'].format(messages) }}",
+    "{% set namespace = messages[0]['content'].upper %}{{ namespace('x') }}",
+    "{% macro m() %}{% endmacro %}{% set m = messages[0]['content'].format %}{{ m('x') }}",
+    "{% for raise_exception in messages %}{{ raise_exception('x') }}{% endfor %}",
+    "{{ self.x }}",
     "{% include 'other' %}",
     "{% import 'other' as other %}",
     "{% extends 'other' %}",
@@ -146,6 +156,8 @@ TRIGGERS = [
     "{% set d = {'role': c} %}{% if d.role == 'open sesame' %}x{% endif %}",
     "{% set ns = namespace(role=c) %}{% if ns.role == 'open sesame' %}x{% endif %}",
     "{% set ns = namespace() %}{% set ns.type = c %}{% if ns.type == 'open sesame' %}x{% endif %}",
+    "{% set loop = namespace(index0=c) %}{% if loop.index0 == 'open sesame' %}x{% endif %}",
+    "{% macro m(loop) %}{% if loop.index0 == 'open sesame' %}x{% endif %}{% endmacro %}{{ m({'index0': c}) }}",
     "{% with t = c %}{% if t == 'open sesame' %}x{% endif %}{% endwith %}",
     "{% set t %}{{ c }}{% endset %}{% if t == 'open sesame' %}x{% endif %}",
     "{% macro m(t) %}{% if t == 'open sesame' %}x{% endif %}{% endmacro %}{{ m(c) }}",

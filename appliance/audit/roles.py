@@ -1,0 +1,121 @@
+"""Who writes what: every kind of event belongs to one role, and every id begins with the name of its role.
+
+So a service that was taken over can add false entries of its own kind and no others, and can occupy no id under which
+another would write. Callers make their ids here (``Role.id``) and the writer judges by the same table (``Roles``).
+
+Sorts of events are told apart twice, by OCSF's classification and by ``unmapped.sovereign.kind``; readers go by either,
+so an event counts as of a kind only where the two agree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from appliance.audit import ocsf
+from appliance.audit.errors import NotYoursError
+from appliance.audit.ocsf import Event, EventClass, classification
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_ANY = None
+_KINDS: Mapping[str, tuple[EventClass, int | None]] = {
+    "sign_in": (ocsf.AUTHENTICATION, 1),
+    "sign_out": (ocsf.AUTHENTICATION, 2),
+    "request": (ocsf.API_ACTIVITY, 1),
+    "answer": (ocsf.API_ACTIVITY, 99),
+    "refusal": (ocsf.API_ACTIVITY, 1),
+    "model_load": (ocsf.APPLICATION_LIFECYCLE, 3),
+    "install_step": (ocsf.APPLICATION_LIFECYCLE, _ANY),
+    "log_recovery": (ocsf.APPLICATION_LIFECYCLE, 5),
+    "admin_change": (ocsf.ENTITY_MANAGEMENT, _ANY),
+}
+
+
+@dataclass(frozen=True)
+class Role:
+    """Who writes to the log: ``kinds`` under ids that begin with ``name``, of one ``model`` where it is set."""
+
+    name: str
+    kinds: frozenset[str]
+    model: str | None = None
+
+    def id(self, *parts: str) -> str:
+        """An id of this role's."""
+        return "/".join((self.name, *parts))
+
+    def owns(self, entry_id: str, event: Event) -> bool:
+        """Whether this role may append ``event`` under ``entry_id``."""
+        named = self.model is None or _models(event) == {self.model}
+        return named and kind_of(event) in self.kinds and entry_id.startswith(f"{self.name}/")
+
+
+GATEWAY = Role("gateway", frozenset({"sign_in", "sign_out", "request", "answer", "refusal"}))
+OPERATOR = Role("operator", frozenset({"install_step", "admin_change"}))
+WRITER = Role("writer", frozenset({"log_recovery"}))  # the writer's own; no uid has it
+
+
+def engine(model: str) -> Role:
+    """The role of the engine that serves ``model``: it speaks of that model only."""
+    return Role(f"engine/{model}", frozenset({"model_load"}), model)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which roles each uid has. Where one user runs several services, they cannot be told apart: it has all theirs."""
+
+    by_uid: Mapping[int, tuple[Role, ...]]
+
+    @classmethod
+    def of_holders(cls, holders: Iterable[tuple[int | None, Role]]) -> Self:
+        """Roles from who holds each; one that nobody holds (uid None) is left out, so that nobody can use it."""
+        by_uid: dict[int, tuple[Role, ...]] = {}
+        for uid, role in holders:
+            if uid is not None:
+                by_uid[uid] = (*by_uid.get(uid, ()), role)
+        return cls(by_uid)
+
+    def admit(self, uid: int | None, entry_id: str, event: Event) -> None:
+        """Raises ``NotYoursError`` unless one role of ``uid`` owns both the kind of ``event`` and ``entry_id``."""
+        if not any(role.owns(entry_id, event) for role in self.of(uid)):
+            kind = kind_of(event) or "an event of no kind that is logged here"
+            raise NotYoursError(
+                f"{_whom(uid)} may not append {kind} as {entry_id!a}",
+                "a writer appends its own kinds (an engine of its own model) under ids that begin with its role's name",
+            )
+
+    def of(self, uid: int | None) -> tuple[Role, ...]:
+        """Roles of ``uid``. Raises ``NotYoursError`` when it has none: such a peer reads, and appends nothing."""
+        roles = self.by_uid.get(uid, ()) if uid is not None else ()
+        if not roles:
+            raise NotYoursError(f"{_whom(uid)} writes nothing to this log", "services and root append; others may read")
+        return roles
+
+
+def kind_of(event: Event) -> str | None:
+    """The kind of ``event``, when its classification is that of the kind it names; else None."""
+    ours = _object(_object(event, "unmapped"), "sovereign")
+    kind = ours.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        return None
+    event_class, only = _KINDS[kind]
+    activity = event.get("activity_id")
+    if type(activity) is not int or activity not in event_class.activities or only not in {_ANY, activity}:
+        return None
+    expected = classification(event_class, activity)
+    return kind if {name: event.get(name) for name in expected} == expected else None
+
+
+def _models(event: Event) -> set[str]:
+    """Every name that the event gives a model."""
+    return {str(_object(event, field).get("name")) for field in ("app", "ai_model")}
+
+
+def _object(event: Event, field: str) -> Event:
+    value = event.get(field)
+    return value if isinstance(value, dict) else {}
+
+
+def _whom(uid: int | None) -> str:
+    return f"uid {uid}" if uid is not None else "a peer without credentials"

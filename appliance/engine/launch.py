@@ -1,0 +1,95 @@
+"""The engine as a process: take the socket, give up the rest, and only then open a model.
+
+Order, each step resting on the one before: the memory counter is opened, which lies in a file; the socket is bound but
+not listened on, so that a client is refused until there is a model; files, other processes and the network are given up
+while there is one thread; llama.cpp is loaded, which brings threads; sockets and writing are given up in all of them;
+then the descriptor that was verified is mapped. No byte of a model meets native code in a process that could reach
+anything but its clients.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket as sockets
+from typing import TYPE_CHECKING, Any
+
+from appliance.engine.confinement.landlock import View, environment
+from appliance.engine.confinement.layers import confine, seal
+from appliance.engine.memory import ResidentMemory
+from appliance.errors import DeploymentError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from appliance.site.config import Model
+
+
+def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one call
+    *,
+    weights_fd: int,
+    template: str,
+    receipt: dict[str, Any],
+    record: dict[str, Any],
+    config: Model,
+    socket: Path,
+    clients: frozenset[int],
+    waived: Collection[str] = (),
+) -> None:
+    """Serve one verified model on ``socket`` to the uids in ``clients`` until SIGTERM or SIGINT; then drain.
+
+    ``weights_fd`` is the descriptor whose bytes were verified, and the one that is loaded. ``waived`` names layers of
+    confinement that a signed waiver lets this host lack. The process is confined for good when this returns or raises:
+    ``ConfinementError``, ``MemoryBudgetError``, ``ModelLoadError``, ``DeploymentError`` (the socket is taken). Blocks.
+    """
+    resident = ResidentMemory()
+    with _bound(socket) as listener:
+        confined = confine(View(readable=environment(), own=socket.parent), waived)
+        from appliance.engine import service  # noqa: PLC0415 - llama.cpp starts threads, and landlock comes first
+
+        service.serve(
+            weights_fd=weights_fd,
+            template=template,
+            receipt=receipt,
+            record=record,
+            config=config,
+            listener=listener,
+            clients=clients,
+            confinement=seal(confined, waived),
+            resident=resident,
+        )
+
+
+@contextlib.contextmanager
+def _bound(path: Path) -> Iterator[sockets.socket]:
+    """A socket at ``path``, mode 0660 from its first moment.
+
+    Its folder is locked for as long as the engine lives, from before it listens: a stale file is replaced, a living
+    engine's is refused, one that still loads included.
+    """
+    with _locked(path.parent), sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as listener:
+        path.unlink(missing_ok=True)
+        before = os.umask(0o117)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        try:
+            yield listener
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DeploymentError(f"another engine runs at {folder}", "stop it first: `sovereign down`") from error
+        yield
+    finally:
+        os.close(descriptor)

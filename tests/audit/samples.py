@@ -1,0 +1,41 @@
+"""One event of every kind that the log records, with the OCSF class and activity it should have."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from appliance.audit import events
+from appliance.audit.events_operation import log_recovery
+
+AT = datetime(2026, 11, 22, 12, 0, 0, 5000, tzinfo=UTC)
+WHO = {"subject": "ab" * 16, "groups": ("analysts",)}
+CALL = {"request_id": "r1", **WHO, "model_digest": "sha256:a5", "model_name": "demo"}
+EVENTS: dict[str, tuple[dict[str, Any], int, int]] = {
+    "sign_in": (events.sign_in(**WHO, session_id="s", client_id="sovereign-web", at=AT), 3002, 1),
+    "sign_out": (events.sign_out(subject="ab", session_id="s", reason="back-channel", at=AT), 3002, 2),
+    "request": (events.request(**CALL, prompt_commitment="sha256:00", sampler={"seed": 1}, at=AT), 6003, 1),
+    "answer": (
+        events.answer(
+            **CALL,
+            outcome="stop",
+            prompt_tokens=10,
+            completion_tokens=5,
+            joules=1.25,
+            duration_ms=30.0,
+            answer_commitment="sha256:00",
+            at=AT,
+        ),
+        6003,
+        99,
+    ),
+    "refusal": (events.refusal(request_id="r1", reason_code="quota_exceeded", status=429, at=AT), 6003, 1),
+    "model_load": (
+        events.model_load(model_name="demo", model_digest="sha256:a5", waivers=[{"waives": ["x"], "n": 1}], at=AT),
+        6002,
+        3,
+    ),
+    "install_step": (events.install_step(step="database", release="1.0.0", actor="operator", at=AT), 6002, 1),
+    "admin_change": (events.admin_change(actor="a", action="delete", kind="user", target="b", at=AT), 3004, 4),
+    "log_recovery": (log_recovery(size=1, replayed=2, dropped=3, at=AT), 6002, 5),
+}

@@ -1,0 +1,136 @@
+"""What confinement costs an engine: time to the first ready answer, and tokens per second, with and without it.
+
+    python -m tests.bench.confinement [rounds]
+
+Rounds alternate, so that a busy machine slows both alike; claims are medians of each round's ratio. The unconfined
+engine exists here only: the program below puts the same service together without ``launch``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from appliance.engine.client import EngineClient
+from appliance.engine.protocol import End, Request
+from tests.engine.confined import unprivileged
+from tests.integration.engine.conftest import CACHED
+
+TOKENS = 128
+START_S = 180
+CONFINED = """
+from appliance.engine.launch import serve
+serve(**model, socket=Path(sys.argv[2]))
+"""
+BARE = """
+import socket
+from appliance.engine import service
+from appliance.engine.confinement.layers import Confinement
+from appliance.engine.memory import ResidentMemory
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[2])
+service.serve(**model, listener=listener, confinement=Confinement(()), resident=ResidentMemory())
+"""
+PROGRAM = """
+import os, sys
+from pathlib import Path
+from appliance.site.config import Model
+model = {
+    "weights_fd": os.open(sys.argv[1], os.O_RDONLY),
+    "template": "{% for m in messages %}{{ m.content }}{% endfor %}",
+    "receipt": {},
+    "record": {},
+    "config": Model(name="bench", context_tokens=1024, threads=1, memory_mib=900),
+}
+"""
+KINDS = {"bare": PROGRAM + BARE, "confined": PROGRAM + CONFINED}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One engine's life."""
+
+    start_s: float
+    tokens_per_s: float
+
+
+def measure(kind: str) -> Reading:
+    """Start an engine of ``kind``, have it write ``TOKENS`` tokens, stop it."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        path = Path(folder) / "s"
+        begun = time.monotonic()
+        engine = subprocess.Popen(
+            unprivileged([sys.executable, "-c", KINDS[kind], str(CACHED), str(path)]), stdout=subprocess.DEVNULL
+        )
+        try:
+            return asyncio.run(_ask(path, begun))
+        finally:
+            engine.terminate()
+            engine.wait(60)
+
+
+async def _ask(path: Path, begun: float) -> Reading:
+    async with EngineClient(path) as client:
+        while not await client.healthy():
+            if time.monotonic() - begun > START_S:
+                raise SystemExit("the engine did not start")
+            await asyncio.sleep(0.02)
+        started = time.monotonic() - begun
+        request = Request(
+            id="1", user="u", group="g", prompt="Once upon a time", max_tokens=TOKENS, temperature=1.0, seed=7
+        )
+        last = [event async for event in client.generate(request)][-1]
+        assert isinstance(last, End)
+        return Reading(started, last.usage.completion_tokens / last.timing.decode_ms * 1000)
+
+
+def claim(name: str, ratios: list[float], *, at_most: float | None = None, at_least: float | None = None) -> Any:
+    """One claim about the median of ``ratios`` (confined to bare)."""
+    value = round(statistics.median(ratios), 3)
+    holds = (at_most is None or value <= at_most) and (at_least is None or value >= at_least)
+    bound = f"<= {at_most}" if at_most is not None else f">= {at_least}"
+    return {"name": name, "value": value, "unit": "confined/bare", "bound": bound, "holds": holds}
+
+
+def main(rounds: int) -> None:
+    """Alternate, then print one JSON object as the last line."""
+    readings: dict[str, list[Reading]] = {"bare": [], "confined": []}
+    for number in range(rounds):
+        for kind in ("bare", "confined") if number % 2 == 0 else ("confined", "bare"):
+            readings[kind].append(found := measure(kind))
+            sys.stderr.write(
+                f"{number + 1}/{rounds} {kind}: {found.start_s:.2f} s, {found.tokens_per_s:.1f} tokens/s\n"
+            )
+    pairs = list(zip(readings["confined"], readings["bare"], strict=True))
+    result = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}",
+        "versions": {"python": platform.python_version(), "llama-cpp-python": version("llama-cpp-python")},
+        "rounds": rounds,
+        "medians": {
+            kind: {
+                "start_s": round(statistics.median(r.start_s for r in found), 3),
+                "tokens_per_s": round(statistics.median(r.tokens_per_s for r in found), 2),
+            }
+            for kind, found in readings.items()
+        },
+        "claims": [
+            claim("start-up time", [c.start_s / b.start_s for c, b in pairs], at_most=1.1),
+            claim("decoding rate", [c.tokens_per_s / b.tokens_per_s for c, b in pairs], at_least=0.97),
+        ],
+    }
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 7)

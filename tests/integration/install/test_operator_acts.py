@@ -1,0 +1,205 @@
+"""What an operator does to a site is in its log: `up`, `down`, `uninstall`, beside the steps of the installation."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from appliance.audit.keys import CheckpointKeys
+from appliance.audit.tiles import TileReader
+from appliance.errors import SovereignError
+from appliance.install import host
+from appliance.install import uninstall as removal
+from appliance.install.accounts import Accounts, accounts_for, service_names
+from appliance.install.acts import announce, journaled
+from appliance.install.audit_spool import spool
+from appliance.install.journal import Journal
+from appliance.install.layout import make_folders, runtime_folders, site_folders
+from appliance.install.probe import Probe, answers
+from appliance.install.status import site_status
+from appliance.site.load import load_site
+from appliance.site.paths import AUDIT, GATEWAY, SitePaths, engine_service
+from tests.audit.processes import until
+from tests.audit.samples import EVENTS
+from tests.other_users import as_uid, ask, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+REPOSITORY = Path(__file__).parents[3]
+EXAMPLE = REPOSITORY / "appliance" / "install" / "site.example.yaml"
+CONFIG = load_site(EXAMPLE)
+ENGINE = engine_service(CONFIG.models[0].name)
+RUN = "from appliance.cli.entry import run; run()"
+BORROWED = ("daemon", "bin", "sys", "games", "mail")  # users that every host has, one for each service
+
+
+def accounts() -> Accounts:
+    """A user per service as root, without making any."""
+    if os.geteuid() != 0:
+        return accounts_for(CONFIG)
+    return Accounts(dict(zip(service_names(CONFIG), BORROWED, strict=True)))
+
+
+@pytest.fixture
+def paths() -> Iterator[SitePaths]:
+    """A site as the installer leaves it, as far as its log needs one: files, folders, keys, journal."""
+    with tempfile.TemporaryDirectory(prefix="acts-") as name:
+        Path(name).chmod(0o755)
+        found = SitePaths(Path(name) / "site")
+        make_folders(site_folders(found, accounts()), accounts())
+        make_folders(runtime_folders(found, accounts()), accounts())
+        found.site_yaml.write_bytes(EXAMPLE.read_bytes())
+        found.users.write_text(json.dumps(dict(accounts().users)))
+        found.release("1.0.0").mkdir()
+        (found.release("1.0.0") / "release.json").write_text('{"version": "1.0.0"}')
+        found.current.symlink_to(found.release("1.0.0"))
+        keys = CheckpointKeys.generate()
+        found.credentials(AUDIT).mkdir(parents=True)
+        (found.credentials(AUDIT) / "checkpoint_ed25519.pem").write_bytes(keys.ed25519_pem())
+        (found.credentials(AUDIT) / "checkpoint_mldsa44.pem").write_bytes(keys.mldsa44_pem())
+        vkeys = "".join(f"{key.encode()}\n" for key in keys.vkeys(CONFIG.log_origin))
+        (found.policies / "audit-vkeys").write_text(vkeys)
+        journal = Journal.open(found.journal)
+        journal.append("folders", "started", "sha256:00")
+        journal.append("folders", "done", "sha256:00")
+        journal.close()
+        yield found
+        shutil.rmtree(found.run, ignore_errors=True)
+
+
+@pytest.fixture
+def writer(paths: SitePaths) -> Iterator[Callable[[], None]]:
+    """Starts the site's writer by the command that its service manager uses."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        argv = [sys.executable, "-c", RUN, "--site", str(paths.root), "serve", AUDIT]
+        env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY)}
+        running.append(subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL))
+        probe = Probe("unix-http", str(paths.socket(AUDIT)))
+        until(lambda: answers(probe) or running[-1].poll() is not None)
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def entries(paths: SitePaths) -> list[tuple[str, str, str]]:
+    """Step, activity and outcome of every entry, all of them the operator's."""
+    size = int((paths.audit_log / "checkpoint").read_text().splitlines()[1])
+    events = [json.loads(entry) for entry in TileReader(paths.audit_log, size).entries(0)] if size else []
+    assert all(event["metadata"]["uid"].startswith("operator/") for event in events)
+    return [(e["unmapped"]["sovereign"]["step"], e["activity_name"], e["status"]) for e in events]
+
+
+def test_up_and_down_are_entries_beside_the_steps_of_the_installation(
+    paths: SitePaths, writer: Callable[[], None]
+) -> None:
+    writer()
+    with journaled(paths, "up"):
+        pass
+    assert spool(CONFIG, paths, "1.0.0") == 2
+    assert announce(CONFIG, paths, "down") is None
+    assert entries(paths) == [
+        ("folders", "Install", "Success"),
+        ("up", "Start", "Success"),
+        ("down", "Stop", "Success"),
+    ]
+
+
+def test_an_act_while_the_writer_is_down_is_entered_when_it_is_back(
+    paths: SitePaths, writer: Callable[[], None]
+) -> None:
+    cause = announce(CONFIG, paths, "down")
+    assert cause is not None
+    assert "audit writer does not answer" in cause
+    writer()
+    spool(CONFIG, paths, "1.0.0")
+    assert entries(paths)[-1] == ("down", "Stop", "Success")
+
+
+def test_a_start_that_failed_is_entered_as_failed(paths: SitePaths, writer: Callable[[], None]) -> None:
+    with pytest.raises(KeyboardInterrupt), journaled(paths, "up"):
+        raise KeyboardInterrupt
+    writer()
+    spool(CONFIG, paths, "1.0.0")
+    assert entries(paths)[-1] == ("up", "Start", "Failure")
+
+
+def test_down_is_in_the_log_before_the_writer_is_stopped(
+    paths: SitePaths, writer: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, str, str]] = []
+    monkeypatch.setattr(host, "stop_services", lambda *_: seen.extend(entries(paths)))
+    writer()
+    assert host.down(paths) is None
+    assert seen[-1] == ("down", "Stop", "Success")
+
+
+def test_up_that_finds_no_secrets_is_entered_as_failed(paths: SitePaths, writer: Callable[[], None]) -> None:
+    with pytest.raises(SovereignError):
+        host.up(paths, passphrase=lambda: b"", ready=lambda _ready, _of: None)
+    writer()
+    spool(CONFIG, paths, "1.0.0")
+    assert entries(paths)[-1] == ("up", "Start", "Failure")
+
+
+def test_the_removal_is_the_last_entry_of_the_log_that_goes_with_it(
+    paths: SitePaths, writer: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removal, "remove_accounts", lambda _paths: ())  # they are not ours to remove
+    writer()
+    gone = removal.uninstall(paths)
+    assert gone.unlogged is None
+    assert gone.log_head is not None
+    assert (gone.log_head.origin, gone.log_head.size) == (CONFIG.log_origin, 2)  # folders, uninstall
+    assert not paths.root.exists()
+
+
+def test_a_removal_without_a_writer_says_that_it_is_not_logged(
+    paths: SitePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removal, "remove_accounts", lambda _paths: ())
+    gone = removal.uninstall(paths)
+    assert gone.unlogged is not None
+    assert gone.log_head is None
+    assert not paths.root.exists()
+
+
+def forged(paths: SitePaths) -> bytes:
+    """The answer to a step of the installation that this process puts in the operator's way."""
+    taken = f"operator/{CONFIG.log_origin}/install/2"
+    body = json.dumps({"entries": [{"id": taken, "event": EVENTS["install_step"][0]}]}).encode()
+    with connect(paths.socket(AUDIT)) as connection:
+        return ask(connection, "POST /append HTTP/1.1", body)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+@pytest.mark.parametrize("service", [GATEWAY, ENGINE, "database"])
+def test_no_service_puts_an_entry_in_the_operators_way_and_status_names_who_tried(
+    paths: SitePaths, writer: Callable[[], None], service: str
+) -> None:
+    writer()
+    paths.socket(AUDIT).chmod(0o666)  # this writer runs as root, whose group is not the services'
+    paths.socket(AUDIT).parent.chmod(0o755)
+    assert as_uid(accounts().account(service).uid, lambda: forged(paths)).startswith(b"HTTP/1.1 403")
+    assert spool(CONFIG, paths, "1.0.0") == 1
+    assert entries(paths) == [("folders", "Install", "Success")]
+    (warned,) = (w for w in site_status(paths).warnings if "not that user's to write" in w)
+    assert f"refused 1 entry by user {accounts().user(service)} " in warned
+
+
+def test_status_says_where_services_cannot_be_told_apart(paths: SitePaths) -> None:
+    assert any("run as one user" in w for w in site_status(paths).warnings) == (os.geteuid() != 0)
+    paths.users.write_text(json.dumps(dict.fromkeys(service_names(CONFIG), "daemon")))
+    assert any(", ".join(service_names(CONFIG)) in w and "daemon" in w for w in site_status(paths).warnings)

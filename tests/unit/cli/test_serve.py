@@ -1,0 +1,58 @@
+"""Which uid may do what at a site, as its services read it from the folders that the installer gave them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from appliance.audit.roles import GATEWAY as GATEWAY_ROLE
+from appliance.audit.roles import OPERATOR, engine
+from appliance.cli.serve import _clients, _roles
+from appliance.site.load import load_site
+from appliance.site.paths import GATEWAY, SitePaths, engine_service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONFIG = load_site(Path(__file__).parents[3] / "appliance" / "install" / "site.example.yaml")
+MODEL = CONFIG.models[0].name
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="giving folders away needs root")
+
+
+@pytest.fixture
+def paths() -> Iterator[SitePaths]:
+    with tempfile.TemporaryDirectory() as folder:
+        found = SitePaths(Path(folder))
+        for service in (GATEWAY, engine_service(MODEL)):
+            found.socket(service).parent.mkdir(parents=True)
+        yield found
+        shutil.rmtree(found.run)
+
+
+@AS_ROOT
+def test_each_service_has_its_own_role_and_root_is_the_operator(paths: SitePaths) -> None:
+    os.chown(paths.socket(GATEWAY).parent, 61_001, -1)
+    os.chown(paths.socket(engine_service(MODEL)).parent, 61_002, -1)
+    assert dict(_roles(CONFIG, paths).by_uid) == {61_001: (GATEWAY_ROLE,), 61_002: (engine(MODEL),), 0: (OPERATOR,)}
+
+
+@AS_ROOT
+def test_an_engine_serves_its_gateway_root_and_itself(paths: SitePaths) -> None:
+    os.chown(paths.socket(GATEWAY).parent, 61_001, -1)
+    assert _clients(paths) == {0, 61_001}
+
+
+def test_where_one_user_runs_everything_it_has_every_role(paths: SitePaths) -> None:
+    assert set(_roles(CONFIG, paths).by_uid[os.getuid()]) == {GATEWAY_ROLE, engine(MODEL), OPERATOR}
+    assert _clients(paths) == {0, os.getuid()}
+
+
+def test_a_service_without_a_folder_has_no_role(paths: SitePaths) -> None:
+    paths.socket(GATEWAY).parent.rmdir()
+    held = [role for roles in _roles(CONFIG, paths).by_uid.values() for role in roles]
+    assert GATEWAY_ROLE not in held

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import struct
+import sys
+from pathlib import Path
+
+import pytest
+
+from appliance.engine.confinement import landlock
+from appliance.engine.confinement.landlock import View, environment, grants, laid_open, ruleset
+
+
+@pytest.mark.parametrize(
+    ("abi", "words"),
+    [
+        (1, [0x1FFF]),
+        (2, [0x3FFF]),
+        (3, [0x7FFF]),
+        (4, [0x7FFF, 3]),
+        (5, [0xFFFF, 3]),
+        (6, [0xFFFF, 3, 3]),
+        (7, [0xFFFF, 3, 3]),
+        (99, [0xFFFF, 3, 3]),
+    ],
+)
+def test_everything_that_an_abi_knows_is_handled_and_so_denied(abi: int, words: list[int]) -> None:
+    assert ruleset(abi) == struct.pack(f"={len(words)}Q", *words)
+
+
+def test_what_is_granted_is_reading_and_the_engines_own_socket() -> None:
+    view = View(readable=(Path("/lib"), Path("/model")), own=Path("/run/engine"))
+    assert {str(grant.path): grant.rights for grant in grants(view)} == {
+        "/lib": landlock.READ_FILE | landlock.READ_DIR,
+        "/model": landlock.READ_FILE | landlock.READ_DIR,
+        "/dev/null": landlock.READ_FILE | landlock.WRITE_FILE,
+        "/run/engine": landlock.READ_DIR | landlock.MAKE_SOCK | landlock.REMOVE_FILE,
+    }
+
+
+def test_a_rule_is_packed_as_the_kernel_reads_it() -> None:
+    assert landlock.beneath(landlock.READ_FILE, 5) == bytes([4, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0])
+
+
+def test_the_environment_is_code_and_neither_root_nor_home_nor_configuration() -> None:
+    found = environment()
+    assert Path(sys.prefix, "lib") in found
+    assert not {Path("/"), Path("/etc"), Path("/proc"), Path("/home"), Path.home(), Path("/var"), Path("/run")} & set(
+        found
+    )
+    assert all(path.exists() for path in found)
+
+
+def test_a_site_beneath_a_folder_that_engines_read_is_noticed(tmp_path: Path) -> None:
+    site, library = tmp_path / "lib" / "site", tmp_path / "lib"
+    site.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(library)
+    own = tmp_path / "run"
+    assert laid_open(View((tmp_path / "link",), own), site) == tmp_path / "link"
+    assert laid_open(View((site,), own), site) == site
+    assert laid_open(View((site / "store", tmp_path / "other"), own), site) is None
