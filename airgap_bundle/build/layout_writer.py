@@ -28,6 +28,7 @@ from airgap_bundle.descriptor import (
 )
 from airgap_bundle.digest import Digest, sha256, sha256_stream
 from airgap_bundle.errors import BuildError
+from airgap_bundle.first_contact import record, signatures
 from airgap_bundle.names import check_name
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def _check_signatures(plan: PlannedLayout, dest: Path) -> None:
         raise BuildError(f"{dest} holds signatures over another content", "build into a new folder, and sign that")
 
 
-_OURS = frozenset({"blobs", "oci-layout", "release.json", "index.json", METADATA})
+_OURS = frozenset({"blobs", "oci-layout", "release.json", "index.json", METADATA, record.FILE, signatures.FOLDER})
 
 
 def _reads(path: Path, data: bytes) -> bool:

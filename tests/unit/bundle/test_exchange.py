@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airgap_bundle import keys, strict_json
+from airgap_bundle.digest import sha256
 from airgap_bundle.errors import SigningError
 from airgap_bundle.names import printable
 from airgap_bundle.sign import collect_bundle, prepare_request, sign_bundle
@@ -129,7 +130,9 @@ def test_what_is_shown_names_release_artifacts_and_what_was_not_seen(bundle: Pat
     assert "model tiny-model 1.0.0: 2 files, 3,016 bytes" in shown
     for manifest in draft.contents.artifacts:
         assert str(manifest.descriptor.digest) in shown
-    assert "NOT SEEN here: the 7 files themselves" in shown
+    assert "NOT SEEN here: the 10 files themselves" in shown
+    assert draft.contact_text is not None
+    assert f"FIRST-CONTACT, which they sign for new sites: {sha256(draft.contact_text)}" in shown
     assert "signed so far by 0 of 2, waiting for architect, builder, custodian" in shown
 
 
