@@ -11,6 +11,7 @@ import pytest
 from airgap_bundle import keys, strict_json
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import SigningError
+from airgap_bundle.keys import Signer
 from airgap_bundle.names import printable
 from airgap_bundle.sign import collect_bundle, prepare_request, sign_bundle
 from airgap_bundle.signing.release_draft import ReleaseDraft
@@ -80,10 +81,13 @@ def test_collecting_again_changes_no_byte(bundle: Path) -> None:
 
 def test_signing_again_on_another_day_is_collected_once(bundle: Path) -> None:
     asked = request(bundle)
-    collect_bundle(bundle, [answer(asked, "architect")], now=NOW)
+    kept = signer("architect")
+    person = Signer(kept.name, kept.ed25519, kept.ml_dsa)
+    first, second = (respond(parse_request(asked), person, NOW) for _ in range(2))
+    assert first != second, "ml-dsa signatures differ each time"
+    collect_bundle(bundle, [first], now=NOW)
     before = tree(bundle)
-    assert answer(asked, "architect") != answer(asked, "architect"), "ml-dsa signatures differ each time"
-    collect_bundle(bundle, [answer(asked, "architect")], now=NOW)
+    collect_bundle(bundle, [second], now=NOW)
     assert tree(bundle) == before
 
 
