@@ -132,7 +132,7 @@ def document(data: bytes, media_type: str) -> dict[str, Any]:
 def check_config(settings: Mapping[str, Any], image: ImageManifest, platform: Platform) -> None:
     """Raise ``FormatError`` unless ``settings``, the parsed config, is of ``platform`` and describes as many layers."""
     if not platform.fits(settings):
-        found = "/".join(str(settings.get(key, "?"))[:32] for key in ("os", "architecture"))
+        found = "/".join(shown(settings.get(key, "?")) for key in ("os", "architecture"))
         raise FormatError(f"the image's config is for {found}, not for {platform}")
     root = settings.get("rootfs")
     diffs = root.get("diff_ids") if isinstance(root, dict) and root.get("type") == "layers" else None
@@ -152,6 +152,11 @@ def check_claims(annotations: Mapping[str, str]) -> Platform:
     if INDEX in annotations:
         Digest.parse(annotations[INDEX])
     return Platform.parse(annotations.get(PLATFORM, ""))
+
+
+def shown(text: object) -> str:
+    """What upstream wrote, short and without anything that a terminal would obey."""
+    return "".join(character if character.isprintable() else "?" for character in str(text)[:32])
 
 
 def layer_names(layers: Sequence[Descriptor]) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ def check_simple_signing(payload: bytes, digest: Digest) -> str:
         raise PayloadTypeError(f"the payload is of type {str(critical.get('type'))[:80]!r}, no image signature")
     signed = _object(critical, "image").get("docker-manifest-digest")
     if signed != digest:
-        raise DigestMismatchError(f"the signature is over {str(signed)[:80]}, not over {digest}")
+        raise DigestMismatchError(f"the signature is over {str(signed)[:80]!r}, not over {digest}")
     reference = _object(critical, "identity").get("docker-reference")
     if not isinstance(reference, str):
         raise MalformedError("the signature's docker-reference is no text")

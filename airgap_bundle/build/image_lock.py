@@ -1,7 +1,7 @@
 """Locking images: from a reference to the digest of one manifest, and to whoever signed it.
 
-What is locked and still asked for stays; the registry is asked what the tag names today, and a tag that moved is told.
-Only ``relock`` follows it.
+What is locked and still asked for stays; when other signatures are asked for, the locked manifest must have them. The
+registry is asked what the tag names today, and a tag that moved is told; only ``--relock`` follows it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from airgap_bundle.container_image import (
     check_config,
     document,
     parse_image_manifest,
+    shown,
 )
 from airgap_bundle.descriptor import Descriptor
 from airgap_bundle.errors import FormatError, LockError, RegistryError
@@ -74,22 +75,25 @@ def lock_images(
         for done, spec in enumerate(specs):
             advance(done, len(specs))
             before = kept.get(spec.name)
-            wanted = (spec.name, spec.image, spec.platform, policy_digest(spec, folder))
-            if before is not None and before.asked == wanted:
-                made.append(before)
-                notes += moved_tag(before)
-            else:
-                made.append(lock_image(spec, folder, cache))
+            if before is None or (before.image, before.platform) != (spec.image, spec.platform):
+                made.append(lock_image(spec, parse_reference(spec.image).asked, folder, cache))
+                continue
+            stays = before.policy == policy_digest(spec, folder)
+            made.append(before if stays else lock_image(spec, before.index or before.digest, folder, cache))
+            notes += moved_tag(before)
         advance(len(specs), len(specs))
     return tuple(made), tuple(notes)
 
 
-def lock_image(spec: ImageArtifact, folder: Path, cache: BuildCache) -> LockedImage:
-    """Ask the registry what ``spec`` means now, check its signatures and then itself, and keep manifest and config."""
+def lock_image(spec: ImageArtifact, asked: str, folder: Path, cache: BuildCache) -> LockedImage:
+    """The entry for ``spec``: signatures first, then the image itself, of which manifest and config are kept.
+
+    ``asked`` is what its registry is asked for: a tag, or the digest that stays though signatures are asked for anew.
+    """
     image, platform, policy = parse_reference(spec.image), Platform.parse(spec.platform), read_policy(spec, folder)
     with open_registry(image) as registry:
         try:
-            index, found = _resolve(registry, image, platform)
+            index, found = _resolve(registry, asked, platform)
             manifest = parse_image_manifest(found.data, found.media_type)
             digests = [digest for digest in (index, found.digest) if digest is not None]
             signatures = () if policy is None else check_signatures(registry, image, digests, policy)
@@ -149,9 +153,9 @@ def image_changes(old: Sequence[LockedImage], new: Sequence[LockedImage]) -> lis
     return found
 
 
-def _resolve(registry: Registry, image: ImageReference, platform: Platform) -> tuple[Digest | None, Document]:
-    """The index, when the reference names one, and the manifest for ``platform``."""
-    found = registry.manifest(image.asked, _DOCUMENTS)
+def _resolve(registry: Registry, asked: str, platform: Platform) -> tuple[Digest | None, Document]:
+    """The index, when ``asked`` names one, and the manifest for ``platform``."""
+    found = registry.manifest(asked, _DOCUMENTS)
     if found.media_type not in INDEX_TYPES:
         return None, found
     chosen = _choose(document(found.data, found.media_type), platform)
@@ -179,4 +183,4 @@ def _choose(index: dict[str, Any], platform: Platform) -> Descriptor:
 
 def _spelled(platform: dict[str, Any]) -> str:
     parts = [platform.get("os"), platform.get("architecture"), platform.get("variant")]
-    return "/".join(str(part)[:32] for part in parts if part)
+    return "/".join(shown(part) for part in parts if part)

@@ -17,7 +17,7 @@ from securesystemslib.signer import Signature
 from airgap_bundle import strict_json
 from airgap_bundle.build.image_claims import check_simple_signing, check_statement
 from airgap_bundle.build.signature_policy import KeyPolicy, names_image
-from airgap_bundle.build.signature_sources import SimpleSignature, find_signatures
+from airgap_bundle.build.signature_sources import BUNDLE_TYPE, SimpleSignature, find_signatures
 from airgap_bundle.errors import FormatError, MalformedError, SignatureError, UnsignedError, VerificationError
 from airgap_bundle.locked_image import LockedSignature
 
@@ -120,11 +120,12 @@ def _check(policy: KeyPolicy, signature: bytes, data: bytes) -> None:
 def _envelope(data: bytes) -> tuple[Envelope, bytes]:
     """The DSSE envelope of a sigstore bundle and its one signature. Raises ``MalformedError``."""
     try:
-        value: Any = strict_json.load_object(data).get("dsseEnvelope")
+        bundle = strict_json.load_object(data)
+        value: Any = bundle.get("dsseEnvelope") if bundle.get("mediaType") == BUNDLE_TYPE else None
         (signed,) = value["signatures"]
         payload = base64.b64decode(value["payload"], validate=True)
         signature = base64.b64decode(signed["sig"], validate=True)
         payload_type = str(value["payloadType"])
     except (FormatError, TypeError, KeyError, ValueError) as error:
-        raise MalformedError("a bundle has no envelope with exactly one signature") from error
+        raise MalformedError("a bundle is not of version 0.3, or has no envelope with exactly one signature") from error
     return Envelope(payload, payload_type, {}), signature

@@ -101,6 +101,7 @@ CHANGES: dict[str, tuple[Callable[[SmallImage], None], str]] = {
     ),
     "another schema version": (lambda image: image.manifest.update(schemaVersion=1), "says that it is"),
     "config for another architecture": (lambda image: image.configure(architecture="s390x"), "is for linux/s390x"),
+    "config that steers a terminal": (lambda image: image.configure(architecture="\x1b[2J"), r"is for linux/\?\[2J"),
     "config for another system": (lambda image: image.configure(os="windows"), "is for windows/amd64"),
     "config without layers": (lambda image: image.configure(rootfs={"type": "layers", "diff_ids": []}), "not describe"),
     "config with a layer too many": (

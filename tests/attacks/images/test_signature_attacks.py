@@ -362,6 +362,7 @@ HOSTILE: dict[str, bytes] = {
     "nesting": b"[" * 5000 + b"]" * 5000,
     "no json": b"\xff\xfe",
     "empty": b"{}",
+    "another version": json.dumps({"mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.1"}).encode(),
     "two signatures": json.dumps({"dsseEnvelope": {"payload": "", "payloadType": "", "signatures": [{}, {}]}}).encode(),
 }
 

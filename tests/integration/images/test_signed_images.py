@@ -141,12 +141,15 @@ def test_another_policy_than_was_locked_is_not_built_until_it_is_locked(
     assert lock(tree).signatures == ()
     (tree.folder / "root.json").write_bytes(instance.trusted_root())
     tree.write({"name": "small", "image": f"{pusher.name}:1", "signatures": IDENTIFIED})
+    moved = pusher.image(SmallImage("moved"), "1")
+    refer(pusher, moved, bundle(instance, instance.leaf(), statement(moved)))
     with pytest.raises(LockError, match="asks for another image, platform or signatures"):
         build_release(tree.release, tmp_path / "bundle", cache=tree.cache, stage=silent)
     with pytest.raises(UnsignedError):
         lock(tree)
     refer(pusher, digest, bundle(instance, instance.leaf(), statement(digest)))
-    assert len(lock(tree).signatures) == 1
+    locked = lock(tree)
+    assert (locked.digest, len(locked.signatures)) == (digest, 1)  # what was locked, not where the tag went
     (tree.folder / "root.json").write_bytes(Instance().trusted_root())
     with pytest.raises(LockError, match="asks for another image, platform or signatures"):
         build_release(tree.release, tmp_path / "bundle", cache=tree.cache, stage=silent)
