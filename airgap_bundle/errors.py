@@ -4,6 +4,7 @@
     ├── FormatError                 bytes are not what FORMAT.md says (outside of verification)
     ├── LockError                   release.yaml and release.lock disagree, or cannot be resolved
     ├── BuildError                  a bundle could not be built
+    │   └── RegistryError           an image registry did not give what it was asked for
     ├── KeyFileError                a key file cannot be read, or its passphrase is wrong
     ├── SigningError                the signing ceremony cannot go on from here
     ├── StoreError                  the medium or the store cannot be read or written (disk full, I/O error)
@@ -75,6 +76,10 @@ class LockError(BundleError):
 
 class BuildError(BundleError):
     """A bundle could not be built."""
+
+
+class RegistryError(BuildError):
+    """An image registry cannot be reached, refuses, or answers with something else than it was asked for."""
 
 
 class KeyFileError(BundleError):

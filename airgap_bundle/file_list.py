@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from airgap_bundle.medium import Listing
 
 LAYOUT_FILE = "oci-layout"
-FOLDERS = frozenset({"metadata", "blobs", "blobs/sha256"})
 _LACKING = "copy the bundle again; a delta serves only a site that holds what it leaves out"
 
 
@@ -26,7 +25,7 @@ def check_file_list(listing: Listing, blobs: Mapping[Digest, int], others: Itera
     sizes = {blob_path(digest): size for digest, size in blobs.items()}
     named = {*others, *sizes}
     found = listing.files
-    if extra := sorted((set(found) - named) | (listing.directories - FOLDERS)):
+    if extra := sorted((set(found) - named) | (listing.directories - _folders(named))):
         raise UnlistedFileError(f"{extra[0]} is named by no signed metadata{_more(extra)}", "remove it, and ask why")
     if missing := sorted(named - set(found)):
         raise MissingFileError(f"{missing[0]} is missing{_more(missing)}", _LACKING)
@@ -34,6 +33,17 @@ def check_file_list(listing: Listing, blobs: Mapping[Digest, int], others: Itera
         cause = f"{wrong[0]} is {found[wrong[0]]} bytes long, signed were {sizes[wrong[0]]}{_more(wrong)}"
         raise DigestMismatchError(cause, "copy the bundle again")
     return f"{len(named)} files, none missing, none besides"
+
+
+def _folders(paths: set[str]) -> set[str]:
+    """Every folder that ``paths`` lie in, at any depth."""
+    found: set[str] = set()
+    for folder in {path.rpartition("/")[0] for path in paths}:
+        above = folder
+        while above:
+            found.add(above)
+            above = above.rpartition("/")[0]
+    return found
 
 
 def _more(paths: list[str]) -> str:

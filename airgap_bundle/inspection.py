@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from airgap_bundle import oci
 from airgap_bundle.blobs import blob_path
 from airgap_bundle.chain import follow, read_roots
+from airgap_bundle.container_image import INDEX, PLATFORM, SOURCE
+from airgap_bundle.container_image import KIND as IMAGE
 from airgap_bundle.errors import BundleError, FormatError, MalformedError
 from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.metadata import (
@@ -49,6 +51,9 @@ _PARSERS: dict[str, Callable[[bytes], Metadata[Any]]] = {
 }
 
 
+_CLAIMS = {"source": SOURCE, "platform": PLATFORM, "index": INDEX}
+
+
 @dataclass(frozen=True)
 class ListedFile:
     """One file of an artifact; ``size`` in bytes."""
@@ -59,7 +64,10 @@ class ListedFile:
 
 @dataclass(frozen=True)
 class ListedArtifact:
-    """One artifact as the index lists it; ``size`` is that of its files."""
+    """One artifact as the index lists it; ``size`` is that of its files.
+
+    ``image`` is what the index says of a container image: its platform, and where and from which index it came.
+    """
 
     name: str
     kind: str
@@ -67,6 +75,14 @@ class ListedArtifact:
     digest: str
     size: int
     files: Mapping[str, ListedFile]
+    image: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The artifact as plain JSON values; ``image`` is there for images only."""
+        value = asdict(self)
+        if not self.image:
+            del value["image"]
+        return value
 
 
 @dataclass(frozen=True)
@@ -88,17 +104,7 @@ class Inspection:
             "release": self.release.to_json(),
             "support_until": self.support_until,
             "signatures": dict(self.signatures),
-            "artifacts": [
-                {
-                    "name": found.name,
-                    "kind": found.kind,
-                    "version": found.version,
-                    "digest": found.digest,
-                    "size": found.size,
-                    "files": {title: asdict(file) for title, file in found.files.items()},
-                }
-                for found in self.artifacts
-            ],
+            "artifacts": [found.to_json() for found in self.artifacts],
         }
 
 
@@ -172,6 +178,8 @@ def _signatures(medium: BundleSource) -> dict[str, str]:
 
 def _listed(manifest: oci.Manifest, contents: oci.Contents) -> ListedArtifact:
     kind, version, _ = contents.release.artifacts[manifest.name]
-    files = {str(layer.title): ListedFile(str(layer.digest), layer.size) for layer in manifest.layers}
+    files = {name: ListedFile(str(layer.digest), layer.size) for name, layer in manifest.files.items()}
     size = sum(file.size for file in files.values())
-    return ListedArtifact(manifest.name, kind, version, str(manifest.descriptor.digest), size, files)
+    claims = manifest.descriptor.annotations if kind == IMAGE else {}
+    image = {name: claims[key] for name, key in _CLAIMS.items() if key in claims}
+    return ListedArtifact(manifest.name, kind, version, str(manifest.descriptor.digest), size, files, image)

@@ -33,7 +33,7 @@ ALGORITHMS = (ED25519, ML_DSA)
 # Field of a TUF key that says whose it is; the key id does not cover it, the root's signatures do.
 SIGNER_FIELD = "x-sovereign-signer"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
-_HEADER = re.compile(rb"sovereign signer: ([a-z0-9._-]{1,63})\n")
+_HEADER = re.compile(rb"sovereign signer: ([a-z0-9][a-z0-9._-]{0,62})\n")
 _BLOCK = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----\n[A-Za-z0-9+/=\n]+-----END ENCRYPTED PRIVATE KEY-----\n")
 MAX_KEY_FILE_BYTES = 16 << 10
 
@@ -188,9 +188,8 @@ def write_new(path: Path, data: bytes, mode: int) -> None:
     """Write ``data`` durably to ``path``, which must not exist. Raises ``KeyFileError``."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    except FileExistsError:
-        raise KeyFileError(f"{path} exists already", "keys are never overwritten; choose another folder") from None
     except OSError as error:
+        refuse_existing(path)
         raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
     with os.fdopen(descriptor, "wb") as out:
         out.write(data)
@@ -212,11 +211,7 @@ def load_private(path: Path, passphrase: bytes, count: int) -> tuple[str, list[P
     header, blocks = _HEADER.match(data), _BLOCK.findall(data)
     if header is None or data != header.group() + b"".join(blocks) or len(blocks) != count:
         raise KeyFileError(f"{path} is no signer's key file", "`sovereign trust keygen` makes one")
-    try:
-        name = check_signer_name(header.group(1).decode())
-    except FormatError as error:
-        raise KeyFileError(f"{path}: {error.cause}") from error
-    return name, [pkcs8.decrypt(block, passphrase) for block in blocks]
+    return header.group(1).decode(), [pkcs8.decrypt(block, passphrase) for block in blocks]
 
 
 def load_public(path: Path) -> PublicSigner:
@@ -231,7 +226,7 @@ def parse_public(data: bytes) -> PublicSigner:
     """The signer in the bytes of a ``NAME.pub``; unknown keys are ignored on purpose. Raises ``FormatError``."""
     value = strict_json.load_object(data, max_bytes=MAX_KEY_FILE_BYTES)
     halves = value.get("keys")
-    if value.get("schema") != 1 or not isinstance(halves, dict):
+    if not strict_json.is_integer(value.get("schema"), 1) or not isinstance(halves, dict):
         raise FormatError("schema 1 with two keys expected")
     try:
         ed25519, ml_dsa = (armour.decode(halves.get(name)) for name in ALGORITHMS)

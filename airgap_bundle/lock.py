@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from airgap_bundle import strict_json
 from airgap_bundle.errors import FormatError, LockError, UnsafeNameError
+from airgap_bundle.locked_image import LockedImage, parse_images
 from airgap_bundle.names import check_name
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class ReleaseLock:
     version: str
     inputs: tuple[LockedInput, ...] = ()
     compiled: tuple[CompiledRecipe, ...] = field(default=())
+    images: tuple[LockedImage, ...] = ()
 
     def find(self, key: Key) -> LockedInput:
         """The input that release.yaml asks for by ``key``. Raises ``LockError`` when the lock does not have it."""
@@ -113,6 +115,13 @@ class ReleaseLock:
             if key in candidate.keys:
                 return candidate
         raise LockError(f"release.lock has no {key.kind} {key} in {key.artifact}", "run `sovereign bundle lock`")
+
+    def image(self, artifact: str) -> LockedImage:
+        """The image of ``artifact``. Raises ``LockError`` when the lock does not have it."""
+        for candidate in self.images:
+            if candidate.artifact == artifact:
+                return candidate
+        raise LockError(f"release.lock has no image for {artifact}", "run `sovereign bundle lock`")
 
     def recipe(self, artifact: str, name: str) -> CompiledRecipe:
         """The recipe of compiled package ``name``. Raises ``LockError`` when the lock does not have it."""
@@ -128,7 +137,9 @@ def dump_lock(lock: ReleaseLock) -> bytes:
     ordered = sorted(lock.compiled, key=lambda item: (item.artifact, item.name))
     compiled = ",\n".join(_indented(asdict(item)) for item in ordered)
     head = f'{{\n  "schema": {SCHEMA},\n  "name": {json.dumps(lock.name)},\n  "version": {json.dumps(lock.version)},\n'
-    return f'{head}  "inputs": [\n{inputs}\n  ],\n  "compiled": [\n{compiled}\n  ]\n}}\n'.encode()
+    images = ",\n".join(_indented(asdict(item)) for item in sorted(lock.images, key=lambda item: item.artifact))
+    tail = f',\n  "images": [\n{images}\n  ]' if images else ""
+    return f'{head}  "inputs": [\n{inputs}\n  ],\n  "compiled": [\n{compiled}\n  ]{tail}\n}}\n'.encode()
 
 
 def _line(value: dict[str, Any]) -> str:
@@ -153,18 +164,20 @@ def load_lock(path: Path) -> ReleaseLock:
 
 
 def _parse(value: dict[str, Any]) -> ReleaseLock:
-    if value.get("schema") != SCHEMA or set(value) != {"schema", "name", "version", "inputs", "compiled"}:
+    value.setdefault("images", [])
+    if value.get("schema") != SCHEMA or set(value) != {"schema", "name", "version", "inputs", "compiled", "images"}:
         raise FormatError(f"not a release lock of schema {SCHEMA}")
     name, version, inputs, compiled = value["name"], value["version"], value["inputs"], value["compiled"]
     if not (isinstance(name, str) and isinstance(version, str)):
         raise FormatError("name and version are no text")
-    if not (isinstance(inputs, list) and isinstance(compiled, list)):
-        raise FormatError("inputs and compiled are no lists")
+    if not all(isinstance(found, list) for found in (inputs, compiled, value["images"])):
+        raise FormatError("inputs, compiled and images are no lists")
     lock = ReleaseLock(
         name,
         version,
         tuple(_record(LockedInput, item) for item in inputs),
         tuple(_record(CompiledRecipe, item) for item in compiled),
+        parse_images(value["images"]),
     )
     keys = [key for item in lock.inputs for key in item.keys]
     if len(set(keys)) != len(keys):

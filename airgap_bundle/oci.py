@@ -10,12 +10,22 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle import strict_json
+from airgap_bundle.container_image import (
+    FAMILIES,
+    ImageManifest,
+    check_claims,
+    check_config,
+    layer_names,
+    parse_image_manifest,
+)
+from airgap_bundle.container_image import KIND as IMAGE
 from airgap_bundle.descriptor import (
     CYCLONEDX_TYPE,
     INDEX_TYPE,
     MANIFEST_TYPE,
     NAME,
     Descriptor,
+    artifact_type,
     kind_of,
 )
 from airgap_bundle.digest import Digest, sha256
@@ -30,6 +40,7 @@ if TYPE_CHECKING:
 
 MAX_DOCUMENT_BYTES = 4 << 20
 MAX_INTEGER = 2**53
+IMAGE_TYPE = artifact_type(IMAGE)
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,13 @@ class Manifest:
     layers: tuple[Descriptor, ...]
     subject: Digest | None
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def files(self) -> Mapping[str, Descriptor]:
+        """The layers by name, which is their title; those of an image are numbered, lowest first."""
+        if self.kind == IMAGE:
+            return dict(zip(layer_names(self.layers), self.layers, strict=True))
+        return {str(layer.title): layer for layer in self.layers}
 
 
 @dataclass(frozen=True)
@@ -95,7 +113,8 @@ def parse_index(data: bytes) -> tuple[Descriptor, ...]:
         raise FormatError("index.json is no OCI image index")
     found = tuple(Descriptor.from_json(item) for item in _list(value, "manifests"))
     for descriptor in found:
-        if descriptor.media_type != MANIFEST_TYPE:
+        foreign = descriptor.artifact_type == IMAGE_TYPE and descriptor.media_type in FAMILIES
+        if descriptor.media_type != MANIFEST_TYPE and not foreign:
             raise FormatError(f"index.json: {descriptor.digest} is no manifest")
     if len({descriptor.digest for descriptor in found}) != len(found):
         raise FormatError("index.json lists a digest twice")
@@ -104,7 +123,14 @@ def parse_index(data: bytes) -> tuple[Descriptor, ...]:
 
 
 def parse_manifest(descriptor: Descriptor, data: bytes) -> Manifest:
-    """Read one manifest whose digest was checked. Raises ``FormatError`` and ``UnsafeNameError``."""
+    """Read one manifest whose digest was checked. Raises ``FormatError`` and ``UnsafeNameError``.
+
+    What kind it is of, the index says; a container image is read as upstream made it, everything else as section 4 has
+    it.
+    """
+    if descriptor.artifact_type == IMAGE_TYPE:
+        image = parse_image_manifest(data, descriptor.media_type)
+        return Manifest(_name(descriptor), IMAGE, descriptor, image.config, image.layers, None)
     value = strict_json.load_object(data, max_bytes=MAX_DOCUMENT_BYTES)
     if value.get("schemaVersion") != 2 or value.get("mediaType") != MANIFEST_TYPE:  # noqa: PLR2004 - OCI's schemaVersion
         raise FormatError(f"manifest {descriptor.digest} is no OCI manifest")
@@ -150,6 +176,9 @@ def _fetch_manifest(descriptor: Descriptor, fetch: Callable[[Descriptor], bytes]
     if found.kind is None:
         return found
     settings = strict_json.load_object(_fetch_document(found.config, fetch), max_bytes=MAX_DOCUMENT_BYTES)
+    if found.kind == IMAGE:
+        platform = check_claims(descriptor.annotations)
+        check_config(settings, ImageManifest(found.config, found.layers), platform)
     return replace(found, settings=settings)
 
 

@@ -13,11 +13,23 @@ from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from airgap_bundle.errors import LockError
+from airgap_bundle.container_image import Platform
+from airgap_bundle.errors import FormatError, LockError
+from airgap_bundle.image_reference import parse_reference
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?$"
@@ -29,6 +41,24 @@ Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 PinnedPackage = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*==[0-9A-Za-z.+!-]+$")]
 PythonVersion = Annotated[str, StringConstraints(pattern=r"^3\.[0-9]{1,2}$")]
 MavenCoordinate = Annotated[str, StringConstraints(pattern=r"^[\w.-]+:[\w.-]+:[\w.-]+:[\w-]+$")]
+
+
+def _read_by(parse: Callable[[str], object]) -> AfterValidator:
+    """The text itself, when ``parse`` can read it; its complaint as pydantic's otherwise."""
+
+    def check(text: str) -> str:
+        try:
+            parse(text)
+        except FormatError as error:
+            raise ValueError(error.cause) from error
+        return text
+
+    return AfterValidator(check)
+
+
+ImageText = Annotated[str, _read_by(parse_reference)]
+PlatformText = Annotated[str, _read_by(Platform.parse)]
+SignedName = Annotated[str, _read_by(lambda text: parse_reference(f"{text}:any"))]
 
 
 class _Strict(BaseModel):
@@ -162,8 +192,37 @@ class PolicyArtifact(_Strict):
     file: str
 
 
+class KeySignature(_Strict):
+    """The image is signed by the holder of a key: ECDSA on P-256, Ed25519, or RSA with PKCS #1 v1.5."""
+
+    key: str = Field(description="file with the public key, PEM")
+    signed_as: SignedName | None = Field(default=None, description="HOST/REPOSITORY that signatures name")
+
+
+class IdentitySignature(_Strict):
+    """The image is signed by an identity that a sigstore certificate names, and a transparency log recorded it."""
+
+    identity: Annotated[str, StringConstraints(min_length=1)]
+    issuer: Annotated[str, StringConstraints(min_length=1)]
+    trusted_root: str = Field(description="sigstore's trusted root as a file: authorities and logs")
+    signed_as: SignedName | None = Field(default=None, description="HOST/REPOSITORY that signatures name")
+
+
+class ImageArtifact(_Strict):
+    """A container image of a registry, kept byte for byte; the lock names its manifest by digest."""
+
+    kind: Literal["image"]
+    name: Name
+    image: ImageText
+    platform: PlatformText
+    signatures: KeySignature | IdentitySignature | None = Field(
+        default=None, description="who must have signed it upstream; checked when it is locked"
+    )
+
+
 ArtifactSpec = Annotated[
-    WheelhouseArtifact | KeycloakArtifact | ModelArtifact | PolicyArtifact, Field(discriminator="kind")
+    WheelhouseArtifact | KeycloakArtifact | ModelArtifact | PolicyArtifact | ImageArtifact,
+    Field(discriminator="kind"),
 ]
 
 

@@ -1,10 +1,11 @@
 """The signing ceremony of a bundle: persons first, the release key last, on one machine or on many.
 
 A person's signature says: this index and this release file, which I have checked against the blobs. So signing reads
-every blob first. The state of the ceremony is the bundle itself:
+every blob first. A person signs FIRST-CONTACT at the same moment, with the same Ed25519 key. The state of the ceremony
+is the bundle itself:
 
 1. ``index.json`` and ``release.json`` are fixed (``bundle build``);
-2. the first person's signature makes ``metadata/targets.json`` and puts the roots beside it;
+2. the first person's signature makes ``metadata/targets.json`` and FIRST-CONTACT, and puts the roots beside them;
 3. further persons add theirs, until the threshold; ``verify`` says "1 of 2, waiting for …" meanwhile;
 4. the release key seals: snapshot binds the targets file with its signatures, timestamp binds the snapshot.
 
@@ -22,6 +23,8 @@ from airgap_bundle.blobs import blob_path, hash_blob, take_all
 from airgap_bundle.chain import read_roots
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import RootPolicyError, SigningError, StoreError
+from airgap_bundle.first_contact import ceremony as first_contact
+from airgap_bundle.first_contact import record, signatures
 from airgap_bundle.medium import Medium
 from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
 from airgap_bundle.root_policy import check_root
@@ -70,12 +73,14 @@ def sign_bundle(
     """Add ``signer``'s signatures to the bundle directory ``bundle``.
 
     ``roots`` (by version) are needed by the first signature, and later to bring a successor of the root that the
-    bundle carries. Raises ``SigningError`` when it is not this signer's turn, and a ``VerificationError`` when the
-    bundle is not what its index says or carries signatures that are not valid; the bundle is unchanged then.
+    bundle carries; once FIRST-CONTACT names that root, a successor begins the ceremony anew. Raises ``SigningError``
+    when it is not this signer's turn, and a ``VerificationError`` when the bundle is not what its index says or carries
+    signatures that are not valid; the bundle is unchanged then.
     """
     draft = _open_bundle(bundle, roots, progress)
     files = sign_draft(draft, signer, now)
-    _write_metadata(bundle, draft, files)
+    contact = files.pop(signatures.ROLE, None)
+    _write(bundle, draft, files, {} if contact is None else {signer.name: contact})
     seal = {} if TARGETS in files else files
     after = replace(draft, targets=files.get(TARGETS, draft.targets), seal=seal)
     return Signed.of(after, signer.name)
@@ -95,7 +100,7 @@ def prepare_request(
     prepared = replace(draft, targets=draft.begun(now).to_bytes() if draft.targets is None else draft.targets)
     prepared.begun(now)
     data = dump_request(prepared)
-    _write_metadata(bundle, draft, {} if draft.targets else {TARGETS: prepared.targets or b""})
+    _write(bundle, draft, {} if draft.targets else {TARGETS: prepared.targets or b""}, {})
     return prepared, data
 
 
@@ -109,7 +114,7 @@ def collect_bundle(
     draft = _open_bundle(bundle, None, progress)
     after = collect_release(draft, responses, now)
     if after != draft:
-        _write_metadata(bundle, draft, {TARGETS: after.targets or b"", **after.seal})
+        _write(bundle, draft, {TARGETS: after.targets or b"", **after.seal}, after.contact)
     return Signed.of(after, "")
 
 
@@ -131,7 +136,9 @@ def _open_bundle(bundle: Path, roots: Mapping[int, bytes] | None, progress: Prog
         targets = made.pop(TARGETS, None)
         draft = read_draft(known, index, release, fetch, targets=targets, seal=made if TIMESTAMP in made else {})
         take_all(medium, draft.contents.blobs, hash_blob, progress)
-        return draft
+        first_contact.check_program(medium, draft.contents)
+        found = medium.read(record.FILE, record.MAX_BYTES) if record.FILE in files else None
+        return replace(draft, contact=signatures.read(medium, draft.root, files), contact_found=found)
 
 
 def _roots(medium: Medium, files: Mapping[str, int], given: Mapping[int, bytes]) -> dict[int, bytes]:
@@ -143,22 +150,31 @@ def _roots(medium: Medium, files: Mapping[str, int], given: Mapping[int, bytes])
     return {**carried, **given}
 
 
-def _write_metadata(bundle: Path, draft: ReleaseDraft, files: Mapping[str, bytes]) -> None:
-    """Put the metadata ``files`` (by role) into ``bundle``, and the draft's roots beside them."""
-    folder = bundle / "metadata"
-    made = not folder.exists()
+def _write(bundle: Path, draft: ReleaseDraft, files: Mapping[str, bytes], contact: Mapping[str, bytes]) -> None:
+    """Put the metadata ``files`` (by role) into ``bundle``, what is new of roots and first contact beside them.
+
+    ``contact``: signatures on FIRST-CONTACT by name. Its text comes with the targets, in this order.
+    """
+    named = {f"metadata/{version}.root.json": data for version, data in draft.roots.items()}
+    beside = {signatures.path(name): data for name, data in contact.items()}
+    if TARGETS in files and (text := draft.contact_text) is not None:
+        beside = {record.FILE: text, **beside}
+    written = {f"metadata/{role}.json": data for role, data in files.items()}
+    new = {path: data for path, data in named.items() if not (bundle / path).exists()}
+    whole = {bundle / path: data for path, data in {**new, **written, **beside}.items()}
+    made: list[Path] = []
     try:
-        folder.mkdir(mode=0o755, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{folder} cannot be made: {error.strerror}", "check free space and rights") from error
-    roots = {folder / f"{version}.root.json": data for version, data in draft.roots.items()}
-    new = {path: data for path, data in roots.items() if not path.exists()}
-    try:
-        durable.replace_all({**new, **{folder / f"{role}.json": data for role, data in files.items()}})
-    except StoreError:
-        if made:
+        for folder in sorted({path.parent for path in whole} - {bundle}):
+            if not folder.exists():
+                folder.mkdir(mode=0o755)
+                made.append(folder)
+        durable.replace_all(whole)
+    except (OSError, StoreError) as error:
+        for folder in made:
             folder.rmdir()
-        raise
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"{bundle} cannot be written: {error.strerror}", "check free space and rights") from error
 
 
 def sign_root(root: Metadata[Root], signers: list[Signer]) -> bytes:

@@ -187,8 +187,8 @@ class Store:
     def _artifact(self, manifest: Manifest, contents: Contents) -> Artifact:
         assert manifest.kind is not None
         files = {
-            str(layer.title): StoredFile(layer.digest, layer.size, layer.media_type, self.path(layer.digest))
-            for layer in manifest.layers
+            name: StoredFile(layer.digest, layer.size, layer.media_type, self.path(layer.digest))
+            for name, layer in manifest.files.items()
         }
         _, version, _ = contents.release.artifacts[manifest.name]
         return Artifact(manifest.name, manifest.kind, version, manifest.descriptor.digest, manifest.settings, files)

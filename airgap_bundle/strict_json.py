@@ -58,6 +58,11 @@ def dumps(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def is_integer(value: object, expected: int) -> bool:
+    """Whether ``value`` is this integer; ``true``, which Python takes for 1, is not."""
+    return type(value) is int and value == expected
+
+
 def _check_depth(data: bytes, max_depth: int) -> None:
     """Count brackets outside strings. Linear, and without building anything."""
     depth, in_string = 0, False

@@ -13,9 +13,10 @@ established, never guessed:
 8. ``targets``          ``index.json`` and ``release.json`` are the signed ones
 9. ``contents``         index, manifests and release agree and parse
 10. ``release number``  not below the site's floor; the floor is never reset
-11. ``file list``       nothing missing, nothing unlisted, every size as signed; a delta's blobs are in the store
-12. ``blobs``           every byte is as signed
-13. ``freshness``       a verdict of its own; nothing rests on it
+11. ``first contact``   ``FIRST-CONTACT`` is this release's, and signed by every person who signed the targets
+12. ``file list``       nothing missing, nothing unlisted, every size as signed; a delta's blobs are in the store
+13. ``blobs``           every byte is as signed
+14. ``freshness``       a verdict of its own; nothing rests on it
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ from airgap_bundle.errors import (
     VerificationError,
 )
 from airgap_bundle.file_list import LAYOUT_FILE, check_file_list
+from airgap_bundle.first_contact import check as first_contact
+from airgap_bundle.first_contact import record
 from airgap_bundle.keys import ALGORITHMS
 from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
@@ -113,6 +116,7 @@ class Verification:
         self._check("targets", ("metadata agrees",), self._targets)
         self._check("contents", ("targets",), self._contents)
         self._check("release number", ("contents",), self._release_number)
+        self._check("first contact", ("contents",), self._first_contact)
         self._check("file list", ("contents", "format"), self._file_list)
         self._checks[FRESHNESS] = self._freshness()
 
@@ -249,12 +253,19 @@ class Verification:
             raise ReleaseConflictError(f"this site holds another release with number {number}")
         return f"{number}, floor {floor}"
 
+    def _first_contact(self) -> str:
+        release = record.Release(self.raw[INDEX_FILE], self.raw[RELEASE_FILE], self.contents)
+        signed = self._tallies[TARGETS].signed
+        return first_contact.check(self._medium, self.listing.files, release, self.chain, signed)
+
     def _file_list(self) -> str:
         roots = root_chain.root_files(self.listing.files).values()
         roles = (f"metadata/{role}.json" for role in _PARSERS)
+        contact = first_contact.files(self.contents, self._tallies[TARGETS].signed)
+        others = {LAYOUT_FILE, *_TARGET_FILES, *roots, *roles, *contact}
         self.supplied = left_out(self.contents.blobs, self.listing, self._supply)
         here = {digest: size for digest, size in self.contents.blobs.items() if digest not in self.supplied}
-        found = check_file_list(self.listing, here, {LAYOUT_FILE, *_TARGET_FILES, *roots, *roles})
+        found = check_file_list(self.listing, here, others)
         return f"{found}; {len(self.supplied)} blobs lie in {self._supply.name}" if self.supplied else found
 
     def _freshness(self) -> Check:

@@ -15,6 +15,7 @@ BARE_PACKAGES = (
     "kmod",
     "libstdc++6",
     "mount",
+    "openssl",
     "procps",
     "python3",
     "systemd",

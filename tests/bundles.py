@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
+import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,6 +28,7 @@ from airgap_bundle.descriptor import (
     artifact_type,
 )
 from airgap_bundle.digest import Digest, sha256
+from airgap_bundle.first_contact import program as uv_program
 from airgap_bundle.importer import import_release
 from airgap_bundle.oci import Release
 from airgap_bundle.report import ReleaseInfo
@@ -83,6 +86,32 @@ def foreign_root() -> bytes:
     return sign_root(unsigned_root(("outsider", "stranger"), release="other"), people("outsider", "stranger"))
 
 
+def archive(members: Mapping[str, str | bytes]) -> bytes:
+    """A zip of ``members``, the same bytes at every call."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as out:
+        for name, content in members.items():
+            out.writestr(zipfile.ZipInfo(name), content)
+    return data.getvalue()
+
+
+def uv_wheel(program: str | bytes = "#!/bin/sh\nexit 1\n") -> bytes:
+    """A wheel called ``UV`` that carries ``program``."""
+    return archive({"uv-0.0.1.data/scripts/uv": program})
+
+
+def described_uv(files: Mapping[str, bytes]) -> dict[str, Any] | None:
+    """What a builder writes of uv into the config of the wheelhouse ``files``."""
+    names = [name for name in files if name.startswith("uv-")]
+    if len(names) != 1:
+        return None
+    return uv_program.measure(io.BytesIO(files[names[0]]), names[0]).to_json()
+
+
+UV = "uv-0.0.1-py3-none-any.whl"
+WHEELS = {UV: uv_wheel(), "requirements.txt": b"uv==0.0.1\n"}
+
+
 @dataclass
 class Draft:
     """What goes into a bundle; ``write`` lays it out unsigned."""
@@ -93,11 +122,13 @@ class Draft:
     files: Mapping[str, Mapping[str, bytes]] = field(
         default_factory=lambda: {
             "policy": {"models.yaml": b"schema: 1\n"},
+            "runtime": WHEELS,
             "tiny-model": {"model.gguf": b"GGUF" + bytes(3000), "chat_template.jinja": b"{{ prompt }}"},
         }
     )
     support_until: datetime = SUPPORT_UNTIL
     release_fields: Mapping[str, Any] = field(default_factory=dict)
+    wheelhouse_fields: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, bundle: Path) -> Path:
         (bundle / "blobs/sha256").mkdir(parents=True)
@@ -127,9 +158,12 @@ class Draft:
         return bundle
 
     def _artifact(self, bundle: Path, name: str, kind: str, files: Mapping[str, bytes]) -> Descriptor:
-        config = blob(
-            bundle, strict_json.dumps({"schema": 1, "name": name}), f"application/vnd.sovereign.{kind}.config.v1+json"
-        )
+        settings: dict[str, Any] = {"schema": 1, "name": name}
+        if kind == "wheelhouse":
+            settings |= {"machine": "x86_64", "glibc": "2.28", **self.wheelhouse_fields}
+            if "uv" not in settings:
+                settings["uv"] = described_uv(files)
+        config = blob(bundle, strict_json.dumps(settings), f"application/vnd.sovereign.{kind}.config.v1+json")
         layers = [
             blob(bundle, data, "application/octet-stream", {TITLE: title}) for title, data in sorted(files.items())
         ]

@@ -1,10 +1,13 @@
 """The building half: fetch locked inputs, derive artifacts, write the OCI layout.
 
-    kinds ─▶ wheelhouse, keycloak, model, policy ─▶ sbom ─▶ layout
+    kinds ─▶ wheelhouse, keycloak, model, policy, image ─▶ sbom ─▶ layout
       │            │
       └── fetch ◀──┴── native_wheel, project_wheel
               │
            process (the only module that starts programs) and cache (everything by digest)
+
+An image comes through `registry`, the only module that opens the network; `image_lock` says which, `signature_check` by
+whom.
 
 `native_wheel` and what it imports use the standard library only.
 """

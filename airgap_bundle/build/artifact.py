@@ -56,11 +56,25 @@ class Component:
     licence: str = ""
     parent: str = field(default="", compare=True)
     card: str = ""
+    properties: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class ForeignManifest:
+    """A manifest that others made and that is kept byte for byte, with every blob that it names, each once.
+
+    ``annotations`` are what the index says about it: nothing is added to the manifest itself.
+    """
+
+    media_type: str
+    manifest: CachedFile
+    blobs: tuple[CachedFile, ...]
+    annotations: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class BuiltArtifact:
-    """An artifact, ready to be written."""
+    """An artifact, ready to be written: from ``config`` and ``files``, or as ``foreign`` has it."""
 
     kind: str
     name: str
@@ -68,6 +82,7 @@ class BuiltArtifact:
     config: Mapping[str, Any]
     files: tuple[BuiltFile, ...]
     components: tuple[Component, ...]
+    foreign: ForeignManifest | None = None
 
 
 @dataclass(frozen=True)

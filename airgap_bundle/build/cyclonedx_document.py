@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cyclonedx.contrib.license.factories import LicenseFactory
-from cyclonedx.model import HashAlgorithm, HashType
+from cyclonedx.model import HashAlgorithm, HashType, Property
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component as BomComponent
 from cyclonedx.model.component import ComponentType
@@ -80,6 +80,7 @@ def _component(item: Component, children: Iterable[Component]) -> BomComponent:
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=item.sha256)] if item.sha256 else [],
         licenses=[_licence(item.licence)] if item.licence else [],
         components=[_component(child, ()) for child in children],
+        properties=[Property(name=name, value=value) for name, value in item.properties],
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airgap_bundle.build import keycloak_artifact, model_artifact, policy_artifact, wheelhouse
+from airgap_bundle.build import image_artifact, keycloak_artifact, model_artifact, policy_artifact, wheelhouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,5 +36,6 @@ KINDS: dict[str, Kind] = {
     "wheelhouse": Kind(wheelhouse.requests, wheelhouse.build, wheelhouse.recipes),
     "keycloak": Kind(keycloak_artifact.requests, keycloak_artifact.build),
     "model": Kind(model_artifact.requests, model_artifact.build),
+    "image": Kind(image_artifact.requests, image_artifact.build),
     "policy": Kind(policy_artifact.requests, policy_artifact.build),
 }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airgap_bundle import strict_json
 from airgap_bundle.build import sbom
+from airgap_bundle.container_image import KIND as IMAGE
 from airgap_bundle.descriptor import (
     CYCLONEDX_TYPE,
     EMPTY_BLOB,
@@ -27,12 +28,13 @@ from airgap_bundle.descriptor import (
 )
 from airgap_bundle.digest import Digest, sha256, sha256_stream
 from airgap_bundle.errors import BuildError
+from airgap_bundle.first_contact import record, signatures
 from airgap_bundle.names import check_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airgap_bundle.build.artifact import BuiltArtifact
+    from airgap_bundle.build.artifact import BuiltArtifact, ForeignManifest
     from airgap_bundle.build.cache import BuildCache, CachedFile
     from airgap_bundle.build.stage import Stage
     from airgap_bundle.release_file import ReleaseFile
@@ -66,14 +68,11 @@ class LayoutPlan:
         self._artifacts: list[dict[str, Any]] = []
 
     def add_artifact(self, artifact: BuiltArtifact, artifact_sbom: CachedFile) -> None:
-        """Add an artifact and its SBOM, which refers to it as ``subject``."""
-        layers = [
-            self._blob(item.file, item.media_type, item.title)
-            for item in sorted(artifact.files, key=lambda item: item.title)
-        ]
-        config_type = f"application/vnd.sovereign.{artifact.kind}.config.v1+json"
-        config = self._document(strict_json.dumps(dict(artifact.config)), config_type)
-        manifest = self._manifest(artifact.name, artifact_type(artifact.kind), config, layers, artifact.version, None)
+        """Add an artifact and its SBOM, which refers to it as ``subject``.
+
+        Raises ``BuildError`` when two artifacts are one foreign manifest: an index names a digest once.
+        """
+        manifest = self._own(artifact) if artifact.foreign is None else self._kept(artifact.name, artifact.foreign)
         self._artifacts.append(
             {
                 "name": artifact.name,
@@ -83,6 +82,28 @@ class LayoutPlan:
             }
         )
         self._sbom(f"{artifact.name}.sbom", artifact_sbom, artifact.version, manifest)
+
+    def _own(self, artifact: BuiltArtifact) -> Descriptor:
+        """A manifest written here."""
+        layers = [
+            self._blob(item.file, item.media_type, item.title)
+            for item in sorted(artifact.files, key=lambda item: item.title)
+        ]
+        config_type = f"application/vnd.sovereign.{artifact.kind}.config.v1+json"
+        config = self._document(strict_json.dumps(dict(artifact.config)), config_type)
+        return self._manifest(artifact.name, artifact_type(artifact.kind), config, layers, artifact.version, None)
+
+    def _kept(self, name: str, foreign: ForeignManifest) -> Descriptor:
+        """A manifest as others made it: whatever is said about it stands in the index."""
+        digest = Digest.from_hex(foreign.manifest.sha256)
+        twin = next((item.annotations[NAME] for item in self._manifests if item.digest == digest), None)
+        if twin is not None:
+            raise BuildError(f"{name} and {twin} are the same image", "name it once in release.yaml")
+        self._files |= {file.sha256: file for file in (foreign.manifest, *foreign.blobs)}
+        annotations = {**foreign.annotations, NAME: check_name(name)}
+        listed = Descriptor(foreign.media_type, digest, foreign.manifest.size, annotations, artifact_type(IMAGE))
+        self._manifests.append(listed)
+        return listed
 
     def finish(self, release: ReleaseFile, merged_sbom: CachedFile) -> PlannedLayout:
         """The layout of ``release``."""
@@ -187,7 +208,7 @@ def _check_signatures(plan: PlannedLayout, dest: Path) -> None:
         raise BuildError(f"{dest} holds signatures over another content", "build into a new folder, and sign that")
 
 
-_OURS = frozenset({"blobs", "oci-layout", "release.json", "index.json", METADATA})
+_OURS = frozenset({"blobs", "oci-layout", "release.json", "index.json", METADATA, record.FILE, signatures.FOLDER})
 
 
 def _reads(path: Path, data: bytes) -> bool:

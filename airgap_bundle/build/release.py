@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.build.artifact import BuildContext
 from airgap_bundle.build.fetch import fetch_locked, resolve
+from airgap_bundle.build.image_lock import image_changes, images_of, lock_images
 from airgap_bundle.build.kinds import KINDS
 from airgap_bundle.build.layout_writer import LayoutPlan, check_folder, write_layout
 from airgap_bundle.build.sbom import artifact_sbom, release_sbom
@@ -79,7 +80,8 @@ def _lock(
     release, folder = load_release(release_path), release_path.parent
     old = load_lock(path) if path.exists() else ReleaseLock(release.name, release.version)
     wanted = requests_of(release, folder)
-    unknown = set(relock) - {request.name for request in wanted}
+    images = images_of(release)
+    unknown = set(relock) - {request.name for request in wanted} - {spec.name for spec in images}
     if unknown:
         raise LockError(f"the release has no input {', '.join(sorted(unknown))}", "names are as in release.lock")
     locked_before = {key: item for item in old.inputs if item.name not in relock for key in item.keys}
@@ -91,12 +93,15 @@ def _lock(
     fresh = resolve([request for request in wanted if request.key not in kept], cache, stage)
     lock = ReleaseLock(release.name, release.version, merged([*kept.values(), *fresh]))
     still = tuple(recipe for recipe in old.compiled if recipe.name not in relock)
+    kept_images = {item.artifact: item for item in old.images if item.artifact not in relock}
+    locked_images, notes = lock_images(images, folder, kept_images, cache, stage)
+    lock = replace(lock, images=locked_images)
     lock = replace(lock, compiled=_compiled(release, folder, replace(lock, compiled=still), cache, stage))
     data = dump_lock(lock)
     partial = path.with_suffix(".partial")
     partial.write_bytes(data)
     partial.replace(path)
-    return lock, _changes(old, lock)
+    return lock, (*_changes(old, lock), *notes)
 
 
 def build_release(
@@ -165,6 +170,7 @@ def _changes(old: ReleaseLock, new: ReleaseLock) -> tuple[str, ...]:
     found += [
         f"changed {key}" for key in sorted(after.keys() & before.keys()) if after[key].sha256 != before[key].sha256
     ]
+    found += image_changes(old.images, new.images)
     compiled = {(item.artifact, item.name): item.sha256 for item in old.compiled}
     found += [
         f"compiled {item.name} {item.version}"

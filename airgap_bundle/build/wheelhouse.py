@@ -7,7 +7,7 @@ interpreter served, or one for all.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airgap_bundle.build.artifact import BuiltArtifact, BuiltFile, Component
@@ -19,6 +19,7 @@ from airgap_bundle.build.strict_zip import open_zip
 from airgap_bundle.build.toolchain import this_toolchain
 from airgap_bundle.build.wheel_metadata import glibc_needed, wheel_licence
 from airgap_bundle.errors import LockError
+from airgap_bundle.first_contact import program
 from airgap_bundle.lock import CompiledRecipe, ascending
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def build(spec: WheelhouseArtifact, context: BuildContext) -> BuiltArtifact:
         "machine": spec.machine,
         "glibc": max(floors, key=lambda text: [int(part) for part in text.split(".")]),
         "wheels": len(wheels),
+        **_program(wheels),
     }
     files = [BuiltFile(file, wheel) for file, wheel in sorted(wheels.items())]
     files.append(BuiltFile(REQUIREMENTS, listing))
@@ -134,6 +136,15 @@ def _requirements(wheels: Mapping[str, CachedFile]) -> str:
     for file, wheel in sorted(wheels.items()):
         digests.setdefault(file_identity(file), []).append(f" --hash=sha256:{wheel.sha256}")
     return "".join(f"{name}=={version}{''.join(found)}\n" for (name, version), found in sorted(digests.items()))
+
+
+def _program(wheels: Mapping[str, CachedFile]) -> dict[str, Any]:
+    """The config's ``uv``, for hosts that must check that program before they run anything else."""
+    if not any(file_identity(file)[0] == "uv" for file in wheels):
+        return {}
+    name = program.wheel_name(wheels)
+    with wheels[name].path.open("rb") as stream:
+        return {"uv": program.measure(stream, name).to_json()}
 
 
 def _wheels(spec: WheelhouseArtifact, context: BuildContext) -> dict[str, CachedFile]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from airgap_bundle.errors import MissingFileError, StoreError
+from airgap_bundle.errors import FormatError, MalformedError, MissingFileError, StoreError
 from airgap_bundle.file_list import LAYOUT_FILE
 from airgap_bundle.media.packed import PackedBundle
 from airgap_bundle.media.part_folder import LIST_SUFFIX, find_set
@@ -45,7 +45,10 @@ def _source(path: Path) -> Medium | PackedBundle:
 
 def _whole_set(found: PartFolder) -> PackedBundle:
     """The parts in one folder. What their list says serves to name those that are not here, and nothing else."""
-    parts = read_claims(found.read_list()).parts
+    try:
+        parts = read_claims(found.read_list()).parts
+    except FormatError as error:
+        raise MalformedError(f"part list: {error.cause}", error.hint) from error
     lacking = [part.name for number, part in enumerate(parts, 1) if number not in found.parts]
     if lacking:
         raise MissingFileError(

@@ -104,13 +104,15 @@ def split(bundle: Path, out: Path, signer: Signer, plan: Plan, *, progress: Prog
             raise SigningError(f"{signer.name} did not seal this bundle", "the release key signs the list of parts")
         if -(-whole.size // plan.part_size) > MAX_PARTS:
             raise FormatError(f"the bundle would need more than {MAX_PARTS} parts", "choose larger parts")
-        _make_empty(out)
-        check_room(out, whole.size)
+        made = _make_empty(out)
         writer = _PartWriter(out, plan, _piece_size(whole.size))
         try:
+            check_room(out, whole.size)
             return _write(whole, writer, signer, progress)
         except BaseException as error:
             writer.remove()
+            if made:
+                out.rmdir()
             if isinstance(error, OSError):
                 raise StoreError(f"{out} cannot be written: {error.strerror}", "check free space and rights") from error
             raise
@@ -126,13 +128,17 @@ def _write(whole: Whole, writer: _PartWriter, signer: Signer, progress: Progress
     return SplitSet(done.release, done.version, done.size, done.lacking, writer.finish(data))
 
 
-def _make_empty(folder: Path) -> None:
+def _make_empty(folder: Path) -> bool:
+    """Whether ``folder`` was made here. Raises ``StoreError`` when it holds something."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir()
+            return True
         if any(folder.iterdir()):
             raise StoreError(f"{folder} is not empty", "name a new folder")
     except OSError as error:
         raise StoreError(f"{folder} cannot be used: {error.strerror}", "name a new folder") from error
+    return False
 
 
 def _piece_size(total: int) -> int:
@@ -225,9 +231,9 @@ class _PartWriter:
     def remove(self) -> None:
         """Take away what was written."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # a full disk takes the rest of the buffer no better than the write before
+                self._file.close()
         for path in self._paths:
             path.unlink(missing_ok=True)
-        for folder in self._folders:
-            with suppress(OSError):
-                folder.rmdir()
+        for folder in self._folders.keys() - {self.out}:
+            folder.rmdir()

@@ -141,14 +141,13 @@ def _serialization(value: dict[str, Any]) -> int | None:
     if method == "files" and size is None:
         return None
     # The reference implementation writes numbers through a type that knows floats only.
-    if (
-        method == "shards"
-        and isinstance(size, int | float)
-        and size == int(size)
-        and 1 <= size <= strict_json.MAX_INTEGER
-    ):
+    if method == "shards" and isinstance(size, int | float) and not isinstance(size, bool) and _is_size(size):
         return int(size)
     raise FormatError(f"serialization method {str(method)[:20]!r} is not read here")
+
+
+def _is_size(number: float) -> bool:
+    return number % 1 == 0 and 1 <= number <= strict_json.MAX_INTEGER
 
 
 def _identity(subject: dict[str, Any]) -> Identity:

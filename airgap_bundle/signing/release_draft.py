@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from airgap_bundle import ceremony, metadata, oci
 from airgap_bundle.chain import follow
 from airgap_bundle.errors import MissingFileError, SigningError
+from airgap_bundle.first_contact import ceremony as first_contact
+from airgap_bundle.first_contact import record, signatures
 from airgap_bundle.keys import SIGNER_FIELD
 from airgap_bundle.metadata import SNAPSHOT, TARGETS, TIMESTAMP
 from airgap_bundle.root_policy import tally
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from airgap_bundle.root_policy import Tally
 
 CLOCK_TOLERANCE = timedelta(days=1)
-_AGAIN = "remove metadata/ and sign again"
+_AGAIN = "remove metadata/, FIRST-CONTACT and FIRST-CONTACT.sig/ and sign again"
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class ReleaseDraft:
     """What was read for signing; index, release file, manifests and configs agree.
 
     ``roots`` ascend, and every link of them was verified; ``documents`` are the bytes of manifests and configs;
-    ``seal`` holds snapshot and timestamp of a sealed bundle, and is empty before.
+    ``seal`` holds snapshot and timestamp of a sealed bundle, and is empty before; ``contact`` the signatures on
+    FIRST-CONTACT, by person, and ``contact_found`` that text as it lies in the bundle.
     """
 
     roots: Mapping[int, bytes]
@@ -53,11 +56,22 @@ class ReleaseDraft:
     documents: Mapping[Digest, bytes]
     targets: bytes | None
     seal: Mapping[str, bytes] = field(default_factory=dict)
+    contact: Mapping[str, bytes] = field(default_factory=dict)
+    contact_found: bytes | None = None
 
     @property
     def sealed(self) -> bool:
         """Whether the release key has ended the ceremony."""
         return bool(self.seal)
+
+    @property
+    def contact_text(self) -> bytes | None:
+        """FIRST-CONTACT, as it follows from the release and its last root; None when the release needs none.
+
+        Raises ``FormatError`` for a release that a new site could not check.
+        """
+        last = max(self.roots)
+        return record.write(record.Release(self.index, self.release_data, self.contents), last, self.roots[last])
 
     def begun(self, now: datetime) -> Metadata[Targets]:
         """The targets to sign, with the signatures that they have, all of them valid.
@@ -67,11 +81,18 @@ class ReleaseDraft:
         """
         expected = ceremony.build_targets(self.index, self.release_data, self.contents.release, now=now)
         if self.targets is None:
+            self._check_contact()
             return expected
         found = metadata.parse_targets(self.targets)
         _check_payload(found.signed, expected.signed, now)
         tally(self.root, TARGETS, found)
+        self._check_contact()
         return found
+
+    def _check_contact(self) -> None:
+        text = self.contact_text
+        first_contact.check_found(text, self.contact_found, self.contact.keys(), begun=self.targets is not None)
+        signatures.check(self.root, text or b"", self.contact)
 
     def counted(self) -> Tally:
         """Who has signed the targets so far."""
@@ -88,6 +109,7 @@ def read_draft(  # noqa: PLR0913 - the files that a draft consists of
     *,
     targets: bytes | None,
     seal: Mapping[str, bytes] | None = None,
+    contact: Mapping[str, bytes] | None = None,
 ) -> ReleaseDraft:
     """The draft in these files; ``fetch`` gives the bytes of one manifest or config, which are checked.
 
@@ -101,7 +123,8 @@ def read_draft(  # noqa: PLR0913 - the files that a draft consists of
         return documents[descriptor.digest]
 
     contents = oci.read_contents(index, release, remember)
-    return ReleaseDraft(dict(sorted(roots.items())), root, index, release, contents, documents, targets, seal or {})
+    ascending = dict(sorted(roots.items()))
+    return ReleaseDraft(ascending, root, index, release, contents, documents, targets, seal or {}, contact or {})
 
 
 def follow_roots(roots: Mapping[int, bytes]) -> Root:
@@ -127,6 +150,7 @@ def role_of(draft: ReleaseDraft, signer: PublicSigner) -> str:
 def sign_draft(draft: ReleaseDraft, signer: Signer, now: datetime) -> dict[str, bytes]:
     """The metadata files, by role, after ``signer`` signed: the targets of a person, the seal of the release key.
 
+    Beside a person's targets, ``signatures.ROLE`` is that person's signature on FIRST-CONTACT, where there is one.
     Raises ``SigningError`` when it is not this signer's turn, and as ``ReleaseDraft.begun``.
     """
     if role_of(draft, signer.public) == TARGETS:
@@ -134,7 +158,10 @@ def sign_draft(draft: ReleaseDraft, signer: Signer, now: datetime) -> dict[str, 
             raise SigningError(
                 "the bundle is sealed by the release key", "enough persons have signed; nothing is missing"
             )
-        return {TARGETS: ceremony.add_signatures(draft.begun(now), signer).to_bytes()}
+        files = {TARGETS: ceremony.add_signatures(draft.begun(now), signer).to_bytes()}
+        if (text := draft.contact_text) is not None:
+            files[signatures.ROLE] = signatures.sign(signer, text)
+        return files
     if draft.sealed:
         raise SigningError("the bundle is sealed already", "`sovereign bundle verify` checks it")
     snapshot = ceremony.add_signatures(
@@ -151,6 +178,8 @@ def to_seal(draft: ReleaseDraft, now: datetime) -> bytes:
     draft.begun(now)
     if len(counted.signed) < counted.threshold:
         raise SigningError(f"targets are signed by {counted}", "the release key seals once enough persons have signed")
+    if draft.contact_text is not None:
+        first_contact.require(draft.contact, counted.signed)
     assert draft.targets is not None
     return draft.targets
 

@@ -13,6 +13,7 @@ from airgap_bundle import armour, metadata, strict_json
 from airgap_bundle.chain import MAX_ROOTS
 from airgap_bundle.digest import Digest
 from airgap_bundle.errors import FormatError, MalformedError, MissingFileError, PayloadTypeError, SigningError
+from airgap_bundle.first_contact import signatures
 from airgap_bundle.signing.release_draft import ReleaseDraft, read_draft
 from airgap_bundle.signing.root_draft import RootDraft
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 REQUEST_TYPE = "application/vnd.sovereign.signing-request.v1+json"
 MAX_REQUEST_BYTES = 16 << 20
 _COMMON = {"schema", "type", "roots"}
-_RELEASE = _COMMON | {"index", "release", "documents", "targets"}
+_RELEASE = _COMMON | {"index", "release", "documents", "targets", signatures.ROLE}
 _ROOT = _COMMON | {"draft"}
 
 
@@ -58,7 +59,11 @@ def _parse(data: bytes) -> ReleaseDraft | RootDraft:
     value = strict_json.load_object(data, max_bytes=MAX_REQUEST_BYTES)
     if value.get("type") != REQUEST_TYPE:
         raise PayloadTypeError("the file is no signing request", "`sovereign bundle request` makes one")
-    if value.get("schema") != 1 or set(value) not in (_RELEASE, _ROOT) or strict_json.dumps(value) != data:
+    if (
+        not strict_json.is_integer(value.get("schema"), 1)
+        or set(value) not in (_RELEASE, _ROOT)
+        or strict_json.dumps(value) != data
+    ):
         raise FormatError("schema 1 with the fields of section 13, in canonical form, expected")
     roots = _parse_roots(value["roots"])
     return RootDraft(roots, armour.decode(value["draft"])) if "draft" in value else _parse_release(value, roots)
@@ -73,6 +78,7 @@ def _release(draft: ReleaseDraft) -> dict[str, Any]:
         "release": armour.encode(draft.release_data),
         "documents": {digest.hex: armour.encode(data) for digest, data in draft.documents.items()},
         "targets": armour.encode(draft.targets),
+        signatures.ROLE: {name: armour.encode(data) for name, data in draft.contact.items()},
     }
 
 
@@ -94,11 +100,12 @@ def _parse_roots(value: object) -> dict[int, bytes]:
 
 
 def _parse_release(value: dict[str, Any], roots: dict[int, bytes]) -> ReleaseDraft:
-    if not roots or not isinstance(value["documents"], dict):
-        raise FormatError("at least one root, and documents by digest, expected")
+    if not roots or not all(isinstance(value[name], dict) for name in ("documents", signatures.ROLE)):
+        raise FormatError("at least one root, documents by digest and signatures by name expected")
     documents = {Digest.parse(f"sha256:{digest}"): armour.decode(text) for digest, text in value["documents"].items()}
     index, release, targets = (armour.decode(value[name]) for name in ("index", "release", "targets"))
-    draft = read_draft(roots, index, release, _fetcher(documents), targets=targets)
+    contact = {name: armour.decode(text) for name, text in value[signatures.ROLE].items()}
+    draft = read_draft(roots, index, release, _fetcher(documents), targets=targets, contact=contact)
     if draft.documents.keys() != documents.keys():
         raise FormatError("documents that the index does not name")
     return draft

@@ -1,9 +1,10 @@
 """A response: the signatures of one signer over what a request asked for, and how they come into the bundle or root.
 
-A response holds metadata files with the signatures of one signer and no others: a person's targets, the release key's
-snapshot and timestamp, or a person's root. Whoever collects believes nothing in it: payloads must be, byte for byte,
-those that wait for signatures, and signatures are verified against the roots that the collector has.
-Collecting the same response again changes nothing. FORMAT.md, section 13.
+A response holds metadata files with the signatures of one signer and no others: a person's targets, with the signature
+on FIRST-CONTACT where the release needs one, the release key's snapshot and timestamp, or a person's root. Whoever
+collects believes nothing in it: payloads must be, byte for byte, those that wait for signatures, and signatures are
+verified against the roots that the collector has. Collecting the same response again changes nothing. FORMAT.md,
+section 13.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from airgap_bundle.errors import (
     SigningError,
     UnsignedError,
 )
+from airgap_bundle.first_contact import record, signatures
 from airgap_bundle.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from airgap_bundle.root_policy import persons, require, tally
 from airgap_bundle.signing.release_draft import CLOCK_TOLERANCE, ReleaseDraft, is_as_made, sign_draft, to_seal
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 RESPONSE_TYPE = "application/vnd.sovereign.signing-response.v1+json"
 MAX_RESPONSE_BYTES = 4 << 20
-_SHAPES = ({TARGETS}, {SNAPSHOT, TIMESTAMP}, {ROOT})
+_SHAPES = ({TARGETS}, {TARGETS, signatures.ROLE}, {SNAPSHOT, TIMESTAMP}, {ROOT})
 _OTHER_BYTES = "the request is older or younger than what lies here: make a new one, and let them sign that"
 
 
@@ -50,7 +52,7 @@ def respond(draft: ReleaseDraft | RootDraft, signer: Signer, now: datetime) -> b
     else:
         files = sign_draft(draft, signer, now)
         if TARGETS in files:
-            files = {TARGETS: _only(metadata.parse_targets(files[TARGETS]), signer)}
+            files[TARGETS] = _only(metadata.parse_targets(files[TARGETS]), signer)
     return strict_json.dumps(
         {"schema": 1, "type": RESPONSE_TYPE, "files": {role: armour.encode(data) for role, data in files.items()}}
     )
@@ -77,9 +79,9 @@ def _parse(data: bytes) -> dict[str, bytes]:
     if value.get("type") != RESPONSE_TYPE:
         raise PayloadTypeError("the file is no signing response", "`sovereign bundle respond` makes one")
     files = value.get("files")
-    if value.get("schema") != 1 or set(value) != {"schema", "type", "files"} or not isinstance(files, dict):
+    if not strict_json.is_integer(value.get("schema"), 1) or set(value) != {"schema", "type", "files"}:
         raise FormatError("schema 1, type and files expected, and nothing else")
-    if set(files) not in _SHAPES or strict_json.dumps(value) != data:
+    if not isinstance(files, dict) or set(files) not in _SHAPES or strict_json.dumps(value) != data:
         raise FormatError("targets, or snapshot and timestamp, or root expected, in canonical form")
     return {role: armour.decode(text) for role, text in files.items()}
 
@@ -95,7 +97,7 @@ def collect_release(draft: ReleaseDraft, responses: Iterable[bytes], now: dateti
         if ROOT in found:
             raise PayloadTypeError("the response is about a root, not about a bundle", "`sovereign trust collect`")
         try:
-            draft = _add_seal(draft, found, now) if SNAPSHOT in found else _add_person(draft, found[TARGETS], now)
+            draft = _add_seal(draft, found, now) if SNAPSHOT in found else _add_person(draft, found, now)
         except FormatError as error:
             raise MalformedError(f"response: {error.cause}") from error
     return draft
@@ -128,17 +130,30 @@ def _add_to_root(draft: RootDraft, added: Metadata[Root], data: bytes) -> None:
     _merge(added, theirs)
 
 
-def _add_person(draft: ReleaseDraft, data: bytes, now: datetime) -> ReleaseDraft:
-    added, theirs = draft.begun(now), metadata.parse_targets(data)
+def _add_person(draft: ReleaseDraft, files: Mapping[str, bytes], now: datetime) -> ReleaseDraft:
+    added, theirs = draft.begun(now), metadata.parse_targets(files[TARGETS])
     _check_bytes(theirs, added, "targets")
     tally(draft.root, TARGETS, theirs)
-    _check_one_person(theirs, [persons(draft.root, TARGETS)])
-    if theirs.signatures.keys() <= added.signatures.keys():
+    name = _check_one_person(theirs, [persons(draft.root, TARGETS)])
+    contact = _contact(draft, name, files.get(signatures.ROLE))
+    if theirs.signatures.keys() <= added.signatures.keys() and contact == draft.contact:
         return draft
     if draft.sealed:
         raise SigningError("the bundle is sealed by the release key", "enough persons have signed; nothing is missing")
     _merge(added, theirs)
-    return replace(draft, targets=added.to_bytes())
+    return replace(draft, targets=added.to_bytes(), contact=contact)
+
+
+def _contact(draft: ReleaseDraft, name: str, given: bytes | None) -> Mapping[str, bytes]:
+    """The signatures on FIRST-CONTACT with that of ``name``, who signed the targets and therefore this, or neither."""
+    text = draft.contact_text
+    if text is None and given is None:
+        return draft.contact
+    if text is None or given is None:
+        which = "signs" if text is None else "does not sign"
+        raise HalfSignatureError(f"the response of {name} {which} {record.FILE}", "ask for a new response")
+    signatures.check(draft.root, text, {name: given})
+    return {name: given, **draft.contact}
 
 
 def _add_seal(draft: ReleaseDraft, files: Mapping[str, bytes], now: datetime) -> ReleaseDraft:
@@ -165,15 +180,15 @@ def _check_bytes(theirs: Metadata[Any], ours: Metadata[Any], what: str) -> None:
         )
 
 
-def _check_one_person(theirs: Metadata[Any], circles: list[dict[str, dict[str, str]]]) -> None:
-    """A response is one person's, with both halves. Whether the signatures are valid was checked before."""
+def _check_one_person(theirs: Metadata[Any], circles: list[dict[str, dict[str, str]]]) -> str:
+    """Whose response it is: one person's, with both halves. Whether the signatures are valid was checked before."""
     signed = set(theirs.signatures)
     if not signed:
         raise UnsignedError("the response carries no signature")
     held = [(name, set(halves.values())) for people in circles for name, halves in people.items()]
-    if any(signed == keyids for _, keyids in held):
-        return
     for name, keyids in held:
+        if signed == keyids:
+            return name
         if signed < keyids:
             raise HalfSignatureError(f"the response is signed with one of the two keys of {name} only")
     raise SignatureError("the response carries signatures of more than one person", "each person answers alone")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def describe_release(draft: ReleaseDraft, now: datetime) -> tuple[str, ...]:
     """What a person, or the release key, says by signing ``draft`` where no blob is. Raises as ``draft.begun``."""
-    targets, release = draft.begun(now), draft.contents.release
+    targets, release, contact = draft.begun(now), draft.contents.release, draft.contact_text
     info = release.info
     last = max(draft.roots)
     return (
@@ -37,6 +37,7 @@ def describe_release(draft: ReleaseDraft, now: datetime) -> tuple[str, ...]:
         f"index.json {sha256(draft.index)}",
         f"release.json {sha256(draft.release_data)}",
         f"targets, the bytes that persons sign: {sha256(targets.signed_bytes)}",
+        *([] if contact is None else [f"FIRST-CONTACT, which they sign for new sites: {sha256(contact)}"]),
         f"signed so far by {tally(draft.root, TARGETS, targets)}",
         f"under root {last}, fingerprint {fingerprint(draft.roots[last])}: compare it with the one that you know",
         _unseen(draft),

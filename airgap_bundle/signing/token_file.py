@@ -61,7 +61,9 @@ class TokenFile:
     @classmethod
     def _parse(cls, value: dict[str, Any]) -> TokenFile:
         ed25519, ml_dsa = value.get(ED25519), value.get(ML_DSA)
-        if set(value) != {"schema", "name", "module", ED25519, ML_DSA} or value["schema"] != 1:
+        if set(value) != {"schema", "name", "module", ED25519, ML_DSA} or not strict_json.is_integer(
+            value["schema"], 1
+        ):
             raise FormatError("schema 1, name, module and both keys expected, and nothing else")
         if not isinstance(ed25519, dict) or set(ed25519) != {"uri", "public"}:
             raise FormatError("ed25519 has a uri and a public key")

@@ -148,6 +148,8 @@ def _render_inspection(console: Console, found: Inspection) -> None:
     for artifact in found.artifacts:
         console.print(f"{artifact.kind} {artifact.name} {artifact.version}, {_size(artifact.size)}", markup=False)
         console.print(f"  {artifact.digest}", markup=False, soft_wrap=True)
+        for name, claim in artifact.image.items():
+            console.print(f"  {name} {claim}", markup=False, soft_wrap=True)
         for name, file in artifact.files.items():
             console.print(f"  {_size(file.size):>12}  {name}", markup=False, soft_wrap=True)
     for role, state in found.signatures.items():

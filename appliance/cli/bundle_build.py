@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-BUILD_TOOLS = ("pip", "hatchling", "cyclonedx", "packageurl")
+BUILD_TOOLS = ("pip", "hatchling", "cyclonedx", "packageurl", "sigstore")
 DEFAULT_RELEASE = Path("sources/release.yaml")
 
 ReleaseOption = Annotated[Path, typer.Option("--release", metavar="FILE", help="The release description.")]
@@ -59,12 +59,19 @@ def lock(
     path = lock_file or builder.lock_path(release)
     cache = BuildCache.default()
     made, changes = builder.lock_release(release, lock=path, cache=cache, stage=progress, relock=relock or ())
-    data = {"lock": str(path), "inputs": len(made.inputs), "compiled": len(made.compiled), "changes": list(changes)}
+    data = {
+        "lock": str(path),
+        "inputs": len(made.inputs),
+        "compiled": len(made.compiled),
+        "images": len(made.images),
+        "changes": list(changes),
+    }
 
     def render(console: Console) -> None:
         for change in changes:
-            console.print(change, markup=False)
-        console.print(f"{path}: {len(made.inputs)} inputs, {len(made.compiled)} compiled here", markup=False)
+            console.print(change, markup=False, soft_wrap=True)
+        images = f", {len(made.images)} images" if made.images else ""
+        console.print(f"{path}: {len(made.inputs)} inputs, {len(made.compiled)} compiled here{images}", markup=False)
 
     emit(data, output, render)
 

@@ -18,6 +18,7 @@ from appliance.cli import (
     model_publish,
     returns,
     trust,
+    trust_card,
     user,
     waive_host,
 )
@@ -30,6 +31,7 @@ model_publish.register(model.app)
 bundle_media.register(bundle.app)
 bundle_delta.register(bundle.app)
 app.add_typer(bundle.app, name="bundle")
+trust_card.register(trust.app)
 trust.app.command("waive-host")(waive_host.waive_host)
 app.add_typer(trust.app, name="trust")
 app.add_typer(model.app, name="model")

@@ -150,7 +150,8 @@ def _serve_model(model: Model, config: SiteConfig, paths: SitePaths) -> None:
     from appliance.engine.launch import serve as serve_engine
     from appliance.models.admission import admit_model, layers_waived_at
 
-    waived, clients = layers_waived_at(paths, config), _clients(paths)
+    clients = _clients(paths)  # asked while this process may still look around
+    waived = layers_waived_at(paths, config)
     try:
         holding = _confine_gate(model, paths, waived)
         admitted = admit_model(model.name, paths)

@@ -53,7 +53,7 @@ class Person:
 
     def pin(self, what: str) -> str:
         """The PIN ``what``. Raises ``UsageError`` when it is no UTF-8."""
-        if self.pin_fd is None and self.passphrase_fd is not None and not sys.stdin.isatty():
+        if self.pin_fd is None and not sys.stdin.isatty():
             raise UsageError("a PIN is needed and there is no terminal", "give it with --pin-fd FD")
         try:
             return read_passphrase(what, self.pin_fd).decode()

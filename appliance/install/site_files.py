@@ -6,7 +6,7 @@ medium nor the folder they came from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ class SiteFiles:
     policy: bytes | None
     officers: Mapping[str, bytes]
     waivers: Mapping[str, bytes]
-    statements: Mapping[str, bytes]
+    statements: Mapping[str, bytes] = field(default_factory=dict)
 
     def installed(self) -> dict[str, bytes]:
         """Everything under ``SitePaths.policies`` that comes from the operator, by relative name."""

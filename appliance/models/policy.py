@@ -69,7 +69,8 @@ class Accept(_Strict):
 class TrustedPublisher(_Strict):
     """Whose OMS signature counts, and for models of which producers: by pinned keys, or by roots of certificates.
 
-    ``revoked`` names certificates by SHA-256 in hex; a key is revoked by taking it off the list.
+    Everybody whom a root certifies is this publisher: name an authority of its own, never a public one. ``revoked``
+    names certificates by SHA-256 in hex; a key is revoked by taking it off the list.
     """
 
     name: _Word

@@ -64,7 +64,17 @@ _EXPRESSIONS: tuple[type[nodes.Node], ...] = (
     nodes.FloorDiv,
 )
 _ACCEPTED = frozenset((*_STATEMENTS, *_EXPRESSIONS))
-_INDEX = (nodes.Name, nodes.Getitem, nodes.Slice, nodes.Neg, nodes.Add, nodes.Sub, nodes.Getattr, nodes.Mod)
+_INDEX = (
+    nodes.Name,
+    nodes.Filter,
+    nodes.Getitem,
+    nodes.Slice,
+    nodes.Neg,
+    nodes.Add,
+    nodes.Sub,
+    nodes.Getattr,
+    nodes.Mod,
+)
 # What a template holds without naming it: values would come in that nobody can follow.
 _UNNAMED = frozenset({"varargs", "kwargs", "caller", "self"})
 
@@ -129,7 +139,8 @@ def _makes_text(value: nodes.Node, texts: set[str]) -> bool:
     """Whether a text of the template's own is in ``value``; the key of a look-up is none."""
     key = value.arg if isinstance(value, nodes.Getitem) else None
     return any(
-        isinstance(node, nodes.Concat | nodes.Filter | nodes.Call)
+        isinstance(node, nodes.Concat | nodes.Call)
+        or (isinstance(node, nodes.Filter) and node.name != "length")
         or (isinstance(node, nodes.Const) and isinstance(node.value, str) and node is not key)
         or (isinstance(node, nodes.Name) and node.name in texts)
         for node in _walk(value)

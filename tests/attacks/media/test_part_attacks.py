@@ -154,6 +154,8 @@ def test_a_list_with_hostile_values_is_refused_whoever_signed_it(
 def test_a_list_that_is_no_json_of_ours_is_refused(parts: Path, site: Site, data: bytes) -> None:
     (parts / "RELEASE.LST").write_bytes(data)
     refused(parts, site, MalformedError)
+    with site.unchanged(), pytest.raises(MalformedError):
+        site.install(parts)
 
 
 def test_parts_of_two_releases_do_not_join(parts: Path, site: Site, templates: Path, tmp_path: Path) -> None:

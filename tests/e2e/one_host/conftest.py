@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airgap_bundle import first_contact
 from demo import release, site
-from demo.workspace import Workspace
+from demo.workspace import Workspace, sovereign
 from lab.host import BareHost
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ service_clients:
 
 @pytest.fixture(scope="session")
 def medium(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as it is carried across: bundle, first-contact script, site file, officer's key and waiver.
+    """A folder as it is carried across: bundle, signers' card and script, site file, officer's key and waiver.
 
     Whoever works on the journey itself may name a folder in SOVEREIGN_TEST_MEDIUM, to be made once and used again.
     """
@@ -56,7 +55,7 @@ def medium(tmp_path_factory: pytest.TempPathFactory) -> Path:
     release.build(workspace)
     release.sign(workspace)
     site.sign_waiver(workspace)
-    (workspace.root / "first-contact.sh").write_text(first_contact.script(workspace.bundle))
+    sovereign("trust", "card", workspace.keys / "1.root.json", "--out", workspace.root)
     (workspace.root / "site.yaml").write_text(SITE_YAML)
     (workspace.root / "fingerprint").write_text(release.fingerprint(workspace))
     shutil.copy(workspace.keys / f"{release.OFFICER}.pub", workspace.root)

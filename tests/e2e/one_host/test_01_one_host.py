@@ -5,6 +5,7 @@ The tests run in order and share the host; each one is a stage that an operator,
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.release import MODEL
+from demo.release import MODEL, SIGNERS
 from tests.e2e.one_host.conftest import GATEWAY, SITE, SOVEREIGN, TOOLS
 from tests.e2e.one_host.operating import HEAL_SECONDS, call_api, eventually_up, files_of, sovereign, status
 from tests.e2e.page import flows
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.network]
 SERVICES = ("database", "audit", "identity", f"engine-{MODEL}", "gateway")
+DESK = "/root/first-contact"
 QUESTION = "Which city is the capital of France?"
 
 
@@ -43,22 +45,57 @@ def test_nothing_of_the_project_is_on_the_host(host: BareHost) -> None:
     assert host.run(["python3", "-c", "import venv, ensurepip"], check=False).returncode != 0
 
 
-def test_first_contact_refuses_a_medium_that_was_changed(host: BareHost, medium: Path) -> None:
-    wheels = [line.split()[0] for line in (medium / "first-contact.sh").read_text().splitlines() if ".whl" in line[60:]]
-    host.run(["mkdir", "-p", "/tmp/changed/blobs/sha256"])
-    host.run(["sh", "-c", "cp /media/stick/bundle/blobs/sha256/* /tmp/changed/blobs/sha256/"])
-    victim = next(digest for digest in wheels if len(digest) == 64)
-    host.run(["sh", "-c", f"echo >> /tmp/changed/blobs/sha256/{victim}"])
-    done = host.run(["sh", "/media/stick/first-contact.sh", "/tmp/changed", TOOLS], check=False)
-    assert done.returncode == 3
-    assert "not the one that was signed" in done.stderr
+def test_the_host_compares_the_card_with_what_a_signer_reads_out_and_the_script_with_the_card(
+    host: BareHost, medium: Path
+) -> None:
+    host.run(["sh", "-c", f"mkdir -m 0700 {DESK} && cd /media/stick && cp first-contact.sh site-start.txt {DESK}/"])
+    read_out = hashlib.sha256((medium / "site-start.txt").read_bytes()).hexdigest()
+    assert host.run(["sha256sum", "-c"], stdin=f"{read_out}  {DESK}/site-start.txt\n").stdout.endswith(": OK\n")
+    compared = host.run(["sh", "-c", f"cd {DESK} && grep first-contact.sh site-start.txt | sha256sum -c"])
+    assert compared.stdout == "first-contact.sh: OK\n"
+
+
+def first_contact(host: BareHost, bundle: str) -> tuple[int, str, str]:
+    done = host.run(["sh", f"{DESK}/first-contact.sh", f"{DESK}/site-start.txt", bundle, TOOLS], check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+SPOILT = {
+    "unsigned": ("rm -r FIRST-CONTACT.sig", "FIRST-CONTACT.sig is no folder"),
+    "one signature too few": (f"rm FIRST-CONTACT.sig/{SIGNERS[0]}.ed25519", "is signed by 1 of 2 persons"),
+    "text changed": ("sed -i 's/^glibc .*/glibc 2.0/' FIRST-CONTACT", "is not valid"),
+    "wheel changed": (
+        """echo >> "blobs/sha256/$(sed -n 's/^wheelhouse \\([^ ]*\\) .* tuf-.*/\\1/p' FIRST-CONTACT)\"""",
+        "is larger than it may be",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_first_contact_refuses_a_medium_that_was_changed_and_leaves_nothing(host: BareHost, how: str) -> None:
+    spoil, cause = SPOILT[how]
+    before = files_of(host)
+    host.run(["sh", "-c", f"cp -r /media/stick/bundle /tmp/changed && cd /tmp/changed && {spoil}"])
+    code, out, error = first_contact(host, "/tmp/changed")
+    assert (code, out) == (3, ""), error
+    assert cause in error
     assert host.run(["test", "-e", TOOLS], check=False).returncode != 0
+    assert files_of(host) == before
     host.run(["rm", "-rf", "/tmp/changed"])
 
 
+def test_first_contact_refuses_what_only_the_whole_verification_sees(host: BareHost) -> None:
+    code, out, error = first_contact(host, "/media/tampered")
+    assert (code, out) == (3, ""), error
+    assert "holds other bytes than were signed" in error
+    assert host.run(["test", "-e", TOOLS], check=False).returncode != 0
+
+
 def test_first_contact_makes_the_command_from_the_medium(host: BareHost) -> None:
-    made = host.run(["sh", "/media/stick/first-contact.sh", "/media/stick/bundle", TOOLS])
-    assert made.stdout.strip() == SOVEREIGN
+    code, out, error = first_contact(host, "/media/stick/bundle")
+    assert (code, out) == (0, f"{SOVEREIGN}\n"), error
+    assert "targets signatures, ml-dsa-65" in error
+    assert host.run(["ls", TOOLS]).stdout == "env\n"
     assert sovereign(host, "--version")[1].startswith("sovereign ")
 
 

@@ -21,7 +21,8 @@ from airgap_bundle.signing.root_plan import Circle, RootPlan, by_name
 from airgap_bundle.signing.token_file import TokenFile
 from airgap_bundle.verify import verify
 from tests.bundles import NOW, Draft, signer, tree, trust
-from tests.software_token import MODULE, Secrets, uri
+from tests.commands import run, run_json
+from tests.software_token import MODULE, PASSPHRASE, PIN, Secrets, uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -189,3 +190,23 @@ def test_a_description_that_others_may_write_is_not_followed(description: Path, 
 def test_a_description_of_another_user_is_not_followed(description: Path) -> None:
     os.chown(description, 65534, -1)
     assert refuses(description, "can be written by others").asked == ()
+
+
+@pytest.mark.usefixtures("softhsm")
+def test_a_token_is_used_from_the_command_line_with_one_descriptor_for_each_secret(tmp_path: Path) -> None:
+    def with_pin(*arguments: object) -> None:
+        reader, writer = os.pipe()
+        os.write(writer, f"{PIN}\n".encode())
+        os.close(writer)
+        try:
+            run(*arguments, "--pin-fd", reader, phrase=PASSPHRASE + b"\n")
+        finally:
+            os.close(reader)
+
+    given = ["--token", "pkcs11:token=ceremony;object=deputy;id=%07", "--module", MODULE]
+    with_pin("trust", "keygen", "deputy", *given, "--out", tmp_path)
+    run("trust", "keygen", "release", "--out", tmp_path, phrase=PASSPHRASE)
+    public = ["--public", tmp_path / "deputy.pub", "--release", tmp_path / "release.pub"]
+    run("trust", "init", *public, "--threshold", 1, "--out", tmp_path)
+    with_pin("trust", "sign-root", tmp_path / "1.root.json", "--key", tmp_path / "deputy.token", "--yes")
+    assert run_json("trust", "show", tmp_path / "1.root.json")["complete"]

@@ -1,4 +1,4 @@
-"""Who may start programs, and what the native wheel's module may need."""
+"""Who may start programs, who may open the network, and what the native wheel's module may need."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[3]
 PACKAGE = REPOSITORY / "airgap_bundle"
+CLIENTS = {"httpx", "httpcore", "requests", "urllib3", "http", "socket", "aiohttp"}
 STARTERS = {"subprocess", "pty", "multiprocessing"}
 
 
@@ -29,6 +30,13 @@ def test_one_module_of_the_package_starts_programs() -> None:
     for path in PACKAGE.rglob("*.py"):
         assert "os.system" not in path.read_text()
         assert "os.exec" not in path.read_text()
+
+
+def test_one_module_of_the_package_opens_the_network() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        found = imported(path) & CLIENTS
+        assert found == ({"httpx"} if path.relative_to(PACKAGE).as_posix() == "build/registry.py" else set()), path
+        assert "urllib.request" not in path.read_text(), path
 
 
 def test_the_native_wheel_module_needs_the_standard_library_only(tmp_path: Path) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
 from airgap_bundle.build.kinds import KINDS
+from airgap_bundle.descriptor import KINDS as FORMAT_KINDS
 from airgap_bundle.errors import LockError
 from airgap_bundle.lock import LockedInput
 from airgap_bundle.release_file import (
+    ArtifactSpec,
     CompiledWheel,
     ConvertedWeights,
     Embedded,
@@ -37,7 +39,9 @@ REPOSITORY = Path(__file__).parents[3]
 
 def test_the_committed_release_is_valid_and_every_kind_has_a_builder() -> None:
     release = load_release(REPOSITORY / "sources" / "release.yaml")
-    assert {artifact.kind for artifact in release.artifacts} == set(KINDS)
+    described = {get_args(model.model_fields["kind"].annotation)[0] for model in get_args(get_args(ArtifactSpec)[0])}
+    assert described == set(KINDS) == set(FORMAT_KINDS)
+    assert {artifact.kind for artifact in release.artifacts} <= described
     assert release.epoch % 86400 == 0
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airgap_bundle import keys, strict_json
+from airgap_bundle.digest import sha256
 from airgap_bundle.errors import SigningError
+from airgap_bundle.keys import Signer
 from airgap_bundle.names import printable
 from airgap_bundle.sign import collect_bundle, prepare_request, sign_bundle
 from airgap_bundle.signing.release_draft import ReleaseDraft
@@ -79,10 +81,13 @@ def test_collecting_again_changes_no_byte(bundle: Path) -> None:
 
 def test_signing_again_on_another_day_is_collected_once(bundle: Path) -> None:
     asked = request(bundle)
-    collect_bundle(bundle, [answer(asked, "architect")], now=NOW)
+    kept = signer("architect")
+    person = Signer(kept.name, kept.ed25519, kept.ml_dsa)
+    first, second = (respond(parse_request(asked), person, NOW) for _ in range(2))
+    assert first != second, "ml-dsa signatures differ each time"
+    collect_bundle(bundle, [first], now=NOW)
     before = tree(bundle)
-    assert answer(asked, "architect") != answer(asked, "architect"), "ml-dsa signatures differ each time"
-    collect_bundle(bundle, [answer(asked, "architect")], now=NOW)
+    collect_bundle(bundle, [second], now=NOW)
     assert tree(bundle) == before
 
 
@@ -129,7 +134,9 @@ def test_what_is_shown_names_release_artifacts_and_what_was_not_seen(bundle: Pat
     assert "model tiny-model 1.0.0: 2 files, 3,016 bytes" in shown
     for manifest in draft.contents.artifacts:
         assert str(manifest.descriptor.digest) in shown
-    assert "NOT SEEN here: the 7 files themselves" in shown
+    assert "NOT SEEN here: the 10 files themselves" in shown
+    assert draft.contact_text is not None
+    assert f"FIRST-CONTACT, which they sign for new sites: {sha256(draft.contact_text)}" in shown
     assert "signed so far by 0 of 2, waiting for architect, builder, custodian" in shown
 
 

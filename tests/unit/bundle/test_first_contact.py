@@ -1,250 +1,222 @@
-"""The first-contact script: what it refuses to be made of, and what it does with hostile media and folders."""
+"""First contact's parts: the text, uv inside its wheel, the signatures, the card and how it is read out."""
 
 from __future__ import annotations
 
 import io
-import os
+import json
 import subprocess
 import zipfile
-from importlib.metadata import distribution
 from typing import TYPE_CHECKING
 
 import pytest
+import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from typer.testing import CliRunner
 
-from airgap_bundle import first_contact, strict_json
-from airgap_bundle.descriptor import INDEX_TYPE, TITLE, artifact_type
 from airgap_bundle.digest import sha256
-from airgap_bundle.errors import BundleError, FormatError
-from tests.bundles import blob, blob_file, manifest, tree
+from airgap_bundle.errors import FormatError, RootPolicyError, UnsignedError
+from airgap_bundle.first_contact import card, program, record, signatures
+from airgap_bundle.metadata import parse_root
+from airgap_bundle.sign import sign_root
+from appliance.cli import trust_card
+from appliance.errors import UsageError
+from tests.bundles import (
+    UV,
+    WHEELS,
+    Draft,
+    archive,
+    make,
+    people,
+    root_bytes,
+    second_root,
+    sign,
+    signer,
+    unsigned_root,
+    uv_wheel,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-UV = "uv-0.0.1-py3-none-any.whl"
-SOVEREIGN = "sovereign-1.0.0-py3-none-any.whl"
+NAME = "uv-0.13.9-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
 
 
-def wheelhouse(folder: Path, wheels: Iterable[tuple[str, bytes]], kind: str = "wheelhouse") -> Path:
-    """An unsigned bundle: one artifact that holds ``wheels``."""
-    (folder / "blobs/sha256").mkdir(parents=True)
-    config = blob(folder, b"{}", "application/json")
-    layers = [blob(folder, data, "application/octet-stream", {TITLE: name}) for name, data in wheels]
-    found = manifest(folder, "wheels", artifact_type(kind), config, layers)
-    index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [found.to_json()]}
-    (folder / "index.json").write_bytes(strict_json.dumps(index))
-    return folder
+def test_the_text_says_what_a_new_host_must_know_and_nothing_else(tmp_path: Path) -> None:
+    bundle = make(tmp_path / "bundle", version="1.2.3", number=7)
+    uv, listing = WHEELS[UV], WHEELS["requirements.txt"]
+    inside = b"#!/bin/sh\nexit 1\n"
+    assert (bundle / record.FILE).read_text().splitlines() == [
+        "format 1",
+        "glibc 2.28",
+        f"index {sha256((bundle / 'index.json').read_bytes())}",
+        "machine x86_64",
+        f"release {sha256((bundle / 'release.json').read_bytes())}",
+        "release-name sovereign",
+        "release-number 7",
+        "release-version 1.2.3",
+        f"root {sha256(root_bytes())}",
+        "root-version 1",
+        f"uv {sha256(inside).hex} {len(inside)}",
+        f"wheelhouse {sha256(listing).hex} {len(listing)} requirements.txt",
+        f"wheelhouse {sha256(uv).hex} {len(uv)} {UV}",
+    ]
 
 
-def archive(members: Mapping[str, str | bytes]) -> bytes:
+def test_its_lines_ascend_and_end_with_one_newline(tmp_path: Path) -> None:
+    data = (make(tmp_path / "bundle") / record.FILE).read_bytes()
+    lines = data.split(b"\n")
+    assert lines[-1] == b""
+    assert lines[:-1] == sorted(lines[:-1], key=lambda line: line.split(b" ")[0])
+    assert data.isascii()
+
+
+def test_the_first_person_makes_the_text_and_the_next_one_leaves_it(tmp_path: Path) -> None:
+    bundle = sign(Draft().write(tmp_path / "bundle"), "builder")
+    text = (bundle / record.FILE).read_bytes()
+    sign(bundle, "architect")
+    assert (bundle / record.FILE).read_bytes() == text
+    assert sorted(path.name for path in (bundle / signatures.FOLDER).iterdir()) == [
+        "architect.ed25519",
+        "builder.ed25519",
+    ]
+
+
+def test_the_text_names_the_root_in_force(tmp_path: Path) -> None:
+    bundle = Draft().write(tmp_path / "bundle")
+    sign(bundle, "architect", "deputy", "release-2", roots={1: root_bytes(), 2: second_root()})
+    text = (bundle / record.FILE).read_text()
+    assert f"root {sha256(second_root())}\nroot-version 2\n" in text
+
+
+def test_a_signature_is_64_raw_bytes_over_the_prefix_and_the_text(tmp_path: Path) -> None:
+    bundle = make(tmp_path / "bundle")
+    raw = (bundle / "FIRST-CONTACT.sig/architect.ed25519").read_bytes()
+    assert len(raw) == 64
+    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(signer("architect").public.ed25519.keyval["public"]))
+    key.verify(raw, b"sovereign first contact v1\n" + (bundle / "FIRST-CONTACT").read_bytes())
+
+
+def test_a_difference_names_its_line() -> None:
+    assert record.difference(b"a\nb\n", b"a\nc\n") == "line 2 is 'b', not 'c'"
+    assert record.difference(b"a\n", b"a\nc\n") == "line 2 is '', not 'c'"
+    assert record.difference(b"a\nb\nc\n", b"a\n") == "line 2 is 'b', not ''"
+
+
+def test_the_program_is_measured_inside_its_wheel() -> None:
+    wheel = archive({"uv-0.13.9.data/scripts/uv": b"x" * 3_000_000, "uv/__init__.py": b""})
+    assert program.measure(io.BytesIO(wheel), NAME) == program.Program(sha256(b"x" * 3_000_000), 3_000_000)
+
+
+def test_a_wheel_with_two_programs_is_refused() -> None:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as out:
-        for name, content in members.items():
-            out.writestr(name, content)
-    return data.getvalue()
+        out.writestr("uv-0.13.9.data/scripts/uv", b"one")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            out.writestr("uv-0.13.9.data/scripts/uv", b"two")
+    with pytest.raises(FormatError, match="holds 2 programs"):
+        program.measure(data, NAME)
 
 
-def tiny_wheel() -> bytes:
-    """A wheel whose command `sovereign` says who it is."""
-    described = "sovereign-1.0.0.dist-info"
-    members: dict[str, str | bytes] = {
-        "hello.py": "def main() -> None:\n    print('the signed wheel')\n",
-        f"{described}/METADATA": "Metadata-Version: 2.1\nName: sovereign\nVersion: 1.0.0\n",
-        f"{described}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{described}/entry_points.txt": "[console_scripts]\nsovereign = hello:main\n",
-    }
-    record = "".join(f"{name},,\n" for name in (*members, f"{described}/RECORD"))
-    return archive({**members, f"{described}/RECORD": record})
+def test_a_wheel_with_damaged_bytes_is_refused() -> None:
+    wheel = bytearray(uv_wheel(b"x" * 500))
+    wheel[300] ^= 1
+    with pytest.raises(FormatError, match="no wheel that can be read"):
+        program.measure(io.BytesIO(bytes(wheel)), UV)
 
 
-def real_uv() -> tuple[str, bytes]:
-    """The installed uv, put back into a wheel as it is delivered."""
-    found = distribution("uv")
-    described, members = f"uv-{found.version}.dist-info", {}
-    for file in found.files or ():
-        if file.name == "uv" and ".." in file.parts:
-            members[f"uv-{found.version}.data/scripts/uv"] = file.read_binary()
-        elif file.parts[0] == "uv" or file.name in ("METADATA", "WHEEL"):
-            members[str(file)] = file.read_binary()
-    members[f"{described}/RECORD"] = "".join(f"{name},,\n" for name in (*members, f"{described}/RECORD")).encode()
-    return f"uv-{found.version}-py3-none-any.whl", archive(members)
-
-
-def contact(
-    bundle: Path, script: str, destination: Path, *, cwd: Path, more: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run ``script`` as an operator does."""
-    env = {"PATH": os.environ["PATH"], "HOME": str(cwd), **(more or {})}
-    argv = ["sh", "-s", "--", str(bundle), str(destination)]
-    return subprocess.run(argv, input=script, cwd=cwd, env=env, capture_output=True, text=True, check=False)
-
-
-def entries(folder: Path) -> list[tuple[str, int, int]]:
-    """What lies in ``folder``, links not followed."""
-    found = [(path.name, path.lstat().st_ino, path.lstat().st_mtime_ns) for path in folder.iterdir()]
-    return sorted([*found, *((path.name, 0, 0) for path in (folder / "others").glob("*"))])
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    return wheelhouse(tmp_path / "bundle", [(UV, b"no zip at all"), (SOVEREIGN, tiny_wheel())])
+def test_a_program_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "MAX_PROGRAM_BYTES", 1000)
+    with pytest.raises(FormatError, match="exceeds 1000 bytes"):
+        program.measure(io.BytesIO(uv_wheel(b"x" * 1001)), UV)
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        "a b-1.0-py3-none-any.whl",
-        "$(reboot)-1.0-py3-none-any.whl",
-        "`reboot`-1.0-py3-none-any.whl",
-        "-rf-1.0-py3-none-any.whl",
-        "a;reboot-1.0-py3-none-any.whl",
-        "a'-1.0-py3-none-any.whl",
-        "é-1.0-py3-none-any.whl",
-        "noversion.whl",
-        ".whl",
-        "../../etc/cron.d/a-1.0-py3-none-any.whl",
-        "a-1.0-py3-none-any.whl\nLIST\nreboot\n.whl",
-        "a-1.0-py3-none-any\\n.whl",
-    ],
+    "name", ["uv-1.whl", "uv-../../x-py3-none-any.whl", "uv-0.1-py3-none-any.whl\n", "uv--py3-none-any.whl"]
 )
-def test_a_name_that_is_no_plain_wheel_name_never_gets_into_a_script(tmp_path: Path, name: str) -> None:
-    hostile = wheelhouse(tmp_path / "bundle", [(UV, b"uv"), (name, b"x")])
-    with pytest.raises(BundleError):
-        first_contact.script(hostile)
+def test_only_a_plain_name_is_uvs_wheel(name: str) -> None:
+    with pytest.raises(FormatError, match="no plain name"):
+        program.member(name)
 
 
-def test_one_name_for_two_wheels_is_refused(tmp_path: Path) -> None:
-    hostile = wheelhouse(
-        tmp_path / "bundle", [(UV, b"uv"), (SOVEREIGN, b"one"), (SOVEREIGN.upper()[:-3] + "whl", b"2")]
-    )
-    with pytest.raises(BundleError, match="one file"):
-        first_contact.script(hostile)
+@pytest.mark.parametrize("names", [[], ["uvicorn-1-py3-none-any.whl"], [UV, NAME]])
+def test_a_wheelhouse_has_exactly_one_uv(names: list[str]) -> None:
+    with pytest.raises(FormatError, match="instead of one"):
+        program.wheel_name(names)
 
 
-@pytest.mark.parametrize("wheels", [[(SOVEREIGN, b"x")], [(UV, b"1"), ("uv-0.0.2-py3-none-any.whl", b"2")]])
-def test_a_wheelhouse_without_exactly_one_uv_makes_no_script(tmp_path: Path, wheels: list[tuple[str, bytes]]) -> None:
-    with pytest.raises(FormatError, match="uv"):
-        first_contact.script(wheelhouse(tmp_path / "bundle", wheels))
+def test_the_card_names_script_root_threshold_and_keys() -> None:
+    keys = [
+        f"key {name} {signer(name).public.ed25519.keyval['public']}" for name in ("architect", "builder", "custodian")
+    ]
+    assert card.of_root(root_bytes()).to_bytes().decode().splitlines() == [
+        "sovereign site start v1",
+        f"{sha256(card.script()).hex}  first-contact.sh",
+        f"root {sha256(root_bytes())}",
+        "threshold 2",
+        *keys,
+    ]
 
 
-def test_a_bundle_without_wheelhouse_makes_no_script(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="no wheelhouse"):
-        first_contact.script(wheelhouse(tmp_path / "bundle", [(UV, b"uv")], kind="policy"))
-
-
-def test_a_manifest_that_was_changed_makes_no_script(bundle: Path) -> None:
-    for path in (bundle / "blobs/sha256").iterdir():
-        if b"layers" in path.read_bytes():
-            path.write_bytes(path.read_bytes().replace(b"sovereign-1", b"sovereign-2"))
-    with pytest.raises(BundleError, match="other bytes"):
-        first_contact.script(bundle)
-
-
-@pytest.mark.parametrize("python", ["3.11; reboot", "3.11\n", "", "2.7"])
-def test_only_a_version_of_python_3_gets_into_a_script(bundle: Path, python: str) -> None:
+def test_a_card_is_made_of_a_sound_root_only() -> None:
+    unsigned = unsigned_root().to_bytes()
+    with pytest.raises(UnsignedError):
+        card.of_root(unsigned)
+    root = parse_root(root_bytes())
+    root.signed.roles["targets"].threshold = 3
+    with pytest.raises(RootPolicyError):
+        card.of_root(root.to_bytes())
     with pytest.raises(FormatError):
-        first_contact.script(bundle, python=python)
+        card.of_root(b"{}")
+    assert card.of_root(sign_root(unsigned_root(threshold=1), people("architect"))).threshold == 1
 
 
-def test_wheels_that_only_services_need_are_left_out(tmp_path: Path) -> None:
-    large = "numpy-2.0-cp311-cp311-linux_x86_64.whl"
-    text = first_contact.script(
-        wheelhouse(tmp_path / "bundle", [(UV, b"uv"), (large, b"n"), ("requirements.txt", b"")])
-    )
-    assert f"{sha256(b'uv').hex} 2 {UV}\n" in text
-    assert large not in text
-    assert "requirements.txt" not in text
+def test_a_digest_is_read_out_in_groups_of_four_with_a_word_for_every_digit() -> None:
+    groups = card.spoken("0123456789abcdef" * 4)
+    assert len(groups) == 16
+    assert groups[0] == ("0123", "zero one two three")
+    assert groups[1] == ("4567", "four five six seven")
+    assert groups[2] == ("89ab", "eight nine alfa bravo")
+    assert groups[3] == ("cdef", "charlie delta echo foxtrot")
 
 
-@pytest.mark.parametrize("damage", ["flip", "grow", "shrink", "remove", "link", "fifo", "endless"])
-def test_a_wheel_that_is_not_the_announced_one_is_refused_and_nothing_is_left(
-    tmp_path: Path, bundle: Path, damage: str
+def run_card(*arguments: object) -> str:
+    app = typer.Typer()
+    trust_card.register(app)
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_the_command_writes_card_and_script_and_says_what_to_read_out(tmp_path: Path) -> None:
+    (tmp_path / "1.root.json").write_bytes(root_bytes())
+    out = tmp_path / "to the site"
+    shown = json.loads(run_card(tmp_path / "1.root.json", "--out", out, "--output", "json"))
+    written = (out / "site-start.txt").read_bytes()
+    assert written == card.of_root(root_bytes()).to_bytes()
+    assert shown["sha256"] == "".join(shown["groups"]) == sha256(written).hex
+    assert shown["persons"] == ["architect", "builder", "custodian"]
+    table = run_card(tmp_path / "1.root.json", "--out", out)
+    for group, words in card.spoken(shown["sha256"]):
+        assert f"{group}  {words}\n" in table
+
+
+@pytest.mark.parametrize("arguments", [("nowhere.json", "--out", "."), ("root.json", "--out", "root.json/below")])
+def test_a_file_or_folder_that_cannot_be_used_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
-    text = first_contact.script(bundle)
-    victim = blob_file(bundle, sha256(tiny_wheel()))
-    data = victim.read_bytes()
-    victim.unlink()
-    match damage:
-        case "flip":
-            victim.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-        case "grow":
-            victim.write_bytes(data + b"\n")
-        case "shrink":
-            victim.write_bytes(data[:-1])
-        case "link":
-            (tmp_path / "elsewhere").write_bytes(data)
-            victim.symlink_to(tmp_path / "elsewhere")
-        case "fifo":
-            os.mkfifo(victim)
-        case "endless":
-            with victim.open("wb") as out:
-                out.truncate(1 << 42)
-    before = tree(tmp_path) if damage not in ("fifo", "endless") else None
-    done = contact(bundle, text, tmp_path / "tools", cwd=tmp_path)
-    assert done.returncode == 3, done.stderr
-    assert "error: " in done.stderr
-    assert done.stdout == ""
-    assert not os.path.lexists(tmp_path / "tools")
-    assert before is None or tree(tmp_path) == before
+    (tmp_path / "root.json").write_bytes(root_bytes())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="cannot be"):
+        run_card(*arguments)
 
 
-@pytest.mark.parametrize("there", ["folder", "file", "link to a folder", "dangling link"])
-def test_a_destination_that_exists_is_refused_and_left_alone(tmp_path: Path, bundle: Path, there: str) -> None:
-    destination, others = tmp_path / "tools", tmp_path / "others"
-    others.mkdir()
-    match there:
-        case "folder":
-            destination.mkdir()
-        case "file":
-            destination.write_text("mine")
-        case "link to a folder":
-            destination.symlink_to(others)
-        case _:
-            destination.symlink_to(tmp_path / "nowhere")
-    before = entries(tmp_path)
-    done = contact(bundle, first_contact.script(bundle), destination, cwd=tmp_path)
-    assert done.returncode == 3
-    assert "cannot be made" in done.stderr
-    assert entries(tmp_path) == before
-
-
-def test_a_folder_laid_ready_under_a_guessable_name_is_neither_used_nor_removed(tmp_path: Path, bundle: Path) -> None:
-    for name in ("tools.partial", "tools.partial.list"):
-        (tmp_path / name).symlink_to(tmp_path / "bundle")
-    before = tree(tmp_path)
-    assert contact(bundle, first_contact.script(bundle), tmp_path / "tools", cwd=tmp_path).returncode != 0
-    assert tree(tmp_path) == before
-
-
-@pytest.mark.parametrize("destination", ["-rf", "a b", "$(touch owned)", "a'b", 'a"b'])
-def test_a_destination_with_an_odd_name_is_a_name_and_nothing_else(
-    tmp_path: Path, bundle: Path, destination: str
-) -> None:
-    victim = blob_file(bundle, sha256(tiny_wheel()))
-    text = first_contact.script(bundle)
-    victim.write_bytes(b"changed")
-    before = tree(tmp_path)
-    argv = ["sh", "-s", "--", "bundle", destination]
-    done = subprocess.run(argv, input=text, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 3
-    assert "not the one that was signed" in done.stderr
-    assert tree(tmp_path) == before
-
-
-def test_nothing_on_the_medium_runs_although_the_script_is_started_there(tmp_path: Path) -> None:
-    """`python -m` takes modules from the working folder first; a medium may carry a zipfile.py."""
-    name, data = real_uv()
-    bundle = wheelhouse(tmp_path / "bundle", [(name, data), (SOVEREIGN, tiny_wheel())])
-    text = first_contact.script(bundle)
-    mark = tmp_path / "owned"
-    for module in ("zipfile.py", "shutil.py", "sitecustomize.py", "encodings.py"):
-        (bundle / module).write_text(f"open({str(mark)!r}, 'w').close()\n")
-    (bundle / "uv.toml").write_text("no = toml = at all")
-    done = contact(bundle, text, tmp_path / "tools", cwd=bundle, more={"PYTHONPATH": ""})
-    assert done.returncode == 0, done.stderr
-    assert not mark.exists()
-    command = tmp_path / "tools/env/bin/sovereign"
-    assert done.stdout == f"{command}\n"
-    assert sorted(path.name for path in (tmp_path / "tools").iterdir()) == ["env"]
-    said = subprocess.run([str(command)], capture_output=True, text=True, check=True)
-    assert said.stdout == "the signed wheel\n"
+@pytest.mark.parametrize("altered", [False, True])
+def test_the_second_line_of_the_card_checks_the_script(tmp_path: Path, altered: bool) -> None:  # noqa: FBT001 - a case
+    """The operator's own command, of docs/first-contact.md."""
+    (tmp_path / "site-start.txt").write_bytes(card.of_root(root_bytes()).to_bytes())
+    script = card.script()
+    (tmp_path / "first-contact.sh").write_bytes(script.replace(b"exit 3", b"exit 0") if altered else script)
+    command = "grep first-contact.sh site-start.txt | sha256sum -c"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == (1 if altered else 0)
+    assert done.stdout == f"first-contact.sh: {'FAILED' if altered else 'OK'}\n"

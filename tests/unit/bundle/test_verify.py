@@ -28,6 +28,7 @@ CHECKS = [
     "targets",
     "contents",
     "release number",
+    "first contact",
     "file list",
     "blobs",
     "freshness",
@@ -63,7 +64,7 @@ def test_the_report_is_plain_json(bundle: Path) -> None:
     found = json.loads(json.dumps(verify(bundle, trust(), now=NOW).to_json()))
     assert found["ok"] is True
     assert found["signers"] == ["architect", "builder"]
-    assert found["checks"][0] == {"name": "medium", "status": "pass", "detail": "21 regular files"}
+    assert found["checks"][0] == {"name": "medium", "status": "pass", "detail": "30 regular files"}
 
 
 def test_freshness_is_a_verdict_of_its_own(bundle: Path) -> None:
@@ -111,6 +112,7 @@ def test_inspection_without_a_root_says_that_nothing_is_verified(bundle: Path) -
     assert found.verdict.startswith("nothing has been verified")
     assert [(artifact.name, artifact.kind, artifact.size) for artifact in found.artifacts] == [
         ("policy", "policy", 10),
+        ("runtime", "wheelhouse", 173),
         ("tiny-model", "model", 3016),
     ]
     assert found.signatures["targets"] == "2 of 2 (architect, builder)"

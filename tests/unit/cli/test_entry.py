@@ -1,4 +1,4 @@
-"""The command starts where only part of the runtime is installed, and a service loads no more than itself."""
+"""The command loads nothing that only running services need, and a service loads no more than itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def modules_after(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_the_command_needs_none_of_the_packages_that_first_contact_leaves_out() -> None:
+def test_the_command_loads_none_of_the_packages_that_only_services_need() -> None:
     assert not modules_after("import appliance.cli.main") & SERVICES_ONLY
 
 

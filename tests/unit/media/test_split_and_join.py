@@ -185,6 +185,17 @@ def test_a_failed_split_leaves_nothing(bundle: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "set").exists()
 
 
+def test_a_failed_split_leaves_the_operators_own_folder(bundle: Path, tmp_path: Path) -> None:
+    made = shutil.copytree(bundle, tmp_path / "bundle")
+    victim = max((made / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    victim.write_bytes(bytes(victim.stat().st_size))
+    (tmp_path / "mine").mkdir()
+    for more in ({}, {"media_size": 3 << 20}):
+        with pytest.raises(DigestMismatchError):
+            split_set(made, tmp_path / "mine", **more)
+        assert not any((tmp_path / "mine").iterdir())
+
+
 def test_a_disk_without_room_is_met_before_the_work(
     parts: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,6 +66,13 @@ def test_templates_as_models_have_them_pass(text: str) -> None:
     assert analyse(text) == ()
 
 
+def test_the_last_message_may_be_found_by_how_many_there_are() -> None:
+    last = (
+        "{% set last = messages | length - 1 %}{{ messages[messages | length - 1].content + messages[last].content }}"
+    )
+    assert analyse(last) == ()
+
+
 ESCAPES = [
     "{{ ''.__class__.__mro__[1].__subclasses__() }}",
     "{{ messages['__class__'] }}",
@@ -78,6 +85,8 @@ ESCAPES = [
     "{% macro m(n) %}{{ messages[n] }}{% endmacro %}{{ m('x') }}",
     "{% set n %}_class_{% endset %}{{ messages[n] }}",
     "{% set n = {'a': '_class_'}['a'] %}{{ messages[n] }}",
+    "{{ messages[('_class_' | trim)] }}",
+    "{{ messages[messages[0].content | trim] }}",
     "{{ messages | attr('x') }}",
     "{{ messages | map(attribute='x') | list }}",
     "{{ self._TemplateReference__context }}",
