@@ -1,8 +1,8 @@
-"""Signers of tests: keys that follow from a name, and a signature made once is kept.
+"""Signers of tests: keys that follow from a name; where that is asked for, a signature made once is kept.
 
 ML-DSA signing is randomised, and `cryptography` offers no other way, so that the same message signed twice gives two
-signatures. What was signed before is therefore given again: within one run, and across runs for what `keep` is told
-(the vectors in `tests/vectors` stay as they are when they are generated again).
+signatures. After `start_keeping`, what was signed before is given again: within the run, and across runs for what
+`keep` is told. So the vectors in `tests/vectors` stay as they are when they are generated again.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from airgap_bundle import keys
 if TYPE_CHECKING:
     from securesystemslib.signer import SSlibKey
 
-_kept: dict[tuple[str, bytes], Signature] = {}
+Kept = dict[tuple[str, bytes], Signature]
+_keeping: list[Kept] = []  # none or one
 
 
 class KeepingSigner(keys.Signer):
-    """A signer that signs a message once and gives the same signatures afterwards."""
+    """A signer that, after ``start_keeping``, signs a message once and gives the same signatures afterwards."""
 
     def sign(self, data: bytes) -> tuple[Signature, Signature]:
         return _signature(self.ed25519, data), _signature(self.ml_dsa, data)
@@ -33,10 +34,16 @@ class KeepingSigner(keys.Signer):
 
 def _signature(half: CryptoSigner, data: bytes) -> Signature:
     place = half.public_key.keyid, hashlib.sha256(data).digest()
-    found = _kept.get(place)
-    if found is None:
-        found = _kept[place] = half.sign(data)
-    return found
+    for kept in _keeping:
+        if place not in kept:
+            kept[place] = half.sign(data)
+        return kept[place]
+    return half.sign(data)
+
+
+def start_keeping() -> None:
+    """From here on every signature is kept, for the rest of the process. Nothing may have been signed before."""
+    _keeping.append({})
 
 
 def keep(key: SSlibKey, data: bytes, sig: str) -> None:
@@ -46,7 +53,7 @@ def keep(key: SSlibKey, data: bytes, sig: str) -> None:
         key.verify_signature(signature, data)
     except UnverifiedSignatureError:
         return
-    _kept.setdefault((key.keyid, hashlib.sha256(data).digest()), signature)
+    _keeping[0].setdefault((key.keyid, hashlib.sha256(data).digest()), signature)
 
 
 @cache

@@ -43,6 +43,7 @@ PEOPLE = ("architect", "builder", "custodian", "deputy", "outsider", "stranger",
 
 def keep_signatures(pool: Path) -> None:
     """Let the signers know every signature that lies in ``pool``: what was signed before is not signed anew."""
+    signers.start_keeping()
     known = {key.keyid: key for name in PEOPLE for key in signers.signer(name).public.keys}
     for path in sorted(pool.iterdir()) if pool.is_dir() else ():
         for payload, keyid, sig in _signatures(path.read_bytes()):
