@@ -1,4 +1,4 @@
-"""Headers of the members of a packed bundle (FORMAT.md, "Packed"): ustar in the one spelling of section 5.
+"""Headers of the members of a packed bundle (FORMAT-media.md, "Packed"): ustar in the one spelling of section 5.
 
 One thing is added, because weights outgrow ustar: a member of 8 GiB or more has its size in a PAX record of its own,
 and zero in its ustar header. Any POSIX tar reads it.

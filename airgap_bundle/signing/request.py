@@ -2,7 +2,7 @@
 
 A request is not signed and nothing in it is believed: every line that the signer reads is derived from the bytes that
 will be signed (``summary``), by the signer's own program, under the rules that hold beside the bundle
-(``release_draft``, ``root_draft``). FORMAT.md, section 13.
+(``release_draft``, ``root_draft``). FORMAT-signing.md, section 13.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The description holds no secret, and is not to be taken from others: the module that it names is loaded into the
 signer's own process. So a description or module that somebody else could have written is refused.
-FORMAT.md, section 14.
+FORMAT-signing.md, section 14.
 """
 
 from __future__ import annotations

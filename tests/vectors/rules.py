@@ -1,4 +1,4 @@
-"""The rules of FORMAT.md that vectors cite: a short id, the section, and words that stand there.
+"""The rules of FORMAT.md and its parts that vectors cite: a short id, the section, and words that stand there.
 
 A rule whose words are gone from its section, and a paragraph that says MUST and holds no rule, fail
 `tests/unit/vectors/test_coverage.py`: who changes the format comes by here.
@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.vectors.tree import load, vectors
 
 HERE = Path(__file__).parent
-FORMAT = HERE.parents[1] / "airgap_bundle" / "FORMAT.md"
+FORMAT = sorted((HERE.parents[1] / "airgap_bundle").glob("FORMAT*.md"))
 README = HERE / "README.md"
 _TABLE = re.compile(r"(?<=<!-- begin table -->\n).*?(?=<!-- end table -->)", re.DOTALL)
 
@@ -82,9 +82,10 @@ RULES = {
 
 
 def sections() -> dict[int, list[str]]:
-    """Paragraphs of FORMAT.md by section, white space folded; a list belongs to the paragraph that announces it."""
+    """Paragraphs of the format by section, white space folded; a list belongs to the paragraph that announces it."""
     found: dict[int, list[str]] = {}
-    for part in re.split(r"^## ", FORMAT.read_text(), flags=re.MULTILINE)[1:]:
+    text = "\n".join(path.read_text() for path in FORMAT)
+    for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
         number = int(part.partition(".")[0])
         joined = re.sub(r":\n\s*\n", ":\n", part)
         found[number] = [" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", joined)]
