@@ -3,8 +3,8 @@
     python -m tests.bench.confinement [rounds]
 
 Rounds alternate; claims are medians of each round's ratio, about the engine's processor time, which other programs on
-the machine disturb little. Times by the clock stand beside it. The unconfined engine exists here only: the program below
-puts the same service together without ``launch``.
+the machine disturb little. Times by the clock stand beside it. The unconfined engine exists here only: the program
+below puts the same service together without ``launch``.
 """
 
 from __future__ import annotations
@@ -118,9 +118,8 @@ def main(rounds: int) -> None:
     for number in range(rounds):
         for kind in ("bare", "confined") if number % 2 == 0 else ("confined", "bare"):
             readings[kind].append(found := measure(kind))
-            sys.stderr.write(
-                f"{number + 1}/{rounds} {kind}: {found.start_s:.2f} s, {found.tokens_per_s:.1f} tokens/s\n"
-            )
+            shown = f"{found.start_cpu_s:.2f} s to start, {found.token_cpu_ms:.1f} ms a token of processor time"
+            sys.stderr.write(f"{number + 1}/{rounds} {kind}: {shown}\n")
     pairs = list(zip(readings["confined"], readings["bare"], strict=True))
     result = {
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}",
