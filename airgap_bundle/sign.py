@@ -15,6 +15,7 @@ bundle sign a request instead (``signing.request``), which carries everything bu
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -153,25 +154,32 @@ def _roots(medium: Medium, files: Mapping[str, int], given: Mapping[int, bytes])
 def _write(bundle: Path, draft: ReleaseDraft, files: Mapping[str, bytes], contact: Mapping[str, bytes]) -> None:
     """Put the metadata ``files`` (by role) into ``bundle``, what is new of roots and first contact beside them.
 
-    ``contact``: signatures on FIRST-CONTACT by name. Its text comes with the targets, in this order.
+    ``contact``: signatures on FIRST-CONTACT by name. The order is that of the ceremony: roots, targets, first contact,
+    seal, so that what a power cut leaves is an earlier state of it.
     """
     named = {f"metadata/{version}.root.json": data for version, data in draft.roots.items()}
-    beside = {signatures.path(name): data for name, data in contact.items()}
-    if TARGETS in files and (text := draft.contact_text) is not None:
-        beside = {record.FILE: text, **beside}
+    paths = {path: data for path, data in named.items() if not (bundle / path).exists()}
     written = {f"metadata/{role}.json": data for role, data in files.items()}
-    new = {path: data for path, data in named.items() if not (bundle / path).exists()}
-    whole = {bundle / path: data for path, data in {**new, **written, **beside}.items()}
+    paths |= {path: data for path, data in written.items() if path == f"metadata/{TARGETS}.json"}
+    if (text := draft.contact_text) is not None:
+        paths[record.FILE] = text
+    paths |= {signatures.path(name): data for name, data in contact.items()} | written
+    _replace({bundle / path: data for path, data in paths.items()}, bundle)
+
+
+def _replace(files: Mapping[Path, bytes], bundle: Path) -> None:
+    """Write ``files``; folders that were made for them go again when that fails."""
     made: list[Path] = []
     try:
-        for folder in sorted({path.parent for path in whole} - {bundle}):
+        for folder in sorted({path.parent for path in files}):
             if not folder.exists():
                 folder.mkdir(mode=0o755)
                 made.append(folder)
-        durable.replace_all(whole)
+        durable.replace_all(files)
     except (OSError, StoreError) as error:
         for folder in made:
-            folder.rmdir()
+            with suppress(OSError):  # it holds what was written before the failure
+                folder.rmdir()
         if isinstance(error, StoreError):
             raise
         raise StoreError(f"{bundle} cannot be written: {error.strerror}", "check free space and rights") from error

@@ -196,6 +196,15 @@ def test_the_release_key_does_not_seal_before_everybody_signed_both(tmp_path: Pa
     assert verify(bundle, trust(), now=NOW).ok
 
 
+def test_a_text_that_was_taken_away_before_the_seal_comes_back_with_it(tmp_path: Path) -> None:
+    bundle = sign(Draft().write(tmp_path / "bundle"), "architect", "builder")
+    text = (bundle / record.FILE).read_bytes()
+    (bundle / record.FILE).unlink()
+    sign(bundle, "release")
+    assert (bundle / record.FILE).read_bytes() == text
+    assert verify(bundle, trust(), now=NOW).ok
+
+
 def test_the_release_key_does_not_seal_a_signature_too_many(tmp_path: Path) -> None:
     bundle = sign(Draft().write(tmp_path / "bundle"), "architect", "builder")
     data = signatures.sign(signer("custodian"), (bundle / record.FILE).read_bytes())
