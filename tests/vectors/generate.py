@@ -37,6 +37,7 @@ MODULES = (
     "archives",
     "exchange",
     "packed",
+    "contact",
 )
 PEOPLE = ("architect", "builder", "custodian", "deputy", "outsider", "stranger", "release", "release-2", "other")
 

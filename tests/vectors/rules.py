@@ -65,6 +65,14 @@ RULES = {
     "collecting": Rule(13, "MUST add all responses or none"),
     "tokens": Rule(14, "a reader MUST refuse it, or the module", "tests/unit/bundle/test_token_files.py"),
     "succession": Rule(15, "whoever drafts or signs MUST refuse that", "tests/attacks/bundle/test_rotation.py"),
+    "contact": Rule(21, "a reader MUST make it again and refuse any other byte"),
+    "contact-signed": Rule(21, "exactly those persons signed it who signed the targets"),
+    "card": Rule(
+        21,
+        "MUST run nothing of the bundle before k of the card's persons",
+        "tests/attacks/bundle/test_first_contact.py",
+    ),
+    "images": Rule(4, "`artifactType` and `subject` MUST be absent", "tests/attacks/images/test_image_content.py"),
     "publishers": Rule(
         16, "reader MUST refuse: members that it does not know", "tests/attacks/model/test_publisher_attacks.py"
     ),

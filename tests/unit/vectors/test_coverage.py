@@ -10,7 +10,7 @@ from tests.vectors.rules import README, RULES, cited, sections, table
 from tests.vectors.tree import load, vectors
 
 # No verdicts on what was carried in: a build, a ceremony or a disk failed. README.md says so.
-NO_VERDICT = {"LockError", "BuildError", "SigningError", "StoreError"}
+NO_VERDICT = {"LockError", "BuildError", "RegistryError", "SigningError", "StoreError"}
 ABSTRACT = {"BundleError", "VerificationError"}
 
 

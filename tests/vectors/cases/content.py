@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airgap_bundle import strict_json
 from airgap_bundle.descriptor import CYCLONEDX_TYPE, INDEX_TYPE, OCI_LAYOUT, TITLE, Descriptor, artifact_type
-from tests.bundles import Draft, blob, manifest, root_bytes, sign
+from tests.bundles import WHEELS, Draft, blob, manifest, root_bytes, sign
 from tests.vectors.cases.desk import case, sign_anyhow
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def every_kind(folder: Path) -> None:
     files = {
         "keycloak": {"keycloak.tar": bytes(1024)},
         "policy": {"models.yaml": b"schema: 1\n"},
-        "runtime": {"requirements.txt": b"", "uv-1-py3-none-any.whl": b"PK"},
+        "runtime": WHEELS,
         "tiny-model": {"model.gguf": b"GGUF", "chat_template.jinja": b"{{ prompt }}"},
     }
     bundle = Draft(version="3.0.0", number=3, files=files).write(folder / "bundle")

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     Make = Callable[[Path], Json | None]
 
 YEAR = timedelta(days=365)
+# A release without a wheelhouse, which needs no FIRST-CONTACT: `contact.py` has the others.
+PLAIN = {
+    "policy": {"models.yaml": b"schema: 1\n"},
+    "tiny-model": {"model.gguf": b"GGUF" + bytes(3000), "chat_template.jinja": b"{{ prompt }}"},
+}
 EVERYBODY = ("architect", "builder", "custodian")
 
 
@@ -103,7 +108,9 @@ def knowing(folder: Path, root: bytes | None = None, **known: Any) -> Json:
 
 @cache
 def _base() -> Path:
-    return make(Path(tempfile.mkdtemp(prefix="vectors-")) / "bundle", version="3.0.0", number=3, min_release=2)
+    return make(
+        Path(tempfile.mkdtemp(prefix="vectors-")) / "bundle", version="3.0.0", number=3, min_release=2, files=PLAIN
+    )
 
 
 def copy_base(folder: Path) -> Path:
@@ -132,7 +139,7 @@ def typed(folder: Path) -> Json:
 def release_under(folder: Path, root: bytes, *names: str) -> None:
     """Put release 3 under ``root``, signed by ``names``, in the place of the bundle."""
     shutil.rmtree(folder / "bundle")
-    bundle = Draft(version="3.0.0", number=3, min_release=2).write(folder / "bundle")
+    bundle = Draft(version="3.0.0", number=3, min_release=2, files=PLAIN).write(folder / "bundle")
     sign(bundle, *names, roots={1: root})
 
 

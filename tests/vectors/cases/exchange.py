@@ -13,7 +13,7 @@ from airgap_bundle.signing.request import parse_request
 from airgap_bundle.signing.response import respond
 from tests.bundles import NOW, Draft, root_bytes
 from tests.signers import signer
-from tests.vectors.cases.desk import CASES, Case
+from tests.vectors.cases.desk import CASES, PLAIN, Case
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def _waiting(bundle: Path) -> bytes:
     """A bundle whose targets wait for signatures; its request."""
-    Draft(version="3.0.0", number=3).write(bundle)
+    Draft(version="3.0.0", number=3, files=PLAIN).write(bundle)
     return prepare_request(bundle, {1: root_bytes()}, now=NOW)[1]
 
 

@@ -10,7 +10,7 @@ from airgap_bundle import ceremony
 from airgap_bundle.oci import parse_release
 from tests.bundles import NOW, Draft, make, reseal, rewrite, root_bytes, second_root, sign
 from tests.signers import signer
-from tests.vectors.cases.desk import case, edit, holding, knowing
+from tests.vectors.cases.desk import PLAIN, case, edit, holding, knowing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ ROTATED = {1: root_bytes(), 2: second_root()}
 def _rotated(folder: Path, number: int = 3) -> Path:
     """A release under root 2: the custodian left, the deputy came, the release key is new."""
     shutil.rmtree(folder / "bundle")
-    draft = Draft(number=number, version=f"{number}.0.0").write(folder / "bundle")
+    draft = Draft(number=number, version=f"{number}.0.0", files=PLAIN).write(folder / "bundle")
     return sign(draft, "architect", "deputy", "release-2", roots=ROTATED)
 
 
@@ -136,7 +136,7 @@ def revoked_seal(folder: Path) -> Json:
 
 
 def _other(folder: Path) -> Path:
-    return make(folder / "other", version="4.0.0", number=4)
+    return make(folder / "other", version="4.0.0", number=4, files=PLAIN)
 
 
 for _role in ("targets", "snapshot"):

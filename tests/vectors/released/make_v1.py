@@ -5,29 +5,18 @@ from __future__ import annotations
 import io
 import os
 import sys
-import zipfile
 from pathlib import Path
 
 from airgap_bundle.archive import Entry, write_tar
 from airgap_bundle.digest import sha256
 from airgap_bundle.metadata import format_time
 from airgap_bundle.trust_state import fingerprint
-from tests.bundles import NOW, Draft, root_bytes, sign
+from tests.bundles import NOW, WHEELS, Draft, root_bytes, sign
 from tests.unit.models.small_release import gguf
 from tests.vectors.cases.desk import first_use
 from tests.vectors.tree import dumps
 
 HERE = Path(__file__).parent / "v1"
-
-
-def wheel() -> bytes:
-    """A wheel without code: one metadata file, stored."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr(
-            zipfile.ZipInfo("tiny-1.0.dist-info/METADATA"), "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n"
-        )
-    return out.getvalue()
 
 
 def tar() -> bytes:
@@ -41,12 +30,8 @@ def tar() -> bytes:
 
 def make() -> None:
     """Write the bundle, what it must answer, and the digest of every file."""
-    package = wheel()
     files = {
-        "runtime": {
-            "tiny-1.0-py3-none-any.whl": package,
-            "requirements.txt": f"tiny==1.0 --hash={sha256(package)}\n".encode(),
-        },
+        "runtime": WHEELS,
         "keycloak": {"keycloak.tar": tar()},
         "tiny-model": {"model.gguf": gguf(), "chat_template.jinja": b"{{ prompt }}", "LICENCE.txt": b"as you like\n"},
         "policy": {"models.yaml": b"schema: 1\n"},
