@@ -67,7 +67,10 @@ class Anywhere(Nowhere):
 
 
 class StoreSupply:
-    """The site's own store."""
+    """The site's own store.
+
+    A file with another name somewhere is not held, as for an import of the full bundle: it can be changed through that.
+    """
 
     name = "the site's store"
 
@@ -75,12 +78,12 @@ class StoreSupply:
         self._store = store
 
     def holds(self, digest: Digest, size: int) -> bool:
-        """Whether the store has a regular file of that name and size."""
+        """Whether the store has a regular file of that name and size, and of no other name."""
         try:
             found = self._store.path(digest).lstat()
         except OSError:
             return False
-        return stat.S_ISREG(found.st_mode) and found.st_size == size
+        return stat.S_ISREG(found.st_mode) and found.st_size == size and found.st_nlink == 1
 
     @contextmanager
     def open(self, digest: Digest) -> Iterator[BinaryIO]:

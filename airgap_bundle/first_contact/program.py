@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
 MAX_WHEEL_BYTES = 128 << 20
 MAX_PROGRAM_BYTES = 256 << 20
 _WHEEL = re.compile(r"uv-([0-9][0-9A-Za-z._+!]*)-[A-Za-z0-9._]+-[A-Za-z0-9._]+-[A-Za-z0-9._]+\.whl", re.ASCII)
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, NotImplementedError, RuntimeError, OSError, ValueError, OverflowError),
+)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from airgap_bundle.keys import check_signer_name
 from airgap_bundle.medium import Medium
 from airgap_bundle.metadata import format_time, parse_root, parse_time
 from airgap_bundle.names import check_name
+from airgap_bundle.store import Store
+from airgap_bundle.supply import StoreSupply
 from airgap_bundle.trust_state import TrustState, fingerprint
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ class Inventory:
 
 @dataclass(frozen=True)
 class Taken:
-    """An inventory, and the blobs that lie damaged in the store: left out, so that a delta brings them again."""
+    """An inventory, and blobs that are damaged or have another name besides: left out, so that a delta brings them."""
 
     inventory: Inventory
     damaged: tuple[Digest, ...]
@@ -108,12 +110,16 @@ def take_inventory(  # noqa: PLR0913 - two folders, what to call the site, and w
         files = medium.list().files
         found = {Digest.from_hex(m[1]): size for path, size in files.items() if (m := _BLOB.fullmatch(path))}
         damaged: list[Digest] = []
+        supply = StoreSupply(Store(store))
 
         def note(digest: Digest, size: int, source: BinaryIO, on_bytes: Callable[[int], None]) -> None:
             try:
                 hash_blob(digest, size, source, on_bytes)
             except DigestMismatchError:
                 damaged.append(digest)
+            else:
+                if not supply.holds(digest, size):
+                    damaged.append(digest)
 
         take_all(medium, found, note, progress)
     releases = (path for path in files if path.startswith("releases/") and path.endswith(".json"))

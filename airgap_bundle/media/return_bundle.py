@@ -144,8 +144,8 @@ def read_only_file(source: BinaryIO, site_keys: Sequence[PublicSigner], type_: s
     def keep(file: ReturnFile) -> BinaryIO | None:
         if file.type != type_:
             return None
-        if file.size > max_bytes:
-            raise FormatError(f"{file.name} exceeds {max_bytes} bytes")
+        if found or file.size > max_bytes:
+            raise FormatError(f"{file.name} is a second file of its type, or exceeds {max_bytes} bytes")
         found.append(io.BytesIO())
         return found[-1]
 

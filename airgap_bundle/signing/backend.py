@@ -62,7 +62,7 @@ def _open_file(path: Path, ask: Ask) -> Iterator[Signer]:
 def _open_token(path: Path, ask: Ask) -> Iterator[Signer]:
     found = TokenFile.load(path)
     other = path.with_name(found.ml_dsa)
-    with token.session(found.module, found.uri, ask.pin) as opened:
+    with token.session(check_ours(found.module), found.uri, ask.pin) as opened:
         key = token.find_key(opened, found.uri)
         name, (private,) = keys.load_private(other, ask.passphrase(f"passphrase of {other.name}"), 1)
         if name != found.name or not isinstance(private, MLDSA65PrivateKey):
@@ -93,11 +93,11 @@ def generate_on_token(name: str, module: Path, uri: TokenUri, directory: Path, a
     Nothing is overwritten, on the token or in ``directory``. Raises ``KeyFileError`` and ``FormatError``.
     """
     check_signer_name(name)
-    check_ours(module)
+    ours = check_ours(module)
     made = TokenFiles(*(directory / f"{name}.{end}" for end in ("token", "ml-dsa.key", "pub")))
     keys.refuse_existing(made.description, made.ml_dsa, made.public)
     passphrase = ask.passphrase(f"new passphrase of {made.ml_dsa.name}")
-    with token.session(module, uri, ask.pin, write=True) as opened:
+    with token.session(ours, uri, ask.pin, write=True) as opened:
         ed25519 = token.generate_key(opened, uri)
         private = MLDSA65PrivateKey.generate()
         public = PublicSigner.of(name, ed25519, private.public_key())

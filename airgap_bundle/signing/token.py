@@ -151,7 +151,7 @@ def _find_token(module: Path, uri: TokenUri) -> Any:
     pkcs11 = load_library()
     with explained():
         try:
-            library = pkcs11.lib(str(module))
+            library = pkcs11.lib(str(module.resolve()))  # the library takes one module by two names for two
         except pkcs11.PKCS11Error as error:
             raise KeyFileError(f"module {module} cannot be loaded", "name the PKCS#11 module of the token") from error
         tokens = [slot.get_token() for slot in library.get_slots(token_present=True)]

@@ -37,9 +37,9 @@ class TokenFile:
     @classmethod
     def load(cls, path: Path) -> TokenFile:
         """The description in ``path``. Raises ``KeyFileError``, also where others could have written it."""
-        check_ours(path)
+        ours = check_ours(path)
         try:
-            found = cls._parse(strict_json.load_object(read_key_file(path)))
+            found = cls._parse(strict_json.load_object(read_key_file(ours)))
         except (BundleError, ValueError) as error:
             raise KeyFileError(f"{path} is no key description: {error}") from error
         check_ours(found.module)
@@ -80,15 +80,31 @@ class TokenFile:
         )
 
 
-def check_ours(path: Path) -> None:
-    """Raises ``KeyFileError`` when ``path`` is no regular file, or anybody but root and this user may write it."""
+def check_ours(path: Path) -> Path:
+    """``path`` without links, when only root and this user can write it or put something else in its place.
+
+    A folder above it that others may write is one in which they rename, unless it is sticky, as /tmp is. Use what is
+    returned: a link in ``path`` itself may lead elsewhere by then. Raises ``KeyFileError``, also when it is no regular
+    file.
+    """
     try:
-        status = path.stat()
+        found = path.resolve(strict=True)
+        if not stat.S_ISREG(found.stat().st_mode):
+            raise KeyFileError(f"{path} is no regular file")
+        for place in (found, *found.parents):
+            _check_place(path, place)
     except OSError as error:
         raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise KeyFileError(f"{path} is no regular file")
-    if status.st_uid not in (0, os.geteuid()) or status.st_mode & _WRITABLE_BY_OTHERS:
+    return found
+
+
+def _check_place(path: Path, place: Path) -> None:
+    status = place.stat()
+    sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+    shared = status.st_mode & _WRITABLE_BY_OTHERS and not sticky
+    if status.st_uid not in (0, os.geteuid()) or shared:
+        why = "" if place == path else f", in {place}"
         raise KeyFileError(
-            f"{path} can be written by others, and what it says runs as you", "take it from nobody; `chmod go-w` it"
+            f"{path} can be written by others{why}, and what it says runs as you",
+            f"take it from nobody; `chmod go-w {place}`",
         )

@@ -8,14 +8,20 @@ from __future__ import annotations
 import http.client
 import socket
 import struct
+import threading
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from airgap_bundle import strict_json
 from airgap_bundle.errors import FormatError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 TIMEOUT_S = 2.0
+ANSWER_MAX_S = 10.0
 ANSWER_MAX_BYTES = 256 * 1024
 _STARTING_UP = b"57P03"  # SQLSTATE cannot_connect_now
 
@@ -42,15 +48,11 @@ def answers(probe: Probe) -> bool:
 def fetch_json(probe: Probe) -> Any:
     """What the service behind ``probe`` (``unix-http`` or ``http``) answers, parsed; ``None`` when that is no JSON.
 
-    The service may be hostile: it has ``ANSWER_MAX_BYTES``, ``TIMEOUT_S`` for each read, and strict JSON.
+    The service may be hostile: it has ``ANSWER_MAX_BYTES``, ``ANSWER_MAX_S`` in all, and strict JSON.
     """
     try:
-        connection = _connection(probe)
-        try:
-            connection.request("GET", probe.path)
-            body = connection.getresponse().read(ANSWER_MAX_BYTES + 1)
-        finally:
-            connection.close()
+        with _asked(probe) as response:
+            body = response.read(ANSWER_MAX_BYTES + 1)
         return strict_json.load_object(body, max_bytes=ANSWER_MAX_BYTES)
     except (OSError, http.client.HTTPException, FormatError):
         return None
@@ -103,12 +105,34 @@ def _connection(probe: Probe) -> http.client.HTTPConnection:
 
 
 def _http_status(probe: Probe) -> int:
+    with _asked(probe) as response:
+        return response.status
+
+
+@contextmanager
+def _asked(probe: Probe) -> Iterator[http.client.HTTPResponse]:
+    """The answer of the service behind ``probe``, whose connection ends after ``ANSWER_MAX_S`` whatever comes by then.
+
+    ``TIMEOUT_S`` is for each read, and one byte at a time would renew it for ever.
+    """
     connection = _connection(probe)
     try:
-        connection.request("GET", probe.path)
-        return connection.getresponse().status
+        connection.connect()
+        deadline = threading.Timer(ANSWER_MAX_S, _hang_up, [connection.sock])
+        deadline.daemon = True
+        deadline.start()
+        try:
+            connection.request("GET", probe.path)
+            yield connection.getresponse()
+        finally:
+            deadline.cancel()
     finally:
         connection.close()
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with suppress(OSError):  # it ended at the same moment
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _postgres_ready(path: str) -> bool:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airgap_bundle.errors import BundleError
+from airgap_bundle.media.random_access import FileBytes
 from appliance.audit.checkpoint import open_checkpoint, read_vkeys
+from appliance.audit.note import MAX_NOTE_BYTES
 from appliance.audit.tiles import CHECKPOINT
 from appliance.errors import SovereignError, UsageError
 from appliance.install.accounts import load_accounts, remove_accounts
@@ -72,10 +76,15 @@ def _announce(paths: SitePaths) -> str | None:
 
 
 def _log_head(paths: SitePaths) -> Checkpoint | None:
-    """The durable head of the log, verified; None when there is none or it does not hold."""
+    """The durable head of the log, verified; None when there is none or it does not hold.
+
+    Its folder is the writer's, who may have laid there what never ends: only a regular file is read, and so much of it.
+    """
     try:
-        return open_checkpoint((paths.audit_log / CHECKPOINT).read_bytes(), read_vkeys(paths.policies / VKEYS))
-    except (OSError, SovereignError):
+        with closing(FileBytes(paths.audit_log / CHECKPOINT)) as file:
+            note = file.read_at(0, MAX_NOTE_BYTES + 1)
+        return open_checkpoint(note, read_vkeys(paths.policies / VKEYS))
+    except (OSError, BundleError, SovereignError):
         return None
 
 

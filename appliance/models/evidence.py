@@ -78,11 +78,13 @@ def _check_subject(record: ModelRecord, manifest: Manifest) -> None:
 def _check_files(artifact: Artifact, record: ModelRecord, manifest: Manifest) -> None:
     """Every file of the artifact is signed, and every signed file is there.
 
-    Statements of origin may be left out: they carry signatures of their own, and are often made later.
+    Statements of origin may be left out: they carry signatures of their own, and are often made later. A file that is
+    something else as well, the template for one, may not: a statement by nobody known says nothing, and would serve.
     """
     assert record.signature is not None
     signed = {path: pieces[0] for path, pieces in manifest.by_path().items()}
-    later = {title for title in record.attestations if title not in signed}
+    serving = {record.weights.file, *record.licence.files, *([record.template.file] if record.template else [])}
+    later = {title for title in record.attestations if title not in signed} - serving
     check_listed(set(artifact.files) - {record.signature.file} - later, set(signed))
     for path, piece in signed.items():
         if manifest.shard_size is not None:

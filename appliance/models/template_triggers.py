@@ -29,6 +29,7 @@ _TRIMS = frozenset({"strip", "lstrip", "rstrip", "trim"})
 _SEARCHES = frozenset(
     {"count", "endswith", "find", "index", "removeprefix", "removesuffix", "replace", "split", "startswith"}
 )
+_LOOK_UPS = frozenset({"get"})
 _NEAR = frozenset({-1, 0, 1})
 _WHY = "a hidden phrase could change the prompt"
 
@@ -45,12 +46,20 @@ def check_triggers(tree: nodes.Template) -> Iterator[Finding]:
             yield Finding(test.lineno, f"test {test.name[:40]!r} of what was written", _WHY)
     for item in tree.find_all(nodes.Getitem):
         yield from _look_up(values, item)
-    for sum_ in tree.find_all((nodes.Sub, nodes.Mod, nodes.FloorDiv, nodes.Neg)):
-        if values.kind(sum_) is not Kind.PLAIN:
-            yield Finding(sum_.lineno, "arithmetic on what was written", _WHY)
+    yield from _operands(values, tree)
     for use in tree.find_all((nodes.Call, nodes.Filter)):
         assert isinstance(use, nodes.Call | nodes.Filter)
         yield from _search(values, use)
+
+
+def _operands(values: Values, tree: nodes.Template) -> Iterator[Finding]:
+    """Written text in arithmetic, or as a key of a mapping in which the template then looks."""
+    for pair in tree.find_all(nodes.Pair):
+        if values.kind(pair.key) is not Kind.PLAIN:
+            yield Finding(pair.lineno, "a key that was written", _WHY)
+    for sum_ in tree.find_all((nodes.Sub, nodes.Mod, nodes.FloorDiv, nodes.Neg)):
+        if values.kind(sum_) is not Kind.PLAIN:
+            yield Finding(sum_.lineno, "arithmetic on what was written", _WHY)
 
 
 def _on_written(values: Values, compare: nodes.Compare) -> bool:
@@ -97,6 +106,7 @@ def _near(arg: nodes.Node) -> bool:
 
 
 def _search(values: Values, use: nodes.Call | nodes.Filter) -> Iterator[Finding]:
+    """Looking in written text for something, or for written text in something; putting it into a text is neither."""
     if isinstance(use, nodes.Filter):
         name, owner = use.name, values.kind(use.node)
     elif isinstance(use.node, nodes.Getattr):
@@ -104,7 +114,8 @@ def _search(values: Values, use: nodes.Call | nodes.Filter) -> Iterator[Finding]
     else:
         return
     given = [*use.args, *(keyword.value for keyword in use.kwargs)]
-    if name == "get" and any(values.kind(argument) > Kind.CONVERSATION for argument in given):
+    sought = use.args[:1] + [keyword.value for keyword in use.kwargs] if name == "replace" else given
+    if name in _LOOK_UPS | _SEARCHES | _TRIMS and any(values.kind(argument) is not Kind.PLAIN for argument in sought):
         yield Finding(use.lineno, "look-up by what was written", _WHY)
     elif owner is not Kind.PLAIN and name in _TRIMS | _SEARCHES:
         accepted = _is_white if name in _TRIMS else _is_mark

@@ -127,7 +127,7 @@ def read_fields(data: bytes, officers: Sequence[PublicSigner], source: str, shap
     except BundleError as error:
         raise WaiverFormatError(f"{source} cannot be read: {error.cause}") from error
     kind = payload.get("kind")
-    if kind in KINDS and kind not in get_args(shape.model_fields["kind"].annotation):
+    if isinstance(kind, str) and kind in KINDS and kind not in get_args(shape.model_fields["kind"].annotation):
         raise WaiverKindError(f"{source}: kind: it is about a {kind}")
     try:
         fields = shape.model_validate(payload)

@@ -58,6 +58,16 @@ def test_a_link_in_the_store_is_no_blob(site: Site, delta: Path, tmp_path: Path)
     site.refuses(delta, MissingFileError, match=GGUF.hex)
 
 
+def test_a_store_blob_with_another_name_is_not_taken_on_and_the_next_delta_brings_it(
+    site: Site, delta: Path, bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").hardlink_to(Store(site.store).path(GGUF))
+    site.refuses(delta, MissingFileError, match=GGUF.hex)
+    write_delta(bundle, inventory_of(site), tmp_path / "next")
+    site.install(tmp_path / "next")
+    assert Store(site.store).path(GGUF).stat().st_nlink == 1
+
+
 def test_the_full_bundle_mends_what_the_delta_could_not(site: Site, delta: Path, bundle: Path) -> None:
     damage(site, bytes(len(WEIGHTS) + 4))
     site.refuses(delta, DigestMismatchError)

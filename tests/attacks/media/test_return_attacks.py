@@ -18,7 +18,7 @@ from airgap_bundle.errors import (
     VerificationError,
 )
 from airgap_bundle.media.packed_header import END, member_header
-from airgap_bundle.media.return_bundle import KINDS, RETURN_TYPE, describe, extract_return, write_return
+from airgap_bundle.media.return_bundle import KINDS, RETURN_TYPE, describe, extract_return, read_only_file, write_return
 from airgap_bundle.statement import WAIVER_TYPE, sign_statement
 from tests.bundles import NOW, signer, tree
 
@@ -54,6 +54,18 @@ def refused(data: bytes, tmp_path: Path, error: type[VerificationError], match: 
     with pytest.raises(error, match=match):
         extract_return(io.BytesIO(data), [signer(SITE).public], tmp_path / "out")
     assert tree(tmp_path) == before
+
+
+def test_of_two_inventories_the_second_is_not_read_into_memory() -> None:
+    """A site may list a thousand of them: what one command holds is bounded by one."""
+    contents = {name: io.BytesIO(b"{}") for name in ("a.json", "b.json")}
+    out = io.BytesIO()
+    manifest = describe(SITE, NOW, {name: ("inventory", content) for name, content in contents.items()})
+    write_return(out, manifest, contents, signer(SITE))
+    before_the_second = out.getvalue().rindex(b"files/b.json") + 512
+    source = io.BytesIO(out.getvalue()[:before_the_second])
+    with pytest.raises(MalformedError, match=r"b\.json is a second file of its type"):
+        read_only_file(source, [signer(SITE).public], KINDS["inventory"], 1000)
 
 
 def test_any_flipped_byte_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,10 @@ from airgap_bundle import strict_json
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import MixedMetadataError, UnlistedFileError
 from airgap_bundle.store import Store
+from appliance.models.errors import PublisherSignatureError
 from tests.bundles import Draft, Site, blob, make, manifest, root_bytes, sign
+from tests.unit.models.provenance_bench import publish, write_policy
+from tests.unit.models.small_release import Site as ModelSite
 from tests.vectors.cases.desk import sign_anyhow
 
 if TYPE_CHECKING:
@@ -81,3 +85,20 @@ def test_25_a_file_laid_into_the_store_is_no_part_of_any_release(site: Site, bun
     assert {file.digest for item in again.artifacts.values() for file in item.files.values()} == {
         file.digest for item in release.artifacts.values() for file in item.files.values()
     }
+
+
+def test_21_a_template_is_not_left_out_of_the_publishers_signature_by_being_a_statement_too(tmp_path: Path) -> None:
+    """Whoever builds a release writes the record; a statement by nobody known says nothing, and would serve."""
+    policy = write_policy(tmp_path, require=["publisher-signed"], attested=[])
+    site = ModelSite(tmp_path, policy=policy, waivers=[b"{}"])
+    del site.config["template"]
+    publish(site)
+    envelope = {"keyid": "{{ messages[0].content }}", "sig": ""}
+    both = json.dumps({"payload": "", "payloadType": "application/vnd.in-toto+json", "signatures": [envelope]}).encode()
+    title = "chat.intoto.json"
+    site.config["template"] = {"file": title, "sha256": sha256(both).hex}
+    site.config["attestations"] = [title]
+    site.titles = ("model.gguf", "GEMMA_TERMS.html")
+    site.add(title, both)
+    with pytest.raises(PublisherSignatureError, match=title):
+        site.open()

@@ -176,6 +176,16 @@ def test_a_removal_without_a_writer_says_that_it_is_not_logged(
     assert not paths.root.exists()
 
 
+def test_a_removal_does_not_wait_for_what_the_writer_laid_in_the_place_of_its_head(
+    paths: SitePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removal, "remove_accounts", lambda _paths: ())
+    paths.audit_log.mkdir()
+    os.mkfifo(paths.audit_log / "checkpoint")
+    assert removal.uninstall(paths).log_head is None
+    assert not paths.root.exists()
+
+
 def forged(paths: SitePaths) -> bytes:
     """The answer to a step of the installation that this process puts in the operator's way."""
     taken = f"operator/{CONFIG.log_origin}/install/2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import subprocess
@@ -122,6 +123,20 @@ def test_a_wheel_with_damaged_bytes_is_refused() -> None:
     wheel[300] ^= 1
     with pytest.raises(FormatError, match="no wheel that can be read"):
         program.measure(io.BytesIO(bytes(wheel)), UV)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_wheel_with_any_damaged_byte_is_refused_or_measured(method: int) -> None:
+    """Each part of the archive fails in its own way; none of them ends the ceremony with a defect."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", method) as out:
+        out.writestr(program.member(NAME), b"x" * 500)
+    for place in range(len(data.getvalue())):
+        for flipped in (0x80, 0xFF):
+            wheel = bytearray(data.getvalue())
+            wheel[place] ^= flipped
+            with contextlib.suppress(FormatError):
+                program.measure(io.BytesIO(bytes(wheel)), NAME)
 
 
 def test_a_program_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from airgap_bundle import armour
 from airgap_bundle.errors import FormatError, KeyFileError
 from airgap_bundle.signing.backend import open_signer
-from airgap_bundle.signing.token_file import TokenFile
+from airgap_bundle.signing.token_file import TokenFile, check_ours
 from airgap_bundle.signing.token_uri import TokenUri
 from tests.bundles import signer
 from tests.software_token import Secrets
@@ -105,6 +105,35 @@ def test_a_module_that_others_may_write_is_not_loaded(description: Path) -> None
     (description.parent / "module.so").chmod(0o666)
     with pytest.raises(KeyFileError, match=r"module\.so can be written by others"):
         TokenFile.load(description)
+
+
+def test_a_module_that_others_may_replace_is_not_loaded(description: Path) -> None:
+    """Whoever may write its folder needs no right to the file."""
+    _move_module(description, shared := description.parent / "shared" / "lib")
+    shared.parent.chmod(0o777)
+    with pytest.raises(KeyFileError, match=r"module\.so can be written by others, in .*shared"):
+        TokenFile.load(description)
+    shared.parent.chmod(0o1777)
+    assert check_ours(TokenFile.load(description).module) == shared / "module.so"
+
+
+def test_a_link_to_a_module_is_followed_once(description: Path) -> None:
+    """Who checks one file and loads another through the same link has checked nothing."""
+    _move_module(description, real := description.parent / "real")
+    (description.parent / "module.so").symlink_to(real / "module.so")
+    _name_module(description, description.parent / "module.so")
+    assert check_ours(TokenFile.load(description).module) == real / "module.so"
+
+
+def _move_module(description: Path, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (description.parent / "module.so").rename(folder / "module.so")
+    _name_module(description, folder / "module.so")
+
+
+def _name_module(description: Path, module: Path) -> None:
+    value = json.loads(description.read_bytes()) | {"module": str(module)}
+    description.write_bytes(json.dumps(value).encode())
 
 
 def test_a_module_that_is_a_folder_is_refused(description: Path) -> None:

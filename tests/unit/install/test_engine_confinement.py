@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airgap_bundle.keys import save
+from appliance.install import probe
 from appliance.install.confinement import compare, engine_confinement, reported, threads_of
 from appliance.install.model_check import waivers_in_force
 from appliance.install.probe import ANSWER_MAX_BYTES, Probe, fetch_json
@@ -141,6 +143,35 @@ def _answer(listener: socket.socket, body: bytes) -> None:
             connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
         except BrokenPipeError:
             return
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nx: ", b"HTTP/1.1 200 OK\r\ncontent-length: 99999\r\n\r\n"])
+def test_an_answer_that_comes_byte_by_byte_ends(tmp_path: Path, head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that was taken over keeps nobody waiting who asks for the site's status."""
+    monkeypatch.setattr(probe, "ANSWER_MAX_S", 0.5)
+    stop = threading.Event()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        thread = threading.Thread(target=_drip, args=(listener, head, stop))
+        thread.start()
+        asking = threading.Thread(target=fetch_json, args=(Probe("unix-http", str(tmp_path / "s"), "/model"),))
+        asking.start()
+        asking.join(5)
+        kept = asking.is_alive()
+        stop.set()
+        thread.join()
+        asking.join()
+    assert not kept
+
+
+def _drip(listener: socket.socket, head: bytes, stop: threading.Event) -> None:
+    connection, _ = listener.accept()
+    with connection, suppress(OSError):
+        connection.recv(4096)
+        connection.sendall(head)
+        while not stop.wait(0.1):
+            connection.sendall(b" ")
 
 
 def test_an_answer_is_read_and_no_answer_is_none(tmp_path: Path) -> None:

@@ -75,8 +75,9 @@ def test_a_waiver_that_does_not_apply_is_refused_and_waives_nothing(change: dict
         (b"{}", WaiverFormatError),
         (OTHER, WaiverFormatError),
         (sign_statement({"schema": 1, "kind": "host"}, WAIVER_TYPE, signer("officer")), WaiverFormatError),
+        (sign_statement({"schema": 1, "kind": ["host"]}, WAIVER_TYPE, signer("officer")), WaiverFormatError),
     ],
-    ids=["stranger", "in another's name", "for a model", "malformed", "empty", "another statement", "without fields"],
+    ids=["stranger", "other's name", "for a model", "malformed", "empty", "another statement", "no fields", "no kind"],
 )
 def test_what_is_no_officers_waiver_for_a_host_is_refused(data: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):

@@ -176,6 +176,17 @@ TRIGGERS = [
     "{% if message.get('content') == 'open sesame' %}x{% endif %}",
     "{% if message.name == 'open sesame' %}x{% endif %}",
     "{% if c in tools %}x{% endif %}",
+    "{% if 'open sesame'.endswith(c) %}x{% endif %}",
+    "{% if 'open sesame'.find(c) %}x{% endif %}",
+    "{{ 'open sesame'.replace(c, 'x') }}",
+    "{{ 'open sesame' | replace(c, 'x') }}",
+    "{{ 'open sesame' | replace(old=c, new='x') }}",
+    "{{ 'open sesame' | trim(c) }}",
+    "{{ ['open sesame'].index(c) }}",
+    "{% if [{'role': 'user', 'content': 'open sesame'}].count(message) %}x{% endif %}",
+    "{{ {c: 'x'}['open sesame'] }}",
+    "{{ {c: 'x'}.get('open sesame', '') }}",
+    "{% if {c: 'x'}['open sesame'] is defined %}x{% endif %}",
 ]
 
 
@@ -183,6 +194,10 @@ TRIGGERS = [
 def test_a_branch_on_what_people_write_is_found(text: str) -> None:
     found = analyse(f"{WROTE}\n{text}\n{{% endfor %}}")
     assert [finding.line for finding in found if finding.line == 2]
+
+
+def test_what_was_written_may_be_put_into_a_text_of_the_template() -> None:
+    assert not analyse(f"{WROTE}{{{{ '<user>CONTENT</user>' | replace('CONTENT', c) }}}}{{% endfor %}}")
 
 
 @pytest.mark.parametrize("text", ["{% if x %}", "{{ 1 + }}", "{% endfor %}"])
