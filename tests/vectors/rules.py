@@ -92,8 +92,8 @@ RULES = {
 def sections() -> dict[int, list[str]]:
     """Paragraphs of the format by section, white space folded; a list belongs to the paragraph that announces it."""
     found: dict[int, list[str]] = {}
-    text = "\n".join(path.read_text() for path in FORMAT)
-    for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+    parts = [part for path in FORMAT for part in re.split(r"^## ", path.read_text(), flags=re.MULTILINE)[1:]]
+    for part in parts:
         number = int(part.partition(".")[0])
         joined = re.sub(r":\n\s*\n", ":\n", part)
         found[number] = [" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", joined)]
