@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from airgap_bundle import durable
+from airgap_bundle import durable, strict_json
 from airgap_bundle.blobs import copy_blob
 from airgap_bundle.digest import Digest, sha256_stream
 from airgap_bundle.errors import FormatError, MalformedError, StoreError
@@ -211,7 +211,7 @@ def _statement(stream: PackedStream) -> bytes:
 
 def _parse(payload: dict[str, Any]) -> Manifest:
     entries = payload.get("files")
-    if payload.get("schema") != 1 or not isinstance(entries, list):
+    if not strict_json.is_integer(payload.get("schema"), 1) or not isinstance(entries, list):
         raise FormatError("schema 1 with files expected")
     files = tuple(_parse_file(entry) for entry in entries)
     return _checked(Manifest(check_signer_name(payload.get("site")), parse_time(payload.get("made")), files))
