@@ -23,6 +23,7 @@ from airgap_bundle.tar_header import (
     BLOCK,
     LONG_NAME,
     PAX_NAME,
+    padding,
     parse_header,
     parse_record,
     path_record,
@@ -84,7 +85,7 @@ def _write_entry(out: BinaryIO, entry: Entry) -> int:
             copied += out.write(chunk)
     if copied != size:
         raise FormatError(f"{entry.path} changed its length while it was read")
-    return written + copied + out.write(b"\0" * (-size % BLOCK))
+    return written + copied + out.write(padding(size))
 
 
 def _header(entry: Entry, size: int) -> bytes:
@@ -95,9 +96,8 @@ def _header(entry: Entry, size: int) -> bytes:
         return _block(entry.path, kind, size, mode)
     except ValueError:
         record = path_record(entry.path)
-        padding = b"\0" * (-len(record) % BLOCK)
         extended = _block(PAX_NAME, tarfile.XHDTYPE, len(record), 0o644)
-        return extended + record + padding + _block(LONG_NAME, kind, size, mode)
+        return extended + record + padding(len(record)) + _block(LONG_NAME, kind, size, mode)
 
 
 def _block(name: str, kind: bytes, size: int, mode: int) -> bytes:

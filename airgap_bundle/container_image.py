@@ -124,7 +124,7 @@ def document(data: bytes, media_type: str) -> dict[str, Any]:
     OCI lets `mediaType` be absent; what contradicts the type by which it was found is refused.
     """
     value = strict_json.load_object(data)
-    if value.get("schemaVersion") != 2 or value.get("mediaType", media_type) != media_type:  # noqa: PLR2004 - OCI's schemaVersion
+    if not strict_json.is_integer(value.get("schemaVersion"), 2) or value.get("mediaType", media_type) != media_type:
         raise FormatError(f"a document found as {media_type} says that it is {str(value.get('mediaType'))[:80]!r}")
     return value
 

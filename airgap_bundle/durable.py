@@ -52,6 +52,20 @@ def replace_all(files: Mapping[Path, bytes]) -> None:
         raise StoreError(f"{names} cannot be written: {error.strerror}", "check free space and rights") from error
 
 
+def write_new(path: Path, data: bytes, mode: int) -> None:
+    """Put ``data`` at ``path``, where nothing may lie. Raises ``OSError``; what was begun is gone then."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        sync_directory(path.parent)
+    except OSError:
+        discard(path)
+        raise
+
+
 def create(path: Path) -> BinaryIO:
     """A new file at ``path`` (0644), open for writing, in the place of whatever file or link lies there."""
     path.unlink(missing_ok=True)

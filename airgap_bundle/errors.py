@@ -4,7 +4,10 @@
     ├── FormatError                 bytes are not what FORMAT.md says (outside of verification)
     ├── LockError                   release.yaml and release.lock disagree, or cannot be resolved
     ├── BuildError                  a bundle could not be built
+    │   ├── ProgramError            a program that the build started failed (``build.process``)
     │   └── RegistryError           an image registry did not give what it was asked for
+    │       ├── MissingImageError   … because it has no such thing (``build.registry``)
+    │       └── InterruptedTransferError    … because it broke off in the middle (``build.registry``)
     ├── KeyFileError                a key file cannot be read, or its passphrase is wrong
     ├── SigningError                the signing ceremony cannot go on from here
     ├── StoreError                  the medium or the store cannot be read or written (disk full, I/O error)

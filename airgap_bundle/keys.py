@@ -6,7 +6,6 @@ public halves. The name inside the file counts, not the file's name.
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey, MLDSA65PublicKey
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
-from airgap_bundle import armour, pkcs8, strict_json
+from airgap_bundle import armour, durable, pkcs8, strict_json
 from airgap_bundle.digest import Digest, sha256
 from airgap_bundle.errors import FormatError, KeyFileError
 
@@ -177,24 +176,24 @@ def save_private(path: Path, name: str, halves: Sequence[Half], passphrase: byte
     write_new(path, b"sovereign signer: %b\n" % name.encode() + b"".join(blocks), 0o600)
 
 
+_NEVER_OVERWRITTEN = "what was signed or made once is never overwritten: name another file or folder"
+
+
 def refuse_existing(*paths: Path) -> None:
     """Raise ``KeyFileError`` for the first of ``paths`` that exists, before any of them is written."""
     for path in paths:
         if path.exists():
-            raise KeyFileError(f"{path} exists already", "keys are never overwritten; choose another folder")
+            raise KeyFileError(f"{path} exists already", _NEVER_OVERWRITTEN)
 
 
 def write_new(path: Path, data: bytes, mode: int) -> None:
     """Write ``data`` durably to ``path``, which must not exist. Raises ``KeyFileError``."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        durable.write_new(path, data, mode)
+    except FileExistsError:
+        raise KeyFileError(f"{path} exists already", _NEVER_OVERWRITTEN) from None
     except OSError as error:
-        refuse_existing(path)
-        raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
+        raise KeyFileError(f"{path} cannot be written: {error.strerror}", "check free space and rights") from error
 
 
 def load(path: Path, passphrase: bytes) -> Signer:

@@ -90,7 +90,7 @@ class Contents:
 def parse_release(data: bytes) -> Release:
     """Read ``release.json``; unknown keys are ignored on purpose. Raises ``FormatError``."""
     value = strict_json.load_object(data, max_bytes=MAX_DOCUMENT_BYTES)
-    if value.get("schema") != 1:
+    if not strict_json.is_integer(value.get("schema"), 1):
         raise FormatError(f"release.json: schema {value.get('schema')!r} is not 1")
     number, floor = (_count(value, key) for key in ("number", "min_release"))
     if floor > number:
@@ -109,7 +109,7 @@ def parse_release(data: bytes) -> Release:
 def parse_index(data: bytes) -> tuple[Descriptor, ...]:
     """Descriptors of ``index.json``: manifests only, each digest once. Raises ``FormatError``."""
     value = strict_json.load_object(data, max_bytes=MAX_DOCUMENT_BYTES)
-    if value.get("schemaVersion") != 2 or value.get("mediaType") != INDEX_TYPE:  # noqa: PLR2004 - OCI's schemaVersion
+    if not strict_json.is_integer(value.get("schemaVersion"), 2) or value.get("mediaType") != INDEX_TYPE:
         raise FormatError("index.json is no OCI image index")
     found = tuple(Descriptor.from_json(item) for item in _list(value, "manifests"))
     for descriptor in found:
@@ -132,7 +132,7 @@ def parse_manifest(descriptor: Descriptor, data: bytes) -> Manifest:
         image = parse_image_manifest(data, descriptor.media_type)
         return Manifest(_name(descriptor), IMAGE, descriptor, image.config, image.layers, None)
     value = strict_json.load_object(data, max_bytes=MAX_DOCUMENT_BYTES)
-    if value.get("schemaVersion") != 2 or value.get("mediaType") != MANIFEST_TYPE:  # noqa: PLR2004 - OCI's schemaVersion
+    if not strict_json.is_integer(value.get("schemaVersion"), 2) or value.get("mediaType") != MANIFEST_TYPE:
         raise FormatError(f"manifest {descriptor.digest} is no OCI manifest")
     type_ = _text(value, "artifactType")
     kind = kind_of(type_)

@@ -67,6 +67,11 @@ def parse_header(block: bytes) -> Member:
     return Member(path.removesuffix("/") if directory else path, size, directory, bool(mode & 0o100))
 
 
+def padding(size: int) -> bytes:
+    """The zero bytes that follow ``size`` bytes of content."""
+    return bytes(-size % BLOCK)
+
+
 def path_record(path: str) -> bytes:
     """The PAX record of ``path``."""
     return pax_record("path", path)

@@ -280,4 +280,4 @@ _SEAL_HINTS = {
     SNAPSHOT: "`sovereign bundle sign --key release.key` seals it",
     TIMESTAMP: "`sovereign bundle sign --key release.key` seals it",
 }
-_ROLLBACK_HINT = "releases this site once installed are activated with `sovereign rollback`; older media are refused"
+_ROLLBACK_HINT = "older releases and metadata are refused, whoever signed them: ask for the newest bundle"

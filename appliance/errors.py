@@ -2,13 +2,19 @@
 
     SovereignError (1)
     ├── UsageError (2)             the command or a file the operator wrote is wrong
-    │   └── SiteFileError          site.yaml: every mistake at once, each with its line
+    │   ├── SiteFileError          site.yaml: every mistake at once, each with its line
+    │   └── UsersFileError         the list of users, likewise (``identity.users_file``)
     ├── RefusedError (3)           verification refused a bundle, a model or a signature
     ├── PreflightError (4)         the host does not meet what the release needs
     ├── DeploymentError (5)        a step of install, up or down failed
+    │   ├── SiteBusyError          another command is changing the site (``install.lock``)
+    │   └── UnavailableError       a service of the appliance does not answer
     ├── LogInconsistentError (6)   the audit log does not prove what it should
     ├── NotAllowedError (7)        the caller may not do this
-    └── UnavailableError (5)       a service of the appliance does not answer
+    │   ├── GrantError             Keycloak grants nothing for what was shown (``identity.oidc``)
+    │   ├── SignedOutError         the terminal's sign-in has ended (``cli.chat_api``)
+    │   └── TokenError             a token is not one for this site (``identity.claims``)
+    └── SealError (1)              what was sealed does not open with this key (``gateway.sealing``)
 
 Exit codes are part of the command line's contract (docs/reference/exit-codes.md).
 """

@@ -1,4 +1,4 @@
-"""Running `sovereign bundle …` and `sovereign trust …` in this process, as the command line would."""
+"""Running commands of the real tree in this process."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
 from typer.testing import CliRunner
 
-from appliance.cli import bundle, trust
+from appliance.cli.main import app
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -19,16 +18,8 @@ PHRASE = b"correct horse battery\n"
 
 
 def run(*arguments: object, site: Path = Path("/nonexistent"), phrase: bytes | None = None) -> Result:
-    """Run a command of the two groups; an error of ours is raised, as main would see it."""
-    app = typer.Typer()
-
-    @app.callback()
-    def root(context: typer.Context) -> None:
-        context.obj = site
-
-    app.add_typer(bundle.app, name="bundle")
-    app.add_typer(trust.app, name="trust")
-    given = [str(argument) for argument in arguments]
+    """Run a command; an error of ours is raised, as the entry point would see it."""
+    given = ["--site", str(site), *map(str, arguments)]
     if phrase is None:
         return CliRunner().invoke(app, given, catch_exceptions=False)
     reader, writer = os.pipe()

@@ -1,4 +1,4 @@
-"""Room on a disk, asked before long work rather than met in the middle of it."""
+"""Sizes for people, and room on a disk, asked before long work rather than met in the middle of it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def check_room(folder: Path, needed: int) -> None:
         raise StoreError(f"{folder} cannot be used: {error.strerror}", "name a folder that exists") from error
     free = found.f_bavail * found.f_frsize
     if needed > free:
-        raise StoreError(
-            f"{folder} has {_size(free)} free, {_size(needed)} are needed", "free some space, or use another disk"
-        )
+        cause = f"{folder} has {size_text(free)} free, {size_text(needed)} are needed"
+        raise StoreError(cause, "free some space, or use another disk")
 
 
-def _size(count: int) -> str:
+def size_text(count: int) -> str:
+    """``count`` bytes for a person."""
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"

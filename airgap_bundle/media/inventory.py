@@ -73,7 +73,7 @@ class Inventory:
         """Read an inventory; unknown keys are ignored on purpose. Raises ``FormatError``, ``UnsafeNameError``."""
         value = strict_json.load_object(data, max_bytes=MAX_INVENTORY_BYTES)
         root, blobs, releases = value.get("root"), value.get("blobs"), value.get("releases")
-        if value.get("schema") != 1 or not isinstance(root, dict) or not isinstance(blobs, dict):
+        if not (strict_json.is_integer(value.get("schema"), 1) and isinstance(root, dict) and isinstance(blobs, dict)):
             raise FormatError("inventory: schema 1 with root and blobs expected")
         if not isinstance(releases, list):
             raise FormatError("inventory: releases is no list")

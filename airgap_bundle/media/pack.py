@@ -23,6 +23,7 @@ from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.media.order import BLOBS, packed_order
 from airgap_bundle.media.packed_header import END, member_header, packed_size
 from airgap_bundle.supply import Anywhere
+from airgap_bundle.tar_header import padding
 from airgap_bundle.trust_state import TrustState, fingerprint
 from airgap_bundle.verify import Verification
 
@@ -121,9 +122,7 @@ def write_packed(whole: Whole, sink: BinaryIO, progress: Progress | None) -> Pac
         sink.write(header)
         advance(len(header))
         copy_file(whole.source, path, size, sink, advance)
-        padding = -size % 512
-        sink.write(b"\0" * padding)
-        advance(padding)
+        advance(sink.write(padding(size)))
     sink.write(END)
     advance(len(END))
     info = whole.contents.release.info

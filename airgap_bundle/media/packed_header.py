@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from airgap_bundle.archive import MAX_FILE
 from airgap_bundle.errors import FormatError
 from airgap_bundle.names import check_path
-from airgap_bundle.tar_header import BLOCK, PAX_NAME, parse_header, pax_record, record_size
+from airgap_bundle.tar_header import BLOCK, PAX_NAME, padding, parse_header, pax_record, record_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ def member_header(path: str, size: int) -> bytes:
         if size < MAX_FILE:
             return _block(path, tarfile.REGTYPE, size)
         record = pax_record("size", str(size))
-        extended = _block(PAX_NAME, tarfile.XHDTYPE, len(record)) + record + b"\0" * (-len(record) % BLOCK)
+        extended = _block(PAX_NAME, tarfile.XHDTYPE, len(record)) + record + padding(len(record))
         return extended + _block(path, tarfile.REGTYPE, 0)
     except ValueError as error:
         raise FormatError(f"{path} has no ustar spelling: {error}") from error

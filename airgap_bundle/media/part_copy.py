@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.digest import CHUNK
 from airgap_bundle.errors import BundleError, StoreError
+from airgap_bundle.media.disk import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -143,8 +144,3 @@ class PartCopy:
 
     def _fault(self, number: int, cause: str, *, unreadable: bool = False) -> Fault:
         return Fault(number, self.parts.parts[number - 1].name, cause, unreadable)
-
-
-def size_text(count: int) -> str:
-    """``count`` bytes for a person."""
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"

@@ -133,7 +133,7 @@ def _outer(data: bytes) -> dict[str, Any]:
     roots = value.get("roots")
     if (
         set(value) != {"schema", "roots", "statement"}
-        or value["schema"] != 1
+        or not strict_json.is_integer(value["schema"], 1)
         or not isinstance(roots, list)
         or not roots
     ):
@@ -145,7 +145,9 @@ def _outer(data: bytes) -> dict[str, Any]:
 
 def _parse(payload: dict[str, Any]) -> PartList:
     release, entries, piece = payload.get("release"), payload.get("parts"), payload.get("piece")
-    if payload.get("schema") != 1 or not isinstance(release, dict) or not isinstance(entries, list):
+    if not (
+        strict_json.is_integer(payload.get("schema"), 1) and isinstance(release, dict) and isinstance(entries, list)
+    ):
         raise FormatError("schema 1 with release and parts expected")
     if type(piece) is not int or not MIN_PIECE <= piece <= MAX_PIECE or piece & (piece - 1):
         raise FormatError(f"piece {piece!r:.40} is no power of two from 2^16 to 2^32")

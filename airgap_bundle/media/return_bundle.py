@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from airgap_bundle import durable
+from airgap_bundle import durable, strict_json
 from airgap_bundle.blobs import copy_blob
 from airgap_bundle.digest import Digest, sha256_stream
 from airgap_bundle.errors import FormatError, MalformedError, StoreError
@@ -28,6 +28,7 @@ from airgap_bundle.media.packed_header import END, member_header
 from airgap_bundle.metadata import format_time, parse_time
 from airgap_bundle.names import check_distinct, check_name
 from airgap_bundle.statement import MAX_STATEMENT_BYTES, read_unverified, sign_statement, verify_statement
+from airgap_bundle.tar_header import padding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -101,12 +102,12 @@ def _measure(name: str, stream: BinaryIO) -> tuple[Digest, int]:
 def write_return(sink: BinaryIO, manifest: Manifest, contents: Mapping[str, BinaryIO], signer: Signer) -> None:
     """Write the bundle of ``manifest``. Raises ``DigestMismatchError`` when a content is not what was described."""
     statement = sign_statement(manifest.to_json(), RETURN_TYPE, signer)
-    sink.write(member_header(STATEMENT, len(statement)) + statement + bytes(-len(statement) % 512))
+    sink.write(member_header(STATEMENT, len(statement)) + statement + padding(len(statement)))
     for file in manifest.files:
         sink.write(member_header(f"{FOLDER}/{file.name}", file.size))
         contents[file.name].seek(0)
         copy_blob(file.sha256, file.size, contents[file.name], sink, lambda _count: None)
-        sink.write(bytes(-file.size % 512))
+        sink.write(padding(file.size))
     sink.write(END)
 
 
@@ -211,7 +212,7 @@ def _statement(stream: PackedStream) -> bytes:
 
 def _parse(payload: dict[str, Any]) -> Manifest:
     entries = payload.get("files")
-    if payload.get("schema") != 1 or not isinstance(entries, list):
+    if not strict_json.is_integer(payload.get("schema"), 1) or not isinstance(entries, list):
         raise FormatError("schema 1 with files expected")
     files = tuple(_parse_file(entry) for entry in entries)
     return _checked(Manifest(check_signer_name(payload.get("site")), parse_time(payload.get("made")), files))

@@ -8,8 +8,6 @@ the payload. Keyless (Fulcio) signatures are refused: they need a transparency l
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +18,7 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import CryptoSigner, Signature, SSlibKey
 
-from airgap_bundle import strict_json
+from airgap_bundle import armour, strict_json
 from airgap_bundle.errors import FormatError, MalformedError, PayloadTypeError, SignatureError, SigningError
 from airgap_bundle.provenance.manifest import Manifest, parse_statement, to_statement
 from airgap_bundle.provenance.publishers import (
@@ -68,10 +66,10 @@ def sign_manifest(manifest: Manifest, key: ec.EllipticCurvePrivateKey, chain: Se
             "mediaType": MEDIA_TYPE,
             "verificationMaterial": {**_material(public, chain), "tlogEntries": []},
             "dsseEnvelope": {
-                "payload": base64.b64encode(envelope.payload).decode(),
+                "payload": armour.encode(envelope.payload),
                 "payloadType": PAYLOAD_TYPE,
                 # OMS finds the key by the material; a key id here would be another's to misread.
-                "signatures": [{"keyid": "", "sig": base64.b64encode(bytes.fromhex(signature.signature)).decode()}],
+                "signatures": [{"keyid": "", "sig": armour.encode(bytes.fromhex(signature.signature))}],
             },
         }
     )
@@ -80,7 +78,7 @@ def sign_manifest(manifest: Manifest, key: ec.EllipticCurvePrivateKey, chain: Se
 def _material(public: ec.EllipticCurvePublicKey, chain: Sequence[x509.Certificate]) -> dict[str, Any]:
     if not chain:
         return {"publicKey": {"hint": key_fingerprint(public)}}
-    raw = [base64.b64encode(item.public_bytes(Encoding.DER)).decode() for item in chain]
+    raw = [armour.encode(item.public_bytes(Encoding.DER)) for item in chain]
     return {"x509CertificateChain": {"certificates": [{"rawBytes": item} for item in raw]}}
 
 
@@ -124,8 +122,8 @@ def _envelope(value: dict[str, Any]) -> Envelope:
         raise FormatError("a signature is not base64 with a key id")
     if not isinstance(item.get("keyid"), str | None):
         raise FormatError("a key id is no text")
-    payload = decode_base64(value["payload"])
-    return Envelope(payload, PAYLOAD_TYPE, {"": Signature("", decode_base64(item["sig"]).hex())})
+    payload = armour.decode(value["payload"])
+    return Envelope(payload, PAYLOAD_TYPE, {"": Signature("", armour.decode(item["sig"]).hex())})
 
 
 def _find(
@@ -157,7 +155,7 @@ def _hint(value: object) -> str:
             return str(value["hint"])
     elif isinstance(value, dict) and {"rawBytes"} <= set(value) <= {"rawBytes", "keyDetails"}:
         try:
-            return key_fingerprint(check_curve(load_pem_public_key(decode_base64(value["rawBytes"]))))
+            return key_fingerprint(check_curve(load_pem_public_key(armour.decode(value["rawBytes"]))))
         except (ValueError, UnsupportedAlgorithm) as error:
             raise FormatError("publicKey.rawBytes is no public key") from error
     raise FormatError("publicKey is no fingerprint of a key")
@@ -167,7 +165,7 @@ def _certificate(item: object) -> x509.Certificate:
     if not isinstance(item, dict) or set(item) != {"rawBytes"}:
         raise FormatError("a certificate is not its rawBytes")
     try:
-        return x509.load_der_x509_certificate(decode_base64(item["rawBytes"]))
+        return x509.load_der_x509_certificate(armour.decode(item["rawBytes"]))
     except ValueError as error:
         raise FormatError("a certificate cannot be read") from error
 
@@ -177,13 +175,3 @@ def _members(value: dict[str, Any], key: str, names: set[str]) -> dict[str, Any]
     if not isinstance(found, dict) or set(found) != names:
         raise FormatError(f"{key} holds other members than {', '.join(sorted(names))}")
     return found
-
-
-def decode_base64(text: object) -> bytes:
-    """Standard base64. Raises ``FormatError``."""
-    try:
-        if isinstance(text, str):
-            return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        pass
-    raise FormatError("not base64")

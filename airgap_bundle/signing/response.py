@@ -3,8 +3,8 @@
 A response holds metadata files with the signatures of one signer and no others: a person's targets, with the signature
 on FIRST-CONTACT where the release needs one, the release key's snapshot and timestamp, or a person's root. Whoever
 collects believes nothing in it: payloads must be, byte for byte, those that wait for signatures, and signatures are
-verified against the roots that the collector has. Collecting the same response again changes nothing. FORMAT.md,
-section 13.
+verified against the roots that the collector has. Collecting the same response again changes nothing.
+FORMAT-signing.md, section 13.
 """
 
 from __future__ import annotations

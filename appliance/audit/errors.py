@@ -1,10 +1,10 @@
 """The audit log's errors.
 
 SovereignError
-├── UnavailableError
-│   └── AuditUnavailableError      no durable entry can be promised: the caller must refuse its work
-│       └── LogFullError           … because the disk is full; the writer recovers when space is back
 ├── DeploymentError
+│   ├── UnavailableError
+│   │   └── AuditUnavailableError  no durable entry can be promised: the caller must refuse its work
+│   │       └── LogFullError       … because the disk is full; the writer recovers when space is back
 │   └── WriterLockedError          another writer holds this log
 ├── EntryRefusedError              this entry can never be logged as it is
 │   ├── EntryTooLargeError         … more than 65,535 bytes

@@ -21,6 +21,7 @@ from airgap_bundle.verify import verify as verify_bundle
 from appliance.cli import exchange
 from appliance.cli.root_files import RootOption, read_roots
 from appliance.cli.signers import PinFdOption, opened
+from appliance.cli.sizes import size_text
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, progress, say, site_paths
 
 if TYPE_CHECKING:
@@ -146,19 +147,15 @@ def _render_inspection(console: Console, found: Inspection) -> None:
     )
     console.print(f"support until {found.support_until}", markup=False)
     for artifact in found.artifacts:
-        console.print(f"{artifact.kind} {artifact.name} {artifact.version}, {_size(artifact.size)}", markup=False)
+        console.print(f"{artifact.kind} {artifact.name} {artifact.version}, {size_text(artifact.size)}", markup=False)
         console.print(f"  {artifact.digest}", markup=False, soft_wrap=True)
         for name, claim in artifact.image.items():
             console.print(f"  {name} {claim}", markup=False, soft_wrap=True)
         for name, file in artifact.files.items():
-            console.print(f"  {_size(file.size):>12}  {name}", markup=False, soft_wrap=True)
+            console.print(f"  {size_text(file.size):>12}  {name}", markup=False, soft_wrap=True)
     for role, state in found.signatures.items():
         console.print(f"{role}: {state}", markup=False)
     console.print(found.verdict, markup=False, style="bold", soft_wrap=True)
-
-
-def _size(count: int) -> str:
-    return f"{count / 2**20:.1f} MiB" if count >= 2**20 else f"{count} B"
 
 
 def _plain(text: Any) -> str:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from airgap_bundle import keys
 from airgap_bundle.errors import StoreError
 from airgap_bundle.media.join import collect, finish
 from airgap_bundle.media.pack import open_whole, write_packed
@@ -20,6 +19,7 @@ from airgap_bundle.media.split import plan_for
 from airgap_bundle.media.split import split as split_bundle
 from airgap_bundle.media.unpack import unpack as unpack_bundle
 from appliance.cli.bundle import BundleArgument, FingerprintOption, trust_for
+from appliance.cli.signers import PinFdOption, opened
 from appliance.cli.sizes import parse_size, size_text
 from appliance.cli.terminal import (
     OutputFormat,
@@ -27,7 +27,6 @@ from appliance.cli.terminal import (
     PassphraseFdOption,
     emit,
     progress,
-    read_passphrase,
     say,
 )
 from appliance.errors import UsageError
@@ -116,6 +115,7 @@ def split(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     ] = None,
     name: Annotated[str, typer.Option("--name", help="Name of the parts: up to eight of A-Z and 0-9.")] = "RELEASE",
     passphrase_fd: PassphraseFdOption = None,
+    pin_fd: PinFdOption = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Spread a sealed bundle over parts that fit FAT32 and media of a given size, with a signed list of what they hold.
@@ -125,8 +125,7 @@ def split(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     """
     part, medium = (None if given is None else parse_size(given) for given in (part_size, media_size))
     plan = plan_for(part, medium, name)
-    signer = keys.load(key, read_passphrase(f"passphrase of {key.name}", passphrase_fd))
-    with progress("splitting") as advance:
+    with opened(key, passphrase_fd, pin_fd) as signer, progress("splitting") as advance:
         done = split_bundle(bundle, out, signer, plan, progress=advance)
 
     def render(console: Console) -> None:

@@ -16,6 +16,7 @@ from airgap_bundle.provenance.manifest import Identity
 from airgap_bundle.provenance.origin import KINDS, SUFFIX, Kind, fields_of, sign_origin
 from airgap_bundle.provenance.publisher_signature import sign_manifest
 from airgap_bundle.provenance.publishers import parse_certificates
+from appliance.cli.signers import PinFdOption, opened
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, progress, read_passphrase
 from appliance.errors import UsageError
 from appliance.models.record import Role  # noqa: TC001 - typer reads the annotation at run time
@@ -102,7 +103,7 @@ def sign(  # noqa: PLR0913 - one option per thing that the signature says
 def attest(  # noqa: PLR0913 - one option per part of a statement
     *,
     kind: Annotated[Kind, typer.Argument(help=f"What is stated, with its fields. {_FIELDS}.")],
-    key: Annotated[Path, typer.Option("--key", metavar="NAME.key", help="Key file of whoever states it.")],
+    key: Annotated[Path, typer.Option("--key", metavar="NAME.key", help="Key of whoever states it.")],
     subject: Annotated[
         list[str], typer.Option("--subject", metavar="FILE|sha256:…", help="File it is about; repeatable.")
     ],
@@ -115,6 +116,7 @@ def attest(  # noqa: PLR0913 - one option per part of a statement
         typer.Option("--input", metavar="FILE|sha256:…", help="File that it was made from; repeatable."),
     ] = None,
     passphrase_fd: PassphraseFdOption = None,
+    pin_fd: PinFdOption = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """State something about a model's origin: who produced it, its licence, how it was converted, or a site's approval.
@@ -131,17 +133,18 @@ def attest(  # noqa: PLR0913 - one option per part of a statement
         if source:
             fields["inputs"] = [_digest(item, report)[0] for item in source]
         subjects = dict(_digest(item, report) for item in subject)
-    signer = keys.load(key, read_passphrase(f"passphrase of {key.name}", passphrase_fd))
-    try:
-        data = sign_origin(kind, subjects, fields, signer)
-    except FormatError as error:
-        raise UsageError(error.cause, f"the fields are: {_FIELDS}") from error
+    with opened(key, passphrase_fd, pin_fd) as signer:
+        attester = signer.name
+        try:
+            data = sign_origin(kind, subjects, fields, signer)
+        except FormatError as error:
+            raise UsageError(error.cause, f"the fields are: {_FIELDS}") from error
     keys.write_new(out, data, 0o644)
-    done = {"statement": str(out), "kind": kind, "subjects": subjects, "fields": fields, "attester": signer.name}
+    done = {"statement": str(out), "kind": kind, "subjects": subjects, "fields": fields, "attester": attester}
     emit(
         done,
         output,
-        lambda console: console.print(f"{out}: {signer.name} states the {kind} of {len(subjects)} files", markup=False),
+        lambda console: console.print(f"{out}: {attester} states the {kind} of {len(subjects)} files", markup=False),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from airgap_bundle import durable
 from airgap_bundle.digest import Digest
 from airgap_bundle.errors import FormatError
 from airgap_bundle.metadata import format_time
@@ -57,7 +58,7 @@ def waive(  # noqa: PLR0913 - one option per field of a waiver
     }
     with opened(key, passphrase_fd, pin_fd) as signer:
         payload["officer"] = signer.name
-        out.write_bytes(sign_statement(payload, WAIVER_TYPE, signer))
+        durable.replace(out, sign_statement(payload, WAIVER_TYPE, signer))
 
     def render(console: Console) -> None:
         console.print(f"{out}: {payload['officer']} waives {', '.join(payload['waives'])} of {model}", markup=False)

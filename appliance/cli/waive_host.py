@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from airgap_bundle import keys
+from airgap_bundle import durable
 from airgap_bundle.metadata import format_time
 from airgap_bundle.statement import WAIVER_TYPE, sign_statement
-from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, read_passphrase
+from appliance.cli.signers import PinFdOption, opened
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit
 from appliance.errors import UsageError
 from appliance.models.host_waiver import HOST_WAIVER_DAYS
 from appliance.site.config import Slug
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 MIN_REASON = 10
-KeyOption = Annotated[Path, typer.Option("--key", metavar="NAME.key", help="Key file of an officer of the site.")]
+KeyOption = Annotated[Path, typer.Option("--key", metavar="NAME.key", help="Key of an officer of the site.")]
 OutOption = Annotated[Path, typer.Option("--out", metavar="FILE", help="File that receives the signed waiver.")]
 
 
@@ -35,6 +36,7 @@ def waive_host(  # noqa: PLR0913 - one option per field of a waiver
     out: OutOption,
     days: Annotated[int, typer.Option("--days", min=1, max=HOST_WAIVER_DAYS, help="Days until it ends.")] = 90,
     passphrase_fd: PassphraseFdOption = None,
+    pin_fd: PinFdOption = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Sign a waiver: an officer accepts, for a reason and until a date, that a host cannot confine engines fully."""
@@ -43,7 +45,6 @@ def waive_host(  # noqa: PLR0913 - one option per field of a waiver
     _require_site_name(site)
     if len(reason.strip()) < MIN_REASON:
         raise UsageError(f"a waiver needs a reason of {MIN_REASON} characters or more", "say it with --reason")
-    signer = keys.load(key, read_passphrase(f"passphrase of {key.name}", passphrase_fd))
     issued = datetime.now(UTC)
     payload: dict[str, Any] = {
         "schema": 1,
@@ -53,13 +54,14 @@ def waive_host(  # noqa: PLR0913 - one option per field of a waiver
         "reason": reason.strip(),
         "issued": format_time(issued),
         "expires": format_time(issued + timedelta(days=days)),
-        "officer": signer.name,
     }
-    out.write_bytes(sign_statement(payload, WAIVER_TYPE, signer))
+    with opened(key, passphrase_fd, pin_fd) as signer:
+        payload["officer"] = signer.name
+        durable.replace(out, sign_statement(payload, WAIVER_TYPE, signer))
 
     def render(console: Console) -> None:
         waived = ", ".join(payload["waives"])
-        console.print(f"{out}: {signer.name} lets the host of {site} run engines without {waived}", markup=False)
+        console.print(f"{out}: {payload['officer']} lets the host of {site} run engines without {waived}", markup=False)
         console.print(f"until {payload['expires']}; name it in site.yaml under waivers", markup=False)
 
     emit(payload, output, render)

@@ -14,6 +14,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airgap_bundle.errors import FormatError
+from airgap_bundle.first_contact import program
 from appliance.errors import DeploymentError, PreflightError
 from appliance.install.process import NOBODY, PATH, run, succeeds
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 REQUIREMENTS = "requirements.txt"
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHON_NAME = f"python{PYTHON_VERSION}"
-_UV_MAX_BYTES = 256 * 1024 * 1024
 
 
 def candidate_pythons() -> tuple[Path, ...]:
@@ -136,16 +137,16 @@ def _link_wheels(wheelhouse: Artifact, folder: Path) -> Path:
 
 def take_out_uv(files: Mapping[str, StoredFile], target: Path) -> Path:
     """The ``uv`` program out of its wheel, hashed first: one member by its exact name, a file of bounded size."""
-    found = [title for title in files if title.startswith("uv-") and title.endswith(".whl")]
-    if len(found) != 1:
-        raise DeploymentError(f"the wheelhouse holds {len(found)} uv wheels instead of one", "build the release again")
-    with files[found[0]].open() as stream, zipfile.ZipFile(stream) as wheel:
-        version = found[0].split("-")[1]
+    try:
+        name = program.wheel_name(files)
+    except FormatError as error:
+        raise DeploymentError(error.cause, error.hint) from error
+    with files[name].open() as stream, zipfile.ZipFile(stream) as wheel:
         try:
-            member = wheel.getinfo(f"uv-{version}.data/scripts/uv")
+            member = wheel.getinfo(program.member(name))
         except KeyError as error:
             raise DeploymentError("the uv wheel holds no uv program", "build the release again") from error
-        if member.file_size > _UV_MAX_BYTES or member.is_dir():
+        if member.file_size > program.MAX_PROGRAM_BYTES:
             raise DeploymentError("the uv wheel holds a program of an unlikely size", "build the release again")
         with wheel.open(member) as source, target.open("xb") as out:
             shutil.copyfileobj(source, out, 1024 * 1024)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import stat
 import subprocess
@@ -97,6 +99,16 @@ def test_a_key_file_with_its_halves_exchanged_is_refused(saved: Path) -> None:
     saved.write_text(f"{header}-----BEGIN{second}-----BEGIN{first}")
     with pytest.raises(KeyFileError, match="Ed25519 key, then"):
         keys.load(saved, b"pass phrase")
+
+
+def test_a_disk_that_fills_up_leaves_no_half_of_a_key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(KeyFileError, match="No space left"):
+        keys.save(signer("architect"), tmp_path, b"pass phrase", cost=2)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_key_file_is_named(tmp_path: Path) -> None:

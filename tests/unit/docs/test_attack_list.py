@@ -8,7 +8,7 @@ from pathlib import Path
 ATTACKS = Path(__file__).parents[2] / "attacks"
 LIST = (ATTACKS / "README.md").read_text()
 ROW = re.compile(r"^\| ([0-9, to]+) \|[^|]*\|([^|]*)\|$", re.MULTILINE)
-CASES = 41
+CASES = 42
 
 
 def numbers(text: str) -> set[int]:
@@ -27,7 +27,12 @@ def test_every_case_has_a_row_with_tests_or_with_the_reason_why_not() -> None:
 
 
 def test_every_test_that_is_named_exists() -> None:
-    named = re.findall(r"`([a-z]+/test_[a-z_]+\.py)(?:::(test_\w+))?`", LIST)
+    named = re.findall(r"`([a-z_]+/test_[a-z_]+\.py)(?:::(test_\w+))?`", LIST)
     assert len(named) > CASES
     for path, test in named:
         assert f"def {test}" in (ATTACKS / path).read_text()
+
+
+def test_every_file_of_attacks_is_named_or_its_folder_is() -> None:
+    files = {path.relative_to(ATTACKS) for path in ATTACKS.rglob("test_*.py")}
+    assert [str(path) for path in sorted(files) if f"`{path}" not in LIST and f"`{path.parent}`" not in LIST] == []

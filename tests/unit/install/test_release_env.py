@@ -44,8 +44,14 @@ def test_uv_comes_out_of_its_wheel_executable(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("names", [(), ("uv-1-py3-none-any.whl", "uv-2-py3-none-any.whl")])
 def test_anything_but_one_uv_is_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
-    with pytest.raises(DeploymentError, match="uv wheels instead of one"):
+    with pytest.raises(DeploymentError, match="wheels of uv instead of one"):
         take_out_uv({name: wheel(tmp_path, name, {}) for name in names}, tmp_path / "uv")
+
+
+def test_a_wheel_of_uv_that_no_signer_would_have_measured_is_refused(tmp_path: Path) -> None:
+    name = "uv-1.whl"
+    with pytest.raises(DeploymentError, match="no plain name of uv's wheel"):
+        take_out_uv({name: wheel(tmp_path, name, {"uv-1.whl.data/scripts/uv": b"#!"})}, tmp_path / "uv")
 
 
 def test_a_uv_wheel_without_the_program_is_refused(tmp_path: Path) -> None:

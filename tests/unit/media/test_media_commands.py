@@ -1,73 +1,32 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from airgap_bundle import keys, pkcs8
+from airgap_bundle import keys
 from airgap_bundle.errors import DigestMismatchError, SignatureError, StoreError
 from airgap_bundle.trust_state import fingerprint
-from appliance.cli import bundle as bundle_commands
-from appliance.cli import bundle_delta, bundle_media, inventory, returns
+from appliance.cli import returns
 from appliance.cli.sizes import parse_size, size_text
 from appliance.errors import UnavailableError, UsageError
 from appliance.install.admission import admit
 from appliance.install.vault import Vault
 from appliance.site.paths import SitePaths
 from tests.bundles import make, root_bytes, signer, tree
+from tests.commands import run, run_json
 from tests.media_sets import FILES
 
 if TYPE_CHECKING:
-    from click.testing import Result
+    from pathlib import Path
 
 ROOT = str(fingerprint(root_bytes()))
 NEXT = {**FILES, "policy": {"models.yaml": b"schema: 1\nlicences: []\n"}}
 
-
-@pytest.fixture(autouse=True)
-def cheap_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Key files at a cost for tests."""
-    real = pkcs8.encrypt
-    monkeypatch.setattr(pkcs8, "encrypt", lambda key, phrase, *, cost: real(key, phrase, cost=min(cost, 16)))
-
-
-def run(*arguments: object, site: Path = Path("/nonexistent"), phrase: bytes | None = None) -> Result:
-    app = typer.Typer()
-
-    @app.callback()
-    def root(context: typer.Context) -> None:
-        context.obj = site
-
-    bundle_app = typer.Typer()
-    bundle_app.command("verify")(bundle_commands.verify)
-    bundle_media.register(bundle_app)
-    bundle_delta.register(bundle_app)
-    app.add_typer(bundle_app, name="bundle")
-    app.add_typer(inventory.app, name="inventory")
-    app.add_typer(returns.app, name="return")
-    given = [str(argument) for argument in arguments]
-    if phrase is None:
-        return CliRunner().invoke(app, given, catch_exceptions=False)
-    reader, writer = os.pipe()
-    os.write(writer, phrase)
-    os.close(writer)
-    try:
-        return CliRunner().invoke(app, [*given, "--passphrase-fd", str(reader)], catch_exceptions=False)
-    finally:
-        os.close(reader)
-
-
-def run_json(*arguments: object, **more: Any) -> Any:
-    result = run(*arguments, "--output", "json", **more)
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
+pytestmark = pytest.mark.usefixtures("cheap_keys")
 
 
 @pytest.fixture
