@@ -18,6 +18,7 @@ from appliance.engine.metrics import EngineMetrics
 from appliance.engine.prompt import PromptReader
 from appliance.engine.serial import SerialEngine
 from appliance.engine.server import create_app
+from appliance.engine.stacks import bound_stacks
 from appliance.engine.template import ChatTemplate
 from appliance.site.peer_protocol import protocol_for
 from appliance.site.peers import RefusedPeers
@@ -59,6 +60,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     ``weights_fd`` is the descriptor whose bytes were verified, and stays open while the model is mapped. Raises
     ``MemoryBudgetError`` and ``ModelLoadError``. Blocks.
     """
+    bound_stacks()
     compiled = ChatTemplate(template, _template_stops(record))
     metrics = EngineMetrics()
     metrics.confined(confinement)

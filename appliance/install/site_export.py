@@ -14,6 +14,7 @@ from airgap_bundle.media.disk import check_room
 from airgap_bundle.media.return_bundle import write_return
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.events import admin_change
+from appliance.audit.roles import OPERATOR
 from appliance.errors import DeploymentError, UsageError
 from appliance.site.paths import AUDIT
 
@@ -73,6 +74,6 @@ def audit_entry(paths: SitePaths) -> Enter:
             after_digest=str(digest),
         )
         with SyncAuditClient(paths.socket(AUDIT)) as audit:
-            audit.append(event, id=f"return-{digest.hex}")
+            audit.append(event, id=OPERATOR.id("return", digest.hex))
 
     return enter

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import subprocess
-import sys
-import time
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 from airgap_bundle.media.return_bundle import describe
-from appliance.audit.client import SyncAuditClient
 from appliance.audit.errors import AuditUnavailableError
 from appliance.install.site_export import audit_entry, export
 from appliance.site.paths import SitePaths
+from tests.audit.processes import writers
 from tests.bundles import NOW, signer
 
 if TYPE_CHECKING:
@@ -24,16 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.audit.bench import Bench
-
-WRITER = """
-import sys
-from pathlib import Path
-from appliance.audit.keys import CheckpointKeys
-from appliance.audit.server import serve
-directory, socket, origin, keys = sys.argv[1:]
-pems = ((Path(keys) / name).read_bytes() for name in ("ed25519", "mldsa44"))
-serve(directory=Path(directory), socket=Path(socket), origin=origin, keys=CheckpointKeys.load(*pems))
-"""
 
 
 @dataclass(frozen=True)
@@ -51,21 +38,10 @@ def site(tmp_path: Path) -> Site:
 
 @pytest.fixture
 def writer(bench: Bench, site: Site) -> Iterator[None]:
-    (site.root / "ed25519").write_bytes(bench.keys.ed25519_pem())
-    (site.root / "mldsa44").write_bytes(bench.keys.mldsa44_pem())
-    socket = site.socket("audit")
-    command = [sys.executable, "-c", WRITER, str(bench.directory), str(socket), bench.origin, str(site.root)]
-    with subprocess.Popen(command) as process:
-        try:
-            while process.poll() is None:
-                with contextlib.suppress(AuditUnavailableError), SyncAuditClient(socket) as client:
-                    client.checkpoint()
-                    break
-                time.sleep(0.05)
-            assert process.poll() is None
-            yield
-        finally:
-            process.kill()
+    """The real writer, which takes from this user what is an operator's to write and nothing else."""
+    with writers(bench, site.root, site.socket("audit"), {"operator": os.geteuid()}) as start:
+        start()
+        yield
 
 
 def send(site: Site, out: Path) -> str:
