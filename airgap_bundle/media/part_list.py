@@ -123,7 +123,7 @@ def sealers(root: Root) -> list[PublicSigner]:
 def _versions(data: list[bytes]) -> dict[int, bytes]:
     """The roots by version, ascending and without gaps. Raises ``FormatError``."""
     roots = {parse_root(root).signed.version: root for root in data}
-    if len(data) > MAX_ROOTS or max(roots) - min(roots) + 1 != len(data):
+    if len(data) > MAX_ROOTS or not len(data) == len(roots) == max(roots) - min(roots) + 1:
         raise FormatError("roots are not consecutive")
     return dict(sorted(roots.items()))
 

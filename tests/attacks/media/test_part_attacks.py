@@ -23,9 +23,10 @@ from airgap_bundle.errors import (
 )
 from airgap_bundle.media.join import join
 from airgap_bundle.media.part_list import PARTS_TYPE, read_claims, seal_list
+from airgap_bundle.sign import sign_root
 from airgap_bundle.statement import WAIVER_TYPE, sign_statement
 from airgap_bundle.trust_state import TrustState
-from tests.bundles import NOW, Site, foreign_root, root_bytes, second_root, signer, tree
+from tests.bundles import NOW, Site, foreign_root, people, root_bytes, second_root, signer, tree, unsigned_root
 from tests.media_sets import PART, split_set, sticks
 
 if TYPE_CHECKING:
@@ -227,9 +228,10 @@ def test_a_partial_file_that_somebody_else_can_reach_is_not_used(
 
 def test_a_gap_between_the_roots_of_a_list_is_refused(parts: Path, site: Site) -> None:
     value = json.loads((parts / "RELEASE.LST").read_bytes())
-    value["roots"] *= 2
-    (parts / "RELEASE.LST").write_bytes(strict_json.dumps(value))
-    refused(parts, site, MalformedError, "consecutive")
+    third = sign_root(unsigned_root(version=3), people("architect", "builder")).decode()
+    for roots in (value["roots"] * 2, [*value["roots"], *value["roots"], third]):
+        (parts / "RELEASE.LST").write_bytes(strict_json.dumps(value | {"roots": roots}))
+        refused(parts, site, MalformedError, "consecutive")
 
 
 def test_a_stick_that_never_comes_leaves_no_bundle(parts: Path, site: Site, tmp_path: Path) -> None:
