@@ -76,12 +76,17 @@ class Desk:
     def start(
         self, medium: Path | str, *more: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
-        """As ``run``, without waiting; the script leads a process group of its own."""
+        """As ``run``, without waiting; the script leads a process group of its own.
+
+        Ctrl-C reaches it even where whoever started the tests ignores it, as a shell's background does: a shell can set
+        no trap for a signal that was ignored when it began (POSIX, trap).
+        """
         lies = self.folder / "site-start.txt"
         if not os.path.lexists(lies):
             lies.write_bytes(self.card)
         (self.folder / "first-contact.sh").write_bytes(self.script)
-        argv = [self.shell, str(self.folder / "first-contact.sh"), str(lies), str(medium), str(self.tools), *more]
+        heard = ["env", "--default-signal=INT", self.shell]
+        argv = [*heard, str(self.folder / "first-contact.sh"), str(lies), str(medium), str(self.tools), *more]
         return subprocess.Popen(
             argv,
             cwd=cwd or self.folder,

@@ -171,6 +171,6 @@ def test_an_interruption_leaves_nothing(tmp_path: Path, desk: Desk) -> None:
     with desk.start(medium) as running:
         (tmp_path / "at work").read_text()
         os.killpg(running.pid, signal.SIGINT)
-        running.communicate()
+        running.communicate(timeout=60)
     assert running.returncode == 130
     assert not os.path.lexists(desk.tools)
