@@ -33,8 +33,17 @@ class Terminal:
 
     @contextlib.contextmanager
     def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        """The command as a process; killed at the end if it still runs."""
-        argv = (sys.executable, "-c", _RUN, "chat", "--url", self._site.config.gateway_url)
+        """The command as a process that hears Ctrl-C whoever started the tests; killed at the end if it still runs."""
+        argv = (
+            "/usr/bin/env",
+            "--default-signal=INT",
+            sys.executable,
+            "-c",
+            _RUN,
+            "chat",
+            "--url",
+            self._site.config.gateway_url,
+        )
         with subprocess.Popen(
             (*argv, "--ca", str(self._site.ca), *arguments),
             env={"XDG_STATE_HOME": str(self.state), "PATH": "/usr/bin:/bin"},
