@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.network]
 SERVICES = ("database", "audit", "identity", f"engine-{MODEL}", "gateway")
-DESK = "/root/first-contact"
+DESK = "/srv/first-contact"
 QUESTION = "Which city is the capital of France?"
 
 
