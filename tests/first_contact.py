@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -25,6 +26,12 @@ mkdir -p "$last/bin"
 printf '%s\\n' '#!/bin/sh' 'echo "asked: $*" >&2' 'VERDICT' > "$last/bin/sovereign"
 chmod 0755 "$last/bin/sovereign"
 """
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    assert found, name
+    return found
 
 
 def program(*, meddle: str = ":", verdict: str = "exit 0") -> str:
@@ -78,6 +85,7 @@ class Desk:
     ) -> subprocess.Popen[str]:
         """As ``run``, without waiting; the script leads a process group of its own.
 
+        The operator's own shell runs it: a medium in ``env``'s PATH concerns what the script calls.
         Ctrl-C reaches it even where whoever started the tests ignores it, as a shell's background does: a shell can set
         no trap for a signal that was ignored when it began (POSIX, trap).
         """
@@ -85,7 +93,7 @@ class Desk:
         if not os.path.lexists(lies):
             lies.write_bytes(self.card)
         (self.folder / "first-contact.sh").write_bytes(self.script)
-        heard = ["env", "--default-signal=INT", self.shell]
+        heard = [_program("env"), "--default-signal=INT", _program(self.shell)]
         argv = [*heard, str(self.folder / "first-contact.sh"), str(lies), str(medium), str(self.tools), *more]
         return subprocess.Popen(
             argv,
