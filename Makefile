@@ -66,6 +66,20 @@ fuzz: venv ## Fuzz every reader of hostile bytes for SECONDS each; the last line
 test: lint ## All that this machine can test; the last line counts
 	$(BIN)/pytest
 
+N ?= 2
+.PHONY: lab-up
+lab-up: venv ## Boot N test hosts on a bridge with no way out (root)
+	$(BIN)/python -m lab up $(N)
+
+.PHONY: lab-down
+lab-down: venv ## Stop the test hosts and remove all that lab-up made
+	$(BIN)/python -m lab down
+
+HOST ?= node1
+.PHONY: lab-ssh
+lab-ssh: venv ## Enter a test host by ssh; HOST=node2 for another
+	@$(BIN)/python -m lab ssh $(HOST)
+
 .PHONY: bench-confinement
 bench-confinement: venv ## What confining an engine costs, measured in alternating rounds
 	$(BIN)/python -m tests.bench.confinement

@@ -1,4 +1,4 @@
-"""The file tree of a bare Debian host, made once from Debian's packages and cached by what it is made of."""
+"""The file tree of a Debian host, made once from Debian's packages and cached by what it is made of."""
 
 from __future__ import annotations
 
@@ -18,6 +18,25 @@ BARE_PACKAGES = (
     "openssl",
     "procps",
     "python3",
+    "systemd",
+    "systemd-sysv",
+    "util-linux",
+)
+# What a host of a cluster has before the appliance comes: an ordinary server with ssh, and what Kubernetes calls.
+NODE_PACKAGES = (
+    "conntrack",
+    "dbus",
+    "ethtool",
+    "iproute2",
+    "iptables",
+    "keepalived",
+    "kmod",
+    "mount",
+    "nftables",
+    "openssh-server",
+    "procps",
+    "python3",
+    "socat",
     "systemd",
     "systemd-sysv",
     "util-linux",
@@ -43,12 +62,12 @@ def cache_root() -> Path:
 
 
 def base_archive(packages: tuple[str, ...] = BARE_PACKAGES) -> Path:
-    """Tar of a bare host with ``packages``; made by mmdebstrap on first use (about a minute)."""
+    """Tar of a host with ``packages``; made by mmdebstrap on first use (about a minute)."""
     key = hashlib.sha256("\n".join((SUITE, *packages, _CGROUPS_UNIT)).encode()).hexdigest()[:16]
     archive = cache_root() / f"host-{key}.tar"
     if not archive.exists():
         archive.parent.mkdir(parents=True, exist_ok=True)
-        partial = archive.with_suffix(".partial.tar")
+        partial = archive.with_suffix(f".{os.getpid()}.partial.tar")
         subprocess.run(
             ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}", SUITE, str(partial)],
             check=True,
