@@ -69,6 +69,10 @@ def install(root: Path) -> None:
     required = units / "sysinit.target.requires"
     required.mkdir(exist_ok=True)
     (required / UNIT).symlink_to(f"../{UNIT}")
+    for timer in (
+        units / "timers.target.wants"
+    ).iterdir():  # upkeep: one trims the machine's disks, others ask the world
+        timer.unlink()
     for name in MASKED:
         (root / "etc/sysctl.d" / name).symlink_to("/dev/null")
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import shutil
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import guard, machine, state, tree
@@ -18,9 +20,16 @@ from lab.switch import Switch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 MOST = 9
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
+MEMORY_BYTES = 4 << 30
+
+
+def scratch_folder() -> Path:
+    """A new folder for a lab that lives as short as a test: in memory where there is room, else on disk."""
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES
+    return Path(tempfile.mkdtemp(prefix="sovereign-lab-", dir=MEMORY if roomy else None))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab import cgroups, guard
-from lab.lab import Lab
+from lab.lab import Lab, scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,8 +56,8 @@ def before() -> Traces:
 
 
 @pytest.fixture(scope="package")
-def lab(before: Traces, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    made = Lab(tmp_path_factory.mktemp("lab") / "hosts")
+def lab(before: Traces) -> Iterator[Lab]:
+    made = Lab(scratch_folder())
     try:
         made.up(2)
         yield made

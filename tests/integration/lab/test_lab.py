@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab import guard, state
-from lab.lab import Lab
+from lab.lab import Lab, scratch_folder
 from lab.state import Seat
 from tests.integration.lab.conftest import Traces, settings
 
@@ -32,6 +33,13 @@ for target in sys.argv[1:]:
 print(json.dumps(said))
 """
 SILENT = {"EAGAIN", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH"}
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    folder = scratch_folder()
+    yield folder
+    shutil.rmtree(folder)
 
 
 def ssh(lab: Lab, name: str, *command: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -150,8 +158,8 @@ def test_a_second_lab_up_changes_nothing(lab: Lab) -> None:
     assert lab.up(2) == running
 
 
-def test_labs_beside_each_other_do_not_meet(lab: Lab, tmp_path: Path) -> None:
-    other = Lab(tmp_path / "other")
+def test_labs_beside_each_other_do_not_meet(lab: Lab, scratch: Path) -> None:
+    other = Lab(scratch / "other")
     try:
         other.up(1)
         assert said(other, "node1", "hostname") == "node1"
@@ -161,8 +169,8 @@ def test_labs_beside_each_other_do_not_meet(lab: Lab, tmp_path: Path) -> None:
     assert said(lab, "node2", "hostname") == "node2"
 
 
-def test_lab_down_removes_what_a_killed_lab_up_left(before: Traces, tmp_path: Path) -> None:
-    broken = Lab(tmp_path / "broken")
+def test_lab_down_removes_what_a_killed_lab_up_left(before: Traces, scratch: Path) -> None:
+    broken = Lab(scratch / "broken")
     others = Traces.now()
     try:
         broken.up(1)
@@ -177,9 +185,9 @@ def test_lab_down_removes_what_a_killed_lab_up_left(before: Traces, tmp_path: Pa
     assert others.settings == before.settings
 
 
-def test_the_command_brings_hosts_up_and_leaves_nothing(tmp_path: Path) -> None:
+def test_the_command_brings_hosts_up_and_leaves_nothing(scratch: Path) -> None:
     untouched = Traces.now()
-    command = [sys.executable, "-m", "lab", "--folder", str(tmp_path / "lab")]
+    command = [sys.executable, "-m", "lab", "--folder", str(scratch / "lab")]
     try:
         shown = subprocess.run([*command, "up", "1"], capture_output=True, text=True, check=True).stdout
         assert shown == "node1  10.77.0.11  up\n"
@@ -188,4 +196,4 @@ def test_the_command_brings_hosts_up_and_leaves_nothing(tmp_path: Path) -> None:
     finally:
         subprocess.run([*command, "down"], check=True)
     assert Traces.now() == untouched
-    assert list(tmp_path.iterdir()) == []
+    assert list(scratch.iterdir()) == []
