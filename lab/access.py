@@ -17,6 +17,7 @@ IdentitiesOnly yes
 UserKnownHostsFile {folder}/known_hosts
 StrictHostKeyChecking yes
 BatchMode yes
+ConnectTimeout 10
 LogLevel ERROR
 """
 
