@@ -184,7 +184,9 @@ def on_root(trust: TrustState, run: Verification) -> TrustState:
     """
     seen = {role: found.signed.version for role, found in run.roles.items()}
     floors = {role: floor for role, floor in trust.versions.items() if role not in run.chain.reset}
-    afresh: dict[str, Any] = {"models_digest": None, "models_min": 0} if MODELS in run.chain.reset else {}
+    afresh: dict[str, Any] = (
+        {"models_digest": None, "models_min": 0, "models_roots": ()} if MODELS in run.chain.reset else {}
+    )
     return replace(
         trust,
         root=run.chain.data,

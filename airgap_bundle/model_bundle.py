@@ -26,7 +26,7 @@ from airgap_bundle.metadata import INDEX_FILE, MODELS, MODELS_PREFIX, RELEASE_FI
 from airgap_bundle.root_policy import charge
 from airgap_bundle.store import Store
 from airgap_bundle.supply import StoreSupply
-from airgap_bundle.trust_state import TrustState
+from airgap_bundle.trust_state import TrustState, fingerprint
 from airgap_bundle.verify import Verification
 
 if TYPE_CHECKING:
@@ -136,6 +136,15 @@ def import_models(  # noqa: PLR0913 - every argument is another thing of the sit
     return found
 
 
+def withdrawn(found: VerifiedRelease, trust: TrustState) -> str | None:
+    """Why nothing of the bundle ``found`` may be chosen any more, or None."""
+    if found.root_fingerprint not in trust.models_roots:
+        return f"the root has given the right to bring models to others since {', '.join(found.signers)} brought it"
+    if found.number < trust.models_min:
+        return f"bundle number {found.number} is below {trust.models_min}, the lowest that may still be used"
+    return None
+
+
 def _check_admissible(run: ModelVerification, trust: TrustState, shelf: Store) -> None:
     info, digest = run.contents.release.info, sha256(run.raw[RELEASE_FILE])
     if any(record.version == info.version and record.release != digest for record in shelf.records()):
@@ -152,4 +161,5 @@ def _learnt(run: ModelVerification, trust: TrustState) -> TrustState:
         on,
         models_digest=sha256(run.raw[RELEASE_FILE]),
         models_min=max(on.models_min, run.contents.release.info.min_release),
+        models_roots=tuple(dict.fromkeys((*on.models_roots, fingerprint(run.chain.data)))),
     )

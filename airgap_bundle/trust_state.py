@@ -35,11 +35,13 @@ def fingerprint(root: bytes) -> Digest:
 class TrustState:
     """``pinned`` is the fingerprint that the operator gave; ``root`` the newest trusted root, None before an import.
 
-    ``versions`` are floors of targets, snapshot, timestamp and models; ``models_digest`` is the digest of the newest
-    bundle of models, whose number is that last floor, and ``models_min`` the lowest number of one whose models may
-    still be used; both start anew with the floor. ``release_number`` is the highest release imported and
-    ``release_digest`` the digest of its ``release.json``; ``min_release`` the highest signed lower bound for rolling
-    back; ``clock`` the latest instant that signed metadata has claimed.
+    ``versions`` are floors of targets, snapshot, timestamp and models; ``release_number`` is the highest release
+    imported and ``release_digest`` the digest of its ``release.json``; ``min_release`` the highest signed lower bound
+    for rolling back; ``clock`` the latest instant that signed metadata has claimed.
+
+    Of bundles of models: ``models_digest`` is the digest of the newest, whose number is the floor of models, and
+    ``models_min`` the lowest number of one that may still be used; ``models_roots`` are fingerprints of the roots under
+    which the present holders of that role brought theirs. All start anew when a root gives the role to others.
     """
 
     pinned: Digest | None
@@ -52,6 +54,7 @@ class TrustState:
     sequence: int = 0
     models_digest: Digest | None = None
     models_min: int = 0
+    models_roots: tuple[Digest, ...] = ()
 
     @classmethod
     def expecting(cls, root_fingerprint: str | None) -> Self:
@@ -133,6 +136,7 @@ class TrustState:
             sequence=value["sequence"],
             models_digest=None if value.get("models_digest") is None else Digest.parse(value["models_digest"]),
             models_min=value.get("models_min", 0),
+            models_roots=tuple(map(Digest.parse, value.get("models_roots", ()))),
         )
 
 

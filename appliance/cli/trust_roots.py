@@ -131,12 +131,14 @@ def rotate(  # noqa: PLR0913 - everything that a new root may change
     """
     history = complete_roots(roots)
     plan = _plan(history)
-    for roles, going in ((GRANTED_ROLES, remove), ((MODELS,), remove_models)):
-        for name in going or ():
-            plan = _leave(plan, name, roles)
-    for roles, coming in ((PERSONS_ROLES, add), ((MODELS,), add_models)):
-        for path in coming or ():
-            plan = _join(plan, load_public(path), roles)
+    for name in remove or ():
+        plan = _leave(plan, name, GRANTED_ROLES)
+    for name in remove_models or ():
+        plan = _leave(plan, name, (MODELS,))
+    for path in add or ():
+        plan = _join(plan, load_public(path), PERSONS_ROLES)
+    for path in add_models or ():
+        plan = _join(plan, load_public(path), (MODELS,))
     if release is not None:
         plan = replace(plan, release=load_public(release))
     plan = _with_thresholds(plan, threshold, root_threshold, targets_threshold)
