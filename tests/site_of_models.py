@@ -76,6 +76,7 @@ def make(  # noqa: PLR0913 - what a bundle of models consists of
     min_release: int = 1,
     template: str = TEMPLATE,
     signers: tuple[str, ...] = model_bundles.OFFICERS,
+    chain: Mapping[int, bytes] | None = None,
     **records: Any,
 ) -> Path:
     """A bundle with another model for the name that the site serves."""
@@ -87,7 +88,7 @@ def make(  # noqa: PLR0913 - what a bundle of models consists of
         records=records,
         support_until=soon() + timedelta(days=90),
     )
-    return model_bundles.sign(draft.write(bundle), *signers, now=soon())
+    return model_bundles.sign(draft.write(bundle), *signers, chain=chain, now=soon())
 
 
 def install(root: Path, work: Path) -> SitePaths:

@@ -125,9 +125,13 @@ _LIST = "`sovereign model list` shows what is here"
 
 
 def _newest(named: list[Held]) -> list[Held]:
-    """The model of the newest bundle; without a bundle, the release's."""
+    """The model of the newest bundle that may be chosen; without a bundle, the release's.
+
+    Numbers start anew when the right to bring models changes hands, so that the highest may be a former holder's.
+    """
     imported = [held for held in named if held.shelf == SHELF]
-    return imported[:1] or named[:1]
+    usable = [held for held in imported if held.withdrawn is None]
+    return usable[:1] or imported[:1] or named[:1]
 
 
 def _models(bundle: VerifiedRelease) -> list[Artifact]:

@@ -23,7 +23,7 @@ def test_what_is_known_of_an_engine_is_not_asked_again_at_once() -> None:
         engine = ObedientEngine()
         catalogue = Catalogue({"small": engine})
         first = await catalogue.model("small")
-        engine.context_tokens = 1
+        engine.context_tokens = 100
         assert await _ask(catalogue, ASK) == len(engine.words) + 2
         assert await catalogue.model("small") == first
 
