@@ -24,7 +24,7 @@ from airgap_bundle.intake import Intake
 from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.metadata import INDEX_FILE, MODELS, MODELS_PREFIX, RELEASE_FILE
 from airgap_bundle.root_policy import charge
-from airgap_bundle.store import Store
+from airgap_bundle.store import MODELS_SHELF, Store
 from airgap_bundle.supply import StoreSupply
 from airgap_bundle.trust_state import TrustState, fingerprint
 from airgap_bundle.verify import Verification
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from airgap_bundle.store import VerifiedRelease
     from airgap_bundle.supply import Supply
 
-SHELF = "models"
+SHELF = MODELS_SHELF
 KIND = "model"
 
 

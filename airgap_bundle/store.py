@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.oci import Contents, Manifest
 
-RELEASES = "releases"
+RELEASES, MODELS_SHELF = "releases", "models"
 _AGAIN = "import the release again: that puts it right"
 
 

@@ -103,7 +103,7 @@ def rollback(
 def _emit_switched(done: Switched, output: OutputFormat) -> None:
     data = {
         "name": done.name,
-        "bundle": done.bundle,
+        "source": done.source,
         "digest": done.digest,
         "former": done.former,
         "waived": list(done.waived),
@@ -114,7 +114,7 @@ def _emit_switched(done: Switched, output: OutputFormat) -> None:
         if not done.changed:
             console.print(f"{done.name} {done.digest[:19]} serves already; nothing was changed", markup=False)
             return
-        console.print(f"{done.name} serves from bundle {done.bundle}", markup=False)
+        console.print(f"{done.name} serves from {done.source}", markup=False)
         console.print(f"  now    {done.digest}", markup=False, soft_wrap=True)
         console.print(f"  before {done.former or 'none'}", markup=False, soft_wrap=True)
         if done.waived:

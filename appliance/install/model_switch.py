@@ -45,13 +45,14 @@ MAX_REASON = 500
 
 @dataclass(frozen=True)
 class Switched:
-    """What serves now and what did before; ``changed`` False: it served already, and nothing was done.
+    """What serves now, from which release or bundle, and what did before.
 
-    ``waived`` are checks that rest on a waiver; ``unlogged`` says why the audit log has no entry about it yet.
+    ``changed`` False: it served already, and nothing was done. ``waived`` are checks that rest on a waiver; ``unlogged``
+    says why the audit log has no entry about it yet.
     """
 
     name: str
-    bundle: str
+    source: str
     digest: str
     former: str
     waived: tuple[str, ...]
@@ -167,7 +168,7 @@ def _switch(order: _Order, choose: Callable[[tuple[Held, ...], Decisions], Held]
         models, made = held_models(paths, found.release), read_decisions(paths, name)
         now, wanted = serving_now(models, made, name), choose(models, made)
         if now is not None and (now.shelf, now.artifact.digest) == (wanted.shelf, wanted.artifact.digest):
-            return Switched(name, wanted.bundle.version, wanted.weights, wanted.weights, (), changed=False)
+            return Switched(name, _source(wanted), wanted.weights, wanted.weights, (), changed=False)
         if order.engines.serves(name) is None:
             raise DeploymentError(f"the engine of {name} does not answer", "`sovereign up`, then try again")
         demand_log(order.config, paths)
@@ -175,7 +176,7 @@ def _switch(order: _Order, choose: Callable[[tuple[Held, ...], Decisions], Held]
         waived = _decide(order, found, made, now, wanted)
         return Switched(
             name,
-            wanted.bundle.version,
+            _source(wanted),
             wanted.weights,
             former,
             waived,
@@ -247,6 +248,10 @@ def _go_back(order: _Order, made: Decisions, error: BaseException) -> None:
         raise DeploymentError(
             f"{_said(error)}; and the former model does not start again: {second.cause}", "`sovereign up`"
         ) from error
+
+
+def _source(held: Held) -> str:
+    return f"{'release' if held.from_release else 'bundle'} {held.bundle.version}"
 
 
 def _former(models: tuple[Held, ...], made: Decisions, name: str) -> Held:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airgap_bundle.digest import sha256
 from airgap_bundle.errors import (
     DigestMismatchError,
     ExpiredError,
@@ -28,6 +29,7 @@ from airgap_bundle.errors import (
     UnsignedError,
 )
 from airgap_bundle.model_bundle import SHELF, verify_models
+from airgap_bundle.recheck import recheck
 from airgap_bundle.sign_models import sign_models
 from airgap_bundle.store import Store
 from airgap_bundle.trust_state import TrustState, fingerprint
@@ -71,6 +73,15 @@ def test_the_same_bundle_again_changes_no_byte(site: Site, tmp_path: Path) -> No
     site.take(bundle)
     with site.unchanged():
         site.take(bundle)
+
+
+def test_a_store_that_is_checked_again_is_checked_with_its_models(site: Site, tmp_path: Path) -> None:
+    site.take(model_bundles.make(tmp_path / "models"))
+    assert recheck(Store(site.store)).releases == ("1.0.0", "models 1.0.1")
+    weights = Store(site.store).path(str(sha256(model_bundles.FILES["tiny-model"]["model.gguf"])))
+    weights.write_bytes(bytes(2004))
+    with pytest.raises(DigestMismatchError):
+        recheck(Store(site.store))
 
 
 def test_a_release_after_it_keeps_the_floor_of_models(site: Site, tmp_path: Path) -> None:
