@@ -47,7 +47,7 @@ MAX_REASON = 500
 class Switched:
     """What serves now, from which release or bundle, and what did before.
 
-    ``changed`` False: it served already, and nothing was done. ``waived`` are checks that rest on a waiver; ``unlogged``
+    ``changed`` False: it served already, nothing was done. ``waived`` are checks that rest on a waiver; ``unlogged``
     says why the audit log has no entry about it yet.
     """
 
