@@ -40,28 +40,34 @@ def check_signatures(
 ) -> tuple[LockedSignature, ...]:
     """The signatures by ``policy`` on any of ``digests``, at least one, sorted.
 
-    Raises ``UnsignedError`` when there is no signature at all, ``SignatureError`` when none holds, with the reasons.
+    Raises ``UnsignedError`` when there is nothing at all, ``SignatureError`` when no signature holds, with the reasons
+    and what was passed over.
     """
     verify = _verifier(policy)
     held: set[LockedSignature] = set()
     reasons: list[str] = []
+    ignored: list[str] = []
     for digest in digests:
-        for candidate in find_signatures(registry, digest):
+        found = find_signatures(registry, digest)
+        ignored += found.ignored
+        for candidate in found.candidates:
             try:
                 held.add(_judge(candidate, image, digest, policy, verify))
             except VerificationError as error:
                 reasons.append(error.cause)
     if held:
         return tuple(sorted(held, key=lambda item: (item.form, item.digest, item.log_index or 0, item.certificate)))
-    if not reasons:
+    if not reasons and not ignored:
         raise UnsignedError(f"{image.name} {image.asked} is not signed, and release.yaml asks for a signature", _HINT)
-    more = f" ({len(reasons) - _SHOWN} more)" if len(reasons) > _SHOWN else ""
+    told = [f"{part}: {_some(causes)}" for part, causes in (("judged", reasons), ("ignored", ignored)) if causes]
     raise SignatureError(
-        f"no signature on {image.name} {image.asked} is by whom release.yaml asks for: "
-        + "; ".join(reasons[:_SHOWN])
-        + more,
-        _HINT,
+        f"no signature on {image.name} {image.asked} is by whom release.yaml asks for; {'; '.join(told)}", _HINT
     )
+
+
+def _some(causes: Sequence[str]) -> str:
+    more = f" ({len(causes) - _SHOWN} more)" if len(causes) > _SHOWN else ""
+    return "; ".join(causes[:_SHOWN]) + more
 
 
 def _judge(
