@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import Error as SslibError
 from securesystemslib.signer import Signature
 
@@ -18,6 +17,7 @@ from airgap_bundle import strict_json
 from airgap_bundle.build.image_claims import check_simple_signing, check_statement
 from airgap_bundle.build.signature_policy import KeyPolicy, names_image
 from airgap_bundle.build.signature_sources import BUNDLE_TYPE, SimpleSignature, find_signatures
+from airgap_bundle.dsse import ReadEnvelope, read_single
 from airgap_bundle.errors import FormatError, MalformedError, SignatureError, UnsignedError, VerificationError
 from airgap_bundle.locked_image import LockedSignature
 
@@ -123,15 +123,13 @@ def _check(policy: KeyPolicy, signature: bytes, data: bytes) -> None:
         raise SignatureError("a signature is not by the key that release.yaml names") from error
 
 
-def _envelope(data: bytes) -> tuple[Envelope, bytes]:
+def _envelope(data: bytes) -> tuple[ReadEnvelope, bytes]:
     """The DSSE envelope of a sigstore bundle and its one signature. Raises ``MalformedError``."""
     try:
         bundle = strict_json.load_object(data)
-        value: Any = bundle.get("dsseEnvelope") if bundle.get("mediaType") == BUNDLE_TYPE else None
-        (signed,) = value["signatures"]
-        payload = base64.b64decode(value["payload"], validate=True)
-        signature = base64.b64decode(signed["sig"], validate=True)
-        payload_type = str(value["payloadType"])
-    except (FormatError, TypeError, KeyError, ValueError) as error:
-        raise MalformedError("a bundle is not of version 0.3, or has no envelope with exactly one signature") from error
-    return Envelope(payload, payload_type, {}), signature
+        found = read_single(bundle.get("dsseEnvelope"))
+    except FormatError as error:
+        raise MalformedError(f"a bundle cannot be read: {error.cause}") from error
+    if bundle.get("mediaType") != BUNDLE_TYPE:
+        raise MalformedError("a bundle is not of version 0.3")
+    return found
