@@ -108,9 +108,12 @@ class Values:
         return Kind.PLAIN if kind is Kind.PLAIN else Kind.MADE
 
     def _calls(self, node: nodes.Node) -> bool:
+        """Whether ``node`` is the calls of a message, and no namespace has anything by that name."""
         name = node.attr if isinstance(node, nodes.Getattr) else _constant_key(node)
         owner = node.node if isinstance(node, nodes.Getattr | nodes.Getitem) else None
-        return name == "tool_calls" and self.kind(owner) in {Kind.CONVERSATION, Kind.WRITTEN}
+        if name != "tool_calls" or self._attributes.get(name, Kind.PLAIN) is not Kind.PLAIN:
+            return False
+        return self.kind(owner) in {Kind.CONVERSATION, Kind.WRITTEN}
 
     def kind(self, node: nodes.Node | None) -> Kind:
         """The worst that ``node`` may be."""

@@ -242,6 +242,11 @@ COUNTS = [
     "{% if c.split(none, 1)[1].split(none, 1)[1] is defined %}x{% endif %}",
     "{% for w in c.split('\\n', 7) %}x{% endfor %}",
     "{% for k in message %}{% if message[k] | length == 1337 %}x{% endif %}{% endfor %}",
+    (
+        "{% set n = namespace() %}{% set n.tool_calls = c %}{% for w in n.tool_calls %}"
+        "{% if loop.length > 7 %}x{% endif %}{% endfor %}"
+    ),
+    "{% set n = {'tool_calls': c} %}{% for w in n.tool_calls %}{% if loop.length > 7 %}x{% endif %}{% endfor %}",
 ]
 SEEMING = [
     "{% set n = namespace() %}{% set n.role = c %}{% set o = n %}{% if o.role == 'open sesame' %}x{% endif %}",
