@@ -13,16 +13,15 @@ nothing seals it. The checks are those of ``verify`` in their order, with these 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from airgap_bundle import metadata
 from airgap_bundle.blobs import hash_blob
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import ExpiredError, NotGrantedError, ReleaseConflictError
 from airgap_bundle.importer import locked, on_root, record_of
 from airgap_bundle.intake import Intake
 from airgap_bundle.media.opening import open_bundle
-from airgap_bundle.metadata import INDEX_FILE, MODELS, MODELS_PREFIX, RELEASE_FILE
+from airgap_bundle.metadata import INDEX_FILE, MODELS, RELEASE_FILE
 from airgap_bundle.root_policy import charge
 from airgap_bundle.store import MODELS_SHELF, Store
 from airgap_bundle.supply import StoreSupply
@@ -30,11 +29,9 @@ from airgap_bundle.trust_state import TrustState, fingerprint
 from airgap_bundle.verify import Verification
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from pathlib import Path
-
-    from tuf.api.metadata import Metadata
 
     from airgap_bundle.blobs import Progress
     from airgap_bundle.report import Report
@@ -49,8 +46,7 @@ class ModelVerification(Verification):
     """As ``Verification``, of a bundle of models."""
 
     persons: ClassVar[str] = MODELS
-    parsers: ClassVar[Mapping[str, Callable[[bytes], Metadata[Any]]]] = {MODELS: metadata.parse_models}
-    prefix: ClassVar[str] = MODELS_PREFIX
+    signed_by: ClassVar[tuple[str, ...]] = (MODELS,)
 
     @property
     def _bound(self) -> str:
