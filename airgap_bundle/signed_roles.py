@@ -1,7 +1,7 @@
 """The roles below root in one bundle: read, counted, compared with one another and with what a site has seen.
 
-A release has three of them, a bundle of models one. Reading only, in the order in which ``verify`` asks. Everything else
-that a check needs is given to it: the root in force, the files that are there, the floors.
+A release has three of them, a bundle of models one. Reading only, in the order in which ``verify`` asks. Whatever else
+a check needs is given to it: the root in force, the files that are there, the floors.
 """
 
 from __future__ import annotations
