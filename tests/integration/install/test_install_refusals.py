@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +17,9 @@ from airgap_bundle.trust_state import fingerprint
 from appliance.install.process import PATH
 from tests import bundles
 from tests.ports import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.network
 
@@ -69,16 +72,14 @@ def example(ports: list[int]) -> str:
 
 
 @pytest.fixture
-def operator(tmp_path: Path) -> Operator:
-    if os.geteuid() == 0:
-        for folder in (tmp_path, *tmp_path.parents):
-            if folder == Path(tempfile.gettempdir()):
-                break
-            folder.chmod(0o755)  # service users must be able to reach a site
-    bundles.make(tmp_path / "bundle")
-    found = Operator(tmp_path)
-    found.write_site(example([free_port() for _ in range(5)]))
-    return found
+def operator() -> Iterator[Operator]:
+    """Below /tmp itself: pytest closes its folders to service users, again whenever another pytest begins."""
+    with tempfile.TemporaryDirectory(prefix="refusals-") as name:
+        Path(name).chmod(0o755)
+        bundles.make(Path(name, "bundle"))
+        found = Operator(Path(name))
+        found.write_site(example([free_port() for _ in range(5)]))
+        yield found
 
 
 def flip(path: Path) -> None:

@@ -21,7 +21,7 @@ BARE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p xdist.plugi
 QUIET = "def test_{}(): pass\n"
 LEFT_BEHIND = """
 import os, subprocess, sys, time
-def test_waits(tmp_path):
+def test_waits():
     program = "import subprocess; print(subprocess.Popen(['sleep', '1000'], stdout=2, start_new_session=True).pid)"
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     with open("pid.partial", "w") as file:
@@ -37,7 +37,7 @@ def start(folder: Path, **files: str) -> subprocess.Popen[str]:
         (folder / f"{name}.py").write_text(text)
     (folder / "pytest.ini").write_text("[pytest]\n")
     return subprocess.Popen(
-        ["env", "--default-signal=INT", sys.executable, "-m", "tests", "-q", str(folder)],
+        ["env", "--default-signal=INT", sys.executable, "-m", "tests", "-q", f"--basetemp={folder}/made", str(folder)],
         cwd=folder,
         env={**os.environ, **BARE, "PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,
