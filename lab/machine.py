@@ -132,8 +132,7 @@ class Running:
         if not self.process.wait(BOOT_SECONDS):
             self.process.kill()
             self.process.wait(BOOT_SECONDS)
-        with suppress(ChildProcessError):  # ours to reap only if this very process started it
-            os.waitpid(self.process.pid, os.WNOHANG)
+        self.process.reap()
 
 
 def find(name: str) -> Process | None:

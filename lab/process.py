@@ -66,6 +66,11 @@ class Process:
         finally:
             os.close(handle)
 
+    def reap(self) -> None:
+        """Let the kernel forget it once it has ended, in case it was this very program that started it."""
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, os.WNOHANG)
+
 
 def _stat(pid: int) -> list[str]:
     try:

@@ -72,3 +72,4 @@ class Switch:
         """Let the namespace go; the kernel removes it with its last process."""
         self.keeper.kill()
         self.keeper.wait(READY_SECONDS)
+        self.keeper.reap()
