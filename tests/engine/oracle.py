@@ -21,18 +21,23 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from appliance.engine.protocol import End, Request, Token
+from appliance.engine.protocol import End, Token
+from tests.engine import asking
+from tests.engine.served import described
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from appliance.engine.client import EngineClient
+    from appliance.engine.protocol import Request
 
 MARGIN = 0.5
 """Largest difference of log-probabilities between the two best tokens at which another choice is no fault."""
 
 SPLIT = 128
+"""Tokens that an engine reads at a time where it does not say (``batch_tokens`` of ``GET /model``)."""
+
 FLAGS = ("--swa-full", "--ctx-checkpoints", "0", "--cache-ram", "0", "--parallel", "1", "--no-cache-prompt")
 
 
@@ -173,8 +178,8 @@ def _clean(data: bytes) -> bool:
 
 async def replay(client: EngineClient, prompt: str, max_tokens: int) -> Answer:
     """The engine's greedy answer."""
-    asked = Request(id="replay", user="analyst", group="g", prompt=prompt, max_tokens=max_tokens, temperature=0.0)
-    return await _answer(client, asked)
+    sizes = {"max_tokens": max_tokens, "temperature": 0.0, "replay": True}
+    return await _answer(client, asking.request(id="replay", user="analyst", group="g", prompt=prompt, **sizes))
 
 
 async def forced(client: EngineClient, places: Sequence[Place], at_once: int) -> list[Difference]:
@@ -184,7 +189,8 @@ async def forced(client: EngineClient, places: Sequence[Place], at_once: int) ->
     async def ask(number: int, place: Place) -> Difference | None:
         async with free:
             user = f"analyst-{number % at_once}"
-            asked = Request(id=str(number), user=user, group="g", prompt=place.before, max_tokens=1, temperature=0.0)
+            sizes = {"max_tokens": 1, "temperature": 0.0}
+            asked = asking.request(id=str(number), user=user, group="g", prompt=place.before, **sizes)
             chosen = (await _answer(client, asked)).text
         return None if chosen == place.text else Difference(place, chosen)
 
@@ -200,3 +206,8 @@ async def _answer(client: EngineClient, asked: Request) -> Answer:
         if isinstance(event, End):
             return Answer(text, event.usage.completion_tokens, event.finish_reason)
     raise AssertionError("an answer has an end")
+
+
+def split(socket: Path) -> int:
+    """How many tokens the engine at ``socket`` reads at a time, by its own word. Blocks."""
+    return int(described(socket).get("batch_tokens", SPLIT))

@@ -13,12 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.engine.asking import model_fields
 from tests.engine.confined import unprivileged
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Sizes:
     threads: int = 1
     queue: int = 64
     memory_mib: int = 1200
+    parallel: int = 16
 
 
 @dataclass(frozen=True)
@@ -105,16 +107,18 @@ def plain_llama_server(model: Path, server: LlamaServer, flags: Sequence[str]) -
             yield served
 
 
+def described(socket: Path) -> dict[str, Any]:
+    """What the engine of ours at ``socket`` says of itself. Blocks."""
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://engine") as http:
+        said: dict[str, Any] = http.get("/model").raise_for_status().json()
+        return said
+
+
 def _given(model: Path, sizes: Sizes, folder: Path) -> dict[str, object]:
     return {
         "model": str(model),
         "template": TEMPLATE,
-        "config": {
-            "context_tokens": sizes.context_tokens,
-            "threads": sizes.threads,
-            "queue": sizes.queue,
-            "memory_mib": sizes.memory_mib,
-        },
+        "config": model_fields(**asdict(sizes)),
         "socket": str(folder / "s"),
     }
 

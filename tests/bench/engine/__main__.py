@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.bench.engine import agreement, claims, loads, rounds
-from tests.bench.engine.contenders import CONTEXT_TOKENS, OURS, PEER, PEER_FLAGS, Machine
+from tests.bench.engine.contenders import OURS, PEER, PEER_FLAGS, ROOM_TOKENS, Machine
 from tests.bench.engine.figures import median, plain, ratios, spread
 from tests.bench.engine.plots import sheet
 from tests.engine.llama_server_build import build_llama_server
@@ -79,7 +79,8 @@ def _result(machine: Machine, scale: Scale, measured: Measured, *, quick: bool) 
         "rounds": scale.rounds,
         "quick": quick,
         "threads": machine.threads,
-        "context_tokens": CONTEXT_TOKENS,
+        "ours": machine.facts(),
+        "peer_context_tokens": ROOM_TOKENS,
         "peer_flags": {name: " ".join(PEER_FLAGS[chosen]) for name, chosen in measured.flags.items()},
         "medians": {
             name: {who: _medians(measured, name, who) for who in contenders}

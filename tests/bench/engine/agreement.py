@@ -26,11 +26,10 @@ def compare(machine: Machine, *, quick: bool) -> tuple[list[Claim], dict[str, An
     """Claims, and what they rest on."""
     prompts = [question.prompt for question in questions()][: QUICK_QUESTIONS if quick else None]
     sizes = Sizes(context_tokens=4096, threads=machine.threads, queue=4096, memory_mib=3000)
-    with (
-        plain_llama_server(machine.model, machine.server, oracle.flags(machine.threads)) as theirs,
-        our_engine(machine.model, sizes) as ours,
-    ):
-        found = asyncio.run(_compared(oracle.Oracle(theirs.socket), EngineClient(ours.socket), prompts))
+    with our_engine(machine.model, sizes) as ours:
+        flags = oracle.flags(machine.threads, oracle.split(ours.socket))
+        with plain_llama_server(machine.model, machine.server, flags) as theirs:
+            found = asyncio.run(_compared(oracle.Oracle(theirs.socket), EngineClient(ours.socket), prompts))
     return _claims(len(prompts), found), found
 
 

@@ -106,7 +106,10 @@ async def shared(completions: Completions, scale: Scale, seed: int) -> Figures:
     found: Figures = {}
     for name, first in (("cold", 0), ("warm", scale.clients)):
         numbers = range(first, first + scale.clients)
-        bodies = [body(texts.asked(prefix, n), scale.tokens, f"analyst-{n - first}") for n in numbers]
+        bodies = [
+            body(texts.asked(prefix, n), scale.tokens, f"analyst-{n - first}") | {"site_characters": len(prefix)}
+            for n in numbers
+        ]
         found |= {f"{name}_{key}": value for key, value in (await _together(completions, bodies)).items()}
     return found
 
@@ -121,8 +124,9 @@ async def groups(completions: Completions, scale: Scale, seed: int, start: float
         return await _trial(completions, rate, arrivals, lambda a: _body(a, next(numbers)))
 
     def _body(arrival: Arrival, number: int) -> dict[str, Any]:
-        prompt = texts.asked(prefixes[arrival.group], number)
-        return body(prompt, scale.tokens, f"analyst-{arrival.user}", f"group-{arrival.group}")
+        prefix = prefixes[arrival.group]
+        asked = body(texts.asked(prefix, number), scale.tokens, f"analyst-{arrival.user}", f"group-{arrival.group}")
+        return asked | {"group_characters": len(prefix)}
 
     begin = scale.start_rate if start is None else start
     found = best(await climb(attempt, begin, lowest=0.03, highest=32.0))

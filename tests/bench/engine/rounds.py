@@ -125,7 +125,8 @@ def _restarted(machine: Machine, scale: Scale) -> Figures:
 
 async def _first(completions: Completions, prefix: str, number: int) -> Figures:
     await ask(completions, loads.body(texts.words(next(_seeds), 20), 4, "warm"))
-    answer = await ask(completions, loads.body(texts.asked(prefix, number), 4, "analyst"))
+    asked = loads.body(texts.asked(prefix, number), 4, "analyst") | {"site_characters": len(prefix)}
+    answer = await ask(completions, asked)
     return {
         "first_s": answer.first_s,
         "cached_tokens": answer.cached_tokens,

@@ -1,7 +1,8 @@
 """The thin adapter: OpenAI's ``/v1/completions`` on one side, the engine's own requests and events on the other. Pure.
 
 Only what load generators send is known; the rest of a body is ignored, so that anyone's generator can be pointed here.
-``user`` and ``group`` tell people apart, as the gateway's sign-in would.
+``user`` and ``group`` tell people apart, as the gateway's sign-in would; ``site_characters`` and ``group_characters``
+say how much of a prompt the site or the group wrote, as the gateway knows of its system prompts and briefs.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import itertools
 from typing import Any
 
 from appliance.engine.protocol import Admitted, End, Event, Failed, Request, Token
+from tests.engine import asking
 
 _numbers = itertools.count()
 _DEFAULT_TOKENS = 16  # OpenAI's, where a body names none
@@ -21,7 +23,7 @@ def request(body: dict[str, Any]) -> Request:
     if not isinstance(prompt, str):
         raise ValueError("prompt: a text is expected")  # noqa: TRY004 - one kind of error for a wrong body
     stop = body.get("stop") or ()
-    return Request(
+    return asking.request(
         id=f"bench-{next(_numbers)}",
         user=str(body.get("user", "analyst")),
         group=str(body.get("group", "bench")),
@@ -33,6 +35,8 @@ def request(body: dict[str, Any]) -> Request:
         top_k=body.get("top_k") or None,
         seed=body.get("seed"),
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
+        site_characters=int(body.get("site_characters", 0)),
+        group_characters=int(body.get("group_characters", 0)),
     )
 
 

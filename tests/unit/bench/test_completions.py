@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,9 +10,7 @@ from appliance.engine.protocol import Admitted, End, Energy, Failed, Timing, Tok
 from appliance.engine.wire import decode_request, encode_event
 from tests.bench.engine.completions import EngineCompletions, FailedError, LlamaServerCompletions, ask
 from tests.bench.engine.lines import RefusedError
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+from tests.engine.scripted_http import Scripted, listening
 
 pytestmark = pytest.mark.anyio
 END = End("length", Usage(9, 4, 2), Timing(1, 2, 3), Energy(1, "estimated", 30, 1))
@@ -28,34 +21,6 @@ BODY = {"prompt": "hi", "max_tokens": 2, "user": "analyst", "group": "g"}
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-class Scripted:
-    """Answers one request with ``parts``, each a chunk of its own, and keeps what it was sent."""
-
-    def __init__(self, parts: list[bytes], status: str = "200 OK") -> None:
-        self._parts = parts
-        self._status = status
-        self.sent = b""
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        self.sent = await reader.readexactly(length)
-        writer.write(f"HTTP/1.1 {self._status}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
-        for part in self._parts:
-            writer.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
-            await writer.drain()
-        writer.write(b"0\r\n\r\n")
-        writer.close()
-
-
-@contextlib.asynccontextmanager
-async def listening(server: Scripted) -> AsyncIterator[Path]:
-    with TemporaryDirectory(prefix="b-") as folder:
-        path = Path(folder) / "s"
-        async with await asyncio.start_unix_server(server, str(path)):
-            yield path
 
 
 async def test_an_engine_s_answer_is_timed_and_counted() -> None:
