@@ -8,10 +8,11 @@ the task, which closes the connection, which makes the server stop.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import time
 from typing import TYPE_CHECKING, Protocol
+
+import structlog
 
 from appliance.engine.errors import EngineRefusedError, EngineUnavailableError
 from appliance.engine.grammar import grammar_of
@@ -34,6 +35,7 @@ _REFUSALS = {
     "empty_prompt": "the prompt holds no token",
     "context_length_exceeded": "the prompt has {given} tokens and the model's context holds {limit}, answer included",
 }
+_log = structlog.get_logger("engine")
 _STOPPED = Failed("engine_stopped", "the engine stopped while this request was open")
 
 
@@ -134,11 +136,12 @@ class _Answer:
         self._queued = time.monotonic()
         self._started = self._first = 0.0
         self._pieces = 0
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[End | Failed] | None = None
 
     def start(self) -> None:
         """Begin to wait, and to compute once it is this request's turn."""
         self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(self._over)
 
     def cancel(self) -> None:
         """Stop computing; the request ends as cancelled."""
@@ -149,20 +152,25 @@ class _Answer:
         """Nobody reads any more: stop, and give the place up."""
         self.cancel()
         if self._task is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait({self._task})
 
-    async def _run(self) -> None:
-        try:
-            await self._place.taken()
-            self._started = time.monotonic()
-            last = await self._compute()
-        except asyncio.CancelledError:
-            last = self._end(Piece("", "cancelled", 0, 0, self._pieces))
-        except EngineUnavailableError:
+    async def _run(self) -> End | Failed:
+        await self._place.taken()
+        self._started = time.monotonic()
+        return await self._compute()
+
+    def _over(self, task: asyncio.Task[End | Failed]) -> None:
+        """The last event, however the task ended; one that was cancelled may not even have begun."""
+        if task.cancelled():
+            last: End | Failed = self._end(Piece("", "cancelled", 0, 0, self._pieces))
+        elif isinstance(task.exception(), EngineUnavailableError):
             last = _STOPPED
-        finally:
-            self._place.leave()
+        elif (defect := task.exception()) is not None:
+            _log.error("request_failed", exc_info=defect)
+            last = _STOPPED
+        else:
+            last = task.result()
+        self._place.leave()
         self.events.put_nowait(last)
 
     async def _compute(self) -> End | Failed:

@@ -37,7 +37,7 @@ _FORGETFUL = (
     ("--slot-prompt-similarity", "0"),
     ("--no-context-shift",),
 )
-_PLAIN = (("--n-gpu-layers", "0"), ("--fit", "off"), ("--load-mode", "mmap"), ("--check-tensors",))
+_PLAIN = (("--device", "none"), ("--fit", "off"), ("--load-mode", "mmap"), ("--check-tensors",))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import signal
 import socket as sockets
 import threading
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -74,6 +75,8 @@ def _child(program: Program, parent: sockets.socket) -> NoReturn:
     except ConfinementError as error:
         parent.sendall(json.dumps({"layer": error.layer, "refused": error.cause}).encode() + b"\n")
         code = _UNCONFINED
+    except Exception:  # noqa: BLE001 - a child must not run on in its parent's code; the log names the reason
+        traceback.print_exc()
     finally:
         os._exit(code)
 

@@ -6,6 +6,7 @@ Three of its routes are used: ``/health``, ``/tokenize`` and ``/completion``. An
 
 from __future__ import annotations
 
+import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +34,13 @@ class Upstream:
             "timeout": httpx.Timeout(_SILENCE_S, connect=_CONNECT_S, pool=None),
             "trust_env": False,
         }
-        limits = httpx.Limits(max_connections=None)
-        self._streams = httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(socket), limits=limits), **options)
-        self._calls = httpx.Client(transport=httpx.HTTPTransport(uds=str(socket), limits=limits), **options)
+        way: dict[str, Any] = {
+            "uds": str(socket),
+            "limits": httpx.Limits(max_connections=None),
+            "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # unused; the default one would read files
+        }
+        self._streams = httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(**way), **options)
+        self._calls = httpx.Client(transport=httpx.HTTPTransport(**way), **options)
 
     async def aclose(self) -> None:
         """Close every connection, which cancels what is still computed for them."""
