@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.bench.engine import loads
+from tests.bench.engine.arrivals import schedule
 from tests.bench.engine.completions import FailedError
 
 if TYPE_CHECKING:
@@ -62,11 +64,16 @@ async def test_a_shared_prefix_is_the_same_for_all_cold_and_warm_and_stated_as_t
     assert len({body["prompt"] for body in server.bodies}) == 8
 
 
-async def test_groups_have_prefixes_of_their_own_and_a_fast_server_is_climbed_to_the_highest_rate() -> None:
+async def test_groups_have_prefixes_of_their_own_and_every_rate_up_to_the_highest_is_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loads, "PROMISE_S", math.inf)
     server = Instant()
     found = await loads.groups(server, SMALL, seed=2)
-    assert found["rate"] == 20.0
+    assert found["rate"] in {10.0, 20.0}
     assert found["tok_s"] > 0
+    come = sum(len(schedule(rate, SMALL.trial_s, SMALL.users, 4, seed=2)) for rate in (10.0, 20.0))
+    assert len(server.bodies) == come
     prefixes = {(body["group"], body["prompt"][: body["group_characters"]]) for body in server.bodies}
     assert len(prefixes) == len({group for group, _ in prefixes})
 
