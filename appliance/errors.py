@@ -6,6 +6,7 @@
     │   └── UsersFileError         the list of users, likewise (``identity.users_file``)
     ├── RefusedError (3)           verification refused a bundle, a model or a signature
     ├── PreflightError (4)         the host does not meet what the release needs
+    │   └── HostsRefusedError      hosts of a cluster do not: every finding (``cluster.playbook``)
     ├── DeploymentError (5)        a step of install, up or down failed
     │   ├── SiteBusyError          another command is changing the site (``install.lock``)
     │   └── UnavailableError       a service of the appliance does not answer
