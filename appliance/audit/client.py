@@ -178,6 +178,10 @@ class SyncAuditClient:
             raise AuditUnavailableError(f"the audit writer answered {response.status_code}")
         return response.text
 
+    def shelve(self, cosigned: bytes) -> None:
+        """Put a cosigned checkpoint beside the log. Raises as ``append``; whose it is, the caller verified."""
+        wire.read_shelved(self._ask("POST", "/witnessed", cosigned))
+
     def refused(self) -> dict[int, int]:
         """How often each uid was refused an entry that was not its own, since the writer started."""
         return wire.read_refused(self._ask("GET", "/healthz"))

@@ -3,6 +3,7 @@
 POST /append      {"entries": [{"id", "event"}]} → {"positions", "size", "root", "checkpoint"}, once durable and signed
 GET /checkpoint   the latest durable checkpoint, a signed note
 GET /proof?index  an inclusion proof under it
+POST /witnessed   a cosigned checkpoint, to lie beside the log; the operator's alone
 GET /healthz      200 while appending works; 503 with the cause otherwise (asking is also an attempt to recover)
 
 Whoever may open the socket may read. Appending is bound to the uid that the kernel names (``roles``): a POST with one
@@ -18,7 +19,6 @@ import base64
 import contextlib
 import os
 import signal
-import socket as sockets
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -38,8 +38,11 @@ from appliance.audit.errors import (
     LogFullError,
     NotYoursError,
 )
+from appliance.audit.listening import listen
 from appliance.audit.log import TileLog
 from appliance.audit.proofs import inclusion_proof
+from appliance.audit.roles import OPERATOR
+from appliance.audit.shelf import shelve
 from appliance.audit.tiles import TileReader
 from appliance.audit.writer import GroupWriter
 from appliance.errors import LogInconsistentError, SovereignError
@@ -59,7 +62,6 @@ if TYPE_CHECKING:
 MAX_BODY = 16 << 20
 MAX_ENTRIES = 1024
 MAX_DEPTH = 24
-SOCKET_MODE = 0o660
 
 
 class _BadRequestError(SovereignError):
@@ -76,7 +78,7 @@ _ANSWERS: dict[type[SovereignError], tuple[int, str]] = {  # the first that fits
 }
 
 
-def create_app(log: TileLog, roles: Roles) -> Starlette:
+def create_app(log: TileLog, roles: Roles) -> Starlette:  # noqa: C901 - one small function a route
     """The service as an ASGI app around ``log``, which it closes when it shuts down.
 
     Serve it with ``PeerProtocol``: a request whose scope has no peer appends nothing. At start a log that is
@@ -115,6 +117,14 @@ def create_app(log: TileLog, roles: Roles) -> Starlette:
             }
         )
 
+    async def witnessed(request: Request) -> Response:
+        sender = peer(request.scope)
+        if OPERATOR not in roles.of(sender.uid if sender else None):
+            raise NotYoursError("cosigned checkpoints are the operator's to bring")
+        await writer.open()
+        names = await run_in_threadpool(shelve, log.directory, await _body(request), log.vkeys)
+        return JSONResponse({"witnesses": names})
+
     async def checkpoint(_: Request) -> Response:
         signed = writer.signed or await writer.open()
         return PlainTextResponse(signed.note)
@@ -146,6 +156,7 @@ def create_app(log: TileLog, roles: Roles) -> Starlette:
     return Starlette(
         routes=[
             Route("/append", append, methods=["POST"]),
+            Route("/witnessed", witnessed, methods=["POST"]),
             Route("/checkpoint", checkpoint),
             Route("/proof", proof),
             Route("/healthz", healthz),
@@ -218,7 +229,7 @@ def serve(*, directory: Path, socket: Path, origin: str, keys: CheckpointKeys, r
     except SovereignError:
         log.close()
         raise
-    listener = _listen(socket)
+    listener = listen(socket)
     try:
         uvicorn.Server(server_config(create_app(log, roles))).run(sockets=[listener])
     finally:
@@ -231,20 +242,3 @@ def server_config(app: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
         app, http=PeerProtocol, ws="none", log_config=None, access_log=False, lifespan="on", server_header=False
     )
-
-
-def _listen(path: Path) -> sockets.socket:
-    """A listening Unix socket at ``path``. The log's lock is held, so whatever lies there is a dead writer's."""
-    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    scratch = path.with_name(path.name + ".new")
-    scratch.unlink(missing_ok=True)
-    listener = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
-    try:
-        listener.bind(str(scratch))
-        scratch.chmod(SOCKET_MODE)
-        listener.listen(512)
-        scratch.rename(path)
-    except OSError:
-        listener.close()
-        raise
-    return listener
