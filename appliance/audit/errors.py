@@ -6,6 +6,7 @@ SovereignError
 │   │   └── AuditUnavailableError  no durable entry can be promised: the caller must refuse its work
 │   │       └── LogFullError       … because the disk is full; the writer recovers when space is back
 │   └── WriterLockedError          another writer holds this log
+├── BadRequestError                what was sent to the writer is malformed
 ├── EntryRefusedError              this entry can never be logged as it is
 │   ├── EntryTooLargeError         … more than 65,535 bytes
 │   ├── IdReusedError              … its id already names another event
@@ -49,6 +50,10 @@ class LogFullError(AuditUnavailableError):
 
 class WriterLockedError(DeploymentError):
     """Another process writes this log. A log has exactly one writer."""
+
+
+class BadRequestError(SovereignError):
+    """The body or the query of a request to the writer is malformed."""
 
 
 class EntryRefusedError(SovereignError):

@@ -27,11 +27,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from airgap_bundle.errors import FormatError
-from airgap_bundle.strict_json import loads
-from appliance.audit.entry import encode_entry
+from appliance.audit.append_body import MAX_BODY, read_body
 from appliance.audit.errors import (
     AuditUnavailableError,
+    BadRequestError,
     EntryRefusedError,
     EntryTooLargeError,
     IdReusedError,
@@ -59,14 +58,6 @@ if TYPE_CHECKING:
     from appliance.audit.log import Record
     from appliance.audit.roles import Roles
 
-MAX_BODY = 16 << 20
-MAX_ENTRIES = 1024
-MAX_DEPTH = 24
-
-
-class _BadRequestError(SovereignError):
-    """The body or the query is malformed."""
-
 
 _ANSWERS: dict[type[SovereignError], tuple[int, str]] = {  # the first that fits
     LogFullError: (507, "log_full"),
@@ -74,7 +65,7 @@ _ANSWERS: dict[type[SovereignError], tuple[int, str]] = {  # the first that fits
     IdReusedError: (409, "id_reused"),
     EntryTooLargeError: (413, "entry_too_large"),
     EntryRefusedError: (422, "entry_refused"),
-    _BadRequestError: (400, "bad_request"),
+    BadRequestError: (400, "bad_request"),
 }
 
 
@@ -133,7 +124,7 @@ def create_app(log: TileLog, roles: Roles) -> Starlette:  # noqa: C901 - one sma
         signed = writer.signed or await writer.open()
         text = request.query_params.get("index", "")
         if not (text.isascii() and text.isdecimal() and int(text[:20]) < signed.head.size and len(text) < 20):  # noqa: PLR2004 - 2**63 has 19 digits
-            raise _BadRequestError(f"index must be a number below the log's size {signed.head.size}")
+            raise BadRequestError(f"index must be a number below the log's size {signed.head.size}")
         tiles = TileReader(log.directory, signed.head.size)
         index = int(text)
         hashes = await run_in_threadpool(inclusion_proof, tiles, index)
@@ -178,24 +169,11 @@ async def _body(request: Request) -> bytes:
 
 
 def _records(body: bytes, uid: int | None, roles: Roles) -> list[Record]:
-    """The entries of a POST by ``uid``, each as the bytes that are logged.
-
-    Raises ``_BadRequestError``, ``EntryRefusedError`` (``NotYoursError``).
-    """
-    try:
-        asked = loads(body, max_bytes=MAX_BODY, max_depth=MAX_DEPTH)
-    except FormatError as error:
-        raise _BadRequestError(error.cause, error.hint) from error
-    entries = asked.get("entries") if isinstance(asked, dict) else None
-    if not isinstance(entries, list) or not 0 < len(entries) <= MAX_ENTRIES:
-        raise _BadRequestError(f"entries must be a list of 1 to {MAX_ENTRIES}")
-    records: list[Record] = []
-    for one in entries:
-        if not (isinstance(one, dict) and isinstance(one.get("id"), str) and isinstance(one.get("event"), dict)):
-            raise _BadRequestError("each entry needs an id (text) and an event (object)")
-        records.append((one["id"], encode_entry(one["event"], one["id"])))
-        roles.admit(uid, one["id"], one["event"])
-    return records
+    """The records in the body of a POST by ``uid``. Raises as ``read_body``, and ``NotYoursError``."""
+    sent = read_body(body)
+    for (entry_id, _), event in sent:
+        roles.admit(uid, entry_id, event)
+    return [record for record, _ in sent]
 
 
 async def _explain(_: Request, error: Exception) -> Response:
