@@ -7,6 +7,7 @@
     │   ├── ProgramError            a program that the build started failed (``build.process``)
     │   └── RegistryError           an image registry did not give what it was asked for
     │       ├── MissingImageError   … because it has no such thing (``build.registry``)
+    │       ├── WrongAnswerError    … because it answers with something else (``build.registry``)
     │       └── InterruptedTransferError    … because it broke off in the middle (``build.registry``)
     ├── KeyFileError                a key file cannot be read, or its passphrase is wrong
     ├── SigningError                the signing ceremony cannot go on from here

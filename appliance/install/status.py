@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.audit.client import SyncAuditClient
@@ -19,6 +17,7 @@ from appliance.install.accounts import load_accounts
 from appliance.install.confinement import EngineConfinement, engine_confinement
 from appliance.install.model_check import Waived, waivers_in_force
 from appliance.install.probe import Probe, answers
+from appliance.install.process_figures import resident, uptime
 from appliance.install.release_description import release_description
 from appliance.install.services import Service, site_services
 from appliance.install.supervision import choose_supervision
@@ -152,34 +151,10 @@ def _service(service: Service, running: Running) -> ServiceStatus:
         state=running.state,
         ready=pid is not None and answers(service.probe),
         pid=pid,
-        rss=_rss(pid),
+        rss=resident(pid),
         memory_limit=service.memory_mib * KIB * KIB,
-        uptime=_uptime(pid),
+        uptime=uptime(pid),
     )
-
-
-def _rss(pid: int | None) -> int | None:
-    for line in _proc(pid, "status").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * KIB
-    return None
-
-
-def _uptime(pid: int | None) -> float | None:
-    stat = _proc(pid, "stat")
-    if not stat:
-        return None
-    started = int(stat.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")  # field 22, proc_pid_stat(5)
-    return round(time.clock_gettime(time.CLOCK_BOOTTIME) - started, 1)
-
-
-def _proc(pid: int | None, name: str) -> str:
-    if pid is None:
-        return ""
-    try:
-        return Path(f"/proc/{pid}/{name}").read_text()
-    except OSError:
-        return ""
 
 
 def _certificates(config: SiteConfig, paths: SitePaths) -> tuple[Certificate, ...]:

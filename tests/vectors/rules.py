@@ -76,6 +76,7 @@ RULES = {
     "publishers": Rule(
         16, "reader MUST refuse: members that it does not know", "tests/attacks/model/test_publisher_attacks.py"
     ),
+    "packed-head": Rule(17, "all are at most 1,024 and 64 MiB"),
     "packed": Rule(17, "Either MUST refuse anything after the end"),
     "parts": Rule(18, "MUST NOT follow links", "tests/attacks/media/test_part_attacks.py"),
     "parts-list": Rule(

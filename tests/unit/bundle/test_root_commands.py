@@ -50,9 +50,14 @@ class Machines:
             found = run_json("trust", "sign-root", draft, "--key", self.key(name), "--yes", phrase=PHRASE)
         return found
 
-    def respond(self, request: Path, name: str, *more: object) -> Path:
+    def fingerprint(self, version: int = 1) -> str:
+        return str(fingerprint((self.roots / f"{version}.root.json").read_bytes()))
+
+    def respond(self, request: Path, name: str, known: str | None = None) -> Path:
+        """Where no terminal is: a response by whoever knows the root ``known``; else the keeper's first."""
         out = self.root / name / f"response-{len(list((self.root / name).iterdir()))}.json"
-        run("bundle", "respond", request, "--key", self.key(name), "--out", out, "--yes", *more, phrase=PHRASE)
+        given = ("--key", self.key(name), "--out", out, "--yes", "--root-fingerprint", known or self.fingerprint())
+        run("bundle", "respond", request, *given, phrase=PHRASE)
         return out
 
 
@@ -168,8 +173,7 @@ def test_a_draft_is_signed_over_a_distance(rooted: Machines) -> None:
     request = rooted.root / "request.json"
     draft = rooted.roots / "2.root.json"
     assert run_json("trust", "request", draft, "--out", request)["signed_by"].startswith("0 of 2 old, 0 of 2 new")
-    known = fingerprint((rooted.roots / "1.root.json").read_bytes())
-    responses = [rooted.respond(request, name, "--root-fingerprint", known) for name in ("architect", "builder")]
+    responses = [rooted.respond(request, name) for name in ("architect", "builder")]
     done = run_json("trust", "collect", draft, *responses)
     assert (done["complete"], done["signatures"]) == (True, "2 of 2 old, 2 of 2 new")
     before = tree(rooted.roots)
@@ -182,7 +186,31 @@ def test_a_signer_who_knows_another_root_refuses(rooted: Machines) -> None:
     request = rooted.root / "request.json"
     run("trust", "request", rooted.roots / "2.root.json", "--out", request)
     with pytest.raises(ForeignRootError, match="rests on another root"):
-        rooted.respond(request, "architect", "--root-fingerprint", f"sha256:{'00' * 32}")
+        rooted.respond(request, "architect", f"sha256:{'00' * 32}")
+
+
+@pytest.mark.parametrize("group", ["bundle", "trust"])
+def test_where_no_terminal_asks_a_signer_who_names_no_root_signs_nothing(rooted: Machines, group: str) -> None:
+    request, out = rooted.root / "request.json", rooted.root / "response.json"
+    if group == "bundle":
+        run("bundle", "request", release(rooted.root / "one"), "--root", rooted.roots, "--out", request)
+    else:
+        run("trust", "remove-signer", "custodian", "--roots", rooted.roots)
+        run("trust", "request", rooted.roots / "2.root.json", "--out", request)
+    before = tree(rooted.root)
+    with pytest.raises(UsageError, match="whether this is your root") as refused:
+        run(group, "respond", request, "--key", rooted.key("architect"), "--out", out, "--yes", phrase=PHRASE)
+    assert "--root-fingerprint" in str(refused.value.hint)
+    assert tree(rooted.root) == before
+
+
+def test_a_first_root_which_nobody_can_name_is_not_signed_where_no_terminal_asks(machines: Machines) -> None:
+    machines.draft_first()
+    request, out = machines.root / "request.json", machines.root / "response.json"
+    run("trust", "request", machines.roots / "1.root.json", "--out", request)
+    with pytest.raises(UsageError, match="a first root is signed at a terminal"):
+        run("trust", "respond", request, "--key", machines.key("architect"), "--out", out, "--yes", phrase=PHRASE)
+    assert not out.exists()
 
 
 def test_a_compromised_signer_is_removed_and_sites_learn_it_from_the_next_bundle(rooted: Machines) -> None:
@@ -245,8 +273,9 @@ def test_a_bundle_is_signed_and_sealed_over_a_distance(rooted: Machines) -> None
 def test_what_will_be_signed_is_shown_before_the_passphrase_is_asked_for(rooted: Machines) -> None:
     bundle, request, out = release(rooted.root / "one"), rooted.root / "request.json", rooted.root / "response.json"
     run("bundle", "request", bundle, "--root", rooted.roots, "--out", request)
+    given = ("--key", rooted.root / "no.key", "--out", out, "--root-fingerprint", rooted.fingerprint())
     with pytest.raises(UsageError, match="nobody can be asked"):
-        run("bundle", "respond", request, "--key", rooted.root / "no.key", "--out", out)
+        run("bundle", "respond", request, *given)
     assert not out.exists()
 
 
