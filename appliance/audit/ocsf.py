@@ -22,6 +22,7 @@ SCHEMA_VERSION = "1.9.0"
 MAX_TEXT = 1024
 MAX_NAME = 200
 MAX_ITEMS = 32
+_ESCAPED = frozenset('"\\')
 SUCCESS, FAILURE = 1, 2
 INFORMATIONAL, LOW, MEDIUM = 1, 2, 3
 _STATUS = {SUCCESS: "Success", FAILURE: "Failure"}
@@ -106,6 +107,8 @@ def text(value: str, limit: int = MAX_TEXT) -> str:
 
     Control characters stay: escaped, they harm nobody.
     """
+    if len(value) <= limit and value.isascii() and value.isprintable() and not _ESCAPED & set(value):
+        return value  # as it is in JSON; nearly every text
     clean = value[:limit].encode("utf-8", "replace").decode("utf-8")
     cut = len(clean) < len(value)
     while len(json.dumps(clean)) - 2 > limit:

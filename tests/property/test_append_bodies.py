@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from appliance.audit import append_body
 from appliance.audit.entry import encode_entry
 from appliance.audit.errors import BadRequestError, EntryRefusedError
+from appliance.audit.ocsf import text
 from appliance.audit.wire import post_body
 from tests.audit.samples import EVENTS
 
@@ -80,3 +81,12 @@ def test_what_strict_json_refuses_is_refused_by_both(value: str) -> None:
     assert append_body._canonical(body) is None
     assert read(body) == strictly(body)
     assert read(body) in {BadRequestError, EntryRefusedError}
+
+
+@given(st.text(max_size=40) | st.text('ab"\\\n\x7f é', max_size=40), st.integers(1, 30))
+def test_a_text_takes_no_more_bytes_in_an_entry_than_it_may(value: str, limit: int) -> None:
+    kept = text(value, limit)
+    whole = kept == value
+    assert len(json.dumps(kept.removesuffix("" if whole else "\N{HORIZONTAL ELLIPSIS}"))) - 2 <= limit
+    fits = len(value) <= limit and len(json.dumps(value)) - 2 <= limit
+    assert whole == (fits and value == value.encode("utf-8", "replace").decode("utf-8"))
