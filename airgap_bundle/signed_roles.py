@@ -1,7 +1,7 @@
-"""The three roles below root in one bundle: read, counted, compared with one another and with what a site has seen.
+"""The roles below root in one bundle: read, counted, compared with one another and with what a site has seen.
 
-Reading only, in the order in which ``verify`` asks. Everything else that a check needs is given to it: the root in
-force, the files that are there, the floors.
+A release has three of them, a bundle of models one. Reading only, in the order in which ``verify`` asks. Whatever else
+a check needs is given to it: the root in force, the files that are there, the floors.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airgap_bundle import metadata
 from airgap_bundle.errors import DigestMismatchError, MixedMetadataError, RollbackError, UnsignedError
-from airgap_bundle.metadata import SNAPSHOT, TARGETS, TIMESTAMP
+from airgap_bundle.metadata import MODELS, MODELS_PREFIX, SNAPSHOT, TARGETS, TIMESTAMP
 from airgap_bundle.root_policy import Tally, tally
 
 if TYPE_CHECKING:
@@ -24,20 +24,23 @@ PARSERS: dict[str, Callable[[bytes], Metadata[Any]]] = {
     TARGETS: metadata.parse_targets,
     SNAPSHOT: metadata.parse_snapshot,
     TIMESTAMP: metadata.parse_timestamp,
+    MODELS: metadata.parse_models,
 }
+_PREFIXES = {TARGETS: "", MODELS: MODELS_PREFIX}
 ROLLBACK_HINT = "older releases and metadata are refused, whoever signed them: ask for the newest bundle"
 _SEAL_HINTS = {
     TARGETS: "`sovereign bundle sign --key NAME.key` adds a person's signatures",
     SNAPSHOT: "`sovereign bundle sign --key release.key` seals it",
     TIMESTAMP: "`sovereign bundle sign --key release.key` seals it",
+    MODELS: "`sovereign bundle sign --models --key NAME.key` adds a person's signatures",
 }
 
 
 class SignedRoles:
-    """Targets, snapshot and timestamp of the bundle on ``medium``, as far as they were read."""
+    """The roles of the bundle on ``medium``, as far as they were read; those of ``persons`` answer for its content."""
 
-    def __init__(self, medium: BundleSource) -> None:
-        self._medium = medium
+    def __init__(self, medium: BundleSource, persons: str) -> None:
+        self._medium, self._persons = medium, persons
         self._raw: dict[str, bytes] = {}
         self.found: dict[str, Metadata[Any]] = {}
         self.tallies: dict[str, Tally] = {}
@@ -77,5 +80,5 @@ class SignedRoles:
 
     def check_target(self, name: str, data: bytes) -> None:
         """That ``data`` are the bytes of the target ``name``. Raises ``DigestMismatchError``."""
-        if not metadata.binds(self.found[TARGETS].signed.targets[name], data):
+        if not metadata.binds(self.found[self._persons].signed.targets[_PREFIXES[self._persons] + name], data):
             raise DigestMismatchError(f"{name} holds other bytes than were signed", "copy the bundle again")

@@ -21,7 +21,7 @@ established, never guessed:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from airgap_bundle import chain as root_chain
 from airgap_bundle import freshness, oci
@@ -43,17 +43,17 @@ from airgap_bundle.keys import ALGORITHMS
 from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
 from airgap_bundle.report import FRESHNESS, Check, Report
-from airgap_bundle.signed_roles import PARSERS, ROLLBACK_HINT, SignedRoles
+from airgap_bundle.signed_roles import ROLLBACK_HINT, SignedRoles
 from airgap_bundle.supply import Joined, Nowhere, left_out, take_supplied
 from airgap_bundle.trust_state import TrustState, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from pathlib import Path
     from typing import Any
 
-    from tuf.api.metadata import Metadata
+    from tuf.api.metadata import Metadata, Signed
 
     from airgap_bundle.blobs import Progress, Taker
     from airgap_bundle.descriptor import Descriptor
@@ -79,8 +79,13 @@ def verify(
 
 
 class Verification:
-    """One run over one medium. ``check_metadata`` first, then ``check_blobs``; values appear as checks pass."""
+    """One run over one medium. ``check_metadata`` first, then ``check_blobs``; values appear as checks pass.
 
+    ``persons`` is the role of those who answer for the content; ``signed_by`` are all roles whose metadata is there.
+    """
+
+    persons: ClassVar[str] = TARGETS
+    signed_by: ClassVar[tuple[str, ...]] = (TARGETS, SNAPSHOT, TIMESTAMP)
     chain: root_chain.Chain
     contents: oci.Contents
     listing: Listing
@@ -91,13 +96,13 @@ class Verification:
         self._checks: dict[str, Check] = {}
         self._roots: dict[int, bytes] = {}
         self._pinned = 0
-        self._signed = SignedRoles(medium)
+        self._signed = SignedRoles(medium, self.persons)
         self.raw: dict[str, bytes] = {}
         self.supplied: frozenset[Digest] = frozenset()
 
     @property
     def roles(self) -> dict[str, Metadata[Any]]:
-        """Targets, snapshot and timestamp, as far as they were read."""
+        """The metadata of ``signed_by``, as far as it was read."""
         return self._signed.found
 
     def check_metadata(self) -> None:
@@ -106,17 +111,27 @@ class Verification:
         self._check("format", ("medium",), self._format)
         self._check("pinned root", ("medium",), self._pinned_root)
         self._check("root chain", ("pinned root",), self._root_chain)
-        for role in (TARGETS, SNAPSHOT, TIMESTAMP):
-            self._check_role(role)
-        signers = tuple(f"{role} signers" for role in (TARGETS, SNAPSHOT, TIMESTAMP))
-        self._check("metadata agrees", signers, self._signed.agree)
-        self._check("versions", ("metadata agrees",), self._versions)
-        self._check("targets", ("metadata agrees",), self._targets)
+        self._check_signed()
+        self._check("versions", (self._bound,), self._versions)
+        self._check("targets", (self._bound,), self._targets)
         self._check("contents", ("targets",), self._contents)
         self._check("release number", ("contents",), self._release_number)
-        self._check("first contact", ("contents",), self._first_contact)
+        self._check_beside()
         self._check("file list", ("contents", "format"), self._file_list)
         self._checks[FRESHNESS] = self._freshness()
+
+    @property
+    def _bound(self) -> str:
+        """The check after which the signed metadata is one whole."""
+        return "metadata agrees"
+
+    def _check_signed(self) -> None:
+        for role in self.signed_by:
+            self._check_role(role)
+        self._check(self._bound, tuple(f"{role} signers" for role in self.signed_by), self._signed.agree)
+
+    def _check_beside(self) -> None:
+        self._check("first contact", ("contents",), self._first_contact)
 
     def check_blobs(self, take: Taker, progress: Progress | None) -> None:
         """Give every blob to ``take``; rests on all checks before it, so that no byte is taken in vain."""
@@ -132,7 +147,7 @@ class Verification:
     def report(self) -> Report:
         """What was found so far; freshness last."""
         ordered = sorted(self._checks.values(), key=lambda check: check.name == FRESHNESS)
-        found = self._signed.tallies.get(TARGETS)
+        found = self._signed.tallies.get(self.persons)
         passed = self._passed("contents")
         return Report(
             tuple(ordered),
@@ -185,7 +200,7 @@ class Verification:
 
     def _check_role(self, role: str) -> None:
         """Three checks of ``role``: both algorithms counted apart, then the persons who hold both."""
-        needs = ("root chain",) if role == TARGETS else ("root chain", f"{TARGETS} signers")
+        needs = ("root chain",) if role == self.persons else ("root chain", f"{self.persons} signers")
 
         def count(algorithm: str | None) -> Callable[[], str]:
             return lambda: self._signed.require(role, algorithm, self.chain.root, self.listing.files)
@@ -209,17 +224,21 @@ class Verification:
             return self._medium.read(blob_path(descriptor.digest), oci.MAX_DOCUMENT_BYTES)
 
         contents = oci.read_contents(self.raw[INDEX_FILE], self.raw[RELEASE_FILE], fetch)
-        if contents.release.info.number != self.roles[TARGETS].signed.version:
-            raise MixedMetadataError("release number and version of targets.json differ")
+        if contents.release.info.number != self.roles[self.persons].signed.version:
+            raise MixedMetadataError(f"release number and version of {self.persons}.json differ")
         self.contents = contents
         info = contents.release.info
         return f"{info.name} {info.version} (number {info.number}), {len(contents.artifacts)} artifacts"
 
     def _release_number(self) -> str:
-        number, floor = self.contents.release.info.number, self._trust.release_number
+        return self._not_below(self._trust.release_number, self._trust.release_digest)
+
+    def _not_below(self, floor: int, holder: Digest | None) -> str:
+        """A sentence unless the number falls below ``floor``, or is that of another release, whose digest is given."""
+        number = self.contents.release.info.number
         if number < floor:
             raise RollbackError(f"release number {number} is below {floor}, which this site has seen", ROLLBACK_HINT)
-        if number == floor and sha256(self.raw[RELEASE_FILE]) != self._trust.release_digest:
+        if number == floor and sha256(self.raw[RELEASE_FILE]) != holder:
             raise ReleaseConflictError(f"this site holds another release with number {number}")
         return f"{number}, floor {floor}"
 
@@ -230,16 +249,23 @@ class Verification:
 
     def _file_list(self) -> str:
         roots = root_chain.root_files(self.listing.files).values()
-        roles = (f"metadata/{role}.json" for role in PARSERS)
-        contact = first_contact.files(self.contents, self._signed.tallies[TARGETS].signed)
-        others = {LAYOUT_FILE, *_TARGET_FILES, *roots, *roles, *contact}
+        roles = (f"metadata/{role}.json" for role in self.signed_by)
+        others = {LAYOUT_FILE, *_TARGET_FILES, *roots, *roles, *self._beside()}
         self.supplied = left_out(self.contents.blobs, self.listing, self._supply)
         here = {digest: size for digest, size in self.contents.blobs.items() if digest not in self.supplied}
         found = check_file_list(self.listing, here, others)
         return f"{found}; {len(self.supplied)} blobs lie in {self._supply.name}" if self.supplied else found
 
+    def _beside(self) -> Iterable[str]:
+        """Files of the medium that are signed by themselves."""
+        return first_contact.files(self.contents, self._signed.tallies[TARGETS].signed)
+
+    @property
+    def claims(self) -> list[Signed]:
+        """Everything that was verified and says when it was made."""
+        return [self.chain.root, *(found.signed for found in self.roles.values())]
+
     def _freshness(self) -> Check:
-        if not self._passed("metadata agrees"):
-            return Check(FRESHNESS, "not established", "rests on: metadata agrees")
-        signed = [self.chain.root, *(found.signed for found in self.roles.values())]
-        return freshness.judge(signed, self._trust.clock, self._now)
+        if not self._passed(self._bound):
+            return Check(FRESHNESS, "not established", f"rests on: {self._bound}")
+        return freshness.judge(self.claims, self._trust.clock, self._now)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.errors import AuditUnavailableError
-from appliance.errors import UsageError
+from appliance.errors import DeploymentError, UsageError
 from appliance.install import ca
 from appliance.install.accounts import load_accounts
 from appliance.install.confinement import EngineConfinement, engine_confinement
@@ -22,6 +22,7 @@ from appliance.install.release_description import release_description
 from appliance.install.services import Service, site_services
 from appliance.install.supervision import choose_supervision
 from appliance.install.witnessing import Witnessing, witnessing
+from appliance.models.serving import read_decisions
 from appliance.site.load import load_site
 from appliance.site.paths import AUDIT, engine_service
 from appliance.site.site_key import key_kind
@@ -116,6 +117,7 @@ def site_status(paths: SitePaths) -> SiteStatus:
         *_confinement_warnings(confinement),
         *(witnesses.warnings(datetime.now(UTC)) if witnesses else ()),
         *_host_warnings(found, disk),
+        *_trial_warnings(config, paths),
     )
     return SiteStatus(
         site=config.name,
@@ -230,6 +232,17 @@ def _confinement_warnings(engines: Sequence[EngineConfinement]) -> tuple[str, ..
         for layer in e.layers
         if layer.state in ("missing", "contradicted")
     )
+
+
+def _trial_warnings(config: SiteConfig, paths: SitePaths) -> tuple[str, ...]:
+    warnings = []
+    for model in config.models:
+        try:
+            if read_decisions(paths, model.name).trial is not None:
+                warnings.append(f"a promotion of {model.name} is under way, or was cut off: `sovereign up` undoes it")
+        except DeploymentError as error:
+            warnings.append(f"{error.cause}: the engine of {model.name} will not start")
+    return tuple(warnings)
 
 
 def _left(expires: str, now: datetime) -> timedelta:

@@ -11,6 +11,7 @@ from airgap_bundle.errors import BundleError, ForeignRootError, SigningError
 from airgap_bundle.importer import import_release
 from airgap_bundle.trust_state import fingerprint
 from appliance.errors import UsageError
+from tests import model_bundles
 from tests.bundles import Draft, tree
 from tests.commands import PHRASE, run, run_json
 
@@ -287,3 +288,36 @@ def test_show_says_what_it_cannot_establish(rooted: Machines) -> None:
     shown = run_json("trust", "show", alone)
     assert shown["complete"] is None
     assert "1.root.json is not beside it" in shown["signatures"]
+
+
+def test_persons_get_the_right_to_bring_models_sign_a_bundle_of_them_and_lose_it_again(rooted: Machines) -> None:
+    rooted.keygen("deputy")
+    granted = [part for name in ("custodian", "deputy") for part in ("--add-models", rooted.public(name))]
+    found = run_json("trust", "rotate", "--roots", rooted.roots, *granted, "--models-threshold", 2)
+    assert found["roles"]["models"] == {"threshold": 2, "persons": ["custodian", "deputy"]}
+    rooted.sign_root(2, "architect", "builder")
+    support = datetime.now(UTC).replace(microsecond=0) + timedelta(days=90)
+    bundle = Draft(files=model_bundles.FILES, support_until=support).write(rooted.root / "models")
+    roots = [part for version in (1, 2) for part in ("--root", rooted.roots / f"{version}.root.json")]
+    run("bundle", "sign", bundle, "--models", "--key", rooted.key("custodian"), *roots, phrase=PHRASE)
+    done = run_json("bundle", "sign", bundle, "--models", "--key", rooted.key("deputy"), phrase=PHRASE)
+    assert (done["targets"], done["sealed"]) == ("2 of 2 (custodian, deputy)", True)
+    pin = str(fingerprint((rooted.roots / "1.root.json").read_bytes()))
+    report = run_json("bundle", "verify", bundle, "--models", "--root-fingerprint", pin)
+    assert (report["ok"], report["signers"]) == (True, ["custodian", "deputy"])
+
+    with pytest.raises(SigningError, match="threshold of 2 cannot be met by 1 signers of models"):
+        run("trust", "remove-signer", "custodian", "--roots", rooted.roots)  # it would leave one person for models
+    found = run_json(
+        "trust", "rotate", "--roots", rooted.roots, "--remove-models", "custodian", "--remove-models", "deputy"
+    )
+    assert "models" not in found["roles"]
+
+
+def test_signing_a_release_as_models_and_the_other_way_round_is_refused(rooted: Machines) -> None:
+    bundle = release(rooted.root / "release")
+    root = ("--root", rooted.roots / "1.root.json")
+    before = tree(bundle)
+    with pytest.raises(BundleError):
+        run("bundle", "sign", bundle, "--models", "--key", rooted.key("architect"), *root, phrase=PHRASE)
+    assert tree(bundle) == before
