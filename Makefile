@@ -80,6 +80,10 @@ test: lint ## All that this machine can test, by two workers or WORKERS; the las
 bench-confinement: venv ## What confining an engine costs, measured in alternating rounds
 	$(BIN)/python -m tests.bench.confinement
 
+.PHONY: bench-engine
+bench-engine: venv ## Measure the engine beside llama-server of the same sources; QUICK=1 only tries it; the last line is JSON
+	$(BIN)/python -m tests.bench.engine $(if $(QUICK),--quick)
+
 .PHONY: reproducible
 reproducible: venv ## Compile the native wheel and the bundle twice and compare digests
 	$(BIN)/python -m airgap_bundle.build.reproducible
