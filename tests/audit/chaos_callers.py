@@ -48,7 +48,7 @@ def _note(diary: int, *fields: object) -> None:
 
 async def main(socket: Path, path: str, name: str) -> None:
     """Run until killed."""
-    diary = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    diary = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     async with AuditClient(socket) as client:
         await asyncio.gather(*(call(client, diary, f"{name}/{number}") for number in range(CALLERS)))
 
