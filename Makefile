@@ -57,6 +57,15 @@ vectors: venv ## Write the format's vectors anew, then ask about each in a proce
 bench-bundle: venv ## Measure building and verifying the demonstration's release; the last line is JSON
 	$(BIN)/python -m tests.bench.bundle
 
+KILLS ?= 200
+.PHONY: chaos
+chaos: venv ## Kill the audit writer and its callers KILLS times under load; the last line says what was left
+	$(BIN)/python -m tests.audit.chaos $(KILLS)
+
+.PHONY: bench-audit
+bench-audit: venv ## What the audit log costs, and how long a million entries take to check and count; last line JSON
+	$(BIN)/python -m tests.bench.audit
+
 SECONDS ?= 300
 .PHONY: fuzz
 fuzz: venv ## Fuzz every reader of hostile bytes for SECONDS each; the last line counts
