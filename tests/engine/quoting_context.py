@@ -92,18 +92,20 @@ class QuotingContext(WindowedMemory):
         self.wipe()
 
     def decode(self, pieces: Sequence[Piece]) -> list[int]:
-        """A batch with the token ``poisoned`` fails half way, as a decode may: some of it stays."""
+        """A batch that fails, as one with the token ``poisoned`` does, fails half way: some of it stays."""
         rows = [
             (token, piece.position + index, piece.sequences)
             for piece in pieces
             for index, token in enumerate(piece.tokens)
         ]
         assert 0 < len(rows) <= self.batch_tokens
-        if self.failures:
-            raise self.failures.pop(0)
+        failure = self.failures.pop(0) if self.failures else None
         if any(token == self.poisoned for token, _, _ in rows):
-            self.append(rows[: len(rows) // 2])
-            raise DecodeError("llama_decode returned -3")
+            failure = DecodeError("llama_decode returned -3")
+        if failure is not None:
+            if not isinstance(failure, NoRoomError):
+                self.append(rows[: len(rows) // 2])
+            raise failure
         if not self.append(rows):
             raise NoRoomError("llama_decode found no room")
         self.rows += len(rows)

@@ -7,11 +7,13 @@ has. An answer that is not the one a model with nothing but this request's histo
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pytest
 
 from appliance.engine.errors import DecodeError, NoRoomError
+from appliance.engine.prefix_tree import PrefixTree
+from appliance.engine.protocol import End
 from tests.engine.batches import Asked, Desk
 from tests.engine.quoting_context import QuotingContext, expected
 
@@ -24,7 +26,8 @@ CANARIES = 1000  # user u's are 1000 + 100 u and up
 def _prompt(draw: random.Random, user: int) -> tuple[list[int], int, int]:
     """Tokens, and how many of them the site and the group wrote."""
     group = [200 + 10 * (user % GROUPS) + n for n in range(draw.choice([0, 6]))]
-    own = [CANARIES + 100 * user + draw.randrange(4) for _ in range(draw.randrange(1, 24))]
+    same = [150 + n for n in range(draw.choice([0, 8]))]  # words that everybody uses, and nobody shares
+    own = [*same, *(CANARIES + 100 * user + draw.randrange(4) for _ in range(draw.randrange(1, 20)))]
     site = SITE[: draw.choice([0, 4, 10])]
     return [*site, *group, *own], len(site), len(site) + len(group)
 
@@ -51,6 +54,33 @@ def _foreign(asked: Asked, user: int) -> list[int]:
     return [word for word in words if word >= CANARIES and (word - CANARIES) // 100 != user]
 
 
+class Allowed:
+    """What a request may have found computed: shared beginnings, and whatever its own user asked and was told."""
+
+    def __init__(self) -> None:
+        self._trees: defaultdict[object, PrefixTree[int]] = defaultdict(PrefixTree)
+
+    def add(self, user: int, asked: Asked) -> None:
+        """``asked`` was computed for ``user``."""
+        whole = (*asked.job.tokens, *expected(asked.job.tokens, asked.job.max_tokens, WINDOW))
+        for key, tokens in self._passages(user, asked, whole):
+            self._trees[key].insert(tokens, id(asked))
+
+    def most(self, user: int, asked: Asked) -> int:
+        """The longest beginning that ``asked`` could be credited."""
+        found = [0]
+        for key, tokens in self._passages(user, asked, asked.job.tokens):
+            matches = self._trees[key].match(tokens)
+            found += [length for holder, length in matches.items() if holder != id(asked)]
+        return max(found)
+
+    @staticmethod
+    def _passages(user: int, asked: Asked, tokens: tuple[int, ...]) -> list[tuple[object, tuple[int, ...]]]:
+        lengths = {passage.owner.scope: passage.length for passage in asked.job.passages}
+        shared = [("site", lengths.get("site", 0)), (user % GROUPS, lengths.get("group", 0))]
+        return [*((key, tokens[:length]) for key, length in shared if length), (f"user {user}", tokens)]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_no_canary_crosses_users_under_eviction_preemption_failures_and_departures(seed: int) -> None:
     """2,500 requests a seed, 10,000 together, some forty of them side by side or waiting."""
@@ -66,10 +96,13 @@ def test_no_canary_crosses_users_under_eviction_preemption_failures_and_departur
         if asked and draw.random() < 0.03:
             draw.choice(asked[-8:])[1].job.cancelled.set()
         desk.batcher.step()
-    outcomes = Counter[str]()
+    outcomes, allowed = Counter[str](), Allowed()
+    for user, one in asked:
+        allowed.add(user, one)
     for user, one in asked:
         outcomes[type(one.events[-1]).__name__] += 1
         assert not _foreign(one, user)
+        assert not isinstance(one.events[-1], End) or one.cached <= allowed.most(user, one)
         if not one.job.cancelled.is_set() and type(one.events[-1]).__name__ == "End":
             outcomes["checked"] += 1
             whole = expected(one.job.tokens, one.job.max_tokens, WINDOW)
