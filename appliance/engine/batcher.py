@@ -56,6 +56,7 @@ class Batcher:
         )
         self._scheduler: Scheduler[Resident] = Scheduler(Limits(context.batch_tokens, chunk_tokens))
         self._suspects: list[Resident] = []
+        self._told = (0, 0)
 
     @property
     def running(self) -> tuple[Job, ...]:
@@ -75,6 +76,17 @@ class Batcher:
         plan = self._plan()
         if plan:
             self._compute(plan)
+        self._tell()
+
+    def _tell(self) -> None:
+        evicted, put_off = self._told
+        self._told = (self._cache.evicted, self._reception.put_offs)
+        self._metrics.room(
+            live=self._store.live,
+            parked=self._cache.parked,
+            evicted=self._told[0] - evicted,
+            put_off=self._told[1] - put_off,
+        )
 
     def _dismiss(self) -> None:
         """End what its client gave up, at work or still waiting."""
@@ -118,6 +130,8 @@ class Batcher:
             self._recover(plan, error)
             return
         seconds, all_rows = time.monotonic() - begun, sum(plan.values())
+        decoding = sum(resident.decoding for resident in plan)
+        self._metrics.step(seconds, prompt_rows=all_rows - decoding, decode_rows=decoding)
         for (resident, count), piece, row in zip(plan.items(), pieces, rows, strict=True):
             resident.filled += count
             self._store.appended(resident.pair, count)

@@ -233,7 +233,8 @@ class LlamaContext:
         """See ``Memory``."""
         size = llama_cpp.llama_state_seq_get_size(self._context, sequence)
         buffer = (ctypes.c_uint8 * size)()
-        return bytes(buffer[: llama_cpp.llama_state_seq_get_data(self._context, buffer, size, sequence)])
+        written = llama_cpp.llama_state_seq_get_data(self._context, buffer, size, sequence)
+        return memoryview(buffer)[:written].tobytes()
 
     def restore(self, sequence: int, state: bytes) -> bool:
         """See ``Memory``."""

@@ -75,13 +75,14 @@ class Flight:
 
 
 class PrefixCache:
-    """The trees of all owners."""
+    """The trees of all owners. ``evicted`` counts holdings that were dropped to make room."""
 
     def __init__(self, store: CellStore) -> None:
         self._store = store
         self._trees: defaultdict[Owner, PrefixTree[Holding | Reading]] = defaultdict(PrefixTree)
         self._parked: set[Holding] = set()
         self._tick = 0
+        self.evicted = 0
 
     @property
     def parked(self) -> int:
@@ -168,6 +169,7 @@ class PrefixCache:
         droppable = [h for h in self._parked if not h.pinned and h is not keep]
         if not droppable:
             return False
+        self.evicted += 1
         self._drop(min(droppable, key=lambda h: (h.owner.scope != "user", h.used)))
         return True
 

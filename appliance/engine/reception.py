@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class Reception:
-    """Moves requests between the queue and ``residents``, which is in order of their beginning."""
+    """Moves requests between the queue and ``residents``, which is in order of their beginning.
+
+    ``put_offs`` counts requests that were put off.
+    """
 
     def __init__(  # noqa: PLR0913 - the parts it brings together, named at the one call
         self,
@@ -39,6 +42,7 @@ class Reception:
         self._capacity = capacity
         self._draw = draw
         self._saved = 0
+        self.put_offs = 0
         self.residents: list[Resident] = []
 
     def admit(self) -> None:
@@ -53,6 +57,7 @@ class Reception:
         are a quarter of it at most (``memory`` counts them). Otherwise they are parked, and may still be there.
         """
         answering, job = resident.answering, resident.job
+        self.put_offs += 1
         self._cache.withdraw(resident.readings)
         if save:
             if 0 < resident.filled <= self._context.cells // 4 - self._saved:
