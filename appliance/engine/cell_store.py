@@ -80,10 +80,6 @@ class CellStore:
             self._memory.share(source[0], sequence, length)
             self._ledger.share(source[0], sequence, length)
 
-    def alone(self, pair: Pair) -> int:
-        """Cells that giving ``pair`` back would free."""
-        return self._ledger.alone(pair)
-
     def save(self, pair: Pair) -> bytes:
         """A copy that ``restore`` takes."""
         return self._memory.save(pair[0])

@@ -50,14 +50,6 @@ class CellLedger:
                 del self._owners[cell]
         del cells[length:]
 
-    def alone(self, sequences: tuple[int, ...]) -> int:
-        """Cells that would be free if ``sequences`` let go of all they own."""
-        owned: dict[int, int] = defaultdict(int)
-        for sequence in sequences:
-            for cell in self._of[sequence]:
-                owned[cell] += 1
-        return sum(1 for cell, count in owned.items() if self._owners[cell] == count)
-
     def clear(self) -> None:
         """Nobody owns anything."""
         self._of.clear()

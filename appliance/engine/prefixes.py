@@ -33,7 +33,6 @@ class Holding:
     tokens: tuple[int, ...]
     pair: Pair
     used: int
-    pinned: bool = False
 
     @property
     def done(self) -> int:
@@ -86,7 +85,7 @@ class PrefixCache:
 
     @property
     def parked(self) -> int:
-        """Holdings, pinned ones included."""
+        """How many holdings there are."""
         return len(self._parked)
 
     def credit(self, tokens: tuple[int, ...], passages: Iterable[Passage]) -> Credit:
@@ -147,18 +146,17 @@ class PrefixCache:
             self._store.share(reading.pair, pair, len(tokens))
             self.park(reading.owner, tokens, pair)
 
-    def park(self, owner: Owner, tokens: tuple[int, ...], pair: Pair, *, pinned: bool = False) -> Holding:
+    def park(self, owner: Owner, tokens: tuple[int, ...], pair: Pair) -> None:
         """Keep ``pair``, which holds ``tokens``; parked beginnings of the same tokens are dropped for it."""
         tree = self._trees[owner]
         for other, agreed in tree.match(tokens).items():
             covered = agreed == other.done and self._store.credits(pair, agreed)
-            if isinstance(other, Holding) and covered and not other.pinned:
+            if isinstance(other, Holding) and covered:
                 self._drop(other)
         tree = self._trees[owner]
-        holding = Holding(owner, tokens, pair, self._next(), pinned)
+        holding = Holding(owner, tokens, pair, self._next())
         tree.insert(tokens, holding)
         self._parked.add(holding)
-        return holding
 
     def take(self, keep: Holding | Reading | None = None) -> Pair | None:
         """An empty pair, for which something parked may have to go, but not ``keep``."""
@@ -166,7 +164,7 @@ class PrefixCache:
 
     def evict(self, keep: Holding | Reading | None = None) -> bool:
         """Drop what was used longest ago, users' before groups' and the site's; false when nothing is left to drop."""
-        droppable = [h for h in self._parked if not h.pinned and h is not keep]
+        droppable = [h for h in self._parked if h is not keep]
         if not droppable:
             return False
         self.evicted += 1
@@ -174,7 +172,7 @@ class PrefixCache:
         return True
 
     def forget(self) -> None:
-        """Drop everything parked, pinned or not."""
+        """Drop everything parked."""
         for holding in tuple(self._parked):
             self._drop(holding)
 
