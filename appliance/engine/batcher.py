@@ -48,11 +48,11 @@ class Batcher:
         self._queue = queue
         self._draw = draw
         self._metrics = metrics
-        self._capacity = Capacity(context.cells, slots)
+        self._capacity = Capacity(context.cells)
         self._store = CellStore(context, cells=context.cells, sequences=context.sequences)
         self._cache = PrefixCache(self._store)
         self._reception = Reception(
-            context, queue, store=self._store, cache=self._cache, capacity=self._capacity, draw=draw
+            context, queue, slots=slots, store=self._store, cache=self._cache, capacity=self._capacity, draw=draw
         )
         self._scheduler: Scheduler[Resident] = Scheduler(Limits(context.batch_tokens, chunk_tokens))
         self._suspects: list[Resident] = []

@@ -11,15 +11,13 @@ _FIRST_GUESS = 128.0
 _MEMORY = 0.9  # weight of the past in the moving average of answers' lengths
 _MARGIN = 1.5
 _KEPT_FREE = 8  # one cell in eight is kept for users of whom nothing runs
-_SHARE_OF_SLOTS = 4  # one slot in four likewise
 
 
 class Capacity:
-    """Estimates for one context of ``cells`` cells and ``slots`` requests at a time."""
+    """Estimates for one context of ``cells`` cells."""
 
-    def __init__(self, cells: int, slots: int) -> None:
+    def __init__(self, cells: int) -> None:
         self._cells = cells
-        self._slots = slots
         self._answer = _FIRST_GUESS
 
     def expected(self, room: int) -> int:
@@ -37,8 +35,3 @@ class Capacity:
         """
         kept = 0 if first else self._cells // _KEPT_FREE
         return need + promised + kept - free
-
-    def slot(self, *, running: int, own: int) -> bool:
-        """Whether one more request of a user with ``own`` among ``running`` may begin."""
-        kept = self._slots // _SHARE_OF_SLOTS if own else 0
-        return running + kept < self._slots

@@ -30,6 +30,7 @@ class Reception:
         context: Context,
         queue: AdmissionQueue,
         *,
+        slots: int,
         store: CellStore,
         cache: PrefixCache,
         capacity: Capacity,
@@ -37,6 +38,7 @@ class Reception:
     ) -> None:
         self._context = context
         self._queue = queue
+        self._slots = slots
         self._store = store
         self._cache = cache
         self._capacity = capacity
@@ -104,7 +106,7 @@ class Reception:
             self._context.clear()
             self._store.forget()
         own = sum(r.job.user == job.user for r in self.residents)
-        while not self._capacity.slot(running=len(self.residents), own=own):
+        while len(self.residents) >= self._slots:
             if (late := victim_for(job, self.residents)) is None:
                 return False
             self.put_off(late, save=False)

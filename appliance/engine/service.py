@@ -90,6 +90,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
                 "context_tokens": context.context_tokens,
                 "parallel": context.slots,
                 "cells": context.cells,
+                "batch_tokens": context.batch_tokens,
                 "confinement": confinement.to_json(),
             },
         )

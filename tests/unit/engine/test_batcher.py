@@ -279,6 +279,22 @@ def test_a_light_user_is_answered_long_before_the_prompts_of_a_heavy_one_are_rea
     assert all(map(_right, [light, *heavy]))
 
 
+def test_a_newcomer_takes_a_place_of_whoever_has_many_and_nothing_is_computed_twice() -> None:
+    context = QuotingContext(cells=2048, sequences=64)
+    desk = Desk(context, slots=4)
+    heavy = [desk.ask(_prompt(n, 30), user="heavy", most=30) for n in range(6)]
+    for _ in range(12):
+        desk.batcher.step()
+    light = desk.ask(_prompt(99, 10), user="light", most=4)
+    desk.batcher.step()
+    assert [job.user for job in desk.batcher.running].count("light") == 1
+    assert len(desk.batcher.running) == 4
+    desk.run()
+    asked = [light, *heavy]
+    assert all(map(_right, asked))
+    assert context.rows == sum(len(one.job.tokens) + _decoded(one) for one in asked)
+
+
 def test_a_replay_runs_alone_in_an_empty_context_and_leaves_nothing() -> None:
     context = QuotingContext(cells=512)
     desk = Desk(context)

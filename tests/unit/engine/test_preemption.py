@@ -67,16 +67,14 @@ def test_a_person_pushes_out_nightly_work_and_never_the_other_way_round() -> Non
 
 
 def test_an_answer_is_expected_to_be_as_long_as_answers_were_lately() -> None:
-    capacity = Capacity(4096, 16)
+    capacity = Capacity(4096)
     for _ in range(60):
         capacity.observe(20)
     assert capacity.expected(2000) == pytest.approx(30, abs=2)
     assert capacity.expected(5) == 5
 
 
-def test_cells_and_slots_are_kept_free_for_users_of_whom_nothing_runs() -> None:
-    capacity = Capacity(800, 16)
+def test_cells_are_kept_free_for_users_of_whom_nothing_runs() -> None:
+    capacity = Capacity(800)
     assert capacity.shortage(100, free=150, promised=0, first=True) == -50
     assert capacity.shortage(100, free=150, promised=0, first=False) == 50
-    assert [capacity.slot(running=n, own=1) for n in (11, 12)] == [True, False]
-    assert [capacity.slot(running=n, own=0) for n in (15, 16)] == [True, False]
