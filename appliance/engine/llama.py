@@ -17,7 +17,15 @@ import llama_cpp
 from appliance.engine.errors import DecodeError, MemoryBudgetError, ModelLoadError, NoRoomError
 from appliance.engine.llama_batch import Batch
 from appliance.engine.llama_log import keep_log_quiet
-from appliance.engine.llama_sampler import GrammarSampler, GreedySampler, PlainSampler, logits_at, parse_grammar
+from appliance.engine.llama_sampler import (
+    GrammarSampler,
+    GreedySampler,
+    PlainSampler,
+    WholeSampler,
+    cut_of,
+    logits_at,
+    parse_grammar,
+)
 from appliance.engine.memory import Layout, ModelShape, fitted, require_weights_fit
 
 if TYPE_CHECKING:
@@ -251,7 +259,8 @@ class LlamaContext:
             return GrammarSampler(self._context, self._vocab, self._vocabulary, sampling)
         if sampling.temperature <= 0:
             return GreedySampler(self._context, self._vocabulary)
-        return PlainSampler(self._context, self._vocabulary, sampling)
+        kind = PlainSampler if cut_of(sampling) else WholeSampler
+        return kind(self._context, self._vocabulary, sampling)
 
     def close(self) -> None:
         """Free context and model. Nothing may be called afterwards."""

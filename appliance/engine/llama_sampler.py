@@ -7,7 +7,7 @@ over 262,144 candidates that saves most of its cost.
 Over a vocabulary of 262,144 tokens a chain costs more than its share of a decode (``top_p`` alone sorts for 77 ms of
 CPU, measured). So a chain that cuts to the most probable tokens is given those alone, found by the maxima of blocks;
 and a request that gives no ``top_k`` has its nucleus drawn from the ``_NUCLEUS`` most probable ones. Greedy is the
-first of the highest logits, as in llama.cpp.
+first of the highest logits, as in llama.cpp; a temperature alone is a draw from the whole (``distribution``).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import llama_cpp
 import numpy as np
 
+from appliance.engine.distribution import drawn
 from appliance.engine.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def parse_grammar(vocab: Any, grammar: str) -> Any | None:
     return llama_cpp.llama_sampler_init_grammar(vocab, grammar.encode(), b"root") or None
 
 
-def _cut(sampling: Sampling) -> int:
+def cut_of(sampling: Sampling) -> int:
     """How many of the most probable tokens a draw looks at; 0: all."""
     return sampling.top_k or (_NUCLEUS if sampling.top_p < 1 else 0)
 
@@ -47,7 +48,7 @@ def _new_chain(sampling: Sampling) -> Any:
         llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_greedy())
         return chain
     llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_temp(sampling.temperature))
-    if top_k := _cut(sampling):
+    if top_k := cut_of(sampling):
         llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_top_k(top_k))
     if sampling.top_p < 1:
         llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_top_p(sampling.top_p, 1))
@@ -99,19 +100,34 @@ class GreedySampler:
         """See ``Sampler``; it holds nothing."""
 
 
+class WholeSampler:
+    """Implements ``Sampler`` for a temperature and no cut."""
+
+    def __init__(self, context: Any, vocabulary: int, sampling: Sampling) -> None:
+        self._context = context
+        self._vocabulary = vocabulary
+        self._temperature = sampling.temperature
+        self._random = np.random.default_rng(sampling.seed)
+
+    def sample(self, row: int) -> int:
+        """See ``Sampler``."""
+        return drawn(logits_at(self._context, row, self._vocabulary), self._temperature, self._random.random())
+
+    def close(self) -> None:
+        """See ``Sampler``; it holds nothing."""
+
+
 class PlainSampler:
-    """Implements ``Sampler`` without a grammar."""
+    """Implements ``Sampler`` without a grammar, for a cut."""
 
     def __init__(self, context: Any, vocabulary: int, sampling: Sampling) -> None:
         self._context = context
         self._vocabulary = vocabulary
         self._chain = _new_chain(sampling)
-        self._most = min(vocabulary, _cut(sampling) or vocabulary)
+        self._most = min(vocabulary, cut_of(sampling))
 
     def sample(self, row: int) -> int:
         """See ``Sampler``."""
-        if self._most == self._vocabulary:
-            return int(llama_cpp.llama_sampler_sample(self._chain, self._context, row))
         logits = logits_at(self._context, row, self._vocabulary)
         ids = likeliest(logits, self._most)
         candidates = np.zeros(len(ids), dtype=_CANDIDATE)
