@@ -16,6 +16,7 @@ from appliance.cli import (
     inventory,
     model,
     model_publish,
+    model_serve,
     returns,
     trust,
     trust_card,
@@ -28,6 +29,7 @@ app = new_app()
 bundle_build.register(bundle.app)
 bundle_store.register(bundle.app)
 model_publish.register(model.app)
+model_serve.register(model.app)
 bundle_media.register(bundle.app)
 bundle_delta.register(bundle.app)
 app.add_typer(bundle.app, name="bundle")

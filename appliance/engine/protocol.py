@@ -37,6 +37,8 @@ class Request:
     ``site_characters`` and ``group_characters`` say how much of a ``prompt``'s beginning the site wrote, and how much
     the site and the group together. ``replay``: alone, in an empty context, the prompt split at every batch, so that
     the same request gives the same logits.
+    ``receipt_digest`` names the model that the request was admitted and logged for: an engine that has been started on
+    another one since does not answer it, so that no receipt names the wrong model.
     """
 
     id: str
@@ -56,6 +58,7 @@ class Request:
     site_characters: int = 0
     group_characters: int = 0
     replay: bool = False
+    receipt_digest: str | None = None
 
     def __post_init__(self) -> None:
         if (self.prompt is None) == (self.messages is None):

@@ -62,6 +62,7 @@ class _WireRequest(_Strict):
     site_characters: Annotated[int, Field(ge=0)] = 0
     group_characters: Annotated[int, Field(ge=0)] = 0
     replay: bool = False
+    receipt_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="after")
     def _one_question(self) -> _WireRequest:
