@@ -61,9 +61,12 @@ class AdmissionQueue:
             self._waiting.appendleft(job)
 
     def withdraw(self, job: Job) -> bool:
-        """Remove a job that still waits; false when it was taken already."""
+        """Remove a job that still waits; false when it was taken already.
+
+        One that was put off holds things that only the owner thread may free: it stays, for the owner to end.
+        """
         with self._lock:
-            if job not in self._waiting:
+            if job not in self._waiting or job.answering is not None:
                 return False
             self._waiting.remove(job)
             self._lock.notify_all()

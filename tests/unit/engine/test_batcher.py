@@ -194,6 +194,23 @@ def test_a_decode_that_finds_no_room_evicts_then_puts_off_the_youngest() -> None
     assert all(map(_right, asked))
 
 
+def test_a_request_that_leaves_while_it_is_put_off_leaves_nothing_behind() -> None:
+    context = QuotingContext(cells=512)
+    desk = Desk(context, slots=3)
+    asked = [desk.ask(_prompt(n), user=f"user {n}", most=40) for n in range(3)]
+    while not all(one.text for one in asked):
+        desk.batcher.step()
+    context.failures = [NoRoomError("llama_decode found no room")]
+    desk.batcher.step()
+    assert desk.queue.waiting() == (asked[2].job,)
+    asked[2].job.cancelled.set()
+    assert not desk.queue.withdraw(asked[2].job)
+    desk.run()
+    assert asked[2].end.finish_reason == "cancelled"
+    assert context.samplers == 0
+    assert desk.batcher._reception._saved == 0
+
+
 def test_who_runs_alone_and_finds_no_room_fails_and_the_next_is_answered() -> None:
     context = QuotingContext()
     desk = Desk(context)
