@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import llama_cpp
 import numpy as np
+from numpy.random import default_rng  # by name: numpy loads it late, and a sealed process loads nothing
 
 from appliance.engine.distribution import drawn
 from appliance.engine.errors import DecodeError
@@ -107,7 +108,7 @@ class WholeSampler:
         self._context = context
         self._vocabulary = vocabulary
         self._temperature = sampling.temperature
-        self._random = np.random.default_rng(sampling.seed)
+        self._random = default_rng(sampling.seed)
 
     def sample(self, row: int) -> int:
         """See ``Sampler``."""

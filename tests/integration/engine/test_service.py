@@ -99,6 +99,19 @@ def test_a_conversation_streams_over_the_socket(engine: tuple[Path, subprocess.P
     _talk(engine[0], work)
 
 
+@pytest.mark.parametrize("drawn", [{}, {"top_p": 0.9}, {"top_k": 40}, {"json_schema": {"type": "boolean"}}])
+def test_every_way_of_drawing_works_in_a_sealed_process(
+    engine: tuple[Path, subprocess.Popen[bytes]], drawn: dict[str, object]
+) -> None:
+    async def work(client: EngineClient) -> None:
+        request = _ask("The capital of France is", temperature=0.8, max_tokens=4, **drawn)
+        events = [event async for event in client.generate(request)]
+        assert isinstance(events[-1], End)
+        assert any(isinstance(event, Token) for event in events)
+
+    _talk(engine[0], work)
+
+
 def test_the_engine_answers_under_every_layer_and_so_do_all_its_threads(
     engine: tuple[Path, subprocess.Popen[bytes]],
 ) -> None:
