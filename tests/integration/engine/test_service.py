@@ -190,8 +190,6 @@ def test_what_the_site_wrote_is_computed_once_and_what_a_user_wrote_is_theirs(
 
     _talk(engine[0], work)
 
-    _talk(engine[0], work)
-
 
 def test_a_client_that_leaves_in_the_middle_frees_the_engine(engine: tuple[Path, subprocess.Popen[bytes]]) -> None:
     async def work(client: EngineClient) -> None:
