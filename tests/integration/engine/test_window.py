@@ -125,12 +125,13 @@ def test_a_lone_sequence_loses_its_history_without_a_word_and_is_not_credited(
     context: LlamaContext, store: CellStore, text: list[int]
 ) -> None:
     other = [*text[:PART], *text[100:160]]
-    first, lone, crowd = _pair(store), _pair(store), _pair(store)
+    first, lone, crowd, more = _pair(store), _pair(store), _pair(store), _pair(store)
     _fill(context, store, first, text[:PART])
     expected = _read(context, first, other, PART)
     _read(context, lone[:1], text[:LONG])
     store.give(first)
-    _read(context, crowd, text[:PART])
+    _read(context, crowd, text)
+    _read(context, more, text[:140])
     assert context.extent(lone[0])[1] == LONG - 1
     assert not store.credits(lone, PART), "the cells were reclaimed, and llama.cpp does not say so"
     context.cut(lone[0], PART)
