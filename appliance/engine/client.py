@@ -111,7 +111,8 @@ class EngineClient:
 def _refused(response: httpx.Response) -> Exception:
     """The error that a status other than 200 stands for."""
     if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-        return EngineBusyError(int(response.headers.get("retry-after", "1")))
+        headers = response.headers
+        return EngineBusyError(int(headers.get("retry-after", "1")), int(headers.get("x-queue-position", "0")))
     if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
         error = response.json()["error"]
         return EngineRefusedError(str(error["code"]), str(error["message"]))

@@ -1,8 +1,12 @@
 """The seam below the scheduler: the few calls that an engine needs from a loaded model.
 
-``appliance.engine.llama`` implements it on llama.cpp; unit tests implement it on a list of tokens. Calls marked
-*owner* touch the context and belong to the one thread that decodes; the others read immutable vocabulary tables and
-may be made from any thread.
+``appliance.engine.llama`` implements it on llama.cpp; tests implement it on lists of tokens, window included. Calls
+marked *owner* touch the context and belong to the one thread that decodes; the others read immutable vocabulary tables
+and may be made from any thread.
+
+A *cell* holds keys and values of one token; a *sequence* is a set of cells with positions from 0 on. Cells that two
+sequences own exist once. With a sliding window, a cell that one sequence alone owns may be reclaimed, without a word,
+once it lies outside that sequence's window: so whatever must last is owned twice (see ``prefixes``).
 """
 
 from __future__ import annotations
@@ -25,11 +29,24 @@ class Sampling:
     grammar: str | None
 
 
+@dataclass(frozen=True)
+class Piece:
+    """Consecutive tokens of one request in a batch, owned by every sequence in ``sequences`` from the start.
+
+    ``sampled``: the logits of the last token are kept, under the row that ``decode`` gives it.
+    """
+
+    tokens: tuple[int, ...]
+    position: int
+    sequences: tuple[int, ...]
+    sampled: bool
+
+
 class Sampler(Protocol):
     """Draws tokens for one request."""
 
-    def sample(self) -> int:
-        """*Owner.* The next token, from the logits of the last decode. Raises ``DecodeError``."""
+    def sample(self, row: int) -> int:
+        """*Owner.* The next token, from the logits at ``row`` of the last decode. Raises ``DecodeError``."""
         ...
 
     def close(self) -> None:
@@ -37,8 +54,37 @@ class Sampler(Protocol):
         ...
 
 
-class Context(Protocol):
-    """A loaded model with room for ``context_tokens`` tokens, read ``chunk_tokens`` at a time at most."""
+class Memory(Protocol):
+    """The cells of a context. All calls are the owner's."""
+
+    @property
+    def window(self) -> int:
+        """Tokens that the layer with the smallest sliding window sees; 0 where no layer has one."""
+        ...
+
+    def share(self, source: int, target: int, length: int) -> None:
+        """Let ``target``, which is empty, own the cells of ``source`` at positions below ``length`` too."""
+        ...
+
+    def cut(self, sequence: int, length: int) -> None:
+        """Take the cells at positions ``length`` and above from ``sequence``."""
+        ...
+
+    def extent(self, sequence: int) -> tuple[int, int]:
+        """Lowest and highest position that every layer still has; ``(-1, -1)`` for an empty sequence."""
+        ...
+
+    def save(self, sequence: int) -> bytes:
+        """A copy of the cells that the sequence's next token can see; what its window hides is not in it."""
+        ...
+
+    def restore(self, sequence: int, state: bytes) -> bool:
+        """Fill ``sequence``, which is empty, from ``save``; false, and it stays empty, when there is no room."""
+        ...
+
+
+class Context(Memory, Protocol):
+    """A loaded model with ``cells`` cells. A request may have ``context_tokens`` tokens, answer included."""
 
     @property
     def context_tokens(self) -> int:
@@ -46,8 +92,18 @@ class Context(Protocol):
         ...
 
     @property
-    def chunk_tokens(self) -> int:
-        """Longest sequence that one ``decode`` takes; also the grain of cancellation while a prompt is read."""
+    def cells(self) -> int:
+        """How many tokens all sequences together can hold; at least ``context_tokens``."""
+        ...
+
+    @property
+    def sequences(self) -> int:
+        """Sequence numbers run from 0 up to this."""
+        ...
+
+    @property
+    def batch_tokens(self) -> int:
+        """Most tokens that one ``decode`` takes; also the grain of cancellation while prompts are read."""
         ...
 
     @property
@@ -75,8 +131,12 @@ class Context(Protocol):
         """*Owner.* Forget everything that was decoded, contents included."""
         ...
 
-    def decode(self, tokens: Sequence[int], position: int) -> None:
-        """*Owner.* Append ``tokens`` at ``position``; the last one's logits are kept. Raises ``DecodeError``."""
+    def decode(self, pieces: Sequence[Piece]) -> list[int]:
+        """*Owner.* Append all ``pieces``; the row of each piece's last token.
+
+        Raises ``NoRoomError`` with nothing changed, or ``DecodeError`` after which some pieces may have been appended
+        in part: ``extent`` tells, ``cut`` mends.
+        """
         ...
 
     def sampler(self, sampling: Sampling) -> Sampler:

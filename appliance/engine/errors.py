@@ -3,6 +3,7 @@
 SovereignError
 ├── EngineRefusedError         this request cannot be served as asked (HTTP 422): ``code`` says why
 ├── DecodeError                llama.cpp failed in the middle of a request
+│   └── NoRoomError                no cells are left for a batch; nothing was changed
 └── DeploymentError
     ├── MemoryBudgetError      the model does not fit its ``memory_mib``
     ├── ConfinementError       a layer that confines the engine cannot be set, and no waiver covers it
@@ -31,6 +32,10 @@ class DecodeError(SovereignError):
     """A decode or sampling step failed; the request that ran it ends, the engine goes on."""
 
 
+class NoRoomError(DecodeError):
+    """The batch found no cells. The context is as it was before; room can be made, and the batch tried again."""
+
+
 class MemoryBudgetError(DeploymentError):
     """The engine would need, or uses, more memory than site.yaml grants it."""
 
@@ -51,11 +56,12 @@ class ModelLoadError(DeploymentError):
 
 
 class EngineBusyError(UnavailableError):
-    """The queue is full. ``retry_after`` is in whole seconds, at least 1."""
+    """The queue is full. ``retry_after`` is in whole seconds, at least 1; ``position`` is the place there would be."""
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, retry_after: int, position: int = 0) -> None:
         super().__init__("the engine's queue is full", f"try again in {retry_after} s")
         self.retry_after = retry_after
+        self.position = position
 
 
 class EngineUnavailableError(UnavailableError):

@@ -14,18 +14,28 @@ from typing import TYPE_CHECKING, Any
 
 import llama_cpp
 
-from appliance.engine.errors import DecodeError, MemoryBudgetError, ModelLoadError
+from appliance.engine.errors import DecodeError, MemoryBudgetError, ModelLoadError, NoRoomError
+from appliance.engine.llama_batch import Batch
 from appliance.engine.llama_log import keep_log_quiet
-from appliance.engine.llama_sampler import GrammarSampler, PlainSampler, parse_grammar
-from appliance.engine.memory import ModelShape, footprint, require_fit, require_weights_fit
+from appliance.engine.llama_sampler import (
+    GrammarSampler,
+    GreedySampler,
+    PlainSampler,
+    WholeSampler,
+    cut_of,
+    logits_at,
+    parse_grammar,
+)
+from appliance.engine.memory import Layout, ModelShape, fitted, require_weights_fit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from appliance.engine.context import Sampler, Sampling
+    from appliance.engine.context import Piece, Sampler, Sampling
+    from appliance.engine.llama_sampler import Logits
 
-CHUNK_TOKENS = 128
-_SEQUENCE = 0
+BATCH_TOKENS = 256
+_NO_SLOT = 1
 _PIECE_BYTES = 512
 _ATTR_CONTROL = 1 << 3
 _LIBC = ctypes.CDLL(None)
@@ -36,10 +46,12 @@ _LIBC.fclose.argtypes = (ctypes.c_void_p,)
 class LlamaContext:
     """Implements ``appliance.engine.context.Context`` for one model file, already verified and open as ``fd``.
 
-    Raises ``MemoryBudgetError`` when the model does not fit ``budget_mib``, ``ModelLoadError`` when llama.cpp refuses.
+    ``slots`` is how many requests may be computed side by side; how many ``budget_mib`` holds shows in ``slots``
+    afterwards. Raises ``MemoryBudgetError`` when the model does not fit ``budget_mib``, ``ModelLoadError`` when
+    llama.cpp refuses.
     """
 
-    def __init__(self, fd: int, *, context_tokens: int, threads: int, budget_mib: int) -> None:
+    def __init__(self, fd: int, *, context_tokens: int, threads: int, budget_mib: int, slots: int = 1) -> None:
         require_weights_fit(os.fstat(fd).st_size, budget_mib)
         keep_log_quiet()
         llama_cpp.llama_backend_init()
@@ -48,14 +60,16 @@ class LlamaContext:
         self._vocabulary = llama_cpp.llama_vocab_n_tokens(self._vocab)
         try:
             self._require_trained_for(context_tokens)
+            self._require_attention()
             shape = self._shape(os.fstat(fd).st_size)
-            require_fit(footprint(shape, context_tokens=context_tokens, chunk_tokens=CHUNK_TOKENS), budget_mib)
-            self._context = self._new_context(context_tokens, threads)
+            self._layout = fitted(shape, context_tokens, slots=slots, batch_tokens=BATCH_TOKENS, budget_mib=budget_mib)
+            self._context = self._new_context(self._layout, threads)
         except (ModelLoadError, MemoryBudgetError):
             llama_cpp.llama_model_free(self._model)
             raise
         self._memory = llama_cpp.llama_get_memory(self._context)
-        self._batch = llama_cpp.llama_batch_init(CHUNK_TOKENS, 0, 1)
+        self._batch = Batch(BATCH_TOKENS)
+        self._context_tokens = context_tokens
         self._controls = tuple(self._control_texts())
 
     @staticmethod
@@ -83,13 +97,19 @@ class LlamaContext:
                 "lower context_tokens of this model in site.yaml",
             )
 
-    def _new_context(self, context_tokens: int, threads: int) -> Any:
+    def _require_attention(self) -> None:
+        """Layers that keep a running state cannot go back to the middle of a prompt, and would answer wrongly."""
+        if llama_cpp.llama_model_is_recurrent(self._model) or llama_cpp.llama_model_is_hybrid(self._model):
+            raise ModelLoadError("the model has recurrent layers, which this engine does not serve")
+
+    def _new_context(self, layout: Layout, threads: int) -> Any:
+        """A window's layers get as many cells as the others: cells that two sequences own are never reclaimed."""
         params = llama_cpp.llama_context_default_params()
-        params.n_ctx = context_tokens
-        params.n_batch = params.n_ubatch = CHUNK_TOKENS
-        params.n_seq_max = params.n_outputs_max = 1
+        params.n_ctx = layout.cells
+        params.n_batch = params.n_ubatch = BATCH_TOKENS
+        params.n_seq_max = params.n_outputs_max = layout.sequences
         params.n_threads = params.n_threads_batch = threads
-        params.swa_full = False
+        params.swa_full = True
         params.kv_unified = True
         params.offload_kqv = params.op_offload = False
         context = llama_cpp.llama_init_from_model(self._model, params)
@@ -126,12 +146,32 @@ class LlamaContext:
     @property
     def context_tokens(self) -> int:
         """See ``Context``."""
+        return self._context_tokens
+
+    @property
+    def cells(self) -> int:
+        """See ``Context``."""
         return int(llama_cpp.llama_n_ctx(self._context))
 
     @property
-    def chunk_tokens(self) -> int:
+    def slots(self) -> int:
+        """Requests that may be computed side by side."""
+        return self._layout.slots
+
+    @property
+    def sequences(self) -> int:
         """See ``Context``."""
-        return CHUNK_TOKENS
+        return self._layout.sequences
+
+    @property
+    def batch_tokens(self) -> int:
+        """See ``Context``."""
+        return BATCH_TOKENS
+
+    @property
+    def window(self) -> int:
+        """See ``Memory``."""
+        return int(llama_cpp.llama_model_n_swa(self._model))
 
     @property
     def control_texts(self) -> Sequence[str]:
@@ -170,29 +210,59 @@ class LlamaContext:
         """See ``Context``. The cells' contents are zeroed too."""
         llama_cpp.llama_memory_clear(self._memory, True)  # noqa: FBT003 - C call
 
-    def decode(self, tokens: Sequence[int], position: int) -> None:
+    def decode(self, pieces: Sequence[Piece]) -> list[int]:
         """See ``Context``."""
-        batch = self._batch
-        batch.n_tokens = len(tokens)
-        for index, token in enumerate(tokens):
-            batch.token[index] = token
-            batch.pos[index] = position + index
-            batch.n_seq_id[index] = 1
-            batch.seq_id[index][0] = _SEQUENCE
-            batch.logits[index] = 0
-        batch.logits[len(tokens) - 1] = 1
+        batch, rows = self._batch.fill(pieces)
         code = llama_cpp.llama_decode(self._context, batch)
+        if code == _NO_SLOT:
+            raise NoRoomError("llama_decode found no room")
         if code != 0:
             raise DecodeError(f"llama_decode returned {code}")
+        return rows
+
+    def logits(self, row: int) -> Logits:
+        """*Owner.* A copy of the logits at ``row`` of the last decode."""
+        return logits_at(self._context, row, self._vocabulary).copy()
+
+    def share(self, source: int, target: int, length: int) -> None:
+        """See ``Memory``."""
+        llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def cut(self, sequence: int, length: int) -> None:
+        """See ``Memory``."""
+        llama_cpp.llama_memory_seq_rm(self._memory, sequence, length, -1)
+
+    def extent(self, sequence: int) -> tuple[int, int]:
+        """See ``Memory``."""
+        lowest = llama_cpp.llama_memory_seq_pos_min(self._memory, sequence)
+        return lowest, llama_cpp.llama_memory_seq_pos_max(self._memory, sequence)
+
+    def save(self, sequence: int) -> bytes:
+        """See ``Memory``."""
+        size = llama_cpp.llama_state_seq_get_size(self._context, sequence)
+        buffer = (ctypes.c_uint8 * size)()
+        written = llama_cpp.llama_state_seq_get_data(self._context, buffer, size, sequence)
+        return memoryview(buffer)[:written].tobytes()
+
+    def restore(self, sequence: int, state: bytes) -> bool:
+        """See ``Memory``."""
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        read = int(llama_cpp.llama_state_seq_set_data(self._context, buffer, len(state), sequence))
+        done = read == len(state)
+        if not done:
+            self.cut(sequence, 0)
+        return done
 
     def sampler(self, sampling: Sampling) -> Sampler:
         """See ``Context``."""
-        if sampling.grammar is None:
-            return PlainSampler(self._context, sampling)
-        return GrammarSampler(self._context, self._vocab, self._vocabulary, sampling)
+        if sampling.grammar is not None:
+            return GrammarSampler(self._context, self._vocab, self._vocabulary, sampling)
+        if sampling.temperature <= 0:
+            return GreedySampler(self._context, self._vocabulary)
+        kind = PlainSampler if cut_of(sampling) else WholeSampler
+        return kind(self._context, self._vocabulary, sampling)
 
     def close(self) -> None:
         """Free context and model. Nothing may be called afterwards."""
-        llama_cpp.llama_batch_free(self._batch)
         llama_cpp.llama_free(self._context)
         llama_cpp.llama_model_free(self._model)

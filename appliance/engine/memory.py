@@ -5,8 +5,9 @@ would not do: a failed allocation inside llama.cpp aborts the process in the mid
 manager's limit is the last line, behind this one. So what is needed is computed first, from above:
 
 - weights: the file's size, mapped and read once;
-- cache: keys and values of every layer for the whole context, as if no layer had a sliding window, 16 bits each;
-- scratch: logits, candidates and activations of one chunk;
+- cache: keys and values of every layer for every cell, as if no layer had a sliding window, 16 bits each, and a
+  quarter more for copies of requests that were put off;
+- scratch: logits, candidates, masks and activations of one batch;
 - process: the interpreter, the libraries and the vocabulary's tables (measured: 110 MiB for 262,144 tokens).
 
 While it runs, resident memory is read from ``/proc/self/statm``; staying above the budget makes the engine drain and
@@ -24,6 +25,9 @@ MIB = 1 << 20
 _PROCESS_BYTES = 64 * MIB
 _BYTES_PER_VOCABULARY_TOKEN = 320
 _ACTIVATION_COPIES = 24
+_GRAIN = 256
+_PARKED_LEAST = 4
+_MASKS = 3  # a mask of each cache, once in 32 and once in 16 bits
 _HALF = 2
 _FLOAT = 4
 
@@ -54,14 +58,62 @@ class Footprint:
         return self.weights + self.cache + self.scratch + self.process
 
 
-def footprint(shape: ModelShape, *, context_tokens: int, chunk_tokens: int) -> Footprint:
-    """What a model of ``shape`` needs at most."""
+@dataclass(frozen=True)
+class Layout:
+    """What a context is made for: requests side by side, sequences, and cells for all of them together."""
+
+    slots: int
+    cells: int
+
+    @property
+    def sequences(self) -> int:
+        """Two for every request, and as many again for what is parked."""
+        return 2 * (self.slots + max(self.slots, _PARKED_LEAST))
+
+    @property
+    def saved_cells(self) -> int:
+        """Cells' worth of copies of requests that were put off."""
+        return self.cells // 4
+
+
+def footprint(shape: ModelShape, layout: Layout, *, batch_tokens: int) -> Footprint:
+    """What a model of ``shape`` needs at most.
+
+    llama.cpp keeps a row of logits for every sequence, once in its output and once in its graph.
+    """
+    per_cell = shape.layers * shape.key_value_width * _HALF
+    rows = 2 * layout.sequences + 8
     return Footprint(
         weights=shape.weights_bytes,
-        cache=shape.layers * shape.key_value_width * context_tokens * _HALF,
-        scratch=chunk_tokens * shape.embedding_width * _ACTIVATION_COPIES * _FLOAT + shape.vocabulary * 8 * _FLOAT,
+        cache=per_cell * (layout.cells + layout.saved_cells),
+        scratch=batch_tokens * (shape.embedding_width * _ACTIVATION_COPIES + layout.cells * _MASKS) * _FLOAT
+        + shape.vocabulary * rows * _FLOAT,
         process=_PROCESS_BYTES + shape.vocabulary * _BYTES_PER_VOCABULARY_TOKEN,
     )
+
+
+def fitted(shape: ModelShape, context_tokens: int, *, slots: int, batch_tokens: int, budget_mib: int) -> Layout:
+    """The most that ``budget_mib`` holds: at most ``slots``, then as many cells as they can use.
+
+    Every request may have ``context_tokens``. Raises ``MemoryBudgetError`` when not even one fits.
+    """
+    while True:
+        least = Layout(slots, _padded(context_tokens))
+        needed = footprint(shape, least, batch_tokens=batch_tokens)
+        if slots == 1:
+            require_fit(needed, budget_mib)
+        spare = budget_mib * MIB - needed.total
+        if spare >= 0:
+            break
+        slots //= 2
+    more = footprint(shape, Layout(slots, least.cells + _GRAIN), batch_tokens=batch_tokens).total - needed.total
+    cells = least.cells + spare // more * _GRAIN
+    return Layout(slots, min(cells, slots * least.cells))
+
+
+def _padded(cells: int) -> int:
+    """llama.cpp rounds a context up to whole grains."""
+    return -(-cells // _GRAIN) * _GRAIN
 
 
 def require_weights_fit(weights_bytes: int, budget_mib: int) -> None:

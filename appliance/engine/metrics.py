@@ -11,7 +11,7 @@ from appliance.engine.protocol import End, Failed, QueueStatus
 if TYPE_CHECKING:
     from appliance.engine.confinement.layers import Confinement
 
-_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
 class EngineMetrics:
@@ -25,6 +25,11 @@ class EngineMetrics:
         self._waited = self._histogram("engine_queue_seconds", "From admission to the start of work.")
         self._first = self._histogram("engine_first_token_seconds", "From the start of work to the first token.")
         self._decode = self._histogram("engine_decode_seconds", "From the first token to the last.")
+        self._rows = Counter("engine_rows", "Rows of batches by kind.", ["kind"], registry=self._registry)
+        self._steps = self._histogram("engine_step_seconds", "Computing one batch.")
+        self._way = Counter("engine_made_way", "Work that made way for other work.", ["kind"], registry=self._registry)
+        self._cells = Gauge("engine_cells_live", "Cells in use, parked ones included.", registry=self._registry)
+        self._parked = Gauge("engine_parked", "Beginnings that are kept for later.", registry=self._registry)
         self._running = Gauge("engine_running", "Requests that are computed now.", registry=self._registry)
         self._waiting = Gauge("engine_waiting", "Requests that wait.", registry=self._registry)
         self._confined = Gauge(
@@ -55,6 +60,19 @@ class EngineMetrics:
             (self._decode, last.timing.decode_ms),
         ):
             histogram.observe(milliseconds / 1000)
+
+    def step(self, seconds: float, *, prompt_rows: int, decode_rows: int) -> None:
+        """A batch was computed."""
+        self._steps.observe(seconds)
+        self._rows.labels("prompt").inc(prompt_rows)
+        self._rows.labels("decode").inc(decode_rows)
+
+    def room(self, *, live: int, parked: int, evicted: int, put_off: int) -> None:
+        """Cells after a step; ``evicted`` and ``put_off`` count since the step before."""
+        self._cells.set(live)
+        self._parked.set(parked)
+        self._way.labels("evicted").inc(evicted)
+        self._way.labels("put_off").inc(put_off)
 
     def confined(self, confinement: Confinement) -> None:
         """Which layers hold."""

@@ -13,12 +13,19 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from appliance.engine.errors import EngineRefusedError
+from appliance.engine.prefix_tree import agreement
+from appliance.engine.protocol import Message
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from appliance.engine.context import Context
-    from appliance.engine.protocol import Message, Request
+    from appliance.engine.protocol import Request
     from appliance.engine.template import ChatTemplate
+
+_OPENINGS = 256  # shared beginnings that are remembered
+_PROBES = ("0", "x")  # two messages that differ from their first character on
 
 
 class PromptReader:
@@ -27,6 +34,7 @@ class PromptReader:
     def __init__(self, context: Context, template: ChatTemplate) -> None:
         self._context = context
         self._template = template
+        self._openings: dict[tuple[Message, ...], tuple[int, ...]] = {}
         texts = sorted((re.escape(text) for text in context.control_texts if text), key=len, reverse=True)
         self._control = re.compile("|".join(texts)) if texts else None
 
@@ -39,6 +47,47 @@ class PromptReader:
         if request.prompt is not None:
             return tuple(self._context.tokenize(request.prompt, control=False, begin=True))
         return tuple(self._conversation(request.messages or ()))
+
+    def shared(self, request: Request, tokens: tuple[int, ...]) -> tuple[int, int]:
+        """How many of ``tokens`` the site wrote, and how many the site and the group together wrote.
+
+        A token that a person's words could have changed is not among them: of a conversation, only what stays the same
+        whatever a user says next; of a prompt, only tokens that the shared characters alone give too.
+        """
+        site, group = self._beginnings(request)
+        return (agreement(site, tokens), agreement(group, tokens))
+
+    def _beginnings(self, request: Request) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        if request.prompt is not None:
+            ends = (request.site_characters, max(request.site_characters, request.group_characters))
+            site, group = (self._beginning(request.prompt[:end]) if end else () for end in ends)
+            return site, group
+        messages = request.messages or ()
+        by_site = tuple(m for m in messages if m.scope == "site")
+        by_both = tuple(m for m in messages if m.scope != "user")
+        return self._opening(by_site), self._opening(by_both)
+
+    def _beginning(self, text: str) -> tuple[int, ...]:
+        return tuple(self._context.tokenize(text, control=False, begin=True))
+
+    def _opening(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
+        """Tokens of ``messages`` and of what the template puts after them, whatever a user says then."""
+        if not messages:
+            return ()
+        known = self._openings.get(messages)
+        if known is None:
+            known = self._common(messages)
+            if len(self._openings) >= _OPENINGS:
+                self._openings.clear()
+            self._openings[messages] = known
+        return known
+
+    def _common(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
+        try:
+            one, other = (tuple(self._conversation((*messages, Message("user", probe)))) for probe in _PROBES)
+        except EngineRefusedError:
+            return ()  # a template that does not let a user speak next has no beginning to share
+        return one[: agreement(one, other)]
 
     def _conversation(self, messages: Sequence[Message]) -> list[int]:
         if self._control is None or not any(self._control.search(m.content) for m in messages):

@@ -10,14 +10,20 @@ if TYPE_CHECKING:
 
 FinishReason = Literal["stop", "length", "cancelled"]
 Role = Literal["system", "user", "assistant"]
+Scope = Literal["site", "group", "user"]
+"""Among whose requests what was computed of a text may be shared: everybody's, a group's, or one person's alone."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation. Only what the site or a group wrote has another ``scope`` than ``user``.
+
+    Scopes narrow: after a message of a group comes none of the site, after one of a user neither.
+    """
 
     role: Role
     content: str
+    scope: Scope = "user"
 
 
 @dataclass(frozen=True)
@@ -26,9 +32,13 @@ class Request:
 
     Exactly one of ``prompt`` (continued as it is) and ``messages`` (rendered by the signed chat template, whose own
     stop strings are then added) is given. ``seed=None`` lets the engine draw one; ``Admitted.seed`` states it.
+    ``user``, ``group``, ``weight`` and ``priority`` are for scheduling and sharing only and appear in no log and no
+    metric: ``weight`` is the group's share beside others, a ``priority`` below 0 is work that nobody waits for.
+    ``site_characters`` and ``group_characters`` say how much of a ``prompt``'s beginning the site wrote, and how much
+    the site and the group together. ``replay``: alone, in an empty context, the prompt split at every batch, so that
+    the same request gives the same logits.
     ``receipt_digest`` names the model that the request was admitted and logged for: an engine that has been started on
     another one since does not answer it, so that no receipt names the wrong model.
-    ``user``, ``group`` and ``priority`` are for scheduling only and appear in no log and no metric.
     """
 
     id: str
@@ -44,6 +54,10 @@ class Request:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     json_schema: dict[str, Any] | None = None
+    weight: float = 1.0
+    site_characters: int = 0
+    group_characters: int = 0
+    replay: bool = False
     receipt_digest: str | None = None
 
     def __post_init__(self) -> None:
@@ -81,7 +95,7 @@ class Energy:
 
 @dataclass(frozen=True)
 class Admitted:
-    """The request is in the queue, behind ``queue_position`` others (0: it runs next or already)."""
+    """The request is in the queue; ``queue_position`` others must end before it begins (0: it begins at once)."""
 
     queue_position: int
     prompt_tokens: int

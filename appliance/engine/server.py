@@ -102,7 +102,8 @@ def create_app(
             return _refusal(422, error.code, error.message)
         except EngineBusyError as error:
             metrics.ended("busy")
-            return _refusal(429, "busy", error.cause, {"retry-after": str(error.retry_after)})
+            headers = {"retry-after": str(error.retry_after), "x-queue-position": str(error.position)}
+            return _refusal(429, "busy", error.cause, headers)
         except EngineDrainingError as error:
             metrics.ended("draining")
             return _refusal(503, "draining", error.cause, {"retry-after": _DRAIN_RETRY_S})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from appliance.engine.batching import BatchingEngine
 from appliance.engine.energy import DeclaredDraw
 from appliance.engine.errors import MemoryBudgetError, ModelLoadError
 from appliance.engine.listening import server
@@ -15,7 +16,6 @@ from appliance.engine.llama import LlamaContext
 from appliance.engine.memory import MIB
 from appliance.engine.metrics import EngineMetrics
 from appliance.engine.prompt import PromptReader
-from appliance.engine.serial import SerialEngine
 from appliance.engine.server import create_app
 from appliance.engine.stacks import bound_stacks
 from appliance.engine.template import ChatTemplate
@@ -61,12 +61,17 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     metrics = EngineMetrics()
     metrics.confined(confinement)
     context = LlamaContext(
-        weights_fd, context_tokens=config.context_tokens, threads=config.threads, budget_mib=config.memory_mib
+        weights_fd,
+        context_tokens=config.context_tokens,
+        threads=config.threads,
+        budget_mib=config.memory_mib,
+        slots=config.parallel,
     )
     try:
-        engine = SerialEngine(
+        engine = BatchingEngine(
             context,
             PromptReader(context, compiled),
+            slots=context.slots,
             queue_limit=config.queue,
             draw=DeclaredDraw(busy=config.watts_busy, idle=config.watts_idle),
             metrics=metrics,
@@ -79,13 +84,22 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
                 "record": record,
                 "receipt": receipt,
                 "context_tokens": context.context_tokens,
+                "parallel": context.slots,
+                "cells": context.cells,
+                "batch_tokens": context.batch_tokens,
                 "confinement": confinement.to_json(),
             },
         )
         engine.start()
         try:
             listener.listen(_BACKLOG)
-            _log.info("serving", model=config.name, context_tokens=context.context_tokens)
+            _log.info(
+                "serving",
+                model=config.name,
+                context_tokens=context.context_tokens,
+                parallel=context.slots,
+                cells=context.cells,
+            )
             watch = _watch_memory(metrics, resident, config.memory_mib)
             asyncio.run(_run(server(app, clients), listener, engine, watch))
         finally:
@@ -103,7 +117,7 @@ def _template_stops(record: dict[str, Any]) -> tuple[str, ...]:
 
 
 async def _run(
-    server: uvicorn.Server, listener: sockets.socket, engine: SerialEngine, watch: Coroutine[None, None, None]
+    server: uvicorn.Server, listener: sockets.socket, engine: BatchingEngine, watch: Coroutine[None, None, None]
 ) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -30,6 +30,7 @@ from appliance.engine.protocol import (
 BODY_MAX_BYTES = 2 << 20
 
 _Name = Annotated[str, Field(max_length=256)]
+_SCOPES = ("site", "group", "user")
 _Stop = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -40,6 +41,7 @@ class _Strict(BaseModel):
 class _WireMessage(_Strict):
     role: Literal["system", "user", "assistant"]
     content: str
+    scope: Literal["site", "group", "user"] = "user"
 
 
 class _WireRequest(_Strict):
@@ -56,12 +58,19 @@ class _WireRequest(_Strict):
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
     stop: Annotated[list[_Stop], Field(max_length=16)] = []
     json_schema: dict[str, Any] | None = None
+    weight: Annotated[float, Field(ge=0.01, le=100)] = 1.0
+    site_characters: Annotated[int, Field(ge=0)] = 0
+    group_characters: Annotated[int, Field(ge=0)] = 0
+    replay: bool = False
     receipt_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="after")
     def _one_question(self) -> _WireRequest:
         if (self.prompt is None) == (self.messages is None):
             raise ValueError("exactly one of prompt and messages is given")
+        scopes = [_SCOPES.index(message.scope) for message in self.messages or ()]
+        if scopes != sorted(scopes):
+            raise ValueError("scopes of messages narrow: site, then group, then user")
         return self
 
 
@@ -80,7 +89,7 @@ def decode_request(body: bytes) -> Request:
         raise EngineRefusedError("invalid_request", f"{where}: {first['msg']}") from error
     fields = {name: getattr(wire, name) for name in _WireRequest.model_fields}
     if wire.messages is not None:
-        fields["messages"] = tuple(Message(m.role, m.content) for m in wire.messages)
+        fields["messages"] = tuple(Message(m.role, m.content, m.scope) for m in wire.messages)
     return Request(**{**fields, "stop": tuple(wire.stop)})
 
 

@@ -214,6 +214,8 @@ def engine_request(job: Job) -> engine_protocol.Request:
         id=job.request_id,
         user=job.caller.subject,
         group=job.grant.group.name,
+        weight=job.grant.group.weight,
+        priority=job.priority,
         prompt=job.prompt,
         messages=messages,
         max_tokens=sampling.max_tokens,

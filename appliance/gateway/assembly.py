@@ -9,7 +9,7 @@ from appliance.gateway.answers import Answer, Desk
 from appliance.gateway.catalogue import Catalogue
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.cookies import Cookies
-from appliance.gateway.entitlements import grant
+from appliance.gateway.entitlements import grant, priority
 from appliance.gateway.history import most_tokens
 from appliance.gateway.jobs import Job
 from appliance.gateway.ledger import Ledger
@@ -115,6 +115,7 @@ class Gateway:
             purpose=purpose,
             messages=tuple(messages) if messages is not None else None,
             prompt=prompt,
+            priority=priority(self.site, caller.client_id),
         )
 
     def answer(self, job: Job, keeper: Keeper) -> Answer:

@@ -45,3 +45,8 @@ def grant(site: SiteConfig, groups: Iterable[str], model: str) -> Grant:
             param="model",
         )
     return Grant(model, max(granting, key=lambda group: group.per_user.tokens_per_day))
+
+
+def priority(site: SiteConfig, client_id: str | None) -> int:
+    """What the engine is told of urgency: below 0 for a program whose work nobody waits for, else 0."""
+    return -sum(client.id == client_id and client.priority == "batch" for client in site.service_clients)

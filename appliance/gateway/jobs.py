@@ -33,6 +33,7 @@ class Job:
     purpose: str
     messages: tuple[ChatMessage, ...] | None = None
     prompt: str | None = None
+    priority: int = 0
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     prompt_salt: bytes = field(default_factory=new_salt)
 

@@ -59,6 +59,9 @@ class Model(_Strict):
     context_tokens: Annotated[int, Field(ge=256, le=131_072)] = 4096
     memory_mib: Annotated[int, Field(ge=128)] = Field(default=900, description="Resident memory budget of its engine.")
     threads: Annotated[int, Field(ge=1, le=256)] = 2
+    parallel: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=24, description="Requests computed side by side; fewer where `memory_mib` does not hold them."
+    )
     queue: Annotated[int, Field(ge=1, le=4096)] = Field(default=32, description="Requests that may wait.")
     watts_busy: Annotated[float, Field(gt=0)] = Field(default=35.0, description="Declared draw while decoding.")
     watts_idle: Annotated[float, Field(ge=0)] = Field(default=8.0, description="Declared idle draw, stated apart.")
@@ -77,6 +80,9 @@ class Group(_Strict):
     name: Slug
     models: tuple[Slug, ...] = ()
     roles: tuple[Literal["auditor", "expert", "admin"], ...] = ()
+    weight: Annotated[float, Field(ge=0.01, le=100)] = Field(
+        default=1.0, description="Its users' share of a busy engine, beside users of other groups."
+    )
     per_user: Quota = Quota()
     per_group: Quota = Quota(requests_per_minute=600, tokens_per_day=2_000_000)
 
@@ -86,6 +92,9 @@ class ServiceClient(_Strict):
 
     id: Slug
     groups: tuple[Slug, ...]
+    priority: Literal["interactive", "batch"] = Field(
+        default="interactive", description="`batch`: work that nobody waits for; people's requests come first."
+    )
 
 
 class SiteConfig(_Strict):

@@ -21,7 +21,7 @@ from appliance.engine.llama import LlamaContext
 from appliance.engine.stacks import bound_stacks
 bound_stacks()
 weights = os.open(sys.argv[1], os.O_RDONLY)
-LlamaContext(weights, context_tokens=4096, threads=1, budget_mib=int(sys.argv[2])).close()
+LlamaContext(weights, context_tokens=4096, threads=1, budget_mib=int(sys.argv[2]), slots=int(sys.argv[3])).close()
 """
 ASK = """
 import ctypes, threading
@@ -37,13 +37,13 @@ thread.start()
 thread.join()
 print(size.value)
 """
-BUDGET_MIB = Model(name="any").memory_mib
+BUDGET_MIB, PARALLEL = Model(name="any").memory_mib, Model(name="any").parallel
 
 
 @pytest.mark.skipif(shutil.which("prlimit") is None, reason="util-linux sets the limit")
 def test_a_model_loads_within_the_memory_of_its_service(model_file: Path) -> None:
     bound = ["prlimit", f"--data={BUDGET_MIB * 1024 * 1024}", "--"]
-    argv = [*bound, sys.executable, "-c", LOAD, str(model_file), str(BUDGET_MIB)]
+    argv = [*bound, sys.executable, "-c", LOAD, str(model_file), str(BUDGET_MIB), str(PARALLEL)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
 

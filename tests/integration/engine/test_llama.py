@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appliance.engine.context import Sampling
-from appliance.engine.energy import DeclaredDraw
 from appliance.engine.errors import MemoryBudgetError, ModelLoadError
-from appliance.engine.generation import Generation, Job
 from appliance.engine.grammar import grammar_of
-from appliance.engine.llama import CHUNK_TOKENS, LlamaContext
+from appliance.engine.llama import BATCH_TOKENS, LlamaContext
 from appliance.engine.prompt import PromptReader
-from appliance.engine.protocol import End, Event, Message, Request, Token
+from appliance.engine.protocol import End, Message, Request
 from appliance.engine.template import ChatTemplate
+from tests.engine.batches import GREEDY, Desk
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-GREEDY = Sampling(temperature=0, top_p=1, top_k=None, seed=1, grammar=None)
 QUESTION = "Document: Paris is the capital of France.\nQuestion: What is the capital of France?\nAnswer:"
 PERSON: dict[str, Any] = {
     "type": "object",
@@ -41,12 +39,12 @@ def _answer(
     max_tokens: int = 12,
     stops: tuple[str, ...] = (),
 ) -> tuple[str, End]:
-    events: list[Event] = []
-    tokens = tuple(context.tokenize(prompt, control=False, begin=True))
-    job = Job(tokens=tokens, sampling=sampling, stops=stops, max_tokens=max_tokens, emit=events.append)
-    last = Generation(context, job, DeclaredDraw(30, 10)).run()
-    assert isinstance(last, End)
-    return "".join(event.text for event in events if isinstance(event, Token)), last
+    """In an empty context, so that answers can be compared."""
+    desk = Desk(context, slots=context.slots)
+    tokens = context.tokenize(prompt, control=False, begin=True)
+    asked = desk.ask(tokens, sampling=sampling, stops=stops, most=max_tokens, alone=True)
+    desk.run(asked)
+    return asked.text, asked.end
 
 
 def test_the_model_answers_from_a_document(llama: LlamaContext) -> None:
@@ -63,14 +61,14 @@ def test_a_request_leaves_nothing_behind_for_the_next(llama: LlamaContext) -> No
 
 def test_a_cancelled_prompt_leaves_nothing_behind_for_the_next(llama: LlamaContext) -> None:
     alone = _answer(llama, QUESTION)[0]
-    tokens = tuple(llama.tokenize("Swordfish is the word. " * 40, control=False, begin=True))
-    assert len(tokens) > CHUNK_TOKENS
-    job = Job(tokens=tokens, sampling=GREEDY, stops=(), max_tokens=4, emit=lambda _event: None)
-    llama.decode(tokens[:CHUNK_TOKENS], 0)
-    job.cancelled.set()
-    last = Generation(llama, job, DeclaredDraw(30, 10)).run()
-    assert isinstance(last, End)
-    assert last.finish_reason == "cancelled"
+    tokens = llama.tokenize("Swordfish is the word. " * 70, control=False, begin=True)
+    assert len(tokens) > BATCH_TOKENS
+    desk = Desk(llama, slots=llama.slots)
+    asked = desk.ask(tokens, most=4, alone=True)
+    desk.batcher.step()
+    asked.job.cancelled.set()
+    desk.run(asked)
+    assert asked.end.finish_reason == "cancelled"
     assert _answer(llama, QUESTION)[0] == alone
 
 
@@ -137,10 +135,10 @@ def test_a_person_cannot_write_control_tokens(llama: LlamaContext) -> None:
 def test_a_full_context_ends_with_length(llama: LlamaContext) -> None:
     words = "word " * llama.context_tokens
     tokens = llama.tokenize(words, control=False, begin=True)[: llama.context_tokens - 4]
-    job = Job(tokens=tuple(tokens), sampling=GREEDY, stops=(), max_tokens=100, emit=lambda _event: None)
-    last = Generation(llama, job, DeclaredDraw(30, 10)).run()
-    assert isinstance(last, End)
-    assert (last.finish_reason, last.usage.completion_tokens) == ("length", 4)
+    desk = Desk(llama, slots=llama.slots)
+    asked = desk.ask(tokens, most=100)
+    desk.run(asked)
+    assert (asked.end.finish_reason, asked.end.usage.completion_tokens) == ("length", 4)
 
 
 def test_a_model_over_its_budget_is_refused_with_both_numbers(model_file: Path) -> None:

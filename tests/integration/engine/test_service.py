@@ -99,6 +99,19 @@ def test_a_conversation_streams_over_the_socket(engine: tuple[Path, subprocess.P
     _talk(engine[0], work)
 
 
+@pytest.mark.parametrize("drawn", [{}, {"top_p": 0.9}, {"top_k": 40}, {"json_schema": {"type": "boolean"}}])
+def test_every_way_of_drawing_works_in_a_sealed_process(
+    engine: tuple[Path, subprocess.Popen[bytes]], drawn: dict[str, object]
+) -> None:
+    async def work(client: EngineClient) -> None:
+        request = _ask("The capital of France is", temperature=0.8, max_tokens=4, **drawn)
+        events = [event async for event in client.generate(request)]
+        assert isinstance(events[-1], End)
+        assert any(isinstance(event, Token) for event in events)
+
+    _talk(engine[0], work)
+
+
 def test_the_engine_answers_under_every_layer_and_so_do_all_its_threads(
     engine: tuple[Path, subprocess.Popen[bytes]],
 ) -> None:
@@ -124,14 +137,56 @@ def test_the_socket_is_open_to_owner_and_group_only(engine: tuple[Path, subproce
 
 
 def test_concurrent_streams_are_each_answered_whole(engine: tuple[Path, subprocess.Popen[bytes]]) -> None:
+    """Side by side, rounding differs from alone (a batch of another size): the answers begin alike and are whole."""
+
     async def work(client: EngineClient) -> None:
-        async def text(prompt: str) -> str:
-            events = [event async for event in client.generate(_ask(prompt))]
-            return "".join(event.text for event in events if isinstance(event, Token))
+        async def events(prompt: str) -> list[Event]:
+            return [event async for event in client.generate(_ask(prompt))]
 
         prompts = ["One, two, three,", "The capital of France is", "Monday, Tuesday,"]
-        alone = [await text(prompt) for prompt in prompts]
-        assert await asyncio.gather(*map(text, prompts)) == alone
+        alone = [await events(prompt) for prompt in prompts]
+        for apart, beside in zip(alone, await asyncio.gather(*map(events, prompts)), strict=True):
+            first, second = ([e.text for e in answer if isinstance(e, Token)][:3] for answer in (apart, beside))
+            assert first == second
+            last = beside[-1]
+            assert isinstance(last, End)
+            assert last.usage.completion_tokens == 16
+
+    _talk(engine[0], work)
+
+
+def test_a_replay_gives_the_same_answer_whatever_else_is_asked(engine: tuple[Path, subprocess.Popen[bytes]]) -> None:
+    async def work(client: EngineClient) -> None:
+        async def text(*, replay: bool) -> str:
+            request = _ask("The capital of France is", replay=replay, user=f"user {replay}")
+            events = [event async for event in client.generate(request)]
+            return "".join(event.text for event in events if isinstance(event, Token))
+
+        alone = await text(replay=True)
+        beside = await asyncio.gather(text(replay=False), text(replay=True), text(replay=False))
+        assert beside[1] == alone
+
+    _talk(engine[0], work)
+
+
+def test_what_the_site_wrote_is_computed_once_and_what_a_user_wrote_is_theirs(
+    engine: tuple[Path, subprocess.Popen[bytes]],
+) -> None:
+    rules = Message("system", "Rule one: answer from the document. " * 12, scope="site")
+
+    async def work(client: EngineClient) -> None:
+        async def cached(user: str, *messages: Message) -> int:
+            request = _ask(None, messages=messages, user=user, max_tokens=2)
+            last = [event async for event in client.generate(request)][-1]
+            assert isinstance(last, End)
+            return last.usage.cached_tokens
+
+        secret = Message("user", "My word is swordfish. " * 12)
+        assert await cached("analyst", rules, secret) == 0
+        shared = await cached("officer", rules, secret)
+        assert 90 < shared < 110
+        assert await cached("analyst", rules, secret) > shared + 60
+        assert await cached("deputy", Message("user", rules.content)) <= 3
 
     _talk(engine[0], work)
 

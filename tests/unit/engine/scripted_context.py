@@ -5,17 +5,18 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from appliance.engine.batching import BatchingEngine
 from appliance.engine.energy import DeclaredDraw
 from appliance.engine.errors import DecodeError
 from appliance.engine.metrics import EngineMetrics
 from appliance.engine.prompt import PromptReader
-from appliance.engine.serial import SerialEngine
 from appliance.engine.template import ChatTemplate
+from tests.engine.windowed_memory import WindowedMemory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from appliance.engine.context import Sampling
+    from appliance.engine.context import Piece, Sampling
 
 BEGIN, TURN, END = 256, 257, 258
 CONTROLS = {"<begin>": BEGIN, "<turn>": TURN, "<end>": END}
@@ -31,14 +32,15 @@ class ScriptedSampler:
         self._tokens = [*context.answer.encode(), END]
         self.closed = 0
 
-    def sample(self) -> int:
+    def sample(self, row: int) -> int:
+        assert row >= 0
         return self._tokens.pop(0)
 
     def close(self) -> None:
         self.closed += 1
 
 
-class ScriptedContext:
+class ScriptedContext(WindowedMemory):
     """Answers ``answer``, whatever it is asked. ``gate``, when given, lets one decode through per release."""
 
     def __init__(
@@ -46,16 +48,15 @@ class ScriptedContext:
         answer: str = "yes",
         *,
         context_tokens: int = 64,
-        chunk_tokens: int = 4,
+        batch_tokens: int = 4,
         gate: threading.Semaphore | None = None,
     ) -> None:
+        super().__init__(256, 0)
         self.answer = answer
-        self.context_tokens = context_tokens
-        self.chunk_tokens = chunk_tokens
+        self.context_tokens, self.cells = context_tokens, 256
+        self.batch_tokens, self.sequences = batch_tokens, 8
         self.control_texts: Sequence[str] = tuple(CONTROLS)
         self.decoded: list[tuple[tuple[int, ...], int]] = []
-        self.cleared = 0
-        self.held: list[int] = []
         self.samplers: list[ScriptedSampler] = []
         self.samplings: list[Sampling] = []
         self.fail_at: int | None = None
@@ -85,18 +86,21 @@ class ScriptedContext:
 
     def clear(self) -> None:
         self.owners.add(threading.get_ident())
-        self.cleared += 1
-        self.held.clear()
+        self.wipe()
 
-    def decode(self, tokens: Sequence[int], position: int) -> None:
+    def decode(self, pieces: Sequence[Piece]) -> list[int]:
         self.owners.add(threading.get_ident())
         if self._gate is not None and not self._gate.acquire(timeout=20):
             raise AssertionError("the test never let this decode through")
-        assert position == len(self.held), "positions follow each other without a gap"
         if self.fail_at == len(self.decoded):
             raise DecodeError("llama_decode returned -3")
-        self.decoded.append((tuple(tokens), position))
-        self.held += tokens
+        rows, last = [], -1
+        for piece in pieces:
+            self.append([(token, piece.position + n, piece.sequences) for n, token in enumerate(piece.tokens)])
+            self.decoded.append((piece.tokens, piece.position))
+            last += len(piece.tokens)
+            rows.append(last)
+        return rows
 
     def sampler(self, sampling: Sampling) -> ScriptedSampler:
         self.samplings.append(sampling)
@@ -104,7 +108,7 @@ class ScriptedContext:
         return self.samplers[-1]
 
 
-def scripted_engine(context: ScriptedContext, *, queue_limit: int = 2, stops: tuple[str, ...] = ()) -> SerialEngine:
-    """An engine on ``context``, not started."""
+def scripted_engine(context: ScriptedContext, *, queue_limit: int = 2, stops: tuple[str, ...] = ()) -> BatchingEngine:
+    """An engine on ``context`` that computes one request at a time, not started."""
     prompts = PromptReader(context, ChatTemplate(TEMPLATE, stops))
-    return SerialEngine(context, prompts, queue_limit=queue_limit, draw=DRAW, metrics=EngineMetrics())
+    return BatchingEngine(context, prompts, slots=1, queue_limit=queue_limit, draw=DRAW, metrics=EngineMetrics())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from appliance.engine.serial import SerialEngine
+    from appliance.engine.batching import BatchingEngine
 
 
 OURSELVES = frozenset({os.getuid()})
@@ -25,7 +25,7 @@ OURSELVES = frozenset({os.getuid()})
 
 @contextlib.contextmanager
 def served(
-    engine: SerialEngine, path: Path, metrics: EngineMetrics | None = None, clients: frozenset[int] = OURSELVES
+    engine: BatchingEngine, path: Path, metrics: EngineMetrics | None = None, clients: frozenset[int] = OURSELVES
 ) -> Iterator[Path]:
     """Serve ``engine`` on a socket below ``path`` until the block ends."""
     app = create_app(

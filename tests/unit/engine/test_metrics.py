@@ -11,6 +11,8 @@ def test_a_finished_request_is_counted_by_outcome_tokens_time_and_energy() -> No
     metrics.ended("busy")
     metrics.queue(QueueStatus(1, 2, 3, accepting=True))
     metrics.resident(4096)
+    metrics.step(0.02, prompt_rows=60, decode_rows=4)
+    metrics.room(live=900, parked=3, evicted=2, put_off=1)
     text = metrics.exposition().decode()
     for line in (
         'engine_requests_total{outcome="length"} 1.0',
@@ -22,6 +24,13 @@ def test_a_finished_request_is_counted_by_outcome_tokens_time_and_energy() -> No
         'engine_energy_joules_total{method="estimated"} 2.5',
         'engine_first_token_seconds_bucket{le="0.25"} 1.0',
         "engine_waiting 2.0",
+        'engine_rows_total{kind="prompt"} 60.0',
+        'engine_rows_total{kind="decode"} 4.0',
+        'engine_step_seconds_bucket{le="0.025"} 1.0',
+        'engine_made_way_total{kind="evicted"} 2.0',
+        'engine_made_way_total{kind="put_off"} 1.0',
+        "engine_cells_live 900.0",
+        "engine_parked 3.0",
         "engine_resident_bytes 4096.0",
     ):
         assert line in text

@@ -45,6 +45,21 @@ def test_a_conversation_survives_the_wire() -> None:
     assert decode_request(encode_request(request)) == request
 
 
+def test_scopes_weight_and_replay_survive_the_wire() -> None:
+    messages = (Message("system", "rules", "site"), Message("system", "brief", "group"), Message("user", "?"))
+    request = Request(id="1", user="u", group="g", messages=messages, weight=2.5, priority=-1, replay=True)
+    assert decode_request(encode_request(request)) == request
+    request = Request(id="1", user="u", group="g", prompt="rules and a question", site_characters=5, group_characters=9)
+    assert decode_request(encode_request(request)) == request
+
+
+def test_a_message_of_wider_scope_after_a_narrower_one_is_refused() -> None:
+    """Else the site's words would be computed after a user's, and shared with them in them."""
+    messages = (Message("user", "my secret"), Message("system", "rules", "site"))
+    with pytest.raises(EngineRefusedError, match="scopes of messages narrow"):
+        decode_request(encode_request(Request(id="1", user="u", group="g", messages=messages)))
+
+
 GOOD: dict[str, Any] = {"id": "1", "user": "u", "group": "g", "prompt": "x"}
 
 
@@ -63,6 +78,10 @@ GOOD: dict[str, Any] = {"id": "1", "user": "u", "group": "g", "prompt": "x"}
         ({"stop": [""]}, "stop.0"),
         ({"stop": ["x"] * 17}, "stop"),
         ({"surprise": 1}, "surprise"),
+        ({"weight": 0}, "weight"),
+        ({"weight": 1e9}, "weight"),
+        ({"site_characters": -1}, "site_characters"),
+        ({"prompt": None, "messages": [{"role": "user", "content": "x", "scope": "all"}]}, "messages.0.scope"),
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, Any], where: str) -> None:

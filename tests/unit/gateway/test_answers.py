@@ -11,9 +11,11 @@ import pytest
 from appliance.audit.commitment import commit
 from appliance.engine.protocol import Token
 from appliance.gateway import answers, ledger
+from appliance.gateway.entitlements import grant
 from appliance.gateway.errors import NotReadyError
 from appliance.gateway.receipts import digest
 from appliance.gateway.steps import Failed, Finished, Started, Step, Text
+from tests.gateway.doubles import site
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -209,3 +211,10 @@ async def test_metrics_name_models_and_outcomes_and_nobody(bench: Any) -> None:
     assert 'sovereign_answers_total{model="small",outcome="stop"} 1.0' in text
     assert "0" * 32 not in text
     assert "analysts" not in text
+
+
+async def test_the_engine_is_told_whose_a_request_is_how_much_it_weighs_and_how_urgent_it_is(bench: Any) -> None:
+    groups = [{"name": "clerks", "models": ["small"], "weight": 2.5}]
+    job = await bench.job(grant=grant(site(groups=groups), ["clerks"], "small"), priority=-1)
+    asked = answers.engine_request(job)
+    assert (asked.user, asked.group, asked.weight, asked.priority) == ("0" * 32, "clerks", 2.5, -1)

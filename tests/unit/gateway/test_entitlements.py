@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.gateway.entitlements import allowed_models, grant
+from appliance.gateway.entitlements import allowed_models, grant, priority
 from appliance.gateway.errors import ForbiddenError
 from tests.gateway.doubles import site
 
@@ -37,3 +37,13 @@ def test_a_request_is_charged_to_the_group_that_grants_most() -> None:
 
 def test_the_first_group_of_the_site_file_wins_a_tie() -> None:
     assert grant(site(), ["clerks", "analysts"], "small").group.name == "analysts"
+
+
+def test_a_program_whose_work_nobody_waits_for_comes_after_people() -> None:
+    clients = [
+        {"id": "nightly", "groups": ["clerks"], "priority": "batch"},
+        {"id": "portal", "groups": ["clerks"]},
+    ]
+    found = site(service_clients=clients)
+    assert priority(found, "nightly") < 0
+    assert [priority(found, client) for client in ("portal", "sovereign-web", None)] == [0, 0, 0]

@@ -1,24 +1,26 @@
-"""The first engine: one request at a time, in order of arrival.
+"""The engine: many requests on one context, by continuous batching.
 
 Threads: ``submit``, ``status`` and ``drain`` run on the event loop; prompts are tokenised on a worker thread; one owner
-thread touches the context. Events cross from the owner thread to the loop by ``call_soon_threadsafe`` alone.
+thread touches the context. Events cross from the owner thread to the loop once a step, all of them together.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
 
+from appliance.engine.admission import AdmissionQueue
+from appliance.engine.batcher import Batcher
 from appliance.engine.context import Sampling
 from appliance.engine.errors import EngineRefusedError
-from appliance.engine.generation import Generation, Job
 from appliance.engine.grammar import grammar_of
+from appliance.engine.job import BATCH, INTERACTIVE, Job, Owner, Passage
+from appliance.engine.outbox import Outbox
 from appliance.engine.protocol import Admitted, End, Event, Failed, QueueStatus, Request
-from appliance.engine.queue import AdmissionQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -28,28 +30,35 @@ if TYPE_CHECKING:
     from appliance.engine.metrics import EngineMetrics
     from appliance.engine.prompt import PromptReader
 
+CHUNK_TOKENS = 64
 _SEEDS = 0xFFFF_FFFF  # llama.cpp takes 32 bits, and the highest value means "random" there
 _POLL_S = 0.05
 
 
-class SerialEngine:
-    """Implements ``appliance.engine.protocol.Engine``. Call ``start`` once before ``submit``, ``stop`` once after."""
+class BatchingEngine:
+    """Implements ``appliance.engine.protocol.Engine``. Call ``start`` once before ``submit``, ``stop`` once after.
 
-    def __init__(
+    At most ``slots`` requests are computed side by side, and ``queue_limit`` wait.
+    """
+
+    def __init__(  # noqa: PLR0913 - what an engine is made of, named at the one call
         self,
         context: Context,
         prompts: PromptReader,
         *,
+        slots: int,
         queue_limit: int,
         draw: DeclaredDraw,
         metrics: EngineMetrics,
     ) -> None:
         self._context = context
         self._prompts = prompts
-        self._queue: AdmissionQueue[Job] = AdmissionQueue(queue_limit)
-        self._draw = draw
         self._metrics = metrics
-        self._current: Job | None = None
+        self._queue = AdmissionQueue(queue_limit, slots)
+        self._outbox = Outbox()
+        self._batcher = Batcher(
+            context, self._queue, slots=slots, chunk_tokens=CHUNK_TOKENS, draw=draw, metrics=metrics
+        )
         self._owner = threading.Thread(target=self._own, name="engine-owner", daemon=True)
 
     def start(self) -> None:
@@ -59,8 +68,9 @@ class SerialEngine:
     def stop(self) -> None:
         """Cancel what is left and wait for the owner thread."""
         self._queue.close()
-        self._cancel_all()
-        self._owner.join()
+        while self._owner.is_alive():
+            self._cancel_all()
+            self._owner.join(_POLL_S)
 
     @property
     def alive(self) -> bool:
@@ -77,7 +87,7 @@ class SerialEngine:
         events: asyncio.Queue[Event] = asyncio.Queue()
         seed = secrets.randbelow(_SEEDS) if request.seed is None else request.seed
         job = await asyncio.to_thread(self._prepare, request, seed)
-        job.emit = lambda event: _hand_over(loop, events, event)
+        job.emit = lambda event: self._outbox.put(loop, events, event)
         try:
             position = self._queue.put(job)
             self._metrics.queue(self._queue.status())
@@ -113,6 +123,20 @@ class SerialEngine:
             stops=self._prompts.stops(request),
             max_tokens=request.max_tokens,
             emit=lambda _event: None,
+            user=request.user,
+            weight=request.weight,
+            rank=INTERACTIVE if request.priority >= 0 else BATCH,
+            alone=request.replay,
+            passages=() if request.replay else self._passages(request, tokens),
+        )
+
+    def _passages(self, request: Request, tokens: tuple[int, ...]) -> tuple[Passage, ...]:
+        """What of the prompt may be shared with whom; the user's passage comes last and is the whole."""
+        site, group = self._prompts.shared(request, tokens)
+        shared = [(Owner("site", ""), site), (Owner("group", request.group), group if group > site else 0)]
+        return (
+            *(Passage(owner, length) for owner, length in shared if length),
+            Passage(Owner("user", request.user), sys.maxsize),
         )
 
     async def drain(self, bound_s: float) -> None:
@@ -122,14 +146,12 @@ class SerialEngine:
         while self.alive and ((status := self._queue.status()).running or status.waiting):
             if time.monotonic() >= deadline:
                 self._cancel_all()
-                deadline = float("inf")
             await asyncio.sleep(_POLL_S)
 
     def _cancel_all(self) -> None:
-        """What waits is still taken, and ends as cancelled before its first decode."""
-        for job in (*self._queue.waiting(), self._current):
-            if job is not None:
-                job.cancelled.set()
+        """What waits or runs ends as cancelled with the next step."""
+        for job in (*self._queue.waiting(), *self._batcher.running):
+            job.cancelled.set()
 
     def _own(self) -> None:
         """The owner thread: the only caller of the context's owner functions.
@@ -137,22 +159,11 @@ class SerialEngine:
         A defect that escapes a request ends the thread; everyone who waits is told, and health turns bad.
         """
         try:
-            while (job := self._queue.take()) is not None:
-                self._current = job
-                begun = time.monotonic()
-                last = Generation(self._context, job, self._draw).run()
-                self._current = None
-                self._queue.finished(time.monotonic() - begun)
-                self._metrics.finished(last)
-                job.emit(last)
+            while self._batcher.running or self._queue.wait():
+                self._batcher.step()
+                self._outbox.flush()
         finally:
             self._queue.close()
-            for left in (self._current, *self._queue.waiting()):
-                if left is not None:
-                    left.emit(Failed("engine_stopped", "the engine stopped while this request was open"))
-
-
-def _hand_over(loop: asyncio.AbstractEventLoop, events: asyncio.Queue[Event], event: Event) -> None:
-    """Give ``event`` to the loop; a loop that has closed has no reader left."""
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(events.put_nowait, event)
+            for left in (*self._batcher.running, *self._queue.waiting()):
+                left.emit(Failed("engine_stopped", "the engine stopped while this request was open"))
+            self._outbox.flush()

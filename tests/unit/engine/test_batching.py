@@ -11,20 +11,21 @@ from appliance.engine.protocol import Admitted, End, Event, Failed, Message, Req
 from tests.unit.engine.scripted_context import ScriptedContext, scripted_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from appliance.engine.serial import SerialEngine
+    from appliance.engine.batching import BatchingEngine
+    from appliance.engine.context import Piece
 
 
 def _ask(text: str = "hi", **more: object) -> Request:
     return Request(id="1", user="u", group="g", **{"prompt": text, **more})  # type: ignore[arg-type]
 
 
-async def _all(engine: SerialEngine, request: Request) -> list[Event]:
+async def _all(engine: BatchingEngine, request: Request) -> list[Event]:
     return [event async for event in engine.submit(request)]
 
 
-def _with(engine: SerialEngine, work: Callable[[], Awaitable[None]]) -> None:
+def _with(engine: BatchingEngine, work: Callable[[], Awaitable[None]]) -> None:
     engine.start()
     try:
         asyncio.run(work())
@@ -228,10 +229,10 @@ def test_a_failed_step_is_reported_and_the_next_request_is_answered() -> None:
 def test_a_defect_in_the_owner_thread_ends_every_stream_and_turns_health_bad() -> None:
     context = ScriptedContext("ok")
 
-    def decode(tokens: tuple[int, ...], position: int) -> None:
-        raise RuntimeError(f"a defect at {position} of {len(tokens)}")
+    def decode(pieces: Sequence[Piece]) -> list[int]:
+        raise RuntimeError(f"a defect in {len(pieces)} pieces")
 
-    context.decode = decode  # type: ignore[method-assign,assignment]
+    context.decode = decode  # type: ignore[method-assign]
     engine = scripted_engine(context)
 
     async def work() -> None:

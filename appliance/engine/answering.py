@@ -1,0 +1,80 @@
+"""One answer as it grows: tokens, text, sampler, meter. It outlives a preemption; cells do not. Owner thread only."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from appliance.engine.metering import Meter
+from appliance.engine.protocol import End, FinishReason, Token
+from appliance.engine.text import AnswerText
+
+if TYPE_CHECKING:
+    from appliance.engine.context import Context, Sampler
+    from appliance.engine.energy import DeclaredDraw
+    from appliance.engine.job import Job
+
+
+class Answering:
+    """``tokens`` is the prompt and what was drawn; the last one drawn is decoded in the next step.
+
+    ``saved`` is a copy of the cells of the first ``saved_tokens`` of them, when they were taken away; ``resumed`` says
+    that it was put off before.
+    """
+
+    def __init__(self, context: Context, job: Job, draw: DeclaredDraw) -> None:
+        self._context = context
+        self._job = job
+        self._text = AnswerText(job.stops)
+        self._sampler: Sampler | None = None
+        self._room = min(job.max_tokens, context.context_tokens - len(job.tokens))
+        self.tokens = list(job.tokens)
+        self.meter = Meter(job.queued_at, len(job.tokens), draw)
+        self.saved: bytes | None = None
+        self.saved_tokens = 0
+        self.resumed = False
+
+    @property
+    def drawn(self) -> int:
+        """Tokens of the answer so far."""
+        return len(self.tokens) - len(self._job.tokens)
+
+    @property
+    def room(self) -> int:
+        """Tokens that the answer may still get."""
+        return self._room - self.drawn
+
+    def draw(self, row: int) -> FinishReason | None:
+        """Draw the next token from the logits at ``row``; why the answer ends with it, if it does.
+
+        Raises ``DecodeError``.
+        """
+        if self._sampler is None:
+            self._sampler = self._context.sampler(self._job.sampling)
+        token = self._sampler.sample(row)
+        now = time.monotonic()
+        self.meter.seen(now)
+        if self._context.is_end(token):
+            return "stop"
+        self.tokens.append(token)
+        self.meter.token(now)
+        self._show(self._text.push(self._context.piece(token)))
+        if self._text.stopped:
+            return "stop"
+        return "length" if self.room <= 0 else None
+
+    def finish(self, reason: FinishReason) -> End:
+        """Show what was held back; the last event, which is not emitted here."""
+        self._show(self._text.finish())
+        return self.meter.end(reason)
+
+    def close(self) -> None:
+        """Free the sampler; safe to call twice."""
+        if self._sampler is not None:
+            self._sampler.close()
+            self._sampler = None
+        self.saved = None
+
+    def _show(self, text: str) -> None:
+        if text:
+            self._job.emit(Token(text))

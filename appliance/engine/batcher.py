@@ -1,0 +1,201 @@
+"""The owner's work, a step at a time: let go, let begin, compute one batch, draw. Owner thread only.
+
+Failures stay with whom they concern. A batch that finds no cells changes nothing, and room is made: parked cells go,
+then the youngest is put off. After a batch that failed, every request in it goes back to where it was and is tried
+alone; the one that fails again ends, the others go on.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from appliance.engine.answering import Answering
+from appliance.engine.capacity import Capacity
+from appliance.engine.cell_store import CellStore
+from appliance.engine.errors import DecodeError, NoRoomError
+from appliance.engine.job import BATCH
+from appliance.engine.preemption import victim
+from appliance.engine.prefixes import PrefixCache
+from appliance.engine.protocol import End, Failed
+from appliance.engine.reception import Reception
+from appliance.engine.scheduler import Candidate, Limits, Scheduler
+
+if TYPE_CHECKING:
+    from appliance.engine.admission import AdmissionQueue
+    from appliance.engine.context import Context
+    from appliance.engine.energy import DeclaredDraw
+    from appliance.engine.job import Job
+    from appliance.engine.metrics import EngineMetrics
+    from appliance.engine.protocol import FinishReason
+    from appliance.engine.resident import Resident
+
+
+class Batcher:
+    """Computes what the queue holds, at most ``slots`` requests side by side."""
+
+    def __init__(  # noqa: PLR0913 - the parts it brings together, named at the one call
+        self,
+        context: Context,
+        queue: AdmissionQueue,
+        *,
+        slots: int,
+        chunk_tokens: int,
+        draw: DeclaredDraw,
+        metrics: EngineMetrics,
+    ) -> None:
+        self._context = context
+        self._queue = queue
+        self._draw = draw
+        self._metrics = metrics
+        self._capacity = Capacity(context.cells)
+        self._store = CellStore(context, cells=context.cells, sequences=context.sequences)
+        self._cache = PrefixCache(self._store)
+        self._reception = Reception(
+            context, queue, slots=slots, store=self._store, cache=self._cache, capacity=self._capacity, draw=draw
+        )
+        self._scheduler: Scheduler[Resident] = Scheduler(Limits(context.batch_tokens, chunk_tokens))
+        self._suspects: list[Resident] = []
+        self._told = (0, 0)
+
+    @property
+    def running(self) -> tuple[Job, ...]:
+        """The requests at work."""
+        return tuple(resident.job for resident in self._residents)
+
+    @property
+    def _residents(self) -> list[Resident]:
+        return self._reception.residents
+
+    def step(self) -> None:
+        """One turn. Returns at once when nothing is to be computed."""
+        self._dismiss()
+        self._reception.admit()
+        for resident in self._residents:
+            self._reception.land(resident)
+        plan = self._plan()
+        if plan:
+            self._compute(plan)
+        self._tell()
+
+    def _tell(self) -> None:
+        evicted, put_off = self._told
+        self._told = (self._cache.evicted, self._reception.put_offs)
+        self._metrics.room(
+            live=self._store.live,
+            parked=self._cache.parked,
+            evicted=self._told[0] - evicted,
+            put_off=self._told[1] - put_off,
+        )
+
+    def _dismiss(self) -> None:
+        """End what its client gave up, at work or still waiting."""
+        for resident in [r for r in self._residents if r.job.cancelled.is_set()]:
+            self._end(resident, "cancelled")
+        for job in self._queue.waiting():
+            if job.cancelled.is_set() and self._queue.take(job):
+                answering = job.answering or Answering(self._context, job, self._draw)
+                last = answering.finish("cancelled")
+                self._reception.discard(answering)
+                self._close(job, last, None)
+
+    def _plan(self) -> dict[Resident, int]:
+        while self._suspects:
+            if self._suspects[0] in self._residents:
+                suspect = self._suspects[0]
+                return self._scheduler.plan([self._candidate(suspect)])
+            self._suspects.pop(0)
+        candidates = [self._candidate(resident) for resident in self._residents]
+        waiting = self._queue.next()
+        if waiting is not None and waiting.rank < BATCH:
+            urgent = [c for c in candidates if c.rank < BATCH]
+            candidates = urgent if any(c.pending for c in urgent) else candidates
+        return self._scheduler.plan(candidates)
+
+    def _candidate(self, resident: Resident) -> Candidate[Resident]:
+        job = resident.job
+        waiters = [r.job for r in self._residents if r.flight and r.flight.reading in resident.readings]
+        payers = {job.user: job.weight} | {waiter.user: waiter.weight for waiter in waiters}
+        return Candidate(resident, resident.pending, resident.decoding, job.rank, tuple(payers.items()))
+
+    def _compute(self, plan: dict[Resident, int]) -> None:
+        begun = time.monotonic()
+        pieces = [resident.piece(count) for resident, count in plan.items()]
+        try:
+            rows = self._context.decode(pieces)
+        except NoRoomError:
+            self._make_room(plan)
+            return
+        except DecodeError as error:
+            self._recover(plan, error)
+            return
+        seconds, all_rows = time.monotonic() - begun, sum(plan.values())
+        decoding = sum(resident.decoding for resident in plan)
+        self._metrics.step(seconds, prompt_rows=all_rows - decoding, decode_rows=decoding)
+        for (resident, count), piece, row in zip(plan.items(), pieces, rows, strict=True):
+            resident.filled += count
+            self._store.appended(resident.pair, count)
+            resident.answering.meter.step(seconds, count, all_rows)
+            self._cache.progress(resident.readings, resident.filled)
+            if resident in self._suspects:
+                self._suspects.remove(resident)
+            if piece.sampled:
+                self._draw_for(resident, row)
+
+    def _draw_for(self, resident: Resident, row: int) -> None:
+        begun = time.monotonic()
+        try:
+            reason = resident.answering.draw(row)
+        except DecodeError as error:
+            self._fail(resident, Failed("decode_failed", error.cause))
+            return
+        resident.answering.meter.step(time.monotonic() - begun, 1, 1)
+        if reason is not None:
+            self._end(resident, reason)
+
+    def _make_room(self, plan: dict[Resident, int]) -> None:
+        """What is parked goes first, then the youngest is put off; who runs alone and finds no room fails."""
+        if self._cache.evict():
+            return
+        late = victim(self._residents)
+        if late is not None:
+            self._reception.put_off(late, save=True)
+            return
+        for resident in plan:
+            self._fail(resident, Failed("no_room", "the context has no room for this request"))
+
+    def _recover(self, plan: dict[Resident, int], error: DecodeError) -> None:
+        """Everybody in the failed batch goes back to where they were, and to nothing where cells are missing."""
+        for resident in plan:
+            if not self._store.resync(resident.pair, resident.filled):
+                resident.filled = 0
+        if set(plan) <= set(self._suspects):
+            for resident in plan:
+                self._fail(resident, Failed("decode_failed", error.cause))
+            return
+        self._suspects = list(plan)
+
+    def _end(self, resident: Resident, reason: FinishReason) -> None:
+        last = resident.answering.finish(reason)
+        self._cache.withdraw(resident.readings)
+        self._reception.park(resident)
+        self._leave(resident, last)
+        if reason != "cancelled":
+            self._capacity.observe(last.usage.completion_tokens)
+
+    def _fail(self, resident: Resident, last: Failed) -> None:
+        self._cache.withdraw(resident.readings)
+        self._store.give(resident.pair)
+        self._leave(resident, last)
+
+    def _leave(self, resident: Resident, last: End | Failed) -> None:
+        self._residents.remove(resident)
+        self._reception.discard(resident.answering)
+        self._close(resident.job, last, time.monotonic() - resident.begun)
+        if resident.job.alone:
+            self._context.clear()
+
+    def _close(self, job: Job, last: End | Failed, seconds: float | None) -> None:
+        self._queue.finished(job, seconds)
+        self._metrics.finished(last)
+        job.emit(last)

@@ -1,0 +1,66 @@
+"""What one request cost: tokens, time, and its share of the energy.
+
+Steps are shared: a step's seconds are split by rows, so a request that decodes one token beside a prompt of a hundred
+pays for one row of the batch. The shares of a step add up to the step.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from appliance.engine.protocol import End, FinishReason, Timing, Usage
+
+if TYPE_CHECKING:
+    from appliance.engine.energy import DeclaredDraw
+
+
+class Meter:
+    """Counts for one request, from the queue to the end."""
+
+    def __init__(self, queued_at: float, prompt_tokens: int, draw: DeclaredDraw) -> None:
+        self._queued_at = queued_at
+        self._prompt_tokens = prompt_tokens
+        self._draw = draw
+        self._started: float | None = None
+        self._first: float | None = None
+        self._computed_s = 0.0
+        self.cached_tokens = 0
+        self.completion_tokens = 0
+
+    def started(self, now: float) -> None:
+        """Work begins. Later calls change nothing."""
+        self._started = self._started or now
+
+    def step(self, seconds: float, rows: int, all_rows: int) -> None:
+        """A step of ``seconds`` had ``rows`` rows of this request among ``all_rows``."""
+        self._computed_s += seconds * rows / all_rows
+
+    def token(self, now: float) -> None:
+        """One more token of the answer."""
+        self._first = self._first or now
+        self.completion_tokens += 1
+
+    def seen(self, now: float) -> None:
+        """The first draw, also where it ends the answer."""
+        self._first = self._first or now
+
+    def end(self, reason: FinishReason) -> End:
+        """The last event."""
+        now = time.monotonic()
+        started = self._started or now
+        first = self._first or now
+        return End(
+            finish_reason=reason,
+            usage=Usage(self._prompt_tokens, self.cached_tokens, self.completion_tokens),
+            timing=Timing(
+                queue_ms=_ms(started - self._queued_at),
+                first_token_ms=_ms(first - started),
+                decode_ms=_ms(now - first),
+            ),
+            energy=self._draw.over(self._computed_s),
+        )
+
+
+def _ms(seconds: float) -> float:
+    return round(max(0.0, seconds) * 1000, 3)

@@ -1,0 +1,78 @@
+"""A model of half a megabyte with random weights: sliding-window layers, one that sees everything, tokens for bytes.
+
+Its words mean nothing; its arithmetic is llama.cpp's. Weights are large enough that the best token mostly leads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import gguf
+import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WINDOW = 16
+LAYERS, WIDTH, HEADS, HEAD, INNER = 6, 64, 4, 16, 128  # of six layers of a gemma3, the sixth sees everything
+TOKENS = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+LOUD = 3.0  # what a layer adds counts for more than the token that it stands on
+KINDS = [2, 3, 3, *[6] * 256]  # unknown, control, control, bytes
+
+
+def write(path: Path, seed: int = 1) -> Path:
+    """The model of ``seed`` at ``path``."""
+    draw = np.random.default_rng(seed)
+    writer = gguf.GGUFWriter(path, "gemma3")
+    writer.add_context_length(4096)
+    writer.add_embedding_length(WIDTH)
+    writer.add_block_count(LAYERS)
+    writer.add_feed_forward_length(INNER)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(1)
+    writer.add_key_length(HEAD)
+    writer.add_value_length(HEAD)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_rope_freq_base(10_000.0)
+    writer.add_sliding_window(WINDOW)
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(TOKENS)
+    writer.add_token_scores([0.0] * len(TOKENS))
+    writer.add_token_types(KINDS)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_unk_token_id(0)
+    for name, shape in _shapes():
+        plain = np.full(shape, LOUD if "post_" in name else 1.0)
+        if len(shape) > 1:
+            plain = draw.normal(0, 2 / np.sqrt(shape[-1]), shape)
+        writer.add_tensor(name, plain.astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _shapes() -> list[tuple[str, tuple[int, ...]]]:
+    table = (len(TOKENS), WIDTH)
+    shapes: list[tuple[str, tuple[int, ...]]] = [("token_embd.weight", table), ("output.weight", table)]
+    shapes.append(("output_norm.weight", (WIDTH,)))
+    for layer in range(LAYERS):
+        parts: dict[str, tuple[int, ...]] = {
+            "attn_norm": (WIDTH,),
+            "attn_q": (HEADS * HEAD, WIDTH),
+            "attn_k": (HEAD, WIDTH),
+            "attn_v": (HEAD, WIDTH),
+            "attn_output": (WIDTH, HEADS * HEAD),
+            "attn_q_norm": (HEAD,),
+            "attn_k_norm": (HEAD,),
+            "post_attention_norm": (WIDTH,),
+            "ffn_norm": (WIDTH,),
+            "ffn_gate": (INNER, WIDTH),
+            "ffn_up": (INNER, WIDTH),
+            "ffn_down": (WIDTH, INNER),
+            "post_ffw_norm": (WIDTH,),
+        }
+        shapes += [(f"blk.{layer}.{part}.weight", shape) for part, shape in parts.items()]
+    return shapes

@@ -1,0 +1,191 @@
+"""The sliding-window trap on the model itself: every rule of ``cell_store`` shown on logits.
+
+Right is what an empty context gives for the same tokens in the same batches. Each wrong way is walked too, and is off
+by much more than rounding: so these tests would see a rule that is missing.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from appliance.engine.cell_store import CellStore, Pair
+from appliance.engine.context import Piece
+from appliance.engine.llama import BATCH_TOKENS, LlamaContext
+from tests.engine.batches import Desk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from appliance.engine.llama_sampler import Logits
+
+ROUNDING, WRONG = 0.05, 1.0
+LONG, PART = 3 * BATCH_TOKENS, 600  # both beyond the model's window of 512
+
+
+@pytest.fixture(scope="module")
+def context(model_file: Path) -> Iterator[LlamaContext]:
+    fd = os.open(model_file, os.O_RDONLY)
+    made = LlamaContext(fd, context_tokens=2048, threads=1, budget_mib=900, slots=2)
+    yield made
+    made.close()
+    os.close(fd)
+
+
+@pytest.fixture
+def store(context: LlamaContext) -> CellStore:
+    context.clear()
+    return CellStore(context, cells=context.cells, sequences=context.sequences)
+
+
+@pytest.fixture(scope="module")
+def text(context: LlamaContext) -> list[int]:
+    rules = "".join(f"Rule {n}: officer {n * 7 % 40} approves models for zone {n * 11 % 40}. " for n in range(120))
+    return context.tokenize(rules, control=False, begin=True)[: LONG + 60]
+
+
+@pytest.fixture(scope="module")
+def right(context: LlamaContext, text: list[int]) -> Logits:
+    context.clear()
+    logits = _read(context, (0, 1), text)
+    context.clear()
+    return logits
+
+
+def _read(context: LlamaContext, owners: tuple[int, ...], tokens: list[int], start: int = 0) -> Logits:
+    """Decode ``tokens`` from ``start`` on, in whole batches; the logits of the last one."""
+    row = 0
+    for at in range(start, len(tokens), BATCH_TOKENS):
+        part = tuple(tokens[at : at + BATCH_TOKENS])
+        (row,) = context.decode([Piece(part, at, owners, sampled=at + BATCH_TOKENS >= len(tokens))])
+    return context.logits(row)
+
+
+def _fill(context: LlamaContext, store: CellStore, pair: Pair, tokens: list[int]) -> Pair:
+    start = store.length(pair)
+    _read(context, pair, tokens, start)
+    store.appended(pair, len(tokens) - start)
+    return pair
+
+
+def _pair(store: CellStore) -> Pair:
+    pair = store.take()
+    assert pair is not None
+    return pair
+
+
+def _off(one: Logits, other: Logits) -> float:
+    return float(np.abs(one - other).max())
+
+
+def test_a_shared_beginning_gives_what_computing_it_gives(
+    context: LlamaContext, store: CellStore, text: list[int], right: Logits
+) -> None:
+    source = _fill(context, store, _pair(store), text[:LONG])
+    target = _pair(store)
+    assert store.credits(source, LONG)
+    store.share(source, target, LONG)
+    _fill(context, store, source, [*text[:LONG], *text[:200]])
+    assert _off(_read(context, target, text, LONG), right) < ROUNDING
+
+
+def test_a_shared_beginning_outlives_its_source_and_a_crowd(
+    context: LlamaContext, store: CellStore, text: list[int], right: Logits
+) -> None:
+    source, target = _fill(context, store, _pair(store), text[:LONG]), _pair(store)
+    store.share(source, target, LONG)
+    store.give(source)
+    for _ in range(2):
+        _fill(context, store, _pair(store), text[:520])
+    assert store.credits(target, LONG)
+    assert _off(_read(context, target, text, LONG), right) < ROUNDING
+
+
+def test_a_part_of_a_long_beginning_can_be_shared_although_the_window_has_passed_it(
+    context: LlamaContext, store: CellStore, text: list[int]
+) -> None:
+    other = [*text[:PART], *text[100:160]]
+    alone = _pair(store)
+    _fill(context, store, alone, text[:PART])
+    expected = _read(context, alone, other, PART)
+    store.give(alone)
+    context.clear()
+    store.forget()
+    source, target = _fill(context, store, _pair(store), text[:LONG]), _pair(store)
+    assert store.credits(source, PART)
+    store.share(source, target, PART)
+    assert _off(_read(context, target, other, PART), expected) < ROUNDING
+
+
+def test_a_lone_sequence_loses_its_history_without_a_word_and_is_not_credited(
+    context: LlamaContext, store: CellStore, text: list[int]
+) -> None:
+    other = [*text[:PART], *text[100:160]]
+    first, lone, crowd, more = _pair(store), _pair(store), _pair(store), _pair(store)
+    _fill(context, store, first, text[:PART])
+    expected = _read(context, first, other, PART)
+    _read(context, lone[:1], text[:LONG])
+    store.give(first)
+    _read(context, crowd, text)
+    _read(context, more, text[:140])
+    assert context.extent(lone[0])[1] == LONG - 1
+    assert not store.credits(lone, PART), "the cells were reclaimed, and llama.cpp does not say so"
+    context.cut(lone[0], PART)
+    assert _off(_read(context, lone[:1], other, PART), expected) > WRONG
+
+
+def test_a_saved_state_goes_on_exactly_at_its_full_length(
+    context: LlamaContext, store: CellStore, text: list[int], right: Logits
+) -> None:
+    source = _fill(context, store, _pair(store), text[:LONG])
+    state = store.save(source)
+    store.give(source)
+    _fill(context, store, _pair(store), text[:520])
+    again = _pair(store)
+    assert store.restore(again, state, LONG)
+    assert _off(_read(context, again, text, LONG), right) < ROUNDING
+
+
+def test_a_saved_state_is_not_credited_for_a_part_and_would_be_wrong_there(
+    context: LlamaContext, store: CellStore, text: list[int]
+) -> None:
+    other = [*text[:PART], *text[100:160]]
+    source = _fill(context, store, _pair(store), text[:LONG])
+    state = store.save(source)
+    store.cut(source, PART)
+    expected = _read(context, source, other, PART)
+    store.give(source)
+    again, wrong = _pair(store), _pair(store)
+    assert store.restore(again, state, LONG)
+    assert store.credits(again, LONG)
+    assert not store.credits(again, PART)
+    for sequence in wrong:
+        context.share(again[0], sequence, PART)
+    assert _off(_read(context, wrong, other, PART), expected) > WRONG
+
+
+def test_the_engine_shares_evicts_puts_off_and_still_draws_what_an_empty_context_draws(
+    context: LlamaContext, text: list[int]
+) -> None:
+    """Where the two best tokens are close, rounding may choose; the first difference of two answers is looked at."""
+    context.clear()
+    desk = Desk(context, slots=2, chunk_tokens=64)
+    tails = [
+        context.tokenize(f" Question {n}: who approves zone {n}?\nAnswer:", control=False, begin=False)
+        for n in range(3)
+    ]
+    alone = [desk.ask([*text[:800], *tail], most=6, alone=True) for tail in tails]
+    desk.run()
+    beside = [desk.ask([*text[:800], *tail], user=f"user {n}", site=800, most=6) for n, tail in enumerate(tails)]
+    desk.run()
+    again = [desk.ask([*text[:800], *tail], user=f"user {n}", site=800, most=6) for n, tail in enumerate(tails)]
+    desk.run()
+    assert [one.cached for one in beside] == [0, 800, 800]
+    assert all(one.cached > 800 for one in again)
+    for asked in (beside, again):
+        agreed = sum(one.text[:8] == other.text[:8] for one, other in zip(alone, asked, strict=True))
+        assert agreed >= 2

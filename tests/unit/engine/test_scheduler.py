@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.engine.job import BATCH, INTERACTIVE
+from appliance.engine.scheduler import QUANTUM, Candidate, Limits, Scheduler
+
+LIMITS = Limits(batch_tokens=128, chunk_tokens=32)
+
+
+def _prompt(key: str, pending: int, *, user: str = "", rank: int = INTERACTIVE, weight: float = 1) -> Candidate[str]:
+    return Candidate(key, pending, decoding=False, rank=rank, payers=((user or key, weight),))
+
+
+def _stream(key: str, *, rank: int = INTERACTIVE) -> Candidate[str]:
+    return Candidate(key, 1, decoding=True, rank=rank, payers=((key, 1.0),))
+
+
+def test_a_prompt_alone_gets_the_whole_batch() -> None:
+    assert Scheduler[str](LIMITS).plan([_prompt("a", 500)]) == {"a": 128}
+
+
+def test_streams_get_their_row_and_prompts_the_chunk() -> None:
+    plan = Scheduler[str](LIMITS).plan([_prompt("a", 500), _stream("b"), _stream("c")])
+    assert plan == {"b": 1, "c": 1, "a": 32}
+    assert list(plan)[:2] == ["b", "c"]
+
+
+def test_a_short_question_is_read_whole_beside_any_number_of_long_prompts() -> None:
+    scheduler = Scheduler[str](LIMITS)
+    heavy = [_prompt(f"h{n}", 900, user="heavy") for n in range(32)]
+    scheduler.plan(heavy)
+    assert scheduler.plan([*heavy, _prompt("light", 40)])["light"] == 40
+
+
+def test_users_share_by_weight_however_many_prompts_they_have() -> None:
+    scheduler, read = Scheduler[str](LIMITS), Counter[str]()
+    candidates = [_prompt(f"a{n}", 10_000, user="a", weight=1) for n in range(9)]
+    candidates += [_prompt("b", 100_000, weight=3)]
+    for _ in range(50):
+        for key, count in scheduler.plan(candidates).items():
+            read[key[0]] += count
+    assert abs(read["b"] - 3 * read["a"]) <= 4 * QUANTUM * 3
+
+
+def test_a_users_own_prompts_are_read_one_after_the_other() -> None:
+    plan = Scheduler[str](LIMITS).plan([_prompt("a1", 100, user="a"), _prompt("a2", 100, user="a")])
+    assert plan == {"a1": 100, "a2": 28}
+
+
+def test_work_that_nobody_waits_for_gets_no_row_beside_a_person() -> None:
+    scheduler = Scheduler[str](LIMITS)
+    late = [_prompt("n", 500, rank=BATCH), _stream("m", rank=BATCH)]
+    assert scheduler.plan([*late, _stream("p")]) == {"p": 1}
+    assert scheduler.plan(late) == {"m": 1, "n": 32}
+
+
+def test_who_waits_for_a_prompt_lends_their_turn_to_it() -> None:
+    alone, together = Scheduler[str](LIMITS), Scheduler[str](LIMITS)
+    others = [_prompt(f"o{n}", 500) for n in range(7)]
+    shared = Candidate("s", 500, decoding=False, rank=INTERACTIVE, payers=(("s", 1.0), ("t", 1.0), ("u", 1.0)))
+    read = [sum(together.plan([*others, shared]).get("s", 0) for _ in range(5))]
+    read += [sum(alone.plan([*others, _prompt("s", 500)]).get("s", 0) for _ in range(5))]
+    assert read[0] > 2 * read[1]
+
+
+def test_nothing_to_do_is_an_empty_plan() -> None:
+    assert Scheduler[str](LIMITS).plan([_prompt("a", 0)]) == {}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 4),
+            st.integers(0, 300),
+            st.booleans(),
+            st.integers(0, 1),
+            st.sampled_from([0.01, 0.5, 1, 7.5]),
+        ),
+        max_size=24,
+    ),
+    st.integers(1, 8),
+)
+def test_a_plan_fits_the_batch_starves_nobody_for_good_and_ends_all_work(
+    requests: list[tuple[int, int, bool, int, float]], narrow: int
+) -> None:
+    scheduler = Scheduler[int](Limits(batch_tokens=8 * narrow, chunk_tokens=narrow))
+    weights = {user: weight for user, _, _, _, weight in requests}
+    left = {key: 1 if decoding else pending for key, (_, pending, decoding, _, _) in enumerate(requests)}
+    for _ in range(4000):
+        candidates = [
+            Candidate(key, left[key], decoding, rank, ((str(user), weights[user]),))
+            for key, (user, _, decoding, rank, _) in enumerate(requests)
+        ]
+        plan = scheduler.plan(candidates)
+        assert bool(plan) == any(left.values())
+        if not plan:
+            return
+        assert sum(plan.values()) <= 8 * narrow
+        for key, count in plan.items():
+            assert 0 < count <= left[key]
+            left[key] -= count
+    raise AssertionError("work was left for good")
