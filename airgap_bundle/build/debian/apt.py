@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airgap_bundle.build.debian.control import paragraphs
-from airgap_bundle.build.process import find_program, run
+from airgap_bundle.build.process import ProgramError, find_program, run
 from airgap_bundle.errors import BuildError, FormatError
 from airgap_bundle.locked_packages import LockedPackage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 ARCHITECTURE = "amd64"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -59,6 +59,15 @@ def machine_archive(suite: str) -> Archive:
     return Archive(tuple(sorted(found, key=lambda item: (item.release, item.address))))
 
 
+class VanishedError(Exception):
+    """Apt cannot give ``packages`` any more: those that it named, or all of a batch where it named none."""
+
+    def __init__(self, packages: tuple[LockedPackage, ...], error: ProgramError) -> None:
+        super().__init__(error.cause)
+        self.packages = packages
+        self.said = error.hint
+
+
 class Apt:
     """An updated apt below ``root``."""
 
@@ -84,18 +93,18 @@ class Apt:
             raise BuildError(f"apt describes no {', '.join(missing)}")
         return sorted(found.values())
 
-    def download(self, package: LockedPackage, on_line: Callable[[str], None] | None = None) -> Path:
-        """The file of ``package``. Raises ``ProgramError`` when the archive does not have that version."""
+    def download(self, packages: Sequence[LockedPackage]) -> dict[LockedPackage, Path]:
+        """Files of ``packages``; the caller removes each. Raises ``VanishedError`` naming what is not there."""
         folder = self._root / "downloads"
-        self._run("apt-get", "download", f"{package.name}={package.version}", cwd=folder, on_line=on_line)
-        version = package.version.replace(":", "%3a")
-        return folder / f"{package.name}_{version}_{package.architecture}.deb"
+        try:
+            self._run("apt-get", "download", *(f"{item.name}={item.version}" for item in packages), cwd=folder)
+        except ProgramError as error:
+            raise VanishedError(_blamed(packages, error), error) from error
+        return {item: folder / _downloaded(item) for item in packages}
 
-    def _run(
-        self, program: str, *words: str, cwd: Path | None = None, on_line: Callable[[str], None] | None = None
-    ) -> str:
+    def _run(self, program: str, *words: str, cwd: Path | None = None) -> str:
         argv = [find_program(program, _HINT), f"--config-file={self._root / 'apt.conf'}", "--quiet", *words]
-        return run(argv, cwd=cwd, env={"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}, on_line=on_line)
+        return run(argv, cwd=cwd, env={"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"})
 
     def update(self) -> None:
         """Fetch the signed indexes. Raises ``ProgramError``."""
@@ -118,6 +127,19 @@ def opened(archive: Archive) -> Iterator[Apt]:
         yield apt
 
 
+def _downloaded(package: LockedPackage) -> str:
+    version = package.version.replace(":", "%3a")
+    return f"{package.name}_{version}_{package.architecture}.deb"
+
+
+def _blamed(packages: Sequence[LockedPackage], error: ProgramError) -> tuple[LockedPackage, ...]:
+    """What apt complained about: it quotes the version, or the name that it cannot locate."""
+    told = "\n".join(line for line in error.output if line.startswith("E: "))
+    found = tuple(item for item in packages if f"'{item.version}' for '{item.name}'" in told)
+    found = found or tuple(item for item in packages if told.endswith(f"package {item.name}"))
+    return found or tuple(packages)
+
+
 def _line(source: Source, keyring: Path) -> str:
     return f"deb [arch={ARCHITECTURE} signed-by={keyring}] {source.address} {source.release} {source.component}\n"
 
@@ -128,10 +150,12 @@ def _settings(root: Path) -> str:
         "Dir::State": f"{root}/state",
         "Dir::State::status": f"{root}/status",
         "Dir::Cache": f"{root}/cache",
+        "Dir::Cache::pkgcache": "pkgcache.bin",  # images of Debian switch these off, and every call reads all again
+        "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
         "Dir::Etc::sourcelist": f"{root}/sources.list",
-        "Dir::Etc::sourceparts": "-",
-        "Dir::Etc::preferences": "-",
-        "Dir::Etc::preferencesparts": "-",
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::preferences": "/dev/null",
+        "Dir::Etc::preferencesparts": "/dev/null",
         "APT::Architecture": ARCHITECTURE,
         "APT::Install-Recommends": "false",
         "APT::Get::AllowUnauthenticated": "false",

@@ -10,17 +10,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airgap_bundle.build.debian.apt import machine_archive, opened
+from airgap_bundle.build.debian.apt import VanishedError, machine_archive, opened
 from airgap_bundle.build.process import ProgramError
 from airgap_bundle.errors import LockError
 from airgap_bundle.locked_packages import LockedPackage, PackageSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from airgap_bundle.build.cache import BuildCache, CachedFile
     from airgap_bundle.build.debian.apt import Apt, Archive
     from airgap_bundle.build.stage import Stage
+
+
+BATCH_FILES = 32
+BATCH_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -111,24 +116,45 @@ def fetch_packages(
 def _download(
     wanted: Mapping[LockedPackage, str], apt: Apt, cache: BuildCache, stage: Stage
 ) -> dict[LockedPackage, CachedFile]:
+    """Fetch ``wanted``, artifacts by package, in batches of which each is kept as soon as it is there."""
     total, done = sum(package.size for package in wanted), 0
     found = {}
     with stage("fetch debian packages") as advance:
-        for package, artifact in wanted.items():
-            hint = (
-                f"run `sovereign bundle lock --relock {artifact}` and review what changed, or bring the file from a "
-                "builder who has it: `sovereign bundle inputs export` there, `inputs import` here"
-            )
+        for batch in _batches(wanted):
             try:
-                path = apt.download(package)
-            except ProgramError as error:
-                raise LockError(f"{package} is no longer in debian's archive", hint) from error
-            file = cache.add_file(path)
-            path.unlink()
-            if (file.sha256, file.size) != (package.sha256, package.size):
-                cache.forget(file.sha256)
-                raise LockError(f"{package} changed since it was locked", hint)
-            found[package] = file
-            done += package.size
-            advance(done, total)
+                files = apt.download(batch)
+            except VanishedError as error:
+                names = ", ".join(map(str, error.packages))
+                raise LockError(f"debian's archive no longer has {names}", _hint(wanted[error.packages[0]])) from error
+            for package, path in files.items():
+                found[package] = _kept(package, path, cache, wanted[package])
+                done += package.size
+                advance(done, total)
     return found
+
+
+def _batches(wanted: Mapping[LockedPackage, str]) -> Iterator[list[LockedPackage]]:
+    batch: list[LockedPackage] = []
+    for package in wanted:
+        batch.append(package)
+        if len(batch) == BATCH_FILES or sum(item.size for item in batch) > BATCH_BYTES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _kept(package: LockedPackage, path: Path, cache: BuildCache, artifact: str) -> CachedFile:
+    file = cache.add_file(path)
+    path.unlink()
+    if (file.sha256, file.size) != (package.sha256, package.size):
+        cache.forget(file.sha256)
+        raise LockError(f"{package} changed since it was locked", _hint(artifact))
+    return file
+
+
+def _hint(artifact: str) -> str:
+    return (
+        f"run `sovereign bundle lock --relock {artifact}` and review what changed, or bring the file from a builder "
+        "who has it: `sovereign bundle inputs export` there, `inputs import` here"
+    )
