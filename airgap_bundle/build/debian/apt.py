@@ -59,13 +59,12 @@ def machine_archive(suite: str) -> Archive:
     return Archive(tuple(sorted(found, key=lambda item: (item.release, item.address))))
 
 
-class VanishedError(Exception):
+class VanishedError(BuildError):
     """Apt cannot give ``packages`` any more: those that it named, or all of a batch where it named none."""
 
     def __init__(self, packages: tuple[LockedPackage, ...], error: ProgramError) -> None:
-        super().__init__(error.cause)
+        super().__init__(error.cause, error.hint)
         self.packages = packages
-        self.said = error.hint
 
 
 class Apt:
