@@ -66,9 +66,10 @@ SECONDS ?= 300
 fuzz: venv ## Fuzz every reader of hostile bytes for SECONDS each; the last line counts
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
+WORKERS ?= 2
 .PHONY: test
-test: lint ## All that this machine can test; the last line counts
-	$(BIN)/pytest
+test: lint ## All that this machine can test, by two workers or WORKERS; the last line counts
+	$(BIN)/python -m tests --workers $(WORKERS)
 
 .PHONY: bench-confinement
 bench-confinement: venv ## What confining an engine costs, measured in alternating rounds

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tuf.api.metadata import Metadata, MetaFile, Snapshot, TargetFile, Targets, Timestamp
 
 from airgap_bundle.errors import SigningError
-from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, ROOT, TARGETS, issue
+from airgap_bundle.metadata import INDEX_FILE, MODELS_PREFIX, RELEASE_FILE, ROOT, TARGETS, issue
 from airgap_bundle.signing.root_plan import Circle, RootPlan, build, by_name
 
 if TYPE_CHECKING:
@@ -37,9 +37,18 @@ def build_root(
 
 def build_targets(index: bytes, release_data: bytes, release: Release, *, now: datetime) -> Metadata[Targets]:
     """Unsigned targets of ``release``: version is its number, expiry the end of its support."""
+    return _targets("", index, release_data, release, now)
+
+
+def build_models(index: bytes, release_data: bytes, release: Release, *, now: datetime) -> Metadata[Targets]:
+    """As ``build_targets``, of a bundle of models."""
+    return _targets(MODELS_PREFIX, index, release_data, release, now)
+
+
+def _targets(prefix: str, index: bytes, release_data: bytes, release: Release, now: datetime) -> Metadata[Targets]:
     _check_support(release, now)
     files = {
-        name: TargetFile.from_data(name, data, ["sha256"])
+        prefix + name: TargetFile.from_data(prefix + name, data, ["sha256"])
         for name, data in ((INDEX_FILE, index), (RELEASE_FILE, release_data))
     }
     return issue(Targets(release.info.number, None, release.support_until, files), now)

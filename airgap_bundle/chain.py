@@ -15,7 +15,7 @@ from airgap_bundle.errors import (
     UnpinnedRootError,
     UnsignedError,
 )
-from airgap_bundle.metadata import MAX_METADATA_BYTES, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, parse_root
+from airgap_bundle.metadata import MAX_METADATA_BYTES, MODELS, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, parse_root, role_in
 from airgap_bundle.root_policy import check_root, require
 from airgap_bundle.trust_state import fingerprint
 
@@ -106,7 +106,11 @@ def follow(roots: dict[int, bytes], pinned: int) -> Chain:
         previous = metadata
     assert previous is not None
     assert signed is not None
-    reset = [role for role in (TARGETS, SNAPSHOT, TIMESTAMP) if _changed(parsed[pinned].signed, previous.signed, role)]
+    reset = [
+        role
+        for role in (TARGETS, SNAPSHOT, TIMESTAMP, MODELS)
+        if _changed(parsed[pinned].signed, previous.signed, role)
+    ]
     return Chain(previous.signed, roots[max(roots)], signed, frozenset(reset))
 
 
@@ -123,4 +127,5 @@ def _check_link(previous: Metadata[Root] | None, metadata: Metadata[Root]) -> Ta
 
 
 def _changed(old: Root, new: Root, role: str) -> bool:
-    return set(old.roles[role].keyids) != set(new.roles[role].keyids)
+    before, after = role_in(old, role), role_in(new, role)
+    return set(before.keyids if before else ()) != set(after.keyids if after else ())

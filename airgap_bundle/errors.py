@@ -8,6 +8,7 @@
     │   ├── VanishedError           debian's archive has dropped a package (``build.debian.apt``)
     │   └── RegistryError           an image registry did not give what it was asked for
     │       ├── MissingImageError   … because it has no such thing (``build.registry``)
+    │       ├── WrongAnswerError    … because it answers with something else (``build.registry``)
     │       └── InterruptedTransferError    … because it broke off in the middle (``build.registry``)
     ├── KeyFileError                a key file cannot be read, or its passphrase is wrong
     ├── SigningError                the signing ceremony cannot go on from here
@@ -24,6 +25,7 @@
         ├── ForeignRootError        the bundle's root is not the pinned one
         ├── RootPolicyError         a root breaks the hybrid k-of-n policy
         │   └── DuplicateKeyError   one key under two ids or two names
+        ├── NotGrantedError         signed by somebody to whom the root does not grant this
         ├── SignatureError          a signature is invalid, or by somebody whom the role does not name
         │   ├── UnsignedError       a role has no signature, or its metadata is not there
         │   ├── NotEnoughSignersError   fewer persons than the threshold ("1 of 2, waiting for …")
@@ -148,6 +150,10 @@ class RootPolicyError(VerificationError):
 
 class DuplicateKeyError(RootPolicyError):
     """One key under two ids or two names."""
+
+
+class NotGrantedError(VerificationError):
+    """The root grants nobody this, or not for such content."""
 
 
 class SignatureError(VerificationError):

@@ -20,7 +20,7 @@ import fcntl
 import os
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airgap_bundle import freshness
 from airgap_bundle.digest import Digest, sha256
@@ -35,7 +35,7 @@ from airgap_bundle.errors import (
 )
 from airgap_bundle.intake import Intake
 from airgap_bundle.media.opening import open_bundle
-from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE
+from airgap_bundle.metadata import INDEX_FILE, MODELS, RELEASE_FILE
 from airgap_bundle.store import Record, Store, VerifiedRelease
 from airgap_bundle.supply import StoreSupply
 from airgap_bundle.trust_state import TrustState, fingerprint
@@ -67,7 +67,7 @@ def import_release(  # noqa: PLR0913 - every argument is another thing of the si
     disk fail; nothing is changed by either. Importing the same release again verifies and repairs it;
     where nothing was damaged, not a byte changes.
     """
-    with Intake(store) as intake, _locked(trust_dir, intake), open_bundle(bundle) as medium:
+    with Intake(store) as intake, locked(trust_dir, intake), open_bundle(bundle) as medium:
         trust = _known_trust(trust_dir, Store(store), root_fingerprint)
         run = Verification(medium, trust, now, StoreSupply(Store(store)))
         run.check_metadata()
@@ -76,7 +76,7 @@ def import_release(  # noqa: PLR0913 - every argument is another thing of the si
         intake.reserve(run.contents.blobs)
         run.check_blobs(intake.take, progress)
         run.raise_for_failure()
-        record = _record(run)
+        record = record_of(run)
         for name in (INDEX_FILE, RELEASE_FILE):
             intake.put(run.raw[name])
         intake.record(record)
@@ -89,7 +89,7 @@ def import_release(  # noqa: PLR0913 - every argument is another thing of the si
 
 
 @contextmanager
-def _locked(trust_dir: Path, intake: Intake) -> Iterator[None]:
+def locked(trust_dir: Path, intake: Intake) -> Iterator[None]:
     """Hold the trust directory's lock; the lock is on the folder itself, so that it leaves no file behind."""
     intake.make_folder(trust_dir)
     try:
@@ -153,7 +153,8 @@ def _check_admissible(run: Verification, trust: TrustState, store: Store) -> Non
         raise verdict.error
 
 
-def _record(run: Verification) -> Record:
+def record_of(run: Verification) -> Record:
+    """What the store keeps about a bundle that passed."""
     report, info = run.report(), run.contents.release.info
     return Record(
         info.version,
@@ -168,13 +169,28 @@ def _record(run: Verification) -> Record:
 def _learnt(run: Verification, trust: TrustState) -> TrustState:
     """The trust state after this import. The clock's bound comes from signed claims, never from this host's clock."""
     info = run.contents.release.info
-    signed = [run.chain.root, *(found.signed for found in run.roles.values())]
     return replace(
-        trust,
-        root=run.chain.data,
-        versions={role: found.signed.version for role, found in run.roles.items()},
+        on_root(trust, run),
         release_number=info.number,
         release_digest=sha256(run.raw[RELEASE_FILE]),
         min_release=max(trust.min_release, info.min_release),
-        clock=freshness.latest_claim(signed, trust.clock),
+    )
+
+
+def on_root(trust: TrustState, run: Verification) -> TrustState:
+    """``trust`` with the root and the clock that ``run`` established, and the floors that hold under that root.
+
+    What the new root resets starts anew here and now: the next bundle is compared with this root, not with the old one.
+    """
+    seen = {role: found.signed.version for role, found in run.roles.items()}
+    floors = {role: floor for role, floor in trust.versions.items() if role not in run.chain.reset}
+    afresh: dict[str, Any] = (
+        {"models_digest": None, "models_min": 0, "models_roots": ()} if MODELS in run.chain.reset else {}
+    )
+    return replace(
+        trust,
+        root=run.chain.data,
+        versions={**floors, **seen},
+        clock=freshness.latest_claim(run.claims, trust.clock),
+        **afresh,
     )

@@ -12,7 +12,7 @@ from airgap_bundle import durable
 from airgap_bundle.blobs import copy_blob, hash_blob
 from airgap_bundle.digest import Digest, sha256
 from airgap_bundle.errors import BundleError, DigestMismatchError, StoreError, VerificationError
-from airgap_bundle.store import Record, Store
+from airgap_bundle.store import RELEASES, Record, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,10 +31,10 @@ class Intake:
     replaced by its right bytes stays replaced.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._store = Store(root)
+    def __init__(self, root: Path, shelf: str = RELEASES) -> None:
+        self._store = Store(root, shelf)
         self._blobs = root / "blobs" / "sha256"
-        self._releases = root / "releases"
+        self._releases = root / shelf
         self._folders: list[Path] = []
         self._written: list[Path] = []
         self._replaced: dict[Path, bytes] = {}
@@ -52,6 +52,11 @@ class Intake:
 
     def keep(self) -> None:
         """From here on nothing is undone."""
+        self._kept = True
+
+    def undo(self) -> None:
+        """Take back what was written, for a refusal that is not this library's."""
+        self._undo()
         self._kept = True
 
     def make_folder(self, folder: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from securesystemslib.exceptions import FormatError as CanonicalError
 from securesystemslib.formats import encode_canonical
-from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
+from tuf.api.metadata import DelegatedRole, Metadata, Root, Snapshot, Targets, Timestamp
 from tuf.api.serialization import DeserializationError, SerializationError
 
 from airgap_bundle import strict_json
@@ -22,10 +22,14 @@ from airgap_bundle.digest import sha256
 from airgap_bundle.errors import FormatError
 
 if TYPE_CHECKING:
-    from tuf.api.metadata import MetaFile, Signed, TargetFile
+    from tuf.api.metadata import MetaFile, Role, Signed, TargetFile
 
 ROOT, TARGETS, SNAPSHOT, TIMESTAMP = "root", "targets", "snapshot", "timestamp"
+MODELS = "models"
 INDEX_FILE, RELEASE_FILE = "index.json", "release.json"
+GRANT = "x-sovereign-models"
+GRANT_PATHS = ("models/*",)
+MODELS_PREFIX = "models/"
 MAX_METADATA_BYTES = 1 << 20
 MAX_SIGNATURES = 64
 ISSUED = "x-sovereign-issued"
@@ -58,18 +62,50 @@ def parse_root(data: bytes) -> Metadata[Root]:
     for name, role in found.signed.roles.items():
         if type(role.threshold) is not int or not all(_is_key_id(keyid) for keyid in role.keyids):
             raise FormatError(f"root: role {name} is malformed")
+    if GRANT in found.signed.unrecognized_fields:
+        _check_grant(found.signed.unrecognized_fields[GRANT])
     return found
+
+
+def role_in(root: Root, role: str) -> Role | None:
+    """The keys and threshold of ``role`` in ``root``, which ``parse_root`` read; None for models that nobody may bring.
+
+    The grant for models is a delegated role in TUF's form. It stands in the root, in a field that a stock client
+    ignores, because TUF's own place for delegations is the targets of a release, and those end with the release.
+    """
+    if role != MODELS:
+        return root.roles[role]
+    grant = root.unrecognized_fields.get(GRANT)
+    return None if grant is None else DelegatedRole.from_dict(dict(grant))
+
+
+def grant(keyids: list[str], threshold: int) -> dict[str, Any]:
+    """What a root says under ``GRANT``: a delegated role whose paths are those of bundles of models."""
+    return DelegatedRole(MODELS, keyids, threshold, terminating=True, paths=list(GRANT_PATHS)).to_dict()
+
+
+def parse_models(data: bytes) -> Metadata[Targets]:
+    """Targets of the delegated role: index and release file of a bundle of models, and nothing else.
+
+    The names differ from those of a release's targets, so that neither can be taken for the other, whoever signed it.
+    Raises ``FormatError``.
+    """
+    return _parse_targets(data, MODELS, MODELS_PREFIX)
 
 
 def parse_targets(data: bytes) -> Metadata[Targets]:
     """Targets that name ``index.json`` and ``release.json`` and nothing else. Raises ``FormatError``."""
+    return _parse_targets(data, TARGETS, "")
+
+
+def _parse_targets(data: bytes, role: str, prefix: str) -> Metadata[Targets]:
     found: Metadata[Targets] = _parse(data, TARGETS)
     if found.signed.delegations is not None:
-        raise FormatError("targets: delegations are not part of this format version")
-    if set(found.signed.targets) != {INDEX_FILE, RELEASE_FILE}:
-        raise FormatError("targets: index.json and release.json expected, and nothing else")
+        raise FormatError(f"{role}: delegations are not part of this format version")
+    if set(found.signed.targets) != {prefix + INDEX_FILE, prefix + RELEASE_FILE}:
+        raise FormatError(f"{role}: {prefix}index.json and {prefix}release.json expected, and nothing else")
     for target in found.signed.targets.values():
-        _check_bound(target, "targets")
+        _check_bound(target, role)
     return found
 
 
@@ -148,6 +184,14 @@ def _check_lossless(found: Metadata[Any], signed: dict[str, Any], role: str) -> 
         raise FormatError(f"{role}: metadata has no canonical spelling") from error
     if not same:
         raise FormatError(f"{role}: metadata changes when it is parsed")
+
+
+def _check_grant(value: object) -> None:
+    keyids = value.get("keyids") if isinstance(value, dict) else None
+    known = isinstance(keyids, list) and all(_is_key_id(keyid) for keyid in keyids) and len(set(keyids)) == len(keyids)
+    threshold = value.get("threshold") if isinstance(value, dict) else None
+    if not known or type(threshold) is not int or value != grant(list(keyids or ()), threshold):
+        raise FormatError(f"root: {GRANT} is malformed")
 
 
 def _check_bound(bound: MetaFile | TargetFile, role: str) -> None:

@@ -20,6 +20,7 @@ from airgap_bundle import durable, strict_json
 from airgap_bundle.blobs import hash_blob, take_all
 from airgap_bundle.errors import FormatError, StoreError, VerificationError
 from airgap_bundle.medium import Medium
+from airgap_bundle.store import MODELS_SHELF, Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from airgap_bundle.blobs import Progress
     from airgap_bundle.digest import Digest
-    from airgap_bundle.store import Store
 
 CHECKED = "checked.json"
 MAX_CHECKED_BYTES = 64 << 20
@@ -86,14 +86,16 @@ def _recheck(store: Store, known: Mapping[str, Identity], progress: Progress | N
 
 
 def _blobs(store: Store) -> tuple[dict[Digest, int], tuple[str, ...]]:
-    """Every blob that a release names, with its size; its documents are hashed while they are followed."""
+    """Every blob that a release or bundle of models names, with its size; documents are hashed while followed."""
     found: dict[Digest, int] = {}
-    records = store.records()
-    for record in records:
-        found |= store.contents(record).blobs
-        for digest in (record.index, record.release):
-            found[digest] = store.path(digest).stat().st_size
-    return found, tuple(record.version for record in records)
+    versions: list[str] = []
+    for shelf in (store, Store(store.root, MODELS_SHELF)):
+        for record in shelf.records():
+            found |= shelf.contents(record).blobs
+            for digest in (record.index, record.release):
+                found[digest] = store.path(digest).stat().st_size
+            versions.append(record.version if shelf is store else f"models {record.version}")
+    return found, tuple(versions)
 
 
 def _identity(path: Path) -> Identity | None:

@@ -23,16 +23,18 @@ from airgap_bundle.errors import (
     FormatError,
     HalfSignatureError,
     NotEnoughSignersError,
+    NotGrantedError,
     RootPolicyError,
     SignatureError,
     UnsignedError,
 )
 from airgap_bundle.keys import ALGORITHMS, SIGNER_FIELD, canonical_key, check_signer_name, key_algorithm, key_material
+from airgap_bundle.metadata import MODELS, role_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tuf.api.metadata import Metadata, Root
+    from tuf.api.metadata import Metadata, Role, Root
 
 _SIGN_HINT = "`sovereign bundle sign` adds a person's signatures"
 
@@ -87,7 +89,10 @@ def check_root(root: Root) -> None:
             _check_key(keyid, key)
     except FormatError as error:
         raise RootPolicyError(f"{where}: {error.cause}") from error
-    for role, entry in root.roles.items():
+    for role in (*root.roles, MODELS):
+        entry = role_in(root, role)
+        if entry is None:
+            continue
         people = persons(root, role)
         if entry.threshold % 2 or not 1 <= entry.threshold // 2 <= len(people):
             raise RootPolicyError(f"{where}: role {role} has threshold {entry.threshold} for {len(people)} persons")
@@ -114,10 +119,21 @@ def _as_sslib(key: object) -> SSlibKey:
     return key
 
 
+def charge(root: Root, role: str) -> Role:
+    """The keys and threshold of ``role``. Raises ``NotGrantedError`` where ``root`` lets nobody bring models."""
+    found = role_in(root, role)
+    if found is None:
+        raise NotGrantedError(
+            f"root {root.version} lets nobody bring models between releases",
+            "persons of the root grant it: `sovereign trust rotate --add-models`, and carry the new root in the bundle",
+        )
+    return found
+
+
 def persons(root: Root, role: str) -> dict[str, dict[str, str]]:
-    """``{name: {algorithm: key id}}`` of ``role``, every person complete. Raises ``RootPolicyError``."""
+    """``{name: {algorithm: key id}}`` of ``role``, every person complete. Raises ``RootPolicyError``, as ``charge``."""
     found: dict[str, dict[str, str]] = {}
-    for keyid in root.roles[role].keyids:
+    for keyid in charge(root, role).keyids:
         if keyid not in root.keys:
             raise RootPolicyError(f"root {root.version}: role {role} names a key that is not there")
         key = _as_sslib(root.keys[keyid])
@@ -135,11 +151,11 @@ def tally(root: Root, role: str, metadata: Metadata[Any], *, others: frozenset[s
 
     Raises ``SignatureError`` for a signature that is invalid or that nobody explains (rule 4).
     """
-    people = persons(root, role)
+    people, entry = persons(root, role), charge(root, role)
     payload = metadata.signed_bytes
     valid: set[str] = set()
     for keyid, signature in metadata.signatures.items():
-        if keyid not in root.roles[role].keyids:
+        if keyid not in entry.keyids:
             if keyid not in others:
                 raise SignatureError(f"{role} is signed by a key that the root does not name for it: {keyid[:16]}…")
             continue
@@ -153,7 +169,7 @@ def tally(root: Root, role: str, metadata: Metadata[Any], *, others: frozenset[s
         algorithm: tuple(sorted(name for name, keyids in people.items() if keyids[algorithm] in valid))
         for algorithm in ALGORITHMS
     }
-    return Tally(role, root.roles[role].threshold // 2, halves, tuple(sorted(people)))
+    return Tally(role, entry.threshold // 2, halves, tuple(sorted(people)))
 
 
 def require(root: Root, role: str, metadata: Metadata[Any], *, others: frozenset[str] = frozenset()) -> Tally:

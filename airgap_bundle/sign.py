@@ -123,7 +123,7 @@ def _open_bundle(bundle: Path, roots: Mapping[int, bytes] | None, progress: Prog
     """The draft that the bundle directory ``bundle`` holds, every blob hashed. Raises as ``sign_bundle``."""
     with Medium(bundle) as medium:
         files = medium.list().files
-        known = _roots(medium, files, roots or {})
+        known = roots_for(medium, files, roots or {})
 
         def fetch(descriptor: Descriptor) -> bytes:
             return medium.read(blob_path(descriptor.digest), oci.MAX_DOCUMENT_BYTES)
@@ -142,7 +142,8 @@ def _open_bundle(bundle: Path, roots: Mapping[int, bytes] | None, progress: Prog
         return replace(draft, contact=signatures.read(medium, draft.root, files), contact_found=found)
 
 
-def _roots(medium: Medium, files: Mapping[str, int], given: Mapping[int, bytes]) -> dict[int, bytes]:
+def roots_for(medium: Medium, files: Mapping[str, int], given: Mapping[int, bytes]) -> dict[int, bytes]:
+    """The roots on ``medium`` and those ``given``. Raises ``SigningError`` without any, or where they differ."""
     carried = read_roots(medium, files) if any(path.endswith(".root.json") for path in files) else {}
     if not carried and not given:
         raise SigningError("the first signature brings the root", "give it: --root 1.root.json")
@@ -164,10 +165,10 @@ def _write(bundle: Path, draft: ReleaseDraft, files: Mapping[str, bytes], contac
     if (text := draft.contact_text) is not None:
         paths[record.FILE] = text
     paths |= {signatures.path(name): data for name, data in contact.items()} | written
-    _replace({bundle / path: data for path, data in paths.items()}, bundle)
+    put_all({bundle / path: data for path, data in paths.items()}, bundle)
 
 
-def _replace(files: Mapping[Path, bytes], bundle: Path) -> None:
+def put_all(files: Mapping[Path, bytes], bundle: Path) -> None:
     """Write ``files``; folders that were made for them go again when that fails."""
     made: list[Path] = []
     try:

@@ -12,7 +12,8 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import Signature
 
-from airgap_bundle import armour, strict_json
+from airgap_bundle import strict_json
+from airgap_bundle.dsse import ReadEnvelope, read_envelope
 from airgap_bundle.errors import (
     FormatError,
     HalfSignatureError,
@@ -52,10 +53,11 @@ def verify_statement(data: bytes, payload_type: str, keys: Sequence[PublicSigner
         envelope = _parse(data)
         if envelope.payload_type != payload_type:
             raise PayloadTypeError(f"statement is a {envelope.payload_type[:80]}, not a {payload_type}")
-        signer = _find_signer(envelope, keys)
+        signatures = _by_key(envelope)
+        signer = _find_signer(set(signatures), keys)
         for key in signer.keys:
             try:
-                key.verify_signature(envelope.signatures[key.keyid], envelope.pae())
+                key.verify_signature(signatures[key.keyid], envelope.pae())
             except UnverifiedSignatureError as error:
                 raise SignatureError(f"statement: a signature of {signer.name} is invalid") from error
         return strict_json.load_object(envelope.payload, max_bytes=MAX_STATEMENT_BYTES), signer.name
@@ -68,26 +70,23 @@ def read_unverified(data: bytes) -> dict[str, Any]:
     return strict_json.load_object(_parse(data).payload, max_bytes=MAX_STATEMENT_BYTES)
 
 
-def _parse(data: bytes) -> Envelope:
-    value = strict_json.load_object(data, max_bytes=MAX_STATEMENT_BYTES)
-    if set(value) != {"payload", "payloadType", "signatures"} or not isinstance(value["payloadType"], str):
-        raise FormatError("exactly payload, payloadType and signatures expected")
-    if not isinstance(value["signatures"], list) or len(value["signatures"]) > _HALVES:
-        raise FormatError("signatures must be a list of at most two: one person, both halves")
-    signatures: dict[str, Signature] = {}
-    for item in value["signatures"]:
-        if not isinstance(item, dict) or set(item) != {"keyid", "sig"} or not isinstance(item["keyid"], str):
-            raise FormatError("a signature is not a key id and base64")
-        if item["keyid"] in signatures:
-            raise FormatError("two signatures by one key")
-        signatures[item["keyid"]] = Signature(item["keyid"], armour.decode(item["sig"]).hex())
-    return Envelope(armour.decode(value["payload"]), value["payloadType"], signatures)
+def _parse(data: bytes) -> ReadEnvelope:
+    return read_envelope(strict_json.load_object(data, max_bytes=MAX_STATEMENT_BYTES), _HALVES)
 
 
-def _find_signer(envelope: Envelope, keys: Sequence[PublicSigner]) -> PublicSigner:
-    if not envelope.signatures:
+def _by_key(envelope: ReadEnvelope) -> dict[str, Signature]:
+    """The signatures, each under the key that made it. Raises ``FormatError`` where one names none, or two the same."""
+    found: dict[str, Signature] = {}
+    for item in envelope.signatures:
+        if item.keyid is None or item.keyid in found:
+            raise FormatError("a signature names no key, or two name the same")
+        found[item.keyid] = Signature(item.keyid, item.data.hex())
+    return found
+
+
+def _find_signer(signed: set[str], keys: Sequence[PublicSigner]) -> PublicSigner:
+    if not signed:
         raise UnsignedError("statement carries no signature")
-    signed = set(envelope.signatures)
     for signer in keys:
         held = {key.keyid for key in signer.keys}
         if signed == held:

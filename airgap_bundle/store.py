@@ -2,6 +2,7 @@
 
     blobs/sha256/<hex>        content, exactly as signed; index.json and release.json are kept as blobs too
     releases/<version>.json   who signed the release, and the digests of its index and release file
+    models/<version>.json     the same of a bundle of models
 
 The store lies inside the site's trust domain: ``importer`` is its only writer, and writes a blob only while it hashes
 it. Opening a release hashes its index, manifests and configs again; whoever uses a file's bytes hashes those.
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.oci import Contents, Manifest
 
+RELEASES, MODELS_SHELF = "releases", "models"
 _AGAIN = "import the release again: that puts it right"
 
 
@@ -127,10 +129,11 @@ class Record:
 
 
 class Store:
-    """The store at ``root``; reading only."""
+    """The store at ``root``; reading only. ``shelf`` is the folder of the records that count here."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, shelf: str = RELEASES) -> None:
         self.root = root
+        self.shelf = shelf
 
     def path(self, digest: str) -> Path:
         """Where the blob ``digest`` lies. Raises ``FormatError`` for anything but a sha256 digest."""
@@ -138,12 +141,12 @@ class Store:
 
     def record_path(self, version: str) -> Path:
         """Where the record of release ``version`` lies; the version was checked as a name."""
-        return self.root / "releases" / f"{version}.json"
+        return self.root / self.shelf / f"{version}.json"
 
     def records(self) -> tuple[Record, ...]:
         """Every release, by number. Raises ``StoreError`` for a record that cannot be read."""
         try:
-            found = [Record.parse(path.read_bytes()) for path in (self.root / "releases").glob("*.json")]
+            found = [Record.parse(path.read_bytes()) for path in (self.root / self.shelf).glob("*.json")]
         except (OSError, FormatError) as error:
             raise StoreError(f"a release record in {self.root} cannot be read: {error}", "import it again") from error
         return tuple(sorted(found, key=lambda record: record.number))

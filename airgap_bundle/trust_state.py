@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from airgap_bundle import durable, strict_json
 from airgap_bundle.digest import Digest, sha256
 from airgap_bundle.errors import ForeignRootError, FormatError, StoreError, TrustStateLostError
-from airgap_bundle.metadata import SNAPSHOT, TARGETS, TIMESTAMP, format_time, parse_root, parse_time
+from airgap_bundle.metadata import MODELS, SNAPSHOT, TARGETS, TIMESTAMP, format_time, parse_root, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,9 +35,13 @@ def fingerprint(root: bytes) -> Digest:
 class TrustState:
     """``pinned`` is the fingerprint that the operator gave; ``root`` the newest trusted root, None before an import.
 
-    ``versions`` are floors of targets, snapshot and timestamp; ``release_number`` is the highest release imported and
-    ``release_digest`` the digest of its ``release.json``; ``min_release`` the highest signed lower bound for rolling
-    back; ``clock`` the latest instant that signed metadata has claimed.
+    ``versions`` are floors of targets, snapshot, timestamp and models; ``release_number`` is the highest release
+    imported and ``release_digest`` the digest of its ``release.json``; ``min_release`` the highest signed lower bound
+    for rolling back; ``clock`` the latest instant that signed metadata has claimed.
+
+    Of bundles of models: ``models_digest`` is the digest of the newest, whose number is the floor of models, and
+    ``models_min`` the lowest number of one that may still be used; ``models_roots`` are fingerprints of the roots under
+    which the present holders of that role brought theirs. All start anew when a root gives the role to others.
     """
 
     pinned: Digest | None
@@ -48,6 +52,9 @@ class TrustState:
     min_release: int = 0
     clock: datetime | None = None
     sequence: int = 0
+    models_digest: Digest | None = None
+    models_min: int = 0
+    models_roots: tuple[Digest, ...] = ()
 
     @classmethod
     def expecting(cls, root_fingerprint: str | None) -> Self:
@@ -121,10 +128,17 @@ class TrustState:
         return cls(
             pinned=Digest.parse(value["pinned"]),
             root=None if value["root"] is None else value["root"].encode(),
-            versions={role: value["versions"].get(role, 0) for role in (TARGETS, SNAPSHOT, TIMESTAMP)},
+            versions={**dict.fromkeys((TARGETS, SNAPSHOT, TIMESTAMP), 0), **_known_floors(value["versions"])},
             release_number=value["release_number"],
             release_digest=None if value["release_digest"] is None else Digest.parse(value["release_digest"]),
             min_release=value["min_release"],
             clock=None if value["clock"] is None else parse_time(value["clock"]),
             sequence=value["sequence"],
+            models_digest=None if value.get("models_digest") is None else Digest.parse(value["models_digest"]),
+            models_min=value.get("models_min", 0),
+            models_roots=tuple(map(Digest.parse, value.get("models_roots", ()))),
         )
+
+
+def _known_floors(found: Mapping[str, int]) -> dict[str, int]:
+    return {role: floor for role, floor in found.items() if role in {TARGETS, SNAPSHOT, TIMESTAMP, MODELS}}

@@ -21,21 +21,19 @@ established, never guessed:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 from airgap_bundle import chain as root_chain
-from airgap_bundle import freshness, metadata, oci
+from airgap_bundle import freshness, oci
 from airgap_bundle.blobs import blob_path, hash_blob, take_all
 from airgap_bundle.descriptor import OCI_LAYOUT
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import (
-    DigestMismatchError,
     FormatError,
     MalformedError,
     MixedMetadataError,
     ReleaseConflictError,
     RollbackError,
-    UnsignedError,
     VerificationError,
 )
 from airgap_bundle.file_list import LAYOUT_FILE, check_file_list
@@ -45,16 +43,17 @@ from airgap_bundle.keys import ALGORITHMS
 from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
 from airgap_bundle.report import FRESHNESS, Check, Report
-from airgap_bundle.root_policy import Tally, tally
+from airgap_bundle.signed_roles import ROLLBACK_HINT, SignedRoles
 from airgap_bundle.supply import Joined, Nowhere, left_out, take_supplied
 from airgap_bundle.trust_state import TrustState, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from pathlib import Path
+    from typing import Any
 
-    from tuf.api.metadata import Metadata
+    from tuf.api.metadata import Metadata, Signed
 
     from airgap_bundle.blobs import Progress, Taker
     from airgap_bundle.descriptor import Descriptor
@@ -62,11 +61,6 @@ if TYPE_CHECKING:
     from airgap_bundle.medium import BundleSource, Listing
     from airgap_bundle.supply import Supply
 
-_PARSERS: dict[str, Callable[[bytes], Metadata[Any]]] = {
-    TARGETS: metadata.parse_targets,
-    SNAPSHOT: metadata.parse_snapshot,
-    TIMESTAMP: metadata.parse_timestamp,
-}
 _TARGET_FILES = (INDEX_FILE, RELEASE_FILE)
 
 
@@ -85,8 +79,13 @@ def verify(
 
 
 class Verification:
-    """One run over one medium. ``check_metadata`` first, then ``check_blobs``; values appear as checks pass."""
+    """One run over one medium. ``check_metadata`` first, then ``check_blobs``; values appear as checks pass.
 
+    ``persons`` is the role of those who answer for the content; ``signed_by`` are all roles whose metadata is there.
+    """
+
+    persons: ClassVar[str] = TARGETS
+    signed_by: ClassVar[tuple[str, ...]] = (TARGETS, SNAPSHOT, TIMESTAMP)
     chain: root_chain.Chain
     contents: oci.Contents
     listing: Listing
@@ -97,10 +96,14 @@ class Verification:
         self._checks: dict[str, Check] = {}
         self._roots: dict[int, bytes] = {}
         self._pinned = 0
+        self._signed = SignedRoles(medium, self.persons)
         self.raw: dict[str, bytes] = {}
-        self.roles: dict[str, Metadata[Any]] = {}
-        self._tallies: dict[str, Tally] = {}
         self.supplied: frozenset[Digest] = frozenset()
+
+    @property
+    def roles(self) -> dict[str, Metadata[Any]]:
+        """The metadata of ``signed_by``, as far as it was read."""
+        return self._signed.found
 
     def check_metadata(self) -> None:
         """Everything up to the file list, and freshness; reads small files only."""
@@ -108,17 +111,27 @@ class Verification:
         self._check("format", ("medium",), self._format)
         self._check("pinned root", ("medium",), self._pinned_root)
         self._check("root chain", ("pinned root",), self._root_chain)
-        for role in (TARGETS, SNAPSHOT, TIMESTAMP):
-            self._check_role(role)
-        signers = tuple(f"{role} signers" for role in (TARGETS, SNAPSHOT, TIMESTAMP))
-        self._check("metadata agrees", signers, self._metadata_agrees)
-        self._check("versions", ("metadata agrees",), self._versions)
-        self._check("targets", ("metadata agrees",), self._targets)
+        self._check_signed()
+        self._check("versions", (self._bound,), self._versions)
+        self._check("targets", (self._bound,), self._targets)
         self._check("contents", ("targets",), self._contents)
         self._check("release number", ("contents",), self._release_number)
-        self._check("first contact", ("contents",), self._first_contact)
+        self._check_beside()
         self._check("file list", ("contents", "format"), self._file_list)
         self._checks[FRESHNESS] = self._freshness()
+
+    @property
+    def _bound(self) -> str:
+        """The check after which the signed metadata is one whole."""
+        return "metadata agrees"
+
+    def _check_signed(self) -> None:
+        for role in self.signed_by:
+            self._check_role(role)
+        self._check(self._bound, tuple(f"{role} signers" for role in self.signed_by), self._signed.agree)
+
+    def _check_beside(self) -> None:
+        self._check("first contact", ("contents",), self._first_contact)
 
     def check_blobs(self, take: Taker, progress: Progress | None) -> None:
         """Give every blob to ``take``; rests on all checks before it, so that no byte is taken in vain."""
@@ -134,7 +147,7 @@ class Verification:
     def report(self) -> Report:
         """What was found so far; freshness last."""
         ordered = sorted(self._checks.values(), key=lambda check: check.name == FRESHNESS)
-        found = self._tallies.get(TARGETS)
+        found = self._signed.tallies.get(self.persons)
         passed = self._passed("contents")
         return Report(
             tuple(ordered),
@@ -187,51 +200,23 @@ class Verification:
 
     def _check_role(self, role: str) -> None:
         """Three checks of ``role``: both algorithms counted apart, then the persons who hold both."""
-        needs = ("root chain",) if role == TARGETS else ("root chain", f"{TARGETS} signers")
+        needs = ("root chain",) if role == self.persons else ("root chain", f"{self.persons} signers")
 
         def count(algorithm: str | None) -> Callable[[], str]:
-            def body() -> str:
-                if role not in self._tallies:
-                    self._read_role(role)
-                return self._tallies[role].require(algorithm)
-
-            return body
+            return lambda: self._signed.require(role, algorithm, self.chain.root, self.listing.files)
 
         names = [f"{role} signatures, {algorithm}" for algorithm in ALGORITHMS]
         for name, algorithm in zip(names, ALGORITHMS, strict=True):
             self._check(name, needs, count(algorithm))
         self._check(f"{role} signers", tuple(names), count(None))
 
-    def _read_role(self, role: str) -> None:
-        path = f"metadata/{role}.json"
-        if path not in self.listing.files:
-            raise UnsignedError(f"{path} is missing: the bundle is not signed to the end", _SEAL_HINTS[role])
-        self.raw[role] = self._medium.read(path, metadata.MAX_METADATA_BYTES)
-        self.roles[role] = _PARSERS[role](self.raw[role])
-        self._tallies[role] = tally(self.chain.root, role, self.roles[role])
-
-    def _metadata_agrees(self) -> str:
-        timestamp, snapshot, targets = (self.roles[role].signed for role in (TIMESTAMP, SNAPSHOT, TARGETS))
-        pairs = ((timestamp.snapshot_meta, SNAPSHOT, snapshot), (snapshot.meta["targets.json"], TARGETS, targets))
-        for bound, role, signed in pairs:
-            if bound.version != signed.version or not metadata.binds(bound, self.raw[role]):
-                raise MixedMetadataError(f"{role}.json is not the one that this release's metadata binds")
-        return f"timestamp {timestamp.version} → snapshot {snapshot.version} → targets {targets.version}"
-
     def _versions(self) -> str:
-        for role, found in self.roles.items():
-            floor = 0 if role in self.chain.reset else self._trust.versions.get(role, 0)
-            if found.signed.version < floor:
-                raise RollbackError(
-                    f"{role} version {found.signed.version} is below {floor}, which this site has seen", _ROLLBACK_HINT
-                )
-        return ", ".join(f"{role} {found.signed.version}" for role, found in self.roles.items())
+        return self._signed.check_versions(self._trust.versions, self.chain.reset)
 
     def _targets(self) -> str:
         for name in _TARGET_FILES:
             self.raw[name] = self._medium.read(name, oci.MAX_DOCUMENT_BYTES)
-            if not metadata.binds(self.roles[TARGETS].signed.targets[name], self.raw[name]):
-                raise DigestMismatchError(f"{name} holds other bytes than were signed", "copy the bundle again")
+            self._signed.check_target(name, self.raw[name])
         return f"{INDEX_FILE} and {RELEASE_FILE} are those that were signed"
 
     def _contents(self) -> str:
@@ -239,45 +224,48 @@ class Verification:
             return self._medium.read(blob_path(descriptor.digest), oci.MAX_DOCUMENT_BYTES)
 
         contents = oci.read_contents(self.raw[INDEX_FILE], self.raw[RELEASE_FILE], fetch)
-        if contents.release.info.number != self.roles[TARGETS].signed.version:
-            raise MixedMetadataError("release number and version of targets.json differ")
+        if contents.release.info.number != self.roles[self.persons].signed.version:
+            raise MixedMetadataError(f"release number and version of {self.persons}.json differ")
         self.contents = contents
         info = contents.release.info
         return f"{info.name} {info.version} (number {info.number}), {len(contents.artifacts)} artifacts"
 
     def _release_number(self) -> str:
-        number, floor = self.contents.release.info.number, self._trust.release_number
+        return self._not_below(self._trust.release_number, self._trust.release_digest)
+
+    def _not_below(self, floor: int, holder: Digest | None) -> str:
+        """A sentence unless the number falls below ``floor``, or is that of another release, whose digest is given."""
+        number = self.contents.release.info.number
         if number < floor:
-            raise RollbackError(f"release number {number} is below {floor}, which this site has seen", _ROLLBACK_HINT)
-        if number == floor and sha256(self.raw[RELEASE_FILE]) != self._trust.release_digest:
+            raise RollbackError(f"release number {number} is below {floor}, which this site has seen", ROLLBACK_HINT)
+        if number == floor and sha256(self.raw[RELEASE_FILE]) != holder:
             raise ReleaseConflictError(f"this site holds another release with number {number}")
         return f"{number}, floor {floor}"
 
     def _first_contact(self) -> str:
         release = record.Release(self.raw[INDEX_FILE], self.raw[RELEASE_FILE], self.contents)
-        signed = self._tallies[TARGETS].signed
+        signed = self._signed.tallies[TARGETS].signed
         return first_contact.check(self._medium, self.listing.files, release, self.chain, signed)
 
     def _file_list(self) -> str:
         roots = root_chain.root_files(self.listing.files).values()
-        roles = (f"metadata/{role}.json" for role in _PARSERS)
-        contact = first_contact.files(self.contents, self._tallies[TARGETS].signed)
-        others = {LAYOUT_FILE, *_TARGET_FILES, *roots, *roles, *contact}
+        roles = (f"metadata/{role}.json" for role in self.signed_by)
+        others = {LAYOUT_FILE, *_TARGET_FILES, *roots, *roles, *self._beside()}
         self.supplied = left_out(self.contents.blobs, self.listing, self._supply)
         here = {digest: size for digest, size in self.contents.blobs.items() if digest not in self.supplied}
         found = check_file_list(self.listing, here, others)
         return f"{found}; {len(self.supplied)} blobs lie in {self._supply.name}" if self.supplied else found
 
+    def _beside(self) -> Iterable[str]:
+        """Files of the medium that are signed by themselves."""
+        return first_contact.files(self.contents, self._signed.tallies[TARGETS].signed)
+
+    @property
+    def claims(self) -> list[Signed]:
+        """Everything that was verified and says when it was made."""
+        return [self.chain.root, *(found.signed for found in self.roles.values())]
+
     def _freshness(self) -> Check:
-        if not self._passed("metadata agrees"):
-            return Check(FRESHNESS, "not established", "rests on: metadata agrees")
-        signed = [self.chain.root, *(found.signed for found in self.roles.values())]
-        return freshness.judge(signed, self._trust.clock, self._now)
-
-
-_SEAL_HINTS = {
-    TARGETS: "`sovereign bundle sign --key NAME.key` adds a person's signatures",
-    SNAPSHOT: "`sovereign bundle sign --key release.key` seals it",
-    TIMESTAMP: "`sovereign bundle sign --key release.key` seals it",
-}
-_ROLLBACK_HINT = "older releases and metadata are refused, whoever signed them: ask for the newest bundle"
+        if not self._passed(self._bound):
+            return Check(FRESHNESS, "not established", f"rests on: {self._bound}")
+        return freshness.judge(self.claims, self._trust.clock, self._now)

@@ -1,24 +1,40 @@
-"""The order of all tests: what is quick and pure first, journeys with real services and browsers last.
-
-It is also a rule: Playwright's synchronous interface keeps an event loop running in the main thread for as long as
-its session lasts, and no asynchronous test can run beside it.
-"""
+"""The order of all tests, and how workers share them (`tests/division.py`)."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import cache
+from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
+import typer.testing
 
 from airgap_bundle import pkcs8
+from tests import division
 
-ORDER = ("unit", "property", "attacks", "contract", "integration", "e2e")
-_HERE = Path(__file__).parent
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+
+    from tests.workers import ByUnit
+
+hypothesis.settings.register_profile("tests", deadline=None)  # no test passes or fails by how long something takes
+hypothesis.settings.load_profile("tests")
+# Building the tree of commands takes a tenth of a second; a run of tests does it once, not at every command it gives.
+typer.testing._get_command = cache(typer.main.get_command)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort by kind; within a kind the order stays as collected."""
-    items.sort(key=lambda item: ORDER.index(item.path.relative_to(_HERE).parts[0]))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Sort by kind, or as workers take them; where neither says anything the order stays as collected."""
+    order = division.queue_place if hasattr(config, "workerinput") else division.place
+    items.sort(key=lambda item: order(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByUnit:
+    """Only `pytest -n` asks for it."""
+    from tests.workers import ByUnit  # noqa: PLC0415 - needs pytest-xdist, which one process does without
+
+    return ByUnit(config, log)
 
 
 @pytest.fixture

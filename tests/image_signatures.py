@@ -16,7 +16,7 @@ from airgap_bundle.build.image_claims import (
     SIMPLE_SIGNING_TYPE,
     STATEMENT_PAYLOAD,
 )
-from airgap_bundle.build.registry import Document, MissingImageError
+from airgap_bundle.build.registry import Document, MissingImageError, WrongAnswerError
 from airgap_bundle.build.signature_sources import BUNDLE_TYPE
 from airgap_bundle.descriptor import INDEX_TYPE, MANIFEST_TYPE
 from airgap_bundle.digest import Digest, sha256
@@ -132,7 +132,8 @@ class MemoryRegistry:
         if reference not in self.manifests:
             raise MissingImageError(f"{reference} is not there")
         media_type, data = self.manifests[reference]
-        assert media_type in accept
+        if media_type not in accept:
+            raise WrongAnswerError(f"{reference} is of type {media_type}")
         return Document(media_type, data)
 
     def referrers(self, digest: Digest) -> Document:
@@ -142,6 +143,8 @@ class MemoryRegistry:
         return Document(media_type, data)
 
     def blob(self, digest: Digest, size: int) -> AbstractContextManager[tuple[int, Iterator[bytes]]]:
+        if digest not in self.blobs:
+            raise MissingImageError(f"{digest} is not there")
         return contextlib.nullcontext((0, iter([self.blobs[digest][: size + 1]])))
 
     def put(self, data: bytes) -> bytes:

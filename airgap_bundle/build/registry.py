@@ -107,14 +107,14 @@ class Registry:
         with self._send(path, {"Accept": ", ".join(sorted(accept))}, follow=0) as response:
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
             if media_type not in accept or response.status_code != httpx.codes.OK:
-                raise RegistryError(
+                raise WrongAnswerError(
                     f"{self._title(path)} is of type {media_type[:80]!r}", f"accepted: {', '.join(sorted(accept))}"
                 )
             found = Document(media_type, self._capped(response, MAX_DOCUMENT, path))
         said = response.headers.get("Docker-Content-Digest", found.digest)
         by_digest = reference is not None and reference.startswith("sha256:")
         if said != found.digest or (by_digest and reference != found.digest):
-            raise RegistryError(
+            raise WrongAnswerError(
                 f"{self._title(path)} holds other bytes than its digest says", "ask the registry's owner"
             )
         return found
@@ -208,7 +208,7 @@ class Registry:
         for piece in self._pieces(response):
             found += piece
             if len(found) > limit:
-                raise RegistryError(f"{self._title(path)} is longer than {limit} bytes")
+                raise WrongAnswerError(f"{self._title(path)} is longer than {limit} bytes")
         return bytes(found)
 
     def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
@@ -223,6 +223,10 @@ class Registry:
 
 class MissingImageError(RegistryError):
     """The registry does not have what was asked for."""
+
+
+class WrongAnswerError(RegistryError):
+    """The registry answers with something else than what was asked for."""
 
 
 class InterruptedTransferError(RegistryError):

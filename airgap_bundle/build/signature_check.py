@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import Error as SslibError
 from securesystemslib.signer import Signature
 
@@ -18,6 +17,7 @@ from airgap_bundle import strict_json
 from airgap_bundle.build.image_claims import check_simple_signing, check_statement
 from airgap_bundle.build.signature_policy import KeyPolicy, names_image
 from airgap_bundle.build.signature_sources import BUNDLE_TYPE, SimpleSignature, find_signatures
+from airgap_bundle.dsse import ReadEnvelope, read_single
 from airgap_bundle.errors import FormatError, MalformedError, SignatureError, UnsignedError, VerificationError
 from airgap_bundle.locked_image import LockedSignature
 
@@ -40,28 +40,34 @@ def check_signatures(
 ) -> tuple[LockedSignature, ...]:
     """The signatures by ``policy`` on any of ``digests``, at least one, sorted.
 
-    Raises ``UnsignedError`` when there is no signature at all, ``SignatureError`` when none holds, with the reasons.
+    Raises ``UnsignedError`` when there is nothing at all, ``SignatureError`` when no signature holds, with the reasons
+    and what was passed over.
     """
     verify = _verifier(policy)
     held: set[LockedSignature] = set()
     reasons: list[str] = []
+    ignored: list[str] = []
     for digest in digests:
-        for candidate in find_signatures(registry, digest):
+        found = find_signatures(registry, digest)
+        ignored += found.ignored
+        for candidate in found.candidates:
             try:
                 held.add(_judge(candidate, image, digest, policy, verify))
             except VerificationError as error:
                 reasons.append(error.cause)
     if held:
         return tuple(sorted(held, key=lambda item: (item.form, item.digest, item.log_index or 0, item.certificate)))
-    if not reasons:
+    if not reasons and not ignored:
         raise UnsignedError(f"{image.name} {image.asked} is not signed, and release.yaml asks for a signature", _HINT)
-    more = f" ({len(reasons) - _SHOWN} more)" if len(reasons) > _SHOWN else ""
+    told = [f"{part}: {_some(causes)}" for part, causes in (("judged", reasons), ("ignored", ignored)) if causes]
     raise SignatureError(
-        f"no signature on {image.name} {image.asked} is by whom release.yaml asks for: "
-        + "; ".join(reasons[:_SHOWN])
-        + more,
-        _HINT,
+        f"no signature on {image.name} {image.asked} is by whom release.yaml asks for; {'; '.join(told)}", _HINT
     )
+
+
+def _some(causes: Sequence[str]) -> str:
+    more = f" ({len(causes) - _SHOWN} more)" if len(causes) > _SHOWN else ""
+    return "; ".join(causes[:_SHOWN]) + more
 
 
 def _judge(
@@ -117,15 +123,13 @@ def _check(policy: KeyPolicy, signature: bytes, data: bytes) -> None:
         raise SignatureError("a signature is not by the key that release.yaml names") from error
 
 
-def _envelope(data: bytes) -> tuple[Envelope, bytes]:
+def _envelope(data: bytes) -> tuple[ReadEnvelope, bytes]:
     """The DSSE envelope of a sigstore bundle and its one signature. Raises ``MalformedError``."""
     try:
         bundle = strict_json.load_object(data)
-        value: Any = bundle.get("dsseEnvelope") if bundle.get("mediaType") == BUNDLE_TYPE else None
-        (signed,) = value["signatures"]
-        payload = base64.b64decode(value["payload"], validate=True)
-        signature = base64.b64decode(signed["sig"], validate=True)
-        payload_type = str(value["payloadType"])
-    except (FormatError, TypeError, KeyError, ValueError) as error:
-        raise MalformedError("a bundle is not of version 0.3, or has no envelope with exactly one signature") from error
-    return Envelope(payload, payload_type, {}), signature
+        found = read_single(bundle.get("dsseEnvelope"))
+    except FormatError as error:
+        raise MalformedError(f"a bundle cannot be read: {error.cause}") from error
+    if bundle.get("mediaType") != BUNDLE_TYPE:
+        raise MalformedError("a bundle is not of version 0.3")
+    return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from airgap_bundle.errors import FormatError, MissingFileError, StoreError
-from airgap_bundle.media.order import BLOBS
+from airgap_bundle.media.head_rules import MAX_HEAD_FILE, HeadRules
 from airgap_bundle.media.packed_header import PackedMember, parse_member
 from airgap_bundle.medium import Listing, read_up_to
 from airgap_bundle.names import check_distinct
@@ -17,8 +17,6 @@ from airgap_bundle.tar_header import BLOCK
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-
-MAX_HEAD_FILE, MAX_HEAD_BYTES, MAX_HEAD_FILES = 4 << 20, 64 << 20, 1024
 
 
 class PackedStream:
@@ -117,11 +115,6 @@ class PackedHead:
         raise MissingFileError(f"{path} has not come yet")
 
     def _read_files(self) -> None:
-        last, budget = b"", MAX_HEAD_BYTES
-        while (found := self._stream.next) is not None and not found.path.startswith(BLOBS):
-            if found.path.encode() <= last:
-                raise FormatError(f"packed bundle: {found.path} is out of order")
-            last, budget = found.path.encode(), budget - found.size
-            if budget < 0 or len(self.files) >= MAX_HEAD_FILES:
-                raise FormatError(f"packed bundle: the files before the blobs exceed {MAX_HEAD_BYTES} bytes")
+        rules = HeadRules()
+        while (found := self._stream.next) is not None and rules.in_head(found.path, found.size):
             self.files[found.path] = self._stream.take(MAX_HEAD_FILE)

@@ -16,9 +16,9 @@ from airgap_bundle import durable
 from airgap_bundle.blobs import copy_blob
 from airgap_bundle.chain import read_roots
 from airgap_bundle.digest import Digest
-from airgap_bundle.errors import StoreError
+from airgap_bundle.errors import FormatError, MalformedError, StoreError
 from airgap_bundle.media.disk import check_room
-from airgap_bundle.media.head import MAX_HEAD_FILE
+from airgap_bundle.media.head_rules import MAX_HEAD_FILE, HeadRules
 from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.media.order import BLOBS, packed_order
 from airgap_bundle.media.packed_header import END, member_header, packed_size
@@ -28,7 +28,7 @@ from airgap_bundle.trust_state import TrustState, fingerprint
 from airgap_bundle.verify import Verification
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from tuf.api.metadata import Root
@@ -79,7 +79,18 @@ def open_whole(bundle: Path) -> Iterator[Whole]:
         run.check_metadata()
         run.raise_for_failure()
         files = {path: run.listing.files[path] for path in packed_order(run.listing.files, run.contents)}
+        _check_head(files)
         yield Whole(source, run.contents, run.chain.root, tuple(roots.values()), files, len(run.supplied))
+
+
+def _check_head(files: Mapping[str, int]) -> None:
+    """That every reader takes what is packed here."""
+    rules = HeadRules()
+    try:
+        for path, size in files.items():
+            rules.in_head(path, size)
+    except FormatError as error:
+        raise MalformedError(error.cause, "a bundle with such files travels as a folder only") from error
 
 
 def pack(bundle: Path, out: Path, *, progress: Progress | None = None) -> Packed:

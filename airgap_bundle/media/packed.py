@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from airgap_bundle.errors import FormatError, MissingFileError, StoreError
-from airgap_bundle.media.order import BLOBS
+from airgap_bundle.media.head_rules import HeadRules
 from airgap_bundle.media.packed_header import END, PackedMember, parse_member
 from airgap_bundle.media.random_access import RandomAccess, Window
 from airgap_bundle.medium import MAX_FILES, Listing, read_capped
@@ -75,15 +75,12 @@ class PackedBundle:
 
     def _find_all(self) -> dict[str, tuple[int, int]]:
         places: dict[str, tuple[int, int]] = {}
-        offset, last_head, bulk = 0, b"", False
+        offset, rules = 0, HeadRules(self._name)
         while (member := self._member_at(offset)) is not None:
             start = offset + member.header
             if member.path in places or len(places) >= MAX_FILES:
                 raise FormatError(f"{self._name}: {member.path} occurs twice, or is one file too many")
-            in_head = not member.path.startswith(BLOBS)
-            if in_head and (bulk or member.path.encode() <= last_head):
-                raise FormatError(f"{self._name}: {member.path} is out of order")
-            bulk, last_head = not in_head, member.path.encode()
+            rules.in_head(member.path, member.size)
             places[member.path] = (start, member.size)
             offset = start + member.size + member.padding
             if any(self._exactly(offset - member.padding, member.padding)):

@@ -19,6 +19,7 @@ from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import CryptoSigner, Signature, SSlibKey
 
 from airgap_bundle import armour, strict_json
+from airgap_bundle.dsse import ReadEnvelope, read_single
 from airgap_bundle.errors import FormatError, MalformedError, PayloadTypeError, SignatureError, SigningError
 from airgap_bundle.provenance.manifest import Manifest, parse_statement, to_statement
 from airgap_bundle.provenance.publishers import (
@@ -88,12 +89,11 @@ def verify_signature(data: bytes, publishers: Sequence[Publisher], now: datetime
     Raises ``MalformedError``, ``PayloadTypeError``, ``SignatureError`` or one of ``provenance.errors``.
     """
     try:
-        material, envelope = _parse(data)
+        material, envelope, signature = _parse(data)
         publisher, key = _find(material, publishers, now)
         trusted = SSlibKey.from_crypto(key)
-        (signature,) = envelope.signatures.values()
         try:
-            trusted.verify_signature(Signature(trusted.keyid, signature.signature), envelope.pae())
+            trusted.verify_signature(Signature(trusted.keyid, signature.hex()), envelope.pae())
         except UnverifiedSignatureError as error:
             raise SignatureError(f"the model's signature is not by {publisher.name}, whose key it names") from error
         return PublishedManifest(parse_statement(envelope.payload), publisher.name, key_fingerprint(key))
@@ -101,29 +101,15 @@ def verify_signature(data: bytes, publishers: Sequence[Publisher], now: datetime
         raise MalformedError(f"model signature: {error.cause}") from error
 
 
-def _parse(data: bytes) -> tuple[object, Envelope]:
-    """Verification material and envelope. Raises ``FormatError`` and ``PayloadTypeError``."""
+def _parse(data: bytes) -> tuple[object, ReadEnvelope, bytes]:
+    """Verification material, envelope and its one signature. Raises ``FormatError`` and ``PayloadTypeError``."""
     value = strict_json.load_object(data, max_bytes=MAX_BYTES)
     if set(value) != {"mediaType", "verificationMaterial", "dsseEnvelope"} or value["mediaType"] != MEDIA_TYPE:
         raise FormatError(f"no sigstore bundle of type {MEDIA_TYPE}")
-    return value["verificationMaterial"], _envelope(
-        _members(value, "dsseEnvelope", {"payload", "payloadType", "signatures"})
-    )
-
-
-def _envelope(value: dict[str, Any]) -> Envelope:
-    if value["payloadType"] != PAYLOAD_TYPE:
-        raise PayloadTypeError(f"the model's signature is over a {str(value['payloadType'])[:80]!r}")
-    signatures = value["signatures"]
-    if not isinstance(signatures, list) or len(signatures) != 1:
-        raise FormatError("exactly one signature expected: of several, verifiers would read different ones")
-    (item,) = signatures
-    if not isinstance(item, dict) or not {"sig"} <= set(item) <= {"sig", "keyid"}:
-        raise FormatError("a signature is not base64 with a key id")
-    if not isinstance(item.get("keyid"), str | None):
-        raise FormatError("a key id is no text")
-    payload = armour.decode(value["payload"])
-    return Envelope(payload, PAYLOAD_TYPE, {"": Signature("", armour.decode(item["sig"]).hex())})
+    envelope, signature = read_single(value["dsseEnvelope"])
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise PayloadTypeError(f"the model's signature is over a {envelope.payload_type[:80]!r}")
+    return value["verificationMaterial"], envelope, signature
 
 
 def _find(

@@ -22,7 +22,7 @@ from airgap_bundle.first_contact import ceremony as first_contact
 from airgap_bundle.first_contact import record, signatures
 from airgap_bundle.keys import SIGNER_FIELD
 from airgap_bundle.metadata import SNAPSHOT, TARGETS, TIMESTAMP
-from airgap_bundle.root_policy import tally
+from airgap_bundle.root_policy import charge, tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -84,7 +84,7 @@ class ReleaseDraft:
             self._check_contact()
             return expected
         found = metadata.parse_targets(self.targets)
-        _check_payload(found.signed, expected.signed, now)
+        check_payload(found.signed, expected.signed, now)
         tally(self.root, TARGETS, found)
         self._check_contact()
         return found
@@ -140,7 +140,7 @@ def follow_roots(roots: Mapping[int, bytes]) -> Root:
 def role_of(draft: ReleaseDraft, signer: PublicSigner) -> str:
     """``targets`` for a person, ``snapshot`` for the release key. Raises ``SigningError`` for anybody else."""
     for role in (TARGETS, SNAPSHOT):
-        if signer.name in _names(draft.root, role, signer):
+        if signer.name in names_in(draft.root, role, signer):
             return role
     raise SigningError(
         f"the root does not know the keys of {signer.name}", "the root names who signs: `sovereign trust show`"
@@ -184,16 +184,18 @@ def to_seal(draft: ReleaseDraft, now: datetime) -> bytes:
     return draft.targets
 
 
-def _names(root: Root, role: str, signer: PublicSigner) -> set[str]:
+def names_in(root: Root, role: str, signer: PublicSigner) -> set[str]:
     """Names under which ``role`` knows both keys of ``signer``."""
     held = {key.keyid for key in signer.keys}
-    if not held <= set(root.roles[role].keyids):
+    if not held <= set(charge(root, role).keyids):
         return set()
     return {str(root.keys[keyid].unrecognized_fields.get(SIGNER_FIELD)) for keyid in held}
 
 
-def _check_payload(found: Targets, expected: Targets, now: datetime) -> None:
-    """Whoever signs next answers for every field of what lies there, and nobody may have signed it yet.
+def check_payload(found: Targets, expected: Targets, now: datetime) -> None:
+    """Raise ``SigningError`` unless ``found`` is what ``expected`` is, but for the instant of its making.
+
+    Whoever signs next answers for every field of what lies there, and nobody may have signed it yet.
 
     Only the instant of the first signature is not ours to say; it cannot lie ahead of our clock, but for clocks that
     differ: sites take it for a lower bound of theirs.

@@ -14,7 +14,7 @@ from tuf.api.metadata import Role, Root
 
 from airgap_bundle.errors import RootPolicyError, SigningError
 from airgap_bundle.keys import ALGORITHMS, PublicSigner, key_material
-from airgap_bundle.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, issue
+from airgap_bundle.metadata import GRANT, MODELS, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, grant, issue, role_in
 from airgap_bundle.root_policy import persons
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ROOT_LIFE = timedelta(days=5 * 365)
 PERSONS_ROLES = (ROOT, TARGETS)
+GRANTED_ROLES = (*PERSONS_ROLES, MODELS)  # the last one only where the root grants it
 RELEASE_ROLES = (SNAPSHOT, TIMESTAMP)
 
 
@@ -47,7 +48,10 @@ class Circle:
 
 @dataclass(frozen=True)
 class RootPlan:
-    """The circles of root and targets, and the signer who seals: snapshot and timestamp are one signer's."""
+    """The circles of root and targets, and the signer who seals: snapshot and timestamp are one signer's.
+
+    A circle of models, where there is one, may bring models to sites between releases.
+    """
 
     circles: Mapping[str, Circle]
     release: PublicSigner
@@ -55,7 +59,10 @@ class RootPlan:
     @classmethod
     def of(cls, root: Root) -> RootPlan:
         """The plan that ``root``, whose policy was checked, spells. Raises ``RootPolicyError`` for any other shape."""
-        circles = {role: Circle(_members(root, role), root.roles[role].threshold // 2) for role in PERSONS_ROLES}
+        held = ((role, role_in(root, role)) for role in GRANTED_ROLES)
+        circles = {
+            role: Circle(_members(root, role), entry.threshold // 2) for role, entry in held if entry is not None
+        }
         sealing = [_members(root, role) for role in RELEASE_ROLES]
         if sealing[0] != sealing[1] or len(sealing[0]) != 1:
             raise RootPolicyError(
@@ -116,10 +123,14 @@ def build(plan: RootPlan, version: int, *, now: datetime) -> Metadata[Root]:
     plan.check()
     keys: dict[str, Key] = {key.keyid: key for signer in plan.everybody().values() for key in signer.keys}
     roles = {
-        role: Role(_key_ids(circle.members.values()), 2 * circle.threshold) for role, circle in plan.circles.items()
+        role: Role(_key_ids(plan.circles[role].members.values()), 2 * plan.circles[role].threshold)
+        for role in PERSONS_ROLES
     }
     roles |= {role: Role(_key_ids([plan.release]), 2) for role in RELEASE_ROLES}
-    return issue(Root(version, None, now + ROOT_LIFE, keys, roles, consistent_snapshot=False), now)
+    root = Root(version, None, now + ROOT_LIFE, keys, roles, consistent_snapshot=False)
+    if (models := plan.circles.get(MODELS)) is not None:
+        root.unrecognized_fields[GRANT] = grant(_key_ids(models.members.values()), 2 * models.threshold)
+    return issue(root, now)
 
 
 def changes(old: RootPlan | None, new: RootPlan) -> tuple[str, ...]:
@@ -142,9 +153,9 @@ def changes(old: RootPlan | None, new: RootPlan) -> tuple[str, ...]:
 
 def resets(old: RootPlan, new: RootPlan) -> tuple[str, ...]:
     """Roles whose version floor becomes void at a site that goes from ``old`` to ``new`` (FORMAT.md, section 9)."""
-    before, after = old.circles[TARGETS].members.values(), new.circles[TARGETS].members.values()
-    targets = (TARGETS,) if set(_key_ids(before)) != set(_key_ids(after)) else ()
-    return (*targets, *(RELEASE_ROLES if set(_key_ids([old.release])) != set(_key_ids([new.release])) else ()))
+    sealing = RELEASE_ROLES if set(_key_ids([old.release])) != set(_key_ids([new.release])) else ()
+    changed = [role for role in (TARGETS, MODELS) if _holders(old, role) != _holders(new, role)]
+    return (*changed, *sealing)
 
 
 def check_succession(old: RootPlan, new: RootPlan) -> None:
@@ -168,6 +179,11 @@ def _members(root: Root, role: str) -> dict[str, PublicSigner]:
     return found
 
 
+def _holders(plan: RootPlan, role: str) -> set[str]:
+    circle = plan.circles.get(role)
+    return set(_key_ids(circle.members.values())) if circle else set()
+
+
 def _key_ids(signers: Iterable[PublicSigner]) -> list[str]:
     return [key.keyid for signer in signers for key in signer.keys]
 
@@ -185,7 +201,14 @@ def _comings_and_goings(old: RootPlan, new: RootPlan) -> Iterator[str]:
 
 
 def _thresholds(old: RootPlan, new: RootPlan) -> Iterator[str]:
-    for role in PERSONS_ROLES:
+    if MODELS in new.circles and MODELS not in old.circles:
+        circle = new.circles[MODELS]
+        yield f"{circle.threshold} of {len(circle.members)} persons may bring models to sites between releases"
+    if MODELS in old.circles and MODELS not in new.circles:
+        yield "nobody may bring models to sites between releases any more"
+    for role in GRANTED_ROLES:
+        if role not in old.circles or role not in new.circles:
+            continue
         before, after = old.circles[role], new.circles[role]
         if (before.threshold, len(before.members)) != (after.threshold, len(after.members)):
             yield (
@@ -199,4 +222,4 @@ def _short(signer: PublicSigner) -> str:
 
 
 def _listed(roles: set[str]) -> str:
-    return " and ".join(role for role in PERSONS_ROLES if role in roles)
+    return " and ".join(role for role in GRANTED_ROLES if role in roles)

@@ -12,7 +12,6 @@ from airgap_bundle.digest import sha256
 from airgap_bundle.metadata import TARGETS, format_time
 from airgap_bundle.names import printable
 from airgap_bundle.root_policy import tally
-from airgap_bundle.signing.root_plan import PERSONS_ROLES, RootPlan
 from airgap_bundle.trust_state import fingerprint
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from airgap_bundle.oci import Manifest
     from airgap_bundle.signing.release_draft import ReleaseDraft
     from airgap_bundle.signing.root_draft import RootDraft
+    from airgap_bundle.signing.root_plan import RootPlan
 
 
 def describe_release(draft: ReleaseDraft, now: datetime) -> tuple[str, ...]:
@@ -64,8 +64,7 @@ def describe_root(draft: RootDraft) -> tuple[str, ...]:
 
 def describe_plan(plan: RootPlan) -> Iterator[str]:
     """Who may sign what, with the digest of each public key file."""
-    for role in PERSONS_ROLES:
-        circle = plan.circles[role]
+    for role, circle in plan.circles.items():
         yield f"{role}: {circle.threshold} of {len(circle.members)}: {', '.join(circle.members)}"
     yield f"release key: {plan.release.name}"
     for name, signer in plan.everybody().items():

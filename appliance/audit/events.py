@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from appliance.audit import ocsf
+from appliance.audit.events_models import model_change
 from appliance.audit.events_operation import admin_change, install_step, model_load
 from appliance.audit.ocsf import Event, compact, envelope, maybe, text
 
@@ -20,6 +21,7 @@ __all__ = [
     "admin_change",
     "answer",
     "install_step",
+    "model_change",
     "model_load",
     "refusal",
     "request",

@@ -28,6 +28,7 @@ _KINDS: Mapping[str, tuple[EventClass, int | None]] = {
     "refusal": (ocsf.API_ACTIVITY, 1),
     "model_load": (ocsf.APPLICATION_LIFECYCLE, 3),
     "install_step": (ocsf.APPLICATION_LIFECYCLE, _ANY),
+    "model_change": (ocsf.APPLICATION_LIFECYCLE, _ANY),
     "log_recovery": (ocsf.APPLICATION_LIFECYCLE, 5),
     "admin_change": (ocsf.ENTITY_MANAGEMENT, _ANY),
 }
@@ -52,7 +53,7 @@ class Role:
 
 
 GATEWAY = Role("gateway", frozenset({"sign_in", "sign_out", "request", "answer", "refusal"}))
-OPERATOR = Role("operator", frozenset({"install_step", "admin_change"}))
+OPERATOR = Role("operator", frozenset({"install_step", "model_change", "admin_change"}))
 WRITER = Role("writer", frozenset({"log_recovery"}))  # the writer's own; no uid has it
 
 

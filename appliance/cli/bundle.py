@@ -13,7 +13,9 @@ from rich.table import Column, Table
 from airgap_bundle.errors import VerificationError
 from airgap_bundle.inspection import Inspection, inspect_bundle
 from airgap_bundle.metadata import parse_time
+from airgap_bundle.model_bundle import verify_models
 from airgap_bundle.sign import sign_bundle
+from airgap_bundle.sign_models import sign_models
 from airgap_bundle.store import Store
 from airgap_bundle.supply import Nowhere, StoreSupply
 from airgap_bundle.trust_state import TrustState, fingerprint
@@ -40,18 +42,21 @@ FingerprintOption = Annotated[
     str | None,
     typer.Option("--root-fingerprint", metavar="sha256:…", help="Trust the root with this fingerprint."),
 ]
+ModelsOption = Annotated[bool, typer.Option("--models", help="It is a bundle of models, for sites that run already.")]
 _MARKS = {"pass": "[green]pass[/]", "fail": "[red]fail[/]", "not established": "[yellow]not established[/]"}
 
 
 @app.command()
-def verify(
+def verify(  # noqa: PLR0913 - typer: one parameter per option
     context: typer.Context,
     bundle: BundleArgument,
+    *,
     root_fingerprint: FingerprintOption = None,
     at: Annotated[
         str | None,
         typer.Option("--at", metavar="INSTANT", help="Judge freshness at 2026-01-31T12:00:00Z, say, instead of now."),
     ] = None,
+    models: ModelsOption = False,
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Check every byte of a bundle against the site's pinned root, or against a root's fingerprint. Changes nothing."""
@@ -61,7 +66,8 @@ def verify(
     of_site = trust == TrustState.find(paths.trust)  # a fingerprint of others is not helped out by this site's store
     supply = StoreSupply(Store(paths.store)) if of_site else Nowhere()
     with progress("verifying") as report_progress:
-        report = verify_bundle(bundle, trust, now=now, supply=supply, progress=report_progress)
+        verify_it = verify_models if models else verify_bundle
+        report = verify_it(bundle, trust, now=now, supply=supply, progress=report_progress)
     emit(report.to_json(), output, lambda console: _render_report(console, report))
     if report.ok and report.freshness is not None and report.freshness.status != "pass":
         say(f"note: freshness: {report.freshness.detail}")
@@ -92,6 +98,7 @@ def sign(  # noqa: PLR0913 - a key needs two descriptors where nobody types
     ],
     *,
     root: RootOption = None,
+    models: ModelsOption = False,
     passphrase_fd: PassphraseFdOption = None,
     pin_fd: PinFdOption = None,
     output: OutputOption = OutputFormat.table,
@@ -101,16 +108,22 @@ def sign(  # noqa: PLR0913 - a key needs two descriptors where nobody types
     Persons sign first, in any order and on any machine that the bundle is carried to; the first brings the root. Each
     signature reads every blob before. When enough persons have signed, the release key seals the bundle: it binds the
     metadata so that nothing can be exchanged, and after that nothing can be added.
+
+    With --models the bundle brings models and nothing else to sites that run already (`sovereign model import`): those
+    sign it to whom the root grants that, and nobody seals it.
     """
     roots = read_roots(root)
     with opened(key, passphrase_fd, pin_fd) as signer, progress("reading") as report_progress:
-        done = sign_bundle(bundle, signer, now=datetime.now(UTC), roots=roots, progress=report_progress)
+        sign_it = sign_models if models else sign_bundle
+        done = sign_it(bundle, signer, now=datetime.now(UTC), roots=roots, progress=report_progress)
 
     def render(console: Console) -> None:
         console.print(f"{done.signer} signed {done.release}", markup=False)
         console.print(f"index.json {done.index}", markup=False, soft_wrap=True)
-        console.print(f"targets: {done.targets}", markup=False)
-        console.print("sealed: ready to travel" if done.sealed else "not sealed yet", markup=False)
+        console.print(f"{'models' if models else 'targets'}: {done.targets}", markup=False)
+        missing = "more signatures are needed" if models else "not sealed yet"
+        ready = "ready to travel" if models else "sealed: ready to travel"
+        console.print(ready if done.sealed else missing, markup=False)
 
     emit(asdict(done), output, render)
 

@@ -6,6 +6,7 @@ from the bytes themselves, and says what it has not seen.
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -90,7 +91,11 @@ def respond(  # noqa: PLR0913 - a key needs two descriptors where nobody types
     *,
     root_fingerprint: Annotated[
         str | None,
-        typer.Option("--root-fingerprint", metavar="sha256:…", help="The newest root you know; another is refused."),
+        typer.Option(
+            "--root-fingerprint",
+            metavar="sha256:…",
+            help="The newest root you know; another is refused. Needed where there is no terminal.",
+        ),
     ] = None,
     yes: YesOption = False,
     passphrase_fd: PassphraseFdOption = None,
@@ -157,19 +162,36 @@ def _write_request(data: bytes, out: Path, standing: str, output: OutputFormat) 
 
 
 def _check_root(draft: ReleaseDraft | RootDraft, expected: str | None) -> None:
-    """The root that a signer knows is the newest complete one: a release's own, or a draft's predecessor."""
+    """The root that a signer knows is the newest complete one: a release's own, or a draft's predecessor.
+
+    At a terminal a person reads the fingerprint in what is shown. Where nobody reads, it is named or nothing is signed.
+    """
+    roots = draft.history if isinstance(draft, RootDraft) else draft.roots
     if expected is None:
+        if not sys.stdin.isatty():
+            raise _unnamed(first=not roots)
         return
     try:
         wanted = Digest.parse(expected)
     except FormatError as error:
         raise UsageError(f"root fingerprint: {error.cause}") from error
-    roots = draft.history if isinstance(draft, RootDraft) else draft.roots
     if not roots:
         raise SigningError("the request is for a first root: there is none that you could know")
     found = fingerprint(roots[max(roots)])
     if found != wanted:
         raise ForeignRootError(f"the request rests on another root: {found}", "ask whoever sent it; sign nothing")
+
+
+def _unnamed(*, first: bool) -> UsageError:
+    """The refusal where there is no terminal and no root was named."""
+    if first:
+        return UsageError(
+            "a first root is signed at a terminal: there is none yet that could be named", "sign it there"
+        )
+    return UsageError(
+        "nobody can be asked whether this is your root: this is no terminal",
+        "name the newest root that you know with --root-fingerprint, from your own records, not from the request",
+    )
 
 
 def _render(console: Console, done: Signed) -> None:

@@ -17,6 +17,7 @@ from appliance.cli import (
     inventory,
     model,
     model_publish,
+    model_serve,
     returns,
     trust,
     trust_card,
@@ -29,6 +30,7 @@ app = new_app()
 bundle_build.register(bundle.app)
 bundle_store.register(bundle.app)
 model_publish.register(model.app)
+model_serve.register(model.app)
 bundle_media.register(bundle.app)
 bundle_delta.register(bundle.app)
 bundle.app.add_typer(bundle_inputs.app, name="inputs")

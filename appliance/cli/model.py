@@ -1,7 +1,8 @@
-"""`sovereign model list`, `inspect` and `verify`: what a release and its publishers say, and what the gate says."""
+"""`sovereign model list`, `inspect` and `verify`: what a site holds, what publishers say, and what the gate says."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,51 +18,69 @@ from airgap_bundle.provenance.publishers import Publisher, parse_certificates, p
 from appliance.cli.model_publish import read_file, signature_inside
 from appliance.cli.terminal import OutputFormat, OutputOption, emit, progress, site_paths
 from appliance.errors import RefusedError, UsageError
-from appliance.models.admission import Grounds, examine_model, grounds, template_findings, waived_until
+from appliance.install.model_list import Listed, list_models
+from appliance.models.admission import examine_model, grounds, template_findings
 from appliance.models.errors import ArtifactError
 from appliance.models.record import parse_record
-from appliance.site.load import load_site
+from appliance.models.shelf import Held, held_models, in_force
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from appliance.models.verdict import Verdict
+    from appliance.site.paths import SitePaths
 
-app = typer.Typer(help="Sign models, show a release's models, and check both.", no_args_is_help=True)
+app = typer.Typer(help="Sign models; show, check and change those of a site.", no_args_is_help=True)
 
-NameArgument = Annotated[str, typer.Argument(help="Name of the model in the release.")]
-_COLUMNS = ("name", "version", "role", "producer", "jurisdiction", "licence", "served", "waived_until", "digest")
+NameArgument = Annotated[str, typer.Argument(help="Name of the model.")]
+DigestOption = Annotated[
+    str | None,
+    typer.Option(
+        "--digest", metavar="sha256:…", help="Which one, by the beginning of its digest; default: what serves."
+    ),
+]
+_STATES = {"serving": "bold green", "withdrawn": "red", "former": "dim"}
 _STYLES = {"pass": "green", "waived": "yellow", "fail": "bold red", "not established": "red", "not required": "dim"}
 
 
 @app.command("list")
-def list_models(context: typer.Context, output: OutputOption = OutputFormat.table) -> None:
-    """List the models of the active release: origin as signed, whether the site serves them, until when by waiver."""
-    paths = site_paths(context)
-    found = grounds(paths)
-    served = {model.name for model in load_site(paths.site_yaml).models}
-    rows = [_summary(found, name) | {"served": name in served} for name in found.models]
+def show_models(context: typer.Context, output: OutputOption = OutputFormat.table) -> None:
+    """List the site's models: which serves since when and by whom, who signed it, and what policy says of it."""
+    rows = list_models(site_paths(context))
 
     def render(console: Console) -> None:
-        table = Table("model", "version", "role", "producer", "law", "licence", "served", "waived until", "digest")
-        for column in table.columns:
-            column.overflow = "fold"
+        console.print(_overview(rows))
         for row in rows:
-            until = (row["waived_until"] or "-")[:10]
-            shown = {**row, "served": "yes" if row["served"] else "no", "waived_until": until}
-            table.add_row(*(_plain(str(shown[key])) for key in _COLUMNS))
-        console.print(table)
+            if row.note:
+                console.print(_plain(f"{row.name} {row.digest[:19]}: {row.note}"))
 
-    emit(rows, output, render)
+    emit([row.data() for row in rows], output, render)
+
+
+def _overview(rows: tuple[Listed, ...]) -> Table:
+    table = Table("model", "digest", "role", "state", "since", "by", "signed by", "policy")
+    for column in table.columns:
+        column.overflow = "fold"
+    for row in rows:
+        state = Text(row.state, style=_STATES.get(row.state, ""))
+        policy = Text(row.verdict, style="" if row.accepted else "red")
+        since = row.since[:16].replace("T", " ") or "-"
+        words = (f"{row.name} {row.version}", row.digest.removeprefix("sha256:")[:12], row.role)
+        who = (since, row.by or "-", ", ".join(row.signers))
+        table.add_row(*map(_plain, words), state, *map(_plain, who), policy)
+    return table
 
 
 @app.command()
-def inspect(context: typer.Context, name: NameArgument, output: OutputOption = OutputFormat.table) -> None:
+def inspect(
+    context: typer.Context,
+    name: NameArgument,
+    digest: DigestOption = None,
+    output: OutputOption = OutputFormat.table,
+) -> None:
     """Show one model's signed record: origin, licence, conversion, files."""
-    found = grounds(site_paths(context))
-    if name not in found.models:
-        raise ArtifactError(f"release {found.release.version} has no model {name}", f"its models: {_names(found)}")
-    artifact = found.release.artifacts[name]
+    held = _held(site_paths(context), name, digest)
+    artifact = held.artifact
     record = parse_record(artifact.config).model_dump(by_alias=True, exclude_none=True)
     files = {title: {"digest": str(f.digest), "size": f.size} for title, f in artifact.files.items()}
     findings = [str(finding) for finding in template_findings(artifact)]
@@ -76,14 +95,14 @@ def inspect(context: typer.Context, name: NameArgument, output: OutputOption = O
             table.add_row("template", _plain(finding))
         console.print(table)
 
-    shown = {"record": record, "files": files, "signers": list(found.release.signers), "template_findings": findings}
+    shown = {"record": record, "files": files, "signers": list(held.bundle.signers), "template_findings": findings}
     emit(shown, output, render)
 
 
 @app.command()
 def verify(  # noqa: PLR0913, PLR0917 - two ways to ask, one option per thing that may differ
     context: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="NAME|FOLDER", help="A model of the release, or a folder.")],
+    target: Annotated[str, typer.Argument(metavar="NAME|FOLDER", help="A model of the site, or a folder.")],
     publisher: Annotated[
         list[Path] | None,
         typer.Option("--publisher", metavar="PEM", help="Public key or root of a publisher you trust; repeatable."),
@@ -94,6 +113,7 @@ def verify(  # noqa: PLR0913, PLR0917 - two ways to ask, one option per thing th
     name: Annotated[
         str | None, typer.Option("--name", help="Name that must have been signed; default: the folder's.")
     ] = None,
+    digest: DigestOption = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Pass one model through the gate, as every start of its engine does; exit code 3 when it is refused.
@@ -106,13 +126,29 @@ def verify(  # noqa: PLR0913, PLR0917 - two ways to ask, one option per thing th
         return
     if signature is not None or name is not None or "/" in target:
         raise UsageError("a folder is checked against a publisher", "name its key or root with --publisher")
-    found = grounds(site_paths(context))
+    paths = site_paths(context)
+    held = _held(paths, target, digest)
     with progress(f"hashing {target}") as report:
-        verdict = examine_model(target, found, report)
+        verdict = examine_model(target, replace(grounds(paths), release=held.bundle), report)
     emit({"model": target, **verdict.to_json()}, output, lambda console: _render_verdict(console, verdict))
     if not verdict.ok:
         failed = ", ".join(check.name for check in verdict.failed)
         raise RefusedError(f"{target} does not pass the gate: {failed}", "the table above says why")
+
+
+def _held(paths: SitePaths, name: str, digest: str | None) -> Held:
+    """The model ``name``: the one that serves, or one whose digest begins with ``digest``. Raises ``ArtifactError``."""
+    active = grounds(paths).release
+    models = held_models(paths, active)
+    serving = in_force(paths, name, active) if digest is None else None
+    named = [held for held in models if held.name == name and (serving is None or held.bundle.digest == serving.digest)]
+    found = [held for held in named if digest is None or held.matches(digest)]
+    if not found:
+        known = ", ".join(sorted({held.name for held in models})) or "none"
+        raise ArtifactError(
+            f"this site has no model {name}{f' with digest {digest}' if digest else ''}", f"there: {known}"
+        )
+    return found[0]
 
 
 def _verify_folder(
@@ -172,27 +208,6 @@ def _render_verdict(console: Console, verdict: Verdict) -> None:
 def _plain(text: str) -> Text:
     """Words of a record or a file, shown as text: no markup, no control characters."""
     return Text("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text))
-
-
-def _names(found: Grounds) -> str:
-    return ", ".join(found.models) or "none"
-
-
-def _summary(found: Grounds, name: str) -> dict[str, Any]:
-    record = parse_record(found.release.artifacts[name].config)
-    waived = waived_until(record, found, datetime.now(UTC))
-    return {
-        "name": record.name,
-        "version": record.version,
-        "role": record.role,
-        "producer": record.producer.name,
-        "jurisdiction": record.producer.jurisdiction,
-        "licence": record.licence.spdx,
-        "digest": f"sha256:{record.weights.sha256}",
-        "size": record.weights.size,
-        "signers": list(found.release.signers),
-        "waived_until": waived.isoformat(timespec="seconds") if waived else None,
-    }
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Text]]:

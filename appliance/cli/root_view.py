@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airgap_bundle.metadata import ROOT, format_time, parse_root
+from airgap_bundle.metadata import MODELS, ROOT, format_time, parse_root, role_in
 from airgap_bundle.root_policy import check_root, persons, tally
 from airgap_bundle.signing.root_draft import RootDraft, RootProgress
 from airgap_bundle.trust_state import fingerprint
@@ -28,7 +28,8 @@ def root_summary(data: bytes, history: Mapping[int, bytes]) -> dict[str, Any]:
     established = root.version == 1 or progress.old is not None
     roles = {
         role: {"threshold": entry.threshold // 2, "persons": sorted(persons(root, role))}
-        for role, entry in sorted(root.roles.items())
+        for role in sorted({*root.roles, MODELS})
+        if (entry := role_in(root, role)) is not None
     }
     return {
         "fingerprint": str(fingerprint(data)) if progress.complete else None,

@@ -195,8 +195,9 @@ def _confine_gate(model: Model, paths: SitePaths, waived: frozenset[str]) -> tup
     from appliance.engine.errors import ConfinementError
 
     judged = (paths.site_yaml, paths.policies, paths.store, paths.current / "release.json")
+    decided = tuple(path for path in (paths.trust, paths.serving(model.name).parent) if path.exists())
     own = Path("/proc/self")  # its status and memory counter
-    view = View((*environment(), *judged, own), own=paths.socket(engine_service(model.name)).parent)
+    view = View((*environment(), *judged, *decided, own), own=paths.socket(engine_service(model.name)).parent)
     if (library := laid_open(view, paths.root)) is not None:
         raise ConfinementError("landlock", f"the site lies beneath {library}, which every engine reads")
     return confine(view, waived).holding

@@ -14,10 +14,10 @@ import typer
 
 from airgap_bundle.errors import SigningError
 from airgap_bundle.keys import load_public
-from airgap_bundle.metadata import ROOT, TARGETS
+from airgap_bundle.metadata import MODELS, ROOT, TARGETS
 from airgap_bundle.signing.release_draft import follow_roots
 from airgap_bundle.signing.root_draft import RootDraft
-from airgap_bundle.signing.root_plan import PERSONS_ROLES, Circle, RootPlan
+from airgap_bundle.signing.root_plan import GRANTED_ROLES, PERSONS_ROLES, Circle, RootPlan
 from airgap_bundle.signing.roots_folder import complete_roots, open_draft, write_draft
 from airgap_bundle.signing.summary import describe_root
 from appliance.cli.root_view import render_root, root_summary
@@ -34,6 +34,9 @@ RootsOption = Annotated[Path, typer.Option("--roots", metavar="DIR", help="Folde
 DraftArgument = Annotated[Path, typer.Argument(metavar="N.root.json", help="The draft, beside the roots before it.")]
 RoleOption = Annotated[
     list[str] | None, typer.Option("--role", metavar="ROLE", help="root or targets; repeatable. Default: both.")
+]
+LeavingOption = Annotated[
+    list[str] | None, typer.Option("--role", metavar="ROLE", help="root, targets or models; repeatable. Default: all.")
 ]
 ThresholdOption = Annotated[
     int | None, typer.Option("--threshold", metavar="K", help="How many persons must sign, for both roles.")
@@ -66,7 +69,7 @@ def add_signer(  # noqa: PLR0913 - thresholds are set per role
 ) -> None:
     """Draft the next root, in which one more person signs; it counts once enough have signed it: `trust sign-root`."""
     history = complete_roots(roots)
-    plan = _join(_plan(history), load_public(public), _roles(role))
+    plan = _join(_plan(history), load_public(public), _roles(role, PERSONS_ROLES))
     _write(roots, history, _with_thresholds(plan, threshold, root_threshold, targets_threshold), output)
 
 
@@ -74,7 +77,7 @@ def remove_signer(  # noqa: PLR0913 - thresholds are set per role
     name: Annotated[str, typer.Argument(metavar="NAME", help="The person who goes.")],
     roots: RootsOption,
     *,
-    role: RoleOption = None,
+    role: LeavingOption = None,
     threshold: ThresholdOption = None,
     root_threshold: RootThresholdOption = None,
     targets_threshold: TargetsThresholdOption = None,
@@ -86,8 +89,9 @@ def remove_signer(  # noqa: PLR0913 - thresholds are set per role
     that can no longer be met is not lowered silently: set it.
     """
     history = complete_roots(roots)
-    plan = _leave(_plan(history), name, _roles(role))
-    _write(roots, history, _with_thresholds(plan, threshold, root_threshold, targets_threshold), output)
+    plan = _leave(_plan(history), name, _roles(role, GRANTED_ROLES))
+    plan = _with_thresholds(plan, threshold, root_threshold, targets_threshold)
+    _write(roots, history, _granting(plan, None), output)
 
 
 def rotate(  # noqa: PLR0913 - everything that a new root may change
@@ -105,9 +109,22 @@ def rotate(  # noqa: PLR0913 - everything that a new root may change
     threshold: ThresholdOption = None,
     root_threshold: RootThresholdOption = None,
     targets_threshold: TargetsThresholdOption = None,
+    add_models: Annotated[
+        list[Path] | None,
+        typer.Option("--add-models", metavar="NAME.pub", help="A person who may bring models; repeatable."),
+    ] = None,
+    remove_models: Annotated[
+        list[str] | None,
+        typer.Option("--remove-models", metavar="NAME", help="A person who may no more; with the last, nobody may."),
+    ] = None,
+    models_threshold: Annotated[
+        int | None, typer.Option("--models-threshold", metavar="K", help="How many must sign a bundle of models.")
+    ] = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Draft the next root, with any number of changes at once, or none but a new expiry.
+
+    Persons for models may bring models to sites that run already, and nothing else (`sovereign model import`).
 
     To give a person new keys, remove and add the name. A new release key makes the version floors of what it signs
     start anew at every site: that is how a site recovers from versions that somebody drove up.
@@ -115,12 +132,17 @@ def rotate(  # noqa: PLR0913 - everything that a new root may change
     history = complete_roots(roots)
     plan = _plan(history)
     for name in remove or ():
-        plan = _leave(plan, name, PERSONS_ROLES)
+        plan = _leave(plan, name, GRANTED_ROLES)
+    for name in remove_models or ():
+        plan = _leave(plan, name, (MODELS,))
     for path in add or ():
         plan = _join(plan, load_public(path), PERSONS_ROLES)
+    for path in add_models or ():
+        plan = _join(plan, load_public(path), (MODELS,))
     if release is not None:
         plan = replace(plan, release=load_public(release))
-    _write(roots, history, _with_thresholds(plan, threshold, root_threshold, targets_threshold), output)
+    plan = _with_thresholds(plan, threshold, root_threshold, targets_threshold)
+    _write(roots, history, _granting(plan, models_threshold), output)
 
 
 def sign_root(  # noqa: PLR0913 - a key needs two descriptors where nobody types
@@ -151,17 +173,17 @@ def _plan(history: dict[int, bytes]) -> RootPlan:
     return RootPlan.of(follow_roots(history))
 
 
-def _roles(given: Sequence[str] | None) -> tuple[str, ...]:
-    unknown = set(given or ()) - set(PERSONS_ROLES)
+def _roles(given: Sequence[str] | None, possible: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = set(given or ()) - set(possible)
     if unknown:
-        raise UsageError(f"{min(unknown)} is no role of persons", "root or targets")
-    return tuple(given or PERSONS_ROLES)
+        raise UsageError(f"{min(unknown)} is no role of persons here", " or ".join(possible))
+    return tuple(given or possible)
 
 
 def _join(plan: RootPlan, newcomer: PublicSigner, roles: Sequence[str]) -> RootPlan:
     circles = dict(plan.circles)
     for role in roles:
-        circle = circles[role]
+        circle = circles.get(role) or Circle({}, 1)
         if newcomer.name in circle.members:
             raise SigningError(
                 f"{newcomer.name} signs {role} already", "for new keys: rotate --remove and --add the name"
@@ -177,8 +199,19 @@ def _leave(plan: RootPlan, name: str, roles: Sequence[str]) -> RootPlan:
         )
     circles = dict(plan.circles)
     for role in roles:
-        members = {other: signer for other, signer in circles[role].members.items() if other != name}
-        circles[role] = Circle(members, circles[role].threshold)
+        if role in circles:
+            members = {other: signer for other, signer in circles[role].members.items() if other != name}
+            circles[role] = Circle(members, circles[role].threshold)
+    return replace(plan, circles=circles)
+
+
+def _granting(plan: RootPlan, threshold: int | None) -> RootPlan:
+    """``plan`` with the threshold for models; the grant ends with its last person."""
+    circles = dict(plan.circles)
+    if MODELS in circles and threshold is not None:
+        circles[MODELS] = replace(circles[MODELS], threshold=threshold)
+    if MODELS in circles and not circles[MODELS].members:
+        del circles[MODELS]
     return replace(plan, circles=circles)
 
 

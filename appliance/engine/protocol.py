@@ -26,6 +26,8 @@ class Request:
 
     Exactly one of ``prompt`` (continued as it is) and ``messages`` (rendered by the signed chat template, whose own
     stop strings are then added) is given. ``seed=None`` lets the engine draw one; ``Admitted.seed`` states it.
+    ``receipt_digest`` names the model that the request was admitted and logged for: an engine that has been started on
+    another one since does not answer it, so that no receipt names the wrong model.
     ``user``, ``group`` and ``priority`` are for scheduling only and appear in no log and no metric.
     """
 
@@ -42,6 +44,7 @@ class Request:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     json_schema: dict[str, Any] | None = None
+    receipt_digest: str | None = None
 
     def __post_init__(self) -> None:
         if (self.prompt is None) == (self.messages is None):

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from appliance.engine.errors import EngineBusyError, EngineDrainingError, EngineRefusedError
+from appliance.engine.served import receipt_digest
 from appliance.engine.wire import BODY_MAX_BYTES, decode_request, encode_event
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from appliance.engine.metrics import EngineMetrics
-    from appliance.engine.protocol import Engine, Event
+    from appliance.engine.protocol import Engine, Event, Request
 
 _DRAIN_RETRY_S = "30"
 
@@ -75,6 +76,12 @@ async def _body(request: HttpRequest) -> bytes:
     return bytes(received)
 
 
+def _check_served(request: Request, describe: Callable[[], dict[str, Any]]) -> None:
+    """Raise ``EngineDrainingError`` for a request that was admitted for another model than this process has loaded."""
+    if request.receipt_digest not in {None, receipt_digest(describe().get("receipt", {}))}:
+        raise EngineDrainingError("another model serves now than the request was made for", "ask again")
+
+
 def create_app(
     engine: Engine,
     metrics: EngineMetrics,
@@ -86,7 +93,9 @@ def create_app(
 
     async def generate(request: HttpRequest) -> Response:
         try:
-            events = engine.submit(decode_request(await _body(request)))
+            wanted = decode_request(await _body(request))
+            _check_served(wanted, describe)
+            events = engine.submit(wanted)
             first = await anext(events)
         except EngineRefusedError as error:
             metrics.ended("refused")

@@ -56,6 +56,7 @@ class _WireRequest(_Strict):
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
     stop: Annotated[list[_Stop], Field(max_length=16)] = []
     json_schema: dict[str, Any] | None = None
+    receipt_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="after")
     def _one_question(self) -> _WireRequest:

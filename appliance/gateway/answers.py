@@ -26,6 +26,7 @@ import structlog
 
 from appliance.engine import protocol as engine_protocol
 from appliance.engine.errors import EngineBusyError, EngineRefusedError, EngineUnavailableError
+from appliance.engine.served import receipt_digest
 from appliance.gateway import receipts, tally
 from appliance.gateway.database import DATABASE_DOWN
 from appliance.gateway.errors import ExhaustedError, HttpError, NotReadyError, UnprocessableError
@@ -221,6 +222,7 @@ def engine_request(job: Job) -> engine_protocol.Request:
         seed=sampling.seed,
         stop=sampling.stop,
         json_schema=sampling.json_schema,
+        receipt_digest=receipt_digest(job.model.receipt),
     )
 
 

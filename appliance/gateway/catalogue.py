@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -10,16 +11,20 @@ from appliance.engine.errors import EngineUnavailableError
 from appliance.gateway.errors import NotReadyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 
     from appliance.engine.client import ModelInfo
+    from appliance.engine.protocol import Event, Request
     from appliance.gateway.ports import Engine
 
 _FRESH_SECONDS = 15.0
 
 
 class Catalogue:
-    """Models by name. An engine that was restarted with another model is noticed within ``_FRESH_SECONDS``."""
+    """Models by name. An engine that was restarted with another model is noticed within ``_FRESH_SECONDS``.
+
+    Until then it answers no request that was admitted for the former one; that is when it is asked anew what it serves.
+    """
 
     def __init__(self, engines: Mapping[str, Engine]) -> None:
         self._engines = dict(engines)
@@ -27,7 +32,7 @@ class Catalogue:
 
     def engine(self, name: str) -> Engine:
         """The engine of a model that entitlements granted."""
-        return self._engines[name]
+        return _Watched(self._engines[name], lambda: self._known.pop(name, None))
 
     async def model(self, name: str) -> ModelInfo:
         """What the model's engine says of it. Raises ``NotReadyError``."""
@@ -54,3 +59,21 @@ class Catalogue:
             return await self.model(name)
         except NotReadyError:
             return None
+
+
+class _Watched:
+    """An engine; when it fails, ``gone`` is called: what was known of it may hold no more."""
+
+    def __init__(self, engine: Engine, gone: Callable[[], object]) -> None:
+        self._engine, self._gone = engine, gone
+        self.model, self.healthy = engine.model, engine.healthy
+
+    async def generate(self, request: Request) -> AsyncGenerator[Event, None]:
+        """As the engine does."""
+        try:
+            async with contextlib.aclosing(self._engine.generate(request)) as events:
+                async for event in events:
+                    yield event
+        except EngineUnavailableError:
+            self._gone()
+            raise

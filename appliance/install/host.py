@@ -17,8 +17,10 @@ from appliance.install.accounts import load_accounts
 from appliance.install.acts import announce, journaled
 from appliance.install.admission import admit, inspect, is_first_install
 from appliance.install.audit_spool import spool
+from appliance.install.engines import SupervisedEngines
 from appliance.install.journal import Journal, latest_done, read_journal
 from appliance.install.lock import site_lock
+from appliance.install.model_settle import settle
 from appliance.install.preflight.report import PreflightReport, check_host
 from appliance.install.release_description import active_version
 from appliance.install.release_env import PYTHON_VERSION, check_fits, choose_python, host_glibc
@@ -153,6 +155,7 @@ def up(paths: SitePaths, *, passphrase: Passphrase, ready: Ready) -> tuple[str, 
     with site_lock(paths):
         with journaled(paths, "up"):
             prepare_runtime(config, paths, accounts, vault)
+            settle(config, paths, SupervisedEngines(config, paths))
             services = site_services(config, paths, accounts)
             started: tuple[str, ...] = ()
             if latest_done(read_journal(paths.journal), "realm") is None:  # the gateway is ready only with the realm
@@ -176,7 +179,9 @@ def down(paths: SitePaths) -> str | None:
 
 def unseal(paths: SitePaths, *, passphrase: Passphrase) -> None:
     """What the boot unit does before the first service."""
-    prepare_runtime(_installed(paths), paths, load_accounts(paths), Vault(paths, passphrase))
+    config = _installed(paths)
+    settle(config, paths, None)  # nothing serves yet: no engine finds a trial
+    prepare_runtime(config, paths, load_accounts(paths), Vault(paths, passphrase))
 
 
 def _no_passphrase() -> bytes:

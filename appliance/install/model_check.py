@@ -14,6 +14,7 @@ from appliance.models.officers import load_officers
 from appliance.models.waiver import read_waiver, waiver_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from airgap_bundle.keys import PublicSigner
@@ -44,19 +45,24 @@ class Waived:
     in_force: bool
 
 
-def check_models(config: SiteConfig, release: VerifiedRelease, policies: Path) -> tuple[str, ...]:
+def check_models(
+    config: SiteConfig, release: VerifiedRelease, policies: Path, chosen: Mapping[str, VerifiedRelease] | None = None
+) -> tuple[str, ...]:
     """Put every model of the site through the gate with the files in ``policies``; which rest on waivers, and whose.
+
+    ``chosen`` names bundles of models whose model serves in the place of the release's.
 
     Raises ``SiteFileError`` for models that the release does not hold and ``RefusedError`` with every refusal.
     """
-    _check_offered(config, release)
+    chosen = chosen or {}
+    _check_offered(config, release, chosen.keys())
     officers = load_officers(policies / OFFICERS, [o.name for o in config.officers])
     waivers, statements = installed_waivers(policies), _installed(policies / STATEMENTS)
     refused: list[str] = []
     waived: list[str] = []
     for model in config.models:
         verdict = examine(
-            release,
+            chosen.get(model.name, release),
             model.name,
             policy_path=policies / POLICY,
             waivers=waivers,
@@ -89,8 +95,8 @@ def waivers_in_force(config: SiteConfig, policies: Path, now: datetime) -> tuple
     return tuple(_described(path, officers, config.name, now) for path in installed_waivers(policies))
 
 
-def _check_offered(config: SiteConfig, release: VerifiedRelease) -> None:
-    offered = {a.name for a in release.artifacts.values() if a.kind == "model"}
+def _check_offered(config: SiteConfig, release: VerifiedRelease, chosen: Collection[str]) -> None:
+    offered = {a.name for a in release.artifacts.values() if a.kind == "model"} | set(chosen)
     missing = [m.name for m in config.models if m.name not in offered]
     if missing:
         known = ", ".join(sorted(offered)) or "none"

@@ -13,8 +13,10 @@ from appliance.errors import DeploymentError, UsageError
 from appliance.install.accounts import load_accounts
 from appliance.install.acts import record
 from appliance.install.audit_spool import spool
+from appliance.install.engines import SupervisedEngines
 from appliance.install.journal import latest_done, read_journal
 from appliance.install.lock import SiteBusyError, site_lock
+from appliance.install.model_settle import settle
 from appliance.install.release_description import active_version
 from appliance.install.services import site_services
 from appliance.install.startup import start_services
@@ -58,6 +60,7 @@ def _attempt(paths: SitePaths) -> tuple[str, ...]:
         if not is_unsealed(paths) or latest_done(read_journal(paths.journal), _LAST_STEP) is None:
             return ()
         config = load_site(paths.site_yaml)
+        settle(config, paths, SupervisedEngines(config, paths))
         services = site_services(config, paths, load_accounts(paths))
         started = start_services(paths, services, lambda _ready, _of: None)
         if started:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.errors import AuditUnavailableError
-from appliance.errors import UsageError
+from appliance.errors import DeploymentError, UsageError
 from appliance.install import ca
 from appliance.install.accounts import load_accounts
 from appliance.install.confinement import EngineConfinement, engine_confinement
 from appliance.install.model_check import Waived, waivers_in_force
 from appliance.install.probe import Probe, answers
+from appliance.install.process_figures import resident, uptime
 from appliance.install.release_description import release_description
 from appliance.install.services import Service, site_services
 from appliance.install.supervision import choose_supervision
+from appliance.models.serving import read_decisions
 from appliance.site.load import load_site
 from appliance.site.paths import AUDIT, engine_service
 from appliance.site.site_key import key_kind
@@ -113,6 +113,7 @@ def site_status(paths: SitePaths) -> SiteStatus:
         *_identity_warnings(found, paths),
         *_confinement_warnings(confinement),
         *_host_warnings(found, disk),
+        *_trial_warnings(config, paths),
     )
     return SiteStatus(
         site=config.name,
@@ -147,34 +148,10 @@ def _service(service: Service, running: Running) -> ServiceStatus:
         state=running.state,
         ready=pid is not None and answers(service.probe),
         pid=pid,
-        rss=_rss(pid),
+        rss=resident(pid),
         memory_limit=service.memory_mib * KIB * KIB,
-        uptime=_uptime(pid),
+        uptime=uptime(pid),
     )
-
-
-def _rss(pid: int | None) -> int | None:
-    for line in _proc(pid, "status").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * KIB
-    return None
-
-
-def _uptime(pid: int | None) -> float | None:
-    stat = _proc(pid, "stat")
-    if not stat:
-        return None
-    started = int(stat.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")  # field 22, proc_pid_stat(5)
-    return round(time.clock_gettime(time.CLOCK_BOOTTIME) - started, 1)
-
-
-def _proc(pid: int | None, name: str) -> str:
-    if pid is None:
-        return ""
-    try:
-        return Path(f"/proc/{pid}/{name}").read_text()
-    except OSError:
-        return ""
 
 
 def _certificates(config: SiteConfig, paths: SitePaths) -> tuple[Certificate, ...]:
@@ -250,6 +227,17 @@ def _confinement_warnings(engines: Sequence[EngineConfinement]) -> tuple[str, ..
         for layer in e.layers
         if layer.state in ("missing", "contradicted")
     )
+
+
+def _trial_warnings(config: SiteConfig, paths: SitePaths) -> tuple[str, ...]:
+    warnings = []
+    for model in config.models:
+        try:
+            if read_decisions(paths, model.name).trial is not None:
+                warnings.append(f"a promotion of {model.name} is under way, or was cut off: `sovereign up` undoes it")
+        except DeploymentError as error:
+            warnings.append(f"{error.cause}: the engine of {model.name} will not start")
+    return tuple(warnings)
 
 
 def _left(expires: str, now: datetime) -> timedelta:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,12 +13,13 @@ from airgap_bundle.store import Store
 from appliance.errors import UsageError
 from appliance.models.errors import ModelRefusedError
 from appliance.models.files import checked
-from appliance.models.gate import examine, open_verified
+from appliance.models.gate import assess, examine, open_verified
 from appliance.models.host_waiver import waived_layers, waiver_files
 from appliance.models.officers import load_officers
 from appliance.models.passage import MODEL_KIND, TEMPLATE_MAX_BYTES
 from appliance.models.policy import load_policy
 from appliance.models.record import PARTS, parse_record
+from appliance.models.shelf import in_force
 from appliance.models.template_analysis import analyse, read_text
 from appliance.models.waiver import read_waivers, refusal
 from appliance.site.load import load_site
@@ -71,6 +72,12 @@ def grounds(paths: SitePaths) -> Grounds:
     )
 
 
+def grounds_for(paths: SitePaths, name: str) -> Grounds:
+    """As ``grounds``, with the release or bundle whose model ``name`` serves. Raises also as ``shelf.in_force``."""
+    found = grounds(paths)
+    return replace(found, release=in_force(paths, name, found.release))
+
+
 def _files(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in folder.iterdir() if path.is_file())) if folder.is_dir() else ()
 
@@ -87,9 +94,9 @@ def _active_version(paths: SitePaths) -> str:
 def admit_model(name: str, paths: SitePaths, progress: Callable[[int, int], None] | None = None) -> VerifiedModel:
     """The model ``name``, verified now and open.
 
-    Raises as ``grounds`` and ``open_verified`` do, and ``ModelRefusedError`` for a part of another model.
+    Raises as ``grounds_for`` and ``open_verified`` do, and ``ModelRefusedError`` for a part of another model.
     """
-    found = grounds(paths)
+    found = grounds_for(paths, name)
     artifact = found.release.artifacts.get(name)
     if artifact is not None and artifact.config.get("role") in PARTS:
         raise ModelRefusedError(f"{name} is part of another model and is not served by itself")
@@ -123,6 +130,19 @@ def examine_model(name: str, found: Grounds, progress: Callable[[int, int], None
         now=datetime.now(UTC),
         statements=found.statements,
         progress=progress,
+    )
+
+
+def assess_model(name: str, found: Grounds, release: VerifiedRelease) -> Verdict:
+    """What policy and papers say of the model ``name`` of ``release``; its bytes are not looked at."""
+    return assess(
+        release,
+        name,
+        policy_path=found.policy_path,
+        waivers=found.waivers,
+        officers=found.officers,
+        now=datetime.now(UTC),
+        statements=found.statements,
     )
 
 

@@ -73,6 +73,22 @@ def open_verified(  # noqa: PLR0913 - everything that the verdict rests on, name
     )
 
 
+def assess(  # noqa: PLR0913 - as open_verified
+    release: VerifiedRelease,
+    name: str,
+    *,
+    policy_path: Path,
+    waivers: Sequence[Path],
+    officers: Sequence[PublicSigner],
+    now: datetime,
+    statements: Sequence[Path] = (),
+) -> Verdict:
+    """The checks on the model's papers alone, for a list: no byte of weights or template is read. As ``examine``."""
+    passage = Passage(release, name, None)
+    passage.show_papers(load_policy(policy_path), waivers, officers, now, statements)
+    return passage.findings.verdict
+
+
 def examine(  # noqa: PLR0913 - as open_verified
     release: VerifiedRelease,
     name: str,

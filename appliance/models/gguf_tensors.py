@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from appliance.models.errors import GgufDuplicateKeyError, GgufTensorError, GgufTypeError
-from appliance.models.gguf import Cursor, Header, read_pairs
+from appliance.models.gguf import Header, read_pairs
+from appliance.models.gguf_cursor import Cursor
 
 MAX_NAME_BYTES = 63
 MAX_DIMENSIONS = 4

@@ -80,10 +80,7 @@ class Passage:
     ) -> None:
         """Make every check, in order. Refusals are kept in ``findings``; ``fd`` is open when the weights passed."""
         ask = self.findings.ask
-        ask("record-in-its-place", self._in_its_place)
-        ask("signature-unbroken", lambda: self._publisher(policy, now))
-        ask("statements-unbroken", lambda: self._statements(statement_files, voices(policy, officers)))
-        self._judge(policy, waiver_files, officers, now)
+        self.show_papers(policy, waiver_files, officers, now, statement_files)
         if self.record.base is not None:
             ask("base-bound", self._base)
         ask("licence-texts", self._licence_texts)
@@ -98,6 +95,21 @@ class Passage:
             self.findings.checks.append(Check("weights-header", "not established", "the weights were refused"))
         else:
             ask("weights-header", self._header)
+
+    def show_papers(
+        self,
+        policy: ModelPolicy,
+        waiver_files: Sequence[Path],
+        officers: Sequence[PublicSigner],
+        now: datetime,
+        statement_files: Sequence[Path] = (),
+    ) -> None:
+        """The checks for which no byte of the model is read: the record, who speaks for it, and the policy."""
+        ask = self.findings.ask
+        ask("record-in-its-place", self._in_its_place)
+        ask("signature-unbroken", lambda: self._publisher(policy, now))
+        ask("statements-unbroken", lambda: self._statements(statement_files, voices(policy, officers)))
+        self._judge(policy, waiver_files, officers, now)
 
     def _in_its_place(self) -> str:
         there = (self._artifact.name, self._artifact.version)

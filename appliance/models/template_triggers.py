@@ -3,8 +3,9 @@
 A *conversation* holds messages (``template_values``); its parts that say how it is built are *plain*; what people and
 models wrote in it is *written*, and so is all that is made of that. Wherever it stands, a comparison, test, look-up,
 search or replacement may ask of written text whether it is there, of which type it is, and whether it holds one of the
-marks that reasoning models use. Anything else is a finding. What stays possible is to act on roles, and on how many
-messages, parts or lines there are.
+marks that reasoning models use. Anything else is a finding. How much was written is no better to ask than what: of a
+number that tells it, not even whether it is nought, except for a length. What stays possible is to act on roles, and
+on how many messages and calls of tools there are.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _SEARCHES = frozenset(
 )
 _LOOK_UPS = frozenset({"get"})
 _NEAR = frozenset({-1, 0, 1})
+_LOGIC = (nodes.Not, nodes.And, nodes.Or)
 _WHY = "a hidden phrase could change the prompt"
 
 
@@ -38,15 +40,16 @@ def check_triggers(tree: nodes.Template) -> Iterator[Finding]:
     """Every place where ``tree`` acts on what was written."""
     values = Values(tree)
     for compare in tree.find_all(nodes.Compare):
-        if _on_written(values, compare) and not _for_marker(compare) and not _for_emptiness(compare):
+        if _on_written(values, compare) and not _for_marker(values, compare) and not _for_emptiness(values, compare):
             yield Finding(compare.lineno, "comparison with what was written", _WHY)
     for test in tree.find_all(nodes.Test):
         about = max(values.kind(node) for node in (test.node, *test.args))
-        if test.name not in _TYPE_TESTS and about is not Kind.PLAIN:
+        if about is Kind.COUNTED or (test.name not in _TYPE_TESTS and about is not Kind.PLAIN):
             yield Finding(test.lineno, f"test {test.name[:40]!r} of what was written", _WHY)
     for item in tree.find_all(nodes.Getitem):
         yield from _look_up(values, item)
     yield from _operands(values, tree)
+    yield from _counts(values, tree)
     for use in tree.find_all((nodes.Call, nodes.Filter)):
         assert isinstance(use, nodes.Call | nodes.Filter)
         yield from _search(values, use)
@@ -62,6 +65,29 @@ def _operands(values: Values, tree: nodes.Template) -> Iterator[Finding]:
             yield Finding(sum_.lineno, "arithmetic on what was written", _WHY)
 
 
+def _counts(values: Values, tree: nodes.Template) -> Iterator[Finding]:
+    """Numbers that tell how much was written, where it is asked whether they are nought."""
+    for node in tree.find_all((nodes.If, nodes.CondExpr, nodes.For, nodes.Filter, *_LOGIC)):
+        for asked in _asked(node):
+            if not isinstance(asked, _LOGIC) and values.kind(asked) is Kind.COUNTED and not _length(values, asked):
+                yield Finding(asked.lineno, "a count of what was written", "its length could change the prompt")
+
+
+def _asked(node: nodes.Node) -> list[nodes.Expr]:
+    """What ``node`` asks whether it is nothing."""
+    if isinstance(node, nodes.And | nodes.Or):
+        return [node.left, node.right]
+    if isinstance(node, nodes.Not) or (isinstance(node, nodes.Filter) and node.name == "default"):
+        return [] if node.node is None else [node.node]
+    test = getattr(node, "test", None)
+    return [test] if isinstance(test, nodes.Expr) else []
+
+
+def _length(values: Values, node: nodes.Node) -> bool:
+    """``content | length``, of a text that is not itself as long as another is."""
+    return isinstance(node, nodes.Filter) and node.name == "length" and values.kind(node.node) is not Kind.COUNTED
+
+
 def _on_written(values: Values, compare: nodes.Compare) -> bool:
     """Whether written text, or a whole message, is compared; asking a message for a key is not that."""
     sides = [compare.expr, *(operand.expr for operand in compare.ops)]
@@ -75,15 +101,17 @@ def _membership(compare: nodes.Compare) -> bool:
     return len(compare.ops) == 1 and compare.ops[0].op in {"in", "notin"}
 
 
-def _for_marker(compare: nodes.Compare) -> bool:
+def _for_marker(values: Values, compare: nodes.Compare) -> bool:
     """``'</think>' in content``."""
-    return _membership(compare) and isinstance(compare.expr, nodes.Const) and compare.expr.value in MARKERS
+    if not _membership(compare) or not isinstance(compare.expr, nodes.Const):
+        return False
+    return compare.expr.value in MARKERS and values.kind(compare.ops[0].expr) is not Kind.COUNTED
 
 
-def _for_emptiness(compare: nodes.Compare) -> bool:
+def _for_emptiness(values: Values, compare: nodes.Compare) -> bool:
     """``content | length > 0``."""
     sides = [compare.expr, *(operand.expr for operand in compare.ops)]
-    lengths = [side for side in sides if isinstance(side, nodes.Filter) and side.name == "length"]
+    lengths = [side for side in sides if _length(values, side)]
     zeros = [side for side in sides if isinstance(side, nodes.Const) and side.value == 0]
     return len(sides) == len(lengths) + len(zeros) and len(lengths) == len(zeros) == 1
 
@@ -118,15 +146,22 @@ def _search(values: Values, use: nodes.Call | nodes.Filter) -> Iterator[Finding]
     if name in _LOOK_UPS | _SEARCHES | _TRIMS and any(values.kind(argument) is not Kind.PLAIN for argument in sought):
         yield Finding(use.lineno, "look-up by what was written", _WHY)
     elif owner is not Kind.PLAIN and name in _TRIMS | _SEARCHES:
-        accepted = _is_white if name in _TRIMS else _is_mark
-        if not all(isinstance(argument, nodes.Const) and accepted(argument.value) for argument in given):
-            yield Finding(use.lineno, f"{name!r} on what was written", "it looks for a text that is not on the list")
+        constants = [argument.value for argument in given if isinstance(argument, nodes.Const)]
+        if owner is Kind.COUNTED or len(constants) < len(given) or not _harmless(name, constants):
+            yield Finding(use.lineno, f"{name!r} on what was written", "it looks for what is not on the list")
 
 
-def _is_white(value: object) -> bool:
-    return isinstance(value, str) and set(value) <= _WHITE
+def _harmless(name: str, given: list[object]) -> bool:
+    """Whether a method may have these arguments: no words are told apart, and no place is named."""
+    if name in _TRIMS:
+        return all(isinstance(value, str) and set(value) <= _WHITE for value in given)
+    if name == "split":
+        return given[:1] != [] and _mark(given[0]) and all(value in _NEAR for value in given[1:])
+    if name == "replace":
+        return given[:1] != [] and _mark(given[0]) and all(value == "" or _mark(value) for value in given[1:])
+    return len(given) == 1 and _mark(given[0])
 
 
-def _is_mark(value: object) -> bool:
-    """A marker, a line break, nothing, or how often at most."""
-    return not isinstance(value, str) or value in MARKERS or value in {"", "\n"}
+def _mark(value: object) -> bool:
+    """A marker, or a line break."""
+    return isinstance(value, str) and (value in MARKERS or value == "\n")

@@ -82,6 +82,10 @@ class SitePaths:
         """models.yaml, enrolled officers' public keys and waivers, as installed."""
         return self.root / "policies"
 
+    def serving(self, model: str) -> Path:
+        """What was decided about ``model``: which of its versions serves. Without the file, the active release's."""
+        return self.root / "serving" / f"{model}.json"
+
     @property
     def tls(self) -> Path:
         """Site CA certificate and server certificates (public halves)."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from airgap_bundle import durable
 from appliance.errors import DeploymentError
 
 if TYPE_CHECKING:
@@ -96,17 +97,18 @@ class SecretStore:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write ``path`` (0600) through a synced temporary file and a rename, then sync its folder."""
-    part = path.with_name(path.name + ".partial")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    """Write ``path`` (0600) through a synced file beside it and a rename, then sync its folder. Raises ``OSError``.
+
+    The file beside it is always a new one, private before it holds anything. What lies there under its name, left by a
+    crash or put there, is removed and never opened: as a link it would lead elsewhere, and whoever holds it open or
+    owns it would read along.
+    """
+    part = path.with_name(path.name + durable.PARTIAL)
+    part.unlink(missing_ok=True)
+    durable.write_new(part, data, 0o600)
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        part.replace(path)
+    except OSError:
+        durable.discard(part)
+        raise
+    durable.sync_directory(path.parent)

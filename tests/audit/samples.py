@@ -36,6 +36,13 @@ EVENTS: dict[str, tuple[dict[str, Any], int, int]] = {
         3,
     ),
     "install_step": (events.install_step(step="database", release="1.0.0", actor="operator", at=AT), 6002, 1),
+    "model_change": (
+        events.model_change(
+            action="promote", model_name="demo", model_digest="sha256:a5", actor="root", reason="trial", at=AT
+        ),
+        6002,
+        8,
+    ),
     "admin_change": (events.admin_change(actor="a", action="delete", kind="user", target="b", at=AT), 3004, 4),
     "log_recovery": (log_recovery(size=1, replayed=2, dropped=3, at=AT), 6002, 5),
 }

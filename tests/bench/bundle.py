@@ -1,10 +1,10 @@
-"""`make bench-bundle`: what building, verifying and judging the demonstration's release costs, against `openssl dgst`.
+"""`make bench-bundle`: what building, verifying, judging and changing the demonstration's release costs.
 
 Progress goes to stderr; the last line of stdout is one JSON object; a plot of the rounds is left in `dist/`. Rounds of
-verification and of its peer alternate on the same files, which lie in the page cache; figures are medians. A claim that
-does not hold is printed as such, and the exit code is 1. Verification is timed from the call to the report, without the
-interpreter's start, and runs in a process of its own, whose peak memory is asked for. Needs `openssl`, and a builder's
-cache for sources/release.lock.
+verification and of its peer, `openssl dgst`, alternate on the same files, which lie in the page cache; figures are
+medians. A claim that does not hold is printed as such, and the exit code is 1. Verification is timed from the call to
+the report, without the interpreter's start, and runs in a process of its own, whose peak memory is asked for. Needs
+`openssl`, and a builder's cache for sources/release.lock.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from airgap_bundle.build.stage import silent
 from airgap_bundle.trust_state import fingerprint
 from appliance.models.gguf_tensors import read_header
 from tests.bench.holes import one_large_blob
+from tests.bench.one_line import delta_of_one_line
 from tests.bench.plot import grouped
 from tests.bundles import NOW, root_bytes, sign
 
@@ -146,6 +147,14 @@ def judging(bundle: Path) -> Iterator[Claim]:
     yield at_most("judging the demo model's header", 1000 * statistics.median(seconds), "ms", 500)
 
 
+def one_line(bundle: Path, scratch: Path, cache: BuildCache) -> Iterator[Claim]:
+    """What travels for a change of one line, to a site that holds the release before it."""
+    tell("import the release, and build the one after it")
+    (scratch / "site").mkdir()
+    size = delta_of_one_line(RELEASE, bundle, scratch / "site", cache)
+    yield at_most("delta of a one-line configuration change, on media", size / 1e6, "MB", 1)
+
+
 def main() -> int:
     """Measure, and print the JSON object; 0 when every claim holds."""
     cache = BuildCache.default()
@@ -154,7 +163,13 @@ def main() -> int:
         tell("build the demonstration's release")
         bundle = build_release(RELEASE, scratch / "bundle", cache=cache, stage=silent).folder
         sign(bundle, "architect", "builder", "release", now=NOW)
-        claims = [*verification(bundle), *judging(bundle), *large_blob(scratch), *building(scratch, cache)]
+        claims = [
+            *verification(bundle),
+            *judging(bundle),
+            *one_line(bundle, scratch, cache),
+            *large_blob(scratch),
+            *building(scratch, cache),
+        ]
     openssl = subprocess.run(["openssl", "version"], check=True, capture_output=True, text=True).stdout.strip()
     result = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",

@@ -32,7 +32,7 @@ TOKENS = 96
 START_S = 180
 CONFINED = """
 from appliance.engine.launch import serve
-serve(**model, socket=Path(sys.argv[2]))
+serve(**model, socket=Path(sys.argv[2]), clients=clients)
 """
 BARE = """
 import socket
@@ -41,12 +41,13 @@ from appliance.engine.confinement.layers import Confinement
 from appliance.engine.memory import ResidentMemory
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(sys.argv[2])
-service.serve(**model, listener=listener, confinement=Confinement(()), resident=ResidentMemory())
+service.serve(**model, listener=listener, clients=clients, confinement=Confinement(()), resident=ResidentMemory())
 """
 PROGRAM = """
 import os, sys
 from pathlib import Path
 from appliance.site.config import Model
+clients = frozenset({os.getuid()})  # whoever started this, as the engine's namespace numbers them
 model = {
     "weights_fd": os.open(sys.argv[1], os.O_RDONLY),
     "template": "{% for m in messages %}{{ m.content }}{% endfor %}",
@@ -74,8 +75,8 @@ def processor_time(pid: int) -> float:
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(kind: str) -> Reading:
-    """Start an engine of ``kind``, have it write ``TOKENS`` tokens, stop it."""
+def measure(kind: str, tokens: int = TOKENS) -> Reading:
+    """Start an engine of ``kind``, have it write ``tokens`` tokens, stop it."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         path = Path(folder) / "s"
         begun = time.monotonic()
@@ -83,27 +84,27 @@ def measure(kind: str) -> Reading:
             unprivileged([sys.executable, "-c", KINDS[kind], str(CACHED), str(path)]), stdout=subprocess.DEVNULL
         )
         try:
-            return asyncio.run(_ask(path, begun, engine.pid))
+            return asyncio.run(_ask(path, begun, engine, tokens))
         finally:
             engine.terminate()
             engine.wait(60)
 
 
-async def _ask(path: Path, begun: float, pid: int) -> Reading:
+async def _ask(path: Path, begun: float, engine: subprocess.Popen[bytes], tokens: int) -> Reading:
     async with EngineClient(path) as client:
         while not await client.healthy():
-            if time.monotonic() - begun > START_S:
+            if engine.poll() is not None or time.monotonic() - begun > START_S:
                 raise SystemExit("the engine did not start")
             await asyncio.sleep(0.02)
-        started, before = time.monotonic() - begun, processor_time(pid)
+        started, before = time.monotonic() - begun, processor_time(engine.pid)
         request = Request(
-            id="1", user="u", group="g", prompt="Once upon a time", max_tokens=TOKENS, temperature=1.0, seed=7
+            id="1", user="u", group="g", prompt="Once upon a time", max_tokens=tokens, temperature=1.0, seed=7
         )
         last = [event async for event in client.generate(request)][-1]
         assert isinstance(last, End)
-        tokens = last.usage.completion_tokens
-        spent = (processor_time(pid) - before) / tokens * 1000
-        return Reading(started, before, tokens / last.timing.decode_ms * 1000, spent)
+        written = last.usage.completion_tokens
+        spent = (processor_time(engine.pid) - before) / written * 1000
+        return Reading(started, before, written / last.timing.decode_ms * 1000, spent)
 
 
 def claim(name: str, ratios: list[float], at_most: float) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from appliance.install.ca import create_authority, issue, utc_now
 from appliance.site.config import SiteConfig
 from appliance.site.paths import SitePaths
 from tests.integration import processes
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,7 +164,7 @@ def running_site() -> Iterator[KeycloakSite]:
     folder.chmod(0o711)  # PostgreSQL's uid passes through
     try:
         ports = ("gateway", "identity", "management", "identity_management", "database")
-        config = SiteConfig.model_validate(site_document(**{f"{p}_port": processes.free_port() for p in ports}))
+        config = SiteConfig.model_validate(site_document(**{f"{p}_port": free_port() for p in ports}))
         paths = _prepare(folder, config)
         _database_with_schema(files, config, paths, folder / "pg")
         with _services(files, config, paths, folder / "pg") as pid:

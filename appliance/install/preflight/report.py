@@ -12,7 +12,8 @@ from airgap_bundle.inspection import claimed_size
 from airgap_bundle.keys import parse_public
 from appliance.errors import PreflightError, SiteFileError
 from appliance.install.preflight.facts import Facts, collect
-from appliance.install.preflight.rules import RULES, Needs, Rule
+from appliance.install.preflight.rule import Needs, Rule
+from appliance.install.preflight.rules import RULES
 from appliance.models.host_waiver import waived_layers
 
 if TYPE_CHECKING:

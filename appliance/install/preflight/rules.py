@@ -1,66 +1,15 @@
-"""What a host must and should offer, as data: each rule names itself, judges the facts and knows the remedy."""
+"""What a host must and should offer, as data."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
-
 from appliance.install.preflight.facts import Facts, listen_ports
+from appliance.install.preflight.rule import GIB, Needs, Rule
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
-
-    from appliance.site.config import SiteConfig
-    from appliance.site.layers import Waivable
-
-MIB = 1024 * 1024
-GIB = 1024 * MIB
 SOCKET_PATH_BYTES = 107  # sun_path holds 108 with its NUL (unix(7))
 MIN_LIBC = (2, 36)  # of the host that compiles the native wheel (its artifact config says the same)
 PYTHONS = ((3, 11), (3, 12), (3, 13))  # the wheelhouse has wheels for each (its artifact config says the same)
 MACHINES = ("x86_64",)
-BASE_MEMORY_MIB = 900  # PostgreSQL, Keycloak with its 256 MiB heap, gateway, audit writer: measured, rounded up
-UNPACKED_FACTOR = 3  # a blob, its unpacked form, and room for the next release beside it
-STATE_BYTES = 1 * GIB  # a fresh database, log and content store
 MIN_CORES = 2
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What this site asks of a host."""
-
-    config: SiteConfig
-    bundle_bytes: int
-    earliest: datetime
-    waived: Mapping[str, str] = field(default_factory=dict)
-    """Layers of confinement that an officer lets this host lack: ``{layer: by whom, until when}``."""
-
-    @property
-    def memory(self) -> int:
-        """Bytes of memory for every service at once."""
-        return (BASE_MEMORY_MIB + sum(m.memory_mib for m in self.config.models)) * MIB
-
-    @property
-    def disk(self) -> int:
-        """Bytes on the site root's file system."""
-        return UNPACKED_FACTOR * self.bundle_bytes + STATE_BYTES
-
-
-@dataclass(frozen=True)
-class Rule:
-    """``judge`` gives what was found and what is needed; the rule holds when ``holds`` does.
-
-    ``layer`` is the layer of confinement that a host needs for it; an officer may waive that, and nothing else.
-    """
-
-    name: str
-    level: Literal["required", "advised"]
-    holds: Callable[[Facts, Needs], bool]
-    found: Callable[[Facts, Needs], str]
-    needed: Callable[[Facts, Needs], str]
-    remedy: str
-    layer: Waivable | None = None
 
 
 def _size(count: int) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.archive import extract
 from appliance.identity.keycloak_server import build_launch, java_home
+from appliance.install.model_record import operator
 from appliance.install.process import run
 from appliance.install.release_env import build_environment, compile_environment, environment_present, site_packages
 from appliance.install.runner import Advance, Step
@@ -105,7 +106,7 @@ def _activate(context: Context) -> Step:
         write_private(path, json.dumps(description, indent=1).encode() + b"\n")
         path.chmod(0o644)
         _point(context.paths.current, Path("releases", release.version))
-        return {"release": release.version}
+        return {"release": release.version, "by": operator()}
 
     return Step(
         name="activate",

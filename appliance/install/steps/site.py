@@ -10,12 +10,14 @@ from appliance.install.layout import folders_present, make_folders, site_folders
 from appliance.install.model_check import OFFICERS, POLICY, STATEMENTS, WAIVERS, check_models
 from appliance.install.runner import Advance, Step
 from appliance.install.steps.context import digest
+from appliance.models.shelf import in_force
 from appliance.site.secrets import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from airgap_bundle.store import VerifiedRelease
     from appliance.install.steps.context import Context
 
 
@@ -64,7 +66,7 @@ def _policies(context: Context) -> Step:
         shutil.rmtree(staged, ignore_errors=True)
         _write_files(staged, wanted())
         try:
-            waived = check_models(context.config, context.release, staged)
+            waived = check_models(context.config, context.release, staged, _chosen(context))
         finally:
             shutil.rmtree(staged)
         for name in (OFFICERS, WAIVERS, STATEMENTS):
@@ -86,6 +88,12 @@ def _policies(context: Context) -> Step:
         run=work,
         present=lambda: context.paths.site_yaml.is_file() and (context.paths.policies / POLICY).is_file(),
     )
+
+
+def _chosen(context: Context) -> dict[str, VerifiedRelease]:
+    """Bundles of models whose model an operator let serve: it is what this site's engines will load."""
+    found = {m.name: in_force(context.paths, m.name, context.release) for m in context.config.models}
+    return {name: bundle for name, bundle in found.items() if bundle is not context.release}
 
 
 def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -30,7 +30,7 @@ ROLES = {"gateway": GATEWAY, "engine/demo": ENGINE, "engine/other": OTHER_ENGINE
 OWN = {
     GATEWAY: ("gateway/x", {"sign_in", "sign_out", "request", "answer", "refusal"}),
     ENGINE: ("engine/demo/x", {"model_load"}),
-    0: ("operator/x", {"install_step", "admin_change"}),
+    0: ("operator/x", {"install_step", "model_change", "admin_change"}),
 }
 EVENT = {kind: event for kind, (event, _, _) in EVENTS.items()}
 

@@ -72,6 +72,17 @@ def test_a_site_that_pins_root_1_takes_root_2_from_the_bundle(site: Site, tmp_pa
     assert pinned(site) == 2
 
 
+def test_the_release_that_a_site_holds_teaches_it_a_new_root_when_it_is_signed_again(
+    site: Site, tmp_path: Path
+) -> None:
+    again = release(tmp_path / "again", 1, "architect", "deputy", "release", roots=removed())
+    site.install(again)
+    assert pinned(site) == 2
+    site.refuses(release(tmp_path / "two", 2, "architect", "custodian", "release"), RollbackError)
+    with site.unchanged():
+        site.install(again)
+
+
 def test_a_site_two_roots_behind_follows_the_whole_chain(site: Site, tmp_path: Path) -> None:
     later = RootDraft.successor(removed(), plan(["architect", "deputy"], release="release-2"), now=NOW)
     roots = {**removed(), 3: signed(later, "architect", "deputy").data}

@@ -11,10 +11,13 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pytest_socket import disable_socket, enable_socket
 
+from airgap_bundle.build.registry import Document, InterruptedTransferError
 from airgap_bundle.build.signature_check import check_signatures
 from airgap_bundle.build.signature_policy import read_policy
+from airgap_bundle.build.signature_sources import BUNDLE_TYPE, find_signatures
+from airgap_bundle.descriptor import INDEX_TYPE, MANIFEST_TYPE
 from airgap_bundle.digest import Digest, sha256
-from airgap_bundle.errors import LockError, MalformedError, SignatureError, UnsignedError
+from airgap_bundle.errors import LockError, SignatureError, UnsignedError
 from airgap_bundle.image_reference import parse_reference
 from airgap_bundle.release_file import ImageArtifact
 from tests.image_signatures import (
@@ -26,6 +29,7 @@ from tests.image_signatures import (
     payload,
     statement,
 )
+from tests.images import descriptor, to_json
 from tests.sigstore_instance import IDENTITY, ISSUER, NOW, Instance, new_key, signed, spki
 
 if TYPE_CHECKING:
@@ -396,13 +400,98 @@ def test_a_referrer_of_something_else_is_refused(key_policy: Policy, key: ec.Ell
     registry = MemoryRegistry()
     registry.refer(OTHER, key_bundle(key, statement(DIGEST)))
     registry.manifests[f"referrers {DIGEST}"] = registry.manifests.pop(f"referrers {OTHER}")
-    refuses(registry, key_policy, "refers to something else", MalformedError)
+    refuses(registry, key_policy, "ignored: referrer 1 cannot be read: .* refers to something else")
+
+
+JUNK = descriptor(b"junk", MANIFEST_TYPE, artifactType=BUNDLE_TYPE)
+BESIDE: dict[str, tuple[Any, str]] = {
+    "no descriptor": ("sha256:nothing", "no object"),
+    "a size that is none": (JUNK | {"size": -1}, "no byte count"),
+    "addresses": (JUNK | {"urls": ["https://elsewhere.example/"]}, "names addresses"),
+    "no manifest": (JUNK | {"digest": str(sha256(b"nowhere"))}, "is not there"),
+    "other content": (JUNK | {"digest": str(sha256(b"list"))}, "is of type"),
+    "no json": (JUNK, "json"),
+    "of another image": (JUNK | {"digest": str(sha256(b"foreign"))}, "refers to something else"),
+    "of no bundle": (JUNK | {"digest": str(sha256(b"layers"))}, "no sigstore bundle"),
+    "bundle lost": (JUNK | {"digest": str(sha256(b"lost"))}, "is not there"),
+}
+
+
+def beside(registry: MemoryRegistry, entry: object) -> None:
+    """Put ``entry`` first among the referrers, and what the entries above speak of into the registry."""
+    subject = {"digest": str(DIGEST)}
+    plain = {"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "subject": subject, "layers": []}
+    for name, media_type, content in (
+        (b"junk", MANIFEST_TYPE, b"{"),
+        (b"list", INDEX_TYPE, b"{}"),
+        (b"foreign", MANIFEST_TYPE, to_json(plain | {"subject": {"digest": str(OTHER)}})),
+        (b"layers", MANIFEST_TYPE, to_json(plain)),
+        (b"lost", MANIFEST_TYPE, to_json(plain | {"layers": [descriptor(b"gone", BUNDLE_TYPE)]})),
+    ):
+        registry.manifests[str(sha256(name))] = (media_type, content)
+    media_type, data = registry.manifests.get(f"referrers {DIGEST}", (INDEX_TYPE, b'{"manifests":[]}'))
+    listing = json.loads(data) | {"schemaVersion": 2, "mediaType": INDEX_TYPE}
+    listing["manifests"].insert(0, entry)
+    registry.manifests[f"referrers {DIGEST}"] = (media_type, to_json(listing))
+
+
+@pytest.mark.parametrize(("entry", "reason"), BESIDE.values(), ids=BESIDE)
+def test_a_referrer_that_cannot_be_read_hinders_no_good_signature_beside_it(
+    key_policy: Policy, key: ec.EllipticCurvePrivateKey, entry: object, reason: str
+) -> None:
+    alone = MemoryRegistry()
+    beside(alone, entry)
+    refuses(alone, key_policy, f"ignored: referrer 1 cannot be read: .*{reason}")
+    bundled, tagged, data = MemoryRegistry(), MemoryRegistry(), payload(DIGEST, NAME)
+    bundled.refer(DIGEST, key_bundle(key, statement(DIGEST)))
+    tagged.sign_simply(DIGEST, (data, by_key(key, data)))
+    for registry in (bundled, tagged):
+        beside(registry, entry)
+        assert len(check(registry, key_policy)) == 1
+
+
+def test_a_list_or_a_tag_that_cannot_be_read_hinders_no_good_signature_beside_it(
+    key_policy: Policy, key: ec.EllipticCurvePrivateKey
+) -> None:
+    bundled, tagged, data = MemoryRegistry(), MemoryRegistry(), payload(DIGEST, NAME)
+    bundled.refer(DIGEST, key_bundle(key, statement(DIGEST)))
+    bundled.manifests[f"sha256-{DIGEST.hex}.sig"] = (MANIFEST_TYPE, b"{")
+    tagged.sign_simply(DIGEST, (data, by_key(key, data)))
+    tagged.manifests[f"referrers {DIGEST}"] = (INDEX_TYPE, b'{"manifests":1}')
+    for registry in (bundled, tagged):
+        assert len(check(registry, key_policy)) == 1
+    both = MemoryRegistry(manifests=bundled.manifests | tagged.manifests)
+    both.manifests[f"sha256-{DIGEST.hex}.sig"] = (MANIFEST_TYPE, b"{")
+    refuses(both, key_policy, "ignored: the list of referrers cannot be read.*; the tag of signatures cannot be read")
+
+
+def test_a_flood_of_referrers_is_told_and_looked_at_up_to_a_bound(
+    key_policy: Policy, key: ec.EllipticCurvePrivateKey
+) -> None:
+    registry = MemoryRegistry()
+    registry.refer(DIGEST, key_bundle(key, statement(DIGEST)))
+    for _ in range(64):
+        beside(registry, JUNK)
+    refuses(registry, key_policy, "ignored: only the first 64 of 65 referrers were looked at")
+    assert len(find_signatures(registry, DIGEST).ignored) == 65  # type: ignore[arg-type]  # the reading half
+
+
+def test_a_registry_that_breaks_down_is_no_missing_signature(
+    key_policy: Policy, key: ec.EllipticCurvePrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Document:
+        raise InterruptedTransferError("it breaks off")
+
+    registry = MemoryRegistry()
+    registry.refer(DIGEST, key_bundle(key, statement(DIGEST)))
+    monkeypatch.setattr(registry, "manifest", broken)
+    refuses(registry, key_policy, "breaks off", InterruptedTransferError)
 
 
 def test_more_signatures_than_anybody_makes_are_refused(key_policy: Policy, key: ec.EllipticCurvePrivateKey) -> None:
     registry, data = MemoryRegistry(), payload(DIGEST, NAME)
     registry.sign_simply(DIGEST, *[(data, by_key(key, data))] * 65)
-    refuses(registry, key_policy, "more than 64", MalformedError)
+    refuses(registry, key_policy, "ignored: .*more than 64")
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"not json", b'{"mediaType":"x"}'])

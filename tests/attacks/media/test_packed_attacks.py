@@ -15,8 +15,11 @@ from airgap_bundle.errors import (
     UnlistedFileError,
     VerificationError,
 )
+from airgap_bundle.media.head_rules import MAX_HEAD_BYTES, MAX_HEAD_FILE, MAX_HEAD_FILES
 from airgap_bundle.media.pack import pack
+from airgap_bundle.media.packed import PackedBundle
 from airgap_bundle.media.packed_header import END, member_header, parse_member
+from airgap_bundle.media.random_access import FileBytes
 from airgap_bundle.media.unpack import unpack
 from airgap_bundle.trust_state import TrustState
 from tests.bundles import NOW, Site, foreign_root, root_bytes, tree, trust
@@ -131,6 +134,41 @@ def test_a_file_that_claims_to_be_huge_is_refused_before_it_is_read(site: Site, 
 
 def test_a_head_of_endless_files_is_refused_before_it_fills_the_memory(site: Site, tmp_path: Path) -> None:
     refused(b"".join(spelled(f"a{number:05}", b"") for number in range(1100)), site, tmp_path, MalformedError)
+
+
+def head_of(path: Path, count: int, size: int) -> Path:
+    """A well-formed packed file with ``count`` sparse files of ``size`` bytes before the blobs, and nothing else."""
+    with path.open("xb") as sink:
+        for number in range(count):
+            sink.write(member_header(f"a{number:05}", size))
+            sink.seek(size + -size % 512, io.SEEK_CUR)
+        sink.write(END)
+    return path
+
+
+BEYOND = {
+    "one file more": (MAX_HEAD_FILES + 1, 0, "more than 1024 files before the blobs"),
+    "one byte more": (1, MAX_HEAD_FILE + 1, "exceeds 4194304 bytes"),
+    "more in all": (17, MAX_HEAD_FILE, "before the blobs exceed 67108864 bytes"),
+}
+
+
+@pytest.mark.parametrize(("count", "size", "match"), BEYOND.values(), ids=BEYOND)
+def test_the_caps_on_what_comes_before_the_blobs_hold_for_every_reader(
+    site: Site, tmp_path: Path, count: int, size: int, match: str
+) -> None:
+    file = head_of(tmp_path / "many.pack", count, size)
+    with file.open("rb") as stream, pytest.raises(MalformedError, match=match):
+        unpack(stream, tmp_path / "out", TrustState.load(site.trust), now=NOW)
+    assert not any(tmp_path.glob("out*"))
+    with site.unchanged(), pytest.raises(MalformedError, match=match):
+        site.install(file)
+
+
+def test_up_to_the_caps_a_file_is_read_in_place(tmp_path: Path) -> None:
+    file = head_of(tmp_path / "many.pack", MAX_HEAD_FILES, MAX_HEAD_BYTES // MAX_HEAD_FILES)
+    with PackedBundle(FileBytes(file), file.name) as source:
+        assert len(source.list().files) == MAX_HEAD_FILES
 
 
 def test_another_order_of_documents_is_refused_by_one_pass_readers(site: Site, packed: bytes, tmp_path: Path) -> None:

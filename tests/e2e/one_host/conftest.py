@@ -14,6 +14,7 @@ import pytest
 from demo import release, site
 from demo.workspace import Workspace, sovereign
 from lab.host import BareHost
+from tests.e2e.one_host import second_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,7 @@ name: bare
 listen: {{host: 127.0.0.1, hostname: localhost, gateway_port: 8443, identity_port: 8444}}
 officers:
   - {{name: {release.OFFICER}, public_key: {release.OFFICER}.pub}}
-waivers: [waiver.json]
+waivers: [waiver.json, second-waiver.json]
 models:
   - {{name: {release.MODEL}, context_tokens: 2048, memory_mib: 900, threads: 1}}
 groups:
@@ -43,7 +44,7 @@ service_clients:
 
 @pytest.fixture(scope="session")
 def medium(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as it is carried across: bundle, signers' card and script, site file, officer's key and waiver.
+    """A folder as it is carried across: bundle, signers' card and script, site file, officer's key and waivers, models.
 
     Whoever works on the journey itself may name a folder in SOVEREIGN_TEST_MEDIUM, to be made once and used again.
     """
@@ -55,6 +56,7 @@ def medium(tmp_path_factory: pytest.TempPathFactory) -> Path:
     release.build(workspace)
     release.sign(workspace)
     site.sign_waiver(workspace)
+    (workspace.root / "second-digest").write_text(second_model.make(workspace))
     sovereign("trust", "card", workspace.keys / "1.root.json", "--out", workspace.root)
     (workspace.root / "site.yaml").write_text(SITE_YAML)
     (workspace.root / "fingerprint").write_text(release.fingerprint(workspace))

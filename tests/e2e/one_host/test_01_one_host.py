@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.release import MODEL, SIGNERS
+from demo.release import MODEL, OFFICER, SIGNERS
 from tests.e2e.one_host.conftest import GATEWAY, SITE, SOVEREIGN, TOOLS
 from tests.e2e.one_host.operating import HEAL_SECONDS, call_api, eventually_up, files_of, sovereign, status
+from tests.e2e.one_host.second_model import DEPUTY
 from tests.e2e.page import flows
 
 if TYPE_CHECKING:
@@ -204,6 +205,40 @@ def test_a_program_uses_the_api_with_the_openai_package(host: BareHost, tmp_path
     assert found["text"].strip()
     assert found["streamed"].strip()
     assert found["receipt"]["model"]["name"] == MODEL
+
+
+def test_officers_bring_another_model_and_every_receipt_names_the_one_that_answered(
+    host: BareHost, medium: Path, tmp_path: Path
+) -> None:
+    first = call_api(host, tmp_path)["receipt"]["model"]["digest"]
+    second = (medium / "second-digest").read_text()
+    held = ["sh", "-c", f"find {SITE}/store {SITE}/trust -type f -printf '%p %T@ %s\\n' | sort"]
+    before = host.run(held).stdout
+    sovereign(host, "model", "import", "/media/stick/models", "--dry-run")
+    assert host.run(held).stdout == before
+    sovereign(host, "model", "import", "/media/stick/models")
+    assert call_api(host, tmp_path)["receipt"]["model"]["digest"] == first
+    sovereign(host, "model", "promote", MODEL, "--reason", "the officers brought it")
+    receipt = answered(host, tmp_path)
+    assert (receipt["digest"], receipt["signers"]) == (second, sorted([OFFICER, DEPUTY]))
+    rows = json.loads(sovereign(host, "model", "list", "--output", "json")[1])
+    assert {(row["digest"], row["state"]) for row in rows if row["name"] == MODEL} == {
+        (first, "former"),
+        (second, "serving"),
+    }
+    sovereign(host, "model", "rollback", MODEL, "--reason", "the journey goes on with the first")
+    assert answered(host, tmp_path)["digest"] == first
+    report = json.loads(sovereign(host, "audit", "report", "--output", "json")[1])
+    assert report["kinds"]["model_change"] == 3
+
+
+def answered(host: BareHost, folder: Path) -> dict[str, object]:
+    """The model's part of the receipt; a question that was admitted for the former model is asked again."""
+    deadline = time.monotonic() + HEAL_SECONDS
+    while (found := call_api(host, folder))["status"] != 200:
+        assert time.monotonic() < deadline, found
+        time.sleep(1)
+    return dict(found["receipt"]["model"])
 
 
 def test_a_terminal_signs_in_by_device_and_gets_an_answer(host: BareHost, browser: Browser) -> None:

@@ -20,7 +20,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from appliance.audit.keys import CheckpointKeys
+from appliance.install import model_switch
+from appliance.install.model_import import bring
+from appliance.install.model_switch import promote
 from appliance.site.layers import LAYERS
+from tests import site_of_models
 from tests.engine.confined import unprivileged
 from tests.unit.models.small_release import NAME, host_waiver
 from tests.unit.models.test_admission import paths  # noqa: F401 - an installed site, as a fixture
@@ -122,6 +126,29 @@ def test_an_engine_passes_gate_log_and_loader_under_every_layer(host: Host) -> N
     assert REFUSED_BY_LLAMA in words
     assert code == 5
     assert _named(LAYERS) in host.logged()
+
+
+def test_an_engine_loads_what_was_decided_from_inside_its_confinement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_switch, "answers", lambda _probe: True)
+    monkeypatch.setattr(model_switch, "spool", lambda *_: 0)
+    site = site_of_models.install(tmp_path / "site", tmp_path)
+    site.data("audit").mkdir(parents=True)
+    gated = site_of_models.GatedEngines(site)
+    gated.start(NAME)
+    bring(site, site_of_models.make(tmp_path / "models"), rehearse=False, engines=gated)
+    promote(site, NAME, reason="to be loaded", engines=gated)
+    with TemporaryDirectory(prefix="run-") as folder:
+        host = Host(site, Path(folder))
+        with host.audit():
+            code, words = host.start_engine()
+            assert REFUSED_BY_LLAMA in words
+            assert code == 5
+            log = host.logged()
+            assert site_of_models.digest_of(site_of_models.NEW).encode() in log
+            assert site_of_models.digest_of(site_of_models.OLD).encode() not in log
+            assert _named(LAYERS) in log
 
 
 @pytest.mark.parametrize("layer", ["landlock", "seccomp"])

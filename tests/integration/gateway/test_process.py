@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import pytest
 
 from appliance.site.paths import SitePaths
 from tests.gateway import postgres
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,11 +32,6 @@ root, gateway, management = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]
 listen = {"hostname": "127.0.0.1", "gateway_port": gateway, "management_port": management, "database_port": 5432}
 serve(config=site(listen=listen), paths=SitePaths(root), credentials=Credentials(root / "credentials"))
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

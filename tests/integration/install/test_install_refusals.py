@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from airgap_bundle.trust_state import fingerprint
 from appliance.install.process import PATH
 from tests import bundles
+from tests.ports import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.network
 
@@ -58,14 +63,6 @@ class Operator:
         return self.types("install", str(self.bundle), "--config", str(self.folder / "site.yaml"), *more)
 
 
-def free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
-    return ports
-
-
 def example(ports: list[int]) -> str:
     names = ("gateway_port", "identity_port", "management_port", "identity_management_port", "database_port")
     kept = [line for line in EXAMPLE.splitlines() if not line.lstrip().startswith(names)]
@@ -75,14 +72,14 @@ def example(ports: list[int]) -> str:
 
 
 @pytest.fixture
-def operator(tmp_path: Path) -> Operator:
-    if os.geteuid() == 0:
-        for folder in (tmp_path, *tmp_path.parents[:2]):
-            folder.chmod(0o755)  # service users must be able to reach a site
-    bundles.make(tmp_path / "bundle")
-    found = Operator(tmp_path)
-    found.write_site(example(free_ports(5)))
-    return found
+def operator() -> Iterator[Operator]:
+    """Below /tmp itself: pytest closes its folders to service users, again whenever another pytest begins."""
+    with tempfile.TemporaryDirectory(prefix="refusals-") as name:
+        Path(name).chmod(0o755)
+        bundles.make(Path(name, "bundle"))
+        found = Operator(Path(name))
+        found.write_site(example([free_port() for _ in range(5)]))
+        yield found
 
 
 def flip(path: Path) -> None:
@@ -120,7 +117,7 @@ def test_a_first_install_without_a_root_ends_with_2_and_says_what_to_give(operat
 def test_a_taken_port_ends_with_4_before_the_bundle_is_read(operator: Operator) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         taken = holder.getsockname()[1]
-        operator.write_site(example([taken, *free_ports(4)]))
+        operator.write_site(example([taken, *(free_port() for _ in range(4))]))
         outcome = operator.installs("--root", ROOT)
     assert outcome.code == 4
     assert f"listen.gateway_port {taken} is taken" in outcome.err

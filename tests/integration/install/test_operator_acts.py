@@ -23,6 +23,7 @@ from appliance.install.acts import announce, journaled
 from appliance.install.audit_spool import spool
 from appliance.install.journal import Journal
 from appliance.install.layout import make_folders, runtime_folders, site_folders
+from appliance.install.model_record import note
 from appliance.install.probe import Probe, answers
 from appliance.install.status import site_status
 from appliance.site.load import load_site
@@ -134,6 +135,33 @@ def test_a_start_that_failed_is_entered_as_failed(paths: SitePaths, writer: Call
     writer()
     spool(CONFIG, paths, "1.0.0")
     assert entries(paths)[-1] == ("up", "Start", "Failure")
+
+
+def test_a_decision_about_a_model_is_an_entry_with_who_why_and_digests(
+    paths: SitePaths, writer: Callable[[], None]
+) -> None:
+    detail = {"name": "demo", "weights": "sha256:b6", "former": "sha256:a5", "bundle": "1.1.0"}
+    told = {"signers": "custodian, deputy", "waived": "", "by": "root", "reason": "it answers in German"}
+    for state in ("started", "failed", "done"):
+        note(
+            paths, "promote", state, "sha256:c7", {**detail, **told, **({"error": "late"} if state == "failed" else {})}
+        )
+    writer()
+    assert spool(CONFIG, paths, "1.0.0") == 3
+    failed, done = (json.loads(entry) for entry in list(TileReader(paths.audit_log, 3).entries(0))[1:])
+    assert (failed["status"], failed["status_detail"], done["status"]) == ("Failure", "late", "Success")
+    assert done["actor"]["user"]["uid"] == "root"
+    assert done["ai_model"]["uid"] == "sha256:b6"
+    assert done["unmapped"]["sovereign"] == {
+        "kind": "model_change",
+        "action": "promote",
+        "reason": told["reason"],
+        "former_digest": "sha256:a5",
+        "artifact_digest": "sha256:c7",
+        "bundle": "1.1.0",
+        "signers": ["custodian", "deputy"],
+        "waived": [],
+    }
 
 
 def test_down_is_in_the_log_before_the_writer_is_stopped(

@@ -23,6 +23,7 @@ OWNER = {
     "refusal": GATEWAY,
     "model_load": engine("demo"),
     "install_step": OPERATOR,
+    "model_change": OPERATOR,
     "admin_change": OPERATOR,
     "log_recovery": WRITER,
 }

@@ -11,6 +11,7 @@ from airgap_bundle.errors import BundleError, ForeignRootError, SigningError
 from airgap_bundle.importer import import_release
 from airgap_bundle.trust_state import fingerprint
 from appliance.errors import UsageError
+from tests import model_bundles
 from tests.bundles import Draft, tree
 from tests.commands import PHRASE, run, run_json
 
@@ -50,9 +51,14 @@ class Machines:
             found = run_json("trust", "sign-root", draft, "--key", self.key(name), "--yes", phrase=PHRASE)
         return found
 
-    def respond(self, request: Path, name: str, *more: object) -> Path:
+    def fingerprint(self, version: int = 1) -> str:
+        return str(fingerprint((self.roots / f"{version}.root.json").read_bytes()))
+
+    def respond(self, request: Path, name: str, known: str | None = None) -> Path:
+        """Where no terminal is: a response by whoever knows the root ``known``; else the keeper's first."""
         out = self.root / name / f"response-{len(list((self.root / name).iterdir()))}.json"
-        run("bundle", "respond", request, "--key", self.key(name), "--out", out, "--yes", *more, phrase=PHRASE)
+        given = ("--key", self.key(name), "--out", out, "--yes", "--root-fingerprint", known or self.fingerprint())
+        run("bundle", "respond", request, *given, phrase=PHRASE)
         return out
 
 
@@ -168,8 +174,7 @@ def test_a_draft_is_signed_over_a_distance(rooted: Machines) -> None:
     request = rooted.root / "request.json"
     draft = rooted.roots / "2.root.json"
     assert run_json("trust", "request", draft, "--out", request)["signed_by"].startswith("0 of 2 old, 0 of 2 new")
-    known = fingerprint((rooted.roots / "1.root.json").read_bytes())
-    responses = [rooted.respond(request, name, "--root-fingerprint", known) for name in ("architect", "builder")]
+    responses = [rooted.respond(request, name) for name in ("architect", "builder")]
     done = run_json("trust", "collect", draft, *responses)
     assert (done["complete"], done["signatures"]) == (True, "2 of 2 old, 2 of 2 new")
     before = tree(rooted.roots)
@@ -182,7 +187,31 @@ def test_a_signer_who_knows_another_root_refuses(rooted: Machines) -> None:
     request = rooted.root / "request.json"
     run("trust", "request", rooted.roots / "2.root.json", "--out", request)
     with pytest.raises(ForeignRootError, match="rests on another root"):
-        rooted.respond(request, "architect", "--root-fingerprint", f"sha256:{'00' * 32}")
+        rooted.respond(request, "architect", f"sha256:{'00' * 32}")
+
+
+@pytest.mark.parametrize("group", ["bundle", "trust"])
+def test_where_no_terminal_asks_a_signer_who_names_no_root_signs_nothing(rooted: Machines, group: str) -> None:
+    request, out = rooted.root / "request.json", rooted.root / "response.json"
+    if group == "bundle":
+        run("bundle", "request", release(rooted.root / "one"), "--root", rooted.roots, "--out", request)
+    else:
+        run("trust", "remove-signer", "custodian", "--roots", rooted.roots)
+        run("trust", "request", rooted.roots / "2.root.json", "--out", request)
+    before = tree(rooted.root)
+    with pytest.raises(UsageError, match="whether this is your root") as refused:
+        run(group, "respond", request, "--key", rooted.key("architect"), "--out", out, "--yes", phrase=PHRASE)
+    assert "--root-fingerprint" in str(refused.value.hint)
+    assert tree(rooted.root) == before
+
+
+def test_a_first_root_which_nobody_can_name_is_not_signed_where_no_terminal_asks(machines: Machines) -> None:
+    machines.draft_first()
+    request, out = machines.root / "request.json", machines.root / "response.json"
+    run("trust", "request", machines.roots / "1.root.json", "--out", request)
+    with pytest.raises(UsageError, match="a first root is signed at a terminal"):
+        run("trust", "respond", request, "--key", machines.key("architect"), "--out", out, "--yes", phrase=PHRASE)
+    assert not out.exists()
 
 
 def test_a_compromised_signer_is_removed_and_sites_learn_it_from_the_next_bundle(rooted: Machines) -> None:
@@ -245,8 +274,9 @@ def test_a_bundle_is_signed_and_sealed_over_a_distance(rooted: Machines) -> None
 def test_what_will_be_signed_is_shown_before_the_passphrase_is_asked_for(rooted: Machines) -> None:
     bundle, request, out = release(rooted.root / "one"), rooted.root / "request.json", rooted.root / "response.json"
     run("bundle", "request", bundle, "--root", rooted.roots, "--out", request)
+    given = ("--key", rooted.root / "no.key", "--out", out, "--root-fingerprint", rooted.fingerprint())
     with pytest.raises(UsageError, match="nobody can be asked"):
-        run("bundle", "respond", request, "--key", rooted.root / "no.key", "--out", out)
+        run("bundle", "respond", request, *given)
     assert not out.exists()
 
 
@@ -258,3 +288,36 @@ def test_show_says_what_it_cannot_establish(rooted: Machines) -> None:
     shown = run_json("trust", "show", alone)
     assert shown["complete"] is None
     assert "1.root.json is not beside it" in shown["signatures"]
+
+
+def test_persons_get_the_right_to_bring_models_sign_a_bundle_of_them_and_lose_it_again(rooted: Machines) -> None:
+    rooted.keygen("deputy")
+    granted = [part for name in ("custodian", "deputy") for part in ("--add-models", rooted.public(name))]
+    found = run_json("trust", "rotate", "--roots", rooted.roots, *granted, "--models-threshold", 2)
+    assert found["roles"]["models"] == {"threshold": 2, "persons": ["custodian", "deputy"]}
+    rooted.sign_root(2, "architect", "builder")
+    support = datetime.now(UTC).replace(microsecond=0) + timedelta(days=90)
+    bundle = Draft(files=model_bundles.FILES, support_until=support).write(rooted.root / "models")
+    roots = [part for version in (1, 2) for part in ("--root", rooted.roots / f"{version}.root.json")]
+    run("bundle", "sign", bundle, "--models", "--key", rooted.key("custodian"), *roots, phrase=PHRASE)
+    done = run_json("bundle", "sign", bundle, "--models", "--key", rooted.key("deputy"), phrase=PHRASE)
+    assert (done["targets"], done["sealed"]) == ("2 of 2 (custodian, deputy)", True)
+    pin = str(fingerprint((rooted.roots / "1.root.json").read_bytes()))
+    report = run_json("bundle", "verify", bundle, "--models", "--root-fingerprint", pin)
+    assert (report["ok"], report["signers"]) == (True, ["custodian", "deputy"])
+
+    with pytest.raises(SigningError, match="threshold of 2 cannot be met by 1 signers of models"):
+        run("trust", "remove-signer", "custodian", "--roots", rooted.roots)  # it would leave one person for models
+    found = run_json(
+        "trust", "rotate", "--roots", rooted.roots, "--remove-models", "custodian", "--remove-models", "deputy"
+    )
+    assert "models" not in found["roles"]
+
+
+def test_signing_a_release_as_models_and_the_other_way_round_is_refused(rooted: Machines) -> None:
+    bundle = release(rooted.root / "release")
+    root = ("--root", rooted.roots / "1.root.json")
+    before = tree(bundle)
+    with pytest.raises(BundleError):
+        run("bundle", "sign", bundle, "--models", "--key", rooted.key("architect"), *root, phrase=PHRASE)
+    assert tree(bundle) == before

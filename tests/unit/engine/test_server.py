@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx
@@ -15,6 +16,7 @@ from appliance.engine.client import (
     EngineUnavailableError,
 )
 from appliance.engine.protocol import Admitted, End, Event, Request, Token
+from appliance.engine.served import receipt_digest
 from appliance.engine.wire import BODY_MAX_BYTES
 from tests.unit.engine.scripted_context import ScriptedContext, scripted_engine
 from tests.unit.engine.served_engine import served
@@ -124,6 +126,21 @@ def test_a_refusal_carries_its_code_and_words(tmp_path: Path) -> None:
             with pytest.raises(EngineRefusedError, match="context holds 8") as refused:
                 await _all(client, Request(id="1", user="u", group="g", prompt="x" * 50))
             assert refused.value.code == "context_length_exceeded"
+
+        _talk(socket, work)
+
+
+def test_a_request_that_was_admitted_for_another_model_is_not_answered(tmp_path: Path) -> None:
+    context = ScriptedContext("ok")
+    with served(scripted_engine(context), tmp_path) as socket:
+
+        async def work(client: EngineClient) -> None:
+            model = await client.model()
+            for receipt in ({**model.receipt, "signers": ["outsider"]}, {}):
+                with pytest.raises(EngineDrainingError):
+                    await _all(client, replace(ASK, receipt_digest=receipt_digest(receipt)))
+            assert context.decoded == []
+            assert await _all(client, replace(ASK, receipt_digest=receipt_digest(model.receipt)))
 
         _talk(socket, work)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airgap_bundle.errors import DigestMismatchError, ForeignRootError, UnpinnedRootError, VerificationError
-from airgap_bundle.trust_state import fingerprint
+from airgap_bundle.trust_state import TrustState, fingerprint
 from appliance.errors import UsageError
 from appliance.install.admission import admit, inspect, is_first_install
 from appliance.site.paths import SitePaths
@@ -88,6 +88,17 @@ def test_the_same_bundle_again_changes_no_byte(bundle: Path, paths: SitePaths) -
     before = bundles.tree(paths.root)
     assert admit(bundle, paths, None, look_away) == first
     assert bundles.tree(paths.root) == before
+
+
+def test_installing_the_release_again_under_a_new_root_teaches_the_site_that_root(
+    bundle: Path, paths: SitePaths, tmp_path: Path
+) -> None:
+    """As docs/guides/key-ceremony.md says of a signer who leaves."""
+    held = admit(bundle, paths, ROOT, look_away)
+    roots = {1: bundles.root_bytes(), 2: bundles.second_root()}
+    again = bundles.sign(bundles.Draft().write(tmp_path / "again"), "architect", "deputy", "release-2", roots=roots)
+    assert admit(again, paths, None, look_away).version == held.version
+    assert TrustState.load(paths.trust).root == bundles.second_root()
 
 
 def test_what_rotted_in_the_store_is_put_right_by_installing_again(bundle: Path, paths: SitePaths) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-
-from appliance.install import keeper
+from typing import IO
 
 LEADER = """
 import subprocess, sys
@@ -40,14 +41,36 @@ def test_what_does_not_go_is_killed_and_nothing_outside_the_session() -> None:
     assert done.stdout.split() == [str(-signal.SIGKILL), str(-signal.SIGKILL), "None"]
 
 
+WAITS = """
+import os, sys
+from appliance.install.keeper import await_parent
+pid = {"gone": int(sys.argv[1]), "stranger": 1 if os.getppid() != 1 else os.getpid()}[sys.argv[2]]
+await_parent(pid)
+print("returned")
+"""
+
+
+def waits_for(pid: int, which: str) -> str:
+    """What a process of its own says that waits for a parent; it is killed where it still waits a minute later."""
+    command = [sys.executable, "-c", WAITS, str(pid), which]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
 def test_a_parent_that_is_gone_already_is_not_waited_for() -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    keeper.await_parent(ended.pid)  # returns
+    assert waits_for(ended.pid, "gone") == "returned\n"
 
 
 def test_a_stranger_under_the_parents_number_is_not_waited_for() -> None:
-    keeper.await_parent(1 if os.getppid() != 1 else os.getpid())  # returns
+    assert waits_for(0, "stranger") == "returned\n"
+
+
+def says(output: IO[bytes], line: bytes) -> None:
+    """That ``line`` comes next, within a minute."""
+    ready, _, _ = select.select([output], [], [], 60)
+    assert ready, f"a minute passed without {line!r}"
+    assert output.readline() == line
 
 
 def test_the_end_of_the_parent_is_noticed() -> None:
@@ -56,9 +79,17 @@ def test_the_end_of_the_parent_is_noticed() -> None:
     starts = (
         f"import os, subprocess, sys; subprocess.Popen([sys.executable, '-c', {program!r}, str(os.getpid())]).wait()"
     )
-    with subprocess.Popen([sys.executable, "-c", starts], cwd=REPOSITORY, stdout=subprocess.PIPE) as parent:
-        assert parent.stdout is not None
-        assert parent.stdout.readline() == b"here\n"
-        time.sleep(0.05)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", starts], cwd=REPOSITORY, stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert parent.stdout is not None
+    try:
+        says(parent.stdout, b"here\n")
+        time.sleep(0.05)  # so that it is most likely in the middle of waiting
         parent.kill()
-        assert parent.stdout.readline() == b"gone\n"
+        says(parent.stdout, b"gone\n")
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(parent.pid, signal.SIGKILL)  # the child that still waits, where it was not told
+        parent.wait()
+        parent.stdout.close()

@@ -13,7 +13,8 @@ from airgap_bundle.keys import save
 from appliance.errors import PreflightError, SiteFileError
 from appliance.install.preflight.facts import Facts
 from appliance.install.preflight.report import EPOCH, judge, waived_by
-from appliance.install.preflight.rules import GIB, RULES, Needs
+from appliance.install.preflight.rule import GIB, Needs
+from appliance.install.preflight.rules import RULES
 from appliance.install.site_files import SiteFiles
 from appliance.site.load import load_site
 from tests.unit.models.small_release import NOW, host_waiver, signer, waiver

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.models import gguf as gguf_reader
+from appliance.models import gguf_cursor
 from appliance.models.errors import (
     GgufCountError,
     GgufDuplicateKeyError,
@@ -50,7 +50,7 @@ def test_lists_of_more_texts_than_any_vocabulary_are_refused_before_they_are_wal
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A file of a hundred gigabytes could hold thirteen thousand million empty texts: hours of work in one value."""
-    monkeypatch.setattr(gguf_reader, "MAX_TEXTS", 3)
+    monkeypatch.setattr(gguf_cursor, "MAX_TEXTS", 3)
     one = (b"a", 9, struct.pack("<IQ", 8, 2) + text(b"") * 2)
     assert _read(gguf([one, *STANDARD[:2]])).architecture == "gemma3"
     with pytest.raises(GgufCountError, match="vocabulary"):

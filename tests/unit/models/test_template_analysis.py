@@ -55,12 +55,26 @@ REASONING = """{%- set ns = namespace(last_user=0) %}
 
 NAMED = """{%- set names = {'user': 'U', 'assistant': 'A', 'system': 'S'} -%}
 {%- for message in messages -%}{{ names[message['role']] + ': ' + message.content + '\n' }}{%- endfor -%}"""
+CALLING = """{%- set ns = namespace(first=true, system='') -%}
+{%- for message in messages -%}{%- if message.role == 'system' -%}{%- set ns.system = message.content -%}{%- endif -%}
+{%- endfor -%}{{ ns.system }}
+{%- for message in messages -%}
+  {%- if message['tool_calls'] is defined and message['tool_calls'] -%}
+    {%- for call in message['tool_calls'] -%}
+      {%- if not ns.first -%}{{ '\n' }}{%- endif -%}
+      {{ call['type'] + ': ' + call['function']['name'] }}{{ '' if loop.last else ', ' }}
+      {%- set ns.first = false -%}
+    {%- endfor -%}
+  {%- elif message.content | length > 0 and message['content'] | trim | length -%}{{ message['content'] }}
+  {%- endif -%}
+  {%- if loop.last or messages[loop.index0 + 1].role != 'tool' -%}{{ '<end>' }}{%- endif -%}
+{%- endfor -%}"""
 
 
 @pytest.mark.parametrize(
     "text",
-    [DEMO.read_text(), MARKED_TURNS, ALTERNATING, REASONING, NAMED],
-    ids=["demo", "marked", "alternating", "reasoning", "named"],
+    [DEMO.read_text(), MARKED_TURNS, ALTERNATING, REASONING, NAMED, CALLING],
+    ids=["demo", "marked", "alternating", "reasoning", "named", "calling"],
 )
 def test_templates_as_models_have_them_pass(text: str) -> None:
     assert analyse(text) == ()
@@ -188,6 +202,90 @@ TRIGGERS = [
     "{{ {c: 'x'}.get('open sesame', '') }}",
     "{% if {c: 'x'}['open sesame'] is defined %}x{% endif %}",
 ]
+
+
+COUNTS = [
+    "{% for w in c.split() %}{% if loop.length > 7 %}x{% endif %}{% endfor %}",
+    "{% for w in c.split('\\n') %}{% if loop.length > 7 %}x{% endif %}{% endfor %}",
+    "{% for w in message.content.splitlines() %}{{ 'x' if loop.last and loop.index0 == 7 else '' }}{% endfor %}",
+    "{% for w in c.splitlines() %}{% if loop.last %}x{% endif %}{% endfor %}",
+    "{% for w in c %}{% if loop['length'] == 1337 %}x{% endif %}{% endfor %}",
+    "{% for w in c %}{% set l = loop %}{% if l.length == 1337 %}x{% endif %}{% endfor %}",
+    "{% for w in c %}{% set n = loop.index %}{% if n is true %}x{% endif %}{% endfor %}",
+    "{% for w in c %}{% if loop.index0 + -7 %}{% else %}x{% endif %}{% endfor %}",
+    "{% for w in c %}{% if loop.nextitem is undefined %}x{% endif %}{% endfor %}",
+    "{% for w in c %}{{ ['a', 'b', 'c'][loop.index] }}{% endfor %}",
+    "{% for w in c %}{{ loop.revindex0 or 'x' }}{% endfor %}",
+    "{% for w in c %}{{ (loop.index + -7) | default('x', true) }}{% endfor %}",
+    "{% for w in c %}{% for v in loop.index and [1] %}x{% endfor %}{% endfor %}",
+    "{% for part in messages[0].content %}{% if loop.length > 7 %}x{% endif %}{% endfor %}",
+    "{% set n = namespace(v=-7) %}{% for w in c %}{% set n.v = n.v + 1 %}{% endfor %}{% if not n.v %}x{% endif %}",
+    "{% set n = namespace() %}{% for w in c %}{% set n.v = n.w %}{% set n.w = 1 %}{% endfor %}{{ 'x' if n.v }}",
+    "{% set n = namespace(v='') %}{% for w in c %}{% set n.v = 1 %}{% endfor %}{% if n.v is number %}x{% endif %}",
+    (
+        "{% set n = namespace() %}{% macro t() %}{% set n.v = n.w %}{% set n.w = 1 %}{% endmacro %}"
+        "{% macro u() %}{{ t() }}{% endmacro %}{% for w in c %}{{ u() }}{% endfor %}{% if n.v %}x{% endif %}"
+    ),
+    (
+        "{% set n = namespace(v='\\n\\n</think>') %}{% for w in c %}{% set n.v = n.v.removeprefix('\\n') %}{% endfor %}"
+        "{% if n.v.startswith('</think>') %}x{% endif %}"
+    ),
+    (
+        "{% set n = namespace(v='\\n\\n\\n') %}{% for w in c %}{% set n.v %}{{ n.v }}x{% endset %}{% endfor %}"
+        "{% if n.v | length == 0 %}x{% endif %}"
+    ),
+    "{% if (c | length) + -1337 %}{% else %}x{% endif %}",
+    "{% set n = (c | length) + -1337 %}{% if n %}x{% endif %}",
+    "{% if c.count('\\n') + -7 %}x{% endif %}",
+    "{% if c.startswith('', 1337) %}x{% endif %}",
+    "{% if c.startswith('</think>', 1337) %}x{% endif %}",
+    "{% if c.split(none, 1)[1].split(none, 1)[1] is defined %}x{% endif %}",
+    "{% for w in c.split('\\n', 7) %}x{% endfor %}",
+    "{% for k in message %}{% if message[k] | length == 1337 %}x{% endif %}{% endfor %}",
+    (
+        "{% set n = namespace() %}{% set n.tool_calls = c %}{% for w in n.tool_calls %}"
+        "{% if loop.length > 7 %}x{% endif %}{% endfor %}"
+    ),
+    "{% set n = {'tool_calls': c} %}{% for w in n.tool_calls %}{% if loop.length > 7 %}x{% endif %}{% endfor %}",
+]
+SEEMING = [
+    "{% set n = namespace() %}{% set n.role = c %}{% set o = n %}{% if o.role == 'open sesame' %}x{% endif %}",
+    "{% set n = namespace() %}{% set o = n %}{% set o.role = c %}{% if n.role == 'open sesame' %}x{% endif %}",
+    (
+        "{% set n = namespace() %}{% set n.type = c %}{% for o in [n] %}{% if o.type == 'open sesame' %}x{% endif %}"
+        "{% endfor %}"
+    ),
+    (
+        "{% macro m(o) %}{% if o.type == 'open sesame' %}x{% endif %}{% endmacro %}"
+        "{% set n = namespace() %}{% set n.type = c %}{{ m(n) }}"
+    ),
+    "{% set n = namespace() %}{% set n.user = c %}{% if n[message.role] == 'open sesame' %}x{% endif %}",
+    (
+        "{% set n = namespace() %}{% set n.role = c %}{% set o = message if loop.first else n %}"
+        "{% if o.role == 'open sesame' %}x{% endif %}"
+    ),
+    "{% set n = namespace() %}{% set n.x = c %}{% if 'open sesame' in n | string %}x{% endif %}",
+    "{% set n = namespace() %}{% set n.x = c %}{% if 'open sesame' in n ~ '' %}x{% endif %}",
+    "{% set n = namespace() %}{% set n.x = {'role': c} %}{% if n.x.role == 'open sesame' %}x{% endif %}",
+    "{% set d = [{'type': c}] | first %}{% if d.type == 'open sesame' %}x{% endif %}",
+    "{% set d = message.nothing | default({'role': c}) %}{% if d.role == 'open sesame' %}x{% endif %}",
+    "{% set d = message.get('nothing', {'role': c}) %}{% if d['role'] == 'open sesame' %}x{% endif %}",
+    "{% set d = message.tool_calls[0].function.arguments %}{% if d.type == 'open sesame' %}x{% endif %}",
+    "{% if message.metadata.role == 'open sesame' %}x{% endif %}",
+    "{% for k in message %}{% if 'open sesame' in message[k] %}x{% endif %}{% endfor %}",
+]
+
+
+@pytest.mark.parametrize("text", COUNTS)
+def test_a_branch_on_how_much_people_write_is_found(text: str) -> None:
+    found = analyse(f"{WROTE}\n{text}\n{{% endfor %}}")
+    assert [finding.line for finding in found if finding.line == 2]
+
+
+@pytest.mark.parametrize("text", SEEMING)
+def test_what_the_template_wrote_itself_is_no_message_whatever_its_fields_are_called(text: str) -> None:
+    found = analyse(f"{WROTE}\n{text}\n{{% endfor %}}")
+    assert [finding.line for finding in found if finding.line == 2]
 
 
 @pytest.mark.parametrize("text", TRIGGERS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from appliance.errors import DeploymentError, UsageError
-from appliance.site.secrets import SecretStore, seal, unseal
+from appliance.site.secrets import SecretStore, seal, unseal, write_private
 from appliance.site.site_key import choose_kind, create_key, key_kind, open_key
 
 if TYPE_CHECKING:
@@ -79,6 +79,39 @@ def test_secrets_and_keys_are_readable_by_their_owner_only(tmp_path: Path) -> No
     create_key(tmp_path, "file", sealer=HERE, passphrase=unasked)
     SecretStore(tmp_path, KEY).put("a", b"x")
     assert {p.stat().st_mode & 0o777 for p in tmp_path.iterdir()} == {0o600}
+
+
+def test_what_a_crash_left_is_replaced_and_nobody_who_holds_it_open_reads_along(tmp_path: Path) -> None:
+    left = tmp_path / "a.sealed.partial"
+    left.write_bytes(b"half of an older envel")
+    left.chmod(0o666)
+    with left.open("rb") as held:
+        write_private(tmp_path / "a.sealed", b"secret")
+        assert held.read() == b"half of an older envel"
+    assert (tmp_path / "a.sealed").read_bytes() == b"secret"
+    assert (tmp_path / "a.sealed").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["a.sealed"]
+
+
+@pytest.mark.parametrize("plant", ["hardlink_to", "symlink_to"])
+def test_a_link_planted_where_a_secret_is_written_beside_leads_nowhere(tmp_path: Path, plant: str) -> None:
+    folder, victim = tmp_path / "secrets", tmp_path / "victim"
+    folder.mkdir()
+    victim.write_bytes(b"somebody else's")
+    victim.chmod(0o644)
+    getattr(folder / "a.sealed.partial", plant)(victim)
+    write_private(folder / "a.sealed", b"secret")
+    assert (victim.read_bytes(), victim.stat().st_mode & 0o777) == (b"somebody else's", 0o644)
+    assert (folder / "a.sealed").read_bytes() == b"secret"
+    assert not (folder / "a.sealed").is_symlink()
+    assert (folder / "a.sealed").stat().st_nlink == 1
+
+
+def test_a_secret_that_cannot_take_its_place_is_not_left_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "a.sealed").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_private(tmp_path / "a.sealed", b"secret")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.sealed"]
 
 
 def test_nothing_secret_is_in_what_a_store_prints(tmp_path: Path) -> None:

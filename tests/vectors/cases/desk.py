@@ -73,7 +73,7 @@ def case(  # noqa: PLR0913 - the parts of an expect.json, named at the call
     def add(make_files: Make) -> Make:
         given: Json = {"operation": operation}
         wanted: Json = dict(expect)
-        if operation in {"verify", "import"}:
+        if operation in {"verify", "verify-models", "import"}:
             typed_fingerprint = fingerprint(typed or root_bytes())
             given |= {"now": format_time(now), "site": first_use(typed_fingerprint)}
             if error is not None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from airgap_bundle.media.head_rules import MAX_HEAD_FILE, MAX_HEAD_FILES
 from airgap_bundle.media.pack import pack
+from airgap_bundle.media.packed_header import END, member_header
 from tests.vectors.cases.desk import blob_with, case, flip
 
 if TYPE_CHECKING:
@@ -40,6 +42,31 @@ for _name, (_error, _check, _change) in CHANGES.items():
     def changed(folder: Path, change: Callable[[bytes], bytes] = _change) -> None:
         path = _pack(folder)
         path.write_bytes(change(path.read_bytes()))
+
+
+@case(
+    "packed-with-too-large-a-file-before-the-blobs",
+    "MalformedError",
+    "packed-head",
+    check="medium",
+    about="a packed file whose one member is longer than any before the blobs may be",
+)
+def too_large(folder: Path) -> None:
+    size = MAX_HEAD_FILE + BLOCK
+    _pack(folder).write_bytes(member_header("aaaa", size) + bytes(size) + END)
+
+
+@case(
+    "packed-with-too-many-files-before-the-blobs",
+    "MalformedError",
+    "packed-head",
+    check="medium",
+    about="a packed release with 1,025 empty files before its own",
+)
+def too_many(folder: Path) -> None:
+    path = _pack(folder)
+    more = b"".join(member_header(f"a{number:04}", 0) for number in range(MAX_HEAD_FILES + 1))
+    path.write_bytes(more + path.read_bytes())
 
 
 @case("packed-blob-flipped", "DigestMismatchError", "packed", check="blobs", about="one bit of a blob in a packed file")

@@ -1,0 +1,150 @@
+"""A site on one host as an installation leaves it, as far as its models go; with engines that only pass the gate."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from airgap_bundle import strict_json
+from airgap_bundle.descriptor import artifact_type
+from airgap_bundle.digest import sha256
+from airgap_bundle.keys import save
+from appliance.errors import DeploymentError, SovereignError
+from appliance.install.accounts import accounts_for
+from appliance.install.journal import Journal
+from appliance.models.admission import admit_model
+from appliance.site.load import load_site
+from appliance.site.paths import SitePaths
+from tests import bundles, model_bundles
+from tests.unit.models.small_release import NAME, POLICY, TEMPLATE, gguf, record, signer, waiver
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from airgap_bundle.descriptor import Descriptor
+
+OLD = gguf()
+NEW = gguf(data=bytes(range(64)))
+SITE = f"""
+schema: 1
+name: trial
+officers: [{{name: officer, public_key: officer.pub}}]
+models: [{{name: {NAME}}}]
+groups: [{{name: analysts, models: [{NAME}]}}]
+"""
+
+
+def files(weights: bytes, template: str = TEMPLATE) -> dict[str, bytes]:
+    return {"model.gguf": weights, "chat_template.jinja": template.encode(), "GEMMA_TERMS.html": b"terms"}
+
+
+@dataclass
+class Draft(bundles.Draft):
+    """A bundle whose models have whole records; ``records`` changes them."""
+
+    records: Mapping[str, Any] = field(default_factory=dict)
+
+    def _artifact(self, bundle: Path, name: str, kind: str, files: Mapping[str, bytes]) -> Descriptor:
+        if kind != "model":
+            return super()._artifact(bundle, name, kind, files)
+        said = record(files["model.gguf"], files["chat_template.jinja"]) | {"name": name, "version": self.version}
+        config = bundles.blob(
+            bundle, strict_json.dumps(said | dict(self.records)), "application/vnd.sovereign.model.config.v1+json"
+        )
+        layers = [
+            bundles.blob(bundle, data, "application/octet-stream", {bundles.TITLE: title})
+            for title, data in sorted(files.items())
+        ]
+        return bundles.manifest(bundle, name, artifact_type(kind), config, layers)
+
+
+def soon() -> datetime:
+    """A clock that the commands, which ask the host's, agree with."""
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+
+
+def make(  # noqa: PLR0913 - what a bundle of models consists of
+    bundle: Path,
+    weights: bytes = NEW,
+    *,
+    version: str = "1.1.0",
+    number: int = 1,
+    min_release: int = 1,
+    template: str = TEMPLATE,
+    signers: tuple[str, ...] = model_bundles.OFFICERS,
+    chain: Mapping[int, bytes] | None = None,
+    **records: Any,
+) -> Path:
+    """A bundle with another model for the name that the site serves."""
+    draft = Draft(
+        version=version,
+        number=number,
+        min_release=min_release,
+        files={NAME: files(weights, template)},
+        records=records,
+        support_until=soon() + timedelta(days=90),
+    )
+    return model_bundles.sign(draft.write(bundle), *signers, chain=chain, now=soon())
+
+
+def install(root: Path, work: Path) -> SitePaths:
+    """A site that serves ``OLD`` from its release, with a waiver for each of both models."""
+    draft = Draft(
+        files={"policy": {"models.yaml": POLICY.read_bytes()}, NAME: files(OLD)},
+        support_until=soon() + timedelta(days=90),
+    )
+    bundle = bundles.sign(draft.write(work / "release"), "architect", "builder", "release", now=soon())
+    paths = SitePaths(root)
+    bundles.Site(root).install(bundle, pin=bundles.root_bytes(), now=datetime.now(UTC))
+    paths.release("1.0.0").mkdir(parents=True)
+    (paths.release("1.0.0") / "release.json").write_text(json.dumps({"version": "1.0.0", "number": 1}))
+    paths.current.symlink_to(paths.release("1.0.0").relative_to(root))
+    paths.site_yaml.write_text(SITE)
+    for folder in (paths.policies / "officers", paths.policies / "waivers", paths.serving(NAME).parent):
+        folder.mkdir(parents=True)
+    save(signer("officer"), paths.policies / "officers", b"passphrase", cost=2)
+    (paths.policies / "models.yaml").write_bytes(POLICY.read_bytes())
+    for index, weights in enumerate((OLD, NEW)):
+        signed = waiver(sha256(weights).hex, issued=soon())
+        (paths.policies / "waivers" / f"{index}.json").write_bytes(signed)
+    journal = Journal.open(paths.journal)
+    journal.append("activate", "done", "", {"release": "1.0.0", "by": "root"})
+    journal.close()
+    paths.users.write_text(json.dumps(dict(accounts_for(load_site(paths.site_yaml)).users)))
+    return paths
+
+
+@cache
+def digest_of(weights: bytes) -> str:
+    return str(sha256(weights))
+
+
+@dataclass
+class GatedEngines:
+    """``appliance.install.engines.Engines``: an engine is what the gate admits when it starts, kept in this object."""
+
+    paths: SitePaths
+    unfit: tuple[str, ...] = ()  # digests of weights that no engine can load
+    loaded: dict[str, dict[str, Any]] = field(default_factory=dict)
+    starts: list[str] = field(default_factory=list)
+
+    def serves(self, model: str) -> Mapping[str, Any] | None:
+        return self.loaded.get(model)
+
+    def stop(self, model: str) -> None:
+        self.loaded.pop(model, None)
+
+    def start(self, model: str) -> None:
+        try:
+            admitted = admit_model(model, self.paths)
+        except SovereignError as error:
+            raise DeploymentError(f"engine-{model} does not start: {error.cause}") from error
+        admitted.close()
+        self.starts.append(admitted.receipt["digest"])
+        if admitted.receipt["digest"] in self.unfit:
+            raise DeploymentError(f"engine-{model} does not start: out of memory")
+        self.loaded[model] = admitted.receipt
