@@ -57,11 +57,10 @@ vectors: venv ## Write the format's vectors anew, then ask about each in a proce
 bench-bundle: venv ## Measure building and verifying the demonstration's release; the last line is JSON
 	$(BIN)/python -m tests.bench.bundle
 
-<<<<<<< HEAD
 .PHONY: bench-images
 bench-images: venv ## Weigh the cluster's images and time their assembly; the last line is JSON
 	$(BIN)/python -m tests.bench.images
-=======
+
 KILLS ?= 200
 .PHONY: chaos
 chaos: venv ## Kill the audit writer and its callers KILLS times under load; the last line says what was left
@@ -70,7 +69,6 @@ chaos: venv ## Kill the audit writer and its callers KILLS times under load; the
 .PHONY: bench-audit
 bench-audit: venv ## What the audit log costs, and how long a million entries take to check and count; last line JSON
 	$(BIN)/python -m tests.bench.audit
->>>>>>> main
 
 SECONDS ?= 300
 .PHONY: fuzz
