@@ -57,6 +57,10 @@ vectors: venv ## Write the format's vectors anew, then ask about each in a proce
 bench-bundle: venv ## Measure building and verifying the demonstration's release; the last line is JSON
 	$(BIN)/python -m tests.bench.bundle
 
+.PHONY: bench-images
+bench-images: venv ## Weigh the cluster's images and time their assembly; the last line is JSON
+	$(BIN)/python -m tests.bench.images
+
 KILLS ?= 200
 .PHONY: chaos
 chaos: venv ## Kill the audit writer and its callers KILLS times under load; the last line says what was left

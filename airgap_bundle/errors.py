@@ -5,6 +5,7 @@
     ├── LockError                   release.yaml and release.lock disagree, or cannot be resolved
     ├── BuildError                  a bundle could not be built
     │   ├── ProgramError            a program that the build started failed (``build.process``)
+    │   ├── VanishedError           debian's archive has dropped a package (``build.debian.apt``)
     │   └── RegistryError           an image registry did not give what it was asked for
     │       ├── MissingImageError   … because it has no such thing (``build.registry``)
     │       ├── WrongAnswerError    … because it answers with something else (``build.registry``)

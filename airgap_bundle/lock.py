@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from airgap_bundle import strict_json
 from airgap_bundle.errors import FormatError, LockError, UnsafeNameError
 from airgap_bundle.locked_image import LockedImage, parse_images
+from airgap_bundle.locked_packages import PackageSet, dump_sets, parse_sets
+from airgap_bundle.locked_program import LockedProgram, parse_programs
 from airgap_bundle.names import check_name
 
 if TYPE_CHECKING:
@@ -108,6 +110,22 @@ class ReleaseLock:
     inputs: tuple[LockedInput, ...] = ()
     compiled: tuple[CompiledRecipe, ...] = field(default=())
     images: tuple[LockedImage, ...] = ()
+    programs: tuple[LockedProgram, ...] = ()
+    packages: tuple[PackageSet, ...] = ()
+
+    def program(self, name: str) -> LockedProgram:
+        """The Go program ``name``. Raises ``LockError`` when the lock does not have it."""
+        for candidate in self.programs:
+            if candidate.name == name:
+                return candidate
+        raise LockError(f"release.lock has no program {name}", "run `sovereign bundle lock`")
+
+    def package_set(self, artifact: str) -> PackageSet:
+        """The Debian packages of ``artifact``. Raises ``LockError`` when the lock does not have them."""
+        for candidate in self.packages:
+            if candidate.artifact == artifact:
+                return candidate
+        raise LockError(f"release.lock has no debian packages for {artifact}", "run `sovereign bundle lock`")
 
     def find(self, key: Key) -> LockedInput:
         """The input that release.yaml asks for by ``key``. Raises ``LockError`` when the lock does not have it."""
@@ -138,7 +156,9 @@ def dump_lock(lock: ReleaseLock) -> bytes:
     compiled = ",\n".join(_indented(asdict(item)) for item in ordered)
     head = f'{{\n  "schema": {SCHEMA},\n  "name": {json.dumps(lock.name)},\n  "version": {json.dumps(lock.version)},\n'
     images = ",\n".join(_indented(asdict(item)) for item in sorted(lock.images, key=lambda item: item.artifact))
-    tail = f',\n  "images": [\n{images}\n  ]' if images else ""
+    programs = ",\n".join(_indented(asdict(item)) for item in sorted(lock.programs, key=lambda item: item.name))
+    sections = {"images": images, "programs": programs, "packages": dump_sets(lock.packages)}
+    tail = "".join(f',\n  "{name}": [\n{text}\n  ]' for name, text in sections.items() if text)
     return f'{head}  "inputs": [\n{inputs}\n  ],\n  "compiled": [\n{compiled}\n  ]{tail}\n}}\n'.encode()
 
 
@@ -164,20 +184,24 @@ def load_lock(path: Path) -> ReleaseLock:
 
 
 def _parse(value: dict[str, Any]) -> ReleaseLock:
-    value.setdefault("images", [])
-    if value.get("schema") != SCHEMA or set(value) != {"schema", "name", "version", "inputs", "compiled", "images"}:
+    for section in ("images", "programs", "packages"):
+        value.setdefault(section, [])
+    sections = ("inputs", "compiled", "images", "programs", "packages")
+    if value.get("schema") != SCHEMA or set(value) != {"schema", "name", "version", *sections}:
         raise FormatError(f"not a release lock of schema {SCHEMA}")
     name, version, inputs, compiled = value["name"], value["version"], value["inputs"], value["compiled"]
     if not (isinstance(name, str) and isinstance(version, str)):
         raise FormatError("name and version are no text")
-    if not all(isinstance(found, list) for found in (inputs, compiled, value["images"])):
-        raise FormatError("inputs, compiled and images are no lists")
+    if not all(isinstance(value[section], list) for section in sections):
+        raise FormatError(f"{', '.join(sections)} are no lists")
     lock = ReleaseLock(
         name,
         version,
         tuple(_record(LockedInput, item) for item in inputs),
         tuple(_record(CompiledRecipe, item) for item in compiled),
         parse_images(value["images"]),
+        parse_programs(value["programs"]),
+        parse_sets(value["packages"]),
     )
     keys = [key for item in lock.inputs for key in item.keys]
     if len(set(keys)) != len(keys):

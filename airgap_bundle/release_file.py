@@ -13,56 +13,29 @@ from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    field_validator,
-    model_validator,
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator, model_validator
+
+from airgap_bundle.errors import LockError
+from airgap_bundle.made_artifacts import HostProgramsArtifact, RecipeArtifact
+from airgap_bundle.release_fields import (
+    STRICT,
+    Hex,
+    ImageText,
+    MavenCoordinate,
+    Name,
+    PinnedPackage,
+    PlatformText,
+    PythonVersion,
+    SignedName,
+    Version,
 )
 
-from airgap_bundle.container_image import Platform
-from airgap_bundle.errors import FormatError, LockError
-from airgap_bundle.image_reference import parse_reference
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?$"
-VERSION_PATTERN = r"^[0-9]+\.[0-9]+\.[0-9]+(-[0-9a-z.-]+)?$"
-
-Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
-Version = Annotated[str, StringConstraints(pattern=VERSION_PATTERN)]
-Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-PinnedPackage = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*==[0-9A-Za-z.+!-]+$")]
-PythonVersion = Annotated[str, StringConstraints(pattern=r"^3\.[0-9]{1,2}$")]
-MavenCoordinate = Annotated[str, StringConstraints(pattern=r"^[\w.-]+:[\w.-]+:[\w.-]+:[\w-]+$")]
-
-
-def _read_by(parse: Callable[[str], object]) -> AfterValidator:
-    """The text itself, when ``parse`` can read it; its complaint as pydantic's otherwise."""
-
-    def check(text: str) -> str:
-        try:
-            parse(text)
-        except FormatError as error:
-            raise ValueError(error.cause) from error
-        return text
-
-    return AfterValidator(check)
-
-
-ImageText = Annotated[str, _read_by(parse_reference)]
-PlatformText = Annotated[str, _read_by(Platform.parse)]
-SignedName = Annotated[str, _read_by(lambda text: parse_reference(f"{text}:any"))]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
 
 class CompiledWheel(_Strict):
@@ -221,13 +194,23 @@ class ImageArtifact(_Strict):
 
 
 ArtifactSpec = Annotated[
-    WheelhouseArtifact | KeycloakArtifact | ModelArtifact | PolicyArtifact | ImageArtifact,
+    WheelhouseArtifact
+    | KeycloakArtifact
+    | ModelArtifact
+    | PolicyArtifact
+    | ImageArtifact
+    | RecipeArtifact
+    | HostProgramsArtifact,
     Field(discriminator="kind"),
 ]
 
 
 class ReleaseFile(_Strict):
-    """The whole description. ``number`` counts releases and never falls; ``min_release`` is the rollback floor."""
+    """The whole description. ``number`` counts releases and never falls; ``min_release`` is the rollback floor.
+
+    ``extends`` names a description in the same folder whose artifacts, locked beside it, are this release's too, before
+    its own.
+    """
 
     schema_: Literal[1] = Field(alias="schema")
     name: Name
@@ -236,6 +219,10 @@ class ReleaseFile(_Strict):
     min_release: int = Field(ge=1)
     support_until: date
     source_date: date
+    extends: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*\.yaml$")] | None = None
+    debian: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")] | None = Field(
+        default=None, description="suite that debian packages are taken from"
+    )
     artifacts: tuple[ArtifactSpec, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

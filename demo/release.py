@@ -6,8 +6,8 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.build.cache import BuildCache
+from airgap_bundle.build.description import lock_path
 from airgap_bundle.build.native_wheel import not_ours
-from airgap_bundle.build.release import lock_path
 from airgap_bundle.lock import load_lock
 from demo.workspace import REPOSITORY, sovereign, sovereign_json
 

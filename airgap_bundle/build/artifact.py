@@ -61,7 +61,7 @@ class Component:
 
 @dataclass(frozen=True)
 class ForeignManifest:
-    """A manifest that others made and that is kept byte for byte, with every blob that it names, each once.
+    """An image's manifest, others' or a recipe's, kept byte for byte, with every blob that it names, each once.
 
     ``annotations`` are what the index says about it: nothing is added to the manifest itself.
     """
@@ -87,7 +87,10 @@ class BuiltArtifact:
 
 @dataclass(frozen=True)
 class BuildContext:
-    """What builders work with: the folder of release.yaml, fetched inputs by lock key, cache, lock and progress."""
+    """What builders work with: the folder of release.yaml, fetched inputs by lock key, cache, lock and progress.
+
+    ``artifacts`` are those that stand before the one being built, by name; ``suite`` is Debian's.
+    """
 
     folder: Path
     epoch: int
@@ -96,3 +99,5 @@ class BuildContext:
     inputs: Mapping[Key, CachedFile]
     cache: BuildCache
     stage: Stage
+    artifacts: Mapping[str, BuiltArtifact] = field(default_factory=dict)
+    suite: str | None = None

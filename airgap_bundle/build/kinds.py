@@ -8,19 +8,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airgap_bundle.build import image_artifact, keycloak_artifact, model_artifact, policy_artifact, wheelhouse
+from airgap_bundle.build import (
+    host_programs,
+    image_artifact,
+    keycloak_artifact,
+    model_artifact,
+    policy_artifact,
+    wheelhouse,
+)
+from airgap_bundle.build.recipe import kind as recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from airgap_bundle.build.artifact import BuildContext, BuiltArtifact
+    from airgap_bundle.build.debian.package_lock import PackageRequest
     from airgap_bundle.build.inputs import Request
     from airgap_bundle.lock import CompiledRecipe
 
 
 def _nothing_compiled(_spec: Any, _context: BuildContext) -> tuple[CompiledRecipe, ...]:
     return ()
+
+
+def _no_programs(_spec: Any, _folder: Path) -> tuple[str, ...]:
+    return ()
+
+
+def _no_packages(_spec: Any, _folder: Path, _suite: str | None) -> PackageRequest | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -30,6 +47,8 @@ class Kind:
     requests: Callable[[Any, Path], tuple[Request, ...]]
     build: Callable[[Any, BuildContext], BuiltArtifact]
     recipes: Callable[[Any, BuildContext], tuple[CompiledRecipe, ...]] = _nothing_compiled
+    programs: Callable[[Any, Path], tuple[str, ...]] = _no_programs
+    packages: Callable[[Any, Path, str | None], PackageRequest | None] = _no_packages
 
 
 KINDS: dict[str, Kind] = {
@@ -38,4 +57,6 @@ KINDS: dict[str, Kind] = {
     "model": Kind(model_artifact.requests, model_artifact.build),
     "image": Kind(image_artifact.requests, image_artifact.build),
     "policy": Kind(policy_artifact.requests, policy_artifact.build),
+    "image-recipe": Kind(recipe.requests, recipe.build, programs=recipe.programs, packages=recipe.packages),
+    "host-programs": Kind(host_programs.requests, host_programs.build, programs=host_programs.programs),
 }

@@ -7,27 +7,34 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airgap_bundle.build.artifact import BuildContext
+from airgap_bundle.build.debian.package_lock import lock_packages
+from airgap_bundle.build.description import (
+    load_description,
+    lock_path,
+    packages_of,
+    programs_of,
+    requests_of,
+)
 from airgap_bundle.build.fetch import fetch_locked, resolve
 from airgap_bundle.build.image_lock import image_changes, images_of, lock_images
 from airgap_bundle.build.kinds import KINDS
 from airgap_bundle.build.layout_writer import LayoutPlan, check_folder, write_layout
+from airgap_bundle.build.recipe.program_supply import lock_programs
 from airgap_bundle.build.sbom import artifact_sbom, release_sbom
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import BuildError, LockError
 from airgap_bundle.lock import ReleaseLock, dump_lock, load_lock, merged
-from airgap_bundle.release_file import load_release
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
+    from airgap_bundle.build.artifact import BuiltArtifact
     from airgap_bundle.build.cache import BuildCache
-    from airgap_bundle.build.inputs import Request
+    from airgap_bundle.build.description import Description
     from airgap_bundle.build.stage import Stage
     from airgap_bundle.lock import CompiledRecipe
     from airgap_bundle.release_file import ReleaseFile
-
-LOCK_NAME = "release.lock"
 
 
 @dataclass(frozen=True)
@@ -43,11 +50,6 @@ class BuiltBundle:
     artifacts: tuple[tuple[str, str, str], ...]
     blobs: int
     size: int
-
-
-def lock_path(release_path: Path) -> Path:
-    """Where the lock lies unless somebody names another: beside the release file."""
-    return release_path.with_name(LOCK_NAME)
 
 
 @contextmanager
@@ -77,11 +79,12 @@ def lock_release(
 def _lock(
     release_path: Path, path: Path, cache: BuildCache, stage: Stage, relock: Collection[str]
 ) -> tuple[ReleaseLock, tuple[str, ...]]:
-    release, folder = load_release(release_path), release_path.parent
+    release, folder = load_description(release_path).release, release_path.parent
     old = load_lock(path) if path.exists() else ReleaseLock(release.name, release.version)
-    wanted = requests_of(release, folder)
-    images = images_of(release)
-    unknown = set(relock) - {request.name for request in wanted} - {spec.name for spec in images}
+    wanted, images = requests_of(release, folder), images_of(release)
+    programs, packages = programs_of(release, folder), packages_of(release, folder)
+    known = {*(request.name for request in wanted), *(spec.name for spec in images), *programs}
+    unknown = set(relock) - known - {request.artifact for request in packages}
     if unknown:
         raise LockError(f"the release has no input {', '.join(sorted(unknown))}", "names are as in release.lock")
     locked_before = {key: item for item in old.inputs if item.name not in relock for key in item.keys}
@@ -95,7 +98,14 @@ def _lock(
     still = tuple(recipe for recipe in old.compiled if recipe.name not in relock)
     kept_images = {item.artifact: item for item in old.images if item.artifact not in relock}
     locked_images, notes = lock_images(images, folder, kept_images, cache, stage)
-    lock = replace(lock, images=locked_images)
+    kept_programs = {item.name: item for item in old.programs if item.name not in relock}
+    kept_packages = {item.artifact: item for item in old.packages if item.artifact not in relock}
+    lock = replace(
+        lock,
+        images=locked_images,
+        programs=lock_programs(programs, folder, kept_programs, cache, stage),
+        packages=lock_packages(packages, kept_packages, cache, stage),
+    )
     lock = replace(lock, compiled=_compiled(release, folder, replace(lock, compiled=still), cache, stage))
     data = dump_lock(lock)
     partial = path.with_suffix(".partial")
@@ -112,23 +122,14 @@ def build_release(
     See ``write_layout`` for what may lie in ``dest``.
     """
     with _disk_errors(dest):
-        return _build(release_path, load_lock(lock or lock_path(release_path)), dest, cache, stage)
+        described = load_description(release_path)
+        check_folder(dest)
+        return _build(described, described.lock(lock), dest, cache, stage)
 
 
-def _build(release_path: Path, lock: ReleaseLock, dest: Path, cache: BuildCache, stage: Stage) -> BuiltBundle:
-    release, folder = load_release(release_path), release_path.parent
-    check_folder(dest)
-    if (lock.name, lock.version) != (release.name, release.version):
-        raise LockError(
-            f"release.lock is of {lock.name} {lock.version}, release.yaml is {release.name} {release.version}",
-            "run `sovereign bundle lock`",
-        )
-    wanted = [(request, lock.find(request.key)) for request in requests_of(release, folder)]
-    for request, locked in wanted:
-        request.pinned(locked)
-    inputs = fetch_locked(wanted, cache, stage)
-    context = BuildContext(folder, release.epoch, release.version, lock, inputs, cache, stage)
-    built = [KINDS[spec.kind].build(spec, context) for spec in release.artifacts]
+def _build(described: Description, lock: ReleaseLock, dest: Path, cache: BuildCache, stage: Stage) -> BuiltBundle:
+    release = described.release
+    built = _artifacts(described, lock, cache, stage)
     plan = LayoutPlan()
     for artifact in built:
         plan.add_artifact(artifact, artifact_sbom(artifact, release.epoch, cache))
@@ -147,9 +148,19 @@ def _build(release_path: Path, lock: ReleaseLock, dest: Path, cache: BuildCache,
     )
 
 
-def requests_of(release: ReleaseFile, folder: Path) -> list[Request]:
-    """Every input that ``release`` asks for; ``folder`` is where release.yaml lies."""
-    return [request for spec in release.artifacts for request in KINDS[spec.kind].requests(spec, folder)]
+def _artifacts(described: Description, lock: ReleaseLock, cache: BuildCache, stage: Stage) -> list[BuiltArtifact]:
+    """Every artifact of the release in its order; a later one may be made of earlier ones."""
+    release, folder = described.release, described.folder
+    parts = [described.base.release, release] if described.base else [release]
+    wanted = [(request, lock.find(request.key)) for part in parts for request in requests_of(part, folder)]
+    for request, locked in wanted:
+        request.pinned(locked)
+    inputs = fetch_locked(wanted, cache, stage)
+    built: dict[str, BuiltArtifact] = {}
+    context = BuildContext(folder, release.epoch, release.version, lock, inputs, cache, stage, built, release.debian)
+    for spec in described.artifacts:
+        built[spec.name] = KINDS[spec.kind].build(spec, context)
+    return list(built.values())
 
 
 def _compiled(
@@ -171,6 +182,7 @@ def _changes(old: ReleaseLock, new: ReleaseLock) -> tuple[str, ...]:
         f"changed {key}" for key in sorted(after.keys() & before.keys()) if after[key].sha256 != before[key].sha256
     ]
     found += image_changes(old.images, new.images)
+    found += _made_changes(old, new)
     compiled = {(item.artifact, item.name): item.sha256 for item in old.compiled}
     found += [
         f"compiled {item.name} {item.version}"
@@ -178,3 +190,21 @@ def _changes(old: ReleaseLock, new: ReleaseLock) -> tuple[str, ...]:
         if compiled.get((item.artifact, item.name)) != item.sha256
     ]
     return tuple(found)
+
+
+def _made_changes(old: ReleaseLock, new: ReleaseLock) -> list[str]:
+    """Programs that came out otherwise, and Debian packages by artifact."""
+    programs = {item.name: item for item in old.programs}
+    found = [
+        f"compiled {item.name} {item.version} with {item.toolchain}"
+        for item in new.programs
+        if programs.get(item.name) != item
+    ]
+    before = {(item.artifact, package.name): package for item in old.packages for package in item.packages}
+    after = {(item.artifact, package.name): package for item in new.packages for package in item.packages}
+    for artifact, name in sorted(before.keys() | after.keys()):
+        was, now = before.get((artifact, name)), after.get((artifact, name))
+        if was != now:
+            versions = [one.version if one else "nothing" for one in (was, now)]
+            found.append(f"{artifact}: debian {name} from {versions[0]} to {versions[1]}")
+    return found

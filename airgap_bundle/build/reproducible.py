@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airgap_bundle.build.cache import BuildCache
+from airgap_bundle.build.description import lock_path, requests_of
 from airgap_bundle.build.fetch import fetch_locked
 from airgap_bundle.build.native_wheel import compile_wheel, with_toolchain
-from airgap_bundle.build.release import build_release, lock_path, requests_of
+from airgap_bundle.build.release import build_release
 from airgap_bundle.build.stage import printed
 from airgap_bundle.build.toolchain import this_toolchain
 from airgap_bundle.errors import BundleError

@@ -34,14 +34,19 @@ def register(app: typer.Typer) -> None:
     app.command("build")(build)
 
 
-def _builder() -> ModuleType:
-    """The building half. A site's environment does not have the tools for it, and says so before anything is done."""
+def require_builder() -> None:
+    """Raise ``UsageError`` in a site's environment, which does not have the tools, before anything is done."""
     missing = [tool for tool in BUILD_TOOLS if importlib.util.find_spec(tool) is None]
     if missing:
         raise UsageError(
             f"this environment cannot build bundles: it has no {' and no '.join(missing)}",
             "build on a connected machine, from the source tree, after `make venv`",
         )
+
+
+def _builder() -> ModuleType:
+    """The building half."""
+    require_builder()
     return importlib.import_module("airgap_bundle.build.release")
 
 
@@ -56,7 +61,7 @@ def lock(
 ) -> None:
     """Resolve a release description: write down every input by digest, and compile what must be compiled."""
     builder = _builder()
-    path = lock_file or builder.lock_path(release)
+    path = lock_file or release.with_suffix(".lock")
     cache = BuildCache.default()
     made, changes = builder.lock_release(release, lock=path, cache=cache, stage=progress, relock=relock or ())
     data = {
@@ -64,14 +69,17 @@ def lock(
         "inputs": len(made.inputs),
         "compiled": len(made.compiled),
         "images": len(made.images),
+        "programs": len(made.programs),
+        "packages": sum(len(item.packages) for item in made.packages),
         "changes": list(changes),
     }
 
     def render(console: Console) -> None:
         for change in changes:
             console.print(change, markup=False, soft_wrap=True)
-        images = f", {len(made.images)} images" if made.images else ""
-        console.print(f"{path}: {len(made.inputs)} inputs, {len(made.compiled)} compiled here{images}", markup=False)
+        counts = {"images": data["images"], "programs": data["programs"], "debian packages": data["packages"]}
+        more = "".join(f", {count} {name}" for name, count in counts.items() if count)
+        console.print(f"{path}: {len(made.inputs)} inputs, {len(made.compiled)} compiled here{more}", markup=False)
 
     emit(data, output, render)
 
@@ -88,7 +96,7 @@ def build(
     def render(console: Console) -> None:
         console.print(f"{built.name} {built.version} (release {built.number}) in {built.folder}", markup=False)
         for name, kind, version in built.artifacts:
-            console.print(f"  {kind:<12} {name} {version}", markup=False)
+            console.print(f"  {kind:<13} {name} {version}", markup=False)
         console.print(f"  {built.blobs} blobs, {built.size / 2**20:.0f} MiB", markup=False)
         console.print(f"  index.json {built.index}", markup=False, soft_wrap=True)
 

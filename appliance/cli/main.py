@@ -7,6 +7,7 @@ from appliance.cli import (
     bundle,
     bundle_build,
     bundle_delta,
+    bundle_inputs,
     bundle_media,
     bundle_store,
     chat,
@@ -32,6 +33,7 @@ model_publish.register(model.app)
 model_serve.register(model.app)
 bundle_media.register(bundle.app)
 bundle_delta.register(bundle.app)
+bundle.app.add_typer(bundle_inputs.app, name="inputs")
 app.add_typer(bundle.app, name="bundle")
 trust_card.register(trust.app)
 trust.app.command("waive-host")(waive_host.waive_host)

@@ -1,0 +1,3 @@
+module sovereign.invalid/pause
+
+go 1.26.0
