@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from airgap_bundle.errors import (
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from tuf.api.metadata import Metadata, Root
 
+    from airgap_bundle.digest import Digest
     from airgap_bundle.medium import BundleSource
     from airgap_bundle.root_policy import Tally
     from airgap_bundle.trust_state import TrustState
@@ -34,12 +36,16 @@ _ROOT_FILE = re.compile(r"metadata/([1-9][0-9]{0,8})\.root\.json", re.ASCII)
 
 @dataclass(frozen=True)
 class Chain:
-    """Verified roots; the last one is in force. ``reset``: roles whose keys changed after the site's root."""
+    """Verified roots; the last one is in force. ``reset``: roles whose keys changed after the site's root.
+
+    ``granting``: fingerprints of the one in force and of those right before it that let the same keys bring models.
+    """
 
     root: Root
     data: bytes
     signed: Tally
     reset: frozenset[str]
+    granting: frozenset[Digest]
 
 
 def root_files(paths: Iterable[str]) -> dict[int, str]:
@@ -111,7 +117,11 @@ def follow(roots: dict[int, bytes], pinned: int) -> Chain:
         for role in (TARGETS, SNAPSHOT, TIMESTAMP, MODELS)
         if _changed(parsed[pinned].signed, previous.signed, role)
     ]
-    return Chain(previous.signed, roots[max(roots)], signed, frozenset(reset))
+    same = takewhile(
+        lambda version: not _changed(parsed[version].signed, previous.signed, MODELS), sorted(roots, reverse=True)
+    )
+    granting = frozenset(fingerprint(roots[version]) for version in same)
+    return Chain(previous.signed, roots[max(roots)], signed, frozenset(reset), granting)
 
 
 def _check_link(previous: Metadata[Root] | None, metadata: Metadata[Root]) -> Tally:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,17 +32,18 @@ from airgap_bundle.errors import (
     ReleaseConflictError,
     StoreError,
     TrustStateLostError,
+    VerificationError,
 )
 from airgap_bundle.intake import Intake
 from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.metadata import INDEX_FILE, MODELS, RELEASE_FILE
-from airgap_bundle.store import Record, Store, VerifiedRelease
+from airgap_bundle.store import MODELS_SHELF, Record, Store, VerifiedRelease
 from airgap_bundle.supply import StoreSupply
 from airgap_bundle.trust_state import TrustState, fingerprint
 from airgap_bundle.verify import Verification
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -82,6 +83,8 @@ def import_release(  # noqa: PLR0913 - every argument is another thing of the si
         intake.record(record)
         release = Store(store).open_record(record)
         learnt = _learnt(run, trust)
+        if trust.root is None:
+            learnt = _with_floors_of_models(learnt, run.chain.granting, Store(store, MODELS_SHELF))
         if learnt != trust:
             learnt.save(trust_dir)
         intake.keep()
@@ -174,6 +177,24 @@ def _learnt(run: Verification, trust: TrustState) -> TrustState:
         release_number=info.number,
         release_digest=sha256(run.raw[RELEASE_FILE]),
         min_release=max(trust.min_release, info.min_release),
+    )
+
+
+def _with_floors_of_models(learnt: TrustState, granting: Collection[Digest], shelf: Store) -> TrustState:
+    """``learnt`` with what the store shows of bundles of models: pinning again does not let an older one in."""
+    found = [record for record in shelf.records() if record.root_fingerprint in granting]
+    if not found:
+        return learnt
+    lowest = [0]
+    for record in found:
+        with suppress(VerificationError):  # what is damaged is brought again, and does not keep the site from its root
+            lowest.append(shelf.open_record(record).min_release)
+    return replace(
+        learnt,
+        versions={**learnt.versions, MODELS: found[-1].number},
+        models_digest=found[-1].release,
+        models_min=max(lowest),
+        models_roots=tuple(dict.fromkeys(Digest.parse(record.root_fingerprint) for record in found)),
     )
 
 
