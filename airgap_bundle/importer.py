@@ -43,11 +43,12 @@ from airgap_bundle.trust_state import TrustState, fingerprint
 from airgap_bundle.verify import Verification
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
     from datetime import datetime
     from pathlib import Path
 
     from airgap_bundle.blobs import Progress
+    from airgap_bundle.chain import Chain
 
 
 def import_release(  # noqa: PLR0913 - every argument is another thing of the site, none can be grouped
@@ -84,7 +85,7 @@ def import_release(  # noqa: PLR0913 - every argument is another thing of the si
         release = Store(store).open_record(record)
         learnt = _learnt(run, trust)
         if trust.root is None:
-            learnt = _with_floors_of_models(learnt, run.chain.granting, Store(store, MODELS_SHELF))
+            learnt = _with_floors_of_models(learnt, run.chain, Store(store, MODELS_SHELF))
         if learnt != trust:
             learnt.save(trust_dir)
         intake.keep()
@@ -180,9 +181,9 @@ def _learnt(run: Verification, trust: TrustState) -> TrustState:
     )
 
 
-def _with_floors_of_models(learnt: TrustState, granting: Collection[Digest], shelf: Store) -> TrustState:
+def _with_floors_of_models(learnt: TrustState, chain: Chain, shelf: Store) -> TrustState:
     """``learnt`` with what the store shows of bundles of models: pinning again does not let an older one in."""
-    found = [record for record in shelf.records() if record.root_fingerprint in granting]
+    found = [record for record in shelf.records() if record.root_fingerprint in chain.remembering]
     if not found:
         return learnt
     lowest = [0]
@@ -194,7 +195,7 @@ def _with_floors_of_models(learnt: TrustState, granting: Collection[Digest], she
         versions={**learnt.versions, MODELS: found[-1].number},
         models_digest=found[-1].release,
         models_min=max(lowest),
-        models_roots=tuple(dict.fromkeys(Digest.parse(record.root_fingerprint) for record in found)),
+        models_roots=tuple(sorted(chain.granting & {Digest.parse(record.root_fingerprint) for record in found})),
     )
 
 
@@ -205,9 +206,9 @@ def on_root(trust: TrustState, run: Verification) -> TrustState:
     """
     seen = {role: found.signed.version for role, found in run.roles.items()}
     floors = {role: floor for role, floor in trust.versions.items() if role not in run.chain.reset}
-    afresh: dict[str, Any] = (
-        {"models_digest": None, "models_min": 0, "models_roots": ()} if MODELS in run.chain.reset else {}
-    )
+    afresh: dict[str, Any] = {"models_digest": None, "models_min": 0} if MODELS in run.chain.reset else {}
+    if run.chain.regranted:
+        afresh["models_roots"] = ()
     return replace(
         trust,
         root=run.chain.data,

@@ -41,7 +41,8 @@ class TrustState:
 
     Of bundles of models: ``models_digest`` is the digest of the newest, whose number is the floor of models, and
     ``models_min`` the lowest number of one that may still be used; ``models_roots`` are fingerprints of the roots under
-    which the present holders of that role brought theirs. All start anew when a root gives the role to others. A state
+    which the present holders of that role brought theirs. A root that changes the role's keys empties
+    that, and one that leaves too few of its persons starts the floors anew (``chain``). A state
     with any of them is of schema 2: a program that knows of none refuses it, and cannot forget them.
     """
 

@@ -184,6 +184,22 @@ def test_new_persons_for_models_make_its_floor_start_anew_and_no_other(site: Sit
     assert (learnt.models_min, learnt.release_number) == (1, before.release_number)
 
 
+def test_an_ended_bundle_does_not_return_with_a_root_that_adds_a_person(site: Site, tmp_path: Path) -> None:
+    ended = model_bundles.make(tmp_path / "ended", number=1)
+    site.take(ended)
+    last = model_bundles.make(tmp_path / "last", number=3, min_release=3, version="1.0.3")
+    site.take(last)
+    added = model_bundles.granting(3, (*OFFICERS, "outsider"))
+    for bundle in (ended, last):
+        (bundle / "metadata/3.root.json").write_bytes(added)
+    refuses(site, ended, RollbackError)
+    site.take(last)  # who signed it may still sign
+    state = TrustState.load(site.trust)
+    assert (state.versions["models"], state.models_min) == (3, 3)
+    assert state.models_roots == (fingerprint(added),)
+    refuses(site, ended, RollbackError)
+
+
 def test_whoever_left_the_grant_signs_nothing_more(site: Site, tmp_path: Path) -> None:
     site.take(model_bundles.make(tmp_path / "models"))
     chain = {**model_bundles.roots(), 3: model_bundles.granting(3, ("custodian", "stranger"))}
