@@ -57,6 +57,15 @@ vectors: venv ## Write the format's vectors anew, then ask about each in a proce
 bench-bundle: venv ## Measure building and verifying the demonstration's release; the last line is JSON
 	$(BIN)/python -m tests.bench.bundle
 
+KILLS ?= 200
+.PHONY: chaos
+chaos: venv ## Kill the audit writer and its callers KILLS times under load; the last line says what was left
+	$(BIN)/python -m tests.audit.chaos $(KILLS)
+
+.PHONY: bench-audit
+bench-audit: venv ## What the audit log costs, and how long a million entries take to check and count; last line JSON
+	$(BIN)/python -m tests.bench.audit
+
 SECONDS ?= 300
 .PHONY: fuzz
 fuzz: venv ## Fuzz every reader of hostile bytes for SECONDS each; the last line counts
@@ -70,6 +79,10 @@ test: lint ## All that this machine can test, by two workers or WORKERS; the las
 .PHONY: bench-confinement
 bench-confinement: venv ## What confining an engine costs, measured in alternating rounds
 	$(BIN)/python -m tests.bench.confinement
+
+.PHONY: bench-engine
+bench-engine: venv ## Measure the engine beside llama-server of the same sources; QUICK=1 only tries it; the last line is JSON
+	$(BIN)/python -m tests.bench.engine $(if $(QUICK),--quick)
 
 .PHONY: reproducible
 reproducible: venv ## Compile the native wheel and the bundle twice and compare digests

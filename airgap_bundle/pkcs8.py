@@ -26,7 +26,7 @@ from airgap_bundle.errors import KeyFileError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA65PrivateKey
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 # 128 MiB and about half a second per guess on one core.
@@ -41,7 +41,10 @@ _LABEL = "ENCRYPTED PRIVATE KEY"
 
 
 def encrypt(
-    key: Ed25519PrivateKey | MLDSA65PrivateKey | EllipticCurvePrivateKey, passphrase: bytes, *, cost: int = COST
+    key: Ed25519PrivateKey | MLDSA44PrivateKey | MLDSA65PrivateKey | EllipticCurvePrivateKey,
+    passphrase: bytes,
+    *,
+    cost: int = COST,
 ) -> bytes:
     """PEM block holding ``key``. ``cost`` is scrypt's N, a power of two. Raises ``KeyFileError`` without passphrase."""
     if not passphrase:

@@ -10,17 +10,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
-
+from appliance.audit.cosignature import verify_signature
 from appliance.audit.errors import NoteError
-from appliance.audit.merkle import HASH_BYTES
-from appliance.audit.note import ALGORITHM_NAMES, ED25519, ML_DSA_44, Note, Signature, VerifierKey, parse_note
+from appliance.audit.merkle import EMPTY_ROOT, HASH_BYTES
+from appliance.audit.note import ALGORITHM_NAMES, ED25519, ML_DSA_44, Note, VerifierKey, parse_note
 from appliance.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,8 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
-_LABEL = b"subtree/v1\n\x00"
-_TIMESTAMP = struct.Struct(">Q")
+LOG_ALGORITHMS = (ED25519, ML_DSA_44)
 
 
 @dataclass(frozen=True)
@@ -44,22 +39,6 @@ class Checkpoint:
     def body(self) -> str:
         """The note text: three lines, no extensions."""
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
-
-
-def cosigned_message(name: str, head: Checkpoint, timestamp: int) -> bytes:
-    """What an ML-DSA-44 key signs for a whole tree (tlog-cosignature, ``cosigned_message`` with start 0)."""
-    cosigner, origin = name.encode(), head.origin.encode()
-    return b"".join(
-        (
-            _LABEL,
-            bytes([len(cosigner)]) + cosigner,
-            _TIMESTAMP.pack(timestamp),
-            bytes([len(origin)]) + origin,
-            _TIMESTAMP.pack(0),
-            _TIMESTAMP.pack(head.size),
-            head.root,
-        )
-    )
 
 
 def parse_body(text: str) -> Checkpoint:
@@ -89,12 +68,10 @@ def open_checkpoint(data: bytes, keys: Sequence[VerifierKey]) -> Checkpoint:
             f"the checkpoint is of log {head.origin!r}, not of {keys[0].name!r}",
             "compare the log and its verifier keys",
         )
-    signed: dict[int, int] = {}
-    for key in keys:
-        for signature in note.signatures:
-            if (signature.name, signature.key_id) == (key.name, key.key_id) and key.name == head.origin:
-                signed[key.algorithm] = max(signed.get(key.algorithm, 0), _verify(key, signature, note, head))
-    missing = [name for algorithm, name in ALGORITHM_NAMES.items() if algorithm not in signed]
+    if head.size == 0 and head.root != EMPTY_ROOT:
+        raise NoteError("the checkpoint gives an empty log a root that is not that of nothing")
+    signed = signed_by(note, head, [key for key in keys if key.name == head.origin])
+    missing = [ALGORITHM_NAMES[one] for one in LOG_ALGORITHMS if one not in signed]
     if missing:
         raise NoteError(
             f"the checkpoint carries no {' and no '.join(missing)} signature by a known key",
@@ -103,24 +80,24 @@ def open_checkpoint(data: bytes, keys: Sequence[VerifierKey]) -> Checkpoint:
     return Checkpoint(head.origin, head.size, head.root, signed[ML_DSA_44])
 
 
-def _verify(key: VerifierKey, signature: Signature, note: Note, head: Checkpoint) -> int:
-    """The cosignature's time (0 for Ed25519). Raises ``NoteError`` when a known key's signature does not hold."""
-    try:
-        if key.algorithm == ED25519:
-            Ed25519PublicKey.from_public_bytes(key.material).verify(signature.blob, note.text.encode())
-            return 0
-        (timestamp,) = _TIMESTAMP.unpack(signature.blob[: _TIMESTAMP.size])
-        message = cosigned_message(key.name, head, timestamp)
-        MLDSA44PublicKey.from_public_bytes(key.material).verify(signature.blob[_TIMESTAMP.size :], message)
-    except (InvalidSignature, ValueError, struct.error) as error:
-        raise NoteError(
-            f"the checkpoint's {ALGORITHM_NAMES[key.algorithm]} signature by {key.name} does not hold"
-        ) from error
-    return int(timestamp)
+def signed_by(note: Note, head: Checkpoint, keys: Sequence[VerifierKey]) -> dict[int, int]:
+    """Algorithms with which one of ``keys`` signed ``note``, whose text says ``head``, and the latest time of each.
+
+    Signatures of other keys are ignored; raises ``NoteError`` when one by ``keys`` does not hold.
+    """
+    signed: dict[int, int] = {}
+    for key in keys:
+        for signature in note.signatures:
+            if (signature.name, signature.key_id) == (key.name, key.key_id):
+                time = verify_signature(
+                    key, signature.blob, text=note.text, origin=head.origin, size=head.size, root=head.root
+                )
+                signed[key.algorithm] = max(signed.get(key.algorithm, 0), time)
+    return signed
 
 
 def _check_policy(keys: Sequence[VerifierKey]) -> None:
-    missing = [name for algorithm, name in ALGORITHM_NAMES.items() if algorithm not in {k.algorithm for k in keys}]
+    missing = [ALGORITHM_NAMES[one] for one in LOG_ALGORITHMS if one not in {k.algorithm for k in keys}]
     if missing:
         raise UsageError(
             f"the verifier keys hold no {' and no '.join(missing)} key", "use the site's policies/audit-vkeys file"

@@ -1,8 +1,8 @@
 """Appending to the log from the rest of the appliance. A failure means: refuse the work that needed the entry.
 
-``AuditClient`` coalesces: while one POST is under way, concurrent callers gather, and the next POST carries them all,
-so that a busy gateway costs the writer few requests. Appending is idempotent by id, so a broken connection (a writer
-that was restarted) is tried once more before the caller hears of it.
+``AuditClient`` coalesces: while two POSTs are under way, concurrent callers gather, and the next POST carries them all,
+so that a busy gateway costs the writer few requests, and writer and caller work side by side. Appending is idempotent
+by id, so a broken connection (a writer that was restarted) is tried once more before the caller hears of it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["AuditClient", "Position", "Proof", "SyncAuditClient"]
 
 MAX_WAITING = 10_000
+MAX_POSTS = 2
 _TIMEOUT = httpx.Timeout(wire.ANSWER_SECONDS, connect=wire.CONNECT_SECONDS)
 
 
@@ -44,7 +45,7 @@ class AuditClient:
         transport = httpx.AsyncHTTPTransport(uds=str(socket))
         self._http = httpx.AsyncClient(transport=transport, base_url=wire.BASE_URL, timeout=_TIMEOUT)
         self._waiting: deque[_Waiting] = deque()
-        self._sender: asyncio.Task[None] | None = None
+        self._senders: set[asyncio.Task[None]] = set()
 
     async def append(self, event: dict[str, Any], *, id: str) -> Position:  # noqa: A002 - the contract's name
         """Log ``event`` under ``id``; returns once it is durable under a signed checkpoint.
@@ -58,8 +59,8 @@ class AuditClient:
             raise AuditUnavailableError("too many entries wait for the audit writer", "try again in a moment")
         waiting = _Waiting(id, entry, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
-        if self._sender is None:
-            self._sender = asyncio.create_task(self._send_all())
+        if len(self._senders) < MAX_POSTS:
+            self._senders.add(asyncio.create_task(self._send_all()))
         return await waiting.done
 
     async def proof(self, index: int) -> Proof:
@@ -82,8 +83,8 @@ class AuditClient:
 
     async def aclose(self) -> None:
         """Wait for what is under way, then close the connection."""
-        if self._sender is not None:
-            await self._sender
+        while self._senders:
+            await asyncio.wait(self._senders)
         await self._http.aclose()
 
     async def __aenter__(self) -> Self:
@@ -106,10 +107,14 @@ class AuditClient:
                 if batch:
                     await self._send(batch)
         finally:
-            self._sender = None
-            for waiting in [*batch, *self._waiting]:  # none, unless this task was cancelled
+            task = asyncio.current_task()
+            assert task is not None
+            self._senders.discard(task)
+            left = [] if self._senders else list(self._waiting)
+            for waiting in [*batch, *left]:  # none, unless this task was cancelled
                 _fail(waiting, AuditUnavailableError("the audit client was closed"))
-            self._waiting.clear()
+            if left:
+                self._waiting.clear()
 
     def _take(self) -> list[_Waiting]:
         """The next POST's worth, without the callers that went away before their entry was sent."""
@@ -177,6 +182,10 @@ class SyncAuditClient:
         if not response.is_success:
             raise AuditUnavailableError(f"the audit writer answered {response.status_code}")
         return response.text
+
+    def shelve(self, cosigned: bytes) -> None:
+        """Put a cosigned checkpoint beside the log. Raises as ``append``; whose it is, the caller verified."""
+        wire.read_shelved(self._ask("POST", "/witnessed", cosigned))
 
     def refused(self) -> dict[int, int]:
         """How often each uid was refused an entry that was not its own, since the writer started."""

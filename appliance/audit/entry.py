@@ -13,6 +13,7 @@ from appliance.audit.errors import EntryRefusedError, EntryTooLargeError
 from appliance.audit.tiles import MAX_ENTRY_BYTES
 
 MAX_ID = 200
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
 Event = dict[str, Any]
 
 
@@ -26,13 +27,7 @@ def encode_entry(event: Event, entry_id: str) -> bytes:
     if metadata.get("uid", entry_id) != entry_id:
         raise EntryRefusedError("the event's metadata.uid is not the id it is appended under")
     try:
-        whole = json.dumps(
-            event | {"metadata": metadata | {"uid": entry_id}},
-            sort_keys=True,
-            separators=(",", ":"),
-            allow_nan=False,
-            ensure_ascii=True,
-        )
+        whole = _ENCODER.encode(event | {"metadata": metadata | {"uid": entry_id}})
         if "\\ud" in whole:  # perhaps a lone surrogate, which no UTF-8 reader could take
             json.dumps(json.loads(whole), ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:

@@ -6,6 +6,7 @@ SovereignError
 │   │   └── AuditUnavailableError  no durable entry can be promised: the caller must refuse its work
 │   │       └── LogFullError       … because the disk is full; the writer recovers when space is back
 │   └── WriterLockedError          another writer holds this log
+├── BadRequestError                what was sent to the writer is malformed
 ├── EntryRefusedError              this entry can never be logged as it is
 │   ├── EntryTooLargeError         … more than 65,535 bytes
 │   ├── IdReusedError              … its id already names another event
@@ -13,10 +14,14 @@ SovereignError
 └── LogInconsistentError
     ├── NoteError                  a checkpoint is malformed, or not signed by the expected keys
     └── LogTamperedError           the log does not prove what was signed; carries the findings
+        ├── LogRewoundError        … it is shorter than a checkpoint that it signed before
+        ├── LogForkedError         … it signed two histories
+        └── LogReplacedError       … it is another log from its first entry on
 """
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from appliance.errors import (
@@ -28,7 +33,11 @@ from appliance.errors import (
 )
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from appliance.audit.findings import Finding
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class AuditUnavailableError(UnavailableError):
@@ -41,6 +50,10 @@ class LogFullError(AuditUnavailableError):
 
 class WriterLockedError(DeploymentError):
     """Another process writes this log. A log has exactly one writer."""
+
+
+class BadRequestError(SovereignError):
+    """The body or the query of a request to the writer is malformed."""
 
 
 class EntryRefusedError(SovereignError):
@@ -76,3 +89,28 @@ class LogTamperedError(LogInconsistentError):
             "keep the log as it is, and compare it with the last checkpoint that an auditor or witness holds",
         )
         self.findings = findings
+
+
+class LogRewoundError(LogTamperedError):
+    """The log holds fewer entries than it signed before: entries were taken back."""
+
+
+class LogForkedError(LogTamperedError):
+    """The log signed two histories that exclude each other. Both checkpoints together prove it."""
+
+
+class LogReplacedError(LogTamperedError):
+    """Another log stands where this one was, from its first entry on."""
+
+
+def unavailable(error: OSError | sqlite3.Error) -> AuditUnavailableError:
+    """What a failing disk means to whoever wants to append."""
+    if isinstance(error, OSError):
+        if error.errno in _FULL:
+            return LogFullError(
+                "the audit log's disk is full", "free space or enlarge the disk; appending then resumes"
+            )
+        return AuditUnavailableError(f"the audit log cannot be written: {error.strerror or error}")
+    if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+        return LogFullError("the audit log's disk is full", "free space or enlarge the disk; appending then resumes")
+    return AuditUnavailableError(f"the audit log's index of ids cannot be used: {error}")

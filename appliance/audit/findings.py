@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Kind = Literal["edited", "deleted", "inserted", "reordered", "cut", "missing", "rewritten", "checkpoint", "rewound"]
+Kind = Literal[
+    "edited",
+    "deleted",
+    "inserted",
+    "reordered",
+    "cut",
+    "missing",
+    "rewritten",
+    "checkpoint",
+    "rewound",
+    "forked",
+    "replaced",
+]
 _MAX_LISTED = 8
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from appliance.audit.checkpoint import Checkpoint, cosigned_message
+from appliance.audit.cosignature import subtree_message, timestamped
 from appliance.audit.note import ED25519, ML_DSA_44, Note, Signature, VerifierKey, check_name
 from appliance.errors import DeploymentError
+
+if TYPE_CHECKING:
+    from appliance.audit.checkpoint import Checkpoint
 
 _RAW = (serialization.Encoding.Raw, serialization.PublicFormat.Raw)
 _PKCS8 = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -63,7 +66,8 @@ class CheckpointKeys:
         ``time`` (POSIX seconds) goes into the cosignature: as of then, this is the largest tree of the log.
         """
         classic, hybrid = self.vkeys(head.origin)
-        blob = struct.pack(">Q", time) + self.mldsa44.sign(cosigned_message(head.origin, head, time))
+        message = subtree_message(head.origin, head.origin, time, 0, head.size, head.root)
+        blob = timestamped(time, self.mldsa44.sign(message))
         signatures = (
             Signature(head.origin, classic.key_id, self.ed25519.sign(head.body().encode())),
             Signature(head.origin, hybrid.key_id, blob),

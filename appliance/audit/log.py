@@ -8,7 +8,6 @@ read anew from disk before the next batch, which begins with those same entries,
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
 import time
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING
 from appliance.audit.checkpoint import Checkpoint
 from appliance.audit.edge import Edge
 from appliance.audit.entry import decode_entry, encode_entry, same_event
-from appliance.audit.errors import AuditUnavailableError, IdReusedError, LogFullError
+from appliance.audit.errors import AuditUnavailableError, IdReusedError, unavailable
 from appliance.audit.events_operation import log_recovery
 from appliance.audit.ids import IdIndex
 from appliance.audit.lock import lock_directory
@@ -36,10 +35,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from appliance.audit.keys import CheckpointKeys
+    from appliance.audit.note import VerifierKey
 
 IDS = "ids.sqlite"
 _RECOVERY = WRITER.id("recovery", "")
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 Record = tuple[str, bytes]
 
 
@@ -92,6 +91,11 @@ class TileLog:
         return self._directory
 
     @property
+    def vkeys(self) -> tuple[VerifierKey, ...]:
+        """The keys that verify what this log signs."""
+        return self._vkeys
+
+    @property
     def signed(self) -> Signed | None:
         """The last durable checkpoint, or None while the log is not open (before the first use, after a failure)."""
         return self._state.signed if self._state else None
@@ -106,7 +110,7 @@ class TileLog:
             try:
                 self._state = self._read()
             except (OSError, sqlite3.Error) as error:
-                raise _unavailable(error) from error
+                raise unavailable(error) from error
         return self._state.signed
 
     def find(self, records: Sequence[Record]) -> dict[str, int]:
@@ -116,7 +120,7 @@ class TileLog:
         try:
             stored = self._stored(state, records)
         except (OSError, sqlite3.Error) as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         for entry_id, entry in records:
             if entry_id in stored and not same_event(stored[entry_id][1], entry):
                 raise IdReusedError(f"id {entry_id!r} is already used by a different entry")
@@ -143,7 +147,7 @@ class TileLog:
         try:
             self._state = self._commit(state, records)
         except (OSError, sqlite3.Error) as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return list(range(first, first + len(records)))
 
     def close(self) -> None:
@@ -237,15 +241,3 @@ def _recovered(found: Found) -> list[Record]:
     entry_id = f"{_RECOVERY}{uuid.uuid4()}"
     event = log_recovery(size=found.head.size, replayed=len(found.replay), dropped=found.dropped)
     return [*found.replay, (entry_id, encode_entry(event, entry_id))]
-
-
-def _unavailable(error: OSError | sqlite3.Error) -> AuditUnavailableError:
-    if isinstance(error, OSError):
-        if error.errno in _FULL:
-            return LogFullError(
-                "the audit log's disk is full", "free space or enlarge the disk; appending then resumes"
-            )
-        return AuditUnavailableError(f"the audit log cannot be written: {error.strerror or error}")
-    if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
-        return LogFullError("the audit log's disk is full", "free space or enlarge the disk; appending then resumes")
-    return AuditUnavailableError(f"the audit log's index of ids cannot be used: {error}")

@@ -1,7 +1,7 @@
 """C2SP signed-note: text, a blank line, and signature lines; and verifier keys ("vkeys").
 
-Followed: c2sp.org/signed-note (types 0x01 Ed25519 and 0x06 ML-DSA-44 cosignature) and c2sp.org/tlog-cosignature for
-what an ML-DSA-44 key signs. Signatures of unknown keys are ignored on purpose; a known key's bad signature is not.
+Followed: c2sp.org/signed-note (types 0x01 Ed25519, 0x04 and 0x06 cosignatures with Ed25519 and ML-DSA-44); what the
+latter two sign is in ``cosignature``. Signatures of unknown keys are ignored on purpose; a known key's bad one is not.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from appliance.audit.errors import NoteError
 
 ED25519 = 0x01
+ED25519_COSIGNATURE = 0x04
 ML_DSA_44 = 0x06
-ALGORITHM_NAMES = {ED25519: "Ed25519", ML_DSA_44: "ML-DSA-44"}
-KEY_BYTES = {ED25519: 32, ML_DSA_44: 1312}
+ALGORITHM_NAMES = {ED25519: "Ed25519", ED25519_COSIGNATURE: "Ed25519", ML_DSA_44: "ML-DSA-44"}
+KEY_BYTES = {ED25519: 32, ED25519_COSIGNATURE: 32, ML_DSA_44: 1312}
 MAX_NOTE_BYTES = 256 * 1024
 MAX_SIGNATURES = 64
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")

@@ -1,4 +1,4 @@
-"""Inclusion and consistency proofs (RFC 6962, 2.1.1 and 2.1.2), read from tiles."""
+"""Inclusion and consistency proofs (RFC 6962, 2.1.1 and 2.1.2), and proofs of ranges, read from tiles."""
 
 from __future__ import annotations
 
@@ -45,6 +45,26 @@ def consistency_proof(tiles: TileReader, old_size: int) -> list[bytes]:
     if not boundary_is_known:
         proof.append(tiles.range_root(start, end))
     proof.reverse()
+    return proof
+
+
+def range_proof(tiles: TileReader, first: int, end: int) -> list[bytes]:
+    """Roots of the subtrees that leaves ``first`` to ``end`` (excluded) are not in, from left to right.
+
+    With the leaves they give the tree's root: a subtree without any of the range is taken whole, any other split as
+    RFC 6962 splits it. Two hashes a level at most. Raises ``IndexError`` when the tree has no such range.
+    """
+    if not 0 <= first < end <= tiles.size:
+        raise IndexError(f"entries {first} to {end - 1} are not in a log of {tiles.size} entries")
+    proof: list[bytes] = []
+    pending = [(0, tiles.size)]
+    while pending:
+        low, high = pending.pop()
+        if high <= first or low >= end:
+            proof.append(tiles.range_root(low, high))
+        elif not first <= low < high <= end:
+            middle = low + _split(high - low)
+            pending += [(middle, high), (low, middle)]
     return proof
 
 

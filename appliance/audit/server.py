@@ -3,6 +3,7 @@
 POST /append      {"entries": [{"id", "event"}]} → {"positions", "size", "root", "checkpoint"}, once durable and signed
 GET /checkpoint   the latest durable checkpoint, a signed note
 GET /proof?index  an inclusion proof under it
+POST /witnessed   a cosigned checkpoint, to lie beside the log; the operator's alone
 GET /healthz      200 while appending works; 503 with the cause otherwise (asking is also an attempt to recover)
 
 Whoever may open the socket may read. Appending is bound to the uid that the kernel names (``roles``): a POST with one
@@ -18,7 +19,6 @@ import base64
 import contextlib
 import os
 import signal
-import socket as sockets
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -27,19 +27,21 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from airgap_bundle.errors import FormatError
-from airgap_bundle.strict_json import loads
-from appliance.audit.entry import encode_entry
+from appliance.audit.append_body import MAX_BODY, read_body
 from appliance.audit.errors import (
     AuditUnavailableError,
+    BadRequestError,
     EntryRefusedError,
     EntryTooLargeError,
     IdReusedError,
     LogFullError,
     NotYoursError,
 )
+from appliance.audit.listening import listen
 from appliance.audit.log import TileLog
 from appliance.audit.proofs import inclusion_proof
+from appliance.audit.roles import OPERATOR
+from appliance.audit.shelf import shelve
 from appliance.audit.tiles import TileReader
 from appliance.audit.writer import GroupWriter
 from appliance.errors import LogInconsistentError, SovereignError
@@ -56,15 +58,6 @@ if TYPE_CHECKING:
     from appliance.audit.log import Record
     from appliance.audit.roles import Roles
 
-MAX_BODY = 16 << 20
-MAX_ENTRIES = 1024
-MAX_DEPTH = 24
-SOCKET_MODE = 0o660
-
-
-class _BadRequestError(SovereignError):
-    """The body or the query is malformed."""
-
 
 _ANSWERS: dict[type[SovereignError], tuple[int, str]] = {  # the first that fits
     LogFullError: (507, "log_full"),
@@ -72,11 +65,11 @@ _ANSWERS: dict[type[SovereignError], tuple[int, str]] = {  # the first that fits
     IdReusedError: (409, "id_reused"),
     EntryTooLargeError: (413, "entry_too_large"),
     EntryRefusedError: (422, "entry_refused"),
-    _BadRequestError: (400, "bad_request"),
+    BadRequestError: (400, "bad_request"),
 }
 
 
-def create_app(log: TileLog, roles: Roles) -> Starlette:
+def create_app(log: TileLog, roles: Roles) -> Starlette:  # noqa: C901 - one small function a route
     """The service as an ASGI app around ``log``, which it closes when it shuts down.
 
     Serve it with ``PeerProtocol``: a request whose scope has no peer appends nothing. At start a log that is
@@ -115,6 +108,14 @@ def create_app(log: TileLog, roles: Roles) -> Starlette:
             }
         )
 
+    async def witnessed(request: Request) -> Response:
+        sender = peer(request.scope)
+        if OPERATOR not in roles.of(sender.uid if sender else None):
+            raise NotYoursError("cosigned checkpoints are the operator's to bring")
+        await writer.open()
+        names = await run_in_threadpool(shelve, log.directory, await _body(request), log.vkeys)
+        return JSONResponse({"witnesses": names})
+
     async def checkpoint(_: Request) -> Response:
         signed = writer.signed or await writer.open()
         return PlainTextResponse(signed.note)
@@ -123,7 +124,7 @@ def create_app(log: TileLog, roles: Roles) -> Starlette:
         signed = writer.signed or await writer.open()
         text = request.query_params.get("index", "")
         if not (text.isascii() and text.isdecimal() and int(text[:20]) < signed.head.size and len(text) < 20):  # noqa: PLR2004 - 2**63 has 19 digits
-            raise _BadRequestError(f"index must be a number below the log's size {signed.head.size}")
+            raise BadRequestError(f"index must be a number below the log's size {signed.head.size}")
         tiles = TileReader(log.directory, signed.head.size)
         index = int(text)
         hashes = await run_in_threadpool(inclusion_proof, tiles, index)
@@ -146,6 +147,7 @@ def create_app(log: TileLog, roles: Roles) -> Starlette:
     return Starlette(
         routes=[
             Route("/append", append, methods=["POST"]),
+            Route("/witnessed", witnessed, methods=["POST"]),
             Route("/checkpoint", checkpoint),
             Route("/proof", proof),
             Route("/healthz", healthz),
@@ -167,24 +169,11 @@ async def _body(request: Request) -> bytes:
 
 
 def _records(body: bytes, uid: int | None, roles: Roles) -> list[Record]:
-    """The entries of a POST by ``uid``, each as the bytes that are logged.
-
-    Raises ``_BadRequestError``, ``EntryRefusedError`` (``NotYoursError``).
-    """
-    try:
-        asked = loads(body, max_bytes=MAX_BODY, max_depth=MAX_DEPTH)
-    except FormatError as error:
-        raise _BadRequestError(error.cause, error.hint) from error
-    entries = asked.get("entries") if isinstance(asked, dict) else None
-    if not isinstance(entries, list) or not 0 < len(entries) <= MAX_ENTRIES:
-        raise _BadRequestError(f"entries must be a list of 1 to {MAX_ENTRIES}")
-    records: list[Record] = []
-    for one in entries:
-        if not (isinstance(one, dict) and isinstance(one.get("id"), str) and isinstance(one.get("event"), dict)):
-            raise _BadRequestError("each entry needs an id (text) and an event (object)")
-        records.append((one["id"], encode_entry(one["event"], one["id"])))
-        roles.admit(uid, one["id"], one["event"])
-    return records
+    """The records in the body of a POST by ``uid``. Raises as ``read_body``, and ``NotYoursError``."""
+    sent = read_body(body)
+    for (entry_id, _), event in sent:
+        roles.admit(uid, entry_id, event)
+    return [record for record, _ in sent]
 
 
 async def _explain(_: Request, error: Exception) -> Response:
@@ -218,7 +207,7 @@ def serve(*, directory: Path, socket: Path, origin: str, keys: CheckpointKeys, r
     except SovereignError:
         log.close()
         raise
-    listener = _listen(socket)
+    listener = listen(socket)
     try:
         uvicorn.Server(server_config(create_app(log, roles))).run(sockets=[listener])
     finally:
@@ -231,20 +220,3 @@ def server_config(app: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
         app, http=PeerProtocol, ws="none", log_config=None, access_log=False, lifespan="on", server_header=False
     )
-
-
-def _listen(path: Path) -> sockets.socket:
-    """A listening Unix socket at ``path``. The log's lock is held, so whatever lies there is a dead writer's."""
-    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    scratch = path.with_name(path.name + ".new")
-    scratch.unlink(missing_ok=True)
-    listener = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
-    try:
-        listener.bind(str(scratch))
-        scratch.chmod(SOCKET_MODE)
-        listener.listen(512)
-        scratch.rename(path)
-    except OSError:
-        listener.close()
-        raise
-    return listener

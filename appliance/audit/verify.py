@@ -4,7 +4,7 @@ Needs the log's folder and its verifier keys, nothing else, and reads each file 
 1. the checkpoint's signatures (before anything it says is believed)
 2. per tile: entries → leaf hashes → the stored level-0 tile → its root → the stored tile above
 3. the root over everything → the checkpoint's root
-4. where the auditor kept an earlier checkpoint: that tree must be a prefix of this one, and not larger
+4. where the auditor kept an earlier checkpoint, or a witness cosigned one: a prefix of this tree, and not larger
 A log whose every file was rewritten consistently, checkpoint included, is caught by 1 (keys) or by 4 (memory) alone.
 """
 
@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from appliance.audit.checkpoint import Checkpoint, open_checkpoint
+from appliance.audit.earlier import Earlier
 from appliance.audit.errors import LogTamperedError
 from appliance.audit.findings import Finding, compare
 from appliance.audit.merkle import CompactTree, leaf_hash, perfect_root
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from appliance.audit.cosigned import Witnessed
     from appliance.audit.note import VerifierKey
 
 MAX_FINDINGS = 50
@@ -55,25 +57,29 @@ class LogReport:
         return datetime.fromtimestamp(self.time, UTC).isoformat().replace("+00:00", "Z")
 
 
-def verify_log(
+def verify_log(  # noqa: PLR0913 - what an auditor holds against the log, by keyword
     directory: Path,
     *,
     vkeys: Sequence[VerifierKey],
     kept: str | None = None,
+    witnessed: Sequence[Witnessed] = (),
     visit: Callable[[int, list[bytes]], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> LogReport:
     """Check the log in ``directory``; returns only when everything holds.
 
-    ``kept`` is a checkpoint that the auditor kept from an earlier look. ``visit(first, entries)`` gets every bundle in
+    ``kept`` is a checkpoint that the auditor kept from an earlier look, ``witnessed`` what witnesses cosigned of this
+    log: each must be a beginning of it. ``visit(first, entries)`` gets every bundle in
     order, so that a report reads the bytes that were checked; what it gathers counts only when this returns.
     Raises ``LogTamperedError`` with every finding, ``NoteError`` for a checkpoint that is not signed as it must be,
     ``UsageError`` when there is no log in ``directory``. All but the last exit with 6.
     """
     note = _checkpoint(directory)
     head = open_checkpoint(note, vkeys)
-    earlier = open_checkpoint(kept.encode(), vkeys) if kept is not None else None
-    check = _Check(TileReader(directory, head.size), head, earlier)
+    earlier = [Earlier(one.head, f"the checkpoint that {one.witness} cosigned") for one in witnessed]
+    if kept is not None:
+        earlier.append(Earlier(open_checkpoint(kept.encode(), vkeys), "the kept checkpoint"))
+    check = _Check(TileReader(directory, head.size), head, tuple(earlier))
     for index in range(-(-head.size // WIDTH)):
         check.bundle(index, visit)
         if progress:
@@ -104,7 +110,7 @@ def _checkpoint(directory: Path) -> bytes:
 class _Check:
     tiles: TileReader
     head: Checkpoint
-    earlier: Checkpoint | None
+    earlier: tuple[Earlier, ...]
     findings: list[Finding] = field(default_factory=list)
     tree: CompactTree = field(default_factory=CompactTree)
     broken: bool = False
@@ -174,8 +180,9 @@ class _Check:
         self.broken = self.broken or len(leaves) != width
         if self.broken:
             return
-        if self.earlier and self.earlier.size // WIDTH == index and self.earlier.size <= self.tiles.size:
-            self._compare_earlier(leaves)
+        for one in self.earlier:
+            if one.head.size // WIDTH == index and one.head.size <= self.tiles.size:
+                self._compare_earlier(one, leaves)
         if width == WIDTH:
             root = perfect_root(leaves)
             self.tree.append_perfect(root, HEIGHT)
@@ -216,32 +223,24 @@ class _Check:
                     )
                 )
 
-    def _compare_earlier(self, leaves: list[bytes]) -> None:
-        assert self.earlier is not None
+    def _compare_earlier(self, earlier: Earlier, leaves: list[bytes]) -> None:
         tree = self.tree.copy()
-        for leaf in leaves[: self.earlier.size % WIDTH]:
+        for leaf in leaves[: earlier.head.size % WIDTH]:
             tree.append(leaf)
-        if tree.size == self.earlier.size and tree.root() != self.earlier.root:
-            self.findings.append(
-                Finding(
-                    "rewritten", None, f"the first {self.earlier.size} entries are not those of the kept checkpoint"
-                )
-            )
+        if tree.size == earlier.head.size and tree.root() != earlier.head.root:
+            self.findings.append(earlier.differs())
 
     def finish(self) -> None:
         """Partial tiles of the right edge, the root, and the kept checkpoint."""
-        size, earlier = self.head.size, self.earlier
+        size = self.head.size
         for level, row in enumerate(self.pending, start=1):
             if row and not self.broken:
                 self._compare_above(level, level_width(size, level) // WIDTH, row)
-        if earlier and earlier.size == size and size % WIDTH == 0 and earlier.root != self.head.root:
-            self.findings.append(
-                Finding("rewritten", None, f"the {size} entries are not those of the kept checkpoint of the same size")
-            )
-        if earlier and earlier.size > size:
-            self.findings.append(
-                Finding("rewound", size, f"the log holds {size} entries, the kept checkpoint {earlier.size}")
-            )
+        for earlier in self.earlier:
+            if earlier.head.size == size and size % WIDTH == 0 and earlier.head.root != self.head.root:
+                self.findings.append(earlier.differs())
+            if earlier.head.size > size:
+                self.findings.append(earlier.longer_than(size))
         if not self.findings and self.tree.root() != self.head.root:
             self.findings.append(
                 Finding("rewritten", None, "the log's tiles do not hash to the root that the checkpoint signs")

@@ -82,6 +82,12 @@ def read_refused(response: httpx.Response) -> dict[int, int]:
         raise _nonsense() from error
 
 
+def read_shelved(response: httpx.Response) -> None:
+    """Nothing, when a cosigned checkpoint was put beside the log. Raises what the service answered instead."""
+    if not isinstance(_answer(response).get("witnesses"), list):
+        raise _nonsense()
+
+
 def read_proof(response: httpx.Response) -> Proof:
     """The proof in an answer to GET /proof. Raises what the service answered instead."""
     answer = _answer(response)

@@ -6,41 +6,45 @@ import enum
 import json
 import sys
 from datetime import date, datetime  # noqa: TC003 - typer reads the annotations at run time
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
-from appliance.audit.checkpoint import read_vkeys
 from appliance.audit.errors import LogTamperedError
+from appliance.audit.export import export_range
 from appliance.audit.prove import prove as make_proof
 from appliance.audit.prove import verify_proof
 from appliance.audit.usage import build_report
 from appliance.audit.usage_html import render_html
 from appliance.audit.usage_table import printable, render_table
 from appliance.audit.verify import LogReport, verify_log
-from appliance.cli.terminal import OutputFormat, OutputOption, emit, progress, say, site_paths
+from appliance.cli import audit_witness
+from appliance.cli.audit_options import (
+    KeptOption,
+    LogOption,
+    VkeysOption,
+    WitnessesOption,
+    kept_checkpoint,
+    log_folder,
+    verifier_keys,
+    witnessed,
+    write_text,
+)
+from appliance.cli.terminal import OutputFormat, OutputOption, emit, progress
 from appliance.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
+    from appliance.audit.cosigned import Witnessed
     from appliance.audit.note import VerifierKey
 
 app = typer.Typer(help="Check the audit log, report use, prove one entry. Works offline.", no_args_is_help=True)
-
-LogOption = Annotated[
-    Path | None, typer.Option("--log", metavar="DIR", help="The log's folder; default: the site's own.")
-]
-VkeysOption = Annotated[
-    Path | None,
-    typer.Option("--vkeys", metavar="FILE", help="Verifier keys; default: the site's policies/audit-vkeys."),
-]
-KeptOption = Annotated[
-    Path | None,
-    typer.Option("--kept", metavar="FILE", help="A checkpoint kept from an earlier look: the log must extend it."),
-]
+app.add_typer(audit_witness.app, name="witness")
 
 
 class ReportFormat(enum.StrEnum):
@@ -57,23 +61,26 @@ def verify(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     log: LogOption = None,
     vkeys: VkeysOption = None,
     kept: KeptOption = None,
+    witnesses: WitnessesOption = None,
     proof: Annotated[
         Path | None, typer.Option("--proof", metavar="FILE", help="Check this proof bundle instead of a log.")
     ] = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Check every entry, tile and signature of the log; exit 6 and name what is wrong if it does not hold."""
-    keys = _keys(context, vkeys)
+    keys = verifier_keys(context, vkeys)
     if proof is not None:
         _verify_proof(proof, keys, output)
         return
+    folder = log_folder(context, log)
+    vouched = witnessed(context, folder, keys, witnesses)
     try:
         with progress("verifying", unit="steps") as report:
-            found = verify_log(_log(context, log), vkeys=keys, kept=_kept(kept), progress=report)
+            found = verify_log(folder, vkeys=keys, kept=kept_checkpoint(kept), witnessed=vouched, progress=report)
     except LogTamperedError as error:
         _show_findings(error, output)
         raise
-    emit(_as_json(found), output, lambda console: _show(found, console))
+    emit(_as_json(found, vouched), output, lambda console: _show(found, vouched, console))
 
 
 @app.command()
@@ -93,12 +100,12 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     """Report use by day, group and model: requests, refusals, tokens, energy. The log is verified on the way."""
     with progress("counting", unit="steps") as show:
         usage = build_report(
-            _log(context, log),
-            vkeys=_keys(context, vkeys),
+            log_folder(context, log),
+            vkeys=verifier_keys(context, vkeys),
             since=_day(since),
             until=_day(until),
             top=top,
-            kept=_kept(kept),
+            kept=kept_checkpoint(kept),
             progress=show,
         )
     if output is ReportFormat.html:
@@ -121,11 +128,38 @@ def prove(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Prove that one entry is in the signed log; the bundle is checked with `verify --proof`, without the log."""
-    bundle = make_proof(_log(context, log), index, vkeys=_keys(context, vkeys))
+    bundle = make_proof(log_folder(context, log), index, vkeys=verifier_keys(context, vkeys))
     if out is not None:
         _write(json.dumps(bundle, indent=2) + "\n", out)
         return
     emit(bundle, output, lambda console: console.print(Text(bundle["tlog_proof"].rstrip("\n")), soft_wrap=True))
+
+
+@app.command()
+def export(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
+    context: typer.Context,
+    first: Annotated[int, typer.Argument(help="Position of the first entry.")],
+    last: Annotated[int, typer.Argument(help="Position of the last entry; it is included.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder for the export.")],
+    log: LogOption = None,
+    vkeys: VkeysOption = None,
+    kept: KeptOption = None,
+    output: OutputOption = OutputFormat.table,
+) -> None:
+    """Export entries with their proofs and a script that checks them with nothing but Python and the log's keys."""
+    with progress("exporting", unit="steps") as report:
+        found = export_range(
+            log_folder(context, log),
+            out,
+            first=first,
+            last=last,
+            vkeys=verifier_keys(context, vkeys),
+            kept=kept_checkpoint(kept),
+            progress=report,
+        )
+    made = {"folder": str(out), "first": first, "last": last, "origin": found.head.origin, "size": found.head.size}
+    text = f"{out}: entries {first} to {last} of {found.head.size}; check with: python3 {out}/verify.py --vkeys KEYS"
+    emit(made, output, lambda console: console.print(Text(printable(text)), soft_wrap=True))
 
 
 def _verify_proof(path: Path, keys: tuple[VerifierKey, ...], output: OutputFormat) -> None:
@@ -139,23 +173,6 @@ def _verify_proof(path: Path, keys: tuple[VerifierKey, ...], output: OutputForma
     emit(result, output, lambda console: console.print(Text(f"entry {bundle['index']} is in the signed log\n{text}")))
 
 
-def _log(context: typer.Context, given: Path | None) -> Path:
-    return given if given is not None else site_paths(context).audit_log
-
-
-def _keys(context: typer.Context, given: Path | None) -> tuple[VerifierKey, ...]:
-    return read_vkeys(given if given is not None else site_paths(context).policies / "audit-vkeys")
-
-
-def _kept(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the kept checkpoint {path} cannot be read: {error}") from error
-
-
 def _day(moment: datetime | None) -> date | None:
     return moment.date() if moment else None
 
@@ -164,14 +181,10 @@ def _write(text: str, out: Path | None) -> None:
     if out is None:
         sys.stdout.write(text)
         return
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror}") from error
-    say(f"written: {out}")
+    write_text(text, out)
 
 
-def _as_json(found: LogReport) -> dict[str, Any]:
+def _as_json(found: LogReport, vouched: Sequence[Witnessed]) -> dict[str, Any]:
     return {
         "holds": True,
         "origin": found.origin,
@@ -179,12 +192,18 @@ def _as_json(found: LogReport) -> dict[str, Any]:
         "root": found.root.hex(),
         "signed_at": found.signed_at,
         "checkpoint": found.checkpoint,
+        "witnessed": [
+            {"witness": one.witness, "size": one.head.size, "time": audit_witness.moment(one.time)} for one in vouched
+        ],
     }
 
 
-def _show(found: LogReport, console: Console) -> None:
+def _show(found: LogReport, vouched: Sequence[Witnessed], console: Console) -> None:
     console.print(Text(f"the log holds: {printable(found.origin)}, {found.size} entries, signed {found.signed_at}"))
     console.print(Text(f"root {found.root.hex()}"), soft_wrap=True)
+    for one in vouched:
+        when = audit_witness.moment(one.time)
+        console.print(Text(f"witness {printable(one.witness)} vouches for the first {one.head.size}, as of {when}"))
 
 
 def _show_findings(error: LogTamperedError, output: OutputFormat) -> None:

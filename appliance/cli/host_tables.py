@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from appliance.install.model_check import Waived
     from appliance.install.preflight.report import PreflightReport
     from appliance.install.status import ServiceStatus, SiteStatus
+    from appliance.install.witnessing import Witnessing
 
 _COLOURS = {"pass": "green", "warn": "yellow", "waived": "yellow", "fail": "red", "not established": "yellow"}
 MIB = 1024 * 1024
@@ -64,6 +65,7 @@ def render_status(status: SiteStatus, console: Console) -> None:
         *((f"certificate {c.name}", f"until {c.expires[:10]}") for c in status.certificates),
         *((f"waiver {'host ' if w.kind == 'host' else ''}{w.subject}", _waiver(w)) for w in status.waivers),
         *((f"confined {e.engine}", _layers(e)) for e in status.confinement),
+        *((("last witness", _witness(status.witnessing)),) if status.witnessing else ()),
         ("disk free", f"{status.disk_free / MIB / 1024:.1f} GiB"),
     )
     for name, value in facts:
@@ -101,6 +103,12 @@ def _layers(engine: EngineConfinement) -> str:
     if states == {"unknown"}:
         return f"unknown{why}"
     return ", ".join(la.name if la.state == "holds" else f"{la.name} {la.state}" for la in engine.layers) + why
+
+
+def _witness(found: Witnessing) -> str:
+    if found.witness is None or found.time is None:
+        return "none"
+    return f"{found.witness} cosigned {found.size} entries on {found.time[:10]}"
 
 
 def _duration(seconds: float | None) -> str:

@@ -16,33 +16,24 @@ from rich.table import Table
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.events_operation import admin_change
 from appliance.audit.roles import OPERATOR
-from appliance.cli.terminal import (
-    OutputFormat,
-    OutputOption,
-    PassphraseFdOption,
-    emit,
-    read_passphrase,
-    say,
-    site_paths,
-)
+from appliance.cli import user_person
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
+from appliance.cli.user_keycloak import keycloak
 from appliance.errors import UsageError
-from appliance.identity.admin import administration
 from appliance.identity.passwords import read_passwords
 from appliance.identity.users import Imported, Person, import_users, list_users
 from appliance.identity.users_file import MAX_BYTES, read_users
-from appliance.install.vault import Vault
 from appliance.site.load import load_site
-from appliance.site.paths import AUDIT, IDENTITY, SitePaths
+from appliance.site.paths import AUDIT, SitePaths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from keycloak import KeycloakAdmin
     from rich.console import Console
 
-app = typer.Typer(help="Import and list people.", no_args_is_help=True)
+app = typer.Typer(help="Import and list people; give out or erase what is held about one.", no_args_is_help=True)
 
-_BOOTSTRAP = "bootstrap_admin_secret"
+user_person.register(app)
 
 
 @app.command("import")
@@ -70,7 +61,7 @@ def import_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     given = read_passwords(permanent) if permanent is not None else None
     done: list[Imported] = []
     try:
-        with _keycloak(paths, passphrase_fd) as admin, _password_file(passwords_out) as keep:
+        with keycloak(paths, passphrase_fd) as admin, _password_file(passwords_out) as keep:
             _log(paths, f"import of {len(users)} people")
             for person in import_users(admin, users, permanent=given):
                 done.append(person)
@@ -84,24 +75,9 @@ def list_command(
     context: typer.Context, passphrase_fd: PassphraseFdOption = None, output: OutputOption = OutputFormat.table
 ) -> None:
     """List people, their groups, and who has yet to change a one-time password."""
-    with _keycloak(site_paths(context), passphrase_fd) as admin:
+    with keycloak(site_paths(context), passphrase_fd) as admin:
         people = list_users(admin)
     emit([asdict(person) for person in people], output, lambda console: _draw_people(console, people))
-
-
-@contextmanager
-def _keycloak(paths: SitePaths, passphrase_fd: int | None) -> Iterator[KeycloakAdmin]:
-    """Administrative access: with the secret handed to the running service, or else from the sealed store."""
-    handed_over = paths.credentials(IDENTITY) / _BOOTSTRAP
-    if handed_over.exists():
-        secret = handed_over.read_bytes()
-    else:
-        vault = Vault(paths, lambda: read_passphrase("passphrase of the site key", passphrase_fd))
-        secret = vault.store().get(f"{IDENTITY}/{_BOOTSTRAP}")
-    config = load_site(paths.site_yaml)
-    ca = paths.tls / "ca.pem" if config.tls.mode == "site-ca" else None
-    with administration(config, secret=secret.decode(), ca=ca) as admin:
-        yield admin
 
 
 def _log(paths: SitePaths, detail: str) -> None:

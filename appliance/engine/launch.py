@@ -45,7 +45,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     ``ConfinementError``, ``MemoryBudgetError``, ``ModelLoadError``, ``DeploymentError`` (the socket is taken). Blocks.
     """
     resident = ResidentMemory()
-    with _bound(socket) as listener:
+    with bound(socket) as listener:
         confined = confine(View(readable=environment(), own=socket.parent), waived)
         from appliance.engine import service  # noqa: PLC0415 - llama.cpp starts threads, and landlock comes first
 
@@ -63,7 +63,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
 
 
 @contextlib.contextmanager
-def _bound(path: Path) -> Iterator[sockets.socket]:
+def bound(path: Path) -> Iterator[sockets.socket]:
     """A socket at ``path``, mode 0660 from its first moment.
 
     Its folder is locked for as long as the engine lives, from before it listens: a stale file is replaced, a living

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 from typing import TYPE_CHECKING, Any
 
 import structlog
-import uvicorn
 
 from appliance.engine.energy import DeclaredDraw
 from appliance.engine.errors import MemoryBudgetError, ModelLoadError
+from appliance.engine.listening import server
 from appliance.engine.llama import LlamaContext
 from appliance.engine.memory import MIB
 from appliance.engine.metrics import EngineMetrics
@@ -20,19 +19,16 @@ from appliance.engine.serial import SerialEngine
 from appliance.engine.server import create_app
 from appliance.engine.stacks import bound_stacks
 from appliance.engine.template import ChatTemplate
-from appliance.site.peer_protocol import protocol_for
-from appliance.site.peers import RefusedPeers
 
 if TYPE_CHECKING:
     import socket as sockets
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine
 
-    from starlette.applications import Starlette
+    import uvicorn
 
     from appliance.engine.confinement.layers import Confinement
     from appliance.engine.memory import ResidentMemory
     from appliance.site.config import Model
-    from appliance.site.peers import Peer
 
 DRAIN_BOUND_S = 30.0
 _WATCH_S = 1.0
@@ -104,39 +100,6 @@ def _template_stops(record: dict[str, Any]) -> tuple[str, ...]:
     if not isinstance(stops, list) or not all(isinstance(stop, str) and stop for stop in stops):
         raise ModelLoadError("the model record's template.stop is not a list of texts")
     return tuple(stops)
-
-
-def server(app: Starlette, clients: frozenset[int]) -> uvicorn.Server:
-    """What serves ``app`` on a Unix socket to the uids in ``clients``, and to nobody else."""
-    refused = RefusedPeers()
-
-    def admits(peer: Peer) -> bool:
-        if peer.uid not in clients:
-            refused.note(peer, "connection_refused")
-        return peer.uid in clients
-
-    return _Server(
-        uvicorn.Config(
-            app,
-            http=protocol_for(admits),
-            ws="none",
-            loop="asyncio",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=5,
-        )
-    )
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the engine drains first, while it still listens and refuses politely."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
-        yield
 
 
 async def _run(

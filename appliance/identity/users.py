@@ -87,6 +87,21 @@ def list_users(admin: KeycloakAdmin) -> tuple[Person, ...]:
     )
 
 
+def find_user(admin: KeycloakAdmin, username: str) -> str:
+    """Keycloak's id of the person, the ``sub`` of their tokens. Raises ``UsageError`` when there is nobody."""
+    admin.change_current_realm(REALM)
+    found: str | None = admin.get_user_id(username)
+    if found is None:
+        raise UsageError(f"there is no user {username}", "`sovereign user list` shows everybody")
+    return found
+
+
+def remove_user(admin: KeycloakAdmin, user_id: str) -> None:
+    """Delete the account, and with it the only thing that leads from a name to a pseudonym."""
+    admin.change_current_realm(REALM)
+    admin.delete_user(user_id)
+
+
 def _group_ids(admin: KeycloakAdmin, users: Sequence[FileUser]) -> dict[str, str]:
     ids = {group["name"]: group["id"] for group in admin.get_groups()}
     missing = sorted({group for user in users for group in user.groups} - set(ids))

@@ -22,6 +22,7 @@ from appliance.install.process_figures import resident, uptime
 from appliance.install.release_description import release_description
 from appliance.install.services import Service, site_services
 from appliance.install.supervision import choose_supervision
+from appliance.install.witnessing import Witnessing, witnessing
 from appliance.models.serving import read_decisions
 from appliance.models.shelf import ended
 from appliance.site.load import load_site
@@ -82,6 +83,7 @@ class SiteStatus:
     certificates: tuple[Certificate, ...]
     waivers: tuple[Waived, ...]
     confinement: tuple[EngineConfinement, ...]
+    witnessing: Witnessing | None
     disk_free: int
     warnings: tuple[str, ...]
 
@@ -108,12 +110,14 @@ def site_status(paths: SitePaths) -> SiteStatus:
     found = tuple(_service(s, states[s.name]) for s in services)
     confinement = _confinement(config, services, states, waivers)
     disk = shutil.disk_usage(paths.root).free
+    witnesses = witnessing(paths)
     kind = key_kind(paths.secrets) if os.access(paths.secrets, os.R_OK | os.X_OK) else None
     warnings = (
         *_key_warnings(kind),
         *_expiry_warnings(certificates, waivers),
         *_identity_warnings(found, paths),
         *_confinement_warnings(confinement),
+        *(witnesses.warnings(datetime.now(UTC)) if witnesses else ()),
         *_host_warnings(found, disk),
         *_model_warnings(config, paths),
     )
@@ -128,6 +132,7 @@ def site_status(paths: SitePaths) -> SiteStatus:
         certificates=certificates,
         waivers=waivers,
         confinement=confinement,
+        witnessing=witnesses,
         disk_free=disk,
         warnings=warnings,
     )

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from airgap_bundle.build.release import build_release
 from airgap_bundle.build.stage import silent
 from airgap_bundle.trust_state import fingerprint
 from appliance.models.gguf_tensors import read_header
+from tests.bench.claims import Claim, at_least, at_most, tell
 from tests.bench.holes import one_large_blob
 from tests.bench.one_line import delta_of_one_line
 from tests.bench.plot import grouped
@@ -39,32 +40,6 @@ BUILDS = 5
 RELEASE = Path("sources/release.yaml")
 PLOT = Path("dist/bench-bundle.svg")
 MIB = 1 << 20
-
-
-@dataclass(frozen=True)
-class Claim:
-    """``holds`` compares ``value`` with ``bound`` as the name says."""
-
-    name: str
-    value: float
-    unit: str
-    bound: float
-    holds: bool
-
-
-def at_most(name: str, value: float, unit: str, bound: float) -> Claim:
-    """``value`` must not exceed ``bound``."""
-    return Claim(f"{name}, at most", round(value, 4), unit, bound, value <= bound)
-
-
-def at_least(name: str, value: float, unit: str, bound: float) -> Claim:
-    """``value`` must reach ``bound``."""
-    return Claim(f"{name}, at least", round(value, 4), unit, bound, value >= bound)
-
-
-def tell(text: str) -> None:
-    """A line of progress."""
-    sys.stderr.write(f"{text}\n")
 
 
 def verified(bundle: Path) -> dict[str, Any]:

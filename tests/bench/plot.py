@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 260, 60, 40, 30
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 260, 96, 40, 30
 COLOURS = ("#1f6f8b", "#c97b2d", "#5b7f3b")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.errors import DeploymentError, UsageError
-from appliance.identity.users import Imported, import_users, list_users
+from appliance.identity.users import Imported, find_user, import_users, list_users, remove_user
 from appliance.identity.users_file import FileUser
 from tests.integration.identity.code_flow import Gateway, as_gateway
 from tests.integration.keycloak_site import KeycloakSite, SignInPage
@@ -78,3 +78,18 @@ def test_a_missing_lasting_password_is_refused_before_any_change(keycloak_site: 
         )
     with keycloak_site.admin() as admin:
         assert admin.get_user_id("early") is None
+
+
+def test_an_account_that_is_removed_is_nobody_s_and_its_name_leads_to_another_id(keycloak_site: KeycloakSite) -> None:
+    """A pseudonym is made of the id: whoever comes back under the same name is somebody else to the log."""
+    password = {"leaver": "a-lasting-password"}
+    imported(keycloak_site, FileUser("leaver", ("analysts",)), permanent=password)
+    with keycloak_site.admin() as admin:
+        before = find_user(admin, "leaver")
+        remove_user(admin, before)
+        with pytest.raises(UsageError, match="no user leaver"):
+            find_user(admin, "leaver")
+        assert "leaver" not in {person.username for person in list_users(admin)}
+    imported(keycloak_site, FileUser("leaver", ("analysts",)), permanent=password)
+    with keycloak_site.admin() as admin:
+        assert find_user(admin, "leaver") != before

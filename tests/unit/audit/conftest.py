@@ -1,7 +1,8 @@
-"""A log to work on."""
+"""A log to work on, and an auditor who watches it."""
 
 from __future__ import annotations
 
+from tests.audit.auditor import auditor
 from tests.audit.bench import anyio_backend, bench
 
-__all__ = ["anyio_backend", "bench"]
+__all__ = ["anyio_backend", "auditor", "bench"]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from appliance.audit.checkpoint import Checkpoint, cosigned_message, open_checkpoint, parse_body, read_vkeys
+from appliance.audit.checkpoint import Checkpoint, open_checkpoint, parse_body, read_vkeys
 from appliance.audit.errors import NoteError
 from appliance.audit.keys import CheckpointKeys
+from appliance.audit.merkle import EMPTY_ROOT
 from appliance.audit.note import ML_DSA_44, Note, parse_note
 from appliance.errors import DeploymentError, UsageError
 
@@ -33,10 +34,28 @@ def test_the_note_has_the_three_lines_of_the_specification() -> None:
     assert parse_note(SIGNED.encode()).text == f"{ORIGIN}\n42\n{base64.b64encode(HEAD.root).decode()}\n"
 
 
-def test_the_cosigned_message_is_laid_out_as_specified() -> None:
-    message = cosigned_message("a", Checkpoint("bc", 7, bytes(32)), 5)
-    layout = b"subtree/v1\n\0" + b"\1a" + struct.pack(">Q", 5) + b"\2bc" + struct.pack(">QQ", 0, 7) + bytes(32)
-    assert message == layout
+def test_an_empty_log_has_the_root_of_nothing_and_no_other() -> None:
+    right, wrong = (Checkpoint(ORIGIN, 0, root) for root in (EMPTY_ROOT, bytes(32)))
+    assert open_checkpoint(KEYS.sign(right, time=1).encode(), VKEYS).size == 0
+    with pytest.raises(NoteError, match="empty log"):
+        open_checkpoint(KEYS.sign(wrong, time=1).encode(), VKEYS)
+
+
+def test_a_checkpoint_with_sixteen_more_signatures_is_accepted_and_its_known_ones_count() -> None:
+    """signed-note asks for at least 16; ours are the 17th and 18th."""
+    strangers = "".join(CheckpointKeys.generate().sign(HEAD, time=1).split("\n\n")[1] for _ in range(8))
+    text, ours = SIGNED.split("\n\n")
+    assert open_checkpoint(f"{text}\n\n{strangers}{ours}".encode(), VKEYS).size == 42
+
+
+def test_extension_lines_are_covered_by_ed25519_and_mean_nothing() -> None:
+    text = HEAD.body() + "extension\n"
+    note = parse_note(SIGNED.encode())
+    classic = type(note.signatures[0])(ORIGIN, VKEYS[0].key_id, KEYS.ed25519.sign(text.encode()))
+    extended = Note(text, (classic, note.signatures[1])).encode()
+    assert open_checkpoint(extended.encode(), VKEYS) == open_checkpoint(SIGNED.encode(), VKEYS)
+    with pytest.raises(NoteError, match="Ed25519 signature"):
+        open_checkpoint(extended.replace("extension", "extensions").encode(), VKEYS)
 
 
 @pytest.mark.parametrize(("line", "missing"), [(0, "Ed25519"), (1, "ML-DSA-44")])

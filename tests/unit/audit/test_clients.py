@@ -23,8 +23,9 @@ from appliance.audit.errors import (
     LogFullError,
     NotYoursError,
 )
+from appliance.audit.listening import listen
 from appliance.audit.log import TileLog
-from appliance.audit.server import _listen, create_app, server_config
+from appliance.audit.server import create_app, server_config
 from tests.audit.bench import EVERY_ROLE
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Running:
 
     def __init__(self, app: ASGIApp, socket: Path) -> None:
         self.socket = socket
-        self._listener = _listen(socket)
+        self._listener = listen(socket)
         self._server = uvicorn.Server(server_config(app))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
         self._thread.start()

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from appliance.audit.append_body import MAX_BODY, MAX_ENTRIES
 from appliance.audit.checkpoint import open_checkpoint
 from appliance.audit.log import TileLog
 from appliance.audit.merkle import inclusion_holds
 from appliance.audit.roles import GATEWAY
-from appliance.audit.server import MAX_BODY, MAX_ENTRIES, create_app
+from appliance.audit.server import create_app
 from appliance.audit.storage import DiskStorage
 from appliance.audit.tiles import MAX_ENTRY_BYTES
 from appliance.site.peers import Peer

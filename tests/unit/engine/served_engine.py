@@ -9,9 +9,9 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
+from appliance.engine.listening import server
 from appliance.engine.metrics import EngineMetrics
 from appliance.engine.server import create_app
-from appliance.engine.service import server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

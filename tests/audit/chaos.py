@@ -1,0 +1,156 @@
+"""`make chaos`: kill the audit writer and its callers at random, under load, and hold the log against what was seen.
+
+    python -m tests.audit.chaos [KILLS] [SEED]
+
+Whatever a caller was told must be so: an acknowledged entry lies where it was said to lie, under a checkpoint that the
+log still extends; no id lies there twice; and nothing lies there that nobody sent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from appliance.audit.checkpoint import open_checkpoint
+from appliance.audit.cosigned import Witnessed
+from appliance.audit.entry import decode_entry
+from appliance.audit.prove import prove, verify_proof
+from tests.audit.bench import Bench
+from tests.audit.processes import until, writers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROVEN = 25
+
+
+@dataclass
+class Seen:
+    """What callers noted in their diaries."""
+
+    sent: set[str] = field(default_factory=set)
+    held: set[tuple[str, int]] = field(default_factory=set)
+    signed: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A storm and what was left of it."""
+
+    entries: int
+    held: int
+    recoveries: int
+
+
+def storm(bench: Bench, folder: Path, kills: int, seed: int, tell: Callable[[str], None]) -> dict[str, int]:
+    """Kill ``kills`` times while callers append; everything is down at the end. How often each was killed."""
+    dice, socket, diary = random.Random(seed), folder / "sock", folder / "diary-0"
+    counts = {"writer": 0, "callers": 0}
+    with writers(bench, folder, socket, {"gateway": os.getuid()}) as begin:
+        writer, callers = begin(), _start_callers(socket, diary)
+        try:
+            for number in range(kills):
+                _wait_for_progress(diary)
+                time.sleep(dice.uniform(0, 0.15))
+                if dice.random() < 0.8:
+                    counts["writer"] += 1
+                    writer.kill()
+                    writer.communicate()
+                    writer = begin()
+                else:
+                    counts["callers"] += 1
+                    callers.kill()
+                    callers.wait()
+                    diary = folder / f"diary-{number + 1}"
+                    callers = _start_callers(socket, diary)
+                tell(f"kill {number + 1} of {kills}")
+            _wait_for_progress(diary)
+        finally:
+            callers.kill()
+            callers.wait()
+        writer.kill()
+        writer.communicate()
+    return counts
+
+
+def reconcile(bench: Bench, folder: Path) -> Outcome:
+    """Open the log once more, as a restart would, and hold it against the diaries. Raises ``AssertionError``."""
+    log = bench.open()
+    log.open()
+    bench.close()
+    seen = _read(folder)
+    positions: dict[str, int] = {}
+
+    def visit(first: int, entries: list[bytes]) -> None:
+        for index, entry in enumerate(entries, first):
+            entry_id, _ = decode_entry(entry)
+            assert entry_id not in positions, f"{entry_id} lies at {positions.get(entry_id)} and at {index}"
+            positions[entry_id] = index
+
+    heads = [open_checkpoint(note.encode(), bench.vkeys) for note in seen.signed]
+    bench.verify(visit=visit, witnessed=[Witnessed("a caller", head, 0) for head in heads])
+    recoveries = {entry_id for entry_id in positions if entry_id.startswith("writer/")}
+    wrong = {one: (index, positions.get(one)) for one, index in seen.held if positions.get(one) != index}
+    assert not wrong, f"acknowledged at one place, found at another: {dict(list(wrong.items())[:5])}"
+    assert set(positions) - recoveries <= seen.sent
+    for index in random.Random(0).sample(sorted(index for _, index in seen.held), min(PROVEN, len(seen.held))):
+        verify_proof(prove(bench.directory, index, vkeys=bench.vkeys), vkeys=bench.vkeys)
+    return Outcome(len(positions), len(seen.held), len(recoveries))
+
+
+def _start_callers(socket: Path, diary: Path) -> subprocess.Popen[bytes]:
+    argv = [sys.executable, "-m", "tests.audit.chaos_callers", str(socket), str(diary), diary.name]
+    return subprocess.Popen(argv, cwd=Path(__file__).parents[2])
+
+
+def _wait_for_progress(diary: Path) -> None:
+    """Until these callers were told of another entry."""
+    before = _held(diary)
+    until(lambda: _held(diary) > before)
+
+
+def _held(diary: Path) -> int:
+    return diary.read_bytes().count(b'["held"') if diary.exists() else 0
+
+
+def _read(folder: Path) -> Seen:
+    seen = Seen()
+    for diary in folder.glob("diary-*"):
+        for line in diary.read_bytes().splitlines():
+            try:
+                kind, *fields = json.loads(line)
+            except ValueError:  # the line that its writer was killed in
+                continue
+            if kind == "sent":
+                seen.sent.add(fields[0])
+            elif kind == "held":
+                seen.held.add((fields[0], fields[1]))
+            else:
+                seen.signed.add(fields[0])
+    return seen
+
+
+def main() -> int:
+    """Run a storm and say what came of it."""
+    kills, seed = (int(one) for one in [*sys.argv[1:], *("200", "1")[len(sys.argv) - 1 :]])
+    with tempfile.TemporaryDirectory(prefix=".chaos-", dir=Path.cwd()) as name:
+        folder, bench = Path(name), Bench(Path(name) / "log")
+        counts = storm(bench, folder, kills, seed, lambda text: print(text, file=sys.stderr))
+        found = reconcile(bench, folder)
+    sys.stdout.write(
+        f"{sum(counts.values())} kills ({counts['writer']} of the writer, {counts['callers']} of its callers): "
+        f"{found.entries} entries, {found.held} acknowledged, {found.recoveries} recoveries; all where they should be\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""`make bench-audit`: what the audit log costs, and how long checking and counting a large one takes.
+
+Progress goes to stderr; the last line of stdout is one JSON object; a plot of the rounds is left in `dist/`. A claim
+that does not hold is printed as such, and the exit code is 1. The writer is a process of its own, so are its callers,
+and everything crosses its socket; the log lies on this folder's disk, not in memory. The large log is written by the
+writer's own code without fsync between batches, which is not what is measured there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from appliance.audit.checkpoint import Checkpoint
+from appliance.audit.edge import Edge
+from appliance.audit.entry import encode_entry
+from appliance.audit.merkle import inclusion_holds, leaf_hash, perfect_root
+from appliance.audit.proofs import inclusion_proof
+from appliance.audit.tiles import CHECKPOINT, HASH_BYTES, WIDTH, TileReader
+from appliance.audit.usage import build_report
+from tests.audit.bench import Bench
+from tests.audit.processes import writers
+from tests.bench.audit_load import event
+from tests.bench.claims import Claim, at_least, at_most, tell
+from tests.bench.plot import grouped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROUNDS, SECONDS, CALLERS, RATE = 5, 6, 64, 100
+LARGE, BATCH = 1_000_000, 20_000
+SYNTHETIC = 10_000_000
+PLOT = Path("dist/bench-audit.svg")
+
+
+def load(socket: Path, kind: str, seconds: float) -> dict[str, Any]:
+    """One run of ``audit_load``."""
+    argv = [sys.executable, "-m", "tests.bench.audit_load", str(socket), kind, str(seconds)]
+    found: dict[str, Any] = json.loads(subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout)
+    return found
+
+
+def writing(scratch: Path, rounds: list[float]) -> Iterator[Claim]:
+    """Throughput from 64 callers, then latency at a hundred entries a second, each round with a log of its own."""
+    halves: list[float] = []
+    tails: list[float] = []
+    for number in range(ROUNDS):
+        folder = scratch / f"round-{number}"
+        folder.mkdir()
+        with writers(Bench(folder / "log"), folder, folder / "sock", {"gateway": os.getuid()}) as begin:
+            begin()
+            fast = load(folder / "sock", str(CALLERS), SECONDS)
+            slow = load(folder / "sock", f"rate:{RATE}", SECONDS)
+        rounds.append(fast["entries"] / fast["seconds"])
+        late = slow["latencies_ms"]
+        halves.append(statistics.median(late))
+        tails.append(late[int(0.99 * len(late))])
+        tell(f"round {number + 1}: {rounds[-1]:.0f} entries/s, p50 {halves[-1]:.2f} ms, p99 {tails[-1]:.2f} ms")
+    yield at_least("durable signed entries from 64 callers", statistics.median(rounds), "1/s", 10_000)
+    yield at_most("added to a request at 100/s, p50", statistics.median(halves), "ms", 2)
+    yield at_most("added to a request at 100/s, p99", statistics.median(tails), "ms", 10)
+
+
+class SameTiles(TileReader):
+    """The tiles of a log whose entries are all the same: a tree of any size, without its disk space."""
+
+    def tile(self, level: int, index: int) -> bytes:
+        """As ``TileReader.tile``; every hash of a level is the same."""
+        node = leaf_hash(b"the same entry every time")
+        for _ in range(level):
+            node = perfect_root([node] * WIDTH)
+        return node * self.width(level, index)
+
+
+def proofs() -> Iterator[Claim]:
+    """The hashes of an inclusion proof, of entries all over a log of ten million; each is verified."""
+    tiles = SameTiles(Path("nowhere"), SYNTHETIC)
+    root, leaf = tiles.root(), leaf_hash(b"the same entry every time")
+    sizes = []
+    for index in (0, 1, SYNTHETIC // 3, SYNTHETIC // 2, SYNTHETIC - 1):
+        hashes = inclusion_proof(tiles, index)
+        if not inclusion_holds(index, SYNTHETIC, leaf, hashes, root):
+            raise RuntimeError(f"the proof of entry {index} does not hold")
+        sizes.append(HASH_BYTES * len(hashes))
+    yield at_most("inclusion proof in a log of 10,000,000", max(sizes), "bytes", 1023)
+
+
+_NAME, _COMMITMENT = "gateway/--------", hashlib.sha256(b"gateway/--------").hexdigest()
+_TEMPLATE = encode_entry(event(_NAME), _NAME)
+
+
+def _entry(number: int) -> bytes:
+    """A request; its id and its commitment are of its own."""
+    name = f"gateway/{number:08d}".encode()
+    own = hashlib.sha256(name).hexdigest().encode()
+    return _TEMPLATE.replace(_NAME.encode(), name).replace(_COMMITMENT.encode(), own)
+
+
+def large_log(folder: Path) -> Bench:
+    """A log of ``LARGE`` requests on disk."""
+    bench = Bench(folder / "large")
+    bench.directory.mkdir()
+    edge = Edge()
+    for first in range(0, LARGE, BATCH):
+        grown = edge.grow([_entry(number) for number in range(first, first + BATCH)])
+        for path, data in grown.files.items():
+            target = bench.directory / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        edge = grown.edge
+        tell(f"large log: {first + BATCH} entries")
+    head = Checkpoint(bench.origin, edge.size, edge.tree.root())
+    (bench.directory / CHECKPOINT).write_text(bench.keys.sign(head, time=1_795_000_000))
+    return bench
+
+
+def reading(scratch: Path) -> Iterator[Claim]:
+    """Checking and counting a million entries, and how many bytes one takes."""
+    bench = large_log(scratch)
+    stored = sum(path.stat().st_size for path in bench.directory.rglob("*") if path.is_file())
+    yield at_most("stored bytes of an entry, tiles included", stored / LARGE, "bytes", 1200)
+    packed = [
+        len(zlib.compress(path.read_bytes(), 9))
+        for path in sorted((bench.directory / "tile" / "entries").rglob("*"))[:200]
+        if path.is_file()
+    ]
+    yield at_most("bytes of an entry in a bundle under gzip", sum(packed) / len(packed) / WIDTH, "bytes", 400)
+    begin = time.perf_counter()
+    bench.verify()
+    yield at_most("verifying 1,000,000 entries", time.perf_counter() - begin, "s", 10)
+    begin = time.perf_counter()
+    build_report(bench.directory, vkeys=bench.vkeys)
+    yield at_most("report over 1,000,000 entries", time.perf_counter() - begin, "s", 5)
+
+
+def main() -> int:
+    """Run everything; 1 when a claim does not hold."""
+    rounds: list[float] = []
+    claims: list[Claim] = []
+    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as scratch:
+        for part in (proofs(), writing(Path(scratch), rounds), reading(Path(scratch))):
+            for claim in part:
+                claims.append(claim)
+                tell(f"{claim.name}: {claim.value} {claim.unit} ({'holds' if claim.holds else 'DOES NOT HOLD'})")
+    PLOT.parent.mkdir(exist_ok=True)
+    PLOT.write_text(grouped("durable signed entries a second, 64 callers", "1/s", {"writer": rounds}))
+    result = {
+        "machine": {"processors": os.cpu_count(), "system": platform.platform()},
+        "versions": {"python": platform.python_version(), "cryptography": version("cryptography")},
+        "rounds": rounds,
+        "claims": [asdict(claim) for claim in claims],
+    }
+    sys.stdout.write(json.dumps(result) + "\n")
+    return 0 if all(claim.holds for claim in claims) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""The oracle's figures: two hundred questions replayed token for token, and forced ones in full batches."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from appliance.engine.client import EngineClient
+from tests.bench.engine.claims import Claim, judged
+from tests.bench.engine.rounds import tell
+from tests.engine import oracle
+from tests.engine.questions import questions
+from tests.engine.served import Sizes, our_engine, plain_llama_server
+
+if TYPE_CHECKING:
+    from tests.bench.engine.contenders import Machine
+
+TOKENS = 32
+EVERY = 4
+AT_ONCE = 16
+QUICK_QUESTIONS = 12
+
+
+def compare(machine: Machine, *, quick: bool) -> tuple[list[Claim], dict[str, Any]]:
+    """Claims, and what they rest on."""
+    prompts = [question.prompt for question in questions()][: QUICK_QUESTIONS if quick else None]
+    sizes = Sizes(context_tokens=4096, threads=machine.threads, queue=4096, memory_mib=3000)
+    with our_engine(machine.model, sizes) as ours:
+        flags = oracle.flags(machine.threads, oracle.split(ours.socket))
+        with plain_llama_server(machine.model, machine.server, flags) as theirs:
+            found = asyncio.run(_compared(oracle.Oracle(theirs.socket), EngineClient(ours.socket), prompts))
+    return _claims(len(prompts), found), found
+
+
+async def _compared(server: oracle.Oracle, client: EngineClient, prompts: list[str]) -> dict[str, Any]:
+    async with server, client:
+        references = [await server.reference(prompt, TOKENS) for prompt in prompts]
+        answers = [await oracle.replay(client, reference.prompt, TOKENS) for reference in references]
+        pairs = zip(references, answers, strict=True)
+        changed = [(r, a) for r, a in pairs if not oracle.same(r, a)]
+        tell(f"replay: {len(prompts) - len(changed)} of {len(prompts)} answers are the same, token for token")
+        places = [place for reference in references for place in await server.places(reference, EVERY)]
+        differences = await oracle.forced(client, places, AT_ONCE)
+        faults = oracle.faults(differences)
+        tell(f"forced: {len(differences)} of {len(places)} tokens differ, {len(faults)} beyond the margin")
+    return {
+        "replayed": len(prompts),
+        "changed": [{"prompt": r.prompt, "theirs": r.text, "ours": a.text} for r, a in changed],
+        "places": len(places),
+        "differences": [asdict(difference) for difference in differences],
+        "faults": len(faults),
+        "largest_margin": max((difference.place.margin for difference in differences), default=0.0),
+    }
+
+
+def _claims(count: int, found: dict[str, Any]) -> list[Claim]:
+    same = count - len(found["changed"])
+    agreed = oracle.agreement(found["places"], found["differences"])
+    beyond = f"forced tokens that differ where the best two are more than {oracle.MARGIN} apart"
+    return [
+        judged(f"replay of {count} questions, token for token", same / count, "share", ">=", 1.0),
+        judged(f"forced tokens, {AT_ONCE} at once, same as {'llama-server'}", agreed, "share", ">=", 0.995),
+        judged(beyond, found["faults"], "tokens", "<=", 0),
+    ]

@@ -1,0 +1,134 @@
+"""Alternating rounds: each load of a round is put on both contenders, one right after the other, in changing order."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+import sys
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.bench.engine import loads, texts
+from tests.bench.engine.completions import ask
+from tests.bench.engine.contenders import OURS, PEER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tests.bench.engine.completions import Completions
+    from tests.bench.engine.contenders import Machine
+    from tests.bench.engine.loads import Figures, Scale
+
+_seeds = itertools.count(1)
+
+
+def tell(text: str) -> None:
+    """A line of progress."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+@dataclass
+class Measured:
+    """Figures of every round by load and contender; ``flags`` is the peer's best set for each load."""
+
+    flags: dict[str, str]
+    tried: dict[str, dict[str, float]]
+    figures: dict[str, dict[str, list[Figures]]] = field(default_factory=dict)
+    restarts: list[Figures] = field(default_factory=list)
+
+    def column(self, load: str, contender: str, name: str) -> list[float]:
+        """One figure through the rounds."""
+        return [found[name] for found in self.figures[load][contender]]
+
+
+def best_flags(machine: Machine, names: Sequence[str], scale: Scale, sets: Iterable[str]) -> Measured:
+    """The peer's best set of flags for each load, found on a smaller load of the same kind."""
+    small = replace(
+        scale,
+        single=1,
+        single_tokens=scale.single_tokens // 2,
+        tokens=scale.tokens // 2,
+        trial_s=scale.trial_s / 2,
+        heavy=max(2, scale.heavy // 4),
+        light=3,
+    )
+    sets = tuple(sets)
+    flags, tried = {}, {}
+    for name in names:
+        found = {chosen: _once(machine, name, small, chosen)[loads.KEY[name]] for chosen in sets}
+        tried[name] = found
+        sign = -1 if loads.KEY[name].endswith("_s") and not loads.KEY[name].endswith("tok_s") else 1
+        flags[name] = max(found, key=lambda chosen: sign * found[chosen])
+        shown = ", ".join(f"{chosen}: {value:.2f}" for chosen, value in found.items())
+        tell(f"{name}: {PEER} is best with {flags[name]} ({loads.KEY[name]} {shown})")
+    return Measured(flags, tried)
+
+
+def _once(machine: Machine, name: str, scale: Scale, flags: str | None, start: float | None = None) -> Figures:
+    """One load on a contender started for it; ``flags`` names the peer's, ``None`` is ours."""
+    load = loads.LOADS[name] if name != "groups" else functools.partial(loads.groups, start=start)
+    with machine.ours() if flags is None else machine.peer(flags) as completions:
+        return asyncio.run(_warmed(load, completions, scale, next(_seeds)))
+
+
+async def _warmed(load: loads.Load, completions: Completions, scale: Scale, seed: int) -> Figures:
+    """The load after one short request, so that no first page fault is measured."""
+    await ask(completions, loads.body(texts.words(seed, 20), 4, "warm"))
+    return await load(completions, scale, seed)
+
+
+def run(machine: Machine, names: Sequence[str], scale: Scale, measured: Measured) -> None:
+    """``scale.rounds`` rounds of ``names``."""
+    rates: dict[str, float] = {}
+    for number in range(scale.rounds):
+        order = (OURS, PEER) if number % 2 == 0 else (PEER, OURS)
+        for name in names:
+            for contender in order:
+                start = rates.get(contender, 0.0) / 2 or None
+                found = _once(machine, name, scale, None if contender == OURS else measured.flags[name], start)
+                measured.figures.setdefault(name, {}).setdefault(contender, []).append(found)
+                if name == "groups":
+                    rates[contender] = found["rate"]
+                shown = ", ".join(f"{key} {value:.3g}" for key, value in found.items())
+                tell(f"round {number + 1}/{scale.rounds} {name} {contender}: {shown}")
+        _alone(machine, names, scale, measured)
+        measured.restarts.append(_restarted(machine, scale))
+        tell(f"round {number + 1}/{scale.rounds} restart: {measured.restarts[-1]}")
+
+
+def _alone(machine: Machine, names: Sequence[str], scale: Scale, measured: Measured) -> None:
+    """The heavy user's work on ours with nobody beside."""
+    if "fairness" in names:
+        with machine.ours() as completions:
+            found = asyncio.run(_warmed(loads.heavy_alone, completions, scale, next(_seeds)))
+        measured.figures.setdefault("heavy_alone", {}).setdefault(OURS, []).append(found)
+
+
+def _restarted(machine: Machine, scale: Scale) -> Figures:
+    """Time to first token of a long prefix: computed, and after a restart that may have kept it on disk."""
+    prefix = texts.rules(next(_seeds), scale.prefix_rules)
+    with tempfile.TemporaryDirectory(prefix="state-") as folder:
+        with machine.ours(Path(folder)) as completions:
+            computed = asyncio.run(_first(completions, prefix, 1))
+        with machine.ours(Path(folder)) as completions:
+            again = asyncio.run(_first(completions, prefix, 2))
+    return {
+        "computed_s": computed["first_s"],
+        "restarted_s": again["first_s"],
+        "kept": again["cached_tokens"] / again["prompt_tokens"],
+    }
+
+
+async def _first(completions: Completions, prefix: str, number: int) -> Figures:
+    await ask(completions, loads.body(texts.words(next(_seeds), 20), 4, "warm"))
+    asked = loads.body(texts.asked(prefix, number), 4, "analyst") | {"site_characters": len(prefix)}
+    answer = await ask(completions, asked)
+    return {
+        "first_s": answer.first_s,
+        "cached_tokens": answer.cached_tokens,
+        "prompt_tokens": answer.prompt_tokens,
+    }

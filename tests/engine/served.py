@@ -1,0 +1,169 @@
+"""Engines as processes: ours, llama-server behind our protocol, and llama-server as it comes.
+
+Each is started as the unprivileged user that an engine must be, on a Unix socket in a folder of its own, and stopped
+when its block ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket as sockets
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from tests.engine.asking import model_fields
+from tests.engine.confined import unprivileged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tests.engine.llama_server_build import LlamaServer
+
+START_S = 180
+STOP_S = 60
+TEMPLATE = "{% for m in messages %}User: {{ m.content }}\n{% endfor %}Assistant:"
+_OURS = """
+import inspect, json, os, sys
+from pathlib import Path
+from appliance.site.config import Model
+given = json.loads(sys.argv[1])
+if given.get("library"):
+    from appliance.engine.llama_server.launch import serve
+    more = {"library": Path(given["library"]), "slots": given["slots"]}
+else:
+    from appliance.engine.launch import serve
+    more = {"state": Path(given["state"])} if "state" in inspect.signature(serve).parameters else {}
+serve(
+    weights_fd=os.open(given["model"], os.O_RDONLY),
+    template=given["template"],
+    receipt={"digest": "sha256:0"},
+    record={"name": "test", "template": {"stop": ["\\nUser:"]}},
+    config=Model(name="test", **given["config"]),
+    socket=Path(given["socket"]),
+    clients=frozenset({os.getuid()}),
+    **more,
+)
+"""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What an engine of ours may use."""
+
+    context_tokens: int = 1024
+    threads: int = 1
+    queue: int = 64
+    memory_mib: int = 1200
+    parallel: int = 16
+
+
+@dataclass(frozen=True)
+class Served:
+    """A process that answers on ``socket``."""
+
+    socket: Path
+    process: subprocess.Popen[bytes]
+
+    def stop(self) -> int:
+        """End it in order; the value is its exit code."""
+        self.process.terminate()
+        return self.process.wait(STOP_S)
+
+
+@contextlib.contextmanager
+def our_engine(model: Path, sizes: Sizes, state: Path | None = None) -> Iterator[Served]:
+    """Our own engine. ``state`` is where it may keep what a restart should find; a temporary folder otherwise."""
+    with _folder() as folder:
+        given = _given(model, sizes, folder) | {"state": str(state or folder)}
+        with _running([sys.executable, "-c", _OURS, json.dumps(given)], folder / "s") as served:
+            yield served
+
+
+@contextlib.contextmanager
+def adapted_engine(model: Path, sizes: Sizes, server: LlamaServer, slots: int) -> Iterator[Served]:
+    """llama-server, hardened, behind the same protocol."""
+    with _folder() as folder:
+        given = _given(model, sizes, folder) | {"library": str(server.library), "slots": slots}
+        with _running([sys.executable, "-c", _OURS, json.dumps(given)], folder / "s") as served:
+            yield served
+
+
+@contextlib.contextmanager
+def plain_llama_server(model: Path, server: LlamaServer, flags: Sequence[str]) -> Iterator[Served]:
+    """llama-server as it comes, with ``flags``, on a Unix socket; nothing of this user's settings reaches it."""
+    with _folder() as folder:
+        socket = folder / "s.sock"
+        argv = [str(server.program), "--model", str(model), "--host", str(socket), "--no-ui", "--log-verbosity", "1"]
+        environment = {"XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder), "PATH": os.environ["PATH"]}
+        with _running([*argv, *flags], socket, environment, health="/health") as served:
+            yield served
+
+
+def described(socket: Path) -> dict[str, Any]:
+    """What the engine of ours at ``socket`` says of itself. Blocks."""
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://engine") as http:
+        said: dict[str, Any] = http.get("/model").raise_for_status().json()
+        return said
+
+
+def _given(model: Path, sizes: Sizes, folder: Path) -> dict[str, object]:
+    return {
+        "model": str(model),
+        "template": TEMPLATE,
+        "config": model_fields(**asdict(sizes)),
+        "socket": str(folder / "s"),
+    }
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="engine-") as name:
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def _running(
+    argv: list[str], socket: Path, environment: dict[str, str] | None = None, health: str = "/healthz"
+) -> Iterator[Served]:
+    process = subprocess.Popen(unprivileged(argv), env=environment, stdout=subprocess.DEVNULL)
+    try:
+        _await(socket, process, health)
+        yield Served(socket, process)
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _await(socket: Path, process: subprocess.Popen[bytes], health: str) -> None:
+    deadline = time.monotonic() + START_S
+    while not _healthy(socket, health):
+        if process.poll() is not None:
+            raise RuntimeError(f"the engine ended with {process.returncode} instead of serving")
+        if time.monotonic() > deadline:
+            raise RuntimeError("the engine did not come up")
+        time.sleep(0.02)
+
+
+def _healthy(socket: Path, health: str) -> bool:
+    """By hand: httpx leaves a socket open where connecting fails, and that is a warning, and those are errors."""
+    with sockets.socket(sockets.AF_UNIX) as http:
+        http.settimeout(5)
+        try:
+            http.connect(str(socket))
+            http.sendall(f"GET {health} HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n\r\n".encode())
+            return http.recv(64).startswith(b"HTTP/1.1 200 ")
+        except OSError:
+            return False

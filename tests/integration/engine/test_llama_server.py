@@ -1,0 +1,261 @@
+"""llama-server behind our protocol: the real library, the real model, confined, on a Unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from appliance.engine.client import EngineClient, EngineRefusedError, EngineUnavailableError
+from appliance.engine.llama_server.arguments import SOCKET_NAME
+from appliance.engine.protocol import Admitted, End, Event, Message, Request, Token
+from appliance.install.confinement import reported, threads_of
+from appliance.site.layers import LAYERS
+from tests.engine.llama_server_build import LlamaServer, build_llama_server
+from tests.engine.served import Served, Sizes, adapted_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+
+@pytest.fixture(scope="session")
+def llama_server() -> LlamaServer:
+    """The server, compiled once for this cache."""
+    return build_llama_server()
+
+
+@pytest.fixture(scope="module")
+def engine(model_file: Path, llama_server: LlamaServer) -> Iterator[Served]:
+    """One that lives through this module."""
+    with adapted_engine(model_file, Sizes(), llama_server, slots=2) as served:
+        yield served
+
+
+@pytest.fixture
+def own_engine(model_file: Path, llama_server: LlamaServer) -> Iterator[Served]:
+    """One that a test may end."""
+    with adapted_engine(model_file, Sizes(), llama_server, slots=1) as served:
+        yield served
+
+
+def _talk(served: Served, work: Callable[[EngineClient], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with EngineClient(served.socket) as client:
+            await work(client)
+
+    asyncio.run(main())
+
+
+def _ask(prompt: str | None, **more: object) -> Request:
+    fields = {"id": "1", "user": "analyst", "group": "g", "temperature": 0.0, "max_tokens": 16, "prompt": prompt}
+    return Request(**{**fields, **more})  # type: ignore[arg-type]
+
+
+async def _events(client: EngineClient, request: Request) -> list[Event]:
+    return [event async for event in client.generate(request)]
+
+
+def _text(events: list[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Token))
+
+
+def _child_of(pid: int) -> int:
+    """The server's process: the one whose parent is ``pid``. Raises ``StopIteration``."""
+    return next(
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/stat")
+        if path.read_text().rpartition(")")[2].split()[1] == str(pid)
+    )
+
+
+def test_a_conversation_streams_and_is_counted(engine: Served) -> None:
+    async def work(client: EngineClient) -> None:
+        events = await _events(client, _ask(None, messages=(Message("user", "Name a colour."),), seed=3))
+        assert isinstance(events[0], Admitted)
+        assert events[0].seed == 3
+        assert len([event for event in events if isinstance(event, Token)]) > 1
+        last = events[-1]
+        assert isinstance(last, End)
+        assert last.usage.prompt_tokens == events[0].prompt_tokens
+        assert 0 < last.usage.completion_tokens <= 16
+        assert last.timing.first_token_ms > 0
+        assert last.energy.joules > 0
+
+    _talk(engine, work)
+
+
+def test_every_layer_holds_for_the_process_that_reads_the_model_and_for_all_its_threads(engine: Served) -> None:
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(engine.socket))) as http:
+        said = reported(http.get("http://engine/model").json())
+    assert {name: layer.state for name, layer in said.items()} == dict.fromkeys(LAYERS, "holds")
+    child = _child_of(engine.process.pid)
+    threads = threads_of(child)
+    assert len(threads) > 2
+    assert {(t["NoNewPrivs"], t["Seccomp"], t["Seccomp_filters"]) for t in threads} == {("1", "2", "2")}
+    ours = {(t["NoNewPrivs"], t["Seccomp"], t["Seccomp_filters"]) for t in threads_of(engine.process.pid)}
+    assert ours == {("1", "2", "1")}
+
+
+def test_neither_process_listens_anywhere_but_on_its_unix_socket(engine: Served) -> None:
+    held = set()
+    for pid in (engine.process.pid, _child_of(engine.process.pid)):
+        links = (str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir())
+        held |= {link.removeprefix("socket:[").rstrip("]") for link in links if link.startswith("socket:")}
+    assert held
+    for family in ("tcp", "tcp6", "udp", "udp6"):
+        rows = Path(f"/proc/{engine.process.pid}/net/{family}").read_text().splitlines()[1:]
+        assert not held & {row.split()[9] for row in rows}
+
+
+def test_the_server_s_own_socket_is_for_its_own_user_alone(engine: Served) -> None:
+    private = engine.socket.with_name(SOCKET_NAME)
+    assert stat.S_IMODE(private.stat().st_mode) == 0o600
+    assert stat.S_IMODE(engine.socket.stat().st_mode) == 0o660
+
+
+def test_slots_settings_and_the_page_are_closed_even_to_its_own_user(engine: Served) -> None:
+    transport = httpx.HTTPTransport(uds=str(engine.socket.with_name(SOCKET_NAME)))
+    with httpx.Client(transport=transport, base_url="http://x") as http:
+        assert http.get("/").status_code == 404
+        assert http.get("/slots").status_code == 501
+        assert http.get("/metrics").status_code == 501
+        assert http.post("/props", json={}).status_code == 501
+        assert http.post("/slots/0?action=save", json={"filename": "x"}).status_code == 501
+        assert http.get("/tools").status_code == 403
+        assert http.get("/cors-proxy").status_code == 403
+
+
+def test_the_same_prompt_of_another_user_is_computed_anew_with_the_same_words(engine: Served) -> None:
+    prompt = "The rules of the harbour. " * 12 + "The first rule is"
+
+    async def work(client: EngineClient) -> None:
+        answers = [await _events(client, _ask(prompt, user=user)) for user in ("analyst", "officer", "analyst")]
+        assert len({_text(events) for events in answers}) == 1
+        for events in answers:
+            last = events[-1]
+            assert isinstance(last, End)
+            assert last.usage.cached_tokens == 0
+
+    _talk(engine, work)
+
+
+def test_more_streams_than_slots_are_each_answered_whole(engine: Served) -> None:
+    async def work(client: EngineClient) -> None:
+        prompts = ["One, two, three,", "The capital of France is", "Monday, Tuesday,", "Red, green,"]
+        alone = [_text(await _events(client, _ask(prompt))) for prompt in prompts]
+        together = await asyncio.gather(*(_events(client, _ask(prompt)) for prompt in prompts))
+        assert [_text(events) for events in together] == alone
+
+    _talk(engine, work)
+
+
+def test_a_schema_is_kept_to_and_a_stop_string_is_no_part_of_the_answer(engine: Served) -> None:
+    async def work(client: EngineClient) -> None:
+        answer = _text(await _events(client, _ask("Is water wet? Answer:", json_schema={"type": "boolean"})))
+        assert answer.strip() in {"true", "false"}
+        events = await _events(client, _ask("1, 2, 3, 4,", stop=(" 7",), max_tokens=40))
+        assert "7" not in _text(events)
+        last = events[-1]
+        assert isinstance(last, End)
+        assert last.finish_reason == "stop"
+
+    _talk(engine, work)
+
+
+def test_a_client_that_leaves_in_the_middle_frees_its_slot(engine: Served) -> None:
+    async def work(client: EngineClient) -> None:
+        events = client.generate(_ask("Once upon a time", max_tokens=900))
+        async for event in events:
+            if isinstance(event, Token):
+                break
+        await events.aclose()
+        for _ in range(1200):
+            if (await client.model()).queue["running"] == 0:
+                break
+            await asyncio.sleep(0.05)
+        else:
+            raise AssertionError("the engine still computes for nobody")
+        assert isinstance((await _events(client, _ask("The capital of France is")))[-1], End)
+
+    _talk(engine, work)
+
+
+def test_a_prompt_beyond_the_context_is_refused(engine: Served) -> None:
+    async def work(client: EngineClient) -> None:
+        with pytest.raises(EngineRefusedError) as refused:
+            await _events(client, _ask("word " * 2000))
+        assert refused.value.code == "context_length_exceeded"
+
+    _talk(engine, work)
+
+
+def test_sigterm_to_both_lets_the_running_answer_finish_and_leaves_no_process(own_engine: Served) -> None:
+    child = _child_of(own_engine.process.pid)
+
+    async def work(client: EngineClient) -> None:
+        events: list[Event] = []
+        async for event in client.generate(_ask("Once upon a time", max_tokens=40)):
+            if not events:
+                for pid in (own_engine.process.pid, child):
+                    os.kill(pid, signal.SIGTERM)
+            events.append(event)
+        last = events[-1]
+        assert isinstance(last, End)
+        assert last.finish_reason == "length"
+
+    _talk(own_engine, work)
+    assert own_engine.process.wait(30) == 0
+    assert not own_engine.socket.exists()
+    assert not own_engine.socket.with_name(SOCKET_NAME).exists()
+    _await_end(child)
+
+
+def test_a_server_that_dies_fails_its_request_and_ends_the_engine(own_engine: Served) -> None:
+    child = _child_of(own_engine.process.pid)
+
+    async def work(client: EngineClient) -> None:
+        events = client.generate(_ask("Once upon a time", max_tokens=900))
+        assert isinstance(await anext(events), Admitted)
+        os.kill(child, signal.SIGKILL)
+        with pytest.raises(EngineUnavailableError):
+            [event async for event in events]
+
+    _talk(own_engine, work)
+    assert own_engine.process.wait(30) != 0
+
+
+def test_a_server_whose_engine_dies_leaves_at_once(own_engine: Served) -> None:
+    child = _child_of(own_engine.process.pid)
+    own_engine.process.kill()
+    own_engine.process.wait()
+    _await_end(child)
+
+
+def test_a_file_that_is_no_model_ends_the_start(llama_server: LlamaServer, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.gguf"
+    wrong.write_bytes(b"GGUF" + bytes(4096))
+    with (
+        pytest.raises(RuntimeError, match="instead of serving"),
+        adapted_engine(wrong, Sizes(), llama_server, slots=1),
+    ):
+        pass
+
+
+def _await_end(pid: int) -> None:
+    """Until ``pid`` computes no more: gone, or a zombie that nobody has waited for yet."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        time.sleep(0.05)
+    raise AssertionError("the server still runs")
