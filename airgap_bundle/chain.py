@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from airgap_bundle.errors import (
@@ -16,7 +17,7 @@ from airgap_bundle.errors import (
     UnsignedError,
 )
 from airgap_bundle.metadata import MAX_METADATA_BYTES, MODELS, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, parse_root, role_in
-from airgap_bundle.root_policy import check_root, require
+from airgap_bundle.root_policy import charge, check_root, persons, require
 from airgap_bundle.trust_state import fingerprint
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from tuf.api.metadata import Metadata, Root
 
+    from airgap_bundle.digest import Digest
     from airgap_bundle.medium import BundleSource
     from airgap_bundle.root_policy import Tally
     from airgap_bundle.trust_state import TrustState
@@ -34,12 +36,20 @@ _ROOT_FILE = re.compile(r"metadata/([1-9][0-9]{0,8})\.root\.json", re.ASCII)
 
 @dataclass(frozen=True)
 class Chain:
-    """Verified roots; the last one is in force. ``reset``: roles whose keys changed after the site's root."""
+    """Verified roots; the last one is in force. ``reset``: roles whose floors start anew, seen from the site's root.
+
+    That is a role of a release whose keys changed, and models where too few of its persons stayed to sign an older
+    bundle into the new root. ``regranted``: any key of models changed. ``granting`` are fingerprints of the root in
+    force and of those right before it that let the same keys bring models, ``remembering`` of those whose floors hold.
+    """
 
     root: Root
     data: bytes
     signed: Tally
     reset: frozenset[str]
+    regranted: bool
+    granting: frozenset[Digest]
+    remembering: frozenset[Digest]
 
 
 def root_files(paths: Iterable[str]) -> dict[int, str]:
@@ -106,12 +116,18 @@ def follow(roots: dict[int, bytes], pinned: int) -> Chain:
         previous = metadata
     assert previous is not None
     assert signed is not None
-    reset = [
-        role
-        for role in (TARGETS, SNAPSHOT, TIMESTAMP, MODELS)
-        if _changed(parsed[pinned].signed, previous.signed, role)
-    ]
-    return Chain(previous.signed, roots[max(roots)], signed, frozenset(reset))
+    old, new = parsed[pinned].signed, previous.signed
+    reset = {role for role in (TARGETS, SNAPSHOT, TIMESTAMP) if _changed(old, new, role)}
+    before = [(fingerprint(roots[version]), parsed[version].signed) for version in sorted(roots, reverse=True)]
+    return Chain(
+        new,
+        roots[max(roots)],
+        signed,
+        frozenset(reset | ({MODELS} if _replaced(old, new) else set())),
+        _changed(old, new, MODELS),
+        frozenset(digest for digest, _ in takewhile(lambda each: not _changed(each[1], new, MODELS), before)),
+        frozenset(digest for digest, _ in takewhile(lambda each: not _replaced(each[1], new), before)),
+    )
 
 
 def _check_link(previous: Metadata[Root] | None, metadata: Metadata[Root]) -> Tally:
@@ -129,3 +145,15 @@ def _check_link(previous: Metadata[Root] | None, metadata: Metadata[Root]) -> Ta
 def _changed(old: Root, new: Root, role: str) -> bool:
     before, after = role_in(old, role), role_in(new, role)
     return set(before.keyids if before else ()) != set(after.keyids if after else ())
+
+
+def _replaced(old: Root, new: Root) -> bool:
+    """Whether no bundle that was signed under ``old`` can meet the threshold of models under ``new``.
+
+    While one can, floors hold: else its replay, with the new root laid beside it, would come in below them.
+    """
+    if role_in(old, MODELS) is None or role_in(new, MODELS) is None:
+        return False
+    before, after = persons(old, MODELS), persons(new, MODELS)
+    stayed = [name for name, halves in after.items() if before.get(name) == halves]
+    return len(stayed) < charge(new, MODELS).threshold // 2

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +32,12 @@ from airgap_bundle.errors import (
     ReleaseConflictError,
     StoreError,
     TrustStateLostError,
+    VerificationError,
 )
 from airgap_bundle.intake import Intake
 from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.metadata import INDEX_FILE, MODELS, RELEASE_FILE
-from airgap_bundle.store import Record, Store, VerifiedRelease
+from airgap_bundle.store import MODELS_SHELF, Record, Store, VerifiedRelease
 from airgap_bundle.supply import StoreSupply
 from airgap_bundle.trust_state import TrustState, fingerprint
 from airgap_bundle.verify import Verification
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airgap_bundle.blobs import Progress
+    from airgap_bundle.chain import Chain
 
 
 def import_release(  # noqa: PLR0913 - every argument is another thing of the site, none can be grouped
@@ -82,6 +84,8 @@ def import_release(  # noqa: PLR0913 - every argument is another thing of the si
         intake.record(record)
         release = Store(store).open_record(record)
         learnt = _learnt(run, trust)
+        if trust.root is None:
+            learnt = _with_floors_of_models(learnt, run.chain, Store(store, MODELS_SHELF))
         if learnt != trust:
             learnt.save(trust_dir)
         intake.keep()
@@ -177,6 +181,24 @@ def _learnt(run: Verification, trust: TrustState) -> TrustState:
     )
 
 
+def _with_floors_of_models(learnt: TrustState, chain: Chain, shelf: Store) -> TrustState:
+    """``learnt`` with what the store shows of bundles of models: pinning again does not let an older one in."""
+    found = [record for record in shelf.records() if record.root_fingerprint in chain.remembering]
+    if not found:
+        return learnt
+    lowest = [0]
+    for record in found:
+        with suppress(VerificationError):  # what is damaged is brought again, and does not keep the site from its root
+            lowest.append(shelf.open_record(record).min_release)
+    return replace(
+        learnt,
+        versions={**learnt.versions, MODELS: found[-1].number},
+        models_digest=found[-1].release,
+        models_min=max(lowest),
+        models_roots=tuple(sorted(chain.granting & {Digest.parse(record.root_fingerprint) for record in found})),
+    )
+
+
 def on_root(trust: TrustState, run: Verification) -> TrustState:
     """``trust`` with the root and the clock that ``run`` established, and the floors that hold under that root.
 
@@ -184,9 +206,9 @@ def on_root(trust: TrustState, run: Verification) -> TrustState:
     """
     seen = {role: found.signed.version for role, found in run.roles.items()}
     floors = {role: floor for role, floor in trust.versions.items() if role not in run.chain.reset}
-    afresh: dict[str, Any] = (
-        {"models_digest": None, "models_min": 0, "models_roots": ()} if MODELS in run.chain.reset else {}
-    )
+    afresh: dict[str, Any] = {"models_digest": None, "models_min": 0} if MODELS in run.chain.reset else {}
+    if run.chain.regranted:
+        afresh["models_roots"] = ()
     return replace(
         trust,
         root=run.chain.data,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.blobs import Progress
     from airgap_bundle.report import Report
-    from airgap_bundle.store import VerifiedRelease
+    from airgap_bundle.store import Record, VerifiedRelease
     from airgap_bundle.supply import Supply
 
 SHELF = MODELS_SHELF
@@ -132,7 +132,7 @@ def import_models(  # noqa: PLR0913 - every argument is another thing of the sit
     return found
 
 
-def withdrawn(found: VerifiedRelease, trust: TrustState) -> str | None:
+def withdrawn(found: VerifiedRelease | Record, trust: TrustState) -> str | None:
     """Why nothing of the bundle ``found`` may be chosen any more, or None."""
     if found.root_fingerprint not in trust.models_roots:
         return f"the root has given the right to bring models to others since {', '.join(found.signers)} brought it"

@@ -41,7 +41,9 @@ class TrustState:
 
     Of bundles of models: ``models_digest`` is the digest of the newest, whose number is the floor of models, and
     ``models_min`` the lowest number of one that may still be used; ``models_roots`` are fingerprints of the roots under
-    which the present holders of that role brought theirs. All start anew when a root gives the role to others.
+    which the present holders of that role brought theirs. A root that changes the role's keys empties
+    that, and one that leaves too few of its persons starts the floors anew (``chain``). A state
+    with any of them is of schema 2: a program that knows of none refuses it, and cannot forget them.
     """
 
     pinned: Digest | None
@@ -101,7 +103,7 @@ class TrustState:
     def _to_json(self) -> dict[str, Any]:
         return {
             **asdict(self),
-            "schema": 1,
+            "schema": 2 if self.models_roots or MODELS in self.versions else 1,
             "versions": dict(self.versions),
             "root": None if self.root is None else self.root.decode(),
             "clock": None if self.clock is None else format_time(self.clock),
@@ -123,7 +125,7 @@ class TrustState:
     @classmethod
     def _from_json(cls, value: dict[str, Any]) -> Self:
         """Only whole copies of our own writing reach this (their checksum held); another schema is not ours."""
-        if value["schema"] != 1:
+        if value["schema"] not in {1, 2}:
             raise FormatError(f"trust state of schema {value['schema']!r}")
         return cls(
             pinned=Digest.parse(value["pinned"]),

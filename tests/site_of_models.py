@@ -91,18 +91,31 @@ def make(  # noqa: PLR0913 - what a bundle of models consists of
     return model_bundles.sign(draft.write(bundle), *signers, chain=chain, now=soon())
 
 
-def install(root: Path, work: Path) -> SitePaths:
-    """A site that serves ``OLD`` from its release, with a waiver for each of both models."""
+def activate(paths: SitePaths, work: Path, weights: bytes, version: str = "1.0.0", number: int = 1) -> None:
+    """Release ``version`` with ``weights`` comes in and is the active one, as an installation leaves it."""
     draft = Draft(
-        files={"policy": {"models.yaml": POLICY.read_bytes()}, NAME: files(OLD)},
+        version=version,
+        number=number,
+        files={"policy": {"models.yaml": POLICY.read_bytes()}, NAME: files(weights)},
         support_until=soon() + timedelta(days=90),
     )
-    bundle = bundles.sign(draft.write(work / "release"), "architect", "builder", "release", now=soon())
+    roots = model_bundles.roots() if number > 1 else None
+    bundle = bundles.sign(draft.write(work), "architect", "builder", "release", roots=roots, now=soon())
+    pin = bundles.root_bytes() if number == 1 else None
+    bundles.Site(paths.root).install(bundle, pin=pin, now=datetime.now(UTC))
+    paths.release(version).mkdir(parents=True)
+    (paths.release(version) / "release.json").write_text(json.dumps({"version": version, "number": number}))
+    paths.current.unlink(missing_ok=True)
+    paths.current.symlink_to(paths.release(version).relative_to(paths.root))
+    journal = Journal.open(paths.journal)
+    journal.append("activate", "done", "", {"release": version, "by": "root"})
+    journal.close()
+
+
+def install(root: Path, work: Path) -> SitePaths:
+    """A site that serves ``OLD`` from its release, with a waiver for each of both models."""
     paths = SitePaths(root)
-    bundles.Site(root).install(bundle, pin=bundles.root_bytes(), now=datetime.now(UTC))
-    paths.release("1.0.0").mkdir(parents=True)
-    (paths.release("1.0.0") / "release.json").write_text(json.dumps({"version": "1.0.0", "number": 1}))
-    paths.current.symlink_to(paths.release("1.0.0").relative_to(root))
+    activate(paths, work / "release", OLD)
     paths.site_yaml.write_text(SITE)
     for folder in (paths.policies / "officers", paths.policies / "waivers", paths.serving(NAME).parent):
         folder.mkdir(parents=True)
@@ -111,9 +124,6 @@ def install(root: Path, work: Path) -> SitePaths:
     for index, weights in enumerate((OLD, NEW)):
         signed = waiver(sha256(weights).hex, issued=soon())
         (paths.policies / "waivers" / f"{index}.json").write_bytes(signed)
-    journal = Journal.open(paths.journal)
-    journal.append("activate", "done", "", {"release": "1.0.0", "by": "root"})
-    journal.close()
     paths.users.write_text(json.dumps(dict(accounts_for(load_site(paths.site_yaml)).users)))
     return paths
 
@@ -134,6 +144,9 @@ class GatedEngines:
 
     def serves(self, model: str) -> Mapping[str, Any] | None:
         return self.loaded.get(model)
+
+    def runs(self, model: str) -> bool:
+        return model in self.loaded
 
     def stop(self, model: str) -> None:
         self.loaded.pop(model, None)

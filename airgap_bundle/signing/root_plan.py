@@ -154,8 +154,18 @@ def changes(old: RootPlan | None, new: RootPlan) -> tuple[str, ...]:
 def resets(old: RootPlan, new: RootPlan) -> tuple[str, ...]:
     """Roles whose version floor becomes void at a site that goes from ``old`` to ``new`` (FORMAT.md, section 9)."""
     sealing = RELEASE_ROLES if set(_key_ids([old.release])) != set(_key_ids([new.release])) else ()
-    changed = [role for role in (TARGETS, MODELS) if _holders(old, role) != _holders(new, role)]
-    return (*changed, *sealing)
+    changed = (TARGETS,) if _holders(old, TARGETS) != _holders(new, TARGETS) else ()
+    return (*changed, *((MODELS,) if _models_replaced(old, new) else ()), *sealing)
+
+
+def _models_replaced(old: RootPlan, new: RootPlan) -> bool:
+    """As ``chain`` asks it of two roots: whether too few stayed to sign an older bundle of models into ``new``."""
+    before, after = old.circles.get(MODELS), new.circles.get(MODELS)
+    if before is None or after is None:
+        return False
+    known = {name: set(_key_ids([signer])) for name, signer in before.members.items()}
+    stayed = [name for name, signer in after.members.items() if known.get(name) == set(_key_ids([signer]))]
+    return len(stayed) < after.threshold
 
 
 def check_succession(old: RootPlan, new: RootPlan) -> None:

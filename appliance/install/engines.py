@@ -28,6 +28,9 @@ class Engines(Protocol):
     def serves(self, model: str) -> Mapping[str, Any] | None:
         """The model's part of a receipt, as the engine gives it; None when it does not answer."""
 
+    def runs(self, model: str) -> bool:
+        """Whether there is a process that has loaded a model, or is about to: ready or not."""
+
     def stop(self, model: str) -> None:
         """Let answers end, then stop it; nothing where it does not run."""
 
@@ -51,11 +54,15 @@ class SupervisedEngines:
         receipt = said.get("receipt") if isinstance(said, dict) else None
         return receipt if isinstance(receipt, dict) else None
 
+    def runs(self, model: str) -> bool:
+        """As the protocol says; one that its manager will try again counts."""
+        service = self._service(model)
+        return self._supervision.states([service])[service.name].state != "stopped"
+
     def stop(self, model: str) -> None:
         """As the protocol says."""
-        service = self._service(model)
-        if self._supervision.states([service])[service.name].state != "stopped":
-            self._supervision.stop(service)
+        if self.runs(model):
+            self._supervision.stop(self._service(model))
 
     def start(self, model: str) -> None:
         """As the protocol says. A process that ends is not waited for, though its manager would try it again."""

@@ -132,6 +132,7 @@ def install(
     with site_lock(paths):
         existed = _is_foreign_root(paths)
         release = admit(request.bundle, paths, request.root_fingerprint, progress)
+        _settle_models(paths)
         vault = Vault(paths, passphrase)
         context = Context(paths, files, release, vault, python)
         check_fits(context.only("wheelhouse"), PYTHON_VERSION, host_glibc())
@@ -145,6 +146,13 @@ def install(
         prepare_runtime(files.config, paths, load_accounts(paths), vault)
         logged = spool(files.config, paths, release.version)
         return Installed(release, ran, logged, files.config.gateway_url)
+
+
+def _settle_models(paths: SitePaths) -> None:
+    """Undo the trials of the site as it is installed, so that no engine that is started anew finds one."""
+    if paths.site_yaml.exists() and paths.users.exists():
+        config = load_site(paths.site_yaml)
+        settle(config, paths, SupervisedEngines(config, paths))
 
 
 def up(paths: SitePaths, *, passphrase: Passphrase, ready: Ready) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def bring(
     with site_lock(paths):
         settle(config, paths, engines or SupervisedEngines(config, paths))
         found = grounds(paths)
-        enter_imports(paths, found.release, UNKNOWN)
+        enter_imports(paths, UNKNOWN)
         if not rehearse:
             demand_log(config, paths)
         judged = _Judges(found, rehearse=rehearse)
@@ -86,7 +86,7 @@ def bring(
                 )
                 tell_log(config, paths)
             raise
-        new = enter_imports(paths, found.release, operator())
+        new = enter_imports(paths, operator())
         return Brought(taken, tuple(judged.verdicts), new, rehearsed=False, unlogged=tell_log(config, paths))
 
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from appliance.install.journal import read_journal
+from appliance.install.model_history import activation, serving_now
 from appliance.install.model_record import STEPS
-from appliance.install.model_switch import activation, serving_now
 from appliance.models.admission import assess_model, grounds, waived_until
 from appliance.models.errors import ModelGateError
 from appliance.models.record import parse_record

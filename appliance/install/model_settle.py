@@ -7,21 +7,24 @@ before serves again. So a power cut at any moment leaves one of the two, and nev
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from airgap_bundle.errors import VerificationError
 from airgap_bundle.model_bundle import SHELF
 from airgap_bundle.store import Store
 from appliance.install.journal import read_journal
 from appliance.install.model_record import ACTIONS, INTERRUPTED, STEPS, UNKNOWN, describe, note
-from appliance.models.serving import Decisions, forget_decisions, read_decisions, write_decisions
-from appliance.models.shelf import held_models
+from appliance.models.serving import forget_decisions, read_decisions, write_decisions
+from appliance.models.shelf import Held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from airgap_bundle.store import VerifiedRelease
     from appliance.install.engines import Engines
     from appliance.install.journal import Record
+    from appliance.models.serving import Decisions
     from appliance.site.config import SiteConfig
     from appliance.site.paths import SitePaths
 
@@ -29,17 +32,22 @@ if TYPE_CHECKING:
 def settle(config: SiteConfig, paths: SitePaths, engines: Engines | None) -> tuple[str, ...]:
     """Undo every trial and close what the journal left open; models whose trial was undone.
 
-    With ``engines``, one that runs is brought back to the model that served before. The caller holds the site's lock,
-    or runs before any service does.
+    With ``engines``, one that runs, be it ready or still loading, is stopped before its trial is taken away and started
+    after: cut off in between, it is found again. The caller holds the site's lock, or runs before any service does.
     """
-    undone = tuple(model.name for model in config.models if _drop_trial(paths, model.name))
+    undone = {m.name: found for m in config.models if (found := read_decisions(paths, m.name)).trial is not None}
+    running = [name for name in undone if engines is not None and engines.runs(name)]
+    for name in running:
+        assert engines is not None
+        engines.stop(name)
+    for name, decisions in undone.items():
+        put(paths, name, replace(decisions, trial=None))
     for record in _left_open(paths):
         _close(paths, record)
-    for name in undone:
-        if engines is not None and engines.serves(name) is not None:
-            engines.stop(name)
-            engines.start(name)
-    return undone
+    for name in running:
+        assert engines is not None
+        engines.start(name)
+    return tuple(undone)
 
 
 def put(paths: SitePaths, name: str, decisions: Decisions) -> None:
@@ -50,19 +58,14 @@ def put(paths: SitePaths, name: str, decisions: Decisions) -> None:
         forget_decisions(paths, name)
 
 
-def enter_imports(paths: SitePaths, active: VerifiedRelease, by: str) -> int:
+def enter_imports(paths: SitePaths, by: str) -> int:
     """Journal every model in the store that the journal does not know yet; how many.
 
-    ``by`` brought them, or is unknown: where an import was cut off after the store had them.
+    ``by`` brought them, or is unknown: where an import was cut off after the store had them. A bundle that others have
+    signed since counts anew; one that the store holds damaged waits until it is brought again.
     """
-    known = {(r.digest, r.detail.get("bundle")) for r in _done(paths, STEPS["import"])}
-    if not Store(paths.store, SHELF).records():
-        return 0
-    new = [
-        held
-        for held in held_models(paths, active)
-        if held.shelf == SHELF and (str(held.artifact.digest), held.bundle.version) not in known
-    ]
+    known = {(r.digest, r.detail.get("bundle"), r.detail.get("signers")) for r in _done(paths, STEPS["import"])}
+    new = [held for held in _brought(paths) if _key(held) not in known]
     for held in new:
         note(
             paths, "import", "done", str(held.artifact.digest), describe(held, by, "" if by != UNKNOWN else INTERRUPTED)
@@ -70,12 +73,16 @@ def enter_imports(paths: SitePaths, active: VerifiedRelease, by: str) -> int:
     return len(new)
 
 
-def _drop_trial(paths: SitePaths, name: str) -> bool:
-    decisions = read_decisions(paths, name)
-    if decisions.trial is None:
-        return False
-    put(paths, name, Decisions(decisions.made))
-    return True
+def _brought(paths: SitePaths) -> Iterator[Held]:
+    shelf = Store(paths.store, SHELF)
+    for record in shelf.records():
+        with suppress(VerificationError):
+            bundle = shelf.open_record(record)
+            yield from (Held(SHELF, bundle, artifact) for artifact in bundle.artifacts.values())
+
+
+def _key(held: Held) -> tuple[str, str, str]:
+    return str(held.artifact.digest), held.bundle.version, describe(held, "", "")["signers"]
 
 
 def _left_open(paths: SitePaths) -> Iterable[Record]:

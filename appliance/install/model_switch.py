@@ -5,6 +5,8 @@ announces the decision; the model goes on trial, the engine is stopped and start
 only then is the decision in force, and the journal's line and the log's entry about it done. Whatever fails on the way,
 the former model is put back and shown ready before the error is told. One engine runs at a time: its memory is budgeted
 for one, so that nobody is answered while it is changed (requests get "not ready", and none gets a wrong receipt).
+
+Whether the engine answers now is not asked: one whose model policy refuses by now does not, and another is its remedy.
 """
 
 from __future__ import annotations
@@ -17,16 +19,16 @@ from typing import TYPE_CHECKING
 from appliance.errors import DeploymentError, NotAllowedError, SovereignError, UsageError
 from appliance.install.audit_spool import spool
 from appliance.install.engines import Engines, SupervisedEngines
-from appliance.install.journal import read_journal
 from appliance.install.lock import site_lock
+from appliance.install.model_history import choice_of, former, history, serving_now
 from appliance.install.model_record import describe, note, operator
-from appliance.install.model_settle import put, settle
+from appliance.install.model_settle import settle
+from appliance.install.model_trial import said, try_model
 from appliance.install.probe import Probe, answers
 from appliance.install.release_description import active_version
 from appliance.models.admission import examine_model, grounds
-from appliance.models.errors import ArtifactError, ModelRefusedError
-from appliance.models.record import parse_record
-from appliance.models.serving import Choice, Decisions, read_decisions, write_decisions
+from appliance.models.errors import ModelRefusedError
+from appliance.models.serving import Decisions, read_decisions
 from appliance.models.shelf import Held, held_models, pick
 from appliance.site.load import load_site
 from appliance.site.paths import AUDIT
@@ -89,7 +91,7 @@ def promote(  # noqa: PLR0913 - what a decision consists of, by keyword
     model serves then.
     """
     order = _order("promote", paths, name, reason, engines, progress)
-    return _switch(order, lambda models, _made: pick(models, name, digest))
+    return _switch(order, lambda models, _served: pick(models, name, digest))
 
 
 def rollback(
@@ -102,7 +104,7 @@ def rollback(
 ) -> Switched:
     """Let the model serve that served as ``name`` before. A new decision, judged as one; raises as ``promote``."""
     order = _order("rollback", paths, name, reason, engines, progress)
-    return _switch(order, lambda models, made: _former(models, made, name))
+    return _switch(order, lambda models, served: former(models, served, name))
 
 
 def check_allowed(paths: SitePaths) -> None:
@@ -134,14 +136,6 @@ def tell_log(config: SiteConfig, paths: SitePaths) -> str | None:
     return None
 
 
-def serving_now(models: tuple[Held, ...], made: Decisions, name: str) -> Held | None:
-    """Which of ``models`` serves as ``name``."""
-    choice = made.in_force
-    if choice is not None and not choice.from_release:
-        return next((held for held in models if held.is_choice(choice)), None)
-    return next((held for held in models if held.name == name and held.from_release), None)
-
-
 def _order(  # noqa: PLR0913, PLR0917 - one private caller each
     action: Action,
     paths: SitePaths,
@@ -152,8 +146,10 @@ def _order(  # noqa: PLR0913, PLR0917 - one private caller each
 ) -> _Order:
     config = installed(paths)
     check_allowed(paths)
-    if not reason.strip() or len(reason) > MAX_REASON:
-        raise UsageError(f"a reason of 1 to {MAX_REASON} characters is needed", "the audit log keeps it: --reason TEXT")
+    if not reason.strip() or len(reason) > MAX_REASON or not reason.isprintable():
+        raise UsageError(
+            f"a reason of 1 to {MAX_REASON} printable characters is needed", "the audit log keeps it: --reason TEXT"
+        )
     names = [model.name for model in config.models]
     if name not in names:
         raise UsageError(f"this site serves no model {name}", f"it serves {', '.join(names)}; site.yaml names them")
@@ -166,19 +162,18 @@ def _switch(order: _Order, choose: Callable[[tuple[Held, ...], Decisions], Held]
         settle(order.config, paths, order.engines)
         found = grounds(paths)
         models, made = held_models(paths, found.release), read_decisions(paths, name)
-        now, wanted = serving_now(models, made, name), choose(models, made)
-        if now is not None and (now.shelf, now.artifact.digest) == (wanted.shelf, wanted.artifact.digest):
+        now = serving_now(models, made, name)
+        wanted = choose(models, history(paths, made, now))
+        if now is not None and now.withdrawn is None and _same(now, wanted):
             return Switched(name, _source(wanted), wanted.weights, wanted.weights, (), changed=False)
-        if order.engines.serves(name) is None:
-            raise DeploymentError(f"the engine of {name} does not answer", "`sovereign up`, then try again")
         demand_log(order.config, paths)
-        former = now.weights if now is not None else ""
+        before = now.weights if now is not None else ""
         waived = _decide(order, found, made, now, wanted)
         return Switched(
             name,
             _source(wanted),
             wanted.weights,
-            former,
+            before,
             waived,
             changed=True,
             unlogged=tell_log(order.config, paths),
@@ -188,19 +183,18 @@ def _switch(order: _Order, choose: Callable[[tuple[Held, ...], Decisions], Held]
 def _decide(order: _Order, found: Grounds, made: Decisions, now: Held | None, wanted: Held) -> tuple[str, ...]:
     """Judge, try and decide, journaled; the checks that were waived. Raises as ``promote``."""
     by, since = operator(), datetime.now(UTC).isoformat(timespec="milliseconds")
-    choice, digest = _choice(wanted, since, by, order.reason), str(wanted.artifact.digest)
+    choice, digest = choice_of(wanted, since, by, order.reason), str(wanted.artifact.digest)
     detail = {**describe(wanted, by, order.reason, now.weights if now else ""), "since": since}
-    note(order.paths, order.action, "started", digest, detail)
     try:
         waived = _judge(wanted, found, order.progress)
-        earlier = (_as_choice(order.paths, now),) if now is not None and not made.made else ()
-        _try(order, made, choice, wanted)
-        write_decisions(order.paths, order.name, made.decided(*earlier, choice))
+        detail["waived"] = ", ".join(waived)  # announced with the decision: a power cut must not lose it
+        note(order.paths, order.action, "started", digest, detail)
+        try_model(order.paths, order.engines, made, history(order.paths, made, now).decided(choice), wanted)
     except BaseException as error:
-        note(order.paths, order.action, "failed", digest, {**detail, "error": _said(error)})
+        note(order.paths, order.action, "failed", digest, {**detail, "error": said(error)})
         tell_log(order.config, order.paths)
         raise
-    note(order.paths, order.action, "done", digest, {**detail, "waived": ", ".join(waived)})
+    note(order.paths, order.action, "done", digest, detail)
     return waived
 
 
@@ -215,82 +209,9 @@ def _judge(wanted: Held, found: Grounds, progress: Advance | None) -> tuple[str,
     return tuple(check.name for check in verdict.checks if check.status == "waived")
 
 
-def _try(order: _Order, made: Decisions, choice: Choice, wanted: Held) -> None:
-    """Start the engine on ``wanted`` and see what it has loaded. Raises ``DeploymentError``; the former serves then."""
-    write_decisions(order.paths, order.name, made.trying(choice))
-    try:
-        order.engines.stop(order.name)
-        order.engines.start(order.name)
-        _check_loaded(order.engines, wanted)
-    except BaseException as error:
-        _go_back(order, made, error)
-        raise
-
-
-def _check_loaded(engines: Engines, wanted: Held) -> None:
-    said = engines.serves(wanted.name) or {}
-    record = parse_record(wanted.artifact.config)
-    expected = {
-        "digest": wanted.weights,
-        "template_digest": f"sha256:{record.template.sha256}" if record.template else "",
-        "release": wanted.bundle.version,
-    }
-    if {field: said.get(field) for field in expected} != expected:
-        raise DeploymentError(f"the engine of {wanted.name} has loaded something else than was decided", "see its log")
-
-
-def _go_back(order: _Order, made: Decisions, error: BaseException) -> None:
-    put(order.paths, order.name, made)
-    try:
-        order.engines.stop(order.name)
-        order.engines.start(order.name)
-    except SovereignError as second:
-        raise DeploymentError(
-            f"{_said(error)}; and the former model does not start again: {second.cause}", "`sovereign up`"
-        ) from error
+def _same(now: Held, wanted: Held) -> bool:
+    return (now.shelf, now.artifact.digest) == (wanted.shelf, wanted.artifact.digest)
 
 
 def _source(held: Held) -> str:
     return f"{'release' if held.from_release else 'bundle'} {held.bundle.version}"
-
-
-def _former(models: tuple[Held, ...], made: Decisions, name: str) -> Held:
-    """The last model that served as ``name`` and is another than the one that does now."""
-    present = made.in_force
-    before = next((c for c in reversed(made.made) if present is not None and c.digest != present.digest), None)
-    if before is None:
-        raise UsageError(f"no other model has served as {name} here", "`sovereign model promote` lets one")
-    held = next((held for held in models if held.is_choice(before)), None)
-    if held is None:
-        raise ArtifactError(
-            f"the model that served before, {before.digest[:19]}…, came with release {before.version}, "
-            "which is not active any more",
-            "`sovereign model list`, then promote one",
-        )
-    if held.withdrawn is not None:
-        raise ModelRefusedError(f"{name}: {held.withdrawn}", "`sovereign model list`, then promote another")
-    return held
-
-
-def _choice(held: Held, since: str, by: str, reason: str) -> Choice:
-    return Choice(held.shelf, held.bundle.version, str(held.artifact.digest), held.weights, since, by, reason)
-
-
-def _as_choice(paths: SitePaths, held: Held) -> Choice:
-    """What serves without a decision, as one: the installation of its release."""
-    since, by = activation(paths)
-    return _choice(held, since, by, f"release {held.bundle.version}")
-
-
-def activation(paths: SitePaths) -> tuple[str, str]:
-    """When the active release was installed and by whom, as far as this process may know."""
-    try:
-        records = read_journal(paths.journal)
-    except OSError:
-        return "", ""
-    last = next((r for r in reversed(records) if r.step == "activate" and r.state == "done"), None)
-    return (last.at, last.detail.get("by", "")) if last is not None else ("", "")
-
-
-def _said(error: BaseException) -> str:
-    return error.cause if isinstance(error, SovereignError) else type(error).__name__

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from airgap_bundle.errors import BundleError
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.errors import AuditUnavailableError
-from appliance.errors import DeploymentError, UsageError
+from appliance.errors import SovereignError, UsageError
 from appliance.install import ca
 from appliance.install.accounts import load_accounts
 from appliance.install.confinement import EngineConfinement, engine_confinement
@@ -23,12 +24,13 @@ from appliance.install.services import Service, site_services
 from appliance.install.supervision import choose_supervision
 from appliance.install.witnessing import Witnessing, witnessing
 from appliance.models.serving import read_decisions
+from appliance.models.shelf import ended
 from appliance.site.load import load_site
 from appliance.site.paths import AUDIT, engine_service
 from appliance.site.site_key import key_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from appliance.install.supervision.interface import Running
     from appliance.site.config import SiteConfig
@@ -117,7 +119,7 @@ def site_status(paths: SitePaths) -> SiteStatus:
         *_confinement_warnings(confinement),
         *(witnesses.warnings(datetime.now(UTC)) if witnesses else ()),
         *_host_warnings(found, disk),
-        *_trial_warnings(config, paths),
+        *_model_warnings(config, paths),
     )
     return SiteStatus(
         site=config.name,
@@ -234,15 +236,18 @@ def _confinement_warnings(engines: Sequence[EngineConfinement]) -> tuple[str, ..
     )
 
 
-def _trial_warnings(config: SiteConfig, paths: SitePaths) -> tuple[str, ...]:
-    warnings = []
-    for model in config.models:
-        try:
-            if read_decisions(paths, model.name).trial is not None:
-                warnings.append(f"a promotion of {model.name} is under way, or was cut off: `sovereign up` undoes it")
-        except DeploymentError as error:
-            warnings.append(f"{error.cause}: the engine of {model.name} will not start")
-    return tuple(warnings)
+def _model_warnings(config: SiteConfig, paths: SitePaths) -> tuple[str, ...]:
+    return tuple(text for model in config.models for text in _warned_of(paths, model.name))
+
+
+def _warned_of(paths: SitePaths, name: str) -> Iterator[str]:
+    try:
+        if read_decisions(paths, name).trial is not None:
+            yield f"a promotion of {name} is under way, or was cut off: `sovereign up` undoes it"
+        if (reason := ended(paths, name)) is not None:
+            yield f"{name} still serves what may not be chosen any more: {reason}; `sovereign model list`"
+    except (SovereignError, BundleError) as error:
+        yield f"{error.cause}: the engine of {name} will not start"
 
 
 def _left(expires: str, now: datetime) -> timedelta:

@@ -73,10 +73,6 @@ class Decisions:
         """What an engine that starts now loads."""
         return self.trial or self.in_force
 
-    def trying(self, choice: Choice) -> Self:
-        """With ``choice`` on trial."""
-        return replace(self, trial=choice)
-
     def decided(self, *choices: Choice) -> Self:
         """With ``choices`` made, and none on trial. Of very many the oldest are forgotten here; the log keeps them."""
         return replace(self, made=(*self.made, *choices)[-MAX_DECISIONS:], trial=None)

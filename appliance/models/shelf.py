@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airgap_bundle.errors import StoreError
 from airgap_bundle.model_bundle import SHELF, withdrawn
 from airgap_bundle.store import RELEASES, Store
 from airgap_bundle.trust_state import TrustState
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
 
 MIN_PREFIX = 6
+_LIST = "`sovereign model list` shows what is here"
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,20 @@ def in_force(paths: SitePaths, name: str, active: VerifiedRelease) -> VerifiedRe
     return bundle
 
 
+def ended(paths: SitePaths, name: str) -> str | None:
+    """Why the model that an operator let serve as ``name`` may not be chosen any more, or None.
+
+    Raises ``StoreError`` or ``TrustStateLostError`` where that cannot be told.
+    """
+    choice = read_decisions(paths, name).in_force
+    if choice is None or choice.from_release:
+        return None
+    record = next((r for r in Store(paths.store, SHELF).records() if r.version == choice.version), None)
+    if record is None:
+        raise StoreError(f"bundle {choice.version}, whose model {name} serves, is not in the store", _LIST)
+    return withdrawn(record, TrustState.load(paths.trust))
+
+
 def pick(models: tuple[Held, ...], name: str, digest: str | None) -> Held:
     """The one model ``name`` that may be chosen and whose artifact or weights begin with ``digest``, or the newest.
 
@@ -119,9 +135,6 @@ def pick(models: tuple[Held, ...], name: str, digest: str | None) -> Held:
     if usable[0].artifact.config.get("role") in PARTS:
         raise ModelRefusedError(f"{name} is part of another model and is not served by itself", _LIST)
     return usable[0]
-
-
-_LIST = "`sovereign model list` shows what is here"
 
 
 def _newest(named: list[Held]) -> list[Held]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -183,6 +184,22 @@ def test_new_persons_for_models_make_its_floor_start_anew_and_no_other(site: Sit
     assert (learnt.models_min, learnt.release_number) == (1, before.release_number)
 
 
+def test_an_ended_bundle_does_not_return_with_a_root_that_adds_a_person(site: Site, tmp_path: Path) -> None:
+    ended = model_bundles.make(tmp_path / "ended", number=1)
+    site.take(ended)
+    last = model_bundles.make(tmp_path / "last", number=3, min_release=3, version="1.0.3")
+    site.take(last)
+    added = model_bundles.granting(3, (*OFFICERS, "outsider"))
+    for bundle in (ended, last):
+        (bundle / "metadata/3.root.json").write_bytes(added)
+    refuses(site, ended, RollbackError)
+    site.take(last)  # who signed it may still sign
+    state = TrustState.load(site.trust)
+    assert (state.versions["models"], state.models_min) == (3, 3)
+    assert state.models_roots == (fingerprint(added),)
+    refuses(site, ended, RollbackError)
+
+
 def test_whoever_left_the_grant_signs_nothing_more(site: Site, tmp_path: Path) -> None:
     site.take(model_bundles.make(tmp_path / "models"))
     chain = {**model_bundles.roots(), 3: model_bundles.granting(3, ("custodian", "stranger"))}
@@ -269,6 +286,40 @@ def test_a_signature_made_before_the_bundle_was_built_again_is_not_added_to(tmp_
     with pytest.raises(SigningError):
         model_bundles.sign(bundle, "deputy")
     assert bundles.tree(bundle) == before
+
+
+def test_a_program_that_knows_no_floors_of_models_does_not_forget_them(site: Site, tmp_path: Path) -> None:
+    def schema() -> int:
+        framed = json.loads((site.trust / "state-a.json").read_bytes())
+        found: int = json.loads(framed["state"])["schema"]
+        return found
+
+    assert schema() == 1
+    site.take(model_bundles.make(tmp_path / "models"))
+    assert schema() == 2
+
+
+def test_pinning_again_lets_no_older_bundle_in(site: Site, tmp_path: Path) -> None:
+    site.take(model_bundles.make(tmp_path / "second", number=2, min_release=2, version="1.0.2"))
+    before = TrustState.load(site.trust)
+    shutil.rmtree(site.trust)
+    release = bundles.Draft().write(tmp_path / "again")
+    bundles.sign(release, "architect", "builder", "release", roots=model_bundles.roots())
+    site.install(release, pin=bundles.root_bytes())
+    assert replace(TrustState.load(site.trust), sequence=before.sequence) == before
+    refuses(site, model_bundles.make(tmp_path / "first", number=1), RollbackError)
+
+
+def test_pinning_again_does_not_bring_back_the_floors_of_former_holders(site: Site, tmp_path: Path) -> None:
+    site.take(model_bundles.make(tmp_path / "high", number=900, version="9.0.0"))
+    shutil.rmtree(site.trust)
+    chain = {**model_bundles.roots(), 3: model_bundles.granting(3, ("custodian", "stranger"))}
+    release = bundles.Draft().write(tmp_path / "again")
+    bundles.sign(release, "architect", "builder", "release", roots=chain)
+    site.install(release, pin=bundles.root_bytes())
+    low = bundles.Draft(files=model_bundles.FILES, version="1.0.1", number=2).write(tmp_path / "low")
+    site.take(model_bundles.sign(low, "custodian", "stranger", chain=chain))
+    assert TrustState.load(site.trust).versions["models"] == 2
 
 
 def test_a_state_of_the_time_before_grants_is_read(site: Site) -> None:

@@ -14,6 +14,7 @@ from airgap_bundle.errors import RootPolicyError, SigningError
 from airgap_bundle.metadata import ROOT, TARGETS, parse_root
 from airgap_bundle.signing.root_draft import RootDraft
 from airgap_bundle.signing.root_plan import Circle, RootPlan, build, by_name, changes, check_succession, resets
+from tests import model_bundles
 from tests.bundles import NOW, second_root, signer
 from tests.roots import first, plan, second, signed
 
@@ -82,6 +83,23 @@ def test_the_floors_that_are_said_to_start_anew_are_those_that_a_site_resets(
     assert resets(plan(PEOPLE), new()) == expected
     assert follow({1: first(), 2: draft.data}, 1).reset == set(expected)
     assert any("start anew" in line for line in draft.changes()) is bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("officers", "expected"),
+    [
+        (("custodian", "deputy"), ()),
+        (("custodian", "deputy", "outsider"), ()),
+        (("custodian", "stranger"), ("models",)),
+    ],
+)
+def test_floors_of_models_are_said_to_start_anew_where_too_few_stayed(
+    officers: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    roots = {**model_bundles.roots(), 3: model_bundles.granting(3, officers)}
+    before, after = (RootPlan.of(parse_root(roots[version]).signed) for version in (2, 3))
+    assert resets(before, after) == expected
+    assert follow(roots, 2).reset == set(expected)
 
 
 IMPOSSIBLE: dict[str, tuple[Callable[[], RootPlan], str]] = {

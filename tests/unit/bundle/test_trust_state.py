@@ -62,7 +62,7 @@ def test_absence_and_damage_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_a_state_of_another_schema_is_not_guessed_at(tmp_path: Path) -> None:
-    data = strict_json.dumps({"schema": 2}).decode()
+    data = strict_json.dumps({"schema": 3}).decode()
     framed = strict_json.dumps({"state": data, "sha256": sha256(data.encode()).hex})
     for name in COPIES:
         (tmp_path / name).write_bytes(framed)

@@ -16,7 +16,7 @@ from airgap_bundle.model_bundle import SHELF
 from airgap_bundle.store import Store
 from appliance.cli.model import app
 from appliance.errors import DeploymentError, NotAllowedError, UsageError
-from appliance.install import model_settle, model_switch
+from appliance.install import model_settle, model_switch, model_trial
 from appliance.install.audit_spool import _event
 from appliance.install.journal import read_journal
 from appliance.install.model_check import check_models
@@ -332,14 +332,6 @@ def test_without_the_log_nothing_is_done(
     assert bundles.tree(paths.root) == before
 
 
-def test_without_a_running_engine_nothing_is_decided(brought: SitePaths, engines: GatedEngines) -> None:
-    engines.stop(NAME)
-    before = bundles.tree(brought.root)
-    with pytest.raises(DeploymentError, match="does not answer"):
-        promote(brought, NAME, reason=WHY, engines=engines)
-    assert bundles.tree(brought.root) == before
-
-
 def test_somebody_else_changes_no_model(
     brought: SitePaths, engines: GatedEngines, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -383,7 +375,7 @@ def moments(monkeypatch: pytest.MonkeyPatch, engines: GatedEngines, wanted: int)
 
         return acted
 
-    for module, name in ((model_switch, "note"), (model_switch, "write_decisions"), (model_settle, "note")):
+    for module, name in ((model_switch, "note"), (model_trial, "write_decisions"), (model_settle, "note")):
         monkeypatch.setattr(module, name, around(getattr(module, name)))
     for name in ("stop", "start"):
         monkeypatch.setattr(engines, name, around(getattr(engines, name)))

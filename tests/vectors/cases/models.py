@@ -145,6 +145,19 @@ def older(folder: Path) -> Json:
 
 
 @case(
+    "models-below-a-floor-that-a-new-person-does-not-lift",
+    "RollbackError",
+    "models-floors",
+    operation=MODELS,
+    check="versions",
+    about="number 1 after number 2, with a root beside it that adds a third officer to both who signed",
+)
+def replayed(folder: Path) -> Json:
+    make(folder / "bundle", chain={1: root_bytes(), 2: granting_root(), 3: granting(3, (*OFFICERS, "outsider"))})
+    return knowing(folder, granting_root(), versions={"targets": 2, "snapshot": 2, "timestamp": 2, "models": 2})
+
+
+@case(
     "models-of-a-number-that-is-taken",
     "ReleaseConflictError",
     "models-floors",

@@ -1,0 +1,256 @@
+"""A site whose models are in a bad way: a trial that nobody ended, a model that may not load, a damaged bundle."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airgap_bundle.errors import DigestMismatchError
+from airgap_bundle.model_bundle import SHELF
+from airgap_bundle.store import Store
+from appliance.errors import DeploymentError, UsageError
+from appliance.install import host, model_settle, model_switch, model_trial
+from appliance.install.audit_spool import _event
+from appliance.install.host import Request, install
+from appliance.install.journal import read_journal
+from appliance.install.model_import import bring
+from appliance.install.model_settle import settle
+from appliance.install.model_switch import promote, rollback
+from appliance.install.status import _model_warnings
+from appliance.models.admission import admit_model
+from appliance.models.errors import ModelGateError, ModelRefusedError
+from appliance.models.serving import Decisions, read_decisions, write_decisions
+from appliance.site.load import load_site
+from appliance.site.paths import SitePaths
+from tests import model_bundles, site_of_models
+from tests.site_of_models import NEW, OLD, GatedEngines, digest_of
+from tests.unit.models.small_release import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WHY = "it answers in German"
+SUCCESSORS = ("custodian", "stranger")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site with another model in its store, to be copied."""
+    folder = tmp_path_factory.mktemp("made")
+    paths = site_of_models.install(folder / "site", folder)
+    with pytest.MonkeyPatch.context() as patch:
+        _with_a_log(patch)
+        bring(paths, site_of_models.make(folder / "models"), rehearse=False, engines=GatedEngines(paths))
+    return folder
+
+
+def _with_a_log(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(model_switch, "answers", lambda _probe: True)
+    patch.setattr(model_switch, "spool", lambda *_: 0)
+
+
+@pytest.fixture
+def paths(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SitePaths:
+    shutil.copytree(made / "site", tmp_path / "site", symlinks=True)
+    _with_a_log(monkeypatch)
+    return SitePaths(tmp_path / "site")
+
+
+@pytest.fixture
+def engines(paths: SitePaths) -> GatedEngines:
+    found = GatedEngines(paths)
+    found.start(NAME)
+    return found
+
+
+def put_on_trial(paths: SitePaths, engines: GatedEngines) -> None:
+    """As a promotion that was killed leaves it: the engine has loaded, or loads, what nobody decided for."""
+    promote(paths, NAME, reason=WHY, engines=engines)
+    write_decisions(paths, NAME, Decisions(trial=read_decisions(paths, NAME).made[-1]))
+
+
+def logged(paths: SitePaths) -> list[dict[str, Any]]:
+    records = [r for r in read_journal(paths.journal) if r.step.startswith("model-") and r.state != "started"]
+    return [{"status": e["status"], **e["unmapped"]["sovereign"]} for e in (_event(r, "1.0.0") for r in records)]
+
+
+def test_an_engine_that_still_loads_a_trial_is_taken_off_it(
+    paths: SitePaths, engines: GatedEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_on_trial(paths, engines)
+    with monkeypatch.context() as loading:
+        loading.setattr(engines, "serves", lambda _model: None)
+        settle(load_site(paths.site_yaml), paths, engines)
+    assert engines.loaded[NAME]["digest"] == digest_of(OLD)
+
+
+def test_a_trial_is_taken_away_only_while_no_engine_runs_on_it(
+    paths: SitePaths, engines: GatedEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[bool] = []
+
+    put_on_trial(paths, engines)
+    original = model_settle.put
+    for module in (model_trial, model_settle):
+        monkeypatch.setattr(module, "put", lambda *a: (ran.append(engines.runs(NAME)), original(*a)))
+    settle(load_site(paths.site_yaml), paths, engines)
+    monkeypatch.setattr(engines, "serves", lambda _model: {"digest": "another"})
+    with pytest.raises(DeploymentError, match="something else"):
+        promote(paths, NAME, reason=WHY, engines=engines)
+    assert ran == [False, False]
+    assert engines.loaded[NAME]["digest"] == digest_of(OLD)
+
+
+def test_a_decision_that_cannot_be_written_leaves_the_former_serving(
+    paths: SitePaths, engines: GatedEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(paths: SitePaths, name: str, decisions: Decisions) -> None:
+        if decisions.trial is None:
+            raise DeploymentError("no space left on device")
+        write_decisions(paths, name, decisions)
+
+    monkeypatch.setattr(model_trial, "write_decisions", write)
+    monkeypatch.setattr(model_switch, "write_decisions", write, raising=False)
+    with pytest.raises(DeploymentError, match="no space"):
+        promote(paths, NAME, reason=WHY, engines=engines)
+    assert engines.loaded[NAME]["digest"] == digest_of(OLD)
+    assert read_decisions(paths, NAME) == Decisions()
+
+
+def test_an_installation_finds_no_trial(
+    paths: SitePaths, engines: GatedEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_on_trial(paths, engines)
+    found: list[Decisions] = []
+    release = SimpleNamespace(version="1.0.0", artifacts={})
+    passed = SimpleNamespace(demand=lambda: None)
+    values: Mapping[str, Any] = {
+        "check_host": passed,
+        "choose_python": Path("/usr/bin/python3"),
+        "admit": release,
+        "Context": SimpleNamespace(only=lambda _kind: None),
+        "check_fits": None,
+        "install_steps": (),
+        "SupervisedEngines": engines,
+        "prepare_runtime": None,
+        "spool": 0,
+    }
+    for name, value in values.items():
+        monkeypatch.setattr(host, name, lambda *_, value=value, **__: value)
+    monkeypatch.setattr(host, "execute", lambda *_: found.append(read_decisions(paths, NAME)) or ())
+    files = SimpleNamespace(config=load_site(paths.site_yaml))
+    monkeypatch.setattr(host, "site_files", lambda *_: files)
+    request = Request(bundle=paths.root, config=None, root_fingerprint=None)
+    install(paths, request, passphrase=bytes, observer=None, progress=lambda *_: None)  # type: ignore[arg-type]
+    assert found == [Decisions()]
+    assert engines.loaded[NAME]["digest"] == digest_of(OLD)
+
+
+def test_a_model_whose_engine_may_not_start_any_more_is_replaced(paths: SitePaths, engines: GatedEngines) -> None:
+    promote(paths, NAME, reason=WHY, engines=engines)
+    engines.stop(NAME)
+    (paths.policies / "waivers" / "1.json").unlink()
+    with pytest.raises(ModelGateError):
+        admit_model(NAME, paths)
+    assert rollback(paths, NAME, reason="its waiver ended", engines=engines).digest == digest_of(OLD)
+    assert engines.loaded[NAME]["digest"] == digest_of(OLD)
+
+
+def test_the_same_model_from_a_newer_bundle_replaces_one_whose_use_was_ended(
+    paths: SitePaths, engines: GatedEngines, tmp_path: Path
+) -> None:
+    promote(paths, NAME, reason=WHY, engines=engines)
+    draft = site_of_models.Draft(
+        version="1.1.0",
+        files={NAME: site_of_models.files(NEW)},
+        support_until=site_of_models.soon() + timedelta(days=90),
+        release_fields={"version": "1.1.1", "number": 2, "min_release": 2},
+    )
+    again = model_bundles.sign(draft.write(tmp_path / "again"), *model_bundles.OFFICERS, now=site_of_models.soon())
+    bring(paths, again, rehearse=False, engines=engines)
+    with pytest.raises(ModelRefusedError):
+        admit_model(NAME, paths)
+    assert promote(paths, NAME, reason="signed again", engines=engines).changed
+    assert admit_model(NAME, paths).receipt["release"] == "1.1.1"
+
+
+def test_the_status_tells_of_a_model_that_serves_though_its_use_was_ended(
+    paths: SitePaths, engines: GatedEngines, tmp_path: Path
+) -> None:
+    promote(paths, NAME, reason=WHY, engines=engines)
+    config = load_site(paths.site_yaml)
+    assert _model_warnings(config, paths) == ()
+    chain = {**model_bundles.roots(), 3: model_bundles.granting(3, SUCCESSORS)}
+    later = site_of_models.make(tmp_path / "later", OLD, version="1.2.0", signers=SUCCESSORS, chain=chain)
+    bring(paths, later, rehearse=False, engines=engines)
+    (warning,) = _model_warnings(config, paths)
+    assert f"{NAME} still serves" in warning
+    assert "to others" in warning
+    Store(paths.store, SHELF).record_path("1.1.0").unlink()
+    (warning,) = _model_warnings(config, paths)
+    assert "not in the store" in warning
+
+
+def test_a_decision_that_the_log_hears_of_after_a_power_cut_names_its_waivers(
+    paths: SitePaths, engines: GatedEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def note(*arguments: Any) -> None:
+        if arguments[2] == "done":
+            raise KeyboardInterrupt
+        original(*arguments)
+
+    original = model_switch.note
+    with monkeypatch.context() as cut:
+        cut.setattr(model_switch, "note", note)
+        with pytest.raises(KeyboardInterrupt):
+            promote(paths, NAME, reason=WHY, engines=engines)
+    settle(load_site(paths.site_yaml), paths, engines)
+    entry = logged(paths)[-1]
+    assert (entry["status"], entry["waived"]) == ("Success", ["producer-verified", "conversion-closed"])
+
+
+def test_what_a_release_brought_meanwhile_is_what_a_rollback_returns_to(
+    paths: SitePaths, engines: GatedEngines, tmp_path: Path
+) -> None:
+    promote(paths, NAME, reason=WHY, engines=engines)
+    rollback(paths, NAME, reason=WHY, engines=engines)
+    site_of_models.activate(paths, tmp_path / "second", OLD, "2.0.0", 2)
+    promote(paths, NAME, reason=WHY, engines=engines)
+    assert rollback(paths, NAME, reason=WHY, engines=engines).source == "release 2.0.0"
+
+
+def test_a_damaged_bundle_is_put_right_by_bringing_it_again(
+    paths: SitePaths, made: Path, engines: GatedEngines
+) -> None:
+    shelf = Store(paths.store, SHELF)
+    (record,) = shelf.records()
+    shelf.path(record.index).write_bytes(b"{}")
+    with pytest.raises(DigestMismatchError):
+        shelf.open_record(record)
+    bring(paths, made / "models", rehearse=False, engines=engines)
+    assert shelf.open_record(record).version == "1.1.0"
+
+
+def test_a_bundle_that_others_signed_again_is_logged_again(
+    paths: SitePaths, made: Path, engines: GatedEngines, tmp_path: Path
+) -> None:
+    chain = {**model_bundles.roots(), 3: model_bundles.granting(3, SUCCESSORS)}
+    again = shutil.copytree(made / "models", tmp_path / "again")
+    shutil.rmtree(again / "metadata")
+    model_bundles.sign(again, *SUCCESSORS, chain=chain, now=site_of_models.soon())
+    assert bring(paths, again, rehearse=False, engines=engines).new == 1
+    assert logged(paths)[-1]["signers"] == list(SUCCESSORS)
+
+
+@pytest.mark.parametrize("reason", ["\x1b[2J", "one\ntwo", os.fsdecode(b"\xff")])
+def test_a_reason_that_could_steer_a_terminal_or_has_no_spelling_is_a_mistake(
+    paths: SitePaths, engines: GatedEngines, reason: str
+) -> None:
+    with pytest.raises(UsageError, match="printable"):
+        promote(paths, NAME, reason=reason, engines=engines)
