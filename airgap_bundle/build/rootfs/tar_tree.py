@@ -26,7 +26,7 @@ def read_tar(path: Path, label: str) -> Iterator[tuple[str, Node]]:
     files: dict[str, File] = {}
     with path.open("rb") as stream:
         try:
-            archive = tarfile.open(fileobj=stream, mode="r:", encoding="utf-8", errors="strict")  # noqa: SIM115
+            archive = tarfile.open(fileobj=stream, mode="r:", encoding="utf-8", errors="strict")  # noqa: SIM115 - owns nothing: the stream is closed above
             for count, member in enumerate(archive):
                 if count >= MAX_MEMBERS:
                     raise BuildError(f"{label} has more than {MAX_MEMBERS} members")

@@ -141,7 +141,7 @@ def test_a_host_has_what_a_cluster_needs(lab: Lab) -> None:
 
 
 def test_a_power_cut_takes_exactly_one_host_and_its_disk_comes_back(lab: Lab) -> None:
-    said(lab, "node1", "sh", "-c", "'echo kept > /root/kept; sync /root/kept'")
+    said(lab, "node1", "sh", "-c", "'echo kept > /etc/kept; sync /etc/kept'")
     boot = {name: said(lab, name, "cat", "/proc/sys/kernel/random/boot_id") for name in ("node1", "node2")}
     other = lab.state().seat("node2")
     lab.cut_power("node1")
@@ -149,7 +149,7 @@ def test_a_power_cut_takes_exactly_one_host_and_its_disk_comes_back(lab: Lab) ->
     assert lab.state().seat("node2") == other
     assert said(lab, "node2", "cat", "/proc/sys/kernel/random/boot_id") == boot["node2"]
     lab.start("node1")
-    assert said(lab, "node1", "cat", "/root/kept") == "kept"
+    assert said(lab, "node1", "cat", "/etc/kept") == "kept"
     assert said(lab, "node1", "cat", "/proc/sys/kernel/random/boot_id") != boot["node1"]
 
 
