@@ -16,18 +16,22 @@ from airgap_bundle.model_bundle import SHELF
 from airgap_bundle.store import Store
 from appliance.errors import DeploymentError, UsageError
 from appliance.install import host, model_settle, model_switch, model_trial
+from appliance.install.accounts import accounts_for
 from appliance.install.audit_spool import _event
 from appliance.install.host import Request, install
 from appliance.install.journal import read_journal
 from appliance.install.model_import import bring
 from appliance.install.model_settle import settle
 from appliance.install.model_switch import promote, rollback
+from appliance.install.services import site_services
+from appliance.install.startup import startable
 from appliance.install.status import _model_warnings
-from appliance.models.admission import admit_model
+from appliance.install.steps.site import _chosen, _loadable
+from appliance.models.admission import admit_model, grounds
 from appliance.models.errors import ModelGateError, ModelRefusedError
 from appliance.models.serving import Decisions, read_decisions, write_decisions
 from appliance.site.load import load_site
-from appliance.site.paths import SitePaths
+from appliance.site.paths import SitePaths, engine_service
 from tests import model_bundles, site_of_models
 from tests.site_of_models import NEW, OLD, GatedEngines, digest_of
 from tests.unit.models.small_release import NAME
@@ -195,6 +199,57 @@ def test_the_status_tells_of_a_model_that_serves_though_its_use_was_ended(
     Store(paths.store, SHELF).record_path("1.1.0").unlink()
     (warning,) = _model_warnings(config, paths)
     assert "not in the store" in warning
+
+
+def test_a_damaged_decision_costs_one_engine_and_no_command_of_the_site(
+    paths: SitePaths, engines: GatedEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_on_trial(paths, engines)
+    config = load_site(paths.site_yaml)
+    two = config.model_copy(update={"models": (*config.models, config.models[0].model_copy(update={"name": "other"}))})
+    whole = site_services(two, paths, accounts_for(two))
+    assert startable(two, paths, whole) == whole
+    paths.serving("other").write_text("{")
+    settle(two, paths, engines)
+    assert engines.loaded[NAME]["digest"] == digest_of(OLD)
+    assert paths.serving("other").read_text() == "{"
+    services = {s.name: s for s in startable(two, paths, whole)}
+    assert engine_service(NAME) in services
+    assert engine_service("other") not in services
+    assert engine_service("other") not in services["gateway"].after
+    assert services["gateway"].probe.path == "/healthz"
+    installing = SimpleNamespace(config=two, paths=paths, release=grounds(paths).release)
+    assert _loadable(installing) == config  # type: ignore[arg-type]
+    assert _chosen(installing) == {}  # type: ignore[arg-type]
+    (warning,) = _model_warnings(two, paths)
+    assert "engine of other will not start" in warning
+    monkeypatch.setattr(host, "_installed", lambda _paths: two)
+    down = host.kept_down(paths)
+    assert down is not None
+    assert (down.exit_code, "engine-other stays down" in down.cause) == (5, True)
+
+
+def test_what_the_journal_left_open_about_a_damaged_decision_waits_until_it_is_restored(
+    paths: SitePaths, engines: GatedEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def note(*arguments: Any) -> None:
+        if arguments[2] == "done":
+            raise KeyboardInterrupt
+        original(*arguments)
+
+    original = model_switch.note
+    with monkeypatch.context() as cut:
+        cut.setattr(model_switch, "note", note)
+        with pytest.raises(KeyboardInterrupt):
+            promote(paths, NAME, reason=WHY, engines=engines)
+    whole = paths.serving(NAME).read_bytes()
+    paths.serving(NAME).write_bytes(whole[:-5])
+    before = logged(paths)
+    settle(load_site(paths.site_yaml), paths, engines)
+    assert logged(paths) == before
+    paths.serving(NAME).write_bytes(whole)
+    settle(load_site(paths.site_yaml), paths, engines)
+    assert logged(paths)[-1]["status"] == "Success"
 
 
 def test_a_decision_that_the_log_hears_of_after_a_power_cut_names_its_waivers(
