@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from datetime import timedelta
@@ -10,10 +11,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typer.testing import CliRunner
 
 from airgap_bundle.errors import DigestMismatchError
 from airgap_bundle.model_bundle import SHELF
 from airgap_bundle.store import Store
+from appliance.cli.model import app
 from appliance.errors import DeploymentError, UsageError
 from appliance.install import host, model_settle, model_switch, model_trial
 from appliance.install.accounts import accounts_for
@@ -28,11 +31,11 @@ from appliance.install.startup import startable
 from appliance.install.status import _model_warnings
 from appliance.install.steps.site import _chosen, _loadable
 from appliance.models.admission import admit_model, grounds
-from appliance.models.errors import ModelGateError, ModelRefusedError
+from appliance.models.errors import ArtifactError, ModelGateError, ModelRefusedError
 from appliance.models.serving import Decisions, read_decisions, write_decisions
 from appliance.site.load import load_site
 from appliance.site.paths import SitePaths, engine_service
-from tests import model_bundles, site_of_models
+from tests import bundles, model_bundles, site_of_models
 from tests.site_of_models import NEW, OLD, GatedEngines, digest_of
 from tests.unit.models.small_release import NAME
 
@@ -290,6 +293,48 @@ def test_a_damaged_bundle_is_put_right_by_bringing_it_again(
         shelf.open_record(record)
     bring(paths, made / "models", rehearse=False, engines=engines)
     assert shelf.open_record(record).version == "1.1.0"
+
+
+@pytest.fixture
+def newer(paths: SitePaths, engines: GatedEngines, tmp_path: Path) -> str:
+    """A newer bundle with the same model as the release's."""
+    bundle = site_of_models.make(tmp_path / "newer", OLD, version="1.2.0", number=2)
+    bring(paths, bundle, rehearse=False, engines=engines)
+    return "1.2.0"
+
+
+def spoil(paths: SitePaths, version: str) -> None:
+    shelf = Store(paths.store, SHELF)
+    record = next(r for r in shelf.records() if r.version == version)
+    shelf.path(str(record.index)).write_bytes(b"{}")
+
+
+def test_a_damaged_old_bundle_is_named_and_the_others_are_listed_and_promoted(
+    paths: SitePaths, engines: GatedEngines, newer: str
+) -> None:
+    promote(paths, NAME, digest_of(NEW), reason=WHY, engines=engines)
+    spoil(paths, "1.1.0")
+    shown = CliRunner().invoke(app, ["list", "--output", "json"], obj=paths.root)
+    assert shown.exit_code == 0, shown.output
+    assert [row["bundle"] for row in json.loads(shown.stdout)] == ["1.0.0", newer]
+    assert "bundle 1.1.0 is damaged" in shown.stderr
+    assert "import that bundle again" in shown.stderr
+    done = promote(paths, NAME, reason=WHY, engines=engines)
+    assert (done.source, done.former) == (f"bundle {newer}", digest_of(NEW))
+    with pytest.raises(ArtifactError, match=r"bundle 1\.1\.0 is damaged") as caught:
+        rollback(paths, NAME, reason=WHY, engines=engines)
+    assert caught.value.hint == "import that bundle again"
+
+
+def test_a_damaged_newest_bundle_does_not_make_an_older_model_the_newest(
+    paths: SitePaths, engines: GatedEngines, newer: str
+) -> None:
+    spoil(paths, newer)
+    before = bundles.tree(paths.root)
+    with pytest.raises(ArtifactError, match=r"bundle 1\.2\.0 is damaged"):
+        promote(paths, NAME, reason=WHY, engines=engines)
+    assert bundles.tree(paths.root) == before
+    assert promote(paths, NAME, digest_of(NEW), reason=WHY, engines=engines).source == "bundle 1.1.0"
 
 
 def test_a_bundle_that_others_signed_again_is_logged_again(
