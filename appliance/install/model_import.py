@@ -16,6 +16,7 @@ from airgap_bundle.model_bundle import SHELF, import_models
 from appliance.errors import SovereignError
 from appliance.install.admission import check_is_bundle
 from appliance.install.engines import Engines, SupervisedEngines
+from appliance.install.journal import beside
 from appliance.install.lock import site_lock
 from appliance.install.model_record import UNKNOWN, note, operator
 from appliance.install.model_settle import enter_imports, settle
@@ -81,10 +82,10 @@ def bring(
             return Brought(judged.bundle, tuple(judged.verdicts), 0, rehearsed=True)
         except (BundleError, SovereignError) as error:
             if not rehearse:
-                note(
-                    paths, "import", "failed", "", {"by": operator(), "error": f"{type(error).__name__}: {error.cause}"}
-                )
-                tell_log(config, paths)
+                with beside(error):
+                    said = f"{type(error).__name__}: {error.cause}"
+                    note(paths, "import", "failed", "", {"by": operator(), "error": said})
+                    tell_log(config, paths)
             raise
         new = enter_imports(paths, operator())
         return Brought(taken, tuple(judged.verdicts), new, rehearsed=False, unlogged=tell_log(config, paths))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from appliance.errors import DeploymentError, NotAllowedError, SovereignError, UsageError
 from appliance.install.audit_spool import spool
 from appliance.install.engines import Engines, SupervisedEngines
+from appliance.install.journal import beside
 from appliance.install.lock import site_lock
 from appliance.install.model_history import choice_of, former, history, served_before, serving_now
 from appliance.install.model_record import describe, note, operator
@@ -191,8 +192,9 @@ def _decide(order: _Order, found: Grounds, made: Decisions, now: Held | None, wa
         note(order.paths, order.action, "started", digest, detail)
         try_model(order.paths, order.engines, made, history(order.paths, made, now).decided(choice), wanted)
     except BaseException as error:
-        note(order.paths, order.action, "failed", digest, {**detail, "error": said(error)})
-        tell_log(order.config, order.paths)
+        with beside(error):
+            note(order.paths, order.action, "failed", digest, {**detail, "error": said(error)})
+            tell_log(order.config, order.paths)
         raise
     note(order.paths, order.action, "done", digest, detail)
     return waived

@@ -18,7 +18,7 @@ from airgap_bundle.model_bundle import SHELF
 from airgap_bundle.store import Store
 from appliance.cli.model import app
 from appliance.errors import DeploymentError, UsageError
-from appliance.install import host, model_settle, model_switch, model_trial
+from appliance.install import host, model_import, model_settle, model_switch, model_trial
 from appliance.install.accounts import accounts_for
 from appliance.install.audit_spool import _event
 from appliance.install.host import Request, install
@@ -293,6 +293,24 @@ def test_a_damaged_bundle_is_put_right_by_bringing_it_again(
         shelf.open_record(record)
     bring(paths, made / "models", rehearse=False, engines=engines)
     assert shelf.open_record(record).version == "1.1.0"
+
+
+def test_a_full_disk_does_not_hide_why_a_model_was_refused(
+    paths: SitePaths, made: Path, engines: GatedEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise DeploymentError("no space left on device")
+
+    for module in (model_switch, model_import):
+        monkeypatch.setattr(module, "note", full)
+    (paths.policies / "waivers" / "1.json").unlink()
+    for act in (
+        lambda: promote(paths, NAME, reason=WHY, engines=engines),
+        lambda: bring(paths, made / "models", rehearse=False, engines=engines),
+    ):
+        with pytest.raises(ModelRefusedError, match="producer-verified") as caught:
+            act()
+        assert "no space left" in caught.value.__notes__[0]
 
 
 @pytest.fixture
