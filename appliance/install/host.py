@@ -6,6 +6,7 @@ bundle (verified and imported, or refused) → journaled steps. Until the bundle
 
 from __future__ import annotations
 
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from appliance.install.admission import admit, inspect, is_first_install
 from appliance.install.audit_spool import spool
 from appliance.install.engines import SupervisedEngines
 from appliance.install.journal import Journal, latest_done, read_journal
-from appliance.install.lock import site_lock
+from appliance.install.lock import SiteBusyError, site_lock
 from appliance.install.model_settle import settle
 from appliance.install.preflight.report import PreflightReport, check_host
 from appliance.install.release_description import active_version
@@ -199,10 +200,17 @@ def down(paths: SitePaths) -> str | None:
 
 
 def unseal(paths: SitePaths, *, passphrase: Passphrase) -> None:
-    """What the boot unit does before the first service."""
+    """What the boot unit does before the first service.
+
+    Under the site's lock, as every change. Where a command holds it, that one has settled, and may have a trial under
+    way; and it must not be waited for: `up` and `install` start this unit while they hold the lock, and wait for it.
+    """
     config = _installed(paths)
-    settle(config, paths, None)  # nothing serves yet: no engine finds a trial
-    prepare_runtime(config, paths, load_accounts(paths), Vault(paths, passphrase))
+    with ExitStack() as held:
+        with suppress(SiteBusyError):
+            held.enter_context(site_lock(paths))
+            settle(config, paths, None)  # nothing serves yet: no engine finds a trial
+        prepare_runtime(config, paths, load_accounts(paths), Vault(paths, passphrase))
 
 
 def _no_passphrase() -> bytes:

@@ -23,6 +23,7 @@ from appliance.install.accounts import accounts_for
 from appliance.install.audit_spool import _event
 from appliance.install.host import Request, install
 from appliance.install.journal import read_journal
+from appliance.install.lock import SiteBusyError, site_lock
 from appliance.install.model_import import bring
 from appliance.install.model_settle import settle
 from appliance.install.model_switch import promote, rollback
@@ -293,6 +294,34 @@ def test_a_damaged_bundle_is_put_right_by_bringing_it_again(
         shelf.open_record(record)
     bring(paths, made / "models", rehearse=False, engines=engines)
     assert shelf.open_record(record).version == "1.1.0"
+
+
+def test_at_boot_a_trial_is_taken_away_under_the_lock_and_before_secrets_are_unsealed(
+    paths: SitePaths, engines: GatedEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(*_: Any) -> None:
+        seen.append(read_decisions(paths, NAME))
+        with pytest.raises(SiteBusyError), site_lock(paths):
+            pass
+
+    seen: list[Decisions] = []
+    put_on_trial(paths, engines)
+    monkeypatch.setattr(host, "prepare_runtime", prepare)
+    host.unseal(paths, passphrase=bytes)
+    assert seen == [Decisions()]
+
+
+def test_a_boot_unit_that_a_command_started_takes_no_trial_from_it_and_does_not_wait_for_it(
+    paths: SitePaths, engines: GatedEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Decisions] = []
+    put_on_trial(paths, engines)
+    trial = read_decisions(paths, NAME)
+    monkeypatch.setattr(host, "prepare_runtime", lambda *_: seen.append(read_decisions(paths, NAME)))
+    with site_lock(paths):
+        host.unseal(paths, passphrase=bytes)
+    assert seen == [trial]
+    assert trial.trial is not None
 
 
 def test_a_full_disk_does_not_hide_why_a_model_was_refused(
