@@ -136,9 +136,10 @@ def in_force(paths: SitePaths, name: str, active: VerifiedRelease) -> VerifiedRe
     return bundle
 
 
-def ended(paths: SitePaths, name: str) -> str | None:
+def ended(paths: SitePaths, name: str, trust: TrustState | None = None) -> str | None:
     """Why the model that an operator let serve as ``name`` may not be chosen any more, or None.
 
+    ``trust`` stands in the place of the site's: what a bundle would teach it.
     Raises ``StoreError`` or ``TrustStateLostError`` where that cannot be told.
     """
     choice = read_decisions(paths, name).in_force
@@ -147,7 +148,7 @@ def ended(paths: SitePaths, name: str) -> str | None:
     record = next((r for r in Store(paths.store, SHELF).records() if r.version == choice.version), None)
     if record is None:
         raise StoreError(f"bundle {choice.version}, whose model {name} serves, is not in the store", _LIST)
-    return withdrawn(record, TrustState.load(paths.trust))
+    return withdrawn(record, trust or TrustState.load(paths.trust))
 
 
 def pick(models: tuple[Held, ...], name: str, digest: str | None, damaged: tuple[Damaged, ...] = ()) -> Held:

@@ -11,11 +11,13 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from airgap_bundle.errors import DigestMismatchError
 from airgap_bundle.model_bundle import SHELF
 from airgap_bundle.store import Store
+from appliance.cli import model_serve
 from appliance.cli.model import app
 from appliance.errors import DeploymentError, UsageError
 from appliance.install import host, model_import, model_settle, model_switch, model_trial
@@ -254,6 +256,32 @@ def test_what_the_journal_left_open_about_a_damaged_decision_waits_until_it_is_r
     paths.serving(NAME).write_bytes(whole)
     settle(load_site(paths.site_yaml), paths, engines)
     assert logged(paths)[-1]["status"] == "Success"
+
+
+def test_an_import_that_ends_a_model_which_serves_says_so(
+    paths: SitePaths, engines: GatedEngines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*options: str) -> str:
+        arguments = ["import", str(newer), *options]
+        shown = CliRunner().invoke(commands, arguments, obj=paths.root, env={"COLUMNS": "200"})
+        assert shown.exit_code == 0, shown.output
+        return shown.stdout
+
+    commands = typer.Typer()
+    model_serve.register(commands)
+    monkeypatch.setattr(model_import, "SupervisedEngines", lambda *_: engines)
+    newer = site_of_models.make(tmp_path / "n", OLD, version="1.2.0", number=2, min_release=2)
+    assert json.loads(run("--dry-run", "--output", "json"))["ended"] == []
+    promote(paths, NAME, reason=WHY, engines=engines)
+    foreseen = json.loads(run("--dry-run", "--output", "json"))["ended"]
+    assert [found["name"] for found in foreseen] == [NAME]
+    assert json.loads(run("--output", "json"))["ended"] == foreseen
+    assert "number 1 is below 2" in foreseen[0]["reason"]
+    text = run().replace("\n", " ")
+    assert f"{NAME} serves what may not be chosen any more" in text
+    assert f"sovereign model promote {NAME}" in text
+    promote(paths, NAME, reason=WHY, engines=engines)
+    assert json.loads(run("--output", "json"))["ended"] == []
 
 
 def test_a_decision_that_the_log_hears_of_after_a_power_cut_names_its_waivers(
