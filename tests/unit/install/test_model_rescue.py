@@ -31,7 +31,7 @@ from appliance.install.model_settle import settle
 from appliance.install.model_switch import promote, rollback
 from appliance.install.services import site_services
 from appliance.install.startup import startable
-from appliance.install.status import _model_warnings
+from appliance.install.status_warnings import model_warnings
 from appliance.install.steps.site import _chosen, _loadable
 from appliance.models.admission import admit_model, grounds
 from appliance.models.errors import ArtifactError, ModelGateError, ModelRefusedError
@@ -195,15 +195,15 @@ def test_the_status_tells_of_a_model_that_serves_though_its_use_was_ended(
 ) -> None:
     promote(paths, NAME, reason=WHY, engines=engines)
     config = load_site(paths.site_yaml)
-    assert _model_warnings(config, paths) == ()
+    assert model_warnings(config, paths) == ()
     chain = {**model_bundles.roots(), 3: model_bundles.granting(3, SUCCESSORS)}
     later = site_of_models.make(tmp_path / "later", OLD, version="1.2.0", signers=SUCCESSORS, chain=chain)
     bring(paths, later, rehearse=False, engines=engines)
-    (warning,) = _model_warnings(config, paths)
+    (warning,) = model_warnings(config, paths)
     assert f"{NAME} still serves" in warning
     assert "to others" in warning
     Store(paths.store, SHELF).record_path("1.1.0").unlink()
-    (warning,) = _model_warnings(config, paths)
+    (warning,) = model_warnings(config, paths)
     assert "not in the store" in warning
 
 
@@ -227,7 +227,7 @@ def test_a_damaged_decision_costs_one_engine_and_no_command_of_the_site(
     installing = SimpleNamespace(config=two, paths=paths, release=grounds(paths).release)
     assert _loadable(installing) == config  # type: ignore[arg-type]
     assert _chosen(installing) == {}  # type: ignore[arg-type]
-    (warning,) = _model_warnings(two, paths)
+    (warning,) = model_warnings(two, paths)
     assert "engine of other will not start" in warning
     monkeypatch.setattr(host, "_installed", lambda _paths: two)
     down = host.kept_down(paths)
