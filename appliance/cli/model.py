@@ -39,7 +39,7 @@ DigestOption = Annotated[
         "--digest", metavar="sha256:…", help="Which one, by the beginning of its digest; default: what serves."
     ),
 ]
-_STATES = {"serving": "bold green", "withdrawn": "red", "former": "dim"}
+_STATES = {"serving": "bold green", "withdrawn": "red", "unknown": "red", "former": "dim"}
 _STYLES = {"pass": "green", "waived": "yellow", "fail": "bold red", "not established": "red", "not required": "dim"}
 
 

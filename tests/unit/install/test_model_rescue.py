@@ -27,6 +27,7 @@ from appliance.install.host import Request, install
 from appliance.install.journal import read_journal
 from appliance.install.lock import SiteBusyError, site_lock
 from appliance.install.model_import import bring
+from appliance.install.model_list import list_models
 from appliance.install.model_settle import settle
 from appliance.install.model_switch import promote, rollback
 from appliance.install.services import site_services
@@ -233,6 +234,19 @@ def test_a_damaged_decision_costs_one_engine_and_no_command_of_the_site(
     down = host.kept_down(paths)
     assert down is not None
     assert (down.exit_code, "engine-other stays down" in down.cause) == (5, True)
+
+
+def test_the_list_shows_models_whose_decisions_are_damaged_and_does_not_guess_which_serves(
+    paths: SitePaths, engines: GatedEngines
+) -> None:
+    promote(paths, NAME, reason=WHY, engines=engines)
+    paths.serving(NAME).write_text("{")
+    rows = list_models(paths)
+    assert [(row.bundle, row.state, row.served) for row in rows] == [
+        ("1.0.0", "unknown", False),
+        ("1.1.0", "unknown", False),
+    ]
+    assert all("cannot be read" in str(row.note) for row in rows)
 
 
 def test_what_the_journal_left_open_about_a_damaged_decision_waits_until_it_is_restored(
