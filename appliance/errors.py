@@ -9,6 +9,7 @@
     │   └── HostsRefusedError      hosts of a cluster do not: every finding (``cluster.playbook``)
     ├── DeploymentError (5)        a step of install, up or down failed
     │   ├── SiteBusyError          another command is changing the site (``install.lock``)
+    │   ├── DecisionsDamagedError  nobody can tell which model serves under a name (``models.serving``)
     │   └── UnavailableError       a service of the appliance does not answer
     ├── LogInconsistentError (6)   the audit log does not prove what it should
     ├── NotAllowedError (7)        the caller may not do this

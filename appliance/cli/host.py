@@ -99,6 +99,7 @@ def install(  # noqa: PLR0913, PLR0917 - typer's parameters are the command's op
         done = host.install(paths, request, passphrase=secret, observer=observer, progress=advance)
     data = {"release": done.release.version, "steps": list(done.ran), "url": done.url, "logged": done.logged}
     emit(data, output, lambda console: _render_installed(done, console))
+    _tell_kept_down(paths)
 
 
 def status(context: typer.Context, output: OutputOption = OutputFormat.table) -> None:
@@ -114,6 +115,13 @@ def up(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> None
     with progress("services", unit="steps") as ready:
         started = host.up(site_paths(context), passphrase=_passphrase(passphrase_fd), ready=ready)
     say(f"started {', '.join(started)}" if started else "everything was running")
+    _tell_kept_down(site_paths(context))
+
+
+def _tell_kept_down(paths: SitePaths) -> None:
+    """The rest runs; the command ends as `sovereign status` does. Raises ``DeploymentError``."""
+    if (error := host.kept_down(paths)) is not None:
+        raise error
 
 
 def down(context: typer.Context) -> None:

@@ -16,13 +16,13 @@ from airgap_bundle.provenance.folder import SIGNATURE_NAME, check_folder
 from airgap_bundle.provenance.publisher_signature import verify_signature
 from airgap_bundle.provenance.publishers import Publisher, parse_certificates, parse_public_key
 from appliance.cli.model_publish import read_file, signature_inside
-from appliance.cli.terminal import OutputFormat, OutputOption, emit, progress, site_paths
+from appliance.cli.terminal import OutputFormat, OutputOption, emit, progress, say, site_paths
 from appliance.errors import RefusedError, UsageError
 from appliance.install.model_list import Listed, list_models
 from appliance.models.admission import examine_model, grounds, template_findings
 from appliance.models.errors import ArtifactError
 from appliance.models.record import parse_record
-from appliance.models.shelf import Held, held_models, in_force
+from appliance.models.shelf import MEND, Held, damaged_bundles, held_models, in_force
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +39,7 @@ DigestOption = Annotated[
         "--digest", metavar="sha256:…", help="Which one, by the beginning of its digest; default: what serves."
     ),
 ]
-_STATES = {"serving": "bold green", "withdrawn": "red", "former": "dim"}
+_STATES = {"serving": "bold green", "withdrawn": "red", "unknown": "red", "former": "dim"}
 _STYLES = {"pass": "green", "waived": "yellow", "fail": "bold red", "not established": "red", "not required": "dim"}
 
 
@@ -55,6 +55,8 @@ def show_models(context: typer.Context, output: OutputOption = OutputFormat.tabl
                 console.print(_plain(f"{row.name} {row.digest[:19]}: {row.note}"))
 
     emit([row.data() for row in rows], output, render)
+    for damaged in damaged_bundles(site_paths(context)):
+        say(f"{damaged}; hint: {MEND}")
 
 
 def _overview(rows: tuple[Listed, ...]) -> Table:

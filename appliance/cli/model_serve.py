@@ -64,6 +64,7 @@ def import_(
         "models": models,
         "new": done.new,
         "kept": not done.rehearsed,
+        "ended": [{"name": name, "reason": reason} for name, reason in done.ended],
     }
     emit(data, output, lambda console: _render_brought(done, console))
     _say_unlogged(done.unlogged)
@@ -133,6 +134,10 @@ def _render_brought(done: Brought, console: Console) -> None:
     what = "would be accepted; nothing was kept" if done.rehearsed else "kept" if done.new else "was here already"
     console.print(f"bundle {done.bundle.version}, number {done.bundle.number}: {what}", markup=False)
     console.print(f"signed by {', '.join(done.bundle.signers)}", markup=False)
+    verb = "would serve" if done.rehearsed else "serves"
+    for name, reason in done.ended:
+        console.print(f"{name} {verb} what may not be chosen any more: {reason}", markup=False, style="red")
+        console.print(f"  its engine will not start on it again: `sovereign model promote {name}`", markup=False)
 
 
 def _say_unlogged(unlogged: str | None) -> None:

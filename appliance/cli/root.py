@@ -71,6 +71,8 @@ def run_app(app: typer.Typer) -> None:
 
 def _explain(error: SovereignError | BundleError) -> int:
     say(f"error: {error.cause}")
+    for note in getattr(error, "__notes__", ()):
+        say(f"note: {note}")
     if error.hint:
         say(f"hint: {error.hint}")
     if isinstance(error, SovereignError):

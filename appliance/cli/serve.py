@@ -54,14 +54,15 @@ def serve(
 
 @app.command("await", hidden=True)
 def await_service(context: typer.Context, service: Annotated[str, typer.Argument()]) -> None:
-    """Wait until a service is ready (called by its unit, inside the same sandbox: it reads site.yaml and no more)."""
+    """Wait until a service is ready (called by its unit, in the same sandbox: it reads site.yaml and what serves)."""
     from appliance.install.accounts import accounts_for
     from appliance.install.services import site_services
-    from appliance.install.startup import await_ready
+    from appliance.install.startup import await_ready, startable
 
     paths = site_paths(context)
     config = load_site(paths.site_yaml)
-    for found in site_services(config, paths, accounts_for(config)):
+    services = site_services(config, paths, accounts_for(config))
+    for found in (*startable(config, paths, services), *services):  # one kept down is waited for as it is
         if found.name == service:
             await_ready(found)
             return

@@ -8,12 +8,12 @@ and the next `up` enters it. Stopping is never refused for want of an entry: a s
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from appliance.errors import SovereignError
 from appliance.install.audit_spool import spool
-from appliance.install.journal import Journal
+from appliance.install.journal import Journal, beside
 from appliance.install.release_description import active_version
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def journaled(paths: SitePaths, act: Act) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        with suppress(SovereignError):  # what went wrong first is what the operator needs to hear
+        with beside(error):  # what went wrong first is what the operator needs to hear
             _record(paths, act, "failed", {"error": type(error).__name__})
         raise
     record(paths, act)

@@ -6,20 +6,21 @@ bundle (verified and imported, or refused) → journaled steps. Until the bundle
 
 from __future__ import annotations
 
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airgap_bundle.digest import sha256
 from airgap_bundle.store import VerifiedRelease
-from appliance.errors import PreflightError, RefusedError, UsageError
+from appliance.errors import DeploymentError, PreflightError, RefusedError, UsageError
 from appliance.install.accounts import load_accounts
 from appliance.install.acts import announce, journaled
 from appliance.install.admission import admit, inspect, is_first_install
 from appliance.install.audit_spool import spool
 from appliance.install.engines import SupervisedEngines
 from appliance.install.journal import Journal, latest_done, read_journal
-from appliance.install.lock import site_lock
+from appliance.install.lock import SiteBusyError, site_lock
 from appliance.install.model_settle import settle
 from appliance.install.preflight.report import PreflightReport, check_host
 from appliance.install.release_description import active_version
@@ -27,14 +28,15 @@ from appliance.install.release_env import PYTHON_VERSION, check_fits, choose_pyt
 from appliance.install.runner import Advance, Observer, execute
 from appliance.install.services import site_services
 from appliance.install.site_files import SiteFiles, read_site_files
-from appliance.install.startup import Ready, prepare_runtime, start_services, stop_services
+from appliance.install.startup import Ready, prepare_runtime, start_services, startable, stop_services
 from appliance.install.steps import install_steps
 from appliance.install.steps.context import Context
 from appliance.install.steps.service import configure_realm
 from appliance.install.supervision import choose_supervision
 from appliance.install.vault import Vault, take_back
+from appliance.models.serving import damaged_decisions
 from appliance.site.load import load_site
-from appliance.site.paths import GATEWAY
+from appliance.site.paths import GATEWAY, engine_service
 
 if TYPE_CHECKING:
     from airgap_bundle.report import Report
@@ -156,7 +158,10 @@ def _settle_models(paths: SitePaths) -> None:
 
 
 def up(paths: SitePaths, *, passphrase: Passphrase, ready: Ready) -> tuple[str, ...]:
-    """Start what does not run and wait until it is ready; names of what was started."""
+    """Start what does not run and wait until it is ready; names of what was started.
+
+    An engine whose model's decisions are damaged stays down (``kept_down``); everything else starts.
+    """
     config = _installed(paths)
     accounts = load_accounts(paths)
     vault = Vault(paths, passphrase)
@@ -164,7 +169,7 @@ def up(paths: SitePaths, *, passphrase: Passphrase, ready: Ready) -> tuple[str, 
         with journaled(paths, "up"):
             prepare_runtime(config, paths, accounts, vault)
             settle(config, paths, SupervisedEngines(config, paths))
-            services = site_services(config, paths, accounts)
+            services = startable(config, paths, site_services(config, paths, accounts))
             started: tuple[str, ...] = ()
             if latest_done(read_journal(paths.journal), "realm") is None:  # the gateway is ready only with the realm
                 started = start_services(paths, [s for s in services if s.name != GATEWAY], ready)
@@ -172,6 +177,15 @@ def up(paths: SitePaths, *, passphrase: Passphrase, ready: Ready) -> tuple[str, 
             started += start_services(paths, services, ready)
         spool(config, paths, active_version(paths))
     return started
+
+
+def kept_down(paths: SitePaths) -> DeploymentError | None:
+    """Which engines stay down because the decisions about their models are damaged, and why; None: none does."""
+    damaged = damaged_decisions(paths, (m.name for m in _installed(paths).models))
+    if not damaged:
+        return None
+    why = "; ".join(f"{engine_service(name)} stays down: {error.cause}" for name, error in damaged.items())
+    return DeploymentError(why, next(iter(damaged.values())).hint)
 
 
 def down(paths: SitePaths) -> str | None:
@@ -186,10 +200,17 @@ def down(paths: SitePaths) -> str | None:
 
 
 def unseal(paths: SitePaths, *, passphrase: Passphrase) -> None:
-    """What the boot unit does before the first service."""
+    """What the boot unit does before the first service.
+
+    Under the site's lock, as every change. Where a command holds it, that one has settled, and may have a trial under
+    way; and it must not be waited for: `up` and `install` start this unit while they hold the lock, and wait for it.
+    """
     config = _installed(paths)
-    settle(config, paths, None)  # nothing serves yet: no engine finds a trial
-    prepare_runtime(config, paths, load_accounts(paths), Vault(paths, passphrase))
+    with ExitStack() as held:
+        with suppress(SiteBusyError):
+            held.enter_context(site_lock(paths))
+            settle(config, paths, None)  # nothing serves yet: no engine finds a trial
+        prepare_runtime(config, paths, load_accounts(paths), Vault(paths, passphrase))
 
 
 def _no_passphrase() -> bytes:

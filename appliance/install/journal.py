@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import os
 import threading
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, Self
 
-from appliance.errors import DeploymentError
+from appliance.errors import DeploymentError, SovereignError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 State = Literal["started", "done", "failed"]
@@ -71,10 +72,14 @@ class Journal:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             record = Record(seq, now, step, state, digest, dict(detail or {}))
             line = json.dumps(asdict(record), ensure_ascii=True, sort_keys=True).encode() + b"\n"
+            end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
             try:
                 _write_all(self._descriptor, line)
                 os.fsync(self._descriptor)
             except OSError as error:
+                with suppress(OSError):  # half a line must not stand before one that another thread still writes
+                    os.ftruncate(self._descriptor, end)
+                    os.lseek(self._descriptor, end, os.SEEK_SET)
                 raise DeploymentError(
                     f"the install journal cannot be written: {error.strerror}", f"make room on the disk of {self._path}"
                 ) from error
@@ -88,6 +93,16 @@ class Journal:
     def close(self) -> None:
         """Release the file."""
         os.close(self._descriptor)
+
+
+@contextmanager
+def beside(error: BaseException) -> Iterator[None]:
+    """Journal that ``error`` happened: where that fails too, as on a full disk, it becomes a note of ``error``."""
+    try:
+        yield
+    except (SovereignError, OSError) as second:
+        cause = second.cause if isinstance(second, SovereignError) else str(second)
+        error.add_note(f"nor is it in the install journal: {cause}")
 
 
 def read_journal(path: Path) -> tuple[Record, ...]:

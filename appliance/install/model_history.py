@@ -9,9 +9,10 @@ from appliance.errors import UsageError
 from appliance.install.journal import read_journal
 from appliance.models.errors import ArtifactError, ModelRefusedError
 from appliance.models.serving import Choice, Decisions
+from appliance.models.shelf import MEND
 
 if TYPE_CHECKING:
-    from appliance.models.shelf import Held
+    from appliance.models.shelf import Damaged, Held
     from appliance.site.paths import SitePaths
 
 
@@ -23,6 +24,14 @@ def serving_now(models: tuple[Held, ...], made: Decisions, name: str) -> Held | 
     return next((held for held in models if held.name == name and held.from_release), None)
 
 
+def served_before(now: Held | None, made: Decisions) -> str:
+    """Digest of the weights that serve ``now``, or that were decided for where their bundle is damaged; or empty."""
+    if now is not None:
+        return now.weights
+    choice = made.in_force
+    return choice.weights if choice is not None and not choice.from_release else ""
+
+
 def history(paths: SitePaths, made: Decisions, now: Held | None) -> Decisions:
     """``made``, and after it what serves ``now`` where no decision is about that: it came with a release."""
     if now is None or (made.in_force is not None and now.is_choice(made.in_force)):
@@ -31,17 +40,20 @@ def history(paths: SitePaths, made: Decisions, now: Held | None) -> Decisions:
     return replace(made, made=(*made.made, choice_of(now, since, by, f"release {now.bundle.version}")))
 
 
-def former(models: tuple[Held, ...], served: Decisions, name: str) -> Held:
+def former(models: tuple[Held, ...], served: Decisions, name: str, damaged: tuple[Damaged, ...] = ()) -> Held:
     """The last model that served as ``name`` and is another than the one that does now, the last of ``served``.
 
-    Raises ``UsageError`` where there was none, ``ArtifactError`` where the site does not hold it any more, and
-    ``ModelRefusedError`` where its use was ended.
+    Raises ``UsageError`` where there was none, ``ArtifactError`` where the site does not hold it any more, or only in
+    one of the ``damaged`` bundles, and ``ModelRefusedError`` where its use was ended.
     """
     present = served.in_force
     before = next((c for c in reversed(served.made) if present is not None and c.digest != present.digest), None)
     if before is None:
         raise UsageError(f"no other model has served as {name} here", "`sovereign model promote` lets one")
     held = next((held for held in models if held.is_choice(before)), None) or _in_release(models, before, name)
+    broken = next((d for d in damaged if not before.from_release and d.version == before.version), None)
+    if broken is not None:
+        raise ArtifactError(f"the model that served before is lost: {broken}", MEND)
     if held is None:
         raise ArtifactError(
             f"the model that served before, {before.digest[:19]}…, came with release {before.version}, "

@@ -7,15 +7,18 @@ that way and takes back what it wrote.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airgap_bundle.errors import BundleError
 from airgap_bundle.model_bundle import SHELF, import_models
+from airgap_bundle.trust_state import TrustState
 from appliance.errors import SovereignError
 from appliance.install.admission import check_is_bundle
 from appliance.install.engines import Engines, SupervisedEngines
+from appliance.install.journal import beside
 from appliance.install.lock import site_lock
 from appliance.install.model_record import UNKNOWN, note, operator
 from appliance.install.model_settle import enter_imports, settle
@@ -23,7 +26,7 @@ from appliance.install.model_switch import check_allowed, demand_log, installed,
 from appliance.models.admission import examine_model, grounds
 from appliance.models.errors import ModelRefusedError
 from appliance.models.passage import MODEL_KIND
-from appliance.models.shelf import Held
+from appliance.models.shelf import Held, ended
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from appliance.install.runner import Advance
     from appliance.models.admission import Grounds
     from appliance.models.verdict import Verdict
+    from appliance.site.config import SiteConfig
     from appliance.site.paths import SitePaths
 
 
@@ -39,13 +43,16 @@ if TYPE_CHECKING:
 class Brought:
     """A bundle of models that passed. ``new``: how many of its models the site did not have from it before.
 
-    ``rehearsed``: nothing was kept. ``unlogged`` says why the audit log has no entry about it yet.
+    ``rehearsed``: nothing was kept. ``ended`` names models that serve and may not be chosen any more, each with why: a
+    rehearsal foresees what the bundle's lowest usable number ends, not what a change of its root does. ``unlogged``
+    says why the audit log has no entry about it yet.
     """
 
     bundle: VerifiedRelease
     models: tuple[tuple[Held, Verdict], ...]
     new: int
     rehearsed: bool
+    ended: tuple[tuple[str, str], ...] = ()
     unlogged: str | None = None
 
 
@@ -78,16 +85,31 @@ def bring(
             )
         except _RehearsedError:
             assert judged.bundle is not None
-            return Brought(judged.bundle, tuple(judged.verdicts), 0, rehearsed=True)
+            trust = TrustState.load(paths.trust)
+            foreseen = replace(trust, models_min=max(trust.models_min, judged.bundle.min_release))
+            over = _ended(config, paths, foreseen)
+            return Brought(judged.bundle, tuple(judged.verdicts), 0, rehearsed=True, ended=over)
         except (BundleError, SovereignError) as error:
             if not rehearse:
-                note(
-                    paths, "import", "failed", "", {"by": operator(), "error": f"{type(error).__name__}: {error.cause}"}
-                )
-                tell_log(config, paths)
+                with beside(error):
+                    said = f"{type(error).__name__}: {error.cause}"
+                    note(paths, "import", "failed", "", {"by": operator(), "error": said})
+                    tell_log(config, paths)
             raise
         new = enter_imports(paths, operator())
-        return Brought(taken, tuple(judged.verdicts), new, rehearsed=False, unlogged=tell_log(config, paths))
+        over = _ended(config, paths, None)
+        unlogged = tell_log(config, paths)
+        return Brought(taken, tuple(judged.verdicts), new, rehearsed=False, ended=over, unlogged=unlogged)
+
+
+def _ended(config: SiteConfig, paths: SitePaths, trust: TrustState | None) -> tuple[tuple[str, str], ...]:
+    """Models that serve and may not be chosen any more. Where that cannot be told, `status` says so."""
+    found: list[tuple[str, str]] = []
+    for model in config.models:
+        with suppress(SovereignError, BundleError):
+            if (reason := ended(paths, model.name, trust)) is not None:
+                found.append((model.name, reason))
+    return tuple(found)
 
 
 class _Judges:

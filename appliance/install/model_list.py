@@ -12,7 +12,7 @@ from appliance.install.model_record import STEPS
 from appliance.models.admission import assess_model, grounds, waived_until
 from appliance.models.errors import ModelGateError
 from appliance.models.record import parse_record
-from appliance.models.serving import Decisions, read_decisions
+from appliance.models.serving import Decisions, DecisionsDamagedError, damaged_decisions, read_decisions
 from appliance.models.shelf import held_models
 from appliance.site.load import load_site
 
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from appliance.models.shelf import Held
     from appliance.site.paths import SitePaths
 
-State = Literal["serving", "former", "imported", "in release", "withdrawn"]
+State = Literal["serving", "former", "imported", "in release", "withdrawn", "unknown"]
 
 
 @dataclass(frozen=True)
 class Listed:
     """One model. ``since`` and ``by``: of its state, as far as it is known; empty where not.
+
+    ``state`` is unknown where the decisions about its name are damaged; ``note`` says so then.
 
     ``verdict`` is the policy's on its papers, now: ``accepted``, ``waived until …`` or ``refused: …``. Its bytes are
     checked whenever an engine starts (`sovereign model verify` does so on demand).
@@ -64,16 +66,28 @@ def list_models(paths: SitePaths) -> tuple[Listed, ...]:
     found = grounds(paths)
     offered = {model.name for model in load_site(paths.site_yaml).models}
     models = held_models(paths, found.release)
-    decisions = {held.name: read_decisions(paths, held.name) for held in models}
+    names = {held.name for held in models}
+    damaged = damaged_decisions(paths, names)
+    decisions = {name: damaged.get(name) or read_decisions(paths, name) for name in names}
     return tuple(_listed(held, found, models, decisions[held.name], offered, paths) for held in models)
 
 
 def _listed(  # noqa: PLR0913, PLR0917 - one private caller
-    held: Held, found: Grounds, models: tuple[Held, ...], made: Decisions, offered: set[str], paths: SitePaths
+    held: Held,
+    found: Grounds,
+    models: tuple[Held, ...],
+    made: Decisions | DecisionsDamagedError,
+    offered: set[str],
+    paths: SitePaths,
 ) -> Listed:
-    serving = held.name in offered and serving_now(models, made, held.name) == held
-    state = _state(held, made, serving=serving)
-    since, by, reason = _when(held, made, state, paths)
+    state: State = "unknown"
+    since, by, reason, note = "", "", "", held.withdrawn
+    if isinstance(made, DecisionsDamagedError):
+        note = made.cause
+    else:
+        serving = held.name in offered and serving_now(models, made, held.name) == held
+        state = _state(held, made, serving=serving)
+        since, by, reason = _when(held, made, state, paths)
     record = parse_record(held.artifact.config)
     verdict, accepted = _verdict(held, found)
     waived = waived_until(record, found, datetime.now(UTC))
@@ -82,7 +96,7 @@ def _listed(  # noqa: PLR0913, PLR0917 - one private caller
         version=record.version,
         role=record.role,
         state=state,
-        served=serving,
+        served=state == "serving",
         since=since,
         by=by,
         reason=reason,
@@ -97,7 +111,7 @@ def _listed(  # noqa: PLR0913, PLR0917 - one private caller
         jurisdiction=record.producer.jurisdiction,
         licence=record.licence.spdx,
         size=record.weights.size,
-        note=held.withdrawn,
+        note=note,
     )
 
 

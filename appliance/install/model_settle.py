@@ -16,7 +16,13 @@ from airgap_bundle.model_bundle import SHELF
 from airgap_bundle.store import Store
 from appliance.install.journal import read_journal
 from appliance.install.model_record import ACTIONS, INTERRUPTED, STEPS, UNKNOWN, describe, note
-from appliance.models.serving import forget_decisions, read_decisions, write_decisions
+from appliance.models.serving import (
+    DecisionsDamagedError,
+    damaged_decisions,
+    forget_decisions,
+    read_decisions,
+    write_decisions,
+)
 from appliance.models.shelf import Held
 
 if TYPE_CHECKING:
@@ -32,10 +38,15 @@ if TYPE_CHECKING:
 def settle(config: SiteConfig, paths: SitePaths, engines: Engines | None) -> tuple[str, ...]:
     """Undo every trial and close what the journal left open; models whose trial was undone.
 
+    One whose decisions are damaged is left as it is, and with it what the journal left open about it.
+
     With ``engines``, one that runs, be it ready or still loading, is stopped before its trial is taken away and started
     after: cut off in between, it is found again. The caller holds the site's lock, or runs before any service does.
     """
-    undone = {m.name: found for m in config.models if (found := read_decisions(paths, m.name)).trial is not None}
+    names = [m.name for m in config.models]
+    damaged = damaged_decisions(paths, names)
+    readable = {name: read_decisions(paths, name) for name in names if name not in damaged}
+    undone = {name: found for name, found in readable.items() if found.trial is not None}
     running = [name for name in undone if engines is not None and engines.runs(name)]
     for name in running:
         assert engines is not None
@@ -43,7 +54,8 @@ def settle(config: SiteConfig, paths: SitePaths, engines: Engines | None) -> tup
     for name, decisions in undone.items():
         put(paths, name, replace(decisions, trial=None))
     for record in _left_open(paths):
-        _close(paths, record)
+        with suppress(DecisionsDamagedError):
+            _close(paths, record)
     for name in running:
         assert engines is not None
         engines.start(name)
@@ -86,8 +98,9 @@ def _key(held: Held) -> tuple[str, str, str]:
 
 
 def _left_open(paths: SitePaths) -> Iterable[Record]:
-    """The last line about each kind of decision, where it announces one and nothing follows."""
-    last: dict[str, Record] = {record.step: record for record in read_journal(paths.journal) if record.step in ACTIONS}
+    """The last line about each model and kind of decision, where it announces one and nothing follows."""
+    records = (record for record in read_journal(paths.journal) if record.step in ACTIONS)
+    last: dict[tuple[str, str], Record] = {(r.step, r.detail.get("name", "")): r for r in records}
     return [record for record in last.values() if record.state == "started"]
 
 

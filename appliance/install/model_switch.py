@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 from appliance.errors import DeploymentError, NotAllowedError, SovereignError, UsageError
 from appliance.install.audit_spool import spool
 from appliance.install.engines import Engines, SupervisedEngines
+from appliance.install.journal import beside
 from appliance.install.lock import site_lock
-from appliance.install.model_history import choice_of, former, history, serving_now
+from appliance.install.model_history import choice_of, former, history, served_before, serving_now
 from appliance.install.model_record import describe, note, operator
 from appliance.install.model_settle import settle
 from appliance.install.model_trial import said, try_model
@@ -29,7 +30,7 @@ from appliance.install.release_description import active_version
 from appliance.models.admission import examine_model, grounds
 from appliance.models.errors import ModelRefusedError
 from appliance.models.serving import Decisions, read_decisions
-from appliance.models.shelf import Held, held_models, pick
+from appliance.models.shelf import Held, damaged_bundles, held_models, pick
 from appliance.site.load import load_site
 from appliance.site.paths import AUDIT
 
@@ -91,7 +92,7 @@ def promote(  # noqa: PLR0913 - what a decision consists of, by keyword
     model serves then.
     """
     order = _order("promote", paths, name, reason, engines, progress)
-    return _switch(order, lambda models, _served: pick(models, name, digest))
+    return _switch(order, lambda models, _served: pick(models, name, digest, damaged_bundles(paths)))
 
 
 def rollback(
@@ -104,7 +105,7 @@ def rollback(
 ) -> Switched:
     """Let the model serve that served as ``name`` before. A new decision, judged as one; raises as ``promote``."""
     order = _order("rollback", paths, name, reason, engines, progress)
-    return _switch(order, lambda models, served: former(models, served, name))
+    return _switch(order, lambda models, served: former(models, served, name, damaged_bundles(paths)))
 
 
 def check_allowed(paths: SitePaths) -> None:
@@ -167,7 +168,7 @@ def _switch(order: _Order, choose: Callable[[tuple[Held, ...], Decisions], Held]
         if now is not None and now.withdrawn is None and _same(now, wanted):
             return Switched(name, _source(wanted), wanted.weights, wanted.weights, (), changed=False)
         demand_log(order.config, paths)
-        before = now.weights if now is not None else ""
+        before = served_before(now, made)
         waived = _decide(order, found, made, now, wanted)
         return Switched(
             name,
@@ -184,15 +185,16 @@ def _decide(order: _Order, found: Grounds, made: Decisions, now: Held | None, wa
     """Judge, try and decide, journaled; the checks that were waived. Raises as ``promote``."""
     by, since = operator(), datetime.now(UTC).isoformat(timespec="milliseconds")
     choice, digest = choice_of(wanted, since, by, order.reason), str(wanted.artifact.digest)
-    detail = {**describe(wanted, by, order.reason, now.weights if now else ""), "since": since}
+    detail = {**describe(wanted, by, order.reason, served_before(now, made)), "since": since}
     try:
         waived = _judge(wanted, found, order.progress)
         detail["waived"] = ", ".join(waived)  # announced with the decision: a power cut must not lose it
         note(order.paths, order.action, "started", digest, detail)
         try_model(order.paths, order.engines, made, history(order.paths, made, now).decided(choice), wanted)
     except BaseException as error:
-        note(order.paths, order.action, "failed", digest, {**detail, "error": said(error)})
-        tell_log(order.config, order.paths)
+        with beside(error):
+            note(order.paths, order.action, "failed", digest, {**detail, "error": said(error)})
+            tell_log(order.config, order.paths)
         raise
     note(order.paths, order.action, "done", digest, detail)
     return waived

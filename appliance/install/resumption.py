@@ -19,7 +19,7 @@ from appliance.install.lock import SiteBusyError, site_lock
 from appliance.install.model_settle import settle
 from appliance.install.release_description import active_version
 from appliance.install.services import site_services
-from appliance.install.startup import start_services
+from appliance.install.startup import start_services, startable
 from appliance.install.vault import is_unsealed
 from appliance.site.load import load_site
 
@@ -61,7 +61,7 @@ def _attempt(paths: SitePaths) -> tuple[str, ...]:
             return ()
         config = load_site(paths.site_yaml)
         settle(config, paths, SupervisedEngines(config, paths))
-        services = site_services(config, paths, load_accounts(paths))
+        services = startable(config, paths, site_services(config, paths, load_accounts(paths)))
         started = start_services(paths, services, lambda _ready, _of: None)
         if started:
             record(paths, "resume")

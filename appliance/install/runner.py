@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from appliance.errors import DeploymentError
+from appliance.install.journal import beside
 
 if TYPE_CHECKING:
     from appliance.install.journal import Journal
@@ -128,7 +129,8 @@ def _settle(step: Step, journal: Journal, observer: Observer) -> bool:
     try:
         detail = step.run(lambda done, total: observer.advanced(step, done, total))
     except BaseException as error:
-        journal.append(step.name, "failed", digest, {"error": type(error).__name__})
+        with beside(error):
+            journal.append(step.name, "failed", digest, {"error": type(error).__name__})
         observer.failed(step)
         raise
     os.sync()  # a power cut must not find the journal ahead of the files that it speaks of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from appliance.errors import DeploymentError
@@ -11,6 +12,8 @@ from appliance.install.layout import make_folders, runtime_folders
 from appliance.install.probe import answers
 from appliance.install.supervision import choose_supervision
 from appliance.install.vault import Vault, hand_over
+from appliance.models.serving import damaged_decisions
+from appliance.site.paths import engine_service
 
 if TYPE_CHECKING:
     from appliance.install.accounts import Accounts
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
 
 POLL_S = 0.1
+ALIVE = "/healthz"
 Ready = Callable[[int, int], None]
 """``ready(how_many, of)``, called when a service has become ready."""
 
@@ -28,6 +32,22 @@ def prepare_runtime(config: SiteConfig, paths: SitePaths, accounts: Accounts, va
     """Make what a reboot takes away: runtime folders and the services' unsealed credentials."""
     make_folders(runtime_folders(paths, accounts), accounts)
     hand_over(vault, config, paths, accounts)
+
+
+def startable(config: SiteConfig, paths: SitePaths, services: Sequence[Service]) -> tuple[Service, ...]:
+    """``services`` without engines that would refuse to start, as the decisions about their model are damaged.
+
+    None of the others waits for them: the gateway, which is ready only with every engine, has come up when it lives.
+    """
+    without = {engine_service(name) for name in damaged_decisions(paths, (m.name for m in config.models))}
+    return tuple(_without(s, without) for s in services if s.name not in without)
+
+
+def _without(service: Service, without: set[str]) -> Service:
+    if without.isdisjoint(service.after):
+        return service
+    after = tuple(name for name in service.after if name not in without)
+    return replace(service, after=after, probe=replace(service.probe, path=ALIVE))
 
 
 def start_services(paths: SitePaths, services: Sequence[Service], ready: Ready) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from airgap_bundle.store import RELEASES
 from appliance.errors import DeploymentError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from appliance.site.paths import SitePaths
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 20
 MAX_DECISIONS = 500
 _FIELDS = ("shelf", "version", "digest", "weights", "since", "by", "reason")
+
+
+class DecisionsDamagedError(DeploymentError):
+    """The file with the decisions about one model is damaged."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ class Decisions:
 
 
 def read_decisions(paths: SitePaths, model: str) -> Decisions:
-    """What was decided about ``model``. Raises ``DeploymentError`` for a damaged file: nobody guesses what serves."""
+    """What was decided about ``model``. Raises ``DecisionsDamagedError``: nobody guesses what serves."""
     path = paths.serving(model)
     try:
         value = strict_json.load_object(path.read_bytes(), max_bytes=MAX_BYTES)
@@ -88,7 +93,18 @@ def read_decisions(paths: SitePaths, model: str) -> Decisions:
         return Decisions()
     except (OSError, FormatError) as error:
         cause = error.cause if isinstance(error, FormatError) else str(error.strerror)
-        raise DeploymentError(f"{path} cannot be read: {cause}", "restore it from a backup") from error
+        raise DecisionsDamagedError(f"{path} cannot be read: {cause}", "restore it from a backup") from error
+
+
+def damaged_decisions(paths: SitePaths, models: Iterable[str]) -> dict[str, DecisionsDamagedError]:
+    """Those of ``models`` whose file is damaged, and how: their engines stay down, and no other does for that."""
+    found: dict[str, DecisionsDamagedError] = {}
+    for model in models:
+        try:
+            read_decisions(paths, model)
+        except DecisionsDamagedError as error:
+            found[model] = error
+    return found
 
 
 def _parse(value: dict[str, Any], model: str) -> Decisions:

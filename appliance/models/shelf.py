@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airgap_bundle.errors import StoreError
+from airgap_bundle.errors import StoreError, VerificationError
 from airgap_bundle.model_bundle import SHELF, withdrawn
 from airgap_bundle.store import RELEASES, Store
 from airgap_bundle.trust_state import TrustState
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
 
 MIN_PREFIX = 6
+MEND = "import that bundle again"
 _LIST = "`sovereign model list` shows what is here"
 
 
@@ -65,20 +66,51 @@ class Held:
         return any(each.removeprefix("sha256:").startswith(wanted) for each in found)
 
 
+@dataclass(frozen=True)
+class Damaged:
+    """A bundle of models that the store holds damaged: nobody can tell any more which models were in it."""
+
+    version: str
+    number: int
+    cause: str
+    withdrawn: str | None
+
+    def __str__(self) -> str:
+        return f"bundle {self.version} is damaged: {self.cause}"
+
+
 def held_models(paths: SitePaths, active: VerifiedRelease) -> tuple[Held, ...]:
     """Every model at the site, parts of others included: the release's first, then bundles, the newest first.
 
-    Raises what ``Store.open_release`` raises when the store was damaged.
+    Those of damaged bundles are not among them (``damaged_bundles``). Raises ``StoreError`` for a record that cannot be
+    read, and ``TrustStateLostError``.
     """
+    whole, _ = _opened(paths)
+    return (
+        *(Held(RELEASES, active, artifact) for artifact in _models(active)),
+        *(Held(SHELF, bundle, artifact, reason) for bundle, reason in whole for artifact in _models(bundle)),
+    )
+
+
+def damaged_bundles(paths: SitePaths) -> tuple[Damaged, ...]:
+    """The bundles of models that the store holds damaged, the newest first. Raises as ``held_models``."""
+    return _opened(paths)[1]
+
+
+def _opened(paths: SitePaths) -> tuple[list[tuple[VerifiedRelease, str | None]], tuple[Damaged, ...]]:
+    """The bundles of models, the newest first, each with why it may not be chosen any more; and those damaged."""
     shelf = Store(paths.store, SHELF)
-    found = [Held(RELEASES, active, artifact) for artifact in _models(active)]
+    whole: list[tuple[VerifiedRelease, str | None]] = []
+    damaged: list[Damaged] = []
     trust = TrustState.load(paths.trust) if (records := shelf.records()) else None
     for record in reversed(records):
         assert trust is not None
-        bundle = shelf.open_record(record)
-        reason = withdrawn(bundle, trust)
-        found += [Held(SHELF, bundle, artifact, reason) for artifact in _models(bundle)]
-    return tuple(found)
+        reason = withdrawn(record, trust)
+        try:
+            whole.append((shelf.open_record(record), reason))
+        except (VerificationError, StoreError) as error:
+            damaged.append(Damaged(record.version, record.number, error.cause, reason))
+    return whole, tuple(damaged)
 
 
 def in_force(paths: SitePaths, name: str, active: VerifiedRelease) -> VerifiedRelease:
@@ -104,9 +136,10 @@ def in_force(paths: SitePaths, name: str, active: VerifiedRelease) -> VerifiedRe
     return bundle
 
 
-def ended(paths: SitePaths, name: str) -> str | None:
+def ended(paths: SitePaths, name: str, trust: TrustState | None = None) -> str | None:
     """Why the model that an operator let serve as ``name`` may not be chosen any more, or None.
 
+    ``trust`` stands in the place of the site's: what a bundle would teach it.
     Raises ``StoreError`` or ``TrustStateLostError`` where that cannot be told.
     """
     choice = read_decisions(paths, name).in_force
@@ -115,13 +148,14 @@ def ended(paths: SitePaths, name: str) -> str | None:
     record = next((r for r in Store(paths.store, SHELF).records() if r.version == choice.version), None)
     if record is None:
         raise StoreError(f"bundle {choice.version}, whose model {name} serves, is not in the store", _LIST)
-    return withdrawn(record, TrustState.load(paths.trust))
+    return withdrawn(record, trust or TrustState.load(paths.trust))
 
 
-def pick(models: tuple[Held, ...], name: str, digest: str | None) -> Held:
+def pick(models: tuple[Held, ...], name: str, digest: str | None, damaged: tuple[Damaged, ...] = ()) -> Held:
     """The one model ``name`` that may be chosen and whose artifact or weights begin with ``digest``, or the newest.
 
-    Raises ``UsageError`` for none or several, ``ModelRefusedError`` for one whose use has been ended.
+    Raises ``UsageError`` for none or several, ``ModelRefusedError`` for one whose use has been ended, ``ArtifactError``
+    where a bundle is ``damaged`` that may have brought a newer one.
     """
     named = [held for held in models if held.name == name]
     named = [held for held in named if held.matches(digest)] if digest is not None else _newest(named)
@@ -134,7 +168,14 @@ def pick(models: tuple[Held, ...], name: str, digest: str | None) -> Held:
         raise ModelRefusedError(f"{name}: {named[0].withdrawn}", _LIST)
     if usable[0].artifact.config.get("role") in PARTS:
         raise ModelRefusedError(f"{name} is part of another model and is not served by itself", _LIST)
+    hidden = next((d for d in damaged if d.withdrawn is None and _may_hide(d, usable[0])), None)
+    if digest is None and hidden is not None:
+        raise ArtifactError(f"{hidden}; it may hold a newer {name}", f"{MEND}, or name a model with --digest")
     return usable[0]
+
+
+def _may_hide(damaged: Damaged, newest: Held) -> bool:
+    return newest.from_release or damaged.number > newest.bundle.number
 
 
 def _newest(named: list[Held]) -> list[Held]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from appliance.identity.apply import apply_realm
 from appliance.install.probe import answers
 from appliance.install.runner import Advance, Step
-from appliance.install.startup import prepare_runtime, start_services, stop_services
+from appliance.install.startup import prepare_runtime, start_services, startable, stop_services
 from appliance.install.steps.context import digest
 from appliance.install.supervision import choose_supervision
 from appliance.install.vault import client_secret
@@ -51,7 +51,7 @@ def _supervision(context: Context) -> Step:
 
 def _services(context: Context) -> Step:
     """Whatever was installed anew is only in force after a restart, so everything is restarted."""
-    inner = [s for s in context.services if s.name != GATEWAY]
+    inner = [s for s in startable(context.config, context.paths, context.services) if s.name != GATEWAY]
 
     def work(advance: Advance) -> None:
         prepare_runtime(context.config, context.paths, context.accounts, context.vault)
@@ -73,7 +73,7 @@ def _gateway(context: Context) -> Step:
 
     def work(advance: Advance) -> None:
         stop_services(context.paths, gateway)
-        start_services(context.paths, context.services, advance)
+        start_services(context.paths, startable(context.config, context.paths, context.services), advance)
 
     return Step(
         name="gateway",

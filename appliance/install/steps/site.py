@@ -10,6 +10,7 @@ from appliance.install.layout import folders_present, make_folders, site_folders
 from appliance.install.model_check import OFFICERS, POLICY, STATEMENTS, WAIVERS, check_models
 from appliance.install.runner import Advance, Step
 from appliance.install.steps.context import digest
+from appliance.models.serving import damaged_decisions
 from appliance.models.shelf import in_force
 from appliance.site.secrets import write_private
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.store import VerifiedRelease
     from appliance.install.steps.context import Context
+    from appliance.site.config import SiteConfig
 
 
 def site_steps(context: Context) -> tuple[Step, ...]:
@@ -66,7 +68,7 @@ def _policies(context: Context) -> Step:
         shutil.rmtree(staged, ignore_errors=True)
         _write_files(staged, wanted())
         try:
-            waived = check_models(context.config, context.release, staged, _chosen(context))
+            waived = check_models(_loadable(context), context.release, staged, _chosen(context))
         finally:
             shutil.rmtree(staged)
         for name in (OFFICERS, WAIVERS, STATEMENTS):
@@ -90,9 +92,17 @@ def _policies(context: Context) -> Step:
     )
 
 
+def _loadable(context: Context) -> SiteConfig:
+    """The site without models whose decisions are damaged: nothing loads them, and nobody can tell what to judge."""
+    damaged = damaged_decisions(context.paths, (m.name for m in context.config.models))
+    return context.config.model_copy(
+        update={"models": tuple(m for m in context.config.models if m.name not in damaged)}
+    )
+
+
 def _chosen(context: Context) -> dict[str, VerifiedRelease]:
     """Bundles of models whose model an operator let serve: it is what this site's engines will load."""
-    found = {m.name: in_force(context.paths, m.name, context.release) for m in context.config.models}
+    found = {m.name: in_force(context.paths, m.name, context.release) for m in _loadable(context).models}
     return {name: bundle for name, bundle in found.items() if bundle is not context.release}
 
 

@@ -11,11 +11,12 @@ import pytest
 from airgap_bundle import keys
 from airgap_bundle.chain import follow
 from airgap_bundle.errors import RootPolicyError, SigningError
-from airgap_bundle.metadata import ROOT, TARGETS, parse_root
+from airgap_bundle.metadata import MODELS, ROOT, TARGETS, parse_root
+from airgap_bundle.sign import sign_root
 from airgap_bundle.signing.root_draft import RootDraft
 from airgap_bundle.signing.root_plan import Circle, RootPlan, build, by_name, changes, check_succession, resets
 from tests import model_bundles
-from tests.bundles import NOW, second_root, signer
+from tests.bundles import NOW, people, root_bytes, second_root, signer
 from tests.roots import first, plan, second, signed
 
 if TYPE_CHECKING:
@@ -127,6 +128,40 @@ IMPOSSIBLE: dict[str, tuple[Callable[[], RootPlan], str]] = {
         "two signers have the name architect",
     ),
 }
+
+
+HOLDERS = ("custodian", "deputy", "outsider")
+NEWCOMERS = ("custodian", "outsider", "stranger")
+
+
+def _reset(pinned: int, *after: bytes) -> bool:
+    """Whether a site at root ``pinned`` lets floors of models start anew; root 2 grants to 2 of ``HOLDERS``."""
+    roots = {1: root_bytes(), 2: model_bundles.granting(2, HOLDERS), **dict(enumerate(after, start=3))}
+    return MODELS in follow(roots, pinned).reset
+
+
+def _signed(root: RootPlan, version: int) -> bytes:
+    return sign_root(build(root, version, now=NOW), people(*PEOPLE[:2]))
+
+
+def test_floors_of_models_that_were_driven_up_start_anew_as_the_guide_says() -> None:
+    assert not _reset(2, model_bundles.granting(3, ("custodian", "outsider")))
+    higher, lower = model_bundles.granting(3, NEWCOMERS, 3), model_bundles.granting(4, NEWCOMERS, 2)
+    assert _reset(2, higher)
+    assert not _reset(2, higher, lower)
+    ungranted = _signed(plan(PEOPLE), 3)
+    assert not _reset(2, ungranted)
+    assert not _reset(3, ungranted, model_bundles.granting(4, ("stranger",), 1))
+
+
+def test_new_keys_under_old_names_make_floors_of_models_start_anew() -> None:
+    def granting(*members: keys.PublicSigner) -> RootPlan:
+        return replace(plan(PEOPLE), circles={**plan(PEOPLE).circles, MODELS: Circle(by_name(members), 2)})
+
+    old = granting(*(signer(name).public for name in ("deputy", "outsider", "stranger")))
+    new = granting(*(keys.generate(name).public for name in ("outsider", "stranger")))
+    assert resets(old, new) == (MODELS,)
+    assert follow({1: _signed(old, 1), 2: _signed(new, 2)}, 1).reset == {MODELS}
 
 
 def _renamed(name: str, other: str) -> keys.PublicSigner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from appliance.errors import DeploymentError
-from appliance.install.journal import Journal
+from appliance.install.journal import Journal, read_journal
 from appliance.install.runner import Step, execute
 
 if TYPE_CHECKING:
@@ -116,6 +117,29 @@ def test_a_failure_is_journaled_and_nothing_after_it_starts(journal: Journal) ->
     with pytest.raises(DeploymentError, match="no"):
         execute([step("a", fail), step("b", after=("a",))], journal, Silent())
     assert [(r.step, r.state) for r in journal.records] == [("a", "started"), ("a", "failed")]
+
+
+def test_a_journal_that_cannot_take_a_failure_does_not_hide_its_cause(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    room = [10]
+
+    def full(descriptor: int, data: bytes) -> int:
+        if not room:
+            raise OSError(28, "No space left on device")
+        return write(descriptor, data[: room.pop()])
+
+    def fail() -> None:
+        monkeypatch.setattr("appliance.install.journal.os.write", full)
+        raise DeploymentError("the certificate cannot be made")
+
+    with pytest.raises(DeploymentError, match="the certificate cannot be made") as caught:
+        execute([step("a", fail)], journal, Silent())
+    assert "No space left" in caught.value.__notes__[0]
+    monkeypatch.undo()
+    journal.append("b", "done", "")
+    assert [(r.step, r.state) for r in read_journal(journal._path)] == [("a", "started"), ("b", "done")]
 
 
 def test_what_runs_beside_a_failure_is_finished_and_kept(journal: Journal) -> None:
