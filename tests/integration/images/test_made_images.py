@@ -24,7 +24,7 @@ from airgap_bundle.errors import BuildError
 from airgap_bundle.inspection import inspect_bundle
 from airgap_bundle.lock import load_lock
 from airgap_bundle.trust_state import TrustState
-from tests.integration.images.distribution import go_program
+from tests.go_programs import go_program
 
 if TYPE_CHECKING:
     from airgap_bundle.build.release import BuiltBundle
@@ -68,7 +68,7 @@ class Made:
         self.release.write_text(yaml.safe_dump(RELEASE))
         lock_release(self.release, cache=self.cache, stage=silent)
         self.folder = root / "bundle"
-        self.built: BuiltBundle = build_release(self.release, self.folder, cache=self.cache, stage=silent)
+        self.result: BuiltBundle = build_release(self.release, self.folder, cache=self.cache, stage=silent)
 
     def blob(self, digest: str) -> bytes:
         return (self.folder / "blobs/sha256" / digest.removeprefix("sha256:")).read_bytes()
@@ -114,7 +114,7 @@ def test_another_builder_makes_the_same_bundle(made: Made, tmp_path: Path, monke
         again = Made(tmp_path / "a-folder-with-a-longer-name")
     finally:
         os.umask(before)
-    assert again.built.index == made.built.index
+    assert again.result.index == made.result.index
     assert again.release.with_suffix(".lock").read_bytes() == made.release.with_suffix(".lock").read_bytes()
 
 
