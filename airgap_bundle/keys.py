@@ -168,11 +168,12 @@ def save_private(path: Path, name: str, halves: Sequence[Half], passphrase: byte
 
     Raises ``KeyFileError``, also for a half whose key is not in this process.
     """
-    blocks = []
+    private = []
     for half in halves:
         if not isinstance(half, CryptoSigner):
             raise KeyFileError(f"a key of {name} lies on a token and cannot be written to a file")
-        blocks.append(pkcs8.encrypt(half._private_key, passphrase, cost=cost))  # type: ignore[arg-type]  # noqa: SLF001 - made by _signer, of these two types; CryptoSigner only hands out unencrypted bytes
+        private.append(half._private_key)  # noqa: SLF001 - CryptoSigner only hands out unencrypted bytes
+    blocks = pkcs8.encrypt_all(private, passphrase, cost=cost)  # type: ignore[arg-type]  # made by _signer, of these two types
     write_new(path, b"sovereign signer: %b\n" % name.encode() + b"".join(blocks), 0o600)
 
 
@@ -210,7 +211,7 @@ def load_private(path: Path, passphrase: bytes, count: int) -> tuple[str, list[P
     header, blocks = _HEADER.match(data), _BLOCK.findall(data)
     if header is None or data != header.group() + b"".join(blocks) or len(blocks) != count:
         raise KeyFileError(f"{path} is no signer's key file", "`sovereign trust keygen` makes one")
-    return header.group(1).decode(), [pkcs8.decrypt(block, passphrase) for block in blocks]
+    return header.group(1).decode(), pkcs8.decrypt_all(blocks, passphrase)
 
 
 def load_public(path: Path) -> PublicSigner:

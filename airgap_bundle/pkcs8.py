@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -24,10 +26,14 @@ from cryptography.hazmat.primitives.serialization import (
 from airgap_bundle.errors import KeyFileError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA65PrivateKey
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+    EncryptableKey = Ed25519PrivateKey | MLDSA44PrivateKey | MLDSA65PrivateKey | EllipticCurvePrivateKey
 
 # 128 MiB and about half a second per guess on one core.
 COST = 2**17
@@ -41,7 +47,7 @@ _LABEL = "ENCRYPTED PRIVATE KEY"
 
 
 def encrypt(
-    key: Ed25519PrivateKey | MLDSA44PrivateKey | MLDSA65PrivateKey | EllipticCurvePrivateKey,
+    key: EncryptableKey,
     passphrase: bytes,
     *,
     cost: int = COST,
@@ -70,6 +76,21 @@ def decrypt(pem: bytes, passphrase: bytes) -> PrivateKeyTypes:
         raise KeyFileError(
             "private key cannot be opened: wrong passphrase, or the file is damaged", "check the passphrase"
         ) from error
+
+
+def encrypt_all(keys: Sequence[EncryptableKey], passphrase: bytes, *, cost: int = COST) -> list[bytes]:
+    """A block for each of ``keys``, derived side by side: what a guess costs stays, the person waits for one of them.
+
+    Raises ``KeyFileError`` as ``encrypt`` does.
+    """
+    with ThreadPoolExecutor(max_workers=max(len(keys), 1)) as pool:
+        return list(pool.map(partial(encrypt, passphrase=passphrase, cost=cost), keys))
+
+
+def decrypt_all(blocks: Sequence[bytes], passphrase: bytes) -> list[PrivateKeyTypes]:
+    """The key in each of ``blocks``, side by side. Raises ``KeyFileError`` as ``decrypt`` does."""
+    with ThreadPoolExecutor(max_workers=max(len(blocks), 1)) as pool:
+        return list(pool.map(partial(decrypt, passphrase=passphrase), blocks))
 
 
 def _der(tag: int, *parts: bytes) -> bytes:

@@ -67,7 +67,6 @@ def install(workspace: Workspace) -> None:
     sovereign(*site, "preflight", workspace.bundle, "--config", workspace.site_yaml)
     root = ("--root", fingerprint(workspace))
     sovereign(*site, "install", workspace.bundle, "--config", workspace.site_yaml, *root)
-    sovereign(*site, "up")
 
 
 def import_people(workspace: Workspace) -> None:

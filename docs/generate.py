@@ -10,6 +10,7 @@ import typer
 from typer.cli import get_docs_for_click
 
 from appliance import errors
+from appliance.cli.lazy import LazyGroup
 from appliance.cli.main import app
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -18,6 +19,9 @@ REFERENCE = Path(__file__).parent / "reference"
 def command_line() -> str:
     """Every command, option and default, from the command tree itself."""
     command = typer.main.get_command(app)
+    assert isinstance(command, LazyGroup)
+    for name in command.entries:
+        command.load(name)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="sovereign")
     return text.rstrip() + "\n"
 

@@ -41,4 +41,4 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByUnit:
 def cheap_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Key files at a cost for tests: scrypt's full cost is tested once, with the keys."""
     real = pkcs8.encrypt
-    monkeypatch.setattr(pkcs8, "encrypt", lambda key, phrase, *, cost: real(key, phrase, cost=min(cost, 16)))
+    monkeypatch.setattr(pkcs8, "encrypt", lambda key, passphrase, *, cost: real(key, passphrase, cost=min(cost, 16)))

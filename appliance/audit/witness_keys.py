@@ -60,7 +60,7 @@ class WitnessKeys:
 
     def encode(self, passphrase: bytes, *, cost: int = pkcs8.COST) -> bytes:
         """The key file: the name, then both keys as PKCS#8 encrypted under ``passphrase``."""
-        blocks = [pkcs8.encrypt(key, passphrase, cost=cost) for key in (self.ed25519, self.mldsa44)]
+        blocks = pkcs8.encrypt_all((self.ed25519, self.mldsa44), passphrase, cost=cost)
         return b"sovereign witness: %b\n" % self.name.encode() + b"".join(blocks)
 
     @classmethod
@@ -69,7 +69,7 @@ class WitnessKeys:
         found = _FILE.fullmatch(data)
         if found is None:
             raise KeyFileError("this is no witness's key file", "`sovereign audit witness init` makes one")
-        ed25519, mldsa44 = (pkcs8.decrypt(block, passphrase) for block in _BLOCK.findall(found[2]))
+        ed25519, mldsa44 = pkcs8.decrypt_all(_BLOCK.findall(found[2]), passphrase)
         if not isinstance(ed25519, Ed25519PrivateKey) or not isinstance(mldsa44, MLDSA44PrivateKey):
             raise KeyFileError("the witness's key file does not hold an Ed25519 key, then an ML-DSA-44 key")
         return cls(found[1].decode(), ed25519, mldsa44)

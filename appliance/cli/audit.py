@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from appliance.audit.cosigned import Witnessed
     from appliance.audit.note import VerifierKey
 
-app = typer.Typer(help="Check the audit log, report use, prove one entry. Works offline.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 app.add_typer(audit_witness.app, name="witness")
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.report import Report
 
-app = typer.Typer(help="Lock, build, sign, verify and inspect offline bundles.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 exchange.register_bundles(app)
 

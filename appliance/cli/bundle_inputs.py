@@ -48,6 +48,11 @@ def take(
     _told(import_inputs(source, BuildCache.default(), progress), "imported", output)
 
 
+def register(bundle: typer.Typer) -> None:
+    """Mount the group in ``bundle``."""
+    bundle.add_typer(app, name="inputs")
+
+
 def _told(carried: Carried, verb: str, output: OutputFormat) -> None:
     def render(console: Console) -> None:
         there = f", {carried.present} were there" if carried.present else ""

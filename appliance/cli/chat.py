@@ -25,6 +25,11 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _COMMANDS = "/new forgets the conversation, /quit leaves; Ctrl-C stops an answer"
 
 
+def register(app: typer.Typer) -> None:
+    """Mount the command at the top level."""
+    app.command("chat")(chat)
+
+
 def chat(  # noqa: PLR0913 - typer: one parameter per option
     question: Annotated[str | None, typer.Argument(help="Ask this and leave; without it a conversation opens.")] = None,
     url: Annotated[

@@ -19,12 +19,7 @@ from appliance.site.load import load_site
 from appliance.site.paths import AUDIT
 from appliance.site.secrets import write_private
 
-app = typer.Typer(help="Programs that call the API with credentials of their own.", no_args_is_help=True)
-
-
-@app.callback()
-def group() -> None:
-    """Programs that call the API with credentials of their own."""
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("secret")

@@ -24,13 +24,8 @@ from appliance.site.paths import IDENTITY
 if TYPE_CHECKING:
     from rich.console import Console
 
-app = typer.Typer(help="Compare Keycloak with what the site file says.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 _ADMIN = f"{IDENTITY}/bootstrap_admin_secret"
-
-
-@app.callback()
-def group() -> None:
-    """Compare Keycloak with what the site file says."""
 
 
 @app.command()

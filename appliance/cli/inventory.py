@@ -19,12 +19,7 @@ from appliance.site.load import load_site
 if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
 
-app = typer.Typer(help="Tell a builder what this site holds, so that a delta suffices.", no_args_is_help=True)
-
-
-@app.callback()
-def group() -> None:
-    """Tell a builder what this site holds, so that a delta suffices."""
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("export")

@@ -1,49 +1,41 @@
-"""The command tree that people see."""
+"""The command tree that people see: each command, one line about it, and the modules that hold it."""
 
 from __future__ import annotations
 
-from appliance.cli import (
-    audit,
-    bundle,
-    bundle_build,
-    bundle_delta,
-    bundle_inputs,
-    bundle_media,
-    bundle_store,
-    chat,
-    client,
-    host,
-    identity,
-    inventory,
-    model,
-    model_publish,
-    model_serve,
-    returns,
-    trust,
-    trust_card,
-    user,
-    waive_host,
-)
+from typing import ClassVar
+
+from appliance.cli.lazy import Entry, LazyGroup
 from appliance.cli.root import new_app
 
-app = new_app()
-bundle_build.register(bundle.app)
-bundle_store.register(bundle.app)
-model_publish.register(model.app)
-model_serve.register(model.app)
-bundle_media.register(bundle.app)
-bundle_delta.register(bundle.app)
-bundle.app.add_typer(bundle_inputs.app, name="inputs")
-app.add_typer(bundle.app, name="bundle")
-trust_card.register(trust.app)
-trust.app.command("waive-host")(waive_host.waive_host)
-app.add_typer(trust.app, name="trust")
-app.add_typer(model.app, name="model")
-host.register(app)
-app.add_typer(audit.app, name="audit")
-app.add_typer(inventory.app, name="inventory")
-app.add_typer(returns.app, name="return")
-app.add_typer(user.app, name="user")
-app.add_typer(client.app, name="client")
-app.add_typer(identity.app, name="identity")
-app.command("chat")(chat.chat)
+BUNDLE = ("bundle", "bundle_build", "bundle_store", "bundle_media", "bundle_delta", "bundle_inputs")
+TRUST = ("trust", "trust_card", "waive_host")
+MODEL = ("model", "model_publish", "model_serve")
+HOST = ("host",)
+
+
+class CommandTree(LazyGroup):
+    """``sovereign``, in the order in which its help lists the commands."""
+
+    entries: ClassVar = {
+        "preflight": Entry("Check whether this host can hold the site; nothing is changed.", HOST, group=False),
+        "install": Entry("Verify a bundle and install it, a delta included; run again it repairs.", HOST, group=False),
+        "status": Entry("Show what runs, what is in force and what to act on.", HOST, group=False),
+        "up": Entry("Start the site and wait until it is ready.", HOST, group=False),
+        "down": Entry("Stop the site; its data stay.", HOST, group=False),
+        "uninstall": Entry("Remove the site and everything in it: conversations, log, keys.", HOST, group=False),
+        "unseal": Entry("Unseal the services' secrets (called by the boot unit).", HOST, group=False, hidden=True),
+        "resume": Entry("Bring a site back whose service manager was killed.", HOST, group=False, hidden=True),
+        "chat": Entry("Ask the assistant from this terminal.", ("chat",), group=False),
+        "bundle": Entry("Lock, build, sign, verify and inspect offline bundles.", BUNDLE),
+        "trust": Entry("Make, change and show the root of trust, signers' keys and waivers.", TRUST),
+        "model": Entry("Sign models; show, check and change those of a site.", MODEL),
+        "audit": Entry("Check the audit log, report use, prove one entry. Works offline.", ("audit",)),
+        "inventory": Entry("Tell a builder what this site holds, so that a delta suffices.", ("inventory",)),
+        "return": Entry("Send signed files back across the gap, and check what a site sent.", ("returns",)),
+        "user": Entry("Import and list people; give out or erase what is held about one.", ("user", "user_person")),
+        "client": Entry("Programs that call the API with credentials of their own.", ("client",)),
+        "identity": Entry("Compare Keycloak with what the site file says.", ("identity",)),
+    }
+
+
+app = new_app(CommandTree)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from appliance.models.verdict import Verdict
     from appliance.site.paths import SitePaths
 
-app = typer.Typer(help="Sign models; show, check and change those of a site.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(help="Name of the model.")]
 DigestOption = Annotated[

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.keys import Signer
 
-app = typer.Typer(help="Send signed files back across the gap, and check what a site sent.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 OutFileOption = Annotated[Path, typer.Option("--out", metavar="FILE", help="New file that receives the return bundle.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask: what is listed may leave.")]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from airgap_bundle.errors import BundleError, StoreError, VerificationError
 from appliance import __version__
@@ -18,10 +19,11 @@ DEFAULT_SITE = Path("/var/lib/sovereign")
 INTERRUPTED, BROKEN_PIPE = 130, 141
 
 
-def new_app() -> typer.Typer:
-    """A command tree with the global options and no command yet."""
+def new_app(group: type[TyperGroup] = TyperGroup) -> typer.Typer:
+    """A command tree with the global options and the commands of ``group``, none by default."""
     app = typer.Typer(
         name="sovereign",
+        cls=group,
         help="Run your own AI assistant where nothing may phone home.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,

@@ -128,7 +128,7 @@ def _roles(config: SiteConfig, paths: SitePaths) -> Roles:
 
 
 def _gateway(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
-    from appliance.gateway import serve as serve_gateway
+    from appliance.gateway.server import serve as serve_gateway
 
     _bound_stacks()
     serve_gateway(config=config, paths=paths, credentials=credentials)

@@ -15,7 +15,7 @@ from appliance.cli.terminal import OutputFormat, OutputOption, emit, site_paths
 
 RootArgument = Annotated[Path | None, typer.Argument(metavar="[N.root.json]", help="A root; default: the site's.")]
 
-app = typer.Typer(help="Make, change and show the root of trust, signers' keys and waivers.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 for _module in (trust_first_root, trust_keys, trust_roots):
     _module.register(app)
 exchange.register_roots(app)

@@ -16,7 +16,6 @@ from rich.table import Table
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.events_operation import admin_change
 from appliance.audit.roles import OPERATOR
-from appliance.cli import user_person
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.cli.user_keycloak import keycloak
 from appliance.errors import UsageError
@@ -31,9 +30,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-app = typer.Typer(help="Import and list people; give out or erase what is held about one.", no_args_is_help=True)
-
-user_person.register(app)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("import")

@@ -27,6 +27,11 @@ KeyOption = Annotated[Path, typer.Option("--key", metavar="NAME.key", help="Key 
 OutOption = Annotated[Path, typer.Option("--out", metavar="FILE", help="File that receives the signed waiver.")]
 
 
+def register(app: typer.Typer) -> None:
+    """Mount the command."""
+    app.command("waive-host")(waive_host)
+
+
 def waive_host(  # noqa: PLR0913 - one option per field of a waiver
     *,
     key: KeyOption,

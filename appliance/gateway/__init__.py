@@ -3,9 +3,3 @@
 Nobody reaches an engine except through here, and here no token leaves before its entry is durable in the audit log.
 ``server.serve`` runs it, ``app.create_app`` builds it from its parts.
 """
-
-from __future__ import annotations
-
-from appliance.gateway.server import serve
-
-__all__ = ["serve"]

@@ -1,18 +1,15 @@
-"""PostgreSQL over its Unix socket: the connection pool, and the schema's migrations at start."""
+"""PostgreSQL over its Unix socket: the connection pool, and what a database that does not answer means."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import URL, Connection, text
+from sqlalchemy import URL, text
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from appliance.errors import UnavailableError
 from appliance.gateway.errors import NotReadyError
 
 if TYPE_CHECKING:
@@ -21,7 +18,6 @@ if TYPE_CHECKING:
 
 DATABASE = "sovereign"
 ROLE = "gateway"
-_MIGRATION_LOCK = 0x5056_6777  # any fixed number: gateways that start together take turns on it
 _POOL_SIZE = 10
 _POOL_OVERFLOW = 20
 
@@ -47,28 +43,6 @@ def connect(socket_dir: Path, port: int, password: str) -> AsyncEngine:
         hide_parameters=True,
         connect_args={"connect_timeout": 5, "options": "-c statement_timeout=15000 -c timezone=UTC"},
     )
-
-
-async def migrate(engine: AsyncEngine) -> None:
-    """Bring the schema to this release's revision.
-
-    An advisory lock lets one gateway at a time do so; the others wait, then find nothing left to do. Raises
-    ``UnavailableError`` when the database does not answer.
-    """
-    try:
-        async with engine.begin() as connection:
-            await connection.execute(text("SELECT set_config('statement_timeout', '0', true)"))
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-            await connection.run_sync(_upgrade)
-    except DATABASE_DOWN as error:
-        raise UnavailableError("the database does not answer", "run `sovereign status`") from error
-
-
-def _upgrade(connection: Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", "appliance.gateway:migrations")
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
 
 
 @contextmanager

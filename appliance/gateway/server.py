@@ -28,6 +28,7 @@ from appliance.gateway.assembly import Gateway, Keys, Parts
 from appliance.gateway.connections import BoundedHeadProtocol
 from appliance.gateway.issuer import issuer_client
 from appliance.gateway.management import create_management_app
+from appliance.gateway.schema_upgrade import migrate
 from appliance.gateway.upkeep import keep_up
 from appliance.identity.oidc import OidcClient
 from appliance.identity.tokens import TokenVerifier
@@ -64,7 +65,7 @@ def serve(*, config: SiteConfig, paths: SitePaths, credentials: Credentials) -> 
 
 async def _serve(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
     async with parts(config, paths, credentials) as made:
-        await database.migrate(made.database)
+        await migrate(made.database)
         app = create_app(made)
         gateway: Gateway = app.state.gateway
         tls = tls_context(paths, credentials) if config.tls.mode == "site-ca" else None

@@ -27,6 +27,7 @@ from appliance.engine.server import create_app as create_engine_app
 from appliance.gateway import database
 from appliance.gateway.app import create_app
 from appliance.gateway.assembly import Keys, Parts
+from appliance.gateway.schema_upgrade import migrate
 from appliance.gateway.server import server
 from appliance.identity.oidc import OidcClient
 from appliance.identity.tokens import TokenVerifier
@@ -108,7 +109,7 @@ class _Process:
             await self._listen(stack, "audit", create_audit_app(log, EVERY_ROLE))
             await self._listen(stack, "engine", _engine_app(model))
             parts = await self._parts(stack, config, keys)
-            await database.migrate(parts.database)
+            await migrate(parts.database)
             await _serve(stack, server(create_app(parts), None), self.port)
             self.site = Site(f"http://127.0.0.1:{number}", keys, model, self.folder / "log", audit_keys)
             self.ready.set()

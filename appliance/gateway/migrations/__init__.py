@@ -1,1 +1,1 @@
-"""Alembic scripts of the gateway's database. Run by ``appliance.gateway.database.migrate``."""
+"""Alembic scripts of the gateway's database. Run by ``appliance.gateway.schema_upgrade.migrate``."""

@@ -1,4 +1,4 @@
-"""Alembic environment: runs on the connection that ``database.migrate`` hands over, nowhere else."""
+"""Alembic environment: runs on the connection that ``schema_upgrade.migrate`` hands over, nowhere else."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ from appliance.errors import UnavailableError, UsageError
 from appliance.gateway import database
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.pseudonyms import subject_of
+from appliance.gateway.schema_upgrade import migrate
 from appliance.gateway.sealing import SealError, new_wrapped_key, unwrap_key
 from appliance.gateway.turns import TurnStore
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
@@ -157,7 +158,7 @@ def site(cluster: postgres.Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 async def _migrate(pool: AsyncEngine) -> None:
-    await database.migrate(pool)
+    await migrate(pool)
     await pool.dispose()
 
 

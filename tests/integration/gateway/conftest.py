@@ -15,6 +15,7 @@ from sqlalchemy import text
 from appliance.gateway import database
 from appliance.gateway.app import create_app
 from appliance.gateway.assembly import Gateway, Keys, Parts
+from appliance.gateway.schema_upgrade import migrate
 from appliance.gateway.server import server
 from tests.gateway import postgres
 from tests.gateway.doubles import MemoryLog, ObedientEngine, OpenDoor, principal, site
@@ -46,7 +47,7 @@ def cluster() -> Iterator[postgres.Cluster]:
 
 async def _migrated(running: postgres.Cluster) -> None:
     pool = pool_of(running)
-    await database.migrate(pool)
+    await migrate(pool)
     await pool.dispose()
 
 

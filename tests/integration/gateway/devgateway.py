@@ -20,6 +20,7 @@ from appliance.gateway import database
 from appliance.gateway.app import create_app
 from appliance.gateway.assembly import Keys, Parts
 from appliance.gateway.pseudonyms import subject_of
+from appliance.gateway.schema_upgrade import migrate
 from appliance.gateway.server import run, server
 from appliance.gateway.sessions import SessionData
 from tests.gateway import postgres
@@ -47,7 +48,7 @@ _ANSWER = (
 async def serve(port: int, pause: float, cluster: postgres.Cluster) -> None:
     """Serve until a signal."""
     pool = database.connect(cluster.socket_dir, postgres.PORT, postgres.PASSWORD)
-    await database.migrate(pool)
+    await migrate(pool)
     people = {"analyst": principal("analyst", "analysts", roles=("expert",))}
     door = OpenDoor(people=people)
     bound = socket.create_server(("127.0.0.1", port))

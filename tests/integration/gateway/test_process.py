@@ -24,7 +24,7 @@ pytestmark = pytest.mark.network
 _PROGRAM = """
 import sys
 from pathlib import Path
-from appliance.gateway import serve
+from appliance.gateway.server import serve
 from appliance.site.credentials import Credentials
 from appliance.site.paths import SitePaths
 from tests.gateway.doubles import site

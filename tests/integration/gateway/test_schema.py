@@ -9,6 +9,7 @@ from alembic.migration import MigrationContext
 
 from appliance.gateway import database
 from appliance.gateway.schema import metadata
+from appliance.gateway.schema_upgrade import migrate
 from tests.gateway import postgres
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ async def test_the_migrations_make_exactly_the_tables_that_the_code_uses(pool: A
 async def test_gateways_that_start_together_migrate_once() -> None:
     with postgres.cluster() as running:
         pools = [database.connect(running.socket_dir, postgres.PORT, postgres.PASSWORD) for _ in range(4)]
-        await asyncio.gather(*(database.migrate(pool) for pool in pools))
+        await asyncio.gather(*(migrate(pool) for pool in pools))
         async with pools[0].connect() as connection:
             assert await connection.run_sync(difference) == []
         assert await database.answers(pools[0])
