@@ -115,6 +115,10 @@ reproducible: venv ## Compile the native wheel and the bundle twice and compare 
 docs: venv ## Write the reference pages again from the code
 	$(BIN)/python -m docs.generate
 
+.PHONY: keycloak-schema
+keycloak-schema: venv ## Write the schema of Keycloak's empty database again, after a change of its version
+	$(BIN)/python -m tests.integration.keycloak_schema
+
 .PHONY: lock
 lock: ## Resolve requirements again (needs uv) and write hash-locked lists
 	$(LOCK) requirements/runtime.in -o requirements/runtime.txt

@@ -20,8 +20,7 @@ def command_line() -> str:
     """Every command, option and default, from the command tree itself."""
     command = typer.main.get_command(app)
     assert isinstance(command, LazyGroup)
-    for name in command.entries:
-        command.load(name)
+    command.load_all()
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="sovereign")
     return text.rstrip() + "\n"
 

@@ -53,6 +53,11 @@ class LazyGroup(TyperGroup):
         """Put the command ``name`` itself in the place of its line of help."""
         self.commands[name] = _command(name, self.entries[name])
 
+    def load_all(self) -> None:
+        """Every command in the place of its line of help: for reference pages, and for those who check the tree."""
+        for name in self.entries:
+            self.load(name)
+
 
 def _command(name: str, entry: Entry) -> Any:
     group = typer.main.get_group(_app_with(name, entry))

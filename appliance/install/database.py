@@ -13,6 +13,7 @@ import hmac
 import os
 import secrets
 import shutil
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
 
 from appliance.errors import DeploymentError
@@ -20,7 +21,7 @@ from appliance.install.process import Account, run
 from appliance.site.paths import DATABASE, SitePaths
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from appliance.site.config import SiteConfig
@@ -66,9 +67,16 @@ def cluster(paths: SitePaths) -> Path:
     return paths.data(DATABASE) / "pg"
 
 
-def create_cluster(paths: SitePaths, env: Path, account: Account, passwords: Mapping[str, bytes]) -> None:
+def create_cluster(
+    paths: SitePaths,
+    env: Path,
+    account: Account,
+    passwords: Mapping[str, bytes],
+    schemas: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> None:
     """Make the cluster if there is none, and set the roles' passwords: ``{role: password}``.
 
+    A new cluster gets ``schemas``: ``{database: statements, one to a line}``, which belong to the database's owner.
     Run with the server stopped. An existing cluster keeps its data. Safe to repeat after any crash.
     """
     final = cluster(paths)
@@ -81,6 +89,9 @@ def create_cluster(paths: SitePaths, env: Path, account: Account, passwords: Map
         run([str(programs / "initdb"), "-D", str(part), *options, *locale], account=account)
         _write_settings(part, account)
         _single_user(programs, part, account, _creation(passwords))
+        for name, statements in schemas.items():
+            owned = (f"SET SESSION AUTHORIZATION {DATABASES[name]};", "BEGIN;", *statements, "COMMIT;")
+            _single_user(programs, part, account, owned, name)
         part.rename(final)
         return
     _write_settings(final, account)
@@ -150,7 +161,10 @@ def _passwords(passwords: Mapping[str, bytes]) -> list[str]:
     return [f"ALTER ROLE {role} PASSWORD '{scram_verifier(p, os.urandom(16))}';" for role, p in passwords.items()]
 
 
-def _single_user(programs: Path, folder: Path, account: Account, lines: list[str]) -> None:
+def _single_user(
+    programs: Path, folder: Path, account: Account, lines: Sequence[str], database: str = "postgres"
+) -> None:
     """Run one statement per line. ``exit_on_error`` makes the first refusal fail the program."""
-    argv = [str(programs / "postgres"), "--single", "-D", str(folder), "-c", "exit_on_error=on", "postgres"]
+    options = ["-c", "exit_on_error=on", "-c", "log_checkpoints=off"]
+    argv = [str(programs / "postgres"), "--single", "-D", str(folder), *options, database]
     run(argv, stdin="".join(f"{line}\n" for line in lines).encode(), account=account)

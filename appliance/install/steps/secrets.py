@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from appliance.audit.keys import CheckpointKeys
+from appliance.identity import schema
 from appliance.install import ca
 from appliance.install.database import DATABASES, HBA, SETTINGS, SUPERUSER, cluster, create_cluster
 from appliance.install.runner import Advance, Step
@@ -134,7 +135,9 @@ def _database(context: Context) -> Step:
         store = context.vault.store()
         _stop_database(context)
         account = context.accounts.account(DATABASE)
-        create_cluster(context.paths, context.env, account, {role: store.get(n) for role, n in secret.items()})
+        passwords = {role: store.get(name) for role, name in secret.items()}
+        schemas = {schema.DATABASE: schema.initial_schema(context.only("keycloak").version)}
+        create_cluster(context.paths, context.env, account, passwords, schemas)
 
     return Step(
         name="database",

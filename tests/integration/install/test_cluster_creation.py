@@ -16,10 +16,12 @@ import psycopg
 import pytest
 
 from appliance.errors import DeploymentError
+from appliance.identity.schema import initial_schema
 from appliance.install.database import cluster, create_cluster, postgres_bin
 from appliance.install.probe import Probe, answers
 from appliance.install.process import Account
 from appliance.site.paths import SitePaths
+from tests.integration.processes import KEYCLOAK_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,6 +104,22 @@ def test_a_second_run_keeps_the_data_and_sets_the_passwords(paths: SitePaths, ac
     create_cluster(paths, ENV, account, {**PASSWORDS, "gateway": b"new"})
     with running(paths, account) as host, connect(host, "gateway", "sovereign", b"new") as db:
         db.execute("select * from kept")
+
+
+def test_a_new_cluster_gets_keycloaks_schema_owned_by_its_role(paths: SitePaths, account: Account) -> None:
+    statements = initial_schema(KEYCLOAK_VERSION)
+    create_cluster(paths, ENV, account, PASSWORDS, {"keycloak": statements})
+    count = "select tableowner, count(*) from pg_tables where schemaname = 'public' group by 1"
+    with running(paths, account) as host, connect(host, "postgres", "postgres", PASSWORDS["postgres"]) as db:
+        assert db.execute(count).fetchall() == []
+    with running(paths, account) as host, connect(host, "postgres", "keycloak", PASSWORDS["postgres"]) as db:
+        assert db.execute(count).fetchall() == [("keycloak", sum(s.startswith("CREATE TABLE") for s in statements))]
+
+
+def test_a_schema_that_fails_leaves_no_cluster_at_all(paths: SitePaths, account: Account) -> None:
+    with pytest.raises(DeploymentError, match="syntax error"):
+        create_cluster(paths, ENV, account, PASSWORDS, {"keycloak": ("CREATE TABLE t (x int);", "CREATE TABLE t;")})
+    assert not cluster(paths).exists()
 
 
 def test_a_half_made_cluster_of_a_crashed_run_is_made_anew(paths: SitePaths, account: Account) -> None:

@@ -17,6 +17,7 @@ import pytest
 import typer
 
 from appliance.cli import host, main, serve, terminal
+from appliance.cli.lazy import LazyGroup
 from appliance.cli.signers import NewPassphrase, Person, consent
 from appliance.errors import UsageError
 from appliance.install.systemd_creds import SystemdCreds
@@ -39,7 +40,10 @@ def parameters(command: Any, path: str = "sovereign") -> Iterator[tuple[str, Any
 
 
 def everything() -> list[tuple[str, Any]]:
-    return [found for app in (main.app, serve.app) for found in parameters(typer.main.get_command(app))]
+    people, services = (typer.main.get_command(app) for app in (main.app, serve.app))
+    assert isinstance(people, LazyGroup)
+    people.load_all()
+    return [found for tree in (people, services) for found in parameters(tree)]
 
 
 def test_what_an_option_gives_is_a_descriptor_never_the_secret() -> None:
