@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from appliance.engine.metering import Meter
@@ -10,9 +11,12 @@ from appliance.engine.protocol import End, FinishReason, Token
 from appliance.engine.text import AnswerText
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from appliance.engine.context import Context, Sampler
     from appliance.engine.energy import DeclaredDraw
     from appliance.engine.job import Job
+    from appliance.engine.protocol import TokenLogprob
 
 
 class Answering:
@@ -33,6 +37,8 @@ class Answering:
         self.saved: bytes | None = None
         self.saved_tokens = 0
         self.resumed = False
+        self._shown = 0
+        self._unshown: deque[tuple[int, TokenLogprob]] = deque()
 
     @property
     def drawn(self) -> int:
@@ -58,6 +64,9 @@ class Answering:
             return "stop"
         self.tokens.append(token)
         self.meter.token(now)
+        if self._job.top_logprobs is not None:
+            found = self._context.logprob(row, token, self._job.top_logprobs)
+            self._unshown.append((self._text.characters, found))
         self._show(self._text.push(self._context.piece(token)))
         if self._text.stopped:
             return "stop"
@@ -77,4 +86,10 @@ class Answering:
 
     def _show(self, text: str) -> None:
         if text:
-            self._job.emit(Token(text))
+            self._shown += len(text)
+            self._job.emit(Token(text, tuple(self._of_shown())))
+
+    def _of_shown(self) -> Iterator[TokenLogprob]:
+        """Of the tokens whose first character has been shown now; those of a stop string never are."""
+        while self._unshown and self._unshown[0][0] < self._shown:
+            yield self._unshown.popleft()[1]

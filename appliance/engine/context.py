@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from appliance.engine.protocol import TokenLogprob
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -137,6 +139,10 @@ class Context(Memory, Protocol):
         Raises ``NoRoomError`` with nothing changed, or ``DecodeError`` after which some pieces may have been appended
         in part: ``extent`` tells, ``cut`` mends.
         """
+        ...
+
+    def logprob(self, row: int, token: int, top: int) -> TokenLogprob:
+        """*Owner.* What the model thought of ``token`` at ``row`` of the last decode, and its ``top`` likeliest."""
         ...
 
     def sampler(self, sampling: Sampling) -> Sampler:

@@ -50,6 +50,7 @@ class Job:
     weight: float = 1.0
     rank: int = INTERACTIVE
     alone: bool = False
+    top_logprobs: int | None = None
     passages: tuple[Passage, ...] = ()
     queued_at: float = field(default_factory=time.monotonic)
     cancelled: threading.Event = field(default_factory=threading.Event)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import llama_cpp
 
+from appliance.engine.distribution import token_logprob
 from appliance.engine.errors import DecodeError, MemoryBudgetError, ModelLoadError, NoRoomError
 from appliance.engine.llama_batch import Batch
 from appliance.engine.llama_log import keep_log_quiet
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from appliance.engine.context import Piece, Sampler, Sampling
     from appliance.engine.llama_sampler import Logits
+    from appliance.engine.protocol import TokenLogprob
 
 BATCH_TOKENS = 256
 _NO_SLOT = 1
@@ -197,6 +199,10 @@ class LlamaContext:
     def is_end(self, token: int) -> bool:
         """See ``Context``."""
         return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
+
+    def logprob(self, row: int, token: int, top: int) -> TokenLogprob:
+        """See ``Context``."""
+        return token_logprob(logits_at(self._context, row, self._vocabulary), token, top, self.piece)
 
     def check_grammar(self, grammar: str) -> bool:
         """See ``Context``."""

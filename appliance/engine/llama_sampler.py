@@ -20,7 +20,7 @@ import llama_cpp
 import numpy as np
 from numpy.random import default_rng  # by name: numpy loads it late, and a sealed process loads nothing
 
-from appliance.engine.distribution import drawn
+from appliance.engine.distribution import drawn, likeliest
 from appliance.engine.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 Logits = np.ndarray[Any, np.dtype[np.float32]]
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 _NUCLEUS = 1024
-_BLOCK = 64
 _NOTHING_SELECTED = -1
 
 
@@ -64,25 +63,6 @@ def logits_at(context: Any, row: int, vocabulary: int) -> Logits:
         raise DecodeError("the batch kept no logits for this row")
     address = ctypes.addressof(pointer.contents)
     found: Logits = np.ctypeslib.as_array((ctypes.c_float * vocabulary).from_address(address))
-    return found
-
-
-def likeliest(logits: Logits, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Ids of the ``count`` highest logits, highest first.
-
-    The highest ``count`` lie in the ``count`` blocks with the highest maxima, so that few logits need be compared.
-    """
-    whole = len(logits) // _BLOCK * _BLOCK
-    if count * _BLOCK >= whole:
-        ids = np.arange(len(logits))
-    else:
-        maxima = logits[:whole].reshape(-1, _BLOCK).max(axis=1)
-        blocks = np.argpartition(maxima, -count)[-count:]
-        inside = (blocks[:, None] * _BLOCK + np.arange(_BLOCK)).ravel()
-        ids = np.concatenate([inside, np.arange(whole, len(logits))])
-    if count < len(ids):
-        ids = ids[np.argpartition(logits[ids], -count)[-count:]]
-    found: np.ndarray[Any, np.dtype[np.int64]] = ids[np.argsort(-logits[ids], kind="stable")]
     return found
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 FinishReason = Literal["stop", "length", "cancelled"]
 Role = Literal["system", "user", "assistant"]
+MAX_TOP_LOGPROBS = 20
 Scope = Literal["site", "group", "user"]
 """Among whose requests what was computed of a text may be shared: everybody's, a group's, or one person's alone."""
 
@@ -37,6 +38,8 @@ class Request:
     ``site_characters`` and ``group_characters`` say how much of a ``prompt``'s beginning the site wrote, and how much
     the site and the group together. ``replay``: alone, in an empty context, the prompt split at every batch, so that
     the same request gives the same logits.
+    ``top_logprobs``: with each token its log probability, and those of so many likeliest ones (at most
+    ``MAX_TOP_LOGPROBS``); None: without.
     ``receipt_digest`` names the model that the request was admitted and logged for: an engine that has been started on
     another one since does not answer it, so that no receipt names the wrong model.
     """
@@ -58,6 +61,7 @@ class Request:
     site_characters: int = 0
     group_characters: int = 0
     replay: bool = False
+    top_logprobs: int | None = None
     receipt_digest: str | None = None
 
     def __post_init__(self) -> None:
@@ -103,10 +107,27 @@ class Admitted:
 
 
 @dataclass(frozen=True)
+class TokenLogprob:
+    """A drawn token: its bytes, and the natural logarithm of the probability that the model gave it.
+
+    That is the model's own distribution: before temperature, cuts and grammar. ``top``: the likeliest tokens in its
+    place as (bytes, logarithm), likeliest first; the one drawn need not be among them.
+    """
+
+    piece: bytes
+    logprob: float
+    top: tuple[tuple[bytes, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class Token:
-    """Text that is final: complete characters, and no beginning of a stop string."""
+    """Text that is final: complete characters, and no beginning of a stop string.
+
+    ``logprobs`` are of the tokens whose first character is in ``text``, where the request asked for them.
+    """
 
     text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True)

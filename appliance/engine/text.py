@@ -49,11 +49,13 @@ def _overlap(text: str, stop: str) -> int:
 class AnswerText:
     """Turns the bytes of one answer's tokens into text, with its stop strings.
 
-    Bytes that are no UTF-8 become U+FFFD; a sequence that the answer's end cuts off is dropped.
+    Bytes that are no UTF-8 become U+FFFD; a sequence that the answer's end cuts off is dropped. ``characters`` counts
+    those that are complete, shown or not.
     """
 
     def __init__(self, stops: tuple[str, ...]) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self.characters = 0
         self._matcher = StopMatcher(stops)
 
     @property
@@ -63,7 +65,9 @@ class AnswerText:
 
     def push(self, piece: bytes) -> str:
         """Text that may be shown after one more token."""
-        return self._matcher.push(self._decoder.decode(piece))
+        text = self._decoder.decode(piece)
+        self.characters += len(text)
+        return self._matcher.push(text)
 
     def finish(self) -> str:
         """The rest of the text when no more tokens come."""

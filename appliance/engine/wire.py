@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from appliance.engine.errors import EngineRefusedError
 from appliance.engine.protocol import (
+    MAX_TOP_LOGPROBS,
     Admitted,
     End,
     Energy,
@@ -24,6 +25,7 @@ from appliance.engine.protocol import (
     Request,
     Timing,
     Token,
+    TokenLogprob,
     Usage,
 )
 
@@ -62,6 +64,7 @@ class _WireRequest(_Strict):
     site_characters: Annotated[int, Field(ge=0)] = 0
     group_characters: Annotated[int, Field(ge=0)] = 0
     replay: bool = False
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     receipt_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="after")
@@ -105,6 +108,8 @@ def encode_event(event: Event) -> bytes:
             }
         case Token():
             body = {"type": "token", "text": event.text}
+            if event.logprobs:
+                body["logprobs"] = [_logprob_out(found) for found in event.logprobs]
         case End():
             body = {"type": "end", **dataclasses.asdict(event)}
         case Failed():
@@ -125,7 +130,7 @@ def decode_event(line: str) -> Event:
         case "admitted":
             return Admitted(_count(body["queued"]), _count(body["prompt_tokens"]), _count(body["seed"], 1 << 63))
         case "token":
-            return Token(_text(body["text"]))
+            return Token(_text(body["text"]), tuple(_logprob_in(found) for found in body.get("logprobs", ())))
         case "end":
             energy = {name: value for name, value in body["energy"].items() if name != "method"}
             return End(
@@ -141,6 +146,26 @@ def decode_event(line: str) -> Event:
             return Failed(body["code"], body["message"])
         case other:
             raise ValueError(f"unknown event type {other!r:.40}")
+
+
+def _logprob_out(found: TokenLogprob) -> list[Any]:
+    """A token as [bytes in hex, logarithm, [[bytes in hex, logarithm], …]]."""
+    return [found.piece.hex(), found.logprob, [[piece.hex(), logprob] for piece, logprob in found.top]]
+
+
+def _logprob_in(found: Any) -> TokenLogprob:
+    piece, logprob, top = found
+    if len(top) > MAX_TOP_LOGPROBS:
+        raise ValueError("the engine gives more log probabilities than anybody may ask for")
+    return TokenLogprob(
+        bytes.fromhex(piece), _logarithm(logprob), tuple((bytes.fromhex(p), _logarithm(x)) for p, x in top)
+    )
+
+
+def _logarithm(value: Any) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not -math.inf < value <= 0:
+        raise ValueError(f"the engine calls {value!r:.40} the logarithm of a probability")
+    return value
 
 
 def _count(value: Any, limit: int = 1 << 31) -> int:

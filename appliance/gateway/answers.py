@@ -140,8 +140,8 @@ class Answer:
             case engine_protocol.Token() | engine_protocol.End() if not self._started:
                 raise NotReadyError("the engine answered before it admitted", "ask again", code="engine_failed")
             case engine_protocol.Token():
-                self.tally.add(event.text)
-                self._queue.put_nowait(Text(event.text))
+                self.tally.add(event)
+                self._queue.put_nowait(Text(event.text, event.logprobs))
             case engine_protocol.End():
                 self.tally.end(event)
             case engine_protocol.Failed():
@@ -224,6 +224,7 @@ def engine_request(job: Job) -> engine_protocol.Request:
         seed=sampling.seed,
         stop=sampling.stop,
         json_schema=sampling.json_schema,
+        top_logprobs=sampling.top_logprobs,
         receipt_digest=receipt_digest(job.model.receipt),
     )
 

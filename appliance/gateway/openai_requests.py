@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from appliance.engine.protocol import MAX_TOP_LOGPROBS
 from appliance.gateway.sampling import Sampling, default_max_tokens, new_seed
 
 if TYPE_CHECKING:
     from appliance.gateway.history import ChatMessage
 
 MAX_MESSAGES = 1000
+MAX_COMPLETION_LOGPROBS = 5
 _SEED_SPACE = 2**31
 _StopText = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -112,7 +114,12 @@ class _Sampled(_Body):
             seed=new_seed() if self.seed is None else self.seed % _SEED_SPACE,
             stop=self.stops(),
             json_schema=self.schema_wanted(),
+            top_logprobs=self.wanted_logprobs(),
         )
+
+    def wanted_logprobs(self) -> int | None:
+        """How many likeliest tokens are named beside each of the answer's; None: no log probabilities."""
+        return None
 
     def wanted_tokens(self) -> int | None:
         """The most tokens that the caller wants."""
@@ -134,13 +141,23 @@ class ChatRequest(_Sampled):
     messages: list[RequestMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     response_format: ResponseFormat | None = None
-    logprobs: Literal[False] | None = None
-    top_logprobs: Literal[0] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     tools: Annotated[list[Any], Field(max_length=0)] | None = None
     tool_choice: Literal["none", "auto"] | None = None
     parallel_tool_calls: bool | None = None
     metadata: dict[str, str] | None = Field(default=None, description="Accepted and not kept.")
     store: Literal[False] | None = None
+
+    @model_validator(mode="after")
+    def _top_of_some(self) -> Self:
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ValueError("top_logprobs goes with logprobs")
+        return self
+
+    def wanted_logprobs(self) -> int | None:
+        """How many beside each token; none at all where ``logprobs`` is not set."""
+        return (self.top_logprobs or 0) if self.logprobs else None
 
     def wanted_tokens(self) -> int | None:
         """The newer name wins."""
@@ -157,8 +174,12 @@ class CompletionRequest(_Sampled):
     prompt: str | Annotated[list[str], Field(min_length=1, max_length=1)]
     best_of: Literal[1] | None = None
     echo: Literal[False] | None = None
-    logprobs: Literal[0] | None = None
+    logprobs: Annotated[int, Field(ge=0, le=MAX_COMPLETION_LOGPROBS)] | None = None
     suffix: Literal[""] | None = None
+
+    def wanted_logprobs(self) -> int | None:
+        """The number given, 0 included."""
+        return self.logprobs
 
     def text(self) -> str:
         """The one prompt."""

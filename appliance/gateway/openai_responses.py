@@ -6,12 +6,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from appliance.gateway.jobs import CHAT
+from appliance.gateway.openai_logprobs import chat_logprobs, completion_logprobs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from appliance.engine.client import ModelInfo
+    from appliance.engine.protocol import TokenLogprob
     from appliance.gateway.jobs import Job
+    from appliance.gateway.steps import Text
+    from appliance.gateway.tally import Tally
 
 Object = dict[str, Any]
 
@@ -39,6 +43,8 @@ class Wording:
         self._chat = job.operation == CHAT
         prefix, kind = ("chatcmpl", "chat.completion") if self._chat else ("cmpl", "text_completion")
         self._kind = kind
+        self._logprobs_wanted = job.sampling.top_logprobs is not None
+        self._offset = 0
         self._common = {
             "id": f"{prefix}-{job.request_id}",
             "created": int(time.time()),
@@ -46,23 +52,26 @@ class Wording:
             "system_fingerprint": "fp_" + job.model.receipt["digest"].removeprefix("sha256:")[:16],
         }
 
-    def whole(self, text: str, finish_reason: str, usage: Object, receipt: Object) -> Object:
+    def whole(self, tally: Tally, receipt: Object) -> Object:
         """The answer in one piece."""
-        choice: Object = {"index": 0, "finish_reason": finish_reason, "logprobs": None}
+        text = tally.text
+        choice: Object = {"index": 0, "finish_reason": tally.outcome, "logprobs": self._logprobs(tally.logprobs)}
         if self._chat:
             choice["message"] = {"role": "assistant", "content": text, "refusal": None}
         else:
             choice["text"] = text
-        extras = {"choices": [choice], "usage": total(usage), "sovereign": {"receipt": receipt}}
+        extras = {"choices": [choice], "usage": total(tally.usage), "sovereign": {"receipt": receipt}}
         return {**self._common, "object": self._kind, **extras}
 
     def first(self) -> Object | None:
         """A chat's stream opens with the role."""
         return self._chunk({"role": "assistant", "content": ""}, "", None) if self._chat else None
 
-    def piece(self, text: str) -> Object:
+    def piece(self, step: Text) -> Object:
         """A piece of the answer."""
-        return self._chunk({"content": text}, text, None)
+        chunk = self._chunk({"content": step.text}, step.text, None)
+        chunk["choices"][0]["logprobs"] = self._logprobs(step.logprobs)
+        return chunk
 
     def last(self, finish_reason: str) -> Object:
         """The chunk that says how it ended."""
@@ -71,6 +80,15 @@ class Wording:
     def usage(self, usage: Object) -> Object:
         """The chunk that ``stream_options.include_usage`` asks for."""
         return {**self._common, "object": self._chunk_kind, "choices": [], "usage": total(usage)}
+
+    def _logprobs(self, found: Sequence[TokenLogprob]) -> Object | None:
+        if not self._logprobs_wanted:
+            return None
+        if self._chat:
+            return chat_logprobs(found)
+        shown = completion_logprobs(found, self._offset)
+        self._offset += sum(map(len, shown["tokens"]))
+        return shown
 
     @property
     def _chunk_kind(self) -> str:

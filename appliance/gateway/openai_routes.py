@@ -107,8 +107,7 @@ async def _whole(answer: Answer, first: Step, steps: AsyncGenerator[Step, None])
     assert isinstance(last, Finished)
     if last.outcome not in _WHOLE:
         raise _broken_off(last.outcome)
-    body = Wording(answer.job).whole(answer.tally.text, last.outcome, answer.tally.usage, last.receipt)
-    return JSONResponse(body)
+    return JSONResponse(Wording(answer.job).whole(answer.tally, last.receipt))
 
 
 async def _chunks(
@@ -122,7 +121,7 @@ async def _chunks(
         yield _last(answer, first, wording, usage_wanted=usage_wanted)
     async for step in steps:
         if isinstance(step, Text):
-            yield sse.data_only({**wording.piece(step.text), **nothing_yet})
+            yield sse.data_only({**wording.piece(step), **nothing_yet})
         elif isinstance(step, Failed):
             yield sse.data_only(openai_body(step.error))
         elif isinstance(step, Finished):

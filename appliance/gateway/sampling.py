@@ -14,7 +14,7 @@ _SEED_BITS = 31
 
 @dataclass(frozen=True)
 class Sampling:
-    """Parameters of one answer; they go to the engine and, but for stop and schema, into the receipt."""
+    """Parameters of one answer; they go to the engine; those that an answer is drawn by, into the receipt."""
 
     max_tokens: int
     temperature: float
@@ -22,6 +22,7 @@ class Sampling:
     seed: int
     stop: tuple[str, ...] = ()
     json_schema: dict[str, Any] | None = None
+    top_logprobs: int | None = None
 
     def receipt(self) -> dict[str, Any]:
         """The sampler's part of a receipt: enough to draw the answer again."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from appliance.audit.commitment import new_salt
 
 if TYPE_CHECKING:
-    from appliance.engine.protocol import End
+    from appliance.engine.protocol import End, Token, TokenLogprob
 
 RUNNING = "running"
 STOP = "stop"
@@ -32,6 +32,7 @@ class Tally:
     energy_method: str = "unknown"
     timing: dict[str, Any] | None = None
     energy: dict[str, Any] | None = None
+    logprobs: list[TokenLogprob] = field(default_factory=list)
     _parts: list[str] = field(default_factory=list)
     _began: float = field(default_factory=time.monotonic)
     first_token_seconds: float | None = None
@@ -60,11 +61,12 @@ class Tally:
         """Tokens that count against quotas."""
         return self.prompt_tokens + self.completion_tokens
 
-    def add(self, text: str) -> None:
+    def add(self, event: Token) -> None:
         """One token event arrived."""
         if self.first_token_seconds is None:
             self.first_token_seconds = time.monotonic() - self._began
-        self._parts.append(text)
+        self._parts.append(event.text)
+        self.logprobs += event.logprobs
         self.completion_tokens += 1
 
     def end(self, event: End) -> None:

@@ -65,6 +65,39 @@ def test_completions_are_answered_whole_and_streamed(client: openai.OpenAI) -> N
     assert "".join(chunk.choices[0].text for chunk in stream if chunk.choices) == "Hello there."
 
 
+def test_log_probabilities_of_a_chat_come_whole_and_streamed(client: openai.OpenAI) -> None:
+    asked: dict[str, Any] = {"model": "small", "messages": ASK, "logprobs": True, "top_logprobs": 2}
+    whole = client.chat.completions.create(**asked).choices[0]
+    assert whole.logprobs is not None
+    content = whole.logprobs.content
+    assert content is not None
+    assert "".join(entry.token for entry in content) == whole.message.content
+    assert {(entry.logprob, len(entry.top_logprobs)) for entry in content} == {(-0.2877, 2)}
+    assert [bytes(entry.bytes or ()).decode() for entry in content] == [entry.token for entry in content]
+    streamed = [
+        entry
+        for chunk in client.chat.completions.create(**asked, stream=True)
+        for choice in chunk.choices
+        if choice.logprobs is not None
+        for entry in choice.logprobs.content or ()
+    ]
+    assert streamed == content
+    bare = client.chat.completions.create(model="small", messages=ASK)
+    assert bare.choices[0].logprobs is None
+
+
+def test_log_probabilities_of_a_completion_say_where_in_the_text_they_are(client: openai.OpenAI) -> None:
+    whole = client.completions.create(model="small", prompt="once upon", logprobs=1)
+    found = whole.choices[0].logprobs
+    assert found is not None
+    assert "".join(found.tokens or ()) == whole.choices[0].text == "Hello there."
+    assert found.text_offset == [0, 5, 11]
+    assert found.top_logprobs == [{"other 0": -2.0}] * 3
+    stream = client.completions.create(model="small", prompt="once upon", logprobs=1, stream=True)
+    pieces = [chunk.choices[0].logprobs for chunk in stream if chunk.choices and chunk.choices[0].text]
+    assert [piece.text_offset for piece in pieces if piece is not None] == [[0], [5], [11]]
+
+
 def test_structured_output_reaches_the_engine_through_the_packages_own_helper(
     client: openai.OpenAI, running: Any
 ) -> None:

@@ -26,11 +26,11 @@ from tests.engine import asking
 from tests.engine.served import described
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from appliance.engine.client import EngineClient
-    from appliance.engine.protocol import Request
+    from appliance.engine.protocol import Request, TokenLogprob
 
 MARGIN = 0.5
 """Largest difference of log-probabilities between the two best tokens at which another choice is no fault."""
@@ -49,10 +49,11 @@ def flags(threads: int, split: int = SPLIT, context_tokens: int = 1024) -> tuple
 
 @dataclass(frozen=True)
 class Step:
-    """One token of a reference: its bytes, and how far the best token was ahead of the next (log-probabilities)."""
+    """One token of a reference: its bytes, log probability, and how far the best token was ahead of the next."""
 
     token: int
     data: bytes
+    logprob: float
     margin: float
 
 
@@ -78,6 +79,7 @@ class Answer:
     text: str
     tokens: int
     reason: str
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ class Oracle:
 
 def _step(entry: dict[str, Any]) -> Step:
     best = sorted((option["logprob"] for option in entry["top_logprobs"]), reverse=True)
-    return Step(entry["id"], bytes(entry["bytes"]), best[0] - best[1])
+    return Step(entry["id"], bytes(entry["bytes"]), entry["logprob"], best[0] - best[1])
 
 
 def _clean(data: bytes) -> bool:
@@ -178,7 +180,7 @@ def _clean(data: bytes) -> bool:
 
 async def replay(client: EngineClient, prompt: str, max_tokens: int) -> Answer:
     """The engine's greedy answer."""
-    sizes = {"max_tokens": max_tokens, "temperature": 0.0, "replay": True}
+    sizes = {"max_tokens": max_tokens, "temperature": 0.0, "replay": True, "top_logprobs": 2}
     return await _answer(client, asking.request(id="replay", user="analyst", group="g", prompt=prompt, **sizes))
 
 
@@ -199,15 +201,27 @@ async def forced(client: EngineClient, places: Sequence[Place], at_once: int) ->
 
 
 async def _answer(client: EngineClient, asked: Request) -> Answer:
-    text = ""
+    text, logprobs = "", ()
     async for event in client.generate(asked):
         if isinstance(event, Token):
             text += event.text
+            logprobs += event.logprobs
         if isinstance(event, End):
-            return Answer(text, event.usage.completion_tokens, event.finish_reason)
+            return Answer(text, event.usage.completion_tokens, event.finish_reason, logprobs)
     raise AssertionError("an answer has an end")
 
 
 def split(socket: Path) -> int:
     """How many tokens the engine at ``socket`` reads at a time, by its own word. Blocks."""
     return int(described(socket).get("batch_tokens", SPLIT))
+
+
+def logprob_differences(pairs: Iterable[tuple[Reference, Answer]]) -> Iterator[float]:
+    """How far both are apart, token by token, about the token's log probability and the margin of the best."""
+    for reference, answer in pairs:
+        for step, found in zip(reference.steps, answer.logprobs, strict=False):
+            assert step.data == found.piece
+            (best, first), (_, second) = found.top
+            assert best == step.data
+            yield abs(found.logprob - step.logprob)
+            yield abs(first - second - step.margin)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from appliance.engine.errors import DecodeError, NoRoomError
+from appliance.engine.protocol import TokenLogprob
 from tests.engine.windowed_memory import WindowedMemory
 
 if TYPE_CHECKING:
@@ -84,6 +85,10 @@ class QuotingContext(WindowedMemory):
 
     def is_end(self, token: int) -> bool:
         return token == END
+
+    def logprob(self, row: int, token: int, top: int) -> TokenLogprob:
+        del row, top
+        return TokenLogprob(self.piece(token), 0.0)
 
     def check_grammar(self, grammar: str) -> bool:
         return bool(grammar)

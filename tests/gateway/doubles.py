@@ -14,7 +14,7 @@ from appliance.audit.client import Position
 from appliance.audit.errors import AuditUnavailableError
 from appliance.engine.client import ModelInfo
 from appliance.engine.errors import EngineBusyError, EngineRefusedError, EngineUnavailableError
-from appliance.engine.protocol import Admitted, End, Energy, Event, Request, Timing, Token, Usage
+from appliance.engine.protocol import Admitted, End, Energy, Event, Request, Timing, Token, TokenLogprob, Usage
 from appliance.identity.oidc import GrantError, Tokens
 from appliance.identity.tokens import LogoutToken, Principal, TokenError
 from appliance.site.config import SiteConfig
@@ -83,7 +83,7 @@ class ObedientEngine:
             words = await self._words(request)
             for word in words[: request.max_tokens]:
                 await asyncio.sleep(self.pause)
-                yield Token(word)
+                yield Token(word, _logprobs(request, word))
             if _question(request) == "break":
                 raise EngineUnavailableError("the engine stopped in the middle of an answer")
             ended = True
@@ -123,6 +123,14 @@ class ObedientEngine:
             Timing(1.0, 20.0, 30.0 * count),
             Energy(0.5 * count, "estimated", 35.0, 0.1 * count),
         )
+
+
+def _logprobs(request: Request, word: str) -> tuple[TokenLogprob, ...]:
+    """Where they were asked for: the word itself at 3/4, and as many others as were asked for."""
+    if request.top_logprobs is None:
+        return ()
+    others = tuple((b"other %d" % n, -2.0 - n) for n in range(request.top_logprobs))
+    return (TokenLogprob(word.encode(), -0.2877, others),)
 
 
 def _question(request: Request) -> str:

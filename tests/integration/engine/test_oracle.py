@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SAMPLE = 6  # two of each language
 TOKENS = 16
 THREADS = 1
+LOGPROB_ROUNDING = 0.001
 
 
 def test_our_engine_says_what_llama_server_says_alone_token_for_token_and_in_company_but_for_close_calls(
@@ -29,8 +30,9 @@ def test_our_engine_says_what_llama_server_says_alone_token_for_token_and_in_com
         async with oracle.Oracle(theirs) as reference_server, EngineClient(ours) as client:
             references = [await reference_server.reference(prompt, TOKENS) for prompt in prompts]
             answers = [await oracle.replay(client, prompt, TOKENS) for prompt in prompts]
-            pairs = zip(references, answers, strict=True)
+            pairs = list(zip(references, answers, strict=True))
             assert [(r.text, a) for r, a in pairs if not oracle.same(r, a)] == []
+            assert max(oracle.logprob_differences(pairs)) < LOGPROB_ROUNDING
             places = [place for r in references for place in await reference_server.places(r, every=4)]
             assert len(places) >= SAMPLE * 2
             assert oracle.faults(await oracle.forced(client, places, at_once=8)) == []

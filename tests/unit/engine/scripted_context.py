@@ -10,6 +10,7 @@ from appliance.engine.energy import DeclaredDraw
 from appliance.engine.errors import DecodeError
 from appliance.engine.metrics import EngineMetrics
 from appliance.engine.prompt import PromptReader
+from appliance.engine.protocol import TokenLogprob
 from appliance.engine.template import ChatTemplate
 from tests.engine.windowed_memory import WindowedMemory
 
@@ -101,6 +102,10 @@ class ScriptedContext(WindowedMemory):
             last += len(piece.tokens)
             rows.append(last)
         return rows
+
+    def logprob(self, row: int, token: int, top: int) -> TokenLogprob:
+        assert row >= 0
+        return TokenLogprob(self.piece(token), -0.5, tuple((bytes([65 + n]), -1.0 - n) for n in range(top)))
 
     def sampler(self, sampling: Sampling) -> ScriptedSampler:
         self.samplings.append(sampling)

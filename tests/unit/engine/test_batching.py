@@ -53,6 +53,23 @@ def test_a_request_is_admitted_answered_and_ended() -> None:
     _with(engine, work)
 
 
+def test_log_probabilities_come_with_the_text_that_their_tokens_became() -> None:
+    """A token is a byte here: é is two of them, and `.\n` is held back until it cannot become the stop string."""
+    engine = scripted_engine(ScriptedContext("é.\nx.\n\nno"))
+
+    async def work() -> None:
+        events = await _all(engine, _ask(top_logprobs=2, stop=(".\n\n",)))
+        tokens = [event for event in events if isinstance(event, Token)]
+        assert [(t.text, [found.piece for found in t.logprobs]) for t in tokens] == [
+            ("é", [b"\xc3", b"\xa9"]),
+            (".\nx", [b".", b"\n", b"x"]),
+        ]
+        assert {found.top for t in tokens for found in t.logprobs} == {((b"A", -1.0), (b"B", -2.0))}
+        assert not any(t.logprobs for t in await _all(engine, _ask()) if isinstance(t, Token))
+
+    _with(engine, work)
+
+
 def test_only_the_owner_thread_touches_the_context() -> None:
     context = ScriptedContext("ok")
     engine = scripted_engine(context)

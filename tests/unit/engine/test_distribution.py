@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.engine.distribution import drawn
-from appliance.engine.llama_sampler import likeliest
+from appliance.engine.distribution import LEAST_LOGPROB, drawn, likeliest, token_logprob
 
 SIZES = st.integers(1, 300)
 
@@ -43,3 +42,24 @@ def test_the_likeliest_are_those_that_sorting_finds_highest_first(size: int, see
     ids = likeliest(logits, min(count, len(logits)))
     assert list(logits[ids]) == sorted(logits, reverse=True)[: len(ids)]
     assert len(set(ids.tolist())) == min(count, len(logits))
+
+
+@given(SIZES, st.integers(0, 50), st.integers(0, 20))
+def test_log_probabilities_are_the_softmaxs_and_add_up_to_one(size: int, seed: int, top: int) -> None:
+    logits = _logits(size, seed)
+    exact = logits.astype(np.float64) - logits.max()
+    exact -= np.log(np.exp(exact).sum())
+    found = [token_logprob(logits, token, top, lambda token: b"%d" % token) for token in range(size)]
+    assert [each.piece for each in found] == [b"%d" % token for token in range(size)]
+    assert np.abs(np.array([each.logprob for each in found]) - exact).max() < 1e-4
+    assert abs(sum(np.exp(each.logprob) for each in found) - 1) < 1e-3
+    best = found[0].top
+    assert len(best) == min(top, size)
+    assert [logprob for _, logprob in best] == sorted((each.logprob for each in found), reverse=True)[:top]
+    assert {each.top for each in found} == {best}
+
+
+def test_a_token_out_of_the_question_has_the_least_logarithm_not_an_infinity() -> None:
+    logits = np.array([0.0, -np.inf], dtype=np.float32)
+    assert token_logprob(logits, 1, 2, bytes).logprob == LEAST_LOGPROB
+    assert token_logprob(logits, 0, 2, bytes).logprob == 0

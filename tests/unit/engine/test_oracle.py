@@ -3,7 +3,12 @@ from __future__ import annotations
 from tests.engine import oracle, questions
 from tests.engine.oracle import Answer, Difference, Place, Reference, Step
 
-STEPS = (Step(5, b" Paris", 3.0), Step(6, "é".encode()[:1], 2.0), Step(7, "é".encode()[1:], 2.0), Step(8, b"\xc3", 1.0))
+STEPS = (
+    Step(5, b" Paris", -0.1, 3.0),
+    Step(6, "é".encode()[:1], -0.1, 2.0),
+    Step(7, "é".encode()[1:], -0.1, 2.0),
+    Step(8, b"\xc3", -0.1, 1.0),
+)
 REFERENCE = Reference("Q", (1, 2), STEPS, "length")
 
 

@@ -8,18 +8,49 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.engine.errors import EngineRefusedError
-from appliance.engine.protocol import Admitted, End, Energy, Failed, Message, Request, Timing, Token, Usage
+from appliance.engine.protocol import (
+    Admitted,
+    End,
+    Energy,
+    Failed,
+    Message,
+    Request,
+    Timing,
+    Token,
+    TokenLogprob,
+    Usage,
+)
 from appliance.engine.wire import decode_event, decode_request, encode_event, encode_request
 
 END = End("stop", Usage(3, 0, 2), Timing(0.1, 2.5, 3.0), Energy(1.5, "estimated", 35.0, 0.5))
 
 
-@pytest.mark.parametrize("event", [Admitted(2, 9, 7), Token("é\u2028\n"), END, Failed("code", "message")])
+LIKELY = TokenLogprob(b"\xc3", -0.25, ((b"\xc3", -0.25), (b"", -9999.0)))
+
+
+EVENTS = (
+    Admitted(2, 9, 7),
+    Token("é\u2028\n"),
+    Token("é", (LIKELY, TokenLogprob(b"\xa9", 0.0))),
+    END,
+    Failed("code", "message"),
+)
+
+
+@pytest.mark.parametrize("event", EVENTS)
 def test_every_event_survives_the_wire_as_one_line(event: Any) -> None:
     line = encode_event(event)
     assert line.isascii()
     assert line.count(b"\n") == 1
     assert decode_event(line.decode()) == event
+
+
+@pytest.mark.parametrize(
+    "found", [["zz", -1.0, []], ["61", 0.5, []], ["61", "-1", []], ["61", -1.0, [["62", -1.0]] * 21], ["61", -1.0]]
+)
+def test_log_probabilities_that_are_none_are_not_taken_from_an_engine(found: Any) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        decode_event(json.dumps({"type": "token", "text": "a", "logprobs": [found]}))
 
 
 def test_the_lines_are_those_of_the_contract() -> None:

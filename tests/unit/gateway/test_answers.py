@@ -98,7 +98,7 @@ async def test_a_stopped_answer_keeps_what_was_said_and_is_logged_as_cancelled(b
     answer = await bench.start()
     steps = answer.steps()
     assert isinstance(await anext(steps), Started)
-    answer.tally.add("half a")
+    answer.tally.add(Token("half a"))
     answer.stop()
     answer.stop()
     last = await anext(steps)

@@ -23,7 +23,7 @@ def chat(**changes: Any) -> ChatRequest:
         {"n": 0},
         {"tools": [{"type": "function"}]},
         {"tool_choice": "required"},
-        {"logprobs": True},
+        {"top_logprobs": 21, "logprobs": True},
         {"logit_bias": {"5": 1.0}},
         {"frequency_penalty": 0.5},
         {"presence_penalty": -1},
@@ -53,6 +53,20 @@ def test_what_is_not_meant_is_refused_rather_than_ignored(changes: dict[str, Any
 
 def test_neutral_values_of_what_is_not_implemented_are_accepted() -> None:
     chat(n=1, tools=[], tool_choice="none", logit_bias={}, frequency_penalty=0, presence_penalty=0.0, logprobs=False)
+
+
+def test_log_probabilities_are_asked_for_in_each_operations_own_words() -> None:
+    completion = {"model": "small", "prompt": "hi"}
+    assert chat().sampling(4096).top_logprobs is None
+    assert chat(logprobs=False).sampling(4096).top_logprobs is None
+    assert chat(logprobs=True).sampling(4096).top_logprobs == 0
+    assert chat(logprobs=True, top_logprobs=20).sampling(4096).top_logprobs == 20
+    assert validated(completion, CompletionRequest).sampling(4096).top_logprobs is None
+    assert validated({**completion, "logprobs": 0}, CompletionRequest).sampling(4096).top_logprobs == 0
+    with pytest.raises(UnprocessableError):
+        validated({**completion, "logprobs": 6}, CompletionRequest)
+    with pytest.raises(UnprocessableError, match="top_logprobs goes with logprobs"):
+        chat(top_logprobs=3)
 
 
 def test_text_parts_are_joined_and_the_developer_is_the_system() -> None:

@@ -166,6 +166,8 @@ async def test_what_cannot_be_asked_is_refused_before_it_takes_a_place() -> None
     with pytest.raises(EngineRefusedError) as long:
         await _all(engine, _ask("x" * 15))
     assert long.value.code == "context_length_exceeded"
+    with pytest.raises(EngineRefusedError, match="gives no log probabilities"):
+        await _all(engine, _ask(top_logprobs=0))
     with pytest.raises(EngineRefusedError) as schema:
         await _all(engine, _ask(json_schema={"type": "nonsense"}))
     assert schema.value.code == "invalid_json_schema"
