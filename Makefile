@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --python-version 3.11 \
 	--python-platform x86_64-manylinux_2_28 --custom-compile-command 'make lock'
-# Byte code is kept, and not between the sources.
+# Byte code is kept, whatever the environment says, and not between the sources.
+unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 
 .PHONY: help
