@@ -98,24 +98,29 @@ class Gateway:
         purpose: str,
         messages: Sequence[ChatMessage] | None = None,
         prompt: str | None = None,
-    ) -> Job:
-        """Quota, then the job. Raises ``ExhaustedError`` having counted nothing.
+        choices: int = 1,
+    ) -> tuple[Job, ...]:
+        """Quota, then a job for each of ``choices`` answers. Raises ``ExhaustedError`` having counted nothing.
 
-        What is reserved is the most that the request can come to, so that requests side by side cannot pass a cap.
+        What is reserved is the most that a request can come to, so that requests side by side cannot pass a cap. Each
+        answer is a request of its own: for quotas, in the log, and with a receipt.
         """
         asked = most_tokens([m["content"] for m in messages] if messages is not None else [prompt or ""])
         most = min(asked + sampling.max_tokens, model.context_tokens)
-        reservation = await self.quotas.reserve(caller.subject, granted, most)
-        return Job(
-            caller=caller,
-            grant=granted,
-            model=model,
-            sampling=sampling,
-            reservation=reservation,
-            purpose=purpose,
-            messages=tuple(messages) if messages is not None else None,
-            prompt=prompt,
-            priority=priority(self.site, caller.client_id),
+        reservation = await self.quotas.reserve(caller.subject, granted, most, choices)
+        return tuple(
+            Job(
+                caller=caller,
+                grant=granted,
+                model=model,
+                sampling=sampling.numbered(number),
+                reservation=reservation,
+                purpose=purpose,
+                messages=tuple(messages) if messages is not None else None,
+                prompt=prompt,
+                priority=priority(self.site, caller.client_id),
+            )
+            for number in range(choices)
         )
 
     def answer(self, job: Job, keeper: Keeper) -> Answer:

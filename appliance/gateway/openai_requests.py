@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_MESSAGES = 1000
 MAX_COMPLETION_LOGPROBS = 5
+MAX_CHOICES = 8
 _SEED_SPACE = 2**31
 _StopText = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -93,7 +94,7 @@ class _Sampled(_Body):
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     stop: _StopText | Annotated[list[_StopText], Field(max_length=4)] | None = None
-    n: Literal[1] | None = None
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
     user: str | None = Field(default=None, max_length=512, description="Ignored: the token says who calls.")
     frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
     presence_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
@@ -128,6 +129,11 @@ class _Sampled(_Body):
     def schema_wanted(self) -> dict[str, Any] | None:
         """The JSON schema that the caller wants."""
         return None
+
+    @property
+    def choices(self) -> int:
+        """How many answers are wanted."""
+        return self.n or 1
 
     @property
     def usage_wanted(self) -> bool:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from appliance.engine.client import ModelInfo
     from appliance.engine.protocol import TokenLogprob
+    from appliance.gateway.answers import Answer
     from appliance.gateway.jobs import Job
     from appliance.gateway.steps import Text
     from appliance.gateway.tally import Tally
@@ -36,32 +37,62 @@ def model_object(name: str, info: ModelInfo) -> Object:
     }
 
 
-class Wording:
-    """The objects of one response: the same id, time and model in all of them."""
+def wordings(jobs: Sequence[Job]) -> list[Wording]:
+    """The objects of each answer to one call."""
+    created = int(time.time())
+    return [Wording(job, index, jobs[0].request_id, created) for index, job in enumerate(jobs)]
 
-    def __init__(self, job: Job) -> None:
+
+def whole(answers: Sequence[Answer], receipts: Sequence[Object]) -> Object:
+    """All answers to one call in one piece, and what they took together.
+
+    ``sovereign.receipt`` is the only answer's; of several, ``sovereign.receipts`` has them in the order of the choices.
+    """
+    worded = wordings([answer.job for answer in answers])
+    choices = [wording.choice(answer.tally) for wording, answer in zip(worded, answers, strict=True)]
+    told = {"receipt": receipts[0]} if len(receipts) == 1 else {"receipts": list(receipts)}
+    return worded[0].response(choices, total(summed(answers)), told)
+
+
+def summed(answers: Sequence[Answer]) -> Object:
+    """What the answers took together: each of them read the prompt, or found it read."""
+    return {name: sum(answer.tally.usage[name] for answer in answers) for name in answers[0].tally.usage}
+
+
+class Wording:
+    """The objects of one answer; the same id, time and model in all of them, and in those of its neighbours."""
+
+    def __init__(self, job: Job, index: int, request_id: str, created: int) -> None:
         self._chat = job.operation == CHAT
         prefix, kind = ("chatcmpl", "chat.completion") if self._chat else ("cmpl", "text_completion")
         self._kind = kind
+        self._index = index
         self._logprobs_wanted = job.sampling.top_logprobs is not None
         self._offset = 0
         self._common = {
-            "id": f"{prefix}-{job.request_id}",
-            "created": int(time.time()),
+            "id": f"{prefix}-{request_id}",
+            "created": created,
             "model": job.grant.model,
             "system_fingerprint": "fp_" + job.model.receipt["digest"].removeprefix("sha256:")[:16],
         }
 
-    def whole(self, tally: Tally, receipt: Object) -> Object:
+    def choice(self, tally: Tally) -> Object:
         """The answer in one piece."""
         text = tally.text
-        choice: Object = {"index": 0, "finish_reason": tally.outcome, "logprobs": self._logprobs(tally.logprobs)}
+        choice: Object = {
+            "index": self._index,
+            "finish_reason": tally.outcome,
+            "logprobs": self._logprobs(tally.logprobs),
+        }
         if self._chat:
             choice["message"] = {"role": "assistant", "content": text, "refusal": None}
         else:
             choice["text"] = text
-        extras = {"choices": [choice], "usage": total(tally.usage), "sovereign": {"receipt": receipt}}
-        return {**self._common, "object": self._kind, **extras}
+        return choice
+
+    def response(self, choices: list[Object], usage: Object, told: Object) -> Object:
+        """The object around ``choices``."""
+        return {**self._common, "object": self._kind, "choices": choices, "usage": usage, "sovereign": told}
 
     def first(self) -> Object | None:
         """A chat's stream opens with the role."""
@@ -95,7 +126,7 @@ class Wording:
         return "chat.completion.chunk" if self._chat else "text_completion"
 
     def _chunk(self, delta: Object, text: str, finish_reason: str | None) -> Object:
-        choice: Object = {"index": 0, "finish_reason": finish_reason, "logprobs": None}
+        choice: Object = {"index": self._index, "finish_reason": finish_reason, "logprobs": None}
         choice.update({"delta": delta} if self._chat else {"text": text})
         return {**self._common, "object": self._chunk_kind, "choices": [choice]}
 

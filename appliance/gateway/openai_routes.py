@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -11,22 +11,23 @@ from appliance.gateway import openai_responses, sse, tally
 from appliance.gateway.assembly import gateway_of
 from appliance.gateway.bearer import api_caller
 from appliance.gateway.body import read_json
+from appliance.gateway.choices import Choices
 from appliance.gateway.entitlements import allowed_models
 from appliance.gateway.errors import NotFoundError, NotReadyError
 from appliance.gateway.jobs import CHAT, COMPLETION
 from appliance.gateway.openai_requests import ChatRequest, CompletionRequest
-from appliance.gateway.openai_responses import Wording
 from appliance.gateway.problems import openai_body
 from appliance.gateway.refusals import refusals_logged
 from appliance.gateway.steps import Failed, Finished, Text, Unkept
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from starlette.requests import Request
 
-    from appliance.gateway.answers import Answer
+    from appliance.gateway.assembly import Gateway
     from appliance.gateway.errors import HttpError
+    from appliance.gateway.jobs import Job
     from appliance.gateway.steps import Step
 
 PURPOSE = "api"
@@ -58,15 +59,16 @@ async def chat_completions(request: Request) -> Response:
     async with refusals_logged(gateway, caller, CHAT):
         asked = await read_json(request, ChatRequest)
         granted, model = await gateway.granted(caller, asked.model)
-        job = await gateway.admitted(
+        jobs = await gateway.admitted(
             caller=caller,
             granted=granted,
             model=model,
             sampling=asked.sampling(model.context_tokens),
             purpose=PURPOSE,
             messages=[message.plain() for message in asked.messages],
+            choices=asked.choices,
         )
-    return await _answered(request, gateway.answer(job, Unkept()), asked)
+    return await _answered(request, gateway, jobs, asked)
 
 
 async def completions(request: Request) -> Response:
@@ -76,68 +78,70 @@ async def completions(request: Request) -> Response:
     async with refusals_logged(gateway, caller, COMPLETION):
         asked = await read_json(request, CompletionRequest)
         granted, model = await gateway.granted(caller, asked.model)
-        job = await gateway.admitted(
+        jobs = await gateway.admitted(
             caller=caller,
             granted=granted,
             model=model,
             sampling=asked.sampling(model.context_tokens),
             purpose=PURPOSE,
             prompt=asked.text(),
+            choices=asked.choices,
         )
-    return await _answered(request, gateway.answer(job, Unkept()), asked)
+    return await _answered(request, gateway, jobs, asked)
 
 
-async def _answered(request: Request, answer: Answer, asked: ChatRequest | CompletionRequest) -> Response:
-    steps = answer.steps()
-    async with sse.on_disconnect(request.receive, answer.stop):
-        first = await anext(steps)
-        if isinstance(first, Failed):
-            raise first.error
+async def _answered(
+    request: Request, gateway: Gateway, jobs: Sequence[Job], asked: ChatRequest | CompletionRequest
+) -> Response:
+    choices = Choices([gateway.answer(job, Unkept()) for job in jobs])
+    async with sse.on_disconnect(request.receive, choices.stop):
+        await choices.begun()
         if not asked.stream:
-            return await _whole(answer, first, steps)
-    return sse.EventStream(_chunks(answer, first, steps, usage_wanted=asked.usage_wanted), answer.stop)
+            return await _whole(choices)
+    return sse.EventStream(_chunks(choices, usage_wanted=asked.usage_wanted), choices.stop)
 
 
-async def _whole(answer: Answer, first: Step, steps: AsyncGenerator[Step, None]) -> Response:
-    last = first
-    async for step in steps:
-        last = step
-    if isinstance(last, Failed):
-        raise last.error
-    assert isinstance(last, Finished)
-    if last.outcome not in _WHOLE:
-        raise _broken_off(last.outcome)
-    return JSONResponse(Wording(answer.job).whole(answer.tally, last.receipt))
+async def _whole(choices: Choices) -> Response:
+    last: dict[int, Step] = {index: step async for index, step in choices.steps()}
+    receipts = []
+    for index in range(len(choices.answers)):
+        step = last[index]
+        if isinstance(step, Failed):
+            raise step.error
+        assert isinstance(step, Finished)
+        if step.outcome not in _WHOLE:
+            raise _broken_off(step.outcome)
+        receipts.append(step.receipt)
+    return JSONResponse(openai_responses.whole(choices.answers, receipts))
 
 
-async def _chunks(
-    answer: Answer, first: Step, steps: AsyncGenerator[Step, None], *, usage_wanted: bool
-) -> AsyncGenerator[bytes, None]:
-    wording = Wording(answer.job)
-    nothing_yet = {"usage": None} if usage_wanted else {}
-    if (opening := wording.first()) is not None:
-        yield sse.data_only({**opening, **nothing_yet})
-    if isinstance(first, Finished):
-        yield _last(answer, first, wording, usage_wanted=usage_wanted)
-    async for step in steps:
+async def _chunks(choices: Choices, *, usage_wanted: bool) -> AsyncGenerator[bytes, None]:
+    """A stream; the receipt of the only answer is in the last object, those of several where each of them ends."""
+    wordings = openai_responses.wordings([answer.job for answer in choices.answers])
+    nothing_yet: dict[str, Any] = {"usage": None} if usage_wanted else {}
+    several, whole = len(wordings) > 1, True
+    last: dict[str, Any] = {}
+    for wording in wordings:
+        if (opening := wording.first()) is not None:
+            yield sse.data_only({**opening, **nothing_yet})
+    async for index, step in choices.steps():
         if isinstance(step, Text):
-            yield sse.data_only({**wording.piece(step), **nothing_yet})
+            yield sse.data_only({**wordings[index].piece(step), **nothing_yet})
         elif isinstance(step, Failed):
+            whole = False
             yield sse.data_only(openai_body(step.error))
+        elif isinstance(step, Finished) and step.outcome not in _WHOLE:
+            whole = False
+            yield sse.data_only(openai_body(_broken_off(step.outcome)))
         elif isinstance(step, Finished):
-            yield _last(answer, step, wording, usage_wanted=usage_wanted)
-
-
-def _last(answer: Answer, step: Finished, wording: Wording, *, usage_wanted: bool) -> bytes:
-    """The end of a stream; the receipt is in its last object."""
-    if step.outcome not in _WHOLE:
-        return sse.data_only(openai_body(_broken_off(step.outcome)))
-    receipt = {"sovereign": {"receipt": step.receipt}}
-    end = wording.last(step.outcome)
-    if not usage_wanted:
-        return sse.data_only({**end, **receipt}) + sse.DONE
-    usage = wording.usage(answer.tally.usage)
-    return sse.data_only({**end, "usage": None}) + sse.data_only({**usage, **receipt}) + sse.DONE
+            last = {"sovereign": {"receipt": step.receipt}}
+            end = {**wordings[index].last(step.outcome), **nothing_yet}
+            yield sse.data_only(end if usage_wanted and not several else {**end, **last})
+    if whole and usage_wanted:
+        usage = wordings[0].usage(openai_responses.summed(choices.answers))
+        yield sse.data_only(usage if several else {**usage, **last})
+    if whole:
+        yield sse.DONE
 
 
 def _broken_off(outcome: str) -> HttpError:

@@ -111,7 +111,7 @@ async def _begun(
             granted, model = await gateway.granted(person.caller, turn.model)
             drawn = sampling.for_conversation(model.context_tokens)
             messages = fitted(messages, model.context_tokens - drawn.max_tokens)
-            job = await gateway.admitted(
+            (job,) = await gateway.admitted(
                 caller=person.caller,
                 granted=granted,
                 model=model,

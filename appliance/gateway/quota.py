@@ -83,15 +83,15 @@ _WINDOW_ENDS = text(
 )
 
 
-def counters(subject: Subject, grant: Grant, tokens: int) -> tuple[Counter, ...]:
-    """The four counters of one request, in the order they are locked."""
+def counters(subject: Subject, grant: Grant, tokens: int, requests: int = 1) -> tuple[Counter, ...]:
+    """The four counters of ``requests`` of so many ``tokens`` each, in the order they are locked."""
     user, group = f"user:{subject}", f"group:{grant.group.name}"
     per_user, per_group = grant.group.per_user, grant.group.per_group
     return (
-        Counter(user, REQUESTS, 1, per_user.requests_per_minute),
-        Counter(user, TOKENS, tokens, per_user.tokens_per_day),
-        Counter(group, REQUESTS, 1, per_group.requests_per_minute),
-        Counter(group, TOKENS, tokens, per_group.tokens_per_day),
+        Counter(user, REQUESTS, requests, per_user.requests_per_minute),
+        Counter(user, TOKENS, tokens * requests, per_user.tokens_per_day),
+        Counter(group, REQUESTS, requests, per_group.requests_per_minute),
+        Counter(group, TOKENS, tokens * requests, per_group.tokens_per_day),
     )
 
 
@@ -101,9 +101,12 @@ class Quotas:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def reserve(self, subject: Subject, grant: Grant, tokens: int) -> Reservation:
-        """Count one request and reserve ``tokens``. Raises ``ExhaustedError`` having counted nothing."""
-        wanted = counters(subject, grant, tokens)
+    async def reserve(self, subject: Subject, grant: Grant, tokens: int, requests: int = 1) -> Reservation:
+        """Count ``requests`` and reserve ``tokens`` for each; settle as often.
+
+        Raises ``ExhaustedError`` having counted nothing.
+        """
+        wanted = counters(subject, grant, tokens, requests)
         async with self._engine.begin() as connection:
             rows = (await connection.execute(_ADMIT, _columns(wanted))).all()
             taken = {(row.subject, row.metric): row.window_start for row in rows}

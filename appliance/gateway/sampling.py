@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 DEFAULT_TEMPERATURE = 0.3  # the page answers steadily rather than inventively
@@ -23,6 +23,10 @@ class Sampling:
     stop: tuple[str, ...] = ()
     json_schema: dict[str, Any] | None = None
     top_logprobs: int | None = None
+
+    def numbered(self, number: int) -> Sampling:
+        """The sampling of another answer to the same question: the seeds that follow, so that it can be drawn again."""
+        return replace(self, seed=(self.seed + number) % (1 << _SEED_BITS)) if number else self
 
     def receipt(self) -> dict[str, Any]:
         """The sampler's part of a receipt: enough to draw the answer again."""

@@ -98,6 +98,38 @@ def test_log_probabilities_of_a_completion_say_where_in_the_text_they_are(client
     assert [piece.text_offset for piece in pieces if piece is not None] == [[0], [5], [11]]
 
 
+def test_several_choices_are_requests_of_their_own_with_seeds_and_receipts(client: openai.OpenAI, running: Any) -> None:
+    before = len(running.model.requests)
+    answer = client.chat.completions.create(model="small", messages=ASK, n=3, seed=2**31 - 2)
+    asked = running.model.requests[before:]
+    assert sorted(request.seed for request in asked) == [0, 2**31 - 2, 2**31 - 1]
+    assert len({request.id for request in asked}) == 3
+    assert [(c.index, c.message.content, c.finish_reason) for c in answer.choices] == [
+        (index, "Hello there.", "stop") for index in range(3)
+    ]
+    receipts = answer.model_extra["sovereign"]["receipts"]  # type: ignore[index]  # the extension key
+    assert [receipt["sampler"]["seed"] for receipt in receipts] == [2**31 - 2, 2**31 - 1, 0]
+    assert len({receipt["log"]["request_index"] for receipt in receipts}) == 3
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens == sum(receipt["usage"]["completion_tokens"] for receipt in receipts) == 9
+
+
+@pytest.mark.parametrize("usage", [False, True])
+def test_several_choices_stream_beside_each_other(client: openai.OpenAI, *, usage: bool) -> None:
+    options: Any = {"include_usage": usage}
+    chunks = list(client.completions.create(model="small", prompt="hi", n=2, stream=True, stream_options=options))
+    texts, ends = {0: "", 1: ""}, {}
+    for chunk in chunks:
+        for choice in chunk.choices:
+            texts[choice.index] += choice.text
+            if choice.finish_reason:
+                ends[choice.index] = chunk.model_extra["sovereign"]["receipt"]["log"]["answer_index"]  # type: ignore[index]  # the extension key
+    assert texts == {0: "Hello there.", 1: "Hello there."}
+    assert len(set(ends.values())) == 2
+    assert len({chunk.id for chunk in chunks}) == 1
+    assert [chunk.usage.completion_tokens for chunk in chunks if chunk.usage] == ([6] if usage else [])
+
+
 def test_structured_output_reaches_the_engine_through_the_packages_own_helper(
     client: openai.OpenAI, running: Any
 ) -> None:
@@ -182,7 +214,7 @@ def test_a_model_of_other_groups_is_a_permission_error(running: Any) -> None:
 
 
 def test_a_wrong_request_is_an_unprocessable_entity_error(running: Any) -> None:
-    assert refused(running, openai.UnprocessableEntityError, n=2).param == "n"
+    assert refused(running, openai.UnprocessableEntityError, n=9).param == "n"
     assert refused(running, openai.UnprocessableEntityError, temperature=9).param == "temperature"
     long: list[Any] = [{"role": "user", "content": "x" * 5000}]
     assert refused(running, openai.UnprocessableEntityError, messages=long).code == "context_length_exceeded"

@@ -76,6 +76,18 @@ async def test_a_refused_request_counts_nowhere(pool: AsyncEngine) -> None:
     assert await used(pool) == {"user:alpha": 60, "group:analysts": 60}
 
 
+async def test_several_answers_are_counted_together_or_not_at_all(pool: AsyncEngine) -> None:
+    quotas = Quotas(pool)
+    with pytest.raises(ExhaustedError):
+        await quotas.reserve(ALPHA, tokens(user=100), 40, requests=3)
+    assert await used(pool) == {}
+    reservation = await quotas.reserve(ALPHA, tokens(user=120), 40, requests=3)
+    assert await used(pool) == {"user:alpha": 120, "group:analysts": 120}
+    for spent in (10, 20, 0):
+        await quotas.settle(reservation, spent)
+    assert await used(pool) == {"user:alpha": 30, "group:analysts": 30}
+
+
 async def test_one_users_quota_is_not_anothers(pool: AsyncEngine) -> None:
     quotas = Quotas(pool)
     await quotas.reserve(ALPHA, tokens(user=100), 100)

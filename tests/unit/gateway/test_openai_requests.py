@@ -19,7 +19,7 @@ def chat(**changes: Any) -> ChatRequest:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"n": 2},
+        {"n": 9},
         {"n": 0},
         {"tools": [{"type": "function"}]},
         {"tool_choice": "required"},
