@@ -103,10 +103,17 @@ def _check_person(draft: ReleaseDraft, signer: PublicSigner) -> None:
 def _payload(begun: _Begun, now: datetime) -> Metadata[Targets]:
     """What everybody signs, with the signatures that it has, all of them valid."""
     draft = begun.draft
-    expected = ceremony.build_models(draft.index, draft.release_data, draft.contents.release, now=now)
+    under = (draft.root.version, draft.roots[draft.root.version])
+    expected = ceremony.build_models(draft.index, draft.release_data, draft.contents.release, under, now=now)
     if begun.models is None:
         return expected
     found = metadata.parse_models(begun.models)
+    if metadata.signed_under(found.signed) != metadata.signed_under(expected.signed):
+        raise SigningError(
+            f"models.json counts under root {metadata.signed_under(found.signed)[0]} alone, "
+            f"and root {draft.root.version} is here",
+            f"remove {_FILE} and sign again",
+        )
     check_payload(found.signed, expected.signed, now)
     tally(draft.root, MODELS, found)
     return found

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from airgap_bundle.supply import Supply
 
 _TARGET_FILES = (INDEX_FILE, RELEASE_FILE)
+AGREES = "metadata agrees"  # after it, the signed metadata is one whole
 
 
 def verify(
@@ -112,23 +113,18 @@ class Verification:
         self._check("pinned root", ("medium",), self._pinned_root)
         self._check("root chain", ("pinned root",), self._root_chain)
         self._check_signed()
-        self._check("versions", (self._bound,), self._versions)
-        self._check("targets", (self._bound,), self._targets)
+        self._check("versions", (AGREES,), self._versions)
+        self._check("targets", (AGREES,), self._targets)
         self._check("contents", ("targets",), self._contents)
         self._check("release number", ("contents",), self._release_number)
         self._check_beside()
         self._check("file list", ("contents", "format"), self._file_list)
         self._checks[FRESHNESS] = self._freshness()
 
-    @property
-    def _bound(self) -> str:
-        """The check after which the signed metadata is one whole."""
-        return "metadata agrees"
-
     def _check_signed(self) -> None:
         for role in self.signed_by:
             self._check_role(role)
-        self._check(self._bound, tuple(f"{role} signers" for role in self.signed_by), self._signed.agree)
+        self._check(AGREES, tuple(f"{role} signers" for role in self.signed_by), self._signed.agree)
 
     def _check_beside(self) -> None:
         self._check("first contact", ("contents",), self._first_contact)
@@ -266,6 +262,6 @@ class Verification:
         return [self.chain.root, *(found.signed for found in self.roles.values())]
 
     def _freshness(self) -> Check:
-        if not self._passed(self._bound):
-            return Check(FRESHNESS, "not established", f"rests on: {self._bound}")
+        if not self._passed(AGREES):
+            return Check(FRESHNESS, "not established", f"rests on: {AGREES}")
         return freshness.judge(self.claims, self._trust.clock, self._now)

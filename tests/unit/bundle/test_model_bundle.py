@@ -17,6 +17,7 @@ from airgap_bundle.errors import (
     ExpiredError,
     HalfSignatureError,
     MalformedError,
+    MixedMetadataError,
     NotEnoughSignersError,
     NotGrantedError,
     ReleaseConflictError,
@@ -192,12 +193,81 @@ def test_an_ended_bundle_does_not_return_with_a_root_that_adds_a_person(site: Si
     added = model_bundles.granting(3, (*OFFICERS, "outsider"))
     for bundle in (ended, last):
         (bundle / "metadata/3.root.json").write_bytes(added)
-    refuses(site, ended, RollbackError)
-    site.take(last)  # who signed it may still sign
+    refuses(site, ended, RollbackError, "signed under root 2")
+    refuses(site, last, RollbackError, "signed under root 2")
+    (last / "metadata/models.json").unlink()
+    site.take(model_bundles.sign(last, *OFFICERS))  # who signed it may still sign
     state = TrustState.load(site.trust)
     assert (state.versions["models"], state.models_min) == (3, 3)
     assert state.models_roots == (fingerprint(added),)
     refuses(site, ended, RollbackError)
+
+
+def test_what_was_signed_before_the_grant_went_and_came_back_does_not_return(site: Site, tmp_path: Path) -> None:
+    old = model_bundles.make(tmp_path / "old")
+    site.take(old)
+    roots = {**model_bundles.roots(), **model_bundles.back_again()}
+    others = bundles.Draft(files=model_bundles.FILES, version="2.0.0").write(tmp_path / "others")
+    site.take(model_bundles.sign(others, "outsider", "stranger", chain={v: roots[v] for v in (1, 2, 3)}))
+    for version in (3, 4):
+        (old / f"metadata/{version}.root.json").write_bytes(roots[version])
+    refuses(site, old, RollbackError, "signed under root 2, and root 4 is in force")
+    release = bundles.Draft(version="1.1.0", number=2).write(tmp_path / "later")
+    site.install(bundles.sign(release, "architect", "builder", "release", roots=roots))
+    assert "models" not in TrustState.load(site.trust).versions  # no floor is left that could refuse it
+    refuses(site, old, RollbackError, "signed under root 2, and root 4 is in force")
+
+
+def test_a_site_that_sees_two_changes_of_the_grant_at_once_learns_what_one_learns_that_sees_each(
+    tmp_path: Path,
+) -> None:
+    roots = {**model_bundles.roots(), **model_bundles.back_again()}
+    learnt: list[TrustState] = []
+    for steps in ((3, 4), (4,)):
+        site = Site(tmp_path / f"site-{steps[0]}")
+        site.install(bundles.make(tmp_path / f"release-{steps[0]}"), pin=bundles.root_bytes())
+        site.take(model_bundles.make(tmp_path / f"high-{steps[0]}", number=900, min_release=900, version="9.0.0"))
+        for last in steps:
+            again = bundles.Draft(version=f"1.{last}.0", number=last).write(tmp_path / f"again-{steps[0]}-{last}")
+            chain = {version: data for version, data in roots.items() if version <= last}
+            site.install(bundles.sign(again, "architect", "builder", "release", roots=chain))
+        learnt.append(replace(TrustState.load(site.trust), sequence=0))
+    assert learnt[0] == learnt[1]
+    assert (learnt[0].models_min, learnt[0].models_roots, learnt[0].versions.get("models")) == (0, (), None)
+
+
+@pytest.mark.parametrize(
+    ("named", "error"),
+    [
+        (None, MalformedError),
+        ({"version": 2}, MalformedError),
+        ({"version": True, "sha256": "0" * 64}, MalformedError),
+        ({"version": 0, "sha256": "0" * 64}, MalformedError),
+        ({"version": 2, "sha256": "0" * 63}, MalformedError),
+        ({"version": 2, "sha256": "0" * 64, "more": 1}, MalformedError),
+        ({"version": 2, "sha256": "0" * 64}, MixedMetadataError),
+        ({"version": 3, "sha256": "0" * 64}, MixedMetadataError),
+        ({"version": 1, "sha256": "0" * 64}, RollbackError),
+    ],
+)
+def test_models_name_the_root_in_force_and_nothing_else(
+    site: Site, tmp_path: Path, named: dict[str, Any] | None, error: type[BundleError]
+) -> None:
+    bundle = model_bundles.make(tmp_path / "models")
+    bundles.rewrite(
+        bundle / "metadata/models.json", lambda signed: signed.update({"x-sovereign-root": named}), *OFFICERS
+    )
+    refuses(site, bundle, error)
+
+
+def test_a_signature_under_an_earlier_root_is_not_added_to(tmp_path: Path) -> None:
+    bundle = bundles.Draft(files=model_bundles.FILES).write(tmp_path / "models")
+    model_bundles.sign(bundle, "custodian")
+    before = bundles.tree(bundle)
+    later = {**model_bundles.roots(), 3: model_bundles.granting(3, (*OFFICERS, "outsider"))}
+    with pytest.raises(SigningError, match="counts under root 2 alone, and root 3 is here"):
+        model_bundles.sign(bundle, "deputy", chain=later)
+    assert bundles.tree(bundle) == before
 
 
 def test_whoever_left_the_grant_signs_nothing_more(site: Site, tmp_path: Path) -> None:
