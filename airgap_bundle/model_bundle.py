@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
     from airgap_bundle.blobs import Progress
     from airgap_bundle.report import Report
-    from airgap_bundle.store import Record, VerifiedRelease
+    from airgap_bundle.store import VerifiedRelease
+    from airgap_bundle.store_record import Record
     from airgap_bundle.supply import Supply
 
 SHELF = MODELS_SHELF
@@ -144,8 +145,14 @@ def withdrawn(found: VerifiedRelease | Record, trust: TrustState) -> str | None:
 
 def _check_admissible(run: ModelVerification, trust: TrustState, shelf: Store) -> None:
     info, digest = run.contents.release.info, sha256(run.raw[RELEASE_FILE])
-    if any(record.version == info.version and record.release != digest for record in shelf.records()):
+    found, damaged = shelf.survey()
+    if any(record.version == info.version and record.release != digest for record in found):
         raise ReleaseConflictError(f"this site holds another bundle of models with version {info.version}")
+    if digest != trust.models_digest and any(record.version == info.version for record in damaged):
+        raise ReleaseConflictError(
+            f"the record of version {info.version} is damaged: whether this is the same bundle cannot be told",
+            "restore the record from a backup, or have the bundle signed under another version",
+        )
     verdict = run.report().freshness
     if verdict is not None and isinstance(verdict.error, ExpiredError) and digest != trust.models_digest:
         verdict.error.report = run.report()

@@ -26,7 +26,7 @@ from airgap_bundle.metadata import parse_time
 from airgap_bundle.sign import collect_bundle
 from airgap_bundle.signing.request import parse_request
 from airgap_bundle.statement import verify_statement
-from airgap_bundle.store import Record
+from airgap_bundle.store_record import Record
 from airgap_bundle.trust_state import TrustState, fingerprint
 from appliance.cli.main import app
 from appliance.site.paths import SitePaths
