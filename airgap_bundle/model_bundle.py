@@ -51,12 +51,12 @@ class ModelVerification(Verification):
     signed_by: ClassVar[tuple[str, ...]] = (MODELS,)
 
     def _check_signed(self) -> None:
-        self._check("grant", ("root chain",), self._grant)
+        self._checks.make("grant", ("root chain",), self._grant)
         self._check_role(MODELS)
-        self._check(AGREES, (f"{MODELS} signers",), self._under)
+        self._checks.make(AGREES, (f"{MODELS} signers",), self._under)
 
     def _check_beside(self) -> None:
-        self._check("scope", ("contents",), self._scope)
+        self._checks.make("scope", ("contents",), self._scope)
 
     def _grant(self) -> str:
         return f"root {self.chain.root.version} grants it to {charge(self.chain.root, MODELS).threshold // 2} persons"

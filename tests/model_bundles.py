@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from airgap_bundle import ceremony, metadata
 from airgap_bundle.metadata import MODELS, parse_root
 from airgap_bundle.model_bundle import import_models
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from airgap_bundle.errors import BundleError
     from airgap_bundle.store import VerifiedRelease
 
 OFFICERS = ("custodian", "deputy")
@@ -81,3 +84,9 @@ class Site(bundles.Site):
 
     def take(self, bundle: Path, *, now: datetime = NOW, accept: Any = lambda _found: None) -> VerifiedRelease:
         return import_models(bundle, self.trust, self.store, now=now, accept=accept)
+
+    def refuses_models(self, bundle: Path, error: type[BundleError], match: str | None = None, **more: Any) -> None:
+        """That the bundle of models is refused with exactly this class, and no byte changed."""
+        with self.unchanged(), pytest.raises(error, match=match) as caught:
+            self.take(bundle, **more)
+        assert type(caught.value) is error, caught.value
