@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tuf.api.metadata import Metadata, MetaFile, Snapshot, TargetFile, Targets, Timestamp
 
 from airgap_bundle.errors import SigningError
-from airgap_bundle.metadata import INDEX_FILE, MODELS_PREFIX, RELEASE_FILE, ROOT, TARGETS, issue
+from airgap_bundle.metadata import INDEX_FILE, MODELS_PREFIX, RELEASE_FILE, ROOT, TARGETS, issue, sign_under
 from airgap_bundle.signing.root_plan import Circle, RootPlan, build, by_name
 
 if TYPE_CHECKING:
@@ -40,9 +40,13 @@ def build_targets(index: bytes, release_data: bytes, release: Release, *, now: d
     return _targets("", index, release_data, release, now)
 
 
-def build_models(index: bytes, release_data: bytes, release: Release, *, now: datetime) -> Metadata[Targets]:
-    """As ``build_targets``, of a bundle of models."""
-    return _targets(MODELS_PREFIX, index, release_data, release, now)
+def build_models(
+    index: bytes, release_data: bytes, release: Release, under: tuple[int, bytes], *, now: datetime
+) -> Metadata[Targets]:
+    """As ``build_targets``, of a bundle of models; it counts ``under`` one root: its version and its file."""
+    made = _targets(MODELS_PREFIX, index, release_data, release, now)
+    sign_under(made.signed, *under)
+    return made
 
 
 def _targets(prefix: str, index: bytes, release_data: bytes, release: Release, now: datetime) -> Metadata[Targets]:

@@ -21,7 +21,7 @@ from airgap_bundle.root_policy import charge, check_root, persons, require
 from airgap_bundle.trust_state import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tuf.api.metadata import Metadata, Root
 
@@ -38,9 +38,12 @@ _ROOT_FILE = re.compile(r"metadata/([1-9][0-9]{0,8})\.root\.json", re.ASCII)
 class Chain:
     """Verified roots; the last one is in force. ``reset``: roles whose floors start anew, seen from the site's root.
 
-    That is a role of a release whose keys changed, and models where too few of its persons stayed to sign an older
-    bundle into the new root. ``regranted``: any key of models changed. ``granting`` are fingerprints of the root in
-    force and of those right before it that let the same keys bring models, ``remembering`` of those whose floors hold.
+    That is a role of a release whose keys changed, and models where too few of its persons stayed at any link since.
+    ``regranted``: a key of models changed at one of them. ``granting`` are fingerprints of the root in force and of
+    those right before it that let the same keys bring models, ``remembering`` of those whose floors hold.
+
+    Of models every link counts, and not only the first root and the last: a site that goes from A over B back to A
+    learns the same whether it sees the roots one by one or all at once.
     """
 
     root: Root
@@ -118,16 +121,25 @@ def follow(roots: dict[int, bytes], pinned: int) -> Chain:
     assert signed is not None
     old, new = parsed[pinned].signed, previous.signed
     reset = {role for role in (TARGETS, SNAPSHOT, TIMESTAMP) if _changed(old, new, role)}
-    before = [(fingerprint(roots[version]), parsed[version].signed) for version in sorted(roots, reverse=True)]
+    granting = _unbroken(parsed, lambda before, after: _changed(before, after, MODELS))
+    remembering = _unbroken(parsed, _replaced)
     return Chain(
         new,
         roots[max(roots)],
         signed,
-        frozenset(reset | ({MODELS} if _replaced(old, new) else set())),
-        _changed(old, new, MODELS),
-        frozenset(digest for digest, _ in takewhile(lambda each: not _changed(each[1], new, MODELS), before)),
-        frozenset(digest for digest, _ in takewhile(lambda each: not _replaced(each[1], new), before)),
+        frozenset(reset | (set() if pinned in remembering else {MODELS})),
+        pinned not in granting,
+        frozenset(fingerprint(roots[version]) for version in granting),
+        frozenset(fingerprint(roots[version]) for version in remembering),
     )
+
+
+def _unbroken(parsed: dict[int, Metadata[Root]], breaks: Callable[[Root, Root], bool]) -> list[int]:
+    """Versions of the last root and of those before it, back to the link that ``breaks``."""
+    versions = sorted(parsed, reverse=True)
+    links = zip(versions[1:], versions[:-1], strict=True)
+    kept = takewhile(lambda link: not breaks(parsed[link[0]].signed, parsed[link[1]].signed), links)
+    return [versions[0], *(before for before, _ in kept)]
 
 
 def _check_link(previous: Metadata[Root] | None, metadata: Metadata[Root]) -> Tally:
@@ -148,12 +160,13 @@ def _changed(old: Root, new: Root, role: str) -> bool:
 
 
 def _replaced(old: Root, new: Root) -> bool:
-    """Whether no bundle that was signed under ``old`` can meet the threshold of models under ``new``.
+    """Whether fewer of those who may bring models under ``old`` may under ``new`` than have to sign there.
 
-    While one can, floors hold: else its replay, with the new root laid beside it, would come in below them.
+    Until then floors hold: whoever stays has seen them rise. Of a root without a grant nobody stays.
     """
-    if role_in(old, MODELS) is None or role_in(new, MODELS) is None:
+    if role_in(new, MODELS) is None:
         return False
-    before, after = persons(old, MODELS), persons(new, MODELS)
+    before = {} if role_in(old, MODELS) is None else persons(old, MODELS)
+    after = persons(new, MODELS)
     stayed = [name for name, halves in after.items() if before.get(name) == halves]
     return len(stayed) < charge(new, MODELS).threshold // 2

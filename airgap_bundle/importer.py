@@ -37,7 +37,8 @@ from airgap_bundle.errors import (
 from airgap_bundle.intake import Intake
 from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.metadata import INDEX_FILE, MODELS, RELEASE_FILE
-from airgap_bundle.store import MODELS_SHELF, Record, Store, VerifiedRelease
+from airgap_bundle.store import MODELS_SHELF, Store, VerifiedRelease
+from airgap_bundle.store_record import Record
 from airgap_bundle.supply import StoreSupply
 from airgap_bundle.trust_state import TrustState, fingerprint
 from airgap_bundle.verify import Verification
@@ -182,7 +183,10 @@ def _learnt(run: Verification, trust: TrustState) -> TrustState:
 
 
 def _with_floors_of_models(learnt: TrustState, chain: Chain, shelf: Store) -> TrustState:
-    """``learnt`` with what the store shows of bundles of models: pinning again does not let an older one in."""
+    """``learnt`` with what the store shows of bundles of models: pinning again does not let an older one in.
+
+    Raises ``StoreError`` for a record that cannot be read: its number may be the floor.
+    """
     found = [record for record in shelf.records() if record.root_fingerprint in chain.remembering]
     if not found:
         return learnt

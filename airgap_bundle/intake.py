@@ -12,12 +12,14 @@ from airgap_bundle import durable
 from airgap_bundle.blobs import copy_blob, hash_blob
 from airgap_bundle.digest import Digest, sha256
 from airgap_bundle.errors import BundleError, DigestMismatchError, StoreError, VerificationError
-from airgap_bundle.store import RELEASES, Record, Store
+from airgap_bundle.store import RELEASES, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
     from types import TracebackType
+
+    from airgap_bundle.store_record import Record
 
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _FREE_SPACE_HINT = "free some space and import again"
@@ -108,12 +110,16 @@ class Intake:
             raise StoreError(f"{self._blobs} cannot be synced: {error.strerror}") from error
         path = self._store.record_path(record.version)
         data = record.to_bytes()
-        if not path.exists():
+        try:
+            before = path.read_bytes()
+        except FileNotFoundError:
             self._written.append(path)
-        elif (before := path.read_bytes()) != data:
-            self._replaced[path] = before
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read: {error.strerror}", "move it away, and import again") from error
         else:
-            return
+            if before == data:
+                return
+            self._replaced[path] = before
         durable.replace(path, data)
 
     def _is_whole(self, digest: Digest, size: int) -> bool:

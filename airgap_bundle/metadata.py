@@ -18,7 +18,7 @@ from tuf.api.metadata import DelegatedRole, Metadata, Root, Snapshot, Targets, T
 from tuf.api.serialization import DeserializationError, SerializationError
 
 from airgap_bundle import strict_json
-from airgap_bundle.digest import sha256
+from airgap_bundle.digest import Digest, sha256
 from airgap_bundle.errors import FormatError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ MODELS_PREFIX = "models/"
 MAX_METADATA_BYTES = 1 << 20
 MAX_SIGNATURES = 64
 ISSUED = "x-sovereign-issued"
+UNDER = "x-sovereign-root"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _KEY_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SIGNATURE = re.compile(r"([0-9a-f]{2})+", re.ASCII)
@@ -88,9 +89,26 @@ def parse_models(data: bytes) -> Metadata[Targets]:
     """Targets of the delegated role: index and release file of a bundle of models, and nothing else.
 
     The names differ from those of a release's targets, so that neither can be taken for the other, whoever signed it.
-    Raises ``FormatError``.
+    They name the one root under which they count. Raises ``FormatError``.
     """
-    return _parse_targets(data, MODELS, MODELS_PREFIX)
+    found = _parse_targets(data, MODELS, MODELS_PREFIX)
+    named = found.signed.unrecognized_fields.get(UNDER)
+    if not isinstance(named, dict) or set(named) != {"version", "sha256"} or not _is_key_id(named["sha256"]):
+        raise FormatError(f"{MODELS}: {UNDER} with version and sha256 of a root expected, and nothing else")
+    if type(named["version"]) is not int or named["version"] < 1:
+        raise FormatError(f"{MODELS}: the version of a root is no positive integer")
+    return found
+
+
+def sign_under(signed: Signed, version: int, root: bytes) -> None:
+    """Let ``signed`` count under the root of this ``version`` in the file ``root``, and under no other."""
+    signed.unrecognized_fields[UNDER] = {"version": version, "sha256": sha256(root).hex}
+
+
+def signed_under(signed: Signed) -> tuple[int, Digest]:
+    """Version and fingerprint of the root under which ``signed``, which ``parse_models`` read, counts."""
+    named = signed.unrecognized_fields[UNDER]
+    return named["version"], Digest.parse(f"sha256:{named['sha256']}")
 
 
 def parse_targets(data: bytes) -> Metadata[Targets]:

@@ -6,6 +6,7 @@ nothing seals it. The checks are those of ``verify`` in their order, with these 
 
 - ``grant``           the root in force grants the role ``models`` to somebody
 - ``models …``        k of those persons signed ``models.json``, by Ed25519, by ML-DSA-65, and by both
+- ``metadata agrees``  they signed it under the root in force, and not under an earlier one
 - ``scope``           every artifact is a model: nothing that runs, and no policy, comes in this way
 - ``versions`` and ``release number``    the role's own floor, and the digest that the site holds at that number
 """
@@ -26,7 +27,7 @@ from airgap_bundle.root_policy import charge
 from airgap_bundle.store import MODELS_SHELF, Store
 from airgap_bundle.supply import StoreSupply
 from airgap_bundle.trust_state import TrustState, fingerprint
-from airgap_bundle.verify import Verification
+from airgap_bundle.verify import AGREES, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 
     from airgap_bundle.blobs import Progress
     from airgap_bundle.report import Report
-    from airgap_bundle.store import Record, VerifiedRelease
+    from airgap_bundle.store import VerifiedRelease
+    from airgap_bundle.store_record import Record
     from airgap_bundle.supply import Supply
 
 SHELF = MODELS_SHELF
@@ -48,19 +50,19 @@ class ModelVerification(Verification):
     persons: ClassVar[str] = MODELS
     signed_by: ClassVar[tuple[str, ...]] = (MODELS,)
 
-    @property
-    def _bound(self) -> str:
-        return f"{MODELS} signers"
-
     def _check_signed(self) -> None:
-        self._check("grant", ("root chain",), self._grant)
+        self._checks.make("grant", ("root chain",), self._grant)
         self._check_role(MODELS)
+        self._checks.make(AGREES, (f"{MODELS} signers",), self._under)
 
     def _check_beside(self) -> None:
-        self._check("scope", ("contents",), self._scope)
+        self._checks.make("scope", ("contents",), self._scope)
 
     def _grant(self) -> str:
         return f"root {self.chain.root.version} grants it to {charge(self.chain.root, MODELS).threshold // 2} persons"
+
+    def _under(self) -> str:
+        return self._signed.require_under(self.chain.root, self.chain.data)
 
     def _scope(self) -> str:
         kinds = {name: kind for name, (kind, _, _) in self.contents.release.artifacts.items()}
@@ -143,8 +145,14 @@ def withdrawn(found: VerifiedRelease | Record, trust: TrustState) -> str | None:
 
 def _check_admissible(run: ModelVerification, trust: TrustState, shelf: Store) -> None:
     info, digest = run.contents.release.info, sha256(run.raw[RELEASE_FILE])
-    if any(record.version == info.version and record.release != digest for record in shelf.records()):
+    found, damaged = shelf.survey()
+    if any(record.version == info.version and record.release != digest for record in found):
         raise ReleaseConflictError(f"this site holds another bundle of models with version {info.version}")
+    if digest != trust.models_digest and any(record.version == info.version for record in damaged):
+        raise ReleaseConflictError(
+            f"the record of version {info.version} is damaged: whether this is the same bundle cannot be told",
+            "restore the record from a backup, or have the bundle signed under another version",
+        )
     verdict = run.report().freshness
     if verdict is not None and isinstance(verdict.error, ExpiredError) and digest != trust.models_digest:
         verdict.error.report = run.report()

@@ -1,9 +1,10 @@
 """`release.yaml`: what a release is made of, as a person writes it.
 
-Every kind of artifact has its own model here and its own builder in `airgap_bundle.build.kinds`; a new kind is one
-entry in each. Unknown keys are mistakes. Paths are relative to the folder that holds the file. Nothing here is a
-digest of something fetched: those are in `release.lock`. The one exception is a model's weights, whose digest a
-person states from a source other than the one the parts are fetched from.
+Every kind of artifact has its own model, here or in the modules `…_artifacts` beside this, and its own builder in
+`airgap_bundle.build.kinds`; a new kind is one entry in each. Unknown keys are mistakes. Paths are relative to the
+folder that holds the file. Nothing here is a digest of something fetched: those are in `release.lock`. The one
+exception is a model's weights, whose digest a person states from a source other than the one the parts are fetched
+from.
 """
 
 from __future__ import annotations
@@ -16,17 +17,14 @@ import yaml
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from airgap_bundle.errors import LockError
+from airgap_bundle.image_artifacts import ImageArtifact
 from airgap_bundle.made_artifacts import HostProgramsArtifact, RecipeArtifact
+from airgap_bundle.model_artifacts import ModelArtifact
 from airgap_bundle.release_fields import (
     STRICT,
-    Hex,
-    ImageText,
     MavenCoordinate,
     Name,
-    PinnedPackage,
-    PlatformText,
     PythonVersion,
-    SignedName,
     Version,
 )
 
@@ -93,104 +91,12 @@ class KeycloakArtifact(_Strict):
         return self.maven.split(":")[2]
 
 
-class WeightsPart(_Strict):
-    """A piece of the weights: a file inside a package."""
-
-    package: PinnedPackage
-    member: str
-
-
-class PackagedFile(_Strict):
-    """A file of the artifact that is taken from a package."""
-
-    package: PinnedPackage
-    member: str
-    title: str
-
-
-class PublishedFile(_Strict):
-    """A file that the producer published: where it lies in the package, and the digest that a person states."""
-
-    member: str
-    sha256: Hex
-
-
-class PublishedBert(_Strict):
-    """What `bert-gguf` converts."""
-
-    weights: PublishedFile
-    config: PublishedFile
-    pooling: PublishedFile
-    vocabulary: PublishedFile
-
-
-class ConvertedWeights(_Strict):
-    """Weights that are made at build time, so that digests lead without a gap from what was published to what serves.
-
-    The digests are those that the producer published, stated by a person from a source other than the package.
-    """
-
-    tool: Literal["bert-gguf"]
-    precision: Literal["f16", "f32"]
-    package: PinnedPackage
-    published: PublishedBert
-
-
-class ModelArtifact(_Strict):
-    """Weights assembled from parts in order or converted, with the record, template and card in ``folder``."""
-
-    kind: Literal["model"]
-    name: Name
-    folder: str
-    sha256: Hex | None = Field(default=None, description="digest of the weights that the parts assemble to")
-    parts: tuple[WeightsPart, ...] = ()
-    conversion: ConvertedWeights | None = None
-    files: tuple[PackagedFile, ...] = ()
-    texts: tuple[str, ...] = Field(default=(), description="files of ``folder`` that go along, licence texts for one")
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> Self:
-        if bool(self.parts) == (self.conversion is not None):
-            raise ValueError("weights come from parts or from a conversion")
-        if bool(self.parts) != (self.sha256 is not None):
-            raise ValueError("parts have a stated sha256, a conversion has none")
-        return self
-
-
 class PolicyArtifact(_Strict):
     """A policy file of the tree."""
 
     kind: Literal["policy"]
     name: Name
     file: str
-
-
-class KeySignature(_Strict):
-    """The image is signed by the holder of a key: ECDSA on P-256, Ed25519, or RSA with PKCS #1 v1.5."""
-
-    key: str = Field(description="file with the public key, PEM")
-    signed_as: SignedName | None = Field(default=None, description="HOST/REPOSITORY that signatures name")
-
-
-class IdentitySignature(_Strict):
-    """The image is signed by an identity that a sigstore certificate names, and a transparency log recorded it."""
-
-    identity: Annotated[str, StringConstraints(min_length=1)]
-    issuer: Annotated[str, StringConstraints(min_length=1)]
-    trusted_root: str = Field(description="sigstore's trusted root as a file: authorities and logs")
-    signed_as: SignedName | None = Field(default=None, description="HOST/REPOSITORY that signatures name")
-
-
-class ImageArtifact(_Strict):
-    """A container image of a registry, kept byte for byte; the lock names its manifest by digest."""
-
-    kind: Literal["image"]
-    name: Name
-    image: ImageText
-    platform: PlatformText
-    signatures: KeySignature | IdentitySignature | None = Field(
-        default=None, description="who must have signed it upstream; checked when it is locked"
-    )
 
 
 ArtifactSpec = Annotated[

@@ -27,7 +27,7 @@ from airgap_bundle.errors import RootPolicyError, SigningError, StoreError
 from airgap_bundle.first_contact import ceremony as first_contact
 from airgap_bundle.first_contact import record, signatures
 from airgap_bundle.medium import Medium
-from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
+from airgap_bundle.metadata import INDEX_FILE, MODELS, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
 from airgap_bundle.root_policy import check_root
 from airgap_bundle.signing.release_draft import ReleaseDraft, read_draft, sign_draft
 from airgap_bundle.signing.request import dump_request
@@ -123,6 +123,8 @@ def _open_bundle(bundle: Path, roots: Mapping[int, bytes] | None, progress: Prog
     """The draft that the bundle directory ``bundle`` holds, every blob hashed. Raises as ``sign_bundle``."""
     with Medium(bundle) as medium:
         files = medium.list().files
+        if f"metadata/{MODELS}.json" in files:
+            raise SigningError("this bundle is signed as one of models", "say so with --models")
         known = roots_for(medium, files, roots or {})
 
         def fetch(descriptor: Descriptor) -> bytes:

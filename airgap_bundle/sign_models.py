@@ -1,46 +1,34 @@
 """Signing a bundle of models: the persons whom the root grants it sign ``metadata/models.json``, in any order.
 
 As in ``sign``, a signature says: this index and this release file, which I have checked against the blobs; so every
-blob is read first. There is no seal: with one metadata file there is nothing to exchange for something else.
+blob is read first. Whoever cannot come to the bundle signs a request. There is no seal: with one metadata file there is
+nothing to exchange for something else.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from airgap_bundle import ceremony, metadata, oci
+from airgap_bundle import metadata, oci
 from airgap_bundle.blobs import blob_path, hash_blob, take_all
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import SigningError
 from airgap_bundle.medium import Medium
-from airgap_bundle.metadata import INDEX_FILE, MODELS, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
-from airgap_bundle.model_bundle import KIND
-from airgap_bundle.root_policy import charge, tally
+from airgap_bundle.metadata import INDEX_FILE, RELEASE_FILE, SNAPSHOT, TARGETS, TIMESTAMP
 from airgap_bundle.sign import Signed, put_all, roots_for
-from airgap_bundle.signing.release_draft import check_payload, names_in, read_draft
+from airgap_bundle.signing.models_draft import MODELS_FILE, ModelsDraft, read_models_draft
+from airgap_bundle.signing.request import dump_request
+from airgap_bundle.signing.response import collect_models
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from tuf.api.metadata import Metadata, Targets
-
     from airgap_bundle.blobs import Progress
     from airgap_bundle.descriptor import Descriptor
-    from airgap_bundle.keys import PublicSigner, Signer
-    from airgap_bundle.signing.release_draft import ReleaseDraft
-
-_FILE = f"metadata/{MODELS}.json"
-
-
-@dataclass(frozen=True)
-class _Begun:
-    """The bundle as it lies there: what it holds, and ``models.json`` where somebody has signed it."""
-
-    draft: ReleaseDraft
-    models: bytes | None
+    from airgap_bundle.keys import Signer
 
 
 def sign_models(
@@ -57,56 +45,68 @@ def sign_models(
     the bundle holds more than models, ``NotGrantedError`` for a root that grants nobody models, and a
     ``VerificationError`` when the bundle is not what its index says; the bundle is unchanged then.
     """
-    begun = _open(bundle, roots or {}, progress)
-    draft = begun.draft
-    _check_person(draft, signer.public)
-    signed = ceremony.add_signatures(_payload(begun, now), signer)
-    paths = {bundle / f"metadata/{version}.root.json": data for version, data in draft.roots.items()}
-    new = {path: data for path, data in paths.items() if not path.exists()}
-    put_all({**new, bundle / _FILE: signed.to_bytes()}, bundle)
-    counted, info = tally(draft.root, MODELS, signed), draft.contents.release.info
-    name = f"{info.name} {info.version} (number {info.number})"
-    complete = len(counted.signed) >= counted.threshold
-    return Signed(signer.name, name, str(sha256(draft.index)), str(counted), complete)
+    draft = _open(bundle, roots, progress)
+    after = replace(draft, models=draft.signed_by(signer, now))
+    _write(bundle, after)
+    return _standing(after, signer.name, now)
 
 
-def _open(bundle: Path, roots: Mapping[int, bytes], progress: Progress | None) -> _Begun:
+def prepare_models_request(
+    bundle: Path, roots: Mapping[int, bytes] | None, *, now: datetime, progress: Progress | None = None
+) -> tuple[ModelsDraft, bytes]:
+    """What ``bundle`` needs signed, and the request file for it.
+
+    Fixes ``models.json`` in the bundle, unsigned, so that every request asks for the same bytes. Raises as
+    ``sign_models`` and ``dump_request``; the bundle is unchanged then.
+    """
+    draft = _open(bundle, roots, progress)
+    begun = draft.begun(now)
+    prepared = replace(draft, models=draft.models or begun.to_bytes())
+    data = dump_request(prepared)
+    _write(bundle, prepared)
+    return prepared, data
+
+
+def collect_into_models(
+    bundle: Path, responses: Sequence[bytes], *, now: datetime, progress: Progress | None = None
+) -> Signed:
+    """Add to the bundle of models in ``bundle`` the signatures of every response in ``responses``, or of none.
+
+    Raises as ``response.collect_models``; the bundle is unchanged then.
+    """
+    draft = _open(bundle, None, progress)
+    after = collect_models(draft, responses, now)
+    if after != draft:
+        _write(bundle, after)
+    return _standing(after, "", now)
+
+
+def _open(bundle: Path, roots: Mapping[int, bytes] | None, progress: Progress | None) -> ModelsDraft:
     with Medium(bundle) as medium:
         files = medium.list().files
         if any(f"metadata/{role}.json" in files for role in (TARGETS, SNAPSHOT, TIMESTAMP)):
-            raise SigningError("this bundle is signed as a release", "sign it without --models, or build it again")
+            raise SigningError("this bundle is signed as a release", "leave --models away, or build it again")
 
         def fetch(descriptor: Descriptor) -> bytes:
             return medium.read(blob_path(descriptor.digest), oci.MAX_DOCUMENT_BYTES)
 
         index, release = (medium.read(name, oci.MAX_DOCUMENT_BYTES) for name in (INDEX_FILE, RELEASE_FILE))
-        draft = read_draft(roots_for(medium, files, roots), index, release, fetch, targets=None)
-        _check_scope(draft)
+        models = medium.read(MODELS_FILE, metadata.MAX_METADATA_BYTES) if MODELS_FILE in files else None
+        draft = read_models_draft(roots_for(medium, files, roots or {}), index, release, fetch, models=models)
         take_all(medium, draft.contents.blobs, hash_blob, progress)
-        return _Begun(draft, medium.read(_FILE, metadata.MAX_METADATA_BYTES) if _FILE in files else None)
+        return draft
 
 
-def _check_scope(draft: ReleaseDraft) -> None:
-    for name, (kind, _, _) in sorted(draft.contents.release.artifacts.items()):
-        if kind != KIND:
-            raise SigningError(f"{name} is a {kind}, and a bundle of models holds models", "that comes with a release")
+def _write(bundle: Path, draft: ModelsDraft) -> None:
+    """Put ``models.json`` into ``bundle``, and the roots that are not there yet."""
+    paths = {bundle / f"metadata/{version}.root.json": data for version, data in draft.roots.items()}
+    new = {path: data for path, data in paths.items() if not path.exists()}
+    assert draft.models is not None
+    put_all({**new, bundle / MODELS_FILE: draft.models}, bundle)
 
 
-def _check_person(draft: ReleaseDraft, signer: PublicSigner) -> None:
-    charge(draft.root, MODELS)
-    if signer.name not in names_in(draft.root, MODELS, signer):
-        raise SigningError(
-            f"the root does not let {signer.name} bring models", "the root names who may: `sovereign trust show`"
-        )
-
-
-def _payload(begun: _Begun, now: datetime) -> Metadata[Targets]:
-    """What everybody signs, with the signatures that it has, all of them valid."""
-    draft = begun.draft
-    expected = ceremony.build_models(draft.index, draft.release_data, draft.contents.release, now=now)
-    if begun.models is None:
-        return expected
-    found = metadata.parse_models(begun.models)
-    check_payload(found.signed, expected.signed, now)
-    tally(draft.root, MODELS, found)
-    return found
+def _standing(draft: ModelsDraft, signer: str, now: datetime) -> Signed:
+    counted, info = draft.counted(now), draft.contents.release.info
+    name = f"{info.name} {info.version} (number {info.number})"
+    complete = len(counted.signed) >= counted.threshold
+    return Signed(signer, name, str(sha256(draft.index)), str(counted), complete)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle import metadata
+from airgap_bundle.digest import sha256
 from airgap_bundle.errors import DigestMismatchError, MixedMetadataError, RollbackError, UnsignedError
 from airgap_bundle.metadata import MODELS, MODELS_PREFIX, SNAPSHOT, TARGETS, TIMESTAMP
 from airgap_bundle.root_policy import Tally, tally
@@ -67,6 +68,22 @@ class SignedRoles:
             if bound.version != signed.version or not metadata.binds(bound, self._raw[role]):
                 raise MixedMetadataError(f"{role}.json is not the one that this release's metadata binds")
         return f"timestamp {timestamp.version} → snapshot {snapshot.version} → targets {targets.version}"
+
+    def require_under(self, root: Root, data: bytes) -> str:
+        """That the persons signed under ``root``, in force, whose file is ``data``.
+
+        Raises ``RollbackError`` for an earlier root: whoever lays later ones beside it brings nothing back, were its
+        signers to hold the role again. Raises ``MixedMetadataError`` for another root of that version or a later one.
+        """
+        version, found = metadata.signed_under(self.found[self._persons].signed)
+        if version < root.version:
+            raise RollbackError(
+                f"{self._persons}.json was signed under root {version}, and root {root.version} is in force",
+                "ask those who may bring models now to sign it again",
+            )
+        if (version, found) != (root.version, sha256(data)):
+            raise MixedMetadataError(f"{self._persons}.json was signed under another root than the one in force")
+        return f"signed under root {version}, which is in force"
 
     def check_versions(self, floors: Mapping[str, int], reset: Collection[str]) -> str:
         """That no role is below its floor, except those that a new root ``reset``. Raises ``RollbackError``."""

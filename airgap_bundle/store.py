@@ -10,15 +10,16 @@ it. Opening a release hashes its index, manifests and configs again; whoever use
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from airgap_bundle import strict_json
 from airgap_bundle.blobs import blob_path, hash_blob
 from airgap_bundle.digest import Digest, sha256
-from airgap_bundle.errors import DigestMismatchError, FormatError, MissingFileError, StoreError
+from airgap_bundle.errors import DigestMismatchError, FormatError, MissingFileError, StoreError, UnsafeNameError
+from airgap_bundle.names import check_name
 from airgap_bundle.oci import MAX_DOCUMENT_BYTES, read_contents
+from airgap_bundle.store_record import SUFFIX, DamagedRecord, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,50 +85,6 @@ class VerifiedRelease:
     digest: Digest
 
 
-@dataclass(frozen=True)
-class Record:
-    """``releases/<version>.json``."""
-
-    version: str
-    number: int
-    index: Digest
-    release: Digest
-    root_fingerprint: str
-    signers: tuple[str, ...]
-
-    def to_bytes(self) -> bytes:
-        """The record's file."""
-        return strict_json.dumps(
-            {
-                "schema": 1,
-                "version": self.version,
-                "number": self.number,
-                "index": self.index,
-                "release": self.release,
-                "root_fingerprint": self.root_fingerprint,
-                "signers": list(self.signers),
-            }
-        )
-
-    @classmethod
-    def parse(cls, data: bytes) -> Record:
-        """Read a record. Raises ``FormatError``."""
-        value = strict_json.load_object(data, max_bytes=MAX_DOCUMENT_BYTES)
-        try:
-            if value["schema"] != 1:
-                raise FormatError(f"release record of schema {value['schema']!r}")
-            return cls(
-                str(value["version"]),
-                int(value["number"]),
-                Digest.parse(value["index"]),
-                Digest.parse(value["release"]),
-                Digest.parse(value["root_fingerprint"]),
-                tuple(map(str, value["signers"])),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"release record lacks or misspells {error}") from error
-
-
 class Store:
     """The store at ``root``; reading only. ``shelf`` is the folder of the records that count here."""
 
@@ -141,15 +98,43 @@ class Store:
 
     def record_path(self, version: str) -> Path:
         """Where the record of release ``version`` lies; the version was checked as a name."""
-        return self.root / self.shelf / f"{version}.json"
+        return self.root / self.shelf / f"{version}{SUFFIX}"
 
     def records(self) -> tuple[Record, ...]:
         """Every release, by number. Raises ``StoreError`` for a record that cannot be read."""
+        found, damaged = self.survey()
+        if damaged:
+            raise damaged[0].refusal
+        return found
+
+    def survey(self) -> tuple[tuple[Record, ...], tuple[DamagedRecord, ...]]:
+        """Every release by number, and the records that cannot be read, by name."""
+        read = [self._record(path) for path in sorted((self.root / self.shelf).glob(f"*{SUFFIX}"))]
+        found = sorted((each for each in read if isinstance(each, Record)), key=lambda record: record.number)
+        return tuple(found), tuple(each for each in read if isinstance(each, DamagedRecord))
+
+    def record(self, version: str) -> Record:
+        """The record of ``version``. Raises ``StoreError`` where it is not there, or cannot be read."""
+        with suppress(UnsafeNameError):
+            path = self.record_path(check_name(version))
+            if path.exists():
+                found = self._record(path)
+                if isinstance(found, DamagedRecord):
+                    raise found.refusal
+                return found
+        known = ", ".join(record.version for record in self.survey()[0]) or "none"
+        raise StoreError(f"release {version} is not in the store (there: {known})", "import its bundle first")
+
+    def _record(self, path: Path) -> Record | DamagedRecord:
         try:
-            found = [Record.parse(path.read_bytes()) for path in (self.root / self.shelf).glob("*.json")]
-        except (OSError, FormatError) as error:
-            raise StoreError(f"a release record in {self.root} cannot be read: {error}", "import it again") from error
-        return tuple(sorted(found, key=lambda record: record.number))
+            found = Record.parse(path.read_bytes())
+        except OSError as error:
+            return DamagedRecord(path, str(error.strerror))
+        except FormatError as error:
+            return DamagedRecord(path, error.cause)
+        if path != self.record_path(found.version):
+            return DamagedRecord(path, "it is about another version than its name says")
+        return found
 
     def releases(self) -> tuple[str, ...]:
         """Versions of all imported releases, oldest number first."""
@@ -158,14 +143,10 @@ class Store:
     def open_release(self, version: str) -> VerifiedRelease:
         """The imported release ``version``.
 
-        Raises ``StoreError`` when it is not there, ``MissingFileError`` and ``DigestMismatchError`` when the store was
-        damaged since.
+        Raises ``StoreError`` when it is not there or its record cannot be read, ``MissingFileError`` and
+        ``DigestMismatchError`` when the store was damaged since. Other releases are not looked at.
         """
-        record = next((found for found in self.records() if found.version == version), None)
-        if record is None:
-            known = ", ".join(self.releases()) or "none"
-            raise StoreError(f"release {version} is not in the store (there: {known})", "import its bundle first")
-        return self.open_record(record)
+        return self.open_record(self.record(version))
 
     def open_record(self, record: Record) -> VerifiedRelease:
         """As ``open_release``."""

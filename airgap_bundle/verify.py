@@ -26,15 +26,14 @@ from typing import TYPE_CHECKING, ClassVar
 from airgap_bundle import chain as root_chain
 from airgap_bundle import freshness, oci
 from airgap_bundle.blobs import blob_path, hash_blob, take_all
+from airgap_bundle.checks import Checks
 from airgap_bundle.descriptor import OCI_LAYOUT
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import (
-    FormatError,
     MalformedError,
     MixedMetadataError,
     ReleaseConflictError,
     RollbackError,
-    VerificationError,
 )
 from airgap_bundle.file_list import LAYOUT_FILE, check_file_list
 from airgap_bundle.first_contact import check as first_contact
@@ -62,6 +61,7 @@ if TYPE_CHECKING:
     from airgap_bundle.supply import Supply
 
 _TARGET_FILES = (INDEX_FILE, RELEASE_FILE)
+AGREES = "metadata agrees"  # after it, the signed metadata is one whole
 
 
 def verify(
@@ -93,7 +93,7 @@ class Verification:
     def __init__(self, medium: BundleSource, trust: TrustState, now: datetime, supply: Supply | None = None) -> None:
         self._medium, self._trust, self._now = medium, trust, now
         self._supply = supply or Nowhere()
-        self._checks: dict[str, Check] = {}
+        self._checks = Checks()
         self._roots: dict[int, bytes] = {}
         self._pinned = 0
         self._signed = SignedRoles(medium, self.persons)
@@ -107,53 +107,47 @@ class Verification:
 
     def check_metadata(self) -> None:
         """Everything up to the file list, and freshness; reads small files only."""
-        self._check("medium", (), self._list)
-        self._check("format", ("medium",), self._format)
-        self._check("pinned root", ("medium",), self._pinned_root)
-        self._check("root chain", ("pinned root",), self._root_chain)
+        self._checks.make("medium", (), self._list)
+        self._checks.make("format", ("medium",), self._format)
+        self._checks.make("pinned root", ("medium",), self._pinned_root)
+        self._checks.make("root chain", ("pinned root",), self._root_chain)
         self._check_signed()
-        self._check("versions", (self._bound,), self._versions)
-        self._check("targets", (self._bound,), self._targets)
-        self._check("contents", ("targets",), self._contents)
-        self._check("release number", ("contents",), self._release_number)
+        self._checks.make("versions", (AGREES,), self._versions)
+        self._checks.make("targets", (AGREES,), self._targets)
+        self._checks.make("contents", ("targets",), self._contents)
+        self._checks.make("release number", ("contents",), self._release_number)
         self._check_beside()
-        self._check("file list", ("contents", "format"), self._file_list)
-        self._checks[FRESHNESS] = self._freshness()
-
-    @property
-    def _bound(self) -> str:
-        """The check after which the signed metadata is one whole."""
-        return "metadata agrees"
+        self._checks.make("file list", ("contents", "format"), self._file_list)
+        self._checks.put(self._freshness())
 
     def _check_signed(self) -> None:
         for role in self.signed_by:
             self._check_role(role)
-        self._check(self._bound, tuple(f"{role} signers" for role in self.signed_by), self._signed.agree)
+        self._checks.make(AGREES, tuple(f"{role} signers" for role in self.signed_by), self._signed.agree)
 
     def _check_beside(self) -> None:
-        self._check("first contact", ("contents",), self._first_contact)
+        self._checks.make("first contact", ("contents",), self._first_contact)
 
     def check_blobs(self, take: Taker, progress: Progress | None) -> None:
         """Give every blob to ``take``; rests on all checks before it, so that no byte is taken in vain."""
-        before = tuple(name for name in self._checks if name != FRESHNESS)
+        before = tuple(check.name for check in self._checks.ordered if check.name != FRESHNESS)
 
         def body() -> str:
             joined = Joined(self._medium, self._supply, self.supplied)
             take_all(joined, self.contents.blobs, take_supplied(take, self.supplied), progress)
             return f"{len(self.contents.blobs)} blobs, {sum(self.contents.blobs.values())} bytes, each as signed"
 
-        self._check("blobs", before, body)
+        self._checks.make("blobs", before, body)
 
     def report(self) -> Report:
         """What was found so far; freshness last."""
-        ordered = sorted(self._checks.values(), key=lambda check: check.name == FRESHNESS)
         found = self._signed.tallies.get(self.persons)
-        passed = self._passed("contents")
+        passed = self._checks.passed("contents")
         return Report(
-            tuple(ordered),
+            self._checks.ordered,
             self.contents.release.info if passed else None,
             found.signed if found else (),
-            fingerprint(self.chain.data) if self._passed("root chain") else None,
+            fingerprint(self.chain.data) if self._checks.passed("root chain") else None,
             found.waiting if found and len(found.signed) < found.threshold else (),
         )
 
@@ -163,22 +157,6 @@ class Verification:
         if failure is not None and failure.error is not None:
             failure.error.report = self.report()
             raise failure.error
-
-    def _passed(self, name: str) -> bool:
-        return name in self._checks and self._checks[name].status == "pass"
-
-    def _check(self, name: str, needs: tuple[str, ...], body: Callable[[], str]) -> None:
-        missing = next((need for need in needs if not self._passed(need)), None)
-        if missing is not None:
-            self._checks[name] = Check(name, "not established", f"rests on: {missing}")
-            return
-        try:
-            self._checks[name] = Check(name, "pass", body())
-        except FormatError as error:
-            refusal: VerificationError = MalformedError(error.cause, error.hint)
-            self._checks[name] = Check(name, "fail", error.cause, refusal)
-        except VerificationError as error:
-            self._checks[name] = Check(name, "fail", error.cause, error)
 
     def _list(self) -> str:
         self.listing = self._medium.list()
@@ -207,8 +185,8 @@ class Verification:
 
         names = [f"{role} signatures, {algorithm}" for algorithm in ALGORITHMS]
         for name, algorithm in zip(names, ALGORITHMS, strict=True):
-            self._check(name, needs, count(algorithm))
-        self._check(f"{role} signers", tuple(names), count(None))
+            self._checks.make(name, needs, count(algorithm))
+        self._checks.make(f"{role} signers", tuple(names), count(None))
 
     def _versions(self) -> str:
         return self._signed.check_versions(self._trust.versions, self.chain.reset)
@@ -266,6 +244,6 @@ class Verification:
         return [self.chain.root, *(found.signed for found in self.roles.values())]
 
     def _freshness(self) -> Check:
-        if not self._passed(self._bound):
-            return Check(FRESHNESS, "not established", f"rests on: {self._bound}")
+        if not self._checks.passed(AGREES):
+            return Check(FRESHNESS, "not established", f"rests on: {AGREES}")
         return freshness.judge(self.claims, self._trust.clock, self._now)

@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from airgap_bundle import ceremony, metadata
 from airgap_bundle.metadata import MODELS, parse_root
 from airgap_bundle.model_bundle import import_models
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from airgap_bundle.errors import BundleError
     from airgap_bundle.store import VerifiedRelease
 
 OFFICERS = ("custodian", "deputy")
@@ -44,6 +47,12 @@ def roots() -> dict[int, bytes]:
     return {1: root_bytes(), 2: granting_root()}
 
 
+@cache
+def back_again() -> dict[int, bytes]:
+    """Roots 3 and 4: models are given to outsider and stranger, and then back to the officers."""
+    return {3: granting(3, ("outsider", "stranger")), 4: granting(4)}
+
+
 def sign(bundle: Path, *names: str, chain: Mapping[int, bytes] | None = None, now: datetime = NOW) -> Path:
     for name in names:
         sign_models(bundle, bundles.signer(name), now=now, roots=chain or roots())
@@ -60,7 +69,7 @@ def forge(bundle: Path, *names: str) -> Path:
     """``models.json`` for whatever lies in ``bundle``, by ``names``: what the holders of those keys could write."""
     index, release = ((bundle / name).read_bytes() for name in ("index.json", "release.json"))
     described = bundles.Release(bundles.ReleaseInfo("sovereign", "any", 1, 1), bundles.SUPPORT_UNTIL, {}, None)
-    made = ceremony.build_models(index, release, described, now=NOW)
+    made = ceremony.build_models(index, release, described, (2, granting_root()), now=NOW)
     for name in names:
         ceremony.add_signatures(made, bundles.signer(name))
     (bundle / "metadata").mkdir(exist_ok=True)
@@ -75,3 +84,9 @@ class Site(bundles.Site):
 
     def take(self, bundle: Path, *, now: datetime = NOW, accept: Any = lambda _found: None) -> VerifiedRelease:
         return import_models(bundle, self.trust, self.store, now=now, accept=accept)
+
+    def refuses_models(self, bundle: Path, error: type[BundleError], match: str | None = None, **more: Any) -> None:
+        """That the bundle of models is refused with exactly this class, and no byte changed."""
+        with self.unchanged(), pytest.raises(error, match=match) as caught:
+            self.take(bundle, **more)
+        assert type(caught.value) is error, caught.value

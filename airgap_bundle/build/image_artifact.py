@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from airgap_bundle.build.inputs import Request
     from airgap_bundle.build.registry import Registry
     from airgap_bundle.container_image import ImageManifest
+    from airgap_bundle.image_artifacts import ImageArtifact
     from airgap_bundle.image_reference import ImageReference
     from airgap_bundle.locked_image import LockedImage, LockedSignature
-    from airgap_bundle.release_file import ImageArtifact
 
 LABELS = "org.opencontainers.image."
 MAX_LABEL = 256

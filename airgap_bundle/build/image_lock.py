@@ -25,9 +25,9 @@ from airgap_bundle.container_image import (
 )
 from airgap_bundle.descriptor import Descriptor
 from airgap_bundle.errors import FormatError, LockError, RegistryError
+from airgap_bundle.image_artifacts import ImageArtifact
 from airgap_bundle.image_reference import parse_reference
 from airgap_bundle.locked_image import LockedImage
-from airgap_bundle.release_file import ImageArtifact
 from airgap_bundle.strict_json import load_object
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.build.artifact import BuildContext
     from airgap_bundle.build.cache import CachedFile
-    from airgap_bundle.release_file import ModelArtifact, WeightsPart
+    from airgap_bundle.model_artifacts import ModelArtifact, WeightsPart
 
 RECORD = "record.json"
 CARD = "model-card.md"

@@ -16,13 +16,13 @@ from securesystemslib.signer import SSlibKey
 from airgap_bundle import strict_json
 from airgap_bundle.digest import Digest, sha256
 from airgap_bundle.errors import LockError
+from airgap_bundle.image_artifacts import KeySignature
 from airgap_bundle.image_reference import ImageReference, parse_reference
-from airgap_bundle.release_file import KeySignature
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airgap_bundle.release_file import ImageArtifact
+    from airgap_bundle.image_artifacts import ImageArtifact
 
 MAX_FILE = 4 << 20
 MIN_RSA_BITS = 2048

@@ -12,48 +12,37 @@ it to a machine that has no blobs. The rules are the same for both:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from airgap_bundle import ceremony, metadata, oci
-from airgap_bundle.chain import follow
-from airgap_bundle.errors import MissingFileError, SigningError
+from airgap_bundle import ceremony, metadata
+from airgap_bundle.errors import SigningError
 from airgap_bundle.first_contact import ceremony as first_contact
 from airgap_bundle.first_contact import record, signatures
-from airgap_bundle.keys import SIGNER_FIELD
 from airgap_bundle.metadata import SNAPSHOT, TARGETS, TIMESTAMP
-from airgap_bundle.root_policy import charge, tally
+from airgap_bundle.root_policy import tally
+from airgap_bundle.signing.described import Described, check_payload, names_in, read_described
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from tuf.api.metadata import Metadata, Root, Signed, Targets
+    from tuf.api.metadata import Metadata, Targets
 
     from airgap_bundle.descriptor import Descriptor
-    from airgap_bundle.digest import Digest
     from airgap_bundle.keys import PublicSigner, Signer
     from airgap_bundle.root_policy import Tally
 
-CLOCK_TOLERANCE = timedelta(days=1)
 _AGAIN = "remove metadata/, FIRST-CONTACT and FIRST-CONTACT.sig/ and sign again"
 
 
 @dataclass(frozen=True)
-class ReleaseDraft:
-    """What was read for signing; index, release file, manifests and configs agree.
+class ReleaseDraft(Described):
+    """A release as far as it is signed: ``targets`` with the signatures that they have, or None.
 
-    ``roots`` ascend, and every link of them was verified; ``documents`` are the bytes of manifests and configs;
     ``seal`` holds snapshot and timestamp of a sealed bundle, and is empty before; ``contact`` the signatures on
     FIRST-CONTACT, by person, and ``contact_found`` that text as it lies in the bundle.
     """
 
-    roots: Mapping[int, bytes]
-    root: Root
-    index: bytes
-    release_data: bytes
-    contents: oci.Contents
-    documents: Mapping[Digest, bytes]
     targets: bytes | None
     seal: Mapping[str, bytes] = field(default_factory=dict)
     contact: Mapping[str, bytes] = field(default_factory=dict)
@@ -84,7 +73,7 @@ class ReleaseDraft:
             self._check_contact()
             return expected
         found = metadata.parse_targets(self.targets)
-        check_payload(found.signed, expected.signed, now)
+        check_payload(found.signed, expected.signed, now, name="targets.json", again=_AGAIN)
         tally(self.root, TARGETS, found)
         self._check_contact()
         return found
@@ -113,28 +102,10 @@ def read_draft(  # noqa: PLR0913 - the files that a draft consists of
 ) -> ReleaseDraft:
     """The draft in these files; ``fetch`` gives the bytes of one manifest or config, which are checked.
 
-    Raises what ``follow_roots`` and ``oci.read_contents`` raise.
+    Raises as ``read_described``.
     """
-    root = follow_roots(roots)
-    documents: dict[Digest, bytes] = {}
-
-    def remember(descriptor: Descriptor) -> bytes:
-        documents[descriptor.digest] = fetch(descriptor)
-        return documents[descriptor.digest]
-
-    contents = oci.read_contents(index, release, remember)
-    ascending = dict(sorted(roots.items()))
-    return ReleaseDraft(ascending, root, index, release, contents, documents, targets, seal or {}, contact or {})
-
-
-def follow_roots(roots: Mapping[int, bytes]) -> Root:
-    """The last of ``roots``, every link verified. Raises ``MissingFileError`` for a gap and as ``chain.follow``."""
-    ordered = dict(sorted(roots.items()))
-    first, last = min(ordered), max(ordered)
-    if len(ordered) != last - first + 1:
-        gap = next(version for version in range(first, last) if version not in ordered)
-        raise MissingFileError(f"{gap}.root.json is missing between the roots given", "give every root, without gaps")
-    return follow(ordered, first).root
+    found = read_described(roots, index, release, fetch)
+    return ReleaseDraft(**vars(found), targets=targets, seal=seal or {}, contact=contact or {})
 
 
 def role_of(draft: ReleaseDraft, signer: PublicSigner) -> str:
@@ -182,34 +153,3 @@ def to_seal(draft: ReleaseDraft, now: datetime) -> bytes:
         first_contact.require(draft.contact, counted.signed)
     assert draft.targets is not None
     return draft.targets
-
-
-def names_in(root: Root, role: str, signer: PublicSigner) -> set[str]:
-    """Names under which ``role`` knows both keys of ``signer``."""
-    held = {key.keyid for key in signer.keys}
-    if not held <= set(charge(root, role).keyids):
-        return set()
-    return {str(root.keys[keyid].unrecognized_fields.get(SIGNER_FIELD)) for keyid in held}
-
-
-def check_payload(found: Targets, expected: Targets, now: datetime) -> None:
-    """Raise ``SigningError`` unless ``found`` is what ``expected`` is, but for the instant of its making.
-
-    Whoever signs next answers for every field of what lies there, and nobody may have signed it yet.
-
-    Only the instant of the first signature is not ours to say; it cannot lie ahead of our clock, but for clocks that
-    differ: sites take it for a lower bound of theirs.
-    """
-    if found.targets != expected.targets or found.version != expected.version:
-        raise SigningError("targets.json is about another build of this bundle", _AGAIN)
-    if not is_as_made(found, expected):
-        raise SigningError("targets.json promises something else than this release's support", _AGAIN)
-    if metadata.issued(found) > now + CLOCK_TOLERANCE:
-        raise SigningError(f"targets.json says it was made at {metadata.issued(found)}, which lies ahead", _AGAIN)
-
-
-def is_as_made(found: Signed, expected: Signed) -> bool:
-    """Whether ``found`` says what ``expected`` says, but for the instant of making and TUF's minor version."""
-    ours, theirs = expected.to_dict(), found.to_dict()
-    free: dict[str, Any] = {metadata.ISSUED: None, "spec_version": None}
-    return {**ours, **free} == {**theirs, **free}

@@ -2,7 +2,7 @@
 
 A request is not signed and nothing in it is believed: every line that the signer reads is derived from the bytes that
 will be signed (``summary``), by the signer's own program, under the rules that hold beside the bundle
-(``release_draft``, ``root_draft``). FORMAT-signing.md, section 13.
+(``release_draft``, ``models_draft``, ``root_draft``). FORMAT-signing.md, section 13.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from airgap_bundle.chain import MAX_ROOTS
 from airgap_bundle.digest import Digest
 from airgap_bundle.errors import FormatError, MalformedError, MissingFileError, PayloadTypeError, SigningError
 from airgap_bundle.first_contact import signatures
+from airgap_bundle.metadata import MODELS, TARGETS
+from airgap_bundle.signing.models_draft import ModelsDraft, read_models_draft
 from airgap_bundle.signing.release_draft import ReleaseDraft, read_draft
 from airgap_bundle.signing.root_draft import RootDraft
 
@@ -25,17 +27,18 @@ if TYPE_CHECKING:
 REQUEST_TYPE = "application/vnd.sovereign.signing-request.v1+json"
 MAX_REQUEST_BYTES = 16 << 20
 _COMMON = {"schema", "type", "roots"}
-_RELEASE = _COMMON | {"index", "release", "documents", "targets", signatures.ROLE}
+_DESCRIBED = _COMMON | {"index", "release", "documents"}
+_RELEASE = _DESCRIBED | {TARGETS, signatures.ROLE}
+_MODELS = _DESCRIBED | {MODELS}
 _ROOT = _COMMON | {"draft"}
 
+Draft = ReleaseDraft | ModelsDraft | RootDraft
 
-def dump_request(draft: ReleaseDraft | RootDraft) -> bytes:
-    """The request file for ``draft``. Raises ``SigningError`` for a release too large to describe in one."""
-    value = {
-        "schema": 1,
-        "type": REQUEST_TYPE,
-        **(_release(draft) if isinstance(draft, ReleaseDraft) else _root(draft)),
-    }
+
+def dump_request(draft: Draft) -> bytes:
+    """The request file for ``draft``. Raises ``SigningError`` for a bundle too large to describe in one."""
+    asked = _root(draft) if isinstance(draft, RootDraft) else _bundle(draft)
+    value = {"schema": 1, "type": REQUEST_TYPE, **asked}
     data = strict_json.dumps(value)
     if len(data) > MAX_REQUEST_BYTES:
         raise SigningError(
@@ -44,7 +47,7 @@ def dump_request(draft: ReleaseDraft | RootDraft) -> bytes:
     return data
 
 
-def parse_request(data: bytes) -> ReleaseDraft | RootDraft:
+def parse_request(data: bytes) -> Draft:
     """What the request file ``data`` asks to sign; roots, index, release file and manifests were checked.
 
     Raises ``PayloadTypeError`` for another kind of file, ``MalformedError`` and whatever else the drafts raise.
@@ -55,31 +58,37 @@ def parse_request(data: bytes) -> ReleaseDraft | RootDraft:
         raise MalformedError(f"request: {error.cause}") from error
 
 
-def _parse(data: bytes) -> ReleaseDraft | RootDraft:
+def _parse(data: bytes) -> Draft:
     value = strict_json.load_object(data, max_bytes=MAX_REQUEST_BYTES)
     if value.get("type") != REQUEST_TYPE:
         raise PayloadTypeError("the file is no signing request", "`sovereign bundle request` makes one")
     if (
         not strict_json.is_integer(value.get("schema"), 1)
-        or set(value) not in (_RELEASE, _ROOT)
+        or set(value) not in (_RELEASE, _MODELS, _ROOT)
         or strict_json.dumps(value) != data
     ):
         raise FormatError("schema 1 with the fields of section 13, in canonical form, expected")
     roots = _parse_roots(value["roots"])
-    return RootDraft(roots, armour.decode(value["draft"])) if "draft" in value else _parse_release(value, roots)
+    return RootDraft(roots, armour.decode(value["draft"])) if "draft" in value else _parse_bundle(value, roots)
 
 
-def _release(draft: ReleaseDraft) -> dict[str, Any]:
-    if draft.targets is None:
-        raise SigningError("nothing has been fixed yet that could be signed")
-    return {
+def _bundle(draft: ReleaseDraft | ModelsDraft) -> dict[str, Any]:
+    described = {
         "roots": [armour.encode(data) for data in draft.roots.values()],
         "index": armour.encode(draft.index),
         "release": armour.encode(draft.release_data),
         "documents": {digest.hex: armour.encode(data) for digest, data in draft.documents.items()},
-        "targets": armour.encode(draft.targets),
-        signatures.ROLE: {name: armour.encode(data) for name, data in draft.contact.items()},
     }
+    if isinstance(draft, ModelsDraft):
+        return {**described, MODELS: armour.encode(_fixed(draft.models))}
+    contact = {name: armour.encode(data) for name, data in draft.contact.items()}
+    return {**described, TARGETS: armour.encode(_fixed(draft.targets)), signatures.ROLE: contact}
+
+
+def _fixed(data: bytes | None) -> bytes:
+    if data is None:
+        raise SigningError("nothing has been fixed yet that could be signed")
+    return data
 
 
 def _root(draft: RootDraft) -> dict[str, Any]:
@@ -99,13 +108,19 @@ def _parse_roots(value: object) -> dict[int, bytes]:
     return roots
 
 
-def _parse_release(value: dict[str, Any], roots: dict[int, bytes]) -> ReleaseDraft:
-    if not roots or not all(isinstance(value[name], dict) for name in ("documents", signatures.ROLE)):
+def _parse_bundle(value: dict[str, Any], roots: dict[int, bytes]) -> ReleaseDraft | ModelsDraft:
+    objects = ("documents", signatures.ROLE) if signatures.ROLE in value else ("documents",)
+    if not roots or not all(isinstance(value[name], dict) for name in objects):
         raise FormatError("at least one root, documents by digest and signatures by name expected")
     documents = {Digest.parse(f"sha256:{digest}"): armour.decode(text) for digest, text in value["documents"].items()}
-    index, release, targets = (armour.decode(value[name]) for name in ("index", "release", "targets"))
-    contact = {name: armour.decode(text) for name, text in value[signatures.ROLE].items()}
-    draft = read_draft(roots, index, release, _fetcher(documents), targets=targets, contact=contact)
+    index, release = (armour.decode(value[name]) for name in ("index", "release"))
+    fetch = _fetcher(documents)
+    draft: ReleaseDraft | ModelsDraft
+    if MODELS in value:
+        draft = read_models_draft(roots, index, release, fetch, models=armour.decode(value[MODELS]))
+    else:
+        contact = {name: armour.decode(text) for name, text in value[signatures.ROLE].items()}
+        draft = read_draft(roots, index, release, fetch, targets=armour.decode(value[TARGETS]), contact=contact)
     if draft.documents.keys() != documents.keys():
         raise FormatError("documents that the index does not name")
     return draft

@@ -1,9 +1,9 @@
 """A response: the signatures of one signer over what a request asked for, and how they come into the bundle or root.
 
 A response holds metadata files with the signatures of one signer and no others: a person's targets, with the signature
-on FIRST-CONTACT where the release needs one, the release key's snapshot and timestamp, or a person's root. Whoever
-collects believes nothing in it: payloads must be, byte for byte, those that wait for signatures, and signatures are
-verified against the roots that the collector has. Collecting the same response again changes nothing.
+on FIRST-CONTACT where the release needs one, the release key's snapshot and timestamp, a person's models or root.
+Whoever collects believes nothing in it: payloads must be, byte for byte, those that wait for signatures, and signatures
+are verified against the roots that the collector has. Collecting the same response again changes nothing.
 FORMAT-signing.md, section 13.
 """
 
@@ -25,9 +25,11 @@ from airgap_bundle.errors import (
     UnsignedError,
 )
 from airgap_bundle.first_contact import record, signatures
-from airgap_bundle.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
+from airgap_bundle.metadata import MODELS, ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from airgap_bundle.root_policy import persons, require, tally
-from airgap_bundle.signing.release_draft import CLOCK_TOLERANCE, ReleaseDraft, is_as_made, sign_draft, to_seal
+from airgap_bundle.signing.described import CLOCK_TOLERANCE, is_as_made
+from airgap_bundle.signing.models_draft import ModelsDraft
+from airgap_bundle.signing.release_draft import ReleaseDraft, sign_draft, to_seal
 from airgap_bundle.signing.root_draft import RootDraft
 
 if TYPE_CHECKING:
@@ -38,17 +40,26 @@ if TYPE_CHECKING:
 
     from airgap_bundle.keys import Signer
 
+    Draft = ReleaseDraft | ModelsDraft | RootDraft
+
 RESPONSE_TYPE = "application/vnd.sovereign.signing-response.v1+json"
 MAX_RESPONSE_BYTES = 4 << 20
-_SHAPES = ({TARGETS}, {TARGETS, signatures.ROLE}, {SNAPSHOT, TIMESTAMP}, {ROOT})
+_SHAPES = ({TARGETS}, {TARGETS, signatures.ROLE}, {SNAPSHOT, TIMESTAMP}, {ROOT}, {MODELS})
+_ABOUT = {
+    ROOT: ("a root", "sovereign trust collect"),
+    MODELS: ("a bundle of models", "sovereign bundle collect --models"),
+    TARGETS: ("a release", "sovereign bundle collect"),
+    SNAPSHOT: ("a release", "sovereign bundle collect"),
+}
 _OTHER_BYTES = "the request is older or younger than what lies here: make a new one, and let them sign that"
 
 
-def respond(draft: ReleaseDraft | RootDraft, signer: Signer, now: datetime) -> bytes:
-    """The response file in which ``signer`` signs ``draft``. Raises as ``sign_draft`` and ``RootDraft.signed_by``."""
+def respond(draft: Draft, signer: Signer, now: datetime) -> bytes:
+    """The response file in which ``signer`` signs ``draft``. Raises as ``sign_draft`` and the drafts' ``signed_by``."""
     if isinstance(draft, RootDraft):
-        signed = metadata.parse_root(draft.signed_by(signer, now).data)
-        files = {ROOT: _only(signed, signer)}
+        files = {ROOT: _only(metadata.parse_root(draft.signed_by(signer, now).data), signer)}
+    elif isinstance(draft, ModelsDraft):
+        files = {MODELS: _only(metadata.parse_models(draft.signed_by(signer, now)), signer)}
     else:
         files = sign_draft(draft, signer, now)
         if TARGETS in files:
@@ -82,7 +93,7 @@ def _parse(data: bytes) -> dict[str, bytes]:
     if not strict_json.is_integer(value.get("schema"), 1) or set(value) != {"schema", "type", "files"}:
         raise FormatError("schema 1, type and files expected, and nothing else")
     if not isinstance(files, dict) or set(files) not in _SHAPES or strict_json.dumps(value) != data:
-        raise FormatError("targets, or snapshot and timestamp, or root expected, in canonical form")
+        raise FormatError("targets, or snapshot and timestamp, or models, or root expected, in canonical form")
     return {role: armour.decode(text) for role, text in files.items()}
 
 
@@ -94,8 +105,7 @@ def collect_release(draft: ReleaseDraft, responses: Iterable[bytes], now: dateti
     """
     files = sorted((parse_response(data) for data in responses), key=lambda found: SNAPSHOT in found)
     for found in files:
-        if ROOT in found:
-            raise PayloadTypeError("the response is about a root, not about a bundle", "`sovereign trust collect`")
+        _check_about(found, {TARGETS, SNAPSHOT}, "a release")
         try:
             draft = _add_seal(draft, found, now) if SNAPSHOT in found else _add_person(draft, found, now)
         except FormatError as error:
@@ -108,8 +118,7 @@ def collect_root(draft: RootDraft, responses: Iterable[bytes], now: datetime) ->
     complete = draft.check(now).complete
     added = metadata.parse_root(draft.data)
     for found in map(parse_response, responses):
-        if ROOT not in found:
-            raise PayloadTypeError("the response is about a bundle, not about a root", "`sovereign bundle collect`")
+        _check_about(found, {ROOT}, "a root")
         try:
             _add_to_root(draft, added, found[ROOT])
         except FormatError as error:
@@ -119,6 +128,29 @@ def collect_root(draft: RootDraft, responses: Iterable[bytes], now: datetime) ->
     if complete:
         raise draft.completed()
     return RootDraft(draft.history, added.to_bytes())
+
+
+def collect_models(draft: ModelsDraft, responses: Iterable[bytes], now: datetime) -> ModelsDraft:
+    """``draft`` with the signatures of every response to it; raises as ``collect_release``."""
+    added = draft.begun(now)
+    for found in map(parse_response, responses):
+        _check_about(found, {MODELS}, "a bundle of models")
+        try:
+            theirs = metadata.parse_models(found[MODELS])
+        except FormatError as error:
+            raise MalformedError(f"response: {error.cause}") from error
+        _check_bytes(theirs, added, MODELS)
+        tally(draft.root, MODELS, theirs)
+        _check_one_person(theirs, [persons(draft.root, MODELS)])
+        _merge(added, theirs)
+    same = draft.models is not None and added.signatures.keys() == draft.begun(now).signatures.keys()
+    return draft if same else replace(draft, models=added.to_bytes())
+
+
+def _check_about(found: Mapping[str, bytes], roles: set[str], what: str) -> None:
+    if not roles & found.keys():
+        said = next(text for role, text in _ABOUT.items() if role in found)
+        raise PayloadTypeError(f"the response is about {said[0]}, not about {what}", f"`{said[1]}`")
 
 
 def _add_to_root(draft: RootDraft, added: Metadata[Root], data: bytes) -> None:

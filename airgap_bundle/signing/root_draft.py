@@ -21,7 +21,7 @@ from airgap_bundle.errors import FormatError, MalformedError, SigningError
 from airgap_bundle.keys import key_material
 from airgap_bundle.metadata import ROOT
 from airgap_bundle.root_policy import check_root, persons, tally
-from airgap_bundle.signing.release_draft import CLOCK_TOLERANCE, follow_roots, is_as_made
+from airgap_bundle.signing.described import CLOCK_TOLERANCE, follow_roots, is_as_made
 from airgap_bundle.signing.root_plan import RootPlan, build, changes, check_succession
 
 if TYPE_CHECKING:

@@ -159,11 +159,14 @@ def resets(old: RootPlan, new: RootPlan) -> tuple[str, ...]:
 
 
 def _models_replaced(old: RootPlan, new: RootPlan) -> bool:
-    """As ``chain`` asks it of two roots: whether too few stayed to sign an older bundle of models into ``new``."""
+    """As ``chain`` asks it of two roots: whether too few stayed who might bring models under ``old``.
+
+    Where ``old`` lets nobody, there may have been others before it.
+    """
     before, after = old.circles.get(MODELS), new.circles.get(MODELS)
-    if before is None or after is None:
+    if after is None:
         return False
-    known = {name: set(_key_ids([signer])) for name, signer in before.members.items()}
+    known = {name: set(_key_ids([signer])) for name, signer in (before.members.items() if before else ())}
     stayed = [name for name, signer in after.members.items() if known.get(name) == set(_key_ids([signer]))]
     return len(stayed) < after.threshold
 

@@ -9,7 +9,7 @@ from airgap_bundle import durable
 from airgap_bundle.chain import MAX_ROOTS
 from airgap_bundle.errors import SigningError, StoreError
 from airgap_bundle.metadata import MAX_METADATA_BYTES
-from airgap_bundle.signing.release_draft import follow_roots
+from airgap_bundle.signing.described import follow_roots
 from airgap_bundle.signing.root_draft import RootDraft
 
 if TYPE_CHECKING:

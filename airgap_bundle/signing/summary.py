@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airgap_bundle.oci import Manifest
+    from airgap_bundle.signing.described import Described
+    from airgap_bundle.signing.models_draft import ModelsDraft
     from airgap_bundle.signing.release_draft import ReleaseDraft
     from airgap_bundle.signing.root_draft import RootDraft
     from airgap_bundle.signing.root_plan import RootPlan
@@ -26,21 +28,29 @@ if TYPE_CHECKING:
 
 def describe_release(draft: ReleaseDraft, now: datetime) -> tuple[str, ...]:
     """What a person, or the release key, says by signing ``draft`` where no blob is. Raises as ``draft.begun``."""
-    targets, release, contact = draft.begun(now), draft.contents.release, draft.contact_text
-    info = release.info
-    last = max(draft.roots)
+    targets, info, contact = draft.begun(now), draft.contents.release.info, draft.contact_text
     return (
         f"release {printable(info.name)} {printable(info.version)}, number {info.number}",
         f"sites may go back to number {info.min_release}",
-        f"support until {format_time(release.support_until)}",
-        *(line for manifest in draft.contents.artifacts for line in _artifact(manifest, draft)),
-        f"index.json {sha256(draft.index)}",
-        f"release.json {sha256(draft.release_data)}",
+        *_content(draft),
         f"targets, the bytes that persons sign: {sha256(targets.signed_bytes)}",
         *([] if contact is None else [f"FIRST-CONTACT, which they sign for new sites: {sha256(contact)}"]),
         f"signed so far by {tally(draft.root, TARGETS, targets)}",
-        f"under root {last}, fingerprint {fingerprint(draft.roots[last])}: compare it with the one that you know",
-        _unseen(draft),
+        *_surroundings(draft),
+    )
+
+
+def describe_models(draft: ModelsDraft, now: datetime) -> tuple[str, ...]:
+    """What a person says by signing ``draft`` where no blob is. Raises as ``draft.begun``."""
+    models, info = draft.begun(now), draft.contents.release.info
+    return (
+        f"bundle of models {printable(info.name)} {printable(info.version)}, number {info.number}, for running sites",
+        f"bundles of models below number {info.min_release} may not be chosen any more",
+        *_content(draft),
+        f"models, the bytes that persons sign: {sha256(models.signed_bytes)}",
+        f"signed so far by {draft.counted(now)}",
+        "it counts under the root named here, and under no later one",
+        *_surroundings(draft),
     )
 
 
@@ -71,14 +81,28 @@ def describe_plan(plan: RootPlan) -> Iterator[str]:
         yield f"  {name}.pub {signer.fingerprint}"
 
 
-def _artifact(manifest: Manifest, draft: ReleaseDraft) -> Iterator[str]:
+def _content(draft: Described) -> Iterator[str]:
+    yield f"support until {format_time(draft.contents.release.support_until)}"
+    for manifest in draft.contents.artifacts:
+        yield from _artifact(manifest, draft)
+    yield f"index.json {sha256(draft.index)}"
+    yield f"release.json {sha256(draft.release_data)}"
+
+
+def _surroundings(draft: Described) -> Iterator[str]:
+    last = max(draft.roots)
+    yield f"under root {last}, fingerprint {fingerprint(draft.roots[last])}: compare it with the one that you know"
+    yield _unseen(draft)
+
+
+def _artifact(manifest: Manifest, draft: Described) -> Iterator[str]:
     kind, version, digest = draft.contents.release.artifacts[manifest.name]
     size = sum(layer.size for layer in manifest.layers)
     yield f"{kind} {printable(manifest.name)} {printable(version)}: {len(manifest.layers)} files, {size:,} bytes"
     yield f"  {digest}"
 
 
-def _unseen(draft: ReleaseDraft) -> str:
+def _unseen(draft: Described) -> str:
     unseen = draft.contents.blobs.keys() - draft.documents.keys()
     size = sum(draft.contents.blobs[digest] for digest in unseen)
     return (

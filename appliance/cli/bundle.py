@@ -42,7 +42,6 @@ FingerprintOption = Annotated[
     str | None,
     typer.Option("--root-fingerprint", metavar="sha256:…", help="Trust the root with this fingerprint."),
 ]
-ModelsOption = Annotated[bool, typer.Option("--models", help="It is a bundle of models, for sites that run already.")]
 _MARKS = {"pass": "[green]pass[/]", "fail": "[red]fail[/]", "not established": "[yellow]not established[/]"}
 
 
@@ -56,7 +55,7 @@ def verify(  # noqa: PLR0913 - typer: one parameter per option
         str | None,
         typer.Option("--at", metavar="INSTANT", help="Judge freshness at 2026-01-31T12:00:00Z, say, instead of now."),
     ] = None,
-    models: ModelsOption = False,
+    models: exchange.ModelsOption = False,
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Check every byte of a bundle against the site's pinned root, or against a root's fingerprint. Changes nothing."""
@@ -98,7 +97,7 @@ def sign(  # noqa: PLR0913 - a key needs two descriptors where nobody types
     ],
     *,
     root: RootOption = None,
-    models: ModelsOption = False,
+    models: exchange.ModelsOption = False,
     passphrase_fd: PassphraseFdOption = None,
     pin_fd: PinFdOption = None,
     output: OutputOption = OutputFormat.table,

@@ -16,14 +16,16 @@ import typer
 from airgap_bundle import durable
 from airgap_bundle.digest import Digest, sha256
 from airgap_bundle.errors import ForeignRootError, FormatError, SigningError
-from airgap_bundle.metadata import TARGETS
-from airgap_bundle.sign import Signed, collect_bundle, prepare_request
+from airgap_bundle.metadata import MODELS, TARGETS
+from airgap_bundle.sign import collect_bundle, prepare_request
+from airgap_bundle.sign_models import collect_into_models, prepare_models_request
+from airgap_bundle.signing.models_draft import ModelsDraft
 from airgap_bundle.signing.request import MAX_REQUEST_BYTES, dump_request, parse_request
 from airgap_bundle.signing.response import MAX_RESPONSE_BYTES, collect_root
 from airgap_bundle.signing.response import respond as respond_to
 from airgap_bundle.signing.root_draft import RootDraft
 from airgap_bundle.signing.roots_folder import open_draft, write_draft
-from airgap_bundle.signing.summary import describe_release, describe_root
+from airgap_bundle.signing.summary import describe_models, describe_release, describe_root
 from airgap_bundle.trust_state import fingerprint
 from appliance.cli.root_files import RootOption, read_roots
 from appliance.cli.root_view import render_root, root_summary
@@ -34,9 +36,10 @@ from appliance.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from airgap_bundle.signing.release_draft import ReleaseDraft
+    from airgap_bundle.signing.request import Draft
 
 OutOption = Annotated[Path, typer.Option("--out", metavar="FILE", help="New file that receives it.")]
+ModelsOption = Annotated[bool, typer.Option("--models", help="It is a bundle of models, for sites that run already.")]
 ResponsesArgument = Annotated[list[Path], typer.Argument(metavar="FILE", help="Responses.")]
 
 
@@ -57,18 +60,27 @@ def register_roots(app: typer.Typer) -> None:
 def request_bundle(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle's folder.")],
     out: OutOption,
+    *,
     root: RootOption = None,
+    models: ModelsOption = False,
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Write what a bundle's next signer must see into one small file, for a machine that the bundle is not carried to.
 
     Reads every blob first, and fixes the bytes that persons sign, so that several requests ask for the same. The same
-    file serves persons and, once enough of them signed, a new one serves the release key.
+    file serves persons and, once enough of them signed, a new one serves the release key. With --models it asks those
+    whom the root lets bring models.
     """
     _refuse_existing(out)
+    now, roots = datetime.now(UTC), read_roots(root)
     with progress("reading") as report_progress:
-        draft, data = prepare_request(bundle, read_roots(root), now=datetime.now(UTC), progress=report_progress)
-    _write_request(data, out, f"{draft.counted()}", output)
+        if models:
+            asked, data = prepare_models_request(bundle, roots, now=now, progress=report_progress)
+            standing = str(asked.counted(now))
+        else:
+            draft, data = prepare_request(bundle, roots, now=now, progress=report_progress)
+            standing = str(draft.counted())
+    _write_request(data, out, standing, output)
 
 
 def request_root(
@@ -110,10 +122,7 @@ def respond(  # noqa: PLR0913 - a key needs two descriptors where nobody types
     now = datetime.now(UTC)
     draft = parse_request(_read(request, MAX_REQUEST_BYTES))
     _check_root(draft, root_fingerprint)
-    if isinstance(draft, RootDraft):
-        draft.check(now)
-    lines = describe_root(draft) if isinstance(draft, RootDraft) else describe_release(draft, now)
-    consent(lines, "sign this?", yes=yes)
+    consent(_described(draft, now), "sign this?", yes=yes)
     with opened(key, passphrase_fd, pin_fd) as signer:
         data = respond_to(draft, signer, now)
     _write_new(out, data)
@@ -124,6 +133,8 @@ def respond(  # noqa: PLR0913 - a key needs two descriptors where nobody types
 def collect_into_bundle(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle's folder.")],
     responses: ResponsesArgument,
+    *,
+    models: ModelsOption = False,
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Check responses and add their signatures to a bundle; all of them, or on any refusal none.
@@ -131,9 +142,17 @@ def collect_into_bundle(
     Collecting a response again changes nothing.
     """
     data = [_read(path, MAX_RESPONSE_BYTES) for path in responses]
+    collect, role = (collect_into_models, MODELS) if models else (collect_bundle, TARGETS)
     with progress("reading") as report_progress:
-        done = collect_bundle(bundle, data, now=datetime.now(UTC), progress=report_progress)
-    emit({"release": done.release, "targets": done.targets, "sealed": done.sealed}, output, lambda c: _render(c, done))
+        done = collect(bundle, data, now=datetime.now(UTC), progress=report_progress)
+    missing, ready = ("more signatures are needed", "ready") if models else ("not sealed yet", "sealed: ready")
+
+    def render(console: Console) -> None:
+        console.print(done.release, markup=False)
+        console.print(f"{role}: {done.targets}", markup=False)
+        console.print(f"{ready} to travel" if done.sealed else missing, markup=False)
+
+    emit({"release": done.release, role: done.targets, "sealed": done.sealed}, output, render)
 
 
 def collect_into_root(
@@ -161,7 +180,14 @@ def _write_request(data: bytes, out: Path, standing: str, output: OutputFormat) 
     emit(result, output, render)
 
 
-def _check_root(draft: ReleaseDraft | RootDraft, expected: str | None) -> None:
+def _described(draft: Draft, now: datetime) -> tuple[str, ...]:
+    if isinstance(draft, RootDraft):
+        draft.check(now)
+        return describe_root(draft)
+    return describe_models(draft, now) if isinstance(draft, ModelsDraft) else describe_release(draft, now)
+
+
+def _check_root(draft: Draft, expected: str | None) -> None:
     """The root that a signer knows is the newest complete one: a release's own, or a draft's predecessor.
 
     At a terminal a person reads the fingerprint in what is shown. Where nobody reads, it is named or nothing is signed.
@@ -192,12 +218,6 @@ def _unnamed(*, first: bool) -> UsageError:
         "nobody can be asked whether this is your root: this is no terminal",
         "name the newest root that you know with --root-fingerprint, from your own records, not from the request",
     )
-
-
-def _render(console: Console, done: Signed) -> None:
-    console.print(done.release, markup=False)
-    console.print(f"{TARGETS}: {done.targets}", markup=False)
-    console.print("sealed: ready to travel" if done.sealed else "not sealed yet", markup=False)
 
 
 def _read(path: Path, max_bytes: int) -> bytes:

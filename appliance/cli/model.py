@@ -22,7 +22,7 @@ from appliance.install.model_list import Listed, list_models
 from appliance.models.admission import examine_model, grounds, template_findings
 from appliance.models.errors import ArtifactError
 from appliance.models.record import parse_record
-from appliance.models.shelf import MEND, Held, damaged_bundles, held_models, in_force
+from appliance.models.shelf import Held, held_models, in_force
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +39,7 @@ DigestOption = Annotated[
         "--digest", metavar="sha256:…", help="Which one, by the beginning of its digest; default: what serves."
     ),
 ]
-_STATES = {"serving": "bold green", "withdrawn": "red", "unknown": "red", "former": "dim"}
+_STATES = {"serving": "bold green", "withdrawn": "red", "unknown": "red", "damaged": "red", "former": "dim"}
 _STYLES = {"pass": "green", "waived": "yellow", "fail": "bold red", "not established": "red", "not required": "dim"}
 
 
@@ -52,11 +52,12 @@ def show_models(context: typer.Context, output: OutputOption = OutputFormat.tabl
         console.print(_overview(rows))
         for row in rows:
             if row.note:
-                console.print(_plain(f"{row.name} {row.digest[:19]}: {row.note}"))
+                console.print(_plain(f"{row.name} {row.digest[:19]}: {row.note}" if row.name else row.note))
 
     emit([row.data() for row in rows], output, render)
-    for damaged in damaged_bundles(site_paths(context)):
-        say(f"{damaged}; hint: {MEND}")
+    for row in rows:
+        if row.state == "damaged" and row.note:
+            say(row.note)
 
 
 def _overview(rows: tuple[Listed, ...]) -> Table:
@@ -67,7 +68,8 @@ def _overview(rows: tuple[Listed, ...]) -> Table:
         state = Text(row.state, style=_STATES.get(row.state, ""))
         policy = Text(row.verdict, style="" if row.accepted else "red")
         since = row.since[:16].replace("T", " ") or "-"
-        words = (f"{row.name} {row.version}", row.digest.removeprefix("sha256:")[:12], row.role)
+        what = f"{row.name} {row.version}" if row.name else f"bundle {row.bundle}"
+        words = (what, row.digest.removeprefix("sha256:")[:12], row.role)
         who = (since, row.by or "-", ", ".join(row.signers))
         table.add_row(*map(_plain, words), state, *map(_plain, who), policy)
     return table

@@ -15,7 +15,7 @@ import typer
 from airgap_bundle.errors import SigningError
 from airgap_bundle.keys import load_public
 from airgap_bundle.metadata import MODELS, ROOT, TARGETS
-from airgap_bundle.signing.release_draft import follow_roots
+from airgap_bundle.signing.described import follow_roots
 from airgap_bundle.signing.root_draft import RootDraft
 from airgap_bundle.signing.root_plan import GRANTED_ROLES, PERSONS_ROLES, Circle, RootPlan
 from airgap_bundle.signing.roots_folder import complete_roots, open_draft, write_draft

@@ -9,7 +9,6 @@ from appliance.errors import UsageError
 from appliance.install.journal import read_journal
 from appliance.models.errors import ArtifactError, ModelRefusedError
 from appliance.models.serving import Choice, Decisions
-from appliance.models.shelf import MEND
 
 if TYPE_CHECKING:
     from appliance.models.shelf import Damaged, Held
@@ -53,7 +52,7 @@ def former(models: tuple[Held, ...], served: Decisions, name: str, damaged: tupl
     held = next((held for held in models if held.is_choice(before)), None) or _in_release(models, before, name)
     broken = next((d for d in damaged if not before.from_release and d.version == before.version), None)
     if broken is not None:
-        raise ArtifactError(f"the model that served before is lost: {broken}", MEND)
+        raise ArtifactError(f"the model that served before is lost: {broken}", broken.mend)
     if held is None:
         raise ArtifactError(
             f"the model that served before, {before.digest[:19]}…, came with release {before.version}, "

@@ -13,23 +13,25 @@ from appliance.models.admission import assess_model, grounds, waived_until
 from appliance.models.errors import ModelGateError
 from appliance.models.record import parse_record
 from appliance.models.serving import Decisions, DecisionsDamagedError, damaged_decisions, read_decisions
-from appliance.models.shelf import held_models
+from appliance.models.shelf import damaged_bundles, held_models
 from appliance.site.load import load_site
 
 if TYPE_CHECKING:
     from appliance.install.journal import Record
     from appliance.models.admission import Grounds
-    from appliance.models.shelf import Held
+    from appliance.models.shelf import Damaged, Held
     from appliance.site.paths import SitePaths
 
-State = Literal["serving", "former", "imported", "in release", "withdrawn", "unknown"]
+State = Literal["serving", "former", "imported", "in release", "withdrawn", "unknown", "damaged"]
 
 
 @dataclass(frozen=True)
 class Listed:
     """One model. ``since`` and ``by``: of its state, as far as it is known; empty where not.
 
-    ``state`` is unknown where the decisions about its name are damaged; ``note`` says so then.
+    ``state`` is unknown where the decisions about its name are damaged; ``note`` says so then. A bundle that the store
+    holds damaged has one row, of state damaged: which models were in it cannot be told, and ``note`` says what is
+    damaged and how it is mended.
 
     ``verdict`` is the policy's on its papers, now: ``accepted``, ``waived until …`` or ``refused: …``. Its bytes are
     checked whenever an engine starts (`sovereign model verify` does so on demand).
@@ -62,14 +64,45 @@ class Listed:
 
 
 def list_models(paths: SitePaths) -> tuple[Listed, ...]:
-    """Every model of the active release and of the bundles taken in. Raises as ``grounds`` and ``held_models``."""
+    """Every model of the active release and of the bundles taken in; after them, bundles that are damaged.
+
+    Raises as ``grounds`` and ``held_models``.
+    """
     found = grounds(paths)
     offered = {model.name for model in load_site(paths.site_yaml).models}
     models = held_models(paths, found.release)
     names = {held.name for held in models}
     damaged = damaged_decisions(paths, names)
     decisions = {name: damaged.get(name) or read_decisions(paths, name) for name in names}
-    return tuple(_listed(held, found, models, decisions[held.name], offered, paths) for held in models)
+    return (
+        *(_listed(held, found, models, decisions[held.name], offered, paths) for held in models),
+        *map(_damaged, damaged_bundles(paths)),
+    )
+
+
+def _damaged(bundle: Damaged) -> Listed:
+    return Listed(
+        name="",
+        version="",
+        role="",
+        state="damaged",
+        served=False,
+        since="",
+        by="",
+        reason="",
+        digest="",
+        artifact="",
+        bundle=bundle.version,
+        signers=bundle.signers,
+        verdict="",
+        accepted=False,
+        waived_until=None,
+        producer="",
+        jurisdiction="",
+        licence="",
+        size=0,
+        note=f"{bundle}; {bundle.mend}",
+    )
 
 
 def _listed(  # noqa: PLR0913, PLR0917 - one private caller

@@ -87,7 +87,7 @@ def enter_imports(paths: SitePaths, by: str) -> int:
 
 def _brought(paths: SitePaths) -> Iterator[Held]:
     shelf = Store(paths.store, SHELF)
-    for record in shelf.records():
+    for record in shelf.survey()[0]:
         with suppress(VerificationError):
             bundle = shelf.open_record(record)
             yield from (Held(SHELF, bundle, artifact) for artifact in bundle.artifacts.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pwd
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from appliance.audit.errors import AuditUnavailableError
 from appliance.errors import SovereignError
 from appliance.install.probe import Probe, answers
 from appliance.models.serving import read_decisions
-from appliance.models.shelf import ended
+from appliance.models.shelf import damaged_bundles, ended
 from appliance.site.paths import AUDIT
 
 if TYPE_CHECKING:
@@ -106,8 +107,11 @@ def confinement_warnings(engines: Sequence[EngineConfinement]) -> tuple[str, ...
 
 
 def model_warnings(config: SiteConfig, paths: SitePaths) -> tuple[str, ...]:
-    """Trials that were left, models whose use was ended, and what keeps an engine from starting."""
-    return tuple(text for model in config.models for text in _warned_of(paths, model.name))
+    """Trials that were left, models whose use was ended, what keeps an engine from starting, and damaged bundles."""
+    warned = [text for model in config.models for text in _warned_of(paths, model.name)]
+    with suppress(SovereignError, BundleError):  # of a trust state that is lost others tell
+        warned += [f"{bundle}; {bundle.mend}" for bundle in damaged_bundles(paths)]
+    return tuple(warned)
 
 
 def _warned_of(paths: SitePaths, name: str) -> Iterator[str]:

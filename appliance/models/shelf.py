@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MIN_PREFIX = 6
 MEND = "import that bundle again"
+_RESTORE = "restore {} from a backup, or bring its models in a newer bundle"
 _LIST = "`sovereign model list` shows what is here"
 
 
@@ -68,22 +69,33 @@ class Held:
 
 @dataclass(frozen=True)
 class Damaged:
-    """A bundle of models that the store holds damaged: nobody can tell any more which models were in it."""
+    """A bundle of models that the store holds damaged: nobody can tell any more which models were in it.
+
+    Where its record is what was damaged, ``number`` is None, ``signers`` are unknown and ``version`` is what the file
+    is called. ``mend`` says how it is put right.
+    """
 
     version: str
-    number: int
+    number: int | None
     cause: str
     withdrawn: str | None
+    signers: tuple[str, ...]
+    mend: str
 
     def __str__(self) -> str:
         return f"bundle {self.version} is damaged: {self.cause}"
+
+    def may_hide_newer(self, than: Held) -> bool:
+        """Whether a model may have been in it that is newer ``than`` this one, and may be chosen."""
+        if self.withdrawn is not None:
+            return False
+        return than.from_release or self.number is None or self.number > than.bundle.number
 
 
 def held_models(paths: SitePaths, active: VerifiedRelease) -> tuple[Held, ...]:
     """Every model at the site, parts of others included: the release's first, then bundles, the newest first.
 
-    Those of damaged bundles are not among them (``damaged_bundles``). Raises ``StoreError`` for a record that cannot be
-    read, and ``TrustStateLostError``.
+    Those of damaged bundles are not among them (``damaged_bundles``). Raises ``TrustStateLostError``.
     """
     whole, _ = _opened(paths)
     return (
@@ -93,7 +105,7 @@ def held_models(paths: SitePaths, active: VerifiedRelease) -> tuple[Held, ...]:
 
 
 def damaged_bundles(paths: SitePaths) -> tuple[Damaged, ...]:
-    """The bundles of models that the store holds damaged, the newest first. Raises as ``held_models``."""
+    """The bundles of models that the store holds damaged, their record or more. Raises as ``held_models``."""
     return _opened(paths)[1]
 
 
@@ -101,15 +113,21 @@ def _opened(paths: SitePaths) -> tuple[list[tuple[VerifiedRelease, str | None]],
     """The bundles of models, the newest first, each with why it may not be chosen any more; and those damaged."""
     shelf = Store(paths.store, SHELF)
     whole: list[tuple[VerifiedRelease, str | None]] = []
-    damaged: list[Damaged] = []
-    trust = TrustState.load(paths.trust) if (records := shelf.records()) else None
+    records, unreadable = shelf.survey()
+    damaged = [
+        Damaged(lost.version, None, str(lost), None, (), f"{MEND}; if it is an older one, {_RESTORE.format('it')}")
+        for lost in unreadable
+    ]
+    trust = TrustState.load(paths.trust) if records else None
     for record in reversed(records):
         assert trust is not None
         reason = withdrawn(record, trust)
         try:
             whole.append((shelf.open_record(record), reason))
         except (VerificationError, StoreError) as error:
-            damaged.append(Damaged(record.version, record.number, error.cause, reason))
+            newest = record.release == trust.models_digest and reason is None
+            mend = MEND if newest else _RESTORE.format(paths.store)
+            damaged.append(Damaged(record.version, record.number, error.cause, reason, record.signers, mend))
     return whole, tuple(damaged)
 
 
@@ -145,9 +163,7 @@ def ended(paths: SitePaths, name: str, trust: TrustState | None = None) -> str |
     choice = read_decisions(paths, name).in_force
     if choice is None or choice.from_release:
         return None
-    record = next((r for r in Store(paths.store, SHELF).records() if r.version == choice.version), None)
-    if record is None:
-        raise StoreError(f"bundle {choice.version}, whose model {name} serves, is not in the store", _LIST)
+    record = Store(paths.store, SHELF).record(choice.version)
     return withdrawn(record, trust or TrustState.load(paths.trust))
 
 
@@ -168,14 +184,10 @@ def pick(models: tuple[Held, ...], name: str, digest: str | None, damaged: tuple
         raise ModelRefusedError(f"{name}: {named[0].withdrawn}", _LIST)
     if usable[0].artifact.config.get("role") in PARTS:
         raise ModelRefusedError(f"{name} is part of another model and is not served by itself", _LIST)
-    hidden = next((d for d in damaged if d.withdrawn is None and _may_hide(d, usable[0])), None)
+    hidden = next((d for d in damaged if d.may_hide_newer(usable[0])), None)
     if digest is None and hidden is not None:
-        raise ArtifactError(f"{hidden}; it may hold a newer {name}", f"{MEND}, or name a model with --digest")
+        raise ArtifactError(f"{hidden}; it may hold a newer {name}", f"{hidden.mend}, or name a model with --digest")
     return usable[0]
-
-
-def _may_hide(damaged: Damaged, newest: Held) -> bool:
-    return newest.from_release or damaged.number > newest.bundle.number
 
 
 def _newest(named: list[Held]) -> list[Held]:

@@ -24,9 +24,10 @@ from airgap_bundle.errors import BundleError, VerificationError
 from airgap_bundle.importer import import_release
 from airgap_bundle.metadata import parse_time
 from airgap_bundle.sign import collect_bundle
+from airgap_bundle.sign_models import collect_into_models
 from airgap_bundle.signing.request import parse_request
 from airgap_bundle.statement import verify_statement
-from airgap_bundle.store import Record
+from airgap_bundle.store_record import Record
 from airgap_bundle.trust_state import TrustState, fingerprint
 from appliance.cli.main import app
 from appliance.site.paths import SitePaths
@@ -135,7 +136,8 @@ def _collect(given: Answer, folder: Path, _site: Path) -> Answer:
     bundle, response = folder / "bundle", (folder / "response.json").read_bytes()
     before = tree(bundle)
     try:
-        collect_bundle(bundle, [response], now=parse_time(given["now"]))
+        collect = collect_into_models if given["operation"] == "collect-models" else collect_bundle
+        collect(bundle, [response], now=parse_time(given["now"]))
     except BundleError as error:
         return {"verdict": "refused", "error": type(error).__name__, "changed": tree(bundle) != before}
     return {"verdict": "accepted", "changed": tree(bundle) != before}
@@ -154,6 +156,7 @@ OPERATIONS: dict[str, Callable[[Answer, Path, Path], Answer]] = {
     "public-key": _public_key,
     "request": _request,
     "collect": _collect,
+    "collect-models": _collect,
 }
 
 

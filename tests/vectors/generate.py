@@ -39,6 +39,7 @@ MODULES = (
     "packed",
     "contact",
     "models",
+    "models_under_roots",
 )
 PEOPLE = ("architect", "builder", "custodian", "deputy", "outsider", "stranger", "release", "release-2", "other")
 

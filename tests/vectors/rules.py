@@ -78,6 +78,8 @@ RULES = {
     ),
     "models-scope": Rule(22, "Every artifact MUST be a model"),
     "models-targets": Rule(22, "whose targets MUST be exactly `models/index.json`"),
+    "models-under": Rule(22, "`signed` MUST have `x-sovereign-root`"),
+    "models-replay": Rule(22, "MUST refuse what was signed under any other root"),
     "models-floors": Rule(22, "MUST NOT raise, lower or satisfy a floor of releases"),
     "grant": Rule(22, "section 8 counts it as one more role"),
     "packed-head": Rule(17, "all are at most 1,024 and 64 MiB"),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.build.artifact import BuildContext
     from airgap_bundle.build.cache import CachedFile
-    from airgap_bundle.release_file import ConvertedWeights, PublishedFile
+    from airgap_bundle.model_artifacts import ConvertedWeights, PublishedFile
 
 TOOL, VERSION = "sovereign-bert-gguf", "1"  # another version where equal inputs would give other bytes
 LIBRARIES = ("gguf", "numpy", "safetensors")

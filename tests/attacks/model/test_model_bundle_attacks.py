@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -120,6 +121,33 @@ def test_holders_who_drive_the_number_up_lock_out_nobody_once_the_root_has_repla
     learnt = TrustState.load(promoted.trust)
     assert learnt.versions == {**releases.versions, "models": 2}
     assert (learnt.release_number, learnt.min_release) == (releases.release_number, releases.min_release)
+
+
+def test_what_holders_signed_before_their_right_went_and_came_back_does_not_return(
+    paths: SitePaths, engines: GatedEngines, tmp_path: Path
+) -> None:
+    old = site_of_models.make(tmp_path / "old", OLD, version="1.0.9")
+    chain = {**model_bundles.roots(), **model_bundles.back_again()}
+    others = {version: data for version, data in chain.items() if version < 4}
+    theirs = site_of_models.make(tmp_path / "theirs", version="1.2.0", signers=("outsider", "stranger"), chain=others)
+    bring(paths, theirs, rehearse=False, engines=engines)
+    release = bundles.Draft(version="2.0.0", number=2, support_until=site_of_models.soon() + timedelta(days=90))
+    signed = bundles.sign(
+        release.write(tmp_path / "release-2"),
+        "architect",
+        "builder",
+        "release",
+        roots=chain,
+        now=site_of_models.soon(),
+    )
+    bundles.Site(paths.root).install(signed, now=datetime.now(UTC))
+    assert "models" not in TrustState.load(paths.trust).versions  # no number is left that could refuse it
+    for version in (3, 4):
+        (old / f"metadata/{version}.root.json").write_bytes(chain[version])
+    before = bundles.tree(paths.store, paths.trust)
+    with pytest.raises(RollbackError, match="signed under root 2, and root 4 is in force"):
+        bring(paths, old, rehearse=False, engines=engines)
+    assert bundles.tree(paths.store, paths.trust) == before
 
 
 def test_what_former_holders_brought_serves_on_and_is_not_chosen_again(

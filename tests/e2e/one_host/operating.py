@@ -57,3 +57,12 @@ def call_api(host: BareHost, folder: Path) -> dict[str, Any]:
         host.inside(program, network_only=True), input=secret.read_text(), capture_output=True, text=True, check=True
     )
     return dict(json.loads(done.stdout))
+
+
+def answered(host: BareHost, folder: Path) -> dict[str, object]:
+    """The model's part of the receipt; a question that was admitted for the former model is asked again."""
+    deadline = time.monotonic() + HEAL_SECONDS
+    while (found := call_api(host, folder))["status"] != 200:
+        assert time.monotonic() < deadline, found
+        time.sleep(1)
+    return dict(found["receipt"]["model"])

@@ -8,16 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.release import MODEL, OFFICER, SIGNERS
+from demo.release import MODEL, SIGNERS
 from tests.e2e.one_host.conftest import GATEWAY, SITE, SOVEREIGN, TOOLS
-from tests.e2e.one_host.operating import HEAL_SECONDS, call_api, eventually_up, files_of, sovereign, status
-from tests.e2e.one_host.second_model import DEPUTY
+from tests.e2e.one_host.operating import HEAL_SECONDS, call_api, files_of, sovereign, status
 from tests.e2e.page import flows
 
 if TYPE_CHECKING:
@@ -205,142 +203,3 @@ def test_a_program_uses_the_api_with_the_openai_package(host: BareHost, tmp_path
     assert found["text"].strip()
     assert found["streamed"].strip()
     assert found["receipt"]["model"]["name"] == MODEL
-
-
-def test_officers_bring_another_model_and_every_receipt_names_the_one_that_answered(
-    host: BareHost, medium: Path, tmp_path: Path
-) -> None:
-    first = call_api(host, tmp_path)["receipt"]["model"]["digest"]
-    second = (medium / "second-digest").read_text()
-    held = ["sh", "-c", f"find {SITE}/store {SITE}/trust -type f -printf '%p %T@ %s\\n' | sort"]
-    before = host.run(held).stdout
-    sovereign(host, "model", "import", "/media/stick/models", "--dry-run")
-    assert host.run(held).stdout == before
-    sovereign(host, "model", "import", "/media/stick/models")
-    assert call_api(host, tmp_path)["receipt"]["model"]["digest"] == first
-    sovereign(host, "model", "promote", MODEL, "--reason", "the officers brought it")
-    receipt = answered(host, tmp_path)
-    assert (receipt["digest"], receipt["signers"]) == (second, sorted([OFFICER, DEPUTY]))
-    rows = json.loads(sovereign(host, "model", "list", "--output", "json")[1])
-    assert {(row["digest"], row["state"]) for row in rows if row["name"] == MODEL} == {
-        (first, "former"),
-        (second, "serving"),
-    }
-    sovereign(host, "model", "rollback", MODEL, "--reason", "the journey goes on with the first")
-    assert answered(host, tmp_path)["digest"] == first
-    report = json.loads(sovereign(host, "audit", "report", "--output", "json")[1])
-    assert report["kinds"]["model_change"] == 3
-
-
-def answered(host: BareHost, folder: Path) -> dict[str, object]:
-    """The model's part of the receipt; a question that was admitted for the former model is asked again."""
-    deadline = time.monotonic() + HEAL_SECONDS
-    while (found := call_api(host, folder))["status"] != 200:
-        assert time.monotonic() < deadline, found
-        time.sleep(1)
-    return dict(found["receipt"]["model"])
-
-
-def test_a_terminal_signs_in_by_device_and_gets_an_answer(host: BareHost, browser: Browser) -> None:
-    ask = [SOVEREIGN, "chat", "--url", GATEWAY, "--ca", f"{SITE}/tls/ca.pem", "--output", "json", QUESTION]
-    terminal = subprocess.Popen(
-        host.inside(["env", "-i", "XDG_STATE_HOME=/tmp/terminal", "LANG=C.UTF-8", *ask]),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with terminal:
-        assert terminal.stderr is not None
-        shown = ""
-        while not (address := re.search(r"https://localhost:8444/\S+user_code=\S+", shown)):
-            line = terminal.stderr.readline()
-            assert line, shown
-            shown += line
-        page = browser.new_page()
-        page.goto(address.group(0))
-        flows.fill_sign_in_form(page, "analyst", "analyst-chose-this-Passphrase-1")
-        page.locator("[name=accept]").click()
-        out, error = terminal.communicate(timeout=HEAL_SECONDS)
-        page.context.close()
-    assert terminal.returncode == 0, error
-    answer = json.loads(out)
-    assert isinstance(answer["answer"], str)
-    assert answer["receipt"]["model"]["name"] == MODEL
-
-
-def test_a_full_disk_stops_answers_and_freed_space_brings_them_back(host: BareHost, tmp_path: Path) -> None:
-    unit = host.run(["sh", "-c", "basename /etc/systemd/system/sovereign-*-audit.service"]).stdout.strip()
-    folder = f"{SITE}/data/audit"
-    size = host.run(["sh", "-c", f"du -sm {folder} | cut -f1"]).stdout.strip()
-    host.run(["systemctl", "stop", unit])
-    host.run(["sh", "-c", f"cp -a {folder} /tmp/audit-copy && mount -t tmpfs -o size={int(size) + 8}m small {folder}"])
-    host.run(["sh", "-c", f"cp -a /tmp/audit-copy/. {folder}/ && chown --reference=/tmp/audit-copy {folder}"])
-    sovereign(host, "up")
-    eventually_up(host)
-    assert call_api(host, tmp_path)["status"] == 200
-    fill = f"for size in 64k 1k; do dd if=/dev/zero of={folder}/filler-$size bs=$size 2>/dev/null; done; true"
-    host.run(["sh", "-c", fill])
-    assert call_api(host, tmp_path)["status"] == 503
-    host.run(["sh", "-c", f"rm {folder}/filler-*"])
-    deadline = time.monotonic() + HEAL_SECONDS
-    while call_api(host, tmp_path)["status"] != 200:
-        assert time.monotonic() < deadline
-        time.sleep(1)
-    sovereign(host, "audit", "verify")
-    host.run(["systemctl", "stop", unit])
-    host.run(["sh", "-c", f"rm -rf /tmp/audit-copy && cp -a {folder} /tmp/audit-copy && umount {folder}"])
-    host.run(["sh", "-c", f"rm -rf {folder}/* && cp -a /tmp/audit-copy/. {folder}/ && rm -rf /tmp/audit-copy"])
-    sovereign(host, "up")
-    eventually_up(host)
-
-
-def test_the_log_proves_what_happened(host: BareHost) -> None:
-    sovereign(host, "audit", "verify")
-    report = json.loads(sovereign(host, "audit", "report", "--output", "json")[1])
-    assert report["total"]["answers"] >= 2
-    assert report["total"]["sign_ins"] >= 2
-
-
-def test_everything_comes_back_after_a_reboot(host: BareHost, browser: Browser) -> None:
-    browser.close()
-    host.shut_down()
-    host.boot()
-    eventually_up(host)
-
-
-def test_conversations_outlive_the_reboot(browser: Browser) -> None:
-    page = browser.new_page()
-    flows.open_page(page, GATEWAY)
-    flows.sign_in(page, "analyst", "analyst-chose-this-Passphrase-1")
-    page.get_by_role("button", name="capital of France").or_(
-        page.get_by_role("link", name="capital of France")
-    ).first.click()
-    flows.last_answer(page).wait_for()
-    flows.ask(page, "How many days does a week have?")
-    assert MODEL in flows.open_receipt(page).inner_text()
-    page.context.close()
-
-
-@pytest.mark.parametrize("service", SERVICES)
-def test_a_killed_service_heals(host: BareHost, service: str) -> None:
-    pid = next(entry["pid"] for entry in status(host)["services"] if entry["name"] == service)
-    host.run(["kill", "-9", str(pid)])
-    deadline = time.monotonic() + HEAL_SECONDS
-    while True:
-        found = next(entry for entry in status(host)["services"] if entry["name"] == service)
-        if found["ready"] and found["pid"] != pid:
-            break
-        assert time.monotonic() < deadline, found
-        time.sleep(0.5)
-    eventually_up(host)
-
-
-def test_the_log_still_verifies_after_all_of_it(host: BareHost) -> None:
-    sovereign(host, "audit", "verify")
-
-
-def test_uninstalling_leaves_the_host_as_it_was(host: BareHost) -> None:
-    sovereign(host, "uninstall", "--yes")
-    left = {name for name in files_of(host) if "sovereign" in name and not name.startswith(TOOLS)}
-    assert left == set()
-    assert "sovereign" not in host.run(["cat", "/etc/passwd", "/etc/group"]).stdout

@@ -25,19 +25,21 @@ from airgap_bundle.descriptor import KINDS as FORMAT_KINDS
 from airgap_bundle.errors import LockError
 from airgap_bundle.lock import LockedInput
 from airgap_bundle.made_artifacts import HostProgramsArtifact, RecipeArtifact
+from airgap_bundle.model_artifacts import (
+    ConvertedWeights,
+    ModelArtifact,
+    PackagedFile,
+    PublishedBert,
+    PublishedFile,
+    WeightsPart,
+)
 from airgap_bundle.release_file import (
     ArtifactSpec,
     CompiledWheel,
-    ConvertedWeights,
     Embedded,
     KeycloakArtifact,
-    ModelArtifact,
-    PackagedFile,
     PolicyArtifact,
-    PublishedBert,
-    PublishedFile,
     ReleaseFile,
-    WeightsPart,
     WheelhouseArtifact,
     load_release,
 )

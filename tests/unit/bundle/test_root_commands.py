@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,72 +11,14 @@ from airgap_bundle.errors import BundleError, ForeignRootError, SigningError
 from airgap_bundle.importer import import_release
 from airgap_bundle.trust_state import fingerprint
 from appliance.errors import UsageError
-from tests import model_bundles
-from tests.bundles import Draft, tree
+from tests.bundles import tree
 from tests.commands import PHRASE, run, run_json
+from tests.machines import Machines, release
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("cheap_keys")
-PEOPLE = ("architect", "builder", "custodian")
-
-
-class Machines:
-    """One folder for each person's machine, and one for the keeper of roots and bundles."""
-
-    def __init__(self, root: Path) -> None:
-        self.root, self.roots = root, root / "keeper/roots"
-
-    def keygen(self, *names: str) -> None:
-        for name in names:
-            run("trust", "keygen", name, "--out", self.root / name, phrase=PHRASE)
-
-    def key(self, name: str) -> Path:
-        return self.root / name / f"{name}.key"
-
-    def public(self, name: str) -> Path:
-        return self.root / name / f"{name}.pub"
-
-    def draft_first(self, threshold: int = 2) -> Any:
-        self.keygen(*PEOPLE, "release")
-        given = [part for name in PEOPLE for part in ("--public", self.public(name))]
-        given += ["--release", self.public("release"), "--threshold", threshold, "--out", self.roots]
-        return run_json("trust", "init", *given)
-
-    def sign_root(self, version: int, *names: str) -> Any:
-        found = None
-        for name in names:
-            draft = self.roots / f"{version}.root.json"
-            found = run_json("trust", "sign-root", draft, "--key", self.key(name), "--yes", phrase=PHRASE)
-        return found
-
-    def fingerprint(self, version: int = 1) -> str:
-        return str(fingerprint((self.roots / f"{version}.root.json").read_bytes()))
-
-    def respond(self, request: Path, name: str, known: str | None = None) -> Path:
-        """Where no terminal is: a response by whoever knows the root ``known``; else the keeper's first."""
-        out = self.root / name / f"response-{len(list((self.root / name).iterdir()))}.json"
-        given = ("--key", self.key(name), "--out", out, "--yes", "--root-fingerprint", known or self.fingerprint())
-        run("bundle", "respond", request, *given, phrase=PHRASE)
-        return out
-
-
-@pytest.fixture
-def machines(tmp_path: Path) -> Machines:
-    return Machines(tmp_path)
-
-
-@pytest.fixture
-def rooted(machines: Machines) -> Machines:
-    machines.draft_first()
-    machines.sign_root(1, "architect", "custodian")
-    return machines
-
-
-def release(folder: Path, number: int = 1) -> Path:
-    support = datetime.now(UTC).replace(microsecond=0) + timedelta(days=700)
-    return Draft(number=number, version=f"{number}.0.0", support_until=support).write(folder)
 
 
 def test_the_first_root_is_drafted_from_public_halves_and_signed_one_by_one(machines: Machines) -> None:
@@ -288,36 +230,3 @@ def test_show_says_what_it_cannot_establish(rooted: Machines) -> None:
     shown = run_json("trust", "show", alone)
     assert shown["complete"] is None
     assert "1.root.json is not beside it" in shown["signatures"]
-
-
-def test_persons_get_the_right_to_bring_models_sign_a_bundle_of_them_and_lose_it_again(rooted: Machines) -> None:
-    rooted.keygen("deputy")
-    granted = [part for name in ("custodian", "deputy") for part in ("--add-models", rooted.public(name))]
-    found = run_json("trust", "rotate", "--roots", rooted.roots, *granted, "--models-threshold", 2)
-    assert found["roles"]["models"] == {"threshold": 2, "persons": ["custodian", "deputy"]}
-    rooted.sign_root(2, "architect", "builder")
-    support = datetime.now(UTC).replace(microsecond=0) + timedelta(days=90)
-    bundle = Draft(files=model_bundles.FILES, support_until=support).write(rooted.root / "models")
-    roots = [part for version in (1, 2) for part in ("--root", rooted.roots / f"{version}.root.json")]
-    run("bundle", "sign", bundle, "--models", "--key", rooted.key("custodian"), *roots, phrase=PHRASE)
-    done = run_json("bundle", "sign", bundle, "--models", "--key", rooted.key("deputy"), phrase=PHRASE)
-    assert (done["targets"], done["sealed"]) == ("2 of 2 (custodian, deputy)", True)
-    pin = str(fingerprint((rooted.roots / "1.root.json").read_bytes()))
-    report = run_json("bundle", "verify", bundle, "--models", "--root-fingerprint", pin)
-    assert (report["ok"], report["signers"]) == (True, ["custodian", "deputy"])
-
-    with pytest.raises(SigningError, match="threshold of 2 cannot be met by 1 signers of models"):
-        run("trust", "remove-signer", "custodian", "--roots", rooted.roots)  # it would leave one person for models
-    found = run_json(
-        "trust", "rotate", "--roots", rooted.roots, "--remove-models", "custodian", "--remove-models", "deputy"
-    )
-    assert "models" not in found["roles"]
-
-
-def test_signing_a_release_as_models_and_the_other_way_round_is_refused(rooted: Machines) -> None:
-    bundle = release(rooted.root / "release")
-    root = ("--root", rooted.roots / "1.root.json")
-    before = tree(bundle)
-    with pytest.raises(BundleError):
-        run("bundle", "sign", bundle, "--models", "--key", rooted.key("architect"), *root, phrase=PHRASE)
-    assert tree(bundle) == before

@@ -9,7 +9,8 @@ import pytest
 
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import DigestMismatchError, FormatError, MissingFileError, StoreError
-from airgap_bundle.store import Record, Store
+from airgap_bundle.store import Store
+from airgap_bundle.store_record import Record
 from airgap_bundle.trust_state import TrustState, fingerprint
 from tests.bundles import Site, make, root_bytes
 
@@ -71,8 +72,22 @@ def test_a_store_damaged_since_is_noticed_on_opening_and_mended_by_importing(sit
 
 def test_a_damaged_record_is_no_release(site: Site) -> None:
     (site.store / "releases/1.0.0.json").write_bytes(b"{}")
-    with pytest.raises(StoreError, match="release record"):
+    with pytest.raises(StoreError, match=r"record .*1\.0\.0\.json cannot be read"):
         Store(site.store).releases()
+
+
+def test_a_damaged_record_costs_its_release_alone(site: Site, tmp_path: Path) -> None:
+    site.install(make(tmp_path / "second", version="1.1.0", number=2))
+    (site.store / "releases/1.1.0.json").write_bytes(b"{}")
+    assert Store(site.store).open_release("1.0.0").number == 1
+    with pytest.raises(StoreError, match="cannot be read"):
+        Store(site.store).open_release("1.1.0")
+
+
+@pytest.mark.parametrize("version", ["../releases/1.0.0", "", ".", "1.0.0/", "\0", "9.9.9"])
+def test_a_version_is_no_path(site: Site, version: str) -> None:
+    with pytest.raises(StoreError, match="is not in the store"):
+        Store(site.store).open_release(version)
 
 
 def test_only_digests_are_paths(site: Site) -> None:

@@ -11,8 +11,9 @@ import yaml
 
 from airgap_bundle.build.signature_policy import policy_digest
 from airgap_bundle.errors import LockError
+from airgap_bundle.image_artifacts import IdentitySignature, ImageArtifact, KeySignature
 from airgap_bundle.locked_image import LockedImage, LockedSignature
-from airgap_bundle.release_file import IdentitySignature, ImageArtifact, KeySignature, load_release
+from airgap_bundle.release_file import load_release
 
 if TYPE_CHECKING:
     from airgap_bundle.release_file import ReleaseFile
