@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from appliance.cli import main, serve
+from appliance.cli.lazy import LazyGroup
 
 ROOT = Path(__file__).parents[3]
 FOLDERS = ("airgap_bundle", "appliance", "demo", "docs")
@@ -33,7 +34,10 @@ WORDS = ("bundle format", "signer: ", "first contact v1", "site start v1", "appl
 
 @cache
 def commands() -> tuple[Any, ...]:
-    return tuple(typer.main.get_command(app) for app in (main.app, serve.app))
+    people, services = (typer.main.get_command(app) for app in (main.app, serve.app))
+    assert isinstance(people, LazyGroup)
+    people.load_all()
+    return people, services
 
 
 def unknown(text: str) -> str | None:
