@@ -129,6 +129,7 @@ class Draft:
     support_until: datetime = SUPPORT_UNTIL
     release_fields: Mapping[str, Any] = field(default_factory=dict)
     wheelhouse_fields: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, bundle: Path) -> Path:
         (bundle / "blobs/sha256").mkdir(parents=True)
@@ -136,7 +137,14 @@ class Draft:
         for name, files in sorted(self.files.items()):
             kind = next((KINDS[title] for title in files if title in KINDS), "policy")
             found = self._artifact(bundle, name, kind, files)
-            artifacts.append({"name": name, "kind": kind, "version": self.version, "digest": str(found.digest)})
+            artifacts.append(
+                {
+                    "name": name,
+                    "kind": kind,
+                    "version": self.versions.get(name, self.version),
+                    "digest": str(found.digest),
+                }
+            )
             descriptors += [found, self._sbom(bundle, found, f"{name}.sbom")]
         merged = self._sbom(bundle, None, "release.sbom")
         release = {

@@ -98,8 +98,8 @@ def install(  # noqa: PLR0913, PLR0917 - typer's parameters are the command's op
     with progress("verify and import") as advance, StepProgress() as observer:
         done = host.install(paths, request, passphrase=secret, observer=observer, progress=advance)
     data = {"release": done.release.version, "steps": list(done.ran), "url": done.url, "logged": done.logged}
-    emit(data, output, lambda console: _render_installed(done, console))
-    _tell_kept_down(paths)
+    emit(data, output, lambda console: render_installed(done, console))
+    tell_kept_down(paths)
 
 
 def status(context: typer.Context, output: OutputOption = OutputFormat.table) -> None:
@@ -115,10 +115,10 @@ def up(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> None
     with progress("services", unit="steps") as ready:
         started = host.up(site_paths(context), passphrase=_passphrase(passphrase_fd), ready=ready)
     say(f"started {', '.join(started)}" if started else "everything was running")
-    _tell_kept_down(site_paths(context))
+    tell_kept_down(site_paths(context))
 
 
-def _tell_kept_down(paths: SitePaths) -> None:
+def tell_kept_down(paths: SitePaths) -> None:
     """The rest runs; the command ends as `sovereign status` does. Raises ``DeploymentError``."""
     if (error := host.kept_down(paths)) is not None:
         raise error
@@ -179,7 +179,8 @@ def _ask_root(needed: bool) -> str | None:  # noqa: FBT001 - one private caller
     return str(typer.prompt("fingerprint of the root to trust (sha256:…)", err=True)).strip()
 
 
-def _render_installed(done: host.Installed, console: Console) -> None:
+def render_installed(done: host.Installed, console: Console) -> None:
+    """What is in force now."""
     what = f"{len(done.ran)} steps" if done.ran else "nothing to do"
     console.print(f"release {done.release.version} is installed ({what})", markup=False)
     console.print(f"signed by {', '.join(done.release.signers)}", markup=False)

@@ -128,26 +128,39 @@ def install(
             "the first installation needs the fingerprint of the root to trust",
             "give --root sha256:…, read from a source that you trust and not from the bundle's medium",
         )
-    python = choose_python()
-    if python is None:  # preflight said so already
-        raise PreflightError("no python that service users can reach", "run sovereign with the distribution's python3")
     with site_lock(paths):
         existed = _is_foreign_root(paths)
         release = admit(request.bundle, paths, request.root_fingerprint, progress)
-        _settle_models(paths)
-        vault = Vault(paths, passphrase)
-        context = Context(paths, files, release, vault, python)
-        check_fits(context.only("wheelhouse"), PYTHON_VERSION, host_glibc())
-        journal = Journal.open(paths.journal)
-        try:
-            if not journal.records:
-                journal.append("begin", "done", "", {"root_existed": str(existed)})
-            ran = execute(install_steps(context), journal, observer)
-        finally:
-            journal.close()
-        prepare_runtime(files.config, paths, load_accounts(paths), vault)
-        logged = spool(files.config, paths, release.version)
-        return Installed(release, ran, logged, files.config.gateway_url)
+        return put_in_force(paths, files, release, passphrase=passphrase, observer=observer, root_existed=existed)
+
+
+def put_in_force(  # noqa: PLR0913 - what an installation is made of, by keyword
+    paths: SitePaths,
+    files: SiteFiles,
+    release: VerifiedRelease,
+    *,
+    passphrase: Passphrase,
+    observer: Observer,
+    root_existed: bool = True,
+) -> Installed:
+    """Run every step that is not done for ``release``, which the store holds. The caller holds the site's lock."""
+    python = choose_python()
+    if python is None:  # preflight said so already
+        raise PreflightError("no python that service users can reach", "run sovereign with the distribution's python3")
+    _settle_models(paths)
+    vault = Vault(paths, passphrase)
+    context = Context(paths, files, release, vault, python)
+    check_fits(context.only("wheelhouse"), PYTHON_VERSION, host_glibc())
+    journal = Journal.open(paths.journal)
+    try:
+        if not journal.records:
+            journal.append("begin", "done", "", {"root_existed": str(root_existed)})
+        ran = execute(install_steps(context), journal, observer)
+    finally:
+        journal.close()
+    prepare_runtime(files.config, paths, load_accounts(paths), vault)
+    logged = spool(files.config, paths, release.version)
+    return Installed(release, ran, logged, files.config.gateway_url)
 
 
 def _settle_models(paths: SitePaths) -> None:

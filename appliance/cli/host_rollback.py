@@ -1,0 +1,74 @@
+"""`sovereign rollback`: the site goes back to a release that it ran before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from appliance.cli.host import render_installed, tell_kept_down
+from appliance.cli.step_progress import StepProgress
+from appliance.cli.terminal import (
+    OutputFormat,
+    OutputOption,
+    PassphraseFdOption,
+    emit,
+    progress,
+    read_passphrase,
+    site_paths,
+)
+from appliance.install.rollback import Return, returns, roll_back
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+VersionArgument = Annotated[
+    str | None,
+    typer.Argument(help="The release; default: the newest before the active one.", show_default=False),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Mount the command at the top level."""
+    app.command("rollback")(rollback)
+
+
+def rollback(
+    context: typer.Context,
+    version: VersionArgument = None,
+    passphrase_fd: PassphraseFdOption = None,
+    output: OutputOption = OutputFormat.table,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what ran here, and what may return.")] = False,
+) -> None:
+    """Go back to a release that this site ran before, from its own store.
+
+    Its blobs are hashed again. A release below the lowest number that a newer one was signed with is refused, and so is
+    one that cannot read the data that the active one left. What the site remembers of the newest release stays: older
+    bundles are refused as before, and the newer release can be installed again.
+    """
+    paths = site_paths(context)
+    if dry_run:
+        found = returns(paths)
+        emit([each.data() for each in found], output, lambda console: _render(found, console))
+        return
+    with progress("check the store") as advance, StepProgress() as observer:
+        done = roll_back(
+            paths,
+            version,
+            passphrase=lambda: read_passphrase("passphrase of the site key", passphrase_fd),
+            observer=observer,
+            progress=advance,
+        )
+    data = {"release": done.release.version, "steps": list(done.ran), "url": done.url, "logged": done.logged}
+    emit(data, output, lambda console: render_installed(done, console))
+    tell_kept_down(paths)
+
+
+def _render(found: tuple[Return, ...], console: Console) -> None:
+    table = Table("release", "number", "may it return")
+    for each in found:
+        answer = "it is in force" if each.active else "yes" if each.refusal is None else f"no: {each.refusal}"
+        table.add_row(each.version, str(each.number), answer)
+    console.print(table)

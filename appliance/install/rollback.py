@@ -1,0 +1,131 @@
+"""`sovereign rollback`: the site goes back to a release that it ran before, from its own store.
+
+The data stay as they are, so a release can only be gone back to where it can read them: Keycloak's database does not go
+back a version, and the gateway's has its own revisions. Both are compared before anything is stopped.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airgap_bundle.reactivation import may_return, reactivate
+from airgap_bundle.store import Store
+from airgap_bundle.trust_state import TrustState
+from appliance.errors import RefusedError, UsageError
+from appliance.install.host import Installed, put_in_force
+from appliance.install.journal import read_journal
+from appliance.install.lock import site_lock
+from appliance.install.release_description import active_version
+from appliance.install.site_files import read_site_files
+
+if TYPE_CHECKING:
+    from airgap_bundle.store import Artifact, VerifiedRelease
+    from appliance.install.runner import Advance, Observer
+    from appliance.site.paths import SitePaths
+    from appliance.site.site_key import Passphrase
+
+_REVISION = re.compile(r"appliance/gateway/migrations/versions/(r\d{4}_\w+)\.py")
+_RESTORE = "its data would have to be restored from a backup that was made under that release"
+
+
+@dataclass(frozen=True)
+class Return:
+    """A release that the site ran before. ``refusal`` says why it cannot be gone back to; None: it can."""
+
+    version: str
+    number: int
+    active: bool
+    refusal: str | None
+
+    def data(self) -> dict[str, object]:
+        """As JSON data."""
+        return {"version": self.version, "number": self.number, "active": self.active, "refusal": self.refusal}
+
+
+def returns(paths: SitePaths) -> tuple[Return, ...]:
+    """Every release that was in force here, by number. Changes nothing; blobs are not read."""
+    store, trust = Store(paths.store), TrustState.load(paths.trust)
+    active = active_version(paths)
+    allowed = {record.version for record in may_return(store, trust)}
+    ran = _ran(paths)
+    found = []
+    for record in store.survey()[0]:
+        if record.version not in ran:
+            continue
+        refusal = None if record.version in allowed else f"below {trust.min_release}, the lowest number that may run"
+        if refusal is None and record.version != active:
+            refusal = _unreadable(store.open_release(active), store.open_record(record))
+        found.append(Return(record.version, record.number, record.version == active, refusal))
+    return tuple(found)
+
+
+def roll_back(
+    paths: SitePaths, version: str | None, *, passphrase: Passphrase, observer: Observer, progress: Advance
+) -> Installed:
+    """Put ``version`` in force again; by default the newest before the active one that can be gone back to.
+
+    Raises ``UsageError`` where it never ran here or is in force, ``RefusedError`` where it cannot read the site's data,
+    and as ``reactivate``. Services are ready when it returns; interrupted, it is run again.
+    """
+    files = read_site_files(paths.site_yaml, paths)
+    with site_lock(paths):
+        wanted = version or _before(returns(paths))
+        store, active = Store(paths.store), active_version(paths)
+        if wanted == active:
+            raise UsageError(f"release {wanted} is in force", "`sovereign rollback --dry-run` lists what ran here")
+        release = reactivate(store, TrustState.load(paths.trust), wanted, progress)
+        if wanted not in _ran(paths):
+            raise UsageError(f"release {wanted} never ran here", "install its bundle, or go back to one that did")
+        if (why := _unreadable(store.open_release(active), release)) is not None:
+            raise RefusedError(f"release {wanted} cannot be gone back to: {why}", _RESTORE)
+        return put_in_force(paths, files, release, passphrase=passphrase, observer=observer)
+
+
+def _before(found: tuple[Return, ...]) -> str:
+    """The newest that may return with a lower number than the active one. Raises ``UsageError``."""
+    active = next((each.number for each in found if each.active), 0)
+    older = [each for each in found if each.number < active and each.refusal is None]
+    if not older:
+        raise UsageError(
+            "there is no release to go back to", "`sovereign rollback --dry-run` lists what ran here, and why not"
+        )
+    return older[-1].version
+
+
+def _ran(paths: SitePaths) -> frozenset[str]:
+    """Versions that were in force here, by the install journal."""
+    records = read_journal(paths.journal)
+    return frozenset(r.detail.get("release", "") for r in records if (r.step, r.state) == ("activate", "done"))
+
+
+def _unreadable(active: VerifiedRelease, wanted: VerifiedRelease) -> str | None:
+    """Why ``wanted`` cannot read what ``active`` left; None: it can."""
+    keycloak = [_only(release, "keycloak").version for release in (active, wanted)]
+    if keycloak[0] != keycloak[1]:
+        return f"Keycloak {keycloak[1]} cannot read the database of Keycloak {keycloak[0]}"
+    if missing := revisions(active) - revisions(wanted):
+        return f"it does not know the gateway's database since {min(missing)}"
+    return None
+
+
+def revisions(release: VerifiedRelease) -> frozenset[str]:
+    """Revisions of the gateway's database that ``release`` knows, by the wheel that is in its wheelhouse.
+
+    Raises ``RefusedError`` where the release holds no such wheel.
+    """
+    files = _only(release, "wheelhouse").files
+    for title, stored in files.items():
+        if title.startswith("sovereign_appliance-") and title.endswith(".whl"):
+            with stored.open() as stream, zipfile.ZipFile(stream) as wheel:
+                return frozenset(m[1] for m in map(_REVISION.fullmatch, wheel.namelist()) if m is not None)
+    raise RefusedError(f"release {release.version} holds no wheel of the appliance", "build the release again")
+
+
+def _only(release: VerifiedRelease, kind: str) -> Artifact:
+    found = [artifact for artifact in release.artifacts.values() if artifact.kind == kind]
+    if len(found) != 1:
+        raise RefusedError(f"release {release.version} holds {len(found)} {kind} artifacts instead of one")
+    return found[0]

@@ -1,0 +1,143 @@
+"""Going back to a release that ran here: which one, when not, and that a refusal changes nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airgap_bundle.errors import RollbackError, StoreError
+from appliance.errors import RefusedError, UsageError
+from appliance.install import rollback
+from appliance.install.host import Installed
+from appliance.install.journal import Journal
+from appliance.install.rollback import returns, roll_back
+from appliance.site.paths import SitePaths
+from tests import bundles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SITE = "schema: 1\nname: trial\nmodels: [{name: m}]\ngroups: [{name: analysts, models: [m]}]\n"
+FIRST = ("r0001_first_tables",)
+
+
+@dataclass
+class Draft(bundles.Draft):
+    """A release with a Keycloak of its own version, and a wheel that knows ``revisions`` of the database."""
+
+    keycloak: str = "26.7.3"
+    revisions: tuple[str, ...] = FIRST
+
+    def __post_init__(self) -> None:
+        names = {f"appliance/gateway/migrations/versions/{name}.py": b"" for name in self.revisions}
+        wheel = bundles.archive({**names, "appliance/__init__.py": b""})
+        self.files = {
+            "runtime": {**bundles.WHEELS, "sovereign_appliance-0.1.0-py3-none-any.whl": wheel},
+            "keycloak": {"keycloak.tar": b"the server"},
+        }
+        self.versions = {"keycloak": self.keycloak}
+
+
+class Ground:
+    """A site that imported releases and ran them, one after the other; ``forced`` is what a rollback put in force."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.paths = SitePaths(folder / "site")
+        self.site = bundles.Site(self.paths.root)
+        self.folder = folder
+        self.forced: list[str] = []
+        monkeypatch.setattr(rollback, "put_in_force", self._force)
+
+    def _force(self, _paths: SitePaths, _files: object, release: Any, **_: object) -> Installed:
+        self.forced.append(release.version)
+        return Installed(release, (), 0, "")
+
+    def ran(self, number: int, **changes: Any) -> None:
+        version = f"{number}.0.0"
+        bundle = Draft(version=version, number=number, **changes).write(self.folder / version)
+        bundle = bundles.sign(bundle, "architect", "builder", "release")
+        self.site.install(bundle, pin=bundles.root_bytes() if number == 1 else None)
+        self.paths.site_yaml.write_text(SITE)
+        self.activate(version)
+
+    def activate(self, version: str) -> None:
+        folder = self.paths.release(version)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "release.json").write_text(json.dumps({"version": version}))
+        self.paths.current.unlink(missing_ok=True)
+        self.paths.current.symlink_to(folder)
+        journal = Journal.open(self.paths.journal)
+        journal.append("activate", "done", "", {"release": version, "by": "root"})
+        journal.close()
+
+    def back(self, version: str | None = None) -> None:
+        roll_back(
+            self.paths,
+            version,
+            passphrase=lambda: b"",
+            observer=None,  # type: ignore[arg-type]  # nothing runs here
+            progress=lambda _done, _total: None,
+        )
+
+
+@pytest.fixture
+def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
+    return Ground(tmp_path, monkeypatch)
+
+
+def test_without_a_version_it_is_the_newest_before_the_active_one(ground: Ground) -> None:
+    for number in (1, 2, 3):
+        ground.ran(number)
+    ground.back()
+    assert ground.forced == ["2.0.0"]
+    ground.activate("2.0.0")
+    ground.back()
+    ground.activate("1.0.0")
+    with pytest.raises(UsageError, match="no release to go back to"):
+        ground.back()
+    ground.back("3.0.0")
+    assert ground.forced == ["2.0.0", "1.0.0", "3.0.0"]
+
+
+def test_a_release_that_is_in_force_or_never_ran_is_a_mistake(ground: Ground) -> None:
+    ground.ran(1)
+    bundle = Draft(version="2.0.0", number=2).write(ground.folder / "imported")
+    ground.site.install(bundles.sign(bundle, "architect", "builder", "release"))
+    for version, cause in (("1.0.0", "is in force"), ("2.0.0", "never ran here")):
+        with pytest.raises(UsageError, match=cause):
+            ground.back(version)
+    with pytest.raises(StoreError, match="not in the store"):
+        ground.back("9.0.0")
+    assert ground.forced == []
+
+
+def test_one_below_the_signed_bound_is_refused_and_listed_with_the_reason(ground: Ground) -> None:
+    ground.ran(1)
+    ground.ran(2, min_release=2)
+    before = bundles.tree(ground.paths.store, ground.paths.trust)
+    with pytest.raises(RollbackError, match="number 1, below 2"):
+        ground.back("1.0.0")
+    with pytest.raises(UsageError, match="no release to go back to"):
+        ground.back()
+    listed = {each.version: each.refusal for each in returns(ground.paths)}
+    assert listed == {"1.0.0": "below 2, the lowest number that may run", "2.0.0": None}
+    assert bundles.tree(ground.paths.store, ground.paths.trust) == before
+    assert ground.forced == []
+
+
+def test_one_that_cannot_read_the_data_is_refused_before_anything_is_stopped(ground: Ground) -> None:
+    ground.ran(1, keycloak="26.7.2")
+    ground.ran(2)
+    with pytest.raises(
+        RefusedError, match=r"Keycloak 26\.7\.2 cannot read the database of Keycloak 26\.7\.3"
+    ) as refused:
+        ground.back("1.0.0")
+    assert "restored from a backup" in str(refused.value.hint)
+    ground.ran(3, revisions=(*FIRST, "r0002_more"))
+    with pytest.raises(RefusedError, match="does not know the gateway's database since r0002_more"):
+        ground.back("2.0.0")
+    assert [each.refusal is None for each in returns(ground.paths)] == [False, False, True]
+    assert ground.forced == []
