@@ -11,8 +11,14 @@ from functools import cache
 from pathlib import Path
 
 from airgap_bundle.archive import Entry, write_tar
+from airgap_bundle.digest import sha256
+from airgap_bundle.sign_models import prepare_models_request
+from airgap_bundle.signing.request import parse_request
+from airgap_bundle.signing.response import respond
 from airgap_bundle.statement import WAIVER_TYPE, sign_statement
-from tests.bundles import make, signer
+from airgap_bundle.store_record import Record
+from tests.bundles import NOW, Draft, make, signer
+from tests.model_bundles import roots
 from tests.unit.models.small_release import STANDARD, text
 from tests.unit.models.small_release import gguf as gguf_file
 
@@ -61,10 +67,22 @@ def _bundle_documents() -> tuple[bytes, ...]:
 
 
 def metadata() -> list[bytes]:
-    """Every document of a small bundle, a public key file and a statement."""
+    """Every document of a small bundle and of one of models, what a ceremony sends about it, a record, and more."""
     statement = sign_statement({"schema": 1}, WAIVER_TYPE, signer("architect"))
     key_file = plain_json.dumps(signer("architect").public.to_json()).encode()
-    return [*_bundle_documents(), statement, key_file]
+    record = Record("1.0.0", 1, sha256(b"i"), sha256(b"r"), sha256(b"f"), ("architect",)).to_bytes()
+    return [*_bundle_documents(), *_models_documents(), statement, key_file, record]
+
+
+def _models_documents() -> tuple[bytes, ...]:
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = Draft(version="1.0.1", files={"tiny-model": {"model.gguf": b"GGUF"}}).write(Path(folder, "bundle"))
+        asked = prepare_models_request(bundle, roots(), now=NOW)[1]
+        return (
+            (bundle / "metadata/models.json").read_bytes(),
+            asked,
+            respond(parse_request(asked), signer("deputy"), NOW),
+        )
 
 
 def tar() -> list[bytes]:

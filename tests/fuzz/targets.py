@@ -25,7 +25,10 @@ from airgap_bundle.digest import sha256
 from airgap_bundle.errors import BuildError, BundleError, FormatError, UnsafeNameError
 from airgap_bundle.keys import parse_public
 from airgap_bundle.root_policy import check_root
+from airgap_bundle.signing.request import parse_request
+from airgap_bundle.signing.response import parse_response
 from airgap_bundle.statement import WAIVER_TYPE, verify_statement
+from airgap_bundle.store_record import Record
 from appliance.models.errors import GgufError
 from appliance.models.gguf_tensors import read_header
 from tests.fuzz import seeds
@@ -74,11 +77,15 @@ _METADATA: tuple[Callable[[bytes], Any], ...] = (
     metadata.parse_targets,
     metadata.parse_snapshot,
     metadata.parse_timestamp,
+    metadata.parse_models,
     oci.parse_index,
     oci.parse_release,
     _manifest,
     parse_public,
     lambda data: verify_statement(data, WAIVER_TYPE, []),
+    parse_request,
+    parse_response,
+    Record.parse,
 )
 
 
@@ -153,7 +160,7 @@ def check_gguf(data: bytes) -> None:
 TARGETS = {
     "gguf": Target(check_gguf, seeds.gguf),
     "json": Target(check_json, seeds.json),
-    "metadata": Target(check_metadata, seeds.metadata, max_bytes=1 << 15),
+    "metadata": Target(check_metadata, seeds.metadata, max_bytes=1 << 17),
     "tar": Target(check_tar, seeds.tar, max_bytes=1 << 14),
     "zip": Target(check_zip, seeds.zip),
 }

@@ -78,10 +78,9 @@ def test_a_unit_that_does_not_start_on_a_model_leaves_the_former_serving(
     before = answered(host, tmp_path)["digest"]
     unit = engine_unit(host)
     drop_in = f"/run/systemd/system/{unit}.d"
-    refuse = f"[Service]\nExecStartPre=+/bin/sh -c '! {TRIED}'\n"
-    host.run(
-        ["sh", "-c", f"mkdir -p {drop_in} && cat > {drop_in}/refuse.conf && systemctl daemon-reload"], stdin=refuse
-    )
+    host.run(["sh", "-c", "cat > /run/refuse-trials && chmod 0755 /run/refuse-trials"], stdin=REFUSE)
+    host.run(["sh", "-c", f"mkdir -p {drop_in} && cat > {drop_in}/refuse.conf"], stdin=DROP_IN)
+    host.run(["systemctl", "daemon-reload"])
     code, _, error = sovereign(
         host, "model", "promote", MODEL, "--digest", second(medium), "--reason", "it cannot start", check=False
     )

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.network]
 SERVICES = ("database", "audit", "identity", f"engine-{MODEL}", "gateway")
-DESK = "/srv/first-contact"
 QUESTION = "Which city is the capital of France?"
 
 

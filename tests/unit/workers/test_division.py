@@ -41,9 +41,9 @@ def test_one_process_runs_what_is_quick_first_and_the_page_last() -> None:
 
 def test_workers_begin_with_the_longest_journey_and_end_with_the_page() -> None:
     queue = sorted(FILES, key=division.queue_place)
-    assert queue[0].startswith(JOURNEY)
-    after = next(file for file in queue if not file.startswith(JOURNEY))
-    assert after.startswith("tests/unit/")
+    journey = [file for file in FILES if file.startswith(JOURNEY)]
+    assert queue[: len(journey)] == sorted(journey)  # its stages, in order
+    assert queue[len(journey)].startswith("tests/unit/")
     pages = [file for file in FILES if file.startswith(PAGE)]
     assert queue[-len(pages) :] == pages
 
