@@ -80,6 +80,10 @@ HOST ?= node1
 lab-ssh: venv ## Enter a test host by ssh; HOST=node2 for another
 	@$(BIN)/python -m lab ssh $(HOST)
 
+.PHONY: test-cluster
+test-cluster: venv ## Journeys on two hosts with no way out (root)
+	$(BIN)/pytest -m cluster tests/e2e/two_hosts
+
 .PHONY: bench-confinement
 bench-confinement: venv ## What confining an engine costs, measured in alternating rounds
 	$(BIN)/python -m tests.bench.confinement

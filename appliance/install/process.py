@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from appliance.errors import DeploymentError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TAIL_LINES = 3
@@ -79,6 +80,44 @@ def succeeds(argv: Sequence[str], *, stdin: bytes = b"", account: Account | None
     except DeploymentError:
         return False
     return True
+
+
+def stream(
+    argv: Sequence[str],
+    on_line: Callable[[str], None],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    timeout_s: float,
+) -> int:
+    """Run ``argv`` and hand over every line that it writes, to stdout or stderr, as it comes; its exit status.
+
+    Raises ``DeploymentError`` when it cannot be started or does not end in time; it is then killed.
+    """
+    try:
+        child = subprocess.Popen(
+            [*_tether(), *argv],
+            env={"PATH": PATH, "LC_ALL": "C.UTF-8", **env},
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            umask=0o022,
+        )
+    except OSError as error:
+        raise DeploymentError(f"{argv[0]} cannot be started: {error.strerror}") from error
+    timer = threading.Timer(timeout_s, child.kill)
+    timer.start()
+    with child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            on_line(line)
+    if timer.finished.is_set():
+        raise DeploymentError(f"{Path(argv[0]).name} did not end within {timeout_s:.0f} s", "try again")
+    timer.cancel()
+    return child.returncode
 
 
 def start_detached(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> int:

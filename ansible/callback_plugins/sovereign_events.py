@@ -1,0 +1,88 @@
+"""Tells the installer what Ansible does: one JSON object per line on stdout."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = """
+name: sovereign_events
+type: stdout
+short_description: one JSON object per event, for the installer
+description:
+  - Events are play, task, done, failed, unreachable, finding and end; of a task with no_log only its name is told.
+"""
+HINTS = (
+    (r"No space left on device", "make room on the host and run the installation again"),
+    (r"certificate has expired|not yet valid", "compare the host's clock with this machine's"),
+    (r"Address already in use|Port-\d+", "stop what listens on that port of the host"),
+    (r"context deadline exceeded|connection refused|timed out", "look at `journalctl -u kubelet -u containerd` there"),
+    (r"nft|firewall\.nft", "look at /etc/sovereign/firewall.nft and `nft -c -f` on the host"),
+)  # fmt: skip
+RESUME = "mend the cause on the host and run the installation again; it continues from there"
+_TAIL = 3
+
+
+class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no types
+    """The events."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "sovereign_events"
+
+    def _tell(self, event: str, **fields: Any) -> None:
+        sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
+        sys.stdout.flush()
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """A play begins."""
+        self._tell("play", name=play.get_name())
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: Any) -> None:  # noqa: ARG002 - Ansible's signature
+        """A task begins on all its hosts."""
+        role = task._role.get_name() if task._role else ""  # noqa: SLF001 - there is no other way to the role
+        self._tell("task", name=task.get_name().removeprefix(f"{role} : "), role=role)
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        """One host has done the task."""
+        found = result._result  # noqa: SLF001 - Ansible's interface to callbacks
+        for finding in found.get("ansible_facts", {}).get("preflight_findings", ()):
+            self._tell("finding", **{key: str(value) for key, value in finding.items()})
+        self._tell("done", host=self._host(result), changed=bool(found.get("changed", False)))
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:  # noqa: FBT001, FBT002 - Ansible's
+        """One host has not."""
+        if ignore_errors:
+            return
+        cause = _cause(result._result)  # noqa: SLF001 - Ansible's interface to callbacks
+        hint = next((hint for pattern, hint in HINTS if re.search(pattern, cause)), RESUME)
+        self._tell("failed", host=self._host(result), cause=cause, hint=hint)
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """One host did not answer."""
+        self._tell("unreachable", host=self._host(result), cause=_cause(result._result))  # noqa: SLF001 - as above
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """The run has ended."""
+        self._tell("end", hosts={host: stats.summarize(host) for host in sorted(stats.processed)})
+
+    def _host(self, result: Any) -> str:
+        return str(result._host.get_name())  # noqa: SLF001 - Ansible's interface to callbacks
+
+
+def _cause(result: dict[str, Any]) -> str:
+    """The last lines of what was said; of a loop, by the first item that failed."""
+    if "censored" in result:
+        return "it failed; what it said may hold a secret and is not shown"
+    for item in result.get("results", ()):
+        if item.get("failed"):
+            return _cause(item)
+    said = (
+        result.get("stderr") or result.get("module_stderr") or result.get("msg") or result.get("stdout") or "no reason"
+    )
+    lines = [line.strip() for line in str(said).splitlines() if line.strip()]
+    return " / ".join(lines[-_TAIL:])

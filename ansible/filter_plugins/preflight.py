@@ -1,0 +1,190 @@
+"""Filters that judge what the preflight's probe read: pure functions from readings to findings."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+Finding = dict[str, str]
+Readings = dict[str, dict[str, Any]]
+GIB = 1 << 30
+_MINIMAL_PYTHON = [3, 9]
+_REFUSALS = (
+    ("HOST IDENTIFICATION HAS CHANGED", "its host key has changed", "compare the key at the host's own console"),
+    ("Host key verification failed", "its host key is not the one noted", "compare the key at the host's own console"),
+    ("Permission denied", "it refuses the administrator's key", "add the public key to the host's authorized_keys"),
+)
+
+
+class FilterModule:
+    """Registers the filters with Ansible."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """Name of each filter and its function."""
+        return {"preflight_findings": findings, "preflight_table": table}
+
+
+def findings(probes: Mapping[str, Mapping[str, Any]], rules: Mapping[str, Any]) -> list[Finding]:
+    """Every finding of every host, hosts in the inventory's order.
+
+    ``probes``: per host what the task that ran the probe registered, ``address`` and ``node_name``. ``rules``: see the
+    role's argument specification.
+    """
+    found: list[Finding] = []
+    readings: Readings = {}
+    for host, probe in probes.items():
+        reading, trouble = _reading(host, probe)
+        found += trouble
+        if reading is not None:
+            readings[host] = reading
+            found += [*_of_itself(host, reading, rules), *_of_its_past(host, reading, rules)]
+    found += [*_of_names(probes, readings), *_of_networks(readings, rules)]
+    order = list(probes)
+    return sorted(found, key=lambda f: order.index(f["host"]) if f["host"] in order else len(order))
+
+
+def table(found: list[Finding]) -> str:
+    """The findings as text, a line each."""
+    widths = [max(len(f[column]) for f in found) for column in ("host", "check")]
+    lines = [f"{f['host']:{widths[0]}}  {f['check']:{widths[1]}}  {f['found']}; hint: {f['hint']}" for f in found]
+    return "\n".join([f"{len(found)} finding{'s' if len(found) != 1 else ''}; nothing was changed", *lines])
+
+
+def _finding(host: str, check: str, found: str, hint: str) -> Finding:
+    return {"host": host, "check": check, "found": found, "hint": hint}
+
+
+def _reading(host: str, probe: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[Finding]]:
+    """What the probe printed, or the finding that says why it could not."""
+    if probe.get("unreachable"):
+        said = str(probe.get("msg", ""))
+        for sign, what, hint in _REFUSALS:
+            if sign in said:
+                return None, [_finding(host, "access", what, hint)]
+        last = said.strip().splitlines()[-1] if said.strip() else "no answer"
+        return None, [_finding(host, "reachable", last, "check that it is on, its address, and that sshd answers")]
+    try:
+        return dict(json.loads(probe["stdout"])), []
+    except (KeyError, ValueError):
+        said = str(probe.get("stderr") or probe.get("module_stderr") or probe.get("msg") or "no output").strip()
+        return None, [_finding(host, "python", said.splitlines()[-1], "install the distribution's python3")]
+
+
+def _of_itself(host: str, seen: Mapping[str, Any], rules: Mapping[str, Any]) -> Iterator[Finding]:
+    """What a host lacks on its own."""
+    skew = float(seen["skew_seconds"])
+    folder, free = min(seen["free_bytes"].items(), key=lambda item: item[1])
+    needed = int(rules["spare_bytes"] if _is_ours(seen, rules) else rules["disk_bytes"])
+    checks = (
+        (
+            abs(skew) > float(rules["clock_seconds"]),
+            "clock",
+            f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} this machine",
+            "set its clock; certificates depend on it",
+        ),
+        (seen["swap"], "swap", f"on: {', '.join(seen['swap'])}", "swapoff -a, and take it out of /etc/fstab"),
+        (
+            free < needed,
+            "disk",
+            f"{free / GIB:.1f} GiB free at {folder}, {needed / GIB:.1f} needed",
+            "make room or mount a larger disk there",
+        ),
+        (
+            seen["memory_mib"] < int(rules["memory_mib"]),
+            "memory",
+            f"{seen['memory_mib']} of {rules['memory_mib']} MiB",
+            "give it more memory",
+        ),
+        (seen["cores"] < int(rules["cores"]), "cores", f"{seen['cores']} of {rules['cores']}", "give it more cores"),
+        (
+            seen["cgroup_version"] not in [int(v) for v in rules["cgroup_versions"]],
+            "cgroups",
+            f"version {seen['cgroup_version']}",
+            "boot it with the unified hierarchy",
+        ),
+        (
+            seen["missing_commands"],
+            "programs",
+            f"missing: {', '.join(seen['missing_commands'])}",
+            "install the distribution's packages for them",
+        ),
+        (not seen["systemd"], "systemd", "it is not what runs this host", "use a distribution with systemd"),
+        (
+            seen["uid"] != 0,
+            "root",
+            "the administrator does not become root",
+            "let the account use sudo, or name root",
+        ),
+        (
+            seen["python"] < _MINIMAL_PYTHON,
+            "python",
+            f"version {'.'.join(str(n) for n in seen['python'])}",
+            "3.9 or newer is needed",
+        ),
+        (
+            not seen["service_route"],
+            "route",
+            f"no route covers the service network {rules['service_subnet']}",
+            "give it a default route, even one that leads nowhere",
+        ),
+    )
+    for applies, check, what, hint in checks:
+        if applies:
+            yield _finding(host, check, what, hint)
+
+
+def _is_ours(seen: Mapping[str, Any], rules: Mapping[str, Any]) -> bool:
+    try:
+        return bool(json.loads(seen["site"])["id"] == rules["site_id"])
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _of_its_past(host: str, seen: Mapping[str, Any], rules: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether the host belongs to someone else, or something else listens where the cluster will."""
+    if _is_ours(seen, rules):
+        return
+    if seen["site"] or seen["cluster_traces"]:
+        trace = "/etc/sovereign/site.json" if seen["site"] else seen["cluster_traces"][0]
+        yield _finding(
+            host, "cluster", f"already in another one ({trace})", "remove it there first, and clean the host"
+        )
+        return
+    if seen["taken_ports"]:
+        ports = ", ".join(str(port) for port in seen["taken_ports"])
+        yield _finding(host, "ports", f"taken: {ports}", "stop what listens there")
+
+
+def _of_names(probes: Mapping[str, Mapping[str, Any]], readings: Readings) -> Iterator[Finding]:
+    """Names, addresses and machine ids that more than one host has."""
+    kinds = {
+        "address": ({host: str(probe.get("address")) for host, probe in probes.items()}, "give each host its own"),
+        "name": ({host: str(probe.get("node_name")) for host, probe in probes.items()}, "give each host its own"),
+        "hostname": ({host: r["hostname"] for host, r in readings.items()}, "give each host a name of its own"),
+        "machine id": ({h: r["machine_id"] for h, r in readings.items()}, "make a new /etc/machine-id on the copy"),
+    }
+    for check, (values, hint) in kinds.items():
+        first: dict[str, str] = {}
+        for host, value in values.items():
+            if value in first:
+                yield _finding(host, check, f"{value} is also that of {first[value]}", hint)
+            first.setdefault(value, host)
+
+
+def _of_networks(readings: Readings, rules: Mapping[str, Any]) -> Iterator[Finding]:
+    """Networks of pods and services that meet each other, or one that a host is in."""
+    pods, services = (ipaddress.ip_network(str(rules[key])) for key in ("pod_subnet", "service_subnet"))
+    if pods.overlaps(services):
+        what = f"pods {pods} and services {services} overlap"
+        yield _finding("all", "networks", what, "choose networks that do not meet")
+    for host, seen in readings.items():
+        for given in seen["networks"]:
+            own = ipaddress.ip_interface(given).network
+            for kind, network in (("pods", pods), ("services", services)):
+                if own.overlaps(network):
+                    what = f"{kind} {network} overlaps the host's own {own}"
+                    yield _finding(host, "networks", what, "choose networks that no host is in")

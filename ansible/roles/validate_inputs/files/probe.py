@@ -1,0 +1,96 @@
+"""Reads what the appliance must know of a host before it changes anything, and prints it as one JSON object.
+
+Runs on the host, from stdin, with the distribution's own Python (3.9 or newer) and nothing else. Arguments: the
+administrator's time in seconds since 1970, the service network, the programs to look for, separated by commas.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+FOLDERS = ("/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd", "/var/lib/sovereign")
+PORTS = (6443, 10250, 10257, 10259, 2379, 2380)
+TRACES = ("/etc/kubernetes/kubelet.conf", "/etc/kubernetes/admin.conf", "/var/lib/etcd/member")
+
+
+def text(path: str) -> str:
+    """A file's text; empty when it cannot be read."""
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+def free_bytes(folder: str) -> int:
+    """Bytes free where ``folder`` is or will be."""
+    path = Path(folder)
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def taken(port: int) -> bool:
+    """Whether something listens on ``port``."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return True
+    return False
+
+
+def addresses() -> list[str]:
+    """The host's IPv4 networks, as `address/prefix`."""
+    shown = subprocess.run(["ip", "-j", "-4", "address"], capture_output=True, check=False).stdout
+    networks = []
+    for link in json.loads(shown or b"[]"):
+        if link.get("ifname", "").startswith(("cilium", "lxc")) or link.get("ifname") == "lo":
+            continue
+        networks += [f"{a['local']}/{a['prefixlen']}" for a in link["addr_info"]]
+    return networks
+
+
+def has_route(network: str) -> bool:
+    """Whether a packet to ``network`` has a way out of the host; without one a service's address cannot be reached."""
+    first = str(next(ipaddress.ip_network(network).hosts()))
+    done = subprocess.run(["ip", "route", "get", first], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def read(now: float, services: str, commands: list[str]) -> dict[str, object]:
+    """Everything, by name."""
+    skew = time.time() - now
+    memory = next((int(line.split()[1]) for line in text("/proc/meminfo").splitlines() if "MemTotal" in line), 0)
+    return {
+        "skew_seconds": skew,
+        "uid": os.geteuid(),
+        "python": list(sys.version_info[:2]),
+        "hostname": socket.gethostname(),
+        "machine_id": text("/etc/machine-id").strip(),
+        "swap": [line.split()[0] for line in text("/proc/swaps").splitlines()[1:]],
+        "free_bytes": {folder: free_bytes(folder) for folder in FOLDERS},
+        "memory_mib": memory // 1024,
+        "cores": len(os.sched_getaffinity(0)),
+        "systemd": Path("/run/systemd/system").is_dir(),
+        "cgroup_version": 2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1,
+        "missing_commands": [c for c in commands if not shutil.which(c, path="/usr/sbin:/usr/bin:/sbin:/bin")],
+        "overlayfs": "overlay" in text("/proc/filesystems") or shutil.which("modprobe") is not None,
+        "networks": addresses(),
+        "service_route": has_route(services),
+        "cluster_traces": [trace for trace in TRACES if Path(trace).exists()],
+        "site": text("/etc/sovereign/site.json"),
+        "taken_ports": [port for port in PORTS if taken(port)],
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(read(float(sys.argv[1]), sys.argv[2], sys.argv[3].split(","))))  # noqa: T201 - its one output

@@ -1,0 +1,108 @@
+"""From the site file and a release to Ansible's inventory: a pure function, so that equal inputs give equal runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from appliance.cluster.parts import ReleaseParts
+    from appliance.site.cluster import Cluster, Host
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """Who the cluster belongs to; ``folder`` holds the site file, and the files that it names are relative to it."""
+
+    name: str
+    identity: str
+    folder: Path
+
+
+def inventory(
+    site: Site, cluster: Cluster, parts: ReleaseParts, *, settings: Mapping[str, Any], leaving: Iterable[Host] = ()
+) -> dict[str, Any]:
+    """Ansible's inventory. ``settings`` are further options of the roles, ``leaving`` hosts that the site named before.
+
+    A name that is used again gets a number, so that the preflight sees both hosts and refuses the name.
+    """
+    named = _distinct(cluster.hosts)
+    return {
+        "all": {
+            "vars": {**_access(site, cluster), **_options(site, cluster), **_release(parts), **settings},
+            "children": {
+                "cluster": {
+                    "children": {
+                        "control_plane": _group(named, "control-plane"),
+                        "workers": _group(named, "worker"),
+                    }
+                },
+                "leaving": _group(_distinct(leaving), "worker"),
+            },
+        }
+    }
+
+
+def _distinct(hosts: Iterable[Host]) -> dict[str, Host]:
+    named: dict[str, Host] = {}
+    for host in hosts:
+        again = sum(other.name == host.name for other in named.values())
+        named[f"{host.name}#{again + 1}" if again else host.name] = host
+    return named
+
+
+def _group(hosts: Mapping[str, Host], role: str) -> dict[str, Any]:
+    return {
+        "hosts": {
+            key: {"ansible_host": host.address, "node_name": host.name}
+            for key, host in hosts.items()
+            if host.role == role
+        }
+    }
+
+
+def _access(site: Site, cluster: Cluster) -> dict[str, Any]:
+    ssh = cluster.ssh
+    known = site.folder / ssh.known_hosts
+    return {
+        "ansible_user": ssh.user,
+        "ansible_port": ssh.port,
+        "ansible_ssh_private_key_file": str(site.folder / ssh.key),
+        "ansible_become": ssh.user != "root",
+        "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={known} -o StrictHostKeyChecking=yes "
+        "-o IdentitiesOnly=yes -o BatchMode=yes",
+    }
+
+
+def _options(site: Site, cluster: Cluster) -> dict[str, Any]:
+    shared = cluster.shared_address
+    return {
+        "site_id": site.identity,
+        "site_name": site.name,
+        "pod_subnet": cluster.pod_subnet,
+        "service_subnet": cluster.service_subnet,
+        "control_plane_endpoint": cluster.api_endpoint,
+        "control_plane_virtual_address": shared.address if shared else "",
+        "control_plane_interface": shared.interface if shared else "",
+        "control_plane_schedulable": cluster.control_plane_runs_pods,
+        "dns_upstreams": list(cluster.dns_upstreams),
+        "firewall_administration": list(cluster.administration),
+        "firewall_services": [service.model_dump(mode="json") for service in cluster.services],
+        "firewall_destinations": [destination.model_dump(mode="json") for destination in cluster.destinations],
+    }
+
+
+def _release(parts: ReleaseParts) -> dict[str, Any]:
+    return {
+        "kubernetes_version": parts.kubernetes_version,
+        "kubernetes_images": dataclasses.asdict(parts.kubernetes_images),
+        "release_binaries": [{**dataclasses.asdict(p), "path": str(p.path)} for p in parts.programs],
+        "release_layout": str(parts.layout),
+        "preflight_image_bytes": parts.image_bytes,
+        "containerd_sandbox_image": parts.sandbox_image,
+        "network_chart": str(parts.network_chart),
+        "network_images": {"agent": parts.network_agent_image, "operator": parts.network_operator_image},
+    }

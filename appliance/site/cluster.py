@@ -1,0 +1,129 @@
+"""The part of a site file that describes a cluster: its hosts, how they are reached, and its networks.
+
+Hosts that share a name and networks that meet are left to the preflight, which tells them beside what it finds on the
+hosts.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HostName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+Address = Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,3}){3}$", description="An IPv4 address.")]
+Network = Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,3}){3}/\d{1,2}$", description="An IPv4 network.")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+API_PORT = 6443
+CONTROL_PLANES = (1, 3)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Host(_Strict):
+    """One host of the cluster."""
+
+    name: HostName = Field(description="Its name in the cluster.")
+    address: Address = Field(description="Where it is reached, by the administrator and by the other hosts.")
+    role: Literal["control-plane", "worker"] = "worker"
+
+
+class Ssh(_Strict):
+    """How the administrator enters the hosts. Files are named relative to the site file."""
+
+    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")] = "root"
+    port: Port = 22
+    key: str = Field(description="File of the administrator's private key.")
+    known_hosts: str = Field(description="File with the hosts' keys; a host whose key is not in it is refused.")
+
+
+class SharedAddress(_Strict):
+    """An address that the hosts of the control plane share by keepalived."""
+
+    address: Address
+    interface: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,15}$")] = Field(
+        description="Interface that carries it."
+    )
+
+
+class Service(_Strict):
+    """Something that the site offers from its hosts."""
+
+    port: Port
+    protocol: Literal["tcp", "udp"] = "tcp"
+    sources: tuple[Network, ...] = Field(min_length=1, description="Networks that may use it.")
+
+
+class Destination(_Strict):
+    """Something beyond the cluster that hosts and pods may reach, such as a time server."""
+
+    port: Port
+    protocol: Literal["tcp", "udp"] = "tcp"
+    addresses: tuple[Network, ...] = Field(min_length=1)
+
+
+class Cluster(_Strict):
+    """Hosts, networks and access of a cluster."""
+
+    hosts: tuple[Host, ...] = Field(min_length=1)
+    ssh: Ssh
+    administration: tuple[Network, ...] = Field(min_length=1, description="Networks that administer the hosts.")
+    endpoint: Address | None = Field(
+        default=None, description="Address of the API when something outside balances it; default: the shared one."
+    )
+    shared_address: SharedAddress | None = None
+    pod_subnet: Network = "10.244.0.0/16"
+    service_subnet: Network = "10.96.0.0/16"
+    dns_upstreams: tuple[Address, ...] = Field(default=(), description="Name servers for names not of the cluster.")
+    services: tuple[Service, ...] = ()
+    destinations: tuple[Destination, ...] = ()
+    control_plane_runs_pods: bool = Field(
+        default=False, description="Whether the control plane's hosts run other pods."
+    )
+    settings: str | None = Field(
+        default=None, description="YAML file with further options of the roles, for hosts of a special kind."
+    )
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Self:
+        """Rules between fields; each message starts with the path it concerns."""
+        mistakes = [*self._control_plane_stands(), *self._addresses_are()]
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+        return self
+
+    def _control_plane_stands(self) -> Iterator[str]:
+        members = self.control_plane
+        if len(members) not in CONTROL_PLANES:
+            yield f"hosts: the control plane has 1 or 3 hosts, not {len(members)}"
+        if len(members) > 1 and self.endpoint is None and self.shared_address is None:
+            yield "hosts: a control plane of 3 needs an endpoint or a shared_address"
+
+    def _addresses_are(self) -> Iterator[str]:
+        for i, host in enumerate(self.hosts):
+            try:
+                ipaddress.ip_address(host.address)
+            except ValueError:
+                yield f"hosts.{i}.address: {host.address} is no address"
+        for field in ("pod_subnet", "service_subnet"):
+            try:
+                ipaddress.ip_network(getattr(self, field))
+            except ValueError as error:
+                yield f"{field}: {error}"
+
+    @property
+    def control_plane(self) -> tuple[Host, ...]:
+        """The hosts of the control plane, the first of which begins it."""
+        return tuple(host for host in self.hosts if host.role == "control-plane")
+
+    @property
+    def api_endpoint(self) -> str:
+        """``address:port`` that hosts reach the API at."""
+        shared = self.shared_address.address if self.shared_address else None
+        return f"{self.endpoint or shared or self.control_plane[0].address}:{API_PORT}"

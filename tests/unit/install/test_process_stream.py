@@ -1,0 +1,47 @@
+"""A program's lines arrive while it runs, and it is ended when it takes too long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import DeploymentError
+from appliance.install.process import stream
+
+HERE = Path("/")
+
+
+def test_lines_of_both_streams_come_in_order_and_the_status_is_told() -> None:
+    lines: list[str] = []
+    status = stream(["sh", "-c", "echo one; echo two >&2; exit 3"], lines.append, env={}, cwd=HERE, timeout_s=60)
+    assert (status, lines) == (3, ["one\n", "two\n"])
+
+
+def test_a_line_is_handed_over_while_the_program_runs(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+
+    def open_gate(line: str) -> None:
+        if line == "waiting\n":
+            gate.touch()
+
+    script = f"echo waiting; while [ ! -e {gate} ]; do sleep 0.05; done; echo through"
+    assert stream(["sh", "-c", script], open_gate, env={}, cwd=HERE, timeout_s=60) == 0
+
+
+def test_the_environment_is_the_stated_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_OF_THE_CALLER", "x")
+    lines: list[str] = []
+    stream(["env"], lines.append, env={"GIVEN": "y"}, cwd=HERE, timeout_s=60)
+    assert "GIVEN=y\n" in lines
+    assert not [line for line in lines if line.startswith("SECRET_OF_THE_CALLER")]
+
+
+def test_a_program_that_does_not_end_is_killed() -> None:
+    with pytest.raises(DeploymentError, match="did not end within"):
+        stream(["sleep", "300"], lambda _: None, env={}, cwd=HERE, timeout_s=0.2)
+
+
+def test_a_program_that_is_not_there_is_named() -> None:
+    with pytest.raises(DeploymentError):
+        stream(["/nowhere/program"], lambda _: None, env={}, cwd=Path("/nowhere"), timeout_s=5)

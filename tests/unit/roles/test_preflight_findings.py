@@ -1,0 +1,158 @@
+"""Every bad input becomes a finding of the host it concerns; good hosts have none."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.roles.plugins import load
+
+preflight = load("filter_plugins/preflight.py")
+RULES = {
+    "site_id": "site-1",
+    "pod_subnet": "10.88.0.0/16",
+    "service_subnet": "10.96.0.0/16",
+    "clock_seconds": 30,
+    "disk_bytes": 10 << 30,
+    "spare_bytes": 2 << 30,
+    "memory_mib": 1700,
+    "cores": 2,
+    "cgroup_versions": [2],
+}
+GOOD = {
+    "skew_seconds": 0.4,
+    "uid": 0,
+    "python": [3, 11],
+    "swap": [],
+    "free_bytes": {"/var/lib/containerd": 40 << 30, "/var/lib/etcd": 20 << 30},
+    "memory_mib": 4000,
+    "cores": 4,
+    "systemd": True,
+    "cgroup_version": 2,
+    "missing_commands": [],
+    "service_route": True,
+    "cluster_traces": [],
+    "site": "",
+    "taken_ports": [],
+}
+OURS = json.dumps({"id": "site-1", "name": "s"})
+
+
+def probe(number: int, **changes: Any) -> dict[str, Any]:
+    """What the probe's task registers for a host, with some readings changed."""
+    own = {"hostname": f"node{number}", "machine_id": f"id{number}", "networks": [f"192.168.7.{number}/24"]}
+    return {
+        "address": f"192.168.7.{number}",
+        "node_name": f"node{number}",
+        "stdout": json.dumps({**GOOD, **own, **changes}),
+    }
+
+
+def judge(**probes: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(f["host"], f["check"]) for f in preflight.findings(probes, RULES)]
+
+
+def test_good_hosts_have_no_findings() -> None:
+    assert judge(node1=probe(1), node2=probe(2)) == []
+
+
+@pytest.mark.parametrize(
+    ("check", "changes"),
+    [
+        ("clock", {"skew_seconds": 31}),
+        ("clock", {"skew_seconds": -3600}),
+        ("swap", {"swap": ["/dev/sda2"]}),
+        ("disk", {"free_bytes": {"/var/lib/containerd": 40 << 30, "/var/lib/etcd": (10 << 30) - 1}}),
+        ("memory", {"memory_mib": 1024}),
+        ("cores", {"cores": 1}),
+        ("cgroups", {"cgroup_version": 1}),
+        ("programs", {"missing_commands": ["nft"]}),
+        ("systemd", {"systemd": False}),
+        ("root", {"uid": 1000}),
+        ("python", {"python": [3, 8]}),
+        ("route", {"service_route": False}),
+        ("cluster", {"cluster_traces": ["/etc/kubernetes/kubelet.conf"]}),
+        ("cluster", {"site": json.dumps({"id": "another", "name": "s"})}),
+        ("cluster", {"site": "no json"}),
+        ("ports", {"taken_ports": [6443]}),
+        ("hostname", {"hostname": "node1"}),
+        ("machine id", {"machine_id": "id1"}),
+        ("networks", {"networks": ["10.88.3.4/24"]}),
+        ("networks", {"networks": ["10.0.0.9/8"]}),
+    ],
+)
+def test_a_bad_host_is_found_and_the_good_one_is_not(check: str, changes: dict[str, Any]) -> None:
+    found = set(judge(node1=probe(1), node2=probe(2, **changes)))
+    assert found == {("node2", check)}
+
+
+def test_all_findings_of_all_hosts_are_told_at_once_in_the_inventory_s_order() -> None:
+    bad = {"swap": ["/swap"], "skew_seconds": 99, "memory_mib": 5}
+    found = judge(zeta=probe(1, **bad), alpha=probe(2, **bad))
+    assert found == [(host, check) for host in ("zeta", "alpha") for check in ("clock", "swap", "memory")]
+
+
+@pytest.mark.parametrize(
+    ("said", "check"),
+    [
+        (
+            "Failed to connect to the host via ssh: ssh: connect to host 192.168.7.2 port 22: No route to host",
+            "reachable",
+        ),
+        ("Failed to connect to the host via ssh: root@192.168.7.2: Permission denied (publickey).", "access"),
+        ("Host key verification failed.", "access"),
+        ("@@@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @@@\nHost key verification failed.", "access"),
+        ("", "reachable"),
+    ],
+)
+def test_a_host_that_cannot_be_entered_does_not_hide_the_others(said: str, check: str) -> None:
+    found = judge(
+        node1=probe(1, swap=["/swap"]),
+        node2={"unreachable": True, "msg": said, "address": "192.168.7.2", "node_name": "node2"},
+    )
+    assert found == [("node1", "swap"), ("node2", check)]
+
+
+def test_a_host_without_python_is_found() -> None:
+    assert judge(node1={"rc": 127, "stderr": "sh: python3: not found", "stdout": "", "address": "a"}) == [
+        ("node1", "python")
+    ]
+
+
+def test_two_hosts_at_one_address_are_found_even_when_neither_answers() -> None:
+    lost = {"unreachable": True, "msg": "timed out", "address": "192.168.7.1"}
+    assert ("node2", "address") in judge(node1=lost, node2=lost)
+
+
+def test_networks_that_meet_are_found_once_for_all() -> None:
+    rules = {**RULES, "service_subnet": "10.88.128.0/17"}
+    found = preflight.findings({"node1": probe(1), "node2": probe(2)}, rules)
+    assert [(f["host"], f["check"]) for f in found] == [("all", "networks")]
+
+
+def test_a_host_of_this_site_may_hold_its_cluster_and_needs_no_second_room_for_images() -> None:
+    changes: dict[str, Any] = {
+        "site": OURS,
+        "cluster_traces": ["/etc/kubernetes/kubelet.conf", "/var/lib/etcd/member"],
+        "taken_ports": [6443, 10250],
+        "free_bytes": {"/var/lib/containerd": 3 << 30},
+    }
+    assert judge(node1=probe(1, **changes)) == []
+    assert judge(node1=probe(1, **{**changes, "free_bytes": {"/var/lib/etcd": 1 << 30}})) == [("node1", "disk")]
+
+
+def test_the_table_names_host_check_finding_and_hint() -> None:
+    text = preflight.table(preflight.findings({"node1": probe(1, swap=["/dev/sda2"])}, RULES))
+    assert text.splitlines() == [
+        "1 finding; nothing was changed",
+        "node1  swap  on: /dev/sda2; hint: swapoff -a, and take it out of /etc/fstab",
+    ]
+
+
+def test_a_name_that_the_site_gives_twice_is_found() -> None:
+    again = {**probe(2), "node_name": "node1"}
+    assert preflight.findings({"node1": probe(1), "node1#2": again}, RULES) == [
+        {"host": "node1#2", "check": "name", "found": "node1 is also that of node1", "hint": "give each host its own"}
+    ]
