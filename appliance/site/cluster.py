@@ -80,8 +80,15 @@ class Cluster(_Strict):
     shared_address: SharedAddress | None = None
     pod_subnet: Network = "10.244.0.0/16"
     service_subnet: Network = "10.96.0.0/16"
+    dns_upstreams: tuple[Address, ...] = Field(default=(), description="Name servers for names not of the cluster.")
     services: tuple[Service, ...] = ()
     destinations: tuple[Destination, ...] = ()
+    control_plane_runs_pods: bool = Field(
+        default=False, description="Whether the control plane's hosts run other pods."
+    )
+    settings: str | None = Field(
+        default=None, description="YAML file with further options of the roles, for hosts of a special kind."
+    )
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:

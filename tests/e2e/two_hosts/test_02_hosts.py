@@ -10,7 +10,7 @@ import pytest
 
 from appliance.cluster.events import TaskStarted
 from appliance.errors import DeploymentError
-from tests.e2e.two_hosts.clusters import LabSite
+from tests.e2e.two_hosts.clusters import LabSite, empty_parts
 
 pytestmark = pytest.mark.cluster
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ SERVE = "import socket,sys; s=socket.create_server(('', int(sys.argv[1])))\nwhil
 @pytest.fixture(scope="module")
 def prepared(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabSite]:
     """Both hosts after a first run; afterwards they are as they were before it."""
-    site = LabSite(lab, tmp_path_factory.mktemp("site"), "6c1e-roles")
+    folder = tmp_path_factory.mktemp("site")
+    site = LabSite(lab, folder, empty_parts(folder), "6c1e-roles")
     before = contents(lab)
     assert min(site.run("hosts.yml").values()) > 5
     yield site
