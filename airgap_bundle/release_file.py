@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from airgap_bundle.errors import LockError
-from airgap_bundle.made_artifacts import HostProgramsArtifact, RecipeArtifact
+from airgap_bundle.made_artifacts import ChartArtifact, HostProgramsArtifact, RecipeArtifact
 from airgap_bundle.release_fields import (
     STRICT,
     Hex,
@@ -200,7 +200,8 @@ ArtifactSpec = Annotated[
     | PolicyArtifact
     | ImageArtifact
     | RecipeArtifact
-    | HostProgramsArtifact,
+    | HostProgramsArtifact
+    | ChartArtifact,
     Field(discriminator="kind"),
 ]
 
