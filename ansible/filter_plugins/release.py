@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path, PurePosixPath
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 _HEX = 64
+_PLACE = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._-]*)+")
 
 
 class FilterModule:
@@ -18,21 +20,34 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., object]]:
         """Name of each filter and its function."""
         return {
-            "release_destinations": destinations,
+            "program_places": program_places,
             "missing_programs": missing_programs,
             "layout_blobs": layout_blobs,
         }
 
 
-def destinations(binaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The programs, each with ``dest``, its path on a host."""
-    return [{**b, "dest": str(PurePosixPath(b.get("folder", "/usr/local/bin"), b["name"]))} for b in binaries]
+def program_places(programs: Iterable[Mapping[str, Any]], links: Mapping[str, str]) -> list[str]:
+    """Every path that the programs and their further names take on a host, sorted.
+
+    Raises ``ValueError`` for a path that is not absolute, has an empty part or one that begins with a dot, or is there
+    twice: this is what lays programs down, whoever wrote the inventory.
+    """
+    found = [str(program["destination"]) for program in programs] + list(links)
+    for path in found:
+        if not _PLACE.fullmatch(path):
+            raise ValueError(f"{path!r} is no place for a program")
+    for path, target in links.items():
+        if "/" in target or f"{path.rsplit('/', 1)[0]}/{target}" not in found:
+            raise ValueError(f"{path} would lead to {target!r}, which is no program beside it")
+    if len(set(found)) != len(found):
+        raise ValueError("two programs have one place")
+    return sorted(found)
 
 
 def missing_programs(wanted: Iterable[Mapping[str, Any]], present: Iterable[str]) -> list[Mapping[str, Any]]:
-    """Those of ``wanted`` (with ``dest``) that lines of `sha256sum` do not show as they should be."""
+    """Those of ``wanted`` that lines of `sha256sum` do not show as they should be."""
     digests = {line[_HEX + 2 :]: line[:_HEX] for line in present}
-    return [w for w in wanted if digests.get(w["dest"]) != w["sha256"]]
+    return [w for w in wanted if digests.get(w["destination"]) != w["sha256"]]
 
 
 def layout_blobs(layout: str) -> list[str]:

@@ -99,7 +99,8 @@ def _release(parts: ReleaseParts) -> dict[str, Any]:
     return {
         "kubernetes_version": parts.kubernetes_version,
         "kubernetes_images": dataclasses.asdict(parts.kubernetes_images),
-        "release_binaries": [{**dataclasses.asdict(p), "path": str(p.path)} for p in parts.programs],
+        "release_programs": [{**dataclasses.asdict(p), "path": str(p.path)} for p in parts.programs],
+        "release_links": dict(parts.links),
         "release_layout": str(parts.layout),
         "preflight_image_bytes": parts.image_bytes,
         "containerd_sandbox_image": parts.sandbox_image,

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program for hosts: put into ``folder`` there under ``name``; ``sha256`` is in hex."""
+    """A program for hosts: ``path`` here, ``destination`` there; ``sha256`` is in hex."""
 
     name: str
     path: Path
     sha256: str
-    folder: str = "/usr/local/bin"
+    destination: str
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class ReleaseParts:
     """Everything that the roles take from a release.
 
     ``layout`` is an OCI layout whose index names each image by ``io.containerd.image.name``; ``image_bytes`` is what
-    its blobs take. ``sandbox_image`` and the network's two are names that containerd knows after import.
+    its blobs take. ``sandbox_image`` and the network's two are names that containerd knows after import. ``links`` are
+    further names of programs: path on a host by path, and what lies beside it.
     """
 
     kubernetes_version: str
@@ -46,3 +48,4 @@ class ReleaseParts:
     network_chart: Path
     network_agent_image: str
     network_operator_image: str
+    links: Mapping[str, str] = field(default_factory=dict)

@@ -17,7 +17,7 @@ ROLES = Path(__file__).parents[3] / "ansible/roles"
 SITE = Site("s", "id-1", Path("/srv/site"))
 PARTS = ReleaseParts(
     "v1.36.3",
-    (Program("kube", Path("/store/kube"), 64 * "a"),),
+    (Program("kube", Path("/store/kube"), 64 * "a", "/usr/local/bin/kube"),),
     Path("/store/layout"),
     1000,
     KubernetesImages("registry.example", "3.6", "registry.example/dns", "1.14"),
@@ -25,6 +25,7 @@ PARTS = ReleaseParts(
     Path("/store/cilium.tgz"),
     "agent@sha256:1",
     "operator@sha256:2",
+    {"/usr/local/bin/kubectl": "kube"},
 )
 THREE = {"role": "control-plane"}
 GIVEN: dict[str, Any] = {

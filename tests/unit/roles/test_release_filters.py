@@ -35,14 +35,42 @@ def image(layout: Path, *layers: bytes) -> dict[str, Any]:
     return descriptor(json.dumps({"config": config, "layers": parts}).encode(), MANIFEST)
 
 
-def test_programs_have_their_places() -> None:
-    placed = release.destinations([{"name": "kube"}, {"name": "loopback", "folder": "/opt/cni/bin"}])
-    assert [p["dest"] for p in placed] == ["/usr/local/bin/kube", "/opt/cni/bin/loopback"]
+def placed(**places: str) -> list[dict[str, str]]:
+    return [{"name": name, "destination": path} for name, path in places.items()]
+
+
+def test_programs_and_their_further_names_have_their_places() -> None:
+    found = release.program_places(
+        placed(kube="/usr/local/bin/kube", ptp="/opt/cni/bin/ptp"), {"/usr/local/bin/kubelet": "kube"}
+    )
+    assert found == ["/opt/cni/bin/ptp", "/usr/local/bin/kube", "/usr/local/bin/kubelet"]
+
+
+@pytest.mark.parametrize(
+    ("path", "links"),
+    [
+        ("/usr/local/bin/../../bin/sh", {}),
+        ("/usr//bin/sh", {}),
+        ("usr/bin/sh", {}),
+        ("/", {}),
+        ("/usr/local/bin/", {}),
+        ("/root/.profile", {}),
+        ("/usr/local/bin/kube\n", {}),
+        ("/usr/local/bin/kube", {"/usr/local/bin/../sh": "kube"}),
+        ("/usr/local/bin/kube", {"/usr/local/bin/sh": "../../../bin/sh"}),
+        ("/usr/local/bin/kube", {"/usr/local/bin/sh": "nothing"}),
+        ("/usr/local/bin/kube", {"/usr/local/bin/kube": "kube"}),
+    ],
+)
+def test_a_place_that_leads_elsewhere_is_refused_by_who_lays_programs_down(path: str, links: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"place|program"):
+        release.program_places(placed(kube=path), links)
 
 
 def test_programs_that_differ_or_lack_are_sent_and_others_are_not() -> None:
     wanted = [
-        {"name": n, "dest": f"/b/{n}", "sha256": 64 * c} for n, c in (("same", "a"), ("other", "b"), ("gone", "c"))
+        {"name": n, "destination": f"/b/{n}", "sha256": 64 * c}
+        for n, c in (("same", "a"), ("other", "b"), ("gone", "c"))
     ]
     present = [f"{64 * 'a'}  /b/same", f"{64 * 'f'}  /b/other"]
     assert [w["name"] for w in release.missing_programs(wanted, present)] == ["other", "gone"]
