@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from appliance.cluster.parts import ReleaseParts
+    from appliance.cluster.state import KnownHost
     from appliance.site.cluster import Cluster, Host
 
 
@@ -23,7 +24,7 @@ class Site:
 
 
 def inventory(
-    site: Site, cluster: Cluster, parts: ReleaseParts, *, settings: Mapping[str, Any], leaving: Iterable[Host] = ()
+    site: Site, cluster: Cluster, parts: ReleaseParts, *, settings: Mapping[str, Any], leaving: Iterable[KnownHost] = ()
 ) -> dict[str, Any]:
     """Ansible's inventory. ``settings`` are further options of the roles, ``leaving`` hosts that the site named before.
 
@@ -40,7 +41,7 @@ def inventory(
                         "workers": _group(named, "worker"),
                     }
                 },
-                "leaving": _group(_distinct(leaving), "worker"),
+                "leaving": {"hosts": {h.name: {"ansible_host": h.address, "node_name": h.name} for h in leaving}},
             },
         }
     }

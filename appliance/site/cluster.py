@@ -127,3 +127,12 @@ class Cluster(_Strict):
         """``address:port`` that hosts reach the API at."""
         shared = self.shared_address.address if self.shared_address else None
         return f"{self.endpoint or shared or self.control_plane[0].address}:{API_PORT}"
+
+
+class ClusterSite(_Strict):
+    """The site file of a cluster. Unknown fields are mistakes."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    profile: Literal["cluster"]
+    cluster: Cluster

@@ -11,7 +11,8 @@ import yaml
 
 from appliance.cluster.inventory import Site, inventory
 from appliance.cluster.parts import KubernetesImages, Program, ReleaseParts
-from appliance.site.cluster import Cluster, Host
+from appliance.cluster.state import KnownHost
+from appliance.site.cluster import Cluster
 
 ROLES = Path(__file__).parents[3] / "ansible/roles"
 SITE = Site("s", "id-1", Path("/srv/site"))
@@ -63,7 +64,7 @@ def test_a_name_given_twice_keeps_both_hosts_in_sight() -> None:
 
 
 def test_hosts_that_left_are_a_group_of_their_own() -> None:
-    left = inventory(SITE, cluster(), PARTS, settings={}, leaving=[Host(name="c", address="192.168.7.3")])
+    left = inventory(SITE, cluster(), PARTS, settings={}, leaving=[KnownHost("c", "192.168.7.3")])
     assert names(left["all"]["children"]["leaving"]) == ["c"]
 
 

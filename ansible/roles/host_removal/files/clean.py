@@ -1,5 +1,6 @@
 """Removes from a host what the roles made; runs there, from stdin. What was there before them stays."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -20,14 +21,16 @@ FILES = (
 )
 PROGRAMS = Path("/etc/sovereign/programs")
 TABLES = (("ip", "kube-proxy"), ("ip6", "kube-proxy"), ("inet", "sovereign"))
+PACKET_FILTERS = {"iptables": "ip", "ip6tables": "ip6"}
+CHAINS = re.compile(r"\b(OLD_)?(CILIUM_|KUBE-)")
 BEGIN, END = "# BEGIN hosts of the cluster", "# END hosts of the cluster"
 
 
-def quietly(*argv: str) -> str:
+def quietly(*argv: str, stdin: str = "") -> str:
     """What a program prints; whether it succeeds does not matter, since what it removes may be gone already."""
     if shutil.which(argv[0]) is None:
         return ""
-    return subprocess.run(argv, capture_output=True, check=False, text=True).stdout
+    return subprocess.run(argv, capture_output=True, check=False, text=True, input=stdin).stdout
 
 
 def unmount_below(folder: str) -> None:
@@ -64,6 +67,28 @@ def remove_network() -> None:
             quietly("ip", "link", "delete", link.name)
     for table in TABLES:
         quietly("nft", "delete", "table", *table)
+    for program, family in PACKET_FILTERS.items():
+        forget_chains(program, family)
+    for space in Path("/run/netns").glob("cni-*"):
+        quietly("umount", "--lazy", str(space))
+        space.unlink(missing_ok=True)
+    for pinned in ("cilium", "tc"):
+        shutil.rmtree(Path("/sys/fs/bpf", pinned), ignore_errors=True)
+
+
+def forget_chains(program: str, family: str) -> None:
+    """Remove the chains that kubelet and Cilium made by iptables, and tables that hold nothing then."""
+    saved = quietly(f"{program}-save").splitlines()
+    kept = [line for line in saved if not CHAINS.search(line)]
+    if kept == saved:
+        return
+    quietly(f"{program}-restore", stdin="\n".join(kept) + "\n")
+    table, rules = "", dict[str, bool]()
+    for line in kept:
+        table = line[1:] if line.startswith("*") else table
+        rules[table] = rules.get(table, False) or line.startswith("-A") or (line.startswith(":") and " - [" in line)
+    for name in (name for name, used in rules.items() if name and not used):
+        quietly("nft", "delete", "table", family, name)
 
 
 def take_names_out() -> None:
