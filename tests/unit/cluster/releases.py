@@ -41,7 +41,14 @@ PROGRAMS: dict[str, Any] = {
 
 
 def store_of(folder: Path, images: Mapping[str, str] = IMAGES, **programs: Any) -> Site:
-    """A site that imported the release; ``programs`` replaces fields of the programs' config."""
+    """A site that imported the release of ``bundle_of``."""
+    site = Site(folder / "site")
+    site.install(bundle_of(folder, images, **programs), pin=root_bytes())
+    return site
+
+
+def bundle_of(folder: Path, images: Mapping[str, str] = IMAGES, **programs: Any) -> Path:
+    """The release, signed; ``programs`` replaces fields of the programs' config."""
     bundle = Draft().write(folder / "bundle")
     tar = io.BytesIO()
     write_tar(tar, [Entry("cilium/Chart.yaml", b"name: cilium\n")])
@@ -49,9 +56,7 @@ def store_of(folder: Path, images: Mapping[str, str] = IMAGES, **programs: Any) 
     _add(bundle, "chart", {"name": "cilium", "file": "chart.tar"}, {"chart.tar": tar.getvalue()})
     for name, tag in images.items():
         add_image(bundle, f"image-{name}", SmallImage(name), **{SOURCE: f"sovereign.internal/{name}:{tag}"})
-    site = Site(folder / "site")
-    site.install(sign(bundle, "architect", "builder", "release"), pin=root_bytes())
-    return site
+    return sign(bundle, "architect", "builder", "release")
 
 
 def _add(bundle: Path, kind: str, config: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
