@@ -11,7 +11,7 @@ UNITS = ("sovereign-images.service", "kubelet.service", "containerd.service")
 FOLDERS = (
     *("/etc/cni", "/etc/containerd", "/etc/kubernetes", "/run/cilium", "/run/containerd"),
     *("/var/lib/cni", "/var/lib/containerd", "/var/lib/etcd", "/var/lib/kubelet"),
-    *("/var/log/containers", "/var/log/kubernetes", "/var/log/pods", "/usr/libexec/kubernetes"),
+    *("/var/log/containers", "/var/log/kubernetes", "/var/log/pods", "/usr/libexec/kubernetes", "/opt/containerd"),
 )
 FILES = (
     "/etc/modules-load.d/sovereign.conf",
