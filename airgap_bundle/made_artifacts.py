@@ -59,3 +59,12 @@ class HostProgramsArtifact(_Strict):
         if lacking:
             raise ValueError(f"links lead to nothing: {', '.join(sorted(lacking))}")
         return self
+
+
+class ChartArtifact(_Strict):
+    """A Helm chart as the Go module of what it installs carries it: ``folder`` of the module that ``program`` wraps."""
+
+    kind: Literal["chart"]
+    name: Name
+    program: FileName
+    folder: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$")]

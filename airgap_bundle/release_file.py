@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, field
 
 from airgap_bundle.errors import LockError
 from airgap_bundle.image_artifacts import ImageArtifact
-from airgap_bundle.made_artifacts import HostProgramsArtifact, RecipeArtifact
+from airgap_bundle.made_artifacts import ChartArtifact, HostProgramsArtifact, RecipeArtifact
 from airgap_bundle.model_artifacts import ModelArtifact
 from airgap_bundle.release_fields import (
     STRICT,
@@ -106,7 +106,8 @@ ArtifactSpec = Annotated[
     | PolicyArtifact
     | ImageArtifact
     | RecipeArtifact
-    | HostProgramsArtifact,
+    | HostProgramsArtifact
+    | ChartArtifact,
     Field(discriminator="kind"),
 ]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.build import (
+    chart,
     host_programs,
     image_artifact,
     keycloak_artifact,
@@ -59,4 +60,5 @@ KINDS: dict[str, Kind] = {
     "policy": Kind(policy_artifact.requests, policy_artifact.build),
     "image-recipe": Kind(recipe.requests, recipe.build, programs=recipe.programs, packages=recipe.packages),
     "host-programs": Kind(host_programs.requests, host_programs.build, programs=host_programs.programs),
+    "chart": Kind(chart.requests, chart.build, programs=chart.programs),
 }

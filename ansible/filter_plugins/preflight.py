@@ -145,8 +145,11 @@ def _is_ours(seen: Mapping[str, Any], rules: Mapping[str, Any]) -> bool:
 
 
 def _of_its_past(host: str, seen: Mapping[str, Any], rules: Mapping[str, Any]) -> Iterator[Finding]:
-    """Whether the host belongs to someone else, or something else listens where the cluster will."""
+    """Whether the host belongs to someone else or to another release, or something listens where the cluster will."""
     if _is_ours(seen, rules):
+        if seen["kubernetes"] not in {"", rules["kubernetes_version"]}:
+            what = f"it runs {seen['kubernetes']}, the release has {rules['kubernetes_version']}"
+            yield _finding(host, "kubernetes", what, "install the release that it runs; there is no upgrade yet")
         return
     if seen["site"] or seen["cluster_traces"]:
         trace = "/etc/sovereign/site.json" if seen["site"] else seen["cluster_traces"][0]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from appliance.cli.cluster import Profile, install_cluster
 from appliance.cli.host_tables import render_plan, render_preflight, render_status
 from appliance.cli.signers import NewPassphrase
 from appliance.cli.step_progress import StepProgress
@@ -81,12 +82,17 @@ def install(  # noqa: PLR0913, PLR0917 - typer's parameters are the command's op
     config: ConfigOption = None,
     root: RootOption = None,
     passphrase_fd: PassphraseFdOption = None,
+    profile: Annotated[Profile, typer.Option(help="This host, or the hosts of a cluster over ssh.")] = Profile.host,
     output: OutputOption = OutputFormat.table,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify and plan; change nothing.")] = False,
 ) -> None:
     """Verify a bundle and install it, a delta included; running it again resumes or changes nothing."""
     paths = site_paths(context)
+    if profile is Profile.cluster:
+        request = host.Request(bundle, config, root or _ask_root(host.needs_root(paths)))
+        install_cluster(paths, request, output, dry_run=dry_run)
+        return
     if dry_run:
         plan = host.plan(paths, host.Request(bundle, config, root))
         emit(plan.data(), output, lambda console: render_plan(plan, console))

@@ -1,4 +1,4 @@
-"""From the site file to Ansible's inventory: a pure function, so that equal inputs give equal runs."""
+"""From the site file and a release to Ansible's inventory: a pure function, so that equal inputs give equal runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from appliance.cluster.parts import ReleaseParts
+    from appliance.cluster.state import KnownHost
     from appliance.site.cluster import Cluster, Host
 
 
@@ -21,27 +23,25 @@ class Site:
     folder: Path
 
 
-def inventory(site: Site, cluster: Cluster, *, image_bytes: int, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Ansible's inventory. ``image_bytes``: what a release's images take; ``settings``: further options of the roles.
+def inventory(
+    site: Site, cluster: Cluster, parts: ReleaseParts, *, settings: Mapping[str, Any], leaving: Iterable[KnownHost] = ()
+) -> dict[str, Any]:
+    """Ansible's inventory. ``settings`` are further options of the roles, ``leaving`` hosts that the site named before.
 
     A name that is used again gets a number, so that the preflight sees both hosts and refuses the name.
     """
     named = _distinct(cluster.hosts)
     return {
         "all": {
-            "vars": {
-                **_access(site, cluster),
-                **_options(site, cluster),
-                "preflight_image_bytes": image_bytes,
-                **settings,
-            },
+            "vars": {**_access(site, cluster), **_options(site, cluster), **_release(parts), **settings},
             "children": {
                 "cluster": {
                     "children": {
                         "control_plane": _group(named, "control-plane"),
                         "workers": _group(named, "worker"),
                     }
-                }
+                },
+                "leaving": {"hosts": {h.name: {"ansible_host": h.address, "node_name": h.name} for h in leaving}},
             },
         }
     }
@@ -85,8 +85,26 @@ def _options(site: Site, cluster: Cluster) -> dict[str, Any]:
         "site_name": site.name,
         "pod_subnet": cluster.pod_subnet,
         "service_subnet": cluster.service_subnet,
+        "control_plane_endpoint": cluster.api_endpoint,
         "control_plane_virtual_address": shared.address if shared else "",
+        "control_plane_interface": shared.interface if shared else "",
+        "control_plane_schedulable": cluster.control_plane_runs_pods,
+        "dns_upstreams": list(cluster.dns_upstreams),
         "firewall_administration": list(cluster.administration),
         "firewall_services": [service.model_dump(mode="json") for service in cluster.services],
         "firewall_destinations": [destination.model_dump(mode="json") for destination in cluster.destinations],
+    }
+
+
+def _release(parts: ReleaseParts) -> dict[str, Any]:
+    return {
+        "kubernetes_version": parts.kubernetes_version,
+        "kubernetes_images": dataclasses.asdict(parts.kubernetes_images),
+        "release_programs": [{**dataclasses.asdict(p), "path": str(p.path)} for p in parts.programs],
+        "release_links": dict(parts.links),
+        "release_layout": str(parts.layout),
+        "preflight_image_bytes": parts.image_bytes,
+        "containerd_sandbox_image": parts.sandbox_image,
+        "network_chart": str(parts.network_chart),
+        "network_images": {"agent": parts.network_agent_image, "operator": parts.network_operator_image},
     }

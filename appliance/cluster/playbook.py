@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Watch = Callable[[Event], None]
-ROLES = Path(__file__).parents[2] / "ansible"
+_SHIPPED = Path(__file__).with_name("ansible")
+ROLES = _SHIPPED if _SHIPPED.is_dir() else Path(__file__).parents[2] / "ansible"
 _TAIL = 3
 _COLUMNS = ("host", "check", "found", "hint")
 

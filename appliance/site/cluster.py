@@ -80,8 +80,15 @@ class Cluster(_Strict):
     shared_address: SharedAddress | None = None
     pod_subnet: Network = "10.244.0.0/16"
     service_subnet: Network = "10.96.0.0/16"
+    dns_upstreams: tuple[Address, ...] = Field(default=(), description="Name servers for names not of the cluster.")
     services: tuple[Service, ...] = ()
     destinations: tuple[Destination, ...] = ()
+    control_plane_runs_pods: bool = Field(
+        default=False, description="Whether the control plane's hosts run other pods."
+    )
+    settings: str | None = Field(
+        default=None, description="YAML file with further options of the roles, for hosts of a special kind."
+    )
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
@@ -120,3 +127,12 @@ class Cluster(_Strict):
         """``address:port`` that hosts reach the API at."""
         shared = self.shared_address.address if self.shared_address else None
         return f"{self.endpoint or shared or self.control_plane[0].address}:{API_PORT}"
+
+
+class ClusterSite(_Strict):
+    """The site file of a cluster. Unknown fields are mistakes."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    profile: Literal["cluster"]
+    cluster: Cluster

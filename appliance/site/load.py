@@ -10,17 +10,19 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from appliance.errors import SiteFileError, UsageError
+from appliance.site.cluster import ClusterSite
 from appliance.site.config import SiteConfig
 from appliance.site.marks import MAX_BYTES, Marked, Mistake, Place, dotted, read_marked
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+Model = TypeVar("Model", bound=BaseModel)
 MAX_SHOWN = 40
 _STAND_IN = {"schema": 1, "name": "site"}  # lets the rules between fields run when only these are wrong
 
@@ -45,8 +47,17 @@ def read_site_bytes(path: Path) -> bytes:
         ) from error
 
 
+def load_cluster_site(path: Path) -> ClusterSite:
+    """As ``load_site``, for the site file of a cluster."""
+    return _parse(read_site_bytes(path), str(path), ClusterSite)
+
+
 def parse_site(data: bytes, name: str) -> SiteConfig:
     """Check the bytes of a site file; ``name`` appears in messages. Errors as for ``load_site``."""
+    return _parse(data, name, SiteConfig)
+
+
+def _parse(data: bytes, name: str, model: type[Model]) -> Model:
     if len(data) > MAX_BYTES:
         raise SiteFileError(name, (f"line 1: larger than {MAX_BYTES // 1024} KiB",))
     try:
@@ -57,21 +68,21 @@ def parse_site(data: bytes, name: str) -> SiteConfig:
     marked = read_marked(text)
     if not marked.mistakes and not isinstance(marked.value, dict):
         raise SiteFileError(name, ("line 1: the file must hold fields, such as `schema: 1`",))
-    config, found = _validate(marked) if isinstance(marked.value, dict) else (None, [])
+    config, found = _validate(marked, model) if isinstance(marked.value, dict) else (None, [])
     mistakes = sorted({*marked.mistakes, *found}, key=lambda m: (m.line, str(m)))
     if mistakes or config is None:
         raise SiteFileError(name, tuple(str(m) for m in mistakes[:MAX_SHOWN]))
     return config
 
 
-def _validate(marked: Marked) -> tuple[SiteConfig | None, list[Mistake]]:
+def _validate(marked: Marked, model: type[Model]) -> tuple[Model | None, list[Mistake]]:
     """The configuration, or the mistakes in its fields and between them."""
     try:
-        return _strictly(marked.value), []
+        return _strictly(marked.value, model), []
     except ValidationError as error:
         rules = [e for e in error.errors() if not e["loc"]]
         fields = _without_echoes([e for e in error.errors() if e["loc"]])
-    found = [_field_mistake(e, marked) for e in fields]
+    found = [_field_mistake(e, marked, model) for e in fields]
     if rules:
         return None, _rule_mistakes(rules, marked)
     pruned = json.loads(json.dumps(marked.value))
@@ -79,7 +90,7 @@ def _validate(marked: Marked) -> tuple[SiteConfig | None, list[Mistake]]:
     for place in sorted(places, key=len, reverse=True):
         _remove(pruned, place)
     try:
-        _strictly(_STAND_IN | pruned)
+        _strictly(_STAND_IN | pruned, model)
     except ValidationError as error:
         rules = [e for e in error.errors() if not e["loc"]]
         blamed = [re.compile(rf"(?<![\w.]){re.escape(dotted(p))}(?!\w)") for p in places]
@@ -87,9 +98,9 @@ def _validate(marked: Marked) -> tuple[SiteConfig | None, list[Mistake]]:
     return None, found
 
 
-def _strictly(value: object) -> SiteConfig:
+def _strictly(value: object, model: type[Model]) -> Model:
     """JSON strict mode: ``true`` is no number and ``"8443"`` is no port, while lists still become tuples."""
-    return SiteConfig.model_validate_json(json.dumps(value), strict=True)
+    return model.model_validate_json(json.dumps(value), strict=True)
 
 
 def _without_echoes(errors: list[Any]) -> list[Any]:
@@ -127,14 +138,14 @@ def _rule_mistakes(errors: list[Any], marked: Marked) -> list[Mistake]:
     return found
 
 
-def _field_mistake(error: Any, marked: Marked) -> Mistake:
+def _field_mistake(error: Any, marked: Marked, model: type[BaseModel]) -> Mistake:
     place = tuple(error["loc"])
-    return Mistake(marked.line(place), place, _cause(error, place))
+    return Mistake(marked.line(place), place, _cause(error, place, model))
 
 
-def _cause(error: Any, place: Place) -> str:
+def _cause(error: Any, place: Place, model: type[BaseModel]) -> str:
     if error["type"] == "extra_forbidden":
-        return _unknown_field(place)
+        return _unknown_field(place, model)
     if error["type"] == "missing":
         return "is required"
     text = str(error["msg"]).removeprefix("Input ").removeprefix("Value error, ")
@@ -143,15 +154,14 @@ def _cause(error: Any, place: Place) -> str:
     return f"{text}, not {given!r:.60}" if given is None or isinstance(given, str | int | float) else text
 
 
-def _unknown_field(place: Place) -> str:
-    known = _fields_at(place[:-1])
+def _unknown_field(place: Place, model: type[BaseModel]) -> str:
+    known = _fields_at(place[:-1], model)
     close = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.6)
     return f"unknown field; did you mean {close[0]}?" if close else f"unknown field; known here: {', '.join(known)}"
 
 
-def _fields_at(place: Place) -> list[str]:
+def _fields_at(place: Place, model: type[BaseModel]) -> list[str]:
     """Names a mapping at ``place`` may hold."""
-    model: type[BaseModel] = SiteConfig
     for part in place:
         if isinstance(part, int):
             continue

@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from appliance.site.cluster import ClusterSite
 from appliance.site.config import SiteConfig
 
 if TYPE_CHECKING:
@@ -23,14 +24,20 @@ HEAD = """\
 What an operator states about a site. The installer reports every mistake at once, each with its line. Unknown fields,
 duplicate keys, anchors, aliases and tags are mistakes. Plain words are text: `off` is not false.
 
-This page is written from `appliance/site/config.py` (`python -m appliance.site.reference`); a test holds it current.
-An example: `appliance/install/site.example.yaml`.
+This page is written from `appliance/site/config.py` and `cluster.py` (`python -m appliance.site.reference`); a test
+holds it current. An example: `appliance/install/site.example.yaml`.
+"""
+CLUSTER = """
+# The site file of a cluster
+
+What `sovereign install --profile cluster` reads. Paths in it are relative to the file itself.
 """
 
 
 def render() -> str:
     """The whole page."""
-    return HEAD + "".join(_section(path, model) for path, model in _models("", SiteConfig))
+    pages = ("".join(_section(*found) for found in _models("", model)) for model in (SiteConfig, ClusterSite))
+    return HEAD + CLUSTER.join(pages)
 
 
 def _models(path: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
@@ -49,7 +56,7 @@ def _inner(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
 
 
 def _section(path: str, model: type[BaseModel]) -> str:
-    title = path.rstrip(".") or "top level"
+    title = path.rstrip(".") or ("top level" if model is SiteConfig else "top level of a cluster's file")
     rows = "".join(_row(field.alias or name, field) for name, field in model.model_fields.items())
     text = " ".join((model.__doc__ or "").split())
     return f"\n## {title}\n\n{text}\n\n| field | type | default | meaning |\n|---|---|---|---|\n{rows}"
@@ -74,7 +81,7 @@ def _kind(annotation: Any) -> str:
         return _kind(arguments[0]) + (f", {limits}" if limits else "")
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "fields below"
-    return {str: "text", int: "number", float: "number"}[annotation]
+    return {str: "text", int: "number", float: "number", bool: "yes or no"}[annotation]
 
 
 def _limits(metadata: Any) -> str:

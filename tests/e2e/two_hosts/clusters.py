@@ -1,4 +1,4 @@
-"""A site of two lab hosts as the installer sees it."""
+"""A site of two lab hosts as the installer sees it, with a release that brings nothing: enough to judge hosts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from appliance.cluster.inventory import Site, inventory
+from appliance.cluster.parts import KubernetesImages, ReleaseParts
 from appliance.cluster.playbook import run
 from appliance.site.cluster import Cluster
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from lab.lab import Lab
 
 LAB_SETTINGS = Path(__file__).parents[3] / "lab/cluster.yaml"
-IMAGE_BYTES = 1 << 30
 
 
 @dataclass
@@ -27,6 +27,7 @@ class LabSite:
 
     lab: Lab
     folder: Path
+    parts: ReleaseParts
     identity: str = "5b1f1a2e-lab"
     events: list[Event] = field(default_factory=list)
 
@@ -47,6 +48,14 @@ class LabSite:
         """Run a playbook as the installer does; how many tasks changed something, by host."""
         self.events.clear()
         options = {**yaml.safe_load(LAB_SETTINGS.read_text()), **(settings or {})}
-        site = Site("lab", self.identity, self.folder)
-        hosts = inventory(site, self.cluster(**fields), image_bytes=IMAGE_BYTES, settings=options)
+        hosts = inventory(Site("lab", self.identity, self.folder), self.cluster(**fields), self.parts, settings=options)
         return run(playbook, hosts, self.events.append, enter=self.lab.from_outside([]))
+
+
+def empty_parts(folder: Path) -> ReleaseParts:
+    """A release without a program or an image."""
+    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": []}))
+    images = KubernetesImages("registry.example", "v1", "registry.example", "v1")
+    return ReleaseParts(
+        "v1.36.3", (), folder, 0, images, "registry.example/pause:v1", folder / "chart.tgz", "agent", "operator"
+    )

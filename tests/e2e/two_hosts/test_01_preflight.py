@@ -11,7 +11,7 @@ import pytest
 
 from appliance.cluster.events import Finding
 from appliance.cluster.playbook import HostsRefusedError, table
-from tests.e2e.two_hosts.clusters import LabSite
+from tests.e2e.two_hosts.clusters import LabSite, empty_parts
 
 pytestmark = pytest.mark.cluster
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ VOLATILE = (
 
 @pytest.fixture
 def site(lab: Lab, tmp_path: Path) -> Iterator[LabSite]:
-    yield LabSite(lab, tmp_path)
+    yield LabSite(lab, tmp_path, empty_parts(tmp_path))
     for name in ("node1", "node2"):
         lab.host(name).run(
             ["sh", "-c", "umount /proc/swaps /var/lib/containerd; rm -rf /var/lib/containerd /etc/kubernetes"],

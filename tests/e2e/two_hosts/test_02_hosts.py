@@ -10,7 +10,8 @@ import pytest
 
 from appliance.cluster.events import TaskStarted
 from appliance.errors import DeploymentError
-from tests.e2e.two_hosts.clusters import LabSite
+from tests.e2e.two_hosts.clusters import LabSite, empty_parts
+from tests.e2e.two_hosts.hosts import NODES, attempt, contents, tried
 
 pytestmark = pytest.mark.cluster
 if TYPE_CHECKING:
@@ -19,53 +20,20 @@ if TYPE_CHECKING:
     from lab.lab import Lab
     from lab.machine import Running
 
-NODES = ("node1", "node2")
-TRY = """
-import socket, sys
-kind, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
-with socket.socket(type=socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as probe:
-    probe.settimeout(2)
-    try:
-        probe.connect((host, port))
-        probe.send(b"x")
-        print("through")
-    except OSError as error:
-        print(type(error).__name__)
-"""
-VOLATILE = ("/proc", "/sys", "/dev", "/run", "/tmp", "/var/log", "/var/lib/systemd", "/root/.ansible")
 SERVE = "import socket,sys; s=socket.create_server(('', int(sys.argv[1])))\nwhile True: s.accept()"
 
 
 @pytest.fixture(scope="module")
 def prepared(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabSite]:
     """Both hosts after a first run; afterwards they are as they were before it."""
-    site = LabSite(lab, tmp_path_factory.mktemp("site"), "6c1e-roles")
+    folder = tmp_path_factory.mktemp("site")
+    site = LabSite(lab, folder, empty_parts(folder), "6c1e-roles")
     before = contents(lab)
     assert min(site.run("hosts.yml").values()) > 5
     yield site
     assert site.run("removal.yml") == {"node1": 1, "node2": 1}
     assert contents(lab) == before
     assert site.run("removal.yml") == {"node1": 0, "node2": 0}
-
-
-def contents(lab: Lab) -> dict[str, set[str]]:
-    """Files of each host with mode and size, and its firewall: what an installation could leave behind."""
-    pruned = " -o ".join(f"-path {folder}" for folder in VOLATILE)
-    shown = (
-        rf"find / \( {pruned} \) -prune -o -type f -printf '%p %m %s\n' -o -type l -printf '%p %l\n'; nft list ruleset"
-    )
-    return {name: set(lab.host(name).run(["sh", "-c", shown]).stdout.splitlines()) for name in NODES}
-
-
-def attempt(host: Running, kind: str, address: str, port: int) -> str:
-    return host.run(["python3", "-", kind, address, str(port)], stdin=TRY).stdout.strip()
-
-
-def tried(host: Running) -> set[tuple[str, str, int]]:
-    """What the host's firewall noted as having tried to leave."""
-    listed = json.loads(host.run(["nft", "-j", "list", "set", "inet", "sovereign", "tried"]).stdout)
-    elements = next(part["set"] for part in listed["nftables"] if "set" in part).get("elem", [])
-    return {tuple(element["elem"]["val"]["concat"]) for element in elements}
 
 
 def listening(host: Running, port: int) -> None:

@@ -10,10 +10,24 @@ import pytest
 import yaml
 
 from appliance.cluster.inventory import Site, inventory
+from appliance.cluster.parts import KubernetesImages, Program, ReleaseParts
+from appliance.cluster.state import KnownHost
 from appliance.site.cluster import Cluster
 
 ROLES = Path(__file__).parents[3] / "ansible/roles"
 SITE = Site("s", "id-1", Path("/srv/site"))
+PARTS = ReleaseParts(
+    "v1.36.3",
+    (Program("kube", Path("/store/kube"), 64 * "a", "/usr/local/bin/kube"),),
+    Path("/store/layout"),
+    1000,
+    KubernetesImages("registry.example", "3.6", "registry.example/dns", "1.14"),
+    "registry.example/pause:1",
+    Path("/store/cilium.tgz"),
+    "agent@sha256:1",
+    "operator@sha256:2",
+    {"/usr/local/bin/kubectl": "kube"},
+)
 THREE = {"role": "control-plane"}
 GIVEN: dict[str, Any] = {
     "hosts": [
@@ -30,7 +44,7 @@ def cluster(**fields: Any) -> Cluster:
 
 
 def made(settings: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
-    return dict(inventory(SITE, cluster(**fields), image_bytes=1000, settings=settings or {})["all"])
+    return dict(inventory(SITE, cluster(**fields), PARTS, settings=settings or {})["all"])
 
 
 def names(group: dict[str, Any]) -> list[str]:
@@ -47,6 +61,11 @@ def test_a_name_given_twice_keeps_both_hosts_in_sight() -> None:
     hosts = [*GIVEN["hosts"], {"name": "b", "address": "192.168.7.3"}]
     workers = made(hosts=hosts)["children"]["cluster"]["children"]["workers"]["hosts"]
     assert {key: host["node_name"] for key, host in workers.items()} == {"b": "b", "b#2": "b"}
+
+
+def test_hosts_that_left_are_a_group_of_their_own() -> None:
+    left = inventory(SITE, cluster(), PARTS, settings={}, leaving=[KnownHost("c", "192.168.7.3")])
+    assert names(left["all"]["children"]["leaving"]) == ["c"]
 
 
 def test_files_are_found_beside_the_site_file_and_foreign_host_keys_refused() -> None:
@@ -70,7 +89,7 @@ def test_settings_for_special_hosts_come_last() -> None:
     ],
 )
 def test_the_api_is_reached_at_what_the_site_says(fields: dict[str, Any], endpoint: str) -> None:
-    assert cluster(**fields).api_endpoint == endpoint
+    assert made(**fields)["vars"]["control_plane_endpoint"] == endpoint
 
 
 @pytest.mark.parametrize(

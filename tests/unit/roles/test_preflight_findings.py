@@ -12,6 +12,7 @@ from tests.unit.roles.plugins import load
 preflight = load("filter_plugins/preflight.py")
 RULES = {
     "site_id": "site-1",
+    "kubernetes_version": "v1.36.3",
     "pod_subnet": "10.88.0.0/16",
     "service_subnet": "10.96.0.0/16",
     "clock_seconds": 30,
@@ -34,6 +35,7 @@ GOOD = {
     "missing_commands": [],
     "service_route": True,
     "cluster_traces": [],
+    "kubernetes": "",
     "site": "",
     "taken_ports": [],
 }
@@ -156,3 +158,8 @@ def test_a_name_that_the_site_gives_twice_is_found() -> None:
     assert preflight.findings({"node1": probe(1), "node1#2": again}, RULES) == [
         {"host": "node1#2", "check": "name", "found": "node1 is also that of node1", "hint": "give each host its own"}
     ]
+
+
+def test_a_cluster_of_another_kubernetes_is_not_replaced_under_its_pods() -> None:
+    assert judge(node1=probe(1, site=OURS, kubernetes="v1.36.2")) == [("node1", "kubernetes")]
+    assert judge(node1=probe(1, site=OURS, kubernetes="v1.36.3")) == []

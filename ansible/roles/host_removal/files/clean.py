@@ -1,22 +1,94 @@
 """Removes from a host what the roles made; runs there, from stdin. What was there before them stays."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
-UNIT = "sovereign-firewall.service"
+FIREWALL = "sovereign-firewall.service"
+IMAGES = "sovereign-images.timer"
+UNITS = ("sovereign-images.service", "kubelet.service", "containerd.service")
+FOLDERS = (
+    *("/etc/cni", "/etc/containerd", "/etc/kubernetes", "/run/cilium", "/run/containerd"),
+    *("/var/lib/cni", "/var/lib/containerd", "/var/lib/etcd", "/var/lib/kubelet"),
+    *("/var/log/containers", "/var/log/kubernetes", "/var/log/pods", "/usr/libexec/kubernetes", "/opt/containerd"),
+)
 FILES = (
     "/etc/modules-load.d/sovereign.conf",
     "/etc/ssh/sshd_config.d/10-sovereign.conf",
     "/etc/sysctl.d/90-sovereign.conf",
-    f"/etc/systemd/system/{UNIT}",
+    "/usr/local/lib/sovereign-images",
 )
+PROGRAMS = Path("/etc/sovereign/programs")
+TABLES = (("ip", "kube-proxy"), ("ip6", "kube-proxy"), ("inet", "sovereign"))
+PACKET_FILTERS = {"iptables": "ip", "ip6tables": "ip6"}
+CHAINS = re.compile(r"\b(OLD_)?(CILIUM_|KUBE-)")
 BEGIN, END = "# BEGIN hosts of the cluster", "# END hosts of the cluster"
 
 
-def quietly(*argv: str) -> None:
-    """Run a program; whether it succeeds does not matter, since what it removes may be gone already."""
-    subprocess.run(argv, capture_output=True, check=False)
+def quietly(*argv: str, stdin: str = "") -> str:
+    """What a program prints; whether it succeeds does not matter, since what it removes may be gone already."""
+    if shutil.which(argv[0]) is None:
+        return ""
+    return subprocess.run(argv, capture_output=True, check=False, text=True, input=stdin).stdout
+
+
+def unmount_below(folder: str) -> None:
+    """Unmount everything below a folder, the deepest first."""
+    points = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for point in sorted((p for p in points if p.startswith(folder + "/")), reverse=True):
+        quietly("umount", "--lazy", point)
+
+
+def remove_unit(unit: str) -> None:
+    """Stop a unit and forget it."""
+    quietly("systemctl", "disable", "--now", unit)
+    Path("/etc/systemd/system", unit).unlink(missing_ok=True)
+
+
+def end_containers() -> None:
+    """End what containerd started: it leaves containers running when it stops, and says by name whose they are."""
+    for task in quietly("ctr", "--namespace", "k8s.io", "tasks", "list", "--quiet").split():
+        quietly("ctr", "--namespace", "k8s.io", "tasks", "delete", "--force", task)
+
+
+def remove_programs() -> None:
+    """Remove the programs that the release brought, by the list that was kept of them."""
+    listed = PROGRAMS.read_text().splitlines() if PROGRAMS.exists() else []
+    for line in listed:
+        Path(line).unlink(missing_ok=True)
+    shutil.rmtree("/opt/cni", ignore_errors=True)
+
+
+def remove_network() -> None:
+    """Remove what the pods' network left in the kernel."""
+    for link in Path("/sys/class/net").iterdir():
+        if link.name.startswith(("cilium_", "lxc")):
+            quietly("ip", "link", "delete", link.name)
+    for table in TABLES:
+        quietly("nft", "delete", "table", *table)
+    for program, family in PACKET_FILTERS.items():
+        forget_chains(program, family)
+    for space in Path("/run/netns").glob("cni-*"):
+        quietly("umount", "--lazy", str(space))
+        space.unlink(missing_ok=True)
+    for pinned in ("cilium", "tc"):
+        shutil.rmtree(Path("/sys/fs/bpf", pinned), ignore_errors=True)
+
+
+def forget_chains(program: str, family: str) -> None:
+    """Remove the chains that kubelet and Cilium made by iptables, and tables that hold nothing then."""
+    saved = quietly(f"{program}-save").splitlines()
+    kept = [line for line in saved if not CHAINS.search(line)]
+    if kept == saved:
+        return
+    quietly(f"{program}-restore", stdin="\n".join(kept) + "\n")
+    table, rules = "", dict[str, bool]()
+    for line in kept:
+        table = line[1:] if line.startswith("*") else table
+        rules[table] = rules.get(table, False) or line.startswith("-A") or (line.startswith(":") and " - [" in line)
+    for name in (name for name, used in rules.items() if name and not used):
+        quietly("nft", "delete", "table", family, name)
 
 
 def take_names_out() -> None:
@@ -28,11 +100,23 @@ def take_names_out() -> None:
 
 
 def main() -> None:
-    """Remove everything; the mark that says whose the host is goes last, so that an interrupted removal is repeated."""
-    quietly("systemctl", "disable", "--now", UNIT)
+    """Remove everything, what uses something before what it uses.
+
+    The mark that says whose the host is goes last, so that an interrupted removal is repeated.
+    """
+    remove_unit(IMAGES)
+    quietly("systemctl", "stop", "kubelet.service")
+    end_containers()
+    for unit in UNITS:
+        remove_unit(unit)
+    for folder in FOLDERS:
+        unmount_below(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+    remove_programs()
     for file in FILES:
         Path(file).unlink(missing_ok=True)
-    quietly("nft", "delete", "table", "inet", "sovereign")
+    remove_unit(FIREWALL)
+    remove_network()
     quietly("systemctl", "daemon-reload")
     quietly("systemctl", "reload", "ssh.service")
     take_names_out()

@@ -66,6 +66,15 @@ def has_route(network: str) -> bool:
     return done.returncode == 0
 
 
+def kubernetes() -> str:
+    """Version of the cluster's programs on a host that is in one; empty elsewhere."""
+    program = Path("/usr/local/bin/kubeadm")
+    if not program.exists() or not Path(TRACES[0]).exists():
+        return ""
+    done = subprocess.run([program, "version", "--output=short"], capture_output=True, check=False, text=True)
+    return done.stdout.strip()
+
+
 def read(now: float, services: str, commands: list[str]) -> dict[str, object]:
     """Everything, by name."""
     skew = time.time() - now
@@ -87,6 +96,7 @@ def read(now: float, services: str, commands: list[str]) -> dict[str, object]:
         "networks": addresses(),
         "service_route": has_route(services),
         "cluster_traces": [trace for trace in TRACES if Path(trace).exists()],
+        "kubernetes": kubernetes(),
         "site": text("/etc/sovereign/site.json"),
         "taken_ports": [port for port in PORTS if taken(port)],
     }

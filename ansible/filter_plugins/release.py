@@ -1,0 +1,72 @@
+"""Filters over the lists of what a release brings to hosts: programs and images."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+_HEX = 64
+_PLACE = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._-]*)+")
+
+
+class FilterModule:
+    """Registers the filters with Ansible."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """Name of each filter and its function."""
+        return {
+            "program_places": program_places,
+            "missing_programs": missing_programs,
+            "layout_blobs": layout_blobs,
+        }
+
+
+def program_places(programs: Iterable[Mapping[str, Any]], links: Mapping[str, str]) -> list[str]:
+    """Every path that the programs and their further names take on a host, sorted.
+
+    Raises ``ValueError`` for a path that is not absolute, has an empty part or one that begins with a dot, or is there
+    twice: this is what lays programs down, whoever wrote the inventory.
+    """
+    found = [str(program["destination"]) for program in programs] + list(links)
+    for path in found:
+        if not _PLACE.fullmatch(path):
+            raise ValueError(f"{path!r} is no place for a program")
+    for path, target in links.items():
+        if "/" in target or f"{path.rsplit('/', 1)[0]}/{target}" not in found:
+            raise ValueError(f"{path} would lead to {target!r}, which is no program beside it")
+    if len(set(found)) != len(found):
+        raise ValueError("two programs have one place")
+    return sorted(found)
+
+
+def missing_programs(wanted: Iterable[Mapping[str, Any]], present: Iterable[str]) -> list[Mapping[str, Any]]:
+    """Those of ``wanted`` that lines of `sha256sum` do not show as they should be."""
+    digests = {line[_HEX + 2 :]: line[:_HEX] for line in present}
+    return [w for w in wanted if digests.get(w["destination"]) != w["sha256"]]
+
+
+def layout_blobs(layout: str) -> list[str]:
+    """Hex digests of all blobs that an OCI layout's index leads to, each once, sorted.
+
+    Raises ``FileNotFoundError`` when a manifest is not there.
+    """
+    folder = Path(layout)
+    found: set[str] = set()
+    waiting = list(json.loads((folder / "index.json").read_text())["manifests"])
+    while waiting:
+        descriptor = waiting.pop()
+        digest = descriptor["digest"].removeprefix("sha256:")
+        if digest in found:
+            continue
+        found.add(digest)
+        if "manifest" in descriptor["mediaType"] or "index" in descriptor["mediaType"]:
+            document = json.loads((folder / "blobs/sha256" / digest).read_text())
+            waiting += document.get("manifests", [])
+            waiting += [document["config"]] if "config" in document else []
+            waiting += document.get("layers", [])
+    return sorted(found)

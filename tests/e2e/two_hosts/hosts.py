@@ -1,0 +1,48 @@
+"""What journeys look at on hosts, and what they try from them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lab.lab import Lab
+    from lab.machine import Running
+
+NODES = ("node1", "node2")
+VOLATILE = ("/proc", "/sys", "/dev", "/run", "/tmp", "/var/log", "/var/lib/systemd", "/root/.ansible")
+TRY = """
+import socket, sys
+kind, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+with socket.socket(type=socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as probe:
+    probe.settimeout(2)
+    try:
+        probe.connect((host, port))
+        probe.send(b"x")
+        print("through")
+    except OSError as error:
+        print(type(error).__name__)
+"""
+
+
+def contents(lab: Lab) -> dict[str, set[str]]:
+    """Files of each host with mode and size, and its firewall: what an installation could leave behind."""
+    pruned = " -o ".join(f"-path {folder}" for folder in VOLATILE)
+    shown = (
+        rf"find / \( {pruned} \) -prune -o -type f -printf '%p %m %s\n' -o -type l -printf '%p %l\n'; nft list ruleset"
+    )
+    return {name: set(lab.host(name).run(["sh", "-c", shown]).stdout.splitlines()) for name in NODES}
+
+
+def attempt(host: Running, kind: str, address: str, port: int, enter: Sequence[str] = ()) -> str:
+    """`through`, or what went wrong; ``enter`` goes before the command line, into a pod's network for one."""
+    return host.run([*enter, "python3", "-", kind, address, str(port)], stdin=TRY).stdout.strip()
+
+
+def tried(host: Running) -> set[tuple[str, str, int]]:
+    """What the host's firewall noted as having tried to leave."""
+    listed = json.loads(host.run(["nft", "-j", "list", "set", "inet", "sovereign", "tried"]).stdout)
+    elements = next(part["set"] for part in listed["nftables"] if "set" in part).get("elem", [])
+    return {tuple(element["elem"]["val"]["concat"]) for element in elements}

@@ -1,0 +1,121 @@
+"""A cluster of two hosts from the release alone: ready, made of nothing else, and no packet leaves it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.two_hosts.clusters import LabSite
+from tests.e2e.two_hosts.hosts import NODES, attempt, contents, tried
+from tests.e2e.two_hosts.kubernetes import ASK, Kubernetes, until
+from tests.e2e.two_hosts.shipment import shipped
+
+pytestmark = pytest.mark.cluster
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lab.lab import Lab
+
+API = ("kubernetes.default.svc.cluster.local", "10.96.0.1")
+NAMES = "10.96.0.10"
+
+
+@pytest.fixture(scope="module")
+def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabSite]:
+    """Both hosts after an installation; afterwards they are as they were before it."""
+    folder = tmp_path_factory.mktemp("cluster")
+    found = LabSite(lab, folder, shipped(folder), "7d2f-cluster")
+    before = contents(lab)
+    assert min(found.run("cluster.yml").values()) > 15
+    yield found
+    assert found.run("removal.yml") == dict.fromkeys(NODES, 1)
+    assert contents(lab) == before
+    assert found.run("removal.yml") == dict.fromkeys(NODES, 0)
+
+
+@pytest.fixture(scope="module")
+def cluster(site: LabSite) -> Kubernetes:
+    return Kubernetes(site.lab)
+
+
+@pytest.fixture(scope="module")
+def pods(cluster: Kubernetes, site: LabSite) -> dict[str, dict[str, Any]]:
+    """A pod on each host."""
+    return {name: cluster.run_pod(f"on-{name}", name, site.parts.sandbox_image) for name in NODES}
+
+
+def test_both_hosts_are_ready_with_the_release_s_kubernetes(cluster: Kubernetes, site: LabSite) -> None:
+    nodes = {node["metadata"]["name"]: node for node in cluster.get("nodes")["items"]}
+    assert set(nodes) == set(NODES)
+    for node in nodes.values():
+        assert node["status"]["nodeInfo"]["kubeletVersion"] == site.parts.kubernetes_version
+        assert {"Ready": "True"}.items() <= {c["type"]: c["status"] for c in node["status"]["conditions"]}.items()
+
+
+def test_every_pod_runs_and_from_the_release_s_images_alone(cluster: Kubernetes, site: LabSite) -> None:
+    until(cluster.ready, "every pod was ready")
+    index = json.loads((site.parts.layout / "index.json").read_text())
+    released = {listed["digest"] for listed in index["manifests"]}
+    running = {
+        (pod["metadata"]["name"], status["imageID"].rpartition("@")[2])
+        for pod in cluster.pods()
+        for status in pod["status"]["containerStatuses"]
+    }
+    assert {digest for _, digest in running} <= released
+    names = {name.rsplit("-", 1)[0] for name, _ in running}
+    assert {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "cilium"} <= names
+
+
+def test_a_second_run_changes_nothing(site: LabSite) -> None:
+    assert site.run("cluster.yml") == dict.fromkeys(NODES, 0)
+
+
+def test_pods_find_names_and_each_other_across_hosts(cluster: Kubernetes, pods: dict[str, dict[str, Any]]) -> None:
+    dns = [pod for pod in cluster.pods() if pod["metadata"]["name"].startswith("coredns")]
+    for pod in pods.values():
+        host, enter = cluster.host_of(pod), cluster.inside(pod)
+        assert host.run([*enter, "python3", "-", NAMES, API[0]], stdin=ASK).stdout.strip() == API[1]
+        assert attempt(host, "tcp", API[1], 443, enter) == "through"
+        for other in dns:
+            assert attempt(host, "tcp", other["status"]["podIP"], 8080, enter) == "through"
+
+
+def test_nothing_of_a_pod_or_a_host_leaves_and_what_tried_is_told(
+    cluster: Kubernetes, pods: dict[str, dict[str, Any]]
+) -> None:
+    for pod in pods.values():
+        host, enter = cluster.host_of(pod), cluster.inside(pod)
+        for kind, port in (("tcp", 443), ("udp", 53)):
+            assert ("203.0.113.9", kind, port) not in tried(host)
+            assert attempt(host, kind, "203.0.113.9", port, enter) != "through"
+            assert ("203.0.113.9", kind, port) in tried(host)
+        outside = host.run([*enter, "python3", "-", NAMES, "example.org"], stdin=ASK, check=False)
+        assert not outside.stdout.strip().count("."), outside.stdout
+
+
+def test_secrets_are_sealed_on_the_disk(cluster: Kubernetes, site: LabSite) -> None:
+    word = "a-word-that-is-nowhere-else"
+    cluster.kubectl("create", "secret", "generic", "sealed", f"--from-literal=word={word}")
+    found = site.lab.host("node1").run(["grep", "-rc", word, "/var/lib/etcd"], check=False).stdout
+    assert all(line.endswith(":0") for line in found.splitlines())
+    assert cluster.get("secret", "sealed")["data"]["word"]
+
+
+def test_after_a_power_cut_of_both_hosts_everything_is_back_by_itself(
+    cluster: Kubernetes, site: LabSite, pods: dict[str, dict[str, Any]]
+) -> None:
+    assert pods
+    for name in NODES:
+        site.lab.cut_power(name)
+    for name in NODES:
+        site.lab.start(name)
+
+    def answers() -> bool:
+        argv = ["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "--raw", "/readyz"]
+        return site.lab.host("node1").run(argv, check=False).returncode == 0
+
+    until(answers, "the API answered")
+    until(cluster.ready, "every host and pod was ready again")
+    assert site.run("cluster.yml") == dict.fromkeys(NODES, 0)
