@@ -1,21 +1,17 @@
 """The entries of a POST /append, from bytes that a caller sent.
 
-Callers of ours send the canonical spelling (``wire.post_body`` of ``encode_entry``), so the plain parser reads it and
-what was read is spelled again: equal bytes prove that nothing was said twice, or otherwise than it will be logged.
-Only what is not canonical, or might hold too large a number or be too deep, goes through the strict parser, which takes
-three times as long and has the last word. A property test holds the two ways equal.
+Read strictly: nothing is said twice, or otherwise than it will be logged. Who appends all day sends frames instead,
+whose entries are spelled as they are logged (``canonical``).
 """
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle import strict_json
 from airgap_bundle.errors import FormatError
 from appliance.audit.entry import encode_entry
-from appliance.audit.errors import BadRequestError, EntryRefusedError
-from appliance.audit.wire import post_body
+from appliance.audit.errors import BadRequestError
 
 if TYPE_CHECKING:
     from appliance.audit.log import Record
@@ -24,8 +20,6 @@ if TYPE_CHECKING:
 MAX_BODY = 16 << 20
 MAX_ENTRIES = 1024
 MAX_DEPTH = strict_json.MAX_DEPTH
-_DIGITS = 18  # every integer of so many characters is one of strict JSON's
-_AROUND = 3  # the body, its list, and the object that holds id and event
 Sent = list[tuple["Record", "Event"]]
 
 
@@ -35,26 +29,7 @@ def read_body(body: bytes) -> Sent:
     Raises ``BadRequestError`` for anything but 1 to ``MAX_ENTRIES`` of them in strict JSON, ``EntryRefusedError`` for
     an event that cannot be logged.
     """
-    return _canonical(body) or _entries(_strict(body))
-
-
-def _canonical(body: bytes) -> Sent | None:
-    """The entries of a canonical body; None when it is not, or needs a closer look."""
-    if len(body) > MAX_BODY:
-        return None
-    try:
-        sent = _entries(json.loads(body, parse_int=_integer))
-    except (ValueError, RecursionError, BadRequestError, EntryRefusedError):
-        return None
-    records = [record for record, _ in sent]
-    flat = all(entry.count(b"{") + entry.count(b"[") <= MAX_DEPTH - _AROUND for _, entry in records)
-    return sent if flat and post_body(records) == body else None
-
-
-def _integer(text: str) -> int:
-    if len(text) > _DIGITS:
-        raise ValueError("an integer that strict JSON may refuse")
-    return int(text)
+    return _entries(_strict(body))
 
 
 def _strict(body: bytes) -> Any:

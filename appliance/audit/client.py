@@ -1,15 +1,15 @@
 """Appending to the log from the rest of the appliance. A failure means: refuse the work that needed the entry.
 
-``AuditClient`` coalesces: while two POSTs are under way, concurrent callers gather, and the next POST carries them all,
-so that a busy gateway costs the writer few requests, and writer and caller work side by side. Appending is idempotent
-by id, so a broken connection (a writer that was restarted) is tried once more before the caller hears of it.
+``AuditClient`` gathers: whoever appends in the same turn of the event loop shares a frame (``link``), and frames do not
+wait for each other's answers. Appending is idempotent by id, so what a broken connection leaves unanswered (a writer
+that was restarted) is sent once more before its caller hears of it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket as sockets
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +18,9 @@ import httpx
 from appliance.audit import wire
 from appliance.audit.entry import encode_entry
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError
+from appliance.audit.frames import new_instance
+from appliance.audit.link import Link, connect
+from appliance.audit.tiles import encode_entries
 from appliance.audit.wire import Position, Proof
 from appliance.errors import SovereignError
 
@@ -27,25 +30,34 @@ if TYPE_CHECKING:
 __all__ = ["AuditClient", "Position", "Proof", "SyncAuditClient"]
 
 MAX_WAITING = 10_000
-MAX_POSTS = 2
 _TIMEOUT = httpx.Timeout(wire.ANSWER_SECONDS, connect=wire.CONNECT_SECONDS)
+_RECONNECT_SECONDS = 0.5
 
 
 @dataclass
 class _Waiting:
-    entry_id: str
     entry: bytes
     done: asyncio.Future[Position]
 
 
 class AuditClient:
-    """Async client for one event loop. Close it with ``aclose`` or use it as a context manager."""
+    """Async client for one event loop. Close it with ``aclose`` or use it as a context manager.
+
+    As a context manager it keeps a connection to the writer all the time, which tells the writer that ``instance`` is
+    alive: requests logged under that name stay open for it to end (``open_requests``).
+    """
 
     def __init__(self, socket: Path) -> None:
+        self.instance = new_instance()
+        self._socket = socket
         transport = httpx.AsyncHTTPTransport(uds=str(socket))
         self._http = httpx.AsyncClient(transport=transport, base_url=wire.BASE_URL, timeout=_TIMEOUT)
-        self._waiting: deque[_Waiting] = deque()
-        self._senders: set[asyncio.Task[None]] = set()
+        self._gathered: list[_Waiting] = []
+        self._count = 0
+        self._sending: set[asyncio.Task[None]] = set()
+        self._link: Link | None = None
+        self._connecting: asyncio.Lock = asyncio.Lock()
+        self._staying: asyncio.Task[None] | None = None
 
     async def append(self, event: dict[str, Any], *, id: str) -> Position:  # noqa: A002 - the contract's name
         """Log ``event`` under ``id``; returns once it is durable under a signed checkpoint.
@@ -55,13 +67,18 @@ class AuditClient:
         entry does not count as logged.
         """
         entry = encode_entry(event, id)
-        if len(self._waiting) >= MAX_WAITING:
+        if self._count >= MAX_WAITING:
             raise AuditUnavailableError("too many entries wait for the audit writer", "try again in a moment")
-        waiting = _Waiting(id, entry, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        if len(self._senders) < MAX_POSTS:
-            self._senders.add(asyncio.create_task(self._send_all()))
-        return await waiting.done
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(entry, loop.create_future())
+        if not self._gathered:
+            loop.call_soon(self._send_gathered)
+        self._gathered.append(waiting)
+        self._count += 1
+        try:
+            return await waiting.done
+        finally:
+            self._count -= 1
 
     async def proof(self, index: int) -> Proof:
         """An inclusion proof of entry ``index`` under the latest checkpoint."""
@@ -83,11 +100,18 @@ class AuditClient:
 
     async def aclose(self) -> None:
         """Wait for what is under way, then close the connection."""
-        while self._senders:
-            await asyncio.wait(self._senders)
+        if self._staying is not None:
+            self._staying.cancel()
+        self._send_gathered()
+        while self._sending:
+            await asyncio.wait(self._sending)
+        if self._link is not None:
+            self._link.close()
+            await self._link.closed.wait()
         await self._http.aclose()
 
     async def __aenter__(self) -> Self:
+        self._staying = asyncio.create_task(self._stay())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -99,33 +123,32 @@ class AuditClient:
         except httpx.HTTPError as error:
             raise wire.unreachable(error) from error
 
-    async def _send_all(self) -> None:
-        batch: list[_Waiting] = []
-        try:
-            while self._waiting:
-                batch = self._take()
-                if batch:
-                    await self._send(batch)
-        finally:
-            task = asyncio.current_task()
-            assert task is not None
-            self._senders.discard(task)
-            left = [] if self._senders else list(self._waiting)
-            for waiting in [*batch, *left]:  # none, unless this task was cancelled
-                _fail(waiting, AuditUnavailableError("the audit client was closed"))
-            if left:
-                self._waiting.clear()
+    async def _stay(self) -> None:
+        """Keep a connection, for ever."""
+        while True:
+            with contextlib.suppress(OSError, TimeoutError):
+                await (await self._linked()).closed.wait()
+            await asyncio.sleep(_RECONNECT_SECONDS)
 
-    def _take(self) -> list[_Waiting]:
-        """The next POST's worth, without the callers that went away before their entry was sent."""
-        batch: list[_Waiting] = []
-        size = 0
-        while self._waiting and len(batch) < wire.MAX_POST_ENTRIES and size < wire.MAX_POST_BYTES:
-            waiting = self._waiting.popleft()
-            if not waiting.done.done():
-                batch.append(waiting)
-                size += len(waiting.entry)
-        return batch
+    async def _linked(self) -> Link:
+        """The connection, made anew where there is none. Raises ``OSError``, ``TimeoutError``."""
+        async with self._connecting:
+            if self._link is None or self._link.closed.is_set():
+                self._link = await connect(self._socket, self.instance, wire.CONNECT_SECONDS)
+            return self._link
+
+    def _send_gathered(self) -> None:
+        """Everything that was gathered goes out, in frames of bounded size; without callers that went away already."""
+        gathered, self._gathered = [one for one in self._gathered if not one.done.done()], []
+        while gathered:
+            size = count = 0
+            while count < min(len(gathered), wire.MAX_FRAME_ENTRIES) and size < wire.MAX_FRAME_BYTES:
+                size += len(gathered[count].entry)
+                count += 1
+            batch, gathered = gathered[:count], gathered[count:]
+            task = asyncio.create_task(self._send(batch))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
 
     async def _send(self, batch: list[_Waiting]) -> None:
         try:
@@ -143,23 +166,20 @@ class AuditClient:
             for waiting, position in zip(batch, positions, strict=True):
                 if not waiting.done.done():
                     waiting.done.set_result(position)
+        finally:
+            for waiting in batch:  # none, unless this task was cancelled
+                _fail(waiting, AuditUnavailableError("the audit client was closed"))
 
     async def _post(self, batch: list[_Waiting]) -> list[Position]:
-        body = wire.post_body([(waiting.entry_id, waiting.entry) for waiting in batch])
+        payload = encode_entries([waiting.entry for waiting in batch])
         try:
-            response = await self._http.post("/append", content=body)
-        except (httpx.NetworkError, httpx.RemoteProtocolError):
-            response = await self._again(body)
-        except httpx.HTTPError as error:
+            try:
+                reply = await (await self._linked()).ask(payload, wire.ANSWER_SECONDS)
+            except ConnectionError:  # a kept connection may belong to a writer that is gone; a new one tells
+                reply = await (await self._linked()).ask(payload, wire.ANSWER_SECONDS)
+        except (OSError, TimeoutError) as error:
             raise wire.unreachable(error) from error
-        return wire.read_positions(response, len(batch))
-
-    async def _again(self, body: bytes) -> httpx.Response:
-        """A kept connection may belong to a writer that is gone; a new one tells."""
-        try:
-            return await self._http.post("/append", content=body)
-        except httpx.HTTPError as error:
-            raise wire.unreachable(error) from error
+        return wire.read_reply(reply, len(batch))
 
 
 class SyncAuditClient:

@@ -1,4 +1,4 @@
-"""Which id lies at which position: what makes appending idempotent, also across restarts.
+"""Which id lies at which position: what makes appending idempotent, also across restarts; and which requests are open.
 
 A side file, derived from the log and rebuilt from it where it is behind or absent. It is written after the checkpoint
 is durable, so it can lag behind the log but never lead: an index that knows more entries than the log holds proves
@@ -11,11 +11,14 @@ import hashlib
 import sqlite3
 from typing import TYPE_CHECKING
 
+from appliance.audit.open_requests import step
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 _QUERY_LIMIT = 500
+_LAYOUT = 2
 
 
 class IdIndex:
@@ -24,6 +27,7 @@ class IdIndex:
     def __init__(self, path: Path) -> None:
         self._unwritten: dict[bytes, int] = {}
         self._unwritten_size = 0
+        self._unwritten_steps: dict[str, int | None] = {}
         try:
             self._db = _connect(path)
         except sqlite3.OperationalError:
@@ -62,19 +66,43 @@ class IdIndex:
         for offset, one in enumerate(ids):
             self._unwritten.setdefault(_digest(one), start + offset)
             self._unwritten_size = start + offset + 1
+            if (found := step(one)) is not None:
+                request, begins = found
+                self._unwritten_steps[request] = start + offset if begins else None
         try:
             with self._db:
                 self._db.executemany("INSERT OR IGNORE INTO ids VALUES (?, ?)", self._unwritten.items())
+                self._write_steps()
                 self._db.execute("UPDATE seen SET size = ?", (self._unwritten_size,))
         except sqlite3.OperationalError:
             return
         self._unwritten.clear()
+        self._unwritten_steps.clear()
+
+    def _write_steps(self) -> None:
+        begun = [(request, at) for request, at in self._unwritten_steps.items() if at is not None]
+        ended = [(request,) for request, at in self._unwritten_steps.items() if at is None]
+        self._db.executemany("INSERT OR IGNORE INTO open VALUES (?, ?)", begun)
+        self._db.executemany("DELETE FROM open WHERE request = ?", ended)
+
+    def open_requests(self) -> dict[str, int]:
+        """Requests that have begun and not ended, and where they begin."""
+        stored = {str(request): int(at) for request, at in self._db.execute("SELECT request, position FROM open")}
+        return {request: at for request, at in (stored | self._unwritten_steps).items() if at is not None}
+
+    def forget_request(self, request: str) -> None:
+        """Take ``request`` off the open ones: its end was found, or it turned out to be none."""
+        self._unwritten_steps.pop(request, None)
+        with self._db:
+            self._db.execute("DELETE FROM open WHERE request = ?", (request,))
 
     def clear(self) -> None:
         """Forget everything, to be rebuilt from the log."""
         self._unwritten.clear()
+        self._unwritten_steps.clear()
         with self._db:
             self._db.execute("DELETE FROM ids")
+            self._db.execute("DELETE FROM open")
             self._db.execute("UPDATE seen SET size = 0")
 
     def close(self) -> None:
@@ -91,6 +119,11 @@ def _connect(path: Path) -> sqlite3.Connection:
             db.execute("CREATE TABLE IF NOT EXISTS ids (digest BLOB PRIMARY KEY, position INTEGER) WITHOUT ROWID")
             db.execute("CREATE TABLE IF NOT EXISTS seen (size INTEGER)")
             db.execute("INSERT INTO seen SELECT 0 WHERE NOT EXISTS (SELECT * FROM seen)")
+            db.execute("CREATE TABLE IF NOT EXISTS open (request TEXT PRIMARY KEY, position INTEGER) WITHOUT ROWID")
+            if db.execute("PRAGMA user_version").fetchone()[0] != _LAYOUT:  # from before there was a table of requests
+                db.execute("DELETE FROM ids")
+                db.execute("UPDATE seen SET size = 0")
+                db.execute(f"PRAGMA user_version = {_LAYOUT}")
     except sqlite3.DatabaseError:
         db.close()
         raise

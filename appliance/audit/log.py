@@ -139,6 +139,26 @@ class TileLog:
             stored[entry_id] = (position, entry)
         return stored
 
+    def open_requests(self, wanted: Callable[[str], bool], limit: int) -> list[tuple[str, int, bytes]]:
+        """Requests without an end of which ``wanted`` says so, at most ``limit``: each, its position and its entry."""
+        self.open()
+        state = self._ready()
+        tiles = TileReader(self._directory, state.edge.size)
+        try:
+            found = [(one, at) for one, at in sorted(state.ids.open_requests().items()) if wanted(one)][:limit]
+            return [(request, at, tiles.entry(at)) for request, at in found]
+        except (OSError, sqlite3.Error) as error:
+            raise unavailable(error) from error
+
+    def count_open(self) -> int:
+        """How many requests have no end yet; 0 while the log is not open."""
+        return len(self._state.ids.open_requests()) if self._state else 0
+
+    def forget_request(self, request: str) -> None:
+        """See ``IdIndex.forget_request``."""
+        if self._state:
+            self._state.ids.forget_request(request)
+
     def append(self, records: Sequence[Record]) -> list[int]:
         """Make ``records`` durable under a new signed checkpoint; their positions. Ids must be new (see ``find``)."""
         self.open()

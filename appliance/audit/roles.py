@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from appliance.audit import ocsf
 from appliance.audit.errors import NotYoursError
 from appliance.audit.ocsf import Event, EventClass, classification
+from appliance.audit.open_requests import BEGUN, ENDED, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,6 +34,13 @@ _KINDS: Mapping[str, tuple[EventClass, int | None]] = {
     "admin_change": (ocsf.ENTITY_MANAGEMENT, _ANY),
 }
 
+_EXPECTED = {
+    (event_class.uid, activity): classification(event_class, activity)
+    for event_class, _ in _KINDS.values()
+    for activity in event_class.activities
+}
+_STEPS = {BEGUN: {"request"}, ENDED: {"answer", "refusal"}}
+
 
 @dataclass(frozen=True)
 class Role:
@@ -49,12 +57,13 @@ class Role:
     def owns(self, entry_id: str, event: Event) -> bool:
         """Whether this role may append ``event`` under ``entry_id``."""
         named = self.model is None or _models(event) == {self.model}
-        return named and kind_of(event) in self.kinds and entry_id.startswith(f"{self.name}/")
+        kind = kind_of(event)
+        return named and kind in self.kinds and entry_id.startswith(f"{self.name}/") and _steps(entry_id, kind)
 
 
 GATEWAY = Role("gateway", frozenset({"sign_in", "sign_out", "request", "answer", "refusal"}))
 OPERATOR = Role("operator", frozenset({"install_step", "model_change", "admin_change"}))
-WRITER = Role("writer", frozenset({"log_recovery"}))  # the writer's own; no uid has it
+WRITER = Role("writer", frozenset({"log_recovery"}))  # the writer's own; no uid has it. It also ends gateways' requests
 
 
 def engine(model: str) -> Role:
@@ -104,8 +113,16 @@ def kind_of(event: Event) -> str | None:
     activity = event.get("activity_id")
     if type(activity) is not int or activity not in event_class.activities or only not in {_ANY, activity}:
         return None
-    expected = classification(event_class, activity)
-    return kind if {name: event.get(name) for name in expected} == expected else None
+    expected = _EXPECTED[event_class.uid, activity]
+    return kind if all(event.get(name) == value for name, value in expected.items()) else None
+
+
+def _steps(entry_id: str, kind: str | None) -> bool:
+    """Whether an id that begins or ends a request is that of an event which does so."""
+    if step(entry_id) is None:
+        return True
+    last = entry_id.rpartition("/")[2]
+    return kind in _STEPS.get(last, _KINDS)  # an older log's ``…/answer`` and ``…/refusal`` bind nothing
 
 
 def _models(event: Event) -> set[str]:

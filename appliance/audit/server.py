@@ -6,6 +6,8 @@ GET /proof?index  an inclusion proof under it
 POST /witnessed   a cosigned checkpoint, to lie beside the log; the operator's alone
 GET /healthz      200 while appending works; 503 with the cause otherwise (asking is also an attempt to recover)
 
+A connection that opens with the preface of ``frames`` appends without HTTP, by the same rules.
+
 Whoever may open the socket may read. Appending is bound to the uid that the kernel names (``roles``): a POST with one
 entry that is not its sender's to write is refused whole, before the log is asked about any of its ids.
 
@@ -15,6 +17,7 @@ an event, 507 disk full, 503 anything else that keeps an entry from being durabl
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import os
@@ -27,25 +30,21 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from appliance.audit import replies
 from appliance.audit.append_body import MAX_BODY, read_body
-from appliance.audit.errors import (
-    AuditUnavailableError,
-    BadRequestError,
-    EntryRefusedError,
-    EntryTooLargeError,
-    IdReusedError,
-    LogFullError,
-    NotYoursError,
-)
+from appliance.audit.closing import Closer
+from appliance.audit.errors import AuditUnavailableError, BadRequestError, EntryTooLargeError, NotYoursError
+from appliance.audit.frame_server import Desk, protocol_of
 from appliance.audit.listening import listen
 from appliance.audit.log import TileLog
 from appliance.audit.proofs import inclusion_proof
 from appliance.audit.roles import OPERATOR
+from appliance.audit.sessions import GRACE_SECONDS, Sessions
 from appliance.audit.shelf import shelve
 from appliance.audit.tiles import TileReader
 from appliance.audit.writer import GroupWriter
-from appliance.errors import LogInconsistentError, SovereignError
-from appliance.site.peer_protocol import PeerProtocol, peer
+from appliance.errors import SovereignError
+from appliance.site.peer_protocol import peer
 from appliance.site.peers import RefusedPeers
 
 if TYPE_CHECKING:
@@ -59,31 +58,25 @@ if TYPE_CHECKING:
     from appliance.audit.roles import Roles
 
 
-_ANSWERS: dict[type[SovereignError], tuple[int, str]] = {  # the first that fits
-    LogFullError: (507, "log_full"),
-    NotYoursError: (403, "not_yours"),
-    IdReusedError: (409, "id_reused"),
-    EntryTooLargeError: (413, "entry_too_large"),
-    EntryRefusedError: (422, "entry_refused"),
-    BadRequestError: (400, "bad_request"),
-}
-
-
-def create_app(log: TileLog, roles: Roles) -> Starlette:  # noqa: C901 - one small function a route
+def create_app(log: TileLog, roles: Roles, *, grace: float = GRACE_SECONDS) -> Starlette:  # noqa: C901 - one small function a route
     """The service as an ASGI app around ``log``, which it closes when it shuts down.
 
     Serve it with ``PeerProtocol``: a request whose scope has no peer appends nothing. At start a log that is
-    inconsistent stops the service; one whose disk is full does not: it answers 507 and recovers.
+    inconsistent stops the service; one whose disk is full does not: it answers 507 and recovers. Requests of a
+    gateway that has been gone for ``grace`` seconds are ended as interrupted.
     """
     writer = GroupWriter(log)
     refused = RefusedPeers()
+    sessions = Sessions(grace)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         try:
             with contextlib.suppress(AuditUnavailableError):
                 await writer.open()
+            closing = asyncio.create_task(Closer(writer, sessions).run())
             yield
+            closing.cancel()
         finally:
             await writer.close()
 
@@ -97,16 +90,7 @@ def create_app(log: TileLog, roles: Roles) -> Starlette:  # noqa: C901 - one sma
             if sender:
                 refused.note(sender, "append_refused", cause=error.cause)
             raise
-        receipt = await writer.submit(records)
-        head = receipt.signed.head
-        return JSONResponse(
-            {
-                "positions": receipt.positions,
-                "size": head.size,
-                "root": base64.b64encode(head.root).decode(),
-                "checkpoint": receipt.signed.note,
-            }
-        )
+        return JSONResponse(replies.appended(await writer.submit(records)))
 
     async def witnessed(request: Request) -> Response:
         sender = peer(request.scope)
@@ -142,9 +126,11 @@ def create_app(log: TileLog, roles: Roles) -> Starlette:  # noqa: C901 - one sma
     async def healthz(_: Request) -> Response:
         signed = await writer.open() if writer.failure or not writer.signed else writer.signed
         counts = {str(uid): count for uid, count in sorted(refused.counts.items())}
-        return JSONResponse({"status": "ok", "size": signed.head.size, "not_yours": counts})
+        open_requests = await writer.count_open()
+        figures = {"not_yours": counts, "instances": sessions.count, "open_requests": open_requests}
+        return JSONResponse({"status": "ok", "size": signed.head.size, **figures})
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/append", append, methods=["POST"]),
             Route("/witnessed", witnessed, methods=["POST"]),
@@ -155,6 +141,8 @@ def create_app(log: TileLog, roles: Roles) -> Starlette:  # noqa: C901 - one sma
         exception_handlers={SovereignError: _explain},
         lifespan=lifespan,
     )
+    app.state.desk = Desk(writer, roles, refused, sessions)
+    return app
 
 
 async def _body(request: Request) -> bytes:
@@ -178,19 +166,19 @@ def _records(body: bytes, uid: int | None, roles: Roles) -> list[Record]:
 
 async def _explain(_: Request, error: Exception) -> Response:
     assert isinstance(error, SovereignError)
-    status, code = _status(error)
-    body = {"error": {"code": code, "message": error.cause, "hint": error.hint}}
+    status, body = replies.refused(error)
     return JSONResponse(body, status_code=status, headers={"Retry-After": "1"} if status >= 500 else None)  # noqa: PLR2004 - HTTP
 
 
-def _status(error: SovereignError) -> tuple[int, str]:
-    for kind, answer in _ANSWERS.items():
-        if isinstance(error, kind):
-            return answer
-    return 503, "log_inconsistent" if isinstance(error, LogInconsistentError) else "unavailable"
-
-
-def serve(*, directory: Path, socket: Path, origin: str, keys: CheckpointKeys, roles: Roles) -> None:
+def serve(  # noqa: PLR0913 - a log, where it listens, and who may write
+    *,
+    directory: Path,
+    socket: Path,
+    origin: str,
+    keys: CheckpointKeys,
+    roles: Roles,
+    grace: float = GRACE_SECONDS,
+) -> None:
     """Run the audit writer until SIGTERM. Blocking, and for a process's main thread.
 
     Raises ``WriterLockedError`` when the log has a writer already, ``LogInconsistentError`` when the log in
@@ -209,14 +197,20 @@ def serve(*, directory: Path, socket: Path, origin: str, keys: CheckpointKeys, r
         raise
     listener = listen(socket)
     try:
-        uvicorn.Server(server_config(create_app(log, roles))).run(sockets=[listener])
+        uvicorn.Server(server_config(create_app(log, roles, grace=grace))).run(sockets=[listener])
     finally:
         listener.close()
         socket.unlink(missing_ok=True)
 
 
 def server_config(app: Starlette) -> uvicorn.Config:
-    """How ``app`` is served: with the peer of each connection in the scope of its requests."""
+    """How ``app`` is served: with the peer of each connection in the scope of its requests, and frames beside HTTP."""
     return uvicorn.Config(
-        app, http=PeerProtocol, ws="none", log_config=None, access_log=False, lifespan="on", server_header=False
+        app,
+        http=protocol_of(app.state),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        server_header=False,
     )

@@ -1,9 +1,10 @@
-"""What goes over the audit socket, seen from the caller: the body of a POST, and what its answer means."""
+"""What goes over the audit socket, seen from the caller: the body of a POST, and what the writer's answers mean."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from appliance.audit.errors import (
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     from appliance.errors import SovereignError
 
-MAX_POST_ENTRIES = 1024
-MAX_POST_BYTES = 8 << 20
+MAX_FRAME_ENTRIES = 1024
+MAX_FRAME_BYTES = 1 << 20
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 15.0
 BASE_URL = "http://audit"
@@ -62,7 +63,23 @@ def post_body(entries: list[tuple[str, bytes]]) -> bytes:
 
 def read_positions(response: httpx.Response, count: int) -> list[Position]:
     """Positions of the ``count`` entries of a POST. Raises what the service answered instead."""
-    answer = _answer(response)
+    return _positions(_answer(response), count)
+
+
+def read_reply(payload: bytes, count: int) -> list[Position]:
+    """Positions of the ``count`` entries of a frame, from the frame that answers it. Raises as ``read_positions``."""
+    try:
+        answer = json.loads(payload)
+    except ValueError as error:
+        raise AuditUnavailableError("the audit writer answered without JSON") from error
+    if not isinstance(answer, dict) or not isinstance(answer.get("status"), int):
+        raise _nonsense()
+    if answer["status"] != HTTPStatus.OK:
+        raise _refusal(answer["status"], answer)
+    return _positions(answer, count)
+
+
+def _positions(answer: dict[str, Any], count: int) -> list[Position]:
     try:
         size, checkpoint = int(answer["size"]), str(answer["checkpoint"])
         indexes = [int(index) for index in answer["positions"]]

@@ -10,18 +10,23 @@ import asyncio
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from appliance.audit.entry import same_event
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError, IdReusedError
 from appliance.errors import SovereignError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from appliance.audit.log import Record, Signed, TileLog
 
 MAX_COMMIT_ENTRIES = 4096
 MAX_COMMIT_BYTES = 16 << 20
 MAX_WAITING_BYTES = 64 << 20
+MAX_CLOSED_AT_ONCE = 1024
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,35 +66,54 @@ class GroupWriter:
         ``EntryRefusedError``: an id names another event. ``LogFullError``, ``AuditUnavailableError``: try again.
         ``LogInconsistentError``: the log on disk is not the log that was signed; nothing is appended any more.
         """
+        return await self.put(records)
+
+    def put(self, records: list[Record]) -> asyncio.Future[Receipt]:
+        """As ``submit``, for who waits otherwise. What is put first lies first in the log."""
         size = sum(len(entry) for _, entry in records)
-        if self._waiting_bytes + size > MAX_WAITING_BYTES:
-            raise AuditUnavailableError("the audit writer is overloaded", "try again in a moment")
         submission = _Submission(records, size, asyncio.get_running_loop().create_future())
+        if self._waiting_bytes + size > MAX_WAITING_BYTES:
+            submission.done.set_exception(
+                AuditUnavailableError("the audit writer is overloaded", "try again in a moment")
+            )
+            return submission.done
         self._waiting.append(submission)
         self._waiting_bytes += size
         if self._running is None:
             self._running = asyncio.create_task(self._drain())
-        return await submission.done
+        return submission.done
 
     async def open(self) -> Signed:
         """Make sure that the log is open: at start, and to find out whether a failure is over."""
         try:
-            signed = await self._in_thread_open()
+            signed = await self._in_thread(self._log.open)
         except SovereignError as error:
             self.failure = error
             raise
         self.failure = None
         return signed
 
+    async def open_requests(self, wanted: Callable[[str], bool]) -> list[tuple[str, int, bytes]]:
+        """As ``TileLog.open_requests``, as many as one round of ending them takes."""
+        return await self._in_thread(self._log.open_requests, wanted, MAX_CLOSED_AT_ONCE)
+
+    async def count_open(self) -> int:
+        """How many requests have no end yet."""
+        return await self._in_thread(self._log.count_open)
+
+    async def forget_request(self, request: str) -> None:
+        """As ``TileLog.forget_request``."""
+        await self._in_thread(self._log.forget_request, request)
+
     async def close(self) -> None:
         """Finish what was submitted, then release the log."""
         if self._running is not None:
             await self._running
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._log.close)
+        await self._in_thread(self._log.close)
         self._thread.shutdown()
 
-    async def _in_thread_open(self) -> Signed:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._log.open)
+    async def _in_thread(self, work: Callable[P, T], *args: P.args, **_: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
 
     async def _drain(self) -> None:
         loop = asyncio.get_running_loop()

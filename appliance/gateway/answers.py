@@ -7,7 +7,8 @@ Ordering rules, each of which somebody relies on:
 2. Nothing is handed out, not even that the request was admitted, before the engine admitted it AND the entry is
    durable. If the entry fails, the engine is cancelled and the caller gets 503.
 3. Every logged request gets exactly one closing entry: an answer entry, also when it was stopped, timed out or broke
-   off; or a refusal entry when the engine never admitted it.
+   off; or a refusal entry when the engine never admitted it. One that cannot be written now is written later (``Ledger
+   .pay``), and what a killed gateway leaves open is closed by the audit writer.
 4. The receipt is handed out last, with the positions of both entries. If the answer entry cannot be written, the
    caller is told so instead of being given a receipt.
 5. Quota is settled and the keeper (a conversation) written also when the caller is gone.
@@ -156,6 +157,7 @@ class Answer:
         try:
             request = await self._entry if self._entry is not None else None
         except NotReadyError as unlogged:
+            self._desk.ledger.unlogged(self.job, error or unlogged)
             return self._unanswered(error or unlogged)
         if request is None:
             return self._unanswered(error or NotReadyError("the request was stopped before it began", code="stopped"))

@@ -2,7 +2,9 @@
 
 Requests and answers are always written, or there is no answer. Refusals are rate-bound (``rate_bound``) and best
 effort: a refusal gives nothing away, so a log that is down does not turn it into something else; what is left out is
-counted. Entry ids are derived from the request, so that a repeated append lands on the same position.
+counted. Entry ids are derived from the request, so that a repeated append lands on the same position; they name this
+process (``AuditClient.instance``), so that the writer ends what it leaves open when it dies. A request has one id for
+its end, however it ends. An end that the log did not take is owed: ``pay`` writes it once the log is back.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import structlog
 from appliance.audit import events
 from appliance.audit.commitment import commit
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError
+from appliance.audit.open_requests import BEGUN, ENDED
 from appliance.audit.roles import GATEWAY
 from appliance.gateway.errors import NotReadyError
 from appliance.gateway.rate_bound import RateBound
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from appliance.gateway.tally import Tally
 
 _log = structlog.get_logger(__name__)
-_ANSWER_ATTEMPTS = 3
+_END_ATTEMPTS = 3
 _ATTEMPT_PAUSE = 0.5
 _NOBODY = "nobody"  # all callers without a valid token share one bucket
 
@@ -42,6 +45,7 @@ class Ledger:
         self._audit = audit
         self._metrics = metrics
         self._bound = bound or RateBound()
+        self._owed: dict[str, dict[str, Any]] = {}
 
     async def request(self, job: Job) -> Position:
         """The entry that must be durable before the first token leaves."""
@@ -58,7 +62,7 @@ class Ledger:
             client_id=job.caller.client_id,
             sampler=job.sampling.receipt(),
         )
-        return await self._written(entry, GATEWAY.id(job.request_id, "request"))
+        return await self._written(entry, self._step(job, BEGUN))
 
     async def answer(self, job: Job, tally: Tally, request: Position, receipt_digest: str) -> Position:
         """The entry about how it ended; tried again for a moment, because the answer was already given."""
@@ -82,12 +86,7 @@ class Ledger:
             operation=job.operation,
             receipt_digest=receipt_digest,
         )
-        for _ in range(_ANSWER_ATTEMPTS - 1):
-            try:
-                return await self._written(entry, GATEWAY.id(job.request_id, "answer"))
-            except NotReadyError:
-                await asyncio.sleep(_ATTEMPT_PAUSE)
-        return await self._written(entry, GATEWAY.id(job.request_id, "answer"))
+        return await self._ended(entry, self._step(job, ENDED), attempts=_END_ATTEMPTS)
 
     async def sign_in(self, *, caller: Caller, session_id: str | None) -> Position:
         """Somebody signed in to the page. Raises ``NotReadyError``: then there is no session."""
@@ -110,17 +109,25 @@ class Ledger:
     async def refused_by_engine(self, job: Job, error: HttpError) -> None:
         """Close a request that is in the log already; quotas bound these."""
         self._metrics.refusals.labels(str(error.status), error.code).inc()
-        entry = events.refusal(
-            request_id=job.request_id,
-            reason_code=error.code,
-            status=error.status,
-            subject=job.caller.subject,
-            groups=(job.grant.group.name,),
-            model_name=job.grant.model,
-            purpose=job.purpose,
-            operation=job.operation,
-        )
-        await self._best_effort(entry, GATEWAY.id(job.request_id, "refusal"), "refusal")
+        try:
+            await self._ended(_refusal_of(job, error), self._step(job, ENDED), attempts=1)
+        except NotReadyError as unlogged:
+            self._unwritten("refusal", unlogged)
+
+    def unlogged(self, job: Job, error: HttpError) -> None:
+        """The log did not say that it took the request, which was refused; if it did take it, it lacks its end."""
+        self._owed[self._step(job, ENDED)] = _refusal_of(job, error)
+
+    async def pay(self) -> None:
+        """Write the ends that are owed, as far as the log takes them."""
+        for entry_id, entry in list(self._owed.items()):
+            try:
+                await self._written(entry, entry_id)
+            except NotReadyError as error:
+                if not isinstance(error.__cause__, EntryRefusedError):
+                    return
+                _log.warning("the log has another end of this request", id=entry_id, cause=str(error.__cause__))
+            self._owed.pop(entry_id, None)
 
     async def refusal(
         self, error: HttpError, caller: Caller | None, *, operation: str, model: str | None = None
@@ -148,8 +155,26 @@ class Ledger:
         try:
             await self._written(entry, entry_id)
         except NotReadyError as error:
-            self._metrics.unlogged_refusals.labels("log_down").inc()
-            _log.warning("entry not written", kind=kind, cause=str(error.__cause__))
+            self._unwritten(kind, error)
+
+    def _unwritten(self, kind: str, error: NotReadyError) -> None:
+        self._metrics.unlogged_refusals.labels("log_down").inc()
+        _log.warning("entry not written", kind=kind, cause=str(error.__cause__))
+
+    def _step(self, job: Job, step: str) -> str:
+        return GATEWAY.id(self._audit.instance, job.request_id, step)
+
+    async def _ended(self, entry: dict[str, Any], entry_id: str, attempts: int) -> Position:
+        """Write how a request ended: tried ``attempts`` times, and owed from then on."""
+        for _ in range(attempts - 1):
+            try:
+                return await self._written(entry, entry_id)
+            except NotReadyError:
+                await asyncio.sleep(_ATTEMPT_PAUSE)
+        self._owed[entry_id] = entry
+        position = await self._written(entry, entry_id)
+        del self._owed[entry_id]
+        return position
 
     async def _written(self, entry: dict[str, Any], entry_id: str) -> Position:
         try:
@@ -163,3 +188,16 @@ class Ledger:
             ) from error
         except EntryRefusedError as error:
             raise NotReadyError("the audit log refused the entry", code="audit_refused") from error
+
+
+def _refusal_of(job: Job, error: HttpError) -> dict[str, Any]:
+    return events.refusal(
+        request_id=job.request_id,
+        reason_code=error.code,
+        status=error.status,
+        subject=job.caller.subject,
+        groups=(job.grant.group.name,),
+        model_name=job.grant.model,
+        purpose=job.purpose,
+        operation=job.operation,
+    )

@@ -31,6 +31,9 @@ class Engine(Protocol):
 class Audit(Protocol):
     """The log's writer (``appliance.audit.client.AuditClient``)."""
 
+    instance: str
+    """The name of this process, which the writer takes to be alive as long as it is connected."""
+
     async def append(self, event: dict[str, Any], *, id: str) -> Position:  # noqa: A002 - the contract's name
         """Where the entry lies; returns only when it is durable."""
 

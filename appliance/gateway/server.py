@@ -29,7 +29,7 @@ from appliance.gateway.connections import BoundedHeadProtocol
 from appliance.gateway.issuer import issuer_client
 from appliance.gateway.management import create_management_app
 from appliance.gateway.schema_upgrade import migrate
-from appliance.gateway.upkeep import keep_up
+from appliance.gateway.upkeep import keep_up, pay_up
 from appliance.identity.oidc import OidcClient
 from appliance.identity.tokens import TokenVerifier
 from appliance.site.paths import AUDIT, DATABASE, engine_service
@@ -115,16 +115,18 @@ async def run(gateway: Gateway, servers: dict[uvicorn.Server, socket.socket], dr
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     serving = [asyncio.create_task(one.serve(sockets=[bound])) for one, bound in servers.items()]
-    upkeep = asyncio.create_task(keep_up(gateway))
+    upkeep = [asyncio.create_task(keep_up(gateway)), asyncio.create_task(pay_up(gateway))]
     stopped = asyncio.create_task(stopping.wait())
-    await asyncio.wait({stopped, upkeep, *serving}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({stopped, *upkeep, *serving}, return_when=asyncio.FIRST_COMPLETED)
     _log.info("stopping", running=gateway.running.count)
     await gateway.running.drain(drain)
+    await gateway.ledger.pay()
     for one in servers:
         one.should_exit = True
     stopped.cancel()
-    upkeep.cancel()
-    results = await asyncio.gather(*serving, upkeep, return_exceptions=True)
+    for keeping in upkeep:
+        keeping.cancel()
+    results = await asyncio.gather(*serving, *upkeep, return_exceptions=True)
     for result in results:
         if isinstance(result, Exception):
             raise result

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 EVERY_SECONDS = 600.0
+OWED_SECONDS = 5.0
 
 
 async def keep_up(gateway: Gateway, every: float = EVERY_SECONDS) -> None:
@@ -31,4 +32,11 @@ async def keep_up(gateway: Gateway, every: float = EVERY_SECONDS) -> None:
             except DATABASE_DOWN as error:
                 gateway.metrics.upkeep_failures.labels(name).inc()
                 _log.warning("upkeep failed", task=name, cause=type(error).__name__)
+        await asyncio.sleep(every)
+
+
+async def pay_up(gateway: Gateway, every: float = OWED_SECONDS) -> None:
+    """Write ends of requests that the log could not take before, for ever."""
+    while True:
+        await gateway.ledger.pay()
         await asyncio.sleep(every)

@@ -3,7 +3,8 @@
     python -m tests.audit.chaos [KILLS] [SEED]
 
 Whatever a caller was told must be so: an acknowledged entry lies where it was said to lie, under a checkpoint that the
-log still extends; no id lies there twice; and nothing lies there that nobody sent.
+log still extends; no id lies there twice; nothing lies there that nobody sent; and every request has one end, its
+caller's, or the writer's when the caller died first.
 """
 
 from __future__ import annotations
@@ -20,16 +21,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.audit.checkpoint import open_checkpoint
+from appliance.audit.closing import OUTCOME
 from appliance.audit.cosigned import Witnessed
 from appliance.audit.entry import decode_entry
+from appliance.audit.open_requests import end_id, step
 from appliance.audit.prove import prove, verify_proof
 from tests.audit.bench import Bench
-from tests.audit.processes import until, writers
+from tests.audit.processes import open_requests, until, writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROVEN = 25
+GRACE = 1.0
+"""Callers come back in half of it."""
 
 
 @dataclass
@@ -38,6 +43,7 @@ class Seen:
 
     sent: set[str] = field(default_factory=set)
     held: set[tuple[str, int]] = field(default_factory=set)
+    late: set[str] = field(default_factory=set)
     signed: set[str] = field(default_factory=set)
 
 
@@ -48,13 +54,15 @@ class Outcome:
     entries: int
     held: int
     recoveries: int
+    requests: int
+    interrupted: int
 
 
 def storm(bench: Bench, folder: Path, kills: int, seed: int, tell: Callable[[str], None]) -> dict[str, int]:
     """Kill ``kills`` times while callers append; everything is down at the end. How often each was killed."""
     dice, socket, diary = random.Random(seed), folder / "sock", folder / "diary-0"
     counts = {"writer": 0, "callers": 0}
-    with writers(bench, folder, socket, {"gateway": os.getuid()}) as begin:
+    with writers(bench, folder, socket, {"gateway": os.getuid()}, grace=GRACE) as begin:
         writer, callers = begin(), _start_callers(socket, diary)
         try:
             for number in range(kills):
@@ -78,6 +86,10 @@ def storm(bench: Bench, folder: Path, kills: int, seed: int, tell: Callable[[str
             callers.wait()
         writer.kill()
         writer.communicate()
+        writer = begin()
+        until(lambda: open_requests(socket) == 0)
+        writer.kill()
+        writer.communicate()
     return counts
 
 
@@ -88,22 +100,39 @@ def reconcile(bench: Bench, folder: Path) -> Outcome:
     bench.close()
     seen = _read(folder)
     positions: dict[str, int] = {}
+    outcomes: dict[str, str] = {}
 
     def visit(first: int, entries: list[bytes]) -> None:
         for index, entry in enumerate(entries, first):
-            entry_id, _ = decode_entry(entry)
+            entry_id, event = decode_entry(entry)
             assert entry_id not in positions, f"{entry_id} lies at {positions.get(entry_id)} and at {index}"
             positions[entry_id] = index
+            if entry_id.endswith("/end"):
+                outcomes[entry_id] = event["unmapped"]["sovereign"]["outcome"]
 
     heads = [open_checkpoint(note.encode(), bench.vkeys) for note in seen.signed]
     bench.verify(visit=visit, witnessed=[Witnessed("a caller", head, 0) for head in heads])
     recoveries = {entry_id for entry_id in positions if entry_id.startswith("writer/")}
+    ended = {one for one, outcome in outcomes.items() if outcome == OUTCOME}
     wrong = {one: (index, positions.get(one)) for one, index in seen.held if positions.get(one) != index}
     assert not wrong, f"acknowledged at one place, found at another: {dict(list(wrong.items())[:5])}"
-    assert set(positions) - recoveries <= seen.sent
+    assert set(positions) - recoveries - ended <= seen.sent
     for index in random.Random(0).sample(sorted(index for _, index in seen.held), min(PROVEN, len(seen.held))):
         verify_proof(prove(bench.directory, index, vkeys=bench.vkeys), vkeys=bench.vkeys)
-    return Outcome(len(positions), len(seen.held), len(recoveries))
+    return Outcome(len(positions), len(seen.held), len(recoveries), *_ends(seen, outcomes, positions))
+
+
+def _ends(seen: Seen, outcomes: dict[str, str], positions: dict[str, int]) -> tuple[int, int]:
+    """How many requests there are, and how many of them the writer ended. Each must have its one end, after it."""
+    steps = [(*found, entry_id) for entry_id in positions if (found := step(entry_id))]
+    begun = {request: positions[entry_id] for request, begins, entry_id in steps if begins}
+    ended = {end_id(request) for request in begun}
+    assert ended <= set(outcomes), f"without an end: {sorted(ended - set(outcomes))[:5]}"
+    assert all(positions[end_id(request)] > index for request, index in begun.items())
+    told = {one for one, _ in seen.held}
+    assert {outcomes[one] for one in ended & told} <= {"stop"}, "a caller was told of an end that is not in the log"
+    assert {outcomes[one] for one in seen.late} <= {OUTCOME}, "a caller was refused the end that is in the log"
+    return len(begun), sum(outcomes[one] == OUTCOME for one in ended)
 
 
 def _start_callers(socket: Path, diary: Path) -> subprocess.Popen[bytes]:
@@ -133,6 +162,8 @@ def _read(folder: Path) -> Seen:
                 seen.sent.add(fields[0])
             elif kind == "held":
                 seen.held.add((fields[0], fields[1]))
+            elif kind == "late":
+                seen.late.add(fields[0])
             else:
                 seen.signed.add(fields[0])
     return seen
@@ -147,7 +178,8 @@ def main() -> int:
         found = reconcile(bench, folder)
     sys.stdout.write(
         f"{sum(counts.values())} kills ({counts['writer']} of the writer, {counts['callers']} of its callers): "
-        f"{found.entries} entries, {found.held} acknowledged, {found.recoveries} recoveries; all where they should be\n"
+        f"{found.entries} entries, {found.held} acknowledged, {found.recoveries} recoveries; "
+        f"{found.requests} requests, {found.interrupted} of them ended by the writer; all where they should be\n"
     )
     return 0
 

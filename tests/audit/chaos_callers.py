@@ -1,8 +1,9 @@
-"""Callers of the writer that never give up: `python -m tests.audit.chaos_callers SOCKET DIARY NAME`.
+"""A gateway's callers that never give up: `python -m tests.audit.chaos_callers SOCKET DIARY NAME`.
 
-The diary is what was seen from outside, one JSON list a line, written before anything else happens:
-["sent", id] before an entry is sent for the first time, ["held", id, index, size] once it was acknowledged, and now and
-then ["signed", checkpoint] with what the writer signed. An entry that was not acknowledged is sent again, as it was.
+The diary is what was seen from outside, one JSON list a line, written before anything else happens: ["sent", id] before
+an entry is sent for the first time, ["held", id, index, size] once it was acknowledged, ["late", id] if the writer had
+ended that request itself, and now and then ["signed", checkpoint] with what the writer signed. An entry that was not
+acknowledged is sent again, as it was.
 """
 
 from __future__ import annotations
@@ -12,34 +13,66 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from appliance.audit import events
-from appliance.audit.client import AuditClient
-from appliance.audit.errors import AuditUnavailableError
+from appliance.audit.client import AuditClient, Position
+from appliance.audit.errors import AuditUnavailableError, IdReusedError
+from appliance.audit.open_requests import BEGUN, ENDED
+from appliance.audit.roles import GATEWAY
 
 CALLERS = 16
 EVERY = 40
+DOOR = 8
 PAUSE_SECONDS = 0.01
+CALL: dict[str, Any] = {
+    "request_id": "r",
+    "subject": "ab" * 16,
+    "groups": ("analysts",),
+    "model_digest": "sha256:a5",
+    "model_name": "demo",
+    "prompt_commitment": "sha256:00",
+}
+ANSWER = events.answer(
+    **{name: value for name, value in CALL.items() if name != "prompt_commitment"},
+    outcome="stop",
+    prompt_tokens=3,
+    completion_tokens=5,
+    joules=1.0,
+    duration_ms=10.0,
+    answer_commitment="sha256:00",
+)
 
 
 async def call(client: AuditClient, diary: int, name: str) -> None:
-    """Append for ever."""
+    """Begin and end requests for ever; now and then a refusal at the door."""
     turn = 0
     while True:
-        entry_id = f"gateway/{name}/{turn}"
-        event = events.refusal(request_id=entry_id, reason_code="chaos", status=429)
-        _note(diary, "sent", entry_id)
-        while True:
-            try:
-                position = await client.append(event, id=entry_id)
-                break
-            except AuditUnavailableError:
-                await asyncio.sleep(0.01)
-        _note(diary, "held", entry_id, position.index, position.size)
-        if turn % EVERY == 0:
-            _note(diary, "signed", position.checkpoint)
+        if turn % DOOR == 0:
+            refusal = events.refusal(request_id=f"{name}.{turn}", reason_code="chaos", status=429)
+            await _append(client, diary, GATEWAY.id(f"{name}.{turn}", "refusal"), refusal)
+        await _append(client, diary, GATEWAY.id(client.instance, f"{name}.{turn}", BEGUN), events.request(**CALL))
+        await asyncio.sleep(PAUSE_SECONDS)  # the model answers
+        end = GATEWAY.id(client.instance, f"{name}.{turn}", ENDED)
+        try:
+            position = await _append(client, diary, end, ANSWER)
+            if turn % EVERY == 0:
+                _note(diary, "signed", position.checkpoint)
+        except IdReusedError:  # this process was away for so long that it was taken to be dead
+            _note(diary, "late", end)
         turn += 1
-        await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _append(client: AuditClient, diary: int, entry_id: str, event: dict[str, Any]) -> Position:
+    _note(diary, "sent", entry_id)
+    while True:
+        try:
+            position = await client.append(event, id=entry_id)
+            break
+        except AuditUnavailableError:
+            await asyncio.sleep(0.01)
+    _note(diary, "held", entry_id, position.index, position.size)
+    return position
 
 
 def _note(diary: int, *fields: object) -> None:
@@ -50,7 +83,7 @@ async def main(socket: Path, path: str, name: str) -> None:
     """Run until killed."""
     diary = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     async with AuditClient(socket) as client:
-        await asyncio.gather(*(call(client, diary, f"{name}/{number}") for number in range(CALLERS)))
+        await asyncio.gather(*(call(client, diary, f"{name}.{number}") for number in range(CALLERS)))
 
 
 if __name__ == "__main__":

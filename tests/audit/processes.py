@@ -8,8 +8,11 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import httpx
+
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.errors import AuditUnavailableError, LogFullError
+from appliance.audit.sessions import GRACE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +27,7 @@ from appliance.audit import roles
 from appliance.audit.keys import CheckpointKeys
 from appliance.audit.server import serve
 from appliance.errors import SovereignError
-directory, socket, origin, keys, *held = sys.argv[1:]
+directory, socket, origin, keys, grace, *held = sys.argv[1:]
 keys = Path(keys)
 known = {"gateway": roles.GATEWAY, "operator": roles.OPERATOR}
 holders = [(int(uid), known.get(name) or roles.engine(name.removeprefix("engine/"))) for uid, name in
@@ -33,18 +36,18 @@ try:
     serve(
         directory=Path(directory), socket=Path(socket), origin=origin,
         keys=CheckpointKeys.load((keys / "ed25519").read_bytes(), (keys / "mldsa44").read_bytes()),
-        roles=roles.Roles.of_holders(holders),
+        roles=roles.Roles.of_holders(holders), grace=float(grace),
     )
 except SovereignError as error:
     print(error.cause, file=sys.stderr)
     sys.exit(error.exit_code)
 """
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 
 
 @contextlib.contextmanager
 def writers(
-    bench: Bench, folder: Path, socket: Path, roles: Mapping[str, int]
+    bench: Bench, folder: Path, socket: Path, roles: Mapping[str, int], *, grace: float = GRACE_SECONDS
 ) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
     """Starts writers of the bench's log on ``socket``; ``roles`` maps each role's name to the uid that has it."""
     (folder / "ed25519").write_bytes(bench.keys.ed25519_pem())
@@ -53,17 +56,20 @@ def writers(
 
     def begin() -> subprocess.Popen[bytes]:
         held = [f"{uid}={name}" for name, uid in roles.items()]
-        command = [sys.executable, "-c", PROGRAM, str(bench.directory), str(socket), bench.origin, str(folder), *held]
+        where = [str(bench.directory), str(socket), bench.origin, str(folder)]
+        command = [sys.executable, "-c", PROGRAM, *where, str(grace), *held]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
         running.append(process)
         until(lambda: process.poll() is not None or _answers(socket))
         return process
 
-    yield begin
-    for process in running:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        process.communicate()
+    try:
+        yield begin
+    finally:
+        for process in running:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            process.communicate()
 
 
 def _answers(socket: Path) -> bool:
@@ -75,6 +81,12 @@ def _answers(socket: Path) -> bool:
     except AuditUnavailableError as error:
         return "answered" in error.cause
     return True
+
+
+def open_requests(socket: Path) -> int:
+    """How many requests in the log of the writer at ``socket`` have no end yet."""
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://audit") as http:
+        return int(http.get("/healthz").json()["open_requests"])
 
 
 def until(condition: Callable[[], bool], limit: float = START_SECONDS) -> None:

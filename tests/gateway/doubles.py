@@ -150,6 +150,7 @@ class MemoryLog:
     up: bool = True
     go: asyncio.Event | None = None
     refuse_kinds: frozenset[str] = frozenset()
+    instance: str = "0123456789abcdef"
 
     async def append(self, event: dict[str, Any], *, id: str) -> Position:  # noqa: A002 - the protocol's name
         if self.go is not None:

@@ -1,17 +1,17 @@
-"""The clients: many callers become few POSTs, and every failure says that the entry does not count."""
+"""The clients: many callers become few frames, and every failure says that the entry does not count."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
-import threading
+import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from appliance.audit.client import AuditClient, SyncAuditClient
@@ -23,71 +23,59 @@ from appliance.audit.errors import (
     LogFullError,
     NotYoursError,
 )
-from appliance.audit.listening import listen
+from appliance.audit.frames import MAX_PAYLOAD, PREFACE_BYTES, frame, read_preface
 from appliance.audit.log import TileLog
-from appliance.audit.server import create_app, server_config
+from appliance.audit.server import create_app
+from appliance.audit.tiles import decode_entries
 from tests.audit.bench import EVERY_ROLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
     from tests.audit.bench import Bench
+    from tests.audit.running import Running
 
 pytestmark = pytest.mark.anyio
 
 
-class Running:
-    """An ASGI app on a Unix socket, in a thread of its own."""
+@contextlib.asynccontextmanager
+async def _scripted(socket: Path, *replies: bytes | None) -> AsyncIterator[list[list[bytes]]]:
+    """A writer that answers frames as told (None: by cutting the connection); the entries of each frame it was sent."""
+    seen: list[list[bytes]] = []
+    queue = list(replies)
 
-    def __init__(self, app: ASGIApp, socket: Path) -> None:
-        self.socket = socket
-        self._listener = listen(socket)
-        self._server = uvicorn.Server(server_config(app))
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
-        self._thread.start()
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            read_preface(await reader.readexactly(PREFACE_BYTES))
+            while True:
+                length, number = struct.unpack(">II", await reader.readexactly(8))
+                seen.append(decode_entries(await reader.readexactly(length), 1024)[0])
+                reply = queue.pop(0) if len(queue) > 1 else queue[0]
+                if reply is None:
+                    break
+                writer.write(frame(number, reply))
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-        self._listener.close()
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[[ASGIApp], Running]]:
-    running: list[Running] = []
-
-    def start(app: ASGIApp) -> Running:
-        running.append(Running(app, tmp_path / "sock"))
-        return running[-1]
-
-    yield start
-    for one in running:
-        one.stop()
+    serving: set[asyncio.Task[None]] = set()
+    server = await asyncio.start_unix_server(lambda *both: serving.add(asyncio.create_task(serve(*both))), str(socket))
+    yield seen
+    server.close()
+    await asyncio.gather(*serving)
 
 
-@pytest.fixture
-def service(bench: Bench, serve: Callable[[ASGIApp], Running]) -> Running:
-    return serve(create_app(TileLog(bench.directory, bench.origin, bench.keys), EVERY_ROLE))
+def _error(status: int, code: str) -> bytes:
+    error = {"code": code, "message": "the cause", "hint": "the hint"}
+    return json.dumps({"status": status, "error": error}).encode()
 
 
-def _scripted(*answers: Response) -> tuple[ASGIApp, list[Any]]:
-    """A writer that answers as told, and the bodies that it was sent."""
-    seen: list[Any] = []
-    queue = list(answers)
-
-    async def append(request: Request) -> Response:
-        seen.append(json.loads(await request.body()))
-        return queue.pop(0) if len(queue) > 1 else queue[0]
-
-    return Starlette(routes=[Route("/append", append, methods=["POST"]), Route("/checkpoint", append)]), seen
-
-
-def _error(status: int, code: str) -> Response:
-    return JSONResponse({"error": {"code": code, "message": "the cause", "hint": "the hint"}}, status_code=status)
+def _reply(**answer: object) -> bytes:
+    return json.dumps({"status": 200, **answer}).encode()
 
 
 async def test_an_entry_gets_its_position_and_checkpoint(bench: Bench, service: Running) -> None:
@@ -102,21 +90,12 @@ async def test_an_entry_gets_its_position_and_checkpoint(bench: Bench, service: 
     assert proof.checkpoint == position.checkpoint
 
 
-async def test_concurrent_callers_share_few_posts(bench: Bench, serve: Callable[[ASGIApp], Running]) -> None:
-    log = TileLog(bench.directory, bench.origin, bench.keys)
-    inner = create_app(log, EVERY_ROLE)
-    posts: list[str] = []
-
-    async def counting(scope: Any, receive: Any, send: Any) -> None:
-        posts.append(scope.get("path", scope["type"]))
-        await inner(scope, receive, send)
-
-    service = serve(counting)
-    async with AuditClient(service.socket) as client:
-        await client.append(bench.event("first"), id="gateway/first")
+async def test_concurrent_callers_share_few_frames(bench: Bench, tmp_path: Path) -> None:
+    reply = _reply(positions=list(range(300)), size=300, checkpoint="n")
+    async with _scripted(tmp_path / "sock", reply) as seen, AuditClient(tmp_path / "sock") as client:
         positions = await asyncio.gather(*(client.append(bench.event(f"e{n}"), id=f"gateway/e{n}") for n in range(300)))
-    assert sorted(position.index for position in positions) == list(range(1, 301))
-    assert posts.count("/append") <= 4
+    assert [position.index for position in positions] == list(range(300))
+    assert [len(entries) for entries in seen] == [300]
 
 
 async def test_a_refused_entry_does_not_take_its_neighbours_with_it(bench: Bench, service: Running) -> None:
@@ -176,37 +155,44 @@ async def test_a_restarted_writer_is_found_again(bench: Bench, serve: Callable[[
         (_error(422, "entry_refused"), EntryRefusedError),
         (_error(400, "bad_request"), EntryRefusedError),
         (_error(418, "teapot"), AuditUnavailableError),
-        (PlainTextResponse("no json", status_code=500), AuditUnavailableError),
-        (PlainTextResponse("no json"), AuditUnavailableError),
-        (JSONResponse([1]), AuditUnavailableError),
-        (JSONResponse({}), AuditUnavailableError),
-        (JSONResponse({"positions": []}), AuditUnavailableError),
-        (JSONResponse({"positions": [0, 1], "size": 2, "checkpoint": ""}), AuditUnavailableError),
-        (JSONResponse({"positions": ["x"], "size": 1, "checkpoint": ""}), AuditUnavailableError),
-        (JSONResponse({"positions": [0]}), AuditUnavailableError),
+        (b"no json", AuditUnavailableError),
+        (b"\xff\xfe", AuditUnavailableError),
+        (b"[1]", AuditUnavailableError),
+        (b"{}", AuditUnavailableError),
+        (b'{"status": "200", "positions": [0], "size": 1, "checkpoint": ""}', AuditUnavailableError),
+        (_reply(), AuditUnavailableError),
+        (_reply(positions=[]), AuditUnavailableError),
+        (_reply(positions=[0, 1], size=2, checkpoint=""), AuditUnavailableError),
+        (_reply(positions=["x"], size=1, checkpoint=""), AuditUnavailableError),
+        (_reply(positions=[1], size=1, checkpoint=""), AuditUnavailableError),
+        (_reply(positions=[0]), AuditUnavailableError),
+        (None, AuditUnavailableError),
+        (b"x" * (MAX_PAYLOAD + 1), AuditUnavailableError),
     ],
 )
 async def test_whatever_is_no_clear_yes_is_a_no(
-    bench: Bench, serve: Callable[[ASGIApp], Running], answer: Response, expected: type[Exception]
+    bench: Bench, tmp_path: Path, answer: bytes | None, expected: type[Exception]
 ) -> None:
-    app, _ = _scripted(answer)
-    running = serve(app)
-    async with AuditClient(running.socket) as client:
+    async with _scripted(tmp_path / "sock", answer), AuditClient(tmp_path / "sock") as client:
         with pytest.raises(expected):
             await client.append(bench.event("a"), id="gateway/a")
 
 
-async def test_a_bad_answer_to_many_is_asked_again_one_by_one(
-    bench: Bench, serve: Callable[[ASGIApp], Running]
-) -> None:
-    app, seen = _scripted(_error(422, "entry_refused"), JSONResponse({"positions": [0], "size": 1, "checkpoint": "n"}))
-    running = serve(app)
-    async with AuditClient(running.socket) as client:
+async def test_a_bad_answer_to_many_is_asked_again_one_by_one(bench: Bench, tmp_path: Path) -> None:
+    replies = _error(422, "entry_refused"), _reply(positions=[0], size=1, checkpoint="n")
+    async with _scripted(tmp_path / "sock", *replies) as seen, AuditClient(tmp_path / "sock") as client:
         first = asyncio.create_task(client.append(bench.event("a"), id="gateway/a"))
         second = asyncio.create_task(client.append(bench.event("b"), id="gateway/b"))
         outcomes = await asyncio.gather(first, second)
     assert [one.index for one in outcomes] == [0, 0]
-    assert [len(body["entries"]) for body in seen] == [2, 1, 1]
+    assert [len(entries) for entries in seen] == [2, 1, 1]
+
+
+async def test_what_a_broken_connection_left_unanswered_is_sent_once_more(bench: Bench, tmp_path: Path) -> None:
+    replies = None, _reply(positions=[7], size=8, checkpoint="n")
+    async with _scripted(tmp_path / "sock", *replies) as seen, AuditClient(tmp_path / "sock") as client:
+        assert (await client.append(bench.event("a"), id="gateway/a")).index == 7
+    assert seen[0] == seen[1]
 
 
 async def test_a_closed_client_leaves_nobody_waiting(bench: Bench, service: Running) -> None:

@@ -129,7 +129,13 @@ async def test_an_event_without_metadata_is_refused(http: httpx.AsyncClient) -> 
 async def test_a_refused_post_logs_none_of_its_entries(bench: Bench, http: httpx.AsyncClient) -> None:
     body = {"entries": [{"id": "gateway/a", "event": bench.event("a")}, {"id": "b", "event": {}}]}
     assert (await http.post("/append", json=body)).status_code == 422
-    assert (await http.get("/healthz")).json() == {"status": "ok", "size": 0, "not_yours": {}}
+    assert (await http.get("/healthz")).json() == {
+        "status": "ok",
+        "size": 0,
+        "not_yours": {},
+        "instances": 0,
+        "open_requests": 0,
+    }
 
 
 async def test_the_checkpoint_and_proofs_are_those_of_the_log(bench: Bench, http: httpx.AsyncClient) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appliance.audit.commitment import commit
+from appliance.audit.open_requests import instance, step
 from appliance.engine.protocol import Token
 from appliance.gateway import answers, ledger
 from appliance.gateway.entitlements import grant
@@ -164,6 +165,42 @@ async def test_an_answer_whose_entry_cannot_be_written_has_no_receipt(
     steps = await bench.steps()
     assert failure(steps).code == "audit_unavailable"
     assert (bench.keeper.text, bench.keeper.receipt) == ("Hello there.", None)
+
+
+async def test_the_end_that_the_log_did_not_take_is_written_once_it_is_back(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "_ATTEMPT_PAUSE", 0)
+    bench.log.refuse_kinds = frozenset({"answer"})
+    await bench.steps()
+    await bench.ledger.pay()
+    assert bench.log.kinds() == ["request"]
+    bench.log.refuse_kinds = frozenset()
+    for _ in range(2):
+        await bench.ledger.pay()
+        assert bench.log.kinds() == ["request", "answer"]
+    begun, ended = (entry_id for entry_id, _ in bench.log.entries)
+    assert step(begun) == (begun.removesuffix("/request"), True)
+    assert step(ended) == (begun.removesuffix("/request"), False)
+
+
+async def test_a_request_that_the_log_took_without_saying_so_gets_its_end(bench: Any) -> None:
+    bench.log.up = False
+    assert failure(await bench.steps()).code == "audit_unavailable"
+    bench.log.up = True
+    await bench.ledger.pay()
+    assert bench.log.kinds() == ["refusal"]
+    assert bench.log.entries[0][0].endswith("/end")
+
+
+async def test_a_request_has_one_id_for_its_end_however_it_ends(bench: Any) -> None:
+    for question in ("what is this?", "busy", "break"):
+        await bench.steps(question)
+    steps = [step(entry_id) for entry_id, _ in bench.log.entries]
+    requests = [found[0] for found in steps if found]
+    assert [begins for found in steps if found for begins in found[1:]] == [True, False] * 3
+    assert all(instance(request) == bench.log.instance for request in requests)
+    assert len(set(requests)) == 3
 
 
 async def test_a_keeper_that_cannot_keep_stops_the_answer_before_its_first_token(bench: Any) -> None:

@@ -1,0 +1,53 @@
+"""What the writer answers to an append, as a status and a JSON object; the same over HTTP and in frames."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from appliance.audit.errors import (
+    BadRequestError,
+    EntryRefusedError,
+    EntryTooLargeError,
+    IdReusedError,
+    LogFullError,
+    NotYoursError,
+)
+from appliance.errors import LogInconsistentError, SovereignError
+
+if TYPE_CHECKING:
+    from appliance.audit.writer import Receipt
+
+OK = 200
+_ANSWERS: dict[type[SovereignError], tuple[int, str]] = {  # the first that fits
+    LogFullError: (507, "log_full"),
+    NotYoursError: (403, "not_yours"),
+    IdReusedError: (409, "id_reused"),
+    EntryTooLargeError: (413, "entry_too_large"),
+    EntryRefusedError: (422, "entry_refused"),
+    BadRequestError: (400, "bad_request"),
+}
+
+
+def appended(receipt: Receipt) -> dict[str, Any]:
+    """Where the entries lie, and the checkpoint that covers them."""
+    head = receipt.signed.head
+    return {
+        "positions": receipt.positions,
+        "size": head.size,
+        "root": base64.b64encode(head.root).decode(),
+        "checkpoint": receipt.signed.note,
+    }
+
+
+def refused(error: SovereignError) -> tuple[int, dict[str, Any]]:
+    """The status, and the cause with its hint."""
+    status, code = _status(error)
+    return status, {"error": {"code": code, "message": error.cause, "hint": error.hint}}
+
+
+def _status(error: SovereignError) -> tuple[int, str]:
+    for kind, answer in _ANSWERS.items():
+        if isinstance(error, kind):
+            return answer
+    return 503, "log_inconsistent" if isinstance(error, LogInconsistentError) else "unavailable"
