@@ -89,7 +89,6 @@ def _options(site: Site, cluster: Cluster) -> dict[str, Any]:
         "control_plane_virtual_address": shared.address if shared else "",
         "control_plane_interface": shared.interface if shared else "",
         "control_plane_schedulable": cluster.control_plane_runs_pods,
-        "dns_upstreams": list(cluster.dns_upstreams),
         "firewall_administration": list(cluster.administration),
         "firewall_services": [service.model_dump(mode="json") for service in cluster.services],
         "firewall_destinations": [destination.model_dump(mode="json") for destination in cluster.destinations],

@@ -80,7 +80,6 @@ class Cluster(_Strict):
     shared_address: SharedAddress | None = None
     pod_subnet: Network = "10.244.0.0/16"
     service_subnet: Network = "10.96.0.0/16"
-    dns_upstreams: tuple[Address, ...] = Field(default=(), description="Name servers for names not of the cluster.")
     services: tuple[Service, ...] = ()
     destinations: tuple[Destination, ...] = ()
     control_plane_runs_pods: bool = Field(
