@@ -10,6 +10,7 @@
     ├── DeploymentError (5)        a step of install, up or down failed
     │   ├── SiteBusyError          another command is changing the site (``install.lock``)
     │   ├── DecisionsDamagedError  nobody can tell which model serves under a name (``models.serving``)
+    │   ├── NoClusterError         the release holds none (``cluster.staging``)
     │   └── UnavailableError       a service of the appliance does not answer
     ├── LogInconsistentError (6)   the audit log does not prove what it should
     ├── NotAllowedError (7)        the caller may not do this

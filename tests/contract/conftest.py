@@ -19,6 +19,7 @@ from appliance.audit.client import AuditClient
 from appliance.audit.keys import CheckpointKeys
 from appliance.audit.log import TileLog
 from appliance.audit.server import create_app as create_audit_app
+from appliance.audit.server import server_config
 from appliance.engine.client import EngineClient
 from appliance.engine.errors import EngineDrainingError
 from appliance.engine.metrics import EngineMetrics
@@ -106,8 +107,9 @@ class _Process:
         model, keys, audit_keys = ModelDouble(), KeyServer(config.issuer), CheckpointKeys.generate()
         log = TileLog(self.folder / "log", ORIGIN, audit_keys)
         async with AsyncExitStack() as stack:
-            await self._listen(stack, "audit", create_audit_app(log, EVERY_ROLE))
-            await self._listen(stack, "engine", _engine_app(model))
+            await self._listen(stack, "audit", server_config(create_audit_app(log, EVERY_ROLE)))
+            engine = uvicorn.Config(_engine_app(model), http=PeerProtocol, log_config=None, access_log=False)
+            await self._listen(stack, "engine", engine)
             parts = await self._parts(stack, config, keys)
             await migrate(parts.database)
             await _serve(stack, server(create_app(parts), None), self.port)
@@ -130,11 +132,10 @@ class _Process:
             keys=_KEYS,
         )
 
-    async def _listen(self, stack: AsyncExitStack, name: str, app: Starlette) -> None:
+    async def _listen(self, stack: AsyncExitStack, name: str, settings: uvicorn.Config) -> None:
         bound = socket.socket(socket.AF_UNIX)
         bound.bind(str(self.folder / f"{name}.sock"))
         bound.listen(64)
-        settings = uvicorn.Config(app, http=PeerProtocol, lifespan="auto", log_config=None, access_log=False)
         await _serve(stack, uvicorn.Server(settings), bound)
 
 
