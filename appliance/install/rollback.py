@@ -67,15 +67,14 @@ def roll_back(
 ) -> Installed:
     """Put ``version`` in force again; by default the newest before the active one that can be gone back to.
 
-    Raises ``UsageError`` where it never ran here or is in force, ``RefusedError`` where it cannot read the site's data,
-    and as ``reactivate``. Services are ready when it returns; interrupted, it is run again.
+    The one in force may be named: what is damaged is mended from the store, and a rollback that was interrupted after
+    the switch is finished. Raises ``UsageError`` where it never ran here, ``RefusedError`` where it cannot read the
+    site's data, and as ``reactivate``. Services are ready when it returns.
     """
     files = read_site_files(paths.site_yaml, paths)
     with site_lock(paths):
         wanted = version or _before(returns(paths))
         store, active = Store(paths.store), active_version(paths)
-        if wanted == active:
-            raise UsageError(f"release {wanted} is in force", "`sovereign rollback --dry-run` lists what ran here")
         release = reactivate(store, TrustState.load(paths.trust), wanted, progress)
         if wanted not in _ran(paths):
             raise UsageError(f"release {wanted} never ran here", "install its bundle, or go back to one that did")
