@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from appliance.audit.roles import Role, Roles
+    from appliance.engine.kv.disk import Disk
     from appliance.site.config import Model, SiteConfig
     from appliance.site.paths import SitePaths
 
@@ -141,18 +143,19 @@ def _engine(service: str, config: SiteConfig) -> Service:
     """The engine of the model that ``service`` names. Raises ``UsageError`` when the site serves no such model."""
     for model in config.models:
         if engine_service(model.name) == service:
-            return lambda config, paths, _credentials: _serve_model(model, config, paths)
+            return partial(_serve_model, model)
     known = ", ".join([*_SERVICES, *(engine_service(model.name) for model in config.models)])
     raise UsageError(f"this site has no service {service}", f"it has {known}")
 
 
-def _serve_model(model: Model, config: SiteConfig, paths: SitePaths) -> None:
+def _serve_model(model: Model, config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
     from appliance.engine.errors import ConfinementError
     from appliance.engine.launch import serve as serve_engine
     from appliance.models.admission import admit_model, layers_waived_at
 
     clients = _clients(paths)  # asked while this process may still look around
     waived = layers_waived_at(paths, config)
+    disk = _disk(model, paths, credentials)
     try:
         holding = _confine_gate(model, paths, waived)
         admitted = admit_model(model.name, paths)
@@ -176,7 +179,19 @@ def _serve_model(model: Model, config: SiteConfig, paths: SitePaths) -> None:
         socket=paths.socket(engine_service(model.name)),
         clients=clients,
         waived=waived,
+        disk=disk,
     )
+
+
+def _disk(model: Model, paths: SitePaths, credentials: Credentials) -> Disk | None:
+    """Where this engine keeps beginnings of prompts, opened while it may still open files for writing."""
+    from appliance.engine.kv.arena import open_arena
+    from appliance.engine.kv.disk import Disk
+    from appliance.site.paths import KV_KEY
+
+    if not model.disk_mib:
+        return None
+    return Disk(open_arena(paths.kv_arena(model.name), model.disk_mib), credentials.read(KV_KEY))
 
 
 def _clients(paths: SitePaths) -> frozenset[int]:

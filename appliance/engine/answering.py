@@ -34,7 +34,7 @@ class Answering:
         self._room = min(job.max_tokens, context.context_tokens - len(job.tokens))
         self.tokens = list(job.tokens)
         self.meter = Meter(job.queued_at, len(job.tokens), draw)
-        self.saved: bytes | None = None
+        self.saved: bytearray | None = None
         self.saved_tokens = 0
         self.resumed = False
         self._shown = 0

@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 from appliance.engine.answering import Answering
 from appliance.engine.capacity import Capacity
 from appliance.engine.cell_store import CellStore
+from appliance.engine.copies import Copies
 from appliance.engine.errors import DecodeError, NoRoomError
 from appliance.engine.job import BATCH
+from appliance.engine.keeping import Keeper
+from appliance.engine.memory import SAVED_PART
 from appliance.engine.preemption import victim
 from appliance.engine.prefixes import PrefixCache
 from appliance.engine.protocol import End, Failed
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from appliance.engine.context import Context
     from appliance.engine.energy import DeclaredDraw
     from appliance.engine.job import Job
+    from appliance.engine.kv.shelf import KvShelf
     from appliance.engine.metrics import EngineMetrics
     from appliance.engine.protocol import FinishReason
     from appliance.engine.resident import Resident
@@ -43,6 +47,7 @@ class Batcher:
         chunk_tokens: int,
         draw: DeclaredDraw,
         metrics: EngineMetrics,
+        shelf: KvShelf | None = None,
     ) -> None:
         self._context = context
         self._queue = queue
@@ -51,8 +56,18 @@ class Batcher:
         self._capacity = Capacity(context.cells)
         self._store = CellStore(context, cells=context.cells, sequences=context.sequences)
         self._cache = PrefixCache(self._store)
+        copies = Copies(context.cells // SAVED_PART)
+        self._keeper = Keeper(self._store, self._cache, copies, shelf)
         self._reception = Reception(
-            context, queue, slots=slots, store=self._store, cache=self._cache, capacity=self._capacity, draw=draw
+            context,
+            queue,
+            slots=slots,
+            store=self._store,
+            cache=self._cache,
+            capacity=self._capacity,
+            copies=copies,
+            keeper=self._keeper,
+            draw=draw,
         )
         self._scheduler: Scheduler[Resident] = Scheduler(Limits(context.batch_tokens, chunk_tokens))
         self._suspects: list[Resident] = []
@@ -67,6 +82,20 @@ class Batcher:
     def _residents(self) -> list[Resident]:
         return self._reception.residents
 
+    @property
+    def pending(self) -> bool:
+        """Whether a step has something to do, though nobody asks."""
+        return self._keeper.pending
+
+    def preload(self) -> None:
+        """Bring back what was kept on disk; before the first step."""
+        self._keeper.preload()
+        self._tell()
+
+    def close(self) -> None:
+        """Finish what is being kept on disk; after the last step."""
+        self._keeper.close()
+
     def step(self) -> None:
         """One turn. Returns at once when nothing is to be computed."""
         self._dismiss()
@@ -76,6 +105,7 @@ class Batcher:
         plan = self._plan()
         if plan:
             self._compute(plan)
+        self._keeper.put_away(idle=not plan)
         self._tell()
 
     def _tell(self) -> None:
@@ -87,6 +117,7 @@ class Batcher:
             evicted=self._told[0] - evicted,
             put_off=self._told[1] - put_off,
         )
+        self._metrics.kept(self._keeper.figures())
 
     def _dismiss(self) -> None:
         """End what its client gave up, at work or still waiting."""

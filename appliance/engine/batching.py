@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from appliance.engine.context import Context
     from appliance.engine.energy import DeclaredDraw
+    from appliance.engine.kv.shelf import KvShelf
     from appliance.engine.metrics import EngineMetrics
     from appliance.engine.prompt import PromptReader
 
@@ -50,6 +51,7 @@ class BatchingEngine:
         queue_limit: int,
         draw: DeclaredDraw,
         metrics: EngineMetrics,
+        shelf: KvShelf | None = None,
     ) -> None:
         self._context = context
         self._prompts = prompts
@@ -57,7 +59,7 @@ class BatchingEngine:
         self._queue = AdmissionQueue(queue_limit, slots)
         self._outbox = Outbox()
         self._batcher = Batcher(
-            context, self._queue, slots=slots, chunk_tokens=CHUNK_TOKENS, draw=draw, metrics=metrics
+            context, self._queue, slots=slots, chunk_tokens=CHUNK_TOKENS, draw=draw, metrics=metrics, shelf=shelf
         )
         self._owner = threading.Thread(target=self._own, name="engine-owner", daemon=True)
 
@@ -160,9 +162,11 @@ class BatchingEngine:
         A defect that escapes a request ends the thread; everyone who waits is told, and health turns bad.
         """
         try:
-            while self._batcher.running or self._queue.wait():
+            self._batcher.preload()
+            while self._batcher.running or self._batcher.pending or self._queue.wait():
                 self._batcher.step()
                 self._outbox.flush()
+            self._batcher.close()
         finally:
             self._queue.close()
             for left in (*self._batcher.running, *self._queue.waiting()):

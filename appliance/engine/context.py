@@ -76,11 +76,11 @@ class Memory(Protocol):
         """Lowest and highest position that every layer still has; ``(-1, -1)`` for an empty sequence."""
         ...
 
-    def save(self, sequence: int) -> bytes:
+    def save(self, sequence: int) -> bytearray:
         """A copy of the cells that the sequence's next token can see; what its window hides is not in it."""
         ...
 
-    def restore(self, sequence: int, state: bytes) -> bool:
+    def restore(self, sequence: int, state: bytearray) -> bool:
         """Fill ``sequence``, which is empty, from ``save``; false, and it stays empty, when there is no room."""
         ...
 

@@ -7,6 +7,7 @@ SovereignError
 └── DeploymentError
     ├── MemoryBudgetError      the model does not fit its ``memory_mib``
     ├── ConfinementError       a layer that confines the engine cannot be set, and no waiver covers it
+    ├── KvArenaError           the file for what was computed cannot be opened
     ├── ModelLoadError         llama.cpp or the template engine refused the verified model
     └── UnavailableError
         ├── EngineBusyError        the queue is full (HTTP 429): come back in ``retry_after`` seconds
@@ -53,6 +54,10 @@ class ConfinementError(DeploymentError):
 
 class ModelLoadError(DeploymentError):
     """The verified file or template cannot be served by this engine."""
+
+
+class KvArenaError(DeploymentError):
+    """The engine's own file for beginnings of prompts cannot be opened or made as large as site.yaml says."""
 
 
 class EngineBusyError(UnavailableError):

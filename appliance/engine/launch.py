@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
+    from appliance.engine.kv.disk import Disk
     from appliance.site.config import Model
 
 
@@ -37,11 +38,13 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     socket: Path,
     clients: frozenset[int],
     waived: Collection[str] = (),
+    disk: Disk | None = None,
 ) -> None:
     """Serve one verified model on ``socket`` to the uids in ``clients`` until SIGTERM or SIGINT; then drain.
 
     ``weights_fd`` is the descriptor whose bytes were verified, and the one that is loaded. ``waived`` names layers of
-    confinement that a signed waiver lets this host lack. The process is confined for good when this returns or raises:
+    confinement that a signed waiver lets this host lack. ``disk``, opened before anything was confined, is where
+    beginnings of prompts are kept over a restart. The process is confined for good when this returns or raises:
     ``ConfinementError``, ``MemoryBudgetError``, ``ModelLoadError``, ``DeploymentError`` (the socket is taken). Blocks.
     """
     resident = ResidentMemory()
@@ -59,6 +62,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
             clients=clients,
             confinement=seal(confined, waived),
             resident=resident,
+            disk=disk,
         )
 
 

@@ -11,6 +11,8 @@ import structlog
 from appliance.engine.batching import BatchingEngine
 from appliance.engine.energy import DeclaredDraw
 from appliance.engine.errors import MemoryBudgetError, ModelLoadError
+from appliance.engine.kv.arena import Arena
+from appliance.engine.kv.shelf import KvShelf, identity_of
 from appliance.engine.listening import server
 from appliance.engine.llama import LlamaContext
 from appliance.engine.memory import MIB
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from appliance.engine.confinement.layers import Confinement
+    from appliance.engine.kv.disk import Disk
     from appliance.engine.memory import ResidentMemory
     from appliance.site.config import Model
 
@@ -48,6 +51,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     clients: frozenset[int],
     confinement: Confinement,
     resident: ResidentMemory,
+    disk: Disk | None = None,
 ) -> None:
     """Serve one verified model on the bound ``listener`` until SIGTERM or SIGINT; then drain for ``DRAIN_BOUND_S``.
 
@@ -75,6 +79,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
             queue_limit=config.queue,
             draw=DeclaredDraw(busy=config.watts_busy, idle=config.watts_idle),
             metrics=metrics,
+            shelf=_shelf(disk, receipt, context),
         )
         app = create_app(
             engine,
@@ -106,6 +111,13 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
             engine.stop()
     finally:
         context.close()
+
+
+def _shelf(disk: Disk | None, receipt: dict[str, Any], context: LlamaContext) -> KvShelf | None:
+    if disk is None:
+        return None
+    identity = identity_of(model=str(receipt.get("digest", "")), **context.facts())
+    return KvShelf(Arena(disk.descriptor), disk.key, identity)
 
 
 def _template_stops(record: dict[str, Any]) -> tuple[str, ...]:

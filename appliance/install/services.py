@@ -79,7 +79,10 @@ def site_services(config: SiteConfig, paths: SitePaths, accounts: Accounts) -> t
                 unix[engine_service(m.name)],
                 (AUDIT,),
                 memory_mib=m.memory_mib,
-                writable=(paths.socket(engine_service(m.name)).parent,),
+                writable=(
+                    paths.socket(engine_service(m.name)).parent,
+                    *((paths.data(engine_service(m.name)),) if m.disk_mib else ()),
+                ),
             )
             for m in config.models
         ),

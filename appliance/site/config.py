@@ -63,6 +63,11 @@ class Model(_Strict):
         default=24, description="Requests computed side by side; fewer where `memory_mib` does not hold them."
     )
     queue: Annotated[int, Field(ge=1, le=4096)] = Field(default=32, description="Requests that may wait.")
+    disk_mib: Annotated[int, Field(ge=0, le=1_048_576)] = Field(
+        default=512,
+        description="Disk for what its engine computed of the site's and the groups' instructions, encrypted, so that "
+        "a restart need not compute it again; 0 keeps nothing.",
+    )
     watts_busy: Annotated[float, Field(gt=0)] = Field(default=35.0, description="Declared draw while decoding.")
     watts_idle: Annotated[float, Field(ge=0)] = Field(default=8.0, description="Declared idle draw, stated apart.")
 

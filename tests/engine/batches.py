@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from appliance.engine.context import Context
+    from appliance.engine.kv.shelf import KvShelf
 
 GREEDY = Sampling(temperature=0, top_p=1, top_k=None, seed=1, grammar=None)
 DRAW = DeclaredDraw(busy=30, idle=10)
@@ -52,12 +53,27 @@ class Asked:
 class Desk:
     """A batcher with its queue, without a thread."""
 
-    def __init__(self, context: Context, *, slots: int = 4, chunk_tokens: int = 8, limit: int = MANY) -> None:
+    def __init__(
+        self,
+        context: Context,
+        *,
+        slots: int = 4,
+        chunk_tokens: int = 8,
+        limit: int = MANY,
+        shelf: KvShelf | None = None,
+    ) -> None:
         self.context = context
         self.queue = AdmissionQueue(limit, slots)
         self.batcher = Batcher(
-            context, self.queue, slots=slots, chunk_tokens=chunk_tokens, draw=DRAW, metrics=EngineMetrics()
+            context,
+            self.queue,
+            slots=slots,
+            chunk_tokens=chunk_tokens,
+            draw=DRAW,
+            metrics=EngineMetrics(),
+            shelf=shelf,
         )
+        self.batcher.preload()
 
     def ask(  # noqa: PLR0913 - the fields of a job, by keyword
         self,
@@ -102,3 +118,9 @@ class Desk:
                 return
             self.batcher.step()
         raise AssertionError("it never came to an end")
+
+    def close(self) -> None:
+        """Let what is to be kept be kept, as an engine does that stops in order."""
+        while self.batcher.pending:
+            self.batcher.step()
+        self.batcher.close()
