@@ -2,6 +2,7 @@
 
 SovereignError
 ├── EngineRefusedError         this request cannot be served as asked (HTTP 422): ``code`` says why
+├── SealBrokenError            a block on disk is not what was sealed; what it is a part of is computed again
 ├── DecodeError                llama.cpp failed in the middle of a request
 │   └── NoRoomError                no cells are left for a batch; nothing was changed
 └── DeploymentError
@@ -54,6 +55,10 @@ class ConfinementError(DeploymentError):
 
 class ModelLoadError(DeploymentError):
     """The verified file or template cannot be served by this engine."""
+
+
+class SealBrokenError(SovereignError):
+    """A block is not what was sealed: damaged, moved, cut off, or another secret's."""
 
 
 class KvArenaError(DeploymentError):

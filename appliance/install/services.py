@@ -80,8 +80,8 @@ def site_services(config: SiteConfig, paths: SitePaths, accounts: Accounts) -> t
                 (AUDIT,),
                 memory_mib=m.memory_mib,
                 writable=(
-                    paths.socket(engine_service(m.name)).parent,
                     *((paths.data(engine_service(m.name)),) if m.disk_mib else ()),
+                    paths.socket(engine_service(m.name)).parent,
                 ),
             )
             for m in config.models

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from appliance.engine.errors import SealBrokenError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 TAG_BYTES = 16
-
-
-class SealBrokenError(Exception):
-    """A block is not what was sealed: damaged, moved, cut off, or another secret's."""
 
 
 def blocks_of(length: int, block_bytes: int) -> int:

@@ -21,11 +21,12 @@ import structlog
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from appliance.engine.errors import SealBrokenError
 from appliance.engine.kv import index
 from appliance.engine.kv.arena import BLOCK_BYTES
 from appliance.engine.kv.catalogue import Catalogue
 from appliance.engine.kv.index import Kept
-from appliance.engine.kv.sealing import TAG_BYTES, SealBrokenError, seal, unseal
+from appliance.engine.kv.sealing import TAG_BYTES, seal, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

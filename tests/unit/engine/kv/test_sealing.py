@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.engine.kv.sealing import TAG_BYTES, SealBrokenError, blocks_of, seal, unseal
+from appliance.engine.errors import SealBrokenError
+from appliance.engine.kv.sealing import TAG_BYTES, blocks_of, seal, unseal
 
 KEY, BLOCK = bytes(32), 48
 
