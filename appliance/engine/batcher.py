@@ -8,6 +8,7 @@ alone; the one that fails again ends, the others go on.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from appliance.engine.answering import Answering
@@ -23,8 +24,11 @@ from appliance.engine.prefixes import PrefixCache
 from appliance.engine.protocol import End, Failed
 from appliance.engine.reception import Reception
 from appliance.engine.scheduler import Candidate, Limits, Scheduler
+from appliance.engine.turns import Turns
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from appliance.engine.admission import AdmissionQueue
     from appliance.engine.context import Context
     from appliance.engine.energy import DeclaredDraw
@@ -69,7 +73,9 @@ class Batcher:
             keeper=self._keeper,
             draw=draw,
         )
-        self._scheduler: Scheduler[Resident] = Scheduler(Limits(context.batch_tokens, chunk_tokens))
+        limits = Limits(context.batch_tokens, chunk_tokens)
+        self._schedulers: defaultdict[str, Scheduler[Resident]] = defaultdict(lambda: Scheduler(limits))
+        self._turns = Turns()
         self._suspects: list[Resident] = []
         self._told = (0, 0)
 
@@ -134,14 +140,24 @@ class Batcher:
         while self._suspects:
             if self._suspects[0] in self._residents:
                 suspect = self._suspects[0]
-                return self._scheduler.plan([self._candidate(suspect)])
+                return self._schedulers[suspect.job.adapter].plan([self._candidate(suspect)])
             self._suspects.pop(0)
         candidates = [self._candidate(resident) for resident in self._residents]
         waiting = self._queue.next()
         if waiting is not None and waiting.rank < BATCH:
             urgent = [c for c in candidates if c.rank < BATCH]
             candidates = urgent if any(c.pending for c in urgent) else candidates
-        return self._scheduler.plan(candidates)
+        return self._of_one_adapter(candidates)
+
+    def _of_one_adapter(self, candidates: Sequence[Candidate[Resident]]) -> dict[Resident, int]:
+        work: dict[str, int] = {}
+        for candidate in (c for c in candidates if c.pending):
+            adapter = candidate.key.job.adapter
+            work[adapter] = min(candidate.rank, work.get(adapter, candidate.rank))
+        chosen = self._turns.choose(work)
+        if chosen is None:
+            return {}
+        return self._schedulers[chosen].plan([c for c in candidates if c.key.job.adapter == chosen])
 
     def _candidate(self, resident: Resident) -> Candidate[Resident]:
         job = resident.job
@@ -151,8 +167,11 @@ class Batcher:
 
     def _compute(self, plan: dict[Resident, int]) -> None:
         begun = time.monotonic()
-        pieces = [resident.piece(count) for resident, count in plan.items()]
+        pieces, all_rows = [resident.piece(count) for resident, count in plan.items()], sum(plan.values())
+        while self._store.free < all_rows and self._cache.evict():
+            pass
         try:
+            self._context.adapt(next(iter(plan)).job.adapter)
             rows = self._context.decode(pieces)
         except NoRoomError:
             self._make_room(plan)
@@ -160,7 +179,7 @@ class Batcher:
         except DecodeError as error:
             self._recover(plan, error)
             return
-        seconds, all_rows = time.monotonic() - begun, sum(plan.values())
+        seconds = time.monotonic() - begun
         decoding = sum(resident.decoding for resident in plan)
         self._metrics.step(seconds, prompt_rows=all_rows - decoding, decode_rows=decoding)
         for (resident, count), piece, row in zip(plan.items(), pieces, rows, strict=True):

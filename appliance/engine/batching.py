@@ -107,6 +107,10 @@ class BatchingEngine:
 
     def _prepare(self, request: Request, seed: int) -> Job:
         """Everything that can refuse a request, before it takes a place in the queue."""
+        if request.adapter is not None and request.adapter not in self._context.adapters:
+            raise EngineRefusedError(
+                "unknown_adapter", f"the model is not served with an adapter {request.adapter!r:.130}"
+            )
         grammar = None if request.json_schema is None else grammar_of(request.json_schema)
         if grammar is not None and not self._context.check_grammar(grammar):
             raise EngineRefusedError("invalid_json_schema", "the schema's grammar cannot be used")
@@ -129,6 +133,7 @@ class BatchingEngine:
             weight=request.weight,
             rank=INTERACTIVE if request.priority >= 0 else BATCH,
             alone=request.replay,
+            adapter=request.adapter or "",
             top_logprobs=request.top_logprobs,
             passages=() if request.replay else self._passages(request, tokens),
         )
@@ -136,10 +141,14 @@ class BatchingEngine:
     def _passages(self, request: Request, tokens: tuple[int, ...]) -> tuple[Passage, ...]:
         """What of the prompt may be shared with whom; the user's passage comes last and is the whole."""
         site, group = self._prompts.shared(request, tokens)
-        shared = [(Owner("site", ""), site), (Owner("group", request.group), group if group > site else 0)]
+        adapter = request.adapter or ""
+        shared = [
+            (Owner("site", "", adapter), site),
+            (Owner("group", request.group, adapter), group if group > site else 0),
+        ]
         return (
             *(Passage(owner, length) for owner, length in shared if length),
-            Passage(Owner("user", request.user), sys.maxsize),
+            Passage(Owner("user", request.user, adapter), sys.maxsize),
         )
 
     async def drain(self, bound_s: float) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import llama_cpp
@@ -31,7 +32,7 @@ from appliance.engine.llama_vocab import LlamaVocabulary
 from appliance.engine.memory import Layout, fitted, require_weights_fit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from appliance.engine.context import Piece, Sampler, Sampling
     from appliance.engine.llama_sampler import Logits
@@ -44,20 +45,33 @@ _NO_SLOT = 1
 class LlamaContext(LlamaVocabulary):
     """Implements ``appliance.engine.context.Context`` for one model file, already verified and open as ``fd``.
 
-    ``slots`` is how many requests may be computed side by side; how many ``budget_mib`` holds shows in ``slots``
-    afterwards. Raises ``MemoryBudgetError`` when the model does not fit ``budget_mib``, ``ModelLoadError`` when
+    ``adapters`` are verified adapters of this model by name, open like it. ``slots`` is how many requests may be
+    computed side by side; how many ``budget_mib`` holds shows in ``slots`` afterwards. Raises ``MemoryBudgetError``
+    when the model does not fit ``budget_mib``, ``ModelLoadError`` when
     llama.cpp refuses.
     """
 
-    def __init__(self, fd: int, *, context_tokens: int, threads: int, budget_mib: int, slots: int = 1) -> None:
-        require_weights_fit(os.fstat(fd).st_size, budget_mib)
+    def __init__(  # noqa: PLR0913 - what a context is made of, named at the call
+        self,
+        fd: int,
+        *,
+        context_tokens: int,
+        threads: int,
+        budget_mib: int,
+        slots: int = 1,
+        adapters: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        weights = sum(os.fstat(one).st_size for one in (fd, *adapters.values()))
+        require_weights_fit(weights, budget_mib)
         keep_log_quiet()
         llama_cpp.llama_backend_init()
         self._model = llama_model.load(fd)
         super().__init__(llama_cpp.llama_model_get_vocab(self._model))
         try:
             llama_model.require_servable(self._model, context_tokens)
-            shape = llama_model.shape(self._model, os.fstat(fd).st_size, self._vocabulary)
+            self._adapters = {name: llama_model.load_adapter(self._model, one) for name, one in adapters.items()}
+            self._adapted = ""
+            shape = llama_model.shape(self._model, weights, self._vocabulary)
             self._layout = fitted(shape, context_tokens, slots=slots, batch_tokens=BATCH_TOKENS, budget_mib=budget_mib)
             self._context = self._new_context(self._layout, threads)
         except (ModelLoadError, MemoryBudgetError):
@@ -115,6 +129,22 @@ class LlamaContext(LlamaVocabulary):
     def logprob(self, row: int, token: int, top: int) -> TokenLogprob:
         """See ``Context``."""
         return token_logprob(logits_at(self._context, row, self._vocabulary), token, top, self.piece)
+
+    @property
+    def adapters(self) -> Collection[str]:
+        """See ``Context``."""
+        return self._adapters.keys()
+
+    def adapt(self, adapter: str) -> None:
+        """See ``Context``."""
+        if adapter == self._adapted:
+            return
+        chosen = [self._adapters[adapter]] if adapter else []
+        pointers = (llama_cpp.llama_adapter_lora_p_ctypes * len(chosen))(*chosen)
+        scales = (ctypes.c_float * len(chosen))(*(1.0 for _ in chosen))
+        if llama_cpp.llama_set_adapters_lora(self._context, pointers, len(chosen), scales) != 0:
+            raise DecodeError("llama.cpp does not take the adapter")
+        self._adapted = adapter
 
     def clear(self) -> None:
         """See ``Context``. The cells' contents are zeroed too."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import llama_cpp
 
 from appliance.engine.errors import ModelLoadError
 from appliance.engine.memory import ModelShape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LIBC = ctypes.CDLL(None)
 _LIBC.fdopen.restype = ctypes.c_void_p
@@ -22,15 +26,36 @@ def load(fd: int) -> Any:
     params.n_gpu_layers = 0
     params.load_mode = llama_cpp.LLAMA_LOAD_MODE_MMAP
     params.check_tensors = True
+    with _stream(fd) as stream:
+        model = llama_cpp.llama_model_load_from_file_ptr(stream, params)
+    if not model:
+        raise ModelLoadError("llama.cpp refuses the model file", "the engine's log names the reason")
+    return model
+
+
+def load_adapter(model: Any, fd: int) -> Any:
+    """A LoRA adapter for ``model``, by its verified descriptor, as ``load``; freed with the model.
+
+    All of a model's are loaded before a context is made, which sizes its graphs by them.
+    """
+    with _stream(fd) as stream:
+        adapter = llama_cpp.llama_adapter_lora_init_from_file_ptr(model, stream)
+    if not adapter:
+        raise ModelLoadError("llama.cpp refuses an adapter file", "the engine's log names the reason")
+    return adapter
+
+
+@contextmanager
+def _stream(fd: int) -> Iterator[Any]:
+    """C's ``FILE *`` over a copy of ``fd``, from its beginning."""
     os.lseek(fd, 0, os.SEEK_SET)
     stream = _LIBC.fdopen(os.dup(fd), b"rb")
     if not stream:
         raise ModelLoadError("the model's descriptor cannot be read")
-    model = llama_cpp.llama_model_load_from_file_ptr(stream, params)
-    _LIBC.fclose(stream)
-    if not model:
-        raise ModelLoadError("llama.cpp refuses the model file", "the engine's log names the reason")
-    return model
+    try:
+        yield stream
+    finally:
+        _LIBC.fclose(stream)
 
 
 def require_servable(model: Any, context_tokens: int) -> None:

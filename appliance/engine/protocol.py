@@ -40,6 +40,7 @@ class Request:
     the same request gives the same logits.
     ``top_logprobs``: with each token its log probability, and those of so many likeliest ones (at most
     ``MAX_TOP_LOGPROBS``); None: without.
+    ``adapter`` names one of the model's adapters (LoRA) that the site serves with it; None: the model as it is.
     ``receipt_digest`` names the model that the request was admitted and logged for: an engine that has been started on
     another one since does not answer it, so that no receipt names the wrong model.
     """
@@ -62,6 +63,7 @@ class Request:
     group_characters: int = 0
     replay: bool = False
     top_logprobs: int | None = None
+    adapter: str | None = None
     receipt_digest: str | None = None
 
     def __post_init__(self) -> None:

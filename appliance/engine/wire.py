@@ -65,6 +65,7 @@ class _WireRequest(_Strict):
     group_characters: Annotated[int, Field(ge=0)] = 0
     replay: bool = False
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+    adapter: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     receipt_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="after")

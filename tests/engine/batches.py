@@ -87,11 +87,16 @@ class Desk:
         rank: int = 0,
         weight: float = 1.0,
         alone: bool = False,
+        adapter: str = "",
         sampling: Sampling = GREEDY,
         stops: tuple[str, ...] = (),
     ) -> Asked:
         """Queue a request whose first ``site`` tokens are the site's and first ``shared`` the group's."""
-        owners = [(Owner("site", ""), site), (Owner("group", group), shared), (Owner("user", user), sys.maxsize)]
+        owners = [
+            (Owner("site", "", adapter), site),
+            (Owner("group", group, adapter), shared),
+            (Owner("user", user, adapter), sys.maxsize),
+        ]
         job = Job(
             tokens=tuple(tokens),
             sampling=sampling,
@@ -102,6 +107,7 @@ class Desk:
             weight=weight,
             rank=rank,
             alone=alone,
+            adapter=adapter,
             passages=() if alone else tuple(Passage(owner, length) for owner, length in owners if length),
         )
         asked = Asked(job)

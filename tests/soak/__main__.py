@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import tempfile
 from pathlib import Path
 
+import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -15,6 +17,7 @@ from tests.soak.engine import GROWTH_MIB, Report, soak
 
 def main() -> int:
     """Soak as often as the first argument says."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))  # failures are meant
     requests = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
     columns = ("soaking", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (

@@ -90,15 +90,16 @@ def _bound(magic: bytes, identity: bytes, generation: int, _nonce: bytes, length
 
 
 def _plain(entry: Kept) -> dict[str, Any]:
-    return {**asdict(entry), "owner": [entry.owner.scope, entry.owner.name], "key": entry.key.hex()}
+    owner = entry.owner
+    return {**asdict(entry), "owner": [owner.scope, owner.name, owner.adapter], "key": entry.key.hex()}
 
 
 def _entry(fields: dict[str, Any]) -> Kept:
-    scope, name = fields["owner"]
+    scope, name, adapter = fields["owner"]
     if scope not in _SHARED:
         raise ValueError("only what a site or a group wrote is kept")
     return Kept(
-        owner=Owner(scope, str(name)),
+        owner=Owner(scope, str(name), str(adapter)),
         tokens=tuple(map(int, fields["tokens"])),
         length=int(fields["length"]),
         key=bytes.fromhex(fields["key"]),

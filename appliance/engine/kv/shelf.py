@@ -11,6 +11,7 @@ not open, which is a miss.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
 import time
@@ -189,8 +190,8 @@ class KvShelf:
 
 def _bound(kept: Kept) -> bytes:
     """What a state's blocks are bound to: whose it is, and of which tokens."""
-    tokens = ",".join(map(str, kept.tokens))
-    return hashlib.sha256(f"{kept.owner.scope} {len(kept.owner.name)} {kept.owner.name} {tokens}".encode()).digest()
+    whose = [kept.owner.scope, kept.owner.name, kept.owner.adapter]
+    return hashlib.sha256(json.dumps([whose, kept.tokens]).encode()).digest()
 
 
 def _now() -> int:
