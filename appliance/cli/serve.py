@@ -151,7 +151,7 @@ def _engine(service: str, config: SiteConfig) -> Service:
 def _serve_model(model: Model, config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
     from appliance.engine.errors import ConfinementError
     from appliance.engine.launch import serve as serve_engine
-    from appliance.models.admission import admit_model, layers_waived_at
+    from appliance.models.admission import admit_adapter, admit_model, layers_waived_at
 
     clients = _clients(paths)  # asked while this process may still look around
     waived = layers_waived_at(paths, config)
@@ -159,17 +159,21 @@ def _serve_model(model: Model, config: SiteConfig, paths: SitePaths, credentials
     try:
         holding = _confine_gate(model, paths, waived)
         admitted = admit_model(model.name, paths)
+        adapters = {name: admit_adapter(name, admitted, model.name, paths) for name in model.adapters}
     except (RefusedError, ConfinementError) as refusal:
         _record_load(paths, model, model_name=model.name, model_digest="", accepted=False, reason=refusal.cause)
         raise
     receipt = {**admitted.receipt, "confinement": list(holding)}
-    _record_load(
-        paths,
-        model,
-        model_name=receipt["name"],
-        model_digest=receipt["digest"],
-        **{field: receipt[field] for field in _RECORDED if field in receipt},
-    )
+    if adapters:
+        receipt["adapters"] = {name: adapter.receipt for name, adapter in adapters.items()}
+    for loaded in (receipt, *(adapter.receipt for adapter in adapters.values())):
+        _record_load(
+            paths,
+            model,
+            model_name=loaded["name"],
+            model_digest=loaded["digest"],
+            **{field: loaded[field] for field in _RECORDED if field in loaded},
+        )
     serve_engine(
         weights_fd=admitted.fd_weights,
         template=admitted.template,
@@ -180,6 +184,7 @@ def _serve_model(model: Model, config: SiteConfig, paths: SitePaths, credentials
         clients=clients,
         waived=waived,
         disk=disk,
+        adapters={name: adapter.fd_weights for name, adapter in adapters.items()},
     )
 
 

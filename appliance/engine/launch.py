@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import os
 import socket as sockets
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from appliance.engine.confinement.landlock import View, environment
@@ -21,7 +22,7 @@ from appliance.engine.memory import ResidentMemory
 from appliance.errors import DeploymentError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from appliance.engine.kv.disk import Disk
@@ -39,13 +40,15 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     clients: frozenset[int],
     waived: Collection[str] = (),
     disk: Disk | None = None,
+    adapters: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
     """Serve one verified model on ``socket`` to the uids in ``clients`` until SIGTERM or SIGINT; then drain.
 
-    ``weights_fd`` is the descriptor whose bytes were verified, and the one that is loaded. ``waived`` names layers of
-    confinement that a signed waiver lets this host lack. ``disk``, opened before anything was confined, is where
-    beginnings of prompts are kept over a restart. The process is confined for good when this returns or raises:
-    ``ConfinementError``, ``MemoryBudgetError``, ``ModelLoadError``, ``DeploymentError`` (the socket is taken). Blocks.
+    ``weights_fd`` is the descriptor whose bytes were verified, and the one that is loaded; ``adapters`` are such
+    descriptors by name. ``waived`` names layers of confinement that a signed waiver lets this host lack. ``disk``,
+    opened before anything was confined, is where beginnings of prompts are kept over a restart. The process is confined
+    for good when this returns or raises: ``ConfinementError``, ``MemoryBudgetError``, ``ModelLoadError``,
+    ``DeploymentError`` (the socket is taken). Blocks.
     """
     resident = ResidentMemory()
     with bound(socket) as listener:
@@ -63,6 +66,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
             confinement=seal(confined, waived),
             resident=resident,
             disk=disk,
+            adapters=adapters,
         )
 
 

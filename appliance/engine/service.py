@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -24,7 +26,7 @@ from appliance.engine.template import ChatTemplate
 
 if TYPE_CHECKING:
     import socket as sockets
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
 
     import uvicorn
 
@@ -52,6 +54,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     confinement: Confinement,
     resident: ResidentMemory,
     disk: Disk | None = None,
+    adapters: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
     """Serve one verified model on the bound ``listener`` until SIGTERM or SIGINT; then drain for ``DRAIN_BOUND_S``.
 
@@ -70,6 +73,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
         threads=config.threads,
         budget_mib=config.memory_mib,
         slots=config.parallel,
+        adapters=adapters,
     )
     try:
         engine = BatchingEngine(
@@ -116,7 +120,9 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
 def _shelf(disk: Disk | None, receipt: dict[str, Any], context: LlamaContext) -> KvShelf | None:
     if disk is None:
         return None
-    identity = identity_of(model=str(receipt.get("digest", "")), **context.facts())
+    made = {name: adapter.get("digest") for name, adapter in receipt.get("adapters", {}).items()}
+    adapters = json.dumps(made, sort_keys=True)
+    identity = identity_of(model=str(receipt.get("digest", "")), adapters=adapters, **context.facts())
     return KvShelf(Arena(disk.descriptor), disk.key, identity)
 
 

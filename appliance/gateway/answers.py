@@ -31,6 +31,7 @@ from appliance.engine.served import receipt_digest
 from appliance.gateway import receipts, tally
 from appliance.gateway.database import DATABASE_DOWN
 from appliance.gateway.errors import ExhaustedError, HttpError, NotReadyError, UnprocessableError
+from appliance.gateway.instructions import conversation
 from appliance.gateway.steps import Failed, Finished, Started, Step, Text
 
 if TYPE_CHECKING:
@@ -208,9 +209,7 @@ class Answer:
 
 def engine_request(job: Job) -> engine_protocol.Request:
     """The job as the engine is asked."""
-    messages = None
-    if job.messages is not None:
-        messages = tuple(engine_protocol.Message(role=m["role"], content=m["content"]) for m in job.messages)  # type: ignore[arg-type]  # roles were checked where the request was read
+    messages = None if job.messages is None else conversation(job.messages, job.grant.instructions)
     sampling = job.sampling
     return engine_protocol.Request(
         id=job.request_id,
@@ -227,6 +226,7 @@ def engine_request(job: Job) -> engine_protocol.Request:
         stop=sampling.stop,
         json_schema=sampling.json_schema,
         top_logprobs=sampling.top_logprobs,
+        adapter=job.grant.adapter,
         receipt_digest=receipt_digest(job.model.receipt),
     )
 

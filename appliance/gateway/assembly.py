@@ -10,6 +10,7 @@ from appliance.gateway.catalogue import Catalogue
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.cookies import Cookies
 from appliance.gateway.entitlements import grant, priority
+from appliance.gateway.errors import NotReadyError
 from appliance.gateway.history import most_tokens
 from appliance.gateway.jobs import Job
 from appliance.gateway.ledger import Ledger
@@ -86,7 +87,12 @@ class Gateway:
         """
         found = grant(self.site, caller.groups, model)
         self.running.check_open()
-        return found, await self.catalogue.model(found.model)
+        info = await self.catalogue.model(found.model)
+        if found.adapter is not None and found.adapter not in info.receipt.get("adapters", {}):
+            raise NotReadyError(
+                "the model does not serve your group's adapter at the moment", code="engine_unavailable", retry_after=5
+            )
+        return found, info
 
     async def admitted(  # noqa: PLR0913 - the fields of a job, by keyword
         self,
@@ -105,7 +111,8 @@ class Gateway:
         What is reserved is the most that a request can come to, so that requests side by side cannot pass a cap. Each
         answer is a request of its own: for quotas, in the log, and with a receipt.
         """
-        asked = most_tokens([m["content"] for m in messages] if messages is not None else [prompt or ""])
+        told = [granted.instructions.text] if messages is not None else []
+        asked = most_tokens([*told, *(m["content"] for m in messages)] if messages is not None else [prompt or ""])
         most = min(asked + sampling.max_tokens, model.context_tokens)
         reservation = await self.quotas.reserve(caller.subject, granted, most, choices)
         return tuple(

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+Instructions = Annotated[str, Field(max_length=16_384)]
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -56,6 +57,9 @@ class Model(_Strict):
     """One model that the site serves: an artifact of the release, and what it may use."""
 
     name: Slug = Field(description="Artifact name in the release; also the model id of the API.")
+    adapters: tuple[Slug, ...] = Field(
+        default=(), description="LoRA adapters of the release that are made for it; groups name which they use."
+    )
     context_tokens: Annotated[int, Field(ge=256, le=131_072)] = 4096
     memory_mib: Annotated[int, Field(ge=128)] = Field(default=900, description="Resident memory budget of its engine.")
     threads: Annotated[int, Field(ge=1, le=256)] = 2
@@ -84,6 +88,12 @@ class Group(_Strict):
 
     name: Slug
     models: tuple[Slug, ...] = ()
+    adapters: tuple[Slug, ...] = Field(
+        default=(), description="Adapters that its people are answered with, one of a model at most."
+    )
+    instructions: Instructions = Field(
+        default="", description="What the model is told before its people speak, after the site's `instructions`."
+    )
     roles: tuple[Literal["auditor", "expert", "admin"], ...] = ()
     weight: Annotated[float, Field(ge=0.01, le=100)] = Field(
         default=1.0, description="Its users' share of a busy engine, beside users of other groups."
@@ -111,6 +121,9 @@ class SiteConfig(_Strict):
     listen: Listen = Listen()
     tls: Tls = Tls()
     site_key: SiteKey = SiteKey()
+    instructions: Instructions = Field(
+        default="", description="What every model is told before anybody speaks, as a system message."
+    )
     languages: tuple[Literal["en", "fr", "de"], ...] = ("en", "fr", "de")
     officers: tuple[Officer, ...] = ()
     waivers: tuple[str, ...] = Field(default=(), description="Signed waiver files, relative to site.yaml.")
@@ -147,6 +160,20 @@ class SiteConfig(_Strict):
             for name in client.groups
             if name not in groups
         ]
+        of = {name: model.name for model in self.models for name in model.adapters}
+        found += [
+            f"models.{i}.adapters: {name} is {of[name]}'s too, and an adapter is made for one model"
+            for i, model in enumerate(self.models)
+            for name in model.adapters
+            if of[name] != model.name
+        ]
+        for i, group in enumerate(self.groups):
+            adapted = [of.get(name) for name in group.adapters]
+            for name, model in zip(group.adapters, adapted, strict=True):
+                if model is None:
+                    found.append(f"groups.{i}.adapters: {name} is no adapter of this site's models")
+                elif adapted.count(model) > 1:
+                    found.append(f"groups.{i}.adapters: {name} is not the only adapter of {model}")
         for field, names in (
             ("models", [m.name for m in self.models]),
             ("groups", [g.name for g in self.groups]),

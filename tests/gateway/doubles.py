@@ -73,6 +73,7 @@ class ObedientEngine:
     requests: list[Request] = field(default_factory=list)
     closed: int = 0
     go: asyncio.Event | None = None
+    adapters: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     async def generate(self, request: Request) -> AsyncGenerator[Event, None]:
         self.requests.append(request)
@@ -94,7 +95,8 @@ class ObedientEngine:
     async def model(self) -> ModelInfo:
         if not self.up:
             raise EngineUnavailableError("no engine answers")
-        return ModelInfo({"name": self.name}, receipt(self.name), self.context_tokens, {"waiting": 0})
+        said = receipt(self.name) | ({"adapters": self.adapters} if self.adapters else {})
+        return ModelInfo({"name": self.name}, said, self.context_tokens, {"waiting": 0})
 
     async def healthy(self) -> bool:
         return self.up
