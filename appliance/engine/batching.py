@@ -107,6 +107,8 @@ class BatchingEngine:
 
     def _prepare(self, request: Request, seed: int) -> Job:
         """Everything that can refuse a request, before it takes a place in the queue."""
+        if request.inputs is not None:
+            raise EngineRefusedError("not_an_embedding_model", "the model answers questions, and makes no vectors")
         if request.adapter is not None and request.adapter not in self._context.adapters:
             raise EngineRefusedError(
                 "unknown_adapter", f"the model is not served with an adapter {request.adapter!r:.130}"

@@ -94,6 +94,17 @@ def footprint(shape: ModelShape, layout: Layout, *, batch_tokens: int) -> Footpr
     )
 
 
+def encoder_footprint(shape: ModelShape, *, batch_tokens: int) -> Footprint:
+    """What a model needs that makes vectors and keeps nothing: every token of a batch sees every other of its text."""
+    scores = batch_tokens * batch_tokens * _MASKS
+    return Footprint(
+        weights=shape.weights_bytes,
+        cache=0,
+        scratch=(batch_tokens * shape.embedding_width * _ACTIVATION_COPIES + scores) * _FLOAT,
+        process=_PROCESS_BYTES + shape.vocabulary * _BYTES_PER_VOCABULARY_TOKEN,
+    )
+
+
 def fitted(shape: ModelShape, context_tokens: int, *, slots: int, batch_tokens: int, budget_mib: int) -> Layout:
     """The most that ``budget_mib`` holds: at most ``slots``, then as many cells as they can use.
 

