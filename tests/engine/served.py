@@ -51,7 +51,7 @@ serve(
     weights_fd=os.open(given["model"], os.O_RDONLY),
     template=given["template"],
     receipt={"digest": "sha256:0"},
-    record={"name": "test", "template": {"stop": ["\\nUser:"]}},
+    record={"name": "test", "role": given["role"], "template": {"stop": ["\\nUser:"]}},
     config=Model(name="test", **given["config"]),
     socket=Path(given["socket"]),
     clients=frozenset({os.getuid()}),
@@ -85,12 +85,12 @@ class Served:
 
 
 @contextlib.contextmanager
-def our_engine(model: Path, sizes: Sizes, state: Path | None = None) -> Iterator[Served]:
+def our_engine(model: Path, sizes: Sizes, state: Path | None = None, role: str = "chat") -> Iterator[Served]:
     """Our own engine. ``state`` is where it keeps what a restart should find, its key too; else it keeps nothing."""
     if state is not None and not (state / "kv_key").exists():
         (state / "kv_key").write_bytes(os.urandom(32))
     with _folder() as folder:
-        given = _given(model, sizes, folder) | {"state": str(state or "")}
+        given = _given(model, sizes, folder) | {"state": str(state or ""), "role": role}
         with _running([sys.executable, "-c", _OURS, json.dumps(given)], folder / "s") as served:
             yield served
 
@@ -128,6 +128,7 @@ def _given(model: Path, sizes: Sizes, folder: Path) -> dict[str, object]:
         "template": TEMPLATE,
         "config": model_fields(**asdict(sizes)),
         "socket": str(folder / "s"),
+        "role": "chat",
     }
 
 
