@@ -151,11 +151,12 @@ def _engine(service: str, config: SiteConfig) -> Service:
 def _serve_model(model: Model, config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
     from appliance.engine.errors import ConfinementError
     from appliance.engine.launch import serve as serve_engine
+    from appliance.engine.rapl import open_counters
     from appliance.models.admission import admit_adapter, admit_model, layers_waived_at
 
     clients = _clients(paths)  # asked while this process may still look around
     waived = layers_waived_at(paths, config)
-    disk = _disk(model, paths, credentials)
+    disk, counters = _disk(model, paths, credentials), open_counters()
     try:
         holding = _confine_gate(model, paths, waived)
         admitted = admit_model(model.name, paths)
@@ -184,6 +185,7 @@ def _serve_model(model: Model, config: SiteConfig, paths: SitePaths, credentials
         clients=clients,
         waived=waived,
         disk=disk,
+        counters=counters,
         adapters={name: adapter.fd_weights for name, adapter in adapters.items()},
     )
 

@@ -15,6 +15,7 @@ from appliance.engine.answering import Answering
 from appliance.engine.capacity import Capacity
 from appliance.engine.cell_store import CellStore
 from appliance.engine.copies import Copies
+from appliance.engine.energy import Watch
 from appliance.engine.errors import DecodeError, NoRoomError
 from appliance.engine.job import BATCH
 from appliance.engine.keeping import Keeper
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from appliance.engine.admission import AdmissionQueue
     from appliance.engine.context import Context
-    from appliance.engine.energy import DeclaredDraw
+    from appliance.engine.energy import Draw
     from appliance.engine.job import Job
     from appliance.engine.kv.shelf import KvShelf
     from appliance.engine.metrics import EngineMetrics
@@ -49,7 +50,7 @@ class Batcher:
         *,
         slots: int,
         chunk_tokens: int,
-        draw: DeclaredDraw,
+        draw: Draw,
         metrics: EngineMetrics,
         shelf: KvShelf | None = None,
     ) -> None:
@@ -166,7 +167,7 @@ class Batcher:
         return Candidate(resident, resident.pending, resident.decoding, job.rank, tuple(payers.items()))
 
     def _compute(self, plan: dict[Resident, int]) -> None:
-        begun = time.monotonic()
+        watch = Watch(self._draw)
         pieces, all_rows = [resident.piece(count) for resident, count in plan.items()], sum(plan.values())
         while self._store.free < all_rows and self._cache.evict():
             pass
@@ -179,13 +180,13 @@ class Batcher:
         except DecodeError as error:
             self._recover(plan, error)
             return
-        seconds = time.monotonic() - begun
+        cost = watch.cost()
         decoding = sum(resident.decoding for resident in plan)
-        self._metrics.step(seconds, prompt_rows=all_rows - decoding, decode_rows=decoding)
+        self._metrics.step(cost.seconds, prompt_rows=all_rows - decoding, decode_rows=decoding)
         for (resident, count), piece, row in zip(plan.items(), pieces, rows, strict=True):
             resident.filled += count
             self._store.appended(resident.pair, count)
-            resident.answering.meter.step(seconds, count, all_rows)
+            resident.answering.meter.step(cost, count, all_rows)
             self._cache.progress(resident.readings, resident.filled)
             if resident in self._suspects:
                 self._suspects.remove(resident)
@@ -193,13 +194,13 @@ class Batcher:
                 self._draw_for(resident, row)
 
     def _draw_for(self, resident: Resident, row: int) -> None:
-        begun = time.monotonic()
+        watch = Watch(self._draw)
         try:
             reason = resident.answering.draw(row)
         except DecodeError as error:
             self._fail(resident, Failed("decode_failed", error.cause))
             return
-        resident.answering.meter.step(time.monotonic() - begun, 1, 1)
+        resident.answering.meter.step(watch.cost(), 1, 1)
         if reason is not None:
             self._end(resident, reason)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from appliance.engine.context import Context
-    from appliance.engine.energy import DeclaredDraw
+    from appliance.engine.energy import Draw
     from appliance.engine.kv.shelf import KvShelf
     from appliance.engine.metrics import EngineMetrics
     from appliance.engine.prompt import PromptReader
@@ -49,7 +49,7 @@ class BatchingEngine:
         *,
         slots: int,
         queue_limit: int,
-        draw: DeclaredDraw,
+        draw: Draw,
         metrics: EngineMetrics,
         shelf: KvShelf | None = None,
     ) -> None:

@@ -93,10 +93,13 @@ class Timing:
 
 @dataclass(frozen=True)
 class Energy:
-    """Energy of one request above the idle draw; ``idle_joules`` is the idle draw over the same time, stated apart."""
+    """Energy of one request above the idle draw; ``idle_joules`` is the idle draw over the same time, stated apart.
+
+    ``measured``: by the processor's counter of its whole package; ``estimated``: by declared watts.
+    """
 
     joules: float
-    method: Literal["estimated"]
+    method: Literal["estimated", "measured"]
     watts: float
     idle_joules: float
 

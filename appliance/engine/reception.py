@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from appliance.engine.cell_store import CellStore
     from appliance.engine.context import Context
     from appliance.engine.copies import Copies
-    from appliance.engine.energy import DeclaredDraw
+    from appliance.engine.energy import Draw
     from appliance.engine.job import Job
     from appliance.engine.keeping import Keeper
     from appliance.engine.prefixes import PrefixCache
@@ -38,7 +38,7 @@ class Reception:
         capacity: Capacity,
         copies: Copies,
         keeper: Keeper,
-        draw: DeclaredDraw,
+        draw: Draw,
     ) -> None:
         self._context = context
         self._queue = queue

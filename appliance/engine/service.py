@@ -13,7 +13,7 @@ import structlog
 
 from appliance.engine.batching import BatchingEngine
 from appliance.engine.embedding.engine import TOGETHER, EmbeddingEngine
-from appliance.engine.energy import DeclaredDraw
+from appliance.engine.energy import DeclaredDraw, MeasuredDraw
 from appliance.engine.errors import MemoryBudgetError, ModelLoadError
 from appliance.engine.kv.arena import Arena
 from appliance.engine.kv.shelf import KvShelf, identity_of
@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     import uvicorn
 
     from appliance.engine.confinement.layers import Confinement
+    from appliance.engine.energy import Draw
     from appliance.engine.kv.disk import Disk
     from appliance.engine.memory import ResidentMemory
     from appliance.engine.protocol import Engine
+    from appliance.engine.rapl import PackageCounters
     from appliance.site.config import Model
 
 DRAIN_BOUND_S = 30.0
@@ -59,6 +61,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     resident: ResidentMemory,
     disk: Disk | None = None,
     adapters: Mapping[str, int] = MappingProxyType({}),
+    counters: PackageCounters | None = None,
 ) -> None:
     """Serve one verified model on the bound ``listener`` until SIGTERM or SIGINT; then drain for ``DRAIN_BOUND_S``.
 
@@ -70,8 +73,9 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     bound_stacks()
     metrics = EngineMetrics()
     metrics.confined(confinement)
+    draw = _draw(config, counters)
     if record.get("role") == "embedding":
-        loaded = _embedding(weights_fd, config, metrics)
+        loaded = _embedding(weights_fd, config, metrics, draw)
     else:
         loaded = _answering(
             weights_fd,
@@ -79,6 +83,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
             receipt=receipt,
             config=config,
             metrics=metrics,
+            draw=draw,
             disk=disk,
             adapters=adapters,
         )
@@ -114,6 +119,7 @@ def _answering(  # noqa: PLR0913 - as serve
     receipt: dict[str, Any],
     config: Model,
     metrics: EngineMetrics,
+    draw: Draw,
     disk: Disk | None,
     adapters: Mapping[str, int],
 ) -> _Loaded:
@@ -130,7 +136,7 @@ def _answering(  # noqa: PLR0913 - as serve
         PromptReader(context, template),
         slots=context.slots,
         queue_limit=config.queue,
-        draw=DeclaredDraw(busy=config.watts_busy, idle=config.watts_idle),
+        draw=draw,
         metrics=metrics,
         shelf=_shelf(disk, receipt, context),
     )
@@ -138,14 +144,18 @@ def _answering(  # noqa: PLR0913 - as serve
     return _Loaded(engine, {**sizes, "batch_tokens": context.batch_tokens}, context.close)
 
 
-def _embedding(weights_fd: int, config: Model, metrics: EngineMetrics) -> _Loaded:
+def _embedding(weights_fd: int, config: Model, metrics: EngineMetrics, draw: Draw) -> _Loaded:
     model = LlamaEmbedder(
         weights_fd, context_tokens=config.context_tokens, threads=config.threads, budget_mib=config.memory_mib
     )
-    draw = DeclaredDraw(busy=config.watts_busy, idle=config.watts_idle)
     engine = EmbeddingEngine(model, queue_limit=config.queue, draw=draw, metrics=metrics)
     sizes = {"context_tokens": model.text_tokens, "dimensions": model.dimensions, "parallel": TOGETHER}
     return _Loaded(engine, {**sizes, "batch_tokens": model.batch_tokens}, model.close)
+
+
+def _draw(config: Model, counters: PackageCounters | None) -> Draw:
+    declared = DeclaredDraw(busy=config.watts_busy, idle=config.watts_idle)
+    return declared if counters is None else MeasuredDraw(counters, config.watts_idle, declared)
 
 
 def _shelf(disk: Disk | None, receipt: dict[str, Any], context: LlamaContext) -> KvShelf | None:

@@ -149,7 +149,7 @@ def decode_event(line: str) -> Event:
                 usage=Usage(**{name: _count(value) for name, value in body["usage"].items()}),
                 timing=Timing(**{name: _amount(value) for name, value in body["timing"].items()}),
                 energy=Energy(
-                    method=_one_of(body["energy"]["method"], "estimated"),
+                    method=_one_of(body["energy"]["method"], "estimated", "measured"),
                     **{name: _amount(value) for name, value in energy.items()},
                 ),
             )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from appliance.engine.admission import AdmissionQueue
 from appliance.engine.context import Sampling
 from appliance.engine.embedding.packing import packed
+from appliance.engine.energy import Watch
 from appliance.engine.errors import DecodeError, EngineRefusedError
 from appliance.engine.job import BATCH, INTERACTIVE, Job
 from appliance.engine.metering import Meter
@@ -25,7 +26,7 @@ from appliance.engine.protocol import Admitted, End, Event, Failed, QueueStatus,
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from appliance.engine.energy import DeclaredDraw
+    from appliance.engine.energy import Draw
     from appliance.engine.metrics import EngineMetrics
 
 TOGETHER = 8
@@ -71,7 +72,7 @@ class _Work:
 class EmbeddingEngine:
     """Implements ``appliance.engine.protocol.Engine``. Call ``start`` once before ``submit``, ``stop`` once after."""
 
-    def __init__(self, model: Embedder, *, queue_limit: int, draw: DeclaredDraw, metrics: EngineMetrics) -> None:
+    def __init__(self, model: Embedder, *, queue_limit: int, draw: Draw, metrics: EngineMetrics) -> None:
         self._model = model
         self._draw = draw
         self._metrics = metrics
@@ -199,7 +200,7 @@ class EmbeddingEngine:
             self._leave(work, work.meter.end("stop"))
 
     def _compute(self, plan: list[tuple[_Work, tuple[int, ...]]]) -> None:
-        begun, rows = time.monotonic(), sum(len(text) for _, text in plan)
+        watch, rows = Watch(self._draw), sum(len(text) for _, text in plan)
         try:
             vectors = self._model.embed([text for _, text in plan])
         except DecodeError as error:
@@ -209,12 +210,12 @@ class EmbeddingEngine:
             for work in {work for work, _ in plan}:
                 self._compute([one for one in plan if one[0] is work])
             return
-        seconds = time.monotonic() - begun
-        self._metrics.step(seconds, prompt_rows=rows, decode_rows=0)
+        cost = watch.cost()
+        self._metrics.step(cost.seconds, prompt_rows=rows, decode_rows=0)
         for (work, text), vector in zip(plan, vectors, strict=True):
             work.left.popleft()
             work.done.append(vector)
-            work.meter.step(seconds, len(text), rows)
+            work.meter.step(cost, len(text), rows)
 
     def _leave(self, work: _Work, last: End | Failed) -> None:
         self._works.remove(work)
