@@ -48,9 +48,9 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
 
     ``weights_fd`` is the descriptor whose bytes were verified, and the one that is loaded; ``adapters`` are such
     descriptors by name. ``waived`` names layers of confinement that a signed waiver lets this host lack. ``disk``,
-    opened before anything was confined, is where beginnings of prompts are kept over a restart; ``counters`` tell of energy, where the host has any. The process
-    is confined for good when this returns or raises: ``ConfinementError``, ``MemoryBudgetError``, ``ModelLoadError``,
-    ``DeploymentError`` (the socket is taken). Blocks.
+    opened before anything was confined, is where beginnings of prompts are kept over a restart; ``counters``, as well,
+    tell of energy where the host can. The process is confined for good when this returns or raises:
+    ``ConfinementError``, ``MemoryBudgetError``, ``ModelLoadError``, ``DeploymentError`` (the socket is taken). Blocks.
     """
     resident = ResidentMemory()
     with bound(socket) as listener:
