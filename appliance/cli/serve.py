@@ -23,14 +23,13 @@ from appliance.cli.terminal import site_paths
 from appliance.errors import RefusedError, UsageError
 from appliance.site.credentials import Credentials
 from appliance.site.load import load_site
-from appliance.site.paths import AUDIT, DATABASE, GATEWAY, IDENTITY, engine_service
+from appliance.site.paths import AUDIT, DATABASE, GATEWAY, IDENTITY, KV_KEY, engine_service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
     from appliance.audit.roles import Role, Roles
-    from appliance.engine.kv.disk import Disk
     from appliance.site.config import Model, SiteConfig
     from appliance.site.paths import SitePaths
 
@@ -150,17 +149,19 @@ def _engine(service: str, config: SiteConfig) -> Service:
 
 def _serve_model(model: Model, config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
     from appliance.engine.errors import ConfinementError
+    from appliance.engine.kv.disk import Disk
     from appliance.engine.launch import serve as serve_engine
     from appliance.engine.rapl import open_counters
     from appliance.models.admission import admit_adapter, admit_model, layers_waived_at
 
     clients = _clients(paths)  # asked while this process may still look around
     waived = layers_waived_at(paths, config)
-    disk, counters = _disk(model, paths, credentials), open_counters()
+    arena, counters = _arena(model, paths), open_counters()
+    master = credentials.read(KV_KEY) if arena is not None else b""
     try:
         holding = _confine_gate(model, paths, waived)
         admitted = admit_model(model.name, paths)
-        adapters = {name: admit_adapter(name, admitted, model.name, paths) for name in model.adapters}
+        adapters = {name: admit_adapter(name, model.name, paths) for name in model.adapters}
     except (RefusedError, ConfinementError) as refusal:
         _record_load(paths, model, model_name=model.name, model_digest="", accepted=False, reason=refusal.cause)
         raise
@@ -184,21 +185,28 @@ def _serve_model(model: Model, config: SiteConfig, paths: SitePaths, credentials
         socket=paths.socket(engine_service(model.name)),
         clients=clients,
         waived=waived,
-        disk=disk,
+        disk=None if arena is None else Disk.for_model(arena, master, receipt),
         counters=counters,
         adapters={name: adapter.fd_weights for name, adapter in adapters.items()},
     )
 
 
-def _disk(model: Model, paths: SitePaths, credentials: Credentials) -> Disk | None:
-    """Where this engine keeps beginnings of prompts, opened while it may still open files for writing."""
-    from appliance.engine.kv.arena import open_arena
-    from appliance.engine.kv.disk import Disk
-    from appliance.site.paths import KV_KEY
+def _arena(model: Model, paths: SitePaths) -> int | None:
+    """Where this engine keeps beginnings of prompts, opened while it may still open files for writing.
 
-    if not model.disk_mib:
-        return None
-    return Disk(open_arena(paths.kv_arena(model.name), model.disk_mib), credentials.read(KV_KEY))
+    A file that cannot be opened costs what it would have saved, and no answer.
+    """
+    from appliance.engine.errors import KvArenaError
+    from appliance.engine.kv.arena import open_arena
+
+    path = paths.kv_arena(model.name)
+    try:
+        if model.disk_mib:
+            return open_arena(path, model.disk_mib)
+        path.unlink(missing_ok=True)
+    except (KvArenaError, OSError) as error:
+        structlog.get_logger("engine").warning("kv_not_kept", reason=str(error))
+    return None
 
 
 def _clients(paths: SitePaths) -> frozenset[int]:

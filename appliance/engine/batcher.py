@@ -151,10 +151,10 @@ class Batcher:
         return self._of_one_adapter(candidates)
 
     def _of_one_adapter(self, candidates: Sequence[Candidate[Resident]]) -> dict[Resident, int]:
-        work: dict[str, int] = {}
+        work: defaultdict[str, list[tuple[int, str, float]]] = defaultdict(list)
         for candidate in (c for c in candidates if c.pending):
-            adapter = candidate.key.job.adapter
-            work[adapter] = min(candidate.rank, work.get(adapter, candidate.rank))
+            job = candidate.key.job
+            work[job.adapter].append((candidate.rank, job.user, job.weight))
         chosen = self._turns.choose(work)
         if chosen is None:
             return {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from appliance.engine.answering import Answering
     from appliance.engine.context import Sampling
@@ -43,7 +43,7 @@ class Job:
 
     ``rank``: ``INTERACTIVE`` or ``BATCH``. ``weight``: the share of its group. ``alone``: in an empty context, with no
     other request beside it. ``adapter``: its name, or empty for the model as it is. ``answering`` is what it has come
-    to when it was preempted. ``inputs``: the texts of which vectors are made; ``tokens`` are all of them together.
+    to when it was preempted. ``inputs``: the texts of which vectors are made, instead of ``tokens``.
     """
 
     tokens: tuple[int, ...]
@@ -56,7 +56,7 @@ class Job:
     rank: int = INTERACTIVE
     alone: bool = False
     adapter: str = ""
-    inputs: tuple[tuple[int, ...], ...] = ()
+    inputs: tuple[Sequence[int], ...] = ()
     top_logprobs: int | None = None
     passages: tuple[Passage, ...] = ()
     queued_at: float = field(default_factory=time.monotonic)

@@ -95,11 +95,14 @@ def footprint(shape: ModelShape, layout: Layout, *, batch_tokens: int) -> Footpr
 
 
 def encoder_footprint(shape: ModelShape, *, batch_tokens: int) -> Footprint:
-    """What a model needs that makes vectors and keeps nothing: every token of a batch sees every other of its text."""
+    """What a model needs that makes vectors: every token of a batch sees every other of its text.
+
+    A decoder that makes vectors has cells for one batch; an encoder has none, and is counted as if it had.
+    """
     scores = batch_tokens * batch_tokens * _MASKS
     return Footprint(
         weights=shape.weights_bytes,
-        cache=0,
+        cache=shape.layers * shape.key_value_width * _HALF * batch_tokens,
         scratch=(batch_tokens * shape.embedding_width * _ACTIVATION_COPIES + scores) * _FLOAT,
         process=_PROCESS_BYTES + shape.vocabulary * _BYTES_PER_VOCABULARY_TOKEN,
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 POWERCAP = Path("/sys/class/powercap")
-_PACKAGE = re.compile(r"intel-rapl:\d+")
+_ZONE = re.compile(r"intel-rapl:\d+")
 _MICRO = 1e-6
 
 
@@ -51,7 +51,15 @@ class PackageCounters:
 def counter_files(root: Path = POWERCAP) -> tuple[Path, ...]:
     """The counter of each package that this host has."""
     folders = sorted(root.iterdir()) if root.is_dir() else []
-    return tuple(folder / "energy_uj" for folder in folders if _PACKAGE.fullmatch(folder.name))
+    return tuple(folder / "energy_uj" for folder in folders if _ZONE.fullmatch(folder.name) and _is_package(folder))
+
+
+def _is_package(zone: Path) -> bool:
+    """Whether a zone is a processor's package: ``psys`` beside them is the whole platform, packages included."""
+    try:
+        return (zone / "name").read_text().startswith("package-")
+    except OSError:
+        return False
 
 
 def open_counters(root: Path = POWERCAP) -> PackageCounters | None:

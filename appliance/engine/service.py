@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -75,6 +76,8 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     metrics.confined(confinement)
     draw = _draw(config, counters)
     if record.get("role") == "embedding":
+        if disk is not None:
+            os.close(disk.descriptor)  # there is nothing to keep
         loaded = _embedding(weights_fd, config, metrics, draw)
     else:
         loaded = _answering(
@@ -164,7 +167,11 @@ def _shelf(disk: Disk | None, receipt: dict[str, Any], context: LlamaContext) ->
     made = {name: adapter.get("digest") for name, adapter in receipt.get("adapters", {}).items()}
     adapters = json.dumps(made, sort_keys=True)
     identity = identity_of(model=str(receipt.get("digest", "")), adapters=adapters, **context.facts())
-    return KvShelf(Arena(disk.descriptor), disk.key, identity)
+    try:
+        return KvShelf(Arena(disk.descriptor), disk.key, identity)
+    except OSError as error:
+        _log.warning("kv_not_kept", reason=error.strerror)
+        return None
 
 
 def _template_stops(record: dict[str, Any]) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ class _WireRequest(_Strict):
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     prompt: str | None = None
     messages: Annotated[list[_WireMessage], Field(min_length=1, max_length=1024)] | None = None
-    inputs: Annotated[list[str], Field(min_length=1, max_length=2048)] | None = None
+    inputs: Annotated[list[str], Field(min_length=1, max_length=256)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=131_072)] = 512
     temperature: Annotated[float, Field(ge=0, le=5)] = 0.7
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import struct
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from appliance.gateway.answers import Answer
     from appliance.gateway.jobs import Job
 
-MAX_INPUTS = 2048
+MAX_INPUTS = 256
 PURPOSE = "api"
 _Text = Annotated[str, Field(min_length=1)]
 
@@ -73,7 +74,8 @@ async def embeddings(request: Request) -> Response:
     vectors = answer.tally.vectors
     if len(vectors) != len(asked.texts()):
         raise NotReadyError("the engine gave another number of vectors than texts", "ask again", code="engine_failed")
-    return JSONResponse(_body(job, vectors, answer, receipt, as_text=asked.encoding_format == "base64"))
+    as_text = asked.encoding_format == "base64"
+    return await asyncio.to_thread(lambda: JSONResponse(_body(job, vectors, answer, receipt, as_text=as_text)))
 
 
 async def _receipt(answer: Answer) -> dict[str, Any]:

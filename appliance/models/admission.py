@@ -11,7 +11,8 @@ from airgap_bundle import strict_json
 from airgap_bundle.errors import FormatError
 from airgap_bundle.store import Store
 from appliance.errors import UsageError
-from appliance.models.errors import BaseError, ModelRefusedError
+from appliance.models.adapters import require_adapter
+from appliance.models.errors import ModelRefusedError
 from appliance.models.files import checked
 from appliance.models.gate import assess, examine, open_verified
 from appliance.models.host_waiver import waived_layers, waiver_files
@@ -116,21 +117,13 @@ def _opened(name: str, found: Grounds, progress: Callable[[int, int], None] | No
     )
 
 
-def admit_adapter(name: str, base: VerifiedModel, model: str, paths: SitePaths) -> VerifiedModel:
-    """The adapter ``name`` for ``base``, which serves as ``model``: from the same release, verified now and open.
+def admit_adapter(name: str, model: str, paths: SitePaths) -> VerifiedModel:
+    """The adapter ``name`` for what serves as ``model``: from the same release, verified now and open.
 
-    Raises as ``admit_model``, and ``BaseError`` where it was made for other weights than those that are served.
+    Raises as ``admit_model`` and ``require_adapter``.
     """
     found = grounds_for(paths, model)
-    artifact = found.release.artifacts.get(name)
-    if artifact is None or artifact.config.get("role") != "lora":
-        raise ModelRefusedError(
-            f"{name} is no adapter of the release that {model} serves from", "correct `adapters` in site.yaml"
-        )
-    made_for = parse_record(artifact.config).base
-    served = str(base.receipt["digest"])
-    if made_for is None or f"sha256:{made_for.sha256}" != served:
-        raise BaseError(f"{name} was made for other weights than those of {model} {served[:19]}…")
+    require_adapter(found.release, name, model)
     return _opened(name, found, None)
 
 

@@ -174,6 +174,12 @@ class SiteConfig(_Strict):
                     found.append(f"groups.{i}.adapters: {name} is no adapter of this site's models")
                 elif adapted.count(model) > 1:
                     found.append(f"groups.{i}.adapters: {name} is not the only adapter of {model}")
+        found += [
+            f"groups.{i}.instructions: with the site's, no room is left in {model.name}'s {model.context_tokens} tokens"
+            for i, group in enumerate(self.groups)
+            for model in self.models
+            if model.name in group.models and self._told_tokens(group) > model.context_tokens // 2
+        ]
         for field, names in (
             ("models", [m.name for m in self.models]),
             ("groups", [g.name for g in self.groups]),
@@ -181,6 +187,10 @@ class SiteConfig(_Strict):
         ):
             found += [f"{field}.{i}.name: {n} is named twice" for i, n in enumerate(names) if n in names[:i]]
         return found
+
+    def _told_tokens(self, group: Group) -> int:
+        """About how many tokens go before anybody speaks: one for three bytes, as the gateway guesses."""
+        return len(f"{self.instructions}{group.instructions}".encode()) // 3
 
     def _port_clashes(self) -> list[str]:
         ports = [(n, v) for n, v in self.listen.model_dump().items() if n.endswith("_port")]

@@ -46,7 +46,9 @@ else:
     state = Path(given["state"])
     more = {}
     if given["state"]:
-        more["disk"] = Disk(open_arena(state / "kv.arena", 256), (state / "kv_key").read_bytes())
+        more["disk"] = Disk.for_model(
+            open_arena(state / "kv.arena", 256), (state / "kv_key").read_bytes(), {"digest": "sha256:0"}
+        )
 serve(
     weights_fd=os.open(given["model"], os.O_RDONLY),
     template=given["template"],

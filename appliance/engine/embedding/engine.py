@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from array import array
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
 TOGETHER = 8
 """Requests whose texts share batches."""
-MAX_INPUTS = 2048
+MAX_INPUTS = 256
+MAX_TOKENS = 65_536
+"""Of all texts of a request: what waits in the queue is bounded, too."""
 _UNDRAWN = Sampling(0.0, 1.0, None, 0, None)
 _POLL_S = 0.05
 
@@ -64,7 +67,7 @@ class _Work:
 
     job: Job
     meter: Meter
-    left: deque[tuple[int, ...]]
+    left: deque[Sequence[int]]
     done: list[bytes] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
 
@@ -106,8 +109,9 @@ class EmbeddingEngine:
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event] = asyncio.Queue()
         inputs = await asyncio.to_thread(self._tokenised, request)
+        count = sum(map(len, inputs))
         job = Job(
-            tokens=tuple(token for one in inputs for token in one),
+            tokens=(),
             sampling=_UNDRAWN,
             stops=(),
             max_tokens=0,
@@ -120,7 +124,7 @@ class EmbeddingEngine:
         try:
             position = self._queue.put(job)
             self._metrics.queue(self._queue.status())
-            yield Admitted(position, len(job.tokens), 0)
+            yield Admitted(position, count, 0)
             while True:
                 event = await events.get()
                 yield event
@@ -132,21 +136,27 @@ class EmbeddingEngine:
                 self._metrics.ended("cancelled")
             self._metrics.queue(self._queue.status())
 
-    def _tokenised(self, request: Request) -> tuple[tuple[int, ...], ...]:
+    def _tokenised(self, request: Request) -> tuple[array[int], ...]:
         if request.inputs is None:
             raise EngineRefusedError("not_a_chat_model", "the model makes vectors of texts, and answers no questions")
         if not 0 < len(request.inputs) <= MAX_INPUTS:
             raise EngineRefusedError("invalid_request", f"a request has between 1 and {MAX_INPUTS} texts")
-        found = tuple(tuple(self._model.tokenize(text, control=False, begin=True)) for text in request.inputs)
-        for number, (text, tokens) in enumerate(zip(request.inputs, found, strict=True)):
+        if request.adapter is not None:
+            raise EngineRefusedError("unknown_adapter", "a model that makes vectors has no adapters")
+        found: list[array[int]] = []
+        for number, text in enumerate(request.inputs):
             if not text.strip():
                 raise EngineRefusedError("empty_prompt", f"text {number} is empty")
+            tokens = array("i", self._model.tokenize(text, control=False, begin=True))
             if len(tokens) > self._model.text_tokens:
                 raise EngineRefusedError(
                     "context_length_exceeded",
                     f"text {number} has {len(tokens)} tokens, and the model takes {self._model.text_tokens}",
                 )
-        return found
+            found.append(tokens)
+        if sum(map(len, found)) > MAX_TOKENS:
+            raise EngineRefusedError("request_too_large", f"the texts have more than {MAX_TOKENS} tokens together")
+        return tuple(found)
 
     async def drain(self, bound_s: float) -> None:
         """See ``Engine.drain``."""
@@ -180,7 +190,7 @@ class EmbeddingEngine:
             if sum(work.job.rank <= job.rank for work in self._works) >= TOGETHER:
                 return
             if self._queue.take(job):
-                meter = Meter(job.queued_at, len(job.tokens), self._draw)
+                meter = Meter(job.queued_at, sum(map(len, job.inputs)), self._draw)
                 work = _Work(job, meter, deque(job.inputs))
                 meter.started(work.begun)
                 self._works.append(work)
@@ -193,13 +203,14 @@ class EmbeddingEngine:
         counts = packed(lines, tokens=self._model.batch_tokens, texts=self._model.batch_texts)
         plan = [(work, text) for work, count in zip(ready, counts, strict=True) for text in list(work.left)[:count]]
         if plan:
+            self._works.append(self._works.pop(0))  # another one begins the next batch
             self._compute(plan)
         for work in [one for one in self._works if not one.left]:
             work.meter.seen(time.monotonic())
             work.job.emit(Vectors(tuple(work.done)))
             self._leave(work, work.meter.end("stop"))
 
-    def _compute(self, plan: list[tuple[_Work, tuple[int, ...]]]) -> None:
+    def _compute(self, plan: list[tuple[_Work, Sequence[int]]]) -> None:
         watch, rows = Watch(self._draw), sum(len(text) for _, text in plan)
         try:
             vectors = self._model.embed([text for _, text in plan])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import struct
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidTag
@@ -91,7 +91,14 @@ def _bound(magic: bytes, identity: bytes, generation: int, _nonce: bytes, length
 
 def _plain(entry: Kept) -> dict[str, Any]:
     owner = entry.owner
-    return {**asdict(entry), "owner": [owner.scope, owner.name, owner.adapter], "key": entry.key.hex()}
+    return {
+        "owner": [owner.scope, owner.name, owner.adapter],
+        "tokens": entry.tokens,
+        "length": entry.length,
+        "key": entry.key.hex(),
+        "blocks": entry.blocks,
+        "used": entry.used,
+    }
 
 
 def _entry(fields: dict[str, Any]) -> Kept:

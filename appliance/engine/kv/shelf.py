@@ -55,11 +55,13 @@ class KvShelf:
         self._arena = arena
         self._identity = identity
         self._key = HKDF(hashes.SHA256(), 32, salt=None, info=b"sovereign kv list v1\n" + identity).derive(master)
-        self._lock = threading.Lock()  # guards catalogue, generation and changed
+        self._lock = threading.Lock()  # guards catalogue and changed; never held while bytes are made or written
+        self._writing = threading.Lock()  # guards generation, and the places
         self._catalogue, self._generation = self._read()
         self._changed = False
         self._saving: Future[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine-kv")
+        self._thread.submit(int)  # the thread starts now, where a failure to start it harms nobody
         self.dropped = 0
 
     @property
@@ -150,8 +152,8 @@ class KvShelf:
             sealed = seal(kept.key, _bound(kept), memoryview(state), BLOCK_BYTES)
             for number, block in zip(kept.blocks, sealed, strict=True):
                 self._arena.write_block(number, block)
-        except OSError as error:
-            _log.warning("kv_state_not_kept", tokens=len(kept.tokens), reason=error.strerror)
+        except Exception as error:  # noqa: BLE001 - nobody waits for this thread: whatever it was, the blocks come back
+            _log.warning("kv_state_not_kept", tokens=len(kept.tokens), reason=str(error) or type(error).__name__)
             with self._lock:
                 self._catalogue.release(kept.blocks)
             return
@@ -169,16 +171,15 @@ class KvShelf:
         return Catalogue(newest.entries or (), count), newest.generation
 
     def _write(self) -> None:
-        with self._lock:
+        with self._writing:
+            with self._lock:
+                entries, self._changed = self._catalogue.entries, False
             self._generation += 1
-            self._changed = False
-            data = index.written(
-                self._catalogue.entries, key=self._key, identity=self._identity, generation=self._generation
-            )
+            data = index.written(entries, key=self._key, identity=self._identity, generation=self._generation)
             try:
                 self._arena.write_place(self._generation, data)
-            except OSError as error:
-                _log.warning("kv_list_not_written", reason=error.strerror)
+            except (OSError, ValueError) as error:
+                _log.warning("kv_list_not_written", reason=str(error))
 
     def _blocks(self, kept: Kept) -> Iterator[bytes]:
         left = kept.length

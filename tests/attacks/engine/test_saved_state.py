@@ -9,8 +9,11 @@ whoever writes to the file does not have. llama-server has no folder for states
 from __future__ import annotations
 
 import ast
+import errno
 import random
 import re
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +21,7 @@ import pytest
 
 from appliance.engine.job import Owner, Passage
 from appliance.engine.kv.arena import BLOCK_BYTES, PLACE_BYTES
+from appliance.engine.kv.disk import Disk
 from tests.engine.shelves import CLERKS, MASTER, MIB, SITE, put, shelf_at
 
 ENGINE = Path(__file__).parents[3] / "appliance" / "engine"
@@ -129,6 +133,45 @@ def test_31_an_older_list_names_blocks_that_have_been_used_again_and_opens_none_
 def test_31_a_file_of_another_site_or_model_says_nothing(shelf_file: Path) -> None:
     assert read_by(shelf_file, master=bytes(reversed(MASTER))) is None
     assert read_by(shelf_file, identity=bytes(32)) is None
+
+
+def test_31_what_a_taken_over_engine_holds_opens_and_seals_nothing_of_another_model(tmp_path: Path) -> None:
+    """It knows its own key and all public facts; the next model, its adapters or a mended library have other keys."""
+    master = bytes(range(32))
+    receipts = [
+        {"digest": "sha256:one"},
+        {"digest": "sha256:two"},
+        {"digest": "sha256:one", "adapters": {"formal": {"digest": "sha256:a"}}},
+        {"digest": "sha256:one", "adapters": {"formal": {"digest": "sha256:b"}}},
+    ]
+    keys = [Disk.for_model(0, master, receipt).key for receipt in receipts]
+    assert len({master, *keys}) == 5
+    with shelf_at(tmp_path / "kv", master=keys[0]) as shelf:
+        put(shelf, TEXT, b"poison for whoever comes next")
+    for key in keys[1:]:
+        assert read_by(tmp_path / "kv", master=key) is None
+    assert "key" not in repr(Disk.for_model(0, master, receipts[0]))
+
+
+def test_a_taken_over_engine_cannot_fill_the_disk(tmp_path: Path) -> None:
+    """Its file stays as long as it is: a full disk would stop the log, and with it the site."""
+    program = f"""
+import os, resource
+from pathlib import Path
+from appliance.engine.kv.arena import open_arena
+from appliance.engine.kv.disk import Disk
+disk = Disk(open_arena(Path({str(tmp_path / "kv")!r}), 9), bytes(32))
+disk.bound()
+os.pwrite(disk.descriptor, b"inside", (9 << 20) - 6)
+for attempt in (lambda: os.pwrite(disk.descriptor, b"x", 9 << 20), lambda: os.ftruncate(disk.descriptor, 1 << 40)):
+    try:
+        attempt()
+    except OSError as refused:
+        print(refused.errno)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(errno.EFBIG)] * 2
+    assert (tmp_path / "kv").stat().st_size == 9 * MIB
 
 
 @pytest.mark.parametrize("length", [0, 10, PLACE_BYTES, FIRST_BLOCK, FIRST_BLOCK + 100])

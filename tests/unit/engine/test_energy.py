@@ -23,6 +23,7 @@ def package(root: Path, number: int, microjoules: int) -> Path:
         name.mkdir(parents=True, exist_ok=True)
         (name / "energy_uj").write_text(f"{microjoules}\n")
         (name / "max_energy_range_uj").write_text(f"{RANGE}\n")
+        (name / "name").write_text(f"package-{number}\n")
     return folder / "energy_uj"
 
 
@@ -34,6 +35,16 @@ def test_packages_are_added_and_their_parts_are_not_counted_twice(tmp_path: Path
     first.write_text("3000000\n")
     second.write_text("5500000\n")
     assert counters.joules() == pytest.approx(2.5)
+
+
+def test_the_platform_is_not_counted_beside_its_packages(tmp_path: Path) -> None:
+    first, platform = package(tmp_path, 0, 0), package(tmp_path, 1, 0)
+    platform.with_name("name").write_text("psys\n")
+    counters = open_counters(tmp_path)
+    assert counters is not None
+    first.write_text("2000000\n")
+    platform.write_text("9000000\n")
+    assert counters.joules() == pytest.approx(2.0)
 
 
 def test_a_counter_that_begins_again_loses_nothing(tmp_path: Path) -> None:

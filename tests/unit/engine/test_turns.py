@@ -18,32 +18,51 @@ def right(asked: Asked) -> bool:
     return asked.text == bytes(expected(job.tokens, job.max_tokens, 16, job.adapter)).decode()
 
 
+def ask(turns: Turns, **work: tuple[int, float]) -> str | None:
+    """A turn with one user behind each adapter, of the rank and weight given."""
+    return turns.choose({adapter: [(rank, adapter, weight)] for adapter, (rank, weight) in work.items()})
+
+
 def test_who_is_alone_keeps_the_turn() -> None:
     turns = Turns()
-    assert {turns.choose({FORMAL: 0}) for _ in range(3 * SLICE)} == {FORMAL}
+    assert {ask(turns, formal=(0, 1)) for _ in range(3 * SLICE)} == {FORMAL}
     assert turns.choose({}) is None
 
 
-def test_turns_are_slices_of_equal_length_and_everybody_has_them() -> None:
+def test_users_of_equal_weight_have_equal_slices_and_everybody_has_them() -> None:
     turns = Turns()
-    had = [turns.choose({"": 0, FORMAL: 0, BRIEF: 0}) for _ in range(9 * SLICE)]
-    assert Counter(had) == {"": 3 * SLICE, FORMAL: 3 * SLICE, BRIEF: 3 * SLICE}
+    had = [ask(turns, plain=(0, 1), formal=(0, 1), brief=(0, 1)) for _ in range(9 * SLICE)]
+    assert Counter(had) == {"plain": 3 * SLICE, FORMAL: 3 * SLICE, BRIEF: 3 * SLICE}
     assert all(len(set(had[at : at + SLICE])) == 1 for at in range(0, len(had), SLICE))
+
+
+def test_weights_hold_between_adapters_as_within_one() -> None:
+    """Eight users of weight 1 beside one of 0.5: 16 slices for one of theirs, whose two requests count once."""
+    turns = Turns()
+    heavy = [(0, f"user {n}", 1.0) for n in range(8)]
+    had = [turns.choose({"": heavy, FORMAL: [(0, "light", 0.5), (0, "light", 0.5)]}) for _ in range(17 * SLICE * 5)]
+    assert Counter(had) == {"": 16 * SLICE * 5, FORMAL: SLICE * 5}
+
+
+def test_nobody_is_so_light_that_they_wait_for_ever() -> None:
+    turns = Turns()
+    had = [ask(turns, plain=(0, 100.0), formal=(0, 0.01)) for _ in range(17 * SLICE * 2)]
+    assert Counter(had)[FORMAL] == 2 * SLICE
 
 
 def test_whoever_comes_new_waits_for_one_slice_of_each_other_at_most() -> None:
     turns = Turns()
     for _ in range(50):
-        turns.choose({"": 0, FORMAL: 0})
-    had = [turns.choose({"": 0, FORMAL: 0, BRIEF: 0}) for _ in range(2 * SLICE)]
+        ask(turns, plain=(0, 1), formal=(0, 1))
+    had = [ask(turns, plain=(0, 1), formal=(0, 1), brief=(0, 1)) for _ in range(2 * SLICE)]
     assert BRIEF in had
 
 
 def test_work_that_nobody_waits_for_has_no_turn_beside_work_that_somebody_does() -> None:
     turns = Turns()
-    turns.choose({FORMAL: 1})
-    assert {turns.choose({FORMAL: 1, "": 0}) for _ in range(3 * SLICE)} == {""}
-    assert turns.choose({FORMAL: 1}) == FORMAL
+    ask(turns, formal=(1, 1))
+    assert {ask(turns, formal=(1, 9), plain=(0, 1)) for _ in range(3 * SLICE)} == {"plain"}
+    assert ask(turns, formal=(1, 1)) == FORMAL
 
 
 def test_a_batch_holds_one_adapter_and_every_answer_is_that_of_its_own() -> None:

@@ -134,3 +134,9 @@ groups:
     assert any("unknown is no adapter of this site's models" in one for one in found)
     good = GOOD.replace("  - name: gemma3-270m\n", "  - name: gemma3-270m\n    adapters: [formal, brief]\n", 1)
     assert parse_site(good.encode(), "site.yaml").models[0].adapters == ("formal", "brief")
+
+
+def test_instructions_leave_room_for_people_to_speak() -> None:
+    text = GOOD.replace("schema: 1\n", "schema: 1\ninstructions: " + "word " * 1400 + "\n", 1)
+    assert any("no room is left in gemma3-270m's 4096 tokens" in one for one in mistakes(text))
+    assert parse_site(text.replace("word " * 700, "", 1).encode(), "site.yaml").instructions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -112,6 +113,31 @@ async def test_what_it_cannot_do_is_refused_by_name(engine: EmbeddingEngine, req
         await anext(engine.submit(request_))
     assert refused.value.code == code
     assert engine.status().running == engine.status().waiting == 0
+
+
+async def test_one_short_text_does_not_wait_for_many_long_ones(model: ByteEmbedder) -> None:
+    """Each takes half of a batch's 64 tokens, so turns must go round between batches too."""
+    engine = EmbeddingEngine(model, queue_limit=16, draw=DeclaredDraw(busy=30, idle=10), metrics=EngineMetrics())
+    many, one = engine.submit(asked(*["x" * 31] * 200)), engine.submit(asked("y" * 31, user="officer"))
+    for stream in (many, one):
+        assert isinstance(await anext(stream), Admitted)
+    engine.start()
+    await asyncio.gather(events(many), events(one))
+    engine.stop()
+    first = next(at for at, batch in enumerate(model.batches) if any(121 in text for text in batch))
+    assert first < 3
+    assert len(model.batches) > 90
+
+
+async def test_a_request_with_too_many_tokens_together_is_refused(engine: EmbeddingEngine, model: ByteEmbedder) -> None:
+    model.text_tokens = 1 << 20
+    with pytest.raises(EngineRefusedError, match="together"):
+        await anext(engine.submit(asked(*["x" * 600] * 200)))
+
+
+async def test_an_adapter_is_refused_and_never_ignored(engine: EmbeddingEngine) -> None:
+    with pytest.raises(EngineRefusedError, match="no adapters"):
+        await anext(engine.submit(replace(asked("text"), adapter="formal")))
 
 
 async def test_who_leaves_frees_their_place_and_a_full_queue_says_so(model: ByteEmbedder) -> None:

@@ -34,3 +34,9 @@ def test_one_text_does_not_wait_for_a_thousand() -> None:
 
 def test_turns_go_round() -> None:
     assert packed([[1] * 9, [1] * 9, [1] * 2], tokens=64, texts=8) == [3, 3, 2]
+
+
+def test_a_text_that_does_not_fit_lets_shorter_ones_by_and_begins_a_batch_when_its_request_does() -> None:
+    assert packed([[40, 40], [10]], tokens=64, texts=8) == [1, 1]
+    assert packed([[10], [60]], tokens=64, texts=8) == [1, 0]
+    assert packed([[60], [10]], tokens=64, texts=8) == [1, 0]

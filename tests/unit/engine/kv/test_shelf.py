@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from appliance.engine.errors import KvArenaError
 from appliance.engine.job import Owner, Passage
-from appliance.engine.kv.arena import BLOCK_BYTES, open_arena
+from appliance.engine.kv.arena import BLOCK_BYTES, Arena, open_arena
 from appliance.engine.kv.shelf import KvShelf, identity_of
 from tests.engine.shelves import CLERKS, MIB, SITE, put, shelf_at
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 TEXT = tuple(range(200))
@@ -158,6 +160,51 @@ def test_a_disk_that_takes_nothing_costs_the_state_and_nothing_else(
         assert found(shelf) == b"before"
         assert put(shelf, TEXT[:150], b"after")
         assert found(shelf) == b"after"
+
+
+@pytest.mark.parametrize("failure", [MemoryError(), ValueError("odd"), OSError(5, "Input/output error")])
+def test_whatever_stops_a_save_the_blocks_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    with shelf_at(tmp_path / "kv", mib=8 + 3) as shelf:
+        with monkeypatch.context() as broken:
+            broken.setattr(Arena, "write_block", _raising(failure))
+            for first in range(5):
+                put(shelf, (first, *TEXT[:70]), b"lost")
+        assert shelf.used_bytes == 0
+        assert put(shelf, TEXT[:100], b"kept")
+        assert found(shelf) == b"kept"
+
+
+def test_the_owner_is_not_held_up_by_a_list_that_is_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow disk costs time in the thread behind; finding and figures go on meanwhile."""
+    writing, go_on = threading.Event(), threading.Event()
+    whole = Arena.write_place
+
+    def slowly(arena: Arena, generation: int, data: bytes) -> None:
+        writing.set()
+        assert go_on.wait(20)
+        whole(arena, generation, data)
+
+    with shelf_at(tmp_path / "kv") as shelf:
+        put(shelf, TEXT[:100], b"first")
+        with monkeypatch.context() as slow:
+            slow.setattr(Arena, "write_place", slowly)
+            shelf.save(SITE, TEXT[:150], bytearray(b"second"))
+            assert writing.wait(20)
+            assert found(shelf) == b"second"
+            assert shelf.used_bytes == 2 * BLOCK_BYTES
+            go_on.set()
+            shelf.wait(20)
+
+
+def _raising(failure: Exception) -> Callable[..., None]:
+    def raise_(*_: object) -> None:
+        raise failure
+
+    return raise_
 
 
 def _no_space(*_: object) -> int:
