@@ -1,8 +1,8 @@
 """Whose adapter's turn it is: a batch holds requests of one adapter, since llama.cpp sets adapters for a whole context.
 
 Time is sliced: while others have work too, an adapter has ``SLICE`` steps, times what the users who wait for it weigh
-beside those of the lightest; then the one goes on that had none for longest. Work that people wait for comes before work
-of rank batch, whatever its adapter. Pure.
+beside those of the lightest; then the one goes on that had none for longest. Work that people wait for comes before
+work of rank batch, whatever its adapter. Pure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an engine brings along for keeping beginnings on disk: an open file and a key. Got before it is confined.
 
 The key that an engine gets is for the very weights, adapters and library that it is about to load. Native code that a
-model takes over holds it, and can seal with it; so it must open nothing of another model's, least of all the next one's.
+model takes over holds it, and can seal with it; so it must open nothing of another model's, nor of the next one's.
 """
 
 from __future__ import annotations
