@@ -100,6 +100,11 @@ lab-ssh: venv ## Enter a test host by ssh; HOST=node2 for another
 test-cluster: venv ## Journeys on two hosts with no way out (root)
 	$(BIN)/pytest -m cluster tests/e2e/two_hosts
 
+REQUESTS ?= 50000
+.PHONY: soak
+soak: venv ## Ask one small engine REQUESTS times under eviction, failures and departures; the last line is JSON
+	$(BIN)/python -m tests.soak $(REQUESTS)
+
 .PHONY: bench-confinement
 bench-confinement: venv ## What confining an engine costs, measured in alternating rounds
 	$(BIN)/python -m tests.bench.confinement

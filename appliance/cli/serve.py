@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
@@ -22,7 +23,7 @@ from appliance.cli.terminal import site_paths
 from appliance.errors import RefusedError, UsageError
 from appliance.site.credentials import Credentials
 from appliance.site.load import load_site
-from appliance.site.paths import AUDIT, DATABASE, GATEWAY, IDENTITY, engine_service
+from appliance.site.paths import AUDIT, DATABASE, GATEWAY, IDENTITY, KV_KEY, engine_service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,32 +142,40 @@ def _engine(service: str, config: SiteConfig) -> Service:
     """The engine of the model that ``service`` names. Raises ``UsageError`` when the site serves no such model."""
     for model in config.models:
         if engine_service(model.name) == service:
-            return lambda config, paths, _credentials: _serve_model(model, config, paths)
+            return partial(_serve_model, model)
     known = ", ".join([*_SERVICES, *(engine_service(model.name) for model in config.models)])
     raise UsageError(f"this site has no service {service}", f"it has {known}")
 
 
-def _serve_model(model: Model, config: SiteConfig, paths: SitePaths) -> None:
+def _serve_model(model: Model, config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
     from appliance.engine.errors import ConfinementError
+    from appliance.engine.kv.disk import Disk
     from appliance.engine.launch import serve as serve_engine
-    from appliance.models.admission import admit_model, layers_waived_at
+    from appliance.engine.rapl import open_counters
+    from appliance.models.admission import admit_adapter, admit_model, layers_waived_at
 
     clients = _clients(paths)  # asked while this process may still look around
     waived = layers_waived_at(paths, config)
+    arena, counters = _arena(model, paths), open_counters()
+    master = credentials.read(KV_KEY) if arena is not None else b""
     try:
         holding = _confine_gate(model, paths, waived)
         admitted = admit_model(model.name, paths)
+        adapters = {name: admit_adapter(name, model.name, paths) for name in model.adapters}
     except (RefusedError, ConfinementError) as refusal:
         _record_load(paths, model, model_name=model.name, model_digest="", accepted=False, reason=refusal.cause)
         raise
     receipt = {**admitted.receipt, "confinement": list(holding)}
-    _record_load(
-        paths,
-        model,
-        model_name=receipt["name"],
-        model_digest=receipt["digest"],
-        **{field: receipt[field] for field in _RECORDED if field in receipt},
-    )
+    if adapters:
+        receipt["adapters"] = {name: adapter.receipt for name, adapter in adapters.items()}
+    for loaded in (receipt, *(adapter.receipt for adapter in adapters.values())):
+        _record_load(
+            paths,
+            model,
+            model_name=loaded["name"],
+            model_digest=loaded["digest"],
+            **{field: loaded[field] for field in _RECORDED if field in loaded},
+        )
     serve_engine(
         weights_fd=admitted.fd_weights,
         template=admitted.template,
@@ -176,7 +185,28 @@ def _serve_model(model: Model, config: SiteConfig, paths: SitePaths) -> None:
         socket=paths.socket(engine_service(model.name)),
         clients=clients,
         waived=waived,
+        disk=None if arena is None else Disk.for_model(arena, master, receipt),
+        counters=counters,
+        adapters={name: adapter.fd_weights for name, adapter in adapters.items()},
     )
+
+
+def _arena(model: Model, paths: SitePaths) -> int | None:
+    """Where this engine keeps beginnings of prompts, opened while it may still open files for writing.
+
+    A file that cannot be opened costs what it would have saved, and no answer.
+    """
+    from appliance.engine.errors import KvArenaError
+    from appliance.engine.kv.arena import open_arena
+
+    path = paths.kv_arena(model.name)
+    try:
+        if model.disk_mib:
+            return open_arena(path, model.disk_mib)
+        path.unlink(missing_ok=True)
+    except (KvArenaError, OSError) as error:
+        structlog.get_logger("engine").warning("kv_not_kept", reason=str(error))
+    return None
 
 
 def _clients(paths: SitePaths) -> frozenset[int]:

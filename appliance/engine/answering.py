@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from appliance.engine.context import Context, Sampler
-    from appliance.engine.energy import DeclaredDraw
+    from appliance.engine.energy import Draw
     from appliance.engine.job import Job
     from appliance.engine.protocol import TokenLogprob
 
@@ -26,7 +26,7 @@ class Answering:
     that it was put off before.
     """
 
-    def __init__(self, context: Context, job: Job, draw: DeclaredDraw) -> None:
+    def __init__(self, context: Context, job: Job, draw: Draw) -> None:
         self._context = context
         self._job = job
         self._text = AnswerText(job.stops)
@@ -34,7 +34,7 @@ class Answering:
         self._room = min(job.max_tokens, context.context_tokens - len(job.tokens))
         self.tokens = list(job.tokens)
         self.meter = Meter(job.queued_at, len(job.tokens), draw)
-        self.saved: bytes | None = None
+        self.saved: bytearray | None = None
         self.saved_tokens = 0
         self.resumed = False
         self._shown = 0

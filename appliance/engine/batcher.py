@@ -8,24 +8,33 @@ alone; the one that fails again ends, the others go on.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from appliance.engine.answering import Answering
 from appliance.engine.capacity import Capacity
 from appliance.engine.cell_store import CellStore
+from appliance.engine.copies import Copies
+from appliance.engine.energy import Watch
 from appliance.engine.errors import DecodeError, NoRoomError
 from appliance.engine.job import BATCH
+from appliance.engine.keeping import Keeper
+from appliance.engine.memory import SAVED_PART
 from appliance.engine.preemption import victim
 from appliance.engine.prefixes import PrefixCache
 from appliance.engine.protocol import End, Failed
 from appliance.engine.reception import Reception
 from appliance.engine.scheduler import Candidate, Limits, Scheduler
+from appliance.engine.turns import Turns
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from appliance.engine.admission import AdmissionQueue
     from appliance.engine.context import Context
-    from appliance.engine.energy import DeclaredDraw
+    from appliance.engine.energy import Draw
     from appliance.engine.job import Job
+    from appliance.engine.kv.shelf import KvShelf
     from appliance.engine.metrics import EngineMetrics
     from appliance.engine.protocol import FinishReason
     from appliance.engine.resident import Resident
@@ -41,8 +50,9 @@ class Batcher:
         *,
         slots: int,
         chunk_tokens: int,
-        draw: DeclaredDraw,
+        draw: Draw,
         metrics: EngineMetrics,
+        shelf: KvShelf | None = None,
     ) -> None:
         self._context = context
         self._queue = queue
@@ -51,10 +61,22 @@ class Batcher:
         self._capacity = Capacity(context.cells)
         self._store = CellStore(context, cells=context.cells, sequences=context.sequences)
         self._cache = PrefixCache(self._store)
+        copies = Copies(context.cells // SAVED_PART)
+        self._keeper = Keeper(self._store, self._cache, copies, shelf)
         self._reception = Reception(
-            context, queue, slots=slots, store=self._store, cache=self._cache, capacity=self._capacity, draw=draw
+            context,
+            queue,
+            slots=slots,
+            store=self._store,
+            cache=self._cache,
+            capacity=self._capacity,
+            copies=copies,
+            keeper=self._keeper,
+            draw=draw,
         )
-        self._scheduler: Scheduler[Resident] = Scheduler(Limits(context.batch_tokens, chunk_tokens))
+        limits = Limits(context.batch_tokens, chunk_tokens)
+        self._schedulers: defaultdict[str, Scheduler[Resident]] = defaultdict(lambda: Scheduler(limits))
+        self._turns = Turns()
         self._suspects: list[Resident] = []
         self._told = (0, 0)
 
@@ -67,6 +89,20 @@ class Batcher:
     def _residents(self) -> list[Resident]:
         return self._reception.residents
 
+    @property
+    def pending(self) -> bool:
+        """Whether a step has something to do, though nobody asks."""
+        return self._keeper.pending
+
+    def preload(self) -> None:
+        """Bring back what was kept on disk; before the first step."""
+        self._keeper.preload()
+        self._tell()
+
+    def close(self) -> None:
+        """Finish what is being kept on disk; after the last step."""
+        self._keeper.close()
+
     def step(self) -> None:
         """One turn. Returns at once when nothing is to be computed."""
         self._dismiss()
@@ -76,6 +112,7 @@ class Batcher:
         plan = self._plan()
         if plan:
             self._compute(plan)
+        self._keeper.put_away(idle=not plan)
         self._tell()
 
     def _tell(self) -> None:
@@ -87,6 +124,7 @@ class Batcher:
             evicted=self._told[0] - evicted,
             put_off=self._told[1] - put_off,
         )
+        self._metrics.kept(self._keeper.figures())
 
     def _dismiss(self) -> None:
         """End what its client gave up, at work or still waiting."""
@@ -103,14 +141,24 @@ class Batcher:
         while self._suspects:
             if self._suspects[0] in self._residents:
                 suspect = self._suspects[0]
-                return self._scheduler.plan([self._candidate(suspect)])
+                return self._schedulers[suspect.job.adapter].plan([self._candidate(suspect)])
             self._suspects.pop(0)
         candidates = [self._candidate(resident) for resident in self._residents]
         waiting = self._queue.next()
         if waiting is not None and waiting.rank < BATCH:
             urgent = [c for c in candidates if c.rank < BATCH]
             candidates = urgent if any(c.pending for c in urgent) else candidates
-        return self._scheduler.plan(candidates)
+        return self._of_one_adapter(candidates)
+
+    def _of_one_adapter(self, candidates: Sequence[Candidate[Resident]]) -> dict[Resident, int]:
+        work: defaultdict[str, list[tuple[int, str, float]]] = defaultdict(list)
+        for candidate in (c for c in candidates if c.pending):
+            job = candidate.key.job
+            work[job.adapter].append((candidate.rank, job.user, job.weight))
+        chosen = self._turns.choose(work)
+        if chosen is None:
+            return {}
+        return self._schedulers[chosen].plan([c for c in candidates if c.key.job.adapter == chosen])
 
     def _candidate(self, resident: Resident) -> Candidate[Resident]:
         job = resident.job
@@ -119,9 +167,12 @@ class Batcher:
         return Candidate(resident, resident.pending, resident.decoding, job.rank, tuple(payers.items()))
 
     def _compute(self, plan: dict[Resident, int]) -> None:
-        begun = time.monotonic()
-        pieces = [resident.piece(count) for resident, count in plan.items()]
+        watch = Watch(self._draw)
+        pieces, all_rows = [resident.piece(count) for resident, count in plan.items()], sum(plan.values())
+        while self._store.free < all_rows and self._cache.evict():
+            pass
         try:
+            self._context.adapt(next(iter(plan)).job.adapter)
             rows = self._context.decode(pieces)
         except NoRoomError:
             self._make_room(plan)
@@ -129,13 +180,13 @@ class Batcher:
         except DecodeError as error:
             self._recover(plan, error)
             return
-        seconds, all_rows = time.monotonic() - begun, sum(plan.values())
+        cost = watch.cost()
         decoding = sum(resident.decoding for resident in plan)
-        self._metrics.step(seconds, prompt_rows=all_rows - decoding, decode_rows=decoding)
+        self._metrics.step(cost.seconds, prompt_rows=all_rows - decoding, decode_rows=decoding)
         for (resident, count), piece, row in zip(plan.items(), pieces, rows, strict=True):
             resident.filled += count
             self._store.appended(resident.pair, count)
-            resident.answering.meter.step(seconds, count, all_rows)
+            resident.answering.meter.step(cost, count, all_rows)
             self._cache.progress(resident.readings, resident.filled)
             if resident in self._suspects:
                 self._suspects.remove(resident)
@@ -143,13 +194,13 @@ class Batcher:
                 self._draw_for(resident, row)
 
     def _draw_for(self, resident: Resident, row: int) -> None:
-        begun = time.monotonic()
+        watch = Watch(self._draw)
         try:
             reason = resident.answering.draw(row)
         except DecodeError as error:
             self._fail(resident, Failed("decode_failed", error.cause))
             return
-        resident.answering.meter.step(time.monotonic() - begun, 1, 1)
+        resident.answering.meter.step(watch.cost(), 1, 1)
         if reason is not None:
             self._end(resident, reason)
 

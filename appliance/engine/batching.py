@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from appliance.engine.context import Context
-    from appliance.engine.energy import DeclaredDraw
+    from appliance.engine.energy import Draw
+    from appliance.engine.kv.shelf import KvShelf
     from appliance.engine.metrics import EngineMetrics
     from appliance.engine.prompt import PromptReader
 
@@ -48,8 +49,9 @@ class BatchingEngine:
         *,
         slots: int,
         queue_limit: int,
-        draw: DeclaredDraw,
+        draw: Draw,
         metrics: EngineMetrics,
+        shelf: KvShelf | None = None,
     ) -> None:
         self._context = context
         self._prompts = prompts
@@ -57,7 +59,7 @@ class BatchingEngine:
         self._queue = AdmissionQueue(queue_limit, slots)
         self._outbox = Outbox()
         self._batcher = Batcher(
-            context, self._queue, slots=slots, chunk_tokens=CHUNK_TOKENS, draw=draw, metrics=metrics
+            context, self._queue, slots=slots, chunk_tokens=CHUNK_TOKENS, draw=draw, metrics=metrics, shelf=shelf
         )
         self._owner = threading.Thread(target=self._own, name="engine-owner", daemon=True)
 
@@ -105,6 +107,12 @@ class BatchingEngine:
 
     def _prepare(self, request: Request, seed: int) -> Job:
         """Everything that can refuse a request, before it takes a place in the queue."""
+        if request.inputs is not None:
+            raise EngineRefusedError("not_an_embedding_model", "the model answers questions, and makes no vectors")
+        if request.adapter is not None and request.adapter not in self._context.adapters:
+            raise EngineRefusedError(
+                "unknown_adapter", f"the model is not served with an adapter {request.adapter!r:.130}"
+            )
         grammar = None if request.json_schema is None else grammar_of(request.json_schema)
         if grammar is not None and not self._context.check_grammar(grammar):
             raise EngineRefusedError("invalid_json_schema", "the schema's grammar cannot be used")
@@ -127,6 +135,7 @@ class BatchingEngine:
             weight=request.weight,
             rank=INTERACTIVE if request.priority >= 0 else BATCH,
             alone=request.replay,
+            adapter=request.adapter or "",
             top_logprobs=request.top_logprobs,
             passages=() if request.replay else self._passages(request, tokens),
         )
@@ -134,10 +143,14 @@ class BatchingEngine:
     def _passages(self, request: Request, tokens: tuple[int, ...]) -> tuple[Passage, ...]:
         """What of the prompt may be shared with whom; the user's passage comes last and is the whole."""
         site, group = self._prompts.shared(request, tokens)
-        shared = [(Owner("site", ""), site), (Owner("group", request.group), group if group > site else 0)]
+        adapter = request.adapter or ""
+        shared = [
+            (Owner("site", "", adapter), site),
+            (Owner("group", request.group, adapter), group if group > site else 0),
+        ]
         return (
             *(Passage(owner, length) for owner, length in shared if length),
-            Passage(Owner("user", request.user), sys.maxsize),
+            Passage(Owner("user", request.user, adapter), sys.maxsize),
         )
 
     async def drain(self, bound_s: float) -> None:
@@ -160,9 +173,11 @@ class BatchingEngine:
         A defect that escapes a request ends the thread; everyone who waits is told, and health turns bad.
         """
         try:
-            while self._batcher.running or self._queue.wait():
+            self._batcher.preload()
+            while self._batcher.running or self._batcher.pending or self._queue.wait():
                 self._batcher.step()
                 self._outbox.flush()
+            self._batcher.close()
         finally:
             self._queue.close()
             for left in (*self._batcher.running, *self._queue.waiting()):

@@ -80,11 +80,11 @@ class CellStore:
             self._memory.share(source[0], sequence, length)
             self._ledger.share(source[0], sequence, length)
 
-    def save(self, pair: Pair) -> bytes:
+    def save(self, pair: Pair) -> bytearray:
         """A copy that ``restore`` takes."""
         return self._memory.save(pair[0])
 
-    def restore(self, pair: Pair, state: bytes, length: int) -> bool:
+    def restore(self, pair: Pair, state: bytearray, length: int) -> bool:
         """Fill the empty ``pair`` with a saved state of ``length`` tokens; false when it cannot be had whole."""
         if not self._memory.restore(pair[0], state):
             return False

@@ -38,12 +38,13 @@ _SILENCE_S = 900.0  # a request may wait long behind others; an engine that is g
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What an engine serves and how busy it is."""
+    """What an engine serves and how busy it is; ``dimensions`` are an embedding model's."""
 
     record: dict[str, Any]
     receipt: dict[str, Any]
     context_tokens: int
     queue: dict[str, int]
+    dimensions: int | None = None
 
 
 class EngineClient:
@@ -96,7 +97,9 @@ class EngineClient:
         try:
             response = await self._http.get("/model", timeout=_CONNECT_S)
             body = response.raise_for_status().json()
-            return ModelInfo(body["record"], body["receipt"], body["context_tokens"], body["queue"])
+            return ModelInfo(
+                body["record"], body["receipt"], body["context_tokens"], body["queue"], body.get("dimensions")
+            )
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             raise EngineUnavailableError(f"the engine does not answer: {error}") from error
 

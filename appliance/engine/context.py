@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from appliance.engine.protocol import TokenLogprob
 
@@ -76,11 +76,11 @@ class Memory(Protocol):
         """Lowest and highest position that every layer still has; ``(-1, -1)`` for an empty sequence."""
         ...
 
-    def save(self, sequence: int) -> bytes:
+    def save(self, sequence: int) -> bytearray:
         """A copy of the cells that the sequence's next token can see; what its window hides is not in it."""
         ...
 
-    def restore(self, sequence: int, state: bytes) -> bool:
+    def restore(self, sequence: int, state: bytearray) -> bool:
         """Fill ``sequence``, which is empty, from ``save``; false, and it stays empty, when there is no room."""
         ...
 
@@ -109,6 +109,11 @@ class Context(Memory, Protocol):
         ...
 
     @property
+    def adapters(self) -> Collection[str]:
+        """Names of the adapters that were loaded with the model."""
+        ...
+
+    @property
     def control_texts(self) -> Sequence[str]:
         """Texts of the vocabulary's control tokens: what a person's text must never be tokenised into."""
         ...
@@ -131,6 +136,13 @@ class Context(Memory, Protocol):
 
     def clear(self) -> None:
         """*Owner.* Forget everything that was decoded, contents included."""
+        ...
+
+    def adapt(self, adapter: str) -> None:
+        """*Owner.* What is decoded from now on is computed with this adapter; with none where the name is empty.
+
+        Raises ``DecodeError``.
+        """
         ...
 
     def decode(self, pieces: Sequence[Piece]) -> list[int]:

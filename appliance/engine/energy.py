@@ -1,14 +1,52 @@
-"""Energy by declaration: where no counter can be read, the site states what the host draws.
+"""What a request's computing cost in energy: by the processor's own counter where there is one, else by declaration.
 
-The figure is marked ``estimated``. A request is charged the draw *above* idle while it computes; the idle draw over
-the same time is stated beside it and never mixed in.
+A request is charged the draw *above* idle while it computes; the idle draw over the same time, which site.yaml
+declares, is stated beside it and never mixed in. ``measured``: the counter's joules over each step, split by rows; it
+counts the whole package, so whatever else ran on it then is in it too. ``estimated``: seconds times declared watts.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from appliance.engine.protocol import Energy
+
+if TYPE_CHECKING:
+    from appliance.engine.rapl import PackageCounters
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a piece of work took; ``joules`` None where nothing counted them."""
+
+    seconds: float
+    joules: float | None
+
+
+class Watch:
+    """Started before a piece of work, and asked after it."""
+
+    def __init__(self, draw: Draw) -> None:
+        self._draw = draw
+        self._joules = draw.joules()
+        self._begun = time.monotonic()
+
+    def cost(self) -> Cost:
+        """Since it was started."""
+        seconds, now = time.monotonic() - self._begun, self._draw.joules()
+        return Cost(seconds, None if now is None or self._joules is None else now - self._joules)
+
+
+class Draw(Protocol):
+    """Where figures of energy come from."""
+
+    def joules(self) -> float | None:
+        """Joules drawn since some moment in the past; None where nothing counts them."""
+
+    def over(self, seconds: float, joules: float | None) -> Energy:
+        """Energy of ``seconds`` of computing, in which ``joules`` were counted."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +56,40 @@ class DeclaredDraw:
     busy: float
     idle: float
 
-    def over(self, seconds: float) -> Energy:
-        """Energy of ``seconds`` of computing."""
+    def joules(self) -> float | None:
+        """See ``Draw``: nothing counts."""
+        return None
+
+    def over(self, seconds: float, joules: float | None = None) -> Energy:
+        """See ``Draw``."""
+        del joules
         return Energy(
             joules=round(max(0.0, self.busy - self.idle) * seconds, 3),
             method="estimated",
             watts=self.busy,
+            idle_joules=round(self.idle * seconds, 3),
+        )
+
+
+@dataclass(frozen=True)
+class MeasuredDraw:
+    """The processor's counters; ``idle`` are declared watts, ``declared`` is for requests that no counter saw."""
+
+    counters: PackageCounters
+    idle: float
+    declared: DeclaredDraw
+
+    def joules(self) -> float | None:
+        """See ``Draw``; None where reading fails at the moment."""
+        return self.counters.joules()
+
+    def over(self, seconds: float, joules: float | None) -> Energy:
+        """See ``Draw``. ``watts`` are what was drawn on average."""
+        if joules is None or seconds <= 0:
+            return self.declared.over(seconds)
+        return Energy(
+            joules=round(max(0.0, joules - self.idle * seconds), 3),
+            method="measured",
+            watts=round(joules / seconds, 1),
             idle_joules=round(self.idle * seconds, 3),
         )

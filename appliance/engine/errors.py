@@ -2,11 +2,13 @@
 
 SovereignError
 ├── EngineRefusedError         this request cannot be served as asked (HTTP 422): ``code`` says why
+├── SealBrokenError            a block on disk is not what was sealed; what it is a part of is computed again
 ├── DecodeError                llama.cpp failed in the middle of a request
 │   └── NoRoomError                no cells are left for a batch; nothing was changed
 └── DeploymentError
     ├── MemoryBudgetError      the model does not fit its ``memory_mib``
     ├── ConfinementError       a layer that confines the engine cannot be set, and no waiver covers it
+    ├── KvArenaError           the file for what was computed cannot be opened
     ├── ModelLoadError         llama.cpp or the template engine refused the verified model
     └── UnavailableError
         ├── EngineBusyError        the queue is full (HTTP 429): come back in ``retry_after`` seconds
@@ -53,6 +55,14 @@ class ConfinementError(DeploymentError):
 
 class ModelLoadError(DeploymentError):
     """The verified file or template cannot be served by this engine."""
+
+
+class SealBrokenError(SovereignError):
+    """A block is not what was sealed: damaged, moved, cut off, or another secret's."""
+
+
+class KvArenaError(DeploymentError):
+    """The engine's own file for beginnings of prompts cannot be opened or made as large as site.yaml says."""
 
 
 class EngineBusyError(UnavailableError):

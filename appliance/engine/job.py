@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from appliance.engine.answering import Answering
     from appliance.engine.context import Sampling
@@ -19,10 +19,14 @@ INTERACTIVE, BATCH = 0, 1
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose a beginning of a prompt is. Two requests meet in a cache only where their owners are equal."""
+    """Whose a beginning of a prompt is. Two requests meet in a cache only where their owners are equal.
+
+    What was computed with an adapter is another thing than without: ``adapter`` is its name, or empty.
+    """
 
     scope: Scope
     name: str
+    adapter: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class Job:
     """``emit`` is called by the owner thread alone; ``cancelled`` may be set by anyone.
 
     ``rank``: ``INTERACTIVE`` or ``BATCH``. ``weight``: the share of its group. ``alone``: in an empty context, with no
-    other request beside it. ``answering`` is what it has come to when it was preempted.
+    other request beside it. ``adapter``: its name, or empty for the model as it is. ``answering`` is what it has come
+    to when it was preempted. ``inputs``: the texts of which vectors are made, instead of ``tokens``.
     """
 
     tokens: tuple[int, ...]
@@ -50,6 +55,8 @@ class Job:
     weight: float = 1.0
     rank: int = INTERACTIVE
     alone: bool = False
+    adapter: str = ""
+    inputs: tuple[Sequence[int], ...] = ()
     top_logprobs: int | None = None
     passages: tuple[Passage, ...] = ()
     queued_at: float = field(default_factory=time.monotonic)

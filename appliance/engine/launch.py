@@ -4,7 +4,7 @@ Order, each step resting on the one before: the memory counter is opened, which 
 not listened on, so that a client is refused until there is a model; files, other processes and the network are given up
 while there is one thread; llama.cpp is loaded, which brings threads; sockets and writing are given up in all of them;
 then the descriptor that was verified is mapped. No byte of a model meets native code in a process that could reach
-anything but its clients.
+anything but its clients. What lies beyond an engine's view (its disk, the energy counters) is opened by whoever calls.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import os
 import socket as sockets
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from appliance.engine.confinement.landlock import View, environment
@@ -21,9 +22,11 @@ from appliance.engine.memory import ResidentMemory
 from appliance.errors import DeploymentError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
+    from appliance.engine.kv.disk import Disk
+    from appliance.engine.rapl import PackageCounters
     from appliance.site.config import Model
 
 
@@ -37,14 +40,21 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     socket: Path,
     clients: frozenset[int],
     waived: Collection[str] = (),
+    disk: Disk | None = None,
+    adapters: Mapping[str, int] = MappingProxyType({}),
+    counters: PackageCounters | None = None,
 ) -> None:
     """Serve one verified model on ``socket`` to the uids in ``clients`` until SIGTERM or SIGINT; then drain.
 
-    ``weights_fd`` is the descriptor whose bytes were verified, and the one that is loaded. ``waived`` names layers of
-    confinement that a signed waiver lets this host lack. The process is confined for good when this returns or raises:
+    ``weights_fd`` is the descriptor whose bytes were verified, and the one that is loaded; ``adapters`` are such
+    descriptors by name. ``waived`` names layers of confinement that a signed waiver lets this host lack. ``disk``,
+    opened before anything was confined, is where beginnings of prompts are kept over a restart; ``counters``, as well,
+    tell of energy where the host can. The process is confined for good when this returns or raises:
     ``ConfinementError``, ``MemoryBudgetError``, ``ModelLoadError``, ``DeploymentError`` (the socket is taken). Blocks.
     """
     resident = ResidentMemory()
+    if disk is not None:
+        disk.bound()
     with bound(socket) as listener:
         confined = confine(View(readable=environment(), own=socket.parent), waived)
         from appliance.engine import service  # noqa: PLC0415 - llama.cpp starts threads, and landlock comes first
@@ -59,6 +69,9 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
             clients=clients,
             confinement=seal(confined, waived),
             resident=resident,
+            disk=disk,
+            adapters=adapters,
+            counters=counters,
         )
 
 

@@ -1,4 +1,4 @@
-"""The context on llama.cpp, through the low-level API of llama-cpp-python. The only module that calls it.
+"""The context on llama.cpp, through the low-level API of llama-cpp-python, which the ``llama_`` modules alone call.
 
 Lifetimes: the model outlives the context, the context outlives its samplers; ``close`` frees them in that order and is
 called once, after the owner thread has ended. llama.cpp reports failures by return value; a C++ exception would end the
@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import llama_cpp
 
+from appliance.engine import llama_model
 from appliance.engine.distribution import token_logprob
 from appliance.engine.errors import DecodeError, MemoryBudgetError, ModelLoadError, NoRoomError
 from appliance.engine.llama_batch import Batch
@@ -25,12 +27,12 @@ from appliance.engine.llama_sampler import (
     WholeSampler,
     cut_of,
     logits_at,
-    parse_grammar,
 )
-from appliance.engine.memory import Layout, ModelShape, fitted, require_weights_fit
+from appliance.engine.llama_vocab import LlamaVocabulary
+from appliance.engine.memory import Layout, fitted, require_weights_fit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from appliance.engine.context import Piece, Sampler, Sampling
     from appliance.engine.llama_sampler import Logits
@@ -38,32 +40,38 @@ if TYPE_CHECKING:
 
 BATCH_TOKENS = 256
 _NO_SLOT = 1
-_PIECE_BYTES = 512
-_ATTR_CONTROL = 1 << 3
-_LIBC = ctypes.CDLL(None)
-_LIBC.fdopen.restype = ctypes.c_void_p
-_LIBC.fclose.argtypes = (ctypes.c_void_p,)
 
 
-class LlamaContext:
+class LlamaContext(LlamaVocabulary):
     """Implements ``appliance.engine.context.Context`` for one model file, already verified and open as ``fd``.
 
-    ``slots`` is how many requests may be computed side by side; how many ``budget_mib`` holds shows in ``slots``
-    afterwards. Raises ``MemoryBudgetError`` when the model does not fit ``budget_mib``, ``ModelLoadError`` when
+    ``adapters`` are verified adapters of this model by name, open like it. ``slots`` is how many requests may be
+    computed side by side; how many ``budget_mib`` holds shows in ``slots`` afterwards. Raises ``MemoryBudgetError``
+    when the model does not fit ``budget_mib``, ``ModelLoadError`` when
     llama.cpp refuses.
     """
 
-    def __init__(self, fd: int, *, context_tokens: int, threads: int, budget_mib: int, slots: int = 1) -> None:
-        require_weights_fit(os.fstat(fd).st_size, budget_mib)
+    def __init__(  # noqa: PLR0913 - what a context is made of, named at the call
+        self,
+        fd: int,
+        *,
+        context_tokens: int,
+        threads: int,
+        budget_mib: int,
+        slots: int = 1,
+        adapters: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        weights = sum(os.fstat(one).st_size for one in (fd, *adapters.values()))
+        require_weights_fit(weights, budget_mib)
         keep_log_quiet()
         llama_cpp.llama_backend_init()
-        self._model = self._load(fd)
-        self._vocab = llama_cpp.llama_model_get_vocab(self._model)
-        self._vocabulary = llama_cpp.llama_vocab_n_tokens(self._vocab)
+        self._model = llama_model.load(fd)
+        super().__init__(llama_cpp.llama_model_get_vocab(self._model))
         try:
-            self._require_trained_for(context_tokens)
-            self._require_attention()
-            shape = self._shape(os.fstat(fd).st_size)
+            llama_model.require_servable(self._model, context_tokens)
+            self._adapters = {name: llama_model.load_adapter(self._model, one) for name, one in adapters.items()}
+            self._adapted = ""
+            shape = llama_model.shape(self._model, weights, self._vocabulary)
             self._layout = fitted(shape, context_tokens, slots=slots, batch_tokens=BATCH_TOKENS, budget_mib=budget_mib)
             self._context = self._new_context(self._layout, threads)
         except (ModelLoadError, MemoryBudgetError):
@@ -72,37 +80,6 @@ class LlamaContext:
         self._memory = llama_cpp.llama_get_memory(self._context)
         self._batch = Batch(BATCH_TOKENS)
         self._context_tokens = context_tokens
-        self._controls = tuple(self._control_texts())
-
-    @staticmethod
-    def _load(fd: int) -> Any:
-        """Load by the descriptor itself: no name is opened again, so what was verified is what is mapped."""
-        params = llama_cpp.llama_model_default_params()
-        params.n_gpu_layers = 0
-        params.load_mode = llama_cpp.LLAMA_LOAD_MODE_MMAP
-        params.check_tensors = True
-        os.lseek(fd, 0, os.SEEK_SET)
-        stream = _LIBC.fdopen(os.dup(fd), b"rb")
-        if not stream:
-            raise ModelLoadError("the model's descriptor cannot be read")
-        model = llama_cpp.llama_model_load_from_file_ptr(stream, params)
-        _LIBC.fclose(stream)
-        if not model:
-            raise ModelLoadError("llama.cpp refuses the model file", "the engine's log names the reason")
-        return model
-
-    def _require_trained_for(self, context_tokens: int) -> None:
-        trained = llama_cpp.llama_model_n_ctx_train(self._model)
-        if context_tokens > trained:
-            raise ModelLoadError(
-                f"context_tokens is {context_tokens} and the model was trained for {trained}",
-                "lower context_tokens of this model in site.yaml",
-            )
-
-    def _require_attention(self) -> None:
-        """Layers that keep a running state cannot go back to the middle of a prompt, and would answer wrongly."""
-        if llama_cpp.llama_model_is_recurrent(self._model) or llama_cpp.llama_model_is_hybrid(self._model):
-            raise ModelLoadError("the model has recurrent layers, which this engine does not serve")
 
     def _new_context(self, layout: Layout, threads: int) -> Any:
         """A window's layers get as many cells as the others: cells that two sequences own are never reclaimed."""
@@ -118,32 +95,6 @@ class LlamaContext:
         if not context:
             raise ModelLoadError("llama.cpp cannot make a context for the model", "the engine's log names the reason")
         return context
-
-    def _shape(self, weights_bytes: int) -> ModelShape:
-        model = self._model
-        width, heads = llama_cpp.llama_model_n_embd(model), max(1, llama_cpp.llama_model_n_head(model))
-        architecture = self._metadata("general.architecture")
-        lengths = [self._metadata(f"{architecture}.attention.{name}_length") for name in ("key", "value")]
-        per_head = sum(int(length) if length.isdigit() else width // heads for length in lengths)
-        return ModelShape(
-            weights_bytes=weights_bytes,
-            layers=llama_cpp.llama_model_n_layer(model),
-            key_value_width=per_head * llama_cpp.llama_model_n_head_kv(model),
-            embedding_width=width,
-            vocabulary=self._vocabulary,
-        )
-
-    def _metadata(self, key: str) -> str:
-        buffer = ctypes.create_string_buffer(128)
-        length = llama_cpp.llama_model_meta_val_str(self._model, key.encode(), buffer, len(buffer))
-        return buffer.value.decode(errors="replace") if length >= 0 else ""
-
-    def _control_texts(self) -> list[str]:
-        return [
-            llama_cpp.llama_vocab_get_text(self._vocab, token).decode(errors="replace")
-            for token in range(self._vocabulary)
-            if llama_cpp.llama_vocab_get_attr(self._vocab, token) & _ATTR_CONTROL
-        ]
 
     @property
     def context_tokens(self) -> int:
@@ -175,42 +126,25 @@ class LlamaContext:
         """See ``Memory``."""
         return int(llama_cpp.llama_model_n_swa(self._model))
 
-    @property
-    def control_texts(self) -> Sequence[str]:
-        """See ``Context``."""
-        return self._controls
-
-    def tokenize(self, text: str, *, control: bool, begin: bool) -> list[int]:
-        """See ``Context``. A token is at least one byte, so the buffer below always suffices."""
-        data = text.encode("utf-8", errors="replace")
-        room = len(data) + 8
-        buffer = (llama_cpp.llama_token * room)()
-        count = llama_cpp.llama_tokenize(self._vocab, data, len(data), buffer, room, begin, control)
-        if count < 0:
-            raise DecodeError("the prompt could not be tokenised")
-        return buffer[:count]
-
-    def piece(self, token: int) -> bytes:
-        """See ``Context``."""
-        buffer = ctypes.create_string_buffer(_PIECE_BYTES)
-        length = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, _PIECE_BYTES, 0, False)  # noqa: FBT003 - C call
-        return buffer.raw[: max(0, length)]
-
-    def is_end(self, token: int) -> bool:
-        """See ``Context``."""
-        return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
-
     def logprob(self, row: int, token: int, top: int) -> TokenLogprob:
         """See ``Context``."""
         return token_logprob(logits_at(self._context, row, self._vocabulary), token, top, self.piece)
 
-    def check_grammar(self, grammar: str) -> bool:
+    @property
+    def adapters(self) -> Collection[str]:
         """See ``Context``."""
-        parsed = parse_grammar(self._vocab, grammar)
-        if parsed is None:
-            return False
-        llama_cpp.llama_sampler_free(parsed)
-        return True
+        return self._adapters.keys()
+
+    def adapt(self, adapter: str) -> None:
+        """See ``Context``."""
+        if adapter == self._adapted:
+            return
+        chosen = [self._adapters[adapter]] if adapter else []
+        pointers = (llama_cpp.llama_adapter_lora_p_ctypes * len(chosen))(*chosen)
+        scales = (ctypes.c_float * len(chosen))(*(1.0 for _ in chosen))
+        if llama_cpp.llama_set_adapters_lora(self._context, pointers, len(chosen), scales) != 0:
+            raise DecodeError("llama.cpp does not take the adapter")
+        self._adapted = adapter
 
     def clear(self) -> None:
         """See ``Context``. The cells' contents are zeroed too."""
@@ -243,16 +177,18 @@ class LlamaContext:
         lowest = llama_cpp.llama_memory_seq_pos_min(self._memory, sequence)
         return lowest, llama_cpp.llama_memory_seq_pos_max(self._memory, sequence)
 
-    def save(self, sequence: int) -> bytes:
-        """See ``Memory``."""
-        size = llama_cpp.llama_state_seq_get_size(self._context, sequence)
-        buffer = (ctypes.c_uint8 * size)()
-        written = llama_cpp.llama_state_seq_get_data(self._context, buffer, size, sequence)
-        return memoryview(buffer)[:written].tobytes()
+    def save(self, sequence: int) -> bytearray:
+        """See ``Memory``. Made once: what is copied is counted against the memory budget."""
+        state = bytearray(llama_cpp.llama_state_seq_get_size(self._context, sequence))
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer(state)
+        written = llama_cpp.llama_state_seq_get_data(self._context, buffer, len(state), sequence)
+        del buffer  # it holds the bytes in place
+        del state[written:]
+        return state
 
-    def restore(self, sequence: int, state: bytes) -> bool:
+    def restore(self, sequence: int, state: bytearray) -> bool:
         """See ``Memory``."""
-        buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer(state)
         read = int(llama_cpp.llama_state_seq_set_data(self._context, buffer, len(state), sequence))
         done = read == len(state)
         if not done:
@@ -267,6 +203,16 @@ class LlamaContext:
             return GreedySampler(self._context, self._vocabulary)
         kind = PlainSampler if cut_of(sampling) else WholeSampler
         return kind(self._context, self._vocabulary, sampling)
+
+    def facts(self) -> dict[str, str]:
+        """What a saved state depends on beside its tokens: the library that wrote it and how its cells are kept."""
+        return {
+            "library": llama_cpp.__version__,
+            "system": llama_cpp.llama_print_system_info().decode(errors="replace"),
+            "cells": "f16 keys, f16 values, unified, whole windows",
+            "window": str(self.window),
+            "vocabulary": str(self._vocabulary),
+        }
 
     def close(self) -> None:
         """Free context and model. Nothing may be called afterwards."""

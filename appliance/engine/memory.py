@@ -6,7 +6,7 @@ manager's limit is the last line, behind this one. So what is needed is computed
 
 - weights: the file's size, mapped and read once;
 - cache: keys and values of every layer for every cell, as if no layer had a sliding window, 16 bits each, and a
-  quarter more for copies of requests that were put off;
+  quarter more for copies of requests that were put off, and of what goes to disk or comes from it;
 - scratch: logits, candidates, masks and activations of one batch;
 - process: the interpreter, the libraries and the vocabulary's tables (measured: 110 MiB for 262,144 tokens).
 
@@ -27,6 +27,8 @@ _BYTES_PER_VOCABULARY_TOKEN = 320
 _ACTIVATION_COPIES = 24
 _GRAIN = 256
 _PARKED_LEAST = 4
+SAVED_PART = 4
+"""Copies outside the context hold this part of its cells at most."""
 _MASKS = 3  # a mask of each cache, once in 32 and once in 16 bits
 _HALF = 2
 _FLOAT = 4
@@ -72,8 +74,8 @@ class Layout:
 
     @property
     def saved_cells(self) -> int:
-        """Cells' worth of copies of requests that were put off."""
-        return self.cells // 4
+        """Cells' worth of copies outside the context (``copies``)."""
+        return self.cells // SAVED_PART
 
 
 def footprint(shape: ModelShape, layout: Layout, *, batch_tokens: int) -> Footprint:
@@ -88,6 +90,20 @@ def footprint(shape: ModelShape, layout: Layout, *, batch_tokens: int) -> Footpr
         cache=per_cell * (layout.cells + layout.saved_cells),
         scratch=batch_tokens * (shape.embedding_width * _ACTIVATION_COPIES + layout.cells * _MASKS) * _FLOAT
         + shape.vocabulary * rows * _FLOAT,
+        process=_PROCESS_BYTES + shape.vocabulary * _BYTES_PER_VOCABULARY_TOKEN,
+    )
+
+
+def encoder_footprint(shape: ModelShape, *, batch_tokens: int) -> Footprint:
+    """What a model needs that makes vectors: every token of a batch sees every other of its text.
+
+    A decoder that makes vectors has cells for one batch; an encoder has none, and is counted as if it had.
+    """
+    scores = batch_tokens * batch_tokens * _MASKS
+    return Footprint(
+        weights=shape.weights_bytes,
+        cache=shape.layers * shape.key_value_width * _HALF * batch_tokens,
+        scratch=(batch_tokens * shape.embedding_width * _ACTIVATION_COPIES + scores) * _FLOAT,
         process=_PROCESS_BYTES + shape.vocabulary * _BYTES_PER_VOCABULARY_TOKEN,
     )
 

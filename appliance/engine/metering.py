@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING
 from appliance.engine.protocol import End, FinishReason, Timing, Usage
 
 if TYPE_CHECKING:
-    from appliance.engine.energy import DeclaredDraw
+    from appliance.engine.energy import Cost, Draw
 
 
 class Meter:
     """Counts for one request, from the queue to the end."""
 
-    def __init__(self, queued_at: float, prompt_tokens: int, draw: DeclaredDraw) -> None:
+    def __init__(self, queued_at: float, prompt_tokens: int, draw: Draw) -> None:
         self._queued_at = queued_at
         self._prompt_tokens = prompt_tokens
         self._draw = draw
         self._started: float | None = None
         self._first: float | None = None
         self._computed_s = 0.0
+        self._joules: float | None = 0.0  # None once a step had no count
         self.cached_tokens = 0
         self.completion_tokens = 0
 
@@ -32,9 +33,11 @@ class Meter:
         """Work begins. Later calls change nothing."""
         self._started = self._started or now
 
-    def step(self, seconds: float, rows: int, all_rows: int) -> None:
-        """A step of ``seconds`` had ``rows`` rows of this request among ``all_rows``."""
-        self._computed_s += seconds * rows / all_rows
+    def step(self, cost: Cost, rows: int, all_rows: int) -> None:
+        """A step had ``rows`` rows of this request among ``all_rows``. One that was not counted leaves an estimate."""
+        self._computed_s += cost.seconds * rows / all_rows
+        if self._joules is not None:
+            self._joules = None if cost.joules is None else self._joules + cost.joules * rows / all_rows
 
     def token(self, now: float) -> None:
         """One more token of the answer."""
@@ -58,7 +61,7 @@ class Meter:
                 first_token_ms=_ms(first - started),
                 decode_ms=_ms(now - first),
             ),
-            energy=self._draw.over(self._computed_s),
+            energy=self._draw.over(self._computed_s, self._joules),
         )
 
 

@@ -10,6 +10,7 @@ from appliance.engine.protocol import End, Failed, QueueStatus
 
 if TYPE_CHECKING:
     from appliance.engine.confinement.layers import Confinement
+    from appliance.engine.keeping import KeptFigures
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
@@ -30,6 +31,11 @@ class EngineMetrics:
         self._way = Counter("engine_made_way", "Work that made way for other work.", ["kind"], registry=self._registry)
         self._cells = Gauge("engine_cells_live", "Cells in use, parked ones included.", registry=self._registry)
         self._parked = Gauge("engine_parked", "Beginnings that are kept for later.", registry=self._registry)
+        self._kept = Gauge("engine_kv_states", "Beginnings of prompts on disk.", registry=self._registry)
+        self._kept_bytes = Gauge("engine_kv_bytes", "Bytes of disk that they take.", registry=self._registry)
+        self._brought = Gauge(
+            "engine_kv_read", "Beginnings read from disk since the start.", ["outcome"], registry=self._registry
+        )
         self._running = Gauge("engine_running", "Requests that are computed now.", registry=self._registry)
         self._waiting = Gauge("engine_waiting", "Requests that wait.", registry=self._registry)
         self._confined = Gauge(
@@ -73,6 +79,13 @@ class EngineMetrics:
         self._parked.set(parked)
         self._way.labels("evicted").inc(evicted)
         self._way.labels("put_off").inc(put_off)
+
+    def kept(self, figures: KeptFigures) -> None:
+        """What lies on disk; of what was read, ``restored`` was used and ``dropped`` was not what it should be."""
+        self._kept.set(figures.states)
+        self._kept_bytes.set(figures.bytes)
+        self._brought.labels("restored").set(figures.restored)
+        self._brought.labels("dropped").set(figures.dropped)
 
     def confined(self, confinement: Confinement) -> None:
         """Which layers hold."""

@@ -74,7 +74,10 @@ class Flight:
 
 
 class PrefixCache:
-    """The trees of all owners. ``evicted`` counts holdings that were dropped to make room."""
+    """The trees of all owners. ``evicted`` counts holdings that were dropped to make room.
+
+    ``settled``: what of a site or a group was computed and parked since somebody looked; whoever looks clears it.
+    """
 
     def __init__(self, store: CellStore) -> None:
         self._store = store
@@ -82,6 +85,7 @@ class PrefixCache:
         self._parked: set[Holding] = set()
         self._tick = 0
         self.evicted = 0
+        self.settled: list[Holding] = []
 
     @property
     def parked(self) -> int:
@@ -144,9 +148,13 @@ class PrefixCache:
         pair = self._take()
         if pair is not None:
             self._store.share(reading.pair, pair, len(tokens))
-            self.park(reading.owner, tokens, pair)
+            self.settled.append(self.park(reading.owner, tokens, pair))
 
-    def park(self, owner: Owner, tokens: tuple[int, ...], pair: Pair) -> None:
+    def holds(self, holding: Holding) -> bool:
+        """Whether it is still parked."""
+        return holding in self._parked
+
+    def park(self, owner: Owner, tokens: tuple[int, ...], pair: Pair) -> Holding:
         """Keep ``pair``, which holds ``tokens``; parked beginnings of the same tokens are dropped for it."""
         tree = self._trees[owner]
         for other, agreed in tree.match(tokens).items():
@@ -157,6 +165,7 @@ class PrefixCache:
         holding = Holding(owner, tokens, pair, self._next())
         tree.insert(tokens, holding)
         self._parked.add(holding)
+        return holding
 
     def take(self, keep: Holding | Reading | None = None) -> Pair | None:
         """An empty pair, for which something parked may have to go, but not ``keep``."""

@@ -31,8 +31,9 @@ class Message:
 class Request:
     """What one person asks of the model.
 
-    Exactly one of ``prompt`` (continued as it is) and ``messages`` (rendered by the signed chat template, whose own
-    stop strings are then added) is given. ``seed=None`` lets the engine draw one; ``Admitted.seed`` states it.
+    Exactly one of ``prompt`` (continued as it is), ``messages`` (rendered by the signed chat template, whose own stop
+    strings are then added) and ``inputs`` (texts of which an embedding model makes vectors) is given. ``seed=None``
+    lets the engine draw one; ``Admitted.seed`` states it.
     ``user``, ``group``, ``weight`` and ``priority`` are for scheduling and sharing only and appear in no log and no
     metric: ``weight`` is the group's share beside others, a ``priority`` below 0 is work that nobody waits for.
     ``site_characters`` and ``group_characters`` say how much of a ``prompt``'s beginning the site wrote, and how much
@@ -40,6 +41,7 @@ class Request:
     the same request gives the same logits.
     ``top_logprobs``: with each token its log probability, and those of so many likeliest ones (at most
     ``MAX_TOP_LOGPROBS``); None: without.
+    ``adapter`` names one of the model's adapters (LoRA) that the site serves with it; None: the model as it is.
     ``receipt_digest`` names the model that the request was admitted and logged for: an engine that has been started on
     another one since does not answer it, so that no receipt names the wrong model.
     """
@@ -50,6 +52,7 @@ class Request:
     priority: int = 0
     prompt: str | None = None
     messages: tuple[Message, ...] | None = None
+    inputs: tuple[str, ...] | None = None
     max_tokens: int = 512
     temperature: float = 0.7
     top_p: float = 1.0
@@ -62,11 +65,12 @@ class Request:
     group_characters: int = 0
     replay: bool = False
     top_logprobs: int | None = None
+    adapter: str | None = None
     receipt_digest: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.prompt is None) == (self.messages is None):
-            raise ValueError("exactly one of prompt and messages is given")
+        if sum(given is not None for given in (self.prompt, self.messages, self.inputs)) != 1:
+            raise ValueError("exactly one of prompt, messages and inputs is given")
 
 
 @dataclass(frozen=True)
@@ -89,10 +93,13 @@ class Timing:
 
 @dataclass(frozen=True)
 class Energy:
-    """Energy of one request above the idle draw; ``idle_joules`` is the idle draw over the same time, stated apart."""
+    """Energy of one request above the idle draw; ``idle_joules`` is the idle draw over the same time, stated apart.
+
+    ``measured``: by the processor's counter of its whole package; ``estimated``: by declared watts.
+    """
 
     joules: float
-    method: Literal["estimated"]
+    method: Literal["estimated", "measured"]
     watts: float
     idle_joules: float
 
@@ -131,6 +138,13 @@ class Token:
 
 
 @dataclass(frozen=True)
+class Vectors:
+    """One vector of length 1 for each of a request's ``inputs``: float32, little-endian."""
+
+    vectors: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
 class End:
     """The last event of every request that did not fail."""
 
@@ -148,7 +162,7 @@ class Failed:
     message: str
 
 
-Event = Admitted | Token | End | Failed
+Event = Admitted | Token | Vectors | End | Failed
 
 
 @dataclass(frozen=True)
@@ -165,7 +179,7 @@ class Engine(Protocol):
     """One model that answers requests."""
 
     def submit(self, request: Request) -> AsyncGenerator[Event, None]:
-        """Answer ``request``: ``Admitted``, any number of ``Token``, then ``End`` or ``Failed``.
+        """Answer ``request``: ``Admitted``, any number of ``Token`` or one ``Vectors``, then ``End`` or ``Failed``.
 
         Before the first event it raises ``EngineBusyError``, ``EngineDrainingError`` or ``EngineRefusedError``.
         Closing the iterator cancels the request within one decode step.

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from appliance.engine.capacity import Capacity
     from appliance.engine.cell_store import CellStore
     from appliance.engine.context import Context
-    from appliance.engine.energy import DeclaredDraw
+    from appliance.engine.copies import Copies
+    from appliance.engine.energy import Draw
     from appliance.engine.job import Job
+    from appliance.engine.keeping import Keeper
     from appliance.engine.prefixes import PrefixCache
 
 
@@ -34,7 +36,9 @@ class Reception:
         store: CellStore,
         cache: PrefixCache,
         capacity: Capacity,
-        draw: DeclaredDraw,
+        copies: Copies,
+        keeper: Keeper,
+        draw: Draw,
     ) -> None:
         self._context = context
         self._queue = queue
@@ -42,8 +46,9 @@ class Reception:
         self._store = store
         self._cache = cache
         self._capacity = capacity
+        self._copies = copies
+        self._keeper = keeper
         self._draw = draw
-        self._saved = 0
         self.put_offs = 0
         self.residents: list[Resident] = []
 
@@ -55,16 +60,15 @@ class Reception:
     def put_off(self, resident: Resident, *, save: bool) -> None:
         """Stop computing ``resident``; it goes on later where it was.
 
-        ``save``: its cells are needed at once, so a copy is kept outside the context, as long as all copies together
-        are a quarter of it at most (``memory`` counts them). Otherwise they are parked, and may still be there.
+        ``save``: its cells are needed at once, so a copy is kept outside the context, as far as ``copies`` allows.
+        Otherwise they are parked, and may still be there.
         """
         answering, job = resident.answering, resident.job
         self.put_offs += 1
         self._cache.withdraw(resident.readings)
         if save:
-            if 0 < resident.filled <= self._context.cells // 4 - self._saved:
+            if self._copies.take(resident.filled):
                 answering.saved, answering.saved_tokens = self._store.save(resident.pair), resident.filled
-                self._saved += resident.filled
             self._store.give(resident.pair)
         else:
             self.park(resident)
@@ -84,7 +88,7 @@ class Reception:
     def discard(self, answering: Answering) -> None:
         """Forget the copy of a request that will not go on."""
         if answering.saved is not None:
-            self._saved -= answering.saved_tokens
+            self._copies.give(answering.saved_tokens)
         answering.close()
 
     def land(self, resident: Resident) -> None:
@@ -111,6 +115,8 @@ class Reception:
                 return False
             self.put_off(late, save=False)
         answering = job.answering or Answering(self._context, job, self._draw)
+        if answering.saved is None and not job.alone:
+            self._keeper.fetch(tuple(answering.tokens[:-1]), job)
         credit = self._credit_with_room(job, answering, first=not own)
         if credit is None:
             return False
@@ -155,7 +161,7 @@ class Reception:
         if answering.saved is not None:
             state, length = answering.saved, answering.saved_tokens
             answering.saved = None
-            self._saved -= length
+            self._copies.give(length)
             if self._store.restore(resident.pair, state, length):
                 resident.filled = length
             else:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import signal
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from appliance.engine.batching import BatchingEngine
-from appliance.engine.energy import DeclaredDraw
+from appliance.engine.embedding.engine import TOGETHER, EmbeddingEngine
+from appliance.engine.energy import DeclaredDraw, MeasuredDraw
 from appliance.engine.errors import MemoryBudgetError, ModelLoadError
+from appliance.engine.kv.arena import Arena
+from appliance.engine.kv.shelf import KvShelf, identity_of
 from appliance.engine.listening import server
 from appliance.engine.llama import LlamaContext
+from appliance.engine.llama_embedder import LlamaEmbedder
 from appliance.engine.memory import MIB
 from appliance.engine.metrics import EngineMetrics
 from appliance.engine.prompt import PromptReader
@@ -22,12 +30,16 @@ from appliance.engine.template import ChatTemplate
 
 if TYPE_CHECKING:
     import socket as sockets
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
 
     import uvicorn
 
     from appliance.engine.confinement.layers import Confinement
+    from appliance.engine.energy import Draw
+    from appliance.engine.kv.disk import Disk
     from appliance.engine.memory import ResidentMemory
+    from appliance.engine.protocol import Engine
+    from appliance.engine.rapl import PackageCounters
     from appliance.site.config import Model
 
 DRAIN_BOUND_S = 30.0
@@ -48,6 +60,9 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     clients: frozenset[int],
     confinement: Confinement,
     resident: ResidentMemory,
+    disk: Disk | None = None,
+    adapters: Mapping[str, int] = MappingProxyType({}),
+    counters: PackageCounters | None = None,
 ) -> None:
     """Serve one verified model on the bound ``listener`` until SIGTERM or SIGINT; then drain for ``DRAIN_BOUND_S``.
 
@@ -57,55 +72,106 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     ``MemoryBudgetError`` and ``ModelLoadError``. Blocks.
     """
     bound_stacks()
-    compiled = ChatTemplate(template, _template_stops(record))
     metrics = EngineMetrics()
     metrics.confined(confinement)
+    draw = _draw(config, counters)
+    if record.get("role") == "embedding":
+        if disk is not None:
+            os.close(disk.descriptor)  # there is nothing to keep
+        loaded = _embedding(weights_fd, config, metrics, draw)
+    else:
+        loaded = _answering(
+            weights_fd,
+            template=ChatTemplate(template, _template_stops(record)),
+            receipt=receipt,
+            config=config,
+            metrics=metrics,
+            draw=draw,
+            disk=disk,
+            adapters=adapters,
+        )
+    engine = loaded.engine
+    try:
+        said = {"record": record, "receipt": receipt, **loaded.sizes, "confinement": confinement.to_json()}
+        app = create_app(engine, metrics, healthy=lambda: engine.alive, describe=lambda: said)
+        engine.start()
+        try:
+            listener.listen(_BACKLOG)
+            _log.info("serving", model=config.name, **loaded.sizes)
+            watch = _watch_memory(metrics, resident, config.memory_mib)
+            asyncio.run(_run(server(app, clients), listener, engine, watch))
+        finally:
+            engine.stop()
+    finally:
+        loaded.close()
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """An engine on a model that is in memory; ``sizes`` is what ``GET /model`` says of it."""
+
+    engine: BatchingEngine | EmbeddingEngine
+    sizes: dict[str, int]
+    close: Callable[[], None]
+
+
+def _answering(  # noqa: PLR0913 - as serve
+    weights_fd: int,
+    *,
+    template: ChatTemplate,
+    receipt: dict[str, Any],
+    config: Model,
+    metrics: EngineMetrics,
+    draw: Draw,
+    disk: Disk | None,
+    adapters: Mapping[str, int],
+) -> _Loaded:
     context = LlamaContext(
         weights_fd,
         context_tokens=config.context_tokens,
         threads=config.threads,
         budget_mib=config.memory_mib,
         slots=config.parallel,
+        adapters=adapters,
     )
+    engine = BatchingEngine(
+        context,
+        PromptReader(context, template),
+        slots=context.slots,
+        queue_limit=config.queue,
+        draw=draw,
+        metrics=metrics,
+        shelf=_shelf(disk, receipt, context),
+    )
+    sizes = {"context_tokens": context.context_tokens, "parallel": context.slots, "cells": context.cells}
+    return _Loaded(engine, {**sizes, "batch_tokens": context.batch_tokens}, context.close)
+
+
+def _embedding(weights_fd: int, config: Model, metrics: EngineMetrics, draw: Draw) -> _Loaded:
+    model = LlamaEmbedder(
+        weights_fd, context_tokens=config.context_tokens, threads=config.threads, budget_mib=config.memory_mib
+    )
+    engine = EmbeddingEngine(model, queue_limit=config.queue, draw=draw, metrics=metrics)
+    sizes = {"context_tokens": model.text_tokens, "dimensions": model.dimensions, "parallel": TOGETHER}
+    return _Loaded(engine, {**sizes, "batch_tokens": model.batch_tokens}, model.close)
+
+
+def _draw(config: Model, counters: PackageCounters | None) -> Draw:
+    declared = DeclaredDraw(busy=config.watts_busy, idle=config.watts_idle)
+    return declared if counters is None else MeasuredDraw(counters, config.watts_idle, declared)
+
+
+def _shelf(disk: Disk | None, receipt: dict[str, Any], context: LlamaContext) -> KvShelf | None:
+    if disk is None:
+        return None
+    made = {name: adapter.get("digest") for name, adapter in receipt.get("adapters", {}).items()}
+    adapters = json.dumps(made, sort_keys=True)
+    identity = identity_of(model=str(receipt.get("digest", "")), adapters=adapters, **context.facts())
     try:
-        engine = BatchingEngine(
-            context,
-            PromptReader(context, compiled),
-            slots=context.slots,
-            queue_limit=config.queue,
-            draw=DeclaredDraw(busy=config.watts_busy, idle=config.watts_idle),
-            metrics=metrics,
-        )
-        app = create_app(
-            engine,
-            metrics,
-            healthy=lambda: engine.alive,
-            describe=lambda: {
-                "record": record,
-                "receipt": receipt,
-                "context_tokens": context.context_tokens,
-                "parallel": context.slots,
-                "cells": context.cells,
-                "batch_tokens": context.batch_tokens,
-                "confinement": confinement.to_json(),
-            },
-        )
-        engine.start()
-        try:
-            listener.listen(_BACKLOG)
-            _log.info(
-                "serving",
-                model=config.name,
-                context_tokens=context.context_tokens,
-                parallel=context.slots,
-                cells=context.cells,
-            )
-            watch = _watch_memory(metrics, resident, config.memory_mib)
-            asyncio.run(_run(server(app, clients), listener, engine, watch))
-        finally:
-            engine.stop()
-    finally:
-        context.close()
+        return KvShelf(Arena(disk.descriptor), disk.key, identity)
+    except OSError as error:
+        _log.warning("kv_not_kept", reason=error.strerror)
+        return None
 
 
 def _template_stops(record: dict[str, Any]) -> tuple[str, ...]:
@@ -117,7 +183,7 @@ def _template_stops(record: dict[str, Any]) -> tuple[str, ...]:
 
 
 async def _run(
-    server: uvicorn.Server, listener: sockets.socket, engine: BatchingEngine, watch: Coroutine[None, None, None]
+    server: uvicorn.Server, listener: sockets.socket, engine: Engine, watch: Coroutine[None, None, None]
 ) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -6,9 +6,11 @@ no reader takes U+2028 for the end of a line). Both directions live here, so tha
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import math
+import struct
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -27,6 +29,7 @@ from appliance.engine.protocol import (
     Token,
     TokenLogprob,
     Usage,
+    Vectors,
 )
 
 BODY_MAX_BYTES = 2 << 20
@@ -53,6 +56,7 @@ class _WireRequest(_Strict):
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     prompt: str | None = None
     messages: Annotated[list[_WireMessage], Field(min_length=1, max_length=1024)] | None = None
+    inputs: Annotated[list[str], Field(min_length=1, max_length=256)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=131_072)] = 512
     temperature: Annotated[float, Field(ge=0, le=5)] = 0.7
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -65,12 +69,13 @@ class _WireRequest(_Strict):
     group_characters: Annotated[int, Field(ge=0)] = 0
     replay: bool = False
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+    adapter: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     receipt_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="after")
     def _one_question(self) -> _WireRequest:
-        if (self.prompt is None) == (self.messages is None):
-            raise ValueError("exactly one of prompt and messages is given")
+        if sum(given is not None for given in (self.prompt, self.messages, self.inputs)) != 1:
+            raise ValueError("exactly one of prompt, messages and inputs is given")
         scopes = [_SCOPES.index(message.scope) for message in self.messages or ()]
         if scopes != sorted(scopes):
             raise ValueError("scopes of messages narrow: site, then group, then user")
@@ -93,6 +98,8 @@ def decode_request(body: bytes) -> Request:
     fields = {name: getattr(wire, name) for name in _WireRequest.model_fields}
     if wire.messages is not None:
         fields["messages"] = tuple(Message(m.role, m.content, m.scope) for m in wire.messages)
+    if wire.inputs is not None:
+        fields["inputs"] = tuple(wire.inputs)
     return Request(**{**fields, "stop": tuple(wire.stop)})
 
 
@@ -110,6 +117,8 @@ def encode_event(event: Event) -> bytes:
             body = {"type": "token", "text": event.text}
             if event.logprobs:
                 body["logprobs"] = [_logprob_out(found) for found in event.logprobs]
+        case Vectors():
+            body = {"type": "vectors", "vectors": [base64.b64encode(one).decode() for one in event.vectors]}
         case End():
             body = {"type": "end", **dataclasses.asdict(event)}
         case Failed():
@@ -131,6 +140,8 @@ def decode_event(line: str) -> Event:
             return Admitted(_count(body["queued"]), _count(body["prompt_tokens"]), _count(body["seed"], 1 << 63))
         case "token":
             return Token(_text(body["text"]), tuple(_logprob_in(found) for found in body.get("logprobs", ())))
+        case "vectors":
+            return Vectors(tuple(_vector(one) for one in body["vectors"]))
         case "end":
             energy = {name: value for name, value in body["energy"].items() if name != "method"}
             return End(
@@ -138,7 +149,7 @@ def decode_event(line: str) -> Event:
                 usage=Usage(**{name: _count(value) for name, value in body["usage"].items()}),
                 timing=Timing(**{name: _amount(value) for name, value in body["timing"].items()}),
                 energy=Energy(
-                    method=_one_of(body["energy"]["method"], "estimated"),
+                    method=_one_of(body["energy"]["method"], "estimated", "measured"),
                     **{name: _amount(value) for name, value in energy.items()},
                 ),
             )
@@ -160,6 +171,15 @@ def _logprob_in(found: Any) -> TokenLogprob:
     return TokenLogprob(
         bytes.fromhex(piece), _logarithm(logprob), tuple((bytes.fromhex(p), _logarithm(x)) for p, x in top)
     )
+
+
+def _vector(text: Any) -> bytes:
+    """Whole float32 numbers, none of them infinite or missing; all of it about of length 1."""
+    raw = base64.b64decode(text, validate=True)
+    numbers = struct.unpack(f"<{len(raw) // 4}f", raw) if len(raw) % 4 == 0 else ()
+    if not numbers or not math.isclose(math.fsum(number * number for number in numbers), 1.0, abs_tol=1e-3):
+        raise ValueError("the engine's vector is none")
+    return raw
 
 
 def _logarithm(value: Any) -> float:

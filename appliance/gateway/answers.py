@@ -31,6 +31,7 @@ from appliance.engine.served import receipt_digest
 from appliance.gateway import receipts, tally
 from appliance.gateway.database import DATABASE_DOWN
 from appliance.gateway.errors import ExhaustedError, HttpError, NotReadyError, UnprocessableError
+from appliance.gateway.instructions import conversation
 from appliance.gateway.steps import Failed, Finished, Started, Step, Text
 
 if TYPE_CHECKING:
@@ -138,11 +139,13 @@ class Answer:
                 await self._keeper.started()
                 self._started = True
                 self._queue.put_nowait(Started())
-            case engine_protocol.Token() | engine_protocol.End() if not self._started:
+            case engine_protocol.Token() | engine_protocol.Vectors() | engine_protocol.End() if not self._started:
                 raise NotReadyError("the engine answered before it admitted", "ask again", code="engine_failed")
             case engine_protocol.Token():
                 self.tally.add(event)
                 self._queue.put_nowait(Text(event.text, event.logprobs))
+            case engine_protocol.Vectors():
+                self.tally.vectors = event.vectors
             case engine_protocol.End():
                 self.tally.end(event)
             case engine_protocol.Failed():
@@ -208,9 +211,7 @@ class Answer:
 
 def engine_request(job: Job) -> engine_protocol.Request:
     """The job as the engine is asked."""
-    messages = None
-    if job.messages is not None:
-        messages = tuple(engine_protocol.Message(role=m["role"], content=m["content"]) for m in job.messages)  # type: ignore[arg-type]  # roles were checked where the request was read
+    messages = None if job.messages is None else conversation(job.messages, job.grant.instructions)
     sampling = job.sampling
     return engine_protocol.Request(
         id=job.request_id,
@@ -219,6 +220,7 @@ def engine_request(job: Job) -> engine_protocol.Request:
         weight=job.grant.group.weight,
         priority=job.priority,
         prompt=job.prompt,
+        inputs=job.inputs,
         messages=messages,
         max_tokens=sampling.max_tokens,
         temperature=sampling.temperature,
@@ -227,6 +229,7 @@ def engine_request(job: Job) -> engine_protocol.Request:
         stop=sampling.stop,
         json_schema=sampling.json_schema,
         top_logprobs=sampling.top_logprobs,
+        adapter=job.grant.adapter,
         receipt_digest=receipt_digest(job.model.receipt),
     )
 

@@ -10,7 +10,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from appliance.gateway import auth_routes, openai_routes, page_routes, page_stream, problems, static_files
+from appliance.gateway import (
+    auth_routes,
+    embedding_routes,
+    openai_routes,
+    page_routes,
+    page_stream,
+    problems,
+    static_files,
+)
 from appliance.gateway.assembly import Gateway, Parts, gateway_of
 from appliance.gateway.database import DATABASE_DOWN
 from appliance.gateway.errors import HttpError, NotReadyError
@@ -37,6 +45,7 @@ def create_app(parts: Parts, static: StaticFiles | None = None) -> Starlette:
         known_hosts(parts.site),
         routes=[
             *openai_routes.routes,
+            *embedding_routes.routes,
             *auth_routes.routes,
             *page_routes.routes,
             *page_stream.routes,

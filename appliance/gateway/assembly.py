@@ -10,6 +10,7 @@ from appliance.gateway.catalogue import Catalogue
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.cookies import Cookies
 from appliance.gateway.entitlements import grant, priority
+from appliance.gateway.errors import NotReadyError, UnprocessableError
 from appliance.gateway.history import most_tokens
 from appliance.gateway.jobs import Job
 from appliance.gateway.ledger import Ledger
@@ -79,14 +80,26 @@ class Gateway:
         self.running = Running()
         self._desk = Desk(self.ledger, self.quotas, self.metrics)
 
-    async def granted(self, caller: Caller, model: str) -> tuple[Grant, ModelInfo]:
-        """Entitlement before anything else: the grant, and what the engine says of the model.
+    async def granted(self, caller: Caller, model: str, role: str = "chat") -> tuple[Grant, ModelInfo]:
+        """Entitlement before anything else: the grant, and what the engine says of the model, which is of ``role``.
 
-        Raises ``ForbiddenError``, or ``NotReadyError`` when the engine does not answer or the gateway is draining.
+        Raises ``ForbiddenError``, ``UnprocessableError`` for a model of another role, or ``NotReadyError`` when the
+        engine does not answer or the gateway is draining.
         """
         found = grant(self.site, caller.groups, model)
         self.running.check_open()
-        return found, await self.catalogue.model(found.model)
+        info = await self.catalogue.model(found.model)
+        if found.adapter is not None and found.adapter not in info.receipt.get("adapters", {}):
+            raise NotReadyError(
+                "the model does not serve your group's adapter at the moment", code="engine_unavailable", retry_after=5
+            )
+        if (known := info.record.get("role", "chat")) != role:
+            raise UnprocessableError(
+                f"{found.model} is a model for {known}, and this asks for {role}",
+                code="model_not_capable",
+                param="model",
+            )
+        return found, info
 
     async def admitted(  # noqa: PLR0913 - the fields of a job, by keyword
         self,
@@ -98,6 +111,7 @@ class Gateway:
         purpose: str,
         messages: Sequence[ChatMessage] | None = None,
         prompt: str | None = None,
+        inputs: Sequence[str] | None = None,
         choices: int = 1,
     ) -> tuple[Job, ...]:
         """Quota, then a job for each of ``choices`` answers. Raises ``ExhaustedError`` having counted nothing.
@@ -105,8 +119,10 @@ class Gateway:
         What is reserved is the most that a request can come to, so that requests side by side cannot pass a cap. Each
         answer is a request of its own: for quotas, in the log, and with a receipt.
         """
-        asked = most_tokens([m["content"] for m in messages] if messages is not None else [prompt or ""])
-        most = min(asked + sampling.max_tokens, model.context_tokens)
+        told = [granted.instructions.text] if messages is not None else []
+        asked = most_tokens([*told, *(m["content"] for m in messages or ()), *(inputs or (prompt or "",))])
+        at_once = model.context_tokens * (1 if inputs is None else len(inputs))
+        most = min(asked + sampling.max_tokens, at_once)
         reservation = await self.quotas.reserve(caller.subject, granted, most, choices)
         return tuple(
             Job(
@@ -118,6 +134,7 @@ class Gateway:
                 purpose=purpose,
                 messages=tuple(messages) if messages is not None else None,
                 prompt=prompt,
+                inputs=tuple(inputs) if inputs is not None else None,
                 priority=priority(self.site, caller.client_id),
             )
             for number in range(choices)

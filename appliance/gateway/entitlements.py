@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.gateway.errors import ForbiddenError
+from appliance.gateway.instructions import NO_INSTRUCTIONS, Instructions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,10 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Grant:
-    """Permission to use ``model``, and the group that pays for it."""
+    """Permission to use ``model``, and the group that pays for it.
+
+    ``adapter`` is the model's adapter that the group is answered with, ``instructions`` what it is answered under.
+    """
 
     model: str
     group: Group
+    adapter: str | None = None
+    instructions: Instructions = NO_INSTRUCTIONS
 
 
 def allowed_models(site: SiteConfig, groups: Iterable[str]) -> tuple[str, ...]:
@@ -36,15 +42,18 @@ def allowed_models(site: SiteConfig, groups: Iterable[str]) -> tuple[str, ...]:
 def grant(site: SiteConfig, groups: Iterable[str], model: str) -> Grant:
     """The grant for ``model``. Raises ``ForbiddenError``; an unknown model and a foreign one look the same."""
     held = frozenset(groups)
+    known = {one.name: one for one in site.models}
     granting = [group for group in site.groups if group.name in held and model in group.models]
-    if not granting or all(model != known.name for known in site.models):
+    if not granting or model not in known:
         raise ForbiddenError(
             f"your groups do not include the use of model {model[:64]!r}",
             "GET /v1/models lists what you may use",
             code="model_not_allowed",
             param="model",
         )
-    return Grant(model, max(granting, key=lambda group: group.per_user.tokens_per_day))
+    group = max(granting, key=lambda group: group.per_user.tokens_per_day)
+    adapter = next((name for name in group.adapters if name in known[model].adapters), None)
+    return Grant(model, group, adapter, Instructions.for_group(site, group))
 
 
 def priority(site: SiteConfig, client_id: str | None) -> int:

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 CHAT = "chat.completions"
 COMPLETION = "completions"
+EMBEDDING = "embeddings"
 
 
 @dataclass(frozen=True)
 class Job:
-    """Everything about one request. Exactly one of ``messages`` and ``prompt`` is set."""
+    """Everything about one request. Exactly one of ``messages``, ``prompt`` and ``inputs`` is set."""
 
     caller: Caller
     grant: Grant
@@ -33,6 +34,7 @@ class Job:
     purpose: str
     messages: tuple[ChatMessage, ...] | None = None
     prompt: str | None = None
+    inputs: tuple[str, ...] | None = None
     priority: int = 0
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     prompt_salt: bytes = field(default_factory=new_salt)
@@ -40,14 +42,17 @@ class Job:
     @property
     def operation(self) -> str:
         """The API operation this is, as the log names it."""
+        if self.inputs is not None:
+            return EMBEDDING
         return COMPLETION if self.messages is None else CHAT
 
     def committed_prompt(self) -> bytes:
         """The bytes that the prompt commitment is made of.
 
-        A completion: the prompt in UTF-8. A chat: the messages as JSON with sorted keys, no spaces, UTF-8; so that
-        whoever holds the messages and the salt can recompute the commitment.
+        A completion: the prompt in UTF-8. A chat: the messages, vectors: the texts, as JSON with sorted keys, no
+        spaces, UTF-8; so that whoever holds them and the salt can recompute the commitment.
         """
-        if self.messages is None:
-            return (self.prompt or "").encode()
-        return json.dumps(list(self.messages), ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+        if self.prompt is not None:
+            return self.prompt.encode()
+        said = self.messages if self.messages is not None else self.inputs or ()
+        return json.dumps(list(said), ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()

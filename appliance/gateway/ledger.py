@@ -60,7 +60,7 @@ class Ledger:
             purpose=job.purpose,
             operation=job.operation,
             client_id=job.caller.client_id,
-            sampler=job.sampling.receipt(),
+            sampler=job.sampling.receipt() if job.inputs is None else None,
         )
         return await self._written(entry, self._step(job, BEGUN))
 
@@ -80,7 +80,7 @@ class Ledger:
             joules=tally.joules,
             energy_method=tally.energy_method,
             duration_ms=tally.duration_ms,
-            answer_commitment=commit(tally.text.encode(), tally.salt),
+            answer_commitment=commit(tally.answer, tally.salt),
             request_index=request.index,
             purpose=job.purpose,
             operation=job.operation,

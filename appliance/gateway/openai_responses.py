@@ -33,8 +33,13 @@ def model_object(name: str, info: ModelInfo) -> Object:
         "object": "model",
         "created": 0,
         "owned_by": info.receipt.get("producer") or "unknown",
-        "sovereign": {"model": dict(info.receipt), "context_tokens": info.context_tokens},
+        "sovereign": {"model": _shown(info.receipt), "context_tokens": info.context_tokens},
     }
+
+
+def _shown(receipt: Mapping[str, Any]) -> Object:
+    """The model's part of a receipt without its adapters, which are other groups' too."""
+    return {name: value for name, value in receipt.items() if name != "adapters"}
 
 
 def wordings(jobs: Sequence[Job]) -> list[Wording]:

@@ -50,7 +50,8 @@ async def session(request: Request) -> Response:
     """GET /api/session: who is signed in, what they may use."""
     gateway = gateway_of(request)
     async with visit(request) as person:
-        models = await gateway.catalogue.available(allowed_models(gateway.site, person.caller.groups))
+        found = await gateway.catalogue.available(allowed_models(gateway.site, person.caller.groups))
+        models = {name: info for name, info in found.items() if info.record.get("role", "chat") == "chat"}
         data = person.session.data
         return JSONResponse(
             {

@@ -16,7 +16,7 @@ from appliance.gateway.access import Visitor, visitor
 from appliance.gateway.assembly import gateway_of
 from appliance.gateway.body import read_json
 from appliance.gateway.database import needed
-from appliance.gateway.history import asked_after, fitted, without_oldest
+from appliance.gateway.history import asked_after, estimated_tokens, fitted, without_oldest
 from appliance.gateway.page_routes import path_id
 from appliance.gateway.problems import problem_body
 from appliance.gateway.refusals import refusals_logged
@@ -110,7 +110,8 @@ async def _begun(
         async with refusals_logged(gateway, person.caller, PURPOSE):
             granted, model = await gateway.granted(person.caller, turn.model)
             drawn = sampling.for_conversation(model.context_tokens)
-            messages = fitted(messages, model.context_tokens - drawn.max_tokens)
+            told = estimated_tokens(granted.instructions.text)
+            messages = fitted(messages, model.context_tokens - drawn.max_tokens - told)
             (job,) = await gateway.admitted(
                 caller=person.caller,
                 granted=granted,

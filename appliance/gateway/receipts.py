@@ -21,18 +21,28 @@ if TYPE_CHECKING:
 
 
 def unlogged(job: Job, tally: Tally) -> dict[str, Any]:
-    """The receipt without its place in the log. ``timing`` and ``energy`` are null when an answer was broken off."""
+    """The receipt without its place in the log.
+
+    ``adapter`` and ``instructions`` are there where an answer was given with them. ``timing`` and ``energy`` are null
+    when an answer was broken off.
+    """
+    model = dict(job.model.receipt)
+    adapters = model.pop("adapters", {})
+    adapter = {} if job.grant.adapter is None else {"adapter": dict(adapters[job.grant.adapter])}
+    told = job.grant.instructions.digests() if job.messages is not None else {}
     return {
         "request_id": job.request_id,
-        "model": dict(job.model.receipt),
-        "sampler": job.sampling.receipt(),
+        "model": model,
+        **adapter,
+        **({"instructions": told} if told else {}),
+        **({"sampler": job.sampling.receipt()} if job.inputs is None else {}),
         "usage": tally.usage,
         "timing": tally.timing,
         "energy": tally.energy,
         "commitments": {
             "prompt": commit(job.committed_prompt(), job.prompt_salt),
             "prompt_salt": _base64(job.prompt_salt),
-            "answer": commit(tally.text.encode(), tally.salt),
+            "answer": commit(tally.answer, tally.salt),
             "answer_salt": _base64(tally.salt),
         },
         "issued": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),

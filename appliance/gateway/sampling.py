@@ -38,6 +38,10 @@ class Sampling:
         }
 
 
+UNDRAWN = Sampling(max_tokens=1, temperature=0.0, top_p=1.0, seed=0)
+"""Of a request whose answer is computed and not drawn: vectors."""
+
+
 def default_max_tokens(context_tokens: int) -> int:
     """How long an answer may get when nobody said: at most half the context, so that the question keeps room."""
     return min(_DEFAULT_MAX_TOKENS, context_tokens // 2)

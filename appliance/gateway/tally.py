@@ -33,6 +33,7 @@ class Tally:
     timing: dict[str, Any] | None = None
     energy: dict[str, Any] | None = None
     logprobs: list[TokenLogprob] = field(default_factory=list)
+    vectors: tuple[bytes, ...] = ()
     _parts: list[str] = field(default_factory=list)
     _began: float = field(default_factory=time.monotonic)
     first_token_seconds: float | None = None
@@ -41,6 +42,11 @@ class Tally:
     def text(self) -> str:
         """The answer so far."""
         return "".join(self._parts)
+
+    @property
+    def answer(self) -> bytes:
+        """What the commitment to the answer is made of: the text in UTF-8, or all vectors one after the other."""
+        return b"".join(self.vectors) or self.text.encode()
 
     @property
     def duration_ms(self) -> float:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from appliance.errors import RefusedError, SiteFileError
+from appliance.models.adapters import require_adapter
 from appliance.models.errors import WaiverError, WaiverKindError
 from appliance.models.gate import examine
 from appliance.models.host_waiver import read_host_waiver, refusal
@@ -61,17 +62,21 @@ def check_models(
     refused: list[str] = []
     waived: list[str] = []
     for model in config.models:
-        verdict = examine(
-            chosen.get(model.name, release),
-            model.name,
-            policy_path=policies / POLICY,
-            waivers=waivers,
-            officers=officers,
-            now=datetime.now(UTC),
-            statements=statements,
-        )
-        refused += [f"{model.name}: {check.name}: {check.detail}" for check in verdict.failed]
-        waived += [f"{model.name} by {w.officer}" for w in verdict.waivers_used]
+        serving = chosen.get(model.name, release)
+        for adapter in model.adapters:
+            require_adapter(serving, adapter, model.name)
+        for name in (model.name, *model.adapters):
+            verdict = examine(
+                serving,
+                name,
+                policy_path=policies / POLICY,
+                waivers=waivers,
+                officers=officers,
+                now=datetime.now(UTC),
+                statements=statements,
+            )
+            refused += [f"{name}: {check.name}: {check.detail}" for check in verdict.failed]
+            waived += [f"{name} by {w.officer}" for w in verdict.waivers_used]
     if refused:
         raise RefusedError(
             "this site's policy refuses a model\n  " + "\n  ".join(refused),

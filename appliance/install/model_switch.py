@@ -27,6 +27,7 @@ from appliance.install.model_settle import settle
 from appliance.install.model_trial import said, try_model
 from appliance.install.probe import Probe, answers
 from appliance.install.release_description import active_version
+from appliance.models.adapters import require_adapter
 from appliance.models.admission import examine_model, grounds
 from appliance.models.errors import ModelRefusedError
 from appliance.models.serving import Decisions, read_decisions
@@ -35,7 +36,7 @@ from appliance.site.load import load_site
 from appliance.site.paths import AUDIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from appliance.audit.events_models import Action
     from appliance.install.runner import Advance
@@ -187,7 +188,7 @@ def _decide(order: _Order, found: Grounds, made: Decisions, now: Held | None, wa
     choice, digest = choice_of(wanted, since, by, order.reason), str(wanted.artifact.digest)
     detail = {**describe(wanted, by, order.reason, served_before(now, made)), "since": since}
     try:
-        waived = _judge(wanted, found, order.progress)
+        waived = _judge(wanted, found, order.progress, _adapters(order.config, wanted.name))
         detail["waived"] = ", ".join(waived)  # announced with the decision: a power cut must not lose it
         note(order.paths, order.action, "started", digest, detail)
         try_model(order.paths, order.engines, made, history(order.paths, made, now).decided(choice), wanted)
@@ -200,8 +201,14 @@ def _decide(order: _Order, found: Grounds, made: Decisions, now: Held | None, wa
     return waived
 
 
-def _judge(wanted: Held, found: Grounds, progress: Advance | None) -> tuple[str, ...]:
+def _adapters(config: SiteConfig, name: str) -> tuple[str, ...]:
+    return next((model.adapters for model in config.models if model.name == name), ())
+
+
+def _judge(wanted: Held, found: Grounds, progress: Advance | None, adapters: Sequence[str]) -> tuple[str, ...]:
     """Every check on the model, as its engine will make them again; those that were waived. Raises a refusal."""
+    for name in adapters:
+        require_adapter(wanted.bundle, name, wanted.name)
     verdict = examine_model(wanted.name, replace(found, release=wanted.bundle), progress)
     if not verdict.ok:
         failed = "\n  ".join(f"{check.name}: {check.detail}" for check in verdict.failed)

@@ -79,7 +79,6 @@ def site_services(config: SiteConfig, paths: SitePaths, accounts: Accounts) -> t
                 unix[engine_service(m.name)],
                 (AUDIT,),
                 memory_mib=m.memory_mib,
-                writable=(paths.socket(engine_service(m.name)).parent,),
             )
             for m in config.models
         ),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from appliance.errors import DeploymentError
+from appliance.install.energy import open_energy_counters
 from appliance.install.layout import make_folders, runtime_folders
 from appliance.install.probe import answers
 from appliance.install.supervision import choose_supervision
@@ -29,9 +30,10 @@ Ready = Callable[[int, int], None]
 
 
 def prepare_runtime(config: SiteConfig, paths: SitePaths, accounts: Accounts, vault: Vault) -> None:
-    """Make what a reboot takes away: runtime folders and the services' unsealed credentials."""
+    """Make what a reboot takes away: runtime folders, the services' unsealed credentials, readable energy counters."""
     make_folders(runtime_folders(paths, accounts), accounts)
     hand_over(vault, config, paths, accounts)
+    open_energy_counters(accounts.gid)
 
 
 def startable(config: SiteConfig, paths: SitePaths, services: Sequence[Service]) -> tuple[Service, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.install.systemd_creds import SystemdCreds
-from appliance.site.paths import AUDIT, GATEWAY, IDENTITY, SitePaths
+from appliance.site.paths import AUDIT, GATEWAY, IDENTITY, KV_KEY, SitePaths, engine_service
 from appliance.site.secrets import SecretStore
 from appliance.site.site_key import Passphrase, choose_kind, create_key, key_kind, open_key
 
@@ -54,9 +54,15 @@ def client_secret(client: str) -> str:
     return f"clients/{client}"
 
 
+def kv_key(model: str) -> str:
+    """Name of the secret under which the engine of ``model`` keeps beginnings of prompts on disk."""
+    return f"{engine_service(model)}/{KV_KEY}"
+
+
 def random_secrets(config: SiteConfig) -> dict[str, Callable[[], bytes]]:
     """Every secret that is random bytes, with what makes it."""
-    return {**_RANDOM, **{client_secret(c.id): _password for c in config.service_clients}}
+    clients = {client_secret(c.id): _password for c in config.service_clients}
+    return {**_RANDOM, **clients, **{kv_key(m.name): _key for m in config.models}}
 
 
 def handed_over(config: SiteConfig) -> dict[str, tuple[str, ...]]:
@@ -65,7 +71,8 @@ def handed_over(config: SiteConfig) -> dict[str, tuple[str, ...]]:
     identity = ("identity/db_password", "identity/bootstrap_admin_secret", *(("identity/tls.key",) if tls else ()))
     keys = ("content_key", "pseudonym_key", "session_key", *(("tls.key",) if tls else ()))
     gateway = ("gateway/db_password", "gateway/oidc_client_secret", *(f"gateway/{k}" for k in keys))
-    return {IDENTITY: identity, AUDIT: AUDIT_KEYS, GATEWAY: gateway}
+    engines = {engine_service(m.name): (kv_key(m.name),) for m in config.models}
+    return {IDENTITY: identity, AUDIT: AUDIT_KEYS, GATEWAY: gateway, **engines}
 
 
 class Vault:

@@ -11,6 +11,7 @@ from airgap_bundle import strict_json
 from airgap_bundle.errors import FormatError
 from airgap_bundle.store import Store
 from appliance.errors import UsageError
+from appliance.models.adapters import require_adapter
 from appliance.models.errors import ModelRefusedError
 from appliance.models.files import checked
 from appliance.models.gate import assess, examine, open_verified
@@ -100,6 +101,10 @@ def admit_model(name: str, paths: SitePaths, progress: Callable[[int, int], None
     artifact = found.release.artifacts.get(name)
     if artifact is not None and artifact.config.get("role") in PARTS:
         raise ModelRefusedError(f"{name} is part of another model and is not served by itself")
+    return _opened(name, found, progress)
+
+
+def _opened(name: str, found: Grounds, progress: Callable[[int, int], None] | None) -> VerifiedModel:
     return open_verified(
         found.release,
         name,
@@ -110,6 +115,16 @@ def admit_model(name: str, paths: SitePaths, progress: Callable[[int, int], None
         statements=found.statements,
         progress=progress,
     )
+
+
+def admit_adapter(name: str, model: str, paths: SitePaths) -> VerifiedModel:
+    """The adapter ``name`` for what serves as ``model``: from the same release, verified now and open.
+
+    Raises as ``admit_model`` and ``require_adapter``.
+    """
+    found = grounds_for(paths, model)
+    require_adapter(found.release, name, model)
+    return _opened(name, found, None)
 
 
 def layers_waived_at(paths: SitePaths, config: SiteConfig) -> frozenset[str]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+Instructions = Annotated[str, Field(max_length=16_384)]
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -56,6 +57,9 @@ class Model(_Strict):
     """One model that the site serves: an artifact of the release, and what it may use."""
 
     name: Slug = Field(description="Artifact name in the release; also the model id of the API.")
+    adapters: tuple[Slug, ...] = Field(
+        default=(), description="LoRA adapters of the release that are made for it; groups name which they use."
+    )
     context_tokens: Annotated[int, Field(ge=256, le=131_072)] = 4096
     memory_mib: Annotated[int, Field(ge=128)] = Field(default=900, description="Resident memory budget of its engine.")
     threads: Annotated[int, Field(ge=1, le=256)] = 2
@@ -63,6 +67,11 @@ class Model(_Strict):
         default=24, description="Requests computed side by side; fewer where `memory_mib` does not hold them."
     )
     queue: Annotated[int, Field(ge=1, le=4096)] = Field(default=32, description="Requests that may wait.")
+    disk_mib: Annotated[int, Field(ge=0, le=1_048_576)] = Field(
+        default=512,
+        description="Disk for what its engine computed of the site's and the groups' instructions, encrypted, so that "
+        "a restart need not compute it again; 0 keeps nothing.",
+    )
     watts_busy: Annotated[float, Field(gt=0)] = Field(default=35.0, description="Declared draw while decoding.")
     watts_idle: Annotated[float, Field(ge=0)] = Field(default=8.0, description="Declared idle draw, stated apart.")
 
@@ -79,6 +88,12 @@ class Group(_Strict):
 
     name: Slug
     models: tuple[Slug, ...] = ()
+    adapters: tuple[Slug, ...] = Field(
+        default=(), description="Adapters that its people are answered with, one of a model at most."
+    )
+    instructions: Instructions = Field(
+        default="", description="What the model is told before its people speak, after the site's `instructions`."
+    )
     roles: tuple[Literal["auditor", "expert", "admin"], ...] = ()
     weight: Annotated[float, Field(ge=0.01, le=100)] = Field(
         default=1.0, description="Its users' share of a busy engine, beside users of other groups."
@@ -106,6 +121,9 @@ class SiteConfig(_Strict):
     listen: Listen = Listen()
     tls: Tls = Tls()
     site_key: SiteKey = SiteKey()
+    instructions: Instructions = Field(
+        default="", description="What every model is told before anybody speaks, as a system message."
+    )
     languages: tuple[Literal["en", "fr", "de"], ...] = ("en", "fr", "de")
     officers: tuple[Officer, ...] = ()
     waivers: tuple[str, ...] = Field(default=(), description="Signed waiver files, relative to site.yaml.")
@@ -142,6 +160,26 @@ class SiteConfig(_Strict):
             for name in client.groups
             if name not in groups
         ]
+        of = {name: model.name for model in self.models for name in model.adapters}
+        found += [
+            f"models.{i}.adapters: {name} is {of[name]}'s too, and an adapter is made for one model"
+            for i, model in enumerate(self.models)
+            for name in model.adapters
+            if of[name] != model.name
+        ]
+        for i, group in enumerate(self.groups):
+            adapted = [of.get(name) for name in group.adapters]
+            for name, model in zip(group.adapters, adapted, strict=True):
+                if model is None:
+                    found.append(f"groups.{i}.adapters: {name} is no adapter of this site's models")
+                elif adapted.count(model) > 1:
+                    found.append(f"groups.{i}.adapters: {name} is not the only adapter of {model}")
+        found += [
+            f"groups.{i}.instructions: with the site's, no room is left in {model.name}'s {model.context_tokens} tokens"
+            for i, group in enumerate(self.groups)
+            for model in self.models
+            if model.name in group.models and self._told_tokens(group) > model.context_tokens // 2
+        ]
         for field, names in (
             ("models", [m.name for m in self.models]),
             ("groups", [g.name for g in self.groups]),
@@ -149,6 +187,10 @@ class SiteConfig(_Strict):
         ):
             found += [f"{field}.{i}.name: {n} is named twice" for i, n in enumerate(names) if n in names[:i]]
         return found
+
+    def _told_tokens(self, group: Group) -> int:
+        """About how many tokens go before anybody speaks: one for three bytes, as the gateway guesses."""
+        return len(f"{self.instructions}{group.instructions}".encode()) // 3
 
     def _port_clashes(self) -> list[str]:
         ports = [(n, v) for n, v in self.listen.model_dump().items() if n.endswith("_port")]

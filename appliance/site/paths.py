@@ -15,6 +15,8 @@ DATABASE = "database"
 IDENTITY = "identity"
 AUDIT = "audit"
 GATEWAY = "gateway"
+KV_KEY = "kv_key"
+"""The credential under which an engine keeps beginnings of prompts on disk."""
 
 
 def engine_service(model: str) -> str:
@@ -98,6 +100,10 @@ class SitePaths:
     def log(self, service: str) -> Path:
         """Operational log file of ``service`` (not the audit log)."""
         return self.root / "log" / f"{service}.log"
+
+    def kv_arena(self, model: str) -> Path:
+        """What the engine of ``model`` keeps of beginnings of prompts, encrypted."""
+        return self.data(engine_service(model)) / "kv.arena"
 
     @property
     def audit_log(self) -> Path:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from appliance.engine.context import Context
+    from appliance.engine.kv.shelf import KvShelf
 
 GREEDY = Sampling(temperature=0, top_p=1, top_k=None, seed=1, grammar=None)
 DRAW = DeclaredDraw(busy=30, idle=10)
@@ -52,12 +53,27 @@ class Asked:
 class Desk:
     """A batcher with its queue, without a thread."""
 
-    def __init__(self, context: Context, *, slots: int = 4, chunk_tokens: int = 8, limit: int = MANY) -> None:
+    def __init__(
+        self,
+        context: Context,
+        *,
+        slots: int = 4,
+        chunk_tokens: int = 8,
+        limit: int = MANY,
+        shelf: KvShelf | None = None,
+    ) -> None:
         self.context = context
         self.queue = AdmissionQueue(limit, slots)
         self.batcher = Batcher(
-            context, self.queue, slots=slots, chunk_tokens=chunk_tokens, draw=DRAW, metrics=EngineMetrics()
+            context,
+            self.queue,
+            slots=slots,
+            chunk_tokens=chunk_tokens,
+            draw=DRAW,
+            metrics=EngineMetrics(),
+            shelf=shelf,
         )
+        self.batcher.preload()
 
     def ask(  # noqa: PLR0913 - the fields of a job, by keyword
         self,
@@ -71,11 +87,16 @@ class Desk:
         rank: int = 0,
         weight: float = 1.0,
         alone: bool = False,
+        adapter: str = "",
         sampling: Sampling = GREEDY,
         stops: tuple[str, ...] = (),
     ) -> Asked:
         """Queue a request whose first ``site`` tokens are the site's and first ``shared`` the group's."""
-        owners = [(Owner("site", ""), site), (Owner("group", group), shared), (Owner("user", user), sys.maxsize)]
+        owners = [
+            (Owner("site", "", adapter), site),
+            (Owner("group", group, adapter), shared),
+            (Owner("user", user, adapter), sys.maxsize),
+        ]
         job = Job(
             tokens=tuple(tokens),
             sampling=sampling,
@@ -86,6 +107,7 @@ class Desk:
             weight=weight,
             rank=rank,
             alone=alone,
+            adapter=adapter,
             passages=() if alone else tuple(Passage(owner, length) for owner, length in owners if length),
         )
         asked = Asked(job)
@@ -102,3 +124,9 @@ class Desk:
                 return
             self.batcher.step()
         raise AssertionError("it never came to an end")
+
+    def close(self) -> None:
+        """Let what is to be kept be kept, as an engine does that stops in order."""
+        while self.batcher.pending:
+            self.batcher.step()
+        self.batcher.close()

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from appliance.engine.context import Piece, Sampling
 
 END = 1 << 20
+_SHIFT = 21
+_PLAIN = (1 << _SHIFT) - 1
+ADAPTERS = ("formal", "brief")
 _SEEN = tuple["int | None", ...]
 
 
@@ -30,16 +33,21 @@ def choose(whole: _SEEN, sliding: _SEEN) -> int:
     return END if mixed % 23 == 0 else seen[mixed % len(seen)]
 
 
-def expected(prompt: Sequence[int], most: int, window: int) -> list[int]:
+def expected(prompt: Sequence[int], most: int, window: int, adapter: str = "") -> list[int]:
     """The answer to ``prompt`` by a model that forgets nothing."""
-    history = list(prompt)
+    history = [marked(token, adapter) for token in prompt]
     while len(history) - len(prompt) < most:
         sliding = history[max(0, len(history) - window) :] if window else history
         token = choose(tuple(history), tuple(sliding))
         if token == END:
             break
         history.append(token)
-    return history[len(prompt) :]
+    return [token & _PLAIN for token in history[len(prompt) :]]
+
+
+def marked(token: int, adapter: str) -> int:
+    """A token as a cell holds it: what was computed with an adapter is another thing than without."""
+    return token | (1 + ADAPTERS.index(adapter)) << _SHIFT if adapter else token
 
 
 class QuotingSampler:
@@ -75,6 +83,16 @@ class QuotingContext(WindowedMemory):
         self.failures: list[Exception] = []
         self.poisoned: int | None = None
         self.samplers = 0
+        self.adapters = ADAPTERS
+        self.adapter = ""
+        self.changes = 0
+        self.unusable = ""
+
+    def adapt(self, adapter: str) -> None:
+        if adapter and adapter == self.unusable:
+            raise DecodeError("llama.cpp does not take the adapter")
+        self.changes += adapter != self.adapter
+        self.adapter = adapter
 
     def tokenize(self, text: str, *, control: bool, begin: bool) -> list[int]:
         del control, begin
@@ -99,13 +117,13 @@ class QuotingContext(WindowedMemory):
     def decode(self, pieces: Sequence[Piece]) -> list[int]:
         """A batch that fails, as one with the token ``poisoned`` does, fails half way: some of it stays."""
         rows = [
-            (token, piece.position + index, piece.sequences)
+            (marked(token, self.adapter), piece.position + index, piece.sequences)
             for piece in pieces
             for index, token in enumerate(piece.tokens)
         ]
         assert 0 < len(rows) <= self.batch_tokens
         failure = self.failures.pop(0) if self.failures else None
-        if any(token == self.poisoned for token, _, _ in rows):
+        if any(token & _PLAIN == self.poisoned for token, _, _ in rows):
             failure = DecodeError("llama_decode returned -3")
         if failure is not None:
             if not isinstance(failure, NoRoomError):
@@ -125,7 +143,8 @@ class QuotingContext(WindowedMemory):
             found.append(last)
             if piece.sampled:
                 at, sequence = piece.position + len(piece.tokens) - 1, piece.sequences[0]
-                self.choices[last] = choose(self.whole.visible(sequence, at), self.sliding.visible(sequence, at))
+                seen = choose(self.whole.visible(sequence, at), self.sliding.visible(sequence, at))
+                self.choices[last] = seen & _PLAIN
         return found
 
     def sampler(self, sampling: Sampling) -> QuotingSampler:

@@ -32,8 +32,10 @@ START_S = 180
 STOP_S = 60
 TEMPLATE = "{% for m in messages %}User: {{ m.content }}\n{% endfor %}Assistant:"
 _OURS = """
-import inspect, json, os, sys
+import json, os, sys
 from pathlib import Path
+from appliance.engine.kv.arena import open_arena
+from appliance.engine.kv.disk import Disk
 from appliance.site.config import Model
 given = json.loads(sys.argv[1])
 if given.get("library"):
@@ -41,12 +43,17 @@ if given.get("library"):
     more = {"library": Path(given["library"]), "slots": given["slots"]}
 else:
     from appliance.engine.launch import serve
-    more = {"state": Path(given["state"])} if "state" in inspect.signature(serve).parameters else {}
+    state = Path(given["state"])
+    more = {}
+    if given["state"]:
+        more["disk"] = Disk.for_model(
+            open_arena(state / "kv.arena", 256), (state / "kv_key").read_bytes(), {"digest": "sha256:0"}
+        )
 serve(
     weights_fd=os.open(given["model"], os.O_RDONLY),
     template=given["template"],
     receipt={"digest": "sha256:0"},
-    record={"name": "test", "template": {"stop": ["\\nUser:"]}},
+    record={"name": "test", "role": given["role"], "template": {"stop": ["\\nUser:"]}},
     config=Model(name="test", **given["config"]),
     socket=Path(given["socket"]),
     clients=frozenset({os.getuid()}),
@@ -80,10 +87,12 @@ class Served:
 
 
 @contextlib.contextmanager
-def our_engine(model: Path, sizes: Sizes, state: Path | None = None) -> Iterator[Served]:
-    """Our own engine. ``state`` is where it may keep what a restart should find; a temporary folder otherwise."""
+def our_engine(model: Path, sizes: Sizes, state: Path | None = None, role: str = "chat") -> Iterator[Served]:
+    """Our own engine. ``state`` is where it keeps what a restart should find, its key too; else it keeps nothing."""
+    if state is not None and not (state / "kv_key").exists():
+        (state / "kv_key").write_bytes(os.urandom(32))
     with _folder() as folder:
-        given = _given(model, sizes, folder) | {"state": str(state or folder)}
+        given = _given(model, sizes, folder) | {"state": str(state or ""), "role": role}
         with _running([sys.executable, "-c", _OURS, json.dumps(given)], folder / "s") as served:
             yield served
 
@@ -121,6 +130,7 @@ def _given(model: Path, sizes: Sizes, folder: Path) -> dict[str, object]:
         "template": TEMPLATE,
         "config": model_fields(**asdict(sizes)),
         "socket": str(folder / "s"),
+        "role": "chat",
     }
 
 

@@ -5,7 +5,7 @@ Its words mean nothing; its arithmetic is llama.cpp's. Weights are large enough 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gguf
 import numpy as np
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 WINDOW = 16
 LAYERS, WIDTH, HEADS, HEAD, INNER = 6, 64, 4, 16, 128  # of six layers of a gemma3, the sixth sees everything
 TOKENS = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+RANK = 4  # of adapters
 LOUD = 3.0  # what a layer adds counts for more than the token that it stands on
 KINDS = [2, 3, 3, *[6] * 256]  # unknown, control, control, bytes
 
 
-def write(path: Path, seed: int = 1) -> Path:
-    """The model of ``seed`` at ``path``."""
+def write(path: Path, seed: int = 1, adapted_by: int | None = None) -> Path:
+    """The model of ``seed`` at ``path``; with ``adapted_by``, that adapter's difference added to its weights."""
+    added = {} if adapted_by is None else {name: b @ a for name, (a, b) in _differences(adapted_by).items()}
     draw = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(path, "gemma3")
     writer.add_context_length(4096)
@@ -45,13 +47,39 @@ def write(path: Path, seed: int = 1) -> Path:
     for name, shape in _shapes():
         plain = np.full(shape, LOUD if "post_" in name else 1.0)
         if len(shape) > 1:
-            plain = draw.normal(0, 2 / np.sqrt(shape[-1]), shape)
+            plain = draw.normal(0, 2 / np.sqrt(shape[-1]), shape) + added.get(name, 0.0)
         writer.add_tensor(name, plain.astype(np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def write_adapter(path: Path, seed: int) -> Path:
+    """A LoRA adapter for the models of this module, at ``path`` (llama.cpp's convention for GGUF)."""
+    writer = gguf.GGUFWriter(path, "gemma3")
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", float(RANK))
+    for name, (a, b) in _differences(seed).items():
+        writer.add_tensor(f"{name}.lora_a", a.astype(np.float32))
+        writer.add_tensor(f"{name}.lora_b", b.astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _differences(seed: int) -> dict[str, tuple[Any, Any]]:
+    """For two matrices of every layer, the two of small rank whose product is added."""
+    draw = np.random.default_rng(1000 + seed)
+    found = {}
+    for name, shape in _shapes():
+        if name.endswith(("attn_v.weight", "ffn_down.weight")):
+            found[name] = (draw.normal(0, 0.3, (RANK, shape[1])), draw.normal(0, 0.3, (shape[0], RANK)))
+    return found
 
 
 def _shapes() -> list[tuple[str, tuple[int, ...]]]:

@@ -136,10 +136,10 @@ class WindowedMemory:
         cells = self.sliding.of[sequence]
         return (min(cells), max(cells)) if cells else (-1, -1)
 
-    def save(self, sequence: int) -> bytes:
-        return pickle.dumps([cache.saved(sequence) for cache in self.caches])
+    def save(self, sequence: int) -> bytearray:
+        return bytearray(pickle.dumps([cache.saved(sequence) for cache in self.caches]))
 
-    def restore(self, sequence: int, state: bytes) -> bool:
+    def restore(self, sequence: int, state: bytearray) -> bool:
         parts = pickle.loads(state)
         slots = [cache.find(len(part)) if part else [] for cache, part in zip(self.caches, parts, strict=True)]
         if any(slot is None for slot in slots):

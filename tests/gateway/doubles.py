@@ -6,6 +6,7 @@ Each implements the protocol of ``appliance.gateway.ports`` and keeps what it wa
 from __future__ import annotations
 
 import asyncio
+import struct
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from appliance.audit.client import Position
 from appliance.audit.errors import AuditUnavailableError
 from appliance.engine.client import ModelInfo
 from appliance.engine.errors import EngineBusyError, EngineRefusedError, EngineUnavailableError
-from appliance.engine.protocol import Admitted, End, Energy, Event, Request, Timing, Token, TokenLogprob, Usage
+from appliance.engine.protocol import Admitted, End, Energy, Event, Request, Timing, Token, TokenLogprob, Usage, Vectors
 from appliance.identity.oidc import GrantError, Tokens
 from appliance.identity.tokens import LogoutToken, Principal, TokenError
 from appliance.site.config import SiteConfig
@@ -73,6 +74,8 @@ class ObedientEngine:
     requests: list[Request] = field(default_factory=list)
     closed: int = 0
     go: asyncio.Event | None = None
+    adapters: dict[str, dict[str, Any]] = field(default_factory=dict)
+    role: str = "chat"
 
     async def generate(self, request: Request) -> AsyncGenerator[Event, None]:
         self.requests.append(request)
@@ -80,7 +83,9 @@ class ObedientEngine:
         try:
             self._refuse(request)
             yield Admitted(0, _prompt_tokens(request), request.seed or 0)
-            words = await self._words(request)
+            if request.inputs is not None:
+                yield Vectors(tuple(struct.pack("<2f", 1.0, 0.0) for _ in request.inputs))
+            words = () if request.inputs is not None else await self._words(request)
             for word in words[: request.max_tokens]:
                 await asyncio.sleep(self.pause)
                 yield Token(word, _logprobs(request, word))
@@ -94,7 +99,10 @@ class ObedientEngine:
     async def model(self) -> ModelInfo:
         if not self.up:
             raise EngineUnavailableError("no engine answers")
-        return ModelInfo({"name": self.name}, receipt(self.name), self.context_tokens, {"waiting": 0})
+        said = receipt(self.name) | ({"adapters": self.adapters} if self.adapters else {})
+        dimensions = 2 if self.role == "embedding" else None
+        record = {"name": self.name, "role": self.role}
+        return ModelInfo(record, said, self.context_tokens, {"waiting": 0}, dimensions)
 
     async def healthy(self) -> bool:
         return self.up

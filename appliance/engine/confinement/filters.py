@@ -44,7 +44,7 @@ _IOCTL = (termios.FIOCLEX, termios.FIONCLEX, termios.FIONBIO, termios.FIONREAD, 
 _FCNTL = (fcntl.F_DUPFD, fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL, fcntl.F_SETFL, fcntl.F_DUPFD_CLOEXEC)
 
 _PLAIN = """
-read write readv writev pread64 preadv lseek close close_range dup dup2 dup3 pipe2 eventfd2
+read write readv writev pread64 preadv pwrite64 lseek close close_range dup dup2 dup3 pipe2 eventfd2
 poll ppoll select pselect6 epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2
 access faccessat faccessat2 stat fstat lstat newfstatat statx statfs fstatfs readlink readlinkat
 getdents64 getcwd umask fadvise64 unlink unlinkat

@@ -32,6 +32,7 @@ write 1 64
 readv 19 65
 writev 20 66
 pread64 17 67
+pwrite64 18 68
 preadv 295 69
 lseek 8 62
 close 3 57

@@ -38,7 +38,8 @@ class Needs:
     @property
     def disk(self) -> int:
         """Bytes on the site root's file system."""
-        return UNPACKED_FACTOR * self.bundle_bytes + STATE_BYTES
+        kept = sum(m.disk_mib for m in self.config.models) * MIB
+        return UNPACKED_FACTOR * self.bundle_bytes + STATE_BYTES + kept
 
 
 @dataclass(frozen=True)

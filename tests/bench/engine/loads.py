@@ -101,17 +101,23 @@ async def distinct(completions: Completions, scale: Scale, seed: int) -> Figures
 
 
 async def shared(completions: Completions, scale: Scale, seed: int) -> Figures:
-    """Many at once with one long prefix that nobody has used before (cold), then again with other questions (warm)."""
+    """Many at once with one long prefix that nobody has used before."""
+    return await _together(completions, _sharing(scale, seed, 0))
+
+
+async def warm(completions: Completions, scale: Scale, seed: int) -> Figures:
+    """The same people again with other questions, when the prefix has been used by all of them."""
+    await _together(completions, _sharing(scale, seed, 0))
+    return await _together(completions, _sharing(scale, seed, scale.clients))
+
+
+def _sharing(scale: Scale, seed: int, first: int) -> list[dict[str, Any]]:
+    """Questions from number ``first`` on, one by each client, after one long prefix that the site wrote."""
     prefix = texts.rules(seed, scale.prefix_rules)
-    found: Figures = {}
-    for name, first in (("cold", 0), ("warm", scale.clients)):
-        numbers = range(first, first + scale.clients)
-        bodies = [
-            body(texts.asked(prefix, n), scale.tokens, f"analyst-{n - first}") | {"site_characters": len(prefix)}
-            for n in numbers
-        ]
-        found |= {f"{name}_{key}": value for key, value in (await _together(completions, bodies)).items()}
-    return found
+    return [
+        body(texts.asked(prefix, first + n), scale.tokens, f"analyst-{n}") | {"site_characters": len(prefix)}
+        for n in range(scale.clients)
+    ]
 
 
 async def groups(completions: Completions, scale: Scale, seed: int, start: float | None = None) -> Figures:
@@ -210,8 +216,9 @@ LOADS: dict[str, Load] = {
     "one_stream": one_stream,
     "distinct": distinct,
     "shared": shared,
+    "warm": warm,
     "groups": groups,
     "fairness": fairness,
 }
-KEY = {"one_stream": "tok_s", "distinct": "tok_s", "shared": "cold_tok_s", "groups": "tok_s", "fairness": "busy_s"}
+KEY = {**dict.fromkeys(LOADS, "tok_s"), "fairness": "busy_s"}
 """The figure by which a set of flags is better than another; all but ``busy_s`` are better when larger."""

@@ -15,8 +15,8 @@ SHOWN = (
     ("one_stream", "tok_s", "One stream: decode", "tok/s"),
     ("one_stream", "first_s", "One stream: time to first token", "s"),
     ("distinct", "tok_s", "Many clients, distinct prompts", "tok/s"),
-    ("shared", "cold_tok_s", "Many clients, one long prefix, cold", "tok/s"),
-    ("shared", "warm_tok_s", "Many clients, one long prefix, warm", "tok/s"),
+    ("shared", "tok_s", "Many clients, one long prefix, cold", "tok/s"),
+    ("warm", "tok_s", "Many clients, one long prefix, warm", "tok/s"),
     ("groups", "tok_s", "Users in four groups, within the promise", "tok/s"),
     ("fairness", "busy_s", "A light user's first token beside a heavy one", "s"),
 )

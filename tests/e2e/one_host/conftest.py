@@ -25,6 +25,7 @@ SITE = "/srv/sovereign"
 TOOLS = "/opt/sovereign-tools"
 SOVEREIGN = f"{TOOLS}/env/bin/sovereign"
 GATEWAY = "https://localhost:8443"
+EMBEDDER = "minilm-l6-v2"
 SITE_YAML = f"""\
 schema: 1
 name: bare
@@ -32,11 +33,16 @@ listen: {{host: 127.0.0.1, hostname: localhost, gateway_port: 8443, identity_por
 officers:
   - {{name: {release.OFFICER}, public_key: {release.OFFICER}.pub}}
 waivers: [waiver.json, second-waiver.json]
+instructions: >-
+  You are the assistant of a public office. Answer in one short sentence, in the language of the question, and without
+  politeness. Name the rule that an answer rests on where you know it. Say that you do not know where you do not. Give
+  no advice on law or health, name no living person, and repeat nothing that a visitor says about another one.
 models:
   - {{name: {release.MODEL}, context_tokens: 2048, memory_mib: 900, threads: 1}}
+  - {{name: {EMBEDDER}, context_tokens: 256, memory_mib: 300, threads: 1, disk_mib: 0}}
 groups:
   - {{name: analysts, models: [{release.MODEL}]}}
-  - {{name: clerks, models: [{release.MODEL}]}}
+  - {{name: clerks, models: [{release.MODEL}, {EMBEDDER}]}}
 service_clients:
   - {{id: batch, groups: [clerks]}}
 """

@@ -24,7 +24,7 @@ def main() -> None:
         answer = http.post(f"{IDENTITY}/realms/sovereign/protocol/openid-connect/token", data=credentials)
         token = answer.raise_for_status().json()["access_token"]
         client = openai.OpenAI(base_url=f"{GATEWAY}/v1", api_key=token, http_client=http, max_retries=0)
-        model = client.models.list().data[0].id
+        model, embedder = (one.id for one in client.models.list().data)
         question = [{"role": "user", "content": "Which city is the capital of France?"}]
         try:
             whole = client.chat.completions.create(model=model, messages=question, max_tokens=24, temperature=0)
@@ -35,7 +35,10 @@ def main() -> None:
             model=model, messages=question, max_tokens=24, temperature=0, stream=True
         )
         streamed = "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
-        found = {"status": 200, "text": whole.choices[0].message.content, "streamed": streamed}
+        texts = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
+        vectors = [one.embedding for one in client.embeddings.create(model=embedder, input=texts).data]
+        likeness = [sum(a * b for a, b in zip(vectors[0], other, strict=True)) for other in vectors[1:]]
+        found = {"status": 200, "text": whole.choices[0].message.content, "streamed": streamed, "likeness": likeness}
         print(json.dumps(found | {"receipt": (whole.model_extra or {}).get("sovereign", {}).get("receipt")}))
 
 

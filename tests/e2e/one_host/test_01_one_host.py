@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.release import MODEL, SIGNERS
-from tests.e2e.one_host.conftest import GATEWAY, SITE, SOVEREIGN, TOOLS
+from tests.e2e.one_host.conftest import EMBEDDER, GATEWAY, SITE, SOVEREIGN, TOOLS
 from tests.e2e.one_host.operating import HEAL_SECONDS, call_api, files_of, sovereign, status
 from tests.e2e.page import flows
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lab.host import BareHost
 
 pytestmark = [pytest.mark.e2e, pytest.mark.network]
-SERVICES = ("database", "audit", "identity", f"engine-{MODEL}", "gateway")
+SERVICES = ("database", "audit", "identity", f"engine-{MODEL}", f"engine-{EMBEDDER}", "gateway")
 DESK = "/srv/first-contact"
 QUESTION = "Which city is the capital of France?"
 
@@ -203,3 +203,7 @@ def test_a_program_uses_the_api_with_the_openai_package(host: BareHost, tmp_path
     assert found["text"].strip()
     assert found["streamed"].strip()
     assert found["receipt"]["model"]["name"] == MODEL
+    assert set(found["receipt"]["instructions"]) == {"site"}
+    near, far = found["likeness"]  # as the embedding model's producer documents them
+    assert abs(near - 0.6660) < 0.01
+    assert abs(far - 0.1046) < 0.01

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.release import MODEL
-from tests.e2e.one_host.conftest import GATEWAY, SITE, SOVEREIGN, TOOLS
+from tests.e2e.one_host.conftest import EMBEDDER, GATEWAY, SITE, SOVEREIGN, TOOLS
 from tests.e2e.one_host.operating import HEAL_SECONDS, call_api, eventually_up, files_of, sovereign, status
 from tests.e2e.page import flows
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lab.host import BareHost
 
 pytestmark = [pytest.mark.e2e, pytest.mark.network]
-SERVICES = ("database", "audit", "identity", f"engine-{MODEL}", "gateway")
+SERVICES = ("database", "audit", "identity", f"engine-{MODEL}", f"engine-{EMBEDDER}", "gateway")
 QUESTION = "Which city is the capital of France?"
 
 
@@ -92,6 +92,13 @@ def test_everything_comes_back_after_a_reboot(host: BareHost, browser: Browser) 
     host.shut_down()
     host.boot()
     eventually_up(host)
+
+
+def test_what_the_site_says_first_was_not_computed_again(host: BareHost, tmp_path: Path) -> None:
+    """The first question after the reboot finds what the engine made of the site's instructions, kept on disk."""
+    usage = call_api(host, tmp_path)["receipt"]["usage"]
+    assert usage["cached_tokens"] > 60
+    assert usage["prompt_tokens"] > usage["cached_tokens"]
 
 
 def test_conversations_outlive_the_reboot(browser: Browser) -> None:

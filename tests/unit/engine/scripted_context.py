@@ -56,6 +56,7 @@ class ScriptedContext(WindowedMemory):
         self.answer = answer
         self.context_tokens, self.cells = context_tokens, 256
         self.batch_tokens, self.sequences = batch_tokens, 8
+        self.adapters: tuple[str, ...] = ()
         self.control_texts: Sequence[str] = tuple(CONTROLS)
         self.decoded: list[tuple[tuple[int, ...], int]] = []
         self.samplers: list[ScriptedSampler] = []
@@ -63,6 +64,9 @@ class ScriptedContext(WindowedMemory):
         self.fail_at: int | None = None
         self._gate = gate
         self.owners: set[int] = set()
+
+    def adapt(self, adapter: str) -> None:
+        assert adapter in {"", *self.adapters}
 
     def tokenize(self, text: str, *, control: bool, begin: bool) -> list[int]:
         tokens = [BEGIN] if begin else []

@@ -153,7 +153,7 @@ LAST_LINE: dict[str, Any] = {
         LAST_LINE | {"usage": {"prompt_tokens": True, "cached_tokens": 0, "completion_tokens": 1}},
         LAST_LINE | {"timing": {"queue_ms": -1.0, "first_token_ms": 1, "decode_ms": 1}},
         LAST_LINE | {"energy": {"joules": float("nan"), "method": "estimated", "watts": 35.0, "idle_joules": 0.1}},
-        LAST_LINE | {"energy": {"joules": 1.0, "method": "measured", "watts": 35.0, "idle_joules": 0.1}},
+        LAST_LINE | {"energy": {"joules": 1.0, "method": "guessed", "watts": 35.0, "idle_joules": 0.1}},
     ],
 )
 def test_an_engine_gone_wrong_cannot_give_quota_back_or_skew_the_log(event: Any) -> None:

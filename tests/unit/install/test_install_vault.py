@@ -15,13 +15,14 @@ from appliance.install.vault import (
     Vault,
     hand_over,
     handed_over,
+    kv_key,
     make_missing,
     random_secrets,
     take_back,
 )
 from appliance.site.credentials import Credentials
 from appliance.site.load import load_site
-from appliance.site.paths import AUDIT, GATEWAY, IDENTITY, SitePaths
+from appliance.site.paths import AUDIT, GATEWAY, IDENTITY, SitePaths, engine_service
 
 if TYPE_CHECKING:
     from appliance.site.secrets import SecretStore
@@ -102,8 +103,11 @@ def test_without_tls_no_key_is_handed_over() -> None:
     assert all("tls.key" not in name for names in handed_over(plain).values() for name in names)
 
 
-def test_database_and_engine_receive_nothing() -> None:
-    assert set(handed_over(CONFIG)) == {IDENTITY, AUDIT, GATEWAY}
+def test_the_database_receives_nothing_and_an_engine_its_own_key_alone() -> None:
+    engines = {engine_service(model.name): (kv_key(model.name),) for model in CONFIG.models}
+    assert engines
+    assert {name: held for name, held in handed_over(CONFIG).items() if name in engines} == engines
+    assert set(handed_over(CONFIG)) == {IDENTITY, AUDIT, GATEWAY, *engines}
 
 
 def test_the_passphrase_is_asked_for_once(paths: SitePaths) -> None:

@@ -20,8 +20,8 @@ from airgap_bundle.provenance.publisher_signature import sign_manifest
 from appliance.cli.model import app
 from appliance.errors import UsageError
 from appliance.models import admission
-from appliance.models.admission import admit_model, examine_model, grounds
-from appliance.models.errors import FileDigestError, ModelRefusedError, PolicyError
+from appliance.models.admission import admit_adapter, admit_model, examine_model, grounds
+from appliance.models.errors import BaseError, FileDigestError, ModelRefusedError, PolicyError
 from appliance.site.paths import SitePaths
 from tests import bundles
 from tests.unit.models.provenance_bench import write_policy
@@ -132,6 +132,37 @@ def test_a_part_of_another_model_is_not_served_by_itself(paths: SitePaths, monke
     monkeypatch.setattr(admission, "grounds", lambda _: replace(found, release=release))
     with pytest.raises(ModelRefusedError, match="not served by itself"):
         admit_model(NAME, paths)
+
+
+def _with_adapter(paths: SitePaths, monkeypatch: pytest.MonkeyPatch, base: str) -> None:
+    """A release that also holds the adapter ``formal``, made for the weights ``base``."""
+    found = grounds(paths)
+    config = record(WEIGHTS) | {"name": "formal", "role": "lora", "base": {"name": NAME, "sha256": base}}
+    del config["template"]
+    part = replace(found.release.artifacts[NAME], name="formal", config=config)
+    release = replace(found.release, artifacts={**found.release.artifacts, "formal": part})
+    monkeypatch.setattr(admission, "grounds", lambda _: replace(found, release=release))
+
+
+def test_an_adapter_goes_through_the_whole_gate(paths: SitePaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Right base, and the policy accepts chat models only: it is refused there, as any model would be."""
+    _with_adapter(paths, monkeypatch, sha256(WEIGHTS).hex)
+    with pytest.raises(ModelRefusedError, match="role-accepted"):
+        admit_adapter("formal", NAME, paths)
+
+
+def test_an_adapter_for_other_weights_than_those_that_serve_is_refused(
+    paths: SitePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _with_adapter(paths, monkeypatch, "0" * 64)
+    with pytest.raises(BaseError, match="made for other weights"):
+        admit_adapter("formal", NAME, paths)
+
+
+@pytest.mark.parametrize("name", [NAME, "missing"])
+def test_what_is_no_adapter_of_the_release_is_refused(paths: SitePaths, name: str) -> None:
+    with pytest.raises(ModelRefusedError, match="is no adapter of"):
+        admit_adapter(name, NAME, paths)
 
 
 def test_a_waiver_that_was_taken_away_is_missed_at_the_next_start(paths: SitePaths) -> None:

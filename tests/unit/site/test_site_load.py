@@ -110,3 +110,33 @@ def test_a_missing_file_is_a_cause_and_a_hint(tmp_path: Path) -> None:
 def test_control_characters_in_a_value_do_not_reach_the_terminal() -> None:
     found = mistakes(GOOD.replace("name: demo", 'name: "\\e[31m"'))
     assert all("\x1b" not in m for m in found)
+
+
+def test_an_adapter_belongs_to_one_model_and_a_group_uses_one_of_each() -> None:
+    found = mistakes(
+        """\
+schema: 1
+name: trial
+models:
+  - name: gemma3-270m
+    adapters: [formal, brief]
+  - name: other
+    adapters: [formal]
+groups:
+  - name: analysts
+    models: [gemma3-270m]
+    adapters: [formal, brief]
+  - name: clerks
+    adapters: [unknown]
+"""
+    )
+    assert any("formal is other's too" in one or "formal is gemma3-270m's too" in one for one in found)
+    assert any("unknown is no adapter of this site's models" in one for one in found)
+    good = GOOD.replace("  - name: gemma3-270m\n", "  - name: gemma3-270m\n    adapters: [formal, brief]\n", 1)
+    assert parse_site(good.encode(), "site.yaml").models[0].adapters == ("formal", "brief")
+
+
+def test_instructions_leave_room_for_people_to_speak() -> None:
+    text = GOOD.replace("schema: 1\n", "schema: 1\ninstructions: " + "word " * 1400 + "\n", 1)
+    assert any("no room is left in gemma3-270m's 4096 tokens" in one for one in mistakes(text))
+    assert parse_site(text.replace("word " * 700, "", 1).encode(), "site.yaml").instructions

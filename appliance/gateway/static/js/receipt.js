@@ -15,7 +15,8 @@ import { answerMatches } from "./commitment.js";
  * @typedef {{ name?: string, version?: string, digest?: string, template_digest?: string, signers?: string[],
  *   release?: string, licence?: string, producer?: string, jurisdiction?: string, waivers?: Waiver[] }} ModelPart
  * @typedef {{ queue_ms?: number, first_token_ms?: number, decode_ms?: number }} Timing
- * @typedef {{ request_id?: string, model?: ModelPart, sampler?: Record<string, unknown>,
+ * @typedef {{ request_id?: string, model?: ModelPart, adapter?: ModelPart,
+ *   instructions?: { site?: string, group?: string }, sampler?: Record<string, unknown>,
  *   usage?: { prompt_tokens?: number, cached_tokens?: number, completion_tokens?: number } | null,
  *   timing?: Timing | null, energy?: { joules?: number, method?: string, watts?: number, idle_joules?: number } | null,
  *   log?: { origin?: string, request_index?: number, answer_index?: number, size?: number },
@@ -43,7 +44,7 @@ export function openReceipt(receipt, content) {
   const copied = h("button", { type: "button", class: "button", onclick: () => copy(JSON.stringify(receipt, null, 2)) }, icon("copy"), t("receipt.copy"));
   const body = [
     ...(receipt.model?.waivers ?? []).map(waiverBox),
-    section(t("receipt.model"), modelFacts(receipt.model ?? {})),
+    section(t("receipt.model"), modelFacts(receipt)),
     section(t("receipt.cost"), costFacts(receipt)),
     section(t("receipt.log"), logFacts(receipt)),
     h("section", { class: "receipt-section" }, h("h3", {}, t("receipt.proves")), proofs(receipt), result),
@@ -93,8 +94,8 @@ function facts(rows) {
 /** @param {string | undefined} text */
 const digest = (text) => (text ? h("span", { class: "digest" }, text) : null);
 
-/** @param {ModelPart} model */
-function modelFacts(model) {
+/** @param {Receipt} receipt */
+function modelFacts({ model = {}, adapter, instructions = {} }) {
   const producer = [model.producer, model.jurisdiction ? `(${model.jurisdiction})` : ""].filter(Boolean).join(" ");
   return facts([
     [t("receipt.model.name"), [model.name, model.version].filter(Boolean).join(" ")],
@@ -104,6 +105,9 @@ function modelFacts(model) {
     [t("receipt.model.release"), model.release],
     [t("receipt.model.digest"), digest(model.digest)],
     [t("receipt.model.template"), digest(model.template_digest)],
+    [t("receipt.adapter"), adapter ? [adapter.name, adapter.version].filter(Boolean).join(" ") : null],
+    [t("receipt.instructions.site"), digest(instructions.site)],
+    [t("receipt.instructions.group"), digest(instructions.group)],
   ]);
 }
 
@@ -117,14 +121,18 @@ function costFacts({ usage, timing, energy: used, sampler }) {
     [t("receipt.tokens.answer"), usage?.completion_tokens === undefined ? null : tn("answer.tokens", usage.completion_tokens)],
     [t("receipt.time.first"), first === null ? null : duration(first)],
     [t("receipt.time.total"), total === null ? null : duration(total)],
-    [t("receipt.energy"), used?.joules === undefined ? null : estimated(used.joules)],
+    [t("receipt.energy"), used?.joules === undefined ? null : joulesOf(used.joules, used.method)],
     [t("receipt.sampler"), sampler ? samplerText(sampler) : null],
   ]);
 }
 
-/** @param {number} joules */
-function estimated(joules) {
-  return h("span", {}, energy(joules), h("br"), h("span", { class: "soft" }, t("receipt.energy.estimate")));
+/**
+ * @param {number} joules
+ * @param {string | undefined} method how they were found: "measured", or anything else for an estimate
+ */
+function joulesOf(joules, method) {
+  const how = method === "measured" ? t("receipt.energy.measured") : t("receipt.energy.estimate");
+  return h("span", {}, energy(joules), h("br"), h("span", { class: "soft" }, how));
 }
 
 /** @param {Record<string, unknown>} sampler */
@@ -149,7 +157,7 @@ function logFacts({ log = {}, commitments = {}, issued, request_id: request }) {
 }
 
 /** @param {Receipt} receipt */
-function proofs({ model, log }) {
+function proofs({ model, log, energy: used }) {
   const item = (/** @type {string} */ text) => h("li", {}, icon("check"), h("span", {}, text));
   const not = (/** @type {string} */ text) => h("li", { class: "not" }, icon("close"), h("span", {}, text));
   return h(
@@ -159,7 +167,7 @@ function proofs({ model, log }) {
     item(log?.request_index === undefined ? t("proves.log") : t("proves.log.at", { position: number(log.request_index) })),
     item(t("proves.text")),
     not(t("proves.not.right")),
-    not(t("proves.not.energy")),
+    not(used?.method === "measured" ? t("proves.not.energy.measured") : t("proves.not.energy")),
   );
 }
 

@@ -1,0 +1,63 @@
+"""What the site and a group tell the model before anybody speaks. Pure.
+
+Both are operators' words in site.yaml. They come as one system message in front, in the scope of whoever wrote the
+last of it, so that the engine computes them once for everybody they are meant for (``engine.protocol.Scope``). Where a
+caller of the API sends a system message, theirs follows in the same one: templates know one at most. Then it is the
+caller's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from appliance.engine.protocol import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from appliance.engine.protocol import Scope
+    from appliance.gateway.history import ChatMessage
+    from appliance.site.config import Group, SiteConfig
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """The site's words and the group's; either may be empty."""
+
+    site: str = ""
+    group: str = ""
+
+    @classmethod
+    def for_group(cls, site: SiteConfig, group: Group) -> Instructions:
+        """What people of ``group`` are answered under."""
+        return cls(site.instructions.strip(), group.instructions.strip())
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "\n\n".join(part for part in (self.site, self.group) if part)
+
+    @property
+    def scope(self) -> Scope:
+        """Who may share what is computed of it."""
+        return "group" if self.group else "site"
+
+    def digests(self) -> dict[str, str]:
+        """``sha256:`` of each part that there is, for a receipt: the words themselves may not be for everybody."""
+        parts = {"site": self.site, "group": self.group}
+        return {who: "sha256:" + hashlib.sha256(text.encode()).hexdigest() for who, text in parts.items() if text}
+
+
+NO_INSTRUCTIONS = Instructions()
+
+
+def conversation(messages: Sequence[ChatMessage], instructions: Instructions) -> tuple[Message, ...]:
+    """The conversation as the engine is asked, instructions first."""
+    asked = [Message(role=m["role"], content=m["content"]) for m in messages]  # type: ignore[arg-type]  # roles were checked where the request was read
+    if not instructions.text:
+        return tuple(asked)
+    if asked and asked[0].role == "system":
+        return (Message("system", f"{instructions.text}\n\n{asked[0].content}"), *asked[1:])
+    return (Message("system", instructions.text, instructions.scope), *asked)
