@@ -4,7 +4,8 @@ SovereignError
 ├── DeploymentError
 │   ├── UnavailableError
 │   │   └── AuditUnavailableError  no durable entry can be promised: the caller must refuse its work
-│   │       └── LogFullError       … because the disk is full; the writer recovers when space is back
+│   │       ├── LogFullError       … because the disk is full; the writer recovers when space is back
+│   │       └── JournalFullError   … before the journal is emptied into tiles; the writer sees to that by itself
 │   └── WriterLockedError          another writer holds this log
 ├── BadRequestError                what was sent to the writer is malformed
 ├── EntryRefusedError              this entry can never be logged as it is
@@ -46,6 +47,10 @@ class AuditUnavailableError(UnavailableError):
 
 class LogFullError(AuditUnavailableError):
     """The disk of the audit log is full. Nothing acknowledged is lost; appending works again once there is space."""
+
+
+class JournalFullError(AuditUnavailableError):
+    """The journal holds no more until its batches are in tiles."""
 
 
 class WriterLockedError(DeploymentError):

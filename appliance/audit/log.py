@@ -1,31 +1,37 @@
 """The log on disk and its one writer: append a batch, durably, under one signed checkpoint.
 
-The order of a commit, which everything else rests on:
-1. entries, tiles → fsync   2. sign the new tree   3. checkpoint → fsync   4. only then the caller is told.
-A failure before 2 leaves the log as it was. A failure at 3 leaves a signed tree that nobody was told of: the log is
-read anew from disk before the next batch, which begins with those same entries, so that no fork is ever signed.
+``enter`` is how the service does it: sign the new tree, put entries and checkpoint into the journal with one durable
+write, tell the caller; tiles and the checkpoint's file follow (``settle``), many batches at once. ``append`` does
+without a journal: entries, tiles → fsync, sign, checkpoint → fsync, tell the caller. Either way nobody is told, and no
+checkpoint is given out, before entries and checkpoint are durable.
+
+After a failure the log is read anew from disk before the next batch. A tree that may have been signed is continued:
+the next batch begins with the same entries, so that no fork is ever signed.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from appliance.audit.checkpoint import Checkpoint
 from appliance.audit.edge import Edge
 from appliance.audit.entry import decode_entry, encode_entry, same_event
-from appliance.audit.errors import AuditUnavailableError, IdReusedError, unavailable
+from appliance.audit.errors import AuditUnavailableError, IdReusedError, JournalFullError, unavailable
 from appliance.audit.events_operation import log_recovery
 from appliance.audit.ids import IdIndex
+from appliance.audit.journal import JOURNAL, SEGMENTS, Journal, encode_batch
 from appliance.audit.lock import lock_directory
 from appliance.audit.merkle import EMPTY_ROOT
 from appliance.audit.recovery import Found, read_log, stale_files
 from appliance.audit.roles import WRITER
+from appliance.audit.settling import Settlement, Signed, Unsettled
 from appliance.audit.storage import DiskStorage, Storage
 from appliance.audit.tiles import CHECKPOINT, WIDTH, TileReader
 from appliance.errors import LogInconsistentError
@@ -38,25 +44,21 @@ if TYPE_CHECKING:
     from appliance.audit.note import VerifierKey
 
 IDS = "ids.sqlite"
+_ROOM_FOR_NOTE = 8192
 _RECOVERY = WRITER.id("recovery", "")
 Record = tuple[str, bytes]
 
 
-@dataclass(frozen=True)
-class Signed:
-    """A durable checkpoint: the tree head and the signed note that proves it."""
-
-    head: Checkpoint
-    note: str
-
-
 @dataclass
 class _Open:
-    """What is true of the log as long as nothing failed: the durable head and the edge that it signs."""
+    """What is true of the log as long as nothing failed: the durable head, the edge that it signs, what is settled."""
 
     signed: Signed
     edge: Edge
     ids: IdIndex
+    settled: Signed
+    unsettled: Unsettled = field(default_factory=Unsettled)
+    settling: Settlement | None = None
 
 
 class TileLog:
@@ -66,13 +68,14 @@ class TileLog:
     to ``open`` (called by the first append), and is repeated after a failure.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - tests put doubles in place of disk, journal and clock
         self,
         directory: Path,
         origin: str,
         keys: CheckpointKeys,
         *,
         storage: Storage | None = None,
+        journal: Journal | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._directory = directory
@@ -83,6 +86,8 @@ class TileLog:
         self._state: _Open | None = None
         directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._lock = lock_directory(directory)
+        self._journal = journal or Journal(directory)
+        self._disk = threading.Lock()  # held by whoever writes tiles and the checkpoint's file
         self._storage = storage or DiskStorage(directory)
 
     @property
@@ -100,6 +105,11 @@ class TileLog:
         """The last durable checkpoint, or None while the log is not open (before the first use, after a failure)."""
         return self._state.signed if self._state else None
 
+    @property
+    def settled(self) -> Signed | None:
+        """The last checkpoint whose tree lies in tiles; what readers of the folder see. None as ``signed``."""
+        return self._state.settled if self._state else None
+
     def open(self) -> Signed:
         """Read the log from disk if it is not open, and recover what a crash left. Idempotent.
 
@@ -108,45 +118,56 @@ class TileLog:
         """
         if self._state is None:
             try:
-                self._state = self._read()
+                with self._disk:
+                    self._state = self._read()
             except (OSError, sqlite3.Error) as error:
                 raise unavailable(error) from error
         return self._state.signed
 
     def find(self, records: Sequence[Record]) -> dict[str, int]:
         """Positions of the ids that are logged already. Raises ``IdReusedError`` when one names another event."""
-        self.open()
-        state = self._ready()
-        try:
-            stored = self._stored(state, records)
-        except (OSError, sqlite3.Error) as error:
-            raise unavailable(error) from error
+        stored = self.stored([entry_id for entry_id, _ in records])
         for entry_id, entry in records:
             if entry_id in stored and not same_event(stored[entry_id][1], entry):
                 raise IdReusedError(f"id {entry_id!r} is already used by a different entry")
         return {entry_id: position for entry_id, (position, _) in stored.items()}
 
-    def _stored(self, state: _Open, records: Sequence[Record]) -> dict[str, tuple[int, bytes]]:
-        """Position and bytes of the records' ids that are logged. An index that does not fit the log is rebuilt."""
-        tiles = TileReader(self._directory, state.edge.size)
-        stored = {}
-        for entry_id, position in state.ids.find([entry_id for entry_id, _ in records]).items():
-            entry = tiles.entry(position) if position < tiles.size else b""
-            if not entry or decode_entry(entry)[0] != entry_id:
-                state.ids.clear()
-                self._catch_up(state.ids, state.signed.head)
-                return self._stored(state, records)
-            stored[entry_id] = (position, entry)
+    def stored(self, ids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+        """Position and bytes of those ``ids`` that are logged. An index that does not fit the log is rebuilt."""
+        self.open()
+        state = self._ready()
+        try:
+            stored = {}
+            for entry_id, position in state.ids.find(ids).items():
+                entry = self._entry(state, position) if position < state.edge.size else b""
+                if not entry or decode_entry(entry)[0] != entry_id:
+                    self._rebuild(state)
+                    return self.stored(ids)
+                stored[entry_id] = (position, entry)
+        except (OSError, sqlite3.Error) as error:
+            raise unavailable(error) from error
         return stored
+
+    def _entry(self, state: _Open, position: int) -> bytes:
+        """An entry, from memory as long as it is not in tiles."""
+        for unsettled in (state.unsettled, state.settling.unsettled if state.settling else None):
+            if unsettled and position in unsettled.entries:
+                return unsettled.entries[position]
+        return TileReader(self._directory, state.settled.head.size).entry(position)
+
+    def _rebuild(self, state: _Open) -> None:
+        state.ids.clear()
+        self._catch_up(state.ids, state.settled.head, 0)
+        for position in range(state.settled.head.size, state.edge.size):
+            state.ids.add([decode_entry(self._entry(state, position))[0]], position)
 
     def open_requests(self, wanted: Callable[[str], bool], limit: int) -> list[tuple[str, int, bytes]]:
         """Requests without an end of which ``wanted`` says so, at most ``limit``: each, its position and its entry."""
         self.open()
         state = self._ready()
-        tiles = TileReader(self._directory, state.edge.size)
         try:
             found = [(one, at) for one, at in sorted(state.ids.open_requests().items()) if wanted(one)][:limit]
-            return [(request, at, tiles.entry(at)) for request, at in found]
+            return [(request, at, self._entry(state, at)) for request, at in found]
         except (OSError, sqlite3.Error) as error:
             raise unavailable(error) from error
 
@@ -159,22 +180,108 @@ class TileLog:
         if self._state:
             self._state.ids.forget_request(request)
 
+    def enter(self, records: Sequence[Record]) -> list[int]:
+        """Make ``records`` durable in the journal under a new signed checkpoint; their positions. Ids must be new.
+
+        Raises ``JournalFullError``, having changed nothing, when what is there must be settled first, or when they are
+        more than a segment holds: then only ``append`` takes them.
+        """
+        self.open()
+        state = self._ready()
+        first, entries = state.edge.size, [entry for _, entry in records]
+        if not self._journal.has_room(sum(map(len, entries)) + 2 * len(entries) + _ROOM_FOR_NOTE):
+            raise JournalFullError("the journal of the audit log is full", "it is emptied into tiles")
+        growth = state.edge.grow(entries)
+        signed = self._sign(growth.edge, state)
+        try:
+            self._journal.write(encode_batch(first, entries, signed.note.encode()))
+        except OSError as error:
+            self._forget()
+            raise unavailable(error) from error
+        state.ids.note([entry_id for entry_id, _ in records], first)
+        state.unsettled.add(first, entries, growth)
+        state.signed, state.edge = signed, growth.edge
+        return list(range(first, first + len(records)))
+
+    @property
+    def filling(self) -> float:
+        """How full the journal's segment is, from 0 to 1."""
+        return self._journal.filling
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether entries lie in the journal only."""
+        return bool(self._state and (self._state.unsettled.entries or self._state.settling))
+
+    def begin_settling(self) -> Settlement | None:
+        """What is to be written now, by ``write_settlement``; None when that is nothing, or is under way or done."""
+        state = self._state
+        if state is None or state.settling or not state.unsettled.entries:
+            return None
+        left = self._journal.turn()
+        if left is None:  # the other segment could not be settled before: nothing may come in between
+            self.settle()
+            return None
+        state.settling = Settlement(state.unsettled, state.signed, (left,))
+        state.unsettled = Unsettled()
+        return state.settling
+
+    def write_settlement(self, settlement: Settlement) -> None:
+        """Put it into tiles; in another thread than the log's. Raises ``OSError``, to be given to ``end_settling``."""
+        with self._disk:
+            if self._state is not None and self._state.settling is settlement:  # else it was settled otherwise
+                settlement.write(self._storage)
+
+    def end_settling(self, settlement: Settlement, error: OSError | None) -> None:
+        """``settlement`` was written, or failed with ``error``: then it is part of the next one."""
+        state = self._state
+        if state is None or state.settling is not settlement:
+            return  # the log was read anew meanwhile, and settled in that
+        state.settling = None
+        if error is not None:
+            state.unsettled = state.unsettled.after(settlement.unsettled)
+            return
+        state.settled = settlement.signed
+        for segment in settlement.segments:
+            self._journal.free(segment)
+        state.ids.write()
+
+    def settle(self) -> None:
+        """Put everything into tiles, here and now. Raises as ``append``."""
+        state = self._state
+        if state is None or not (state.unsettled.entries or state.settling):
+            return
+        earlier = state.settling.unsettled if state.settling else Unsettled()
+        settlement = Settlement(state.unsettled.after(earlier), state.signed, tuple(range(SEGMENTS)))
+        try:
+            with self._disk:
+                settlement.write(self._storage)
+        except OSError as error:
+            raise unavailable(error) from error
+        state.settling, state.unsettled = settlement, Unsettled()
+        self.end_settling(settlement, None)
+
     def append(self, records: Sequence[Record]) -> list[int]:
         """Make ``records`` durable under a new signed checkpoint; their positions. Ids must be new (see ``find``)."""
         self.open()
+        self.settle()
         state = self._ready()
         first = state.edge.size
         try:
-            self._state = self._commit(state, records)
+            with self._disk:
+                self._state = self._commit(state, records)
         except (OSError, sqlite3.Error) as error:
             raise unavailable(error) from error
         return list(range(first, first + len(records)))
 
     def close(self) -> None:
         """Release the lock and the index. The log can be opened again by a new ``TileLog``."""
+        with suppress(AuditUnavailableError):  # what is in the journal is read from there when the log is opened
+            self.settle()
         if self._state:
             self._state.ids.close()
             self._state = None
+        self._journal.close()
         if isinstance(self._storage, DiskStorage):
             self._storage.close()
         os.close(self._lock)
@@ -187,11 +294,14 @@ class TileLog:
     def _read(self) -> _Open:
         found = read_log(self._directory, self._vkeys) or self._begin()
         ids = IdIndex(self._directory / IDS)
-        state = _Open(Signed(found.head, found.note), found.edge, ids)
+        signed = Signed(found.head, found.note)
+        state = _Open(signed, found.edge, ids, signed)
         try:
-            self._catch_up(ids, found.head)
+            self._catch_up(ids, found.head, len(found.replay))
             if found.replay or found.dropped:
                 state = self._commit(state, _recovered(found))
+            if (self._directory / JOURNAL).exists():
+                self._journal.clear()  # all of it is in tiles; what is left of a batch that was not finished goes
             for name in stale_files(self._directory, state.edge.size):
                 self._storage.remove(name)
         except BaseException:
@@ -208,11 +318,14 @@ class TileLog:
         self._storage.replace(CHECKPOINT, note.encode())
         return Found(head, note, Edge(), (), 0)
 
-    def _catch_up(self, ids: IdIndex, head: Checkpoint) -> None:
-        """Bring the index of ids up to the log. It never leads, unless the log lost entries that were durable."""
-        if ids.size > head.size:
+    def _catch_up(self, ids: IdIndex, head: Checkpoint, behind: int) -> None:
+        """Bring the index of ids up to the log. It never leads, unless the log lost entries that were durable.
+
+        ``behind`` complete entries lie behind the head; they may be in the index already.
+        """
+        if ids.size > head.size + behind:
             raise LogInconsistentError(
-                f"the log holds {head.size} entries but {ids.size} were signed: its tail was cut",
+                f"the log holds {head.size + behind} entries but {ids.size} were signed: its tail was cut",
                 "restore the whole log; entries that were acknowledged are missing",
             )
         tiles = TileReader(self._directory, head.size)
@@ -226,11 +339,9 @@ class TileLog:
         except OSError:
             self._discard(list(growth.files))
             raise
-        now = max(int(self._clock()), state.signed.head.time)
-        head = Checkpoint(self._origin, growth.edge.size, growth.edge.tree.root(), now)
-        note = self._keys.sign(head, time=now)
+        signed = self._sign(growth.edge, state)
         try:
-            self._storage.replace(CHECKPOINT, note.encode())
+            self._storage.replace(CHECKPOINT, signed.note.encode())
             state.ids.add([entry_id for entry_id, _ in records], state.edge.size)
         except BaseException:
             self._forget()  # the tree is signed: only the disk knows now where the log stands
@@ -238,7 +349,12 @@ class TileLog:
         for folder in growth.obsolete:
             with suppress(OSError):  # a leftover partial tile wastes space and nothing else
                 self._storage.remove(folder)
-        return _Open(Signed(head, note), growth.edge, state.ids)
+        return _Open(signed, growth.edge, state.ids, signed)
+
+    def _sign(self, edge: Edge, state: _Open) -> Signed:
+        now = max(int(self._clock()), state.signed.head.time)
+        head = Checkpoint(self._origin, edge.size, edge.tree.root(), now)
+        return Signed(head, self._keys.sign(head, time=now))
 
     def _discard(self, files: list[str]) -> None:
         """Drop the files of a batch that was never signed; if even that fails, read the log anew before the next."""

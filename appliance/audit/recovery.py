@@ -1,8 +1,9 @@
 """Opening a log: the durable checkpoint decides; complete records behind it are kept, an incomplete tail is dropped.
 
-The order of a commit (entries and tiles, fsync, sign, checkpoint, fsync, acknowledge) makes this sound: what lies
-behind the checkpoint was never acknowledged, but a checkpoint over it may have been *signed*, so complete records are
-appended again in their order, and no second tree of the same size is ever signed.
+What was acknowledged and is not in tiles yet lies in the journal (``replay``). Where that holds nothing, tiles may lie
+behind the checkpoint, of a batch that went there directly. The order of that (entries and tiles, fsync, sign,
+checkpoint, fsync, acknowledge) makes this sound: it was never acknowledged, but a checkpoint over it may have been
+*signed*, so complete records are appended again in their order, and no second tree of the same size is ever signed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 from appliance.audit.checkpoint import Checkpoint, open_checkpoint
 from appliance.audit.edge import Edge
 from appliance.audit.entry import decode_entry
+from appliance.audit.journal import read_journal
+from appliance.audit.replay import replay, with_time
 from appliance.audit.tiles import CHECKPOINT, HEIGHT, TILES, WIDTH, TileReader, decode_entries, tile_path
 from appliance.errors import LogInconsistentError
 
@@ -56,8 +59,9 @@ def read_log(directory: Path, keys: Sequence[VerifierKey]) -> Found | None:
         raise LogInconsistentError(
             "the log's tiles do not hash to its signed checkpoint", "run `sovereign audit verify` to see where"
         )
-    replay, dropped = _behind(directory, edge)
-    return Found(head, data.decode(), edge, tuple(replay), dropped)
+    found = replay(read_journal(directory), edge, head, keys)
+    records, dropped = (found.records, found.dropped) if found else _behind(directory, edge)
+    return Found(with_time(head, found), data.decode(), edge, tuple(records), dropped)
 
 
 def _behind(directory: Path, edge: Edge) -> tuple[list[tuple[str, bytes]], int]:

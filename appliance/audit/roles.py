@@ -119,10 +119,8 @@ def kind_of(event: Event) -> str | None:
 
 def _steps(entry_id: str, kind: str | None) -> bool:
     """Whether an id that begins or ends a request is that of an event which does so."""
-    if step(entry_id) is None:
-        return True
-    last = entry_id.rpartition("/")[2]
-    return kind in _STEPS.get(last, _KINDS)  # an older log's ``…/answer`` and ``…/refusal`` bind nothing
+    kinds = _STEPS.get(entry_id.rpartition("/")[2])
+    return kinds is None or kind in kinds or step(entry_id) is None
 
 
 def _models(event: Event) -> set[str]:

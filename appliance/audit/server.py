@@ -22,6 +22,7 @@ import base64
 import contextlib
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -56,6 +57,10 @@ if TYPE_CHECKING:
     from appliance.audit.keys import CheckpointKeys
     from appliance.audit.log import Record
     from appliance.audit.roles import Roles
+
+
+_SWITCH_SECONDS = 0.0001
+"""A commit's thread that comes back from the disk must not wait for the one that reads what comes next."""
 
 
 def create_app(log: TileLog, roles: Roles, *, grace: float = GRACE_SECONDS) -> Starlette:  # noqa: C901 - one small function a route
@@ -96,16 +101,17 @@ def create_app(log: TileLog, roles: Roles, *, grace: float = GRACE_SECONDS) -> S
         sender = peer(request.scope)
         if OPERATOR not in roles.of(sender.uid if sender else None):
             raise NotYoursError("cosigned checkpoints are the operator's to bring")
-        await writer.open()
+        await writer.settle()
         names = await run_in_threadpool(shelve, log.directory, await _body(request), log.vkeys)
         return JSONResponse({"witnesses": names})
 
     async def checkpoint(_: Request) -> Response:
-        signed = writer.signed or await writer.open()
-        return PlainTextResponse(signed.note)
+        return PlainTextResponse((await writer.settle()).note)
 
     async def proof(request: Request) -> Response:
         signed = writer.signed or await writer.open()
+        if writer.settled != signed:
+            signed = await writer.settle()
         text = request.query_params.get("index", "")
         if not (text.isascii() and text.isdecimal() and int(text[:20]) < signed.head.size and len(text) < 20):  # noqa: PLR2004 - 2**63 has 19 digits
             raise BadRequestError(f"index must be a number below the log's size {signed.head.size}")
@@ -185,6 +191,7 @@ def serve(  # noqa: PLR0913 - a log, where it listens, and who may write
     ``directory`` is not what was signed. The socket is made with mode 0660 before anyone can connect to it.
     """
     os.umask(0o027)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     # uvicorn drains on SIGTERM and then raises it once more; by then there is nothing left to end but this function.
     signal.signal(signal.SIGTERM, lambda *_: None)
     log = TileLog(directory, origin, keys)

@@ -19,7 +19,7 @@ from appliance.audit.errors import LogForkedError, LogReplacedError
 from appliance.audit.usage_table import printable
 from appliance.audit.witness_keys import WitnessKeys
 from appliance.audit.witness_request import Request
-from appliance.cli.audit_options import LogOption, write_text
+from appliance.cli.audit_options import LogOption, log_folder, write_text
 from appliance.cli.audit_witness_site import register as register_site
 from appliance.cli.signers import NewPassphrase
 from appliance.cli.terminal import (
@@ -30,7 +30,6 @@ from appliance.cli.terminal import (
     progress,
     read_passphrase,
     say,
-    site_paths,
 )
 from appliance.errors import UsageError
 
@@ -130,7 +129,7 @@ def _note(context: typer.Context, log: Path | None, request: Path | None) -> byt
 
 
 def _log(context: typer.Context, log: Path | None) -> Path:
-    return log if log is not None else site_paths(context).audit_log
+    return log_folder(context, log)
 
 
 def _read(path: Path) -> bytes:
