@@ -127,13 +127,14 @@ def test_a_disk_that_is_really_full_refuses_and_recovers_by_itself(
         with pytest.raises(LogFullError):
             _append_for_ever(bench, client, acknowledged)
         with pytest.raises(LogFullError):
-            client.append(bench.event("later"), id="gateway/later")
+            client.append(bench.event("later", comment="x" * 50_000), id="gateway/later")
         assert acknowledged
         assert bench.verify().size <= len(acknowledged)
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://audit") as http:
             assert http.get("/healthz").status_code in {200, 507}
         subprocess.run(["mount", "-o", "remount,size=32m", str(small_disk)], check=True)
-        assert client.append(bench.event("later"), id="gateway/later").index >= len(acknowledged)
+        later = client.append(bench.event("later", comment="x" * 50_000), id="gateway/later")
+        assert later.index >= len(acknowledged)
         again = {n: client.append(bench.event(n, comment="x" * 50_000), id=GATEWAY.id(n)).index for n in acknowledged}
     assert again == acknowledged
     bench.verify()
