@@ -23,6 +23,8 @@ SovereignError
 from __future__ import annotations
 
 import errno
+import sqlite3
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from appliance.errors import (
@@ -34,7 +36,7 @@ from appliance.errors import (
 )
 
 if TYPE_CHECKING:
-    import sqlite3
+    from collections.abc import Iterator
 
     from appliance.audit.findings import Finding
 
@@ -106,6 +108,15 @@ class LogForkedError(LogTamperedError):
 
 class LogReplacedError(LogTamperedError):
     """Another log stands where this one was, from its first entry on."""
+
+
+@contextmanager
+def disk_trouble() -> Iterator[None]:
+    """What the disk refuses inside is ``unavailable`` outside."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise unavailable(error) from error
 
 
 def unavailable(error: OSError | sqlite3.Error) -> AuditUnavailableError:

@@ -13,9 +13,11 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from appliance.audit.regular_file import read_regular
 from appliance.audit.tiles import decode_entries, encode_entries
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class Batch:
 
 def encode_batch(first: int, entries: Sequence[bytes], note: bytes) -> bytes:
     """A record."""
-    payload = encode_entries(list(entries))
+    payload = encode_entries(entries)
     head = _HEAD.pack(_MAGIC, first, len(entries), len(payload), len(note))
     return head + payload + _masked(head + payload, note)
 
@@ -69,16 +71,21 @@ def decode_batches(data: bytes) -> list[Batch]:
     return found
 
 
-def read_journal(directory: Path) -> list[Batch]:
-    """Every record in the journal of the log in ``directory``, by position; also those that are in tiles already."""
-    folder = directory / JOURNAL
-    found: list[Batch] = []
+def read_segments(directory: Path) -> list[bytes]:
+    """The segments of the journal of the log in ``directory`` as they lie there; none where there is no journal.
+
+    Raises ``OSError``, and ``LogInconsistentError`` for what is no journal's file.
+    """
+    found: list[bytes] = []
     for name in range(SEGMENTS):
-        try:
-            found += decode_batches((folder / str(name)).read_bytes())
-        except FileNotFoundError:
-            continue
-    return sorted(found, key=lambda batch: batch.first)
+        with suppress(FileNotFoundError):
+            found.append(read_regular(directory / JOURNAL / str(name), SEGMENT_BYTES))
+    return found
+
+
+def decode_journal(segments: Sequence[bytes]) -> list[Batch]:
+    """Every record in ``segments``, by position; also those that are in tiles already."""
+    return sorted((batch for data in segments for batch in decode_batches(data)), key=lambda batch: batch.first)
 
 
 class Journal:

@@ -12,28 +12,21 @@ the next batch begins with the same entries, so that no fork is ever signed.
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 import time
-import uuid
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from appliance.audit.checkpoint import Checkpoint
-from appliance.audit.edge import Edge
-from appliance.audit.entry import decode_entry, encode_entry, same_event
-from appliance.audit.errors import AuditUnavailableError, IdReusedError, JournalFullError, unavailable
-from appliance.audit.events_operation import log_recovery
+from appliance.audit.commit import Committer, Record
+from appliance.audit.entry import same_event
+from appliance.audit.errors import AuditUnavailableError, IdReusedError, JournalFullError, disk_trouble, unavailable
 from appliance.audit.ids import IdIndex
 from appliance.audit.journal import JOURNAL, SEGMENTS, Journal, encode_batch
 from appliance.audit.lock import lock_directory
-from appliance.audit.merkle import EMPTY_ROOT
-from appliance.audit.recovery import Found, read_log, stale_files
-from appliance.audit.roles import WRITER
+from appliance.audit.open_log import OpenLog
+from appliance.audit.recovery import read_log, recovered_records, stale_files
 from appliance.audit.settling import Settlement, Signed, Unsettled
 from appliance.audit.storage import DiskStorage, Storage
-from appliance.audit.tiles import CHECKPOINT, WIDTH, TileReader
 from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:
@@ -45,20 +38,6 @@ if TYPE_CHECKING:
 
 IDS = "ids.sqlite"
 _ROOM_FOR_NOTE = 8192
-_RECOVERY = WRITER.id("recovery", "")
-Record = tuple[str, bytes]
-
-
-@dataclass
-class _Open:
-    """What is true of the log as long as nothing failed: the durable head, the edge that it signs, what is settled."""
-
-    signed: Signed
-    edge: Edge
-    ids: IdIndex
-    settled: Signed
-    unsettled: Unsettled = field(default_factory=Unsettled)
-    settling: Settlement | None = None
 
 
 class TileLog:
@@ -79,16 +58,14 @@ class TileLog:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._directory = directory
-        self._origin = origin
-        self._keys = keys
         self._vkeys = keys.vkeys(origin)
-        self._clock = clock
-        self._state: _Open | None = None
+        self._state: OpenLog | None = None
         directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._lock = lock_directory(directory)
         self._journal = journal or Journal(directory)
         self._disk = threading.Lock()  # held by whoever writes tiles and the checkpoint's file
         self._storage = storage or DiskStorage(directory)
+        self._commits = Committer(origin, keys, self._storage, clock=clock, in_doubt=self._forget)
 
     @property
     def directory(self) -> Path:
@@ -117,11 +94,8 @@ class TileLog:
         ``AuditUnavailableError`` when the disk does not let it recover; the next call tries again.
         """
         if self._state is None:
-            try:
-                with self._disk:
-                    self._state = self._read()
-            except (OSError, sqlite3.Error) as error:
-                raise unavailable(error) from error
+            with disk_trouble(), self._disk:
+                self._state = self._read()
         return self._state.signed
 
     def find(self, records: Sequence[Record]) -> dict[str, int]:
@@ -133,43 +107,16 @@ class TileLog:
         return {entry_id: position for entry_id, (position, _) in stored.items()}
 
     def stored(self, ids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
-        """Position and bytes of those ``ids`` that are logged. An index that does not fit the log is rebuilt."""
+        """See ``OpenLog.stored``. Raises as ``open``."""
         self.open()
-        state = self._ready()
-        try:
-            stored = {}
-            for entry_id, position in state.ids.find(ids).items():
-                entry = self._entry(state, position) if position < state.edge.size else b""
-                if not entry or decode_entry(entry)[0] != entry_id:
-                    self._rebuild(state)
-                    return self.stored(ids)
-                stored[entry_id] = (position, entry)
-        except (OSError, sqlite3.Error) as error:
-            raise unavailable(error) from error
-        return stored
-
-    def _entry(self, state: _Open, position: int) -> bytes:
-        """An entry, from memory as long as it is not in tiles."""
-        for unsettled in (state.unsettled, state.settling.unsettled if state.settling else None):
-            if unsettled and position in unsettled.entries:
-                return unsettled.entries[position]
-        return TileReader(self._directory, state.settled.head.size).entry(position)
-
-    def _rebuild(self, state: _Open) -> None:
-        state.ids.clear()
-        self._catch_up(state.ids, state.settled.head, 0)
-        for position in range(state.settled.head.size, state.edge.size):
-            state.ids.add([decode_entry(self._entry(state, position))[0]], position)
+        with disk_trouble():
+            return self._ready().stored(ids)
 
     def open_requests(self, wanted: Callable[[str], bool], limit: int) -> list[tuple[str, int, bytes]]:
-        """Requests without an end of which ``wanted`` says so, at most ``limit``: each, its position and its entry."""
+        """See ``OpenLog.open_requests``. Raises as ``open``."""
         self.open()
-        state = self._ready()
-        try:
-            found = [(one, at) for one, at in sorted(state.ids.open_requests().items()) if wanted(one)][:limit]
-            return [(request, at, self._entry(state, at)) for request, at in found]
-        except (OSError, sqlite3.Error) as error:
-            raise unavailable(error) from error
+        with disk_trouble():
+            return self._ready().open_requests(wanted, limit)
 
     def count_open(self) -> int:
         """How many requests have no end yet; 0 while the log is not open."""
@@ -192,7 +139,7 @@ class TileLog:
         if not self._journal.has_room(sum(map(len, entries)) + 2 * len(entries) + _ROOM_FOR_NOTE):
             raise JournalFullError("the journal of the audit log is full", "it is emptied into tiles")
         growth = state.edge.grow(entries)
-        signed = self._sign(growth.edge, state)
+        signed = self._commits.sign(growth.edge, state.signed)
         try:
             self._journal.write(encode_batch(first, entries, signed.note.encode()))
         except OSError as error:
@@ -222,7 +169,7 @@ class TileLog:
         if left is None:  # the other segment could not be settled before: nothing may come in between
             self.settle()
             return None
-        state.settling = Settlement(state.unsettled, state.signed, (left,))
+        state.settling = state.settlement(state.unsettled, (left,))
         state.unsettled = Unsettled()
         return state.settling
 
@@ -251,14 +198,10 @@ class TileLog:
         state = self._state
         if state is None or not (state.unsettled.entries or state.settling):
             return
-        earlier = state.settling.unsettled if state.settling else Unsettled()
-        settlement = Settlement(state.unsettled.after(earlier), state.signed, tuple(range(SEGMENTS)))
-        try:
-            with self._disk:
-                settlement.write(self._storage)
-        except OSError as error:
-            raise unavailable(error) from error
-        state.settling, state.unsettled = settlement, Unsettled()
+        settlement = state.settlement(state.all_unsettled(), tuple(range(SEGMENTS)))
+        with disk_trouble(), self._disk:
+            settlement.write(self._storage)
+            state.settling, state.unsettled = settlement, Unsettled()  # before another thread may write an older one
         self.end_settling(settlement, None)
 
     def append(self, records: Sequence[Record]) -> list[int]:
@@ -267,11 +210,8 @@ class TileLog:
         self.settle()
         state = self._ready()
         first = state.edge.size
-        try:
-            with self._disk:
-                self._state = self._commit(state, records)
-        except (OSError, sqlite3.Error) as error:
-            raise unavailable(error) from error
+        with disk_trouble(), self._disk:
+            self._state = self._commits.commit(state, records)
         return list(range(first, first + len(records)))
 
     def close(self) -> None:
@@ -286,20 +226,23 @@ class TileLog:
             self._storage.close()
         os.close(self._lock)
 
-    def _ready(self) -> _Open:
+    def _ready(self) -> OpenLog:
         if self._state is None:
             raise AuditUnavailableError("the audit log is not open")
         return self._state
 
-    def _read(self) -> _Open:
-        found = read_log(self._directory, self._vkeys) or self._begin()
+    def _read(self) -> OpenLog:
+        found = read_log(self._directory, self._vkeys)
+        if found is None and (self._directory / IDS).exists():
+            raise LogInconsistentError(f"{self._directory} has lost its checkpoint", "a log is never begun anew")
+        found = found or self._commits.begin()
         ids = IdIndex(self._directory / IDS)
         signed = Signed(found.head, found.note)
-        state = _Open(signed, found.edge, ids, signed)
+        state = OpenLog(self._directory, signed, found.edge, ids, signed)
         try:
-            self._catch_up(ids, found.head, len(found.replay))
+            state.catch_up(len(found.replay))
             if found.replay or found.dropped:
-                state = self._commit(state, _recovered(found))
+                state = self._commits.commit(state, recovered_records(found))
             if (self._directory / JOURNAL).exists():
                 self._journal.clear()  # all of it is in tiles; what is left of a batch that was not finished goes
             for name in stale_files(self._directory, state.edge.size):
@@ -309,71 +252,7 @@ class TileLog:
             raise
         return state
 
-    def _begin(self) -> Found:
-        """A new log begins with a signed checkpoint of nothing, before any entry exists."""
-        head = Checkpoint(self._origin, 0, EMPTY_ROOT)
-        note = self._keys.sign(head, time=int(self._clock()))
-        if (self._directory / IDS).exists():
-            raise LogInconsistentError(f"{self._directory} has lost its checkpoint", "a log is never begun anew")
-        self._storage.replace(CHECKPOINT, note.encode())
-        return Found(head, note, Edge(), (), 0)
-
-    def _catch_up(self, ids: IdIndex, head: Checkpoint, behind: int) -> None:
-        """Bring the index of ids up to the log. It never leads, unless the log lost entries that were durable.
-
-        ``behind`` complete entries lie behind the head; they may be in the index already.
-        """
-        if ids.size > head.size + behind:
-            raise LogInconsistentError(
-                f"the log holds {head.size + behind} entries but {ids.size} were signed: its tail was cut",
-                "restore the whole log; entries that were acknowledged are missing",
-            )
-        tiles = TileReader(self._directory, head.size)
-        for start in range(ids.size // WIDTH * WIDTH, head.size, WIDTH):
-            ids.add([decode_entry(entry)[0] for entry in tiles.entries(start // WIDTH)], start)
-
-    def _commit(self, state: _Open, records: Sequence[Record]) -> _Open:
-        growth = state.edge.grow([entry for _, entry in records])
-        try:
-            self._storage.write(growth.files)
-        except OSError:
-            self._discard(list(growth.files))
-            raise
-        signed = self._sign(growth.edge, state)
-        try:
-            self._storage.replace(CHECKPOINT, signed.note.encode())
-            state.ids.add([entry_id for entry_id, _ in records], state.edge.size)
-        except BaseException:
-            self._forget()  # the tree is signed: only the disk knows now where the log stands
-            raise
-        for folder in growth.obsolete:
-            with suppress(OSError):  # a leftover partial tile wastes space and nothing else
-                self._storage.remove(folder)
-        return _Open(signed, growth.edge, state.ids, signed)
-
-    def _sign(self, edge: Edge, state: _Open) -> Signed:
-        now = max(int(self._clock()), state.signed.head.time)
-        head = Checkpoint(self._origin, edge.size, edge.tree.root(), now)
-        return Signed(head, self._keys.sign(head, time=now))
-
-    def _discard(self, files: list[str]) -> None:
-        """Drop the files of a batch that was never signed; if even that fails, read the log anew before the next."""
-        try:
-            for path in files:
-                self._storage.remove(path)
-        except OSError:
-            self._forget()
-
     def _forget(self) -> None:
         if self._state:
             self._state.ids.close()
             self._state = None
-
-
-def _recovered(found: Found) -> list[Record]:
-    """The complete records, and an entry that says what happened, unless the last one is such an entry already."""
-    if found.replay and not found.dropped and found.replay[-1][0].startswith(_RECOVERY):
-        return list(found.replay)
-    entry_id = f"{_RECOVERY}{uuid.uuid4()}"
-    event = log_recovery(size=found.head.size, replayed=len(found.replay), dropped=found.dropped)
-    return [*found.replay, (entry_id, encode_entry(event, entry_id))]

@@ -8,14 +8,18 @@ checkpoint, fsync, acknowledge) makes this sound: it was never acknowledged, but
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from appliance.audit.checkpoint import Checkpoint, open_checkpoint
 from appliance.audit.edge import Edge
-from appliance.audit.entry import decode_entry
-from appliance.audit.journal import read_journal
-from appliance.audit.replay import replay, with_time
+from appliance.audit.entry import decode_entry, encode_entry
+from appliance.audit.errors import LogTamperedError
+from appliance.audit.events_operation import log_recovery
+from appliance.audit.journal import decode_journal, read_segments
+from appliance.audit.replay import Replay, replay
+from appliance.audit.roles import WRITER
 from appliance.audit.tiles import CHECKPOINT, HEIGHT, TILES, WIDTH, TileReader, decode_entries, tile_path
 from appliance.errors import LogInconsistentError
 
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from appliance.audit.note import VerifierKey
 
 MAX_LEVELS = 8
+_RECOVERY = WRITER.id("recovery", "")
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,8 @@ class Found:
 def read_log(directory: Path, keys: Sequence[VerifierKey]) -> Found | None:
     """Read the log's head and edge; None when there is no log yet.
 
-    Raises ``LogInconsistentError`` when the checkpoint is absent, not signed by ``keys`` or not the root of the tiles.
+    Raises ``LogInconsistentError`` when the checkpoint is absent, not signed by ``keys`` or not the root of the tiles,
+    ``LogTamperedError`` when the journal does not continue it.
     """
     try:
         data = (directory / CHECKPOINT).read_bytes()
@@ -54,14 +60,27 @@ def read_log(directory: Path, keys: Sequence[VerifierKey]) -> Found | None:
         return None
     head = open_checkpoint(data, keys)
     tiles = TileReader(directory, head.size)
-    edge = Edge.read(tiles)
-    if edge.tree.root() != head.root:
-        raise LogInconsistentError(
-            "the log's tiles do not hash to its signed checkpoint", "run `sovereign audit verify` to see where"
-        )
-    found = replay(read_journal(directory), edge, head, keys)
-    records, dropped = (found.records, found.dropped) if found else _behind(directory, edge)
-    return Found(with_time(head, found), data.decode(), edge, tuple(records), dropped)
+    edge = Edge.read(tiles, head.root)
+    found = replay(decode_journal(read_segments(directory)), edge, head, keys)
+    if found.findings:
+        raise LogTamperedError(tuple(found.findings))
+    records, dropped = _replayed(found) if found.entries or found.incomplete else _behind(directory, edge)
+    head = replace(head, time=max(head.time, found.head.time))  # no later signature is dated before one that was given
+    return Found(head, data.decode(), edge, tuple(records), dropped)
+
+
+def _replayed(found: Replay) -> tuple[list[tuple[str, bytes]], int]:
+    records = [(decode_entry(entry)[0], entry) for entry in found.entries]
+    return records, found.incomplete.count if found.incomplete else 0
+
+
+def recovered_records(found: Found) -> list[tuple[str, bytes]]:
+    """The complete records, and an entry that says what happened, unless the last one is such an entry already."""
+    if found.replay and not found.dropped and found.replay[-1][0].startswith(_RECOVERY):
+        return list(found.replay)
+    entry_id = f"{_RECOVERY}{uuid.uuid4()}"
+    event = log_recovery(size=found.head.size, replayed=len(found.replay), dropped=found.dropped)
+    return [*found.replay, (entry_id, encode_entry(event, entry_id))]
 
 
 def _behind(directory: Path, edge: Edge) -> tuple[list[tuple[str, bytes]], int]:

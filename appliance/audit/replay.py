@@ -1,19 +1,21 @@
-"""What a crash left in the journal: batches that were acknowledged, in order, and perhaps one that was not finished.
+"""What lies in a journal behind the tree that is in tiles: batches that count, one that was not finished, or an attack.
 
-Pure. A batch counts when it continues the tree and carries a checkpoint over exactly that tree, signed by the log's
-keys; nobody without them can put one in, or change one. Only the last batch may be incomplete, since each was durable
-before the next began: one that does not hold and is followed by another was damaged, and so the log is.
+Pure; the writer that recovers and everybody who reads judge by this. A batch counts when it continues the tree and
+carries a checkpoint over exactly that tree, signed by the log's keys; nobody without them can put one in, or change
+one. Only the last may be incomplete, since each was durable before the next began: one that does not hold and is
+followed by another was damaged, and so is the log. A checkpoint unmasks only under the whole of its batch: one that can
+be read, and does not belong there, was put there.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from appliance.audit.checkpoint import Checkpoint, open_checkpoint
-from appliance.audit.entry import decode_entry
 from appliance.audit.errors import NoteError
-from appliance.errors import LogInconsistentError
+from appliance.audit.findings import Finding
+from appliance.audit.note import parse_note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,55 +25,82 @@ if TYPE_CHECKING:
     from appliance.audit.note import VerifierKey
 
 
-@dataclass(frozen=True)
+@dataclass
 class Replay:
-    """Records in the journal behind the checkpoint, how many of an incomplete batch, and the last time signed."""
+    """What a journal adds: entries, the tree with them, and the last checkpoint that holds with its note.
 
-    records: tuple[tuple[str, bytes], ...]
-    dropped: int
-    time: int
-
-
-def replay(batches: Sequence[Batch], edge: Edge, head: Checkpoint, keys: Sequence[VerifierKey]) -> Replay | None:
-    """What ``batches``, by position, add to the tree of ``edge``, which ``head`` signs; None when that is nothing.
-
-    Raises ``LogInconsistentError`` when a batch is missing, or does not hold though another follows it.
+    ``incomplete`` is a last batch that does not count: torn by a crash, before it was acknowledged, or damaged since.
+    ``foreign`` says of it that no crash made it so: somebody put it there. ``findings`` make the log inconsistent.
     """
-    following = [batch for batch in batches if batch.first >= head.size]
-    records: list[tuple[str, bytes]] = []
-    signed, edge_now = head, edge
+
+    edge: Edge
+    head: Checkpoint
+    note: str | None = None
+    entries: list[bytes] = field(default_factory=list)
+    incomplete: Batch | None = None
+    foreign: Finding | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+
+def replay(batches: Sequence[Batch], edge: Edge, head: Checkpoint, keys: Sequence[VerifierKey]) -> Replay:
+    """What ``batches``, by position, add to the tree of ``edge``, which ``head`` signs."""
+    found = Replay(edge, head)
+    following = [batch for batch in batches if batch.end > head.size]
     for number, batch in enumerate(following):
-        if batch.first != edge_now.size:
-            raise _damaged(edge_now.size)
-        continued = _continued(batch, edge_now, keys)
-        if continued is None:
-            if number + 1 < len(following):
-                raise _damaged(batch.first)
-            return Replay(tuple(records), batch.count, signed.time)
-        edge_now, signed = continued
-        records += [(decode_entry(entry)[0], entry) for entry in batch.entries]
-    return Replay(tuple(records), 0, signed.time) if following else None
+        if not _take(found, batch, keys, last=number + 1 == len(following)):
+            break
+    return found
 
 
-def with_time(head: Checkpoint, found: Replay | None) -> Checkpoint:
-    """``head`` as of the last time that was signed, so that no later signature is dated before it."""
-    return replace(head, time=max(head.time, found.time)) if found else head
+def settled_batches(batches: Sequence[Batch], size: int) -> list[Batch]:
+    """Those whose entries are in the tiles of a log of ``size`` entries already."""
+    return [batch for batch in batches if batch.end <= size and batch.count == len(batch.entries) > 0]
 
 
-def _continued(batch: Batch, edge: Edge, keys: Sequence[VerifierKey]) -> tuple[Edge, Checkpoint] | None:
-    """The tree with ``batch`` and its checkpoint; None when the batch is not whole, or not this tree's."""
-    if not batch.count or len(batch.entries) != batch.count:
-        return None
+def _take(found: Replay, batch: Batch, keys: Sequence[VerifierKey], *, last: bool) -> bool:
+    """Add ``batch`` to what was found; whether the next one is to be looked at."""
+    size = found.edge.size
+    if batch.first != size:
+        found.findings.append(_misplaced(batch, size))
+        return False
+    whole = 0 < batch.count == len(batch.entries)
+    signed = _signed(batch, keys) if whole else None
+    grown = found.edge.grow(batch.entries).edge if whole else found.edge
+    if signed and (signed.size, signed.root) == (grown.size, grown.tree.root()):
+        found.edge, found.head, found.note = grown, signed, batch.note.decode()
+        found.entries += batch.entries
+        return True
+    span = f"the journal's batch of entries {batch.first} to {batch.end - 1}"
+    if signed and signed.size >= grown.size:
+        detail = f"{span} was changed: the log's keys signed {signed.size} other entries in its place"
+        found.findings.append(Finding("edited", batch.first, detail))
+    elif not last:
+        found.findings.append(Finding("edited", batch.first, f"{span} was changed, though others follow it"))
+    else:
+        found.incomplete = batch
+        if whole and _readable(batch.note):
+            whose = "an older checkpoint" if signed else "a checkpoint that is not signed by the log's keys"
+            found.foreign = Finding("inserted", batch.first, f"{span} was put there: it carries {whose}")
+    return False
+
+
+def _misplaced(batch: Batch, size: int) -> Finding:
+    if batch.first > size:
+        detail = f"entries {size} to {batch.first - 1} are gone from the journal, though others follow"
+        return Finding("cut", size, detail)
+    detail = f"the journal's batch of entries {batch.first} to {batch.end - 1} was put in where {size} were signed"
+    return Finding("inserted", batch.first, detail)
+
+
+def _signed(batch: Batch, keys: Sequence[VerifierKey]) -> Checkpoint | None:
     try:
-        signed = open_checkpoint(batch.note, keys)
+        return open_checkpoint(batch.note, keys)
     except NoteError:
         return None
-    grown = edge.grow(batch.entries).edge
-    return (grown, signed) if (signed.size, signed.root) == (grown.size, grown.tree.root()) else None
 
 
-def _damaged(position: int) -> LogInconsistentError:
-    return LogInconsistentError(
-        f"the journal's batch at position {position} is damaged or gone, though others follow it",
-        "restore the whole log; entries that were acknowledged are missing",
-    )
+def _readable(note: bytes) -> bool:
+    try:
+        return bool(parse_note(note).signatures)
+    except NoteError:
+        return False

@@ -54,8 +54,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from appliance.audit.commit import Record
     from appliance.audit.keys import CheckpointKeys
-    from appliance.audit.log import Record
     from appliance.audit.roles import Roles
 
 

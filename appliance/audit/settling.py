@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from appliance.audit.checkpoint import Checkpoint
-    from appliance.audit.edge import Growth
+    from appliance.audit.edge import Edge, Growth
     from appliance.audit.storage import Storage
 
 
@@ -31,16 +31,15 @@ class Signed:
 
 @dataclass
 class Unsettled:
-    """Tiles to write, each once and at its latest width; folders that full ones replace; entries by position."""
+    """Full tiles to write, folders of partial ones that they replace, and the entries by position."""
 
-    tiles: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    tiles: dict[str, bytes] = field(default_factory=dict)
     obsolete: list[str] = field(default_factory=list)
     entries: dict[int, bytes] = field(default_factory=dict)
 
     def add(self, first: int, entries: Sequence[bytes], growth: Growth) -> None:
         """A batch whose first entry lies at ``first``, and what it makes."""
-        for path, data in growth.files.items():
-            self.tiles[path.partition(".p/")[0]] = (path, data)
+        self.tiles |= growth.full
         self.obsolete += growth.obsolete
         self.entries.update(enumerate(entries, first))
 
@@ -51,15 +50,20 @@ class Unsettled:
 
 @dataclass(frozen=True)
 class Settlement:
-    """Everything up to a checkpoint, and the journal's segments that hold it."""
+    """Everything up to a checkpoint, and the journal's segments that hold it; ``before`` entries are in tiles already.
+
+    Unfinished tiles are those of ``edge`` alone: what they were on the way there is written nowhere.
+    """
 
     unsettled: Unsettled
     signed: Signed
+    edge: Edge
+    before: int
     segments: tuple[int, ...]
 
     def write(self, storage: Storage) -> None:
         """Make it durable; in a thread of its own, beside commits. Raises ``OSError``: then it is to be done again."""
-        storage.write(dict(self.unsettled.tiles.values()))
+        storage.write(self.unsettled.tiles | self.edge.partial_files(self.before))
         storage.replace(CHECKPOINT, self.signed.note.encode())
         for folder in self.unsettled.obsolete:
             with suppress(OSError):  # a leftover partial tile wastes space and nothing else

@@ -1,7 +1,7 @@
 """The whole log, checked offline: every entry, every tile, the root, and both signatures of the checkpoint.
 
 Needs the log's folder and its verifier keys, nothing else, and reads each file once. The order matters:
-1. the checkpoint's signatures (before anything it says is believed)
+1. the checkpoint's signatures (before anything it says is believed), and what the journal adds to it (``stored``)
 2. per tile: entries → leaf hashes → the stored level-0 tile → its root → the stored tile above
 3. the root over everything → the checkpoint's root
 4. where the auditor kept an earlier checkpoint, or a witness cosigned one: a prefix of this tree, and not larger
@@ -11,16 +11,15 @@ A log whose every file was rewritten consistently, checkpoint included, is caugh
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from appliance.audit.checkpoint import Checkpoint, open_checkpoint
+from appliance.audit.checkpoint import open_checkpoint
 from appliance.audit.earlier import Earlier
 from appliance.audit.errors import LogTamperedError
 from appliance.audit.findings import Finding, compare
 from appliance.audit.merkle import CompactTree, leaf_hash, perfect_root
+from appliance.audit.stored import StoredLog, examine_stored
 from appliance.audit.tiles import (
-    CHECKPOINT,
     HEIGHT,
     WIDTH,
     TileReader,
@@ -29,12 +28,13 @@ from appliance.audit.tiles import (
     tile_path,
     unpack_bundle,
 )
-from appliance.errors import LogInconsistentError, UsageError
+from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from appliance.audit.checkpoint import Checkpoint
     from appliance.audit.cosigned import Witnessed
     from appliance.audit.note import VerifierKey
 
@@ -43,18 +43,29 @@ MAX_FINDINGS = 50
 
 @dataclass(frozen=True)
 class LogReport:
-    """A log that proved what it should: whose, how many entries, its root, and when it was signed (POSIX seconds)."""
+    """A log that proved what it should: its head, the note that signs it, and what became of its journal."""
 
-    origin: str
-    size: int
-    root: bytes
-    time: int
+    head: Checkpoint
     checkpoint: str
+    journaled: int = 0
+    """How many of the entries lie in the journal, and not in tiles yet."""
+    incomplete: int = 0
+    """Entries of a last batch in the journal that do not count: torn by a crash, or damaged since."""
 
     @property
-    def signed_at(self) -> str:
-        """When the checkpoint was signed, as RFC 3339 in UTC."""
-        return datetime.fromtimestamp(self.time, UTC).isoformat().replace("+00:00", "Z")
+    def origin(self) -> str:
+        """Whose log it is."""
+        return self.head.origin
+
+    @property
+    def size(self) -> int:
+        """How many entries it holds."""
+        return self.head.size
+
+    @property
+    def root(self) -> bytes:
+        """The root over all of them."""
+        return self.head.root
 
 
 def verify_log(  # noqa: PLR0913 - what an auditor holds against the log, by keyword
@@ -74,12 +85,26 @@ def verify_log(  # noqa: PLR0913 - what an auditor holds against the log, by key
     Raises ``LogTamperedError`` with every finding, ``NoteError`` for a checkpoint that is not signed as it must be,
     ``UsageError`` when there is no log in ``directory``. All but the last exit with 6.
     """
-    note = _checkpoint(directory)
-    head = open_checkpoint(note, vkeys)
+    return check_stored(
+        examine_stored(directory, vkeys), vkeys=vkeys, kept=kept, witnessed=witnessed, visit=visit, progress=progress
+    )
+
+
+def check_stored(  # noqa: PLR0913 - as ``verify_log``
+    stored: StoredLog,
+    *,
+    vkeys: Sequence[VerifierKey],
+    kept: str | None = None,
+    witnessed: Sequence[Witnessed] = (),
+    visit: Callable[[int, list[bytes]], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> LogReport:
+    """As ``verify_log``, of a log that was opened before."""
+    head = stored.head
     earlier = [Earlier(one.head, f"the checkpoint that {one.witness} cosigned") for one in witnessed]
     if kept is not None:
         earlier.append(Earlier(open_checkpoint(kept.encode(), vkeys), "the kept checkpoint"))
-    check = _Check(TileReader(directory, head.size), head, tuple(earlier))
+    check = _Check(stored.tiles, head, (*earlier, *stored.promises(vkeys)))
     for index in range(-(-head.size // WIDTH)):
         check.bundle(index, visit)
         if progress:
@@ -88,22 +113,10 @@ def verify_log(  # noqa: PLR0913 - what an auditor holds against the log, by key
             break
     else:
         check.finish()
-    if check.findings:
-        raise LogTamperedError(tuple(check.findings))
-    return LogReport(head.origin, head.size, head.root, head.time, note.decode())
-
-
-def _checkpoint(directory: Path) -> bytes:
-    try:
-        return (directory / CHECKPOINT).read_bytes()
-    except FileNotFoundError as error:
-        if (directory / "tile").is_dir():
-            raise LogTamperedError(
-                (Finding("missing", None, f"{directory} holds entries but no checkpoint"),)
-            ) from error
-        raise UsageError(f"there is no audit log in {directory}", "name its folder: it holds `checkpoint`") from error
-    except OSError as error:
-        raise UsageError(f"the audit log in {directory} cannot be read: {error.strerror}") from error
+    if check.findings or stored.findings:
+        raise LogTamperedError((*check.findings, *stored.findings))
+    torn = stored.incomplete.count if stored.incomplete else 0
+    return LogReport(head, stored.note, head.size - stored.in_tiles, torn)
 
 
 @dataclass
@@ -117,6 +130,12 @@ class _Check:
     """A tile and its bundle are both gone: from here on no root can be computed, only bundles compared."""
     pending: list[list[bytes]] = field(default_factory=list)
     """Roots of the tiles read so far whose tile above is not complete yet, per level."""
+
+    def __post_init__(self) -> None:
+        self.earlier_by_bundle: dict[int, list[Earlier]] = {}
+        for one in self.earlier:
+            if one.head.size <= self.tiles.size:
+                self.earlier_by_bundle.setdefault(one.head.size // WIDTH, []).append(one)
 
     def bundle(self, index: int, visit: Callable[[int, list[bytes]], None] | None) -> None:
         """Check one bundle against its tile, then go on with the one that holds, so that one edit is one finding."""
@@ -180,9 +199,8 @@ class _Check:
         self.broken = self.broken or len(leaves) != width
         if self.broken:
             return
-        for one in self.earlier:
-            if one.head.size // WIDTH == index and one.head.size <= self.tiles.size:
-                self._compare_earlier(one, leaves)
+        for one in self.earlier_by_bundle.get(index, ()):
+            self._compare_earlier(one, leaves)
         if width == WIDTH:
             root = perfect_root(leaves)
             self.tree.append_perfect(root, HEIGHT)

@@ -22,7 +22,8 @@ from appliance.errors import SovereignError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from appliance.audit.log import Record, TileLog
+    from appliance.audit.commit import Record
+    from appliance.audit.log import TileLog
     from appliance.audit.settling import Signed
 
 MAX_COMMIT_ENTRIES = 4096

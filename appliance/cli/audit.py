@@ -6,7 +6,7 @@ import enum
 import json
 import sys
 from datetime import date, datetime  # noqa: TC003 - typer reads the annotations at run time
-from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -97,7 +97,10 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     ] = ReportFormat.table,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to this file.")] = None,
 ) -> None:
-    """Report use by day, group and model: requests, refusals, tokens, energy. The log is verified on the way."""
+    """Report use by day, group and model: requests, refusals, tokens, energy. Every figure is of signed entries.
+
+    What was counted before is kept, and not read again: `verify` says whether it is all still there.
+    """
     with progress("counting", unit="steps") as show:
         usage = build_report(
             log_folder(context, log),
@@ -187,11 +190,12 @@ def _write(text: str, out: Path | None) -> None:
 def _as_json(found: LogReport, vouched: Sequence[Witnessed]) -> dict[str, Any]:
     return {
         "holds": True,
-        "origin": found.origin,
+        "origin": found.head.origin,
         "size": found.size,
         "root": found.root.hex(),
-        "signed_at": found.signed_at,
+        "signed_at": found.head.signed_at,
         "checkpoint": found.checkpoint,
+        "journal": {"entries": found.journaled, "incomplete": found.incomplete},
         "witnessed": [
             {"witness": one.witness, "size": one.head.size, "time": audit_witness.moment(one.time)} for one in vouched
         ],
@@ -199,8 +203,15 @@ def _as_json(found: LogReport, vouched: Sequence[Witnessed]) -> dict[str, Any]:
 
 
 def _show(found: LogReport, vouched: Sequence[Witnessed], console: Console) -> None:
-    console.print(Text(f"the log holds: {printable(found.origin)}, {found.size} entries, signed {found.signed_at}"))
+    console.print(
+        Text(f"the log holds: {printable(found.head.origin)}, {found.size} entries, signed {found.head.signed_at}")
+    )
     console.print(Text(f"root {found.root.hex()}"), soft_wrap=True)
+    if found.journaled:
+        console.print(Text(f"the last {found.journaled} lie in the journal: the writer has not put them into tiles"))
+    if found.incomplete:
+        torn = f"the journal ends in a batch of {found.incomplete} that is not part of the log"
+        console.print(Text(f"{torn}: torn when the writer died, before it was acknowledged, or damaged since"))
     for one in vouched:
         when = audit_witness.moment(one.time)
         console.print(Text(f"witness {printable(one.witness)} vouches for the first {one.head.size}, as of {when}"))

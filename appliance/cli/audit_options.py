@@ -51,7 +51,7 @@ def log_folder(context: typer.Context, given: Path | None) -> Path:
 def own_log(paths: SitePaths) -> Path:
     """The site's own log, after its writer put everything that it acknowledged where readers look for it.
 
-    Where no writer runs, what it acknowledged in its last second may lie in the journal until it runs again.
+    Where no writer runs, they read it from the journal.
     """
     with contextlib.suppress(AuditUnavailableError), SyncAuditClient(paths.socket(AUDIT)) as client:
         client.checkpoint()

@@ -13,7 +13,7 @@ import pytest
 
 from appliance.audit.entry import decode_entry
 from appliance.audit.errors import AuditUnavailableError, JournalFullError, LogFullError
-from appliance.audit.journal import JOURNAL, Journal, decode_batches, encode_batch, read_journal
+from appliance.audit.journal import JOURNAL, Journal, decode_batches, decode_journal, encode_batch, read_segments
 from appliance.audit.keys import CheckpointKeys
 from appliance.audit.log import TileLog
 from appliance.audit.storage import DiskStorage
@@ -96,12 +96,14 @@ def test_what_is_in_the_journal_is_found_and_signed_before_it_is_in_tiles(bench:
     assert log.enter(bench.records(0, 1)) == [0, 1]
     assert log.enter(bench.records(2)) == [2]
     assert log.find(bench.records(0, 2, 3)) == {"e0": 0, "e2": 2}
-    assert bench.verify().size == 0
+    found = bench.verify()
+    assert (found.size, found.journaled, (bench.directory / "tile").exists()) == (3, 3, False)
     acknowledged = log.signed
     assert acknowledged is not None
     log.settle()
     assert _names(bench) == ["e0", "e1", "e2"]
-    assert (bench.directory / "checkpoint").read_text() == acknowledged.note
+    assert (bench.directory / "checkpoint").read_text() == acknowledged.note == bench.verify().checkpoint
+    assert bench.verify().journaled == 0
 
 
 @pytest.mark.parametrize("batch", [1, 7, 100, 256, 300])
@@ -132,7 +134,7 @@ def test_after_a_crash_every_acknowledged_batch_is_there_in_its_place(
     crashed.close()
     crashed.open().open()
     assert crashed.snapshot() == before
-    assert bench.verify().size == 4
+    assert (bench.verify().size, bench.verify().journaled) == (7, 3)
 
 
 @pytest.mark.parametrize("cut", ["note", "entries", "zeros"])
@@ -150,7 +152,7 @@ def test_a_batch_that_the_disk_got_in_part_is_dropped_and_an_entry_says_so(crash
     crashed.open().open()
     assert _names(crashed)[:-1] == [f"e{n}" for n in range(6)]
     assert _recovery(crashed) == {"kind": "log_recovery", "size": 4, "replayed": 2, "dropped": 1}
-    assert not read_journal(crashed.directory)
+    assert not decode_journal(read_segments(crashed.directory))
 
 
 @pytest.mark.parametrize("where", [40, 500, 3000])
@@ -161,7 +163,7 @@ def test_a_damaged_batch_that_others_follow_stops_the_writer(crashed: Bench, whe
     path.write_bytes(data)
     before = crashed.snapshot()
     for _ in range(2):
-        with pytest.raises(LogInconsistentError, match="position 4 is damaged"):
+        with pytest.raises(LogInconsistentError, match="entries 4 to 5 was changed, though others follow"):
             crashed.open().open()
         crashed.close()
     assert crashed.snapshot() == before
@@ -173,7 +175,7 @@ def test_a_batch_that_is_gone_though_others_follow_stops_the_writer(crashed: Ben
     first = decode_batches(data)[0]
     rest = data[len(encode_batch(first.first, first.entries, first.note)) :]
     path.write_bytes(rest)
-    with pytest.raises(LogInconsistentError, match="position 4 is damaged or gone"):
+    with pytest.raises(LogInconsistentError, match="entries 4 to 5 are gone from the journal"):
         crashed.open().open()
 
 
@@ -199,7 +201,7 @@ def test_batches_that_are_in_tiles_are_not_taken_twice(bench: Bench, log: TileLo
             log.enter(bench.records(number))
         except JournalFullError:
             log.append(bench.records(number))
-    assert read_journal(bench.directory)
+    assert decode_journal(read_segments(bench.directory))
     bench.close()
     bench.open().open()
     assert _names(bench) == [f"e{n}" for n in range(60)]
