@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import os
 import sys
 from datetime import date, datetime  # noqa: TC003 - typer reads the annotations at run time
 from pathlib import Path
@@ -16,6 +17,7 @@ from appliance.audit.errors import LogTamperedError
 from appliance.audit.export import export_range
 from appliance.audit.prove import prove as make_proof
 from appliance.audit.prove import verify_proof
+from appliance.audit.tally_cache import open_cache
 from appliance.audit.usage import build_report
 from appliance.audit.usage_html import render_html
 from appliance.audit.usage_table import printable, render_table
@@ -92,6 +94,10 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day, UTC.")] = None,
     until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day, UTC.")] = None,
     top: Annotated[int, typer.Option(min=1, max=1000, help="How many users to list.")] = 10,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", metavar="DIR", help="Keep counted figures here; default: your own cache folder."),
+    ] = None,
     output: Annotated[
         ReportFormat, typer.Option("--output", help="Print a table, JSON, or a self-contained HTML page.")
     ] = ReportFormat.table,
@@ -109,6 +115,7 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
             until=_day(until),
             top=top,
             kept=kept_checkpoint(kept),
+            known=open_cache(cache or _own_cache()),
             progress=show,
         )
     if output is ReportFormat.html:
@@ -174,6 +181,12 @@ def _verify_proof(path: Path, keys: tuple[VerifierKey, ...], output: OutputForma
     result = {"proven": True, "index": bundle["index"], "event": event}
     text = json.dumps(event, indent=2)
     emit(result, output, lambda console: console.print(Text(f"entry {bundle['index']} is in the signed log\n{text}")))
+
+
+def _own_cache() -> Path:
+    """The caller's cache folder, as the XDG base directory specification has it."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "sovereign" / "audit"
 
 
 def _day(moment: datetime | None) -> date | None:
