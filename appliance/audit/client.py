@@ -1,8 +1,8 @@
 """Appending to the log from the rest of the appliance. A failure means: refuse the work that needed the entry.
 
-``AuditClient`` gathers: whoever appends in the same turn of the event loop shares a frame (``link``), and frames do not
-wait for each other's answers. Appending is idempotent by id, so what a broken connection leaves unanswered (a writer
-that was restarted) is sent once more before its caller hears of it.
+``AuditClient`` gathers: whoever appends in the same turn of the event loop shares a frame (``link``), up to a few that
+the writer reads while the next are encoded. Frames do not wait for each other's answers. Appending is idempotent by id,
+so what a broken connection leaves unanswered (a writer that was restarted) is sent once more before its caller hears.
 """
 
 from __future__ import annotations
@@ -75,6 +75,8 @@ class AuditClient:
             loop.call_soon(self._send_gathered)
         self._gathered.append(waiting)
         self._count += 1
+        if len(self._gathered) >= wire.ENOUGH_ENTRIES:
+            self._send_gathered()
         try:
             return await waiting.done
         finally:

@@ -114,7 +114,7 @@ def kind_of(event: Event) -> str | None:
     if type(activity) is not int or activity not in event_class.activities or only not in {_ANY, activity}:
         return None
     expected = _EXPECTED[event_class.uid, activity]
-    return kind if all(event.get(name) == value for name, value in expected.items()) else None
+    return kind if expected.items() <= event.items() else None
 
 
 def _steps(entry_id: str, kind: str | None) -> bool:

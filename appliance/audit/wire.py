@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from appliance.errors import SovereignError
 
+ENOUGH_ENTRIES = 32
 MAX_FRAME_ENTRIES = 1024
 MAX_FRAME_BYTES = 1 << 20
 CONNECT_SECONDS = 2.0

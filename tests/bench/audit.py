@@ -28,8 +28,8 @@ from appliance.audit.edge import Edge
 from appliance.audit.entry import encode_entry
 from appliance.audit.merkle import inclusion_holds, leaf_hash, perfect_root
 from appliance.audit.proofs import inclusion_proof
-from appliance.audit.tiles import CHECKPOINT, HASH_BYTES, WIDTH, TileReader
 from appliance.audit.tally_cache import open_cache
+from appliance.audit.tiles import CHECKPOINT, HASH_BYTES, WIDTH, TileReader
 from appliance.audit.usage import build_report
 from tests.audit.bench import Bench
 from tests.audit.processes import writers
