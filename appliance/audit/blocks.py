@@ -7,12 +7,14 @@ long as the hash is of the tree that the checkpoint signs. Tiles below it are no
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from appliance.audit.counting import count
+from appliance.audit.errors import EntryPrunedError
 from appliance.audit.merkle import CompactTree, leaf_hash, perfect_root
 from appliance.audit.tally import Figures
-from appliance.audit.tiles import HEIGHT, WIDTH, TileReader, unpack_bundle
+from appliance.audit.tiles import HEIGHT, WIDTH, TileReader, split_hashes, unpack_bundle
 from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:
@@ -44,34 +46,46 @@ def tree_of(roots: list[bytes], leaves: list[bytes], level: int) -> CompactTree:
     return tree
 
 
-def count_tail(tiles: TileReader, level: int) -> tuple[Days, list[bytes]]:
-    """Figures and leaf hashes of the entries behind the last full block."""
-    days: Days = defaultdict(Figures)
+@dataclass
+class Counted:
+    """What was counted of a block, or of the entries behind the last: figures, hashes, and how many were pruned."""
+
+    days: Days = field(default_factory=lambda: defaultdict(Figures))
+    pruned: int = 0
+
+    def add(self, tiles: TileReader, index: int) -> list[bytes]:
+        """The entries of bundle ``index`` too; their leaf hashes, by the tile where they are pruned."""
+        try:
+            entries = _bundle(tiles, index)
+        except EntryPrunedError:
+            self.pruned += WIDTH
+            return split_hashes(tiles.tile(0, index))
+        for entry in entries:
+            count(self.days, entry)
+        return list(map(leaf_hash, entries))
+
+
+def count_tail(tiles: TileReader, level: int) -> tuple[Counted, list[bytes]]:
+    """The entries behind the last full block, and their leaf hashes."""
+    found = Counted()
     leaves: list[bytes] = []
     for index in range(tiles.size // block_size(level) * block_size(level) // WIDTH, -(-tiles.size // WIDTH)):
-        entries = _bundle(tiles, index)
-        leaves += map(leaf_hash, entries)
-        for entry in entries:
-            count(days, entry)
-    return days, leaves
+        leaves += found.add(tiles, index)
+    return found, leaves
 
 
-def count_block(tiles: TileReader, number: int, level: int) -> tuple[Days, bytes]:
-    """Figures of block ``number``, and the root that its entries have."""
-    days: Days = defaultdict(Figures)
-    roots = []
+def count_block(tiles: TileReader, number: int, level: int) -> tuple[Counted, bytes]:
+    """Block ``number``, and the root that its entries have."""
+    found = Counted()
     bundles = block_size(level) // WIDTH
-    for index in range(number * bundles, (number + 1) * bundles):
-        entries = _bundle(tiles, index)
-        roots.append(perfect_root(list(map(leaf_hash, entries))))
-        for entry in entries:
-            count(days, entry)
-    return days, perfect_root(roots)
+    numbers = range(number * bundles, (number + 1) * bundles)
+    return found, perfect_root([perfect_root(found.add(tiles, index)) for index in numbers])
 
 
-def count_stored_block(directory: Path, size: int, number: int, level: int) -> tuple[Days, bytes]:
+def count_stored_block(directory: Path, size: int, pruned: int, number: int, level: int) -> tuple[Counted, bytes]:
     """As ``count_block``, for a process of its own: a block that lies in tiles."""
-    return count_block(TileReader(directory, size), number, level)
+    found, root = count_block(TileReader(directory, size, pruned=pruned), number, level)
+    return Counted(dict(found.days), found.pruned), root
 
 
 def _bundle(tiles: TileReader, index: int) -> list[bytes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket as sockets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -209,25 +210,40 @@ class SyncAuditClient:
         """Put a cosigned checkpoint beside the log. Raises as ``append``; whose it is, the caller verified."""
         wire.read_shelved(self._ask("POST", "/witnessed", cosigned))
 
+    def prune(self, end: int, actor: str) -> int:
+        """Have the entries before ``end`` pruned; where the entry lies that says so.
+
+        Raises as ``append``, and ``TooYoungError`` when one of them is to be kept.
+        """
+        body = json.dumps({"end": end, "actor": actor}).encode()
+        return wire.read_pruned(self._ask("POST", "/prune", body, wire.LONG_SECONDS))
+
+    def put_back(self, index: int, bundle: bytes) -> None:
+        """Put back the pruned entries of bundle ``index``. Raises as ``append`` when they are not this log's."""
+        wire.read_restored(self._ask("POST", f"/restore?index={index}", bundle))
+
     def refused(self) -> dict[int, int]:
         """How often each uid was refused an entry that was not its own, since the writer started."""
         return wire.read_refused(self._ask("GET", "/healthz"))
 
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> httpx.Response:
+    def _ask(
+        self, method: str, path: str, body: bytes | None = None, seconds: float = wire.ANSWER_SECONDS
+    ) -> httpx.Response:
         try:
             try:
-                return self._request(method, path, body)
+                return self._request(method, path, body, seconds)
             except (httpx.NetworkError, httpx.RemoteProtocolError):  # as in ``AuditClient``: once more, on a new one
-                return self._request(method, path, body)
+                return self._request(method, path, body, seconds)
         except (OSError, httpx.HTTPError) as error:
             raise wire.unreachable(error) from error
 
-    def _request(self, method: str, path: str, body: bytes | None) -> httpx.Response:
+    def _request(self, method: str, path: str, body: bytes | None, seconds: float) -> httpx.Response:
         """One attempt. httpcore forgets to close a Unix socket that it could not connect, so see first who listens."""
         with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as probe:
             probe.settimeout(wire.CONNECT_SECONDS)
             probe.connect(str(self._socket))
-        return self._http.request(method, path, content=body)
+        timeout = httpx.Timeout(seconds, connect=wire.CONNECT_SECONDS)
+        return self._http.request(method, path, content=body, timeout=timeout)
 
     def close(self) -> None:
         """Close the connection."""

@@ -7,12 +7,16 @@ SovereignError
 │   │       ├── LogFullError       … because the disk is full; the writer recovers when space is back
 │   │       └── JournalFullError   … before the journal is emptied into tiles; the writer sees to that by itself
 │   └── WriterLockedError          another writer holds this log
+├── UsageError
+│   └── EntryPrunedError           an entry was pruned, as the log says: its hash is kept, its text is in archives
 ├── BadRequestError                what was sent to the writer is malformed
 ├── EntryRefusedError              this entry can never be logged as it is
 │   ├── EntryTooLargeError         … more than 65,535 bytes
 │   ├── IdReusedError              … its id already names another event
+│   ├── TooYoungError              … it asks for entries to be pruned that are to be kept
 │   └── NotYoursError              … its kind or its id belongs to another writer
 └── LogInconsistentError
+    ├── ArchiveError               an archive does not hold what the log signed, or not whole
     ├── NoteError                  a checkpoint is malformed, or not signed by the expected keys
     └── LogTamperedError           the log does not prove what was signed; carries the findings
         ├── LogRewoundError        … it is shorter than a checkpoint that it signed before
@@ -33,6 +37,7 @@ from appliance.errors import (
     NotAllowedError,
     SovereignError,
     UnavailableError,
+    UsageError,
 )
 
 if TYPE_CHECKING:
@@ -59,6 +64,16 @@ class WriterLockedError(DeploymentError):
     """Another process writes this log. A log has exactly one writer."""
 
 
+class EntryPrunedError(UsageError):
+    """An entry that is asked for was pruned."""
+
+    def __init__(self, position: int, end: int) -> None:
+        super().__init__(
+            f"entry {position} was pruned, with all before {end}: the log keeps their hashes",
+            "`sovereign audit archive restore` puts entries back",
+        )
+
+
 class BadRequestError(SovereignError):
     """The body or the query of a request to the writer is malformed."""
 
@@ -75,6 +90,10 @@ class IdReusedError(EntryRefusedError):
     """The id is logged already, for a different event: nobody hides an event behind an id that was used before."""
 
 
+class TooYoungError(EntryRefusedError):
+    """Entries were to be pruned that the policy keeps, or that six months have not passed since."""
+
+
 class NotYoursError(EntryRefusedError):
     """The kind of event, or the id, belongs to another writer than the one that sent it."""
 
@@ -83,6 +102,10 @@ class NotYoursError(EntryRefusedError):
 
 class NoteError(LogInconsistentError):
     """A checkpoint is malformed, or does not carry the signatures that the verifier keys ask for."""
+
+
+class ArchiveError(LogInconsistentError):
+    """An archive was changed, is not whole, or is of another log."""
 
 
 class LogTamperedError(LogInconsistentError):

@@ -24,9 +24,11 @@ from appliance.audit.ids import IdIndex
 from appliance.audit.journal import JOURNAL, SEGMENTS, Journal, encode_batch
 from appliance.audit.lock import lock_directory
 from appliance.audit.open_log import OpenLog
+from appliance.audit.pruned import PRUNED, encode_pruned
 from appliance.audit.recovery import read_log, recovered_records, stale_files
 from appliance.audit.settling import Settlement, Signed, Unsettled
 from appliance.audit.storage import DiskStorage, Storage
+from appliance.audit.tiles import WIDTH, tile_path
 from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:
@@ -214,6 +216,22 @@ class TileLog:
             self._state = self._commits.commit(state, records)
         return list(range(first, first + len(records)))
 
+    def prune(self, end: int, index: int) -> None:
+        """Remove the entries before ``end``, whose hashes stay; entry ``index`` says so and is in tiles.
+
+        ``end`` is a whole number of bundles. Whether they may go is not asked here (``pruning``). Raises as ``append``.
+        """
+        with disk_trouble(), self._disk:
+            self._storage.replace(PRUNED, encode_pruned(end, index))
+            self._ready().pruned = end
+            for bundle in range(end // WIDTH):
+                self._storage.remove(tile_path(None, bundle))
+
+    def put_back(self, index: int, bundle: bytes) -> None:
+        """Put the entries of bundle ``index`` back, which were pruned; they are what the log's hashes say."""
+        with disk_trouble(), self._disk:
+            self._storage.write({tile_path(None, index): bundle})
+
     def close(self) -> None:
         """Release the lock and the index. The log can be opened again by a new ``TileLog``."""
         with suppress(AuditUnavailableError):  # what is in the journal is read from there when the log is opened
@@ -238,7 +256,7 @@ class TileLog:
         found = found or self._commits.begin()
         ids = IdIndex(self._directory / IDS)
         signed = Signed(found.head, found.note)
-        state = OpenLog(self._directory, signed, found.edge, ids, signed)
+        state = OpenLog(self._directory, signed, found.edge, ids, signed, pruned=found.pruned)
         try:
             state.catch_up(len(found.replay))
             if found.replay or found.dropped:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from appliance.audit.entry import decode_entry
+from appliance.audit.errors import IdReusedError
 from appliance.audit.settling import Settlement, Signed, Unsettled
 from appliance.audit.tiles import WIDTH, TileReader
 from appliance.errors import LogInconsistentError
@@ -32,6 +33,8 @@ class OpenLog:
     settled: Signed
     unsettled: Unsettled = field(default_factory=Unsettled)
     settling: Settlement | None = None
+    pruned: int = 0
+    """Entries before this position are not looked at: they may be gone."""
 
     def grown(self, signed: Signed, edge: Edge) -> OpenLog:
         """The same after a commit that went into tiles at once."""
@@ -49,6 +52,8 @@ class OpenLog:
         """Position and bytes of those ``ids`` that are logged. An index that does not fit the log is rebuilt."""
         found = {}
         for entry_id, position in self.ids.find(ids).items():
+            if position < self.pruned:
+                raise IdReusedError(f"id {entry_id!r} is already used by an entry that was pruned")
             entry = self._entry(position) if position < self.edge.size else b""
             if not entry or decode_entry(entry)[0] != entry_id:
                 self._rebuild()
@@ -59,7 +64,7 @@ class OpenLog:
     def open_requests(self, wanted: Callable[[str], bool], limit: int) -> list[tuple[str, int, bytes]]:
         """Requests without an end of which ``wanted`` says so, at most ``limit``: each, its position and its entry."""
         found = [(one, at) for one, at in sorted(self.ids.open_requests().items()) if wanted(one)][:limit]
-        return [(request, at, self._entry(at)) for request, at in found]
+        return [(request, at, self._entry(at)) for request, at in found if at >= self.pruned]
 
     def catch_up(self, behind: int) -> None:
         """Bring the index of ids up to the log. It never leads, unless the log lost entries that were durable.
@@ -73,7 +78,7 @@ class OpenLog:
                 "restore the whole log; entries that were acknowledged are missing",
             )
         tiles = TileReader(self.directory, size)
-        for start in range(self.ids.size // WIDTH * WIDTH, size, WIDTH):
+        for start in range(max(self.ids.size // WIDTH * WIDTH, self.pruned), size, WIDTH):
             self.ids.add([decode_entry(entry)[0] for entry in tiles.entries(start // WIDTH)], start)
 
     def _entry(self, position: int) -> bytes:

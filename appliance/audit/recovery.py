@@ -18,6 +18,7 @@ from appliance.audit.entry import decode_entry, encode_entry
 from appliance.audit.errors import LogTamperedError
 from appliance.audit.events_operation import log_recovery
 from appliance.audit.journal import decode_journal, read_segments
+from appliance.audit.pruned import read_pruned
 from appliance.audit.replay import Replay, replay
 from appliance.audit.roles import WRITER
 from appliance.audit.tiles import CHECKPOINT, HEIGHT, TILES, WIDTH, TileReader, decode_entries, tile_path
@@ -35,13 +36,14 @@ _RECOVERY = WRITER.id("recovery", "")
 
 @dataclass(frozen=True)
 class Found:
-    """A log as it lies on disk: its signed head, its edge, and what a crash left behind the head."""
+    """A log as it lies on disk: its signed head, its edge, what a crash left behind the head, and what was pruned."""
 
     head: Checkpoint
     note: str
     edge: Edge
     replay: tuple[tuple[str, bytes], ...]
     dropped: int
+    pruned: int = 0
 
 
 def read_log(directory: Path, keys: Sequence[VerifierKey]) -> Found | None:
@@ -66,7 +68,8 @@ def read_log(directory: Path, keys: Sequence[VerifierKey]) -> Found | None:
         raise LogTamperedError(tuple(found.findings))
     records, dropped = _replayed(found) if found.entries or found.incomplete else _behind(directory, edge)
     head = replace(head, time=max(head.time, found.head.time))  # no later signature is dated before one that was given
-    return Found(head, data.decode(), edge, tuple(records), dropped)
+    pruned = read_pruned(directory, head, tiles)
+    return Found(head, data.decode(), edge, tuple(records), dropped, pruned.end if pruned else 0)
 
 
 def _replayed(found: Replay) -> tuple[list[tuple[str, bytes]], int]:

@@ -31,6 +31,7 @@ _KINDS: Mapping[str, tuple[EventClass, int | None]] = {
     "install_step": (ocsf.APPLICATION_LIFECYCLE, _ANY),
     "model_change": (ocsf.APPLICATION_LIFECYCLE, _ANY),
     "log_recovery": (ocsf.APPLICATION_LIFECYCLE, 5),
+    "log_pruned": (ocsf.APPLICATION_LIFECYCLE, 2),
     "admin_change": (ocsf.ENTITY_MANAGEMENT, _ANY),
 }
 
@@ -63,7 +64,9 @@ class Role:
 
 GATEWAY = Role("gateway", frozenset({"sign_in", "sign_out", "request", "answer", "refusal"}))
 OPERATOR = Role("operator", frozenset({"install_step", "model_change", "admin_change"}))
-WRITER = Role("writer", frozenset({"log_recovery"}))  # the writer's own; no uid has it. It also ends gateways' requests
+WRITER = Role(
+    "writer", frozenset({"log_recovery", "log_pruned"})
+)  # the writer's own; no uid has it. It also ends gateways' requests
 
 
 def engine(model: str) -> Role:

@@ -10,7 +10,7 @@ The journal of a running writer changes under its reader: what looks wrong is re
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from appliance.audit.checkpoint import Checkpoint, open_checkpoint
@@ -20,6 +20,7 @@ from appliance.audit.errors import LogTamperedError, NoteError
 from appliance.audit.findings import Finding
 from appliance.audit.journal import Batch, decode_journal, read_segments
 from appliance.audit.note import MAX_NOTE_BYTES
+from appliance.audit.pruned import Pruned, read_pruned
 from appliance.audit.regular_file import read_regular
 from appliance.audit.replay import Replay, replay, settled_batches
 from appliance.audit.tiles import CHECKPOINT, TILES, TileReader
@@ -47,6 +48,8 @@ class StoredLog:
     incomplete: Batch | None = None
     """The journal's last batch, where it does not count: torn by a crash, or damaged since."""
     findings: tuple[Finding, ...] = ()
+    pruned: Pruned | None = None
+    """The beginning whose entries may be gone."""
     settled: tuple[Batch, ...] = field(default=(), repr=False)
     """What lies in the journal and in tiles; see ``promises``."""
 
@@ -112,7 +115,17 @@ def _read(directory: Path, vkeys: Sequence[VerifierKey]) -> tuple[StoredLog, tup
     except OSError as error:
         raise UsageError(f"the journal in {directory} cannot be read: {error.strerror}") from error
     head = open_checkpoint(note, vkeys)
-    return _judge(directory, head, note.decode(), decode_journal(segments), vkeys), (note, *segments)
+    stored = _judge(directory, head, note.decode(), decode_journal(segments), vkeys)
+    return _without_pruned(stored), (note, *segments)
+
+
+def _without_pruned(stored: StoredLog) -> StoredLog:
+    try:
+        pruned = read_pruned(stored.tiles.directory, stored.head, stored.tiles)
+    except LogInconsistentError as error:
+        finding = Finding("rewritten", None, error.cause)
+        return replace(stored, findings=(*stored.findings, finding))
+    return replace(stored, pruned=pruned, tiles=replace(stored.tiles, pruned=pruned.end)) if pruned else stored
 
 
 def _judge(
@@ -139,5 +152,5 @@ def _joined(directory: Path, edge: Edge, note: str, added: Replay, settled: tupl
         edge.size,
         added.incomplete,
         findings,
-        settled,
+        settled=settled,
     )

@@ -129,6 +129,8 @@ class UsageReport(Figures):
     until: date | None = None
     by_day: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     top: int = TOP_USERS
+    pruned: int = 0
+    """Entries that are not in these figures: they were pruned before anybody here counted them."""
 
     def add_day(self, day: str, figures: Figures) -> None:
         """Figures of one day (ISO; empty: of entries that say of none), if it is in the period."""
@@ -151,6 +153,7 @@ class UsageReport(Figures):
         return {
             "schema": SCHEMA,
             "log": {"origin": self.origin, "size": self.size, "root": self.root, "signed_at": self.signed_at},
+            "pruned": self.pruned,
             "since": self.since.isoformat() if self.since else None,
             "until": self.until.isoformat() if self.until else None,
             "total": _rounded(self.total),

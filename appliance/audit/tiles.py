@@ -12,6 +12,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from appliance.audit.errors import EntryPrunedError
 from appliance.audit.merkle import HASH_BYTES, fold, node_hash, perfect_root
 from appliance.audit.regular_file import read_regular
 from appliance.errors import LogInconsistentError
@@ -93,6 +94,8 @@ class TileReader:
     directory: Path
     size: int
     ahead: Mapping[str, bytes] = field(default_factory=dict)
+    pruned: int = 0
+    """Entries before this position need not be there."""
     _cache: OrderedDict[tuple[int, int], bytes] = field(default_factory=OrderedDict)
 
     def width(self, level: int | None, index: int) -> int:
@@ -127,6 +130,8 @@ class TileReader:
                 continue
             except OSError as error:
                 raise LogInconsistentError(f"{name} cannot be read: {error.strerror}") from error
+        if level is None and index * WIDTH < self.pruned:
+            raise EntryPrunedError(index * WIDTH, self.pruned)
         raise LogInconsistentError(f"{names[0]} is missing")
 
     def exact(self, level: int | None, index: int) -> bool:

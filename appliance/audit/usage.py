@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from appliance.audit.blocks import (
     LEVEL,
-    Days,
+    Counted,
     block_roots,
     block_size,
     count_block,
@@ -74,8 +74,9 @@ def build_report(  # noqa: PLR0913 - the period and the checks that an auditor m
     head = stored.head
     report = UsageReport(since=since, until=until, top=top)
     report.origin, report.size, report.root, report.signed_at = head.origin, head.size, head.root.hex(), head.signed_at
-    for days in parts:
-        for day, figures in days.items():
+    for part in parts:
+        report.pruned += part.pruned
+        for day, figures in part.days.items():
             report.add_day(day, figures)
     return report
 
@@ -86,48 +87,51 @@ def _require_growth(stored: StoredLog, kept: str, vkeys: Sequence[VerifierKey]) 
     require_growth(before, stored.head, proof)
 
 
-def _count(stored: StoredLog, known: TallyCache | None, level: int, progress: Callable[[int, int], None]) -> list[Days]:
+def _count(
+    stored: StoredLog, known: TallyCache | None, level: int, progress: Callable[[int, int], None]
+) -> list[Counted]:
     """Figures of every block, in order, and of the entries behind the last one. The order of the checks matters."""
     roots = block_roots(stored.tiles, level)
     tail, leaves = count_tail(stored.tiles, level)
     if tree_of(roots, leaves, level).root() != stored.head.root:
         raise LogInconsistentError("the log's tiles do not hash to its signed checkpoint")
-    found = {number: days for number, root in enumerate(roots) if known and (days := known.get(root)) is not None}
+    before = ((number, known.get(root)) for number, root in enumerate(roots)) if known else ()
+    found = {number: Counted(days) for number, days in before if days is not None}
     missing = [number for number in range(len(roots)) if number not in found]
     done = stored.head.size - len(missing) * block_size(level)
     progress(done, stored.head.size)
-    for number, days, root in _counted(stored, missing, level):
+    for number, part, root in _counted(stored, missing, level):
         if root != roots[number]:
             raise LogInconsistentError(f"entries were changed behind position {number * block_size(level)}")
-        if known:
-            known.put(root, days)
-        found[number] = days
+        if known and not part.pruned:
+            known.put(root, part.days)
+        found[number] = part
         done += block_size(level)
         progress(done, stored.head.size)
     return [*(found[number] for number in range(len(roots))), tail]
 
 
-def _counted(stored: StoredLog, missing: Sequence[int], level: int) -> Iterator[tuple[int, Days, bytes]]:
+def _counted(stored: StoredLog, missing: Sequence[int], level: int) -> Iterator[tuple[int, Counted, bytes]]:
     """Figures of blocks and the roots of their entries, in any order; of many at once where there are processors."""
     todo = set(missing)
     on_disk = [number for number in missing if (number + 1) * block_size(level) <= stored.in_tiles]
     processes = min(_PROCESSES, os.cpu_count() or 1, len(on_disk))
     if processes > 1 and len(on_disk) * block_size(level) >= _WORTH_PROCESSES:
         with suppress(BrokenProcessPool):  # what is left is counted below
-            for number, days, root in _side_by_side(stored, on_disk, level, processes):
+            for number, part, root in _side_by_side(stored, on_disk, level, processes):
                 todo.discard(number)
-                yield number, days, root
+                yield number, part, root
     for number in sorted(todo):
         yield number, *count_block(stored.tiles, number, level)
 
 
 def _side_by_side(
     stored: StoredLog, numbers: Sequence[int], level: int, processes: int
-) -> Iterator[tuple[int, Days, bytes]]:
+) -> Iterator[tuple[int, Counted, bytes]]:
     context = multiprocessing.get_context("forkserver")  # a fork of a process with threads would be none to rely on
     context.set_forkserver_preload([count_stored_block.__module__])
-    folder, size = stored.tiles.directory, stored.in_tiles
+    where = (stored.tiles.directory, stored.in_tiles, stored.tiles.pruned)
     with ProcessPoolExecutor(processes, context) as pool:
-        begun = {pool.submit(count_stored_block, folder, size, number, level): number for number in numbers}
+        begun = {pool.submit(count_stored_block, *where, number, level): number for number in numbers}
         for done in as_completed(begun):
             yield begun[done], *done.result()

@@ -122,6 +122,14 @@ class GroupWriter:
         """As ``TileLog.forget_request``."""
         await self._in_thread(self._log.forget_request, request)
 
+    async def prune(self, end: int, index: int) -> None:
+        """As ``TileLog.prune``."""
+        await self._in_thread(self._log.prune, end, index)
+
+    async def put_back(self, index: int, bundle: bytes) -> None:
+        """As ``TileLog.put_back``."""
+        await self._in_thread(self._log.put_back, index, bundle)
+
     async def close(self) -> None:
         """Finish what was submitted, then release the log."""
         if self._running is not None:

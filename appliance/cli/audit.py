@@ -6,7 +6,7 @@ import enum
 import json
 import os
 import sys
-from datetime import date, datetime  # noqa: TC003 - typer reads the annotations at run time
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +22,7 @@ from appliance.audit.usage import build_report
 from appliance.audit.usage_html import render_html
 from appliance.audit.usage_table import printable, render_table
 from appliance.audit.verify import LogReport, verify_log
-from appliance.cli import audit_witness
+from appliance.cli import audit_keeping, audit_witness
 from appliance.cli.audit_options import (
     KeptOption,
     LogOption,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(audit_witness.app, name="witness")
+audit_keeping.register(app)
 
 
 class ReportFormat(enum.StrEnum):
@@ -208,6 +209,7 @@ def _as_json(found: LogReport, vouched: Sequence[Witnessed]) -> dict[str, Any]:
         "root": found.root.hex(),
         "signed_at": found.head.signed_at,
         "checkpoint": found.checkpoint,
+        "pruned": {"end": found.pruned.end, "entry": found.pruned.index} if found.pruned else None,
         "journal": {"entries": found.journaled, "incomplete": found.incomplete},
         "witnessed": [
             {"witness": one.witness, "size": one.head.size, "time": audit_witness.moment(one.time)} for one in vouched
@@ -220,6 +222,10 @@ def _show(found: LogReport, vouched: Sequence[Witnessed], console: Console) -> N
         Text(f"the log holds: {printable(found.head.origin)}, {found.size} entries, signed {found.head.signed_at}")
     )
     console.print(Text(f"root {found.root.hex()}"), soft_wrap=True)
+    if found.pruned:
+        last = datetime.fromtimestamp(found.pruned.until / 1000, UTC).date()
+        gone = f"entries before {found.pruned.end} were pruned (the last of {last}), as entry {found.pruned.index} says"
+        console.print(Text(f"{gone}: their hashes hold, their texts are in archives"))
     if found.journaled:
         console.print(Text(f"the last {found.journaled} lie in the journal: the writer has not put them into tiles"))
     if found.incomplete:

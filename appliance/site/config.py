@@ -87,6 +87,14 @@ class Group(_Strict):
     per_group: Quota = Quota(requests_per_minute=600, tokens_per_day=2_000_000)
 
 
+class Audit(_Strict):
+    """The audit log's keeping."""
+
+    retention_days: Annotated[int, Field(ge=184, le=36_600)] = Field(
+        default=184, description="Entries are kept for so many days at least; less than six months is refused."
+    )
+
+
 class ServiceClient(_Strict):
     """A program that calls the API with client credentials."""
 
@@ -106,6 +114,7 @@ class SiteConfig(_Strict):
     listen: Listen = Listen()
     tls: Tls = Tls()
     site_key: SiteKey = SiteKey()
+    audit: Audit = Audit()
     languages: tuple[Literal["en", "fr", "de"], ...] = ("en", "fr", "de")
     officers: tuple[Officer, ...] = ()
     waivers: tuple[str, ...] = Field(default=(), description="Signed waiver files, relative to site.yaml.")

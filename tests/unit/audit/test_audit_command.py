@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def run(bench: Bench, tmp_path: Path) -> Callable[..., Result]:
+def run(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
     bench.fill(300)
     keys = tmp_path / "vkeys"
     keys.write_text("".join(key.encode() + "\n" for key in bench.vkeys))
