@@ -48,20 +48,30 @@ def _plain(value: dict[str, Any], entry: bytes, depth: int) -> bool:
     """Whether keys are in order at every level, and numbers are spelled as Python would spell them."""
     before = ""
     for key, one in value.items():
-        if key <= before or (type(one) is not str and not _judged(one, entry, depth)):
+        if key <= before:
             return False
         before = key
+        kind = type(one)
+        if kind is str:
+            continue
+        if kind is dict:  # here and not in ``_judged``: a call for each of them is a tenth of all the time
+            if depth == 1 or not _plain(one, entry, depth - 1):
+                return False
+        elif kind is int:
+            if not -_LARGE < one < _LARGE:
+                return False
+        elif not _judged(one, entry, depth):
+            return False
     return True
 
 
 def _judged(value: object, entry: bytes, depth: int) -> bool:
+    """As ``_plain``, of a value of any other type, or in a list."""
     kind = type(value)
-    if kind is dict or kind is list:
-        if depth == 1:
-            return False
-        if kind is dict:
-            return _plain(value, entry, depth - 1)  # type: ignore[arg-type]  # a dict, as was just seen
-        return all(type(one) is str or _judged(one, entry, depth - 1) for one in value)  # type: ignore[attr-defined]  # a list
+    if kind is dict:
+        return depth > 1 and _plain(value, entry, depth - 1)  # type: ignore[arg-type]  # a dict, as was just seen
+    if kind is list:
+        return depth > 1 and all(type(one) is str or _judged(one, entry, depth - 1) for one in value)  # type: ignore[attr-defined]  # a list
     if kind is int:
         return -_LARGE < value < _LARGE  # type: ignore[operator]  # an int
     return value is None or kind is bool or repr(value).encode() in entry
