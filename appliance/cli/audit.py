@@ -34,7 +34,7 @@ from appliance.cli.audit_options import (
     witnessed,
     write_text,
 )
-from appliance.cli.terminal import OutputFormat, OutputOption, emit, progress
+from appliance.cli.terminal import OutputFormat, OutputOption, emit, progress, say
 from appliance.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from appliance.audit.cosigned import Witnessed
     from appliance.audit.note import VerifierKey
+    from appliance.audit.tally_cache import TallyCache
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(audit_witness.app, name="witness")
@@ -116,7 +117,7 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
             until=_day(until),
             top=top,
             kept=kept_checkpoint(kept),
-            known=open_cache(cache or _own_cache()),
+            known=_figures(cache),
             progress=show,
         )
     if output is ReportFormat.html:
@@ -184,10 +185,17 @@ def _verify_proof(path: Path, keys: tuple[VerifierKey, ...], output: OutputForma
     emit(result, output, lambda console: console.print(Text(f"entry {bundle['index']} is in the signed log\n{text}")))
 
 
-def _own_cache() -> Path:
-    """The caller's cache folder, as the XDG base directory specification has it."""
+def _figures(given: Path | None) -> TallyCache | None:
+    """What was counted before: in the folder that was named, else the caller's own cache folder (XDG), else nowhere."""
+    if given is not None:
+        return open_cache(given)
     base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "sovereign" / "audit"
+    try:
+        own = Path(base) if base.startswith("/") else Path.home() / ".cache"
+        return open_cache(own / "sovereign" / "audit")
+    except (UsageError, RuntimeError) as error:
+        say(f"nothing is kept of what is counted: {error}")
+        return None
 
 
 def _day(moment: datetime | None) -> date | None:
