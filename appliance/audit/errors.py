@@ -9,6 +9,8 @@ SovereignError
 │   └── WriterLockedError          another writer holds this log
 ├── UsageError
 │   └── EntryPrunedError           an entry was pruned, as the log says: its hash is kept, its text is in archives
+├── NotAllowedError
+│   └── RevealError                content is shown to nobody: not both persons agreed, or not to this
 ├── BadRequestError                what was sent to the writer is malformed
 ├── EntryRefusedError              this entry can never be logged as it is
 │   ├── EntryTooLargeError         … more than 65,535 bytes
@@ -72,6 +74,10 @@ class EntryPrunedError(UsageError):
             f"entry {position} was pruned, with all before {end}: the log keeps their hashes",
             "`sovereign audit archive restore` puts entries back",
         )
+
+
+class RevealError(NotAllowedError):
+    """What was said behind an entry is not shown: two persons have not agreed to it."""
 
 
 class BadRequestError(SovereignError):

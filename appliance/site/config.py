@@ -46,7 +46,7 @@ class SiteKey(_Strict):
 
 
 class Officer(_Strict):
-    """A person who may sign waivers; the public key file was made by `sovereign trust keygen`."""
+    """A person whose signature counts here; the public key file was made by `sovereign trust keygen`."""
 
     name: Slug
     public_key: str = Field(description="Path of the officer's public key file, relative to site.yaml.")
@@ -117,6 +117,9 @@ class SiteConfig(_Strict):
     audit: Audit = Audit()
     languages: tuple[Literal["en", "fr", "de"], ...] = ("en", "fr", "de")
     officers: tuple[Officer, ...] = ()
+    auditors: tuple[Officer, ...] = Field(
+        default=(), description="Persons of whom two together may reveal what was said behind an entry of the log."
+    )
     waivers: tuple[str, ...] = Field(default=(), description="Signed waiver files, relative to site.yaml.")
     statements: tuple[str, ...] = Field(
         default=(), description="Signed statements of origin, an approval for one, relative to site.yaml."
@@ -154,6 +157,7 @@ class SiteConfig(_Strict):
         for field, names in (
             ("models", [m.name for m in self.models]),
             ("groups", [g.name for g in self.groups]),
+            ("auditors", [a.name for a in self.auditors]),
             ("service_clients", [c.id for c in self.service_clients]),
         ):
             found += [f"{field}.{i}.name: {n} is named twice" for i, n in enumerate(names) if n in names[:i]]
