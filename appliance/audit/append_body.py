@@ -14,7 +14,7 @@ from appliance.audit.entry import encode_entry
 from appliance.audit.errors import BadRequestError
 
 if TYPE_CHECKING:
-    from appliance.audit.log import Record
+    from appliance.audit.commit import Record
     from appliance.audit.ocsf import Event
 
 MAX_BODY = 16 << 20

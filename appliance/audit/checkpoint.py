@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from appliance.audit.cosignature import verify_signature
@@ -35,6 +36,11 @@ class Checkpoint:
     size: int
     root: bytes
     time: int = 0
+
+    @property
+    def signed_at(self) -> str:
+        """When it was signed, as RFC 3339 in UTC."""
+        return datetime.fromtimestamp(self.time, UTC).isoformat().replace("+00:00", "Z")
 
     def body(self) -> str:
         """The note text: three lines, no extensions."""

@@ -1,15 +1,14 @@
 """Appending to the log from the rest of the appliance. A failure means: refuse the work that needed the entry.
 
-``AuditClient`` gathers: whoever appends in the same turn of the event loop shares a frame (``link``), and frames do not
-wait for each other's answers. Appending is idempotent by id, so what a broken connection leaves unanswered (a writer
-that was restarted) is sent once more before its caller hears of it.
+``AuditClient`` gathers: whoever appends in the same turn of the event loop shares a frame (``link``), up to a few that
+the writer reads while the next are encoded. Frames do not wait for each other's answers. Appending is idempotent by id,
+so what a broken connection leaves unanswered (a writer that was restarted) is sent once more before its caller hears.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket as sockets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,6 +19,7 @@ from appliance.audit.entry import encode_entry
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError
 from appliance.audit.frames import new_instance
 from appliance.audit.link import Link, connect
+from appliance.audit.sync_client import SyncAuditClient
 from appliance.audit.tiles import encode_entries
 from appliance.audit.wire import Position, Proof
 from appliance.errors import SovereignError
@@ -75,6 +75,8 @@ class AuditClient:
             loop.call_soon(self._send_gathered)
         self._gathered.append(waiting)
         self._count += 1
+        if len(self._gathered) >= wire.ENOUGH_ENTRIES:
+            self._send_gathered()
         try:
             return await waiting.done
         finally:
@@ -180,62 +182,6 @@ class AuditClient:
         except (OSError, TimeoutError) as error:
             raise wire.unreachable(error) from error
         return wire.read_reply(reply, len(batch))
-
-
-class SyncAuditClient:
-    """The same for code without an event loop: the installer and the command line. One entry per POST."""
-
-    def __init__(self, socket: Path) -> None:
-        self._socket = socket
-        self._http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(socket)), base_url=wire.BASE_URL, timeout=_TIMEOUT
-        )
-
-    def append(self, event: dict[str, Any], *, id: str) -> Position:  # noqa: A002 - the contract's name
-        """As ``AuditClient.append``."""
-        body = wire.post_body([(id, encode_entry(event, id))])
-        return wire.read_positions(self._ask("POST", "/append", body), 1)[0]
-
-    def checkpoint(self) -> str:
-        """The latest durable checkpoint, a signed note."""
-        response = self._ask("GET", "/checkpoint")
-        if not response.is_success:
-            raise AuditUnavailableError(f"the audit writer answered {response.status_code}")
-        return response.text
-
-    def shelve(self, cosigned: bytes) -> None:
-        """Put a cosigned checkpoint beside the log. Raises as ``append``; whose it is, the caller verified."""
-        wire.read_shelved(self._ask("POST", "/witnessed", cosigned))
-
-    def refused(self) -> dict[int, int]:
-        """How often each uid was refused an entry that was not its own, since the writer started."""
-        return wire.read_refused(self._ask("GET", "/healthz"))
-
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> httpx.Response:
-        try:
-            try:
-                return self._request(method, path, body)
-            except (httpx.NetworkError, httpx.RemoteProtocolError):  # as in ``AuditClient``: once more, on a new one
-                return self._request(method, path, body)
-        except (OSError, httpx.HTTPError) as error:
-            raise wire.unreachable(error) from error
-
-    def _request(self, method: str, path: str, body: bytes | None) -> httpx.Response:
-        """One attempt. httpcore forgets to close a Unix socket that it could not connect, so see first who listens."""
-        with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as probe:
-            probe.settimeout(wire.CONNECT_SECONDS)
-            probe.connect(str(self._socket))
-        return self._http.request(method, path, content=body)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._http.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _fail(waiting: _Waiting, error: SovereignError) -> None:

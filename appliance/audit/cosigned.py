@@ -8,13 +8,12 @@ gets them with it.
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.audit.checkpoint import Checkpoint, open_checkpoint, signed_by
 from appliance.audit.note import ED25519_COSIGNATURE, MAX_NOTE_BYTES, ML_DSA_44, VerifierKey, parse_note
+from appliance.audit.regular_file import read_regular
 from appliance.errors import LogInconsistentError, UsageError
 
 if TYPE_CHECKING:
@@ -118,11 +117,7 @@ def brought_back(
 def _read(path: Path) -> bytes | None:
     """The note at ``path``, None where there is none. The folder is the writer's, who may have laid there anything."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise LogInconsistentError(f"{path} is no regular file")
-            return file.read(MAX_NOTE_BYTES + 1)
+        return read_regular(path, MAX_NOTE_BYTES + 1)
     except FileNotFoundError:
         return None
     except OSError as error:

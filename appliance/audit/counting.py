@@ -3,83 +3,98 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from appliance.audit.tally import ModelLoad, Tally, UsageReport
+from pydantic_core import from_json
+
+from appliance.audit.tally import MAX_LOADS, Figures, ModelLoad, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_LOADS = 200
 MAX_PLAUSIBLE = 1e15
+_FOREIGN = "(foreign)"
+_NO_DAY = ""
+_DAY_MS = 86_400_000
 _NO_GROUP = "(no group)"
 _NO_MODEL = "(no model)"
+_EPOCH = date(1970, 1, 1)
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC).timestamp() * 1000
 
 
-def count(report: UsageReport, entry: bytes) -> None:
-    """Add one entry to the report, if its day is in the period. Foreign and malformed entries are counted as such."""
-    try:
-        event = json.loads(entry)
-    except (ValueError, RecursionError):  # the second: of an entry that somebody edited
-        event = None
+def count(days: dict[str, Figures], entry: bytes) -> None:
+    """Add one entry to the figures of its day (ISO, UTC). Foreign and malformed entries are counted as such.
+
+    What is no object at all has no day, and counts under the empty one.
+    """
+    event = _event(entry)
     if not isinstance(event, dict):
-        report.kinds["(foreign)"] += 1
+        days[_NO_DAY].kinds[_FOREIGN] += 1
         return
-    moment = _moment(event.get("time"))
-    day = moment.date()
-    if (report.since and day < report.since) or (report.until and day > report.until):
-        return
+    figures = days[_day(event.get("time"))]
     ours = _object(_object(event, "unmapped"), "sovereign")
-    kind = _text(ours, "kind") or "(foreign)"
-    report.kinds[kind] += 1
+    kind = _text(ours, "kind") or _FOREIGN
+    figures.kinds[kind] += 1
     counter = _COUNTERS.get(kind)
     if counter:
-        counter(report, event, ours, [report.total, report.by_day[day.isoformat()]])
+        counter(figures, event, ours)
 
 
-def _request(report: UsageReport, event: dict[str, Any], ours: dict[str, Any], tallies: list[Tally]) -> None:
-    for tally in [*tallies, *_dimensions(report, event, ours)]:
+def _event(entry: bytes) -> Any:
+    """What ``entry`` says; None when it is no JSON. The quicker parser reads most, and refuses some that are."""
+    try:
+        return from_json(entry)
+    except ValueError:
+        try:
+            return json.loads(entry)
+        except (ValueError, RecursionError):  # the second: of an entry that somebody edited
+            return None
+
+
+def _request(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
+    for tally in _tallies(figures, event, ours):
         tally.requests += 1
 
 
-def _answer(report: UsageReport, event: dict[str, Any], ours: dict[str, Any], tallies: list[Tally]) -> None:
+def _answer(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
     context = _object(event, "message_context")
     prompt, completion = int(_number(context, "prompt_tokens")), int(_number(context, "completion_tokens"))
     joules = _number(ours, "joules")
-    for tally in [*tallies, *_dimensions(report, event, ours)]:
+    for tally in _tallies(figures, event, ours):
         tally.answers += 1
         tally.prompt_tokens += prompt
         tally.completion_tokens += completion
         tally.joules += joules
-    report.outcomes[_text(ours, "outcome") or "(none)"] += 1
-    report.energy_methods[_text(ours, "energy_method") or "(none)"] += 1
+    figures.outcomes[_text(ours, "outcome") or "(none)"] += 1
+    figures.energy_methods[_text(ours, "energy_method") or "(none)"] += 1
 
 
-def _refusal(report: UsageReport, event: dict[str, Any], ours: dict[str, Any], tallies: list[Tally]) -> None:
-    for tally in [*tallies, *_dimensions(report, event, ours)]:
+def _refusal(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
+    for tally in _tallies(figures, event, ours):
         tally.refusals += 1
-    report.refusal_reasons[_text(ours, "reason_code") or "(none)"] += 1
+    figures.refusal_reasons[_text(ours, "reason_code") or "(none)"] += 1
 
 
-def _sign_in(report: UsageReport, event: dict[str, Any], _: dict[str, Any], tallies: list[Tally]) -> None:
+def _sign_in(figures: Figures, event: dict[str, Any], _: dict[str, Any]) -> None:
     user = _object(event, "user")
-    mine = [report.by_group[name] for name in _groups(user)] + [report.by_user[_text(user, "uid") or "(unknown)"]]
-    for tally in [*tallies, *mine]:
+    mine = [figures.by_group[name] for name in _groups(user)] + [figures.by_user[_text(user, "uid") or "(unknown)"]]
+    for tally in [figures.total, *mine]:
         if event.get("status_id") == 1:
             tally.sign_ins += 1
         else:
             tally.failed_sign_ins += 1
 
 
-def _model_load(report: UsageReport, event: dict[str, Any], ours: dict[str, Any], tallies: list[Tally]) -> None:
+def _model_load(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
     model = _object(event, "ai_model")
     name = _text(model, "name") or _NO_MODEL
-    for tally in [*tallies, report.by_model[name]]:
+    for tally in (figures.total, figures.by_model[name]):
         tally.model_loads += 1
-    if len(report.model_loads) < MAX_LOADS:
+    if len(figures.model_loads) < MAX_LOADS:
         waivers = ours.get("waivers")
-        report.model_loads.append(
+        figures.model_loads.append(
             ModelLoad(
                 _moment(event.get("time")).isoformat(timespec="seconds"),
                 name,
@@ -91,7 +106,7 @@ def _model_load(report: UsageReport, event: dict[str, Any], ours: dict[str, Any]
         )
 
 
-_COUNTERS: dict[str, Callable[[UsageReport, dict[str, Any], dict[str, Any], list[Tally]], None]] = {
+_COUNTERS: dict[str, Callable[[Figures, dict[str, Any], dict[str, Any]], None]] = {
     "request": _request,
     "answer": _answer,
     "refusal": _refusal,
@@ -100,17 +115,16 @@ _COUNTERS: dict[str, Callable[[UsageReport, dict[str, Any], dict[str, Any], list
 }
 
 
-def _dimensions(report: UsageReport, event: dict[str, Any], ours: dict[str, Any]) -> list[Tally]:
-    """The group, model, purpose and user tallies that a call concerns."""
+def _tallies(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> list[Tally]:
+    """The day's tally, and those of the groups, model, purpose and user that a call concerns."""
     user = _object(_object(event, "actor"), "user")
     model = _text(_object(event, "ai_model"), "name") or _text(ours, "model_name") or _NO_MODEL
-    purpose = _text(ours, "purpose")
-    return [
-        *(report.by_group[name] for name in _groups(user)),
-        report.by_model[model],
-        *([report.by_purpose[purpose]] if purpose else []),
-        *([report.by_user[uid]] if (uid := _text(user, "uid")) else []),
-    ]
+    found = [figures.total, *(figures.by_group[name] for name in _groups(user)), figures.by_model[model]]
+    if purpose := _text(ours, "purpose"):
+        found.append(figures.by_purpose[purpose])
+    if uid := _text(user, "uid"):
+        found.append(figures.by_user[uid])
+    return found
 
 
 def _groups(user: dict[str, Any]) -> list[str]:
@@ -138,6 +152,18 @@ def _number(value: dict[str, Any], name: str) -> float:
 
 
 def _moment(milliseconds: object) -> datetime:
-    limit = datetime.max.replace(tzinfo=UTC).timestamp() * 1000
-    usable = isinstance(milliseconds, int) and 0 <= milliseconds < limit
-    return datetime.fromtimestamp(milliseconds / 1000 if usable and isinstance(milliseconds, int) else 0, UTC)
+    return datetime.fromtimestamp(_plausible(milliseconds) / 1000, UTC)
+
+
+def _plausible(milliseconds: object) -> int:
+    """A time that the calendar has, else 0."""
+    return milliseconds if isinstance(milliseconds, int) and 0 <= milliseconds < _END_OF_TIME else 0
+
+
+def _day(milliseconds: object) -> str:
+    return _name_of_day(_plausible(milliseconds) // _DAY_MS)
+
+
+@lru_cache(maxsize=4096)
+def _name_of_day(number: int) -> str:
+    return (_EPOCH + timedelta(days=number)).isoformat()

@@ -19,11 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Growth:
-    """What a batch makes: files to write, folders of partial tiles that full ones now replace, and the next edge."""
+    """What a batch makes: full tiles, folders of partial ones that they replace, and the next edge."""
 
-    files: dict[str, bytes]
+    full: dict[str, bytes]
     obsolete: list[str]
     edge: Edge
+    before: int
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Every file to write: the full tiles, and partial ones for the final size only."""
+        return self.full | self.edge.partial_files(self.before)
 
 
 @dataclass(frozen=True)
@@ -40,15 +46,29 @@ class Edge:
         return self.tree.size
 
     def grow(self, entries: Sequence[bytes]) -> Growth:
-        """Append ``entries``. Partial tiles are made for the final size only."""
+        """Append ``entries``."""
         pen = _Pen(self)
         for entry in entries:
             pen.append(entry)
         return pen.finish()
 
+    def partial_files(self, before: int) -> dict[str, bytes]:
+        """The unfinished tiles and bundle, as far as a tree of ``before`` entries had others."""
+        files: dict[str, bytes] = {}
+        if self.tail and before != self.size:
+            files[tile_path(None, self.size // WIDTH, len(self.tail))] = encode_entries(self.tail)
+        for level, hashes in enumerate(self.levels):
+            width = self.size >> (HEIGHT * level)
+            if hashes and width != before >> (HEIGHT * level):
+                files[tile_path(level, width // WIDTH, len(hashes))] = b"".join(hashes)
+        return files
+
     @classmethod
-    def read(cls, tiles: TileReader) -> Edge:
-        """The edge of a stored tree. Raises ``LogInconsistentError`` when its last bundle and tile disagree."""
+    def read(cls, tiles: TileReader, root: bytes) -> Edge:
+        """The edge of a stored tree.
+
+        Raises ``LogInconsistentError`` when its last bundle and tile disagree, or its root is not ``root``.
+        """
         levels, level = [], 0
         while tiles.size >> (HEIGHT * level):
             index, width = divmod(tiles.size >> (HEIGHT * level), WIDTH)
@@ -57,14 +77,19 @@ class Edge:
         tail = tuple(tiles.entries(tiles.size // WIDTH)) if tiles.size % WIDTH else ()
         if tail and tuple(map(leaf_hash, tail)) != levels[0]:
             raise LogInconsistentError(f"{tile_path(None, tiles.size // WIDTH, len(tail))} was changed")
-        return cls(CompactTree(tiles.size, tiles.peaks()), tuple(levels), tail)
+        tree = CompactTree(tiles.size, tiles.peaks())
+        if tree.root() != root:
+            raise LogInconsistentError(
+                "the log's tiles do not hash to its signed checkpoint", "run `sovereign audit verify` to see where"
+            )
+        return cls(tree, tuple(levels), tail)
 
 
 class _Pen:
     """A scratch copy of an edge while a batch is written to it."""
 
     def __init__(self, edge: Edge) -> None:
-        self._before = edge
+        self._before = edge.size
         self._tree = edge.tree.copy()
         self._levels = [list(hashes) for hashes in edge.levels]
         self._tail = list(edge.tail)
@@ -97,12 +122,5 @@ class _Pen:
         self._obsolete.append(f"{path}.p")
 
     def finish(self) -> Growth:
-        size = self._tree.size
-        if self._tail:
-            self._files[tile_path(None, size // WIDTH, len(self._tail))] = encode_entries(self._tail)
-        for level, hashes in enumerate(self._levels):
-            width = size >> (HEIGHT * level)
-            if hashes and width != self._before.size >> (HEIGHT * level):
-                self._files[tile_path(level, width // WIDTH, len(hashes))] = b"".join(hashes)
         edge = Edge(self._tree, tuple(map(tuple, self._levels)), tuple(self._tail))
-        return Growth(self._files, self._obsolete, edge)
+        return Growth(self._files, self._obsolete, edge, self._before)

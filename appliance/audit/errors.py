@@ -4,14 +4,21 @@ SovereignError
 ├── DeploymentError
 │   ├── UnavailableError
 │   │   └── AuditUnavailableError  no durable entry can be promised: the caller must refuse its work
-│   │       └── LogFullError       … because the disk is full; the writer recovers when space is back
+│   │       ├── LogFullError       … because the disk is full; the writer recovers when space is back
+│   │       └── JournalFullError   … before the journal is emptied into tiles; the writer sees to that by itself
 │   └── WriterLockedError          another writer holds this log
+├── UsageError
+│   └── EntryPrunedError           an entry was pruned, as the log says: its hash is kept, its text is in archives
+├── NotAllowedError
+│   └── RevealError                content is shown to nobody: not both persons agreed, or not to this
 ├── BadRequestError                what was sent to the writer is malformed
 ├── EntryRefusedError              this entry can never be logged as it is
 │   ├── EntryTooLargeError         … more than 65,535 bytes
 │   ├── IdReusedError              … its id already names another event
+│   ├── TooYoungError              … it asks for entries to be pruned that are to be kept
 │   └── NotYoursError              … its kind or its id belongs to another writer
 └── LogInconsistentError
+    ├── ArchiveError               an archive does not hold what the log signed, or not whole
     ├── NoteError                  a checkpoint is malformed, or not signed by the expected keys
     └── LogTamperedError           the log does not prove what was signed; carries the findings
         ├── LogRewoundError        … it is shorter than a checkpoint that it signed before
@@ -22,6 +29,8 @@ SovereignError
 from __future__ import annotations
 
 import errno
+import sqlite3
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from appliance.errors import (
@@ -30,10 +39,11 @@ from appliance.errors import (
     NotAllowedError,
     SovereignError,
     UnavailableError,
+    UsageError,
 )
 
 if TYPE_CHECKING:
-    import sqlite3
+    from collections.abc import Iterator
 
     from appliance.audit.findings import Finding
 
@@ -48,8 +58,26 @@ class LogFullError(AuditUnavailableError):
     """The disk of the audit log is full. Nothing acknowledged is lost; appending works again once there is space."""
 
 
+class JournalFullError(AuditUnavailableError):
+    """The journal holds no more until its batches are in tiles."""
+
+
 class WriterLockedError(DeploymentError):
     """Another process writes this log. A log has exactly one writer."""
+
+
+class EntryPrunedError(UsageError):
+    """An entry that is asked for was pruned."""
+
+    def __init__(self, position: int, end: int) -> None:
+        super().__init__(
+            f"entry {position} was pruned, with all before {end}: the log keeps their hashes",
+            "`sovereign audit archive restore` puts entries back",
+        )
+
+
+class RevealError(NotAllowedError):
+    """What was said behind an entry is not shown: two persons have not agreed to it."""
 
 
 class BadRequestError(SovereignError):
@@ -68,6 +96,10 @@ class IdReusedError(EntryRefusedError):
     """The id is logged already, for a different event: nobody hides an event behind an id that was used before."""
 
 
+class TooYoungError(EntryRefusedError):
+    """Entries were to be pruned that the policy keeps, or that six months have not passed since."""
+
+
 class NotYoursError(EntryRefusedError):
     """The kind of event, or the id, belongs to another writer than the one that sent it."""
 
@@ -76,6 +108,10 @@ class NotYoursError(EntryRefusedError):
 
 class NoteError(LogInconsistentError):
     """A checkpoint is malformed, or does not carry the signatures that the verifier keys ask for."""
+
+
+class ArchiveError(LogInconsistentError):
+    """An archive was changed, is not whole, or is of another log."""
 
 
 class LogTamperedError(LogInconsistentError):
@@ -101,6 +137,15 @@ class LogForkedError(LogTamperedError):
 
 class LogReplacedError(LogTamperedError):
     """Another log stands where this one was, from its first entry on."""
+
+
+@contextmanager
+def disk_trouble() -> Iterator[None]:
+    """What the disk refuses inside is ``unavailable`` outside."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise unavailable(error) from error
 
 
 def unavailable(error: OSError | sqlite3.Error) -> AuditUnavailableError:

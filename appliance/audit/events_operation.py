@@ -154,3 +154,22 @@ def log_recovery(*, size: int, replayed: int, dropped: int, at: datetime | None 
         severity=ocsf.MEDIUM,
         fields={"app": {"name": "sovereign audit writer", "vendor_name": "sovereign"}},
     )
+
+
+def log_pruned(*, end: int, until: int, days: int, actor: str, at: datetime | None = None) -> Event:
+    """Entries before position ``end`` may be gone from here on, the last of them logged ``until`` (milliseconds).
+
+    The policy keeps entries for ``days``; ``actor`` asked for it. Their hashes stay.
+    """
+    return envelope(
+        ocsf.APPLICATION_LIFECYCLE,
+        2,
+        ours={"kind": "log_pruned", "end": end, "until": until, "retention_days": days},
+        at=at,
+        severity=ocsf.MEDIUM,
+        profiles=("host",),
+        fields={
+            "app": {"name": "sovereign audit writer", "vendor_name": "sovereign"},
+            "actor": {"user": ocsf.user(actor, kind=2)},
+        },
+    )

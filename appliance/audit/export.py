@@ -21,7 +21,8 @@ from appliance.audit.checkpoint import open_checkpoint
 from appliance.audit.history import require_growth
 from appliance.audit.merkle import leaf_hash
 from appliance.audit.proofs import consistency_proof, range_proof
-from appliance.audit.tiles import CHECKPOINT, WIDTH, TileReader
+from appliance.audit.stored import read_stored
+from appliance.audit.tiles import CHECKPOINT, WIDTH
 from appliance.errors import LogInconsistentError, UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from appliance.audit.checkpoint import Checkpoint
     from appliance.audit.note import VerifierKey
+    from appliance.audit.tiles import TileReader
 
 ENTRIES, PROOF, SCRIPT, README = "entries.jsonl", "proof.json", "verify.py", "README.txt"
 SCHEMA = 1
@@ -71,14 +73,11 @@ def export_range(  # noqa: PLR0913 - the range and what it is held against, by k
     tile. Raises ``UsageError`` for a range that is not there or a folder that is, ``LogInconsistentError`` when the log
     cannot prove the range; ``out`` is whole or absent then.
     """
-    try:
-        note = (directory / CHECKPOINT).read_bytes()
-    except OSError as error:
-        raise UsageError(f"there is no audit log in {directory}", "name its folder: it holds `checkpoint`") from error
-    head = open_checkpoint(note, vkeys)
+    stored = read_stored(directory, vkeys)
+    head = stored.head
     if not 0 <= first <= last < head.size:
         raise UsageError(f"entries {first} to {last} are not in the log: it holds {head.size}", "positions begin at 0")
-    tiles = TileReader(directory, head.size)
+    tiles = stored.tiles
     if tiles.root() != head.root:
         raise LogInconsistentError("the log's tiles do not hash to its signed checkpoint", _LOOK)
     proof = _proof(tiles, head, first, last, open_checkpoint(kept.encode(), vkeys) if kept is not None else None)
@@ -87,7 +86,7 @@ def export_range(  # noqa: PLR0913 - the range and what it is held against, by k
     partial = out.with_name(out.name + durable.PARTIAL)
     try:
         partial.mkdir(parents=True)
-        _write(partial, note, proof, _entries(tiles, first, last, progress))
+        _write(partial, stored.note, proof, _entries(tiles, first, last, progress))
         (partial / README).write_text(
             _README.format(first=first, last=last, origin=head.origin, size=head.size), encoding="utf-8"
         )
@@ -101,10 +100,10 @@ def export_range(  # noqa: PLR0913 - the range and what it is held against, by k
     return Exported(first, last, head)
 
 
-def _write(folder: Path, note: bytes, proof: dict[str, Any], entries: Iterator[bytes]) -> None:
+def _write(folder: Path, note: str, proof: dict[str, Any], entries: Iterator[bytes]) -> None:
     with (folder / ENTRIES).open("xb") as file:
         file.writelines(entry + b"\n" for entry in entries)
-    (folder / CHECKPOINT).write_bytes(note)
+    (folder / CHECKPOINT).write_text(note, encoding="utf-8")
     (folder / PROOF).write_text(json.dumps(proof, indent=1) + "\n", encoding="ascii")
     shutil.copyfile(Path(export_check.__file__), folder / SCRIPT)
 

@@ -19,6 +19,7 @@ Kind = Literal[
     "reordered",
     "cut",
     "missing",
+    "pruned",
     "rewritten",
     "checkpoint",
     "rewound",

@@ -24,7 +24,7 @@ from appliance.site.peers import Peer
 if TYPE_CHECKING:
     from starlette.datastructures import State
 
-    from appliance.audit.log import Record
+    from appliance.audit.commit import Record
     from appliance.audit.roles import Roles
     from appliance.audit.sessions import Sessions
     from appliance.audit.writer import GroupWriter, Receipt

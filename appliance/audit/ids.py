@@ -58,17 +58,27 @@ class IdIndex:
         return found
 
     def add(self, ids: Iterable[str], start: int) -> None:
-        """Record ids of the entries from ``start`` on. The first position of an id stays.
+        """Record ids of the entries from ``start`` on, which are in tiles. The first position of an id stays.
 
         When the disk refuses, they are kept in memory and written with the next ones: the entries are in the log
         already, and a restart reads them from there.
         """
+        self.note(ids, start)
+        self.write()
+
+    def note(self, ids: Iterable[str], start: int) -> None:
+        """As ``add``, in memory only, until ``write``."""
         for offset, one in enumerate(ids):
             self._unwritten.setdefault(_digest(one), start + offset)
             self._unwritten_size = start + offset + 1
             if (found := step(one)) is not None:
                 request, begins = found
                 self._unwritten_steps[request] = start + offset if begins else None
+
+    def write(self) -> None:
+        """Write what was noted, if the disk lets it."""
+        if not self._unwritten_size:
+            return
         try:
             with self._db:
                 self._db.executemany("INSERT OR IGNORE INTO ids VALUES (?, ?)", self._unwritten.items())
@@ -100,6 +110,7 @@ class IdIndex:
         """Forget everything, to be rebuilt from the log."""
         self._unwritten.clear()
         self._unwritten_steps.clear()
+        self._unwritten_size = 0
         with self._db:
             self._db.execute("DELETE FROM ids")
             self._db.execute("DELETE FROM open")

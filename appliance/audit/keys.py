@@ -60,22 +60,40 @@ class CheckpointKeys:
             VerifierKey(origin, ML_DSA_44, self.mldsa44.public_key().public_bytes(*_RAW)),
         )
 
+    def signer(self, origin: str) -> CheckpointSigner:
+        """Both keys, ready to sign for the log ``origin`` again and again."""
+        classic, hybrid = self.vkeys(origin)
+        return CheckpointSigner(self, origin, classic.key_id, hybrid.key_id)
+
+    def sign(self, head: Checkpoint, *, time: int) -> str:
+        """As ``CheckpointSigner.sign``, once."""
+        return self.signer(head.origin).sign(head, time=time)
+
+    def __repr__(self) -> str:
+        return "CheckpointKeys(…)"
+
+
+@dataclass(frozen=True)
+class CheckpointSigner:
+    """A log's keys and their ids, which take as long to compute as a signature."""
+
+    keys: CheckpointKeys
+    origin: str
+    ed25519_id: bytes
+    mldsa44_id: bytes
+
     def sign(self, head: Checkpoint, *, time: int) -> str:
         """The checkpoint as a signed note: an Ed25519 line and an ML-DSA-44 cosignature line, both by the origin.
 
         ``time`` (POSIX seconds) goes into the cosignature: as of then, this is the largest tree of the log.
         """
-        classic, hybrid = self.vkeys(head.origin)
-        message = subtree_message(head.origin, head.origin, time, 0, head.size, head.root)
-        blob = timestamped(time, self.mldsa44.sign(message))
+        message = subtree_message(self.origin, self.origin, time, 0, head.size, head.root)
+        body = head.body()
         signatures = (
-            Signature(head.origin, classic.key_id, self.ed25519.sign(head.body().encode())),
-            Signature(head.origin, hybrid.key_id, blob),
+            Signature(self.origin, self.ed25519_id, self.keys.ed25519.sign(body.encode())),
+            Signature(self.origin, self.mldsa44_id, timestamped(time, self.keys.mldsa44.sign(message))),
         )
-        return Note(head.body(), signatures).encode()
-
-    def __repr__(self) -> str:
-        return "CheckpointKeys(…)"
+        return Note(body, signatures).encode()
 
 
 def _load(name: str, pem: bytes) -> object:

@@ -1,33 +1,34 @@
 """The log on disk and its one writer: append a batch, durably, under one signed checkpoint.
 
-The order of a commit, which everything else rests on:
-1. entries, tiles → fsync   2. sign the new tree   3. checkpoint → fsync   4. only then the caller is told.
-A failure before 2 leaves the log as it was. A failure at 3 leaves a signed tree that nobody was told of: the log is
-read anew from disk before the next batch, which begins with those same entries, so that no fork is ever signed.
+``enter`` is how the service does it: sign the new tree, put entries and checkpoint into the journal with one durable
+write, tell the caller; tiles and the checkpoint's file follow (``settle``), many batches at once. ``append`` does
+without a journal: entries, tiles → fsync, sign, checkpoint → fsync, tell the caller. Either way nobody is told, and no
+checkpoint is given out, before entries and checkpoint are durable.
+
+After a failure the log is read anew from disk before the next batch. A tree that may have been signed is continued:
+the next batch begins with the same entries, so that no fork is ever signed.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
+import threading
 import time
-import uuid
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from appliance.audit.checkpoint import Checkpoint
-from appliance.audit.edge import Edge
-from appliance.audit.entry import decode_entry, encode_entry, same_event
-from appliance.audit.errors import AuditUnavailableError, IdReusedError, unavailable
-from appliance.audit.events_operation import log_recovery
+from appliance.audit.commit import Committer, Record
+from appliance.audit.entry import same_event
+from appliance.audit.errors import AuditUnavailableError, IdReusedError, JournalFullError, disk_trouble, unavailable
 from appliance.audit.ids import IdIndex
+from appliance.audit.journal import JOURNAL, SEGMENTS, Journal, encode_batch
 from appliance.audit.lock import lock_directory
-from appliance.audit.merkle import EMPTY_ROOT
-from appliance.audit.recovery import Found, read_log, stale_files
-from appliance.audit.roles import WRITER
+from appliance.audit.open_log import OpenLog
+from appliance.audit.pruned import PRUNED, encode_pruned
+from appliance.audit.recovery import read_log, recovered_records, stale_files
+from appliance.audit.settling import Settlement, Signed, Unsettled
 from appliance.audit.storage import DiskStorage, Storage
-from appliance.audit.tiles import CHECKPOINT, WIDTH, TileReader
+from appliance.audit.tiles import WIDTH, tile_path
 from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:
@@ -38,25 +39,7 @@ if TYPE_CHECKING:
     from appliance.audit.note import VerifierKey
 
 IDS = "ids.sqlite"
-_RECOVERY = WRITER.id("recovery", "")
-Record = tuple[str, bytes]
-
-
-@dataclass(frozen=True)
-class Signed:
-    """A durable checkpoint: the tree head and the signed note that proves it."""
-
-    head: Checkpoint
-    note: str
-
-
-@dataclass
-class _Open:
-    """What is true of the log as long as nothing failed: the durable head and the edge that it signs."""
-
-    signed: Signed
-    edge: Edge
-    ids: IdIndex
+_ROOM_FOR_NOTE = 8192
 
 
 class TileLog:
@@ -66,24 +49,25 @@ class TileLog:
     to ``open`` (called by the first append), and is repeated after a failure.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - tests put doubles in place of disk, journal and clock
         self,
         directory: Path,
         origin: str,
         keys: CheckpointKeys,
         *,
         storage: Storage | None = None,
+        journal: Journal | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._directory = directory
-        self._origin = origin
-        self._keys = keys
         self._vkeys = keys.vkeys(origin)
-        self._clock = clock
-        self._state: _Open | None = None
+        self._state: OpenLog | None = None
         directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._lock = lock_directory(directory)
+        self._journal = journal or Journal(directory)
+        self._disk = threading.Lock()  # held by whoever writes tiles and the checkpoint's file
         self._storage = storage or DiskStorage(directory)
+        self._commits = Committer(origin, keys, self._storage, clock=clock, in_doubt=self._forget)
 
     @property
     def directory(self) -> Path:
@@ -100,6 +84,11 @@ class TileLog:
         """The last durable checkpoint, or None while the log is not open (before the first use, after a failure)."""
         return self._state.signed if self._state else None
 
+    @property
+    def settled(self) -> Signed | None:
+        """The last checkpoint whose tree lies in tiles; what readers of the folder see. None as ``signed``."""
+        return self._state.settled if self._state else None
+
     def open(self) -> Signed:
         """Read the log from disk if it is not open, and recover what a crash left. Idempotent.
 
@@ -107,48 +96,29 @@ class TileLog:
         ``AuditUnavailableError`` when the disk does not let it recover; the next call tries again.
         """
         if self._state is None:
-            try:
+            with disk_trouble(), self._disk:
                 self._state = self._read()
-            except (OSError, sqlite3.Error) as error:
-                raise unavailable(error) from error
         return self._state.signed
 
     def find(self, records: Sequence[Record]) -> dict[str, int]:
         """Positions of the ids that are logged already. Raises ``IdReusedError`` when one names another event."""
-        self.open()
-        state = self._ready()
-        try:
-            stored = self._stored(state, records)
-        except (OSError, sqlite3.Error) as error:
-            raise unavailable(error) from error
+        stored = self.stored([entry_id for entry_id, _ in records])
         for entry_id, entry in records:
             if entry_id in stored and not same_event(stored[entry_id][1], entry):
                 raise IdReusedError(f"id {entry_id!r} is already used by a different entry")
         return {entry_id: position for entry_id, (position, _) in stored.items()}
 
-    def _stored(self, state: _Open, records: Sequence[Record]) -> dict[str, tuple[int, bytes]]:
-        """Position and bytes of the records' ids that are logged. An index that does not fit the log is rebuilt."""
-        tiles = TileReader(self._directory, state.edge.size)
-        stored = {}
-        for entry_id, position in state.ids.find([entry_id for entry_id, _ in records]).items():
-            entry = tiles.entry(position) if position < tiles.size else b""
-            if not entry or decode_entry(entry)[0] != entry_id:
-                state.ids.clear()
-                self._catch_up(state.ids, state.signed.head)
-                return self._stored(state, records)
-            stored[entry_id] = (position, entry)
-        return stored
+    def stored(self, ids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+        """See ``OpenLog.stored``. Raises as ``open``."""
+        self.open()
+        with disk_trouble():
+            return self._ready().stored(ids)
 
     def open_requests(self, wanted: Callable[[str], bool], limit: int) -> list[tuple[str, int, bytes]]:
-        """Requests without an end of which ``wanted`` says so, at most ``limit``: each, its position and its entry."""
+        """See ``OpenLog.open_requests``. Raises as ``open``."""
         self.open()
-        state = self._ready()
-        tiles = TileReader(self._directory, state.edge.size)
-        try:
-            found = [(one, at) for one, at in sorted(state.ids.open_requests().items()) if wanted(one)][:limit]
-            return [(request, at, tiles.entry(at)) for request, at in found]
-        except (OSError, sqlite3.Error) as error:
-            raise unavailable(error) from error
+        with disk_trouble():
+            return self._ready().open_requests(wanted, limit)
 
     def count_open(self) -> int:
         """How many requests have no end yet; 0 while the log is not open."""
@@ -159,39 +129,140 @@ class TileLog:
         if self._state:
             self._state.ids.forget_request(request)
 
+    def enter(self, records: Sequence[Record]) -> list[int]:
+        """Make ``records`` durable in the journal under a new signed checkpoint; their positions. Ids must be new.
+
+        Raises ``JournalFullError``, having changed nothing, when what is there must be settled first, or when they are
+        more than a segment holds: then only ``append`` takes them.
+        """
+        self.open()
+        state = self._ready()
+        first, entries = state.edge.size, [entry for _, entry in records]
+        if not self._journal.has_room(sum(map(len, entries)) + 2 * len(entries) + _ROOM_FOR_NOTE):
+            raise JournalFullError("the journal of the audit log is full", "it is emptied into tiles")
+        growth = state.edge.grow(entries)
+        signed = self._commits.sign(growth.edge, state.signed)
+        try:
+            self._journal.write(encode_batch(first, entries, signed.note.encode()))
+        except OSError as error:
+            self._forget()
+            raise unavailable(error) from error
+        state.ids.note([entry_id for entry_id, _ in records], first)
+        state.unsettled.add(first, entries, growth)
+        state.signed, state.edge = signed, growth.edge
+        return list(range(first, first + len(records)))
+
+    @property
+    def filling(self) -> float:
+        """How full the journal's segment is, from 0 to 1."""
+        return self._journal.filling
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether entries lie in the journal only."""
+        return bool(self._state and (self._state.unsettled.entries or self._state.settling))
+
+    def begin_settling(self) -> Settlement | None:
+        """What is to be written now, by ``write_settlement``; None when that is nothing, or is under way or done."""
+        state = self._state
+        if state is None or state.settling or not state.unsettled.entries:
+            return None
+        left = self._journal.turn()
+        if left is None:  # the other segment could not be settled before: nothing may come in between
+            self.settle()
+            return None
+        state.settling = state.settlement(state.unsettled, (left,))
+        state.unsettled = Unsettled()
+        return state.settling
+
+    def write_settlement(self, settlement: Settlement) -> None:
+        """Put it into tiles; in another thread than the log's. Raises ``OSError``, to be given to ``end_settling``."""
+        with self._disk:
+            if self._state is not None and self._state.settling is settlement:  # else it was settled otherwise
+                settlement.write(self._storage)
+
+    def end_settling(self, settlement: Settlement, error: OSError | None) -> None:
+        """``settlement`` was written, or failed with ``error``: then it is part of the next one."""
+        state = self._state
+        if state is None or state.settling is not settlement:
+            return  # the log was read anew meanwhile, and settled in that
+        state.settling = None
+        if error is not None:
+            state.unsettled = state.unsettled.after(settlement.unsettled)
+            return
+        state.settled = settlement.signed
+        for segment in settlement.segments:
+            self._journal.free(segment)
+        state.ids.write()
+
+    def settle(self) -> None:
+        """Put everything into tiles, here and now. Raises as ``append``."""
+        state = self._state
+        if state is None or not (state.unsettled.entries or state.settling):
+            return
+        settlement = state.settlement(state.all_unsettled(), tuple(range(SEGMENTS)))
+        with disk_trouble(), self._disk:
+            settlement.write(self._storage)
+            state.settling, state.unsettled = settlement, Unsettled()  # before another thread may write an older one
+        self.end_settling(settlement, None)
+
     def append(self, records: Sequence[Record]) -> list[int]:
         """Make ``records`` durable under a new signed checkpoint; their positions. Ids must be new (see ``find``)."""
         self.open()
+        self.settle()
         state = self._ready()
         first = state.edge.size
-        try:
-            self._state = self._commit(state, records)
-        except (OSError, sqlite3.Error) as error:
-            raise unavailable(error) from error
+        with disk_trouble(), self._disk:
+            self._state = self._commits.commit(state, records)
         return list(range(first, first + len(records)))
+
+    def prune(self, end: int, index: int) -> None:
+        """Remove the entries before ``end``, whose hashes stay; entry ``index`` says so and is in tiles.
+
+        ``end`` is a whole number of bundles. Whether they may go is not asked here (``pruning``). Raises as ``append``.
+        """
+        with disk_trouble(), self._disk:
+            self._storage.replace(PRUNED, encode_pruned(end, index))
+            self._ready().pruned = end
+            for bundle in range(end // WIDTH):
+                self._storage.remove(tile_path(None, bundle))
+
+    def put_back(self, index: int, bundle: bytes) -> None:
+        """Put the entries of bundle ``index`` back, which were pruned; they are what the log's hashes say."""
+        with disk_trouble(), self._disk:
+            self._storage.write({tile_path(None, index): bundle})
 
     def close(self) -> None:
         """Release the lock and the index. The log can be opened again by a new ``TileLog``."""
+        with suppress(AuditUnavailableError):  # what is in the journal is read from there when the log is opened
+            self.settle()
         if self._state:
             self._state.ids.close()
             self._state = None
+        self._journal.close()
         if isinstance(self._storage, DiskStorage):
             self._storage.close()
         os.close(self._lock)
 
-    def _ready(self) -> _Open:
+    def _ready(self) -> OpenLog:
         if self._state is None:
             raise AuditUnavailableError("the audit log is not open")
         return self._state
 
-    def _read(self) -> _Open:
-        found = read_log(self._directory, self._vkeys) or self._begin()
+    def _read(self) -> OpenLog:
+        found = read_log(self._directory, self._vkeys)
+        if found is None and (self._directory / IDS).exists():
+            raise LogInconsistentError(f"{self._directory} has lost its checkpoint", "a log is never begun anew")
+        found = found or self._commits.begin()
         ids = IdIndex(self._directory / IDS)
-        state = _Open(Signed(found.head, found.note), found.edge, ids)
+        signed = Signed(found.head, found.note)
+        state = OpenLog(self._directory, signed, found.edge, ids, signed, pruned=found.pruned)
         try:
-            self._catch_up(ids, found.head)
+            state.catch_up(len(found.replay))
             if found.replay or found.dropped:
-                state = self._commit(state, _recovered(found))
+                state = self._commits.commit(state, recovered_records(found))
+            if (self._directory / JOURNAL).exists():
+                self._journal.clear()  # all of it is in tiles; what is left of a batch that was not finished goes
             for name in stale_files(self._directory, state.edge.size):
                 self._storage.remove(name)
         except BaseException:
@@ -199,65 +270,7 @@ class TileLog:
             raise
         return state
 
-    def _begin(self) -> Found:
-        """A new log begins with a signed checkpoint of nothing, before any entry exists."""
-        head = Checkpoint(self._origin, 0, EMPTY_ROOT)
-        note = self._keys.sign(head, time=int(self._clock()))
-        if (self._directory / IDS).exists():
-            raise LogInconsistentError(f"{self._directory} has lost its checkpoint", "a log is never begun anew")
-        self._storage.replace(CHECKPOINT, note.encode())
-        return Found(head, note, Edge(), (), 0)
-
-    def _catch_up(self, ids: IdIndex, head: Checkpoint) -> None:
-        """Bring the index of ids up to the log. It never leads, unless the log lost entries that were durable."""
-        if ids.size > head.size:
-            raise LogInconsistentError(
-                f"the log holds {head.size} entries but {ids.size} were signed: its tail was cut",
-                "restore the whole log; entries that were acknowledged are missing",
-            )
-        tiles = TileReader(self._directory, head.size)
-        for start in range(ids.size // WIDTH * WIDTH, head.size, WIDTH):
-            ids.add([decode_entry(entry)[0] for entry in tiles.entries(start // WIDTH)], start)
-
-    def _commit(self, state: _Open, records: Sequence[Record]) -> _Open:
-        growth = state.edge.grow([entry for _, entry in records])
-        try:
-            self._storage.write(growth.files)
-        except OSError:
-            self._discard(list(growth.files))
-            raise
-        now = max(int(self._clock()), state.signed.head.time)
-        head = Checkpoint(self._origin, growth.edge.size, growth.edge.tree.root(), now)
-        note = self._keys.sign(head, time=now)
-        try:
-            self._storage.replace(CHECKPOINT, note.encode())
-            state.ids.add([entry_id for entry_id, _ in records], state.edge.size)
-        except BaseException:
-            self._forget()  # the tree is signed: only the disk knows now where the log stands
-            raise
-        for folder in growth.obsolete:
-            with suppress(OSError):  # a leftover partial tile wastes space and nothing else
-                self._storage.remove(folder)
-        return _Open(Signed(head, note), growth.edge, state.ids)
-
-    def _discard(self, files: list[str]) -> None:
-        """Drop the files of a batch that was never signed; if even that fails, read the log anew before the next."""
-        try:
-            for path in files:
-                self._storage.remove(path)
-        except OSError:
-            self._forget()
-
     def _forget(self) -> None:
         if self._state:
             self._state.ids.close()
             self._state = None
-
-
-def _recovered(found: Found) -> list[Record]:
-    """The complete records, and an entry that says what happened, unless the last one is such an entry already."""
-    if found.replay and not found.dropped and found.replay[-1][0].startswith(_RECOVERY):
-        return list(found.replay)
-    entry_id = f"{_RECOVERY}{uuid.uuid4()}"
-    event = log_recovery(size=found.head.size, replayed=len(found.replay), dropped=found.dropped)
-    return [*found.replay, (entry_id, encode_entry(event, entry_id))]

@@ -61,7 +61,7 @@ class CompactTree:
         if on_node:
             on_node(0, node)
         while size & 1:
-            node = node_hash(self.peaks.pop(), node)
+            node = _sha256(b"\x01" + self.peaks.pop() + node).digest()
             height += 1
             size >>= 1
             if on_node:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from appliance.audit.merkle import CompactTree, node_hash
+from appliance.audit.tiles import HEIGHT, WIDTH
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from appliance.audit.tiles import TileReader
 
 
@@ -66,6 +71,33 @@ def range_proof(tiles: TileReader, first: int, end: int) -> list[bytes]:
             middle = low + _split(high - low)
             pending += [(middle, high), (low, middle)]
     return proof
+
+
+def range_holds(first: int, roots: Sequence[bytes], size: int, proof: Sequence[bytes], root: bytes) -> bool:
+    """Whether whole bundles with these ``roots``, from entry ``first`` on, are in the tree of ``size`` and ``root``.
+
+    ``proof`` is ``range_proof`` of their entries.
+    """
+    end = first + len(roots) * WIDTH
+    if first % WIDTH or not 0 <= first < end <= size:
+        return False
+    beside = iter(proof)
+
+    def node(low: int, high: int) -> bytes:
+        if high <= first or low >= end:
+            return next(beside)
+        if first <= low and high <= end:
+            tree = CompactTree()
+            for one in roots[(low - first) // WIDTH : (high - first) // WIDTH]:
+                tree.append_perfect(one, HEIGHT)
+            return tree.root()
+        middle = low + _split(high - low)
+        return node_hash(node(low, middle), node(middle, high))
+
+    try:
+        return node(0, size) == root and next(beside, None) is None
+    except StopIteration:
+        return False
 
 
 def _split(count: int) -> int:

@@ -15,7 +15,7 @@ from appliance.audit.entry import decode_entry
 from appliance.audit.errors import NoteError
 from appliance.audit.merkle import HASH_BYTES, inclusion_holds, leaf_hash
 from appliance.audit.proofs import inclusion_proof
-from appliance.audit.tiles import CHECKPOINT, TileReader
+from appliance.audit.stored import read_stored
 from appliance.errors import LogInconsistentError, UsageError
 
 if TYPE_CHECKING:
@@ -33,16 +33,12 @@ def prove(directory: Path, index: int, *, vkeys: Sequence[VerifierKey]) -> dict[
 
     Raises ``UsageError`` when there is no such entry, ``LogInconsistentError`` when the log cannot prove it.
     """
-    try:
-        note = (directory / CHECKPOINT).read_bytes()
-    except OSError as error:
-        raise UsageError(f"there is no audit log in {directory}", "name its folder: it holds `checkpoint`") from error
-    head = open_checkpoint(note, vkeys)
+    stored = read_stored(directory, vkeys)
+    head = stored.head
     if not 0 <= index < head.size:
         raise UsageError(f"entry {index} is not in the log: it holds {head.size}", "positions begin at 0")
-    tiles = TileReader(directory, head.size)
-    entry = tiles.entry(index)
-    hashes = [base64.b64encode(one).decode() for one in inclusion_proof(tiles, index)]
+    entry = stored.tiles.entry(index)
+    hashes = [base64.b64encode(one).decode() for one in inclusion_proof(stored.tiles, index)]
     bundle = {
         "mediaType": MEDIA_TYPE,
         "schema": SCHEMA,
@@ -52,8 +48,8 @@ def prove(directory: Path, index: int, *, vkeys: Sequence[VerifierKey]) -> dict[
         "entry": base64.b64encode(entry).decode(),
         "leaf_hash": base64.b64encode(leaf_hash(entry)).decode(),
         "hashes": hashes,
-        "checkpoint": note.decode(),
-        "tlog_proof": tlog_proof(index, hashes, note.decode()),
+        "checkpoint": stored.note,
+        "tlog_proof": tlog_proof(index, hashes, stored.note),
     }
     verify_proof(bundle, vkeys=vkeys)
     return bundle

@@ -1,18 +1,26 @@
 """Opening a log: the durable checkpoint decides; complete records behind it are kept, an incomplete tail is dropped.
 
-The order of a commit (entries and tiles, fsync, sign, checkpoint, fsync, acknowledge) makes this sound: what lies
-behind the checkpoint was never acknowledged, but a checkpoint over it may have been *signed*, so complete records are
-appended again in their order, and no second tree of the same size is ever signed.
+What was acknowledged and is not in tiles yet lies in the journal (``replay``). Where that holds nothing, tiles may lie
+behind the checkpoint, of a batch that went there directly. The order of that (entries and tiles, fsync, sign,
+checkpoint, fsync, acknowledge) makes this sound: it was never acknowledged, but a checkpoint over it may have been
+*signed*, so complete records are appended again in their order, and no second tree of the same size is ever signed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from appliance.audit.checkpoint import Checkpoint, open_checkpoint
 from appliance.audit.edge import Edge
-from appliance.audit.entry import decode_entry
+from appliance.audit.entry import decode_entry, encode_entry
+from appliance.audit.errors import LogTamperedError
+from appliance.audit.events_operation import log_recovery
+from appliance.audit.journal import decode_journal, read_segments
+from appliance.audit.pruned import read_pruned
+from appliance.audit.replay import Replay, replay
+from appliance.audit.roles import WRITER
 from appliance.audit.tiles import CHECKPOINT, HEIGHT, TILES, WIDTH, TileReader, decode_entries, tile_path
 from appliance.errors import LogInconsistentError
 
@@ -23,23 +31,26 @@ if TYPE_CHECKING:
     from appliance.audit.note import VerifierKey
 
 MAX_LEVELS = 8
+_RECOVERY = WRITER.id("recovery", "")
 
 
 @dataclass(frozen=True)
 class Found:
-    """A log as it lies on disk: its signed head, its edge, and what a crash left behind the head."""
+    """A log as it lies on disk: its signed head, its edge, what a crash left behind the head, and what was pruned."""
 
     head: Checkpoint
     note: str
     edge: Edge
     replay: tuple[tuple[str, bytes], ...]
     dropped: int
+    pruned: int = 0
 
 
 def read_log(directory: Path, keys: Sequence[VerifierKey]) -> Found | None:
     """Read the log's head and edge; None when there is no log yet.
 
-    Raises ``LogInconsistentError`` when the checkpoint is absent, not signed by ``keys`` or not the root of the tiles.
+    Raises ``LogInconsistentError`` when the checkpoint is absent, not signed by ``keys`` or not the root of the tiles,
+    ``LogTamperedError`` when the journal does not continue it.
     """
     try:
         data = (directory / CHECKPOINT).read_bytes()
@@ -51,13 +62,28 @@ def read_log(directory: Path, keys: Sequence[VerifierKey]) -> Found | None:
         return None
     head = open_checkpoint(data, keys)
     tiles = TileReader(directory, head.size)
-    edge = Edge.read(tiles)
-    if edge.tree.root() != head.root:
-        raise LogInconsistentError(
-            "the log's tiles do not hash to its signed checkpoint", "run `sovereign audit verify` to see where"
-        )
-    replay, dropped = _behind(directory, edge)
-    return Found(head, data.decode(), edge, tuple(replay), dropped)
+    edge = Edge.read(tiles, head.root)
+    found = replay(decode_journal(read_segments(directory)), edge, head, keys)
+    if found.findings:
+        raise LogTamperedError(tuple(found.findings))
+    records, dropped = _replayed(found) if found.entries or found.incomplete else _behind(directory, edge)
+    head = replace(head, time=max(head.time, found.head.time))  # no later signature is dated before one that was given
+    pruned = read_pruned(directory, head, tiles)
+    return Found(head, data.decode(), edge, tuple(records), dropped, pruned.end if pruned else 0)
+
+
+def _replayed(found: Replay) -> tuple[list[tuple[str, bytes]], int]:
+    records = [(decode_entry(entry)[0], entry) for entry in found.entries]
+    return records, found.incomplete.count if found.incomplete else 0
+
+
+def recovered_records(found: Found) -> list[tuple[str, bytes]]:
+    """The complete records, and an entry that says what happened, unless the last one is such an entry already."""
+    if found.replay and not found.dropped and found.replay[-1][0].startswith(_RECOVERY):
+        return list(found.replay)
+    entry_id = f"{_RECOVERY}{uuid.uuid4()}"
+    event = log_recovery(size=found.head.size, replayed=len(found.replay), dropped=found.dropped)
+    return [*found.replay, (entry_id, encode_entry(event, entry_id))]
 
 
 def _behind(directory: Path, edge: Edge) -> tuple[list[tuple[str, bytes]], int]:

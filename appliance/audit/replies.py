@@ -12,6 +12,7 @@ from appliance.audit.errors import (
     IdReusedError,
     LogFullError,
     NotYoursError,
+    TooYoungError,
 )
 from appliance.errors import LogInconsistentError, SovereignError
 
@@ -24,6 +25,7 @@ _ANSWERS: dict[type[SovereignError], tuple[int, str]] = {  # the first that fits
     NotYoursError: (403, "not_yours"),
     IdReusedError: (409, "id_reused"),
     EntryTooLargeError: (413, "entry_too_large"),
+    TooYoungError: (422, "too_young"),
     EntryRefusedError: (422, "entry_refused"),
     BadRequestError: (400, "bad_request"),
 }

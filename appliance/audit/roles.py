@@ -31,6 +31,7 @@ _KINDS: Mapping[str, tuple[EventClass, int | None]] = {
     "install_step": (ocsf.APPLICATION_LIFECYCLE, _ANY),
     "model_change": (ocsf.APPLICATION_LIFECYCLE, _ANY),
     "log_recovery": (ocsf.APPLICATION_LIFECYCLE, 5),
+    "log_pruned": (ocsf.APPLICATION_LIFECYCLE, 2),
     "admin_change": (ocsf.ENTITY_MANAGEMENT, _ANY),
 }
 
@@ -63,7 +64,9 @@ class Role:
 
 GATEWAY = Role("gateway", frozenset({"sign_in", "sign_out", "request", "answer", "refusal"}))
 OPERATOR = Role("operator", frozenset({"install_step", "model_change", "admin_change"}))
-WRITER = Role("writer", frozenset({"log_recovery"}))  # the writer's own; no uid has it. It also ends gateways' requests
+WRITER = Role(
+    "writer", frozenset({"log_recovery", "log_pruned"})
+)  # the writer's own; no uid has it. It also ends gateways' requests
 
 
 def engine(model: str) -> Role:
@@ -114,15 +117,13 @@ def kind_of(event: Event) -> str | None:
     if type(activity) is not int or activity not in event_class.activities or only not in {_ANY, activity}:
         return None
     expected = _EXPECTED[event_class.uid, activity]
-    return kind if all(event.get(name) == value for name, value in expected.items()) else None
+    return kind if expected.items() <= event.items() else None
 
 
 def _steps(entry_id: str, kind: str | None) -> bool:
     """Whether an id that begins or ends a request is that of an event which does so."""
-    if step(entry_id) is None:
-        return True
-    last = entry_id.rpartition("/")[2]
-    return kind in _STEPS.get(last, _KINDS)  # an older log's ``…/answer`` and ``…/refusal`` bind nothing
+    kinds = _STEPS.get(entry_id.rpartition("/")[2])
+    return kinds is None or kind in kinds or step(entry_id) is None
 
 
 def _models(event: Event) -> set[str]:

@@ -3,6 +3,7 @@
 POST /append      {"entries": [{"id", "event"}]} → {"positions", "size", "root", "checkpoint"}, once durable and signed
 GET /checkpoint   the latest durable checkpoint, a signed note
 GET /proof?index  an inclusion proof under it
+POST /prune, /restore  see ``keeping``
 POST /witnessed   a cosigned checkpoint, to lie beside the log; the operator's alone
 GET /healthz      200 while appending works; 503 with the cause otherwise (asking is also an attempt to recover)
 
@@ -22,6 +23,7 @@ import base64
 import contextlib
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -35,9 +37,11 @@ from appliance.audit.append_body import MAX_BODY, read_body
 from appliance.audit.closing import Closer
 from appliance.audit.errors import AuditUnavailableError, BadRequestError, EntryTooLargeError, NotYoursError
 from appliance.audit.frame_server import Desk, protocol_of
+from appliance.audit.keeping import keeping_routes
 from appliance.audit.listening import listen
 from appliance.audit.log import TileLog
 from appliance.audit.proofs import inclusion_proof
+from appliance.audit.retention import LEAST_DAYS
 from appliance.audit.roles import OPERATOR
 from appliance.audit.sessions import GRACE_SECONDS, Sessions
 from appliance.audit.shelf import shelve
@@ -53,17 +57,23 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from appliance.audit.commit import Record
     from appliance.audit.keys import CheckpointKeys
-    from appliance.audit.log import Record
     from appliance.audit.roles import Roles
 
 
-def create_app(log: TileLog, roles: Roles, *, grace: float = GRACE_SECONDS) -> Starlette:  # noqa: C901 - one small function a route
+_SWITCH_SECONDS = 0.0001
+"""A commit's thread that comes back from the disk must not wait for the one that reads what comes next."""
+
+
+def create_app(  # noqa: C901 - one small function a route
+    log: TileLog, roles: Roles, *, grace: float = GRACE_SECONDS, retention_days: int = LEAST_DAYS
+) -> Starlette:
     """The service as an ASGI app around ``log``, which it closes when it shuts down.
 
     Serve it with ``PeerProtocol``: a request whose scope has no peer appends nothing. At start a log that is
     inconsistent stops the service; one whose disk is full does not: it answers 507 and recovers. Requests of a
-    gateway that has been gone for ``grace`` seconds are ended as interrupted.
+    gateway that has been gone for ``grace`` seconds are ended as interrupted. Entries are kept for ``retention_days``.
     """
     writer = GroupWriter(log)
     refused = RefusedPeers()
@@ -96,16 +106,17 @@ def create_app(log: TileLog, roles: Roles, *, grace: float = GRACE_SECONDS) -> S
         sender = peer(request.scope)
         if OPERATOR not in roles.of(sender.uid if sender else None):
             raise NotYoursError("cosigned checkpoints are the operator's to bring")
-        await writer.open()
+        await writer.settle()
         names = await run_in_threadpool(shelve, log.directory, await _body(request), log.vkeys)
         return JSONResponse({"witnesses": names})
 
     async def checkpoint(_: Request) -> Response:
-        signed = writer.signed or await writer.open()
-        return PlainTextResponse(signed.note)
+        return PlainTextResponse((await writer.settle()).note)
 
     async def proof(request: Request) -> Response:
         signed = writer.signed or await writer.open()
+        if writer.settled != signed:
+            signed = await writer.settle()
         text = request.query_params.get("index", "")
         if not (text.isascii() and text.isdecimal() and int(text[:20]) < signed.head.size and len(text) < 20):  # noqa: PLR2004 - 2**63 has 19 digits
             raise BadRequestError(f"index must be a number below the log's size {signed.head.size}")
@@ -137,6 +148,7 @@ def create_app(log: TileLog, roles: Roles, *, grace: float = GRACE_SECONDS) -> S
             Route("/checkpoint", checkpoint),
             Route("/proof", proof),
             Route("/healthz", healthz),
+            *keeping_routes(writer, log, roles, retention_days, _body),
         ],
         exception_handlers={SovereignError: _explain},
         lifespan=lifespan,
@@ -178,6 +190,7 @@ def serve(  # noqa: PLR0913 - a log, where it listens, and who may write
     keys: CheckpointKeys,
     roles: Roles,
     grace: float = GRACE_SECONDS,
+    retention_days: int = LEAST_DAYS,
 ) -> None:
     """Run the audit writer until SIGTERM. Blocking, and for a process's main thread.
 
@@ -185,6 +198,7 @@ def serve(  # noqa: PLR0913 - a log, where it listens, and who may write
     ``directory`` is not what was signed. The socket is made with mode 0660 before anyone can connect to it.
     """
     os.umask(0o027)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     # uvicorn drains on SIGTERM and then raises it once more; by then there is nothing left to end but this function.
     signal.signal(signal.SIGTERM, lambda *_: None)
     log = TileLog(directory, origin, keys)
@@ -197,7 +211,9 @@ def serve(  # noqa: PLR0913 - a log, where it listens, and who may write
         raise
     listener = listen(socket)
     try:
-        uvicorn.Server(server_config(create_app(log, roles, grace=grace))).run(sockets=[listener])
+        uvicorn.Server(server_config(create_app(log, roles, grace=grace, retention_days=retention_days))).run(
+            sockets=[listener]
+        )
     finally:
         listener.close()
         socket.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from appliance.audit.errors import AuditUnavailableError, EntryRefusedError
 from appliance.audit.history import require_growth
 from appliance.audit.note import parse_note
 from appliance.audit.proofs import consistency_proof
-from appliance.audit.tiles import CHECKPOINT, TileReader
+from appliance.audit.stored import read_stored
 from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def require_beginning(directory: Path, data: bytes, log_keys: Sequence[VerifierK
     Raises ``NoteError``, ``LogRewoundError``, ``LogForkedError``.
     """
     head = open_checkpoint(data, log_keys)
-    now = open_checkpoint((directory / CHECKPOINT).read_bytes(), log_keys)
-    proof = consistency_proof(TileReader(directory, now.size), head.size) if head.size <= now.size else ()
-    require_growth(head, now, proof)
+    now = read_stored(directory, log_keys)
+    proof = consistency_proof(now.tiles, head.size) if head.size <= now.head.size else ()
+    require_growth(head, now.head, proof)
     return head
 
 

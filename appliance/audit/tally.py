@@ -1,9 +1,12 @@
-"""A usage report as a value: tallies per day, group, model, purpose and user, and the log they were counted from."""
+"""A usage report as a value: tallies per day, group, model, purpose and user, and the log they were counted from.
+
+Figures of parts of a log add up: floats included, when they are added in the same order.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +14,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 TOP_USERS = 10
+MAX_LOADS = 200
 
 
 @dataclass
@@ -26,6 +30,18 @@ class Tally:
     sign_ins: int = 0
     failed_sign_ins: int = 0
     model_loads: int = 0
+
+    def add(self, other: Tally) -> None:
+        """What happened there happened here too."""
+        self.requests += other.requests
+        self.answers += other.answers
+        self.refusals += other.refusals
+        self.prompt_tokens += other.prompt_tokens
+        self.completion_tokens += other.completion_tokens
+        self.joules += other.joules
+        self.sign_ins += other.sign_ins
+        self.failed_sign_ins += other.failed_sign_ins
+        self.model_loads += other.model_loads
 
     @property
     def tokens(self) -> int:
@@ -46,17 +62,10 @@ class ModelLoad:
 
 
 @dataclass
-class UsageReport:
-    """The figures, and the log that they were counted from."""
+class Figures:
+    """What entries of one day, or of many, add up to."""
 
-    origin: str
-    size: int
-    root: str
-    signed_at: str
-    since: date | None
-    until: date | None
     total: Tally = field(default_factory=Tally)
-    by_day: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     by_group: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     by_model: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     by_purpose: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
@@ -66,19 +75,85 @@ class UsageReport:
     energy_methods: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     model_loads: list[ModelLoad] = field(default_factory=list)
+
+    def add(self, other: Figures) -> None:
+        """Those of ``other`` too; its model loads come after these."""
+        self.total.add(other.total)
+        for mine, theirs in self._tallies(other):
+            for name, tally in theirs.items():
+                mine[name].add(tally)
+        for name in _COUNTERS:
+            getattr(self, name).update(getattr(other, name))
+        self.model_loads += other.model_loads[: MAX_LOADS - len(self.model_loads)]
+
+    def _tallies(self, other: Figures) -> list[tuple[dict[str, Tally], dict[str, Tally]]]:
+        return [(getattr(self, name), getattr(other, name)) for name in _TALLIES]
+
+    def plain(self) -> list[Any]:
+        """As JSON-ready data, in a fixed order of fields."""
+        return [
+            astuple(self.total),
+            *({key: astuple(tally) for key, tally in getattr(self, name).items()} for name in _TALLIES),
+            *(dict(getattr(self, name)) for name in _COUNTERS),
+            [astuple(load) for load in self.model_loads],
+        ]
+
+    @classmethod
+    def of_plain(cls, value: list[Any]) -> Figures:
+        """From what ``plain`` gave."""
+        found = cls(total=Tally(*value[0]))
+        at = 1
+        for name in _TALLIES:
+            getattr(found, name).update({key: Tally(*tally) for key, tally in value[at].items()})
+            at += 1
+        for name in _COUNTERS:
+            getattr(found, name).update(value[at])
+            at += 1
+        found.model_loads = [ModelLoad(*load) for load in value[at]]
+        return found
+
+
+_TALLIES = ("by_group", "by_model", "by_purpose", "by_user")
+_COUNTERS = ("refusal_reasons", "outcomes", "energy_methods", "kinds")
+
+
+@dataclass
+class UsageReport(Figures):
+    """The figures, by day too, and the log that they were counted from."""
+
+    origin: str = ""
+    size: int = 0
+    root: str = ""
+    signed_at: str = ""
+    since: date | None = None
+    until: date | None = None
+    by_day: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     top: int = TOP_USERS
+    pruned: int = 0
+    """Entries that are not in these figures: they were pruned before anybody here counted them."""
+
+    def add_day(self, day: str, figures: Figures) -> None:
+        """Figures of one day (ISO; empty: of entries that say of none), if it is in the period."""
+        if day and not (
+            (not self.since or self.since.isoformat() <= day) and (not self.until or day <= self.until.isoformat())
+        ):
+            return
+        self.add(figures)
+        if figures.total != Tally():
+            self.by_day[day].add(figures.total)
 
     @property
     def top_users(self) -> list[tuple[str, Tally]]:
         """The pseudonyms with most requests, then most tokens."""
-        ranked = sorted(self.by_user.items(), key=lambda u: (-u[1].requests, -u[1].tokens, u[0]))
-        return ranked[: self.top]
+        by_use = sorted(self.by_user.items(), key=lambda u: (-u[1].requests, -u[1].tokens, u[0]))
+        return by_use[: self.top]
 
     def as_json(self) -> dict[str, Any]:
         """The report as JSON-ready data; users beyond the top are counted, not listed."""
         return {
             "schema": SCHEMA,
             "log": {"origin": self.origin, "size": self.size, "root": self.root, "signed_at": self.signed_at},
+            "pruned": self.pruned,
             "since": self.since.isoformat() if self.since else None,
             "until": self.until.isoformat() if self.until else None,
             "total": _rounded(self.total),

@@ -12,10 +12,13 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from appliance.audit.errors import EntryPrunedError
 from appliance.audit.merkle import HASH_BYTES, fold, node_hash, perfect_root
+from appliance.audit.regular_file import read_regular
 from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 WIDTH = 256
@@ -25,6 +28,7 @@ CHECKPOINT = "checkpoint"
 TILES = "tile"
 _LENGTH = struct.Struct(">H")
 _CACHED_TILES = 64
+_MOST_BYTES = WIDTH * (MAX_ENTRY_BYTES + 2) + 1
 
 
 def tile_path(level: int | None, index: int, width: int = WIDTH) -> str:
@@ -42,7 +46,7 @@ def level_width(size: int, level: int) -> int:
     return size >> (HEIGHT * level)
 
 
-def encode_entries(entries: list[bytes]) -> bytes:
+def encode_entries(entries: Sequence[bytes]) -> bytes:
     """An entry bundle: each entry behind its length."""
     return b"".join(_LENGTH.pack(len(entry)) + entry for entry in entries)
 
@@ -83,11 +87,15 @@ class TileReader:
     """Reads tiles and bundles of the tree with ``size`` leaves; a full tile stands in for a partial one.
 
     What is missing or too short raises ``LogInconsistentError`` naming the file. Reads are cached (tiles are
-    immutable), so one reader serves many proofs; it is for one thread.
+    immutable), so one reader serves many proofs; it is for one thread. ``ahead`` holds tiles and bundles that are not
+    on disk yet, by path: what a journal adds.
     """
 
     directory: Path
     size: int
+    ahead: Mapping[str, bytes] = field(default_factory=dict)
+    pruned: int = 0
+    """Entries before this position need not be there."""
     _cache: OrderedDict[tuple[int, int], bytes] = field(default_factory=OrderedDict)
 
     def width(self, level: int | None, index: int) -> int:
@@ -114,15 +122,22 @@ class TileReader:
         width = self.width(level, index)
         names = [tile_path(level, index, width)] + ([tile_path(level, index)] if width != WIDTH else [])
         for name in names:
+            if name in self.ahead:
+                return self.ahead[name]
             try:
-                return (self.directory / name).read_bytes()
+                return read_regular(self.directory / name, _MOST_BYTES)
             except FileNotFoundError:
                 continue
+            except OSError as error:
+                raise LogInconsistentError(f"{name} cannot be read: {error.strerror}") from error
+        if level is None and index * WIDTH < self.pruned:
+            raise EntryPrunedError(index * WIDTH, self.pruned)
         raise LogInconsistentError(f"{names[0]} is missing")
 
     def exact(self, level: int | None, index: int) -> bool:
         """Whether ``read`` finds the tile under its own name, so that it may hold nothing beyond its width."""
-        return (self.directory / tile_path(level, index, self.width(level, index))).is_file()
+        name = tile_path(level, index, self.width(level, index))
+        return name in self.ahead or (self.directory / name).is_file()
 
     def padded(self, level: int, index: int) -> bool:
         """Whether a tile under its own name holds more than its hashes."""

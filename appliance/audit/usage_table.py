@@ -33,6 +33,8 @@ def render_table(report: UsageReport, console: Console) -> None:
     """Draw the report on ``console``."""
     console.print(Text(f"Audit log {printable(report.origin)}: {figures.number(report.size)} entries, verified"))
     console.print(Text(f"root {report.root}, signed {report.signed_at}"), soft_wrap=True)
+    if report.pruned:
+        console.print(Text(f"{figures.number(report.pruned)} entries were pruned and are in no figure"))
     _tallies(console, "By day", "day", sorted(report.by_day.items()), total=report.total)
     _tallies(console, "By group", "group", ranked(report.by_group))
     _tallies(console, "By model", "model", ranked(report.by_model))

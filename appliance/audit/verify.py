@@ -1,60 +1,67 @@
 """The whole log, checked offline: every entry, every tile, the root, and both signatures of the checkpoint.
 
 Needs the log's folder and its verifier keys, nothing else, and reads each file once. The order matters:
-1. the checkpoint's signatures (before anything it says is believed)
+1. the checkpoint's signatures (before anything it says is believed), and what the journal adds to it (``stored``)
 2. per tile: entries → leaf hashes → the stored level-0 tile → its root → the stored tile above
 3. the root over everything → the checkpoint's root
-4. where the auditor kept an earlier checkpoint, or a witness cosigned one: a prefix of this tree, and not larger
-A log whose every file was rewritten consistently, checkpoint included, is caught by 1 (keys) or by 4 (memory) alone.
+4. what was pruned: the entry that says so, and by the entries behind it that six months had passed
+5. where the auditor kept an earlier checkpoint, or a witness cosigned one: a prefix of this tree, and not larger
+A log whose every file was rewritten consistently, checkpoint included, is caught by 1 (keys) or by 5 (memory) alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from appliance.audit.checkpoint import Checkpoint, open_checkpoint
+from appliance.audit.checkpoint import open_checkpoint
 from appliance.audit.earlier import Earlier
 from appliance.audit.errors import LogTamperedError
-from appliance.audit.findings import Finding, compare
-from appliance.audit.merkle import CompactTree, leaf_hash, perfect_root
-from appliance.audit.tiles import (
-    CHECKPOINT,
-    HEIGHT,
-    WIDTH,
-    TileReader,
-    level_width,
-    split_hashes,
-    tile_path,
-    unpack_bundle,
-)
-from appliance.errors import LogInconsistentError, UsageError
+from appliance.audit.findings import Finding
+from appliance.audit.retention import DAY_MS, LEAST_DAYS, LogTime
+from appliance.audit.stored import StoredLog, examine_stored
+from appliance.audit.tiles import WIDTH
+from appliance.audit.tree_check import TreeCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from appliance.audit.checkpoint import Checkpoint
     from appliance.audit.cosigned import Witnessed
     from appliance.audit.note import VerifierKey
+    from appliance.audit.pruned import Pruned
 
 MAX_FINDINGS = 50
 
 
 @dataclass(frozen=True)
 class LogReport:
-    """A log that proved what it should: whose, how many entries, its root, and when it was signed (POSIX seconds)."""
+    """A log that proved what it should: its head, the note that signs it, and what became of its journal."""
 
-    origin: str
-    size: int
-    root: bytes
-    time: int
+    head: Checkpoint
     checkpoint: str
+    journaled: int = 0
+    """How many of the entries lie in the journal, and not in tiles yet."""
+    incomplete: int = 0
+    """Entries of a last batch in the journal that do not count: torn by a crash, or damaged since."""
+    pruned: Pruned | None = None
+    """The beginning whose entries are gone, as the log says; their hashes were checked, their texts were not."""
 
     @property
-    def signed_at(self) -> str:
-        """When the checkpoint was signed, as RFC 3339 in UTC."""
-        return datetime.fromtimestamp(self.time, UTC).isoformat().replace("+00:00", "Z")
+    def origin(self) -> str:
+        """Whose log it is."""
+        return self.head.origin
+
+    @property
+    def size(self) -> int:
+        """How many entries it holds."""
+        return self.head.size
+
+    @property
+    def root(self) -> bytes:
+        """The root over all of them."""
+        return self.head.root
 
 
 def verify_log(  # noqa: PLR0913 - what an auditor holds against the log, by keyword
@@ -74,174 +81,65 @@ def verify_log(  # noqa: PLR0913 - what an auditor holds against the log, by key
     Raises ``LogTamperedError`` with every finding, ``NoteError`` for a checkpoint that is not signed as it must be,
     ``UsageError`` when there is no log in ``directory``. All but the last exit with 6.
     """
-    note = _checkpoint(directory)
-    head = open_checkpoint(note, vkeys)
+    return check_stored(
+        examine_stored(directory, vkeys), vkeys=vkeys, kept=kept, witnessed=witnessed, visit=visit, progress=progress
+    )
+
+
+def check_stored(  # noqa: PLR0913 - as ``verify_log``
+    stored: StoredLog,
+    *,
+    vkeys: Sequence[VerifierKey],
+    kept: str | None = None,
+    witnessed: Sequence[Witnessed] = (),
+    visit: Callable[[int, list[bytes]], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> LogReport:
+    """As ``verify_log``, of a log that was opened before."""
+    head = stored.head
     earlier = [Earlier(one.head, f"the checkpoint that {one.witness} cosigned") for one in witnessed]
     if kept is not None:
         earlier.append(Earlier(open_checkpoint(kept.encode(), vkeys), "the kept checkpoint"))
-    check = _Check(TileReader(directory, head.size), head, tuple(earlier))
+    check = TreeCheck(stored.tiles, head, tuple(earlier), tuple(stored.promises(vkeys)))
+    age = _Age(stored.pruned)
     for index in range(-(-head.size // WIDTH)):
-        check.bundle(index, visit)
+        entries = check.bundle(index)
+        if visit:
+            visit(index * WIDTH, entries)
+        if check.gone:
+            age.tell(index * WIDTH, entries)
         if progress:
             progress(min(head.size, (index + 1) * WIDTH), head.size)
         if len(check.findings) >= MAX_FINDINGS:
             break
     else:
         check.finish()
-    if check.findings:
-        raise LogTamperedError(tuple(check.findings))
-    return LogReport(head.origin, head.size, head.root, head.time, note.decode())
-
-
-def _checkpoint(directory: Path) -> bytes:
-    try:
-        return (directory / CHECKPOINT).read_bytes()
-    except FileNotFoundError as error:
-        if (directory / "tile").is_dir():
-            raise LogTamperedError(
-                (Finding("missing", None, f"{directory} holds entries but no checkpoint"),)
-            ) from error
-        raise UsageError(f"there is no audit log in {directory}", "name its folder: it holds `checkpoint`") from error
-    except OSError as error:
-        raise UsageError(f"the audit log in {directory} cannot be read: {error.strerror}") from error
+        check.findings += age.findings() if check.gone else []
+        check.findings = check.findings or check.broken_promises
+    if check.findings or stored.findings:
+        raise LogTamperedError((*check.findings, *stored.findings))
+    torn = stored.incomplete.count if stored.incomplete else 0
+    gone = stored.pruned if check.gone else None
+    return LogReport(head, stored.note, head.size - stored.in_tiles, torn, gone)
 
 
 @dataclass
-class _Check:
-    tiles: TileReader
-    head: Checkpoint
-    earlier: tuple[Earlier, ...]
-    findings: list[Finding] = field(default_factory=list)
-    tree: CompactTree = field(default_factory=CompactTree)
-    broken: bool = False
-    """A tile and its bundle are both gone: from here on no root can be computed, only bundles compared."""
-    pending: list[list[bytes]] = field(default_factory=list)
-    """Roots of the tiles read so far whose tile above is not complete yet, per level."""
+class _Age:
+    """How old the pruned entries were when the log said that they may go, by the entries between."""
 
-    def bundle(self, index: int, visit: Callable[[int, list[bytes]], None] | None) -> None:
-        """Check one bundle against its tile, then go on with the one that holds, so that one edit is one finding."""
-        first, width = index * WIDTH, self.tiles.width(None, index)
-        promised, entries, torn = self._stored(index, width)
-        leaves = promised
-        if entries is not None:
-            actual = [leaf_hash(entry) for entry in entries]
-            if promised is not None and (promised != actual or torn):
-                leaves = self._judge(promised, actual, index, torn=torn)
-            leaves = leaves if leaves is not None else actual[:width]
-        self._advance(leaves or [], index, width)
-        if visit:
-            visit(first, (entries or [])[:width])
+    pruned: Pruned | None
+    time: LogTime = field(default_factory=LogTime)
 
-    def _stored(self, index: int, width: int) -> tuple[list[bytes] | None, list[bytes] | None, bool]:
-        """The tile's hashes, the bundle's entries and whether the bundle is torn; None for what cannot be read."""
-        promised = entries = None
-        torn = False
-        try:
-            promised = split_hashes(self.tiles.tile(0, index))
-            self.findings += self._padding(0, index)
-        except LogInconsistentError as error:
-            self.findings.append(Finding("missing", index * WIDTH, error.cause))
-        try:
-            entries, torn = unpack_bundle(self.tiles.read(None, index), width, exact=self.tiles.exact(None, index))
-        except LogInconsistentError as error:
-            self.findings.append(Finding("missing", index * WIDTH, error.cause))
-        return promised, entries, torn
+    def tell(self, first: int, entries: list[bytes]) -> None:
+        """Entries from position ``first`` on."""
+        if self.pruned and self.pruned.end <= first:
+            for entry in entries[: max(self.pruned.index - first, 0)]:
+                self.time.tick(entry)
 
-    def _padding(self, level: int, index: int) -> list[Finding]:
-        if not self.tiles.padded(level, index):
+    def findings(self) -> list[Finding]:
+        """That they were younger than any policy allows."""
+        if self.pruned is None or self.time.passed >= LEAST_DAYS * DAY_MS:
             return []
-        path = tile_path(level, index, self.tiles.width(level, index))
-        return [Finding("rewritten", None, f"{path} was changed: bytes follow its last hash")]
-
-    def _judge(self, promised: list[bytes], actual: list[bytes], index: int, *, torn: bool) -> list[bytes]:
-        """Tile and bundle disagree: what was changed, and the leaf hashes to go on with."""
-        if not torn and self._hold(actual, index):
-            path = tile_path(0, index, len(promised))
-            self.findings.append(Finding("rewritten", index * WIDTH, f"{path} was changed; its entries are intact"))
-            return actual
-        self.findings += compare(promised, actual, index * WIDTH, torn=torn)
-        return promised
-
-    def _hold(self, leaves: list[bytes], index: int) -> bool:
-        """Whether what lies above the level-0 tile agrees with ``leaves``."""
-        if self.broken or len(leaves) != self.tiles.width(None, index):
-            return False
-        if len(leaves) == WIDTH:
-            try:
-                return self.tiles.node(HEIGHT, index) == perfect_root(leaves)
-            except LogInconsistentError:
-                return False
-        tree = self.tree.copy()
-        for leaf in leaves:
-            tree.append(leaf)
-        return tree.root() == self.head.root
-
-    def _advance(self, leaves: list[bytes], index: int, width: int) -> None:
-        self.broken = self.broken or len(leaves) != width
-        if self.broken:
-            return
-        for one in self.earlier:
-            if one.head.size // WIDTH == index and one.head.size <= self.tiles.size:
-                self._compare_earlier(one, leaves)
-        if width == WIDTH:
-            root = perfect_root(leaves)
-            self.tree.append_perfect(root, HEIGHT)
-            self._promote(1, root)
-        else:
-            for leaf in leaves:
-                self.tree.append(leaf)
-
-    def _promote(self, level: int, root: bytes) -> None:
-        """A tile is complete: once 256 of them are, compare them with the tile above."""
-        while len(self.pending) < level:
-            self.pending.append([])
-        row = self.pending[level - 1]
-        row.append(root)
-        if len(row) == WIDTH:
-            index = self.tree.size // (WIDTH << (HEIGHT * level)) - 1
-            self._compare_above(level, index, row)
-            self.pending[level - 1] = []
-            self._promote(level + 1, perfect_root(row))
-
-    def _compare_above(self, level: int, index: int, computed: list[bytes]) -> None:
-        try:
-            stored = split_hashes(self.tiles.tile(level, index))
-            self.findings += self._padding(level, index)
-        except LogInconsistentError as error:
-            self.findings.append(Finding("missing", None, error.cause))
-            return
-        for offset, (one, other) in enumerate(zip(stored, computed, strict=False)):
-            if one != other:
-                below = index * WIDTH + offset
-                span = WIDTH**level
-                self.findings.append(
-                    Finding(
-                        "rewritten",
-                        below * span,
-                        f"{tile_path(level - 1, below)} was rewritten: entries {below * span} to "
-                        f"{(below + 1) * span - 1} are not those that {tile_path(level, index, len(stored))} covers",
-                    )
-                )
-
-    def _compare_earlier(self, earlier: Earlier, leaves: list[bytes]) -> None:
-        tree = self.tree.copy()
-        for leaf in leaves[: earlier.head.size % WIDTH]:
-            tree.append(leaf)
-        if tree.size == earlier.head.size and tree.root() != earlier.head.root:
-            self.findings.append(earlier.differs())
-
-    def finish(self) -> None:
-        """Partial tiles of the right edge, the root, and the kept checkpoint."""
-        size = self.head.size
-        for level, row in enumerate(self.pending, start=1):
-            if row and not self.broken:
-                self._compare_above(level, level_width(size, level) // WIDTH, row)
-        for earlier in self.earlier:
-            if earlier.head.size == size and size % WIDTH == 0 and earlier.head.root != self.head.root:
-                self.findings.append(earlier.differs())
-            if earlier.head.size > size:
-                self.findings.append(earlier.longer_than(size))
-        if not self.findings and self.tree.root() != self.head.root:
-            self.findings.append(
-                Finding("rewritten", None, "the log's tiles do not hash to the root that the checkpoint signs")
-            )
+        days = self.time.passed // DAY_MS
+        detail = f"entries before {self.pruned.end} were removed when, by the log's own time, {days} days had passed"
+        return [Finding("pruned", 0, f"{detail}; {LEAST_DAYS} are the least")]

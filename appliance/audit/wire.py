@@ -14,6 +14,7 @@ from appliance.audit.errors import (
     IdReusedError,
     LogFullError,
     NotYoursError,
+    TooYoungError,
 )
 
 if TYPE_CHECKING:
@@ -21,16 +22,20 @@ if TYPE_CHECKING:
 
     from appliance.errors import SovereignError
 
+ENOUGH_ENTRIES = 32
 MAX_FRAME_ENTRIES = 1024
 MAX_FRAME_BYTES = 1 << 20
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 15.0
+LONG_SECONDS = 1800.0
+"""For what reads the whole log first."""
 BASE_URL = "http://audit"
 _ENTRY_ERRORS: dict[str, type[EntryRefusedError]] = {
     "id_reused": IdReusedError,
     "entry_too_large": EntryTooLargeError,
     "entry_refused": EntryRefusedError,
     "not_yours": NotYoursError,
+    "too_young": TooYoungError,
     "bad_request": EntryRefusedError,
 }
 
@@ -103,6 +108,23 @@ def read_shelved(response: httpx.Response) -> None:
     """Nothing, when a cosigned checkpoint was put beside the log. Raises what the service answered instead."""
     if not isinstance(_answer(response).get("witnesses"), list):
         raise _nonsense()
+
+
+def read_pruned(response: httpx.Response) -> int:
+    """Where the entry lies that says what was pruned. Raises what the service answered instead."""
+    return _index(_answer(response))
+
+
+def read_restored(response: httpx.Response) -> int:
+    """Which bundle was put back. Raises what the service answered instead."""
+    return _index(_answer(response))
+
+
+def _index(answer: dict[str, Any]) -> int:
+    index = answer.get("index")
+    if not isinstance(index, int):
+        raise _nonsense()
+    return index
 
 
 def read_proof(response: httpx.Response) -> Proof:

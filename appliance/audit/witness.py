@@ -19,8 +19,8 @@ from appliance.audit.findings import Finding
 from appliance.audit.history import require_growth, require_same_beginning
 from appliance.audit.note import Note, parse_note
 from appliance.audit.proofs import consistency_proof
-from appliance.audit.tiles import TileReader
-from appliance.audit.verify import verify_log
+from appliance.audit.stored import examine_stored
+from appliance.audit.verify import check_stored
 from appliance.audit.witness_keys import WitnessKeys
 from appliance.audit.witness_request import Request
 from appliance.errors import UsageError
@@ -74,16 +74,16 @@ class WitnessFolder:
         Raises ``LogTamperedError`` (edited, deleted, inserted, reordered, cut, missing, rewritten; and its kinds
         ``LogRewoundError``, ``LogForkedError``, ``LogReplacedError``) or ``NoteError``.
         """
-        found = verify_log(log, vkeys=self.log_keys, progress=progress)
-        head = Checkpoint(found.origin, found.size, found.root, found.time)
-        tiles = TileReader(log, head.size)
+        stored = examine_stored(log, self.log_keys)
+        check_stored(stored, vkeys=self.log_keys, progress=progress)
+        head, tiles = stored.head, stored.tiles
         first = tiles.node(0, 0) if head.size else None
         if self.kept:
             if first is not None:
                 require_same_beginning(self.kept.first, first)
             proof = consistency_proof(tiles, self.size) if self.size <= head.size else ()
             require_growth(self.kept.head, head, proof)
-        return Seen(head, found.checkpoint.encode(), first)
+        return Seen(head, stored.note.encode(), first)
 
     def examine_request(self, data: bytes) -> Seen:
         """Check a request that was carried here instead of the log; entries are not read. Changes nothing.

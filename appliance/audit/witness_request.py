@@ -12,12 +12,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from appliance.audit.checkpoint import open_checkpoint
 from appliance.audit.errors import NoteError
 from appliance.audit.merkle import HASH_BYTES
 from appliance.audit.note import MAX_NOTE_BYTES
 from appliance.audit.proofs import consistency_proof
-from appliance.audit.tiles import CHECKPOINT, TileReader
+from appliance.audit.stored import read_stored
 from appliance.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,11 +66,8 @@ def make_request(directory: Path, old: int, *, vkeys: Sequence[VerifierKey]) -> 
 
     Raises ``UsageError`` when the log never was that small, or is not there.
     """
-    try:
-        note = (directory / CHECKPOINT).read_bytes()
-    except OSError as error:
-        raise UsageError(f"there is no audit log in {directory}", "name its folder: it holds `checkpoint`") from error
-    head = open_checkpoint(note, vkeys)
+    stored = read_stored(directory, vkeys)
+    head = stored.head
     if old > head.size:
         raise UsageError(f"the log holds {head.size} entries, fewer than {old}", "give the size that the witness names")
-    return Request(old, tuple(consistency_proof(TileReader(directory, head.size), old)), note)
+    return Request(old, tuple(consistency_proof(stored.tiles, old)), stored.note.encode())

@@ -1,7 +1,8 @@
-"""Group commit: callers wait together, one thread writes for all of them under one fsync and one signature.
+"""Group commit: callers wait together, one thread writes for all of them with one durable write and one signature.
 
 While a commit runs, further submissions gather; the next commit takes all of them up to a bound. A submission is one
-caller's list of entries and succeeds or fails as a whole, without harming those that share its commit.
+caller's list of entries and succeeds or fails as a whole, without harming those that share its commit. What commits put
+into the journal goes into tiles a moment later, in another thread.
 """
 
 from __future__ import annotations
@@ -12,19 +13,26 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+import structlog
+
 from appliance.audit.entry import same_event
-from appliance.audit.errors import AuditUnavailableError, EntryRefusedError, IdReusedError
+from appliance.audit.errors import AuditUnavailableError, EntryRefusedError, IdReusedError, JournalFullError
 from appliance.errors import SovereignError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from appliance.audit.log import Record, Signed, TileLog
+    from appliance.audit.commit import Record
+    from appliance.audit.log import TileLog
+    from appliance.audit.settling import Signed
 
 MAX_COMMIT_ENTRIES = 4096
 MAX_COMMIT_BYTES = 16 << 20
 MAX_WAITING_BYTES = 64 << 20
 MAX_CLOSED_AT_ONCE = 1024
+SETTLE_SECONDS = 0.5
+_FULL_ENOUGH = 0.5
+_log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -53,7 +61,16 @@ class GroupWriter:
         self._waiting: deque[_Submission] = deque()
         self._waiting_bytes = 0
         self._running: asyncio.Task[None] | None = None
+        self._settler = ThreadPoolExecutor(max_workers=1, thread_name_prefix="audit-settler")
+        self._settling: asyncio.Task[None] | None = None
+        self._closing = False
+        self._unsettling = False
         self.failure: SovereignError | None = None
+
+    @property
+    def settled(self) -> Signed | None:
+        """The checkpoint whose tree lies in tiles, or None while the log is not open."""
+        return self._log.settled
 
     @property
     def signed(self) -> Signed | None:
@@ -105,12 +122,25 @@ class GroupWriter:
         """As ``TileLog.forget_request``."""
         await self._in_thread(self._log.forget_request, request)
 
+    async def prune(self, end: int, index: int) -> None:
+        """As ``TileLog.prune``."""
+        await self._in_thread(self._log.prune, end, index)
+
+    async def put_back(self, index: int, bundle: bytes) -> None:
+        """As ``TileLog.put_back``."""
+        await self._in_thread(self._log.put_back, index, bundle)
+
     async def close(self) -> None:
         """Finish what was submitted, then release the log."""
         if self._running is not None:
             await self._running
+        self._closing = True
+        if self._settling is not None:
+            self._settling.cancel()
+            await asyncio.wait([self._settling])
         await self._in_thread(self._log.close)
         self._thread.shutdown()
+        self._settler.shutdown()
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **_: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
@@ -129,6 +159,7 @@ class GroupWriter:
                 else:
                     self.failure = None
                 _settle(batch, outcomes)
+                self._plan_settling()
         finally:
             self._running = None
             self._abandon(batch)
@@ -156,35 +187,82 @@ class GroupWriter:
     def _commit(self, submissions: list[list[Record]]) -> list[Receipt | SovereignError]:
         """In the writer's thread: sort out what is logged already and what may not be, then commit the rest at once."""
         fresh: dict[str, bytes] = {}
-        known: dict[str, int] = {}
         refused: dict[int, EntryRefusedError] = {}
+        stored = self._log.stored([entry_id for records in submissions for entry_id, _ in records])
         for number, records in enumerate(submissions):
             try:
-                self._admit(records, fresh, known)
+                self._admit(records, fresh, stored)
             except EntryRefusedError as error:
                 refused[number] = error
-        signed = self._log.open()
+        known = {entry_id: position for entry_id, (position, _) in stored.items()}
         if fresh:
-            positions = self._log.append(list(fresh.items()))
-            known |= dict(zip(fresh, positions, strict=True))
-            signed = self._log.open()
+            known |= dict(zip(fresh, self._enter(list(fresh.items())), strict=True))
+        signed = self._log.open()
         return [
             refused.get(number) or Receipt([known[entry_id] for entry_id, _ in records], signed)
             for number, records in enumerate(submissions)
         ]
 
-    def _admit(self, records: list[Record], fresh: dict[str, bytes], known: dict[str, int]) -> None:
+    def _enter(self, records: list[Record]) -> list[int]:
+        try:
+            return self._log.enter(records)
+        except JournalFullError:  # callers came faster than the disk settles, or with more than a segment holds
+            return self._log.append(records)
+
+    @staticmethod
+    def _admit(records: list[Record], fresh: dict[str, bytes], stored: dict[str, tuple[int, bytes]]) -> None:
         """Add what is new of one submission to ``fresh``; nothing of it when any of its ids names another event."""
         mine: dict[str, bytes] = {}
-        found = self._log.find(records)
         for entry_id, entry in records:
-            twin = fresh.get(entry_id) or mine.get(entry_id)
-            if twin is not None and not same_event(twin, entry):
-                raise IdReusedError(f"id {entry_id!r} is already used by a different entry")
-            if twin is None and entry_id not in found:
+            known = stored.get(entry_id)
+            twin = known[1] if known else fresh.get(entry_id) or mine.get(entry_id)
+            if twin is None:
                 mine[entry_id] = entry
+            elif not same_event(twin, entry):
+                raise IdReusedError(f"id {entry_id!r} is already used by a different entry")
         fresh |= mine
-        known |= found
+
+    def _plan_settling(self) -> None:
+        """Soon; at once when the journal's segment fills, unless the disk refused the last time."""
+        if self._settling is not None:
+            return
+        delay = 0.0 if self._log.filling > _FULL_ENOUGH and not self._unsettling else SETTLE_SECONDS
+        self._settling = asyncio.create_task(self._settle_after(delay))
+
+    async def _settle_after(self, seconds: float) -> None:
+        try:
+            await asyncio.sleep(seconds)
+            settlement = await self._in_thread(self._log.begin_settling)
+            if settlement is None:
+                self._note_settling(None)
+                return
+            error: OSError | None = None
+            try:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._settler, self._log.write_settlement, settlement)
+            except OSError as failed:
+                error = failed
+            await self._in_thread(self._log.end_settling, settlement, error)
+            self._note_settling(str(error) if error else None)
+        except SovereignError as failed:
+            self._note_settling(failed.cause)
+        finally:
+            self._settling = None
+            if self._log.unsettled and not self._closing:
+                self._plan_settling()
+
+    def _note_settling(self, cause: str | None) -> None:
+        if cause is not None and not self._unsettling:
+            _log.warning("the journal could not be emptied", cause=cause)
+        self._unsettling = cause is not None
+
+    async def settle(self) -> Signed:
+        """Have everything in tiles now; the checkpoint over it. Raises as ``open``."""
+        await self.open()
+        await self._in_thread(self._log.settle)
+        settled = self._log.settled
+        assert settled is not None
+        return settled
 
 
 def _settle(batch: list[_Submission], outcomes: list[Receipt | SovereignError]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import enum
 import json
+import os
 import sys
-from datetime import date, datetime  # noqa: TC003 - typer reads the annotations at run time
-from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,11 +17,12 @@ from appliance.audit.errors import LogTamperedError
 from appliance.audit.export import export_range
 from appliance.audit.prove import prove as make_proof
 from appliance.audit.prove import verify_proof
+from appliance.audit.tally_cache import open_cache
 from appliance.audit.usage import build_report
 from appliance.audit.usage_html import render_html
 from appliance.audit.usage_table import printable, render_table
 from appliance.audit.verify import LogReport, verify_log
-from appliance.cli import audit_witness
+from appliance.cli import audit_keeping, audit_witness
 from appliance.cli.audit_options import (
     KeptOption,
     LogOption,
@@ -32,7 +34,7 @@ from appliance.cli.audit_options import (
     witnessed,
     write_text,
 )
-from appliance.cli.terminal import OutputFormat, OutputOption, emit, progress
+from appliance.cli.terminal import OutputFormat, OutputOption, emit, progress, say
 from appliance.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,9 +44,11 @@ if TYPE_CHECKING:
 
     from appliance.audit.cosigned import Witnessed
     from appliance.audit.note import VerifierKey
+    from appliance.audit.tally_cache import TallyCache
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(audit_witness.app, name="witness")
+audit_keeping.register(app)
 
 
 class ReportFormat(enum.StrEnum):
@@ -92,12 +96,19 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day, UTC.")] = None,
     until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day, UTC.")] = None,
     top: Annotated[int, typer.Option(min=1, max=1000, help="How many users to list.")] = 10,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", metavar="DIR", help="Keep counted figures here; default: your own cache folder."),
+    ] = None,
     output: Annotated[
         ReportFormat, typer.Option("--output", help="Print a table, JSON, or a self-contained HTML page.")
     ] = ReportFormat.table,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to this file.")] = None,
 ) -> None:
-    """Report use by day, group and model: requests, refusals, tokens, energy. The log is verified on the way."""
+    """Report use by day, group and model: requests, refusals, tokens, energy. Every figure is of signed entries.
+
+    What was counted before is kept, and not read again: `verify` says whether it is all still there.
+    """
     with progress("counting", unit="steps") as show:
         usage = build_report(
             log_folder(context, log),
@@ -106,6 +117,7 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
             until=_day(until),
             top=top,
             kept=kept_checkpoint(kept),
+            known=_figures(cache),
             progress=show,
         )
     if output is ReportFormat.html:
@@ -173,6 +185,19 @@ def _verify_proof(path: Path, keys: tuple[VerifierKey, ...], output: OutputForma
     emit(result, output, lambda console: console.print(Text(f"entry {bundle['index']} is in the signed log\n{text}")))
 
 
+def _figures(given: Path | None) -> TallyCache | None:
+    """What was counted before: in the folder that was named, else the caller's own cache folder (XDG), else nowhere."""
+    if given is not None:
+        return open_cache(given)
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        own = Path(base) if base.startswith("/") else Path.home() / ".cache"
+        return open_cache(own / "sovereign" / "audit")
+    except (UsageError, RuntimeError) as error:
+        say(f"nothing is kept of what is counted: {error}")
+        return None
+
+
 def _day(moment: datetime | None) -> date | None:
     return moment.date() if moment else None
 
@@ -187,11 +212,13 @@ def _write(text: str, out: Path | None) -> None:
 def _as_json(found: LogReport, vouched: Sequence[Witnessed]) -> dict[str, Any]:
     return {
         "holds": True,
-        "origin": found.origin,
+        "origin": found.head.origin,
         "size": found.size,
         "root": found.root.hex(),
-        "signed_at": found.signed_at,
+        "signed_at": found.head.signed_at,
         "checkpoint": found.checkpoint,
+        "pruned": {"end": found.pruned.end, "entry": found.pruned.index} if found.pruned else None,
+        "journal": {"entries": found.journaled, "incomplete": found.incomplete},
         "witnessed": [
             {"witness": one.witness, "size": one.head.size, "time": audit_witness.moment(one.time)} for one in vouched
         ],
@@ -199,8 +226,19 @@ def _as_json(found: LogReport, vouched: Sequence[Witnessed]) -> dict[str, Any]:
 
 
 def _show(found: LogReport, vouched: Sequence[Witnessed], console: Console) -> None:
-    console.print(Text(f"the log holds: {printable(found.origin)}, {found.size} entries, signed {found.signed_at}"))
+    console.print(
+        Text(f"the log holds: {printable(found.head.origin)}, {found.size} entries, signed {found.head.signed_at}")
+    )
     console.print(Text(f"root {found.root.hex()}"), soft_wrap=True)
+    if found.pruned:
+        last = datetime.fromtimestamp(found.pruned.until / 1000, UTC).date()
+        gone = f"entries before {found.pruned.end} were pruned (the last of {last}), as entry {found.pruned.index} says"
+        console.print(Text(f"{gone}: their hashes hold, their texts are in archives"))
+    if found.journaled:
+        console.print(Text(f"the last {found.journaled} lie in the journal: the writer has not put them into tiles"))
+    if found.incomplete:
+        torn = f"the journal ends in a batch of {found.incomplete} that is not part of the log"
+        console.print(Text(f"{torn}: torn when the writer died, before it was acknowledged, or damaged since"))
     for one in vouched:
         when = audit_witness.moment(one.time)
         console.print(Text(f"witness {printable(one.witness)} vouches for the first {one.head.size}, as of {when}"))

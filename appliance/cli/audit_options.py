@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from appliance.audit.checkpoint import read_vkeys
+from appliance.audit.client import SyncAuditClient
 from appliance.audit.cosigned import Witnessed, brought_back, read_witnesses
+from appliance.audit.errors import AuditUnavailableError
 from appliance.cli.terminal import say, site_paths
 from appliance.errors import UsageError
+from appliance.site.paths import AUDIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from appliance.audit.note import VerifierKey
+    from appliance.site.paths import SitePaths
 
 WITNESSES = "audit-witnesses"
 
@@ -40,7 +45,17 @@ WitnessesOption = Annotated[
 
 def log_folder(context: typer.Context, given: Path | None) -> Path:
     """The log to read."""
-    return given if given is not None else site_paths(context).audit_log
+    return given if given is not None else own_log(site_paths(context))
+
+
+def own_log(paths: SitePaths) -> Path:
+    """The site's own log, after its writer put everything that it acknowledged where readers look for it.
+
+    Where no writer runs, they read it from the journal.
+    """
+    with contextlib.suppress(AuditUnavailableError), SyncAuditClient(paths.socket(AUDIT)) as client:
+        client.checkpoint()
+    return paths.audit_log
 
 
 def verifier_keys(context: typer.Context, given: Path | None) -> tuple[VerifierKey, ...]:

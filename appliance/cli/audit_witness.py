@@ -16,10 +16,11 @@ from rich.text import Text
 from appliance.audit import witness as folders
 from appliance.audit.checkpoint import read_vkeys
 from appliance.audit.errors import LogForkedError, LogReplacedError
+from appliance.audit.stored import examine_stored
 from appliance.audit.usage_table import printable
 from appliance.audit.witness_keys import WitnessKeys
 from appliance.audit.witness_request import Request
-from appliance.cli.audit_options import LogOption, write_text
+from appliance.cli.audit_options import LogOption, log_folder, write_text
 from appliance.cli.audit_witness_site import register as register_site
 from appliance.cli.signers import NewPassphrase
 from appliance.cli.terminal import (
@@ -30,7 +31,6 @@ from appliance.cli.terminal import (
     progress,
     read_passphrase,
     say,
-    site_paths,
 )
 from appliance.errors import UsageError
 
@@ -107,7 +107,7 @@ def cosign(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     try:
         seen = _examine(context, witness, log, request)
     except (LogForkedError, LogReplacedError):
-        note = _note(context, log, request)
+        note = _note(context, witness, log, request)
         say(f"the contradicting checkpoint is kept as {witness.keep_evidence(note)}")
         raise
     keys = folders.load_keys(folder, read_passphrase(f"passphrase of {witness.witness.name}", passphrase_fd))
@@ -125,12 +125,16 @@ def _examine(context: typer.Context, witness: WitnessFolder, log: Path | None, r
         return witness.examine(_log(context, log), progress=report)
 
 
-def _note(context: typer.Context, log: Path | None, request: Path | None) -> bytes:
-    return Request.parse(_read(request)).checkpoint if request else _read(_log(context, log) / "checkpoint")
+def _note(context: typer.Context, witness: WitnessFolder, log: Path | None, request: Path | None) -> bytes:
+    return Request.parse(_read(request)).checkpoint if request else _signed(witness, _log(context, log))
+
+
+def _signed(witness: WitnessFolder, log: Path) -> bytes:
+    return examine_stored(log, witness.log_keys).note.encode()
 
 
 def _log(context: typer.Context, log: Path | None) -> Path:
-    return log if log is not None else site_paths(context).audit_log
+    return log_folder(context, log)
 
 
 def _read(path: Path) -> bytes:

@@ -31,6 +31,7 @@ class CommandTree(LazyGroup):
         "trust": Entry("Make, change and show the root of trust, signers' keys and waivers.", TRUST),
         "model": Entry("Sign models; show, check and change those of a site.", MODEL),
         "audit": Entry("Check the audit log, report use, prove one entry. Works offline.", ("audit",)),
+        "reveal": Entry("Show what was said behind an entry, when two auditors agree.", ("reveal",)),
         "inventory": Entry("Tell a builder what this site holds, so that a delta suffices.", ("inventory",)),
         "return": Entry("Send signed files back across the gap, and check what a site sent.", ("returns",)),
         "user": Entry("Import and list people; give out or erase what is held about one.", ("user", "user_person")),

@@ -114,6 +114,7 @@ def _audit(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> No
         origin=config.log_origin,
         keys=keys,
         roles=_roles(config, paths),
+        retention_days=config.audit.retention_days,
     )
 
 

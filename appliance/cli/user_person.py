@@ -21,7 +21,7 @@ from appliance.audit.about import entries_about
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.events_operation import admin_change
 from appliance.audit.roles import OPERATOR
-from appliance.cli.audit_options import verifier_keys
+from appliance.cli.audit_options import own_log, verifier_keys
 from appliance.cli.terminal import (
     OutputFormat,
     OutputOption,
@@ -68,7 +68,7 @@ def export(
     held = asyncio.run(_with_people(paths, passphrase_fd, lambda people: people.export(subject)))
     with progress("reading the log", unit="steps") as report:
         keys = verifier_keys(context, None)
-        entries = entries_about(paths.audit_log, subject, vkeys=keys, progress=report)
+        entries = entries_about(own_log(paths), subject, vkeys=keys, progress=report)
     _write_private(out, json.dumps(held | {"username": username, "log": entries}, indent=1, default=str) + "\n")
     say(f"written: {out} ({len(held['conversations'])} conversations, {len(entries)} entries of the log)")
 

@@ -33,11 +33,13 @@ class SiteFiles:
     officers: Mapping[str, bytes]
     waivers: Mapping[str, bytes]
     statements: Mapping[str, bytes] = field(default_factory=dict)
+    auditors: Mapping[str, bytes] = field(default_factory=dict)
 
     def installed(self) -> dict[str, bytes]:
         """Everything under ``SitePaths.policies`` that comes from the operator, by relative name."""
         files = {"models.yaml": self.policy} if self.policy is not None else {}
         files |= {f"officers/{name}.pub": data for name, data in self.officers.items()}
+        files |= {f"auditors/{name}.pub": data for name, data in self.auditors.items()}
         files |= {f"waivers/{name}": data for name, data in self.waivers.items()}
         return files | {f"statements/{name}": data for name, data in self.statements.items()}
 
@@ -52,11 +54,15 @@ def read_site_files(source: Path, paths: SitePaths) -> SiteFiles:
         o.name: reader.read(("officers", i, "public_key"), f"officers/{o.name}.pub", o.public_key)
         for i, o in enumerate(config.officers)
     }
+    auditors = {
+        a.name: reader.read(("auditors", i, "public_key"), f"auditors/{a.name}.pub", a.public_key)
+        for i, a in enumerate(config.auditors)
+    }
     waivers = reader.read_all("waivers", config.waivers)
     statements = reader.read_all("statements", config.statements)
     if reader.mistakes:
         raise SiteFileError(str(source), tuple(reader.mistakes))
-    return SiteFiles(config, data, policy, officers, waivers, statements)
+    return SiteFiles(config, data, policy, officers, waivers, statements, auditors)
 
 
 def _given_place(base: Path) -> Callable[[str, str], Path]:

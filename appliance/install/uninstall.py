@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airgap_bundle.errors import BundleError
-from airgap_bundle.media.random_access import FileBytes
-from appliance.audit.checkpoint import open_checkpoint, read_vkeys
-from appliance.audit.note import MAX_NOTE_BYTES
-from appliance.audit.tiles import CHECKPOINT
+from appliance.audit.checkpoint import read_vkeys
+from appliance.audit.stored import read_stored
 from appliance.errors import SovereignError, UsageError
 from appliance.install.accounts import load_accounts, remove_accounts
 from appliance.install.acts import announce
@@ -78,13 +74,11 @@ def _announce(paths: SitePaths) -> str | None:
 def _log_head(paths: SitePaths) -> Checkpoint | None:
     """The durable head of the log, verified; None when there is none or it does not hold.
 
-    Its folder is the writer's, who may have laid there what never ends: only a regular file is read, and so much of it.
+    Its folder is the writer's, who may have laid there what never ends: ``stored`` reads regular files, and so much.
     """
     try:
-        with closing(FileBytes(paths.audit_log / CHECKPOINT)) as file:
-            note = file.read_at(0, MAX_NOTE_BYTES + 1)
-        return open_checkpoint(note, read_vkeys(paths.policies / VKEYS))
-    except (OSError, BundleError, SovereignError):
+        return read_stored(paths.audit_log, read_vkeys(paths.policies / VKEYS)).head
+    except (OSError, SovereignError):
         return None
 
 

@@ -47,7 +47,7 @@ class SiteKey(_Strict):
 
 
 class Officer(_Strict):
-    """A person who may sign waivers; the public key file was made by `sovereign trust keygen`."""
+    """A person whose signature counts here; the public key file was made by `sovereign trust keygen`."""
 
     name: Slug
     public_key: str = Field(description="Path of the officer's public key file, relative to site.yaml.")
@@ -102,6 +102,14 @@ class Group(_Strict):
     per_group: Quota = Quota(requests_per_minute=600, tokens_per_day=2_000_000)
 
 
+class Audit(_Strict):
+    """The audit log's keeping."""
+
+    retention_days: Annotated[int, Field(ge=184, le=36_600)] = Field(
+        default=184, description="Entries are kept for so many days at least; less than six months is refused."
+    )
+
+
 class ServiceClient(_Strict):
     """A program that calls the API with client credentials."""
 
@@ -124,8 +132,12 @@ class SiteConfig(_Strict):
     instructions: Instructions = Field(
         default="", description="What every model is told before anybody speaks, as a system message."
     )
+    audit: Audit = Audit()
     languages: tuple[Literal["en", "fr", "de"], ...] = ("en", "fr", "de")
     officers: tuple[Officer, ...] = ()
+    auditors: tuple[Officer, ...] = Field(
+        default=(), description="Persons of whom two together may reveal what was said behind an entry of the log."
+    )
     waivers: tuple[str, ...] = Field(default=(), description="Signed waiver files, relative to site.yaml.")
     statements: tuple[str, ...] = Field(
         default=(), description="Signed statements of origin, an approval for one, relative to site.yaml."
@@ -183,6 +195,7 @@ class SiteConfig(_Strict):
         for field, names in (
             ("models", [m.name for m in self.models]),
             ("groups", [g.name for g in self.groups]),
+            ("auditors", [a.name for a in self.auditors]),
             ("service_clients", [c.id for c in self.service_clients]),
         ):
             found += [f"{field}.{i}.name: {n} is named twice" for i, n in enumerate(names) if n in names[:i]]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from appliance.audit import events
-from appliance.audit.events_operation import log_recovery
+from appliance.audit.events_operation import log_pruned, log_recovery
 
 AT = datetime(2026, 11, 22, 12, 0, 0, 5000, tzinfo=UTC)
 WHO = {"subject": "ab" * 16, "groups": ("analysts",)}
@@ -44,5 +44,6 @@ EVENTS: dict[str, tuple[dict[str, Any], int, int]] = {
         8,
     ),
     "admin_change": (events.admin_change(actor="a", action="delete", kind="user", target="b", at=AT), 3004, 4),
+    "log_pruned": (log_pruned(end=256, until=1, days=184, actor="uid 0", at=AT), 6002, 2),
     "log_recovery": (log_recovery(size=1, replayed=2, dropped=3, at=AT), 6002, 5),
 }

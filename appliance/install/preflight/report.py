@@ -17,6 +17,7 @@ from appliance.install.preflight.rules import RULES
 from appliance.models.host_waiver import waived_layers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from airgap_bundle.keys import PublicSigner
@@ -86,21 +87,26 @@ def check_host(files: SiteFiles, paths: SitePaths, bundle: Path | None, earliest
 
 def waived_by(files: SiteFiles, now: datetime) -> dict[str, str]:
     """Layers that the operator's waivers let this host lack: by whom, until when. Raises ``SiteFileError``."""
+    _enrolled(files.auditors, "auditors")
     waivers = waived_layers(files.waivers, enrolled_officers(files), files.config.name, now)
     return {layer: f"{w.officer} until {w.expires:%Y-%m-%d}" for layer, w in waivers.items()}
 
 
 def enrolled_officers(files: SiteFiles) -> tuple[PublicSigner, ...]:
     """The officers whom the site file names. Raises ``SiteFileError`` for a key file that is none or another's."""
+    return _enrolled(files.officers, "officers")
+
+
+def _enrolled(given: Mapping[str, bytes], kind: str) -> tuple[PublicSigner, ...]:
     found: list[PublicSigner] = []
-    for name, data in files.officers.items():
+    for name, data in given.items():
         try:
-            officer = parse_public(data)
+            person = parse_public(data)
         except FormatError as error:
-            raise SiteFileError("site.yaml", (f"officers: the key of {name} is unusable: {error.cause}",)) from error
-        if officer.name != name:
-            raise SiteFileError("site.yaml", (f"officers: the key file of {name} is made out to {officer.name}",))
-        found.append(officer)
+            raise SiteFileError("site.yaml", (f"{kind}: the key of {name} is unusable: {error.cause}",)) from error
+        if person.name != name:
+            raise SiteFileError("site.yaml", (f"{kind}: the key file of {name} is made out to {person.name}",))
+        found.append(person)
     return tuple(found)
 
 

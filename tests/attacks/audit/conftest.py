@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from tests.audit.auditor import auditor
 from tests.audit.bench import anyio_backend, bench
+from tests.audit.running import serve
 
-__all__ = ["anyio_backend", "auditor", "bench"]
+__all__ = ["anyio_backend", "auditor", "bench", "serve"]

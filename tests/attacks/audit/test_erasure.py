@@ -23,6 +23,7 @@ from appliance.audit.client import SyncAuditClient
 from appliance.audit.commitment import commit, new_salt, opens
 from appliance.audit.prove import prove, verify_proof
 from appliance.cli import user_person
+from appliance.cli.audit_options import own_log
 from appliance.cli.main import app
 from appliance.errors import UnavailableError, UsageError
 from appliance.gateway import database
@@ -198,9 +199,11 @@ def test_41_the_pages_of_the_key_s_table_hold_the_erased_key_no_more(site: Site)
 
 
 def test_41_the_log_keeps_its_entries_and_proofs_and_says_that_somebody_was_erased(site: Site) -> None:
+    own_log(site.paths)
     before = site.bench.verify().size
     assert site.run("erase", "analyst", "--yes").exit_code == 0
     seen: list[dict[str, Any]] = []
+    own_log(site.paths)
     size = site.bench.verify(visit=lambda _, entries: seen.extend(map(json.loads, entries))).size
     assert size == before + 2
     acts = [(e["activity_name"], e["entity"]["type"], e["entity"]["name"]) for e in seen if "entity" in e]

@@ -49,7 +49,14 @@ def writer() -> Iterator[Path]:
 @pytest.fixture
 def log(writer: Path) -> Callable[[], dict[str, bytes]]:
     """Every byte of the log, whenever asked."""
-    return Bench(writer.with_name("log")).snapshot
+    made = Bench(writer.with_name("log"))
+
+    def everything() -> dict[str, bytes]:
+        with SyncAuditClient(writer) as client:
+            client.checkpoint()  # what is in the journal goes into tiles
+        return made.snapshot()
+
+    return everything
 
 
 def append(socket: Path, *entries: tuple[str, dict[str, Any]], headers: str = "") -> bytes:

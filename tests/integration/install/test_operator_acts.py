@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from appliance.audit.checkpoint import read_vkeys
 from appliance.audit.keys import CheckpointKeys
-from appliance.audit.tiles import TileReader
+from appliance.audit.stored import read_stored
 from appliance.errors import SovereignError
 from appliance.install import host
 from appliance.install import uninstall as removal
@@ -95,10 +96,15 @@ def writer(paths: SitePaths) -> Iterator[Callable[[], None]]:
         process.wait()
 
 
+def logged(paths: SitePaths) -> list[bytes]:
+    """The entries of a log of a few, wherever they lie."""
+    stored = read_stored(paths.audit_log, read_vkeys(paths.policies / "audit-vkeys"))
+    return stored.tiles.entries(0) if stored.head.size else []
+
+
 def entries(paths: SitePaths) -> list[tuple[str, str, str]]:
     """Step, activity and outcome of every entry, all of them the operator's."""
-    size = int((paths.audit_log / "checkpoint").read_text().splitlines()[1])
-    events = [json.loads(entry) for entry in TileReader(paths.audit_log, size).entries(0)] if size else []
+    events = [json.loads(entry) for entry in logged(paths)]
     assert all(event["metadata"]["uid"].startswith("operator/") for event in events)
     return [(e["unmapped"]["sovereign"]["step"], e["activity_name"], e["status"]) for e in events]
 
@@ -148,7 +154,7 @@ def test_a_decision_about_a_model_is_an_entry_with_who_why_and_digests(
         )
     writer()
     assert spool(CONFIG, paths, "1.0.0") == 3
-    failed, done = (json.loads(entry) for entry in list(TileReader(paths.audit_log, 3).entries(0))[1:])
+    failed, done = (json.loads(entry) for entry in logged(paths)[1:])
     assert (failed["status"], failed["status_detail"], done["status"]) == ("Failure", "late", "Success")
     assert done["actor"]["user"]["uid"] == "root"
     assert done["ai_model"]["uid"] == "sha256:b6"

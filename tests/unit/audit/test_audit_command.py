@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def run(bench: Bench, tmp_path: Path) -> Callable[..., Result]:
+def run(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
     bench.fill(300)
     keys = tmp_path / "vkeys"
     keys.write_text("".join(key.encode() + "\n" for key in bench.vkeys))
@@ -87,6 +88,18 @@ def test_a_report_comes_as_table_json_or_page(run: Callable[..., Result], tmp_pa
     assert page.read_text().startswith("<!doctype html>")
     assert run("report", "--output", "html").stdout.startswith("<!doctype html>")
     assert json.loads(run("report", "--output", "json", "--since", "2026-11-23").stdout)["total"]["requests"] == 0
+
+
+def test_a_report_needs_no_folder_of_its_own_unless_one_is_named(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    result = run("report", "--output", "json")
+    assert (result.exit_code, "nothing is kept of what is counted" in result.stderr) == (0, True)
+    assert isinstance(run("report", "--cache", str(tmp_path / "file" / "x")).exception, UsageError)
+    assert run("report", "--cache", str(tmp_path / "named")).exit_code == 0
+    assert (tmp_path / "named" / "key").exists()
 
 
 def test_mistakes_of_the_caller_are_usage_errors(run: Callable[..., Result], tmp_path: Path) -> None:

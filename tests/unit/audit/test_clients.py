@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from appliance.audit import wire
 from appliance.audit.client import AuditClient, SyncAuditClient
 from appliance.audit.errors import (
     AuditUnavailableError,
@@ -91,11 +92,13 @@ async def test_an_entry_gets_its_position_and_checkpoint(bench: Bench, service: 
 
 
 async def test_concurrent_callers_share_few_frames(bench: Bench, tmp_path: Path) -> None:
-    reply = _reply(positions=list(range(300)), size=300, checkpoint="n")
+    part = wire.ENOUGH_ENTRIES
+    reply = _reply(positions=list(range(part)), size=part, checkpoint="n")
     async with _scripted(tmp_path / "sock", reply) as seen, AuditClient(tmp_path / "sock") as client:
-        positions = await asyncio.gather(*(client.append(bench.event(f"e{n}"), id=f"gateway/e{n}") for n in range(300)))
-    assert [position.index for position in positions] == list(range(300))
-    assert [len(entries) for entries in seen] == [300]
+        names = [f"gateway/e{n}" for n in range(4 * part)]
+        positions = await asyncio.gather(*(client.append(bench.event(name), id=name) for name in names))
+    assert [position.index for position in positions] == 4 * list(range(part))
+    assert [len(entries) for entries in seen] == 4 * [part]
 
 
 async def test_a_refused_entry_does_not_take_its_neighbours_with_it(bench: Bench, service: Running) -> None:

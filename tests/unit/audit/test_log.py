@@ -170,4 +170,4 @@ def test_the_signed_time_never_runs_backwards(bench: Bench) -> None:
     bench.logs.append(log)
     for number in range(3):
         log.append(bench.records(number))
-    assert bench.verify().time == 2000
+    assert bench.verify().head.time == 2000

@@ -59,8 +59,9 @@ class House:
         entry_id = f"gateway/{one}/{name}/end"
         return entry_id, encode_entry(event, entry_id)
 
-    def entries(self) -> dict[str, dict[str, Any]]:
+    async def entries(self) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
+        await self.writer.settle()
 
         def visit(_: int, entries: list[bytes]) -> None:
             for entry in entries:
@@ -71,8 +72,8 @@ class House:
         self.bench.verify(visit=visit)
         return found
 
-    def outcomes(self) -> dict[str, str]:
-        ends = {one: event for one, event in self.entries().items() if one.endswith("/end")}
+    async def outcomes(self) -> dict[str, str]:
+        ends = {one: event for one, event in (await self.entries()).items() if one.endswith("/end")}
         return {one: event["unmapped"]["sovereign"]["outcome"] for one, event in ends.items()}
 
 
@@ -106,7 +107,7 @@ async def test_a_request_of_a_gateway_that_is_gone_is_ended_once(house: House) -
     house.sessions.end(ONE)
     house.now += GRACE
     assert [await house.closer.close() for _ in range(3)] == [1, 0, 0]
-    assert house.outcomes() == {f"gateway/{ONE}/a/end": "interrupted", f"gateway/{ONE}/b/end": "stop"}
+    assert (await house.outcomes()) == {f"gateway/{ONE}/a/end": "interrupted", f"gateway/{ONE}/b/end": "stop"}
 
 
 async def test_nothing_is_ended_while_its_gateway_is_connected_or_may_come_back(house: House) -> None:
@@ -122,7 +123,7 @@ async def test_nothing_is_ended_while_its_gateway_is_connected_or_may_come_back(
     house.sessions.begin(ONE)
     house.now += 100
     assert await house.closer.close() == 0
-    assert house.outcomes() == {}
+    assert (await house.outcomes()) == {}
 
 
 async def test_one_connection_of_two_keeps_an_instance_alive(house: House) -> None:
@@ -142,7 +143,7 @@ async def test_only_the_dead_gateways_requests_are_ended(house: House) -> None:
     house.sessions.end(TWO)
     house.now += GRACE
     assert await house.closer.close() == 1
-    assert house.outcomes() == {f"gateway/{TWO}/a/end": "interrupted"}
+    assert (await house.outcomes()) == {f"gateway/{TWO}/a/end": "interrupted"}
 
 
 async def test_open_requests_are_known_after_a_restart_of_the_writer(house: House) -> None:
@@ -151,7 +152,7 @@ async def test_open_requests_are_known_after_a_restart_of_the_writer(house: Hous
     assert await house.closer.close() == 0
     house.now += GRACE
     assert await house.closer.close() == 1
-    assert house.outcomes()[f"gateway/{ONE}/a/end"] == "interrupted"
+    assert (await house.outcomes())[f"gateway/{ONE}/a/end"] == "interrupted"
 
 
 @pytest.mark.parametrize("damage", ["lost", "behind", "old"])
@@ -172,7 +173,7 @@ async def test_open_requests_are_read_from_the_log_where_the_index_does_not_know
     house.begin()
     house.now += GRACE
     assert await house.closer.close() == 1
-    assert set(house.outcomes()) == {f"gateway/{ONE}/a/end", f"gateway/{ONE}/b/end"}
+    assert set(await house.outcomes()) == {f"gateway/{ONE}/a/end", f"gateway/{ONE}/b/end"}
 
 
 async def test_a_gateway_that_comes_back_too_late_cannot_end_it_a_second_time(house: House) -> None:
@@ -181,7 +182,7 @@ async def test_a_gateway_that_comes_back_too_late_cannot_end_it_a_second_time(ho
     await house.closer.close()
     with pytest.raises(IdReusedError):
         await house.writer.submit([house.end(ONE, "a")])
-    assert house.outcomes() == {f"gateway/{ONE}/a/end": "interrupted"}
+    assert (await house.outcomes()) == {f"gateway/{ONE}/a/end": "interrupted"}
 
 
 async def test_a_gateways_own_end_that_comes_at_the_last_moment_stays_the_only_one(house: House) -> None:
@@ -190,7 +191,7 @@ async def test_a_gateways_own_end_that_comes_at_the_last_moment_stays_the_only_o
     late = house.writer.put([house.end(ONE, "a")])
     assert await house.closer.close() == 0
     await late
-    assert house.outcomes() == {f"gateway/{ONE}/a/end": "stop"}
+    assert (await house.outcomes()) == {f"gateway/{ONE}/a/end": "stop"}
     assert await house.closer.close() == 0
 
 
@@ -199,7 +200,7 @@ async def test_requests_of_logs_from_before_there_were_instances_are_ended_too(h
     await house.writer.submit([*old, ("gateway/bb/answer", encode_entry(_answer("stop"), "gateway/bb/answer"))])
     house.now += GRACE
     assert await house.closer.close() == 1
-    assert house.outcomes() == {"gateway/aa/end": "interrupted"}
+    assert (await house.outcomes()) == {"gateway/aa/end": "interrupted"}
 
 
 async def test_what_only_looks_like_a_request_is_left_alone(house: House) -> None:
@@ -208,7 +209,7 @@ async def test_what_only_looks_like_a_request_is_left_alone(house: House) -> Non
     await house.writer.submit([(entry_id, encode_entry(refusal, entry_id))])
     house.now += GRACE
     assert await house.closer.close() == 0
-    assert set(house.entries()) == {entry_id}
+    assert set(await house.entries()) == {entry_id}
 
 
 async def test_many_open_requests_are_ended_in_rounds(house: House) -> None:
@@ -216,7 +217,7 @@ async def test_many_open_requests_are_ended_in_rounds(house: House) -> None:
     await house.writer.submit([house.request(ONE, f"r{n}") for n in range(count)])
     house.now += GRACE
     assert [await house.closer.close() for _ in range(3)] == [1024, count - 1024, 0]
-    assert len(house.outcomes()) == count
+    assert len(await house.outcomes()) == count
 
 
 def test_an_interrupted_request_says_whose_it_was_and_claims_no_cost(bench: Bench) -> None:
@@ -241,6 +242,7 @@ async def test_a_report_counts_what_was_interrupted(house: House) -> None:
     await house.writer.submit([house.request(ONE, "a")])
     house.now += GRACE
     await house.closer.close()
+    await house.writer.settle()
     report = build_report(house.bench.directory, vkeys=house.bench.vkeys)
     assert (report.total.requests, report.total.answers, report.outcomes) == (1, 1, {"interrupted": 1})
 

@@ -26,6 +26,7 @@ OWNER = {
     "model_change": OPERATOR,
     "admin_change": OPERATOR,
     "log_recovery": WRITER,
+    "log_pruned": WRITER,
 }
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from appliance.audit.append_body import MAX_BODY, MAX_ENTRIES
 from appliance.audit.checkpoint import open_checkpoint
+from appliance.audit.journal import Journal
 from appliance.audit.log import TileLog
 from appliance.audit.merkle import inclusion_holds
 from appliance.audit.roles import GATEWAY
@@ -72,6 +73,7 @@ async def test_an_append_answers_with_positions_under_a_durable_checkpoint(
     assert answer["positions"] == [0, 1]
     head = open_checkpoint(answer["checkpoint"].encode(), bench.vkeys)
     assert (head.size, base64.b64encode(head.root).decode()) == (answer["size"], answer["root"])
+    assert (await http.get("/checkpoint")).text == answer["checkpoint"]
     assert (bench.directory / "checkpoint").read_text() == answer["checkpoint"]
 
 
@@ -155,17 +157,22 @@ async def test_a_proof_of_no_entry_is_a_bad_request(bench: Bench, http: httpx.As
     assert (await http.get("/proof", params={"index": index})).status_code == 400
 
 
-async def test_a_full_disk_answers_507_and_appending_resumes_by_itself(bench: Bench) -> None:
-    storage = FullDisk(bench.directory)
-    async with served(TileLog(bench.directory, bench.origin, bench.keys, storage=storage)) as http:
-        assert (await http.post("/append", json=_post(bench, "a"))).status_code == 200
+async def test_a_full_disk_answers_507_once_the_journal_is_full_and_appending_resumes_by_itself(bench: Bench) -> None:
+    storage, journal = FullDisk(bench.directory), Journal(bench.directory, 40_000)
+    log = TileLog(bench.directory, bench.origin, bench.keys, storage=storage, journal=journal)
+    held: list[int] = []
+    async with served(log) as http:
         storage.full = True
-        response = await http.post("/append", json=_post(bench, "b"))
+        while (response := await http.post("/append", json=_post(bench, f"e{len(held)}"))).status_code == 200:
+            held += response.json()["positions"]
         assert (response.status_code, response.json()["error"]["code"]) == (507, "log_full")
-        assert (await http.get("/proof", params={"index": 0})).status_code == 200
+        assert held == list(range(len(held)))
+        assert len(held) > 3
         storage.full = False
-        assert (await http.post("/append", json=_post(bench, "b"))).json()["positions"] == [1]
+        assert (await http.post("/append", json=_post(bench, f"e{len(held)}"))).json()["positions"] == [len(held)]
+        assert (await http.get("/proof", params={"index": 0})).status_code == 200
         assert (await http.get("/healthz")).status_code == 200
+    assert bench.verify().size == len(held) + 1
 
 
 async def test_an_inconsistent_log_stops_the_service_at_its_start(bench: Bench) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from appliance.errors import SiteFileError
+from appliance.install.preflight.report import waived_by
 from appliance.install.site_files import read_site_files
 from appliance.site.paths import SitePaths
+from tests.signers import signer
 
 GOOD = (Path(__file__).parents[3] / "appliance" / "install" / "site.example.yaml").read_text()
 NAMED = GOOD + "officers:\n  - {name: officer, public_key: k/o.pub}\nwaivers: [w.json]\nmodel_policy: p.yaml\n"
@@ -60,3 +63,30 @@ def test_two_waivers_of_one_name_are_a_mistake(tmp_path: Path) -> None:
     source.write_text(NAMED.replace("[w.json]", "[w.json, k/w.json]"))
     with pytest.raises(SiteFileError, match=r"two waivers files are named w\.json"):
         read_site_files(source, SitePaths(tmp_path / "site"))
+
+
+def test_auditors_keys_are_read_and_installed_and_a_missing_one_is_named(tmp_path: Path) -> None:
+    site = write(tmp_path, "k/o.pub", "w.json", "p.yaml", "k/custodian.pub")
+    site.write_text(NAMED + "auditors:\n  - {name: custodian, public_key: k/custodian.pub}\n")
+    files = read_site_files(site, SitePaths(tmp_path / "site"))
+    assert files.installed()["auditors/custodian.pub"] == b"k/custodian.pub"
+    (tmp_path / "k/custodian.pub").unlink()
+    with pytest.raises(SiteFileError, match="auditors"):
+        read_site_files(site, SitePaths(tmp_path / "site"))
+
+
+def test_an_auditor_whose_key_file_is_another_s_is_refused_before_anything_is_installed(tmp_path: Path) -> None:
+    site = write(tmp_path, "k/o.pub", "w.json", "p.yaml")
+    (tmp_path / "k/custodian.pub").write_bytes(signer("deputy").public.to_bytes())
+    site.write_text(GOOD + "auditors:\n  - {name: custodian, public_key: k/custodian.pub}\n")
+    files = read_site_files(site, SitePaths(tmp_path / "site"))
+    with pytest.raises(SiteFileError, match="auditors: the key file of custodian is made out to deputy"):
+        waived_by(files, datetime.now(UTC))
+
+
+def test_two_auditors_of_one_name_are_a_mistake(tmp_path: Path) -> None:
+    site = write(tmp_path)
+    twice = "  - {name: custodian, public_key: k/custodian.pub}\n"
+    site.write_text(GOOD + "auditors:\n" + twice + twice)
+    with pytest.raises(SiteFileError, match="named twice"):
+        read_site_files(site, SitePaths(tmp_path / "site"))
