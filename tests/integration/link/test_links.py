@@ -15,7 +15,7 @@ import pytest
 
 from appliance.errors import DeploymentError, UsageError
 from appliance.install import ca
-from appliance.link import check
+from appliance.link import ask, check
 from appliance.link.relay import Relay
 from appliance.link.tls import AUTHORITY, CHAIN, KEY, contexts
 from appliance.link.ways import DOMAIN, Way, load_ways, server_name
@@ -261,3 +261,20 @@ def test_a_file_of_ways_tells_its_mistakes(way: dict[str, object], said: str, tm
         load_ways(path)
     assert said in caught.value.cause
     assert caught.value.hint is not None
+
+
+def test_a_probe_tells_a_service_that_answers_from_one_that_does_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = (await reader.readline()).split()[1]
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n" if asked == b"/healthz" else b"HTTP/1.1 503 no\r\n\r\n")
+        writer.close()
+
+    async def run() -> list[int]:
+        async with await asyncio.start_unix_server(answer, str(tmp_path / "sock")):
+            probes = [["sock", "/healthz"], ["sock", "/readyz"], ["none", "/healthz"]]
+            return [await asyncio.to_thread(ask.main, [str(tmp_path / name), path]) for name, path in probes]
+
+    assert asyncio.run(run()) == [0, 1, 1]
+    assert "none" in capsys.readouterr().err

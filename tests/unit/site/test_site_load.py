@@ -110,3 +110,31 @@ def test_a_missing_file_is_a_cause_and_a_hint(tmp_path: Path) -> None:
 def test_control_characters_in_a_value_do_not_reach_the_terminal() -> None:
     found = mistakes(GOOD.replace("name: demo", 'name: "\\e[31m"'))
     assert all("\x1b" not in m for m in found)
+
+
+POD = """\
+schema: 1
+name: lab
+profile: pod
+listen: {hostname: assistant.example}
+tls: {mode: "off"}
+edge: {port: 8443}
+models: [{name: m}]
+groups: [{name: g}]
+"""
+
+
+def test_behind_an_edge_there_is_one_origin() -> None:
+    config = parse_site(POD.encode(), "site.yaml")
+    assert config.gateway_url == "https://assistant.example:8443"
+    assert config.issuer == "https://assistant.example:8443/sign-in/realms/sovereign"
+    assert config.scheme == "https"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("edge: {port: 8443}\n", ""), ("profile: pod\n", ""), ('tls: {mode: "off"}\n', "")],
+    ids=["a pod without an edge", "an edge on a host", "an edge and TLS of its own"],
+)
+def test_an_edge_belongs_to_pods_and_has_the_tls(old: str, new: str) -> None:
+    assert any("a pod's site has an edge" in mistake for mistake in mistakes(POD.replace(old, new)))
