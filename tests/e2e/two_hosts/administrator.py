@@ -15,7 +15,7 @@ from airgap_bundle.build.cache import BuildCache
 from airgap_bundle.build.release import build_release
 from airgap_bundle.build.stage import printed
 from airgap_bundle.trust_state import fingerprint
-from demo.release import MODEL, OFFICER
+from demo.release import MODEL, OFFICER, WAIVER_REASON
 from demo.site import WAIVED
 from tests.bundles import root_bytes, sign
 from tests.e2e.two_hosts.clusters import LAB_SETTINGS
@@ -53,7 +53,7 @@ class Desk:
         self._officer("trust", "keygen", OFFICER, "--out", str(self.folder))
         found = json.loads(self.sovereign("bundle", "inspect", str(self.folder / "bundle"), "--output", "json"))
         files = next(a["files"] for a in found["artifacts"] if a["name"] == MODEL)
-        about = ("--model", MODEL, "--digest", files["model.gguf"]["digest"], "--days", "30", "--reason", "a test")
+        about = ("--model", MODEL, "--digest", files["model.gguf"]["digest"], "--days", "30", "--reason", WAIVER_REASON)
         waived = [word for check in WAIVED for word in ("--waives", check)]
         key = ("--key", str(self.folder / f"{OFFICER}.key"), "--out", str(self.folder / "waiver.json"))
         self._officer("trust", "waive", *key, *about, *waived)
