@@ -10,6 +10,7 @@ from airgap_bundle.image_reference import parse_reference
 from airgap_bundle.release_fields import STRICT, ImageText, Name
 
 FileName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+ChartFolder = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$")]
 HostPath = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9][A-Za-z0-9._-]*)+$")]
 
 
@@ -62,9 +63,22 @@ class HostProgramsArtifact(_Strict):
 
 
 class ChartArtifact(_Strict):
-    """A Helm chart as the Go module of what it installs carries it: ``folder`` of the module that ``program`` wraps."""
+    """A Helm chart: of the tree (``source``), or as the Go module of what it installs carries it.
+
+    Then ``folder`` is one of the module that ``program`` wraps.
+    """
 
     kind: Literal["chart"]
     name: Name
-    program: FileName
-    folder: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$")]
+    source: str | None = Field(default=None, description="folder of a chart of the tree, relative to release.yaml")
+    library: str | None = Field(default=None, description="folder of templates that several charts of the tree share")
+    program: FileName | None = None
+    folder: ChartFolder | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.program is None) != (self.folder is None) or (self.source is None) == (self.program is None):
+            raise ValueError("a chart has either a source, or a program and a folder of its module")
+        if self.library is not None and self.source is None:
+            raise ValueError("a library is shared by charts of the tree")
+        return self

@@ -22,7 +22,7 @@ from airgap_bundle.oci import MAX_DOCUMENT_BYTES, read_contents
 from airgap_bundle.store_record import SUFFIX, DamagedRecord, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from airgap_bundle.oci import Contents, Manifest
@@ -165,8 +165,22 @@ class Store:
 
     def contents(self, record: Record) -> Contents:
         """Everything that the release's index names, its documents hashed. Raises as ``open_release``."""
-        index, release = self._read(record.index), self._read(record.release)
-        return read_contents(index, release, lambda descriptor: self._read(descriptor.digest))
+        return self._contents(record, self._read)
+
+    def documents(self, record: Record) -> frozenset[Digest]:
+        """Every blob that opening the release reads: without one of them it does not open. Raises likewise."""
+        found: set[Digest] = set()
+
+        def read(digest: Digest) -> bytes:
+            found.add(digest)
+            return self._read(digest)
+
+        self._contents(record, read)
+        return frozenset(found)
+
+    def _contents(self, record: Record, read: Callable[[Digest], bytes]) -> Contents:
+        index, release = read(record.index), read(record.release)
+        return read_contents(index, release, lambda descriptor: read(descriptor.digest))
 
     def _artifact(self, manifest: Manifest, contents: Contents) -> Artifact:
         assert manifest.kind is not None

@@ -6,6 +6,7 @@ Cookies, redirects and the form are the real ones; only the pixels are missing.
 from __future__ import annotations
 
 import json
+import ssl
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin
@@ -14,6 +15,7 @@ import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 class _LoginForm(HTMLParser):
@@ -30,8 +32,9 @@ class _LoginForm(HTMLParser):
 class Visitor:
     """One signed-in person. Use as a context manager: leaving signs out."""
 
-    def __init__(self, url: str, name: str, password: str) -> None:
+    def __init__(self, url: str, name: str, password: str, ca: Path | None = None) -> None:
         self._http = httpx.Client(
+            verify=ssl.create_default_context(cafile=ca) if ca is not None else True,
             base_url=url,
             follow_redirects=True,
             timeout=180,

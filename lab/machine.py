@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 BOOT_SECONDS = 90
 _PROPAGATED = (Path("/run/systemd/nspawn/propagate"), Path("/run/systemd/nspawn/unix-export"))
-_CLEAN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/root", "TERM": "dumb"}
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # as for who signs in as root
+_CLEAN = {"PATH": _PATH, "LANG": "C.UTF-8", "HOME": "/root", "TERM": "dumb"}
 
 
 @dataclass(frozen=True)

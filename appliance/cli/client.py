@@ -31,7 +31,7 @@ def secret_command(
 ) -> None:
     """Hand out a service client's secret: to a file, never to the screen, and with an entry in the audit log."""
     paths = site_paths(context)
-    known = [entry.id for entry in load_site(paths.site_yaml).service_clients]
+    known = [entry.id for entry in load_site(paths.administered).service_clients]
     if client not in known:
         raise UsageError(f"{client} is no service client of this site", f"it has {', '.join(known) or 'none'}")
     if out.exists():

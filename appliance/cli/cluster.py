@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from appliance.cli.terminal import emit, progress, say
 from appliance.cluster.events import TaskStarted
@@ -15,6 +17,7 @@ from appliance.cluster.playbook import HostsRefusedError, table
 from appliance.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from appliance.cli.terminal import OutputFormat
@@ -22,8 +25,12 @@ if TYPE_CHECKING:
     from appliance.cluster.install import Installed
     from appliance.install.host import Request
     from appliance.site.paths import SitePaths
+    from appliance.site.site_key import Passphrase
 
 _ARGUMENTS = "Validating arguments"
+_PARTS = {"validate_inputs": "preflight", "whole": "readiness"}
+_WIDTH = 48
+_BUNDLE = "verify and import"
 
 
 class Profile(enum.StrEnum):
@@ -34,46 +41,89 @@ class Profile(enum.StrEnum):
 
 
 class TaskProgress:
-    """A line for each task of a playbook; on a terminal one line that names the task under way, by role."""
+    """What an installation does: a line for each task; on a terminal a line for each part, with the task under way.
+
+    A part is the bundle, or a role. Parts that took no time worth telling stay in sight too: the list is what was done.
+    """
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        self._status = self._console.status("hosts")
+        console = Console(stderr=True, highlight=False)
+        self._live = console.is_terminal
+        columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description}"), TextColumn("{task.fields[now]}"))
+        self._bar = Progress(*columns, TimeElapsedColumn(), console=console)
+        self._plain = ExitStack()
+        self._count: Callable[[int, int], None] | None = None
+        self._part: str | None = None
+        self._task: TaskID | None = None
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._status.start()
+        if not self._live:
+            self._count = self._plain.enter_context(progress(_BUNDLE))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._status.stop()
+        self._plain.close()
+        if self._task is None:
+            return
+        if error is None:
+            self._finish()
+        else:
+            self._bar.update(self._task, now="failed")
+            self._bar.stop_task(self._task)
+        self._bar.stop()
+
+    def verified(self, done: int, total: int) -> None:
+        """How much of the bundle is verified and imported, in bytes."""
+        if self._count is not None:
+            self._count(done, total)
+        else:
+            self._show("bundle", f"{_BUNDLE}: {done / 2**30:.2f} of {total / 2**30:.2f} GiB")
 
     def watch(self, event: Event) -> None:
         """Tell what begins. What fails is told by the error that ends the run."""
         if not isinstance(event, TaskStarted) or event.name.startswith(_ARGUMENTS):
             return
-        text = f"{event.role}: {event.name.lower()}" if event.role else event.name.lower()
-        if self._console.is_terminal:
-            self._status.update(text)
-        else:
-            say(f"  {text}")
+        if not self._live:
+            say(f"  {event.role}: {event.name.lower()}" if event.role else f"  {event.name.lower()}")
+            return
+        self._show(self._part_of(event), event.name.lower())
+
+    def _part_of(self, event: TaskStarted) -> str:
+        """A task of no role belongs to the part before it; the first ones look at the hosts."""
+        if event.role:
+            return _PARTS.get(event.role, event.role.replace("_", " "))
+        return self._part if self._part not in {None, "bundle"} else _PARTS["validate_inputs"]
+
+    def _show(self, part: str, now: str) -> None:
+        if part != self._part:
+            self._finish()
+            self._bar.start()
+            self._part, self._task = part, self._bar.add_task(f"{part:<16}", total=None, now="")
+        assert self._task is not None
+        self._bar.update(self._task, now=f"{now[:_WIDTH]:<{_WIDTH}}")  # of one width: the time beside it stands still
+
+    def _finish(self) -> None:
+        if self._task is not None:
+            self._bar.update(self._task, completed=1, total=1, now="")
 
 
-def install_cluster(paths: SitePaths, request: Request, output: OutputFormat, *, dry_run: bool) -> None:
+def install_cluster(
+    paths: SitePaths, request: Request, output: OutputFormat, *, passphrase: Passphrase, dry_run: bool
+) -> None:
     """Verify a bundle and bring the hosts of the site file to it. Findings of the hosts are a table on stdout."""
     if dry_run:
         raise UsageError("--dry-run is of the host profile", "a cluster's hosts are judged before the first change")
     try:
-        with progress("verify and import") as advance, TaskProgress() as tasks:
-            done = install(paths, request, watch=tasks.watch, progress=advance)
+        with TaskProgress() as tasks:
+            done = install(paths, request, watch=tasks.watch, progress=tasks.verified, passphrase=passphrase)
     except HostsRefusedError as error:
         found = [asdict(finding) for finding in error.findings]
         shown = table(error.findings)
         emit({"findings": found}, output, lambda console: console.print(shown, markup=False, soft_wrap=True))
         raise
-    data = {"release": done.version, "changed": dict(done.changed), "endpoint": done.endpoint}
+    data = {"release": done.version, "changed": dict(done.changed), "endpoint": done.endpoint, "url": done.url}
     emit(data, output, lambda console: _render(done, console))
 
 
@@ -82,6 +132,6 @@ def _render(done: Installed, console: Console) -> None:
     what = ", ".join(f"{host}: {count} changes" for host, count in moved.items()) or "nothing to do"
     console.print(f"release {done.version} is on the cluster ({what})", markup=False)
     console.print(f"signed by {', '.join(done.signers)}", markup=False)
-    console.print(
-        f"its API answers at {done.endpoint}; the assistant's own charts are not part of it yet", markup=False
-    )
+    console.print(f"its API answers at {done.endpoint}", markup=False)
+    if done.url is not None:
+        console.print(f"open {done.url}", markup=False)

@@ -1,7 +1,8 @@
 """Entry point of the `sovereign` command.
 
-`serve` and `await` have a command tree of their own, so that a service process does not load the whole command
-line: that is seconds at every start on a small host, and tens of megabytes in each of its processes.
+What service managers and pods call (`serve`, `await`, `settle-realm`) has a command tree of its own, so that a service
+process does not load the whole command line: that is seconds at every start on a small host, and tens of megabytes in
+each of its processes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 
 from appliance.cli.root import run_app
 
-_FOR_SERVICES = {"serve", "await"}
+_FOR_SERVICES = {"serve", "await", "settle-realm"}
 
 
 def run() -> None:

@@ -91,7 +91,7 @@ def install(  # noqa: PLR0913, PLR0917 - typer's parameters are the command's op
     paths = site_paths(context)
     if profile is Profile.cluster:
         request = host.Request(bundle, config, root or _ask_root(host.needs_root(paths)))
-        install_cluster(paths, request, output, dry_run=dry_run)
+        install_cluster(paths, request, output, passphrase=_first_passphrase(paths, passphrase_fd), dry_run=dry_run)
         return
     if dry_run:
         plan = host.plan(paths, host.Request(bundle, config, root))

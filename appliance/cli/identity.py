@@ -34,9 +34,9 @@ def drift(
 ) -> None:
     """Show what was changed in Keycloak behind the site file's back; exits 5 when something was."""
     paths = site_paths(context)
-    config = load_site(paths.site_yaml)
+    config = load_site(paths.administered)
     vault = Vault(paths, lambda: read_passphrase("passphrase of the site key", passphrase_fd))
-    ca = paths.tls / "ca.pem" if config.tls.mode == "site-ca" else None
+    ca = paths.tls / "ca.pem" if config.scheme == "https" else None
     found = realm_drift(config, admin_secret=vault.store().get(_ADMIN).decode(), ca=ca)
 
     def render(console: Console) -> None:

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import structlog
 import typer
 
+from appliance.cli import serve_pod
 from appliance.cli.root import new_app
+from appliance.cli.serve_pod import LINK, serve_link
 from appliance.cli.terminal import site_paths
 from appliance.errors import RefusedError, UsageError
 from appliance.site.credentials import Credentials
@@ -37,16 +39,21 @@ if TYPE_CHECKING:
 
 
 app = new_app()
+serve_pod.register(app)
 _STACK_BYTES = 1 << 20
 
 
 @app.command("serve", hidden=True)
 def serve(
     context: typer.Context,
-    service: Annotated[str, typer.Argument(help="database, identity, audit, gateway or engine-<model>")],
+    service: Annotated[str, typer.Argument(help="database, identity, audit, gateway, engine-<model> or link-<name>")],
 ) -> None:
     """Run one service in the foreground (called by the service manager)."""
     paths = site_paths(context)
+    if service.startswith(LINK):
+        _log_as_json()
+        serve_link(service.removeprefix(LINK), paths)
+        return
     config = load_site(paths.site_yaml)
     _log_as_json()
     run = _SERVICES.get(service) or _engine(service, config)

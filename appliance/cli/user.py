@@ -53,7 +53,7 @@ def import_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     if passwords_out is not None and permanent is not None:
         raise UsageError("--passwords-out and --permanent exclude each other", "lasting passwords are not printed")
     paths = site_paths(context)
-    config = load_site(paths.site_yaml)
+    config = load_site(paths.administered)
     users = read_users(_read(file), name=str(file), known_groups=[group.name for group in config.groups])
     given = read_passwords(permanent) if permanent is not None else None
     done: list[Imported] = []

@@ -23,8 +23,8 @@ _BOOTSTRAP = "bootstrap_admin_secret"
 def keycloak(paths: SitePaths, passphrase_fd: int | None) -> Iterator[KeycloakAdmin]:
     """Administrative access: with the secret handed to the running service, or else from the sealed store."""
     secret = service_secret(paths, IDENTITY, _BOOTSTRAP, passphrase_fd)
-    config = load_site(paths.site_yaml)
-    ca = paths.tls / "ca.pem" if config.tls.mode == "site-ca" else None
+    config = load_site(paths.administered)
+    ca = paths.tls / "ca.pem" if config.scheme == "https" else None
     with administration(config, secret=secret.decode(), ca=ca) as admin:
         yield admin
 

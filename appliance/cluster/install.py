@@ -7,56 +7,77 @@ where it ended, or changes nothing.
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from airgap_bundle.durable import replace
 from airgap_bundle.store import Store
 from appliance.cluster.inventory import Site, inventory
 from appliance.cluster.playbook import run
-from appliance.cluster.staging import stage_release
+from appliance.cluster.staging import NoClusterError, stage_release
 from appliance.cluster.state import ClusterState, begin_state, read_state, write_state
+from appliance.cluster.workloads import Content, prepare
 from appliance.errors import UsageError
 from appliance.install.admission import admit, is_first_install
 from appliance.install.lock import site_lock
+from appliance.install.model_check import POLICY, check_models, write_policies
+from appliance.install.site_files import read_cluster_files
+from appliance.install.vault import Vault
 from appliance.site.load import load_cluster_site
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from airgap_bundle.store import VerifiedRelease
     from appliance.cluster.playbook import Watch
     from appliance.install.host import Request
     from appliance.install.runner import Advance
+    from appliance.install.site_files import SiteFiles
     from appliance.site.cluster import ClusterSite
     from appliance.site.paths import SitePaths
+    from appliance.site.site_key import Passphrase
 
 _OPTIONS = "`settings` names a YAML file with options of the roles"
 
 
 @dataclass(frozen=True)
 class Installed:
-    """The outcome: the release, who signed it, and how many tasks changed something, by host (all 0: nothing to do)."""
+    """The outcome: the release, who signed it, and how many tasks changed something, by host (all 0: nothing to do).
+
+    ``endpoint`` is that of the API, ``url`` where people reach the assistant, if the site has one.
+    """
 
     version: str
     signers: tuple[str, ...]
     changed: Mapping[str, int]
     endpoint: str
+    url: str | None
 
 
-def install(
-    paths: SitePaths, request: Request, *, watch: Watch, progress: Advance, enter: Sequence[str] = ()
+def install(  # noqa: PLR0913 - what an installation is given, by keyword
+    paths: SitePaths,
+    request: Request,
+    *,
+    watch: Watch,
+    progress: Advance,
+    passphrase: Passphrase,
+    enter: Sequence[str] = (),
 ) -> Installed:
     """Verify, import, and bring the hosts to what the site file says.
 
-    ``enter`` goes before the command line that reaches the hosts. Raises ``SiteFileError``, ``UsageError``,
-    ``VerificationError``, ``HostsRefusedError`` with every finding, and ``DeploymentError`` with host, task and cause.
+    ``passphrase`` opens the site key where one protects it. ``enter`` goes before the command line that reaches the
+    hosts. Raises ``SiteFileError``, ``UsageError``, ``VerificationError``, ``RefusedError`` for a model,
+    ``HostsRefusedError`` with every finding, and ``DeploymentError`` with host, task and cause.
     """
     known = read_state(_state_file(paths))
     source = _source(request, known)
     described = load_cluster_site(source)
     settings = _settings(described, source)
+    files = read_cluster_files(source, described) if described.assistant is not None else None
     if is_first_install(paths) and request.root_fingerprint is None:
         raise UsageError(
             "the first installation needs the fingerprint of the root to trust",
@@ -64,16 +85,43 @@ def install(
         )
     with site_lock(paths):
         release = admit(request.bundle, paths, request.root_fingerprint, progress)
-        parts = stage_release(Store(paths.store), release.version, paths.root / "cluster" / "release")
+        policies = _judged(files, release) if files is not None else {}
+        models = tuple(model.name for model in files.config.models) if files is not None else ()
+        parts = stage_release(Store(paths.store), release.version, paths.root / "cluster" / "release", models)
+        wanted = None
+        if files is not None:
+            content = Content(release, parts, files.site_yaml, policies)
+            wanted = prepare(paths, Vault(paths, passphrase), described, content)
+            replace(paths.pods_yaml, files.site_yaml)
         hosts = described.cluster.hosts
         before = known or begin_state(source)
         state = before.touching(source, hosts)
         write_state(_state_file(paths), state)
         site = Site(described.name, state.identity, source.parent)
-        told = inventory(site, described.cluster, parts, settings=settings, leaving=before.leaving(hosts))
+        told = inventory(
+            site, described.cluster, parts, settings=settings, leaving=before.leaving(hosts), workloads=wanted
+        )
         changed = run("cluster.yml", told, watch, enter=enter)
         write_state(_state_file(paths), state.settled(hosts))
-    return Installed(release.version, release.signers, changed, described.cluster.api_endpoint)
+    url = described.pods.gateway_url if described.assistant is not None else None
+    return Installed(release.version, release.signers, changed, described.cluster.api_endpoint, url)
+
+
+def _judged(files: SiteFiles, release: VerifiedRelease) -> dict[str, bytes]:
+    """The site's policies by path, after its models passed the gate with them, as they will at every start."""
+    policies = {POLICY: _release_policy(release), **files.installed()}
+    with tempfile.TemporaryDirectory(prefix="sovereign-") as folder:
+        write_policies(Path(folder), policies)
+        check_models(files.config, release, Path(folder))
+    return policies
+
+
+def _release_policy(release: VerifiedRelease) -> bytes:
+    for artifact in release.artifacts.values():
+        if artifact.kind == "policy" and POLICY in artifact.files:
+            with artifact.files[POLICY].open() as stream:
+                return stream.read()
+    raise NoClusterError(f"policy {POLICY}")
 
 
 def _state_file(paths: SitePaths) -> Path:

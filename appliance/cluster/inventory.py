@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from appliance.cluster.parts import ReleaseParts
     from appliance.cluster.state import KnownHost
+    from appliance.cluster.workloads import Workloads
     from appliance.site.cluster import Cluster, Host
 
 
@@ -23,17 +24,31 @@ class Site:
     folder: Path
 
 
-def inventory(
-    site: Site, cluster: Cluster, parts: ReleaseParts, *, settings: Mapping[str, Any], leaving: Iterable[KnownHost] = ()
+def inventory(  # noqa: PLR0913 - what an inventory is made of, by keyword
+    site: Site,
+    cluster: Cluster,
+    parts: ReleaseParts,
+    *,
+    settings: Mapping[str, Any],
+    leaving: Iterable[KnownHost] = (),
+    workloads: Workloads | None = None,
 ) -> dict[str, Any]:
     """Ansible's inventory. ``settings`` are further options of the roles, ``leaving`` hosts that the site named before.
+
+    ``workloads`` is the assistant; without it the roles bring the cluster alone.
 
     A name that is used again gets a number, so that the preflight sees both hosts and refuses the name.
     """
     named = _distinct(cluster.hosts)
     return {
         "all": {
-            "vars": {**_access(site, cluster), **_options(site, cluster), **_release(parts), **settings},
+            "vars": {
+                **_access(site, cluster),
+                **_options(site, cluster),
+                **_release(parts),
+                **(workloads.options() if workloads is not None else {}),
+                **settings,
+            },
             "children": {
                 "cluster": {
                     "children": {

@@ -36,7 +36,8 @@ class ReleaseParts:
 
     ``layout`` is an OCI layout whose index names each image by ``io.containerd.image.name``; ``image_bytes`` is what
     its blobs take. ``sandbox_image`` and the network's two are names that containerd knows after import. ``links`` are
-    further names of programs: path on a host by path, and what lies beside it.
+    further names of programs: path on a host by path, and what lies beside it. ``images`` are names by digest, by what
+    an image is called; ``charts`` lie packed, by their own names; ``keycloak_version`` is empty in a release without.
     """
 
     kubernetes_version: str
@@ -49,3 +50,6 @@ class ReleaseParts:
     network_agent_image: str
     network_operator_image: str
     links: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, str] = field(default_factory=dict)
+    charts: Mapping[str, Path] = field(default_factory=dict)
+    keycloak_version: str = ""

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.image_reference import parse_reference
+from appliance.cluster import store_image
 from appliance.cluster.parts import KubernetesImages, Program, ReleaseParts
 from appliance.errors import DeploymentError, RefusedError
 
@@ -41,8 +42,10 @@ class NoClusterError(DeploymentError):
         super().__init__(f"the release is not for a cluster: it has no {lacking}", "install a release that is for one")
 
 
-def stage_release(store: Store, version: str, folder: Path) -> ReleaseParts:
+def stage_release(store: Store, version: str, folder: Path, models: tuple[str, ...] = ()) -> ReleaseParts:
     """Lay out release ``version`` in ``folder``, which is this release's own and may be there from before.
+
+    With ``models``, the store itself is laid out too, as an image that has these (``store_image``).
 
     Every program and the chart are hashed; images are hashed by the hosts that import them. Raises ``NoClusterError``
     for a release without a cluster's parts, ``RefusedError`` for a config that would write elsewhere on a host, and as
@@ -52,20 +55,27 @@ def stage_release(store: Store, version: str, folder: Path) -> ReleaseParts:
     release, manifests = store.open_record(record), store.contents(record).artifacts
     images = {str(m.descriptor.annotations.get(SOURCE, "")): m for m in manifests if m.kind == "image"}
     named = {parse_reference(source).repository.rsplit("/", 1)[-1]: source for source in images if source}
-    programs = _one(release.artifacts.values(), "host-programs", None)
-    chart = _one(release.artifacts.values(), "chart", NETWORK_CHART)
+    programs = _one(release.artifacts.values(), "host-programs")
     folder.mkdir(parents=True, exist_ok=True)
+    charts = _charts(release.artifacts.values(), folder)
+    if NETWORK_CHART not in charts:
+        raise NoClusterError(f"chart {NETWORK_CHART}")
+    kept = store_image.make(store, version, models, folder / "store-image") if models else None
+    more = {"site-store": kept.reference} if kept else {}
     return ReleaseParts(
         kubernetes_version=_version(programs),
         programs=places(programs),
-        layout=_layout(folder / "layout", store, images),
-        image_bytes=_size(images.values()),
+        layout=_layout(folder / "layout", store, images, kept, version),
+        image_bytes=_size(images.values()) + sum(p.stat().st_size for p in (kept.blobs.values() if kept else ())),
         kubernetes_images=_kubernetes(named, _version(programs)),
         sandbox_image=_image(named, "pause"),
-        network_chart=_packed(chart, folder / "network.tgz"),
+        network_chart=charts[NETWORK_CHART],
         network_agent_image=_by_digest(images, _image(named, "cilium")),
         network_operator_image=_by_digest(images, _image(named, "cilium-operator-generic")),
         links=links(programs),
+        images={name: _by_digest(images, source) for name, source in named.items()} | more,
+        charts=charts,
+        keycloak_version=next((a.version for a in release.artifacts.values() if a.kind == "keycloak"), ""),
     )
 
 
@@ -122,34 +132,51 @@ def _version(programs: Artifact) -> str:
     return found
 
 
-def _one(artifacts: Any, kind: str, name: str | None) -> Artifact:
-    """The artifact of this kind, or the one whose config has this name. Raises ``NoClusterError``."""
-    found = [a for a in artifacts if a.kind == kind and name in {None, a.config.get("name")}]
+def _one(artifacts: Any, kind: str) -> Artifact:
+    """The artifact of this kind. Raises ``NoClusterError``."""
+    found = [a for a in artifacts if a.kind == kind]
     if len(found) != 1:
-        raise NoClusterError(f"{kind} {name or ''}".strip())
+        raise NoClusterError(kind)
     artifact: Artifact = found[0]
     return artifact
 
 
-def _layout(folder: Path, store: Store, images: Mapping[str, Manifest]) -> Path:
-    """An OCI layout whose blobs are the store's, and whose index names images as containerd reads them."""
-    folder.mkdir(exist_ok=True)
+def _layout(
+    folder: Path, store: Store, images: Mapping[str, Manifest], kept: store_image.StoreImage | None, version: str
+) -> Path:
+    """An OCI layout whose blobs are links to the store's, and whose index names images as containerd reads them."""
     manifests = [
-        {
-            "mediaType": image.descriptor.media_type,
-            "digest": str(image.descriptor.digest),
-            "size": image.descriptor.size,
-            "annotations": {CONTAINERD_NAME: source},
-        }
+        _listed(source, image.descriptor.media_type, str(image.descriptor.digest), image.descriptor.size)
         for source, image in sorted(images.items())
         if source
     ]
+    blobs = {
+        part.digest.hex: store.path(str(part.digest)).resolve()
+        for image in images.values()
+        for part in (image.descriptor, image.config, *image.layers)
+    }
+    if kept is not None:
+        manifests.append(_listed(f"{store_image.NAME}:{version}", store_image.MANIFEST, kept.digest, kept.size))
+        blobs |= {name: path.resolve() for name, path in kept.blobs.items()}
     index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": manifests}
+    _link(folder / "blobs/sha256", blobs)
     (folder / "index.json").write_text(json.dumps(index, indent=1))
-    blobs = folder / "blobs"
-    blobs.unlink(missing_ok=True)
-    blobs.symlink_to(store.root.resolve() / "blobs")
     return folder
+
+
+def _listed(name: str, media_type: str, digest: str, size: int) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": digest, "size": size, "annotations": {CONTAINERD_NAME: name}}
+
+
+def _link(folder: Path, blobs: Mapping[str, Path]) -> None:
+    """Have ``folder`` hold these links and nothing else."""
+    if folder.parent.is_symlink():  # as an earlier version laid it out
+        folder.parent.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
+    for name, blob in blobs.items():
+        (folder / name).symlink_to(blob)
 
 
 def _size(images: Any) -> int:
@@ -183,6 +210,17 @@ def _kubernetes(named: Mapping[str, str], version: str) -> KubernetesImages:
 def _home(reference: ImageReference) -> str:
     """What stands before an image's last name."""
     return reference.name.rsplit("/", 1)[0]
+
+
+def _charts(artifacts: Any, folder: Path) -> dict[str, Path]:
+    """Every chart, packed in ``folder``, by its own name. Raises ``RefusedError`` for names that are none, or twice."""
+    found: dict[str, Path] = {}
+    for chart in (artifact for artifact in artifacts if artifact.kind == "chart"):
+        name = str(chart.config.get("name"))
+        if not _NAME.fullmatch(name) or name in found:
+            raise RefusedError(f"{chart.name} calls its chart {name!r}, which is no name or another's")
+        found[name] = _packed(chart, folder / f"{name}.tgz")
+    return found
 
 
 def _packed(chart: Artifact, path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The gateway's way to Keycloak: HTTPS with the site's CA, at the address Keycloak binds to.
+"""The gateway's way to Keycloak: HTTPS with the site's CA, at the address Keycloak binds to, or through the edge.
 
 The issuer's name need not resolve on this host (there may be no name service at all); the certificate is still checked
 against that name.
@@ -21,7 +21,9 @@ _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - replaced here
 
 def issuer_client(config: SiteConfig, paths: SitePaths) -> httpx.AsyncClient:
     """A client that trusts the site's CA and nothing else. The caller closes it."""
-    trusted = ssl.create_default_context(cafile=paths.tls / "ca.pem") if config.tls.mode == "site-ca" else False
+    trusted = ssl.create_default_context(cafile=paths.tls / "ca.pem") if config.scheme == "https" else False
+    if config.edge is not None:  # the pod knows the edge by its name
+        return httpx.AsyncClient(verify=trusted, timeout=_SECONDS, trust_env=False, follow_redirects=False)
     address = _WILDCARDS.get(config.listen.host, config.listen.host)
     transport = PinnedAddress(httpx.AsyncHTTPTransport(verify=trusted), config.listen.hostname, address)
     return httpx.AsyncClient(transport=transport, timeout=_SECONDS, trust_env=False, follow_redirects=False)

@@ -26,19 +26,25 @@ _TIMEOUT_SECONDS = 120  # a busy host needs half a minute to create a realm
 
 
 @contextmanager
-def administration(config: SiteConfig, *, secret: str, ca: Path | None) -> Iterator[KeycloakAdmin]:
+def administration(
+    config: SiteConfig, *, secret: str, ca: Path | None, address: str | None = None
+) -> Iterator[KeycloakAdmin]:
     """A connection of the master realm. ``ca`` is the site CA's certificate; None where TLS is off.
+
+    ``address`` is where Keycloak itself listens, behind an edge that has the TLS: what is asked there is told as the
+    edge would tell it.
 
     Raises ``UnavailableError`` when Keycloak does not answer, ``NotAllowedError`` when it refuses the client's secret,
     ``DeploymentError`` for every other refusal.
     """
     connection = KeycloakOpenIDConnection(
-        server_url=origin(config),
+        server_url=f"{address or origin(config)}/",  # the library joins paths to it, and one of its own would go
         realm_name=MASTER,
         user_realm_name=MASTER,
         client_id=ADMIN_CLIENT,
         client_secret_key=secret,
         timeout=_TIMEOUT_SECONDS,
+        custom_headers={"X-Forwarded-Proto": "https"} if address else None,
         max_retries=0,  # a second POST of what Keycloak is still working on would be a duplicate
     )
     managers = [connection, connection.keycloak_openid.connection]
@@ -49,7 +55,9 @@ def administration(config: SiteConfig, *, secret: str, ca: Path | None) -> Itera
     try:
         yield KeycloakAdmin(connection=connection)
     except KeycloakConnectionError as error:
-        raise UnavailableError(f"keycloak does not answer at {origin(config)}", "run `sovereign status`") from error
+        raise UnavailableError(
+            f"keycloak does not answer at {address or origin(config)}", "run `sovereign status`"
+        ) from error
     except KeycloakAuthenticationError as error:
         raise NotAllowedError(
             "keycloak refuses the administration client's secret", "the site's secrets belong to another database"

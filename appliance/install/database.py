@@ -21,7 +21,7 @@ from appliance.install.process import Account, run
 from appliance.site.paths import DATABASE, SitePaths
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from appliance.site.config import SiteConfig
@@ -88,14 +88,13 @@ def create_cluster(
         locale = ["--locale", "C", "--data-checksums"]
         run([str(programs / "initdb"), "-D", str(part), *options, *locale], account=account)
         _write_settings(part, account)
-        _single_user(programs, part, account, _creation(passwords))
+        _single_user(programs, part, account, [*creation(), *password_changes(passwords)])
         for name, statements in schemas.items():
-            owned = (f"SET SESSION AUTHORIZATION {DATABASES[name]};", "BEGIN;", *statements, "COMMIT;")
-            _single_user(programs, part, account, owned, name)
+            _single_user(programs, part, account, owned(name, statements), name)
         part.rename(final)
         return
     _write_settings(final, account)
-    _single_user(programs, final, account, _passwords(passwords))
+    _single_user(programs, final, account, password_changes(passwords))
 
 
 def exec_postgres(config: SiteConfig, paths: SitePaths) -> NoReturn:
@@ -149,16 +148,23 @@ def _replace(directory: int, name: str, data: bytes, account: Account) -> None:
         raise
 
 
-def _creation(passwords: Mapping[str, bytes]) -> list[str]:
+def creation() -> list[str]:
+    """SQL that makes roles and databases, one statement to a line."""
     lines = [f"CREATE ROLE {role} LOGIN;" for role in DATABASES.values()]
     for name, owner in DATABASES.items():
         lines += [f"CREATE DATABASE {name} OWNER {owner};", f"REVOKE ALL ON DATABASE {name} FROM PUBLIC;"]
-    lines.append("REVOKE ALL ON DATABASE postgres FROM PUBLIC;")
-    return [*lines, *_passwords(passwords)]
+    return [*lines, "REVOKE ALL ON DATABASE postgres FROM PUBLIC;"]
 
 
-def _passwords(passwords: Mapping[str, bytes]) -> list[str]:
-    return [f"ALTER ROLE {role} PASSWORD '{scram_verifier(p, os.urandom(16))}';" for role, p in passwords.items()]
+def owned(name: str, statements: Sequence[str]) -> list[str]:
+    """``statements`` as the owner of the database ``name``, all or none."""
+    return [f"SET SESSION AUTHORIZATION {DATABASES[name]};", "BEGIN;", *statements, "COMMIT;"]
+
+
+def password_changes(passwords: Mapping[str, bytes], salt: Callable[[bytes], bytes] | None = None) -> list[str]:
+    """SQL that sets ``{role: password}``; each salt is random, or what ``salt`` makes of the password."""
+    salts = {role: salt(p) if salt else os.urandom(16) for role, p in passwords.items()}
+    return [f"ALTER ROLE {role} PASSWORD '{scram_verifier(p, salts[role])}';" for role, p in passwords.items()]
 
 
 def _single_user(

@@ -13,6 +13,7 @@ from appliance.models.gate import examine
 from appliance.models.host_waiver import read_host_waiver, refusal
 from appliance.models.officers import load_officers
 from appliance.models.waiver import read_waiver, waiver_bytes
+from appliance.site.secrets import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -83,6 +84,16 @@ def check_models(
             "have an officer sign a waiver and name it in site.yaml, or serve another model",
         )
     return tuple(waived)
+
+
+def write_policies(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Put ``files`` (by path below ``folder``) where the gate looks, for everybody to read."""
+    for name in ("", OFFICERS, WAIVERS, STATEMENTS):
+        (folder / name).mkdir(mode=0o755, exist_ok=True)
+        (folder / name).chmod(0o755)
+    for name, data in files.items():
+        write_private(folder / name, data)
+        (folder / name).chmod(0o644)
 
 
 def installed_waivers(policies: Path) -> tuple[Path, ...]:

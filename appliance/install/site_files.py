@@ -17,7 +17,8 @@ from appliance.site.marks import read_marked
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from appliance.site.config import SiteConfig
+    from appliance.site.cluster import ClusterSite
+    from appliance.site.config import SiteConfig, Use
     from appliance.site.paths import SitePaths
 
 MAX_BYTES = 1024 * 1024
@@ -48,21 +49,39 @@ def read_site_files(source: Path, paths: SitePaths) -> SiteFiles:
     """Read the site file at ``source`` and what it names. Raises ``SiteFileError`` with every mistake and its line."""
     data = read_site_bytes(source)
     config = parse_site(data, str(source))
-    reader = _Reader(data, _installed_place(paths) if source == paths.site_yaml else _given_place(source.parent))
-    policy = reader.read(("model_policy",), "models.yaml", config.model_policy) if config.model_policy else None
+    if config.profile != "host":
+        raise SiteFileError(str(source), ("line 1: profile: pod is what a cluster's installer writes for its pods",))
+    locate = _installed_place(paths) if source == paths.site_yaml else _given_place(source.parent)
+    return SiteFiles(config, data, *_named(source, _Reader(data, locate), config, ()))
+
+
+def read_cluster_files(source: Path, described: ClusterSite) -> SiteFiles:
+    """What the site file of a cluster names for its assistant, with the site as its pods read it. Raises likewise."""
+    assert described.assistant is not None
+    reader = _Reader(read_site_bytes(source), _given_place(source.parent))
+    config = described.pods
+    told = config.model_dump_json(by_alias=True, exclude_none=True).encode()
+    return SiteFiles(config, told, *_named(source, reader, config, ("assistant",)))
+
+
+def _named(
+    source: Path, reader: _Reader, config: Use, above: tuple[str, ...]
+) -> tuple[bytes | None, dict[str, bytes], dict[str, bytes], dict[str, bytes], dict[str, bytes]]:
+    """Policy, officers' keys, waivers, statements and auditors' keys; ``above`` is where in the file ``config`` stands."""
+    policy = reader.read((*above, "model_policy"), "models.yaml", config.model_policy) if config.model_policy else None
     officers = {
-        o.name: reader.read(("officers", i, "public_key"), f"officers/{o.name}.pub", o.public_key)
+        o.name: reader.read((*above, "officers", i, "public_key"), f"officers/{o.name}.pub", o.public_key)
         for i, o in enumerate(config.officers)
     }
     auditors = {
-        a.name: reader.read(("auditors", i, "public_key"), f"auditors/{a.name}.pub", a.public_key)
+        a.name: reader.read((*above, "auditors", i, "public_key"), f"auditors/{a.name}.pub", a.public_key)
         for i, a in enumerate(config.auditors)
     }
-    waivers = reader.read_all("waivers", config.waivers)
-    statements = reader.read_all("statements", config.statements)
+    waivers = reader.read_all(above, "waivers", config.waivers)
+    statements = reader.read_all(above, "statements", config.statements)
     if reader.mistakes:
         raise SiteFileError(str(source), tuple(reader.mistakes))
-    return SiteFiles(config, data, policy, officers, waivers, statements, auditors)
+    return policy, officers, waivers, statements, auditors
 
 
 def _given_place(base: Path) -> Callable[[str, str], Path]:
@@ -91,14 +110,14 @@ class _Reader:
             self.note(place, f"{given}: larger than {MAX_BYTES // 1024} KiB")
         return data
 
-    def read_all(self, field: str, given: tuple[str, ...]) -> dict[str, bytes]:
+    def read_all(self, above: tuple[str, ...], field: str, given: tuple[str, ...]) -> dict[str, bytes]:
         """The files that ``field`` lists, by the names that they are installed under."""
         found: dict[str, bytes] = {}
         for i, path in enumerate(given):
             name = Path(path).name
             if name in found:
-                self.note((field, i), f"two {field} files are named {name}")
-            found[name] = self.read((field, i), f"{field}/{name}", path)
+                self.note((*above, field, i), f"two {field} files are named {name}")
+            found[name] = self.read((*above, field, i), f"{field}/{name}", path)
         return found
 
     def note(self, place: tuple[str | int, ...], cause: str) -> None:

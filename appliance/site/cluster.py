@@ -7,9 +7,11 @@ hosts.
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from appliance.site.config import Edge, SiteConfig, Use
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,6 +130,19 @@ class Cluster(_Strict):
         return f"{self.endpoint or shared or self.control_plane[0].address}:{API_PORT}"
 
 
+class Assistant(Use):
+    """The assistant on the cluster: where people reach it, and where its state lies; the rest as on a host."""
+
+    hostname: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")] = Field(
+        description="Name people type; also the certificate's subject."
+    )
+    port: Port = 443
+    state_host: HostName | None = Field(
+        default=None,
+        description="Host whose disk holds database, log and content; default: the first worker, or the first host.",
+    )
+
+
 class ClusterSite(_Strict):
     """The site file of a cluster. Unknown fields are mistakes."""
 
@@ -135,3 +150,51 @@ class ClusterSite(_Strict):
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     profile: Literal["cluster"]
     cluster: Cluster
+    assistant: Assistant | None = Field(default=None, description="Without it, the cluster alone.")
+
+    @model_validator(mode="after")
+    def _assistant_agrees(self) -> Self:
+        """Rules between fields; each message starts with the path it concerns."""
+        if self.assistant is None:
+            return self
+        mistakes = [f"assistant.{found}" for found in self.assistant.unknown_references()]
+        wanted = self.assistant.state_host
+        if wanted is not None and wanted not in {host.name for host in self.cluster.hosts}:
+            mistakes.append(f"assistant.state_host: {wanted} is not among the cluster's hosts")
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+        return self
+
+    @property
+    def state_host(self) -> str:
+        """The host whose disk holds what must not be lost."""
+        hosts = self.cluster.hosts
+        first = next((host for host in hosts if host.role == "worker"), hosts[0])
+        return self.assistant.state_host if self.assistant and self.assistant.state_host else first.name
+
+    @property
+    def pods(self) -> SiteConfig:
+        """The site as pods read it: gateway and Keycloak listen on loopback, the edge has TLS and the one origin.
+
+        Only for a site with an assistant.
+        """
+        assert self.assistant is not None
+        shared = {name: getattr(self.assistant, name) for name in Use.model_fields}
+        return SiteConfig.model_validate(
+            {
+                **{name: _plain(value) for name, value in shared.items()},
+                "schema": 1,
+                "name": self.name,
+                "profile": "pod",
+                "listen": {"hostname": self.assistant.hostname},
+                "tls": {"mode": "off"},
+                "edge": Edge(port=self.assistant.port).model_dump(),
+            }
+        )
+
+
+def _plain(value: Any) -> Any:
+    """A field's value as a file says it."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True)
+    return tuple(map(_plain, value)) if isinstance(value, tuple) else value

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Port = Annotated[int, Field(ge=1, le=65535)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Instructions = Annotated[str, Field(max_length=16_384)]
+SIGN_IN = "/sign-in"
+"""Path of Keycloak where it shares the assistant's origin."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -36,6 +38,12 @@ class Tls(_Strict):
     """Transport security of the two public ports."""
 
     mode: Literal["site-ca", "off"] = Field(default="site-ca", description="`off` is accepted on loopback only.")
+
+
+class Edge(_Strict):
+    """The one origin of a site on a cluster: TLS ends there, and gateway and Keycloak listen in their pods alone."""
+
+    port: Port = 443
 
 
 class SiteKey(_Strict):
@@ -120,14 +128,9 @@ class ServiceClient(_Strict):
     )
 
 
-class SiteConfig(_Strict):
-    """Everything that site.yaml may say. Unknown fields are mistakes."""
+class Use(_Strict):
+    """What a site serves and to whom: the same on a host and on a cluster."""
 
-    schema_version: Literal[1] = Field(alias="schema")
-    name: Slug
-    profile: Literal["host"] = "host"
-    listen: Listen = Listen()
-    tls: Tls = Tls()
     site_key: SiteKey = SiteKey()
     instructions: Instructions = Field(
         default="", description="What every model is told before anybody speaks, as a system message."
@@ -147,17 +150,8 @@ class SiteConfig(_Strict):
     groups: tuple[Group, ...] = Field(min_length=1)
     service_clients: tuple[ServiceClient, ...] = ()
 
-    @model_validator(mode="after")
-    def _fields_agree(self) -> Self:
-        """Cross-field rules; each message starts with the path it concerns, so that its line can be found."""
-        mistakes = [*self._unknown_references(), *self._port_clashes()]
-        if self.tls.mode == "off" and self.listen.host not in LOOPBACK:
-            mistakes.append(f"tls.mode: off is accepted on loopback only, not on {self.listen.host}")
-        if mistakes:
-            raise ValueError("\n".join(mistakes))
-        return self
-
-    def _unknown_references(self) -> list[str]:
+    def unknown_references(self) -> list[str]:
+        """Names that nothing has, and names that two things have; each message starts with the path it concerns."""
         models = {m.name for m in self.models}
         groups = {g.name for g in self.groups}
         found = [
@@ -205,6 +199,31 @@ class SiteConfig(_Strict):
         """About how many tokens go before anybody speaks: one for three bytes, as the gateway guesses."""
         return len(f"{self.instructions}{group.instructions}".encode()) // 3
 
+
+class SiteConfig(Use):
+    """Everything that site.yaml may say. Unknown fields are mistakes."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    name: Slug
+    profile: Literal["host", "pod"] = Field(
+        default="host", description="`pod`: what a cluster's installer writes for its pods."
+    )
+    listen: Listen = Listen()
+    tls: Tls = Tls()
+    edge: Edge | None = Field(default=None, description="In pods only: where people reach the site.")
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Self:
+        """Cross-field rules; each message starts with the path it concerns, so that its line can be found."""
+        mistakes = [*self.unknown_references(), *self._port_clashes()]
+        if self.tls.mode == "off" and self.listen.host not in LOOPBACK:
+            mistakes.append(f"tls.mode: off is accepted on loopback only, not on {self.listen.host}")
+        if (self.profile == "pod") != (self.edge is not None) or (self.edge is not None and self.tls.mode != "off"):
+            mistakes.append("edge: a pod's site has an edge and no TLS of its own; other sites have no edge")
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+        return self
+
     def _port_clashes(self) -> list[str]:
         ports = [(n, v) for n, v in self.listen.model_dump().items() if n.endswith("_port")]
         return [
@@ -216,17 +235,21 @@ class SiteConfig(_Strict):
 
     @property
     def scheme(self) -> str:
-        """``https``, or ``http`` where TLS is off."""
-        return "https" if self.tls.mode == "site-ca" else "http"
+        """``https``, or ``http`` where TLS is off and no edge has it."""
+        return "https" if self.tls.mode == "site-ca" or self.edge is not None else "http"
 
     @property
     def gateway_url(self) -> str:
         """Origin of page and API, without a trailing slash."""
+        if self.edge is not None:
+            return f"https://{self._authority(self.edge.port)}".removesuffix(":443")
         return f"{self.scheme}://{self._authority(self.listen.gateway_port)}"
 
     @property
     def issuer(self) -> str:
-        """OIDC issuer of the site's realm."""
+        """OIDC issuer of the site's realm: an origin of its own, or a path of the edge's."""
+        if self.edge is not None:
+            return f"{self.gateway_url}{SIGN_IN}/realms/sovereign"
         return f"{self.scheme}://{self._authority(self.listen.identity_port)}/realms/sovereign"
 
     @property

@@ -36,6 +36,16 @@ class SitePaths:
         return self.root / "site.yaml"
 
     @property
+    def pods_yaml(self) -> Path:
+        """The site as a cluster's pods read it, on the machine that installed the cluster."""
+        return self.root / "cluster" / "pods.yaml"
+
+    @property
+    def administered(self) -> Path:
+        """The site file of what is administered from here: a cluster that was installed from here, or this host."""
+        return self.pods_yaml if self.pods_yaml.exists() else self.site_yaml
+
+    @property
     def journal(self) -> Path:
         """The install journal: the truth about what was done."""
         return self.root / "state" / "journal.jsonl"
@@ -44,6 +54,15 @@ class SitePaths:
     def users(self) -> Path:
         """System users of the services: ``{service: user name}``, JSON."""
         return self.root / "state" / "users.json"
+
+    @property
+    def uids(self) -> Path:
+        """In pods, where nobody may give folders away: ``{service: uid}``, JSON, as the installer wrote it."""
+        return self.root / "uids.json"
+
+    def ways(self, link: str) -> Path:
+        """In pods: what ``link`` carries, JSON, as the installer wrote it."""
+        return self.root / "links" / f"{link}.json"
 
     @property
     def trust(self) -> Path:

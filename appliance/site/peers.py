@@ -6,6 +6,7 @@ that is passed on (SCM_RIGHTS), or whose opener changes its uid, still speaks fo
 
 from __future__ import annotations
 
+import json
 import socket as sockets
 import struct
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
+
+from appliance.errors import DeploymentError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,13 +58,29 @@ def service_uid(paths: SitePaths, service: str) -> int | None:
 
     Only root (or, where one user runs everything, that user) makes these folders, and their parent is the installer's,
     so no service can put itself in another's place. None when there is no such folder, or when the owner is
-    the uid that stands for everyone whom this user namespace does not know.
+    the uid that stands for everyone whom this user namespace does not know. In a pod the installer's list says it.
     """
+    listed = _listed(paths.uids)
+    if listed is not None:
+        return listed.get(service)
     try:
         uid = paths.socket(service).parent.stat().st_uid
     except FileNotFoundError:
         return None
     return None if uid == overflow_uid() else uid
+
+
+def _listed(path: Path) -> Mapping[str, int] | None:
+    """The uids of a pod's containers by service; None on a host. Raises ``DeploymentError`` for another file."""
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise DeploymentError(f"{path} cannot be read: {error}", "run the installation again") from error
+    if not isinstance(value, dict) or not all(type(uid) is int and uid > 0 for uid in value.values()):
+        raise DeploymentError(f"{path} is no list of uids above 0 by service", "run the installation again")
+    return value
 
 
 def overflow_uid() -> int:

@@ -42,10 +42,15 @@ def render() -> str:
 
 def _models(path: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
     yield path, model
-    for name, field in model.model_fields.items():
+    for name, field in _fields(model):
         inner, many = _inner(field.annotation)
         if inner is not None:
             yield from _models(f"{path}{field.alias or name}{'[]' if many else ''}.", inner)
+
+
+def _fields(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    """A model's own fields, then those that it shares with another."""
+    return sorted(model.model_fields.items(), key=lambda item: item[0] not in model.__annotations__)
 
 
 def _inner(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
@@ -57,7 +62,7 @@ def _inner(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
 
 def _section(path: str, model: type[BaseModel]) -> str:
     title = path.rstrip(".") or ("top level" if model is SiteConfig else "top level of a cluster's file")
-    rows = "".join(_row(field.alias or name, field) for name, field in model.model_fields.items())
+    rows = "".join(_row(field.alias or name, field) for name, field in _fields(model))
     text = " ".join((model.__doc__ or "").split())
     return f"\n## {title}\n\n{text}\n\n| field | type | default | meaning |\n|---|---|---|---|\n{rows}"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from appliance.install.accounts import accounts_present, make_accounts
 from appliance.install.layout import folders_present, make_folders, site_folders
-from appliance.install.model_check import OFFICERS, POLICY, STATEMENTS, WAIVERS, check_models
+from appliance.install.model_check import OFFICERS, POLICY, STATEMENTS, WAIVERS, check_models, write_policies
 from appliance.install.runner import Advance, Step
 from appliance.install.steps.context import digest
 from appliance.models.serving import damaged_decisions
@@ -16,7 +16,6 @@ from appliance.site.secrets import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from airgap_bundle.store import VerifiedRelease
     from appliance.install.steps.context import Context
@@ -66,14 +65,14 @@ def _policies(context: Context) -> Step:
     def work(_: Advance) -> Mapping[str, str]:
         staged = context.paths.policies.with_name("policies.partial")
         shutil.rmtree(staged, ignore_errors=True)
-        _write_files(staged, wanted())
+        write_policies(staged, wanted())
         try:
             waived = check_models(_loadable(context), context.release, staged, _chosen(context))
         finally:
             shutil.rmtree(staged)
         for name in (OFFICERS, WAIVERS, STATEMENTS):
             shutil.rmtree(context.paths.policies / name, ignore_errors=True)
-        _write_files(context.paths.policies, wanted())
+        write_policies(context.paths.policies, wanted())
         write_private(context.paths.site_yaml, context.files.site_yaml)
         context.paths.site_yaml.chmod(0o644)
         return {"waived": ", ".join(waived)} if waived else {}
@@ -104,12 +103,3 @@ def _chosen(context: Context) -> dict[str, VerifiedRelease]:
     """Bundles of models whose model an operator let serve: it is what this site's engines will load."""
     found = {m.name: in_force(context.paths, m.name, context.release) for m in _loadable(context).models}
     return {name: bundle for name, bundle in found.items() if bundle is not context.release}
-
-
-def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    for name in ("", OFFICERS, WAIVERS, STATEMENTS):
-        (folder / name).mkdir(mode=0o755, exist_ok=True)
-        (folder / name).chmod(0o755)
-    for name, data in files.items():
-        write_private(folder / name, data)
-        (folder / name).chmod(0o644)

@@ -75,10 +75,10 @@ class Kubernetes:
         """Every pod of every namespace."""
         return list(self.get("pods", "--all-namespaces")["items"])
 
-    def run_pod(self, name: str, node: str, image: str) -> dict[str, Any]:
+    def run_pod(self, name: str, node: str, image: str, namespace: str = "default") -> dict[str, Any]:
         """Run a pod on ``node`` from an image that is there, as restricted as pods can be; it, once it is ready."""
         spec = json.loads(json.dumps(POD))
-        spec["metadata"] = {"name": name, "namespace": "default"}
+        spec["metadata"] = {"name": name, "namespace": namespace}
         spec["spec"]["nodeName"] = node
         spec["spec"]["containers"][0]["image"] = image
         self.kubectl("apply", "--filename=-", stdin=json.dumps(spec))

@@ -74,3 +74,47 @@ def test_a_folder_without_a_chart_is_refused(folder: str, files: dict[str, str] 
     with pytest.raises(BuildError, match="no chart") as caught:
         build(tmp_path, folder, files)
     assert caught.value.hint is not None
+
+
+def own(root: Path, spec: ChartArtifact) -> BuiltArtifact:
+    """The artifact of a chart of the tree."""
+    (root / "sources").mkdir(exist_ok=True)
+    context = BuildContext(root / "sources", 0, "1.0.0", ReleaseLock("r", "1.0.0"), {}, BuildCache(root / "c"), silent)
+    return KINDS["chart"].build(spec, context)
+
+
+def lay(home: Path, files: dict[str, str]) -> None:
+    for path, text in files.items():
+        (home / path).parent.mkdir(parents=True, exist_ok=True)
+        (home / path).write_text(text)
+
+
+SHARING = ChartArtifact(kind="chart", name="tool-chart", source="../charts/tool", library="../charts/library")
+
+
+def test_a_chart_of_the_tree_is_what_lies_there_with_what_it_shares(tmp_path: Path) -> None:
+    lay(tmp_path / "charts/tool", {**CHART, ".cache/x": "no"})
+    lay(tmp_path / "charts/library", {"_shared.tpl": "{{/* shared */}}"})
+    (file,) = own(tmp_path, SHARING).files
+    with tarfile.open(file.file.path) as archive:
+        names = set(archive.getnames())
+    assert names == {*(f"tool/{path}" for path in CHART), "tool/templates/_shared.tpl"}
+
+
+def test_a_link_in_a_chart_and_a_file_that_would_hide_another_are_refused(tmp_path: Path) -> None:
+    lay(tmp_path / "charts/tool", CHART)
+    lay(tmp_path / "charts/library", {"a.yaml": "kind: Other\n"})
+    with pytest.raises(BuildError, match="its library has too"):
+        own(tmp_path, SHARING)
+    (tmp_path / "charts/library/a.yaml").unlink()
+    (tmp_path / "charts/tool/templates/b.yaml").symlink_to("/etc/hostname")
+    with pytest.raises(BuildError, match="regular files"):
+        own(tmp_path, SHARING)
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"source": "x", "program": "tool", "folder": "a"}, {"program": "tool"}, {"library": "x"}]
+)
+def test_a_chart_has_one_origin(fields: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"either a source|shared by charts"):
+        ChartArtifact(kind="chart", name="tool-chart", **fields)  # type: ignore[arg-type]

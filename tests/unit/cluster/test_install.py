@@ -65,7 +65,13 @@ class Administrator:
     def install(self, config: str | None = "site.yaml", root: str | None = "typed") -> installing.Installed:
         typed = str(fingerprint(root_bytes())) if root == "typed" else root
         request = Request(self.bundle, self.folder / config if config else None, typed)
-        return installing.install(self.paths, request, watch=lambda _event: None, progress=lambda _done, _total: None)
+        return installing.install(
+            self.paths,
+            request,
+            watch=lambda _event: None,
+            progress=lambda _done, _total: None,
+            passphrase=lambda: b"",
+        )
 
 
 @pytest.fixture

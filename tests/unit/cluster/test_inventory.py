@@ -12,6 +12,7 @@ import yaml
 from appliance.cluster.inventory import Site, inventory
 from appliance.cluster.parts import KubernetesImages, Program, ReleaseParts
 from appliance.cluster.state import KnownHost
+from appliance.cluster.workloads import Workloads
 from appliance.site.cluster import Cluster
 
 ROLES = Path(__file__).parents[3] / "ansible/roles"
@@ -44,7 +45,8 @@ def cluster(**fields: Any) -> Cluster:
 
 
 def made(settings: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
-    return dict(inventory(SITE, cluster(**fields), PARTS, settings=settings or {})["all"])
+    assistant = Workloads((), (), (), "b")
+    return dict(inventory(SITE, cluster(**fields), PARTS, settings=settings or {}, workloads=assistant)["all"])
 
 
 def names(group: dict[str, Any]) -> list[str]:
@@ -114,6 +116,11 @@ def specifications() -> list[tuple[str, str, dict[str, Any]]]:
         for entry, spec in yaml.safe_load(file.read_text())["argument_specs"].items():
             found.append((file.parts[-3], entry, spec))
     return found
+
+
+def test_a_cluster_without_an_assistant_is_told_of_none() -> None:
+    told = inventory(SITE, cluster(), PARTS, settings={})["all"]["vars"]
+    assert not [name for name in told if name.startswith("assistant_")]
 
 
 def test_every_role_says_what_it_takes() -> None:

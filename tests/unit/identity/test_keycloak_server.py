@@ -10,10 +10,13 @@ from appliance.identity.keycloak_server import (
     Launch,
     ServerSecrets,
     build_launch,
+    build_options,
     java_home,
     make_home,
     start_launch,
+    start_options,
 )
+from appliance.identity.realm import desired_realm
 from tests.unit.identity.sites import PATHS, loopback_site, site
 
 if TYPE_CHECKING:
@@ -34,6 +37,22 @@ def test_secrets_are_in_the_environment_and_never_in_argv() -> None:
     assert launch.env["KC_BOOTSTRAP_ADMIN_CLIENT_ID"] == ADMIN_CLIENT
     assert not any(secret in word for word in launch.argv for secret in ("the-database", "the-bootstrap"))
     assert "the-database" not in repr(SECRETS)
+
+
+def test_behind_an_edge_it_listens_on_loopback_below_the_one_origin_s_path() -> None:
+    behind = site(profile="pod", listen={"hostname": "assistant.example"}, tls={"mode": "off"}, edge={"port": 443})
+    options = start_options(behind, PATHS, None)
+    assert {
+        "--hostname=https://assistant.example/sign-in",
+        "--http-host=127.0.0.1",
+        "--http-enabled=true",
+        "--proxy-headers=xforwarded",
+        "--proxy-trusted-addresses=127.0.0.1",
+        f"--truststore-paths={PATHS.tls / 'ca.pem'}",
+    } <= set(options)
+    assert "--http-relative-path=/sign-in" in build_options(behind)
+    assert not any("relative-path" in option for option in build_options())
+    assert desired_realm(behind)["settings"]["sslRequired"] == "all"
 
 
 def test_nothing_of_the_callers_environment_is_inherited(monkeypatch: pytest.MonkeyPatch) -> None:

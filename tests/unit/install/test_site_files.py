@@ -90,3 +90,10 @@ def test_two_auditors_of_one_name_are_a_mistake(tmp_path: Path) -> None:
     site.write_text(GOOD + "auditors:\n" + twice + twice)
     with pytest.raises(SiteFileError, match="named twice"):
         read_site_files(site, SitePaths(tmp_path / "site"))
+
+
+def test_what_a_cluster_writes_for_its_pods_is_no_site_of_a_host(tmp_path: Path) -> None:
+    pods = 'profile: pod\ntls: {mode: "off"}\nedge: {port: 443}\n'
+    (tmp_path / "site.yaml").write_text(GOOD.split("listen:")[0] + pods + "models: [{name: m}]\ngroups: [{name: g}]\n")
+    with pytest.raises(SiteFileError, match="profile: pod"):
+        read_site_files(tmp_path / "site.yaml", SitePaths(tmp_path / "site"))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
+from appliance.errors import DeploymentError
 from appliance.site.paths import SitePaths
 from appliance.site.peers import Peer, RefusedPeers, overflow_uid, peer_of, service_uid
 
@@ -50,6 +51,20 @@ def test_a_socket_of_another_family_has_no_peer() -> None:
 def test_a_service_is_who_owns_its_runtime_folder(paths: SitePaths) -> None:
     assert service_uid(paths, "gateway") == os.getuid()
     assert service_uid(paths, "engine-none") is None
+
+
+def test_in_a_pod_a_service_is_whom_the_installer_s_list_says(paths: SitePaths) -> None:
+    paths.uids.write_text('{"gateway": 20010}')
+    assert service_uid(paths, "gateway") == 20010
+    assert service_uid(paths, "engine-none") is None
+
+
+@pytest.mark.parametrize("text", ["", "[20010]", '{"gateway": 0}', '{"gateway": "20010"}', '{"gateway": true}'])
+def test_a_list_that_is_none_names_nobody(text: str, paths: SitePaths) -> None:
+    paths.uids.write_text(text)
+    with pytest.raises(DeploymentError, match="uids") as caught:
+        service_uid(paths, "gateway")
+    assert caught.value.hint is not None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving a folder away needs root")

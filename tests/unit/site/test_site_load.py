@@ -140,3 +140,31 @@ def test_instructions_leave_room_for_people_to_speak() -> None:
     text = GOOD.replace("schema: 1\n", "schema: 1\ninstructions: " + "word " * 1400 + "\n", 1)
     assert any("no room is left in gemma3-270m's 4096 tokens" in one for one in mistakes(text))
     assert parse_site(text.replace("word " * 700, "", 1).encode(), "site.yaml").instructions
+
+
+POD = """\
+schema: 1
+name: lab
+profile: pod
+listen: {hostname: assistant.example}
+tls: {mode: "off"}
+edge: {port: 8443}
+models: [{name: m}]
+groups: [{name: g}]
+"""
+
+
+def test_behind_an_edge_there_is_one_origin() -> None:
+    config = parse_site(POD.encode(), "site.yaml")
+    assert config.gateway_url == "https://assistant.example:8443"
+    assert config.issuer == "https://assistant.example:8443/sign-in/realms/sovereign"
+    assert config.scheme == "https"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("edge: {port: 8443}\n", ""), ("profile: pod\n", ""), ('tls: {mode: "off"}\n', "")],
+    ids=["a pod without an edge", "an edge on a host", "an edge and TLS of its own"],
+)
+def test_an_edge_belongs_to_pods_and_has_the_tls(old: str, new: str) -> None:
+    assert any("a pod's site has an edge" in mistake for mistake in mistakes(POD.replace(old, new)))

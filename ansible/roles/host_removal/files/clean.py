@@ -17,6 +17,7 @@ FILES = (
     "/etc/modules-load.d/sovereign.conf",
     "/etc/ssh/sshd_config.d/10-sovereign.conf",
     "/etc/sysctl.d/90-sovereign.conf",
+    "/etc/systemd/logind.conf.d/99-kubelet.conf",  # the kubelet's, so that a shutdown waits for its pods
     "/usr/local/lib/sovereign-images",
 )
 PROGRAMS = Path("/etc/sovereign/programs")
@@ -119,6 +120,7 @@ def main() -> None:
     remove_network()
     quietly("systemctl", "daemon-reload")
     quietly("systemctl", "reload", "ssh.service")
+    quietly("systemctl", "kill", "--signal=HUP", "systemd-logind.service")
     take_names_out()
     shutil.rmtree("/var/lib/sovereign", ignore_errors=True)
     shutil.rmtree("/etc/sovereign")

@@ -1,0 +1,197 @@
+"""The assistant on a cluster: which charts, with which values, and what lies in the API before them.
+
+Charts are told images by digest and nothing that is secret; a pod that must start anew with a Secret has its mark among
+the chart's values.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from appliance.cluster import objects
+from appliance.cluster.contents import Content, contents
+from appliance.cluster.custody import engine_link, provide
+from appliance.cluster.seats import AUDIT_PORT, GATEWAY_USER, IN_PODS, RUN, VOLUMES, engine_seats
+from appliance.errors import UsageError
+from appliance.identity.keycloak_server import ADMIN_CLIENT, build_options, start_options
+from appliance.site.config import SIGN_IN
+from appliance.site.paths import engine_service
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from appliance.cluster.objects import Object
+    from appliance.install.vault import Vault
+    from appliance.site.cluster import ClusterSite
+    from appliance.site.paths import SitePaths
+
+__all__ = ["Chart", "Content", "Volume", "Workloads", "prepare"]
+_EDGE_AT = 30  # of the service network: its lowest addresses are given out by name only
+_USERS = {"postgresql": 5432, "audit": 20030}
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart as Helm is told it; the first of a site's makes the namespace that the others are in."""
+
+    name: str
+    namespace: str
+    archive: Path
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A folder of the state's host, and the user whose it is."""
+
+    path: Path
+    user: int
+
+
+@dataclass(frozen=True)
+class Workloads:
+    """Everything of the assistant that the roles bring to a cluster; ``objects`` come after the first chart."""
+
+    charts: tuple[Chart, ...]
+    objects: tuple[Object, ...]
+    volumes: tuple[Volume, ...]
+    state_host: str
+
+    def options(self) -> dict[str, Any]:
+        """What the role `assistant` is given. What may hold braces is told in base64: Ansible would read them."""
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(self.objects)}
+        return {
+            "assistant_state_host": self.state_host,
+            "assistant_volumes": [{"path": str(v.path), "user": v.user} for v in self.volumes],
+            "assistant_charts": [
+                {"name": c.name, "namespace": c.namespace, "archive": str(c.archive), "values": dict(c.values)}
+                for c in self.charts
+            ],
+            "assistant_objects": base64.b64encode(json.dumps(listed).encode()).decode(),
+        }
+
+
+def prepare(paths: SitePaths, vault: Vault, described: ClusterSite, content: Content) -> Workloads:
+    """The assistant of ``described``; makes and seals the keys that are missing. Raises as opening the vault does."""
+    store = provide(paths, vault, described.pods)
+    found = contents(paths, store, described.pods, content)
+    values = _Values(described, content, {item["metadata"]["name"]: item for item in found})
+    charts = content.parts.charts
+    return Workloads(
+        tuple(
+            Chart(name, objects.NAMESPACE if name != "policies" else "kube-system", charts[name], told)
+            for name, told in values.by_chart().items()
+        ),
+        found,
+        (Volume(VOLUMES, 0), *(Volume(VOLUMES / name, user) for name, user in _USERS.items())),
+        described.state_host,
+    )
+
+
+class _Values:
+    """Values of every chart, in the order in which they are installed."""
+
+    def __init__(self, described: ClusterSite, content: Content, found: Mapping[str, Object]) -> None:
+        self._described, self._config = described, described.pods
+        self._images = content.parts.images
+        self._found = found
+
+    def by_chart(self) -> dict[str, dict[str, Any]]:
+        digests = sorted({reference.rpartition("@")[2] for reference in self._images.values()})
+        return {
+            "policies": {"digests": digests},
+            "postgresql": self._postgresql(),
+            "keycloak": self._keycloak(),
+            "audit": self._audit(),
+            "edge": self._edge(),
+            "assistant": self._assistant(),
+        }
+
+    def _mark(self, *names: str) -> str:
+        return objects.mark(*(self._found[name] for name in names))
+
+    def _stored(self) -> dict[str, Any]:
+        return {"run": RUN, "storage": {"node": self._described.state_host}}
+
+    def _own(self) -> dict[str, Any]:
+        return {"linkImage": self._images["assistant"]}
+
+    def _postgresql(self) -> dict[str, Any]:
+        secrets = self._mark("postgresql", "link-database")
+        return {**self._own(), **self._stored(), "image": self._images["postgresql"], "secrets": secrets}
+
+    def _keycloak(self) -> dict[str, Any]:
+        return {
+            **self._own(),
+            "image": self._images["keycloak"],
+            "build": list(build_options(self._config)),
+            "start": list(start_options(self._config, IN_PODS, None)),
+            "client": ADMIN_CLIENT,
+            "path": SIGN_IN,
+            "address": self._edge_address(),
+            "hostname": self._config.listen.hostname,
+            "secrets": self._mark("identity", "link-identity"),
+            "settings": self._mark("site", "realm"),
+        }
+
+    def _audit(self) -> dict[str, Any]:
+        writers = [{"name": "gateway", "user": GATEWAY_USER, "port": AUDIT_PORT}]
+        writers += [
+            {"name": engine_link(seat.model), "user": seat.user, "port": seat.port}
+            for seat in engine_seats(self._config)
+        ]
+        secrets, settings = self._mark("audit", "link-audit"), self._mark("site")
+        return {**self._own(), **self._stored(), "writers": writers, "secrets": secrets, "settings": settings}
+
+    def _edge(self) -> dict[str, Any]:
+        assert self._config.edge is not None
+        shared = self._described.cluster.shared_address
+        addresses = [host.address for host in self._described.cluster.hosts] + ([shared.address] if shared else [])
+        return {
+            **self._own(),
+            "image": self._images["edge"],
+            "hostname": self._config.listen.hostname,
+            "port": self._config.edge.port,
+            "addresses": sorted(set(addresses)),
+            "clusterAddress": self._edge_address(),
+            "path": SIGN_IN,
+            "secrets": self._mark("edge", "link-edge"),
+        }
+
+    def _assistant(self) -> dict[str, Any]:
+        memory = {model.name: model.memory_mib for model in self._config.models}
+        engines = [
+            {
+                "name": engine_link(seat.model),
+                "service": engine_service(seat.model),
+                "user": seat.user,
+                "port": seat.port,
+                "memoryMib": memory[seat.model],
+            }
+            for seat in engine_seats(self._config)
+        ]
+        return {
+            **self._own(),
+            "storeImage": self._images["site-store"],
+            "run": RUN,
+            "gateway": {"user": GATEWAY_USER},
+            "engines": engines,
+            "hostname": self._config.listen.hostname,
+            "edgeAddress": self._edge_address(),
+            "policies": [
+                {"key": key, "path": key.replace("..", "/")} for key in sorted(self._found["policies"]["data"])
+            ],
+            "secrets": self._mark("gateway", "link-gateway", *(f"link-{engine['name']}" for engine in engines)),
+            "settings": self._mark("site", "policies"),
+        }
+
+    def _edge_address(self) -> str:
+        network = ipaddress.ip_network(self._described.cluster.service_subnet)
+        if network.num_addresses <= _EDGE_AT:
+            raise UsageError(f"cluster.service_subnet: {network} is too small", "give it a /24 or a larger one")
+        return str(network[_EDGE_AT])

@@ -1,0 +1,204 @@
+"""The assistant's charts and objects: of site file and release, secret where they must be, equal at every run."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from airgap_bundle.digest import sha256
+from airgap_bundle.store import VerifiedRelease
+from appliance.cluster.parts import KubernetesImages, ReleaseParts
+from appliance.cluster.workloads import Content, Workloads, prepare
+from appliance.install import ca
+from appliance.install.vault import Vault
+from appliance.link.ways import Ways
+from appliance.site.cluster import ClusterSite
+from appliance.site.load import parse_site
+from appliance.site.paths import SitePaths
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pytest
+
+CHARTS = Path(__file__).parents[3] / "charts"
+ORDER = ["policies", "postgresql", "keycloak", "audit", "edge", "assistant"]
+IMAGES = ("postgresql", "keycloak", "edge", "assistant", "site-store", "pause")
+SITE: dict[str, Any] = {
+    "schema": 1,
+    "name": "lab",
+    "profile": "cluster",
+    "cluster": {
+        "hosts": [
+            {"name": "node1", "address": "10.77.0.11", "role": "control-plane"},
+            {"name": "node2", "address": "10.77.0.12"},
+        ],
+        "ssh": {"key": "id", "known_hosts": "known"},
+        "administration": ["10.77.0.1/32"],
+    },
+    "assistant": {
+        "hostname": "assistant.example",
+        "models": [{"name": "small"}, {"name": "other.v2"}],
+        "groups": [{"name": "staff", "models": ["small"]}],
+        "service_clients": [{"id": "nightly", "groups": ["staff"]}],
+    },
+}
+POLICIES = {"models.yaml": b"schema: 1\n", "waivers/a waiver.json": b"{}", "officers/officer.pub": b"key"}
+
+
+def described(**assistant: Any) -> ClusterSite:
+    return ClusterSite.model_validate_json(json.dumps(SITE | {"assistant": SITE["assistant"] | assistant}))
+
+
+def parts() -> ReleaseParts:
+    images = {name: f"sovereign.internal/{name}@{sha256(name.encode())}" for name in IMAGES}
+    return ReleaseParts(
+        "v1.36.3",
+        (),
+        Path("/layout"),
+        0,
+        KubernetesImages("r", "1", "r", "1"),
+        "r/pause:1",
+        Path("/c.tgz"),
+        "a",
+        "o",
+        images=images,
+        charts={name: Path(f"/staged/{name}.tgz") for name in ORDER},
+        keycloak_version="26.7.3",
+    )
+
+
+def made(root: Path, **assistant: Any) -> Workloads:
+    paths, site = SitePaths(root), described(**{"site_key": {"kind": "file"}, **assistant})
+    release = VerifiedRelease("sovereign", "1.0.0", 1, 1, "sha256:0", ("builder",), {}, sha256(b"release"))
+    told = site.pods.model_dump_json(by_alias=True, exclude_none=True).encode()
+    return prepare(paths, Vault(paths, lambda: b""), site, Content(release, parts(), told, POLICIES))
+
+
+def files(workloads: Workloads, name: str) -> dict[str, bytes]:
+    """Content of a Secret or ConfigMap."""
+    (found,) = [item for item in workloads.objects if item["metadata"]["name"] == name]
+    if found["kind"] == "Secret":
+        return {key: base64.b64decode(value) for key, value in found["data"].items()}
+    return {key: value.encode() for key, value in found["data"].items()}
+
+
+def values(workloads: Workloads) -> dict[str, Mapping[str, Any]]:
+    return {chart.name: chart.values for chart in workloads.charts}
+
+
+def test_policies_come_first_and_every_chart_of_the_tree_is_installed(tmp_path: Path) -> None:
+    workloads = made(tmp_path)
+    assert [chart.name for chart in workloads.charts] == ORDER
+    assert {folder.name for folder in CHARTS.iterdir()} == {*ORDER, "library"}
+    assert {chart.namespace for chart in workloads.charts[1:]} == {"sovereign"}
+
+
+def test_every_value_is_one_that_the_chart_s_schema_knows(tmp_path: Path) -> None:
+    for name, given in values(made(tmp_path)).items():
+        schema = json.loads((CHARTS / name / "values.schema.json").read_text())
+        defaults = yaml.safe_load((CHARTS / name / "values.yaml").read_text())
+        assert schema["additionalProperties"] is False
+        assert set(given) <= set(defaults)
+        assert set(schema["required"]) <= set(defaults)
+        assert set(defaults) <= set(schema["properties"])
+
+
+def test_another_run_says_the_same(tmp_path: Path) -> None:
+    assert made(tmp_path) == made(tmp_path)
+
+
+def test_a_changed_site_file_starts_anew_what_reads_it_and_nothing_else(tmp_path: Path) -> None:
+    before, after = values(made(tmp_path)), values(made(tmp_path, languages=["fr"]))
+    assert [name for name in ORDER if before[name] != after[name]] == ["keycloak", "audit", "assistant"]
+
+
+def test_nothing_secret_is_in_a_value_or_a_config_map(tmp_path: Path) -> None:
+    workloads = made(tmp_path)
+    secrets = {
+        content.strip()
+        for item in workloads.objects
+        if item["kind"] == "Secret"
+        for name, content in files(workloads, item["metadata"]["name"]).items()
+        if not name.endswith((".pem", ".conf", ".sql")) or name == "tls.key"
+    }
+    told = json.dumps([dict(chart.values) for chart in workloads.charts])
+    told += json.dumps([item for item in workloads.objects if item["kind"] == "ConfigMap"])
+    assert len(secrets) > 10
+    for content in secrets:
+        assert content.decode(errors="replace") not in told
+        assert base64.b64encode(content).decode() not in told
+
+
+def test_pods_read_a_site_file_whose_origin_is_the_edge_s(tmp_path: Path) -> None:
+    config = parse_site(files(made(tmp_path, port=8443), "site")["site.yaml"], "site.yaml")
+    assert config.gateway_url == "https://assistant.example:8443"
+    assert config.issuer == "https://assistant.example:8443/sign-in/realms/sovereign"
+    assert config.listen.host == "127.0.0.1"
+    assert described().pods.gateway_url == "https://assistant.example"
+
+
+def test_the_database_knows_each_role_and_no_password_is_in_clear(tmp_path: Path) -> None:
+    workloads = made(tmp_path)
+    found = files(workloads, "postgresql")
+    for role in ("postgres", "gateway", "keycloak"):
+        assert f"ALTER ROLE {role} PASSWORD 'SCRAM-SHA-256$".encode() in found["passwords.sql"]
+    for name in ("gateway", "identity"):
+        assert files(workloads, name)["db_password"] not in b"".join(found.values())
+    assert found["keycloak.sql"].startswith(b"SET SESSION AUTHORIZATION keycloak;\nBEGIN;\n")
+
+
+def test_engines_and_the_gateway_have_users_of_their_own_which_the_writer_knows(tmp_path: Path) -> None:
+    workloads = made(tmp_path)
+    known = json.loads(files(workloads, "site")["uids.json"])
+    told = values(workloads)
+    seats = {engine["service"]: engine["user"] for engine in told["assistant"]["engines"]}
+    assert known == {"gateway": told["assistant"]["gateway"]["user"], **seats}
+    assert len(set(known.values())) == 3
+    assert {w["user"] for w in told["audit"]["writers"]} == set(known.values())
+    ports = {w["name"]: w["port"] for w in told["audit"]["writers"]}
+    assert {e["name"]: e["port"] for e in told["assistant"]["engines"]}.items() <= ports.items()
+    assert set(ports) <= {item["metadata"]["name"].removeprefix("link-") for item in workloads.objects}
+
+
+def test_policies_lie_where_the_gate_looks_whatever_their_names(tmp_path: Path) -> None:
+    workloads = made(tmp_path)
+    laid = {item["path"]: item["key"] for item in values(workloads)["assistant"]["policies"]}
+    assert set(laid) == {"models.yaml", "waivers/a-waiver.json", "officers/officer.pub"}
+    assert files(workloads, "policies")[laid["officers/officer.pub"]] == b"key"
+
+
+def test_a_certificate_that_ends_soon_is_issued_anew_and_the_rest_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = made(tmp_path)
+    soon = datetime.now(UTC) + timedelta(days=ca.LEAF_DAYS - ca.RENEW_DAYS + 1)
+    monkeypatch.setattr(ca, "utc_now", lambda: soon)
+    after = made(tmp_path)
+    assert files(after, "edge")["tls.pem"] != files(before, "edge")["tls.pem"]
+    assert files(after, "link-gateway")["link.pem"] != files(before, "link-gateway")["link.pem"]
+    for name in ("gateway", "audit", "identity"):
+        assert files(after, name) == files(before, name)
+    assert files(after, "link-gateway")["links-ca.pem"] == files(before, "link-gateway")["links-ca.pem"]
+    assert files(after, "site")["ca.pem"] == files(before, "site")["ca.pem"]
+
+
+def test_the_ways_of_charts_can_be_read_by_links() -> None:
+    """Each file of ways in a chart, with its values put in by hand."""
+    fill = {"{{ .Values.run }}": "/run/x", "{{ $.Values.run }}": "/run/x", "{{ .port }}": "9300", "{{ .name }}": "a"}
+    found = 0
+    for path in CHARTS.glob("*/templates/*.yaml"):
+        text = path.read_text()
+        for word, value in fill.items():
+            text = text.replace(word, value)
+        while '{"schema": 1, "ways"' in text:
+            text = text[text.index('{"schema": 1, "ways"') :]
+            value, end = json.JSONDecoder().raw_decode(text)
+            Ways.model_validate_json(json.dumps(value))
+            text, found = text[end:], found + 1
+    assert found >= 6
