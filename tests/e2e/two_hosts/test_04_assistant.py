@@ -72,8 +72,8 @@ def _ready(pod: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("chart", CHARTS)
 def test_each_chart_s_own_test_passes(chart: str, cluster: Kubernetes) -> None:
-    argv = ["env", "KUBECONFIG=/etc/kubernetes/admin.conf", "HELM_CACHE_HOME=/run/helm"]
-    said = cluster.lab.host("node1").run([*argv, "helm", "test", chart, "--namespace=sovereign"]).stdout
+    told = ("KUBECONFIG=/etc/kubernetes/admin.conf", "KUBECACHEDIR=/run/kubectl", "HELM_CACHE_HOME=/run/helm")
+    said = cluster.lab.host("node1").run(["env", *told, "helm", "test", chart, "--namespace=sovereign"]).stdout
     assert "Succeeded" in said
 
 
