@@ -56,9 +56,11 @@ async def test_all_clients_ask_at_once_each_with_words_of_their_own() -> None:
 
 
 async def test_a_shared_prefix_is_the_same_for_all_cold_and_warm_and_stated_as_the_site_s() -> None:
-    server = Instant()
-    await loads.shared(server, SMALL, seed=1)
-    assert len(server.bodies) == 8
+    cold, server = Instant(), Instant()
+    await loads.shared(cold, SMALL, seed=1)
+    await loads.warm(server, SMALL, seed=1)
+    assert server.bodies[: len(cold.bodies)] == cold.bodies
+    assert len(server.bodies) == 2 * len(cold.bodies) == 8
     lengths = {body["site_characters"] for body in server.bodies}
     assert len({body["prompt"][: min(lengths)] for body in server.bodies}) == len(lengths) == 1
     assert len({body["prompt"] for body in server.bodies}) == 8

@@ -13,7 +13,7 @@ LANGUAGES = ("en", "fr", "de")
 CATALOGUES = {code: json.loads((STATIC / f"catalogs/{code}.json").read_text("utf-8")) for code in LANGUAGES}
 SAME = {
     "fr": {"nav.label", "receipt.model.licence"},
-    "de": {"receipt.model.name", "code.plain", "code.label"},
+    "de": {"receipt.model.name", "receipt.adapter", "code.plain", "code.label"},
 }
 """Messages that are the same in English and there."""
 SCRIPTS = sorted((STATIC / "js").glob("*.js"))
