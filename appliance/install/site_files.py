@@ -67,7 +67,7 @@ def read_cluster_files(source: Path, described: ClusterSite) -> SiteFiles:
 def _named(
     source: Path, reader: _Reader, config: Use, above: tuple[str, ...]
 ) -> tuple[bytes | None, dict[str, bytes], dict[str, bytes], dict[str, bytes], dict[str, bytes]]:
-    """Policy, officers' keys, waivers, statements and auditors' keys; ``above`` is where in the file ``config`` stands."""
+    """Policy, officers' keys, waivers, statements, auditors' keys; ``above`` is where in the file ``config`` stands."""
     policy = reader.read((*above, "model_policy"), "models.yaml", config.model_policy) if config.model_policy else None
     officers = {
         o.name: reader.read((*above, "officers", i, "public_key"), f"officers/{o.name}.pub", o.public_key)
