@@ -200,17 +200,19 @@ def _serve_model(model: Model, config: SiteConfig, paths: SitePaths, credentials
 
 
 def _arena(model: Model, paths: SitePaths) -> int | None:
-    """Where this engine keeps beginnings of prompts, opened while it may still open files for writing.
+    """Where this engine keeps beginnings of prompts, opened and bounded while it may still do either.
 
     A file that cannot be opened costs what it would have saved, and no answer.
     """
     from appliance.engine.errors import KvArenaError
-    from appliance.engine.kv.arena import open_arena
+    from appliance.engine.kv.arena import hold_to_size, open_arena
 
     path = paths.kv_arena(model.name)
     try:
         if model.disk_mib:
-            return open_arena(path, model.disk_mib)
+            arena = open_arena(path, model.disk_mib)
+            hold_to_size(arena)
+            return arena
         path.unlink(missing_ok=True)
     except (KvArenaError, OSError) as error:
         structlog.get_logger("engine").warning("kv_not_kept", reason=str(error))

@@ -53,8 +53,6 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     ``ConfinementError``, ``MemoryBudgetError``, ``ModelLoadError``, ``DeploymentError`` (the socket is taken). Blocks.
     """
     resident = ResidentMemory()
-    if disk is not None:
-        disk.bound()
     with bound(socket) as listener:
         confined = confine(View(readable=environment(), own=socket.parent), waived)
         from appliance.engine import service  # noqa: PLC0415 - llama.cpp starts threads, and landlock comes first

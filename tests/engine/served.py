@@ -34,7 +34,7 @@ TEMPLATE = "{% for m in messages %}User: {{ m.content }}\n{% endfor %}Assistant:
 _OURS = """
 import json, os, sys
 from pathlib import Path
-from appliance.engine.kv.arena import open_arena
+from appliance.engine.kv.arena import hold_to_size, open_arena
 from appliance.engine.kv.disk import Disk
 from appliance.site.config import Model
 given = json.loads(sys.argv[1])
@@ -46,9 +46,9 @@ else:
     state = Path(given["state"])
     more = {}
     if given["state"]:
-        more["disk"] = Disk.for_model(
-            open_arena(state / "kv.arena", 256), (state / "kv_key").read_bytes(), {"digest": "sha256:0"}
-        )
+        arena = open_arena(state / "kv.arena", 256)
+        hold_to_size(arena)
+        more["disk"] = Disk.for_model(arena, (state / "kv_key").read_bytes(), {"digest": "sha256:0"})
 serve(
     weights_fd=os.open(given["model"], os.O_RDONLY),
     template=given["template"],

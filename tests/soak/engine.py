@@ -66,8 +66,15 @@ class Report:
         return not left and not lost and self.growth_mib <= GROWTH_MIB and self.worst_lead < CLOSE and self.judged > 0
 
 
-def soak(folder: Path, requests: int, *, seed: int, tell: Callable[[int], None] = lambda _done: None) -> Report:
-    """Ask ``requests`` times; ``tell`` is called with how many were asked, now and then."""
+def soak(
+    folder: Path,
+    requests: int,
+    *,
+    seed: int,
+    judged: float = 0.02,
+    tell: Callable[[int], None] = lambda _done: None,
+) -> Report:
+    """Ask ``requests`` times and judge that share of the answers; ``tell`` is called with how many were asked."""
     draw, report = random.Random(seed), Report(requests)
     model = write(folder / "small.gguf")
     memory = ResidentMemory()
@@ -90,7 +97,8 @@ def soak(folder: Path, requests: int, *, seed: int, tell: Callable[[int], None] 
             desk.batcher.step()
             for one in [o for o in open_ones if o.over]:
                 open_ones.remove(one)
-                _settle(report, judge, one, answers.pop(one.job, None), draw)
+                answering = answers.pop(one.job, None)
+                _settle(report, judge, one, answering if draw.random() < judged else None)
         report.resident_mib.append(memory.read() / MIB)
         report.restored = desk.batcher._keeper.figures().restored
         _leave_nothing(desk, context, report)
@@ -139,11 +147,11 @@ def _make_unreliable(context: LlamaContext, desk: Desk, draw: random.Random, ans
     context.decode = decode  # type: ignore[method-assign]
 
 
-def _settle(report: Report, judge: LlamaContext, one: Asked, answering: Answering | None, draw: random.Random) -> None:
+def _settle(report: Report, judge: LlamaContext, one: Asked, answering: Answering | None) -> None:
     last = one.events[-1]
     outcome = last.finish_reason if isinstance(last, End) else "failed"
     report.outcomes[outcome] += 1
-    if answering is None or outcome not in {"stop", "length"} or draw.random() > 0.02:
+    if answering is None or outcome not in {"stop", "length"}:
         return
     given = answering.tokens[len(one.job.tokens) :]
     report.judged += 1

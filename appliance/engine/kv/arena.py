@@ -7,6 +7,7 @@ does not open (``sealing``), and is computed again.
 from __future__ import annotations
 
 import os
+import resource
 from typing import TYPE_CHECKING
 
 from appliance.engine.errors import KvArenaError
@@ -32,6 +33,15 @@ def open_arena(path: Path, mib: int) -> int:
     except OSError as error:
         raise KvArenaError(f"{path.name} cannot be opened for keeping what was computed: {error.strerror}") from error
     return descriptor
+
+
+def hold_to_size(descriptor: int) -> None:
+    """Let this process make no file longer than the arena is now, for good.
+
+    Called before it is confined, since no limit can be set afterwards; nor can it be raised again without privileges.
+    """
+    size = os.fstat(descriptor).st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 class Arena:

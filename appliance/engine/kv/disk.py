@@ -7,8 +7,6 @@ model takes over holds it, and can seal with it; so it must open nothing of anot
 from __future__ import annotations
 
 import json
-import os
-import resource
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -34,8 +32,3 @@ class Disk:
         facts = [receipt["digest"], adapters, version("llama-cpp-python")]
         info = b"sovereign kv engine v1\n" + json.dumps(facts, sort_keys=True).encode()
         return cls(descriptor, HKDF(hashes.SHA256(), 32, salt=None, info=info).derive(master))
-
-    def bound(self) -> None:
-        """Let this process make no file longer than the arena is now: for good, where it cannot raise its limits."""
-        size = os.fstat(self.descriptor).st_size
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))

@@ -156,14 +156,13 @@ def test_31_what_a_taken_over_engine_holds_opens_and_seals_nothing_of_another_mo
 def test_a_taken_over_engine_cannot_fill_the_disk(tmp_path: Path) -> None:
     """Its file stays as long as it is: a full disk would stop the log, and with it the site."""
     program = f"""
-import os, resource
+import os
 from pathlib import Path
-from appliance.engine.kv.arena import open_arena
-from appliance.engine.kv.disk import Disk
-disk = Disk(open_arena(Path({str(tmp_path / "kv")!r}), 9), bytes(32))
-disk.bound()
-os.pwrite(disk.descriptor, b"inside", (9 << 20) - 6)
-for attempt in (lambda: os.pwrite(disk.descriptor, b"x", 9 << 20), lambda: os.ftruncate(disk.descriptor, 1 << 40)):
+from appliance.engine.kv.arena import hold_to_size, open_arena
+arena = open_arena(Path({str(tmp_path / "kv")!r}), 9)
+hold_to_size(arena)
+os.pwrite(arena, b"inside", (9 << 20) - 6)
+for attempt in (lambda: os.pwrite(arena, b"x", 9 << 20), lambda: os.ftruncate(arena, 1 << 40)):
     try:
         attempt()
     except OSError as refused:

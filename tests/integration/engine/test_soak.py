@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def test_nothing_grows_nothing_is_left_and_answers_are_the_models_own(tmp_path: Path) -> None:
-    report = soak(tmp_path, 400, seed=2)
+    report = soak(tmp_path, 400, seed=2, judged=0.25)
     assert report.outcomes.total() == 400
     assert report.restored > 0
     assert report.holds, report
@@ -34,6 +34,6 @@ def test_a_soak_sees_answers_that_rest_on_anothers_words(tmp_path: Path, monkeyp
         return whole(self, pieces)
 
     monkeypatch.setattr(LlamaContext, "decode", decode)
-    report = soak(tmp_path, 400, seed=2)
+    report = soak(tmp_path, 400, seed=2, judged=0.25)
     assert report.worst_lead > CLOSE
     assert not report.holds
