@@ -54,18 +54,40 @@ def test_a_terminal_signs_in_by_device_and_gets_an_answer(host: BareHost, browse
     assert answer["receipt"]["model"]["name"] == MODEL
 
 
+FLOOD = """
+import sys
+from pathlib import Path
+from appliance.audit.client import SyncAuditClient
+from appliance.audit.errors import AuditUnavailableError
+from appliance.audit.events import admin_change
+from appliance.audit.roles import OPERATOR
+with SyncAuditClient(Path(sys.argv[1])) as log:
+    for number in range(1000):
+        event = admin_change(actor="uid 0", action="read", kind="filling", target=str(number))
+        try:
+            log.append({**event, "comment": "x" * 50_000}, id=OPERATOR.id("filling", str(number)))
+        except AuditUnavailableError:
+            print(number)
+            break
+"""
+
+
 def test_a_full_disk_stops_answers_and_freed_space_brings_them_back(host: BareHost, tmp_path: Path) -> None:
     unit = host.run(["sh", "-c", "basename /etc/systemd/system/sovereign-*-audit.service"]).stdout.strip()
     folder = f"{SITE}/data/audit"
     size = host.run(["sh", "-c", f"du -sm {folder} | cut -f1"]).stdout.strip()
     host.run(["systemctl", "stop", unit])
-    host.run(["sh", "-c", f"cp -a {folder} /tmp/audit-copy && mount -t tmpfs -o size={int(size) + 8}m small {folder}"])
+    host.run(["sh", "-c", f"cp -a {folder} /tmp/audit-copy && mount -t tmpfs -o size={int(size) + 40}m small {folder}"])
     host.run(["sh", "-c", f"cp -a /tmp/audit-copy/. {folder}/ && chown --reference=/tmp/audit-copy {folder}"])
     sovereign(host, "up")
     eventually_up(host)
     assert call_api(host, tmp_path)["status"] == 200
     fill = f"for size in 64k 1k; do dd if=/dev/zero of={folder}/filler-$size bs=$size 2>/dev/null; done; true"
     host.run(["sh", "-c", fill])
+    # What the journal already has of the disk takes entries for a while, durably; then nothing is answered.
+    socket = host.run(["sh", "-c", "ls -d /run/sovereign-*/audit/sock"]).stdout.strip()
+    taken = int(host.run([f"{SITE}/current/env/bin/python", "-c", FLOOD, socket]).stdout)
+    assert 0 < taken < 500
     assert call_api(host, tmp_path)["status"] == 503
     host.run(["sh", "-c", f"rm {folder}/filler-*"])
     deadline = time.monotonic() + HEAL_SECONDS
