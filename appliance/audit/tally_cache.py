@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import json
 import os
+import shutil
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
@@ -67,6 +68,21 @@ class TallyCache:
 
     def _mac(self, root: bytes, body: bytes) -> bytes:
         return hmac.digest(self.key, b"tally 1\0" + root + rules() + body, "sha256")
+
+
+def own_folder() -> Path:
+    """Where the caller's figures lie unless another folder is named (XDG Base Directory). Raises ``RuntimeError``."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "sovereign" / "audit"
+
+
+def forget_own() -> None:
+    """Remove the caller's figures, of all logs: they are counted anew. What cannot be removed stays."""
+    with suppress(OSError, RuntimeError):
+        folder = own_folder()
+        if folder.is_dir() and not folder.is_symlink():
+            shutil.rmtree(folder)
+            folder.parent.rmdir()  # where nothing else of ours lies
 
 
 def open_cache(directory: Path) -> TallyCache:

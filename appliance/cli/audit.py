@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import enum
 import json
-import os
 import sys
 from datetime import UTC, date, datetime
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer evaluates annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +16,7 @@ from appliance.audit.errors import LogTamperedError
 from appliance.audit.export import export_range
 from appliance.audit.prove import prove as make_proof
 from appliance.audit.prove import verify_proof
-from appliance.audit.tally_cache import open_cache
+from appliance.audit.tally_cache import open_cache, own_folder
 from appliance.audit.usage import build_report
 from appliance.audit.usage_html import render_html
 from appliance.audit.usage_table import printable, render_table
@@ -189,10 +188,8 @@ def _figures(given: Path | None) -> TallyCache | None:
     """What was counted before: in the folder that was named, else the caller's own cache folder (XDG), else nowhere."""
     if given is not None:
         return open_cache(given)
-    base = os.environ.get("XDG_CACHE_HOME", "")
     try:
-        own = Path(base) if base.startswith("/") else Path.home() / ".cache"
-        return open_cache(own / "sovereign" / "audit")
+        return open_cache(own_folder())
     except (UsageError, RuntimeError) as error:
         say(f"nothing is kept of what is counted: {error}")
         return None

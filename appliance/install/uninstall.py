@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from appliance.audit.checkpoint import read_vkeys
 from appliance.audit.stored import read_stored
+from appliance.audit.tally_cache import forget_own
 from appliance.errors import SovereignError, UsageError
 from appliance.install.accounts import load_accounts, remove_accounts
 from appliance.install.acts import announce
@@ -43,6 +44,8 @@ class Removed:
 def uninstall(paths: SitePaths) -> Removed:
     """Remove everything the installer made, an interrupted installation's pieces included. Safe to repeat.
 
+    What reports of the operator's own counted goes, too; other readers' caches are theirs.
+
     The removal is the last entry of a log that goes with it: of use to whoever holds a copy, or the log's last head.
     Raises ``UsageError`` where ``paths.root`` is no site: nothing else is ever deleted.
     """
@@ -62,6 +65,7 @@ def uninstall(paths: SitePaths) -> Removed:
             _remove(child)
         if not existed:
             paths.root.rmdir()
+        forget_own()
     return Removed(paths.root, users, unlogged, head)
 
 

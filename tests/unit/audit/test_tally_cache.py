@@ -17,7 +17,7 @@ from appliance.audit.entry import encode_entry
 from appliance.audit.errors import LogTamperedError
 from appliance.audit.keys import CheckpointKeys
 from appliance.audit.tally import Figures, UsageReport
-from appliance.audit.tally_cache import KEY, TallyCache, open_cache
+from appliance.audit.tally_cache import KEY, TallyCache, forget_own, open_cache, own_folder
 from appliance.audit.usage import build_report
 from appliance.errors import UsageError
 from tests.audit.bench import Bench
@@ -311,3 +311,27 @@ def test_plain_figures_come_back_as_they_were(log: Bench) -> None:
     assert log.directory.exists()
     for figures in days.values():
         assert Figures.of_plain(json.loads(json.dumps(figures.plain()))) == figures
+
+
+def test_forgetting_removes_the_callers_own_figures_and_nothing_beside_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    open_cache(own_folder())
+    (tmp_path / "sovereign" / "inputs").mkdir()
+    forget_own()
+    assert [path.name for path in (tmp_path / "sovereign").iterdir()] == ["inputs"]
+    (tmp_path / "sovereign" / "inputs").rmdir()
+    open_cache(own_folder())
+    forget_own()
+    assert not (tmp_path / "sovereign").exists()
+    forget_own()
+
+
+def test_a_link_in_the_place_of_the_figures_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "sovereign").mkdir()
+    own_folder().symlink_to(tmp_path / "precious")
+    forget_own()
+    assert (tmp_path / "precious").is_dir()
