@@ -12,6 +12,7 @@ import pytest
 
 from demo.release import MODEL
 from tests.e2e.one_host.conftest import EMBEDDER, GATEWAY, SITE, SOVEREIGN, TOOLS
+from tests.e2e.one_host.full_disk import fill_until_refused
 from tests.e2e.one_host.operating import HEAL_SECONDS, call_api, eventually_up, files_of, sovereign, status
 from tests.e2e.page import flows
 
@@ -54,27 +55,6 @@ def test_a_terminal_signs_in_by_device_and_gets_an_answer(host: BareHost, browse
     assert answer["receipt"]["model"]["name"] == MODEL
 
 
-FLOOD = """
-import sys
-from pathlib import Path
-from appliance.audit.client import SyncAuditClient
-from appliance.audit.errors import AuditUnavailableError
-from appliance.audit.events import admin_change
-from appliance.audit.roles import OPERATOR
-taken = 0
-with SyncAuditClient(Path(sys.argv[1])) as log:
-    for size in (50_000, 5_000, 1):  # what has no room for a large entry may have some for a small one
-        while taken < 20_000:
-            event = admin_change(actor="uid 0", action="read", kind="filling", target=str(taken))
-            try:
-                log.append({**event, "comment": "x" * size}, id=OPERATOR.id("filling", f"{taken} {size}"))
-            except AuditUnavailableError:
-                break
-            taken += 1
-print(taken)
-"""
-
-
 def test_a_full_disk_stops_answers_and_freed_space_brings_them_back(host: BareHost, tmp_path: Path) -> None:
     unit = host.run(["sh", "-c", "basename /etc/systemd/system/sovereign-*-audit.service"]).stdout.strip()
     folder = f"{SITE}/data/audit"
@@ -85,13 +65,7 @@ def test_a_full_disk_stops_answers_and_freed_space_brings_them_back(host: BareHo
     sovereign(host, "up")
     eventually_up(host)
     assert call_api(host, tmp_path)["status"] == 200
-    fill = f"for size in 64k 1k; do dd if=/dev/zero of={folder}/filler-$size bs=$size 2>/dev/null; done; true"
-    host.run(["sh", "-c", fill])
-    # What the journal already has of the disk takes entries for a while, durably; then nothing is answered.
-    socket = host.run(["sh", "-c", "ls -d /run/sovereign-*/audit/sock"]).stdout.strip()
-    taken = int(host.run([f"{SITE}/current/env/bin/python", "-c", FLOOD, socket]).stdout)
-    assert 0 < taken < 20_000
-    assert call_api(host, tmp_path)["status"] == 503
+    assert 0 < fill_until_refused(host, folder, lambda: call_api(host, tmp_path)["status"] == 503) < 20_000
     host.run(["sh", "-c", f"rm {folder}/filler-*"])
     deadline = time.monotonic() + HEAL_SECONDS
     while call_api(host, tmp_path)["status"] != 200:
