@@ -18,6 +18,7 @@ from appliance.install.accounts import load_accounts
 from appliance.install.acts import announce, journaled
 from appliance.install.admission import admit, inspect, is_first_install
 from appliance.install.audit_spool import spool
+from appliance.install.backup.mark import refuse_half_restored
 from appliance.install.engines import SupervisedEngines
 from appliance.install.journal import Journal, latest_done, read_journal
 from appliance.install.lock import SiteBusyError, site_lock
@@ -39,7 +40,10 @@ from appliance.site.load import load_site
 from appliance.site.paths import GATEWAY, engine_service
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airgap_bundle.report import Report
+    from appliance.install.runner import Step
     from appliance.site.config import SiteConfig
     from appliance.site.paths import SitePaths
     from appliance.site.site_key import Passphrase
@@ -121,6 +125,7 @@ def install(
 ) -> Installed:
     """Verify, import and install; services are ready when it returns. Running it again finishes or changes nothing."""
     files = site_files(paths, request.config)
+    refuse_half_restored(paths)
     _check_same_name(paths, files)
     check_host(files, paths, request.bundle).demand()
     if is_first_install(paths) and request.root_fingerprint is None:
@@ -142,8 +147,9 @@ def put_in_force(  # noqa: PLR0913 - what an installation is made of, by keyword
     passphrase: Passphrase,
     observer: Observer,
     root_existed: bool = True,
+    steps: Callable[[Context], tuple[Step, ...]] = install_steps,
 ) -> Installed:
-    """Run every step that is not done for ``release``, which the store holds. The caller holds the site's lock."""
+    """Run every one of ``steps`` that is not done for ``release``, which the store holds, under the site's lock."""
     python = choose_python()
     if python is None:  # preflight said so already
         raise PreflightError("no python that service users can reach", "run sovereign with the distribution's python3")
@@ -155,7 +161,7 @@ def put_in_force(  # noqa: PLR0913 - what an installation is made of, by keyword
     try:
         if not journal.records:
             journal.append("begin", "done", "", {"root_existed": str(root_existed)})
-        ran = execute(install_steps(context), journal, observer)
+        ran = execute(steps(context), journal, observer)
     finally:
         journal.close()
     prepare_runtime(files.config, paths, load_accounts(paths), vault)
@@ -233,6 +239,7 @@ def _no_passphrase() -> bytes:
 def _installed(paths: SitePaths) -> SiteConfig:
     if not paths.site_yaml.exists() or not paths.current.exists():
         raise UsageError(f"nothing is installed at {paths.root}", "run `sovereign install` first")
+    refuse_half_restored(paths)
     return load_site(paths.site_yaml)
 
 

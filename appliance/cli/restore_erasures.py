@@ -1,0 +1,53 @@
+"""What a restore does before it serves: who was erased, by the log or by what lies beside the subject keys, is again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from appliance.audit.checkpoint import read_vkeys
+from appliance.audit.erased import erased_people
+from appliance.gateway import database
+from appliance.gateway.conversations import ConversationStore
+from appliance.gateway.people import Erased, People
+from appliance.gateway.pseudonyms import Subject, subject_of
+from appliance.identity.admin import administration
+from appliance.identity.users import every_user_id, remove_user
+from appliance.install.steps.secrets import VKEYS
+from appliance.site.paths import DATABASE
+
+if TYPE_CHECKING:
+    from appliance.install.steps.context import Context
+
+
+def erase_again(context: Context, known: frozenset[str]) -> int:
+    """Destroy keys, rows and accounts of ``known`` and whom the log names; of how many people something was found."""
+    erased = known | erased_people(context.paths.audit_log, vkeys=read_vkeys(context.paths.policies / VKEYS))
+    if not erased:
+        return 0
+    found = asyncio.run(_rows(context, erased))
+    return len(found | _accounts(context, erased))
+
+
+async def _rows(context: Context, erased: frozenset[str]) -> frozenset[str]:
+    store = context.vault.store()
+    password, content_key = store.get("gateway/db_password").decode(), store.get("gateway/content_key")
+    pool = database.connect(context.paths.run / DATABASE, context.config.listen.database_port, password)
+    try:
+        people = People(pool, ConversationStore(pool, content_key))
+        gone = {subject: await people.erase(Subject(subject)) for subject in sorted(erased)}
+    finally:
+        await pool.dispose()
+    return frozenset(subject for subject, what in gone.items() if what != Erased(0, 0, 0, key=False))
+
+
+def _accounts(context: Context, erased: frozenset[str]) -> frozenset[str]:
+    store, config = context.vault.store(), context.config
+    key = store.get("gateway/pseudonym_key")
+    ca = context.paths.tls / "ca.pem" if config.scheme == "https" else None
+    with administration(config, secret=store.get("identity/bootstrap_admin_secret").decode(), ca=ca) as admin:
+        found = {subject_of(user, key): user for user in every_user_id(admin)}
+        back = {subject: user for subject, user in found.items() if subject in erased}
+        for user in back.values():
+            remove_user(admin, user)
+    return frozenset(back)

@@ -1,0 +1,180 @@
+"""A site from its backup, on a host that has none: the installation's own steps, with the backup's data between them.
+
+Order: both folders and the recovery key (every byte checked) → the host → the bundle, under the trust that the backup
+holds → steps. People's pages are served last: after the log was verified against the backup's statement, and after
+every erasure that it tells of was made again. Killed at any point, it goes on when it is run again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airgap_bundle.media.disk import check_room
+from appliance.errors import DeploymentError, RefusedError
+from appliance.install.admission import admit, inspect
+from appliance.install.backup.contents import unpack
+from appliance.install.backup.folder import Backup, open_folder
+from appliance.install.backup.mark import mark
+from appliance.install.backup.restored import Source, restore_steps
+from appliance.install.backup.statement import BACKUP_TYPE, SITE, SUBJECT_KEYS_TYPE
+from appliance.install.host import Installed, put_in_force
+from appliance.install.lock import site_lock
+from appliance.install.preflight.report import check_host
+from appliance.install.site_files import SiteFiles, read_site_files
+from appliance.site.paths import SitePaths
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from airgap_bundle.keys import PublicSigner
+    from airgap_bundle.report import Report
+    from appliance.install.backup.recovery_key import RecoveryKey
+    from appliance.install.backup.restored import Erase
+    from appliance.install.preflight.report import PreflightReport
+    from appliance.install.runner import Advance, Observer
+    from appliance.site.site_key import Passphrase
+
+_STAGING = "restore.partial"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both folders of a backup, verified: the subject keys are those of the backup, or of a later one."""
+
+    main: Backup
+    subject_keys: Backup
+
+
+def open_pair(
+    folder: Path, subject_keys: Path, site_keys: Sequence[PublicSigner], progress: Callable[[int, int], None]
+) -> Pair:
+    """Verify both folders. Raises as ``open_folder``, and ``RefusedError`` where they do not belong together."""
+    pair = Pair(
+        open_folder(folder, BACKUP_TYPE, site_keys, progress),
+        open_folder(subject_keys, SUBJECT_KEYS_TYPE, site_keys, lambda _done, _total: None),
+    )
+    main, apart = pair.main.statement, pair.subject_keys.statement
+    if main.site != apart.site:
+        raise RefusedError(
+            f"the backup is of {main.site}, the subject keys are of {apart.site}", "name those of one site"
+        )
+    if apart.made < main.made:
+        cause = f"the subject keys are of {apart.made:%Y-%m-%d %H:%M}, and older than the backup"
+        raise RefusedError(cause, "give those of this backup or of a later one: who was erased stays erased")
+    return pair
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a restore would find; nothing was changed."""
+
+    preflight: PreflightReport
+    bundle: Report
+
+
+def plan(paths: SitePaths, pair: Pair, key: RecoveryKey, bundle: Path) -> Plan:
+    """Check host and bundle against what the backup holds; only a staging folder is made, and gone at the end."""
+    with _staged(paths, pair.main, key) as staged:
+        files = _files(staged)
+        return Plan(check_host(files, paths, bundle), inspect(bundle, staged, None))
+
+
+def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
+    paths: SitePaths,
+    pair: Pair,
+    key: RecoveryKey,
+    bundle: Path,
+    *,
+    passphrase: Passphrase,
+    erase: Erase,
+    observer: Observer,
+    progress: Advance,
+) -> Installed:
+    """Bring the site of ``pair`` back at ``paths``, in the release of ``bundle``, which must be the backup's.
+
+    Raises ``UsageError`` where a site is, ``RefusedError`` for another release or a backup that does not open, and as
+    an installation does. Before the bundle was accepted nothing was changed.
+    """
+    told = pair.main.statement
+    with site_lock(paths), _staged(paths, pair.main, key) as staged:
+        files = _files(staged)
+        check_host(files, paths, bundle).demand()
+        _check_release(inspect(bundle, staged, None), pair)
+        mark(paths, pair.main.digest)
+        _place(staged, paths)
+        release = admit(bundle, paths, None, progress)
+        if release.digest != told.release_digest:
+            raise RefusedError(
+                f"the bundle is not release {told.release} as it was backed up", "bring that very bundle"
+            )
+        source = Source(pair.main, pair.subject_keys, key)
+        return put_in_force(
+            paths,
+            files,
+            release,
+            passphrase=passphrase,
+            observer=observer,
+            steps=lambda context: restore_steps(context, source, erase),
+        )
+
+
+def _files(staged: SitePaths) -> SiteFiles:
+    return read_site_files(staged.site_yaml, staged)
+
+
+def _check_release(report: Report, pair: Pair) -> None:
+    wanted = pair.main.statement.release
+    if report.ok and report.release is not None and report.release.version != wanted:
+        cause = f"the bundle holds release {report.release.version}, the backup is of {wanted}"
+        raise RefusedError(cause, f"restore with the bundle of {wanted}, then install the newer one")
+
+
+class _staged:  # noqa: N801 - a context manager, used as a function
+    """The backup's site files in a folder of the root, as if that were the site's; the folder goes at the end."""
+
+    def __init__(self, paths: SitePaths, main: Backup, key: RecoveryKey) -> None:
+        self._paths, self._main, self._key = paths, main, key
+        self._made_root = False
+
+    def __enter__(self) -> SitePaths:
+        root = self._paths.root
+        self._made_root = not root.exists()
+        folder = root / _STAGING
+        try:
+            root.mkdir(mode=0o755, parents=True, exist_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            check_room(root, 2 * sum(file.size for file in self._main.statement.files))
+            folder.mkdir(mode=0o700)
+            with self._main.open(SITE, self._key) as source:
+                unpack(source, folder)
+        except OSError as error:
+            self.__exit__()
+            raise DeploymentError(f"{folder} cannot be written: {error.strerror}", "run as root") from error
+        except BaseException:
+            self.__exit__()
+            raise
+        return SitePaths(folder)
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._paths.root / _STAGING, ignore_errors=True)
+        if self._made_root and not any(self._paths.root.iterdir()):
+            self._paths.root.rmdir()
+
+
+def _place(staged: SitePaths, paths: SitePaths) -> None:
+    """What must be there before the first step: trust with its floors, certificates, the install journal.
+
+    What is there already is of an earlier run, which went further.
+    """
+    if not paths.trust.exists():
+        shutil.copytree(staged.trust, paths.trust)
+    if not paths.tls.exists() and staged.tls.exists():
+        shutil.copytree(staged.tls, paths.tls)
+    for name in ("spooled.json", paths.journal.name):  # the journal last: with it the site's past is told
+        target = paths.journal.with_name(name)
+        if not target.exists() and (staged.journal.with_name(name)).exists():
+            shutil.copyfile(staged.journal.with_name(name), target)
+            target.chmod(0o600)
