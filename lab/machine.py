@@ -16,7 +16,7 @@ from lab.process import Process
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BOOT_SECONDS = 90
+BOOT_SECONDS = 180
 _PROPAGATED = (Path("/run/systemd/nspawn/propagate"), Path("/run/systemd/nspawn/unix-export"))
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # as for who signs in as root
 _CLEAN = {"PATH": _PATH, "LANG": "C.UTF-8", "HOME": "/root", "TERM": "dumb"}

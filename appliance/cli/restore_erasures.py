@@ -1,4 +1,4 @@
-"""What a restore does before it serves: who was erased, by the log or by what lies beside the subject keys, is again."""
+"""What a restore does before it serves: who was erased before (the log and the subject keys say so) is erased again."""
 
 from __future__ import annotations
 
