@@ -87,7 +87,7 @@ def test_a_restore_that_was_killed_serves_nobody_and_goes_on(host: BareHost) -> 
     line = " ".join((SOVEREIGN, "--site", SITE, *RESTORE))
     host.run(["systemd-run", "--unit=first-restore", "sh", "-c", f"echo '{PHRASE}' | {line}"])
     deadline = time.monotonic() + HEAL_SECONDS
-    done = ["grep", "-q", '"restored-secrets", "state": "done"', f"{SITE}/state/journal.jsonl"]
+    done = ["grep", "-q", '"state": "done", "step": "restored-secrets"', f"{SITE}/state/journal.jsonl"]
     while host.run(done, check=False).returncode != 0:
         assert time.monotonic() < deadline, host.run(["journalctl", "-u", "first-restore", "--no-pager"]).stdout
         time.sleep(0.2)
@@ -111,7 +111,9 @@ def test_people_find_what_was_theirs_and_who_was_erased_is_gone(
     page = browser.new_page()
     flows.open_page(page, GATEWAY)
     flows.sign_in(page, "analyst", "analyst-chose-this-Passphrase-1")
-    flows.open_conversation(page, "capital of France")
+    page.get_by_role("button", name="capital of France").or_(
+        page.get_by_role("link", name="capital of France")
+    ).first.click()
     flows.last_answer(page).wait_for()
     flows.ask(page, "How many days does a week have?")
     page.context.close()
