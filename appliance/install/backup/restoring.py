@@ -8,10 +8,12 @@ every erasure that it tells of was made again. Killed at any point, it goes on w
 from __future__ import annotations
 
 import shutil
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airgap_bundle.media.disk import check_room
 from appliance.errors import DeploymentError, RefusedError
 from appliance.install.admission import admit, inspect
 from appliance.install.backup.contents import unpack
@@ -26,8 +28,7 @@ from appliance.install.site_files import SiteFiles, read_site_files
 from appliance.site.paths import SitePaths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
 
     from airgap_bundle.keys import PublicSigner
     from airgap_bundle.report import Report
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from appliance.install.preflight.report import PreflightReport
     from appliance.install.runner import Advance, Observer
     from appliance.site.site_key import Passphrase
-
-_STAGING = "restore.partial"
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,8 @@ class Plan:
 
 
 def plan(paths: SitePaths, pair: Pair, key: RecoveryKey, bundle: Path) -> Plan:
-    """Check host and bundle against what the backup holds; only a staging folder is made, and gone at the end."""
-    with _staged(paths, pair.main, key) as staged:
+    """Check host and bundle against what the backup holds. Nothing is changed."""
+    with _staged(pair, key) as staged:
         files = _files(staged)
         return Plan(check_host(files, paths, bundle), inspect(bundle, staged, None))
 
@@ -99,7 +98,7 @@ def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
     an installation does. Before the bundle was accepted nothing was changed.
     """
     told = pair.main.statement
-    with site_lock(paths), _staged(paths, pair.main, key) as staged:
+    with site_lock(paths), _staged(pair, key) as staged:
         files = _files(staged)
         check_host(files, paths, bundle).demand()
         _check_release(inspect(bundle, staged, None), pair)
@@ -132,36 +131,18 @@ def _check_release(report: Report, pair: Pair) -> None:
         raise RefusedError(cause, f"restore with the bundle of {wanted}, then install the newer one")
 
 
-class _staged:  # noqa: N801 - a context manager, used as a function
-    """The backup's site files in a folder of the root, as if that were the site's; the folder goes at the end."""
-
-    def __init__(self, paths: SitePaths, main: Backup, key: RecoveryKey) -> None:
-        self._paths, self._main, self._key = paths, main, key
-        self._made_root = False
-
-    def __enter__(self) -> SitePaths:
-        root = self._paths.root
-        self._made_root = not root.exists()
-        folder = root / _STAGING
-        try:
-            root.mkdir(mode=0o755, parents=True, exist_ok=True)
-            shutil.rmtree(folder, ignore_errors=True)
-            check_room(root, 2 * sum(file.size for file in self._main.statement.files))
-            folder.mkdir(mode=0o700)
-            with self._main.open(SITE, self._key) as source:
-                unpack(source, folder)
-        except OSError as error:
-            self.__exit__()
-            raise DeploymentError(f"{folder} cannot be written: {error.strerror}", "run as root") from error
-        except BaseException:
-            self.__exit__()
-            raise
-        return SitePaths(folder)
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._paths.root / _STAGING, ignore_errors=True)
-        if self._made_root and not any(self._paths.root.iterdir()):
-            self._paths.root.rmdir()
+@contextmanager
+def _staged(pair: Pair, key: RecoveryKey) -> Iterator[SitePaths]:
+    """The backup's site files in a private folder, as if that were the site's; gone at the end."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="sovereign-restore-") as folder:
+            files = Path(folder, "site")
+            with pair.main.open(SITE, key) as source:
+                unpack(source, files)
+            yield SitePaths(files)
+    except OSError as error:
+        cause = f"{error.filename or 'the host'}: {(error.strerror or str(error)).lower()}"
+        raise DeploymentError(cause, "mend that and run it again; it goes on where it stopped") from error
 
 
 def _place(staged: SitePaths, paths: SitePaths) -> None:
