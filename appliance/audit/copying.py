@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from appliance.audit.cosigned import WITNESSED
 from appliance.audit.errors import EntryPrunedError
+from appliance.audit.note import MAX_NOTE_BYTES
 from appliance.audit.pruned import PRUNED, encode_pruned
 from appliance.audit.recovery import MAX_LEVELS
+from appliance.audit.regular_file import read_regular
 from appliance.audit.tiles import CHECKPOINT, WIDTH, encode_entries, level_width, tile_path
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ def log_files(stored: StoredLog) -> Iterator[tuple[str, bytes | Path]]:
         yield PRUNED, encode_pruned(stored.pruned.end, stored.pruned.index)
     folder = stored.tiles.directory / WITNESSED
     if folder.is_dir():
-        yield from ((f"{WITNESSED}/{path.name}", path.read_bytes()) for path in sorted(folder.glob("*.note")))
+        for path in sorted(folder.glob("*.note")):  # the folder is the writer's: a link in it would lead elsewhere
+            yield f"{WITNESSED}/{path.name}", read_regular(path, MAX_NOTE_BYTES + 1)
     for level in (None, *range(MAX_LEVELS)):
         for index in range(-(-level_width(stored.head.size, level or 0) // WIDTH)):
             try:

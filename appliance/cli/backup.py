@@ -20,6 +20,7 @@ from appliance.cli.terminal import (
     say,
     site_paths,
 )
+from appliance.errors import UsageError
 from appliance.install.backup.creating import create_backup
 from appliance.install.backup.recovery_key import load_recipient, make_recovery_key, open_recovery_key
 from appliance.install.backup.restoring import Pair, open_pair
@@ -117,7 +118,13 @@ def verify(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     if recovery_key is not None:
         _open_all(pair, recovery_key, recovery_fd)
     verdict = "every byte as signed" + (", and it opens with this key" if recovery_key else "")
-    data = {"verified": True, "opened": recovery_key is not None, **pair.main.statement.to_json()}
+    verdict += f"\n{pair.main.digest}"
+    data = {
+        "verified": True,
+        "digest": str(pair.main.digest),
+        "opened": recovery_key is not None,
+        **pair.main.statement.to_json(),
+    }
     emit(data, output, lambda console: _render(pair.main.statement, console, verdict))
 
 
@@ -127,8 +134,11 @@ def _open_all(pair: Pair, recovery_key: Path, recovery_fd: int | None) -> None:
         files = [(backup, file.name) for backup in (pair.main, pair.subject_keys) for file in backup.statement.files]
         for number, (backup, name) in enumerate(files, 1):
             with backup.open(name, opened) as content:
-                while content.read(1 << 20):
-                    pass
+                try:
+                    while content.read(1 << 20):
+                        pass
+                except OSError as error:
+                    raise UsageError(f"{backup.folder} cannot be read: {error.strerror}") from error
             advance(number, len(files))
 
 
@@ -136,6 +146,8 @@ def _render(told: Statement, console: Console, verdict: str | None = None) -> No
     console.print(f"{told.site}, {told.made:%Y-%m-%d %H:%M} UTC, release {told.release}", markup=False)
     for file in told.files:
         console.print(f"  {size_text(file.size):>10}  {file.name}{SEALED}", markup=False)
+    for recipient in told.recipients:
+        console.print(f"  opens with the recovery key {recipient}", markup=False, soft_wrap=True)
     console.print(f"  audit log of {told.log_size} entries, root {told.log_root}", markup=False, soft_wrap=True)
     if told.imported_models:
         names = ", ".join(told.imported_models)

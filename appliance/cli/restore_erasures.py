@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 from appliance.audit.checkpoint import read_vkeys
-from appliance.audit.erased import erased_people
+from appliance.audit.client import SyncAuditClient
+from appliance.audit.erased import PERSON, erased_people
+from appliance.audit.events_operation import admin_change
+from appliance.audit.roles import OPERATOR
+from appliance.errors import UnavailableError
 from appliance.gateway import database
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.people import Erased, People
@@ -14,7 +19,7 @@ from appliance.gateway.pseudonyms import Subject, subject_of
 from appliance.identity.admin import administration
 from appliance.identity.users import every_user_id, remove_user
 from appliance.install.steps.secrets import VKEYS
-from appliance.site.paths import DATABASE
+from appliance.site.paths import AUDIT, DATABASE
 
 if TYPE_CHECKING:
     from appliance.install.steps.context import Context
@@ -22,11 +27,27 @@ if TYPE_CHECKING:
 
 def erase_again(context: Context, known: frozenset[str]) -> int:
     """Destroy keys, rows and accounts of ``known`` and whom the log names; of how many people something was found."""
-    erased = known | erased_people(context.paths.audit_log, vkeys=read_vkeys(context.paths.policies / VKEYS))
+    logged = erased_people(context.paths.audit_log, vkeys=read_vkeys(context.paths.policies / VKEYS))
+    erased = known | logged
     if not erased:
         return 0
+    _enter(context, known - logged)
     found = asyncio.run(_rows(context, erased))
     return len(found | _accounts(context, erased))
+
+
+def _enter(context: Context, people: frozenset[str]) -> None:
+    """Whom this log does not tell of: the next backup's list is made of what it tells."""
+    with SyncAuditClient(context.paths.socket(AUDIT)) as audit:
+        for subject in sorted(people):
+            event = admin_change(
+                actor=f"uid {os.getuid()}",
+                action="delete",
+                kind=PERSON,
+                target=subject,
+                detail="erased after the backup that this site was restored from; erased again",
+            )
+            audit.append(event, id=OPERATOR.id("erased again", subject))
 
 
 async def _rows(context: Context, erased: frozenset[str]) -> frozenset[str]:
@@ -36,6 +57,8 @@ async def _rows(context: Context, erased: frozenset[str]) -> frozenset[str]:
     try:
         people = People(pool, ConversationStore(pool, content_key))
         gone = {subject: await people.erase(Subject(subject)) for subject in sorted(erased)}
+    except database.DATABASE_DOWN as error:
+        raise UnavailableError("the database does not answer", "run `sovereign restore` again") from error
     finally:
         await pool.dispose()
     return frozenset(subject for subject, what in gone.items() if what != Erased(0, 0, 0, key=False))

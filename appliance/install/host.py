@@ -150,6 +150,8 @@ def put_in_force(  # noqa: PLR0913 - what an installation is made of, by keyword
     steps: Callable[[Context], tuple[Step, ...]] = install_steps,
 ) -> Installed:
     """Run every one of ``steps`` that is not done for ``release``, which the store holds, under the site's lock."""
+    if steps is install_steps:
+        refuse_half_restored(paths)
     python = choose_python()
     if python is None:  # preflight said so already
         raise PreflightError("no python that service users can reach", "run sovereign with the distribution's python3")
@@ -182,6 +184,7 @@ def up(paths: SitePaths, *, passphrase: Passphrase, ready: Ready) -> tuple[str, 
     An engine whose model's decisions are damaged stays down (``kept_down``); everything else starts.
     """
     config = _installed(paths)
+    refuse_half_restored(paths)
     accounts = load_accounts(paths)
     vault = Vault(paths, passphrase)
     with site_lock(paths):
@@ -228,6 +231,7 @@ def unseal(paths: SitePaths, *, passphrase: Passphrase) -> None:
     with ExitStack() as held:
         with suppress(SiteBusyError):
             held.enter_context(site_lock(paths))
+            refuse_half_restored(paths)  # a boot in the middle of a restore; the restore itself holds the lock
             settle(config, paths, None)  # nothing serves yet: no engine finds a trial
         prepare_runtime(config, paths, load_accounts(paths), Vault(paths, passphrase))
 
@@ -239,7 +243,6 @@ def _no_passphrase() -> bytes:
 def _installed(paths: SitePaths) -> SiteConfig:
     if not paths.site_yaml.exists() or not paths.current.exists():
         raise UsageError(f"nothing is installed at {paths.root}", "run `sovereign install` first")
-    refuse_half_restored(paths)
     return load_site(paths.site_yaml)
 
 

@@ -151,6 +151,8 @@ def feed(
             shutil.copyfileobj(source, child.stdin, _PIECE)
         with suppress(BrokenPipeError):
             child.stdin.close()
+        while source.read(_PIECE):  # what the program did not want may still be false
+            pass
 
 
 @contextmanager

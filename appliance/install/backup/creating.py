@@ -26,7 +26,14 @@ from appliance.audit.roles import OPERATOR
 from appliance.audit.stored import read_stored
 from appliance.errors import UsageError
 from appliance.install.backup import contents, statement
-from appliance.install.backup.dumps import GATEWAY_DATABASE, IDENTITY_DATABASE, NOT_KEPT, PEOPLES_KEYS, server
+from appliance.install.backup.dumps import (
+    GATEWAY_DATABASE,
+    IDENTITY_DATABASE,
+    PEOPLES_KEYS,
+    WITHOUT_SESSIONS,
+    WITHOUT_SIGN_INS,
+    server,
+)
 from appliance.install.backup.folder import new_folder, seal_file
 from appliance.install.lock import site_lock
 from appliance.install.release_description import active_version
@@ -49,6 +56,8 @@ if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
 
     Advance = Callable[[int, int], None]
+
+MOST_RECIPIENTS = 16
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,7 @@ def create_backup(  # noqa: PLR0913 - what goes where and for whom, by keyword
     subject keys of the earlier backup are as they were.
     """
     config = load_site(paths.site_yaml)
+    out, subject_keys = _places(out, subject_keys, recipients)
     store, signer = vault.store(), site_signer(paths, vault, config.name)
     with site_lock(paths), new_folder(out) as folder, _replaced(subject_keys) as keys_folder:
         made = datetime.now(UTC).replace(microsecond=0)
@@ -88,11 +98,11 @@ def create_backup(  # noqa: PLR0913 - what goes where and for whom, by keyword
             return parts[-1]
 
         with server(config, paths, store) as running:
-            rows = [f"--exclude-table-data={table}" for table in (*NOT_KEPT, PEOPLES_KEYS)]
-            keep(folder, statement.DATABASE, lambda out: running.dump(GATEWAY_DATABASE, rows, out))
-            apart = ["--data-only", f"--table={PEOPLES_KEYS}"]
+            rest = (*WITHOUT_SESSIONS, f"--exclude-table={PEOPLES_KEYS}")  # not even locked: erasures go on meanwhile
+            keep(folder, statement.DATABASE, lambda out: running.dump(GATEWAY_DATABASE, rest, out))
+            apart = (f"--table={PEOPLES_KEYS}",)
             keep(keys_folder, statement.SUBJECT_KEYS, lambda out: running.dump(GATEWAY_DATABASE, apart, out))
-            keep(folder, statement.IDENTITY, lambda out: running.dump(IDENTITY_DATABASE, [], out))
+            keep(folder, statement.IDENTITY, lambda out: running.dump(IDENTITY_DATABASE, WITHOUT_SIGN_INS, out))
         vkeys = read_vkeys(paths.policies / VKEYS)
         stored = read_stored(paths.audit_log, vkeys)
         keep(folder, statement.LOG, contents.write_log(stored))
@@ -107,6 +117,8 @@ def create_backup(  # noqa: PLR0913 - what goes where and for whom, by keyword
             release_digest=release.digest,
             log_size=stored.head.size,
             log_root=base64.b64encode(stored.head.root).decode(),
+            log_pruned=stored.pruned.end if stored.pruned else 0,
+            recipients=tuple(one.fingerprint for one in recipients),
             imported_models=_imported(config, paths, release),
             files=tuple(files[name] for name in statement.PARTS),
         )
@@ -119,19 +131,31 @@ def create_backup(  # noqa: PLR0913 - what goes where and for whom, by keyword
     return Created(told, sha256(signed), sha256(apart_signed))
 
 
+def _places(out: Path, subject_keys: Path, recipients: Sequence[Recipient]) -> tuple[Path, Path]:
+    """Both folders by their whole paths, if a backup can be put there. Raises ``UsageError``."""
+    if not 0 < len(recipients) <= MOST_RECIPIENTS:
+        raise UsageError(f"a backup is sealed to 1 to {MOST_RECIPIENTS} recovery keys", "name fewer")
+    out, subject_keys = out.absolute(), subject_keys.absolute()
+    for place in (out, subject_keys):
+        if not place.name or place.is_mount():
+            raise UsageError(f"{place} is the medium itself", f"name a folder on it: {place / 'backup'}")
+    if out == subject_keys or out in subject_keys.parents or subject_keys in out.parents:
+        raise UsageError("the backup and the subject keys are to lie apart", "name two folders, on two media")
+    return out, subject_keys
+
+
 @contextmanager
 def _replaced(folder: Path) -> Iterator[Path]:
     """A new folder in the place of ``folder``, which may hold subject keys of an earlier backup and nothing else."""
-    known = {statement.STATEMENT, *(f"{name}{statement.SEALED}" for name in statement.APART)}
-    if folder.is_symlink() or (
-        folder.exists() and not (folder.is_dir() and {p.name for p in folder.iterdir()} <= known)
-    ):
-        raise UsageError(f"{folder} holds something else than subject keys", "name a folder of their own")
     fresh, former = folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.former")
+    for path in (folder, fresh, former):
+        if path.is_symlink() or (path.exists() and not _is_ours(path)):
+            raise UsageError(f"{path} holds something else than subject keys", "name a folder of their own")
     if former.exists() and not folder.exists():  # a power cut came between the two renames
         former.rename(folder)
     for left in (fresh, former):
-        shutil.rmtree(left, ignore_errors=True)
+        if left.exists():
+            shutil.rmtree(left)
     with new_folder(fresh) as inside:
         yield inside
     try:
@@ -139,9 +163,16 @@ def _replaced(folder: Path) -> Iterator[Path]:
             folder.rename(former)
         fresh.rename(folder)
         durable.sync_directory(folder.parent)
-        shutil.rmtree(former, ignore_errors=True)
+        if former.exists():
+            shutil.rmtree(former)
     except OSError as error:
-        raise UsageError(f"{folder} cannot be replaced: {error.strerror}", f"the new keys lie in {fresh}") from error
+        cause = f"{folder} cannot be replaced, or what it held cannot be removed: {error.strerror}"
+        raise UsageError(cause, f"see to {folder}, {fresh} and {former}, and back up again") from error
+
+
+def _is_ours(folder: Path) -> bool:
+    known = {statement.STATEMENT, *(f"{name}{statement.SEALED}" for name in statement.APART)}
+    return folder.is_dir() and {path.name for path in folder.iterdir()} <= known
 
 
 def _imported(config: SiteConfig, paths: SitePaths, release: VerifiedRelease) -> tuple[str, ...]:
@@ -154,7 +185,7 @@ def _enter(paths: SitePaths, digest: Digest, told: Statement) -> None:
         action="read",
         kind="backup",
         target=str(digest),
-        detail=f"log of {told.log_size} entries, {', '.join(file.name for file in told.files)}, subject keys apart",
+        detail=f"log of {told.log_size} entries; sealed to {', '.join(told.recipients)}; subject keys apart",
         after_digest=str(digest),
     )
     with SyncAuditClient(paths.socket(AUDIT)) as audit:

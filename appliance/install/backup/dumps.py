@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 IDENTITY_DATABASE, GATEWAY_DATABASE = "keycloak", "sovereign"
 PEOPLES_KEYS = "user_key"
-NOT_KEPT = ("session", "logout_replay")
-"""Tables whose rows a backup leaves out: whoever was signed in signs in again."""
+WITHOUT_SESSIONS = ("--exclude-table-data=session", "--exclude-table-data=logout_replay")
+"""Of the gateway's database: whoever was signed in signs in again."""
+WITHOUT_SIGN_INS = ("--exclude-table-data=offline_user_session", "--exclude-table-data=offline_client_session")
+"""Of Keycloak's database, likewise; both kinds of its sessions lie in these tables."""
 _HOURS = 6 * 3600.0
 
 
@@ -76,9 +78,10 @@ def server(config: SiteConfig, paths: SitePaths, store: SecretStore) -> Iterator
     entry = paths.run / "backup.pgpass"
     try:
         write_private(entry, b"*:*:*:" + SUPERUSER.encode() + b":" + store.get(SUPERUSER_PASSWORD) + b"\n")
-        where = ("--host", str(paths.run / DATABASE), "--port", str(config.listen.database_port))
-        yield Server(postgres_bin(paths.env), (*where, "--username", SUPERUSER, "--no-password"), entry)
     except OSError as error:
         raise DeploymentError(f"{entry} cannot be written: {error.strerror}") from error
+    try:
+        where = ("--host", str(paths.run / DATABASE), "--port", str(config.listen.database_port))
+        yield Server(postgres_bin(paths.env), (*where, "--username", SUPERUSER, "--no-password"), entry)
     finally:
         entry.unlink(missing_ok=True)

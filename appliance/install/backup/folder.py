@@ -5,6 +5,7 @@ What is being written has another name until it is whole, so that a folder with 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import shutil
@@ -59,20 +60,30 @@ def seal_file(
     folder: Path, name: str, recipients: Sequence[Recipient], write: Callable[[BinaryIO], object]
 ) -> SealedFile:
     """Seal what ``write`` writes as ``name``; durable. Raises what ``write`` does, and ``OSError``."""
-    path = folder / f"{name}{SEALED}"
-    with path.open("xb") as sink:
-        sealing = SealingWriter(sink, name, recipients)
+    with (folder / f"{name}{SEALED}").open("xb") as file:
+        sink = _Hashed(file)
+        sealing = SealingWriter(cast("BinaryIO", sink), name, recipients)
         try:
             write(cast("BinaryIO", sealing))
         except BaseException:
             sealing.abandon()
             raise
         sealing.close()
-        sink.flush()
-        os.fsync(sink.fileno())
-    with path.open("rb") as stream:
-        digest, size = sha256_stream(stream)
-    return SealedFile(name, size, digest)
+        file.flush()
+        os.fsync(file.fileno())
+    return SealedFile(name, sink.size, Digest(f"sha256:{sink.hash.hexdigest()}"), sealing.header_digest)
+
+
+class _Hashed:
+    """Passes on what is written and hashes it: what is signed is what left here, whatever the medium gives back."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink, self.hash, self.size = sink, hashlib.sha256(), 0
+
+    def write(self, data: bytes) -> int:
+        self.hash.update(data)
+        self.size += len(data)
+        return self._sink.write(data)
 
 
 @dataclass(frozen=True)
@@ -86,11 +97,14 @@ class Backup:
     @contextmanager
     def open(self, name: str, key: RecoveryKey) -> Iterator[BinaryIO]:
         """The content of ``name``. Raises ``RefusedError`` where it does not open; read it to its end to know all."""
+        path = self.folder / f"{name}{SEALED}"
+        header = next(file.header for file in self.statement.files if file.name == name)
         try:
-            with (self.folder / f"{name}{SEALED}").open("rb") as source:
-                yield cast("BinaryIO", io.BufferedReader(SealedReader(source, name, key), 1 << 20))
-        except FileNotFoundError as error:
-            raise MissingFileError(f"{self.folder / name}{SEALED} is missing", "use another copy") from error
+            source = path.open("rb")
+        except OSError as error:
+            raise StoreError(f"{path} cannot be opened: {error.strerror}", "use another copy of the backup") from error
+        with source:
+            yield cast("BinaryIO", io.BufferedReader(SealedReader(source, name, key, header), 1 << 20))
 
 
 def open_folder(

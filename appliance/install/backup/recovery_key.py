@@ -90,6 +90,8 @@ def make_recovery_key(out: Path, passphrase: Callable[[], bytes]) -> Recipient:
 
     Raises ``UsageError`` where either file exists or cannot be written; neither is left behind then.
     """
+    if not out.name or out.is_dir():
+        raise UsageError(f"{out} is a folder", "name a new file in it")
     public = out.with_name(f"{out.name}.pub")
     for path in (out, public):
         if path.exists() or path.is_symlink():
@@ -108,8 +110,16 @@ def make_recovery_key(out: Path, passphrase: Callable[[], bytes]) -> Recipient:
 
 
 def load_recipient(path: Path) -> Recipient:
-    """The public half in ``path`` (of either file). Raises ``UsageError`` when it holds none."""
+    """The public half in ``path``. Raises ``UsageError`` when it holds none, or the private half as well."""
     fields = _read(path)
+    if "private" in fields:
+        raise UsageError(
+            f"{path} is a private recovery key", f"give {path.name}.pub, and take this file off this machine"
+        )
+    return _recipient(fields, path)
+
+
+def _recipient(fields: dict[str, Any], path: Path) -> Recipient:
     try:
         mlkem, x25519 = (base64.b64decode(fields[name], validate=True) for name in ("mlkem768", "x25519"))
         recipient = Recipient(mlkem, x25519)
@@ -123,21 +133,21 @@ def open_recovery_key(path: Path, passphrase: Callable[[], bytes]) -> RecoveryKe
     """The private half in ``path``. Raises ``UsageError`` when it holds none, or for a wrong passphrase."""
     fields = _read(path)
     try:
-        costs = {name: int(fields["scrypt"][name]) for name in _COSTS}
+        costs = {name: int(str(fields["scrypt"][name])) for name in _COSTS}
         salt, sealed = base64.b64decode(fields["scrypt"]["salt"], validate=True), json.dumps(fields["private"]).encode()
-        affordable = 128 * costs["n"] * costs["r"] * costs["p"] <= _MOST_MEMORY
+        affordable = 0 < 128 * costs["n"] * costs["r"] * costs["p"] <= _MOST_MEMORY and costs["n"].bit_count() == 1
     except (KeyError, TypeError, ValueError) as error:
         hint = "give the private file: the one whose name does not end in .pub"
         raise UsageError(f"{path} holds no private recovery key", hint) from error
     if not affordable:
-        raise UsageError(f"{path} asks for more memory than any key needs", "use an undamaged copy of it")
+        raise UsageError(f"{path} asks for more memory than any key needs, or none", "use an undamaged copy of it")
     derived = _derive(passphrase(), salt, costs)
     try:
         private = unseal(derived, _LABEL, sealed)
     except DeploymentError as error:
         raise UsageError(f"the passphrase does not open {path}", "type it again; nothing was changed") from error
     key = RecoveryKey(private[:_SEED_BYTES], private[_SEED_BYTES:])
-    if key.recipient != load_recipient(path):
+    if key.recipient != _recipient(fields, path):
         raise UsageError(f"{path} names another public key than its private one", "use an undamaged copy of it")
     return key
 

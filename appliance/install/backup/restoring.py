@@ -7,6 +7,7 @@ every erasure that it tells of was made again. Killed at any point, it goes on w
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -14,11 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airgap_bundle import durable
+from airgap_bundle.digest import sha256
+from airgap_bundle.media.disk import check_room
+from airgap_bundle.media.opening import open_bundle
+from airgap_bundle.metadata import RELEASE_FILE
+from airgap_bundle.oci import MAX_DOCUMENT_BYTES
 from appliance.errors import DeploymentError, RefusedError
-from appliance.install.admission import admit, inspect
+from appliance.install.admission import admit, check_is_bundle, inspect
 from appliance.install.backup.contents import unpack
 from appliance.install.backup.folder import Backup, open_folder
-from appliance.install.backup.mark import mark
+from appliance.install.backup.mark import check_free, mark
 from appliance.install.backup.restored import Source, restore_steps
 from appliance.install.backup.statement import BACKUP_TYPE, SITE, SUBJECT_KEYS_TYPE
 from appliance.install.host import Installed, put_in_force
@@ -26,6 +33,7 @@ from appliance.install.lock import site_lock
 from appliance.install.preflight.report import check_host
 from appliance.install.site_files import SiteFiles, read_site_files
 from appliance.site.paths import SitePaths
+from appliance.site.secrets import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,9 +68,12 @@ def open_pair(
         raise RefusedError(
             f"the backup is of {main.site}, the subject keys are of {apart.site}", "name those of one site"
         )
-    if apart.made < main.made:
-        cause = f"the subject keys are of {apart.made:%Y-%m-%d %H:%M}, and older than the backup"
+    if apart.log_size < main.log_size:
+        cause = f"the subject keys, of {apart.made:%Y-%m-%d %H:%M}, are older than the backup"
         raise RefusedError(cause, "give those of this backup or of a later one: who was erased stays erased")
+    if main.log_size < apart.log_pruned:
+        cause = "since the backup the log was pruned beyond it, and who was erased then is not known any more"
+        raise RefusedError(cause, "give a later backup")
     return pair
 
 
@@ -75,10 +86,11 @@ class Plan:
 
 
 def plan(paths: SitePaths, pair: Pair, key: RecoveryKey, bundle: Path) -> Plan:
-    """Check host and bundle against what the backup holds. Nothing is changed."""
+    """Check root, host and bundle against what the backup holds. Nothing is changed. Raises as ``restore``."""
+    check_free(paths, pair.main.digest)
+    _check_release(bundle, pair)
     with _staged(pair, key) as staged:
-        files = _files(staged)
-        return Plan(check_host(files, paths, bundle), inspect(bundle, staged, None))
+        return Plan(check_host(_files(staged), paths, bundle), inspect(bundle, staged, None))
 
 
 def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
@@ -97,18 +109,16 @@ def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
     Raises ``UsageError`` where a site is, ``RefusedError`` for another release or a backup that does not open, and as
     an installation does. Before the bundle was accepted nothing was changed.
     """
-    told = pair.main.statement
     with site_lock(paths), _staged(pair, key) as staged:
+        check_free(paths, pair.main.digest)
+        _check_release(bundle, pair)
         files = _files(staged)
         check_host(files, paths, bundle).demand()
-        _check_release(inspect(bundle, staged, None), pair)
+        _check_room(paths, pair)
+        _demand(inspect(bundle, staged, None))
         mark(paths, pair.main.digest)
         _place(staged, paths)
         release = admit(bundle, paths, None, progress)
-        if release.digest != told.release_digest:
-            raise RefusedError(
-                f"the bundle is not release {told.release} as it was backed up", "bring that very bundle"
-            )
         source = Source(pair.main, pair.subject_keys, key)
         return put_in_force(
             paths,
@@ -124,11 +134,26 @@ def _files(staged: SitePaths) -> SiteFiles:
     return read_site_files(staged.site_yaml, staged)
 
 
-def _check_release(report: Report, pair: Pair) -> None:
-    wanted = pair.main.statement.release
-    if report.ok and report.release is not None and report.release.version != wanted:
-        cause = f"the bundle holds release {report.release.version}, the backup is of {wanted}"
-        raise RefusedError(cause, f"restore with the bundle of {wanted}, then install the newer one")
+def _check_release(bundle: Path, pair: Pair) -> None:
+    """By the digest of what says which release it is. Whether that is signed is for ``inspect`` and ``admit``."""
+    check_is_bundle(bundle)
+    with open_bundle(bundle) as medium:
+        found = sha256(medium.read(RELEASE_FILE, MAX_DOCUMENT_BYTES))
+    if found != pair.main.statement.release_digest:
+        wanted = pair.main.statement.release
+        cause = f"the bundle is not release {wanted} as it was backed up"
+        raise RefusedError(cause, f"restore with the bundle of {wanted}, then install a newer one")
+
+
+def _demand(report: Report) -> None:
+    if not report.ok:
+        raise RefusedError("the bundle is refused", "`sovereign bundle verify` says why; nothing was changed")
+
+
+def _check_room(paths: SitePaths, pair: Pair) -> None:
+    """Databases and log take more room than their sealed dumps: three times as much is taken for enough."""
+    place = next(folder for folder in (paths.root, *paths.root.parents) if folder.exists())
+    check_room(place, 3 * sum(file.size for file in pair.main.statement.files))
 
 
 @contextmanager
@@ -148,14 +173,19 @@ def _staged(pair: Pair, key: RecoveryKey) -> Iterator[SitePaths]:
 def _place(staged: SitePaths, paths: SitePaths) -> None:
     """What must be there before the first step: trust with its floors, certificates, the install journal.
 
-    What is there already is of an earlier run, which went further.
+    Each is whole or absent, the journal comes last. What is there is of an earlier run, which went further.
     """
-    if not paths.trust.exists():
-        shutil.copytree(staged.trust, paths.trust)
-    if not paths.tls.exists() and staged.tls.exists():
-        shutil.copytree(staged.tls, paths.tls)
-    for name in ("spooled.json", paths.journal.name):  # the journal last: with it the site's past is told
-        target = paths.journal.with_name(name)
-        if not target.exists() and (staged.journal.with_name(name)).exists():
-            shutil.copyfile(staged.journal.with_name(name), target)
-            target.chmod(0o600)
+    for source, target in ((staged.trust, paths.trust), (staged.tls, paths.tls)):
+        if target.exists() or not source.exists():
+            continue
+        part = target.with_name(f"{target.name}{durable.PARTIAL}")
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(source, part)
+        os.sync()
+        part.rename(target)
+        durable.sync_directory(target.parent)
+    paths.journal.parent.mkdir(mode=0o700, exist_ok=True)
+    for name in ("spooled.json", paths.journal.name):
+        source, target = staged.journal.with_name(name), paths.journal.with_name(name)
+        if source.exists() and not target.exists():
+            write_private(target, source.read_bytes())

@@ -5,7 +5,8 @@
              "Online Authenticated-Encryption and its Nonce-Reuse Misuse-Resistance", 2015), the last one marked
 
 The key is fresh for every file, so that the nonce may count from zero. Every block is bound to the header, and the key
-to the file's name: a file under another name, a block moved, repeated or cut off does not open.
+to the file's name: a file under another name, a block moved, repeated or cut off does not open. Anybody who has the
+public recovery key can seal; so a reader is told the signed digest of the header, and takes no block under another key.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from airgap_bundle.digest import Digest, sha256
 from appliance.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class SealingWriter(io.RawIOBase):
         self._header = json.dumps({"schema": 1, "name": name, "keys": keys}, sort_keys=True).encode() + b"\n"
         self._cipher, self._sink = AESGCM(key), sink
         self._kept, self._count = bytearray(), 0
+        self.header_digest = sha256(self._header)
         sink.write(self._header)
 
     def writable(self) -> bool:
@@ -79,9 +82,11 @@ class SealedReader(io.RawIOBase):
     That nothing is missing is known only at the end: ``read`` raises there for a file that was cut.
     """
 
-    def __init__(self, source: BinaryIO, name: str, key: RecoveryKey) -> None:
+    def __init__(self, source: BinaryIO, name: str, key: RecoveryKey, header: Digest) -> None:
         super().__init__()
         self._header = source.readline(_MAX_HEADER)
+        if sha256(self._header) != header:
+            raise RefusedError(f"{name} is sealed under another key than was signed", _HINT)
         self._cipher = AESGCM(key.unwrap(_wrapped(self._header, name, key.recipient), name.encode()))
         self._source, self._count = source, 0
         self._ahead = source.read(BLOCK_BYTES + _TAG_BYTES)

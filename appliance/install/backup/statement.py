@@ -2,7 +2,7 @@
 
 Two folders make a backup. The larger one holds everything but the keys of people's contents; those lie in a folder of
 their own, beside a list of whom the log says were erased, and are replaced by each backup. So an older copy of the
-larger one opens nothing of somebody who was erased since, and a restore from it erases them again.
+larger one opens no content of somebody who was erased since, and a restore from it erases them again.
 """
 
 from __future__ import annotations
@@ -34,11 +34,16 @@ SEALED = ".sealed"
 
 @dataclass(frozen=True)
 class SealedFile:
-    """One file as the statement lists it: ``name`` with ``SEALED`` behind it; ``size`` in bytes, as sealed."""
+    """One file as the statement lists it: ``name`` with ``SEALED`` behind it; ``size`` in bytes, as sealed.
+
+    ``header`` is the digest of its first line, which holds its key for each recipient: what opens under another key
+    than the site's was not sealed by the site.
+    """
 
     name: str
     size: int
     sha256: Digest
+    header: Digest
 
 
 @dataclass(frozen=True)
@@ -51,19 +56,24 @@ class Statement:
     release_digest: Digest
     log_size: int
     log_root: str
+    log_pruned: int
+    """How many entries of the log's beginning were gone, and with them what they told of erasures."""
+    recipients: tuple[str, ...]
+    """Fingerprints of the recovery keys that open it."""
     imported_models: tuple[str, ...]
     """Models that served from bundles of their own, which a backup does not hold."""
     files: tuple[SealedFile, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The statement's payload."""
-        files = [{**asdict(file), "sha256": file.sha256.hex} for file in self.files]
+        files = [{**asdict(file), "sha256": file.sha256.hex, "header": file.header.hex} for file in self.files]
         return {
             "schema": 1,
             "site": self.site,
             "made": format_time(self.made),
             "release": {"version": self.release, "sha256": self.release_digest.hex},
-            "log": {"size": self.log_size, "root": self.log_root},
+            "log": {"size": self.log_size, "root": self.log_root, "pruned": self.log_pruned},
+            "recipients": list(self.recipients),
             "imported_models": list(self.imported_models),
             "files": files,
         }
@@ -92,7 +102,7 @@ def verified(data: bytes, type_: str, site_keys: Sequence[PublicSigner]) -> Stat
 def _parse(payload: dict[str, Any], parts: tuple[str, ...]) -> Statement:
     if payload["schema"] != 1:
         raise ValueError("schema")
-    files = tuple(SealedFile(f["name"], int(f["size"]), Digest.from_hex(f["sha256"])) for f in payload["files"])
+    files = tuple(_file(fields) for fields in payload["files"])
     if tuple(file.name for file in files) != parts:
         raise ValueError("files")
     base64.b64decode(payload["log"]["root"], validate=True)
@@ -103,6 +113,13 @@ def _parse(payload: dict[str, Any], parts: tuple[str, ...]) -> Statement:
         release_digest=Digest.from_hex(payload["release"]["sha256"]),
         log_size=int(payload["log"]["size"]),
         log_root=str(payload["log"]["root"]),
+        log_pruned=int(payload["log"]["pruned"]),
+        recipients=tuple(map(str, payload["recipients"])),
         imported_models=tuple(map(str, payload["imported_models"])),
         files=files,
     )
+
+
+def _file(fields: dict[str, Any]) -> SealedFile:
+    digests = (Digest.from_hex(fields[name]) for name in ("sha256", "header"))
+    return SealedFile(str(fields["name"]), int(fields["size"]), *digests)

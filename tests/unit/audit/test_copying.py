@@ -58,6 +58,15 @@ def test_a_copy_is_of_one_state_while_the_writer_goes_on(bench: Bench, tmp_path:
     assert (report.size, report.root) == (300, stored.head.root)
 
 
+def test_a_link_that_the_writer_laid_is_not_followed(bench: Bench, tmp_path: Path) -> None:
+    bench.open().append(bench.records(1))
+    (tmp_path / "secret").write_bytes(b"of root")
+    (bench.directory / "witnessed").mkdir()
+    (bench.directory / "witnessed" / "x.note").symlink_to(tmp_path / "secret")
+    with pytest.raises(OSError, match="symbolic links"):
+        copied(bench, tmp_path / "copy")
+
+
 def test_who_was_erased_is_told_and_nobody_else(bench: Bench) -> None:
     log = bench.open()
     acts = [

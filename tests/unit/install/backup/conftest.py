@@ -44,7 +44,7 @@ class Written:
     key: RecoveryKey
     signer: Signer
 
-    def folder(self, name: str, type_: str, *, made: datetime = MADE, site: str = "ministry") -> Path:
+    def folder(self, name: str, type_: str, *, size: int = 7, pruned: int = 0, site: str = "ministry") -> Path:
         parts = statement.APART if type_ == statement.SUBJECT_KEYS_TYPE else statement.PARTS
         out = self.base / name
         with new_folder(out) as folder:
@@ -52,7 +52,7 @@ class Written:
             files = tuple(
                 seal_file(folder, part, recipients, lambda sink, part=part: sink.write(part.encode())) for part in parts
             )
-            told = statement.Statement(site, made, "1.0.0", sha256(b"release"), 7, "AAAA", (), files)
+            told = statement.Statement(site, MADE, "1.0.0", sha256(b"release"), size, "AAAA", pruned, (), (), files)
             (folder / statement.STATEMENT).write_bytes(statement.sign(told, type_, self.signer))
         return out
 

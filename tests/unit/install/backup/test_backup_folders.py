@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,11 +10,10 @@ import pytest
 from airgap_bundle import keys
 from airgap_bundle.errors import BundleError, UnlistedFileError, VerificationError
 from appliance.errors import RefusedError, UsageError
-from appliance.install.backup.creating import _replaced
-from appliance.install.backup.folder import new_folder, open_folder
+from appliance.install.backup.creating import _places, _replaced
+from appliance.install.backup.folder import new_folder, open_folder, seal_file
 from appliance.install.backup.restoring import open_pair
 from appliance.install.backup.statement import BACKUP_TYPE, LOG, PARTS, SEALED, STATEMENT, SUBJECT_KEYS_TYPE
-from tests.unit.install.backup.conftest import MADE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,11 +78,14 @@ def test_no_folder_and_an_empty_one_are_no_backup(written: Written, tmp_path: Pa
 
 def test_subject_keys_of_a_later_backup_fit_and_older_ones_do_not(written: Written) -> None:
     main, trusted = written.folder("main", BACKUP_TYPE), [written.signer.public]
-    later = written.folder("later", SUBJECT_KEYS_TYPE, made=MADE + timedelta(days=1))
+    later = written.folder("later", SUBJECT_KEYS_TYPE, size=8)
     assert open_pair(main, later, trusted, quiet).subject_keys.folder == later
-    older = written.folder("older", SUBJECT_KEYS_TYPE, made=MADE - timedelta(seconds=1))
+    older = written.folder("older", SUBJECT_KEYS_TYPE, size=6)
     with pytest.raises(RefusedError, match="older than the backup"):
         open_pair(main, older, trusted, quiet)
+    pruned = written.folder("pruned", SUBJECT_KEYS_TYPE, size=900, pruned=256)
+    with pytest.raises(RefusedError, match="not known any more"):
+        open_pair(main, pruned, trusted, quiet)
 
 
 def test_a_folder_that_fails_is_absent_and_one_that_is_there_is_kept(tmp_path: Path) -> None:
@@ -139,3 +140,34 @@ def test_a_folder_with_anything_else_in_it_is_not_taken_for_subject_keys(tmp_pat
     with pytest.raises(UsageError, match="something else"), _replaced(tmp_path / "photos"):
         raise AssertionError
     assert (tmp_path / "photos" / "one.jpg").read_bytes() == b"x"
+
+
+def test_what_strangers_call_by_the_names_of_our_steps_is_kept(written: Written) -> None:
+    folder = written.folder("keys", SUBJECT_KEYS_TYPE)
+    for name in ("keys.new", "keys.former"):
+        (folder.parent / name).mkdir()
+        (folder.parent / name / "thesis.odt").write_bytes(b"mine")
+        with pytest.raises(UsageError, match="something else"), _replaced(folder):
+            raise AssertionError
+        assert (folder.parent / name / "thesis.odt").read_bytes() == b"mine"
+        shutil.rmtree(folder.parent / name)
+
+
+@pytest.mark.parametrize(
+    ("out", "keys_folder"), [("a", "a"), ("a", "a/keys"), ("a/backup", "a"), ("/", "a"), ("/proc", "a"), ("a", "/proc")]
+)
+def test_places_that_cannot_hold_a_backup_are_refused_at_once(
+    written: Written, tmp_path: Path, out: str, keys_folder: str
+) -> None:
+    with pytest.raises(UsageError):
+        _places(tmp_path / out, tmp_path / keys_folder, [written.key.recipient])
+
+
+def test_a_file_that_is_exchanged_after_it_was_checked_does_not_open(written: Written) -> None:
+    """Anybody can seal to the public half: only what the site signed is taken, also when it is opened hours later."""
+    folder = written.folder("one", BACKUP_TYPE)
+    backup = open_folder(folder, BACKUP_TYPE, [written.signer.public], quiet)
+    (folder / f"{LOG}{SEALED}").unlink()
+    seal_file(folder, LOG, [written.key.recipient], lambda sink: sink.write(b"an attacker's log"))
+    with pytest.raises(RefusedError, match="another key"), backup.open(LOG, written.key):
+        raise AssertionError

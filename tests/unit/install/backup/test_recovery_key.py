@@ -75,9 +75,15 @@ def test_a_private_file_with_somebody_elses_public_half_is_refused(recovery_file
         open_recovery_key(recovery_file, lambda: PHRASE)
 
 
-def test_a_file_cannot_make_the_reader_take_all_memory(recovery_file: Path) -> None:
+@pytest.mark.parametrize("cost", [2**30, 0, 3, -2, float("inf"), "x"])
+def test_a_file_cannot_make_the_reader_take_all_memory_nor_fail_otherwise(recovery_file: Path, cost: object) -> None:
     fields = json.loads(recovery_file.read_bytes())
-    fields["scrypt"]["n"] = 2**30
+    fields["scrypt"]["n"] = cost
     recovery_file.write_text(json.dumps(fields))
-    with pytest.raises(UsageError, match="more memory"):
+    with pytest.raises(UsageError):
         open_recovery_key(recovery_file, lambda: PHRASE)
+
+
+def test_the_private_half_is_not_taken_for_a_recipient(recovery_file: Path) -> None:
+    with pytest.raises(UsageError, match="is a private recovery key"):
+        load_recipient(recovery_file)

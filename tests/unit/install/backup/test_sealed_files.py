@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airgap_bundle.digest import sha256
 from appliance.errors import RefusedError
 from appliance.install.backup.sealed import BLOCK_BYTES, SealedReader, SealingWriter
 
@@ -31,7 +32,8 @@ def sealed(key: RecoveryKey, content: bytes, piece: int = 1 << 20, name: str = "
 
 
 def opened(key: RecoveryKey, data: bytes, name: str = "log") -> bytes:
-    return io.BufferedReader(SealedReader(io.BytesIO(data), name, key)).read()
+    header = sha256(data[: data.find(b"\n") + 1])  # as signed: here it is what comes after that is attacked
+    return io.BufferedReader(SealedReader(io.BytesIO(data), name, key, header)).read()
 
 
 @same_key
