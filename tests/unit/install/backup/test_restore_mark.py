@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from typer.testing import CliRunner
 
 from airgap_bundle.digest import sha256
-from appliance.cli.main import app
+from appliance.cli.serve import _gateway as serve_gateway
 from appliance.errors import DeploymentError, UsageError
 from appliance.install import host, resumption
 from appliance.install.backup.mark import mark, refuse_half_restored, restoring_from, unmark
 from appliance.install.journal import Journal
 from appliance.install.lock import site_lock
+from appliance.site.credentials import Credentials
+from appliance.site.load import load_site
 from appliance.site.paths import SitePaths
 
 if TYPE_CHECKING:
@@ -70,9 +71,8 @@ def test_the_gateway_itself_does_not_start(tmp_path: Path) -> None:
     mark(paths, ONE)
     assert paths.restoring.stat().st_mode & 0o777 == 0o644
     paths.site_yaml.write_text("schema: 1\nname: ministry\nmodels: [{name: m}]\ngroups: [{name: clerks}]\n")
-    done = CliRunner().invoke(app, ["--site", str(tmp_path), "serve", "gateway"])
-    assert done.exit_code == UsageError.exit_code
-    assert "restored in part" in done.output
+    with pytest.raises(UsageError, match="restored in part"):
+        serve_gateway(load_site(paths.site_yaml), paths, Credentials(tmp_path))
 
 
 def test_a_site_without_its_keeper_is_not_resumed_in_the_middle(
