@@ -183,8 +183,8 @@ def up(paths: SitePaths, *, passphrase: Passphrase, ready: Ready) -> tuple[str, 
 
     An engine whose model's decisions are damaged stays down (``kept_down``); everything else starts.
     """
-    config = _installed(paths)
     refuse_half_restored(paths)
+    config = _installed(paths)
     accounts = load_accounts(paths)
     vault = Vault(paths, passphrase)
     with site_lock(paths):
