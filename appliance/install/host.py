@@ -111,6 +111,7 @@ def preflight(paths: SitePaths, config: Path | None, bundle: Path | None) -> Pre
 
 def plan(paths: SitePaths, request: Request) -> Plan:
     """What ``install`` would find and do; nothing is changed."""
+    refuse_half_restored(paths)
     files = site_files(paths, request.config)
     checked = check_host(files, paths, request.bundle)
     report = inspect(request.bundle, paths, request.root_fingerprint)
@@ -124,8 +125,8 @@ def install(
     paths: SitePaths, request: Request, *, passphrase: Passphrase, observer: Observer, progress: Advance
 ) -> Installed:
     """Verify, import and install; services are ready when it returns. Running it again finishes or changes nothing."""
-    files = site_files(paths, request.config)
     refuse_half_restored(paths)
+    files = site_files(paths, request.config)
     _check_same_name(paths, files)
     check_host(files, paths, request.bundle).demand()
     if is_first_install(paths) and request.root_fingerprint is None:
