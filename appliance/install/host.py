@@ -148,10 +148,13 @@ def put_in_force(  # noqa: PLR0913 - what an installation is made of, by keyword
     passphrase: Passphrase,
     observer: Observer,
     root_existed: bool = True,
-    steps: Callable[[Context], tuple[Step, ...]] = install_steps,
+    steps: Callable[[Context], tuple[Step, ...]] | None = None,
 ) -> Installed:
-    """Run every one of ``steps`` that is not done for ``release``, which the store holds, under the site's lock."""
-    if steps is install_steps:
+    """Run every step that is not done for ``release``, which the store holds, under the site's lock.
+
+    ``steps`` are other ones than the installation's, of who makes a site whole that is restored in part.
+    """
+    if steps is None:
         refuse_half_restored(paths)
     python = choose_python()
     if python is None:  # preflight said so already
@@ -164,7 +167,7 @@ def put_in_force(  # noqa: PLR0913 - what an installation is made of, by keyword
     try:
         if not journal.records:
             journal.append("begin", "done", "", {"root_existed": str(root_existed)})
-        ran = execute(steps(context), journal, observer)
+        ran = execute((steps or install_steps)(context), journal, observer)
     finally:
         journal.close()
     prepare_runtime(files.config, paths, load_accounts(paths), vault)

@@ -1,7 +1,7 @@
 """A site from its backup, on a host that has none: the installation's own steps, with the backup's data between them.
 
-Order: both folders and the recovery key (every byte checked) → the host → the bundle, under the trust that the backup
-holds → steps. People's pages are served last: after the log was verified against the backup's statement, and after
+Order: both folders and the recovery key (every byte checked) → the host → the bundle, of the digest that the backup
+names, under the root that the site first pinned → steps. People's pages are served last: after the log was verified against the backup's statement, and after
 every erasure that it tells of was made again. Killed at any point, it goes on when it is run again.
 """
 
@@ -21,8 +21,9 @@ from airgap_bundle.media.disk import check_room
 from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.metadata import RELEASE_FILE
 from airgap_bundle.oci import MAX_DOCUMENT_BYTES
+from airgap_bundle.trust_state import TrustState
 from appliance.errors import DeploymentError, RefusedError
-from appliance.install.admission import admit, check_is_bundle, inspect
+from appliance.install.admission import admit_again, check_is_bundle, inspect_again
 from appliance.install.backup.contents import unpack
 from appliance.install.backup.folder import Backup, open_folder
 from appliance.install.backup.mark import check_free, mark
@@ -90,7 +91,7 @@ def plan(paths: SitePaths, pair: Pair, key: RecoveryKey, bundle: Path) -> Plan:
     check_free(paths, pair.main.digest)
     _check_release(bundle, pair)
     with _staged(pair, key) as staged:
-        return Plan(check_host(_files(staged), paths, bundle), inspect(bundle, staged, None))
+        return Plan(check_host(_files(staged), paths, bundle), inspect_again(bundle, paths, _pinned(staged)))
 
 
 def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
@@ -115,10 +116,11 @@ def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
         files = _files(staged)
         check_host(files, paths, bundle).demand()
         _check_room(paths, pair)
-        _demand(inspect(bundle, staged, None))
+        _demand(inspect_again(bundle, paths, _pinned(staged)))
         mark(paths, pair.main.digest)
         _place(staged, paths)
-        release = admit(bundle, paths, None, progress)
+        learnt = staged.root.with_name("learnt")
+        release = admit_again(bundle, learnt, paths.store, _pinned(staged), progress)
         source = Source(pair.main, pair.subject_keys, key)
         return put_in_force(
             paths,
@@ -132,6 +134,11 @@ def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
 
 def _files(staged: SitePaths) -> SiteFiles:
     return read_site_files(staged.site_yaml, staged)
+
+
+def _pinned(staged: SitePaths) -> str:
+    """The root that the site pinned when it was first installed."""
+    return str(TrustState.load(staged.trust).pinned)
 
 
 def _check_release(bundle: Path, pair: Pair) -> None:
