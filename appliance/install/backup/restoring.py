@@ -1,8 +1,9 @@
 """A site from its backup, on a host that has none: the installation's own steps, with the backup's data between them.
 
 Order: both folders and the recovery key (every byte checked) → the host → the bundle, of the digest that the backup
-names, under the root that the site first pinned → steps. People's pages are served last: after the log was verified against the backup's statement, and after
-every erasure that it tells of was made again. Killed at any point, it goes on when it is run again.
+names, under the root that the site first pinned → steps. People's pages are served last: after the log was verified
+against the backup's statement, and after every erasure that it tells of was made again. Killed at any point, it goes
+on when it is run again.
 """
 
 from __future__ import annotations
