@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import tarfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,7 +75,7 @@ def write_tar(out: BinaryIO, entries: Iterable[Entry]) -> int:
 def _write_entry(out: BinaryIO, entry: Entry) -> int:
     if entry.content is None:
         return out.write(_header(entry, 0))
-    with entry.content.open("rb") if isinstance(entry.content, Path) else io.BytesIO(entry.content) as source:
+    with _opened(entry.content) if isinstance(entry.content, Path) else io.BytesIO(entry.content) as source:
         size = source.seek(0, os.SEEK_END)
         source.seek(0)
         if size >= MAX_FILE:
@@ -86,6 +87,15 @@ def _write_entry(out: BinaryIO, entry: Entry) -> int:
     if copied != size:
         raise FormatError(f"{entry.path} changed its length while it was read")
     return written + copied + out.write(padding(size))
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The regular file at ``path``; a link is not followed, and nothing is waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FormatError(f"{path} is no regular file")
+    return os.fdopen(descriptor, "rb")
 
 
 def _header(entry: Entry, size: int) -> bytes:

@@ -23,6 +23,8 @@ class CommandTree(LazyGroup):
         "status": Entry("Show what runs, what is in force and what to act on.", HOST, group=False),
         "up": Entry("Start the site and wait until it is ready.", HOST, group=False),
         "down": Entry("Stop the site; its data stay.", HOST, group=False),
+        "backup": Entry("Back up the site, sealed to a recovery key; check a backup.", ("backup",)),
+        "restore": Entry("Make a site again from its backup, on a host that has none.", ("restore",), group=False),
         "uninstall": Entry("Remove the site and everything in it: conversations, log, keys.", HOST, group=False),
         "unseal": Entry("Unseal the services' secrets (called by the boot unit).", HOST, group=False, hidden=True),
         "resume": Entry("Bring a site back whose service manager was killed.", HOST, group=False, hidden=True),

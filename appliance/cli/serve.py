@@ -138,6 +138,9 @@ def _roles(config: SiteConfig, paths: SitePaths) -> Roles:
 
 def _gateway(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
     from appliance.gateway.server import serve as serve_gateway
+    from appliance.install.backup.mark import refuse_half_restored
+
+    refuse_half_restored(paths)
 
     _bound_stacks()
     serve_gateway(config=config, paths=paths, credentials=credentials)

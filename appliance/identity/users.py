@@ -96,6 +96,12 @@ def find_user(admin: KeycloakAdmin, username: str) -> str:
     return found
 
 
+def every_user_id(admin: KeycloakAdmin) -> tuple[str, ...]:
+    """Keycloak's ids of everybody in the realm."""
+    admin.change_current_realm(REALM)
+    return tuple(str(user["id"]) for user in admin.get_users({}))
+
+
 def remove_user(admin: KeycloakAdmin, user_id: str) -> None:
     """Delete the account, and with it the only thing that leads from a name to a pseudonym."""
     admin.change_current_realm(REALM)

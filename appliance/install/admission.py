@@ -46,6 +46,24 @@ def admit(bundle: Path, paths: SitePaths, root_fingerprint: str | None, progress
     )
 
 
+def admit_again(bundle: Path, trust: Path, store: Path, root_fingerprint: str, progress: Advance) -> VerifiedRelease:
+    """As ``admit``, of a release that a backup names by digest, into ``store`` under a trust state of its own.
+
+    The site may trust a later root by now than the bundle ends with; the trust that it comes back with is the
+    backup's, not what ``trust`` learns here.
+    """
+    check_is_bundle(bundle)
+    now = datetime.now(UTC)
+    return import_release(bundle, trust, store, now=now, root_fingerprint=root_fingerprint, progress=progress)
+
+
+def inspect_again(bundle: Path, paths: SitePaths, root_fingerprint: str) -> Report:
+    """What ``admit_again`` would say; nothing is changed and nothing raised for a refusal."""
+    check_is_bundle(bundle)
+    trust = TrustState.expecting(root_fingerprint)
+    return verify(bundle, trust, now=datetime.now(UTC), supply=StoreSupply(Store(paths.store)))
+
+
 def inspect(bundle: Path, paths: SitePaths, root_fingerprint: str | None) -> Report:
     """What verification says, for a plan: nothing is changed and nothing raised for a refusal."""
     check_is_bundle(bundle)

@@ -18,6 +18,7 @@ from appliance.install.accounts import load_accounts
 from appliance.install.acts import announce, journaled
 from appliance.install.admission import admit, inspect, is_first_install
 from appliance.install.audit_spool import spool
+from appliance.install.backup.mark import refuse_half_restored
 from appliance.install.engines import SupervisedEngines
 from appliance.install.journal import Journal, latest_done, read_journal
 from appliance.install.lock import SiteBusyError, site_lock
@@ -39,7 +40,10 @@ from appliance.site.load import load_site
 from appliance.site.paths import GATEWAY, engine_service
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airgap_bundle.report import Report
+    from appliance.install.runner import Step
     from appliance.site.config import SiteConfig
     from appliance.site.paths import SitePaths
     from appliance.site.site_key import Passphrase
@@ -107,6 +111,7 @@ def preflight(paths: SitePaths, config: Path | None, bundle: Path | None) -> Pre
 
 def plan(paths: SitePaths, request: Request) -> Plan:
     """What ``install`` would find and do; nothing is changed."""
+    refuse_half_restored(paths)
     files = site_files(paths, request.config)
     checked = check_host(files, paths, request.bundle)
     report = inspect(request.bundle, paths, request.root_fingerprint)
@@ -120,6 +125,7 @@ def install(
     paths: SitePaths, request: Request, *, passphrase: Passphrase, observer: Observer, progress: Advance
 ) -> Installed:
     """Verify, import and install; services are ready when it returns. Running it again finishes or changes nothing."""
+    refuse_half_restored(paths)
     files = site_files(paths, request.config)
     _check_same_name(paths, files)
     check_host(files, paths, request.bundle).demand()
@@ -142,8 +148,14 @@ def put_in_force(  # noqa: PLR0913 - what an installation is made of, by keyword
     passphrase: Passphrase,
     observer: Observer,
     root_existed: bool = True,
+    steps: Callable[[Context], tuple[Step, ...]] | None = None,
 ) -> Installed:
-    """Run every step that is not done for ``release``, which the store holds. The caller holds the site's lock."""
+    """Run every step that is not done for ``release``, which the store holds, under the site's lock.
+
+    ``steps`` are other ones than the installation's, of who makes a site whole that is restored in part.
+    """
+    if steps is None:
+        refuse_half_restored(paths)
     python = choose_python()
     if python is None:  # preflight said so already
         raise PreflightError("no python that service users can reach", "run sovereign with the distribution's python3")
@@ -155,7 +167,7 @@ def put_in_force(  # noqa: PLR0913 - what an installation is made of, by keyword
     try:
         if not journal.records:
             journal.append("begin", "done", "", {"root_existed": str(root_existed)})
-        ran = execute(install_steps(context), journal, observer)
+        ran = execute((steps or install_steps)(context), journal, observer)
     finally:
         journal.close()
     prepare_runtime(files.config, paths, load_accounts(paths), vault)
@@ -175,6 +187,7 @@ def up(paths: SitePaths, *, passphrase: Passphrase, ready: Ready) -> tuple[str, 
 
     An engine whose model's decisions are damaged stays down (``kept_down``); everything else starts.
     """
+    refuse_half_restored(paths)
     config = _installed(paths)
     accounts = load_accounts(paths)
     vault = Vault(paths, passphrase)
@@ -222,6 +235,7 @@ def unseal(paths: SitePaths, *, passphrase: Passphrase) -> None:
     with ExitStack() as held:
         with suppress(SiteBusyError):
             held.enter_context(site_lock(paths))
+            refuse_half_restored(paths)  # a boot in the middle of a restore; the restore itself holds the lock
             settle(config, paths, None)  # nothing serves yet: no engine finds a trial
         prepare_runtime(config, paths, load_accounts(paths), Vault(paths, passphrase))
 

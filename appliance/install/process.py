@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +20,12 @@ from typing import TYPE_CHECKING
 from appliance.errors import DeploymentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import BinaryIO
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TAIL_LINES = 3
+_PIECE = 1 << 20
 _OVERFLOW_ID = 65534  # nobody and nogroup (/proc/sys/kernel/overflowuid)
 
 
@@ -66,10 +70,7 @@ def run(  # noqa: PLR0913 - each is a property of the process, all by keyword
     except OSError as error:
         raise DeploymentError(f"{argv[0]} cannot be started: {error.strerror}") from error
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
-        raise DeploymentError(
-            f"{Path(argv[0]).name} failed with status {done.returncode}: {' / '.join(s.strip() for s in said)}"
-        )
+        raise _failed(argv, done.returncode, done.stderr or done.stdout)
     return done.stdout
 
 
@@ -126,6 +127,93 @@ def stream(
     if overdue.is_set():
         raise DeploymentError(f"{Path(argv[0]).name} did not end within {timeout_s:.0f} s", "try again")
     return child.returncode
+
+
+def drain(
+    argv: Sequence[str], sink: BinaryIO, *, env: Mapping[str, str], account: Account | None = None, timeout_s: float
+) -> None:
+    """Run ``argv`` and write what it puts out to ``sink``, piece by piece. Raises as ``run``, and as ``sink`` does."""
+    with _piped(argv, env, account, timeout_s, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        shutil.copyfileobj(child.stdout, sink, _PIECE)
+
+
+def feed(
+    argv: Sequence[str], source: BinaryIO, *, env: Mapping[str, str], account: Account | None = None, timeout_s: float
+) -> None:
+    """Run ``argv`` with all that ``source`` gives on its stdin. Raises as ``run``, and what ``source`` does.
+
+    Where ``source`` raises, the program is killed before it could take the end of its input for the end of the data.
+    """
+    with _piped(argv, env, account, timeout_s, stdin=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        with suppress(BrokenPipeError):  # it ended early, and says why
+            shutil.copyfileobj(source, child.stdin, _PIECE)
+        with suppress(BrokenPipeError):
+            child.stdin.close()
+        while source.read(_PIECE):  # what the program did not want may still be false
+            pass
+
+
+@contextmanager
+def _piped(  # noqa: PLR0913 - each is a property of the process
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    account: Account | None,
+    timeout_s: float,
+    *,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int = subprocess.DEVNULL,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A running program, waited for at the end of the block, killed where that raises or when its time is over."""
+    switched = account if os.geteuid() == 0 else None
+    overdue = threading.Event()
+    with tempfile.TemporaryFile() as said:
+        try:
+            child = subprocess.Popen(
+                [*_tether(), *argv],
+                env={"PATH": PATH, "LC_ALL": "C.UTF-8", **env},
+                cwd="/",
+                stdin=stdin,
+                stdout=stdout,
+                stderr=said,
+                umask=0o077,
+                user=switched.uid if switched else None,
+                group=switched.gid if switched else None,
+                extra_groups=[] if switched else None,
+            )
+        except OSError as error:
+            raise DeploymentError(f"{argv[0]} cannot be started: {error.strerror}") from error
+
+        def end() -> None:
+            overdue.set()
+            child.kill()
+
+        timer = threading.Timer(timeout_s, end)
+        timer.start()
+        try:
+            yield child
+            child.wait()
+        except BaseException:
+            child.kill()
+            raise
+        finally:
+            timer.cancel()
+            child.wait()
+            for pipe in (child.stdin, child.stdout):
+                with suppress(OSError):
+                    _ = pipe and pipe.close()
+        if overdue.is_set():
+            raise DeploymentError(f"{Path(argv[0]).name} did not end within {timeout_s:.0f} s", "try again")
+        if child.returncode != 0:
+            said.seek(0)
+            raise _failed(argv, child.returncode, said.read())
+
+
+def _failed(argv: Sequence[str], status: int, said: bytes) -> DeploymentError:
+    lines = said.decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
+    told = " / ".join(line.strip() for line in lines)
+    return DeploymentError(f"{Path(argv[0]).name} failed with status {status}: {told}")
 
 
 def start_detached(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> int:

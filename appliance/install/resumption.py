@@ -1,7 +1,7 @@
 """Bringing a site back whose supervisord was killed: what its keeper becomes (``keeper``).
 
 The operator's word stands: a site that was stopped has no unsealed secrets and stays down, an installation that is not
-finished is finished by `sovereign install`, and while another command is at work this one waits.
+finished is finished by `sovereign install` or `restore`, and while another command is at work this one waits.
 """
 
 from __future__ import annotations
@@ -57,7 +57,11 @@ def _attempt(paths: SitePaths) -> tuple[str, ...]:
     with site_lock(paths):
         if not paths.site_yaml.exists():
             raise UsageError(f"nothing is installed at {paths.root}", "run `sovereign install` first")
-        if not is_unsealed(paths) or latest_done(read_journal(paths.journal), _LAST_STEP) is None:
+        if (
+            paths.restoring.exists()
+            or not is_unsealed(paths)
+            or latest_done(read_journal(paths.journal), _LAST_STEP) is None
+        ):
             return ()
         config = load_site(paths.site_yaml)
         settle(config, paths, SupervisedEngines(config, paths))

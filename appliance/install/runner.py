@@ -110,7 +110,7 @@ def execute(steps: Sequence[Step], journal: Journal, observer: Observer) -> tupl
     if isinstance(failure, OSError):
         raise DeploymentError(
             f"{failure.filename or 'the host'}: {(failure.strerror or str(failure)).lower()}",
-            "mend the cause and run `sovereign install` again; it resumes where it stopped",
+            "mend the cause and run the command again; it resumes where it stopped",
         ) from failure
     if failure is not None:
         raise failure

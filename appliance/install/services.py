@@ -44,7 +44,7 @@ def site_services(config: SiteConfig, paths: SitePaths, accounts: Accounts) -> t
     """Every service of the site in start order: database → audit, identity → engines → gateway."""
     listen = config.listen
     engines = tuple(engine_service(m.name) for m in config.models)
-    database = Probe("postgres", str(postgres_socket(config, paths)))
+    database = postgres_probe(config, paths)
     identity = Probe("http", f"127.0.0.1:{listen.identity_management_port}", "/health/ready")
     gateway = Probe("http", f"127.0.0.1:{listen.management_port}", "/readyz")
     unix = {name: Probe("unix-http", str(paths.socket(name))) for name in (AUDIT, *engines)}
@@ -84,6 +84,11 @@ def site_services(config: SiteConfig, paths: SitePaths, accounts: Accounts) -> t
         ),
         service(GATEWAY, "gateway", gateway, (DATABASE, AUDIT, IDENTITY, *engines), networked=True),
     )
+
+
+def postgres_probe(config: SiteConfig, paths: SitePaths) -> Probe:
+    """How one knows that PostgreSQL is ready."""
+    return Probe("postgres", str(postgres_socket(config, paths)))
 
 
 def postgres_socket(config: SiteConfig, paths: SitePaths) -> Path:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
 
 
-_MARKS = ("state/journal.jsonl", "state/users.json", "store", "trust")
+_MARKS = ("restoring.json", "state/journal.jsonl", "state/users.json", "store", "trust")
 
 
 @dataclass(frozen=True)

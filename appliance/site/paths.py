@@ -51,6 +51,11 @@ class SitePaths:
         return self.root / "state" / "journal.jsonl"
 
     @property
+    def restoring(self) -> Path:
+        """There while the site is being made again from a backup: nothing serves then (readable by every service)."""
+        return self.root / "restoring.json"
+
+    @property
     def users(self) -> Path:
         """System users of the services: ``{service: user name}``, JSON."""
         return self.root / "state" / "users.json"

@@ -64,7 +64,7 @@ def collect(config: SiteConfig, paths: SitePaths) -> Facts:
     """The host's facts for the site that ``config`` describes at ``paths``."""
     total, available = _memory()
     parent = _existing(paths.root)
-    installed = paths.journal.exists()
+    installed = paths.journal.exists() or paths.restoring.exists()
     kernel = Linux()
     return Facts(
         machine=platform.machine(),

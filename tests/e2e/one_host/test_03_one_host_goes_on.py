@@ -1,4 +1,4 @@
-"""Journey 01 goes on: a terminal, a full disk, a reboot, killed services, and the end, on the host of test_01."""
+"""Journey 01 goes on: a terminal, a full disk, a reboot, killed services, on the host of test_01."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.release import MODEL
-from tests.e2e.one_host.conftest import EMBEDDER, GATEWAY, SITE, SOVEREIGN, TOOLS
+from tests.e2e.one_host.conftest import EMBEDDER, GATEWAY, SITE, SOVEREIGN
 from tests.e2e.one_host.full_disk import fill_until_refused
-from tests.e2e.one_host.operating import HEAL_SECONDS, call_api, eventually_up, files_of, sovereign, status
+from tests.e2e.one_host.operating import HEAL_SECONDS, call_api, eventually_up, sovereign, status
 from tests.e2e.page import flows
 
 if TYPE_CHECKING:
@@ -129,10 +129,3 @@ def test_a_killed_service_heals(host: BareHost, service: str) -> None:
 
 def test_the_log_still_verifies_after_all_of_it(host: BareHost) -> None:
     sovereign(host, "audit", "verify")
-
-
-def test_uninstalling_leaves_the_host_as_it_was(host: BareHost) -> None:
-    sovereign(host, "uninstall", "--yes")
-    left = {name for name in files_of(host) if "sovereign" in name and not name.startswith(TOOLS)}
-    assert left == set()
-    assert "sovereign" not in host.run(["cat", "/etc/passwd", "/etc/group"]).stdout

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 
 from appliance.errors import DeploymentError
-from appliance.install.process import stream
+from appliance.install.process import drain, feed, stream
 
 HERE = Path("/")
 
@@ -45,3 +46,29 @@ def test_a_program_that_does_not_end_is_killed() -> None:
 def test_a_program_that_is_not_there_is_named() -> None:
     with pytest.raises(DeploymentError):
         stream(["/nowhere/program"], lambda _: None, env={}, cwd=Path("/nowhere"), timeout_s=5)
+
+
+def test_bytes_flow_through_a_program_and_a_failure_tells_what_it_said() -> None:
+    out = io.BytesIO()
+    drain(["sh", "-c", "printf abc"], out, env={}, timeout_s=60)
+    assert out.getvalue() == b"abc"
+    feed(["sh", "-c", 'test "$(wc -c)" = 3000000'], io.BytesIO(bytes(3_000_000)), env={}, timeout_s=60)
+    with pytest.raises(DeploymentError, match="status 4: no such table"):
+        feed(["sh", "-c", "echo no such table >&2; exit 4"], io.BytesIO(bytes(3_000_000)), env={}, timeout_s=60)
+    with pytest.raises(DeploymentError, match="did not end within"):
+        drain(["sleep", "300"], out, env={}, timeout_s=0.2)
+
+
+def test_a_source_that_fails_ends_the_program_before_it_takes_that_for_the_end(tmp_path: Path) -> None:
+    class Failing(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: object) -> int:
+            assert buffer
+            raise OSError("the stick was pulled")
+
+    done = tmp_path / "done"
+    with pytest.raises(OSError, match="stick"):
+        feed(["sh", "-c", f"cat >/dev/null; touch {done}"], io.BufferedReader(Failing()), env={}, timeout_s=60)
+    assert not done.exists()

@@ -1,0 +1,48 @@
+"""Whom the log says were erased: what a restore from an older copy has to make true again."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from appliance.audit import ocsf
+from appliance.audit.verify import verify_log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from appliance.audit.note import VerifierKey
+
+PERSON = "person"
+_DELETE = next(n for n, name in ocsf.ENTITY_MANAGEMENT.activities.items() if name == "Delete")
+
+
+def erased_people(
+    directory: Path, *, vkeys: Sequence[VerifierKey], progress: Callable[[int, int], None] | None = None
+) -> frozenset[str]:
+    """Pseudonyms of everybody whose erasure was begun, by the log in ``directory``; one that was begun is finished.
+
+    Raises what ``verify_log`` raises: a log that does not hold says nothing about anybody.
+    """
+    found: set[str] = set()
+    mark = json.dumps(PERSON).encode()
+
+    def visit(_first: int, entries: list[bytes]) -> None:
+        found.update(
+            event["entity"]["name"] for entry in entries if mark in entry and _erases(event := json.loads(entry))
+        )
+
+    verify_log(directory, vkeys=vkeys, visit=visit, progress=progress)
+    return frozenset(found)
+
+
+def _erases(event: dict[str, Any]) -> bool:
+    entity = event.get("entity")
+    return (
+        event.get("class_uid") == ocsf.ENTITY_MANAGEMENT.uid
+        and event.get("activity_id") == _DELETE
+        and isinstance(entity, dict)
+        and entity.get("type") == PERSON
+        and isinstance(entity.get("name"), str)
+    )

@@ -1,0 +1,192 @@
+"""Making a backup of a running site, without stopping it.
+
+The order matters: databases first, then the log. So the log that is kept knows of everything that the databases hold,
+and of every erasure that came after: a restore replays those. What was written is entered in the audit log by the
+digest of its statement before it gets its name: no log entry, no backup.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from airgap_bundle import durable
+from airgap_bundle.digest import Digest, sha256
+from airgap_bundle.store import Store
+from appliance.audit.checkpoint import read_vkeys
+from appliance.audit.client import SyncAuditClient
+from appliance.audit.erased import erased_people
+from appliance.audit.events import admin_change
+from appliance.audit.roles import OPERATOR
+from appliance.audit.stored import read_stored
+from appliance.errors import UsageError
+from appliance.install.backup import contents, statement
+from appliance.install.backup.dumps import (
+    GATEWAY_DATABASE,
+    IDENTITY_DATABASE,
+    PEOPLES_KEYS,
+    WITHOUT_SESSIONS,
+    WITHOUT_SIGN_INS,
+    server,
+)
+from appliance.install.backup.folder import new_folder, seal_file
+from appliance.install.lock import site_lock
+from appliance.install.release_description import active_version
+from appliance.install.site_identity import site_signer
+from appliance.install.steps.secrets import VKEYS
+from appliance.models.shelf import in_force
+from appliance.site.load import load_site
+from appliance.site.paths import AUDIT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from airgap_bundle.store import VerifiedRelease
+    from appliance.install.backup.recovery_key import Recipient
+    from appliance.install.backup.statement import SealedFile, Statement
+    from appliance.install.vault import Vault
+    from appliance.site.config import SiteConfig
+    from appliance.site.paths import SitePaths
+
+    Advance = Callable[[int, int], None]
+
+MOST_RECIPIENTS = 16
+
+
+@dataclass(frozen=True)
+class Created:
+    """What was written, and the digests under which the log knows it."""
+
+    statement: Statement
+    digest: Digest
+    subject_keys_digest: Digest
+
+
+def create_backup(  # noqa: PLR0913 - what goes where and for whom, by keyword
+    paths: SitePaths,
+    *,
+    out: Path,
+    subject_keys: Path,
+    recipients: Sequence[Recipient],
+    vault: Vault,
+    advance: Advance,
+) -> Created:
+    """Write the new folder ``out``, and ``subject_keys``; where that holds those of an earlier backup, they go.
+
+    ``advance`` gets parts done and in all. Raises ``UsageError`` for folders that cannot be used,
+    ``UnavailableError`` when the database or the log's writer does not answer; nothing is left behind then, and the
+    subject keys of the earlier backup are as they were.
+    """
+    config = load_site(paths.site_yaml)
+    out, subject_keys = _places(out, subject_keys, recipients)
+    store, signer = vault.store(), site_signer(paths, vault, config.name)
+    with site_lock(paths), new_folder(out) as folder, _replaced(subject_keys) as keys_folder:
+        made = datetime.now(UTC).replace(microsecond=0)
+        release = Store(paths.store).open_release(active_version(paths))
+        parts: list[SealedFile] = []
+
+        def keep(where: Path, name: str, write: Callable[[BinaryIO], object]) -> SealedFile:
+            parts.append(seal_file(where, name, recipients, write))
+            advance(len(parts), len(statement.PARTS) + len(statement.APART))
+            return parts[-1]
+
+        with server(config, paths, store) as running:
+            rest = (*WITHOUT_SESSIONS, f"--exclude-table={PEOPLES_KEYS}")  # not even locked: erasures go on meanwhile
+            keep(folder, statement.DATABASE, lambda out: running.dump(GATEWAY_DATABASE, rest, out))
+            apart = (f"--table={PEOPLES_KEYS}",)
+            keep(keys_folder, statement.SUBJECT_KEYS, lambda out: running.dump(GATEWAY_DATABASE, apart, out))
+            keep(folder, statement.IDENTITY, lambda out: running.dump(IDENTITY_DATABASE, WITHOUT_SIGN_INS, out))
+        vkeys = read_vkeys(paths.policies / VKEYS)
+        stored = read_stored(paths.audit_log, vkeys)
+        keep(folder, statement.LOG, contents.write_log(stored))
+        keep(keys_folder, statement.ERASED, contents.write_erased(erased_people(paths.audit_log, vkeys=vkeys)))
+        keep(folder, statement.SECRETS, contents.write_secrets(store))
+        keep(folder, statement.SITE, contents.write_site(paths))
+        files = {file.name: file for file in parts}
+        told = statement.Statement(
+            site=config.name,
+            made=made,
+            release=release.version,
+            release_digest=release.digest,
+            log_size=stored.head.size,
+            log_root=base64.b64encode(stored.head.root).decode(),
+            log_pruned=stored.pruned.end if stored.pruned else 0,
+            recipients=tuple(one.fingerprint for one in recipients),
+            imported_models=_imported(config, paths, release),
+            files=tuple(files[name] for name in statement.PARTS),
+        )
+        apart_told = statement.Statement(**{**vars(told), "files": tuple(files[name] for name in statement.APART)})
+        signed = statement.sign(told, statement.BACKUP_TYPE, signer)
+        apart_signed = statement.sign(apart_told, statement.SUBJECT_KEYS_TYPE, signer)
+        durable.write_new(folder / statement.STATEMENT, signed, 0o600)
+        durable.write_new(keys_folder / statement.STATEMENT, apart_signed, 0o600)
+        _enter(paths, sha256(signed), told)
+    return Created(told, sha256(signed), sha256(apart_signed))
+
+
+def _places(out: Path, subject_keys: Path, recipients: Sequence[Recipient]) -> tuple[Path, Path]:
+    """Both folders by their whole paths, if a backup can be put there. Raises ``UsageError``."""
+    if not 0 < len(recipients) <= MOST_RECIPIENTS:
+        raise UsageError(f"a backup is sealed to 1 to {MOST_RECIPIENTS} recovery keys", "name fewer")
+    out, subject_keys = out.absolute(), subject_keys.absolute()
+    for place in (out, subject_keys):
+        if not place.name or place.is_mount():
+            raise UsageError(f"{place} is the medium itself", f"name a folder on it: {place / 'backup'}")
+    if out == subject_keys or out in subject_keys.parents or subject_keys in out.parents:
+        raise UsageError("the backup and the subject keys are to lie apart", "name two folders, on two media")
+    return out, subject_keys
+
+
+@contextmanager
+def _replaced(folder: Path) -> Iterator[Path]:
+    """A new folder in the place of ``folder``, which may hold subject keys of an earlier backup and nothing else."""
+    fresh, former = folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.former")
+    for path in (folder, fresh, former):
+        if path.is_symlink() or (path.exists() and not _is_ours(path)):
+            raise UsageError(f"{path} holds something else than subject keys", "name a folder of their own")
+    if former.exists() and not folder.exists():  # a power cut came between the two renames
+        former.rename(folder)
+    for left in (fresh, former):
+        if left.exists():
+            shutil.rmtree(left)
+    with new_folder(fresh) as inside:
+        yield inside
+    try:
+        if folder.exists():
+            folder.rename(former)
+        fresh.rename(folder)
+        durable.sync_directory(folder.parent)
+        if former.exists():
+            shutil.rmtree(former)
+    except OSError as error:
+        cause = f"{folder} cannot be replaced, or what it held cannot be removed: {error.strerror}"
+        raise UsageError(cause, f"see to {folder}, {fresh} and {former}, and back up again") from error
+
+
+def _is_ours(folder: Path) -> bool:
+    known = {statement.STATEMENT, *(f"{name}{statement.SEALED}" for name in statement.APART)}
+    return folder.is_dir() and {path.name for path in folder.iterdir()} <= known
+
+
+def _imported(config: SiteConfig, paths: SitePaths, release: VerifiedRelease) -> tuple[str, ...]:
+    return tuple(m.name for m in config.models if in_force(paths, m.name, release) is not release)
+
+
+def _enter(paths: SitePaths, digest: Digest, told: Statement) -> None:
+    event = admin_change(
+        actor=f"uid {os.getuid()}",
+        action="read",
+        kind="backup",
+        target=str(digest),
+        detail=f"log of {told.log_size} entries; sealed to {', '.join(told.recipients)}; subject keys apart",
+        after_digest=str(digest),
+    )
+    with SyncAuditClient(paths.socket(AUDIT)) as audit:
+        audit.append(event, id=OPERATOR.id("backup", digest.hex))

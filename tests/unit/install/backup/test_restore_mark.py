@@ -1,0 +1,98 @@
+"""A site that is restored in part serves nobody: only the same restore goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airgap_bundle.digest import sha256
+from appliance.cli.serve import _gateway as serve_gateway
+from appliance.errors import DeploymentError, UsageError
+from appliance.install import host, resumption
+from appliance.install.backup.mark import mark, refuse_half_restored, restoring_from, unmark
+from appliance.install.journal import Journal
+from appliance.install.lock import site_lock
+from appliance.site.credentials import Credentials
+from appliance.site.load import load_site
+from appliance.site.paths import SitePaths
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ONE, TWO = sha256(b"one"), sha256(b"two")
+
+
+def test_the_same_restore_goes_on_and_another_one_does_not(tmp_path: Path) -> None:
+    paths = SitePaths(tmp_path / "site")
+    mark(paths, ONE)
+    mark(paths, ONE)
+    assert restoring_from(paths) == ONE
+    with pytest.raises(UsageError, match="another backup"):
+        mark(paths, TWO)
+    unmark(paths)
+    assert restoring_from(paths) is None
+
+
+@pytest.mark.parametrize("there", ["site.yaml", "state/journal.jsonl", "store", "trust"])
+def test_nothing_is_restored_over_a_site(tmp_path: Path, there: str) -> None:
+    paths = SitePaths(tmp_path)
+    (tmp_path / there).parent.mkdir(exist_ok=True)
+    (tmp_path / there).touch()
+    with pytest.raises(UsageError, match="there is a site"):
+        mark(paths, ONE)
+    assert restoring_from(paths) is None
+
+
+def test_no_command_starts_or_changes_a_site_that_is_restored_in_part(tmp_path: Path) -> None:
+    paths = SitePaths(tmp_path)
+    mark(paths, ONE)
+    paths.site_yaml.write_text("schema: 1\nname: ministry\nmodels: [{name: m}]\ngroups: [{name: clerks}]\n")
+    paths.current.mkdir()
+    for command in (
+        lambda: refuse_half_restored(paths),
+        lambda: host.up(paths, passphrase=bytes, ready=lambda _done, _of: None),
+        lambda: host.unseal(paths, passphrase=bytes),
+    ):
+        with pytest.raises(UsageError, match="restored in part"):
+            command()
+
+
+def test_a_damaged_mark_is_not_taken_for_none(tmp_path: Path) -> None:
+    paths = SitePaths(tmp_path)
+    mark(paths, ONE)
+    paths.restoring.write_text("{}")
+    with pytest.raises(DeploymentError, match="damaged"):
+        refuse_half_restored(paths)
+
+
+def test_the_gateway_itself_does_not_start(tmp_path: Path) -> None:
+    paths = SitePaths(tmp_path)
+    mark(paths, ONE)
+    assert paths.restoring.stat().st_mode & 0o777 == 0o644
+    paths.site_yaml.write_text("schema: 1\nname: ministry\nmodels: [{name: m}]\ngroups: [{name: clerks}]\n")
+    with pytest.raises(UsageError, match="restored in part"):
+        serve_gateway(load_site(paths.site_yaml), paths, Credentials(tmp_path))
+
+
+def test_a_site_without_its_keeper_is_not_resumed_in_the_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resumption, "is_unsealed", lambda _: True)
+    paths = SitePaths(tmp_path)
+    mark(paths, ONE)
+    paths.site_yaml.write_text("schema: 1\nname: ministry\n")
+    journal = Journal.open(paths.journal)
+    journal.append("realm", "done", "")  # the former site's
+    journal.close()
+    assert resumption.resume(paths, lambda _: None) == ()
+
+
+def test_the_restore_at_work_may_unseal(tmp_path: Path) -> None:
+    paths = SitePaths(tmp_path)
+    mark(paths, ONE)
+    paths.site_yaml.write_text("schema: 1\nname: ministry\nmodels: [{name: m}]\ngroups: [{name: clerks}]\n")
+    paths.current.mkdir()
+    with site_lock(paths), pytest.raises((DeploymentError, OSError)) as refused:
+        host.unseal(paths, passphrase=bytes)  # goes on to what is not there yet: users and secrets
+    assert "restored in part" not in str(refused.value)
