@@ -157,7 +157,9 @@ def test_a_mutated_tar_is_refused_or_differs_in_file_contents_only(data: st.Data
         except (FormatError, UnsafeNameError):
             assert {path.name for path in Path(folder).iterdir()} == {"out"}
             return
-        assert sorted(path.name for path in Path(folder, "out").iterdir()) == ["a", "b", "c"]
+        long_name = out.getvalue().index(b"b/nnn")
+        if position not in range(long_name, long_name + 122):  # a record holds it, which has no checksum of its own
+            assert sorted(path.name for path in Path(folder, "out").iterdir()) == ["a", "b", "c"]
         assert Path(folder, "out/a").stat().st_size == 600
 
 
