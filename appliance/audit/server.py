@@ -41,6 +41,7 @@ from appliance.audit.keeping import keeping_routes
 from appliance.audit.listening import listen
 from appliance.audit.log import TileLog
 from appliance.audit.proofs import inclusion_proof
+from appliance.audit.reading import reading_routes
 from appliance.audit.retention import LEAST_DAYS
 from appliance.audit.roles import OPERATOR
 from appliance.audit.sessions import GRACE_SECONDS, Sessions
@@ -149,6 +150,7 @@ def create_app(  # noqa: C901 - one small function a route
             Route("/proof", proof),
             Route("/healthz", healthz),
             *keeping_routes(writer, log, roles, retention_days, _body),
+            *reading_routes(writer, log, roles),
         ],
         exception_handlers={SovereignError: _explain},
         lifespan=lifespan,

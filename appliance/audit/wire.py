@@ -148,6 +148,11 @@ def unreachable(error: Exception) -> AuditUnavailableError:
     )
 
 
+def read_answer(response: httpx.Response) -> dict[str, Any]:
+    """The object that the writer answered with. Raises what it answered instead."""
+    return _answer(response)
+
+
 def _answer(response: httpx.Response) -> dict[str, Any]:
     try:
         answer = response.json()

@@ -1,0 +1,104 @@
+"""What is unusual, by three rules that anybody can follow with a pencil; each compares somebody with their own past.
+
+- volume: on one day at least ``MANY`` requests, and more than ``TIMES`` the median of that user's earlier days
+- off_hours: on one day at least ``SOME`` requests in hours of the day (UTC) in which that user made no more than one
+  in ``RARELY`` of all requests before
+- refusals: on one day at least ``SOME`` refusals, and more refusals than requests that were served
+
+The first two speak only of users with ``DAYS`` earlier days of use. A day is one in the log, from its beginning, also
+where a report covers a later period. Nothing here accuses: holidays, month ends and new tasks look like this too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from appliance.audit.tally import Figures
+
+DAYS = 5
+MANY, TIMES = 20, 5
+SOME, RARELY = 10, 50
+MAX_UNUSUAL = 100
+
+
+@dataclass(frozen=True)
+class Unusual:
+    """A rule that somebody's day fits: how many there were (``seen``), and what is ``usual`` for the same user."""
+
+    day: str
+    subject: str
+    rule: str
+    seen: int
+    usual: float
+
+
+@dataclass
+class Day:
+    """One user's day."""
+
+    requests: int = 0
+    refusals: int = 0
+    hours: Counter[int] = field(default_factory=Counter)
+
+
+@dataclass
+class Habits:
+    """Days of use by user."""
+
+    by_user: dict[str, dict[str, Day]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(Day)))
+
+    def add(self, day: str, figures: Figures) -> None:
+        """What ``figures`` say of one day, or of a part of it."""
+        for user, tally in figures.by_user.items():
+            mine = self.by_user[user][day]
+            mine.requests += tally.requests
+            mine.refusals += tally.refusals
+        for key, count in figures.hours.items():
+            user, _, hour = key.rpartition(" ")
+            if hour.isdecimal():
+                self.by_user[user][day].hours[int(hour)] += count
+
+    def unusual(self) -> list[Unusual]:
+        """Everything that fits a rule, the latest day first."""
+        found = [one for user, days in self.by_user.items() for one in _of_user(user, days)]
+        return sorted(found, key=lambda one: (one.day, one.seen, one.subject, one.rule), reverse=True)[:MAX_UNUSUAL]
+
+
+def explained(one: Unusual) -> str:
+    """``one`` in words."""
+    seen, usual = f"{one.seen:,}", f"{one.usual:g}"
+    if one.rule == "volume":
+        return f"{seen} requests on one day; usual is {usual}"
+    if one.rule == "off_hours":
+        return f"{seen} requests at hours of the day that are not usual"
+    return f"{seen} refusals on one day, beside {usual} requests"
+
+
+def _of_user(user: str, days: dict[str, Day]) -> Iterator[Unusual]:
+    before: list[Day] = []
+    for name in sorted(days):
+        today = days[name]
+        if today.refusals >= SOME and today.refusals > today.requests:
+            yield Unusual(name, user, "refusals", today.refusals, today.requests)
+        if len(before) >= DAYS:
+            usual = median(day.requests for day in before)
+            if today.requests >= MANY and today.requests > TIMES * usual:
+                yield Unusual(name, user, "volume", today.requests, usual)
+            if (odd := _off_hours(today, before)) >= SOME:
+                yield Unusual(name, user, "off_hours", odd, 0)
+        if today.requests:
+            before.append(today)
+
+
+def _off_hours(today: Day, before: Sequence[Day]) -> int:
+    known: Counter[int] = Counter()
+    for day in before:
+        known.update(day.hours)
+    most = known.total() / RARELY
+    return sum(count for hour, count in today.hours.items() if known[hour] <= most)
