@@ -25,7 +25,6 @@ from appliance.audit.export import export_files
 from appliance.audit.roles import GATEWAY, OPERATOR
 from appliance.audit.shelf import on_shelf
 from appliance.audit.tiles import WIDTH, TileReader
-from appliance.audit.usage_process import UsageProcess
 from appliance.site.peer_protocol import peer
 
 if TYPE_CHECKING:
@@ -33,15 +32,15 @@ if TYPE_CHECKING:
 
     from appliance.audit.log import TileLog
     from appliance.audit.roles import Roles
+    from appliance.audit.usage_process import UsageProcess
     from appliance.audit.writer import GroupWriter
 
 MAX_EXPORTED = 4096
 """Entries in one ZIP; more are for ``sovereign audit export``, which writes a folder."""
 
 
-def reading_routes(writer: GroupWriter, log: TileLog, roles: Roles) -> list[Route]:
-    """The routes."""
-    counting = UsageProcess(log.directory, log.vkeys)
+def reading_routes(writer: GroupWriter, log: TileLog, roles: Roles, counting: UsageProcess) -> list[Route]:
+    """The routes; ``counting`` makes reports."""
 
     def require_reader(request: Request) -> None:
         sender = peer(request.scope)

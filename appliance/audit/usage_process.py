@@ -47,6 +47,15 @@ class UsageProcess:
         self._pool = ProcessPoolExecutor(1, context, initializer=os.nice, initargs=(_NICE,))
         return self._pool.submit(asked)
 
+    def close(self) -> None:
+        """End the process, whatever it is counting: it only reads. Reports asked for before fail."""
+        if self._pool is None:
+            return
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():  # those of the pool; a writer has no others
+            child.terminate()
+        self._pool = None
+
 
 def _report(directory: Path, vkeys: Sequence[VerifierKey], since: date | None, until: date | None) -> dict[str, Any]:
     known = open_cache(directory.parent / FIGURES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import json
@@ -165,6 +166,21 @@ async def test_figures_are_those_of_the_report_also_when_their_process_was_kille
         with contextlib.suppress(AuditUnavailableError):  # whoever asks first may see it gone
             await reader.usage(day, day)
         assert await reader.usage(day, day) == first
+
+
+async def test_a_writer_that_ends_takes_its_counting_process_with_it(
+    bench: Bench, serve: Callable[[ASGIApp], Running]
+) -> None:
+    write(bench, 10)
+    running = serve(create_app(TileLog(bench.directory, bench.origin, bench.keys), EVERY_ROLE))
+    async with LogReader(running.socket) as reader:
+        await reader.usage(None, None)
+    children = multiprocessing.active_children()
+    assert children
+    await asyncio.to_thread(running.stop)
+    for child in children:
+        await asyncio.to_thread(child.join, 30)
+        assert not child.is_alive()
 
 
 async def test_the_state_names_checkpoint_and_size(bench: Bench, service: Callable[[], Running]) -> None:
