@@ -1,7 +1,8 @@
 """What Keycloak recorded itself, as the log records it: one builder per kind of event. Pure; everything by keyword.
 
 ``subject`` and ``actor`` are pseudonyms, as everywhere; names that people type and addresses they come from are not
-taken over. ``at`` is when Keycloak says it happened.
+taken over. ``at`` is when it is logged, and ``recorded`` when Keycloak says that it happened, up to months before: a
+log whose times jumped back could be neither searched by time nor aged.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ def identity_sign_in(  # noqa: PLR0913 - the fields of a sign-in, by keyword
     client_id: str | None = None,
     session_id: str | None = None,
     error: str | None = None,
+    recorded: datetime | None = None,
     at: datetime | None = None,
 ) -> Event:
     """Somebody, or a program, signed in to Keycloak, or could not: ``error`` is Keycloak's word for why."""
-    return _authentication("identity_sign_in", 1, subject, operation, client_id, session_id, error, at)
+    return _authentication("identity_sign_in", 1, subject, operation, client_id, session_id, error, recorded, at)
 
 
 def identity_sign_out(  # noqa: PLR0913 - the fields of a sign-out, by keyword
@@ -39,18 +41,20 @@ def identity_sign_out(  # noqa: PLR0913 - the fields of a sign-out, by keyword
     client_id: str | None = None,
     session_id: str | None = None,
     error: str | None = None,
+    recorded: datetime | None = None,
     at: datetime | None = None,
 ) -> Event:
     """A session of Keycloak ended, or could not be ended."""
-    return _authentication("identity_sign_out", 2, subject, operation, client_id, session_id, error, at)
+    return _authentication("identity_sign_out", 2, subject, operation, client_id, session_id, error, recorded, at)
 
 
-def account_change(
+def account_change(  # noqa: PLR0913 - the fields of a change, by keyword
     *,
     subject: str | None,
     operation: str,
     activity: int,
     error: str | None = None,
+    recorded: datetime | None = None,
     at: datetime | None = None,
 ) -> Event:
     """Something about an account changed without an administrator: by its owner, or by a rule, such as a lock."""
@@ -59,6 +63,7 @@ def account_change(
         activity,
         ours={"kind": "account_change", "operation": text(operation)},
         at=at,
+        original=recorded,
         success=error is None,
         severity=ocsf.INFORMATIONAL if error is None else ocsf.LOW,
         fields=compact({"user": ocsf.user(subject or UNKNOWN), "status_detail": maybe(error)}),
@@ -74,6 +79,7 @@ def identity_change(  # noqa: PLR0913 - the fields of a change, by keyword
     path: str,
     client_id: str | None = None,
     error: str | None = None,
+    recorded: datetime | None = None,
     at: datetime | None = None,
 ) -> Event:
     """An administrator of Keycloak changed something: ``resource`` is its type, ``path`` names it by pseudonyms."""
@@ -90,6 +96,7 @@ def identity_change(  # noqa: PLR0913 - the fields of a change, by keyword
         activity,
         ours=ours,
         at=at,
+        original=recorded,
         success=error is None,
         severity=ocsf.LOW if error is None else ocsf.MEDIUM,
         fields=fields,
@@ -122,6 +129,7 @@ def _authentication(  # noqa: PLR0913, PLR0917 - private; both callers above are
     client_id: str | None,
     session_id: str | None,
     error: str | None,
+    recorded: datetime | None,
     at: datetime | None,
 ) -> Event:
     fields = compact(
@@ -139,6 +147,7 @@ def _authentication(  # noqa: PLR0913, PLR0917 - private; both callers above are
         activity,
         ours=compact({"kind": kind, "operation": text(operation), "client_id": maybe(client_id)}),
         at=at,
+        original=recorded,
         success=error is None,
         severity=ocsf.INFORMATIONAL if error is None else ocsf.LOW,
         fields=fields,

@@ -11,13 +11,13 @@ where a report covers a later period. Nothing here accuses: holidays, month ends
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from appliance.audit.tally import Figures
 
@@ -81,24 +81,44 @@ def explained(one: Unusual) -> str:
 
 
 def _of_user(user: str, days: dict[str, Day]) -> Iterator[Unusual]:
-    before: list[Day] = []
+    past = _Past()
     for name in sorted(days):
         today = days[name]
         if today.refusals >= SOME and today.refusals > today.requests:
             yield Unusual(name, user, "refusals", today.refusals, today.requests)
-        if len(before) >= DAYS:
-            usual = median(day.requests for day in before)
+        if past.days >= DAYS:
+            usual = past.usual()
             if today.requests >= MANY and today.requests > TIMES * usual:
                 yield Unusual(name, user, "volume", today.requests, usual)
-            if (odd := _off_hours(today, before)) >= SOME:
+            if (odd := past.off_hours(today)) >= SOME:
                 yield Unusual(name, user, "off_hours", odd, 0)
         if today.requests:
-            before.append(today)
+            past.add(today)
 
 
-def _off_hours(today: Day, before: Sequence[Day]) -> int:
-    known: Counter[int] = Counter()
-    for day in before:
-        known.update(day.hours)
-    most = known.total() / RARELY
-    return sum(count for hour, count in today.hours.items() if known[hour] <= most)
+class _Past:
+    """The days of one user so far; what a day costs does not grow with their number."""
+
+    def __init__(self) -> None:
+        self._requests: list[int] = []
+        self._hours: Counter[int] = Counter()
+        self._total = 0
+
+    @property
+    def days(self) -> int:
+        return len(self._requests)
+
+    def add(self, day: Day) -> None:
+        insort(self._requests, day.requests)
+        self._hours.update(day.hours)
+        self._total += day.hours.total()
+
+    def usual(self) -> float:
+        """The median of the requests of a day."""
+        low, high = self._requests[(self.days - 1) // 2], self._requests[self.days // 2]
+        return low if low == high else (low + high) / 2
+
+    def off_hours(self, today: Day) -> int:
+        """Requests of ``today`` at hours that are not usual."""
+        most = self._total / RARELY
+        return sum(count for hour, count in today.hours.items() if self._hours[hour] <= most)

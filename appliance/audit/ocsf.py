@@ -80,9 +80,13 @@ def envelope(  # noqa: PLR0913 - one parameter per OCSF base field, all by keywo
     severity: int = INFORMATIONAL,
     profiles: tuple[str, ...] = (),
     correlation: str | None = None,
+    original: datetime | None = None,
     fields: Event | None = None,
 ) -> Event:
-    """An event with every required base field. ``at`` is when it happened (now when None); times are milliseconds."""
+    """An event with every required base field. ``at`` is when it happened (now when None); times are milliseconds.
+
+    ``original`` is when somebody else says that it happened: entries lie in the order of times that are ours.
+    """
     moment = at if at is not None else datetime.now(UTC)
     status = SUCCESS if success else FAILURE
     metadata: Event = {
@@ -94,6 +98,8 @@ def envelope(  # noqa: PLR0913 - one parameter per OCSF base field, all by keywo
         metadata["profiles"] = sorted(profiles)
     if correlation is not None:
         metadata["correlation_uid"] = text(correlation)
+    if original is not None:
+        metadata["original_time"] = original.isoformat(timespec="milliseconds")
     return {
         **classification(event_class, activity),
         "severity_id": severity,

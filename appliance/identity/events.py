@@ -3,7 +3,7 @@
 ``EventRepresentation`` tells what people and programs did at Keycloak, ``AdminEventRepresentation`` what administrators
 changed there. Successes that only repeat a sign-in (a code redeemed, a token renewed) are left out; whatever failed is
 not, and neither is what this table does not know. People are named by pseudonyms only, also in the paths of what was
-changed.
+changed. Entries bear the time of their logging, as all do, and Keycloak's time beside it.
 """
 
 from __future__ import annotations
@@ -55,16 +55,19 @@ _FAILED = "_ERROR"
 _USER_PATH = re.compile(r"\busers/([0-9a-fA-F-]{36})")
 
 
-def user_entry(event: Mapping[str, Any], name: Callable[[str], str]) -> Named | None:
-    """The entry of an ``EventRepresentation``; None when there is to be none. ``name`` gives a person's pseudonym."""
-    recorded = str(event.get("type") or "")
-    operation = recorded.removesuffix(_FAILED)
-    error = _text(event, "error") or ("failed" if recorded.endswith(_FAILED) else None)
+def user_entry(event: Mapping[str, Any], name: Callable[[str], str], at: datetime | None = None) -> Named | None:
+    """The entry of an ``EventRepresentation``; None when there is to be none. ``name`` gives a person's pseudonym.
+
+    ``at`` is when it is logged (now when None).
+    """
+    kind = str(event.get("type") or "")
+    operation = kind.removesuffix(_FAILED)
+    error = _text(event, "error") or ("failed" if kind.endswith(_FAILED) else None)
     if operation in _ECHOES and error is None:
         return None
     who = _text(event, "userId")
     subject = name(who) if who else None
-    at = _moment(event)
+    happened = _moment(event)
     if operation in _SIGN_INS or operation in _SIGN_OUTS:
         build = events_identity.identity_sign_out if operation in _SIGN_OUTS else events_identity.identity_sign_in
         made = build(
@@ -73,18 +76,24 @@ def user_entry(event: Mapping[str, Any], name: Callable[[str], str]) -> Named | 
             client_id=_client(event, error),
             session_id=_text(event, "sessionId"),
             error=error,
+            recorded=happened,
             at=at,
         )
     else:
         activity = _ACCOUNT.get(operation, _OTHER)
         made = events_identity.account_change(
-            subject=subject, operation=operation or "unnamed", activity=activity, error=error, at=at
+            subject=subject,
+            operation=operation or "unnamed",
+            activity=activity,
+            error=error,
+            recorded=happened,
+            at=at,
         )
     return _id("event", event), made
 
 
-def admin_entry(event: Mapping[str, Any], name: Callable[[str], str]) -> Named:
-    """The entry of an ``AdminEventRepresentation``."""
+def admin_entry(event: Mapping[str, Any], name: Callable[[str], str], at: datetime | None = None) -> Named:
+    """The entry of an ``AdminEventRepresentation``, as ``user_entry``."""
     operation = str(event.get("operationType") or "unnamed")
     found = event.get("authDetails")
     actor = found if isinstance(found, dict) else {}
@@ -97,7 +106,8 @@ def admin_entry(event: Mapping[str, Any], name: Callable[[str], str]) -> Named:
         path=_USER_PATH.sub(lambda user: f"users/{name(user[1])}", str(event.get("resourcePath") or "")),
         client_id=_text(actor, "clientId"),
         error=_text(event, "error"),
-        at=_moment(event),
+        recorded=_moment(event),
+        at=at,
     )
     return _id("admin", event), made
 
@@ -108,8 +118,13 @@ def recorded_at(event: Mapping[str, Any]) -> int:
     return at if type(at) is int and at >= 0 else 0
 
 
-def _moment(event: Mapping[str, Any]) -> datetime:
-    return datetime.fromtimestamp(recorded_at(event) / 1000, UTC)
+def _moment(event: Mapping[str, Any]) -> datetime | None:
+    """When Keycloak says that it was; None where it says nothing that the calendar has."""
+    at = recorded_at(event)
+    try:
+        return datetime.fromtimestamp(at / 1000, UTC) if at else None
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def _id(source: str, event: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ from appliance.audit.reader import MOST_BUNDLES, LogReader
 from appliance.audit.roles import Roles, engine
 from appliance.audit.search import Wanted, found_in, read_found
 from appliance.audit.server import create_app
+from appliance.identity.events import user_entry
 from tests.audit.bench import EVERY_ROLE, MOMENT, Bench
 
 if TYPE_CHECKING:
@@ -107,6 +108,26 @@ async def test_what_is_wanted_is_found_and_nothing_else(
     async with LogReader(service().socket) as reader:
         page = await reader.search(wanted, limit=1000)
     assert [one.index for one in page.found] == expected[::-1]
+
+
+async def test_a_backlog_of_keycloaks_does_not_end_a_search_for_what_lies_before_it(
+    bench: Bench, service: Callable[[], Running]
+) -> None:
+    """256 sign-ins of three months ago come in at once, after an outage, between entries of the day."""
+    write(bench, 256)
+    log = bench.open()
+    log.open()
+    for number in range(300):
+        old = {"id": f"k{number}", "time": ms(MOMENT - timedelta(days=90)) + number, "type": "LOGIN", "userId": "u"}
+        named = user_entry(old, lambda _: "ef" * 16, MOMENT + timedelta(minutes=256))
+        assert named is not None
+        log.append([(named[0], encode_entry(named[1], named[0]))])
+    bench.close()
+    async with LogReader(service().socket) as reader:
+        page = await reader.search(Wanted(since=ms(MOMENT), kind="refusal"), limit=1000)
+        logged = await reader.search(Wanted(since=ms(MOMENT), kind="identity_sign_in"), limit=1000)
+    assert [one.index for one in page.found] == [n for n in range(255, -1, -1) if n % 3 == 0]
+    assert len(logged.found) == 300
 
 
 async def test_a_page_looks_through_a_bounded_part_of_the_log(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from appliance.audit.entry import encode_entry
+from appliance.audit.entry import encode_entry, same_event
 from appliance.audit.roles import IDENTITY, kind_of
 from appliance.identity.events import admin_entry, recorded_at, user_entry
 
 WHO = "0b8e4a7e-3f1b-4d8c-9a51-0b6a1f3c2d4e"
 OTHER = "7c1d2e3f-aaaa-4bbb-8ccc-1234567890ab"
+LOGGED = datetime(2026, 11, 26, tzinfo=UTC)
 
 
 def name(subject: str) -> str:
@@ -69,8 +71,24 @@ def test_every_type_has_its_class(type_: str, error: str | None, kind: str, acti
     entry_id, event = made
     assert (entry_id, kind_of(event), event["activity_id"]) == ("identity/event/e1", kind, activity)
     assert event["status_id"] == (2 if error else 1)
-    assert event["time"] == 1_795_348_800_005
     assert IDENTITY.owns(entry_id, event)
+
+
+def test_an_entry_bears_the_time_of_its_logging_and_keycloaks_beside_it() -> None:
+    """A log is searched and aged by its entries' times: those of a backlog must not lead either back."""
+    old = recorded("LOGIN", time=1_789_000_000_005)
+    sign_in, change = user_entry(old, name, LOGGED), admin_entry(changed("UPDATE", "REALM", ""), name, LOGGED)
+    assert sign_in is not None
+    for (_, event), told in ((sign_in, "2026-09-10T00:26:40.005+00:00"), (change, "2026-11-22T12:00:00.005+00:00")):
+        assert event["time"] == int(LOGGED.timestamp() * 1000)
+        assert event["metadata"]["original_time"] == told
+
+
+def test_what_is_read_again_later_is_the_same_event_to_the_log() -> None:
+    once, again = (user_entry(recorded("LOGIN"), name, at) for at in (LOGGED, None))
+    assert once is not None
+    assert again is not None
+    assert same_event(encode_entry(once[1], once[0]), encode_entry(again[1], again[0]))
 
 
 def test_what_only_repeats_a_sign_in_is_left_out_and_its_failure_is_not() -> None:
@@ -118,12 +136,22 @@ def test_what_an_administrator_changed_is_told_by_pseudonyms(
     assert "192.0.2.7" not in text
 
 
-@pytest.mark.parametrize("event", [{}, {"time": "now"}, {"time": -1, "authDetails": []}, {"type": None, "id": 7}])
+@pytest.mark.parametrize(
+    "event",
+    [{}, {"time": "now"}, {"time": -1, "authDetails": []}, {"type": None, "id": 7}],
+)
 def test_an_event_of_no_known_shape_is_logged_all_the_same_and_once(event: dict[str, Any]) -> None:
     for entry_of in (user_entry, admin_entry):
-        made, again = entry_of(event, name), entry_of(dict(event), name)
+        made, again = entry_of(event, name, LOGGED), entry_of(dict(event), name, LOGGED)
         assert made is not None
         assert again == made
         encode_entry(made[1], made[0])
         assert IDENTITY.owns(*made)
+        assert "original_time" not in made[1]["metadata"]
     assert recorded_at(event) == 0
+
+
+def test_a_time_that_no_calendar_has_is_left_out() -> None:
+    made = user_entry(recorded("LOGIN", time=10**30), name)
+    assert made is not None
+    assert "original_time" not in made[1]["metadata"]
