@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from appliance.audit.tally import Figures
 
@@ -64,9 +64,9 @@ class Habits:
             if hour.isdecimal():
                 self.by_user[user][day].hours[int(hour)] += count
 
-    def unusual(self) -> list[Unusual]:
-        """Everything that fits a rule, the latest day first."""
-        found = [one for user, days in self.by_user.items() for one in _of_user(user, days)]
+    def unusual(self, covers: Callable[[str], bool] = lambda _day: True) -> list[Unusual]:
+        """What fits a rule on the days that ``covers`` names, the latest first, ``MAX_UNUSUAL`` at most."""
+        found = [one for user, days in self.by_user.items() for one in _of_user(user, days) if covers(one.day)]
         return sorted(found, key=lambda one: (one.day, one.seen, one.subject, one.rule), reverse=True)[:MAX_UNUSUAL]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import asdict, astuple, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from appliance.audit.habits import Habits, Unusual
@@ -145,6 +146,7 @@ class UsageReport(Figures):
         """Figures of one day (ISO; empty: of entries that say of none), if it is in the period."""
         if day:
             self.habits.add(day, figures)
+            self.__dict__.pop("unusual", None)
             if not self._covers(day):
                 return
         self.add(figures)
@@ -154,10 +156,10 @@ class UsageReport(Figures):
     def _covers(self, day: str) -> bool:
         return (not self.since or self.since.isoformat() <= day) and (not self.until or day <= self.until.isoformat())
 
-    @property
+    @cached_property
     def unusual(self) -> list[Unusual]:
-        """What stands out in the period, by the rules of ``habits``."""
-        return [one for one in self.habits.unusual() if self._covers(one.day)]
+        """What stands out in the period, by the rules of ``habits``; worked out once until a day is added."""
+        return self.habits.unusual(self._covers)
 
     @property
     def top_users(self) -> list[tuple[str, Tally]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appliance.audit.habits import DAYS, MANY, SOME, Habits, Unusual, explained
+from appliance.audit.habits import DAYS, MANY, MAX_UNUSUAL, SOME, Day, Habits, Unusual, explained
 from appliance.audit.tally import Figures, Tally
 
 if TYPE_CHECKING:
@@ -77,6 +77,51 @@ def test_hours_of_any_shape_break_nothing() -> None:
     habits = with_past()
     habits.add("2026-11-20", Figures(hours=Counter({"s1 x": 1, "": 2, "s1 99": 3, " 07": 4})))
     assert habits.unusual() == []
+
+
+class CountingDays(dict[str, Day]):
+    """Days of one user that count how often one of them is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, name: str) -> Day:
+        type(self).looks += 1
+        return CountedDay(super().__getitem__(name))
+
+
+class CountedDay(Day):
+    """A day that counts as well."""
+
+    def __init__(self, day: Day) -> None:
+        super().__init__(day.requests, day.refusals, day.hours)
+
+    def __getattribute__(self, name: str) -> Any:
+        CountingDays.looks += name in {"requests", "hours"}
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("count", [100, 1000])
+def test_a_day_costs_the_same_however_many_came_before(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CountingDays, "looks", 0)
+    days = CountingDays({f"{number:06d}": Day(requests=10, hours=Counter({9: 10})) for number in range(count)})
+    assert Habits({"s1": days}).unusual() == []
+    assert count < CountingDays.looks <= 12 * count
+
+
+def test_usual_is_the_median_of_earlier_days_also_of_an_even_number() -> None:
+    habits = Habits()
+    for number, requests in enumerate((1, 9, 3, 5, 4, 6)):
+        habits.add(f"2026-11-{number + 1:02d}", day({"s1": requests}))
+    habits.add("2026-11-20", day({"s1": 23}))
+    assert [(one.rule, one.usual) for one in habits.unusual()] == [("volume", 4.5)]
+
+
+def test_what_is_unusual_later_does_not_push_out_what_a_period_covers() -> None:
+    habits = with_past(day({"s1": 51}))
+    for number in range(MAX_UNUSUAL + 1):
+        habits.add("2026-12-01", day({}, {f"u{number}": SOME}))
+    assert len(habits.unusual()) == MAX_UNUSUAL
+    assert [one.subject for one in habits.unusual(lambda name: name < "2026-12")] == ["s1"]
 
 
 @pytest.mark.parametrize("rule", ["volume", "off_hours", "refusals"])

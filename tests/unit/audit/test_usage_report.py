@@ -17,12 +17,15 @@ from appliance.audit.charges import Prices, charges, charges_json
 from appliance.audit.entry import encode_entry
 from appliance.audit.errors import LogTamperedError
 from appliance.audit.events_identity import identity_sign_in
+from appliance.audit.habits import Habits, Unusual
+from appliance.audit.tally import Figures, Tally, UsageReport
 from appliance.audit.usage import build_report
 from appliance.audit.usage_html import render_html
 from appliance.audit.usage_table import printable, render_table
 
 if TYPE_CHECKING:
-    from appliance.audit.tally import UsageReport
+    from collections.abc import Callable
+
     from tests.audit.bench import Bench
 
 
@@ -336,6 +339,24 @@ def test_what_keycloak_refused_counts_and_what_it_took_is_not_counted_twice(benc
     )
     found = build_report(bench.directory, vkeys=bench.vkeys)
     assert (found.total.sign_ins, found.total.failed_sign_ins) == (1, 1)
+
+
+def test_what_is_unusual_is_worked_out_once_for_all_forms_and_anew_after_another_day() -> None:
+    asked: list[int] = []
+
+    class Asked(Habits):
+        def unusual(self, covers: Callable[[str], bool] = bool) -> list[Unusual]:
+            asked.append(1)
+            return super().unusual(covers)
+
+    report = UsageReport(habits=Asked())
+    for _ in range(2):
+        report.as_json()
+        render_html(report)
+        render_table(report, Console(file=io.StringIO()))
+    assert len(asked) == 1
+    report.add_day("2026-11-20", Figures(by_user={"s1": Tally(refusals=10)}))
+    assert [one.subject for one in report.unusual] == ["s1"]
 
 
 def test_unusual_use_is_in_every_form_of_the_report_and_only_of_its_period(bench: Bench) -> None:
