@@ -103,17 +103,18 @@ def identity_change(  # noqa: PLR0913 - the fields of a change, by keyword
     )
 
 
-def identity_reading(*, since: int | None, kept_since: int, at: datetime | None = None) -> Event:
-    """Keycloak's events are read from ``kept_since`` (ms) on, which is as far back as it keeps them.
+def identity_reading(*, events: str, since: int | None, kept_since: int, at: datetime | None = None) -> Event:
+    """Keycloak's ``events`` (or ``admin-events``) are read from ``kept_since`` (ms) on, as far back as it keeps them.
 
     ``since`` is how far they had been read: what lies between the two is lost. None: they were never read, or nobody
     knows how far; then entries before this one say what was.
     """
     gap = since is not None and since < kept_since
+    ours = {"kind": "identity_reading", "events": events, "since": since, "kept_since": kept_since, "gap": gap}
     return envelope(
         ocsf.APPLICATION_LIFECYCLE,
         3,
-        ours=compact({"kind": "identity_reading", "since": since, "kept_since": kept_since, "gap": gap}),
+        ours=compact(ours),
         at=at,
         success=not gap,
         severity=ocsf.MEDIUM if gap else ocsf.INFORMATIONAL,

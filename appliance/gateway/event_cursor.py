@@ -1,4 +1,4 @@
-"""How far Keycloak's events are in the log: one row, held by the one gateway that reads at the moment."""
+"""How far Keycloak's events are in the log: a row for each kind, held by the one gateway that reads."""
 
 from __future__ import annotations
 
@@ -16,36 +16,43 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-_SOURCE = "keycloak"
-
 
 @dataclass
 class Cursor:
-    """``at``: the latest event that is in the log; ``read``: when everything up to then was. Milliseconds, or None."""
+    """How far events of one kind are in the log; milliseconds."""
 
     at: int | None
+    """The latest event that is."""
     read: int | None
+    """When there was nothing left to read."""
+    begun: int
+    """When this cursor was made: it names what is logged about that."""
+
+    @property
+    def known(self) -> int | None:
+        """Up to when everything is in the log; None when nobody knows."""
+        return max(self.at or 0, self.read or 0) or None
 
 
 class CursorStore:
-    """The cursor in the gateway's database. Everything raises what ``database.DATABASE_DOWN`` names."""
+    """The cursors in the gateway's database. Everything raises what ``database.DATABASE_DOWN`` names."""
 
     def __init__(self, database: AsyncEngine) -> None:
         self._database = database
 
     @asynccontextmanager
-    async def turn(self) -> AsyncGenerator[Cursor | None, None]:
-        """The cursor, to be changed, for as long as it is held; None when another gateway holds it.
+    async def turn(self, kind: str, now: int) -> AsyncGenerator[Cursor | None, None]:
+        """The cursor of a kind, to be changed, for one page; None when another gateway holds it.
 
         What it says at the end is kept, unless the turn ends with an error: then nothing was read.
         """
         async with self._database.begin() as connection:  # at once: a row that is not there yet cannot be locked
-            await connection.execute(insert(event_cursor).values(source=_SOURCE).on_conflict_do_nothing())
+            await connection.execute(insert(event_cursor).values(kind=kind, begun=now).on_conflict_do_nothing())
         async with self._database.begin() as connection:
             row = (
                 await connection.execute(
-                    select(event_cursor.c.at, event_cursor.c.read)
-                    .where(event_cursor.c.source == _SOURCE)
+                    select(event_cursor.c.at, event_cursor.c.read, event_cursor.c.begun)
+                    .where(event_cursor.c.kind == kind)
                     .with_for_update(skip_locked=True)
                 )
             ).first()
@@ -55,5 +62,5 @@ class CursorStore:
             cursor = Cursor(*row)
             yield cursor
             await connection.execute(
-                update(event_cursor).where(event_cursor.c.source == _SOURCE).values(at=cursor.at, read=cursor.read)
+                update(event_cursor).where(event_cursor.c.kind == kind).values(at=cursor.at, read=cursor.read)
             )

@@ -111,7 +111,8 @@ quota_counter = Table(
 event_cursor = Table(
     "event_cursor",
     metadata,
-    Column("source", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
     Column("at", BigInteger),
     Column("read", BigInteger),
+    Column("begun", BigInteger, nullable=False),
 )

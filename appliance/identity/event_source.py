@@ -11,11 +11,10 @@ from appliance.errors import UnavailableError
 from appliance.identity.clients import EVENTS_CLIENT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
 
 USER_EVENTS = "events"
 ADMIN_EVENTS = "admin-events"
-PAGE = 200
 _EARLY_SECONDS = 60.0
 _HINT = "`sovereign status` shows whether Keycloak runs"
 
@@ -35,19 +34,12 @@ class EventSource:
         self._token = ""
         self._until = 0.0
 
-    async def pages(self, kind: str, since: int) -> AsyncGenerator[list[dict[str, Any]], None]:
-        """Events of ``kind`` recorded at ``since`` (ms) or later, up to now. Raises ``UnavailableError``."""
-        first = 0
-        while True:
-            page = await self._page(kind, since, first)
-            if page:
-                yield page
-            if len(page) < PAGE:
-                return
-            first += len(page)
+    async def page(self, kind: str, since: int, most: int) -> list[dict[str, Any]]:
+        """The earliest events of ``kind`` recorded at ``since`` (ms) or later, ``most`` at most, oldest first.
 
-    async def _page(self, kind: str, since: int, first: int) -> list[dict[str, Any]]:
-        query = {"dateFrom": since, "direction": "asc", "first": first, "max": PAGE}
+        Raises ``UnavailableError``. Fewer than ``most``: there are no others yet.
+        """
+        query = {"dateFrom": since, "direction": "asc", "first": 0, "max": most}
         answer = await self._asked(kind, query)
         if answer.status_code == httpx.codes.UNAUTHORIZED:  # the realm's keys, or the client, are new
             self._token = ""

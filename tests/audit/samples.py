@@ -64,7 +64,7 @@ EVENTS: dict[str, tuple[dict[str, Any], int, int]] = {
         3004,
         3,
     ),
-    "identity_reading": (events_identity.identity_reading(since=1, kept_since=2, at=AT), 6002, 3),
+    "identity_reading": (events_identity.identity_reading(events="events", since=1, kept_since=2, at=AT), 6002, 3),
     "log_pruned": (log_pruned(end=256, until=1, days=184, actor="uid 0", at=AT), 6002, 2),
     "log_recovery": (log_recovery(size=1, replayed=2, dropped=3, at=AT), 6002, 5),
 }

@@ -15,10 +15,11 @@ def upgrade() -> None:
     """Create the table."""
     op.create_table(
         "event_cursor",
-        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=True),
         sa.Column("read", sa.BigInteger, nullable=True),
-        sa.PrimaryKeyConstraint("source", name="pk_event_cursor"),
+        sa.Column("begun", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("kind", name="pk_event_cursor"),
     )
 
 
