@@ -38,7 +38,7 @@ class Unusual:
     usual: float
 
 
-@dataclass
+@dataclass(slots=True)
 class Day:
     """One user's day."""
 

@@ -14,7 +14,7 @@ import asyncio
 import io
 import zipfile
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
@@ -84,13 +84,22 @@ def reading_routes(writer: GroupWriter, log: TileLog, roles: Roles, counting: Us
         require_reader(request)
         since, until = (_day(request, name) for name in ("since", "until"))
         await writer.settle()
-        try:
-            return JSONResponse(await asyncio.wrap_future(counting.report(since, until)))
-        except (OSError, RuntimeError) as error:  # RuntimeError: its process was killed
-            raise AuditUnavailableError(f"the log cannot be counted now: {error}", "try again in a moment") from error
+        return JSONResponse(await _counted(counting, since, until))
 
     routes = {"/state": state, "/bundle": bundle, "/export": export, "/usage": usage}
     return [Route(path, endpoint) for path, endpoint in routes.items()]
+
+
+async def _counted(counting: UsageProcess, since: date | None, until: date | None) -> dict[str, Any]:
+    try:
+        return await asyncio.shield(asyncio.wrap_future(counting.report(since, until)))
+    except MemoryError as error:
+        raise AuditUnavailableError(
+            "the log cannot be counted in the memory that there is for it",
+            "`sovereign audit report` counts a copy elsewhere",
+        ) from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: its process was killed
+        raise AuditUnavailableError(f"the log cannot be counted now: {error}", "try again in a moment") from error
 
 
 def _zipped(files: dict[str, bytes]) -> bytes:
