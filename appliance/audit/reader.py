@@ -66,8 +66,11 @@ class LogReader:
         return answer.content
 
     async def search(self, wanted: Wanted, *, before: int | None = None, limit: int = 50) -> Page:
-        """Entries that are as ``wanted``, from the latest before position ``before`` on, ``limit`` at most."""
-        size = int((await self.state())["size"])
+        """Entries that are as ``wanted``, from the latest before position ``before`` on, ``limit`` at most.
+
+        Those of the last half second may not be settled yet; a search has nothing settled for its sake.
+        """
+        size = await self._settled()
         end = min(size, before) if before is not None else size
         if before is None and wanted.until is not None and end:
             end = min(end, (await self._last_bundle(wanted.until, size) + 1) * WIDTH)
@@ -85,6 +88,9 @@ class LogReader:
                 return Page(tuple(found), None, size)
             end = index * WIDTH
         return Page(tuple(found), end or None, size)
+
+    async def _settled(self) -> int:
+        return int(wire.read_answer(await self._get("/size"))["size"])
 
     async def _last_bundle(self, until: int, size: int) -> int:
         """The last bundle that begins before ``until`` (ms); times of a log run forwards, more or less."""

@@ -1,6 +1,7 @@
 """What the writer lets be read over its socket: by the gateway, for auditors who look at the page, and by the operator.
 
 GET /state              the checkpoint over everything, and what witnesses sent back
+GET /size               how many entries are settled, without settling more: asking costs no commit anything
 GET /bundle?index=N     an entry bundle of the settled log, as it lies there
 GET /export?first=&last=   a part of the log with its proofs, as ``sovereign audit export`` writes it, in one ZIP
 GET /usage?since=&until=   figures, counted in a process of its own, so that commits do not wait for it
@@ -62,14 +63,19 @@ def reading_routes(writer: GroupWriter, log: TileLog, roles: Roles, counting: Us
             }
         )
 
+    async def size(request: Request) -> Response:
+        require_reader(request)
+        settled = writer.settled or await writer.settle()
+        return JSONResponse({"size": settled.head.size})
+
     async def bundle(request: Request) -> Response:
         require_reader(request)
-        size = (writer.settled or await writer.settle()).head.size
+        held = (writer.settled or await writer.settle()).head.size
         index = _number(request, "index")
-        if index * WIDTH >= size:
-            raise BadRequestError(f"the log holds {size} entries in {-(-size // WIDTH)} bundles")
-        data = await run_in_threadpool(TileReader(log.directory, size, pruned=log.pruned).read, None, index)
-        return Response(data, media_type="application/octet-stream", headers={"X-Log-Size": str(size)})
+        if index * WIDTH >= held:
+            raise BadRequestError(f"the log holds {held} entries in {-(-held // WIDTH)} bundles")
+        data = await run_in_threadpool(TileReader(log.directory, held, pruned=log.pruned).read, None, index)
+        return Response(data, media_type="application/octet-stream")
 
     async def export(request: Request) -> Response:
         require_reader(request)
@@ -86,7 +92,7 @@ def reading_routes(writer: GroupWriter, log: TileLog, roles: Roles, counting: Us
         await writer.settle()
         return JSONResponse(await _counted(counting, since, until))
 
-    routes = {"/state": state, "/bundle": bundle, "/export": export, "/usage": usage}
+    routes = {"/state": state, "/size": size, "/bundle": bundle, "/export": export, "/usage": usage}
     return [Route(path, endpoint) for path, endpoint in routes.items()]
 
 

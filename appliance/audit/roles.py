@@ -41,6 +41,9 @@ _KINDS: Mapping[str, tuple[EventClass, int | None]] = {
     "identity_reading": (ocsf.APPLICATION_LIFECYCLE, 3),
 }
 
+KINDS = frozenset(_KINDS)
+"""Every kind of entry."""
+
 _EXPECTED = {
     (event_class.uid, activity): classification(event_class, activity)
     for event_class, _ in _KINDS.values()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _SLACK_MS = 3_600_000
 """Entries lie in the order in which they were written, up to this much from the order of their times."""
+FOREIGN = "(foreign)"
+"""Stands for the kind of an entry that names none."""
 _OUTCOMES = {1: "success", 2: "failure"}
 
 
@@ -91,7 +93,7 @@ def read_found(index: int, entry: bytes) -> Found:
     return Found(
         index=index,
         time=time if type(time) is int else 0,
-        kind=_text(ours, "kind") or "(foreign)",
+        kind=_text(ours, "kind") or FOREIGN,
         subject=_text(user, "uid"),
         groups=_names(user.get("groups")),
         model=_text(_object(event, "ai_model"), "name") or _text(ours, "model_name"),

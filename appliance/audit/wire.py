@@ -37,6 +37,7 @@ _ENTRY_ERRORS: dict[str, type[EntryRefusedError]] = {
     "not_yours": NotYoursError,
     "too_young": TooYoungError,
     "bad_request": EntryRefusedError,
+    "pruned": EntryRefusedError,
 }
 
 

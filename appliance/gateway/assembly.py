@@ -16,6 +16,7 @@ from appliance.gateway.history import most_tokens
 from appliance.gateway.identity_events import IdentityEvents
 from appliance.gateway.jobs import Job
 from appliance.gateway.ledger import Ledger
+from appliance.gateway.looks import Looks
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.quota import Quotas
 from appliance.gateway.running import Running
@@ -86,6 +87,7 @@ class Gateway:
         self.turns = TurnStore(parts.database, self.conversations)
         self.cookies = Cookies(secure=parts.site.scheme == "https")
         self.running = Running()
+        self.looks = Looks()
         self.identity_events = parts.events and IdentityEvents(
             source=parts.events,
             audit=parts.audit,

@@ -23,7 +23,7 @@ from appliance.identity.tokens import LogoutToken, Principal, TokenError
 from appliance.site.config import SiteConfig
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from appliance.errors import SovereignError
 
@@ -190,13 +190,20 @@ class MemoryLog:
 
 @dataclass
 class OpenBook:
-    """A log to be read that holds one entry; ``asked`` keeps what it was asked. ``failure`` makes it refuse."""
+    """A log to be read that holds one entry; ``asked`` keeps what it was asked. ``failure`` makes it refuse.
+
+    ``watch`` is called whenever it is asked, and ``go`` holds what it says until it is set.
+    """
 
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     failure: SovereignError | None = None
+    watch: Callable[[], None] = lambda: None
+    go: asyncio.Event | None = None
 
     async def state(self) -> dict[str, Any]:
         self._ask("state")
+        if self.go is not None:
+            await self.go.wait()
         return {"origin": ORIGIN, "size": 1}
 
     async def usage(self, since: str | None, until: str | None) -> dict[str, Any]:
@@ -213,6 +220,7 @@ class OpenBook:
 
     def _ask(self, *asked: Any) -> None:
         self.asked.append(asked)
+        self.watch()
         if self.failure is not None:
             raise self.failure
 

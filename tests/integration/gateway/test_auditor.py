@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError
 from appliance.audit.search import Wanted
+from appliance.gateway.looks import MOST
 from tests.integration.gateway.conftest import Page
 
 if TYPE_CHECKING:
@@ -27,13 +30,11 @@ async def auditor(client: httpx.AsyncClient, house: Any) -> Page:
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_an_auditor_sees_it_and_the_log_says_so_before(auditor: Page, house: Any, path: str) -> None:
-    house.log.go = asyncio.Event()
-    asking = asyncio.create_task(auditor.http.get(f"/api/audit/{path}"))
-    await asyncio.sleep(0.05)
-    assert house.reader.asked == []
-    house.log.go.set()
-    assert (await asking).status_code == 200
+    held: list[str] = []
+    house.reader.watch = lambda: held.extend(house.log.kinds())
+    assert (await auditor.http.get(f"/api/audit/{path}")).status_code == 200
     assert len(house.reader.asked) == 1
+    assert held[-1:] == ["log_read"]
     entry = house.log.of_kind("log_read")[0]
     assert entry["entity"]["name"] == path.partition("?")[0]
     assert entry["actor"]["user"]["groups"] == [{"name": "auditors"}]
@@ -70,6 +71,61 @@ async def test_filters_reach_the_log_as_they_were_meant_and_are_logged(auditor: 
     assert house.log.of_kind("log_read")[0]["unmapped"]["sovereign"]["asked"] == {**query, "before": 77}
 
 
+@pytest.mark.parametrize("name", ["group", "model"])
+async def test_a_name_that_the_site_does_not_know_is_looked_for_and_not_written_down(
+    auditor: Page, house: Any, name: str
+) -> None:
+    assert (await auditor.http.get("/api/audit/entries", params={name: "jane.doe"})).status_code == 200
+    assert getattr(house.reader.asked[0][1], name) == "jane.doe"
+    told = house.log.of_kind("log_read")[0]["unmapped"]["sovereign"]["asked"][name]
+    assert told == f"sha256:{hashlib.sha256(b'jane.doe').hexdigest()}"
+    assert "jane" not in str(house.log.entries)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "subject=jane doe",
+        "subject=jane",
+        "kind=what jane did",
+        "kind=janes",
+        "outcome=Jane",
+        "outcome=fired for theft on monday",
+        "group=Jane Doe",
+        "group=jane@example",
+        "model=a b",
+    ],
+)
+async def test_what_somebody_types_gets_into_no_entry(auditor: Page, house: Any, query: str) -> None:
+    answer = await auditor.http.get(f"/api/audit/entries?{query}")
+    assert (answer.status_code, answer.json()["param"], house.reader.asked) == (422, query.partition("=")[0], [])
+    assert house.log.of_kind("log_read") == []
+    assert query.partition("=")[2] not in str(house.log.entries)
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}])
+async def test_another_sites_page_causes_no_look(auditor: Page, house: Any, headers: dict[str, str]) -> None:
+    answer = await auditor.http.get("/api/audit/entries?kind=refusal", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "cross_site")
+    assert (house.reader.asked, house.log.of_kind("log_read")) == ([], [])
+
+
+async def test_one_person_looks_once_at_a_time_and_few_looks_wait(auditor: Page, house: Any) -> None:
+    house.reader.go = asyncio.Event()
+    asking = [asyncio.create_task(auditor.http.get("/api/audit/state")) for _ in range(MOST + 3)]
+    done, _ = await asyncio.wait(asking, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+    while len(done) < 3:
+        more, _ = await asyncio.wait(set(asking) - done, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+        done |= more
+    assert {task.result().status_code for task in done} == {429}
+    assert len(house.reader.asked) == 1
+    house.reader.go.set()
+    statuses = Counter([(await task).status_code for task in asking])
+    assert statuses == {200: MOST, 429: 3}
+    assert len(house.log.of_kind("log_read")) == MOST
+    assert (await auditor.http.get("/api/audit/state")).status_code == 200
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -93,6 +149,11 @@ async def test_what_makes_no_sense_is_refused(auditor: Page, house: Any, path: s
 async def test_what_the_log_refuses_is_told(auditor: Page, house: Any, failure: Exception, status: int) -> None:
     house.reader.failure = failure
     assert (await auditor.http.get("/api/audit/entries")).status_code == status
+
+
+async def test_a_refusal_names_what_is_wrong(auditor: Page) -> None:
+    answer = await auditor.http.get("/api/audit/export?first=0&last=4096")
+    assert (answer.json()["code"], answer.json()["param"]) == ("invalid_request", "last")
 
 
 async def test_an_export_is_a_download_of_a_name_that_says_what_it_is(auditor: Page) -> None:

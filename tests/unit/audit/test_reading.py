@@ -130,6 +130,25 @@ async def test_a_backlog_of_keycloaks_does_not_end_a_search_for_what_lies_before
     assert len(logged.found) == 300
 
 
+async def test_searching_has_nothing_settled(bench: Bench, serve: Callable[[ASGIApp], Running]) -> None:
+    """Settling is work that commits wait for; whoever pages through a log must not cause it at every page."""
+    write(bench, 300)
+    log, settled = TileLog(bench.directory, bench.origin, bench.keys), []
+    inner = log.settle
+
+    def counted() -> None:
+        settled.append(1)
+        inner()
+
+    log.settle = counted  # type: ignore[method-assign]  # the same, counted
+    async with LogReader(serve(create_app(log, EVERY_ROLE)).socket) as reader:
+        for _ in range(3):
+            assert len((await reader.search(Wanted(), limit=300)).found) == 300
+        assert settled == []
+        await reader.state()
+        assert settled == [1]
+
+
 async def test_a_page_looks_through_a_bounded_part_of_the_log(
     bench: Bench, service: Callable[[], Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,7 +231,7 @@ async def test_the_state_names_checkpoint_and_size(bench: Bench, service: Callab
     assert state["checkpoint"].startswith(f"{bench.origin}\n5\n")
 
 
-@pytest.mark.parametrize("path", ["/state", "/bundle?index=0", "/export?first=0&last=0", "/usage"])
+@pytest.mark.parametrize("path", ["/state", "/size", "/bundle?index=0", "/export?first=0&last=0", "/usage"])
 def test_who_only_writes_may_not_read(bench: Bench, serve: Callable[[ASGIApp], Running], path: str) -> None:
     bench.fill(3)
     roles = Roles({os.getuid(): (engine("demo"),)})
