@@ -54,5 +54,5 @@ class Crowd:
         self._waiting -= entries
 
     def clear(self) -> None:
-        """Nobody waits any more."""
-        self._waiting = 0
+        """Nobody waits any more, and nobody is expected back."""
+        self._waiting = self._expected = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,9 @@ from appliance.audit.log import TileLog
 from appliance.audit.writer import GroupWriter
 
 if TYPE_CHECKING:
+    from appliance.audit.commit import Record
+    from appliance.audit.writer import Receipt
+    from appliance.errors import SovereignError
     from tests.audit.bench import Bench
 
 pytestmark = pytest.mark.anyio
@@ -62,15 +66,71 @@ async def test_those_who_do_not_come_back_are_waited_for_a_part_of_a_commits_tim
     await asyncio.wait_for(crowd.gather(), 10)
 
 
-async def test_every_one_of_a_crowd_is_answered_and_shares_few_commits(bench: Bench) -> None:
+async def test_who_was_expected_once_is_not_waited_for_in_a_later_crowd() -> None:
+    """The last callers of a crowd were answered and did not come back; who comes later meets an idle writer."""
+    crowd = Crowd()
+    crowd.arrive(64)
+    crowd.taken(64)
+    crowd.answered(64, seconds=3600)
+    crowd.clear()
+    crowd.arrive(32)
+    assert await turns(asyncio.create_task(crowd.gather()))
+
+
+async def test_a_writer_that_became_idle_expects_nobody(bench: Bench) -> None:
     writer = GroupWriter(TileLog(bench.directory, bench.origin, bench.keys))
-    notes: set[str] = set()
+    await asyncio.gather(*(writer.submit(bench.records(number)) for number in range(64)))
+    await writer.submit(bench.records(100))
+    await writer.close()
+    assert writer._crowd._expected == 0
+
+
+class Held:
+    """Takes the part of the disk: a commit lasts until it is let go, and is counted."""
+
+    def __init__(self, writer: GroupWriter) -> None:
+        self.commits: list[int] = []
+        self.begun = threading.Semaphore(0)
+        self.go = threading.Semaphore(0)
+        self._inner = writer._commit
+        writer._commit = self.commit  # type: ignore[method-assign]  # the same, held
+
+    def commit(self, submissions: list[list[Record]]) -> list[Receipt | SovereignError]:
+        self.commits.append(len(submissions))
+        self.begun.release()
+        self.go.acquire()
+        return self._inner(submissions)
+
+
+@pytest.mark.parametrize(("gathers", "least", "most"), [(True, 11, 12), (False, 20, 20)])
+async def test_two_halves_of_a_crowd_become_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, gathers: bool, least: int, most: int
+) -> None:
+    """64 callers in two halves: each half is committed while the other waits. Gathered, they share commits."""
+    monkeypatch.setattr("appliance.audit.crowd._SHARE", 1e6)  # whoever comes back at all is back by then
+    monkeypatch.setattr("appliance.audit.crowd._MOST_SECONDS", 1.0)
+    if not gathers:
+        monkeypatch.setattr(Crowd, "gather", _at_once)
+    writer = GroupWriter(TileLog(bench.directory, bench.origin, bench.keys))
+    await writer.open()
+    held = Held(writer)
 
     async def caller(number: int) -> None:
-        for turn in range(5):
-            notes.add((await writer.submit(bench.records(number * 100 + turn))).signed.note)
+        for turn in range(10):
+            await writer.submit(bench.records(number * 100 + turn))
 
-    await asyncio.gather(*map(caller, range(64)))
+    first = [asyncio.create_task(caller(number)) for number in range(32)]
+    await asyncio.to_thread(held.begun.acquire)
+    second = [asyncio.create_task(caller(number)) for number in range(32, 64)]
+    await asyncio.sleep(0)  # they wait now, while the first half's batch is under way
+    for _ in range(1000):
+        held.go.release()
+    await asyncio.gather(*first, *second)
     await writer.close()
-    assert bench.verify().size == 5 * 64
-    assert len(notes) <= 5 * 64 / 32
+    assert bench.verify().size == 10 * 64
+    assert sum(held.commits) == 10 * 64
+    assert least <= len(held.commits) <= most, held.commits
+
+
+async def _at_once(_: Crowd) -> None:
+    """A writer that waits for nobody."""
