@@ -9,6 +9,11 @@ commit took to hand in again. A caller who finds the writer idle never waits, no
 from __future__ import annotations
 
 import asyncio
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MANY = 16
 """Entries that wait: fewer are no crowd, and want their answer more than company."""
@@ -17,12 +22,14 @@ _MOST_SECONDS = 0.01
 
 
 class Crowd:
-    """Counts who waits for the next commit of one event loop."""
+    """Counts who waits for the next commit of one event loop. ``clock`` is monotonic seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._waiting = 0
         self._expected = 0
-        self._seconds = 0.0
+        self._until = 0.0
+        """Until when they are expected: also where a writer was idle in between, and no longer."""
         self._enough: asyncio.Event | None = None
 
     def arrive(self, entries: int) -> None:
@@ -34,14 +41,15 @@ class Crowd:
     def answered(self, entries: int, seconds: float) -> None:
         """A commit of ``entries`` took so long; its callers know now."""
         self._expected = self._waiting + entries
-        self._seconds = min(_MOST_SECONDS, _SHARE * seconds)
+        self._until = self._clock() + min(_MOST_SECONDS, _SHARE * seconds)
 
     async def gather(self) -> None:
         """Return when the next commit is to begin: at once, or when those just answered are back, or have had time."""
-        if _MANY <= self._waiting < self._expected:
+        left = self._until - self._clock()
+        if left > 0 and _MANY <= self._waiting < self._expected:
             self._enough = asyncio.Event()
             try:
-                async with asyncio.timeout(self._seconds):
+                async with asyncio.timeout(left):
                     await self._enough.wait()
             except TimeoutError:
                 pass
@@ -54,5 +62,5 @@ class Crowd:
         self._waiting -= entries
 
     def clear(self) -> None:
-        """Nobody waits any more, and nobody is expected back."""
-        self._waiting = self._expected = 0
+        """Nobody waits any more."""
+        self._waiting = 0

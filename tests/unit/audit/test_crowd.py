@@ -66,23 +66,22 @@ async def test_those_who_do_not_come_back_are_waited_for_a_part_of_a_commits_tim
     await asyncio.wait_for(crowd.gather(), 10)
 
 
-async def test_who_was_expected_once_is_not_waited_for_in_a_later_crowd() -> None:
-    """The last callers of a crowd were answered and did not come back; who comes later meets an idle writer."""
-    crowd = Crowd()
+@pytest.mark.parametrize(("later", "waits"), [(0.0, True), (0.009, True), (0.011, False), (3600.0, False)])
+async def test_a_crowd_that_was_answered_is_expected_for_ten_milliseconds_also_of_an_idle_writer(
+    *, later: float, waits: bool
+) -> None:
+    """Whoever comes much later meets a writer that waits for nobody, however many there were once."""
+    now = [1000.0]
+    crowd = Crowd(lambda: now[0])
     crowd.arrive(64)
     crowd.taken(64)
     crowd.answered(64, seconds=3600)
     crowd.clear()
+    now[0] += later
     crowd.arrive(32)
-    assert await turns(asyncio.create_task(crowd.gather()))
-
-
-async def test_a_writer_that_became_idle_expects_nobody(bench: Bench) -> None:
-    writer = GroupWriter(TileLog(bench.directory, bench.origin, bench.keys))
-    await asyncio.gather(*(writer.submit(bench.records(number)) for number in range(64)))
-    await writer.submit(bench.records(100))
-    await writer.close()
-    assert writer._crowd._expected == 0
+    waiting = asyncio.create_task(crowd.gather())
+    assert await turns(waiting) != waits
+    await waiting
 
 
 class Held:
