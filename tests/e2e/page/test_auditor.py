@@ -58,6 +58,12 @@ def test_filters_are_asked_for_and_not_applied_by_the_page(auditor: Page, gatewa
     expect(auditor.locator("#auditor-entries")).to_contain_text("No entry is like that")
 
 
+def test_somebody_looks_for_a_refusal_and_finds_it(auditor: Page) -> None:
+    row = flows.look_for(auditor, kind="refusal", outcome="failure")
+    expect(row).to_contain_text("quota_exceeded")
+    expect(row.get_by_role("link", name="with its proof")).to_be_visible()
+
+
 def test_an_entry_shows_whole_as_text_and_its_proof_is_a_download(auditor: Page) -> None:
     row = auditor.locator(ROWS).first
     row.get_by_text("The whole entry").click()
