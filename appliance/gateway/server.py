@@ -91,7 +91,6 @@ async def parts(config: SiteConfig, paths: SitePaths, credentials: Credentials) 
         stack.push_async_callback(pool.dispose)
         http = await stack.enter_async_context(issuer_client(config, paths))
         audit = await stack.enter_async_context(AuditClient(paths.socket(AUDIT)))
-        reader = await stack.enter_async_context(LogReader(paths.socket(AUDIT)))
         engines = {
             model.name: await stack.enter_async_context(EngineClient(paths.socket(engine_service(model.name))))
             for model in config.models
@@ -109,7 +108,7 @@ async def parts(config: SiteConfig, paths: SitePaths, credentials: Credentials) 
                 session=_key(credentials, "session_key"),
                 pseudonym=_key(credentials, "pseudonym_key"),
             ),
-            log_reader=reader,
+            log_reader=await stack.enter_async_context(LogReader(paths.socket(AUDIT))),
             events=EventSource(config.issuer, events_secret(secret), http),
         )
 

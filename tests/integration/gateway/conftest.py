@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 ORIGIN = "http://localhost:8443"
 KEYS = Keys(content=b"c" * 32, session=b"s" * 32, pseudonym=b"p" * 32)
-_TABLES = "feedback, message, conversation, quota_counter, logout_replay, session, user_key, event_cursor"
+_TABLES = "feedback, message, conversation, quota_counter, logout_replay, session, user_key"
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def pool_of(running: postgres.Cluster) -> AsyncEngine:
 async def pool(cluster: postgres.Cluster) -> AsyncIterator[AsyncEngine]:
     made = pool_of(cluster)
     async with made.begin() as connection:
-        await connection.execute(text(f"TRUNCATE {_TABLES}"))
+        await connection.execute(text(f"TRUNCATE {_TABLES}, event_cursor"))
     yield made
     await made.dispose()
 
