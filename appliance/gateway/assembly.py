@@ -88,13 +88,8 @@ class Gateway:
         self.cookies = Cookies(secure=parts.site.scheme == "https")
         self.running = Running()
         self.looks = Looks()
-        self.identity_events = parts.events and IdentityEvents(
-            source=parts.events,
-            audit=parts.audit,
-            cursors=CursorStore(parts.database),
-            metrics=self.metrics,
-            key=parts.keys.pseudonym,
-        )
+        events = parts.events
+        self.identity_events = _identity_events(parts, events, self.metrics) if events is not None else None
         self._desk = Desk(self.ledger, self.quotas, self.metrics)
 
     async def granted(self, caller: Caller, model: str, role: str = "chat") -> tuple[Grant, ModelInfo]:
@@ -162,6 +157,16 @@ class Gateway:
         answer = Answer(self._desk, self.catalogue.engine(job.grant.model), job, keeper)
         self.running.add(answer)
         return answer
+
+
+def _identity_events(parts: Parts, source: Source, metrics: Metrics) -> IdentityEvents:
+    return IdentityEvents(
+        source=source,
+        audit=parts.audit,
+        cursors=CursorStore(parts.database),
+        metrics=metrics,
+        key=parts.keys.pseudonym,
+    )
 
 
 def gateway_of(request: Request) -> Gateway:
