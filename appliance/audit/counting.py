@@ -18,6 +18,7 @@ MAX_PLAUSIBLE = 1e15
 _FOREIGN = "(foreign)"
 _NO_DAY = ""
 _DAY_MS = 86_400_000
+_HOUR_MS = 3_600_000
 _NO_GROUP = "(no group)"
 _NO_MODEL = "(no model)"
 _EPOCH = date(1970, 1, 1)
@@ -56,6 +57,8 @@ def _event(entry: bytes) -> Any:
 def _request(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
     for tally in _tallies(figures, event, ours):
         tally.requests += 1
+    if uid := _text(_object(_object(event, "actor"), "user"), "uid"):
+        figures.hours[f"{uid} {_plausible(event.get('time')) % _DAY_MS // _HOUR_MS:02d}"] += 1
 
 
 def _answer(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
@@ -68,7 +71,15 @@ def _answer(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> No
         tally.completion_tokens += completion
         tally.joules += joules
     figures.outcomes[_text(ours, "outcome") or "(none)"] += 1
+    for document in _documents(ours):
+        figures.documents[document] += 1
     figures.energy_methods[_text(ours, "energy_method") or "(none)"] += 1
+
+
+def _documents(ours: dict[str, Any]) -> list[str]:
+    """Names or digests of the documents that an answer rested on, each once."""
+    named = ours.get("documents")
+    return list(dict.fromkeys(one for one in named if isinstance(one, str))) if isinstance(named, list) else []
 
 
 def _refusal(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
@@ -85,6 +96,12 @@ def _sign_in(figures: Figures, event: dict[str, Any], _: dict[str, Any]) -> None
             tally.sign_ins += 1
         else:
             tally.failed_sign_ins += 1
+
+
+def _failed_sign_in(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
+    """What Keycloak refused; a sign-in that worked is counted where the gateway says so."""
+    if event.get("status_id") != 1:
+        _sign_in(figures, event, ours)
 
 
 def _model_load(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
@@ -111,6 +128,7 @@ _COUNTERS: dict[str, Callable[[Figures, dict[str, Any], dict[str, Any]], None]] 
     "answer": _answer,
     "refusal": _refusal,
     "sign_in": _sign_in,
+    "identity_sign_in": _failed_sign_in,
     "model_load": _model_load,
 }
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from appliance.audit.checkpoint import Checkpoint
     from appliance.audit.note import VerifierKey
+    from appliance.audit.stored import StoredLog
     from appliance.audit.tiles import TileReader
 
 ENTRIES, PROOF, SCRIPT, README = "entries.jsonl", "proof.json", "verify.py", "README.txt"
@@ -73,13 +74,8 @@ def export_range(  # noqa: PLR0913 - the range and what it is held against, by k
     tile. Raises ``UsageError`` for a range that is not there or a folder that is, ``LogInconsistentError`` when the log
     cannot prove the range; ``out`` is whole or absent then.
     """
-    stored = read_stored(directory, vkeys)
-    head = stored.head
-    if not 0 <= first <= last < head.size:
-        raise UsageError(f"entries {first} to {last} are not in the log: it holds {head.size}", "positions begin at 0")
-    tiles = stored.tiles
-    if tiles.root() != head.root:
-        raise LogInconsistentError("the log's tiles do not hash to its signed checkpoint", _LOOK)
+    stored = _readable(directory, first, last, vkeys)
+    head, tiles = stored.head, stored.tiles
     proof = _proof(tiles, head, first, last, open_checkpoint(kept.encode(), vkeys) if kept is not None else None)
     if out.exists():
         raise UsageError(f"{out} exists", "name a new folder")
@@ -100,11 +96,40 @@ def export_range(  # noqa: PLR0913 - the range and what it is held against, by k
     return Exported(first, last, head)
 
 
+def export_files(directory: Path, *, first: int, last: int, vkeys: Sequence[VerifierKey]) -> dict[str, bytes]:
+    """The files of such a folder, for a range that fits into memory. Raises as ``export_range``."""
+    stored = _readable(directory, first, last, vkeys)
+    head, tiles = stored.head, stored.tiles
+    proof = _proof(tiles, head, first, last, None)
+    readme = _README.format(first=first, last=last, origin=head.origin, size=head.size)
+    return {
+        ENTRIES: b"".join(entry + b"\n" for entry in _entries(tiles, first, last, None)),
+        CHECKPOINT: stored.note.encode(),
+        PROOF: _proof_file(proof),
+        SCRIPT: Path(export_check.__file__).read_bytes(),
+        README: readme.encode(),
+    }
+
+
+def _readable(directory: Path, first: int, last: int, vkeys: Sequence[VerifierKey]) -> StoredLog:
+    stored = read_stored(directory, vkeys)
+    head = stored.head
+    if not 0 <= first <= last < head.size:
+        raise UsageError(f"entries {first} to {last} are not in the log: it holds {head.size}", "positions begin at 0")
+    if stored.tiles.root() != head.root:
+        raise LogInconsistentError("the log's tiles do not hash to its signed checkpoint", _LOOK)
+    return stored
+
+
+def _proof_file(proof: dict[str, Any]) -> bytes:
+    return (json.dumps(proof, indent=1) + "\n").encode("ascii")
+
+
 def _write(folder: Path, note: str, proof: dict[str, Any], entries: Iterator[bytes]) -> None:
     with (folder / ENTRIES).open("xb") as file:
         file.writelines(entry + b"\n" for entry in entries)
     (folder / CHECKPOINT).write_text(note, encoding="utf-8")
-    (folder / PROOF).write_text(json.dumps(proof, indent=1) + "\n", encoding="ascii")
+    (folder / PROOF).write_bytes(_proof_file(proof))
     shutil.copyfile(Path(export_check.__file__), folder / SCRIPT)
 
 

@@ -80,6 +80,11 @@ class TileLog:
         return self._vkeys
 
     @property
+    def pruned(self) -> int:
+        """Entries before this position may be gone; 0 while the log is not open."""
+        return self._state.pruned if self._state else 0
+
+    @property
     def signed(self) -> Signed | None:
         """The last durable checkpoint, or None while the log is not open (before the first use, after a failure)."""
         return self._state.signed if self._state else None

@@ -1,7 +1,7 @@
 """The OCSF 1.9 envelope: which class an event belongs to, and the fields that every event carries.
 
-Classes: Authentication 3002, Entity Management 3004, Application Lifecycle 6002, API Activity 6003. What OCSF has no
-field for lies under ``unmapped.sovereign``, whose ``kind`` names the builder in ``events``.
+Classes: Account Change 3001, Authentication 3002, Entity Management 3004, Application Lifecycle 6002, API Activity
+6003. What OCSF has no field for lies under ``unmapped.sovereign``, whose ``kind`` names the builder in ``events``.
 Of the captions that OCSF allows beside its numbers, those that a reader needs are written and no others: an entry is
 kept for months. Text is cut to a bounded length and freed of lone surrogates; it is never interpreted.
 """
@@ -40,6 +40,22 @@ class EventClass:
     activities: dict[int, str]
 
 
+ACCOUNT_CHANGE = EventClass(
+    3001,
+    "Account Change",
+    {
+        1: "Create",
+        2: "Enable",
+        3: "Password Change",
+        4: "Password Reset",
+        5: "Disable",
+        6: "Delete",
+        9: "Lock",
+        10: "MFA Factor Enable",
+        11: "MFA Factor Disable",
+        99: "Other",
+    },
+)
 AUTHENTICATION = EventClass(3002, "Authentication", {1: "Logon", 2: "Logoff"})
 ENTITY_MANAGEMENT = EventClass(
     3004,
@@ -64,9 +80,13 @@ def envelope(  # noqa: PLR0913 - one parameter per OCSF base field, all by keywo
     severity: int = INFORMATIONAL,
     profiles: tuple[str, ...] = (),
     correlation: str | None = None,
+    original: datetime | None = None,
     fields: Event | None = None,
 ) -> Event:
-    """An event with every required base field. ``at`` is when it happened (now when None); times are milliseconds."""
+    """An event with every required base field. ``at`` is when it happened (now when None); times are milliseconds.
+
+    ``original`` is when somebody else says that it happened: entries lie in the order of times that are ours.
+    """
     moment = at if at is not None else datetime.now(UTC)
     status = SUCCESS if success else FAILURE
     metadata: Event = {
@@ -78,6 +98,8 @@ def envelope(  # noqa: PLR0913 - one parameter per OCSF base field, all by keywo
         metadata["profiles"] = sorted(profiles)
     if correlation is not None:
         metadata["correlation_uid"] = text(correlation)
+    if original is not None:
+        metadata["original_time"] = original.isoformat(timespec="milliseconds")
     return {
         **classification(event_class, activity),
         "severity_id": severity,

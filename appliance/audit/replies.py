@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.audit.errors import (
     BadRequestError,
+    EntryPrunedError,
     EntryRefusedError,
     EntryTooLargeError,
     IdReusedError,
@@ -14,7 +15,7 @@ from appliance.audit.errors import (
     NotYoursError,
     TooYoungError,
 )
-from appliance.errors import LogInconsistentError, SovereignError
+from appliance.errors import LogInconsistentError, SovereignError, UsageError
 
 if TYPE_CHECKING:
     from appliance.audit.writer import Receipt
@@ -28,6 +29,8 @@ _ANSWERS: dict[type[SovereignError], tuple[int, str]] = {  # the first that fits
     TooYoungError: (422, "too_young"),
     EntryRefusedError: (422, "entry_refused"),
     BadRequestError: (400, "bad_request"),
+    EntryPrunedError: (410, "pruned"),
+    UsageError: (400, "bad_request"),
 }
 
 

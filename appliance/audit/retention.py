@@ -2,7 +2,9 @@
 
 A clock can be set. What moves the log's own time are its entries: runs of 32, each with the median of their times, so
 that a few that lie about it move nothing. From run to run time advances by four days at most, however far a clock was
-turned; it never runs back. A log that rests for longer ages more slowly, and keeps its entries for longer.
+turned; it never runs back, and times that jump back and forth count once: from the latest that there ever was. A log
+that rests for longer ages more slowly, and keeps its entries for longer; so does one whose clock was far ahead for a
+while, until it is as late again.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ class LogTime:
 
     passed: int = 0
     latest: int | None = None
-    """The median of the last full run, in milliseconds since 1970."""
+    """The highest median of a full run so far, in milliseconds since 1970."""
     _run: list[int | None] = field(default_factory=list)
 
     def tick(self, entry: bytes) -> None:
@@ -39,7 +41,7 @@ class LogTime:
     def _step(self, median: int) -> None:
         if self.latest is not None:
             self.passed += min(max(median - self.latest, 0), _LONGEST_STEP_MS)
-        self.latest = median
+        self.latest = max(median, self.latest or 0)
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,17 @@ _KINDS: Mapping[str, tuple[EventClass, int | None]] = {
     "model_change": (ocsf.APPLICATION_LIFECYCLE, _ANY),
     "log_recovery": (ocsf.APPLICATION_LIFECYCLE, 5),
     "log_pruned": (ocsf.APPLICATION_LIFECYCLE, 2),
+    "log_read": (ocsf.ENTITY_MANAGEMENT, 2),
     "admin_change": (ocsf.ENTITY_MANAGEMENT, _ANY),
+    "identity_sign_in": (ocsf.AUTHENTICATION, 1),
+    "identity_sign_out": (ocsf.AUTHENTICATION, 2),
+    "account_change": (ocsf.ACCOUNT_CHANGE, _ANY),
+    "identity_change": (ocsf.ENTITY_MANAGEMENT, _ANY),
+    "identity_reading": (ocsf.APPLICATION_LIFECYCLE, 3),
 }
+
+KINDS = frozenset(_KINDS)
+"""Every kind of entry."""
 
 _EXPECTED = {
     (event_class.uid, activity): classification(event_class, activity)
@@ -62,7 +71,11 @@ class Role:
         return named and kind in self.kinds and entry_id.startswith(f"{self.name}/") and _steps(entry_id, kind)
 
 
-GATEWAY = Role("gateway", frozenset({"sign_in", "sign_out", "request", "answer", "refusal"}))
+GATEWAY = Role("gateway", frozenset({"sign_in", "sign_out", "request", "answer", "refusal", "log_read"}))
+IDENTITY = Role(
+    "identity",
+    frozenset({"identity_sign_in", "identity_sign_out", "account_change", "identity_change", "identity_reading"}),
+)  # what Keycloak recorded; gateways read it there
 OPERATOR = Role("operator", frozenset({"install_step", "model_change", "admin_change"}))
 WRITER = Role(
     "writer", frozenset({"log_recovery", "log_pruned"})

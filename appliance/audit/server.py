@@ -41,11 +41,13 @@ from appliance.audit.keeping import keeping_routes
 from appliance.audit.listening import listen
 from appliance.audit.log import TileLog
 from appliance.audit.proofs import inclusion_proof
+from appliance.audit.reading import reading_routes
 from appliance.audit.retention import LEAST_DAYS
 from appliance.audit.roles import OPERATOR
 from appliance.audit.sessions import GRACE_SECONDS, Sessions
 from appliance.audit.shelf import shelve
 from appliance.audit.tiles import TileReader
+from appliance.audit.usage_process import UsageProcess
 from appliance.audit.writer import GroupWriter
 from appliance.errors import SovereignError
 from appliance.site.peer_protocol import peer
@@ -66,7 +68,7 @@ _SWITCH_SECONDS = 0.0001
 """A commit's thread that comes back from the disk must not wait for the one that reads what comes next."""
 
 
-def create_app(  # noqa: C901 - one small function a route
+def create_app(  # noqa: C901, PLR0915 - one small function a route
     log: TileLog, roles: Roles, *, grace: float = GRACE_SECONDS, retention_days: int = LEAST_DAYS
 ) -> Starlette:
     """The service as an ASGI app around ``log``, which it closes when it shuts down.
@@ -78,6 +80,7 @@ def create_app(  # noqa: C901 - one small function a route
     writer = GroupWriter(log)
     refused = RefusedPeers()
     sessions = Sessions(grace)
+    counting = UsageProcess(log.directory, log.vkeys)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -88,6 +91,7 @@ def create_app(  # noqa: C901 - one small function a route
             yield
             closing.cancel()
         finally:
+            counting.close()
             await writer.close()
 
     async def append(request: Request) -> Response:
@@ -149,6 +153,7 @@ def create_app(  # noqa: C901 - one small function a route
             Route("/proof", proof),
             Route("/healthz", healthz),
             *keeping_routes(writer, log, roles, retention_days, _body),
+            *reading_routes(writer, log, roles, counting),
         ],
         exception_handlers={SovereignError: _explain},
         lifespan=lifespan,

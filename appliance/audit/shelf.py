@@ -14,8 +14,9 @@ from appliance.audit.checkpoint import open_checkpoint
 from appliance.audit.cosigned import WITNESSED, file_name
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError
 from appliance.audit.history import require_growth
-from appliance.audit.note import parse_note
+from appliance.audit.note import MAX_NOTE_BYTES, parse_note
 from appliance.audit.proofs import consistency_proof
+from appliance.audit.regular_file import read_regular
 from appliance.audit.stored import read_stored
 from appliance.errors import LogInconsistentError
 
@@ -51,6 +52,23 @@ def shelve(directory: Path, data: bytes, log_keys: Sequence[VerifierKey]) -> lis
     except (OSError, StoreError) as error:
         raise AuditUnavailableError(f"the cosigned checkpoint cannot be kept: {error}") from error
     return names
+
+
+def on_shelf(directory: Path, log_keys: Sequence[VerifierKey]) -> list[tuple[str, Checkpoint]]:
+    """What lies there, by name: the checkpoint that each witness is said to have cosigned last.
+
+    Only the log's own signatures are verified here. What cannot be read is left out.
+    """
+    found = []
+    for path in sorted((directory / WITNESSED).glob("*.note")):
+        try:
+            data = read_regular(path, MAX_NOTE_BYTES + 1)
+            head = open_checkpoint(data, log_keys)
+            names = {one.name for one in parse_note(data).signatures}
+        except (OSError, LogInconsistentError):
+            continue
+        found += [(name, head) for name in names if file_name(name) == path.name]
+    return sorted(found, key=lambda one: one[0])
 
 
 def require_beginning(directory: Path, data: bytes, log_keys: Sequence[VerifierKey]) -> Checkpoint:

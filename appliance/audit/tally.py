@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import asdict, astuple, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from appliance.audit.habits import Habits, Unusual
 
 if TYPE_CHECKING:
     from datetime import date
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 TOP_USERS = 10
 MAX_LOADS = 200
+MAX_DOCUMENTS = 100
 
 
 @dataclass
@@ -74,6 +78,10 @@ class Figures:
     outcomes: Counter[str] = field(default_factory=Counter)
     energy_methods: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
+    documents: Counter[str] = field(default_factory=Counter)
+    """Answers that rested on each document."""
+    hours: Counter[str] = field(default_factory=Counter)
+    """Requests by user and hour of the day: ``USER HH``."""
     model_loads: list[ModelLoad] = field(default_factory=list)
 
     def add(self, other: Figures) -> None:
@@ -114,7 +122,7 @@ class Figures:
 
 
 _TALLIES = ("by_group", "by_model", "by_purpose", "by_user")
-_COUNTERS = ("refusal_reasons", "outcomes", "energy_methods", "kinds")
+_COUNTERS = ("refusal_reasons", "outcomes", "energy_methods", "kinds", "documents", "hours")
 
 
 @dataclass
@@ -129,18 +137,29 @@ class UsageReport(Figures):
     until: date | None = None
     by_day: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     top: int = TOP_USERS
+    habits: Habits = field(default_factory=Habits)
+    """What users did on every day of the log, also before the period."""
     pruned: int = 0
     """Entries that are not in these figures: they were pruned before anybody here counted them."""
 
     def add_day(self, day: str, figures: Figures) -> None:
         """Figures of one day (ISO; empty: of entries that say of none), if it is in the period."""
-        if day and not (
-            (not self.since or self.since.isoformat() <= day) and (not self.until or day <= self.until.isoformat())
-        ):
-            return
+        if day:
+            self.habits.add(day, figures)
+            self.__dict__.pop("unusual", None)
+            if not self._covers(day):
+                return
         self.add(figures)
         if figures.total != Tally():
             self.by_day[day].add(figures.total)
+
+    def _covers(self, day: str) -> bool:
+        return (not self.since or self.since.isoformat() <= day) and (not self.until or day <= self.until.isoformat())
+
+    @cached_property
+    def unusual(self) -> list[Unusual]:
+        """What stands out in the period, by the rules of ``habits``; worked out once until a day is added."""
+        return self.habits.unusual(self._covers)
 
     @property
     def top_users(self) -> list[tuple[str, Tally]]:
@@ -165,6 +184,8 @@ class UsageReport(Figures):
             "outcomes": dict(self.outcomes.most_common()),
             "energy_methods": dict(self.energy_methods.most_common()),
             "kinds": dict(self.kinds.most_common()),
+            "documents": dict(self.documents.most_common(MAX_DOCUMENTS)),
+            "unusual": [asdict(one) for one in self.unusual],
             "model_loads": [asdict(load) for load in self.model_loads],
             "users": len(self.by_user),
             "top_users": [{"subject": name, **_rounded(tally)} for name, tally in self.top_users],

@@ -3,7 +3,8 @@
 An entry lies under its block's Merkle root and the rules of counting, and carries a MAC over both and its figures, by a
 key that lies in the folder: what was damaged, renamed, counted by other rules or brought from another folder is not
 believed, and is counted again. What is trusted is the folder, which must be the reader's own: whoever can write there
-as the reader can make a reader believe anything. The log's writer never sees it.
+as the reader can make a reader believe anything. What the writer counts for the auditors' page lies in a folder of its
+own, and is the site's word; a report of an auditor's never reads that.
 
 Figures hold pseudonyms, as the log does, and nothing that is not in the log.
 """

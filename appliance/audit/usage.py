@@ -56,25 +56,29 @@ def build_report(  # noqa: PLR0913 - the period and the checks that an auditor m
     kept: str | None = None,
     known: TallyCache | None = None,
     level: int = LEVEL,
+    processes: int = _PROCESSES,
     progress: Callable[[int, int], None] | None = None,
 ) -> UsageReport:
     """Count the log in ``directory``; days from ``since`` to ``until``, both included.
 
-    ``known`` gives what was counted before, and keeps what is counted now, by blocks of 256 to the power of ``level``.
+    ``known`` gives what was counted before, and keeps what is counted now, by blocks of 256 to the power of ``level``,
+    in as many ``processes`` at most.
     Raises what ``verify_log`` raises: there is no report of a log that does not hold.
     """
     stored = read_stored(directory, vkeys)
     try:
         if kept is not None:
             _require_growth(stored, kept, vkeys)
-        parts = _count(stored, known, level, progress or (lambda _done, _total: None))
+        parts = _count(stored, known, level, processes, progress or (lambda _done, _total: None))
     except LogInconsistentError:
         check_stored(stored, vkeys=vkeys, kept=kept)  # names what is wrong
         raise
     head = stored.head
     report = UsageReport(since=since, until=until, top=top)
     report.origin, report.size, report.root, report.signed_at = head.origin, head.size, head.root.hex(), head.signed_at
-    for part in parts:
+    parts.reverse()
+    while parts:  # each is let go once it is added: together they take more memory than the report
+        part = parts.pop()
         report.pruned += part.pruned
         for day, figures in part.days.items():
             report.add_day(day, figures)
@@ -88,7 +92,7 @@ def _require_growth(stored: StoredLog, kept: str, vkeys: Sequence[VerifierKey]) 
 
 
 def _count(
-    stored: StoredLog, known: TallyCache | None, level: int, progress: Callable[[int, int], None]
+    stored: StoredLog, known: TallyCache | None, level: int, most: int, progress: Callable[[int, int], None]
 ) -> list[Counted]:
     """Figures of every block, in order, and of the entries behind the last one. The order of the checks matters."""
     roots = block_roots(stored.tiles, level)
@@ -100,7 +104,7 @@ def _count(
     missing = [number for number in range(len(roots)) if number not in found]
     done = stored.head.size - len(missing) * block_size(level)
     progress(done, stored.head.size)
-    for number, part, root in _counted(stored, missing, level):
+    for number, part, root in _counted(stored, missing, level, most):
         if root != roots[number]:
             raise LogInconsistentError(f"entries were changed behind position {number * block_size(level)}")
         if known and not part.pruned:
@@ -111,11 +115,11 @@ def _count(
     return [*(found[number] for number in range(len(roots))), tail]
 
 
-def _counted(stored: StoredLog, missing: Sequence[int], level: int) -> Iterator[tuple[int, Counted, bytes]]:
+def _counted(stored: StoredLog, missing: Sequence[int], level: int, most: int) -> Iterator[tuple[int, Counted, bytes]]:
     """Figures of blocks and the roots of their entries, in any order; of many at once where there are processors."""
     todo = set(missing)
     on_disk = [number for number in missing if (number + 1) * block_size(level) <= stored.in_tiles]
-    processes = min(_PROCESSES, os.cpu_count() or 1, len(on_disk))
+    processes = min(most, os.cpu_count() or 1, len(on_disk))
     if processes > 1 and len(on_disk) * block_size(level) >= _WORTH_PROCESSES:
         with suppress(BrokenProcessPool):  # what is left is counted below
             for number, part, root in _side_by_side(stored, on_disk, level, processes):

@@ -14,16 +14,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from appliance.audit import figures, svg
-from appliance.audit.tally import ranked
+from appliance.audit.charges import charges
+from appliance.audit.habits import explained
+from appliance.audit.tally import MAX_DOCUMENTS, ranked
 
 if TYPE_CHECKING:
+    from appliance.audit.charges import Prices
     from appliance.audit.tally import UsageReport
 
 _MAX_BARS = 12
 
 
-def render_html(report: UsageReport) -> str:
-    """The page."""
+def render_html(report: UsageReport, prices: Prices | None = None) -> str:
+    """The page, with what groups are charged where there are ``prices``."""
     environment = Environment(
         loader=PackageLoader("appliance.audit"),
         autoescape=True,
@@ -48,6 +51,10 @@ def render_html(report: UsageReport) -> str:
         purposes=ranked(report.by_purpose),
         days=sorted(report.by_day.items()),
         top_users=report.top_users,
+        prices=prices,
+        charges=charges(report, prices) if prices else [],
+        documents=report.documents.most_common(MAX_DOCUMENTS),
+        unusual=[(one, explained(one)) for one in report.unusual],
     )
 
 

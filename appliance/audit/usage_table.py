@@ -9,13 +9,16 @@ from rich.table import Table
 from rich.text import Text
 
 from appliance.audit import figures
-from appliance.audit.tally import ranked
+from appliance.audit.charges import charges
+from appliance.audit.habits import explained
+from appliance.audit.tally import MAX_DOCUMENTS, ranked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from rich.console import Console
 
+    from appliance.audit.charges import Prices
     from appliance.audit.tally import Tally, UsageReport
 
 _CELLS: dict[str, Callable[[Tally], str]] = {
@@ -29,8 +32,8 @@ _CELLS: dict[str, Callable[[Tally], str]] = {
 _USER_CELLS = ("requests", "refusals", "tokens", "energy")
 
 
-def render_table(report: UsageReport, console: Console) -> None:
-    """Draw the report on ``console``."""
+def render_table(report: UsageReport, console: Console, prices: Prices | None = None) -> None:
+    """Draw the report on ``console``, with what groups are charged where there are ``prices``."""
     console.print(Text(f"Audit log {printable(report.origin)}: {figures.number(report.size)} entries, verified"))
     console.print(Text(f"root {report.root}, signed {report.signed_at}"), soft_wrap=True)
     if report.pruned:
@@ -41,9 +44,15 @@ def render_table(report: UsageReport, console: Console) -> None:
     if report.by_purpose:
         _tallies(console, "By purpose", "purpose", ranked(report.by_purpose))
     _reasons(console, report)
+    if prices is not None:
+        rows = [(group, f"{amount} {prices.currency}") for group, amount in charges(report, prices)]
+        _pairs(console, "Charges by group", ("group", "amount"), rows)
+    documents = [(name, figures.number(count)) for name, count in report.documents.most_common(MAX_DOCUMENTS)]
+    _pairs(console, "Documents that answers rested on", ("document", "answers"), documents)
     _tallies(
         console, f"Top users (of {len(report.by_user)}, pseudonyms)", "user", report.top_users, columns=_USER_CELLS
     )
+    _unusual(console, report)
     _loads(console, report)
 
 
@@ -72,13 +81,31 @@ def _tallies(  # noqa: PLR0913 - private; what differs between the tables
 
 
 def _reasons(console: Console, report: UsageReport) -> None:
-    if not report.refusal_reasons:
+    rows = [(reason, figures.number(count)) for reason, count in report.refusal_reasons.most_common()]
+    _pairs(console, "Refusals by reason", ("reason", "count"), rows)
+
+
+def _pairs(console: Console, title: str, heads: tuple[str, str], rows: list[tuple[str, str]]) -> None:
+    if not rows:
         return
-    table = Table(title="Refusals by reason", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("reason")
-    table.add_column("count", justify="right")
-    for reason, count in report.refusal_reasons.most_common():
-        table.add_row(Text(printable(reason)), figures.number(count))
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column(heads[0], overflow="fold")
+    table.add_column(heads[1], justify="right")
+    for name, value in rows:
+        table.add_row(Text(printable(name)), Text(printable(value)))
+    console.print(table)
+
+
+def _unusual(console: Console, report: UsageReport) -> None:
+    if not report.unusual:
+        return
+    table = Table(
+        title="Unusual use, against the user's own past", title_justify="left", box=SIMPLE_HEAD, pad_edge=False
+    )
+    for column in ("day", "user", "what"):
+        table.add_column(column, overflow="fold")
+    for one in report.unusual:
+        table.add_row(one.day, Text(printable(one.subject)), explained(one))
     console.print(table)
 
 

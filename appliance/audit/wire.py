@@ -37,6 +37,7 @@ _ENTRY_ERRORS: dict[str, type[EntryRefusedError]] = {
     "not_yours": NotYoursError,
     "too_young": TooYoungError,
     "bad_request": EntryRefusedError,
+    "pruned": EntryRefusedError,
 }
 
 
@@ -146,6 +147,11 @@ def unreachable(error: Exception) -> AuditUnavailableError:
     return AuditUnavailableError(
         f"the audit writer does not answer: {type(error).__name__}", "`sovereign status` shows whether it runs"
     )
+
+
+def read_answer(response: httpx.Response) -> dict[str, Any]:
+    """The object that the writer answered with. Raises what it answered instead."""
+    return _answer(response)
 
 
 def _answer(response: httpx.Response) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Group commit: callers wait together, one thread writes for all of them with one durable write and one signature.
 
-While a commit runs, further submissions gather; the next commit takes all of them up to a bound. A submission is one
-caller's list of entries and succeeds or fails as a whole, without harming those that share its commit. What commits put
+While a commit runs, further submissions gather; the next commit takes all of them up to a bound. Where many wait, it
+also waits a little for those who were just answered (``crowd``): a disk that takes long takes twice as many for the
+same. A submission is one caller's list of entries and succeeds or fails as a whole, without harming those that share
+its commit. What commits put
 into the journal goes into tiles a moment later, in another thread.
 """
 
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import structlog
 
+from appliance.audit.crowd import Crowd
 from appliance.audit.entry import same_event
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError, IdReusedError, JournalFullError
 from appliance.errors import SovereignError
@@ -60,6 +63,7 @@ class GroupWriter:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="audit-writer")
         self._waiting: deque[_Submission] = deque()
         self._waiting_bytes = 0
+        self._crowd = Crowd()
         self._running: asyncio.Task[None] | None = None
         self._settler = ThreadPoolExecutor(max_workers=1, thread_name_prefix="audit-settler")
         self._settling: asyncio.Task[None] | None = None
@@ -96,6 +100,7 @@ class GroupWriter:
             return submission.done
         self._waiting.append(submission)
         self._waiting_bytes += size
+        self._crowd.arrive(len(records))
         if self._running is None:
             self._running = asyncio.create_task(self._drain())
         return submission.done
@@ -150,7 +155,9 @@ class GroupWriter:
         batch: list[_Submission] = []
         try:
             while self._waiting:
+                await self._crowd.gather()
                 batch = self._take()
+                begin = loop.time()
                 try:
                     outcomes = await loop.run_in_executor(self._thread, self._commit, [s.records for s in batch])
                 except SovereignError as error:
@@ -159,6 +166,7 @@ class GroupWriter:
                 else:
                     self.failure = None
                 _settle(batch, outcomes)
+                self._crowd.answered(sum(len(one.records) for one in batch), loop.time() - begin)
                 self._plan_settling()
         finally:
             self._running = None
@@ -174,6 +182,7 @@ class GroupWriter:
                 break
             batch.append(self._waiting.popleft())
             self._waiting_bytes -= following.size
+        self._crowd.taken(sum(len(one.records) for one in batch))
         return batch
 
     def _abandon(self, batch: list[_Submission]) -> None:
@@ -183,6 +192,7 @@ class GroupWriter:
                 submission.done.set_exception(AuditUnavailableError("the audit writer stopped"))
         self._waiting.clear()
         self._waiting_bytes = 0
+        self._crowd.clear()
 
     def _commit(self, submissions: list[list[Record]]) -> list[Receipt | SovereignError]:
         """In the writer's thread: sort out what is logged already and what may not be, then commit the rest at once."""

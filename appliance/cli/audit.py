@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from appliance.audit.charges import charges_json
 from appliance.audit.errors import LogTamperedError
 from appliance.audit.export import export_range
 from appliance.audit.prove import prove as make_proof
@@ -29,6 +30,7 @@ from appliance.cli.audit_options import (
     WitnessesOption,
     kept_checkpoint,
     log_folder,
+    site_prices,
     verifier_keys,
     witnessed,
     write_text,
@@ -99,12 +101,19 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
         Path | None,
         typer.Option("--cache", metavar="DIR", help="Keep counted figures here; default: your own cache folder."),
     ] = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option("--prices", metavar="SITE_YAML", help="Charge groups at this site file's prices (audit.price)."),
+    ] = None,
     output: Annotated[
         ReportFormat, typer.Option("--output", help="Print a table, JSON, or a self-contained HTML page.")
     ] = ReportFormat.table,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to this file.")] = None,
 ) -> None:
     """Report use by day, group and model: requests, refusals, tokens, energy. Every figure is of signed entries.
+
+    Use that is unusual for who did it is named, by rules that the report states. Where there are prices, groups are
+    charged.
 
     What was counted before is kept, and not read again: `verify` says whether it is all still there.
     """
@@ -119,14 +128,16 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
             known=_figures(cache),
             progress=show,
         )
+    charged = site_prices(context, prices, log)
+    found = usage.as_json() | ({"charges": charges_json(usage, charged)} if charged else {})
     if output is ReportFormat.html:
-        _write(render_html(usage), out)
+        _write(render_html(usage, charged), out)
     elif out is not None:
         if output is ReportFormat.table:
             raise UsageError("a table goes to the terminal only", "choose --output html or --output json")
-        _write(json.dumps(usage.as_json(), indent=2, ensure_ascii=False) + "\n", out)
+        _write(json.dumps(found, indent=2, ensure_ascii=False) + "\n", out)
     else:
-        emit(usage.as_json(), OutputFormat(output.value), lambda console: render_table(usage, console))
+        emit(found, OutputFormat(output.value), lambda console: render_table(usage, console, charged))
 
 
 @app.command()

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from appliance.audit.charges import Prices
 from appliance.audit.checkpoint import read_vkeys
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.cosigned import Witnessed, brought_back, read_witnesses
 from appliance.audit.errors import AuditUnavailableError
 from appliance.cli.terminal import say, site_paths
 from appliance.errors import UsageError
+from appliance.site.load import load_site
 from appliance.site.paths import AUDIT
 
 if TYPE_CHECKING:
@@ -56,6 +58,19 @@ def own_log(paths: SitePaths) -> Path:
     with contextlib.suppress(AuditUnavailableError), SyncAuditClient(paths.socket(AUDIT)) as client:
         client.checkpoint()
     return paths.audit_log
+
+
+def site_prices(context: typer.Context, given: Path | None, log: Path | None) -> Prices | None:
+    """The prices of the site file that was named; else, for the site's own log, of the site here, if it has any."""
+    if given is None and log is not None:
+        return None
+    path = given if given is not None else site_paths(context).site_yaml
+    if given is None and not path.is_file():
+        return None
+    price = load_site(path).audit.price
+    if price is None and given is not None:
+        raise UsageError(f"{given} states no prices", "add audit: price: to it")
+    return Prices(price.currency, price.per_1000_tokens, price.per_kwh) if price else None
 
 
 def verifier_keys(context: typer.Context, given: Path | None) -> tuple[VerifierKey, ...]:

@@ -130,7 +130,9 @@ def _roles(config: SiteConfig, paths: SitePaths) -> Roles:
     from appliance.audit import roles
     from appliance.site.peers import ROOT, overflow_uid, service_uid
 
-    held: list[tuple[int | None, Role]] = [(service_uid(paths, GATEWAY), roles.GATEWAY)]
+    held: list[tuple[int | None, Role]] = [
+        (service_uid(paths, GATEWAY), role) for role in (roles.GATEWAY, roles.IDENTITY)
+    ]
     held += [(service_uid(paths, engine_service(m.name)), roles.engine(m.name)) for m in config.models]
     held += [(uid, roles.OPERATOR) for uid in {ROOT, paths.run.stat().st_uid} - {overflow_uid()}]
     return roles.Roles.of_holders(held)

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from appliance.gateway import (
+    auditor_routes,
     auth_routes,
     embedding_routes,
     openai_routes,
@@ -49,6 +50,7 @@ def create_app(parts: Parts, static: StaticFiles | None = None) -> Starlette:
             *auth_routes.routes,
             *page_routes.routes,
             *page_stream.routes,
+            *auditor_routes.routes,
             Route("/.well-known/sovereign", discovery, methods=["GET"]),
             *files.routes(),
         ],

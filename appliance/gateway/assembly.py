@@ -11,9 +11,12 @@ from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.cookies import Cookies
 from appliance.gateway.entitlements import grant, priority
 from appliance.gateway.errors import NotReadyError, UnprocessableError
+from appliance.gateway.event_cursor import CursorStore
 from appliance.gateway.history import most_tokens
+from appliance.gateway.identity_events import IdentityEvents
 from appliance.gateway.jobs import Job
 from appliance.gateway.ledger import Ledger
+from appliance.gateway.looks import Looks
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.quota import Quotas
 from appliance.gateway.running import Running
@@ -30,7 +33,8 @@ if TYPE_CHECKING:
     from appliance.gateway.callers import Caller
     from appliance.gateway.entitlements import Grant
     from appliance.gateway.history import ChatMessage
-    from appliance.gateway.ports import Audit, Engine, SignIn, Verifier
+    from appliance.gateway.identity_events import Source
+    from appliance.gateway.ports import Audit, Engine, LogReader, SignIn, Verifier
     from appliance.gateway.sampling import Sampling
     from appliance.gateway.steps import Keeper
     from appliance.site.config import SiteConfig
@@ -56,6 +60,10 @@ class Parts:
     verifier: Verifier
     sign_in: SignIn
     keys: Keys
+    events: Source | None = None
+    """What Keycloak recorded; None where nobody brings it into the log."""
+    log_reader: LogReader | None = None
+    """The log, for auditors; None where it is not to be read."""
 
 
 class Gateway:
@@ -66,6 +74,7 @@ class Gateway:
         self.database = parts.database
         self.keys = parts.keys
         self.audit = parts.audit
+        self.log_reader = parts.log_reader
         self.engines = dict(parts.engines)
         self.verifier = parts.verifier
         self.sign_in = parts.sign_in
@@ -78,6 +87,9 @@ class Gateway:
         self.turns = TurnStore(parts.database, self.conversations)
         self.cookies = Cookies(secure=parts.site.scheme == "https")
         self.running = Running()
+        self.looks = Looks()
+        events = parts.events
+        self.identity_events = _identity_events(parts, events, self.metrics) if events is not None else None
         self._desk = Desk(self.ledger, self.quotas, self.metrics)
 
     async def granted(self, caller: Caller, model: str, role: str = "chat") -> tuple[Grant, ModelInfo]:
@@ -145,6 +157,16 @@ class Gateway:
         answer = Answer(self._desk, self.catalogue.engine(job.grant.model), job, keeper)
         self.running.add(answer)
         return answer
+
+
+def _identity_events(parts: Parts, source: Source, metrics: Metrics) -> IdentityEvents:
+    return IdentityEvents(
+        source=source,
+        audit=parts.audit,
+        cursors=CursorStore(parts.database),
+        metrics=metrics,
+        key=parts.keys.pseudonym,
+    )
 
 
 def gateway_of(request: Request) -> Gateway:

@@ -18,12 +18,15 @@ import structlog
 from appliance.audit import events
 from appliance.audit.commitment import commit
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError
+from appliance.audit.events_reading import log_read
 from appliance.audit.open_requests import BEGUN, ENDED
 from appliance.audit.roles import GATEWAY
 from appliance.gateway.errors import NotReadyError
 from appliance.gateway.rate_bound import RateBound
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from appliance.audit.client import Position
     from appliance.gateway.callers import Caller
     from appliance.gateway.errors import HttpError
@@ -105,6 +108,11 @@ class Ledger:
             reason=reason,
         )
         await self._best_effort(entry, GATEWAY.id(uuid.uuid4().hex, "sign-out"), "sign_out")
+
+    async def log_read(self, *, caller: Caller, what: str, asked: Mapping[str, str | int]) -> Position:
+        """An auditor looks at the log. Raises ``NotReadyError``: then nothing is shown."""
+        entry = log_read(subject=caller.subject, groups=caller.groups, what=what, asked=asked)
+        return await self._written(entry, GATEWAY.id(uuid.uuid4().hex, "log-read"))
 
     async def refused_by_engine(self, job: Job, error: HttpError) -> None:
         """Close a request that is in the log already; quotas bound these."""

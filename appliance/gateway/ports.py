@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from appliance.audit.client import Position
+    from appliance.audit.reader import Page
+    from appliance.audit.search import Wanted
     from appliance.engine.client import ModelInfo
     from appliance.engine.protocol import Event, Request
     from appliance.identity.oidc import Tokens
@@ -39,6 +41,22 @@ class Audit(Protocol):
 
     async def healthy(self) -> bool:
         """Whether appending works at the moment."""
+
+
+class LogReader(Protocol):
+    """The log as auditors read it (``appliance.audit.reader.LogReader``)."""
+
+    async def state(self) -> dict[str, Any]:
+        """Origin, size, checkpoint and witnesses."""
+
+    async def usage(self, since: str | None, until: str | None) -> dict[str, Any]:
+        """Figures of a period of days."""
+
+    async def export(self, first: int, last: int) -> bytes:
+        """Entries with their proofs and what checks them."""
+
+    async def search(self, wanted: Wanted, *, before: int | None = None, limit: int = 50) -> Page:
+        """Entries that are as wanted, latest first."""
 
 
 class Verifier(Protocol):

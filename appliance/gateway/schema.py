@@ -107,3 +107,12 @@ quota_counter = Table(
     Column("used", BigInteger, nullable=False),
     Column("cap", BigInteger, nullable=False),
 )
+
+event_cursor = Table(
+    "event_cursor",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("at", BigInteger),
+    Column("read", BigInteger),
+    Column("begun", BigInteger, nullable=False),
+)

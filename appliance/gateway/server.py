@@ -19,6 +19,7 @@ import structlog
 import uvicorn
 
 from appliance.audit.client import AuditClient
+from appliance.audit.reader import LogReader
 from appliance.engine.client import EngineClient
 from appliance.errors import DeploymentError
 from appliance.gateway import database
@@ -30,6 +31,8 @@ from appliance.gateway.issuer import issuer_client
 from appliance.gateway.management import create_management_app
 from appliance.gateway.schema_upgrade import migrate
 from appliance.gateway.upkeep import keep_up, pay_up
+from appliance.identity.clients import events_secret
+from appliance.identity.event_source import EventSource
 from appliance.identity.oidc import OidcClient
 from appliance.identity.tokens import TokenVerifier
 from appliance.site.paths import AUDIT, DATABASE, engine_service
@@ -105,6 +108,8 @@ async def parts(config: SiteConfig, paths: SitePaths, credentials: Credentials) 
                 session=_key(credentials, "session_key"),
                 pseudonym=_key(credentials, "pseudonym_key"),
             ),
+            log_reader=await stack.enter_async_context(LogReader(paths.socket(AUDIT))),
+            events=EventSource(config.issuer, events_secret(secret), http),
         )
 
 
@@ -116,6 +121,8 @@ async def run(gateway: Gateway, servers: dict[uvicorn.Server, socket.socket], dr
         loop.add_signal_handler(number, stopping.set)
     serving = [asyncio.create_task(one.serve(sockets=[bound])) for one, bound in servers.items()]
     upkeep = [asyncio.create_task(keep_up(gateway)), asyncio.create_task(pay_up(gateway))]
+    if gateway.identity_events:
+        upkeep.append(asyncio.create_task(gateway.identity_events.follow()))
     stopped = asyncio.create_task(stopping.wait())
     await asyncio.wait({stopped, *upkeep, *serving}, return_when=asyncio.FIRST_COMPLETED)
     _log.info("stopping", running=gateway.running.count)

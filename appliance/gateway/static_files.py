@@ -34,6 +34,7 @@ _TYPES = {
     ".woff2": "font/woff2",
 }
 INDEX = "index.html"
+AUDITOR = "auditor.html"
 _REVALIDATE = "no-cache"
 
 
@@ -56,6 +57,10 @@ class StaticFiles:
         """GET /."""
         return self._response(request, INDEX)
 
+    async def auditor(self, request: Request) -> Response:
+        """GET /auditor: the page that shows the log; what it shows is asked for, and refused, by itself."""
+        return self._response(request, AUDITOR)
+
     async def file(self, request: Request) -> Response:
         """GET /static/PATH."""
         return self._response(request, request.path_params["path"])
@@ -64,6 +69,7 @@ class StaticFiles:
         """Where the files are served."""
         return [
             Route("/", self.index, methods=["GET"]),
+            Route("/auditor", self.auditor, methods=["GET"]),
             Route("/static/{path:path}", self.file, methods=["GET"]),
         ]
 

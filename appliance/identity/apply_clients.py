@@ -12,7 +12,7 @@ from appliance.identity.section import Section, merged
 from appliance.identity.snapshot import service_account
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from keycloak import KeycloakAdmin
 
@@ -69,7 +69,7 @@ def apply_client_secrets(admin: KeycloakAdmin, secrets: Mapping[str, str]) -> li
 
 
 def apply_service_accounts(section: Section) -> list[str]:
-    """Groups of service accounts, and no role beside what the groups carry."""
+    """Groups of service accounts, and no role beside what the groups carry, but the one that reads events."""
     admin = section.admin
     changes = []
     for name, wanted, _, fields in section.differing():
@@ -80,6 +80,7 @@ def apply_service_accounts(section: Section) -> list[str]:
         for group in sorted(set(found["groups"]) - set(wanted["groups"])):
             admin.group_user_remove(found["user"], admin.get_group_by_path(f"/{group}")["id"])
         _remove_direct_roles(admin, found["user"])
+        _give_roles(admin, found["user"], wanted["roles"])
         changes.append(f"service account {name}: changed ({fields or 'groups'})")
     return changes
 
@@ -132,6 +133,14 @@ def _remove_direct_roles(admin: KeycloakAdmin, user: str) -> None:
         admin.delete_realm_roles_of_user(user, extra)
     for mapping in mappings.get("clientMappings", {}).values():
         admin.delete_client_roles_of_user(user, mapping["id"], mapping["mappings"])
+
+
+def _give_roles(admin: KeycloakAdmin, user: str, roles: Sequence[str]) -> None:
+    """Roles of clients, each named ``client.role``."""
+    for name in roles:
+        client, _, role = name.partition(".")
+        uuid = str(admin.get_client_id(client))
+        admin.assign_client_role(user, uuid, [admin.get_client_role(uuid, role)])
 
 
 def _plain(representation: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,11 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.identity.clients import (
     CLI_CLIENT,
+    EVENTS_CLIENT,
+    MAY_READ_EVENTS,
     ROLES,
     WEB_CLIENT,
     built_in_clients,
     cli_client,
     client_scopes,
+    events_client,
     service_client,
     web_client,
 )
@@ -38,6 +41,8 @@ REALM = "sovereign"
 MASTER = "master"
 
 PASSWORD_POLICY = "length(12) and maxLength(128) and notUsername(undefined) and passwordHistory(5)"  # noqa: S105 - a rule
+EVENTS_KEPT_DAYS = 90
+"""How long Keycloak keeps events: what is not read into the log for longer is lost, and the log says so."""
 _DAY = 86_400
 
 Document = dict[str, Any]
@@ -65,10 +70,12 @@ def desired_realm(config: SiteConfig, *, login_theme: str | None = None) -> Docu
             **built_in_clients(REALM),
             WEB_CLIENT: web_client(config),
             CLI_CLIENT: cli_client(),
+            EVENTS_CLIENT: events_client(),
             **{client.id: service_client(client) for client in config.service_clients},
         },
         "service_accounts": {
-            client.id: {"groups": sorted(set(client.groups)), "roles": []} for client in config.service_clients
+            EVENTS_CLIENT: {"groups": [], "roles": [MAY_READ_EVENTS]},
+            **{client.id: {"groups": sorted(set(client.groups)), "roles": []} for client in config.service_clients},
         },
         "browser_flow": _browser_flow(),
         "identity_providers": {},
@@ -161,11 +168,11 @@ def _brute_force() -> dict[str, Any]:
 def _events() -> dict[str, Any]:
     return {
         "eventsEnabled": True,
-        "eventsExpiration": 90 * _DAY,
+        "eventsExpiration": EVENTS_KEPT_DAYS * _DAY,
         "eventsListeners": ["jboss-logging"],
         "adminEventsEnabled": True,
         "adminEventsDetailsEnabled": False,  # details would hold whole representations
-        "attributes": {"adminEventsExpiration": str(90 * _DAY)},
+        "attributes": {"adminEventsExpiration": str(EVENTS_KEPT_DAYS * _DAY)},
     }
 
 

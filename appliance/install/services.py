@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from appliance.site.config import SiteConfig
 
 MIB = 1024 * 1024
-_OVERHEAD_MIB = {DATABASE: 768, IDENTITY: 900, AUDIT: 256, GATEWAY: 512}
+_OVERHEAD_MIB = {DATABASE: 768, IDENTITY: 900, AUDIT: 512, GATEWAY: 512}
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Only the shapes and the rules between fields live here. Reading the file and nam
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -110,12 +111,25 @@ class Group(_Strict):
     per_group: Quota = Quota(requests_per_minute=600, tokens_per_day=2_000_000)
 
 
+class Price(_Strict):
+    """What groups are charged in reports."""
+
+    currency: str = Field(default="CHF", pattern="[A-Z]{3}", description="Three letters, as on a bill.")
+    per_1000_tokens: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Field(
+        default=Decimal(0), description="Of prompts and answers alike."
+    )
+    per_kwh: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Field(
+        default=Decimal(0), description="Of the energy that receipts state."
+    )
+
+
 class Audit(_Strict):
     """The audit log's keeping."""
 
     retention_days: Annotated[int, Field(ge=184, le=36_600)] = Field(
         default=184, description="Entries are kept for so many days at least; less than six months is refused."
     )
+    price: Price | None = Field(default=None, description="Prices, for charges by group in reports.")
 
 
 class ServiceClient(_Strict):

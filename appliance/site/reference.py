@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from decimal import Decimal
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
@@ -86,7 +87,7 @@ def _kind(annotation: Any) -> str:
         return _kind(arguments[0]) + (f", {limits}" if limits else "")
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "fields below"
-    return {str: "text", int: "number", float: "number", bool: "yes or no"}[annotation]
+    return {str: "text", int: "number", float: "number", Decimal: "number", bool: "yes or no"}[annotation]
 
 
 def _limits(metadata: Any) -> str:

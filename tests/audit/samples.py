@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from appliance.audit import events
+from appliance.audit import events, events_identity
 from appliance.audit.events_operation import log_pruned, log_recovery
+from appliance.audit.events_reading import log_read
 
 AT = datetime(2026, 11, 22, 12, 0, 0, 5000, tzinfo=UTC)
 WHO = {"subject": "ab" * 16, "groups": ("analysts",)}
@@ -44,6 +45,26 @@ EVENTS: dict[str, tuple[dict[str, Any], int, int]] = {
         8,
     ),
     "admin_change": (events.admin_change(actor="a", action="delete", kind="user", target="b", at=AT), 3004, 4),
+    "log_read": (log_read(**WHO, what="entries", asked={"kind": "refusal"}, at=AT), 3004, 2),
+    "identity_sign_in": (
+        events_identity.identity_sign_in(subject=None, operation="LOGIN", error="user_not_found", at=AT),
+        3002,
+        1,
+    ),
+    "identity_sign_out": (events_identity.identity_sign_out(subject="ab", operation="LOGOUT", at=AT), 3002, 2),
+    "account_change": (
+        events_identity.account_change(subject="ab", operation="UPDATE_PASSWORD", activity=3, at=AT),
+        3001,
+        3,
+    ),
+    "identity_change": (
+        events_identity.identity_change(
+            actor="ab", activity=3, operation="UPDATE", resource="USER", path="users/ab", client_id="admin", at=AT
+        ),
+        3004,
+        3,
+    ),
+    "identity_reading": (events_identity.identity_reading(events="events", since=1, kept_since=2, at=AT), 6002, 3),
     "log_pruned": (log_pruned(end=256, until=1, days=184, actor="uid 0", at=AT), 6002, 2),
     "log_recovery": (log_recovery(size=1, replayed=2, dropped=3, at=AT), 6002, 5),
 }

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.audit.client import Position
 from appliance.audit.errors import AuditUnavailableError
+from appliance.audit.reader import Page as LogPage
+from appliance.audit.search import Wanted, read_found
 from appliance.engine.client import ModelInfo
 from appliance.engine.errors import EngineBusyError, EngineRefusedError, EngineUnavailableError
 from appliance.engine.protocol import Admitted, End, Energy, Event, Request, Timing, Token, TokenLogprob, Usage, Vectors
@@ -21,7 +23,9 @@ from appliance.identity.tokens import LogoutToken, Principal, TokenError
 from appliance.site.config import SiteConfig
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
+
+    from appliance.errors import SovereignError
 
 DIGEST = "sha256:" + "a5" * 32
 ORIGIN = "sovereign/test"
@@ -182,6 +186,43 @@ class MemoryLog:
 
     def _position(self, index: int) -> Position:
         return Position(index, len(self.entries), f"{ORIGIN}\n{len(self.entries)}\nroot\n")
+
+
+@dataclass
+class OpenBook:
+    """A log to be read that holds one entry; ``asked`` keeps what it was asked. ``failure`` makes it refuse.
+
+    ``watch`` is called whenever it is asked, and ``go`` holds what it says until it is set.
+    """
+
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+    failure: SovereignError | None = None
+    watch: Callable[[], None] = lambda: None
+    go: asyncio.Event | None = None
+
+    async def state(self) -> dict[str, Any]:
+        self._ask("state")
+        if self.go is not None:
+            await self.go.wait()
+        return {"origin": ORIGIN, "size": 1}
+
+    async def usage(self, since: str | None, until: str | None) -> dict[str, Any]:
+        self._ask("usage", since, until)
+        return {"by_day": {}}
+
+    async def export(self, first: int, last: int) -> bytes:
+        self._ask("export", first, last)
+        return b"PK"
+
+    async def search(self, wanted: Wanted, *, before: int | None = None, limit: int = 50) -> LogPage:
+        self._ask("search", wanted, before, limit)
+        return LogPage((read_found(0, b'{"time":7,"unmapped":{"sovereign":{"kind":"request"}}}'),), None, 1)
+
+    def _ask(self, *asked: Any) -> None:
+        self.asked.append(asked)
+        self.watch()
+        if self.failure is not None:
+            raise self.failure
 
 
 @dataclass

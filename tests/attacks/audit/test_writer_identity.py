@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 GATEWAY, ENGINE, OTHER_ENGINE, STRANGER = 61_001, 61_002, 61_003, 61_009
-ROLES = {"gateway": GATEWAY, "engine/demo": ENGINE, "engine/other": OTHER_ENGINE, "operator": 0}
+ROLES = {"gateway": GATEWAY, "identity": GATEWAY, "engine/demo": ENGINE, "engine/other": OTHER_ENGINE, "operator": 0}
 OWN = {
-    GATEWAY: ("gateway/x", {"sign_in", "sign_out", "request", "answer", "refusal"}),
+    GATEWAY: ("gateway/x", {"sign_in", "sign_out", "request", "answer", "refusal", "log_read"}),
     ENGINE: ("engine/demo/x", {"model_load"}),
     0: ("operator/x", {"install_step", "model_change", "admin_change"}),
 }
@@ -87,6 +87,20 @@ def test_an_engine_occupies_no_id_of_the_installers_journal(writer: Path, log: L
     assert log() == before
     with SyncAuditClient(writer) as operator:
         assert operator.append(EVENT["install_step"], id=taken).index == 0
+
+
+def test_what_keycloak_said_is_told_by_gateways_alone_and_under_ids_of_its_own(writer: Path, log: Log) -> None:
+    """A gateway reads Keycloak's events; an engine that was taken over makes none up, and takes none of their ids."""
+    told = {kind: event for kind, event in EVENT.items() if kind.startswith("identity_") or kind == "account_change"}
+    before = log()
+    for kind, event in told.items():
+        assert refused(as_uid(ENGINE, lambda event=event: append(writer, ("identity/event/1", event)))), kind
+        assert refused(as_uid(GATEWAY, lambda event=event: append(writer, ("gateway/1", event)))), kind
+    assert refused(as_uid(GATEWAY, lambda: append(writer, ("identity/event/1", EVENT["sign_in"]))))
+    assert log() == before
+    for kind, event in told.items():
+        own = f"identity/{kind}"
+        assert as_uid(GATEWAY, lambda own=own, event=event: append(writer, (own, event))).startswith(b"HTTP/1.1 200")
 
 
 def test_an_engine_neither_speaks_for_another_engine_nor_of_its_model(writer: Path, log: Log) -> None:

@@ -41,7 +41,7 @@ models:
   - {{name: {release.MODEL}, context_tokens: 2048, memory_mib: 900, threads: 1}}
   - {{name: {EMBEDDER}, context_tokens: 256, memory_mib: 300, threads: 1, disk_mib: 0}}
 groups:
-  - {{name: analysts, models: [{release.MODEL}]}}
+  - {{name: analysts, models: [{release.MODEL}], roles: [auditor]}}
   - {{name: clerks, models: [{release.MODEL}, {EMBEDDER}]}}
 service_clients:
   - {{id: batch, groups: [clerks]}}

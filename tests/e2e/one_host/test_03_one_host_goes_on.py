@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 import time
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -84,6 +86,34 @@ def test_the_log_proves_what_happened(host: BareHost) -> None:
     report = json.loads(sovereign(host, "audit", "report", "--output", "json")[1])
     assert report["total"]["answers"] >= 2
     assert report["total"]["sign_ins"] >= 2
+
+
+def test_an_auditor_finds_a_wrong_password_and_takes_its_proof_away(
+    host: BareHost, browser: Browser, tmp_path: Path
+) -> None:
+    """What happened at Keycloak alone is in the log a moment later, and what was looked at is proven elsewhere."""
+    page = browser.new_page()
+    flows.open_page(page, GATEWAY)
+    page.locator("#sign-in").click()
+    with page.expect_navigation():
+        flows.fill_sign_in_form(page, "analyst", "not-what-analyst-chose-1")
+    flows.fill_sign_in_form(page, "analyst", "analyst-chose-this-Passphrase-1")
+    page.locator(flows.READY).wait_for()
+    page.goto(f"{GATEWAY}/auditor")
+    found = flows.look_for(page, kind="identity_sign_in", outcome="failure", within_seconds=HEAL_SECONDS)
+    with page.expect_download() as download:
+        found.get_by_role("link", name="with its proof").click()
+    with zipfile.ZipFile(download.value.path()) as proof:
+        proof.extractall(tmp_path / "proof")
+    page.context.close()
+    keys = tmp_path / "audit-vkeys"
+    keys.write_text(host.run(["cat", f"{SITE}/policies/audit-vkeys"]).stdout)
+    argv = [sys.executable, "-I", str(tmp_path / "proof/verify.py"), "--vkeys", str(keys)]
+    checked = subprocess.run(argv, cwd=tmp_path / "proof", capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    assert "identity_sign_in" in (tmp_path / "proof/entries.jsonl").read_text()
+    kinds = json.loads(sovereign(host, "audit", "report", "--output", "json")[1])["kinds"]
+    assert kinds["log_read"] >= 3  # state, figures, entries; and the proof
 
 
 def test_everything_comes_back_after_a_reboot(host: BareHost, browser: Browser) -> None:

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response, StreamingResponse
 
 from appliance.gateway.headers import security_headers
+from tests.e2e.page.audit_api import audit_routes
 from tests.e2e.page.fake_identity import identity_app
 from tests.e2e.page.page_api import PageApi, problem, with_headers
 from tests.e2e.page.scripts import Script, receipt
@@ -39,6 +40,7 @@ class FakeGateway:
         self.identity_url = ""
         self.scripts: deque[Script] = deque()
         self.asked: list[str] = []
+        self.looked: list[str] = []
         self.feedback: dict[str, dict[str, str]] = {}
         self.stopped = 0
         self.sessions: dict[str, str] = {}
@@ -50,7 +52,7 @@ class FakeGateway:
 
     def forget(self) -> None:
         """As if it had just started; sessions and everything asked are gone."""
-        for memory in (self.scripts, self.asked, self.feedback, self.sessions, self.conversations):
+        for memory in (self.scripts, self.asked, self.looked, self.feedback, self.sessions, self.conversations):
             memory.clear()
         self._released.clear()
         self.stopped = 0
@@ -164,7 +166,9 @@ def running_gateway() -> Iterator[FakeGateway]:
     state = FakeGateway()
     with serving(identity_app()) as identity:
         state.identity_url = identity.url
-        app = with_headers(Starlette(routes=PageApi(state).routes()), security_headers(issuer=identity.url, tls=False))
+        api = PageApi(state)
+        routes = [*api.routes(), *audit_routes(api)]
+        app = with_headers(Starlette(routes=routes), security_headers(issuer=identity.url, tls=False))
         with serving(app) as gateway:
             state.url = gateway.url
             state.loop = gateway.loop

@@ -7,8 +7,10 @@ starts in English.
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
+from playwright.sync_api import TimeoutError as NotYetError
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
@@ -73,6 +75,23 @@ def answer_text(answer: Locator) -> str:
 def last_answer(page: Page) -> Locator:
     """The newest answer of the open conversation."""
     return page.locator(ANSWER).last
+
+
+def look_for(page: Page, *, kind: str, outcome: str, within_seconds: float = 30) -> Locator:
+    """On the auditors' page: the latest entry that is so, asked for until there is one."""
+    rows = page.locator("#auditor-entries tbody tr").filter(has_text=kind).filter(has_text=outcome)
+    deadline = time.monotonic() + within_seconds
+    while True:
+        page.get_by_label("Kind of entry").fill(kind)
+        page.get_by_label("Outcome").fill(outcome)
+        with page.expect_response(lambda answer: "/api/audit/entries" in answer.url):
+            page.get_by_role("button", name="Show").click()
+        try:
+            rows.first.wait_for(timeout=1000)
+        except NotYetError:
+            assert time.monotonic() < deadline, f"no entry of kind {kind} with outcome {outcome}"
+        else:
+            return rows.first
 
 
 def stop(page: Page) -> None:

@@ -18,7 +18,7 @@ from appliance.gateway.assembly import Gateway, Keys, Parts
 from appliance.gateway.schema_upgrade import migrate
 from appliance.gateway.server import server
 from tests.gateway import postgres
-from tests.gateway.doubles import MemoryLog, ObedientEngine, OpenDoor, principal, site
+from tests.gateway.doubles import MemoryLog, ObedientEngine, OpenBook, OpenDoor, principal, site
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -59,7 +59,7 @@ def pool_of(running: postgres.Cluster) -> AsyncEngine:
 async def pool(cluster: postgres.Cluster) -> AsyncIterator[AsyncEngine]:
     made = pool_of(cluster)
     async with made.begin() as connection:
-        await connection.execute(text(f"TRUNCATE {_TABLES}"))
+        await connection.execute(text(f"TRUNCATE {_TABLES}, event_cursor"))
     yield made
     await made.dispose()
 
@@ -73,10 +73,12 @@ class House:
     engine: ObedientEngine = field(default_factory=ObedientEngine)
     log: MemoryLog = field(default_factory=MemoryLog)
     door: OpenDoor = field(default_factory=OpenDoor)
+    reader: OpenBook = field(default_factory=OpenBook)
 
     def __post_init__(self) -> None:
         self.door.people |= {
             "analyst": principal("analyst", "analysts", roles=("expert",)),
+            "auditor": principal("auditor", "auditors", roles=("auditor",)),
             "clerk": principal("clerk", "clerks"),
             "stranger": principal("stranger"),
         }
@@ -87,7 +89,9 @@ class House:
     async def open(self, config: SiteConfig | None = None) -> AsyncGenerator[httpx.AsyncClient, None]:
         """Serve one gateway; several may be open at once over the same database."""
         engines = {"small": self.engine, "large": ObedientEngine("large")}
-        parts = Parts(config or site(), self.pool, engines, self.log, self.door, self.door, KEYS)
+        parts = Parts(
+            config or site(), self.pool, engines, self.log, self.door, self.door, KEYS, log_reader=self.reader
+        )
         app = create_app(parts)
         gateway: Gateway = app.state.gateway
         self.gateways.append(gateway)

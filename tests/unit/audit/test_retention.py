@@ -84,6 +84,15 @@ def test_a_clock_that_ran_backwards_ages_nothing_twice() -> None:
     assert _prunable(there_and_back[: 32 * 180]) == Prunable(0)
 
 
+def test_times_that_jump_back_and_forth_count_once() -> None:
+    """As those of a backlog would that bore the times of its own making."""
+    moments = [START + timedelta(days=3 * (n // 32 % 2), seconds=n) for n in range(32 * 300)]
+    time = LogTime()
+    for _, entry in records(moments):
+        time.tick(entry)
+    assert timedelta(milliseconds=time.passed) < timedelta(days=4)
+
+
 def test_a_limit_asks_for_less() -> None:
     whole = _prunable(steady())
     some = _prunable(steady(), limit=600)

@@ -11,22 +11,28 @@ import pytest
 import appliance.audit
 from appliance.audit.errors import NotYoursError
 from appliance.audit.events import model_load
-from appliance.audit.roles import GATEWAY, OPERATOR, WRITER, Role, Roles, engine, kind_of
+from appliance.audit.roles import GATEWAY, IDENTITY, OPERATOR, WRITER, Role, Roles, engine, kind_of
 from tests.audit.samples import EVENTS
 
-ROLES = (GATEWAY, OPERATOR, WRITER, engine("demo"))
+ROLES = (GATEWAY, IDENTITY, OPERATOR, WRITER, engine("demo"))
 OWNER = {
     "sign_in": GATEWAY,
     "sign_out": GATEWAY,
     "request": GATEWAY,
     "answer": GATEWAY,
     "refusal": GATEWAY,
+    "log_read": GATEWAY,
     "model_load": engine("demo"),
     "install_step": OPERATOR,
     "model_change": OPERATOR,
     "admin_change": OPERATOR,
     "log_recovery": WRITER,
     "log_pruned": WRITER,
+    "identity_sign_in": IDENTITY,
+    "identity_sign_out": IDENTITY,
+    "account_change": IDENTITY,
+    "identity_change": IDENTITY,
+    "identity_reading": IDENTITY,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,19 @@ import pytest
 from rich.console import Console
 
 from appliance.audit import events, figures
+from appliance.audit.charges import Prices, charges, charges_json
 from appliance.audit.entry import encode_entry
 from appliance.audit.errors import LogTamperedError
+from appliance.audit.events_identity import identity_sign_in
+from appliance.audit.habits import Habits, Unusual
+from appliance.audit.tally import Figures, Tally, UsageReport
 from appliance.audit.usage import build_report
 from appliance.audit.usage_html import render_html
 from appliance.audit.usage_table import printable, render_table
 
 if TYPE_CHECKING:
-    from appliance.audit.tally import UsageReport
+    from collections.abc import Callable
+
     from tests.audit.bench import Bench
 
 
@@ -278,3 +284,90 @@ def test_long_periods_are_gathered_so_that_plots_stay_readable(days: list[str], 
 )
 def test_energy_is_written_in_a_fitting_unit(joules: float, text: str) -> None:
     assert figures.energy(joules) == text.replace(" ", "\N{NARROW NO-BREAK SPACE}")
+
+
+def test_groups_are_charged_by_tokens_and_energy_at_the_sites_prices(report: UsageReport) -> None:
+    prices = Prices("CHF", Decimal("0.50"), Decimal(1000))
+    # analysts: two answers of 120 tokens and 36 J, so 0.12 and 0.02; officers half of that, clerks as officers
+    assert dict(charges(report, prices)) == {
+        "analysts": Decimal("0.14"),
+        "officers": Decimal("0.07"),
+        "clerks": Decimal("0.07"),
+        "(no group)": Decimal("0.00"),
+    }
+    assert charges_json(report, prices)["total"] == "0.28"
+    page = render_html(report, prices)
+    assert "0.14 CHF" in page
+    console = Console(file=io.StringIO(), width=120)
+    render_table(report, console, prices)
+    assert "0.14 CHF" in console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
+    assert "Charges" not in render_html(report)
+
+
+def test_documents_that_answers_rested_on_are_counted_once_an_answer(bench: Bench) -> None:
+    records = []
+    for name, documents in (("d1", ["rules.pdf", "rules.pdf", "map.pdf"]), ("d2", ["rules.pdf", 7]), ("d3", "no list")):
+        event = events.answer(
+            request_id=name,
+            subject="s1",
+            groups=("analysts",),
+            model_digest="sha256:a5",
+            model_name="demo",
+            outcome="stop",
+            prompt_tokens=1,
+            completion_tokens=1,
+            joules=1.0,
+            duration_ms=1.0,
+            answer_commitment="sha256:0",
+            at=_at(20),
+        )
+        event["unmapped"]["sovereign"]["documents"] = documents
+        records.append(_one(name, event))
+    bench.open().append(records)
+    found = build_report(bench.directory, vkeys=bench.vkeys)
+    assert found.as_json()["documents"] == {"rules.pdf": 2, "map.pdf": 1}
+    assert "map.pdf" in render_html(found)
+
+
+def test_what_keycloak_refused_counts_and_what_it_took_is_not_counted_twice(bench: Bench) -> None:
+    bench.open().append(
+        [
+            _one("a", identity_sign_in(subject="s1", operation="LOGIN", at=_at(20))),
+            _one("b", identity_sign_in(subject="s1", operation="LOGIN", error="invalid_user_credentials", at=_at(20))),
+            _one("c", events.sign_in(subject="s1", at=_at(20))),
+        ]
+    )
+    found = build_report(bench.directory, vkeys=bench.vkeys)
+    assert (found.total.sign_ins, found.total.failed_sign_ins) == (1, 1)
+
+
+def test_what_is_unusual_is_worked_out_once_for_all_forms_and_anew_after_another_day() -> None:
+    asked: list[int] = []
+
+    class Asked(Habits):
+        def unusual(self, covers: Callable[[str], bool] = bool) -> list[Unusual]:
+            asked.append(1)
+            return super().unusual(covers)
+
+    report = UsageReport(habits=Asked())
+    for _ in range(2):
+        report.as_json()
+        render_html(report)
+        render_table(report, Console(file=io.StringIO()))
+    assert len(asked) == 1
+    report.add_day("2026-11-20", Figures(by_user={"s1": Tally(refusals=10)}))
+    assert [one.subject for one in report.unusual] == ["s1"]
+
+
+def test_unusual_use_is_in_every_form_of_the_report_and_only_of_its_period(bench: Bench) -> None:
+    records = [one for day in range(1, 7) for one in _call(f"p{day}", day, "s1", ("analysts",))]
+    records += [one for number in range(21) for one in _call(f"u{number}", 20, "s1", ("analysts",))]
+    bench.open().append(records)
+    found = build_report(bench.directory, vkeys=bench.vkeys, since=date(2026, 11, 10))
+    assert [(one["rule"], one["seen"], one["usual"]) for one in found.as_json()["unusual"]] == [("volume", 21, 1)]
+    assert "21 requests on one day; usual is 1" in render_html(found)
+    console = Console(file=io.StringIO(), width=120)
+    render_table(found, console)
+    assert "usual is 1" in console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
+    early = build_report(bench.directory, vkeys=bench.vkeys, until=date(2026, 11, 10))
+    assert early.unusual == []

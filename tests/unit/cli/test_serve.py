@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from appliance.audit.roles import GATEWAY as GATEWAY_ROLE
-from appliance.audit.roles import OPERATOR, engine
+from appliance.audit.roles import IDENTITY, OPERATOR, engine
 from appliance.cli.serve import _clients, _roles
 from appliance.site.load import load_site
 from appliance.site.paths import GATEWAY, SitePaths, engine_service
@@ -38,7 +38,11 @@ def paths() -> Iterator[SitePaths]:
 def test_each_service_has_its_own_role_and_root_is_the_operator(paths: SitePaths) -> None:
     os.chown(paths.socket(GATEWAY).parent, 61_001, -1)
     os.chown(paths.socket(engine_service(MODEL)).parent, 61_002, -1)
-    assert dict(_roles(CONFIG, paths).by_uid) == {61_001: (GATEWAY_ROLE,), 61_002: (engine(MODEL),), 0: (OPERATOR,)}
+    assert dict(_roles(CONFIG, paths).by_uid) == {
+        61_001: (GATEWAY_ROLE, IDENTITY),
+        61_002: (engine(MODEL),),
+        0: (OPERATOR,),
+    }
 
 
 @AS_ROOT
@@ -48,7 +52,7 @@ def test_an_engine_serves_its_gateway_root_and_itself(paths: SitePaths) -> None:
 
 
 def test_where_one_user_runs_everything_it_has_every_role(paths: SitePaths) -> None:
-    assert set(_roles(CONFIG, paths).by_uid[os.getuid()]) == {GATEWAY_ROLE, engine(MODEL), OPERATOR}
+    assert set(_roles(CONFIG, paths).by_uid[os.getuid()]) == {GATEWAY_ROLE, IDENTITY, engine(MODEL), OPERATOR}
     assert _clients(paths) == {0, os.getuid()}
 
 

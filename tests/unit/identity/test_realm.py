@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from appliance.identity.clients import events_secret
 from appliance.identity.realm import desired_master, desired_realm
 from tests.unit.identity.sites import loopback_site, site
 
@@ -39,7 +40,22 @@ def test_programs_are_their_groups_and_nothing_more() -> None:
     document = desired_realm(site())
     assert document["clients"]["batch"]["serviceAccountsEnabled"]
     assert not document["clients"]["batch"]["standardFlowEnabled"]
-    assert document["service_accounts"] == {"batch": {"groups": ["analysts"], "roles": []}}
+    assert document["service_accounts"]["batch"] == {"groups": ["analysts"], "roles": []}
+
+
+def test_whoever_reads_events_may_do_nothing_else() -> None:
+    document = desired_realm(site())
+    reader = document["clients"]["sovereign-events"]
+    assert document["service_accounts"]["sovereign-events"] == {"groups": [], "roles": ["realm-management.view-events"]}
+    assert reader["serviceAccountsEnabled"]
+    assert not any(reader[way] for way in ("standardFlowEnabled", "publicClient", "redirectUris"))
+    assert "sovereign" not in reader["defaultClientScopes"], "its tokens must not be for our API"
+
+
+def test_the_readers_secret_is_neither_the_pages_nor_guessed_from_it() -> None:
+    assert events_secret("one") != events_secret("other")
+    assert "one" not in events_secret("one")
+    assert len(events_secret("one")) == 64
 
 
 def test_groups_carry_the_roles_of_the_site_file() -> None:

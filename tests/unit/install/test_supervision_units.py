@@ -93,6 +93,13 @@ def test_the_memory_of_an_engine_is_limited_to_its_models_budget(units: dict[str
     assert "MemoryMax=900M" in lines(units[f"{ENGINE}.service"])
 
 
+def test_the_writer_outlives_what_it_counts_in_and_nothing_else_outlives_a_part_of_itself(
+    units: dict[str, str],
+) -> None:
+    continued = [name for name in names() if "OOMPolicy=continue" in lines(units[f"{name}.service"])]
+    assert continued == ["audit"]
+
+
 @pytest.mark.parametrize("service", SERVICES, ids=names())
 def test_a_service_starts_after_what_it_needs_is_ready(units: dict[str, str], service: Service) -> None:
     unit = units[f"{service.name}.service"]

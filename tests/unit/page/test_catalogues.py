@@ -24,10 +24,11 @@ _NAME = re.compile(r"\{(\w+)\}")
 
 
 def used_keys() -> set[str]:
-    """Keys that scripts and index.html name; the page names keys by literals only."""
+    """Keys that scripts and pages name; the page names keys by literals only."""
     code = "\n".join(path.read_text("utf-8") for path in SCRIPTS)
     plurals = {f"{key}.{form}" for key in _PLURAL.findall(code) for form in ("one", "other")}
-    return set(_CALL.findall(code)) | plurals | set(_MARKUP.findall((STATIC / "index.html").read_text("utf-8")))
+    pages = "\n".join(path.read_text("utf-8") for path in sorted(STATIC.glob("*.html")))
+    return set(_CALL.findall(code)) | plurals | set(_MARKUP.findall(pages))
 
 
 @pytest.mark.parametrize("code", LANGUAGES)

@@ -15,6 +15,7 @@ export class Account {
     byId("site-name").textContent = site.name;
     byId("account-name").textContent = user.name;
     byId("account-groups").textContent = user.groups.join(", ");
+    byId("auditor-link").hidden = !user.roles.includes("auditor");
     byId("sign-out").addEventListener("click", () => this.#signOut());
     this.draw();
   }

@@ -87,6 +87,17 @@ export async function session() {
   return found;
 }
 
+/**
+ * What auditors read: `state`, `entries` or `figures`.
+ *
+ * @param {string} what
+ * @param {Record<string, string>} query empty values are left out
+ */
+export async function audit(what, query) {
+  const asked = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== ""));
+  return (await send("GET", `/api/audit/${what}?${asked}`)).json();
+}
+
 /** @returns {Promise<{ redirect?: string }>} */
 export const signOut = async () => (await send("POST", "/auth/logout")).json();
 

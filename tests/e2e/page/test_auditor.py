@@ -1,0 +1,114 @@
+"""The auditors' page: what it asks for, what it shows and offers, in every theme and width, and to whom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.page import flows
+from tests.e2e.page.audit_api import PAGE, SIZE
+from tests.e2e.page.test_accessibility import _violations
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from tests.e2e.page.fake_gateway import FakeGateway
+    from tests.e2e.page.watching import Watch
+
+pytestmark = [pytest.mark.e2e, pytest.mark.network]
+ROWS = "#auditor-entries tbody tr"
+
+
+@pytest.fixture
+def auditor(page: Page, gateway: FakeGateway, watched: Watch) -> Page:  # noqa: ARG001 - watched checks at the end
+    """The page of an auditor who just came from the menu."""
+    flows.open_page(page, gateway.url)
+    flows.sign_in(page, "auditor", "auditor")
+    page.locator("#account").click()
+    page.locator("#auditor-link").click()
+    ready(page)
+    return page
+
+
+def ready(page: Page) -> None:
+    expect(page.locator(ROWS)).to_have_count(PAGE)
+    expect(page.locator("#auditor-figures figure")).to_have_count(3)
+
+
+def test_the_latest_of_a_million_entries_come_first_and_a_page_at_a_time(auditor: Page, gateway: FakeGateway) -> None:
+    expect(auditor.locator(ROWS).first.locator("td").first).to_have_text("999,999")
+    auditor.get_by_role("button", name="Look further back").click()
+    expect(auditor.locator(ROWS)).to_have_count(2 * PAGE)
+    asked = [parse_qs(urlsplit(one).query) for one in gateway.looked if one.startswith("/api/audit/entries")]
+    assert asked == [{}, {"before": [str(SIZE - PAGE)]}]
+
+
+def test_filters_are_asked_for_and_not_applied_by_the_page(auditor: Page, gateway: FakeGateway) -> None:
+    auditor.get_by_label("Kind of entry").fill("refusal")
+    auditor.get_by_label("Pseudonym").fill("2".zfill(32))
+    auditor.get_by_role("button", name="Show").click()
+    expect(auditor.locator(ROWS).first).to_contain_text("quota_exceeded")
+    query = parse_qs(urlsplit([one for one in gateway.looked if "entries" in one][-1]).query)
+    assert query == {"kind": ["refusal"], "subject": ["2".zfill(32)]}
+    auditor.get_by_label("Kind of entry").fill("nothing")
+    auditor.get_by_role("button", name="Show").click()
+    expect(auditor.locator("#auditor-entries")).to_contain_text("No entry is like that")
+
+
+def test_somebody_looks_for_a_refusal_and_finds_it(auditor: Page) -> None:
+    row = flows.look_for(auditor, kind="refusal", outcome="failure")
+    expect(row).to_contain_text("quota_exceeded")
+    expect(row.get_by_role("link", name="with its proof")).to_be_visible()
+
+
+def test_an_entry_shows_whole_as_text_and_its_proof_is_a_download(auditor: Page) -> None:
+    row = auditor.locator(ROWS).first
+    row.get_by_text("The whole entry").click()
+    expect(row.locator("pre")).to_contain_text('"note": "<b>not markup</b>"')
+    proof = row.get_by_role("link", name="Entry 999,999 with its proof")
+    assert proof.get_attribute("href") == "/api/audit/export?first=999999&last=999999"
+    with auditor.expect_download() as download:
+        proof.click()
+    assert download.value.url.endswith("last=999999")
+
+
+def test_plots_have_their_numbers_beside_them_and_witnesses_are_named(auditor: Page) -> None:
+    figure = auditor.locator("#auditor-figures figure").nth(1)
+    figure.get_by_text("The numbers").click()
+    expect(figure.locator("tbody tr").first).to_contain_text("quota_exceeded")
+    expect(figure.locator("tbody tr").first).to_contain_text("61")
+    expect(auditor.locator("#auditor-state")).to_contain_text("auditor.example/w1 saw 999,000 entries")
+
+
+def test_the_page_speaks_every_language(auditor: Page) -> None:
+    for code, title in (
+        ("fr", "Le journal d\N{RIGHT SINGLE QUOTATION MARK}audit"),
+        ("de", "Das Prüfprotokoll"),
+        ("en", "The audit log"),
+    ):
+        auditor.locator("#auditor-language").select_option(code)
+        expect(auditor.locator("h1")).to_have_text(title)
+        expect(auditor.locator(ROWS)).to_have_count(PAGE)
+
+
+def test_who_is_no_auditor_sees_no_way_there_and_nothing_there(page: Page, gateway: FakeGateway) -> None:
+    flows.open_page(page, gateway.url)
+    flows.sign_in(page, "analyst", "analyst")
+    page.locator("#account").click()
+    expect(page.locator("#auditor-link")).to_be_hidden()
+    page.goto(f"{gateway.url}/auditor")
+    expect(page.locator("#auditor-problem")).to_contain_text("you are not one at this site")
+    expect(page.locator("#auditor-parts")).to_be_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_has_no_violation_and_fits(auditor: Page, scheme: str, width: int) -> None:
+    auditor.set_viewport_size({"width": width, "height": 800})
+    auditor.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    auditor.locator(ROWS).first.get_by_text("The whole entry").click()
+    assert _violations(auditor) == []
+    assert auditor.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
