@@ -1,0 +1,190 @@
+"""Documents in the real database: who may see which, what is found, and what is left of one that is gone."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from appliance.memory.access import reading
+from appliance.memory.errors import NoDocumentError
+from tests.memory import papers
+from tests.memory.library import House
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from tests.gateway import postgres
+
+pytestmark = pytest.mark.anyio
+GROUPS = ("analysts", "clerks", "surgeons", "drivers", "guests")
+TABLES = ("document", "passage", "passage_vector", "word_count")
+
+
+@pytest.fixture
+def house(pool: AsyncEngine) -> House:
+    return House(pool)
+
+
+async def counts(pool: AsyncEngine) -> dict[str, int]:
+    """Rows of each table; the database shows documents to whoever asks for all groups only."""
+    async with reading(pool, GROUPS) as connection:
+        return {t: (await connection.execute(text(f"SELECT count(*) FROM {t}"))).scalar_one() for t in TABLES}
+
+
+async def test_nobody_finds_a_passage_of_a_document_that_none_of_their_groups_may_see(house: House) -> None:
+    draw = random.Random(8)
+    allowed: dict[str, set[str]] = {}
+    for number in range(24):
+        groups = draw.sample(GROUPS, draw.randint(1, 3))
+        await house.take(f"{number}.txt", f"The rota number {number} is about ward{number} and nights.", *groups)
+        allowed[str(number)] = set(groups)
+    for _ in range(40):
+        mine = set(draw.sample((*GROUPS, "strangers", "*", "a,b", ""), draw.randint(1, 4)))
+        seen = {number for number, groups in allowed.items() if groups & mine}
+        found = await house.ask("Which rota is about nights?", *mine, limit=50)
+        assert {one.title for one in found} == seen
+        assert {one.title for one in await house.library.listed(mine)} == seen
+        hidden = next((n for n in allowed if n not in seen), None)
+        if hidden is not None:
+            assert hidden not in {one.title for one in await house.ask(f"ward{hidden}", *mine, limit=50)}
+
+
+async def test_a_statement_that_forgets_to_ask_for_groups_is_shown_nothing(house: House, pool: AsyncEngine) -> None:
+    await house.take("a.txt", "The safe opens at nine.", "clerks")
+    async with pool.begin() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM document"))).scalar_one() == 0
+    async with reading(pool, ["analysts"]) as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM document"))).scalar_one() == 0
+    async with reading(pool, ["clerks"]) as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM document"))).scalar_one() == 1
+
+
+async def test_other_groups_see_a_document_from_the_next_question_on(house: House) -> None:
+    taken = await house.take("a.txt", "The safe opens at nine.", "clerks")
+    assert taken.document is not None
+    assert await house.ask("safe", "analysts") == ()
+    await house.library.regroup(taken.document.id, ["analysts"])
+    assert [one.body for one in await house.ask("safe", "analysts")] == ["The safe opens at nine."]
+    assert await house.ask("safe", "clerks") == ()
+
+
+async def test_every_passage_lies_verbatim_where_it_says_in_the_version_it_names(house: House) -> None:
+    paragraphs = "\n\n".join(f"## Part {n}\n\n" + f"Sentence about subject{n} and more of it. " * 60 for n in range(6))
+    taken = await house.take("book.md", f"# Book\n\n{paragraphs}", "clerks")
+    assert taken.document is not None
+    document, whole = await house.library.shown(taken.document.id, ["clerks"])
+    assert document.characters == len(whole)
+    for number in range(6):
+        found = await house.ask(f"What is said of subject{number}?", "clerks", limit=3)
+        assert found[0].headings == ("Book", f"Part {number}")
+        assert all(whole[one.first : one.last] == one.body for one in found)
+        assert {(one.digest, one.text_digest) for one in found} == {(document.digest, document.text_digest)}
+
+
+async def test_a_rare_word_counts_more_than_common_ones_in_each_language(house: House) -> None:
+    house.embedding = None  # by words alone
+    said = {
+        "en": "The house rules say that the {} of the building is for all of us and not to be used at night.",
+        "de": "Die Hausordnung sagt, dass die {} des Gebäudes für alle da ist und nachts nicht genutzt werden darf.",
+        "fr": "Le règlement de la maison dit que la {} du bâtiment est pour tous et ne sert pas pendant la nuit.",
+    }
+    rare = {"en": ("sauna", "library"), "de": ("Änderung", "Bücherei"), "fr": ("fenêtre", "bibliothèque")}
+    for language, sentence in said.items():
+        for number, word in enumerate((*rare[language], "x", "y", "z")):
+            await house.take(f"{language}-{number}.txt", sentence.format(word), "clerks")
+    questions = {"en": "May I use the saunas?", "de": "Welche ÄNDERUNGEN gibt es?", "fr": "Où est la fenêtre ?"}
+    for language, question in questions.items():
+        found = await house.ask(question, "clerks")
+        assert found[0].title == f"{language}-0"
+        assert found[0].language == language
+
+
+async def test_an_import_that_the_log_does_not_take_keeps_nothing(house: House, pool: AsyncEngine) -> None:
+    await house.take("a.txt", "Kept before.", "clerks")
+    before = await counts(pool)
+    house.down = True
+    for name, data in (("a.txt", "Another version."), ("b.txt", "New."), ("c.pdf", papers.encrypted_pdf())):
+        with pytest.raises(ConnectionError):
+            await house.take(name, data, "clerks")
+    assert await counts(pool) == before
+    assert [one.body for one in await house.ask("kept", "clerks")] == ["Kept before."]
+
+
+async def test_the_same_bytes_are_not_taken_twice_and_others_take_their_place(house: House, pool: AsyncEngine) -> None:
+    assert (await house.take("a.txt", "First words of it.", "clerks")).outcome == "new"
+    before = await counts(pool)
+    assert (await house.take("a.txt", "First words of it.", "clerks")).outcome == "unchanged"
+    assert len(house.entered) == 1
+    assert (await house.take("a.txt", "Second words of it.", "clerks")).outcome == "replaced"
+    assert await counts(pool) == before
+    assert {one.body for word in ("first", "second") for one in await house.ask(word, "clerks")} == {"Second words of it."}
+    assert house.embedding is not None
+    house.embedding.digest = "sha256:" + "b" * 64
+    assert (await house.take("a.txt", "Second words of it.", "clerks")).outcome == "replaced"  # other vectors
+
+
+async def test_a_document_that_cannot_be_read_is_noted_with_its_reason_and_others_go_on(house: House) -> None:
+    taken = await house.take("a.pdf", papers.encrypted_pdf(), "clerks")
+    assert taken.outcome == "refused"
+    assert taken.document is not None
+    assert (taken.document.state, taken.document.reason) == ("refused", "encrypted")
+    assert (await house.take("b.txt", "Readable words.", "clerks")).outcome == "new"
+    assert [one.title for one in await house.ask("readable", "clerks")] == ["b"]
+    assert [detail for _, detail in house.entered] == ["refused: encrypted", "1 passages for clerks"]
+
+
+async def test_a_version_that_cannot_be_read_leaves_nothing_of_the_one_before(house: House) -> None:
+    await house.take("a.md", "Old words.", "clerks")
+    await house.take("a.md", b"\xff\xfe\x00\xd8" * 99, "clerks")
+    assert await house.ask("old words", "clerks") == ()
+
+
+async def test_passages_are_cut_until_the_model_can_read_them_whole(house: House) -> None:
+    assert house.embedding is not None
+    house.embedding.bound = 30
+    taken = await house.take("a.txt", "One sentence has seven words in it. " * 40, "clerks")
+    assert taken.document is not None
+    _, whole = await house.library.shown(taken.document.id)
+    found = await house.ask("sentence", "clerks", limit=50)
+    assert max(len(one.body.split()) for one in found) <= 30
+    assert whole == " ".join(["One sentence has seven words in it."] * 40)
+
+
+async def test_nothing_of_a_deleted_document_is_left_in_the_database(
+    house: House, pool: AsyncEngine, cluster: postgres.Cluster
+) -> None:
+    secret = {"title": "Zyxwvutitle", "heading": "Qwertheading", "body": "Plughxyzzybody", "former": "Formerwordfoo"}
+    await house.take("kept.txt", "The house stays.", "clerks")
+    before = await counts(pool)
+    await house.take("gone.md", f"# {secret['heading']}\n\n{secret['former']} said.", "clerks", title=secret["title"])
+    markdown = f"# {secret['heading']}\n\n{secret['body']} said. " + "More words follow here. " * 400
+    taken = await house.take("gone.md", markdown, "clerks", title=secret["title"])
+    async with pool.connect() as connection:
+        alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await alone.execute(text("ANALYZE"))
+    assert taken.document is not None
+    with cluster.admin("sovereign") as admin:
+        admin.execute("CHECKPOINT")
+        assert remains(cluster, secret) != set()  # the search finds what there is
+        gone = await house.library.delete(taken.document.id)
+        await house.library.sweep()
+        admin.execute("CHECKPOINT")
+    assert gone.title == secret["title"]
+    assert await counts(pool) == before
+    assert remains(cluster, secret) == set()
+    with pytest.raises(NoDocumentError):
+        await house.library.delete(taken.document.id)
+    assert [one.body for one in await house.ask("house", "clerks")] == ["The house stays."]
+
+
+def remains(cluster: postgres.Cluster, secret: dict[str, str]) -> set[str]:
+    """Which secrets stand in the database's files; the write-ahead log keeps old pages until it is recycled."""
+    found = set()
+    for path in (cluster.socket_dir / "data").rglob("*"):
+        if path.is_file() and "pg_wal" not in path.parts:
+            data = path.read_bytes().lower()
+            found |= {name for name, word in secret.items() if word.lower().encode() in data}
+    return found
