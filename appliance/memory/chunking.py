@@ -1,7 +1,7 @@
-"""A document's text cut into passages: by headings, then paragraphs, then sentences, never longer than the model reads.
+"""A document's text cut into passages: by headings, then paragraphs, then sentences, never longer than a bound.
 
-Passages cover the text from its first character to its last, in order. They overlap only where a sentence that is longer
-than a passage may be had to be cut. Pure; how many tokens a text has is asked of the caller.
+Passages cover the text from its first character to its last, in order. They overlap only where a sentence that is
+longer than a passage may be had to be cut. Pure; how many tokens a text has is asked of the caller.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class _Piece:
 
 
 def estimated_tokens(text: str) -> int:
-    """How many tokens a model for any language makes of ``text``, rather too many: the model itself has the last word."""
+    """How many tokens a model for any language makes of ``text``, rather too many: the model has the last word."""
     return sum(1 + (len(word) - 1) // _LETTERS_A_TOKEN for word in _TOKENS.findall(text))
 
 
@@ -63,7 +63,10 @@ def chunks(text: Text, bound: int, count: Count = estimated_tokens) -> tuple[Chu
             found.append(_chunk(held, path))
             held = []
         if heading and piece.start == piece.span.start:
-            path = [*(step for step in path if step[0] < piece.span.level), (piece.span.level, _title(text, piece.span))]
+            path = [
+                *(step for step in path if step[0] < piece.span.level),
+                (piece.span.level, _title(text, piece.span)),
+            ]
         held.append(piece)
     if held:
         found.append(_chunk(held, path))

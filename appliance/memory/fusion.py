@@ -1,6 +1,7 @@
 """Two rankings made into one: reciprocal rank fusion. Pure.
 
-Cormack, Clarke, Buettcher: Reciprocal Rank Fusion outperforms Condorcet and individual rank learning methods (SIGIR 2009).
+Cormack, Clarke, Buettcher: Reciprocal Rank Fusion outperforms Condorcet and individual rank learning methods, SIGIR
+2009.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """One document's way into the library: read in its own process, cut into passages, given vectors, kept.
 
-Order, each step resting on the one before: the bytes are digested; a document whose bytes, groups and vectors are there
-already is left as it is; the act is entered in the audit log (``enter``), and without a durable entry nothing is kept;
-then the document is there with all that belongs to it, in one transaction. One that cannot be read is noted as refused, with its reason.
+Order, each step resting on the one before: the bytes are digested; a document whose bytes, groups and vectors are
+there already is left as it is; the act is entered in the audit log (``enter``), and without a durable entry nothing is
+kept; then the document is there with all that belongs to it, in one transaction. One that cannot be read is noted as
+refused, with its reason.
 """
 
 from __future__ import annotations
@@ -74,7 +75,12 @@ class Importer:
         """Take one document in. Raises ``SovereignError`` for the site's own trouble; nothing was changed then."""
         digest = await asyncio.to_thread(_digest, source.descriptor)
         arrival = Arrival(
-            source.origin, title_of(source, None), _UNKNOWN, digest, tuple(sorted(set(source.groups))), source.imported_by
+            source.origin,
+            title_of(source, None),
+            _UNKNOWN,
+            digest,
+            tuple(sorted(set(source.groups))),
+            source.imported_by,
         )
         model = await self._embedder.model() if self._embedder is not None else None
         known = await self._library.known(source.origin)
@@ -115,11 +121,15 @@ class Importer:
         assert self._embedder is not None
         while True:
             try:
-                return await self._embedder.vectors([told(text.text[c.start : c.end], c.headings, title) for c in found])
+                return await self._embedder.vectors(
+                    [told(text.text[c.start : c.end], c.headings, title) for c in found]
+                )
             except TooManyTokensError as error:
                 cut = halves(text.text, found[error.number])
                 if cut is None:
-                    raise DocumentRefusedError("damaged", "the document holds a word that is longer than a page") from error
+                    raise DocumentRefusedError(
+                        "damaged", "the document holds a word that is longer than a page"
+                    ) from error
                 found[error.number : error.number + 1] = cut
 
 

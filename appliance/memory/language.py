@@ -14,8 +14,8 @@ CONFIGURATION: dict[Language, str] = {"en": "english", "fr": "french", "de": "ge
 """PostgreSQL's text search configuration for each."""
 _WORDS = {
     "en": "the of and to is that for on with are this be as it at by from or was which not have an if can will their",
-    "fr": "le la les des et est une un du que pour dans sur qui par pas au avec sont cette ce aux ou il elle ne plus vous",
-    "de": "der die das und ist nicht ein eine zu den von mit auf für im dem des sich werden sie auch als wird oder bei es",
+    "fr": "le la les des et est une un du que pour dans sur qui par pas au avec sont cette ce aux ou il ne plus vous",
+    "de": "der die das und ist nicht ein eine zu den von mit auf für im dem des sich werden sie auch als wird oder es",
 }
 _OF: dict[str, list[str]] = {}
 for _language, _said in _WORDS.items():

@@ -2,8 +2,8 @@
 
 By words: a passage scores the sum over the question's words of the word's rarity times how much of the passage it is
 (the rarity is BM25's; PostgreSQL's own ranks know none). Only passages with one of the rarest words are scored, a
-bounded number, so that a question of common words costs no more than another. By meaning: the nearest vectors, all compared. Both queries
-ask for groups themselves, and the database's policy asks again (``access``).
+bounded number, so that a question of common words costs no more than another. By meaning: the nearest vectors, all of
+them compared. Both queries ask for groups themselves, and the database's policy asks again (``access``).
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class Retrieval:
     ) -> tuple[Found, ...]:
         """The best passages for ``question``, at most ``limit``, best first; ``groups`` None is the keeper.
 
-        ``vector`` is the question's, as pgvector writes it; without one, words alone decide. ``meaning`` is how much the
-        ranking by vectors counts beside that by words.
+        ``vector`` is the question's, as pgvector writes it; without one, words alone decide. ``meaning`` is how much
+        the ranking by vectors counts beside that by words.
         """
         named = list(groups) if groups is not None else None
         opened = keeping(self._engine) if named is None else reading(self._engine, named)
@@ -104,7 +104,9 @@ class Retrieval:
     async def _scored(
         connection: AsyncConnection, language: str, asked: Sequence[Word], groups: Sequence[str] | None
     ) -> list[tuple[float, int]]:
-        terms = " + ".join(f":r{n} * ts_rank({_WEIGHTS}, p.words, CAST(:w{n} AS tsquery), 1)" for n in range(len(asked)))
+        terms = " + ".join(
+            f":r{n} * ts_rank({_WEIGHTS}, p.words, CAST(:w{n} AS tsquery), 1)" for n in range(len(asked))
+        )
         values: dict[str, Any] = {f"r{n}": word.rarity for n, word in enumerate(asked)}
         values |= {f"w{n}": word.query for n, word in enumerate(asked)}
         values |= {"any": " | ".join(word.query for word in rarest(asked)), "language": language, "depth": DEPTH}

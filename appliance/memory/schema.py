@@ -1,9 +1,9 @@
 """Tables of documents and their passages. The gateway's migrations create them; a test holds the two equal.
 
 Who may see a document stands in its row (``groups``). The database asks too: rows of ``document`` are shown to those
-groups alone that the transaction named (``access``), also to a statement that forgot to ask. Passages are reached through their
-document only. Titles, words and vectors lie open in the database, since they are searched (ADR 0142); no statistics
-are kept of the columns that hold words, because samples of them would outlive the document.
+groups alone that the transaction named (``access``), also to a statement that forgot to ask. Passages are reached
+through their document only. Titles, words and vectors lie open in the database, since they are searched (ADR 142); no
+statistics are kept of the columns that hold words, because samples of them would outlive the document.
 """
 
 from __future__ import annotations

@@ -11,11 +11,69 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_END = re.compile(r"[.!?…]+[\"'”’»)\]]*\s+(?=[\"'“„«(\[]*[\w])")
+_END = re.compile(r"[.!?…]+[\"'\u201d\u2019»)\]]*\s+(?=[\"'\u201c\u201e«(\[]*[\w])")
 _ABBREVIATIONS = frozenset(
-    "e.g i.e etc vs cf al fig no nos vol pp p dr mr mrs ms prof st inc ltd approx dept "
-    "z.b d.h u.a bzw ca ggf evtl usw nr abs art bd hrsg vgl inkl zzgl str s sog u z d h b a "
-    "p.ex c.-à-d m mm mme mlle env éd chap réf tél n".split()
+    [
+        "e.g",
+        "i.e",
+        "etc",
+        "vs",
+        "cf",
+        "al",
+        "fig",
+        "no",
+        "nos",
+        "vol",
+        "pp",
+        "p",
+        "dr",
+        "mr",
+        "mrs",
+        "ms",
+        "prof",
+        "st",
+        "inc",
+        "ltd",
+        "approx",
+        "dept",
+        "z.b",
+        "d.h",
+        "u.a",
+        "bzw",
+        "ca",
+        "ggf",
+        "evtl",
+        "usw",
+        "nr",
+        "abs",
+        "art",
+        "bd",
+        "hrsg",
+        "vgl",
+        "inkl",
+        "zzgl",
+        "str",
+        "s",
+        "sog",
+        "u",
+        "z",
+        "d",
+        "h",
+        "b",
+        "a",
+        "p.ex",
+        "c.-à-d",
+        "m",
+        "mm",
+        "mme",
+        "mlle",
+        "env",
+        "éd",
+        "chap",
+        "réf",
+        "tél",
+        "n",
+    ]
 )
 
 

@@ -37,7 +37,7 @@ _COUNTED = (
     "GROUP BY language, word"
 )
 _COUNT = text(
-    f"INSERT INTO word_count (language, word, passages) {_COUNTED} "  # noqa: S608 - text of this module
+    f"INSERT INTO word_count (language, word, passages) {_COUNTED} "
     "ON CONFLICT (language, word) DO UPDATE SET passages = word_count.passages + excluded.passages"
 )
 _UNCOUNT = text(

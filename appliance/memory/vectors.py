@@ -97,7 +97,9 @@ class Embedder:
             except EngineUnavailableError as error:
                 raise UnavailableError("the embedding model does not answer", "run `sovereign status`") from error
             if found.record.get("role") != "embedding":
-                raise UnavailableError("the model for documents makes no vectors", "name an embedding model in site.yaml")
+                raise UnavailableError(
+                    "the model for documents makes no vectors", "name an embedding model in site.yaml"
+                )
             self._model = found
         return self._model
 

@@ -76,9 +76,8 @@ def _assembled(objects: dict[int, str]) -> bytes:
         out += f"{number} 0 obj\n{body}\nendobj\n".encode("latin-1")
     table = "".join(f"{places[number]:010} 00000 n \n" for number in sorted(objects))
     size = max(objects) + 1
-    return out + (
-        f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{len(out)}\n%%EOF"
-    ).encode("latin-1")
+    trailer = f"trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{len(out)}\n%%EOF"
+    return out + f"xref\n0 {size}\n0000000000 65535 f \n{table}{trailer}".encode("latin-1")
 
 
 def encrypted_pdf() -> bytes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.memory.parsing import launch
@@ -22,4 +22,4 @@ def parsed(name: str, data: bytes, bounds: launch.Bounds = launch.USUAL) -> Pars
 
 def descriptors() -> set[str]:
     """The open descriptors of this process."""
-    return set(os.listdir("/proc/self/fd"))
+    return {entry.name for entry in Path("/proc/self/fd").iterdir()}

@@ -33,7 +33,9 @@ def test_passages_cover_the_text_in_order_and_overlap_only_inside_a_sentence(blo
         assert before.start < after.start <= before.end < after.end
         if after.start < before.end:  # told again: within one sentence that is longer than a passage may be
             inside = [(s, e) for span in text.spans for s, e in _sentences(text, span.start, len(text.text))]
-            assert any(s <= after.start and before.end <= e and estimated_tokens(text.text[s:e]) > bound for s, e in inside)
+            assert any(
+                s <= after.start and before.end <= e and estimated_tokens(text.text[s:e]) > bound for s, e in inside
+            )
 
 
 def _together(text: Text, found: tuple[Chunk, ...]) -> str:

@@ -95,7 +95,11 @@ class Permit:
 def permits(stage: Stage, process: int) -> tuple[Permit, ...]:
     """Everything that the process ``process`` may call at ``stage``."""
     if stage == "parsing":
-        return (*map(Permit, _PARSING.split()), *_to_itself(process), _one_of("fcntl", 1, (fcntl.F_GETFD, fcntl.F_GETFL)))
+        return (
+            *map(Permit, _PARSING.split()),
+            *_to_itself(process),
+            _one_of("fcntl", 1, (fcntl.F_GETFD, fcntl.F_GETFL)),
+        )
     found = [*map(Permit, _PLAIN.split()), *_conditional(process)]
     if stage == "preparing":
         found += [*map(Permit, _PREPARING), _unix_stream("socket")]

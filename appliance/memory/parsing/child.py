@@ -1,7 +1,7 @@
-"""The process that reads one document: a descriptor in, one JSON object out (``outcome``), and nothing else within reach.
+"""The process that reads one document: a descriptor in, one JSON object out (``outcome``), and nothing else to reach.
 
-Order: the limits that the kernel keeps (memory, processor time, no file grows, no core) → the libraries for this kind of
-document and the encodings of texts, since nothing can be loaded later → another user, where the parent is root → no
+Order: the limits that the kernel keeps (memory, processor time, no file grows, no core) → the libraries for this kind
+of document and the encodings of texts, since nothing can be loaded later → another user, where the parent is root → no
 privileges, no files, no calls but those that computing needs → and only then the first byte of the document is read.
 """
 

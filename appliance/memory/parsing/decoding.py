@@ -18,11 +18,11 @@ def decoded(raw: bytes, declared: str | None = None) -> str:
 
     Raises ``DocumentRefusedError`` (``encoding``) where no encoding makes text of all of it.
     """
-    for mark, name in _MARKS:
+    for mark, marked in _MARKS:
         if raw.startswith(mark):
-            return _strict(raw, name)
-    for name in ("utf-8", declared):
-        if name is not None and (text := _attempt(raw, name)) is not None and "\0" not in text:
+            return _strict(raw, marked)
+    for name in ("utf-8", *([declared] if declared is not None else [])):
+        if (text := _attempt(raw, name)) is not None and "\0" not in text:
             return text
     likeliest = from_bytes(raw[:_SAMPLE], cp_isolation=_LIKELY).best()
     if likeliest is None:

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 256 << 20
 _CODE = Path(__file__).parents[3]
-_START = "import sys; sys.path.insert(0, sys.argv[1]); from appliance.memory.parsing.child import main; main(sys.argv[2])"
+_START = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from appliance.memory.parsing.child import main; main(sys.argv[2])"
+)
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,7 @@ def parse(descriptor: int, kind: MediaType, bounds: Bounds = USUAL, start: Calla
 
 
 def _told(process: subprocess.Popen[bytes], bounds: Bounds) -> bytes | None:
-    """All that the process says, at most one byte more than it may; None when its time is over.
-
-    """
+    """All that the process says, at most one byte more than it may; None when its time is over."""
     assert process.stdout is not None
     pipe = process.stdout.fileno()
     poll = select.poll()

@@ -1,4 +1,4 @@
-"""A message (RFC 5322, MIME) into blocks: its subject, who wrote to whom and when, and its text. No attachment is read."""
+"""A message (RFC 5322, MIME) into blocks: its subject, who wrote to whom and when, its text. No attachment is read."""
 
 from __future__ import annotations
 

@@ -42,7 +42,9 @@ def docx(raw: bytes) -> Parsed:
     if body is None:
         raise DocumentRefusedError("damaged", "the document has no body")
     blocks = list(_blocks(body, f"{_W}tbl", f"{_W}tr", f"{_W}tc", lambda p: _word_paragraph(p, levels)))
-    title, language = (core.findtext(f"{_DC}title"), core.findtext(f"{_DC}language")) if core is not None else (None,) * 2
+    title, language = (
+        (core.findtext(f"{_DC}title"), core.findtext(f"{_DC}language")) if core is not None else (None,) * 2
+    )
     return Parsed(title=title or None, language=language[:35] if language else None, blocks=blocks)
 
 
@@ -100,7 +102,9 @@ def _xml(archive: zipfile.ZipFile, name: str) -> _Element:
         root = etree.fromstring(_read(archive, name), parser)
     except etree.XMLSyntaxError as error:
         deep = "depth" in str(error).lower()
-        raise DocumentRefusedError("too_deep" if deep else "damaged", f"{name} inside the document is no XML") from error
+        raise DocumentRefusedError(
+            "too_deep" if deep else "damaged", f"{name} inside the document is no XML"
+        ) from error
     if root.getroottree().docinfo.doctype:
         raise DocumentRefusedError("damaged", f"{name} inside the document declares a document type")
     return root
@@ -172,7 +176,9 @@ def _word_paragraph(element: _Element, levels: dict[str, int]) -> Block | None:
 def _open_paragraph(element: _Element) -> Block | None:
     if element.tag == f"{_TEXT}h":
         level = element.get(f"{_TEXT}outline-level") or "1"
-        return _block("heading", element, min(max(int(level), 1), MAX_LEVEL) if level.isascii() and level.isdigit() else 1)
+        return _block(
+            "heading", element, min(max(int(level), 1), MAX_LEVEL) if level.isascii() and level.isdigit() else 1
+        )
     if element.tag != f"{_TEXT}p":
         return None
     parent = element.getparent()

@@ -117,7 +117,7 @@ def _page(number: int, lines: Sequence[str], outline: Outline) -> Iterator[Block
 
 
 def _title_at(lines: Sequence[str], at: int, titles: dict[str, int]) -> tuple[str, int, int] | None:
-    """The heading that begins at this line, its level and how many more lines it takes: titles are set on up to three."""
+    """The heading that begins at this line, its level and how many more lines it takes: two at most."""
     for more in range(3):
         text = " ".join(lines[at : at + more + 1])
         key = _key(text)

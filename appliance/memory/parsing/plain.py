@@ -60,34 +60,33 @@ def markdown(raw: bytes) -> Parsed:
 
 
 def _blocks(tokens: Sequence[Token]) -> Iterator[Block]:
-    heading, items, row = 0, 0, None
+    """A table's rows are told as they end; everything else where its words stand."""
+    heading, items = 0, 0
+    row: list[str] | None = None
     for token in tokens:
-        match token.type:
-            case "heading_open":
-                heading = min(int(token.tag[1:]), MAX_LEVEL)
-            case "heading_close":
-                heading = 0
-            case "list_item_open":
-                items += 1
-            case "list_item_close":
-                items -= 1
-            case "tr_open":
-                row = list[str]()
-            case "tr_close":
-                if row and any(row):
-                    yield Block(kind="row", text=" | ".join(row))
-                row = None
-            case "fence" | "code_block" if token.content.strip():
-                yield Block(kind="code", text=token.content)
-            case "inline":
-                words = _words(token.children or ())
-                if row is not None:
-                    row.append(words)
-                elif words.strip():
-                    kind = "heading" if heading else "item" if items else "paragraph"
-                    yield Block(kind=kind, text=words, level=heading)  # type: ignore[arg-type]  # three words of Kind
+        heading = _heading(token, heading)
+        items += (token.type == "list_item_open") - (token.type == "list_item_close")
+        if token.type in {"tr_open", "tr_close"}:
+            if row and any(row):
+                yield Block("row", " | ".join(row))
+            row = [] if token.type == "tr_open" else None
+        elif token.type in {"fence", "code_block"} and token.content.strip():
+            yield Block("code", token.content)
+        elif token.type == "inline" and row is not None:
+            row.append(_words(token.children or ()))
+        elif token.type == "inline" and (words := _words(token.children or ())).strip():
+            yield Block("heading" if heading else "item" if items else "paragraph", words, heading)
+
+
+def _heading(token: Token, before: int) -> int:
+    """The level of the heading that ``token`` stands in, 0 in none; ``before`` is that of the token before."""
+    if token.type == "heading_open":
+        return min(int(token.tag[1:]), MAX_LEVEL)
+    return 0 if token.type == "heading_close" else before
 
 
 def _words(children: Sequence[Token]) -> str:
     breaks = {"softbreak": " ", "hardbreak": "\n"}
-    return "".join(breaks.get(c.type, c.content if c.type in {"text", "code_inline", "image"} else "") for c in children)
+    return "".join(
+        breaks.get(c.type, c.content if c.type in {"text", "code_inline", "image"} else "") for c in children
+    )

@@ -19,6 +19,9 @@ _ENTITIES = (
     '<!ENTITY f SYSTEM "file:///etc/passwd">]><w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/'
     '2006/main"><w:body><w:p><w:r><w:t>&b;&f;</w:t></w:r></w:p></w:body></w:document>'
 )
+_NO_DOCUMENT = b'{"parsed": {"blocks": [{"kind": "root", "text": "x"}]}}'
+_TRACE = "if ctypes.CDLL(None, use_errno=True).ptrace(16, 1, 0, 0) == -1: raise OSError"
+_TOLD = '{"parsed": {"blocks": [{"kind": "paragraph", "text": "%s"}]}}'
 _SOUND = papers.docx(papers.word_paragraph("sound"))
 
 HOSTILE = {
@@ -81,12 +84,17 @@ def test_pages_that_nest_a_million_deep_are_no_crash() -> None:
         ("import time; time.sleep(60)", "too_long"),
         ("x = []\nwhile True: x.append(bytearray(1 << 29))", "memory"),
         ("import os\nwhile True: os.write(1, b'x' * 65536)", "too_large"),
-        ("import os; os.write(1, b'{\"parsed\": {\"blocks\": [{\"kind\": \"root\", \"text\": \"x\"}]}}'); os._exit(0)", "crashed"),
+        (
+            'import os; os.write(1, b\'{"parsed": {"blocks": [{"kind": "root", "text": "x"}]}}\'); os._exit(0)',
+            "crashed",
+        ),
         ("import os; os.write(1, b'{}'); os._exit(0)", "no_text"),
         ("import os; os.close(1); import time; time.sleep(60)", "too_long"),
     ],
 )
-def test_a_parser_that_was_taken_over_costs_one_document(monkeypatch: pytest.MonkeyPatch, behaviour: str, reason: str) -> None:
+def test_a_parser_that_was_taken_over_costs_one_document(
+    monkeypatch: pytest.MonkeyPatch, behaviour: str, reason: str
+) -> None:
     seconds = 3 if "sleep" in behaviour else 60
     result = _taken_over(monkeypatch, behaviour, launch.Bounds(output_bytes=1 << 20, seconds=seconds))
     assert isinstance(result, DocumentRefusedError)
@@ -110,14 +118,14 @@ def test_a_parser_that_was_taken_over_costs_one_document(monkeypatch: pytest.Mon
         "import os; os.setresuid(0, 0, 0)",
         "import os; os.pipe()",
         "import os; os.unlink('/tmp/x')",
-        "import ctypes; assert ctypes.CDLL(None, use_errno=True).ptrace(16, 1, 0, 0) != -1 or (_ for _ in ()).throw(OSError())",
+        f"import ctypes\n{_TRACE}",
     ],
 )
 def test_a_parser_that_was_taken_over_reaches_nothing(monkeypatch: pytest.MonkeyPatch, attempt: str) -> None:
     told = (
-        f"try:\n    exec({attempt!r})\n    said = 'reached'\nexcept (OSError, MemoryError) as error:\n    said = 'refused'\n"
-        'import os; os.write(1, (\'{"parsed": {"blocks": [{"kind": "paragraph", "text": "\' + said + \'"}]}}\').encode())\n'
-        "os._exit(0)"
+        f"import os\ntry:\n    exec({attempt!r})\n    said = 'reached'\n"
+        "except (OSError, MemoryError):\n    said = 'refused'\n"
+        f"os.write(1, ({_TOLD!r} % said).encode())\nos._exit(0)"
     )
     result = _taken_over(monkeypatch, told, _LONG)
     assert not isinstance(result, DocumentRefusedError), result

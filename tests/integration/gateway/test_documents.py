@@ -120,7 +120,9 @@ async def test_the_same_bytes_are_not_taken_twice_and_others_take_their_place(ho
     assert len(house.entered) == 1
     assert (await house.take("a.txt", "Second words of it.", "clerks")).outcome == "replaced"
     assert await counts(pool) == before
-    assert {one.body for word in ("first", "second") for one in await house.ask(word, "clerks")} == {"Second words of it."}
+    assert {one.body for word in ("first", "second") for one in await house.ask(word, "clerks")} == {
+        "Second words of it."
+    }
     assert house.embedding is not None
     house.embedding.digest = "sha256:" + "b" * 64
     assert (await house.take("a.txt", "Second words of it.", "clerks")).outcome == "replaced"  # other vectors

@@ -27,7 +27,9 @@ def upgrade() -> None:
         sa.Column("document_id", sa.Uuid, nullable=False),
         sa.Column("embedding", HalfVector, nullable=False),
         sa.PrimaryKeyConstraint("passage_id", name="pk_passage_vector"),
-        sa.ForeignKeyConstraint(["passage_id"], ["passage.id"], name="fk_passage_vector_passage_id", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["passage_id"], ["passage.id"], name="fk_passage_vector_passage_id", ondelete="CASCADE"
+        ),
     )
     op.create_table(
         "word_count",
