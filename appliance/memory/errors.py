@@ -1,20 +1,20 @@
 """Why a document is not taken, or cannot be given.
 
+RefusedError
+└── DocumentRefusedError          the document is not one that can be read; ``reason`` says why in one word
+UsageError
+└── NoDocumentError               there is no such document, or nobody may tell the caller that there is
+UnavailableError
+└── ParserError                   the parser's process cannot be started or confined; the document is not to blame
 SovereignError
-├── RefusedError
-│   └── DocumentRefusedError      the document is not one that can be read; ``reason`` says why in one word
-├── UsageError
-│   ├── NoDocumentError           there is no such document, or nobody may tell the caller that there is
-│   └── EmbeddingChangedError     what lies in the store was made by another embedding model
-└── UnavailableError
-    └── ParserError               the parser's process cannot be started or confined; the document is not to blame
+└── TooManyTokensError            a text is longer than the embedding model reads; the importer cuts it
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from appliance.errors import RefusedError, UnavailableError, UsageError
+from appliance.errors import RefusedError, SovereignError, UnavailableError, UsageError
 
 Reason = Literal[
     "encrypted",
@@ -58,9 +58,13 @@ class NoDocumentError(UsageError):
     """There is no such document for whoever asks."""
 
 
-class EmbeddingChangedError(UsageError):
-    """The site's embedding model is another one than that which made the vectors."""
-
-
 class ParserError(UnavailableError):
     """The parser's process could not do its work, whatever the document is."""
+
+
+class TooManyTokensError(SovereignError):
+    """Text number ``number`` of those given is longer than the model reads."""
+
+    def __init__(self, number: int, tokens: int, bound: int) -> None:
+        super().__init__(f"text {number} has {tokens} tokens, and the model takes {bound}")
+        self.number = number

@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING
 
 from appliance.memory.chunking import chunks, halves
 from appliance.memory.documents import Arrival, Document, Passage, Reading
-from appliance.memory.errors import DocumentRefusedError
+from appliance.memory.errors import DocumentRefusedError, TooManyTokensError
 from appliance.memory.language import language
 from appliance.memory.parsing import launch
 from appliance.memory.parsing.blocks import cleaned, joined
-from appliance.memory.vectors import TooManyTokensError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -12,6 +12,7 @@ from appliance.engine.errors import EngineBusyError, EngineRefusedError, EngineU
 from appliance.engine.protocol import Request, Vectors
 from appliance.engine.served import receipt_digest
 from appliance.errors import UnavailableError
+from appliance.memory.errors import TooManyTokensError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -23,14 +24,6 @@ AT_ONCE = 64
 """Texts of a request: people's questions are computed between the batches."""
 _ATTEMPTS = 20
 _WHICH = re.compile(r"\btext (\d+) has (\d+) tokens, and the model takes (\d+)")
-
-
-class TooManyTokensError(Exception):
-    """Text number ``number`` of those given is longer than the model reads."""
-
-    def __init__(self, number: int, tokens: int, bound: int) -> None:
-        super().__init__(f"text {number} has {tokens} tokens, and the model takes {bound}")
-        self.number = number
 
 
 class Engine(Protocol):
