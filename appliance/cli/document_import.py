@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from appliance.memory.documents import Document
     from appliance.site.config import DocumentFolder
     from appliance.site.paths import SitePaths
 
@@ -85,7 +86,8 @@ def sync(
 ) -> None:
     """Make the library hold what the site's document folders hold: new and changed files in, missing ones out.
 
-    Files are read where they lie and never moved or changed. A folder that is not there changes nothing.
+    Files are read where they lie and never moved or changed. Where a folder is missing, or empty that was not, nothing
+    is changed.
     """
     _told(asyncio.run(_synced(context, passphrase_fd)), output)
 
@@ -94,9 +96,12 @@ async def _synced(context: typer.Context, passphrase_fd: int | None) -> list[Res
     site = site_paths(context)
     folders = host_site(site).documents.folders
     files, groups = _declared(folders)
+    there = {str(file) for file in files}
+    async with desk(site, passphrase_fd) as open_desk:
+        gone = await _gone(open_desk, [Path(folder.path) for folder in folders], there)
     results = await _imported(site, files, groups, None, passphrase_fd)
     async with desk(site, passphrase_fd) as open_desk:
-        return results + await _dropped(open_desk, [Path(f.path) for f in folders], {str(file) for file in files})
+        return results + await _dropped(open_desk, gone)
 
 
 def _declared(folders: Sequence[DocumentFolder]) -> tuple[list[Path], list[tuple[str, ...]]]:
@@ -109,18 +114,32 @@ def _declared(folders: Sequence[DocumentFolder]) -> tuple[list[Path], list[tuple
         if not Path(folder.path).is_dir():
             raise UsageError(f"{folder.path}: no such folder", "mount or make it; nothing was changed")
         found = gather([Path(folder.path)]).files
+        if twice := set(found).intersection(files):
+            raise UsageError(f"{min(twice)} lies in two of the folders", "declare folders that do not hold each other")
         files += found
         groups += [folder.groups] * len(found)
     return files, groups
 
 
-async def _dropped(open_desk: Desk, folders: Sequence[Path], there: set[str]) -> list[Result]:
-    """Take out what lay in one of ``folders`` and is not ``there`` any more."""
-    gone = [
-        one
-        for one in await open_desk.library.listed()
-        if one.origin not in there and any(Path(one.origin).is_relative_to(folder) for folder in folders)
-    ]
+async def _gone(open_desk: Desk, folders: Sequence[Path], there: set[str]) -> list[Document]:
+    """What lay in one of ``folders`` and is not ``there`` any more.
+
+    Raises ``UsageError`` where a folder is empty that was not: it looks so when a disk is not mounted.
+    """
+    gone: list[Document] = []
+    known = await open_desk.library.listed()
+    for folder in folders:
+        missing = [one for one in known if Path(one.origin).is_relative_to(folder) and one.origin not in there]
+        if missing and not any(Path(file).is_relative_to(folder) for file in there):
+            raise UsageError(
+                f"{folder} holds no documents any more; nothing was changed",
+                "mount it, or take its documents out by `sovereign document delete`",
+            )
+        gone += missing
+    return gone
+
+
+async def _dropped(open_desk: Desk, gone: Sequence[Document]) -> list[Result]:
     for one in gone:
         await open_desk.enter_deletion(one.digest, "its file is gone from the folder")
         await open_desk.library.delete(one.id)
@@ -150,10 +169,13 @@ async def _imported(
                 report(done, len(files))
                 return result
 
-            async with asyncio.TaskGroup() as tasks:
-                begun = [tasks.create_task(one(file, to)) for file, to in zip(files, groups, strict=True)]
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    begun = [tasks.create_task(one(file, to)) for file, to in zip(files, groups, strict=True)]
+            except ExceptionGroup as failures:  # the site's own trouble: what was taken in until then is in
+                raise failures.exceptions[0] from failures
         results = [task.result() for task in begun]
-        if any(result.outcome == "replaced" for result in results):
+        if any(result.outcome in {"replaced", "refused"} for result in results):
             await open_desk.library.sweep()
     return results
 

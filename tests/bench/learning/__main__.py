@@ -172,11 +172,15 @@ def main() -> None:
     options.add_argument("--tune", action="store_true", help="ask the half that may be tuned on")
     options.add_argument("--limit", type=int, default=0, help="ask so many questions only")
     options.add_argument("--passages", type=int, default=FULL, help="fill up to so many passages before timing")
+    options.add_argument("--manual", action="append", help="only this one: handbook, reference or developers")
+    options.add_argument("--threads", type=int, default=2, help="of the engine")
     options.add_argument("--model", type=Path, required=True, help="the embedding model's GGUF, from a release's store")
     given = options.parse_args()
     with ExitStack() as stack:
         cluster = stack.enter_context(postgres.cluster())
-        engine = stack.enter_context(our_engine(given.model, Sizes(context_tokens=512, threads=2), role="embedding"))
+        engine = stack.enter_context(
+            our_engine(given.model, Sizes(context_tokens=512, threads=given.threads), role="embedding")
+        )
         claims, figures, drawn = asyncio.run(_measured(cluster, engine.socket, given))
     OUT.write_text(drawn)
     machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "system": platform.platform()}
@@ -193,7 +197,7 @@ async def _measured(
     client = EngineClient(socket)
     embedder = Embedder(client, "bench")
     tree = await asyncio.to_thread(corpus.fetched)
-    papers = list(corpus.papers(tree))
+    papers = [paper for paper in corpus.papers(tree) if not given.manual or paper.manual in given.manual]
     importer = Importer(Library(pool), embedder, _entered)
     speed = await _pages_a_second(importer, corpus.printed(tree))
     tell("importing the manuals")

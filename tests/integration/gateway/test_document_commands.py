@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from appliance.audit.client import SyncAuditClient
+from appliance.audit.errors import AuditUnavailableError
 from appliance.cli.main import app
 from appliance.errors import RefusedError, UsageError
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
@@ -110,18 +111,37 @@ def test_the_library_follows_the_declared_folder_and_leaves_it_as_it_is(site: Si
     elsewhere.write_text("Stays.")
     assert site.run("import", str(elsewhere), "--group", "clerks").exit_code == 0
     (site.folder / "rounds.txt").write_text("Rounds begin at ten.")
+    (site.folder / "keys.txt").write_text("Keys lie in the drawer.")
     (site.folder / ".hidden.txt").write_text("x")
     (site.folder / "link.txt").symlink_to(elsewhere)
-    assert [(one["outcome"], one["passages"]) for one in site.told("sync")] == [("new", 1)]
-    assert [one["outcome"] for one in site.told("sync")] == ["unchanged"]
+    assert [(one["outcome"], one["passages"]) for one in site.told("sync")] == [("new", 1), ("new", 1)]
+    assert [one["outcome"] for one in site.told("sync")] == ["unchanged", "unchanged"]
     assert [one["title"] for one in site.told("search", "rounds", "--group", "guards")] == ["rounds"]
     (site.folder / "rounds.txt").unlink()
-    assert [one["outcome"] for one in site.told("sync")] == ["deleted"]
-    assert [one["title"] for one in site.told("list")] == ["elsewhere"]
-    assert sorted(path.name for path in site.folder.iterdir()) == [".hidden.txt", "link.txt"]
+    assert [one["outcome"] for one in site.told("sync")] == ["unchanged", "deleted"]
+    assert [one["title"] for one in site.told("list")] == ["elsewhere", "keys"]
+    assert sorted(path.name for path in site.folder.iterdir()) == [".hidden.txt", "keys.txt", "link.txt"]
+
+
+def test_a_folder_that_is_not_mounted_takes_no_document_out(site: Site, tmp_path: Path) -> None:
+    (site.folder / "keys.txt").write_text("Keys lie in the drawer.")
+    assert [one["outcome"] for one in site.told("sync")] == ["new"]
+    before = site.logged()
     site.folder.rename(tmp_path / "unmounted")
     assert isinstance(site.run("sync").exception, UsageError)
-    assert [one["title"] for one in site.told("list")] == ["elsewhere"]
+    site.folder.mkdir()
+    empty = site.run("sync").exception
+    assert isinstance(empty, UsageError)
+    assert "holds no documents any more" in empty.cause
+    assert ([one["title"] for one in site.told("list")], site.logged()) == (["keys"], before)
+
+
+def test_without_the_log_nothing_is_taken_in(site: Site) -> None:
+    (site.folder / "keys.txt").write_text("Keys lie in the drawer.")
+    site.paths.socket(AUDIT).rename(site.paths.socket(AUDIT).with_suffix(".away"))
+    assert isinstance(site.run("sync").exception, AuditUnavailableError)
+    site.paths.socket(AUDIT).with_suffix(".away").rename(site.paths.socket(AUDIT))
+    assert site.told("list") == []
 
 
 @pytest.mark.parametrize(
