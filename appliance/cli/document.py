@@ -11,9 +11,11 @@ import typer
 from rich.table import Table
 
 from appliance.cli.document_import import GroupOption  # noqa: TC001 - typer reads the annotations at run time
-from appliance.cli.document_open import desk, known_groups
+from appliance.cli.document_open import TRY_AGAIN, Desk, desk, known_groups, swept
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
-from appliance.errors import UsageError
+from appliance.errors import UnavailableError, UsageError
+from appliance.memory.parsing.blocks import cleaned
+from appliance.memory.retrieval import Meaning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,10 +38,27 @@ def list_command(
 
     async def ask() -> tuple[Document, ...]:
         async with desk(site_paths(context), passphrase_fd) as open_desk:
-            return await open_desk.library.listed()
+            listed = await open_desk.library.listed()
+            await _notes(open_desk, listed)
+            return listed
 
     found = asyncio.run(ask())
     emit([asdict(one) for one in found], output, _drawn(found))
+
+
+async def _notes(open_desk: Desk, listed: Sequence[Document]) -> None:
+    """Say what is still to be done, on standard error."""
+    if (since := await open_desk.library.due()) is not None:
+        say(f"since {since:%Y-%m-%d %H:%M}, the database's files hold something that was deleted: {TRY_AGAIN}")
+    if open_desk.embedder is None:
+        return
+    try:
+        model = await open_desk.embedder.model()
+    except UnavailableError as error:
+        say(f"{error.cause}: whether documents await its vectors is not known")
+        return
+    if awaiting := sum(one.state == "ready" and one.model != model for one in listed):
+        say(f"{awaiting} documents have no vectors of the site's model: import them again, or run `document sync`")
 
 
 @app.command()
@@ -60,7 +79,8 @@ def show(
     def draw(console: Console) -> None:
         for name, value in asdict(found).items():
             said = ", ".join(value) if isinstance(value, tuple) else value
-            console.print(f"{name.replace('_', ' ') + ':':<14}{said if said is not None else '-'}", markup=False)
+            told = cleaned(str(said)) if said is not None else "-"
+            console.print(f"{name.replace('_', ' ') + ':':<14}{told}", markup=False)
         console.print(f"\n{text}", markup=False)
 
     emit(asdict(found) | {"text": text}, output, draw)
@@ -86,11 +106,29 @@ def delete(
 
 async def _deleted(paths: SitePaths, ids: Sequence[uuid.UUID], passphrase_fd: int | None) -> None:
     async with desk(paths, passphrase_fd) as open_desk:
-        for one in [(await open_desk.library.shown(number))[0] for number in ids]:  # all are there, or none is deleted
-            await open_desk.enter_deletion(one.digest, "deleted by the operator")
-            await open_desk.library.delete(one.id)
-            say(f"deleted: {one.title}")
-        await open_desk.library.sweep()
+        named = [(await open_desk.library.shown(number))[0] for number in ids]  # all are there, or none is deleted
+        try:
+            for one in named:
+                await open_desk.enter_deletion(one.digest, "deleted by the operator")
+                await open_desk.library.delete(one.id)
+                say(f"deleted: {cleaned(one.title)}")
+        finally:
+            await swept(open_desk.library)
+
+
+@app.command()
+def sweep(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> None:
+    """Write the database's tables anew where they still hold something that was deleted; `list` says when they do.
+
+    Commands that delete do this themselves, unless somebody else's transaction uses the tables.
+    """
+
+    async def run() -> None:
+        async with desk(site_paths(context), passphrase_fd) as open_desk:
+            if not await open_desk.library.sweep():
+                raise UnavailableError("somebody's open transaction uses the tables", TRY_AGAIN)
+
+    asyncio.run(run())
 
 
 @app.command()
@@ -107,8 +145,10 @@ def search(  # noqa: PLR0913, PLR0917 - one parameter per option
     async def ask() -> tuple[Found, ...]:
         async with desk(site_paths(context), passphrase_fd) as open_desk:
             groups = known_groups(open_desk.site, group) or None
-            vector = (await open_desk.embedder.vectors([question]))[0] if open_desk.embedder is not None else None
-            return await open_desk.retrieval.found(question, vector, groups, limit)
+            asked = None
+            if (embedder := open_desk.embedder) is not None:
+                asked = Meaning((await embedder.vectors([question]))[0], await embedder.model())
+            return await open_desk.retrieval.found(question, asked, groups, limit)
 
     found = asyncio.run(ask())
     emit([asdict(one) for one in found], output, lambda console: _draw_found(console, found))
@@ -127,7 +167,7 @@ def _drawn(found: Sequence[Document]) -> Callable[[Console], None]:
         for one in found:
             state = one.state if one.reason is None else f"{one.state}: {one.reason}"
             pages = "" if one.pages is None else str(one.pages)
-            cells = (str(one.id), one.title, ", ".join(one.groups), state, pages, str(one.passages))
+            cells = (str(one.id), cleaned(one.title), ", ".join(one.groups), state, pages, str(one.passages))
             table.add_row(*cells, f"{one.imported:%Y-%m-%d %H:%M}")
         console.print(table, markup=False)
 
@@ -137,7 +177,7 @@ def _drawn(found: Sequence[Document]) -> Callable[[Console], None]:
 def _draw_found(console: Console, found: Sequence[Found]) -> None:
     for place, one in enumerate(found, start=1):
         page = f", page {one.page}" if one.page is not None else ""
-        console.print(f"{place}  {' / '.join((one.title, *one.headings))}{page}", markup=False, style="bold")
+        console.print(f"{place}  {' / '.join((cleaned(one.title), *one.headings))}{page}", markup=False, style="bold")
         excerpt = " ".join(one.body.split())
         console.print(f"   {excerpt[:_EXCERPT]}{'…' if len(excerpt) > _EXCERPT else ''}", markup=False)
     if not found:

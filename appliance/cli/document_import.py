@@ -1,4 +1,4 @@
-"""`sovereign document import` and `sync`: files become documents, with an outcome for each."""
+"""`sovereign document import`: files become documents, with an outcome for each."""
 
 from __future__ import annotations
 
@@ -11,27 +11,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from appliance.cli.document_files import gather, opened
-from appliance.cli.document_open import Desk, desk, host_site, known_groups
+from appliance.cli.document_files import Found, Gathered, gather, opened
+from appliance.cli.document_open import desk, host_site, known_groups, swept
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, progress, say, site_paths
 from appliance.errors import RefusedError, UsageError
 from appliance.memory.chunking import chunks
 from appliance.memory.errors import DocumentRefusedError
-from appliance.memory.importing import BOUND, Imported, Importer, Source
-from appliance.memory.parsing import launch
-from appliance.memory.parsing.blocks import joined
+from appliance.memory.holding import held
+from appliance.memory.importing import BOUND, Imported, Importer, Source, parsed_copy
+from appliance.memory.parsing.blocks import cleaned, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
-    from appliance.memory.documents import Document
-    from appliance.site.config import DocumentFolder
     from appliance.site.paths import SitePaths
 
 TOGETHER = 2
 """Documents on their way at the same time: one is read while another waits for its vectors."""
+_NAMELESS = ("its name is not UTF-8", "rename it")
 GroupOption = Annotated[
     list[str], typer.Option("--group", metavar="GROUP", help="Who may see it; may be given again for more groups.")
 ]
@@ -50,10 +49,19 @@ class Result:
     hint: str | None = None
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """A file that is to be a document: for whom, what it is to be called, and the declared folder that it lies in."""
+
+    file: Found
+    groups: tuple[str, ...]
+    title: str | None = None
+    folder: str | None = None
+
+
 def register(app: typer.Typer) -> None:
-    """Add the commands to the group ``document``."""
+    """Add the command to the group ``document``."""
     app.command("import")(import_command)
-    app.command()(sync)
 
 
 def import_command(  # noqa: PLR0913 - one parameter per option
@@ -77,115 +85,54 @@ def import_command(  # noqa: PLR0913 - one parameter per option
     if dry_run:
         results = [_tried(file) for file in gathered.files]
     else:
-        results = asyncio.run(_imported(site, gathered.files, [groups] * len(gathered.files), title, passphrase_fd))
-    _told(results, output)
+        wanted = [Wanted(file, groups, title) for file in gathered.files]
+        results = asyncio.run(imported(site, wanted, passphrase_fd))
+    told([*results, *nameless(gathered)], output)
 
 
-def sync(
-    context: typer.Context, passphrase_fd: PassphraseFdOption = None, output: OutputOption = OutputFormat.table
-) -> None:
-    """Make the library hold what the site's document folders hold: new and changed files in, missing ones out.
-
-    Files are read where they lie and never moved or changed. Where a folder is missing, or empty that was not, nothing
-    is changed.
-    """
-    _told(asyncio.run(_synced(context, passphrase_fd)), output)
-
-
-async def _synced(context: typer.Context, passphrase_fd: int | None) -> list[Result]:
-    site = site_paths(context)
-    folders = host_site(site).documents.folders
-    files, groups = _declared(folders)
-    there = {str(file) for file in files}
-    async with desk(site, passphrase_fd) as open_desk:
-        gone = await _gone(open_desk, [Path(folder.path) for folder in folders], there)
-    results = await _imported(site, files, groups, None, passphrase_fd)
-    async with desk(site, passphrase_fd) as open_desk:
-        return results + await _dropped(open_desk, gone)
-
-
-def _declared(folders: Sequence[DocumentFolder]) -> tuple[list[Path], list[tuple[str, ...]]]:
-    """Files of the site's folders, and for whom each is. Raises ``UsageError`` before anything is changed."""
-    if not folders:
-        raise UsageError("site.yaml declares no documents.folders", "docs/reference/site.md describes them")
-    files: list[Path] = []
-    groups: list[tuple[str, ...]] = []
-    for folder in folders:
-        if not Path(folder.path).is_dir():
-            raise UsageError(f"{folder.path}: no such folder", "mount or make it; nothing was changed")
-        found = gather([Path(folder.path)]).files
-        if twice := set(found).intersection(files):
-            raise UsageError(f"{min(twice)} lies in two of the folders", "declare folders that do not hold each other")
-        files += found
-        groups += [folder.groups] * len(found)
-    return files, groups
-
-
-async def _gone(open_desk: Desk, folders: Sequence[Path], there: set[str]) -> list[Document]:
-    """What lay in one of ``folders`` and is not ``there`` any more.
-
-    Raises ``UsageError`` where a folder is empty that was not: it looks so when a disk is not mounted.
-    """
-    gone: list[Document] = []
-    known = await open_desk.library.listed()
-    for folder in folders:
-        missing = [one for one in known if Path(one.origin).is_relative_to(folder) and one.origin not in there]
-        if missing and not any(Path(file).is_relative_to(folder) for file in there):
-            raise UsageError(
-                f"{folder} holds no documents any more; nothing was changed",
-                "mount it, or take its documents out by `sovereign document delete`",
-            )
-        gone += missing
-    return gone
-
-
-async def _dropped(open_desk: Desk, gone: Sequence[Document]) -> list[Result]:
-    for one in gone:
-        await open_desk.enter_deletion(one.digest, "its file is gone from the folder")
-        await open_desk.library.delete(one.id)
-    if gone:
-        await open_desk.library.sweep()
-    return [Result(one.origin, "deleted", id=str(one.id)) for one in gone]
-
-
-async def _imported(
-    site: SitePaths,
-    files: Sequence[Path],
-    groups: Sequence[tuple[str, ...]],
-    title: str | None,
-    passphrase_fd: int | None,
-) -> list[Result]:
+async def imported(site: SitePaths, wanted: Sequence[Wanted], passphrase_fd: int | None) -> list[Result]:
+    """Take the files in, and then nothing of what they replaced is left. Raises ``SovereignError`` for the site's."""
     async with desk(site, passphrase_fd) as open_desk:
         importer = Importer(open_desk.library, open_desk.embedder, open_desk.enter)
         turns = asyncio.Semaphore(TOGETHER)
         done = 0
         with progress("documents", unit="steps") as report:
 
-            async def one(file: Path, to: tuple[str, ...]) -> Result:
+            async def one(file: Wanted) -> Result:
                 nonlocal done
                 async with turns:
-                    result = await _taken(importer, file, to, title, open_desk.actor)
+                    result = await _taken(importer, file, open_desk.actor)
                 done += 1
-                report(done, len(files))
+                report(done, len(wanted))
                 return result
 
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    begun = [tasks.create_task(one(file, to)) for file, to in zip(files, groups, strict=True)]
+                    begun = [tasks.create_task(one(file)) for file in wanted]
             except ExceptionGroup as failures:  # the site's own trouble: what was taken in until then is in
                 raise failures.exceptions[0] from failures
-        results = [task.result() for task in begun]
-        if any(result.outcome in {"replaced", "refused"} for result in results):
-            await open_desk.library.sweep()
-    return results
+            finally:
+                await swept(open_desk.library)
+        return [task.result() for task in begun]
 
 
-async def _taken(importer: Importer, file: Path, groups: tuple[str, ...], title: str | None, actor: str) -> Result:
+def nameless(gathered: Gathered) -> list[Result]:
+    """Files that cannot be documents because no text can name them."""
+    return [
+        Result(str(file).encode("utf-8", "backslashreplace").decode(), "refused", cause=_NAMELESS[0], hint=_NAMELESS[1])
+        for file in gathered.unnamed
+    ]
+
+
+async def _taken(importer: Importer, wanted: Wanted, actor: str) -> Result:
+    file = wanted.file
     try:
         with opened(file) as descriptor:
-            return _result(file, await importer.take(Source(descriptor, file.name, str(file), groups, actor, title)))
+            origin = str(file.path)
+            source = Source(descriptor, file.path.name, origin, wanted.groups, actor, wanted.title, wanted.folder)
+            return _result(file.path, await importer.take(source))
     except UsageError as error:
-        return Result(str(file), "refused", cause=error.cause, hint=error.hint)
+        return Result(str(file.path), "refused", cause=error.cause, hint=error.hint)
 
 
 def _result(file: Path, taken: Imported) -> Result:
@@ -202,16 +149,16 @@ def _result(file: Path, taken: Imported) -> Result:
     )
 
 
-def _tried(file: Path) -> Result:
+def _tried(file: Found) -> Result:
     try:
-        with opened(file) as descriptor:
-            parsed = launch.parse(descriptor, launch.kind_of(file.name, descriptor))
-        return Result(str(file), "readable", parsed.pages, len(chunks(joined(parsed.blocks), BOUND)))
+        with opened(file) as descriptor, held(descriptor) as copy:
+            _, parsed = parsed_copy(file.path.name, copy)
+        return Result(str(file.path), "readable", parsed.pages, len(chunks(joined(parsed.blocks), BOUND)))
     except (DocumentRefusedError, UsageError) as error:
-        return Result(str(file), "refused", cause=error.cause, hint=error.hint)
+        return Result(str(file.path), "refused", cause=error.cause, hint=error.hint)
 
 
-def _told(results: Sequence[Result], output: OutputFormat) -> None:
+def told(results: Sequence[Result], output: OutputFormat) -> None:
     """Print the outcomes. Raises ``RefusedError`` at the end where a document was refused: the others are in."""
     emit([vars(result) for result in results], output, _drawn(results))
     counted = Counter(result.outcome for result in results)
@@ -228,7 +175,7 @@ def _drawn(results: Sequence[Result]) -> Callable[[Console], None]:
         for one in results:
             cause = f"{one.cause}; {one.hint}" if one.cause and one.hint else one.cause or ""
             numbers = ("" if number is None else str(number) for number in (one.pages, one.passages))
-            table.add_row(Path(one.file).name, one.outcome, *numbers, cause)
+            table.add_row(cleaned(Path(one.file).name), one.outcome, *numbers, cleaned(cause))
         console.print(table, markup=False)
 
     return draw

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.events_operation import admin_change
 from appliance.audit.roles import OPERATOR
+from appliance.cli.terminal import say
 from appliance.cli.user_keycloak import service_secret
 from appliance.engine.client import EngineClient
 from appliance.errors import UnavailableError, UsageError
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
     from appliance.memory.documents import Arrival
     from appliance.site.config import SiteConfig
+
+
+TRY_AGAIN = "end what uses it (a backup, an open session), and run `sovereign document sweep`"
 
 
 @dataclass(frozen=True)
@@ -93,3 +97,9 @@ async def desk(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterator[Des
         if client is not None:
             await client.aclose()
         await pool.dispose()
+
+
+async def swept(library: Library) -> None:
+    """Write the tables anew where that is due, or say that it could not be done."""
+    if not await library.sweep():
+        say(f"the database's files still hold what was deleted or replaced: {TRY_AGAIN}")

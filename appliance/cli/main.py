@@ -31,7 +31,8 @@ class CommandTree(LazyGroup):
         "trust": Entry("Make, change and show the root of trust, signers' keys and waivers.", TRUST),
         "model": Entry("Sign models; show, check and change those of a site.", MODEL),
         "document": Entry(
-            "Give the assistant documents, by group; list, search and delete them.", ("document", "document_import")
+            "Give the assistant documents, by group; list, search and delete them.",
+            ("document", "document_import", "document_sync"),
         ),
         "audit": Entry("Check the audit log, report use, prove one entry. Works offline.", ("audit",)),
         "reveal": Entry("Show what was said behind an entry, when two auditors agree.", ("reveal",)),

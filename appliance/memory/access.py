@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 EVERYTHING = "*"
 _NAME = text("SELECT set_config('sovereign.groups', :groups, true)")
 
+_UNHURRIED = text("SET LOCAL statement_timeout = 0")
+"""A book's words take longer to keep than anybody's question may."""
+
 
 @asynccontextmanager
 async def reading(engine: AsyncEngine, groups: Iterable[str]) -> AsyncIterator[AsyncConnection]:
@@ -30,4 +33,5 @@ async def keeping(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A transaction of whoever keeps the documents: the operator, or the gateway when it takes one in."""
     async with engine.begin() as connection:
         await connection.execute(_NAME, {"groups": EVERYTHING})
+        await connection.execute(_UNHURRIED)
         yield connection

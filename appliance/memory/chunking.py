@@ -7,7 +7,7 @@ longer than a passage may be had to be cut. Pure; how many tokens a text has is 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     Count = Callable[[str], int]
 
+MAX_TITLE = 200
+"""Characters of a heading that are told with its passages."""
+SHARE, START = 4, 2000
+"""Headings told with passages have at most ``START`` characters, and ``SHARE`` more for each of the text."""
 OVERLAP = 8
 """A cut sentence is told again from the last eighth of the piece before."""
 _WORD = re.compile(r"\S+\s*")
@@ -51,7 +55,10 @@ def estimated_tokens(text: str) -> int:
 
 
 def chunks(text: Text, bound: int, count: Count = estimated_tokens) -> tuple[Chunk, ...]:
-    """Passages of at most ``bound`` tokens, as ``count`` has them; one word that has more is a passage of its own."""
+    """Passages of at most ``bound`` tokens, as ``count`` has them; it finds at most a token in each character.
+
+    Of headings, the innermost are told first where a document has too many for its text.
+    """
     found: list[Chunk] = []
     held: list[_Piece] = []
     path: list[tuple[int, str]] = []
@@ -70,16 +77,16 @@ def chunks(text: Text, bound: int, count: Count = estimated_tokens) -> tuple[Chu
         held.append(piece)
     if held:
         found.append(_chunk(held, path))
-    return tuple(found)
+    return tuple(_within(found))
 
 
 def halves(text: str, chunk: Chunk) -> tuple[Chunk, Chunk] | None:
-    """``chunk`` cut in two where a sentence or a word ends nearest its middle; None where there is no such place."""
+    """``chunk`` cut in two where a sentence or a word ends nearest its middle; else in the middle. None: one letter."""
     inside = text[chunk.start : chunk.end]
     middle = len(inside) // 2
     ends = [end for _, end in sentences(inside)][:-1] or [word.end() for word in _WORD.finditer(inside)][:-1]
-    ends = [end for end in ends if 0 < end < len(inside)]
-    if not ends:
+    ends = [end for end in ends if 0 < end < len(inside)] or [middle]
+    if not middle:
         return None
     at = chunk.start + min(ends, key=lambda end: abs(end - middle))
     return (
@@ -93,7 +100,22 @@ def _chunk(held: Sequence[_Piece], path: Sequence[tuple[int, str]]) -> Chunk:
 
 
 def _title(text: Text, span: Span) -> str:
-    return " ".join(text.text[span.start : span.end].split())
+    return " ".join(text.text[span.start : min(span.end, span.start + 2 * MAX_TITLE)].split())[:MAX_TITLE]
+
+
+def _within(found: Sequence[Chunk]) -> Iterator[Chunk]:
+    left = START
+    told = 0
+    for chunk in found:
+        left += SHARE * max(chunk.end - max(chunk.start, told), 0)
+        told = chunk.end
+        kept = 0
+        for title in reversed(chunk.headings):
+            if len(title) > left:
+                break
+            left -= len(title)
+            kept += 1
+        yield replace(chunk, headings=chunk.headings[len(chunk.headings) - kept :])
 
 
 def _pieces(text: Text, bound: int, count: Count) -> Iterator[_Piece]:
@@ -110,13 +132,22 @@ def _pieces(text: Text, bound: int, count: Count) -> Iterator[_Piece]:
             yield from _of_sentence(text.text, span, (span.start + first, span.start + last), bound, count)
 
 
+def _parts(text: str, start: int, end: int, bound: int, count: Count) -> Iterator[tuple[int, int]]:
+    """A word, or pieces of one that is longer than a passage may be."""
+    if count(text[start:end]) <= bound:
+        yield start, end
+        return
+    for first in range(start, end, bound):
+        yield first, min(first + bound, end)
+
+
 def _of_sentence(text: str, span: Span, place: tuple[int, int], bound: int, count: Count) -> Iterator[_Piece]:
     start, end = place
     tokens = count(text[start:end])
     if tokens <= bound:
         yield _Piece(start, end, span, tokens)
         return
-    words = [(word.start(), word.end()) for word in _WORD.finditer(text, start, end)]
+    words = [part for word in _WORD.finditer(text, start, end) for part in _parts(text, *word.span(), bound, count)]
     costs = [count(text[first:last]) for first, last in words]
     at = 0
     while at < len(words):

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Arrival:
     """Who brought which bytes from where, for whom. ``origin`` names the document: another with it replaces this one.
 
-    ``digest`` is ``sha256:`` of the file.
+    ``digest`` is ``sha256:`` of the file; of its head (``HEAD_BYTES``) where it is larger than a document may be.
+    ``folder`` is the folder of the site file that it lies in, None where somebody named the file.
     """
 
     origin: str
@@ -26,6 +27,7 @@ class Arrival:
     digest: str
     groups: tuple[str, ...]
     imported_by: str
+    folder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Document:
     model: str | None
     imported_by: str
     imported: datetime
+    folder: str | None
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,9 @@ Reason = Literal[
 ]
 """``too_large``: of bytes, in the file or inside it; ``too_long``: reading it took longer than any document may."""
 
+PASSING: frozenset[Reason | None] = frozenset({"too_long", "memory", "crashed"})
+"""Reasons that may lie in the hour and not in the document: it is tried again with every import."""
+
 _HINTS: dict[Reason, str] = {
     "encrypted": "save it without a password and import that",
     "damaged": "open it in the program that made it, and save it anew",

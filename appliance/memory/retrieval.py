@@ -1,9 +1,11 @@
 """Passages that answer a question, among those that the asker's groups may see: by words and by meaning, ranks fused.
 
 By words: a passage scores the sum over the question's words of the word's rarity times how much of the passage it is
-(the rarity is BM25's; PostgreSQL's own ranks know none). Only passages with one of the rarest words are scored, a
-bounded number, so that a question of common words costs no more than another. By meaning: the nearest vectors, all of
-them compared. Both queries ask for groups themselves, and the database's policy asks again (``access``).
+(the rarity is BM25's; PostgreSQL's own ranks know none). Rarity is counted over what the asker may see, so that nothing
+in an answer depends on a document of somebody else. Only passages with one of the rarest words are scored, a bounded
+number, so that a question of common words costs no more than another. By meaning: the nearest of the vectors that the
+same model made, all of them compared. All queries ask for groups themselves, and the database's policy asks again
+(``access``).
 """
 
 from __future__ import annotations
@@ -38,10 +40,6 @@ _ASKED = " UNION ALL ".join(
     f"SELECT '{language}' AS language, unnest(tsvector_to_array(to_tsvector('{name}', :question))) AS word"
     for language, name in CONFIGURATION.items()
 )
-_COUNTS = text(
-    f"SELECT c.language, c.word, c.passages FROM word_count AS c JOIN ({_ASKED}) AS a USING (language, word) "  # noqa: S608 - text of this module
-    "UNION ALL SELECT language, word, passages FROM word_count WHERE word = ''"
-)
 _SEEN = "JOIN document AS d ON d.id = p.document_id AND d.state = 'ready'"
 _WEIGHTS = "'{0.3, 0.3, 0.6, 1.0}'"
 """Of words in the text (first) and in the headings above it (last)."""
@@ -67,6 +65,14 @@ class Word:
         return "'" + self.word.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
+@dataclass(frozen=True)
+class Meaning:
+    """The question's vector, as pgvector writes it, and the digest of the model that made it."""
+
+    vector: str
+    model: str
+
+
 class Retrieval:
     """Questions to the documents in the database behind ``engine``."""
 
@@ -74,28 +80,34 @@ class Retrieval:
         self._engine = engine
 
     async def found(
-        self, question: str, vector: str | None, groups: Iterable[str] | None, limit: int = 8, meaning: float = 1.0
+        self, question: str, asked: Meaning | None, groups: Iterable[str] | None, limit: int = 8, meaning: float = 1.0
     ) -> tuple[Found, ...]:
         """The best passages for ``question``, at most ``limit``, best first; ``groups`` None is the keeper.
 
-        ``vector`` is the question's, as pgvector writes it; without one, words alone decide. ``meaning`` is how much
-        the ranking by vectors counts beside that by words.
+        Without ``asked``, words alone decide. ``meaning`` is how much the ranking by vectors counts beside that by
+        words.
         """
         named = list(groups) if groups is not None else None
         opened = keeping(self._engine) if named is None else reading(self._engine, named)
         async with opened as connection:
             by_words = await self._by_words(connection, question[:MAX_QUESTION], named)
-            by_meaning = await self._by_meaning(connection, vector, named) if vector is not None else []
+            by_meaning = await self._by_meaning(connection, asked, named) if asked is not None else []
             best = fused([(1.0, by_words), (meaning, by_meaning)])[:limit]
             return await self._passages(connection, best)
 
     async def _by_words(self, connection: AsyncConnection, question: str, groups: Sequence[str] | None) -> list[int]:
-        rows = (await connection.execute(_COUNTS, {"question": lowered(question)})).all()
+        query = text(
+            "SELECT c.language, c.word, CAST(sum(c.passages) AS bigint) AS passages FROM word_count AS c "  # noqa: S608 - text of this module
+            f"JOIN ({_ASKED} UNION ALL SELECT DISTINCT language, '' FROM word_count) AS a USING (language, word) "
+            f"{'' if groups is None else 'WHERE c.groups && :groups'} GROUP BY c.language, c.word"
+        )
+        values = {"question": lowered(question), **_named(groups)}
+        rows = (await connection.execute(_typed(query, groups), values)).all()
         of = {row.language: row.passages for row in rows if row.word == EVERY}
         words = [Word(r.language, r.word, r.passages, of[r.language]) for r in rows if r.word != EVERY]
         scored: list[tuple[float, int]] = []
-        for language in of:
-            asked = sorted((w for w in words if w.language == language), key=lambda w: w.passages)[:MAX_WORDS]
+        for language in sorted(of):
+            asked = sorted((w for w in words if w.language == language), key=lambda w: (w.passages, w.word))[:MAX_WORDS]
             if asked:
                 scored += await self._scored(connection, language, asked, groups)
         return [number for _, number in sorted(scored, key=lambda one: (-one[0], one[1]))[:DEPTH]]
@@ -110,20 +122,22 @@ class Retrieval:
         values: dict[str, Any] = {f"r{n}": word.rarity for n, word in enumerate(asked)}
         values |= {f"w{n}": word.query for n, word in enumerate(asked)}
         values |= {"any": " | ".join(word.query for word in rarest(asked)), "language": language, "depth": DEPTH}
+        values["candidates"] = MAX_CANDIDATES
         query = text(
-            f"SELECT p.id, {terms} AS score FROM passage AS p {_SEEN} WHERE p.words @@ CAST(:any AS tsquery) "  # noqa: S608 - text of this module
-            f"AND p.language = :language {_allowed(groups)} ORDER BY score DESC, p.id LIMIT :depth"
+            f"SELECT p.id, {terms} AS score FROM (SELECT p.id, p.words FROM passage AS p {_SEEN} "  # noqa: S608 - text of this module
+            f"WHERE p.words @@ CAST(:any AS tsquery) AND p.language = :language {_allowed(groups)} LIMIT :candidates) "
+            "AS p ORDER BY score DESC, p.id LIMIT :depth"
         )
         rows = (await connection.execute(_typed(query, groups), values | _named(groups))).all()
         return [(row.score, row.id) for row in rows]
 
     @staticmethod
-    async def _by_meaning(connection: AsyncConnection, vector: str, groups: Sequence[str] | None) -> list[int]:
+    async def _by_meaning(connection: AsyncConnection, asked: Meaning, groups: Sequence[str] | None) -> list[int]:
         query = text(
-            f"SELECT p.passage_id FROM passage_vector AS p {_SEEN} WHERE vector_dims(p.embedding) = :dimensions "  # noqa: S608 - as above
+            f"SELECT p.passage_id FROM passage_vector AS p {_SEEN} WHERE d.model = :model "  # noqa: S608 - as above
             f"{_allowed(groups)} ORDER BY p.embedding <#> CAST(:vector AS halfvec), p.passage_id LIMIT :depth"
         )
-        values = {"vector": vector, "dimensions": vector.count(",") + 1, "depth": DEPTH, **_named(groups)}
+        values = {"vector": asked.vector, "model": asked.model, "depth": DEPTH, **_named(groups)}
         return list((await connection.execute(_typed(query, groups), values)).scalars())
 
     @staticmethod
@@ -159,7 +173,7 @@ def rarest(asked: Sequence[Word]) -> list[Word]:
     """The words, rarest first, as long as the passages that hold one of them are few enough; at least one. Pure."""
     taken: list[Word] = []
     candidates = 0
-    for word in sorted(asked, key=lambda w: w.passages):
+    for word in sorted(asked, key=lambda w: (w.passages, w.word)):
         candidates += word.passages
         if taken and candidates > MAX_CANDIDATES:
             break

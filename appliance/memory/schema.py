@@ -2,8 +2,10 @@
 
 Who may see a document stands in its row (``groups``). The database asks too: rows of ``document`` are shown to those
 groups alone that the transaction named (``access``), also to a statement that forgot to ask. Passages are reached
-through their document only. Titles, words and vectors lie open in the database, since they are searched (ADR 142); no
-statistics are kept of the columns that hold words, because samples of them would outlive the document.
+through their document only. Words are counted apart for each set of groups that documents have, so that a count tells a
+reader of documents that they may see and of no others; the database asks here as well. Titles, words and vectors lie
+open in the database, since they are searched (ADR 142); no statistics are kept of any column, because samples of values
+would outlive the document.
 """
 
 from __future__ import annotations
@@ -66,6 +68,7 @@ def define(metadata: MetaData) -> None:
         Column("model", Text, nullable=True),
         Column("imported_by", Text, nullable=False),
         Column("imported", DateTime(timezone=True), nullable=False, server_default=func.now()),
+        Column("folder", Text, nullable=True),
         CheckConstraint("state IN ('ready', 'refused')", name="state"),
     )
     Table(
@@ -94,9 +97,17 @@ def define(metadata: MetaData) -> None:
     Table(
         "word_count",
         metadata,
+        Column("groups", ARRAY(Text), primary_key=True),
         Column("language", Text, primary_key=True),
         Column("word", Text, primary_key=True),
         Column("passages", BigInteger, nullable=False),
+    )
+    Table(
+        "sweep_due",
+        metadata,
+        Column("what", Text, primary_key=True),
+        Column("since", DateTime(timezone=True), nullable=False, server_default=func.now()),
+        CheckConstraint("what = 'documents'", name="what"),
     )
 
 
@@ -106,3 +117,4 @@ document = metadata.tables["document"]
 passage = metadata.tables["passage"]
 passage_vector = metadata.tables["passage_vector"]
 word_count = metadata.tables["word_count"]
+sweep_due = metadata.tables["sweep_due"]

@@ -1,6 +1,8 @@
 """Where sentences end, in English, French and German. Pure; where it errs, a passage is cut at a less happy place.
 
 A mark ends a sentence where a blank and something that begins one follow, unless the word before it is an abbreviation.
+Strangers' texts are cut here: no character is looked at more than a fixed number of times. Runs are taken whole or not
+at all (``++``), and a run of marks is tried at its first mark only.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_END = re.compile(r"[.!?…]+[\"'\u201d\u2019»)\]]*\s+(?=[\"'\u201c\u201e«(\[]*[\w])")
+_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'\u201d\u2019»)\]]*+\s++(?=[\"'\u201c\u201e«(\[]*+\w)")
+_BEFORE = 40
+"""Characters in front of a mark that are looked at: no abbreviation is longer."""
 _ABBREVIATIONS = frozenset(
     [
         "e.g",
@@ -81,7 +85,7 @@ def sentences(text: str) -> Iterator[tuple[int, int]]:
     """Spans ``[start, end)`` of the sentences of ``text``, one behind the other, that cover all of it."""
     start = 0
     for mark in _END.finditer(text):
-        before = text[start : mark.start()].rsplit(None, 1)
+        before = text[max(start, mark.start() - _BEFORE) : mark.start()].rsplit(None, 1)
         following = text[mark.end() : mark.end() + 1]
         if mark[0][0] == "." and before and _no_end(before[-1], following):
             continue

@@ -9,16 +9,20 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, Literal
 
+from psycopg.errors import DataError, ProgramLimitExceeded
 from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
 
+from appliance.memory import sweeping
 from appliance.memory.access import keeping, reading
 from appliance.memory.documents import Document
-from appliance.memory.errors import NoDocumentError
+from appliance.memory.errors import DocumentRefusedError, NoDocumentError
 from appliance.memory.language import CONFIGURATION
 from appliance.memory.schema import document, passage, passage_vector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -27,26 +31,29 @@ if TYPE_CHECKING:
     from appliance.memory.errors import Reason
     from appliance.memory.language import Language
 
+_UNFIT = (DataError, ProgramLimitExceeded)
 Outcome = Literal["new", "replaced", "unchanged", "refused"]
 EVERY = ""
 """In the counts of words: how many passages there are in a language."""
 _TURN = text("SELECT pg_advisory_xact_lock(x'646f6373'::int)")
+_OF = "(SELECT ARRAY(SELECT DISTINCT unnest(groups) ORDER BY 1) FROM document WHERE id = :id)"
 _COUNTED = (
-    "SELECT language, word, count(*) AS passages FROM (SELECT language, unnest(tsvector_to_array(words)) AS word "
+    f"SELECT {_OF} AS groups, language, word, count(*) AS passages "  # noqa: S608 - text of this module
+    "FROM (SELECT language, unnest(tsvector_to_array(words)) AS word "
     "FROM passage WHERE document_id = :id UNION ALL SELECT language, '' FROM passage WHERE document_id = :id) AS said "
     "GROUP BY language, word"
 )
 _COUNT = text(
-    f"INSERT INTO word_count (language, word, passages) {_COUNTED} "
-    "ON CONFLICT (language, word) DO UPDATE SET passages = word_count.passages + excluded.passages"
+    f"INSERT INTO word_count (groups, language, word, passages) {_COUNTED} "
+    "ON CONFLICT (groups, language, word) DO UPDATE SET passages = word_count.passages + excluded.passages"
 )
 _UNCOUNT = text(
     f"UPDATE word_count AS kept SET passages = kept.passages - gone.passages FROM ({_COUNTED}) AS gone "  # noqa: S608 - as above
-    "WHERE kept.language = gone.language AND kept.word = gone.word"
+    "WHERE kept.groups = gone.groups AND kept.language = gone.language AND kept.word = gone.word"
 )
 _UNHEARD = text("DELETE FROM word_count WHERE passages <= 0")
 _WORDS = "setweight(to_tsvector('{name}', :heads), 'A') || to_tsvector('{name}', :said)"
-_TABLES = ("passage_vector", "passage", "word_count", "document")
+_DUE = text("INSERT INTO sweep_due (what) VALUES ('documents') ON CONFLICT (what) DO UPDATE SET since = now()")
 
 
 class Library:
@@ -62,7 +69,10 @@ class Library:
         return _document(row) if row is not None else None
 
     async def put(self, arrival: Arrival, read: Reading) -> tuple[Document, Outcome]:
-        """Keep a document that was read; an earlier version of the same origin is gone with all that it said."""
+        """Keep a document that was read; an earlier version of the same origin is gone with all that it said.
+
+        Raises ``DocumentRefusedError`` where the database can hold no such text; nothing was changed then.
+        """
         values = {
             "state": "ready",
             "reason": None,
@@ -76,8 +86,13 @@ class Library:
         async with keeping(self._engine) as connection:
             await connection.execute(_TURN)
             row, outcome = await self._row(connection, arrival, values)
-            await _keep(connection, row.id, read.language, read.passages)
-            await connection.execute(_COUNT, {"id": row.id})
+            try:
+                await _keep(connection, row.id, read.language, read.passages)
+                await connection.execute(_COUNT, {"id": row.id})
+            except DBAPIError as error:
+                if isinstance(error.orig, _UNFIT):
+                    raise DocumentRefusedError("damaged", "the database cannot hold what the document says") from error
+                raise
         return _document(row), outcome
 
     async def refuse(self, arrival: Arrival, reason: Reason) -> tuple[Document, Outcome]:
@@ -93,7 +108,11 @@ class Library:
         """Let other groups see a document, from the next question on. Raises ``NoDocumentError``."""
         changed = update(document).where(document.c.id == document_id).values(groups=list(groups)).returning(document)
         async with keeping(self._engine) as connection:
+            await connection.execute(_TURN)
+            await connection.execute(_UNCOUNT, {"id": document_id})
+            await connection.execute(_UNHEARD)
             row = (await connection.execute(changed)).one_or_none()
+            await connection.execute(_COUNT, {"id": document_id})
         if row is None:
             raise NoDocumentError(f"there is no document {document_id}", "`sovereign document list` names them")
         return _document(row)
@@ -112,14 +131,16 @@ class Library:
             raise NoDocumentError(f"there is no document {document_id}", "`sovereign document list` names them")
         return _document(row)
 
-    async def sweep(self) -> None:
-        """Write the tables anew, without what was deleted or replaced. Questions wait meanwhile (seconds)."""
-        async with self._engine.connect() as connection:
-            alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
-            await alone.execute(text("SET statement_timeout = 0"))
-            for table in _TABLES:
-                await alone.execute(text(f"VACUUM (FULL, ANALYZE) {table}"))
-            await alone.execute(text("RESET statement_timeout"))
+    async def sweep(self) -> bool:
+        """Write the tables anew, without what was deleted or replaced, if anything was; questions wait for seconds.
+
+        False: somebody's open transaction uses the tables, and what was deleted is in the files until another sweep.
+        """
+        return await sweeping.sweep(self._engine)
+
+    async def due(self) -> datetime | None:
+        """Since when the database's files have held something that was deleted or replaced; None where they do not."""
+        return await sweeping.due(self._engine)
 
     async def listed(self, groups: Iterable[str] | None = None) -> tuple[Document, ...]:
         """Documents by title: those that ``groups`` may see, or all of them (None: the keeper asks)."""
@@ -156,6 +177,7 @@ class Library:
             "groups": list(arrival.groups),
             "imported_by": arrival.imported_by,
             "imported": func.now(),
+            "folder": arrival.folder,
         }
         known = select(document.c.id).where(document.c.origin == arrival.origin)
         before = (await connection.execute(known)).scalar_one_or_none()
@@ -173,6 +195,7 @@ def seen_by(groups: Sequence[str]) -> Any:
 
 
 async def _forget(connection: AsyncConnection, document_id: uuid.UUID) -> None:
+    await connection.execute(_DUE)
     await connection.execute(_UNCOUNT, {"id": document_id})
     await connection.execute(_UNHEARD)
     await connection.execute(delete(passage).where(passage.c.document_id == document_id))

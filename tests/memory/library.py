@@ -12,17 +12,18 @@ from appliance.engine.client import ModelInfo
 from appliance.engine.errors import EngineRefusedError
 from appliance.engine.protocol import Admitted, Vectors
 from appliance.memory.importing import Imported, Importer, Source
-from appliance.memory.retrieval import Retrieval
+from appliance.memory.retrieval import Meaning, Retrieval
 from appliance.memory.store import Library
 from appliance.memory.vectors import Embedder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from appliance.engine.protocol import Event, Request
     from appliance.memory.documents import Arrival, Found
+    from tests.gateway import postgres
 
 DIMENSIONS = 32
 
@@ -35,10 +36,12 @@ class CountingEngine:
     bound: int = 400
     role: str = "embedding"
     asked: list[int] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
 
     async def generate(self, request: Request) -> AsyncGenerator[Event, None]:
         texts = request.inputs or ()
         self.asked.append(len(texts))
+        self.told += texts
         for number, text in enumerate(texts):
             if (tokens := len(text.split())) > self.bound:
                 raise EngineRefusedError(
@@ -83,15 +86,35 @@ class House:
         with tempfile.TemporaryFile() as file:
             file.write(data.encode() if isinstance(data, str) else data)
             file.flush()
-            source = Source(file.fileno(), name, f"test:{name}", groups or ("analysts",), "uid 0", title)
-            return await Importer(self.library, self.embedder, self._enter).take(source)
+            return await self.take_file(file.fileno(), name, *groups, title=title)
+
+    async def take_file(self, descriptor: int, name: str, *groups: str, title: str | None = None) -> Imported:
+        """Import the open file."""
+        source = Source(descriptor, name, f"test:{name}", groups or ("analysts",), "uid 0", title)
+        return await Importer(self.library, self.embedder, self._enter).take(source)
 
     async def ask(self, question: str, *groups: str, limit: int = 8) -> tuple[Found, ...]:
         """What people of ``groups`` find; the keeper where none is named."""
-        vector = (await self.embedder.vectors([question]))[0] if self.embedder is not None else None
-        return await Retrieval(self.engine).found(question, vector, groups or None, limit)
+        asked = None
+        if self.embedder is not None:
+            asked = Meaning((await self.embedder.vectors([question]))[0], await self.embedder.model())
+        return await Retrieval(self.engine).found(question, asked, groups or None, limit)
 
     async def _enter(self, arrival: Arrival, detail: str) -> None:
         if self.down:
             raise ConnectionError("the log is down")
         self.entered.append((arrival.digest, detail))
+
+
+def remains(cluster: postgres.Cluster, secrets: Mapping[str, bytes]) -> set[str]:
+    """Which secrets (small letters, or bytes as they are) stand in the database's files.
+
+    The write-ahead log keeps old pages until it is recycled, and is left out.
+    """
+    found = set()
+    for path in (cluster.socket_dir / "data").rglob("*"):
+        if path.is_file() and "pg_wal" not in path.parts:
+            raw = path.read_bytes()
+            lowered = raw.lower()
+            found |= {name for name, word in secrets.items() if word in raw or word in lowered}
+    return found

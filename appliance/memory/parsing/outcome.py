@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from appliance.memory.errors import DocumentRefusedError, Reason
-from appliance.memory.parsing.blocks import MAX_LEVEL, Block, Kind, Parsed
+from appliance.memory.parsing.blocks import MAX_LEVEL, MAX_PAGES, Block, Kind, Parsed
 
 MAX_BLOCKS = 500_000
 MAX_TITLE = 300
@@ -24,13 +24,13 @@ class _Block(_Strict):
     kind: Kind
     text: Annotated[str, Field(min_length=1)]
     level: Annotated[int, Field(ge=0, le=MAX_LEVEL, strict=True)] = 0
-    page: Annotated[int, Field(ge=1, strict=True)] | None = None
+    page: Annotated[int, Field(ge=1, le=MAX_PAGES, strict=True)] | None = None
 
 
 class _Parsed(_Strict):
     title: str | None = None
     language: Annotated[str, Field(max_length=35)] | None = None
-    pages: Annotated[int, Field(ge=1, strict=True)] | None = None
+    pages: Annotated[int, Field(ge=1, le=MAX_PAGES, strict=True)] | None = None
     blocks: Annotated[list[_Block], Field(max_length=MAX_BLOCKS)]
 
 

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 import pypdfium2
 
 from appliance.memory.errors import DocumentRefusedError
-from appliance.memory.parsing.blocks import MAX_LEVEL, Block, Parsed
+from appliance.memory.parsing.blocks import MAX_LEVEL, MAX_PAGES, Block, Parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-MAX_PAGES = 20_000
 _PASSWORD_WANTED = 4  # FPDF_ERR_PASSWORD (fpdfview.h)
 _CUT_WORD = re.compile(r"(?<=\w)[\u00ad\u0002\ufffe]\r?\n?")
 _SENTENCE_END = (".", "!", "?", ":", ";", "”", "»")

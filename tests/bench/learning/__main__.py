@@ -29,7 +29,7 @@ from appliance.gateway import database
 from appliance.gateway.schema_upgrade import migrate
 from appliance.memory.access import keeping
 from appliance.memory.importing import Importer, Source
-from appliance.memory.retrieval import Retrieval
+from appliance.memory.retrieval import Meaning, Retrieval
 from appliance.memory.schema import passage
 from appliance.memory.store import Library
 from appliance.memory.vectors import Embedder
@@ -123,12 +123,17 @@ async def asked(
         if not sections[key]:
             continue
         begun = time.perf_counter()
-        vector = (await embedder.vectors([question.said]))[0] if embedder is not None else None
-        found = await retrieval.found(question.said, vector, (GROUP,), DEPTH)
+        means = await meant(embedder, question.said) if embedder is not None else None
+        found = await retrieval.found(question.said, means, (GROUP,), DEPTH)
         times.append(1000 * (time.perf_counter() - begun))
         judged = [right(question, one, document) for one in found if not _source(question, one.body)]
         scores[question.sort, question.language].append((found_within(judged, 5), ndcg(judged, sections[key])))
     return scores, times
+
+
+async def meant(embedder: Embedder, question: str) -> Meaning:
+    """The question as the model understands it."""
+    return Meaning((await embedder.vectors([question]))[0], await embedder.model())
 
 
 async def filled(pool: AsyncEngine, passages: int) -> int:
@@ -153,9 +158,9 @@ async def waited(pool: AsyncEngine, embedder: Embedder, asks: list[Question]) ->
     whole, searching = [], []
     for question in asks:
         begun = time.perf_counter()
-        vector = (await embedder.vectors([question.said]))[0]
+        means = await meant(embedder, question.said)
         made = time.perf_counter()
-        await retrieval.found(question.said, vector, (GROUP,), 8)
+        await retrieval.found(question.said, means, (GROUP,), 8)
         whole.append(1000 * (time.perf_counter() - begun))
         searching.append(1000 * (time.perf_counter() - made))
     return whole, searching

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,17 +15,20 @@ from typer.testing import CliRunner, Result
 
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.errors import AuditUnavailableError
+from appliance.cli import document_sync
 from appliance.cli.main import app
-from appliance.errors import RefusedError, UsageError
+from appliance.errors import RefusedError, UnavailableError, UsageError
+from appliance.memory import sweeping
+from appliance.memory.importing import Imported, Importer, Source
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
 from tests.audit.bench import Bench
 from tests.audit.processes import writers
 from tests.gateway import postgres
 from tests.memory import papers
+from tests.memory.library import remains
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SITE = """\
 schema: 1
@@ -58,7 +63,7 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path, cluster: postgres.Cluster) -> Iterator[Site]:
     with cluster.admin("sovereign") as admin:
-        admin.execute("TRUNCATE document, passage, passage_vector, word_count")
+        admin.execute("TRUNCATE document, passage, passage_vector, word_count, sweep_due")
     paths = SitePaths(tmp_path / "site")
     bench = Bench(paths.audit_log)
     folder = tmp_path / "papers"
@@ -134,6 +139,103 @@ def test_a_folder_that_is_not_mounted_takes_no_document_out(site: Site, tmp_path
     assert isinstance(empty, UsageError)
     assert "holds no documents any more" in empty.cause
     assert ([one["title"] for one in site.told("list")], site.logged()) == (["keys"], before)
+
+
+def test_a_folder_swapped_for_a_link_while_it_is_read_gives_no_file_of_elsewhere(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner, private, before = site.folder / "sub", tmp_path / "private", document_sync._declared  # noqa: SLF001 - where the attack fits in
+    for place, said in ((inner, "harmless"), (private, "Rootonlysecret")):
+        place.mkdir()
+        (place / "notes.txt").write_text(said)
+
+    def swapping(folders: Any) -> Any:
+        found = before(folders)
+        inner.rename(site.folder / ".old")
+        inner.symlink_to(private)
+        return found
+
+    monkeypatch.setattr(document_sync, "_declared", swapping)
+    (swapped,) = site.told("sync")
+    assert (swapped["outcome"], "links are not followed" in swapped["cause"]) == ("refused", True)
+    assert site.told("search", "rootonlysecret") == []
+
+
+def test_one_document_stops_no_other(site: Site) -> None:
+    (site.folder / "a.txt").write_text(",".join(f"w{n}" for n in range(300_000)))  # one word, for a cutter by blanks
+    (site.folder / "b.txt").write_text("Beta words.")
+    Path(os.fsdecode(os.fsencode(site.folder) + b"/c\xff.txt")).write_text("x")
+    (site.folder / "d\x1b]0;pwned\x07.txt").write_text("Delta words.")
+    result = site.run("sync")
+    assert isinstance(result.exception, RefusedError)
+    assert "\x1b" not in result.stdout
+    assert "\x1b" not in site.run("list").stdout
+    assert [(one["title"], one["state"]) for one in site.told("list")] == [
+        ("a", "ready"),
+        ("b", "ready"),
+        ("d]0;pwned", "ready"),
+    ]
+    told = {Path(one["file"]).name: (one["outcome"], one["cause"]) for one in site.told("sync")}
+    assert told["c\\xff.txt"] == ("refused", "its name is not UTF-8")
+
+
+def test_what_was_replaced_is_swept_away_also_where_the_command_breaks_off(site: Site, cluster: postgres.Cluster) -> None:
+    (site.folder / "a.txt").write_text("Formerwords.")
+    (site.folder / "b.txt").write_text("Beta.")
+    site.told("sync")
+    (site.folder / "a.txt").write_text("Now.")
+    (site.folder / "b.txt").write_text("Beta again.")
+    real = Importer.take
+
+    async def broken(self: Importer, source: Source) -> Imported:
+        if source.name == "b.txt":
+            await asyncio.sleep(0.5)
+            raise UnavailableError("the log is down", "start it")
+        return await real(self, source)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Importer, "take", broken)
+        assert isinstance(site.run("sync").exception, UnavailableError)
+    with cluster.admin("sovereign") as admin:
+        assert admin.execute("SELECT count(*) FROM sweep_due").fetchone() == (0,)
+        admin.execute("CHECKPOINT")
+    assert remains(cluster, {"former": b"formerwords"}) == set()
+
+
+def test_documents_of_a_folder_that_is_declared_no_more_go_and_others_stay(site: Site, tmp_path: Path) -> None:
+    (site.folder / "a.txt").write_text("Alpha words.")
+    by_hand, other = tmp_path / "by_hand.txt", tmp_path / "other"
+    by_hand.write_text("Stays.")
+    other.mkdir()
+    (other / "b.txt").write_text("Beta words.")
+    assert site.run("import", str(by_hand), "--group", "clerks").exit_code == 0
+    site.told("sync")
+    before = site.logged()
+    site.paths.site_yaml.write_text(site.paths.site_yaml.read_text().replace(str(site.folder), str(other)))
+    assert [(Path(one["file"]).name, one["outcome"]) for one in site.told("sync")] == [
+        ("b.txt", "new"),
+        ("a.txt", "deleted"),
+    ]
+    assert site.logged() == before + 2
+    assert [one["title"] for one in site.told("list")] == ["b", "by_hand"]
+
+
+def test_a_table_in_use_leaves_the_sweep_due_and_the_next_command_does_it(
+    site: Site, cluster: postgres.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "_ATTEMPTS", 1)
+    (site.folder / "a.txt").write_text("Alpha words.")
+    (one,) = site.told("sync")
+    with cluster.admin("sovereign") as reader:
+        reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT count(*) FROM passage")
+        deleted = site.run("delete", one["id"], "--yes")
+        assert "still hold" in deleted.stderr
+        assert "was deleted" in site.run("list").stderr
+        assert isinstance(site.run("sweep").exception, UnavailableError)
+        reader.execute("ROLLBACK")
+    assert site.run("sweep").exit_code == 0
+    assert "was deleted" not in site.run("list").stderr
 
 
 def test_without_the_log_nothing_is_taken_in(site: Site) -> None:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
-from typing import TYPE_CHECKING
+import struct
+import tempfile
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
 
-from appliance.memory.access import reading
-from appliance.memory.errors import NoDocumentError
+from appliance.memory import retrieval
+from appliance.memory.access import keeping, reading
+from appliance.memory.errors import DocumentRefusedError, NoDocumentError
+from appliance.memory.parsing import launch
+from appliance.memory.parsing.blocks import Block, Parsed
+from appliance.memory.parsing.outcome import judged
 from tests.memory import papers
-from tests.memory.library import House
+from tests.memory.library import House, remains
 
 if TYPE_CHECKING:
+    import psycopg
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from appliance.memory.documents import Document
     from tests.gateway import postgres
 
 pytestmark = pytest.mark.anyio
@@ -164,29 +174,150 @@ async def test_nothing_of_a_deleted_document_is_left_in_the_database(
     await house.take("gone.md", f"# {secret['heading']}\n\n{secret['former']} said.", "clerks", title=secret["title"])
     markdown = f"# {secret['heading']}\n\n{secret['body']} said. " + "More words follow here. " * 400
     taken = await house.take("gone.md", markdown, "clerks", title=secret["title"])
-    async with pool.connect() as connection:
-        alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await alone.execute(text("ANALYZE"))
     assert taken.document is not None
+    wanted = {name: word.lower().encode() for name, word in secret.items()}
+    wanted["digest"] = taken.document.digest.encode()
+    await analyzed(pool)
     with cluster.admin("sovereign") as admin:
+        wanted["vector"] = _vector_bytes(admin, taken.document)
         admin.execute("CHECKPOINT")
-        assert remains(cluster, secret) != set()  # the search finds what there is
-        gone = await house.library.delete(taken.document.id)
-        await house.library.sweep()
-        admin.execute("CHECKPOINT")
+        assert remains(cluster, wanted) >= set(wanted) - {"former"}  # the search finds what there is
+        with cluster.admin("sovereign") as older:
+            older.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            older.execute("SELECT count(*) FROM feedback")  # a snapshot that could still ask for all that was there
+            gone = await house.library.delete(taken.document.id)
+            assert await house.library.due() is not None
+            assert await house.library.sweep()
+            admin.execute("CHECKPOINT")
+            assert remains(cluster, wanted) == set()
+    assert await house.library.due() is None
     assert gone.title == secret["title"]
     assert await counts(pool) == before
-    assert remains(cluster, secret) == set()
     with pytest.raises(NoDocumentError):
         await house.library.delete(taken.document.id)
     assert [one.body for one in await house.ask("house", "clerks")] == ["The house stays."]
 
 
-def remains(cluster: postgres.Cluster, secret: dict[str, str]) -> set[str]:
-    """Which secrets stand in the database's files; the write-ahead log keeps old pages until it is recycled."""
-    found = set()
-    for path in (cluster.socket_dir / "data").rglob("*"):
-        if path.is_file() and "pg_wal" not in path.parts:
-            data = path.read_bytes().lower()
-            found |= {name for name, word in secret.items() if word.lower().encode() in data}
-    return found
+async def test_no_sample_of_any_document_is_kept_where_the_database_keeps_its_statistics(
+    house: House, pool: AsyncEngine, cluster: postgres.Cluster
+) -> None:
+    for number in range(30):
+        await house.take(f"{number}.txt", f"Secret number{number} word{number * 7} here.", "clerks")
+    await analyzed(pool)
+    with cluster.admin("sovereign") as admin:
+        asked = "SELECT tablename, attname FROM pg_stats WHERE tablename = ANY(%s)"
+        assert admin.execute(asked, ([*TABLES],)).fetchall() == []
+
+
+async def test_an_answer_does_not_depend_on_documents_of_other_groups(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.embedding = None  # by words alone
+    monkeypatch.setattr(retrieval, "MAX_CANDIDATES", 20)
+    for number in range(30):
+        await house.take(f"{number}.txt", f"The house rule {number} is of the house.", "clerks")
+    question = "Is falcon a house rule?"
+    before = await house.ask(question, "clerks", limit=50)
+    secret = await house.take("secret.txt", "The falcon merger is on. No rule of the house.", "board")
+    assert len(before) == 20
+    assert [(one.title, one.score) for one in await house.ask(question, "clerks", limit=50)] == [
+        (one.title, one.score) for one in before
+    ]
+    assert secret.document is not None
+    await house.library.regroup(secret.document.id, ["clerks"])  # and the counts follow
+    assert [one.title for one in await house.ask(question, "clerks", limit=50)][0] == "secret"
+    assert len(await house.ask("falcon", "board")) == 0
+
+
+async def test_vectors_of_another_model_are_not_compared(house: House) -> None:
+    await house.take("a.txt", "Nightingales sing.", "clerks")
+    assert house.embedding is not None
+    house.embedding.digest = "sha256:" + "b" * 64
+    await house.take("b.txt", "Owls do not.", "clerks")
+    assert [one.title for one in await house.ask("What is quiet?", "clerks")] == ["b"]
+
+
+async def test_vectors_that_were_made_are_not_asked_for_again(house: House) -> None:
+    assert house.embedding is not None
+    house.embedding.bound = 120
+    words = "\n\n".join(f"Paragraph {n}. " + f"word{n} and more. " * 30 for n in range(300))
+    words += "\n\n" + "a b c d e f " * 21  # more than the model reads
+    taken = await house.take("a.txt", words, "clerks")
+    assert taken.document is not None
+    assert taken.document.passages > 2 * 64
+    assert len(house.embedding.told) <= taken.document.passages + 3 * 64
+
+
+async def test_a_file_larger_than_any_document_is_refused_by_its_head(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    plain = os.pread
+
+    def counting(descriptor: int, size: int, at: int) -> bytes:
+        found = plain(descriptor, size, at)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(os, "pread", counting)
+    with tempfile.TemporaryFile() as file:
+        file.truncate(2 << 30)
+        taken = await house.take_file(file.fileno(), "a.pdf", "clerks")
+    assert taken.document is not None
+    assert taken.document.reason == "too_large"
+    assert sum(read) <= 4096
+
+
+async def test_a_version_that_took_too_long_today_is_tried_again_and_the_one_before_stays(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.take("a.txt", "First words.", "clerks")
+    real = launch.parse
+
+    def slow(*_: object) -> Parsed:
+        raise DocumentRefusedError("too_long", "reading it took longer than 120 s")
+
+    monkeypatch.setattr(launch, "parse", slow)
+    assert (await house.take("a.txt", "Second words.", "board")).outcome == "refused"
+    assert await house.ask("first", "clerks") == ()  # for those who are named now
+    assert [one.body for one in await house.ask("first", "board")] == ["First words."]
+    assert (await house.take("b.txt", "Third words.", "board")).outcome == "refused"
+    monkeypatch.setattr(launch, "parse", real)
+    assert (await house.take("a.txt", "Second words.", "board")).outcome == "replaced"
+    assert (await house.take("b.txt", "Third words.", "board")).outcome == "replaced"
+
+
+async def test_a_parser_that_tells_of_impossible_pages_costs_its_document_only(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = json.dumps({"parsed": {"blocks": [{"kind": "paragraph", "text": "x y", "page": 2**40}]}}).encode()
+    with monkeypatch.context() as patch:
+        patch.setattr(launch, "parse", lambda *_: judged(told))
+        assert (await house.take("a.txt", "x", "clerks")).outcome == "refused"
+        patch.setattr(launch, "parse", lambda *_: Parsed(blocks=[Block("paragraph", "x y", page=2**40)]))
+        taken = await house.take("b.txt", "x", "clerks")  # what no check foresaw, and the database refuses
+    assert taken.document is not None
+    assert (taken.outcome, taken.document.reason) == ("refused", "damaged")
+    assert (await house.take("c.txt", "Readable words.", "clerks")).outcome == "new"
+
+
+async def test_keeping_a_document_has_all_the_time_it_needs(pool: AsyncEngine) -> None:
+    async with keeping(pool) as connection:
+        assert (await connection.execute(text("SHOW statement_timeout"))).scalar_one() == "0"
+    async with reading(pool, ["clerks"]) as connection:
+        assert (await connection.execute(text("SHOW statement_timeout"))).scalar_one() != "0"
+
+
+async def analyzed(pool: AsyncEngine) -> None:
+    async with pool.connect() as connection:
+        alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await alone.execute(text("ANALYZE"))
+
+
+def _vector_bytes(admin: psycopg.Connection[Any], document: Document) -> bytes:
+    """The longest run of one of its vectors that tells it, as the table's file has it."""
+    query = "SELECT halfvec_send(embedding) FROM passage_vector WHERE document_id = %s ORDER BY passage_id LIMIT 1"
+    row = admin.execute(query, (document.id,)).fetchone()
+    assert row is not None
+    numbers = struct.unpack(f">{(len(row[0]) - 4) // 2}e", bytes(row[0])[4:])
+    return struct.pack(f"<{len(numbers)}e", *numbers)

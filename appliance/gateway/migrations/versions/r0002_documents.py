@@ -14,7 +14,11 @@ branch_labels = None
 depends_on = None
 
 _TEXTS = sa.ARRAY(sa.Text)
-_WORDS_APART = {"document": ("origin", "title"), "passage": ("headings", "body", "words"), "word_count": ("word",)}
+_TABLES = ("document", "passage", "passage_vector", "word_count")
+_MINE = (
+    "current_setting('sovereign.groups', true) = '*' "
+    "OR groups && string_to_array(current_setting('sovereign.groups', true), ',')"
+)
 
 
 def upgrade() -> None:
@@ -33,22 +37,34 @@ def upgrade() -> None:
     )
     op.create_table(
         "word_count",
+        sa.Column("groups", _TEXTS, nullable=False),
         sa.Column("language", sa.Text, nullable=False),
         sa.Column("word", sa.Text, nullable=False),
         sa.Column("passages", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("language", "word", name="pk_word_count"),
+        sa.PrimaryKeyConstraint("groups", "language", "word", name="pk_word_count"),
     )
     op.execute("ALTER TABLE passage SET (toast_tuple_target = 8160)")  # whole rows: ranking reads words of thousands
     op.execute("ALTER TABLE passage_vector ALTER embedding SET STORAGE PLAIN")  # in its row: a search reads all of them
-    for table, columns in _WORDS_APART.items():
-        for column in columns:
-            op.execute(f"ALTER TABLE {table} ALTER {column} SET STATISTICS 0")
-    op.execute("ALTER TABLE document ENABLE ROW LEVEL SECURITY")
-    op.execute("ALTER TABLE document FORCE ROW LEVEL SECURITY")  # the owner, who we are, is asked as well
-    op.execute(
-        "CREATE POLICY readers ON document USING (current_setting('sovereign.groups', true) = '*' "
-        "OR groups && string_to_array(current_setting('sovereign.groups', true), ','))"
+    _keep_no_samples()
+    for table in ("document", "word_count"):
+        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")  # the owner, who we are, is asked as well
+        op.execute(f"CREATE POLICY readers ON {table} USING ({_MINE})")
+    op.create_table(
+        "sweep_due",
+        sa.Column("what", sa.Text, nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+        sa.PrimaryKeyConstraint("what", name="pk_sweep_due"),
+        sa.CheckConstraint("what = 'documents'", name="ck_sweep_due_what"),
     )
+
+
+def _keep_no_samples() -> None:
+    """Of no column: values that ANALYZE samples stay in ``pg_statistic``, which we cannot write anew."""
+    columns = sa.inspect(op.get_bind())
+    for table in _TABLES:
+        for column in columns.get_columns(table):
+            op.execute(f"ALTER TABLE {table} ALTER {column['name']} SET STATISTICS 0")
 
 
 def _document() -> None:
@@ -70,6 +86,7 @@ def _document() -> None:
         sa.Column("model", sa.Text, nullable=True),
         sa.Column("imported_by", sa.Text, nullable=False),
         sa.Column("imported", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+        sa.Column("folder", sa.Text, nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_document"),
         sa.UniqueConstraint("origin", name="uq_document_origin"),
         sa.CheckConstraint("state IN ('ready', 'refused')", name="ck_document_state"),
@@ -98,5 +115,5 @@ def _passage() -> None:
 
 def downgrade() -> None:
     """Drop everything, dependants first."""
-    for table in ("word_count", "passage_vector", "passage", "document"):
+    for table in ("sweep_due", "word_count", "passage_vector", "passage", "document"):
         op.drop_table(table)
