@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import zipfile
 
-_W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 _STYLES = (
-    f'<w:styles xmlns:w="{_W}"><w:style w:type="paragraph" w:styleId="berschrift1"><w:name w:val="heading 1"/>'
+    f'<w:styles xmlns:w="{W}"><w:style w:type="paragraph" w:styleId="berschrift1"><w:name w:val="heading 1"/>'
     "</w:style></w:styles>"
 )
 
@@ -23,7 +23,7 @@ def archive(files: dict[str, bytes | str]) -> bytes:
 
 def docx(body: str, **others: bytes | str) -> bytes:
     """A DOCX whose body is the XML ``body``."""
-    document = f'<w:document xmlns:w="{_W}"><w:body>{body}</w:body></w:document>'
+    document = f'<w:document xmlns:w="{W}"><w:body>{body}</w:body></w:document>'
     return archive({"word/document.xml": document, "word/styles.xml": _STYLES, **others})
 
 

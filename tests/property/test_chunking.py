@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.memory.chunking import Chunk, chunks, estimated_tokens, halves
+from appliance.memory.chunking import MAX_TITLE, SHARE, START, Chunk, chunks, estimated_tokens, halves
 from appliance.memory.parsing.blocks import Block, Text, joined
 from appliance.memory.sentences import sentences
 
@@ -52,20 +52,42 @@ def _sentences(text: Text, start: int, end: int) -> list[tuple[int, int]]:
 
 
 @given(_BLOCKS, st.integers(4, 80))
-def test_no_passage_is_longer_than_the_bound_unless_it_is_one_word(blocks: list[Block], bound: int) -> None:
+def test_no_passage_is_longer_than_the_bound(blocks: list[Block], bound: int) -> None:
     text = joined(blocks)
     for chunk in chunks(text, bound):
         said = text.text[chunk.start : chunk.end]
-        assert estimated_tokens(said) <= bound or len(said.split()) == 1
+        assert estimated_tokens(said) <= bound
 
 
-@given(_BLOCKS, st.integers(4, 80))
+@given(_BLOCKS, st.integers(40, 80))
 def test_a_passage_names_the_last_heading_above_it(blocks: list[Block], bound: int) -> None:
     text = joined(blocks)
     for chunk in chunks(text, bound):
         above = [span for span in text.spans if span.kind == "heading" and span.start < chunk.end]
         last = " ".join(text.text[above[-1].start : above[-1].end].split()) if above else None
         assert (chunk.headings[-1] if chunk.headings else None) == last
+
+
+_TITLES = st.lists(
+    st.builds(
+        Block,
+        kind=st.sampled_from(["heading", "heading", "paragraph"]),
+        text=st.sampled_from(["x", "y. z", "word " * 30, "long heading " * 400]),
+        level=st.integers(0, 9),
+    ),
+    max_size=300,
+)
+
+
+@given(_TITLES, st.integers(4, 80))
+def test_headings_that_are_told_with_passages_are_no_more_than_a_multiple_of_the_text(
+    blocks: list[Block], bound: int
+) -> None:
+    text = joined(blocks)
+    found = chunks(text, bound)
+    assert sum(len(title) for chunk in found for title in chunk.headings) <= START + SHARE * len(text.text)
+    assert all(len(title) <= MAX_TITLE for chunk in found for title in chunk.headings)
+    assert _together(text, found) == text.text
 
 
 @given(_WORDS)
@@ -83,4 +105,4 @@ def test_halves_are_the_whole(text: str) -> None:
         assert (cut[0].start, cut[0].end, cut[1].end) == (0, cut[1].start, len(text))
         assert 0 < cut[0].end < len(text)
     else:
-        assert len(text.split()) <= 1
+        assert len(text) <= 1

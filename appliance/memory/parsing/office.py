@@ -14,6 +14,7 @@ from lxml import etree
 
 from appliance.memory.errors import DocumentRefusedError
 from appliance.memory.parsing.blocks import MAX_LEVEL, Block, Parsed
+from appliance.memory.parsing.office_hidden import undisplayed, unvanished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,10 +38,12 @@ def docx(raw: bytes) -> Parsed:
         if any(name.lower().endswith("vbaproject.bin") for name in names):
             raise DocumentRefusedError("macros", "the document carries macros")
         body = _xml(archive, "word/document.xml").find(f"{_W}body")
-        levels = _style_levels(_xml(archive, "word/styles.xml")) if "word/styles.xml" in names else {}
+        styles = _xml(archive, "word/styles.xml") if "word/styles.xml" in names else None
+        levels = _style_levels(styles) if styles is not None else {}
         core = _xml(archive, "docProps/core.xml") if "docProps/core.xml" in names else None
     if body is None:
         raise DocumentRefusedError("damaged", "the document has no body")
+    unvanished(body, styles)
     blocks = list(_blocks(body, f"{_W}tbl", f"{_W}tr", f"{_W}tc", lambda p: _word_paragraph(p, levels)))
     title, language = (
         (core.findtext(f"{_DC}title"), core.findtext(f"{_DC}language")) if core is not None else (None,) * 2
@@ -56,10 +59,13 @@ def odt(raw: bytes) -> Parsed:
             raise DocumentRefusedError("macros", "the document carries macros")
         if "META-INF/manifest.xml" in names and b"encryption-data" in _read(archive, "META-INF/manifest.xml"):
             raise DocumentRefusedError("encrypted", "the document needs a password")
-        body = _xml(archive, "content.xml").find(f"{_OFFICE}body/{_OFFICE}text")
+        content = _xml(archive, "content.xml")
+        body = content.find(f"{_OFFICE}body/{_OFFICE}text")
+        styles = [content, *([_xml(archive, "styles.xml")] if "styles.xml" in names else [])]
         meta = _xml(archive, "meta.xml") if "meta.xml" in names else None
     if body is None:
         raise DocumentRefusedError("damaged", "the document has no text part")
+    undisplayed(body, styles)
     row = f"{_TABLE}table-row"
     blocks = list(_blocks(body, f"{_TABLE}table", row, f"{_TABLE}table-cell", _open_paragraph))
     title, language = (meta.findtext(f".//{_DC}{n}") if meta is not None else None for n in ("title", "language"))

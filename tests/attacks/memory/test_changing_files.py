@@ -79,7 +79,7 @@ def test_a_folder_that_cannot_be_read_whole_is_no_folder_with_fewer_files(
     plain = os.scandir
 
     def failing(at: int) -> object:
-        if Path(os.readlink(f"/proc/self/fd/{at}")).name == "sub":
+        if Path(f"/proc/self/fd/{at}").readlink().name == "sub":
             raise OSError(5, "Input/output error")
         return plain(at)
 

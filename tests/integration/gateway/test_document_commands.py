@@ -144,7 +144,7 @@ def test_a_folder_that_is_not_mounted_takes_no_document_out(site: Site, tmp_path
 def test_a_folder_swapped_for_a_link_while_it_is_read_gives_no_file_of_elsewhere(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inner, private, before = site.folder / "sub", tmp_path / "private", document_sync._declared  # noqa: SLF001 - where the attack fits in
+    inner, private, before = site.folder / "sub", tmp_path / "private", document_sync._declared
     for place, said in ((inner, "harmless"), (private, "Rootonlysecret")):
         place.mkdir()
         (place / "notes.txt").write_text(said)
@@ -179,7 +179,9 @@ def test_one_document_stops_no_other(site: Site) -> None:
     assert told["c\\xff.txt"] == ("refused", "its name is not UTF-8")
 
 
-def test_what_was_replaced_is_swept_away_also_where_the_command_breaks_off(site: Site, cluster: postgres.Cluster) -> None:
+def test_what_was_replaced_is_swept_away_also_where_the_command_breaks_off(
+    site: Site, cluster: postgres.Cluster
+) -> None:
     (site.folder / "a.txt").write_text("Formerwords.")
     (site.folder / "b.txt").write_text("Beta.")
     site.told("sync")

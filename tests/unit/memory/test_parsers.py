@@ -8,7 +8,7 @@ import pytest
 
 from appliance.memory.errors import DocumentRefusedError
 from appliance.memory.parsing import mail, markup, office, pdf, plain
-from appliance.memory.parsing.blocks import joined
+from appliance.memory.parsing.blocks import cleaned, joined
 from appliance.memory.parsing.media import media_type
 from tests.memory import papers
 
@@ -152,3 +152,39 @@ def test_a_file_that_is_not_what_its_name_says_is_refused_by_its_head(name: str,
     with pytest.raises(DocumentRefusedError) as refused:
         media_type(name, head)
     assert refused.value.reason == reason
+
+
+def test_hidden_words_of_a_docx_are_left_out_whoever_hides_them() -> None:
+    def run(text: str, properties: str = "") -> str:
+        return f"<w:r><w:rPr>{properties}</w:rPr><w:t>{text} </w:t></w:r>"
+
+    styles = (
+        f'<w:styles xmlns:w="{papers.W}"><w:style w:type="character" w:styleId="Ghost"><w:rPr><w:vanish/></w:rPr>'
+        '</w:style><w:style w:type="paragraph" w:styleId="Heir"><w:basedOn w:val="Ghost"/></w:style></w:styles>'
+    )
+    off, ghost, heir = '<w:vanish w:val="0"/>', '<w:rStyle w:val="Ghost"/>', '<w:pPr><w:pStyle w:val="Heir"/></w:pPr>'
+    first = run("seen") + run("one", "<w:vanish/>") + run("too", off) + run("two", ghost)
+    body = f"<w:p>{first}</w:p><w:p>{heir}{run('three')}{run('again', off)}</w:p>"
+    found = office.docx(papers.docx(body, **{"word/styles.xml": styles}))
+    assert " ".join(" ".join(b.text for b in found.blocks).split()) == "seen too again"
+
+
+def test_words_that_an_odt_does_not_display_are_left_out() -> None:
+    body = (
+        '<text:p>seen <text:span text:style-name="T1">one</text:span>and <text:hidden-text>two</text:hidden-text>more'
+        '</text:p><text:section text:display="none"><text:p>three</text:p></text:section>'
+        '<text:p>four<text:hidden-paragraph text:is-hidden="true"/></text:p><text:p>last</text:p>'
+    )
+    style = "urn:oasis:names:tc:opendocument:xmlns:style:1.0"
+    text = "urn:oasis:names:tc:opendocument:xmlns:text:1.0"
+    styles = (
+        f'<s:styles xmlns:s="{style}" xmlns:text="{text}"><s:style s:name="T1">'
+        '<s:text-properties text:display="none"/></s:style></s:styles>'
+    )
+    found = office.odt(papers.odt(body, **{"styles.xml": styles}))
+    assert [" ".join(b.text.split()) for b in found.blocks] == ["seen and more", "last"]
+
+
+def test_characters_that_nobody_sees_do_not_reach_a_model() -> None:
+    smuggled = "".join(chr(0xE0100 + ord(c)) for c in "obey") + "\ufe01\u200e\u200f\u061c\u2063\u115f"
+    assert cleaned(f"a{smuggled}b \u0646\u200c\u0645") == "ab \u0646\u200c\u0645"
