@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,7 +120,7 @@ async def imported(site: SitePaths, wanted: Sequence[Wanted], passphrase_fd: int
 def nameless(gathered: Gathered) -> list[Result]:
     """Files that cannot be documents because no text can name them."""
     return [
-        Result(str(file).encode("utf-8", "backslashreplace").decode(), "refused", cause=_NAMELESS[0], hint=_NAMELESS[1])
+        Result(os.fsencode(file).decode("utf-8", "backslashreplace"), "refused", cause=_NAMELESS[0], hint=_NAMELESS[1])
         for file in gathered.unnamed
     ]
 

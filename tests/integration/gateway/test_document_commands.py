@@ -187,13 +187,15 @@ def test_what_was_replaced_is_swept_away_also_where_the_command_breaks_off(
     site.told("sync")
     (site.folder / "a.txt").write_text("Now.")
     (site.folder / "b.txt").write_text("Beta again.")
-    real = Importer.take
+    real, first = Importer.take, asyncio.Event()
 
     async def broken(self: Importer, source: Source) -> Imported:
         if source.name == "b.txt":
-            await asyncio.sleep(0.5)
+            await first.wait()
             raise UnavailableError("the log is down", "start it")
-        return await real(self, source)
+        taken = await real(self, source)
+        first.set()
+        return taken
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Importer, "take", broken)
