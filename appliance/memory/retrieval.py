@@ -37,9 +37,12 @@ MAX_CANDIDATES = 2000
 MAX_WORDS = 12
 MAX_QUESTION = 4000
 _ASKED = " UNION ALL ".join(
-    f"SELECT '{language}' AS language, unnest(tsvector_to_array(to_tsvector('{name}', :question))) AS word"
+    f"SELECT '{language}' AS language, unnest(ARRAY['{EVERY}'] || tsvector_to_array(to_tsvector('{name}', :question))) "
+    "AS word"
     for language, name in CONFIGURATION.items()
 )
+_ONE_PASS = text("SET LOCAL enable_nestloop = off")
+"""Without statistics (``schema``), the planner would ask the index of words once for each document."""
 _SEEN = "JOIN document AS d ON d.id = p.document_id AND d.state = 'ready'"
 _WEIGHTS = "'{0.3, 0.3, 0.6, 1.0}'"
 """Of words in the text (first) and in the headings above it (last)."""
@@ -98,11 +101,12 @@ class Retrieval:
     async def _by_words(self, connection: AsyncConnection, question: str, groups: Sequence[str] | None) -> list[int]:
         query = text(
             "SELECT c.language, c.word, CAST(sum(c.passages) AS bigint) AS passages FROM word_count AS c "  # noqa: S608 - text of this module
-            f"JOIN ({_ASKED} UNION ALL SELECT DISTINCT language, '' FROM word_count) AS a USING (language, word) "
+            f"JOIN ({_ASKED}) AS a USING (language, word) "
             f"{'' if groups is None else 'WHERE c.groups && :groups'} GROUP BY c.language, c.word"
         )
         values = {"question": lowered(question), **_named(groups)}
         rows = (await connection.execute(_typed(query, groups), values)).all()
+        await connection.execute(_ONE_PASS)
         of = {row.language: row.passages for row in rows if row.word == EVERY}
         words = [Word(r.language, r.word, r.passages, of[r.language]) for r in rows if r.word != EVERY]
         scored: list[tuple[float, int]] = []

@@ -97,9 +97,9 @@ def define(metadata: MetaData) -> None:
     Table(
         "word_count",
         metadata,
-        Column("groups", ARRAY(Text), primary_key=True),
         Column("language", Text, primary_key=True),
         Column("word", Text, primary_key=True),
+        Column("groups", ARRAY(Text), primary_key=True),
         Column("passages", BigInteger, nullable=False),
     )
     Table(

@@ -37,11 +37,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "word_count",
-        sa.Column("groups", _TEXTS, nullable=False),
         sa.Column("language", sa.Text, nullable=False),
         sa.Column("word", sa.Text, nullable=False),
+        sa.Column("groups", _TEXTS, nullable=False),
         sa.Column("passages", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("groups", "language", "word", name="pk_word_count"),
+        sa.PrimaryKeyConstraint("language", "word", "groups", name="pk_word_count"),
     )
     op.execute("ALTER TABLE passage SET (toast_tuple_target = 8160)")  # whole rows: ranking reads words of thousands
     op.execute("ALTER TABLE passage_vector ALTER embedding SET STORAGE PLAIN")  # in its row: a search reads all of them
