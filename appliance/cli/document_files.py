@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.errors import UsageError
+from appliance.memory.parsing.blocks import cleaned
 from appliance.memory.parsing.media import BY_SUFFIX
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def below(folder: Path, real: Path) -> Gathered:
     found: list[Found] = []
     passed_over = 0
     with _folder(folder, real) as descriptor:
-        for inside, read in _walked(descriptor, Path(), 0):
+        for inside, read in _walked(descriptor, folder, Path(), 0):
             if not read:
                 passed_over += 1
                 continue
@@ -86,9 +87,9 @@ def below(folder: Path, real: Path) -> Gathered:
     return _sorted(found, passed_over)
 
 
-def _walked(descriptor: int, inside: Path, depth: int) -> Iterator[tuple[Path, bool]]:
+def _walked(descriptor: int, folder: Path, inside: Path, depth: int) -> Iterator[tuple[Path, bool]]:
     """What lies in the open folder and below, and whether it is read: files first, then folders, by name."""
-    with os.scandir(descriptor) as listed:
+    with _readable(folder / inside), os.scandir(descriptor) as listed:
         entries = sorted(listed, key=lambda entry: entry.name)
     folders = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
     for entry in entries:
@@ -99,11 +100,11 @@ def _walked(descriptor: int, inside: Path, depth: int) -> Iterator[tuple[Path, b
         if entry.name.startswith(".") or depth == MAX_DEPTH:
             yield inside / entry.name, False
             continue
-        below_it = os.open(entry.name, _LISTED, dir_fd=descriptor)
-        try:
-            yield from _walked(below_it, inside / entry.name, depth + 1)
-        finally:
-            os.close(below_it)
+        with ExitStack() as held:
+            with _readable(folder / inside / entry.name):
+                below_it = os.open(entry.name, _LISTED, dir_fd=descriptor)
+            held.callback(os.close, below_it)
+            yield from _walked(below_it, folder, inside / entry.name, depth + 1)
 
 
 @contextmanager
@@ -114,24 +115,30 @@ def opened(file: Found) -> Iterator[int]:
             folder = _descended(held, file.real.parent)
             descriptor = os.open(file.real.name, _FILE, dir_fd=folder)
         except OSError as error:
-            raise UsageError(f"{file.path}: {_said(error)}", "name a regular file") from error
+            raise UsageError(f"{cleaned(str(file.path))}: {_said(error)}", "name a regular file") from error
         held.callback(os.close, descriptor)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UsageError(f"{file.path}: not a regular file", "name a regular file")
+            raise UsageError(f"{cleaned(str(file.path))}: not a regular file", "name a regular file")
         yield descriptor
 
 
 @contextmanager
 def _folder(folder: Path, real: Path) -> Iterator[int]:
     with ExitStack() as held:
-        try:
+        with _readable(folder):
             at = os.open(real.name or "/", _LISTED, dir_fd=_descended(held, real.parent))
-            held.callback(os.close, at)
-            yield at
-        except OSError as error:
-            raise UsageError(
-                f"{error.filename or folder}: {_said(error)}", "name a folder that can be read, by a path without links"
-            ) from error
+        held.callback(os.close, at)
+        yield at
+
+
+@contextmanager
+def _readable(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"{cleaned(str(place))}: {_said(error)}", "name a folder that can be read, by a path without links"
+        ) from error
 
 
 def _descended(held: ExitStack, real: Path) -> int:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 TOGETHER = 2
 """Documents on their way at the same time: one is read while another waits for its vectors."""
+_STAYS = "; the version before stays"
 _NAMELESS = ("its name is not UTF-8", "rename it")
 GroupOption = Annotated[
     list[str], typer.Option("--group", metavar="GROUP", help="Who may see it; may be given again for more groups.")
@@ -139,13 +140,15 @@ async def _taken(importer: Importer, wanted: Wanted, actor: str) -> Result:
 def _result(file: Path, taken: Imported) -> Result:
     cause = taken.refusal
     document = taken.document
+    ready = document is not None and document.state == "ready"
+    reason = document.reason if document is not None else None
     return Result(
         str(file),
         taken.outcome,
         document.pages if document else None,
-        document.passages if document and document.state == "ready" else None,
+        document.passages if document and ready else None,
         str(document.id) if document else None,
-        cause.cause if cause else document.reason if document and document.reason else None,
+        f"{cause.cause}{_STAYS}" if cause and ready else cause.cause if cause else reason,
         cause.hint if cause else None,
     )
 

@@ -84,7 +84,7 @@ def test_a_folder_that_cannot_be_read_whole_is_no_folder_with_fewer_files(
         return plain(at)
 
     monkeypatch.setattr(os, "scandir", failing)
-    with pytest.raises(UsageError, match="input/output error"):
+    with pytest.raises(UsageError, match=r"declared/sub: input/output error"):
         below(folder, folder)
 
 
