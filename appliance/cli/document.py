@@ -120,13 +120,13 @@ async def _deleted(paths: SitePaths, ids: Sequence[uuid.UUID], passphrase_fd: in
 def sweep(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> None:
     """Write the database's tables anew where they still hold something that was deleted; `list` says when they do.
 
-    Commands that delete do this themselves, unless somebody else's transaction uses the tables.
+    Commands that delete do this themselves, unless somebody else's transaction could still ask for it.
     """
 
     async def run() -> None:
         async with desk(site_paths(context), passphrase_fd) as open_desk:
             if not await open_desk.library.sweep():
-                raise UnavailableError("somebody's open transaction uses the tables", TRY_AGAIN)
+                raise UnavailableError("somebody's open transaction could still ask for what was deleted", TRY_AGAIN)
 
     asyncio.run(run())
 

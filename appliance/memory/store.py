@@ -134,7 +134,7 @@ class Library:
     async def sweep(self) -> bool:
         """Write the tables anew, without what was deleted or replaced, if anything was; questions wait for seconds.
 
-        False: somebody's open transaction uses the tables, and what was deleted is in the files until another sweep.
+        False: somebody's open transaction could ask for it, and what was deleted is in the files until another sweep.
         """
         return await sweeping.sweep(self._engine)
 
