@@ -168,7 +168,7 @@ def told(body: str, headings: Sequence[str], title: str) -> str:
 def unchanged(known: Document, arrival: Arrival, model: str | None, title: str | None) -> bool:
     """Whether the library holds these bytes for these groups already, with vectors of the same model."""
     same = (known.digest, tuple(sorted(known.groups))) == (arrival.digest, arrival.groups)
-    named = title is None or title == known.title
+    named = title is None or cleaned(title) == known.title
     placed = arrival.folder is None or known.folder == arrival.folder
     final = known.reason not in PASSING if known.state == "refused" else known.model == model
     return same and named and placed and final

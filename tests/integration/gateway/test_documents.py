@@ -123,6 +123,13 @@ async def test_an_import_that_the_log_does_not_take_keeps_nothing(house: House, 
     assert [one.body for one in await house.ask("kept", "clerks")] == ["Kept before."]
 
 
+async def test_a_title_with_signs_that_nobody_sees_is_the_same_title_next_time(house: House) -> None:
+    assert (await house.take("a.txt", "Words.", "clerks", title="Hand\u200ebook\x1b[2J")).outcome == "new"
+    again = await house.take("a.txt", "Words.", "clerks", title="Hand\u200ebook\x1b[2J")
+    assert again.document is not None
+    assert (again.outcome, again.document.title) == ("unchanged", "Handbook[2J")
+
+
 async def test_the_same_bytes_are_not_taken_twice_and_others_take_their_place(house: House, pool: AsyncEngine) -> None:
     assert (await house.take("a.txt", "First words of it.", "clerks")).outcome == "new"
     before = await counts(pool)
