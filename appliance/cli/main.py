@@ -32,6 +32,10 @@ class CommandTree(LazyGroup):
         "bundle": Entry("Lock, build, sign, verify and inspect offline bundles.", BUNDLE),
         "trust": Entry("Make, change and show the root of trust, signers' keys and waivers.", TRUST),
         "model": Entry("Sign models; show, check and change those of a site.", MODEL),
+        "document": Entry(
+            "Give the assistant documents, by group; list, search and delete them.",
+            ("document", "document_import", "document_sync"),
+        ),
         "audit": Entry("Check the audit log, report use, prove one entry. Works offline.", ("audit",)),
         "reveal": Entry("Show what was said behind an entry, when two auditors agree.", ("reveal",)),
         "inventory": Entry("Tell a builder what this site holds, so that a delta suffices.", ("inventory",)),

@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from appliance.install.database import HBA, SETTINGS, SUPERUSER, creation, owned, password_changes
+from appliance.install.database import EXTENSIONS, HBA, SETTINGS, SUPERUSER, creation, owned, password_changes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,6 +46,7 @@ def database(passwords: Mapping[str, bytes], keycloak_schema: Sequence[str]) -> 
         "pg_hba.conf": HBA,
         "roles.sql": _lines(creation()),
         "passwords.sql": _lines(password_changes({SUPERUSER: passwords[SUPERUSER], **passwords}, _salt)),
+        "sovereign.sql": _lines(EXTENSIONS["sovereign"]),
         "keycloak.sql": _lines(owned("keycloak", keycloak_schema)) if keycloak_schema else "",
     }
     return secret("postgresql", {name: text.encode() for name, text in files.items()})

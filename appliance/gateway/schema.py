@@ -1,7 +1,7 @@
 """The gateway's tables. ``migrations/`` creates them; a test holds the two equal.
 
 Nothing here names a person: ``subject`` is a pseudonym (``pseudonyms``), contents and titles are sealed
-(``sealing``), and session ids are stored as digests only.
+(``sealing``), and session ids are stored as digests only. Documents belong to groups, and lie open (``memory.schema``).
 """
 
 from __future__ import annotations
@@ -22,14 +22,18 @@ from sqlalchemy import (
     func,
 )
 
+from appliance.memory.schema import define
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(column_0_label)s",
         "ck": "ck_%(table_name)s_%(constraint_name)s",
         "fk": "fk_%(table_name)s_%(column_0_name)s",
         "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
     }
 )
+define(metadata)
 _Moment = DateTime(timezone=True)
 
 user_key = Table(

@@ -30,6 +30,8 @@ SUPERUSER = "postgres"
 DATABASES = {"keycloak": "keycloak", "sovereign": "gateway"}
 """Database → the role that owns it and alone may connect to it."""
 _SCRAM_ROUNDS = 4096
+EXTENSIONS = {"sovereign": ("CREATE EXTENSION IF NOT EXISTS vector;",)}
+"""Database → what only the superuser may make in it: pgvector is not marked as one that owners may."""
 
 HBA = """\
 # type  database   user      address        method
@@ -91,10 +93,17 @@ def create_cluster(
         _single_user(programs, part, account, [*creation(), *password_changes(passwords)])
         for name, statements in schemas.items():
             _single_user(programs, part, account, owned(name, statements), name)
+        _extend(programs, part, account)
         part.rename(final)
         return
     _write_settings(final, account)
     _single_user(programs, final, account, password_changes(passwords))
+    _extend(programs, final, account)
+
+
+def _extend(programs: Path, folder: Path, account: Account) -> None:
+    for name, statements in EXTENSIONS.items():
+        _single_user(programs, folder, account, statements, name)
 
 
 def exec_postgres(config: SiteConfig, paths: SitePaths) -> NoReturn:

@@ -132,6 +132,22 @@ class Audit(_Strict):
     price: Price | None = Field(default=None, description="Prices, for charges by group in reports.")
 
 
+class DocumentFolder(_Strict):
+    """A folder whose files are documents: `sovereign document sync` takes in what is new and drops what is gone."""
+
+    path: Annotated[str, Field(pattern=r"^/[^\x00]*$", max_length=1024)] = Field(description="An absolute path.")
+    groups: tuple[Slug, ...] = Field(min_length=1, description="Groups whose people may see them.")
+
+
+class Documents(_Strict):
+    """What the assistant may look up."""
+
+    model: Slug | None = Field(
+        default=None, description="The embedding model that makes their vectors; without one, words alone are searched."
+    )
+    folders: tuple[DocumentFolder, ...] = ()
+
+
 class ServiceClient(_Strict):
     """A program that calls the API with client credentials."""
 
@@ -163,6 +179,7 @@ class Use(_Strict):
     models: tuple[Model, ...] = Field(min_length=1)
     groups: tuple[Group, ...] = Field(min_length=1)
     service_clients: tuple[ServiceClient, ...] = ()
+    documents: Documents = Documents()
 
     def unknown_references(self) -> list[str]:
         """Names that nothing has, and names that two things have; each message starts with the path it concerns."""
@@ -178,6 +195,14 @@ class Use(_Strict):
             f"service_clients.{i}.groups: {name} is not among this site's groups"
             for i, client in enumerate(self.service_clients)
             for name in client.groups
+            if name not in groups
+        ]
+        if self.documents.model is not None and self.documents.model not in models:
+            found.append(f"documents.model: {self.documents.model} is not among this site's models")
+        found += [
+            f"documents.folders.{i}.groups: {name} is not among this site's groups"
+            for i, folder in enumerate(self.documents.folders)
+            for name in folder.groups
             if name not in groups
         ]
         of = {name: model.name for model in self.models for name in model.adapters}
@@ -205,6 +230,7 @@ class Use(_Strict):
             ("groups", [g.name for g in self.groups]),
             ("auditors", [a.name for a in self.auditors]),
             ("service_clients", [c.id for c in self.service_clients]),
+            ("documents.folders", [f.path for f in self.documents.folders]),
         ):
             found += [f"{field}.{i}.name: {n} is named twice" for i, n in enumerate(names) if n in names[:i]]
         return found

@@ -43,6 +43,8 @@ class Cluster:
         with self.admin() as connection:
             connection.execute("DROP DATABASE IF EXISTS sovereign WITH (FORCE)")
             connection.execute("CREATE DATABASE sovereign OWNER gateway")
+        with self.admin("sovereign") as connection:
+            connection.execute("CREATE EXTENSION vector")
 
 
 @contextlib.contextmanager

@@ -8,8 +8,10 @@ program of its own; the second is laid over the first, and the stricter answer c
   streams only, so that no datagram can be sent to an address of its own.
 - ``serving``: native code reads the model. No new socket but a connected pair, no ``connect``, no ``bind``: the engine
   answers those who come to it and can go to nobody, the audit log included. No file is opened for writing.
+- ``parsing``: native code reads a stranger's document (``appliance.memory.parsing``). It reads and writes descriptors
+  that it was given, takes memory and ends; there is no call that names a file, a process or a peer.
 
-In both: no process is started (``clone`` makes threads only), no program is executed, nobody is signalled but the
+In all: no process is started (``clone`` makes threads only), no program is executed, nobody is signalled but the
 process itself, and no call is kept whose danger lies behind a pointer, where a filter cannot look.
 """
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
     from appliance.engine.confinement.syscalls import Architecture
 
-Stage = Literal["preparing", "serving"]
+Stage = Literal["preparing", "serving", "parsing"]
 
 _INT = 0xFFFF_FFFF  # the kernel reads an int from the lower half and ignores the rest
 _POINTER = 0xFFFF_FFFF_FFFF_FFFF
@@ -59,6 +61,16 @@ uname sysinfo getrandom getrlimit
 listen accept accept4 getsockname getpeername getsockopt setsockopt shutdown recvfrom
 seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self
 """
+_PARSING = """
+read readv pread64 write writev lseek close fstat
+brk mmap munmap mremap mprotect madvise
+futex set_robust_list rseq exit exit_group
+gettid getpid getppid getuid geteuid getgid getegid
+sched_yield sched_getaffinity
+rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack restart_syscall
+clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time getrusage times
+uname sysinfo getrandom getrlimit
+"""
 _PREPARING = ("bind", "connect", "flock", "open", "openat")
 _ABSENT = ("clone3", "openat2")  # their flags lie behind a pointer; the C library falls back on clone and openat
 
@@ -82,6 +94,12 @@ class Permit:
 
 def permits(stage: Stage, process: int) -> tuple[Permit, ...]:
     """Everything that the process ``process`` may call at ``stage``."""
+    if stage == "parsing":
+        return (
+            *map(Permit, _PARSING.split()),
+            *_to_itself(process),
+            _one_of("fcntl", 1, (fcntl.F_GETFD, fcntl.F_GETFL)),
+        )
     found = [*map(Permit, _PLAIN.split()), *_conditional(process)]
     if stage == "preparing":
         found += [*map(Permit, _PREPARING), _unix_stream("socket")]
@@ -97,12 +115,16 @@ def _conditional(process: int) -> Iterator[Permit]:
     yield _unix_stream("socketpair")
     yield Permit("sendto", ((Test(4, _POINTER, 0),),))  # to the peer, never to an address
     yield Permit("clone", ((Test(0, _CLONE_THREAD | _CLONE_NEW, _CLONE_THREAD),),))
-    yield Permit("tgkill", ((Test(0, _INT, process),),))
-    yield Permit("prlimit64", ((Test(0, _INT, 0), Test(2, _POINTER, 0)),))  # reading one's own
+    yield from _to_itself(process)
     yield _one_of("fcntl", 1, _FCNTL)  # F_SETOWN would signal another process
     yield _one_of("ioctl", 1, _IOCTL)  # TIOCSTI would type into a terminal
     undump = (Test(0, _INT, _SET_DUMPABLE), Test(1, _POINTER, 0))
     yield Permit("prctl", (undump, *_one_of("prctl", 0, _PRCTL).alternatives))
+
+
+def _to_itself(process: int) -> Iterator[Permit]:
+    yield Permit("tgkill", ((Test(0, _INT, process),),))
+    yield Permit("prlimit64", ((Test(0, _INT, 0), Test(2, _POINTER, 0)),))  # reading one's own
 
 
 def _unix_stream(call: str) -> Permit:

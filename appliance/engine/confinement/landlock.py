@@ -36,10 +36,13 @@ ON_FILES = WRITE_FILE | READ_FILE
 
 @dataclass(frozen=True)
 class View:
-    """``readable``: files, and folders with all below. ``own``: a folder to list, to make sockets in, to clear."""
+    """``readable``: files, and folders with all below. ``own``: a folder to list, to make sockets in, to clear.
+
+    Nothing readable and nothing of its own: no name in the file system leads anywhere, ``/dev/null`` included.
+    """
 
     readable: tuple[Path, ...]
-    own: Path
+    own: Path | None
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,9 @@ def grants(view: View) -> Iterator[Grant]:
     """The rules of ``view``."""
     for path in view.readable:
         yield Grant(path, READ_FILE | READ_DIR)
-    yield Grant(Path(_NOWHERE), ON_FILES)
-    yield Grant(view.own, READ_DIR | MAKE_SOCK | REMOVE_FILE)
+    if view.own is not None:
+        yield Grant(Path(_NOWHERE), ON_FILES)
+        yield Grant(view.own, READ_DIR | MAKE_SOCK | REMOVE_FILE)
 
 
 def laid_open(view: View, closed: Path) -> Path | None:

@@ -84,10 +84,15 @@ def confine(view: View, waived: Collection[str], kernel: Kernel | None = None) -
     return Confinement(tuple(_set(name, setting, waived) for name, setting in settings))
 
 
-def seal(confinement: Confinement, waived: Collection[str], kernel: Kernel | None = None) -> Confinement:
-    """Take sockets and writing away too, in every thread. What holds now; raises as ``confine``."""
+def seal(
+    confinement: Confinement, waived: Collection[str], kernel: Kernel | None = None, stage: Stage = "serving"
+) -> Confinement:
+    """Take sockets and writing away too, in every thread, or all that ``stage`` does without.
+
+    What holds now; raises as ``confine``.
+    """
     chosen = kernel if kernel is not None else Linux()
-    sealed = _set("seccomp", lambda: _filter_calls(chosen, "serving"), waived)
+    sealed = _set("seccomp", lambda: _filter_calls(chosen, stage), waived)
     return Confinement(tuple(sealed if layer.name == sealed.name else layer for layer in confinement.layers))
 
 

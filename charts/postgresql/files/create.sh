@@ -19,3 +19,4 @@ if [ ! -e "$home/pg" ]; then
   mv "$home/pg.partial" "$home/pg"
 fi
 single "$home/pg" postgres < /creation/passwords.sql
+single "$home/pg" sovereign < /creation/sovereign.sql

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 ORIGIN = "http://localhost:8443"
 KEYS = Keys(content=b"c" * 32, session=b"s" * 32, pseudonym=b"p" * 32)
-_TABLES = "feedback, message, conversation, quota_counter, logout_replay, session, user_key"
+_TABLES = (
+    "feedback, message, conversation, quota_counter, logout_replay, session, user_key, "
+    "passage_vector, passage, word_count, document, sweep_due"
+)
 
 
 @pytest.fixture

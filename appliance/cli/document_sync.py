@@ -1,0 +1,109 @@
+"""`sovereign document sync`: the library holds what the site's document folders hold."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer  # noqa: TC002 - typer reads the annotations at run time
+
+from appliance.cli.document_files import Gathered, below
+from appliance.cli.document_import import Result, Wanted, imported, nameless, told
+from appliance.cli.document_open import Desk, desk, host_site, swept
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, site_paths
+from appliance.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from appliance.memory.documents import Document
+    from appliance.site.config import DocumentFolder
+
+_FILE_GONE = "its file is gone from the folder"
+_FOLDER_GONE = "its folder is not declared any more"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the group ``document``."""
+    app.command()(sync)
+
+
+def sync(
+    context: typer.Context, passphrase_fd: PassphraseFdOption = None, output: OutputOption = OutputFormat.table
+) -> None:
+    """Make the library hold what the site's document folders hold: new and changed files in, missing ones out.
+
+    Documents of a folder that site.yaml declares no more go out too. Files are read where they lie and never moved or
+    changed; links are not followed. Where a folder is missing, cannot be read whole, or is empty that was not, nothing
+    is changed.
+    """
+    told(asyncio.run(_synced(context, passphrase_fd)), output)
+
+
+async def _synced(context: typer.Context, passphrase_fd: int | None) -> list[Result]:
+    site = site_paths(context)
+    folders = host_site(site).documents.folders
+    found = _declared(folders)
+    wanted = [Wanted(file, of.groups, None, of.path) for of, part in found for file in part.files]
+    there = {str(one.file.path) for one in wanted}
+    async with desk(site, passphrase_fd) as open_desk:
+        known = await open_desk.library.listed()
+        orphans = _orphans(known, {folder.path for folder in folders}, there)
+        gone = _gone(known, [Path(folder.path) for folder in folders], there)
+    if not folders and not orphans:
+        raise UsageError("site.yaml declares no documents.folders", "docs/reference/site.md describes them")
+    async with desk(site, passphrase_fd) as open_desk:
+        dropped = await _dropped(open_desk, orphans, _FOLDER_GONE)
+    results = await imported(site, wanted, passphrase_fd)
+    async with desk(site, passphrase_fd) as open_desk:
+        dropped += await _dropped(open_desk, [one for one in gone if one not in orphans], _FILE_GONE)
+    return [*results, *(one for _, part in found for one in nameless(part)), *dropped]
+
+
+def _declared(folders: Sequence[DocumentFolder]) -> list[tuple[DocumentFolder, Gathered]]:
+    """What lies in each of the site's folders. Raises ``UsageError`` before anything is changed."""
+    found: list[tuple[DocumentFolder, Gathered]] = []
+    for folder in folders:
+        place = Path(folder.path)
+        for before, _ in found:
+            if place.is_relative_to(before.path) or Path(before.path).is_relative_to(place):
+                raise UsageError(
+                    f"of the folders {before.path} and {folder.path}, one holds the other",
+                    "declare folders that do not hold each other; nothing was changed",
+                )
+        if not place.is_dir():
+            raise UsageError(f"{folder.path}: no such folder", "mount or make it; nothing was changed")
+        found.append((folder, below(place, place)))
+    return found
+
+
+def _orphans(known: Sequence[Document], declared: set[str], there: set[str]) -> list[Document]:
+    return [one for one in known if one.folder is not None and one.folder not in declared and one.origin not in there]
+
+
+def _gone(known: Sequence[Document], folders: Sequence[Path], there: set[str]) -> list[Document]:
+    """What lay in one of ``folders`` and is not ``there`` any more.
+
+    Raises ``UsageError`` where a folder is empty that was not: it looks so when a disk is not mounted.
+    """
+    gone: list[Document] = []
+    for folder in folders:
+        missing = [one for one in known if Path(one.origin).is_relative_to(folder) and one.origin not in there]
+        if missing and not any(Path(file).is_relative_to(folder) for file in there):
+            raise UsageError(
+                f"{folder} holds no documents any more; nothing was changed",
+                "mount it, or take its documents out by `sovereign document delete`",
+            )
+        gone += missing
+    return gone
+
+
+async def _dropped(open_desk: Desk, gone: Sequence[Document], why: str) -> list[Result]:
+    try:
+        for one in gone:
+            await open_desk.enter_deletion(one.digest, why)
+            await open_desk.library.delete(one.id)
+    finally:
+        await swept(open_desk.library)
+    return [Result(one.origin, "deleted", id=str(one.id)) for one in gone]

@@ -1,0 +1,248 @@
+"""The library: documents are put in, replaced, listed and taken out.
+
+Each act is one transaction: a document is there with all its passages, vectors and counts of words, or it is not. Those
+that change something take turns (an advisory lock), since all of them change the counts.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any, Literal
+
+from psycopg.errors import DataError, ProgramLimitExceeded
+from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
+
+from appliance.memory import sweeping
+from appliance.memory.access import keeping, reading
+from appliance.memory.documents import Document
+from appliance.memory.errors import DocumentRefusedError, NoDocumentError
+from appliance.memory.language import CONFIGURATION
+from appliance.memory.schema import document, passage, passage_vector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Row
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+    from appliance.memory.documents import Arrival, Passage, Reading
+    from appliance.memory.errors import Reason
+    from appliance.memory.language import Language
+
+_UNFIT = (DataError, ProgramLimitExceeded)
+Outcome = Literal["new", "replaced", "unchanged", "refused"]
+EVERY = ""
+"""In the counts of words: how many passages there are in a language."""
+_TURN = text("SELECT pg_advisory_xact_lock(x'646f6373'::int)")
+_OF = "(SELECT ARRAY(SELECT DISTINCT unnest(groups) ORDER BY 1) FROM document WHERE id = :id)"
+_COUNTED = (
+    f"SELECT {_OF} AS groups, language, word, count(*) AS passages "  # noqa: S608 - text of this module
+    "FROM (SELECT language, unnest(tsvector_to_array(words)) AS word "
+    "FROM passage WHERE document_id = :id UNION ALL SELECT language, '' FROM passage WHERE document_id = :id) AS said "
+    "GROUP BY language, word"
+)
+_COUNT = text(
+    f"INSERT INTO word_count (groups, language, word, passages) {_COUNTED} "
+    "ON CONFLICT (groups, language, word) DO UPDATE SET passages = word_count.passages + excluded.passages"
+)
+_UNCOUNT = text(
+    f"UPDATE word_count AS kept SET passages = kept.passages - gone.passages FROM ({_COUNTED}) AS gone "  # noqa: S608 - as above
+    "WHERE kept.groups = gone.groups AND kept.language = gone.language AND kept.word = gone.word"
+)
+_UNHEARD = text("DELETE FROM word_count WHERE passages <= 0")
+_WORDS = "setweight(to_tsvector('{name}', :heads), 'A') || to_tsvector('{name}', :said)"
+_DUE = text("INSERT INTO sweep_due (what) VALUES ('documents') ON CONFLICT (what) DO UPDATE SET since = now()")
+
+
+class Library:
+    """Documents in the database behind ``engine``."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def known(self, origin: str) -> Document | None:
+        """The document from ``origin``, whoever may see it."""
+        async with keeping(self._engine) as connection:
+            row = (await connection.execute(select(document).where(document.c.origin == origin))).one_or_none()
+        return _document(row) if row is not None else None
+
+    async def put(self, arrival: Arrival, read: Reading) -> tuple[Document, Outcome]:
+        """Keep a document that was read; an earlier version of the same origin is gone with all that it said.
+
+        Raises ``DocumentRefusedError`` where the database can hold no such text; nothing was changed then.
+        """
+        values = {
+            "state": "ready",
+            "reason": None,
+            "language": read.language,
+            "text_digest": read.text_digest,
+            "pages": read.pages,
+            "characters": read.characters,
+            "passages": len(read.passages),
+            "model": read.model,
+        }
+        async with keeping(self._engine) as connection:
+            await connection.execute(_TURN)
+            row, outcome = await self._row(connection, arrival, values)
+            try:
+                await _keep(connection, row.id, read.language, read.passages)
+                await connection.execute(_COUNT, {"id": row.id})
+            except DBAPIError as error:
+                if isinstance(error.orig, _UNFIT):
+                    raise DocumentRefusedError("damaged", "the database cannot hold what the document says") from error
+                raise
+        return _document(row), outcome
+
+    async def refuse(self, arrival: Arrival, reason: Reason) -> tuple[Document, Outcome]:
+        """Note that a document could not be read. An earlier version is gone: its place holds something else now."""
+        values = dict.fromkeys(("text_digest", "pages", "model"))
+        counts = {"state": "refused", "reason": reason, "language": "other", "characters": 0, "passages": 0}
+        async with keeping(self._engine) as connection:
+            await connection.execute(_TURN)
+            row, _ = await self._row(connection, arrival, values | counts)
+        return _document(row), "refused"
+
+    async def regroup(self, document_id: uuid.UUID, groups: Sequence[str]) -> Document:
+        """Let other groups see a document, from the next question on. Raises ``NoDocumentError``."""
+        changed = update(document).where(document.c.id == document_id).values(groups=list(groups)).returning(document)
+        async with keeping(self._engine) as connection:
+            await connection.execute(_TURN)
+            await connection.execute(_UNCOUNT, {"id": document_id})
+            await connection.execute(_UNHEARD)
+            row = (await connection.execute(changed)).one_or_none()
+            await connection.execute(_COUNT, {"id": document_id})
+        if row is None:
+            raise NoDocumentError(f"there is no document {document_id}", "`sovereign document list` names them")
+        return _document(row)
+
+    async def delete(self, document_id: uuid.UUID) -> Document:
+        """Take a document out: its passages, vectors and words go with it. Raises ``NoDocumentError``.
+
+        What pages and files of the database still hold is overwritten by ``sweep``.
+        """
+        async with keeping(self._engine) as connection:
+            await connection.execute(_TURN)
+            await _forget(connection, document_id)
+            gone = delete(document).where(document.c.id == document_id).returning(document)
+            row = (await connection.execute(gone)).one_or_none()
+        if row is None:
+            raise NoDocumentError(f"there is no document {document_id}", "`sovereign document list` names them")
+        return _document(row)
+
+    async def sweep(self) -> bool:
+        """Write the tables anew, without what was deleted or replaced, if anything was; questions wait for seconds.
+
+        False: somebody's open transaction could ask for it, and what was deleted is in the files until another sweep.
+        """
+        return await sweeping.sweep(self._engine)
+
+    async def due(self) -> datetime | None:
+        """Since when the database's files have held something that was deleted or replaced; None where they do not."""
+        return await sweeping.due(self._engine)
+
+    async def listed(self, groups: Iterable[str] | None = None) -> tuple[Document, ...]:
+        """Documents by title: those that ``groups`` may see, or all of them (None: the keeper asks)."""
+        query = select(document).order_by(document.c.title, document.c.origin)
+        if groups is None:
+            async with keeping(self._engine) as connection:
+                return tuple(_document(row) for row in (await connection.execute(query)).all())
+        named = list(groups)
+        async with reading(self._engine, named) as connection:
+            return tuple(_document(r) for r in (await connection.execute(query.where(seen_by(named)))).all())
+
+    async def shown(self, document_id: uuid.UUID, groups: Iterable[str] | None = None) -> tuple[Document, str]:
+        """A document and its text. Raises ``NoDocumentError``, also where ``groups`` may not see it."""
+        one = select(document).where(document.c.id == document_id)
+        said = select(passage.c.first, passage.c.body).where(passage.c.document_id == document_id)
+        named = list(groups) if groups is not None else None
+        opened = keeping(self._engine) if named is None else reading(self._engine, named)
+        async with opened as connection:
+            row = (await connection.execute(one if named is None else one.where(seen_by(named)))).one_or_none()
+            if row is None:
+                raise NoDocumentError(f"there is no document {document_id}", "`sovereign document list` names them")
+            parts = (await connection.execute(said.order_by(passage.c.ordinal))).all()
+        whole = ""
+        for part in parts:
+            whole += part.body[len(whole) - part.first :]
+        return _document(row), whole
+
+    @staticmethod
+    async def _row(connection: AsyncConnection, arrival: Arrival, values: dict[str, Any]) -> tuple[Row[Any], Outcome]:
+        values |= {
+            "title": arrival.title,
+            "media_type": arrival.media_type,
+            "digest": arrival.digest,
+            "groups": list(arrival.groups),
+            "imported_by": arrival.imported_by,
+            "imported": func.now(),
+            "folder": arrival.folder,
+        }
+        known = select(document.c.id).where(document.c.origin == arrival.origin)
+        before = (await connection.execute(known)).scalar_one_or_none()
+        if before is None:
+            made = insert(document).values(id=uuid.uuid4(), origin=arrival.origin, **values).returning(document)
+            return (await connection.execute(made)).one(), "new"
+        await _forget(connection, before)
+        changed = update(document).where(document.c.id == before).values(values).returning(document)
+        return (await connection.execute(changed)).one(), "replaced"
+
+
+def seen_by(groups: Sequence[str]) -> Any:
+    """Whether one of ``groups`` may see the document: the question itself, which the database's own policy repeats."""
+    return document.c.groups.overlap(list(groups))
+
+
+async def _forget(connection: AsyncConnection, document_id: uuid.UUID) -> None:
+    await connection.execute(_DUE)
+    await connection.execute(_UNCOUNT, {"id": document_id})
+    await connection.execute(_UNHEARD)
+    await connection.execute(delete(passage).where(passage.c.document_id == document_id))
+
+
+async def _keep(
+    connection: AsyncConnection, document_id: uuid.UUID, language: Language, passages: Sequence[Passage]
+) -> None:
+    if not passages:
+        return
+    words = text(_WORDS.format(name=CONFIGURATION[language]))
+    rows = [
+        {
+            "document_id": document_id,
+            "ordinal": ordinal,
+            "first": one.chunk.start,
+            "last": one.chunk.end,
+            "page": one.chunk.page,
+            "headings": list(one.chunk.headings),
+            "body": one.body,
+            "language": language,
+            "heads": lowered(" ".join(one.chunk.headings)),
+            "said": lowered(one.body),
+        }
+        for ordinal, one in enumerate(passages)
+    ]
+    names = ("document_id", "ordinal", "first", "last", "page", "headings", "body", "language")
+    columns, marks = ", ".join(names), ", ".join(f":{name}" for name in names)
+    await connection.execute(
+        text(f"INSERT INTO passage ({columns}, words) VALUES ({marks}, {words})"),  # noqa: S608 - names of this module
+        rows,
+    )
+    vectors = [{"o": n, "e": one.vector, "d": document_id} for n, one in enumerate(passages) if one.vector is not None]
+    if vectors:
+        await connection.execute(
+            text(
+                f"INSERT INTO {passage_vector.name} (passage_id, document_id, embedding) "  # noqa: S608 - as above
+                "SELECT id, document_id, CAST(:e AS halfvec) FROM passage WHERE document_id = :d AND ordinal = :o"
+            ),
+            vectors,
+        )
+
+
+def lowered(said: str) -> str:
+    """In small letters, as words are kept and asked for: the database's own ways know those of English only."""
+    return said.lower().replace("\u2019", "'")
+
+
+def _document(row: Row[Any]) -> Document:
+    return Document(**{**row._mapping, "groups": tuple(row.groups)})  # noqa: SLF001 - a row's public mapping

@@ -1,0 +1,109 @@
+"""Vectors of texts, made by the site's engine for embeddings. The engine alone knows how many tokens a text has."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import struct
+import uuid
+from typing import TYPE_CHECKING, Protocol
+
+from appliance.engine.errors import EngineBusyError, EngineRefusedError, EngineUnavailableError
+from appliance.engine.protocol import Request, Vectors
+from appliance.engine.served import receipt_digest
+from appliance.errors import UnavailableError
+from appliance.memory.errors import TooManyTokensError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from appliance.engine.client import ModelInfo
+    from appliance.engine.protocol import Event
+
+AT_ONCE = 64
+"""Texts of a request: people's questions are computed between the batches."""
+_ATTEMPTS = 20
+_WHICH = re.compile(r"\btext (\d+) has (\d+) tokens, and the model takes (\d+)")
+
+
+class Engine(Protocol):
+    """The embedding model's engine (``appliance.engine.client.EngineClient``)."""
+
+    def generate(self, request: Request) -> AsyncGenerator[Event, None]:
+        """Events of one request."""
+
+    async def model(self) -> ModelInfo:
+        """What the engine serves."""
+
+
+class Embedder:
+    """Asks ``engine`` in the name of ``user``, as work that nobody waits for unless ``urgent``."""
+
+    def __init__(self, engine: Engine, user: str, *, urgent: bool = False) -> None:
+        self._engine = engine
+        self._user = user
+        self._priority = 0 if urgent else -1
+        self._model: ModelInfo | None = None
+
+    async def model(self) -> str:
+        """Digest of the model that makes the vectors: those of two models cannot be compared.
+
+        Raises ``UnavailableError`` when the engine does not answer, or serves a model that makes none.
+        """
+        return str((await self._info()).receipt["digest"])
+
+    async def vectors(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """A vector for each text, as pgvector writes it. Raises ``UnavailableError`` or ``TooManyTokensError``."""
+        made: list[str] = []
+        for start in range(0, len(texts), AT_ONCE):
+            part = texts[start : start + AT_ONCE]
+            try:
+                made += [written(vector) for vector in await self._asked(part)]
+            except EngineRefusedError as error:
+                raise _understood(error, start) from error
+        return tuple(made)
+
+    async def _asked(self, texts: Sequence[str]) -> tuple[bytes, ...]:
+        request = Request(
+            id=uuid.uuid4().hex,
+            user=self._user,
+            group="documents",
+            priority=self._priority,
+            inputs=tuple(texts),
+            receipt_digest=receipt_digest((await self._info()).receipt),
+        )
+        for _ in range(_ATTEMPTS):
+            try:
+                async for event in self._engine.generate(request):
+                    if isinstance(event, Vectors):
+                        return event.vectors
+            except EngineBusyError as error:
+                await asyncio.sleep(min(error.retry_after, 10))
+            except EngineUnavailableError as error:
+                raise UnavailableError("the embedding model does not answer", "run `sovereign status`") from error
+        raise UnavailableError("the embedding model is busy for too long", "try again when fewer people ask")
+
+    async def _info(self) -> ModelInfo:
+        if self._model is None:
+            try:
+                found = await self._engine.model()
+            except EngineUnavailableError as error:
+                raise UnavailableError("the embedding model does not answer", "run `sovereign status`") from error
+            if found.record.get("role") != "embedding":
+                raise UnavailableError(
+                    "the model for documents makes no vectors", "name an embedding model in site.yaml"
+                )
+            self._model = found
+        return self._model
+
+
+def written(vector: bytes) -> str:
+    """float32, little-endian, as pgvector reads it; rounded to what 16 bits hold."""
+    return "[" + ",".join(f"{number:.5g}" for number in struct.unpack(f"<{len(vector) // 4}f", vector)) + "]"
+
+
+def _understood(error: EngineRefusedError, start: int) -> Exception:
+    found = _WHICH.search(error.message) if error.code == "context_length_exceeded" else None
+    if found is None:
+        return UnavailableError(f"the embedding model refused a text: {error.message}", "run `sovereign status`")
+    return TooManyTokensError(start + int(found[1]), int(found[2]), int(found[3]))
