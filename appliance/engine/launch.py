@@ -2,9 +2,10 @@
 
 Order, each step resting on the one before: the memory counter is opened, which lies in a file; the socket is bound but
 not listened on, so that a client is refused until there is a model; files, other processes and the network are given up
-while there is one thread; llama.cpp is loaded, which brings threads; sockets and writing are given up in all of them;
-then the descriptor that was verified is mapped. No byte of a model meets native code in a process that could reach
-anything but its clients. What lies beyond an engine's view (its disk, the energy counters) is opened by whoever calls.
+while there is one thread; llama.cpp is loaded, with the one library for this processor, which brings threads; sockets
+and writing are given up in all of them; then the descriptor that was verified is mapped. No byte of a model meets
+native code in a process that could reach anything but its clients. What lies beyond an engine's view (its disk, the
+energy counters) is opened by whoever calls.
 """
 
 from __future__ import annotations
@@ -50,13 +51,15 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     descriptors by name. ``waived`` names layers of confinement that a signed waiver lets this host lack. ``disk``,
     opened before anything was confined, is where beginnings of prompts are kept over a restart; ``counters``, as well,
     tell of energy where the host can. The process is confined for good when this returns or raises:
-    ``ConfinementError``, ``MemoryBudgetError``, ``ModelLoadError``, ``DeploymentError`` (the socket is taken). Blocks.
+    ``BackendError``, ``ConfinementError``, ``MemoryBudgetError``, ``ModelLoadError``, ``DeploymentError`` (the socket
+    is taken). Blocks.
     """
     resident = ResidentMemory()
     with bound(socket) as listener:
         confined = confine(View(readable=environment(), own=socket.parent), waived)
-        from appliance.engine import service  # noqa: PLC0415 - llama.cpp starts threads, and landlock comes first
+        from appliance.engine import llama_backend, service  # noqa: PLC0415 - llama.cpp starts threads, landlock first
 
+        variant = llama_backend.start()
         service.serve(
             weights_fd=weights_fd,
             template=template,
@@ -70,6 +73,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
             disk=disk,
             adapters=adapters,
             counters=counters,
+            variant=variant,
         )
 
 

@@ -41,6 +41,9 @@ class EngineMetrics:
         self._confined = Gauge(
             "engine_confined", "Whether a layer of confinement holds.", ["layer"], registry=self._registry
         )
+        self._variant = Gauge(
+            "engine_cpu_variant", "The variant of ggml's CPU code that computes.", ["variant"], registry=self._registry
+        )
         self._resident = Gauge("engine_resident_bytes", "Resident memory, weights included.", registry=self._registry)
 
     def _histogram(self, name: str, text: str) -> Histogram:
@@ -91,6 +94,10 @@ class EngineMetrics:
         """Which layers hold."""
         for layer in confinement.layers:
             self._confined.labels(layer.name).set(layer.holds)
+
+    def computes_with(self, variant: str) -> None:
+        """Which of ggml's CPU libraries is loaded."""
+        self._variant.labels(variant).set(1)
 
     def queue(self, status: QueueStatus) -> None:
         """How busy the engine is."""

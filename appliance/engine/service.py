@@ -63,17 +63,19 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     disk: Disk | None = None,
     adapters: Mapping[str, int] = MappingProxyType({}),
     counters: PackageCounters | None = None,
+    variant: str = "",
 ) -> None:
     """Serve one verified model on the bound ``listener`` until SIGTERM or SIGINT; then drain for ``DRAIN_BOUND_S``.
 
     Connections by other uids than ``clients`` are cut off before a byte is read: nobody else asks a model.
 
-    ``weights_fd`` is the descriptor whose bytes were verified, and stays open while the model is mapped. Raises
-    ``MemoryBudgetError`` and ``ModelLoadError``. Blocks.
+    ``weights_fd`` is the descriptor whose bytes were verified, and stays open while the model is mapped; ``variant``
+    names the CPU code that is loaded. Raises ``MemoryBudgetError`` and ``ModelLoadError``. Blocks.
     """
     bound_stacks()
     metrics = EngineMetrics()
     metrics.confined(confinement)
+    metrics.computes_with(variant)
     draw = _draw(config, counters)
     if record.get("role") == "embedding":
         if disk is not None:
@@ -92,7 +94,8 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
         )
     engine = loaded.engine
     try:
-        said = {"record": record, "receipt": receipt, **loaded.sizes, "confinement": confinement.to_json()}
+        said = {"record": record, "receipt": receipt, **loaded.sizes, "variant": variant}
+        said["confinement"] = confinement.to_json()
         app = create_app(engine, metrics, healthy=lambda: engine.alive, describe=lambda: said)
         engine.start()
         try:

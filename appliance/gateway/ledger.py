@@ -22,6 +22,7 @@ from appliance.audit.open_requests import BEGUN, ENDED
 from appliance.audit.roles import GATEWAY
 from appliance.gateway.errors import NotReadyError
 from appliance.gateway.rate_bound import RateBound
+from appliance.gateway.tools import counted
 
 if TYPE_CHECKING:
     from appliance.audit.client import Position
@@ -85,6 +86,7 @@ class Ledger:
             purpose=job.purpose,
             operation=job.operation,
             receipt_digest=receipt_digest,
+            tool_calls=counted(tally.calls),
         )
         return await self._ended(entry, self._step(job, ENDED), attempts=_END_ATTEMPTS)
 

@@ -20,6 +20,7 @@ from appliance.install.release_env import choose_python, host_glibc, reachable_b
 from appliance.install.systemd_creds import SYSTEMD_RUNS
 from appliance.site.load import load_site
 from appliance.site.paths import SitePaths
+from appliance.site.processor import processor_flags, variant_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,7 @@ class Facts:
     """One host as one site would find it."""
 
     machine: str
+    variant: str | None
     is_root: bool
     systemd: bool
     disk_free: int
@@ -68,6 +70,7 @@ def collect(config: SiteConfig, paths: SitePaths) -> Facts:
     kernel = Linux()
     return Facts(
         machine=platform.machine(),
+        variant=variant_for(processor_flags()),
         is_root=os.geteuid() == 0,
         systemd=SYSTEMD_RUNS.is_dir(),
         disk_free=shutil.disk_usage(parent).free,
