@@ -40,14 +40,15 @@ def settle(config: SiteConfig, paths: SitePaths, engines: Engines | None) -> tup
 
     One whose decisions are damaged is left as it is, and with it what the journal left open about it.
 
-    With ``engines``, one that runs, be it ready or still loading, is stopped before its trial is taken away and started
-    after: cut off in between, it is found again. The caller holds the site's lock, or runs before any service does.
+    With ``engines``, one that runs on its trial, be it ready or still loading, is stopped before that is taken away and
+    started after: cut off in between, it is found again. A standby that runs was to take over: what was decided is
+    brought to its end, and it is stopped. The caller holds the site's lock, or runs before any service does.
     """
     names = [m.name for m in config.models]
     damaged = damaged_decisions(paths, names)
     readable = {name: read_decisions(paths, name) for name in names if name not in damaged}
     undone = {name: found for name, found in readable.items() if found.trial is not None}
-    running = [name for name in undone if engines is not None and engines.runs(name)]
+    running = [name for name, found in undone.items() if engines is not None and _on_trial(engines, name, found)]
     for name in running:
         assert engines is not None
         engines.stop(name)
@@ -59,7 +60,30 @@ def settle(config: SiteConfig, paths: SitePaths, engines: Engines | None) -> tup
     for name in running:
         assert engines is not None
         engines.start(name)
+    if engines is not None:
+        for name in readable:
+            _end_standby(paths, engines, name)
     return tuple(undone)
+
+
+def _on_trial(engines: Engines, name: str, found: Decisions) -> bool:
+    """Whether a process runs that has loaded what is on trial, or may load it."""
+    said = engines.serves(name)
+    return engines.runs(name) and (said is None or found.trial is None or said.get("digest") == found.trial.weights)
+
+
+def _end_standby(paths: SitePaths, engines: Engines, name: str) -> None:
+    """Where a standby runs, see that the engine serves what is in force; then do without it."""
+    standby = engines.standby
+    if standby is not None and standby.runs(name):
+        decided, said = read_decisions(paths, name).in_force, engines.serves(name)
+        if not engines.runs(name) or (decided and said and said.get("digest") != decided.weights):
+            engines.stop(name)
+            engines.start(name)
+        engines.restore(name)
+        standby.stop(name)
+        return
+    engines.restore(name)
 
 
 def put(paths: SitePaths, name: str, decisions: Decisions) -> None:

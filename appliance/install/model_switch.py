@@ -3,8 +3,9 @@
 Order: the model is looked up, and judged now by policy, waivers and bytes, as every start judges it; the journal
 announces the decision; the model goes on trial, the engine is stopped and started on it, and says what it has loaded;
 only then is the decision in force, and the journal's line and the log's entry about it done. Whatever fails on the way,
-the former model is put back and shown ready before the error is told. One engine runs at a time: its memory is budgeted
-for one, so that nobody is answered while it is changed (requests get "not ready", and none gets a wrong receipt).
+the former model is put back and shown ready before the error is told. Where the host has the memory, a second engine
+takes over (``model_beside``) and nobody notices. Where it has not, one engine runs at a time, and nobody is answered
+while it is changed (requests get "not ready", and none gets a wrong receipt).
 
 Whether the engine answers now is not asked: one whose model policy refuses by now does not, and another is its remedy.
 """
@@ -21,6 +22,7 @@ from appliance.install.audit_spool import spool
 from appliance.install.engines import Engines, SupervisedEngines
 from appliance.install.journal import beside
 from appliance.install.lock import site_lock
+from appliance.install.model_beside import take_over
 from appliance.install.model_history import choice_of, former, history, served_before, serving_now
 from appliance.install.model_record import describe, note, operator
 from appliance.install.model_settle import settle
@@ -52,7 +54,7 @@ class Switched:
     """What serves now, from which release or bundle, and what did before.
 
     ``changed`` False: it served already, nothing was done. ``waived`` are checks that rest on a waiver; ``unlogged``
-    says why the audit log has no entry about it yet.
+    says why the audit log has no entry about it yet, ``paused`` why nobody was answered meanwhile; None: all were.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Switched:
     former: str
     waived: tuple[str, ...]
     changed: bool
+    paused: str | None = None
     unlogged: str | None = None
 
 
@@ -170,7 +173,8 @@ def _switch(order: _Order, choose: Callable[[tuple[Held, ...], Decisions], Held]
             return Switched(name, _source(wanted), wanted.weights, wanted.weights, (), changed=False)
         demand_log(order.config, paths)
         before = served_before(now, made)
-        waived = _decide(order, found, made, now, wanted)
+        paused = _pause(order)
+        waived = _decide(order, found, made, now, wanted, paused)
         return Switched(
             name,
             _source(wanted),
@@ -178,11 +182,21 @@ def _switch(order: _Order, choose: Callable[[tuple[Held, ...], Decisions], Held]
             before,
             waived,
             changed=True,
+            paused=paused,
             unlogged=tell_log(order.config, paths),
         )
 
 
-def _decide(order: _Order, found: Grounds, made: Decisions, now: Held | None, wanted: Held) -> tuple[str, ...]:
+def _pause(order: _Order) -> str | None:
+    """Why answers have to end before the model changes; None where another engine can take over."""
+    if order.engines.serves(order.name) is None:
+        return "its engine did not answer"
+    return order.engines.lacks(order.name)
+
+
+def _decide(  # noqa: PLR0913, PLR0917 - one private caller
+    order: _Order, found: Grounds, made: Decisions, now: Held | None, wanted: Held, paused: str | None
+) -> tuple[str, ...]:
     """Judge, try and decide, journaled; the checks that were waived. Raises as ``promote``."""
     by, since = operator(), datetime.now(UTC).isoformat(timespec="milliseconds")
     choice, digest = choice_of(wanted, since, by, order.reason), str(wanted.artifact.digest)
@@ -191,7 +205,11 @@ def _decide(order: _Order, found: Grounds, made: Decisions, now: Held | None, wa
         waived = _judge(wanted, found, order.progress, _adapters(order.config, wanted.name))
         detail["waived"] = ", ".join(waived)  # announced with the decision: a power cut must not lose it
         note(order.paths, order.action, "started", digest, detail)
-        try_model(order.paths, order.engines, made, history(order.paths, made, now).decided(choice), wanted)
+        decided, standby = history(order.paths, made, now).decided(choice), order.engines.standby
+        if paused is None and standby is not None:
+            take_over(order.paths, order.engines, standby, made, decided, wanted)
+        else:
+            try_model(order.paths, order.engines, made, decided, wanted)
     except BaseException as error:
         with beside(error):
             note(order.paths, order.action, "failed", digest, {**detail, "error": said(error)})

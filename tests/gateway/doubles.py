@@ -15,7 +15,19 @@ from appliance.audit.client import Position
 from appliance.audit.errors import AuditUnavailableError
 from appliance.engine.client import ModelInfo
 from appliance.engine.errors import EngineBusyError, EngineRefusedError, EngineUnavailableError
-from appliance.engine.protocol import Admitted, End, Energy, Event, Request, Timing, Token, TokenLogprob, ToolCall, Usage, Vectors
+from appliance.engine.protocol import (
+    Admitted,
+    End,
+    Energy,
+    Event,
+    Request,
+    Timing,
+    Token,
+    TokenLogprob,
+    ToolCall,
+    Usage,
+    Vectors,
+)
 from appliance.identity.oidc import GrantError, Tokens
 from appliance.identity.tokens import LogoutToken, Principal, TokenError
 from appliance.site.config import SiteConfig

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from appliance.engine.confinement.kernel import Linux
 from appliance.errors import SovereignError
-from appliance.install.accounts import other_sites, service_names
+from appliance.install.accounts import other_sites, service_names, standby_names
 from appliance.install.probe import is_local_address, port_is_free, resolves
 from appliance.install.release_env import choose_python, host_glibc, reachable_by_others
 from appliance.install.systemd_creds import SYSTEMD_RUNS
@@ -64,7 +64,7 @@ class Facts:
 
 def collect(config: SiteConfig, paths: SitePaths) -> Facts:
     """The host's facts for the site that ``config`` describes at ``paths``."""
-    total, available = _memory()
+    total, available = memory()
     parent = _existing(paths.root)
     installed = paths.journal.exists()
     kernel = Linux()
@@ -88,7 +88,7 @@ def collect(config: SiteConfig, paths: SitePaths) -> Facts:
         busy_ports={} if installed else _busy_ports(config),
         local_address=is_local_address(config.listen.host),
         hostname_resolves=resolves(config.listen.hostname),
-        longest_socket=max(len(os.fsencode(paths.socket(s))) for s in service_names(config)),
+        longest_socket=max(len(os.fsencode(paths.socket(s))) for s in (*service_names(config), *standby_names(config))),
         root_writable=os.access(parent, os.W_OK | os.X_OK),
         root_foreign=() if installed else _foreign(paths.root),
         root_reachable=reachable_by_others(parent),
@@ -136,7 +136,8 @@ def _foreign(root: Path) -> tuple[str, ...]:
         return ()
 
 
-def _memory() -> tuple[int, int]:
+def memory() -> tuple[int, int]:
+    """Bytes of this host's memory: all of it, and what programs can have now (proc_meminfo(5))."""
     values = {}
     for line in Path("/proc/meminfo").read_text().splitlines():
         name, _, rest = line.partition(":")

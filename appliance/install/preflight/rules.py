@@ -40,20 +40,20 @@ RULES: tuple[Rule, ...] = (
         "use a host of that kind, or a release built for this one",
     ),
     Rule(
+        "processor speed",
+        "advised",
+        lambda f, _: f.variant is None or f.variant in QUICK,
+        lambda f, _: str(f.variant),
+        lambda _f, _n: "AVX2",
+        "expect answers several times slower; in a virtual machine, pass the host's processor through",
+    ),
+    Rule(
         "processor",
         "required",
         lambda f, _: f.variant is not None,
         lambda f, _: f"runs the engine's variant {f.variant}" if f.variant else "runs no variant of the engine",
         lambda _f, _n: "x86-64",
         "use a 64-bit host: the engine's slowest variant needs that, and /proc/cpuinfo must show it",
-    ),
-    Rule(
-        "processor speed",
-        "advised",
-        lambda f, _: f.variant in QUICK,
-        lambda f, _: str(f.variant),
-        lambda _f, _n: "AVX2",
-        "expect answers several times slower; in a virtual machine, pass the host's processor through",
     ),
     Rule(
         "disk",

@@ -62,6 +62,7 @@ def engines(paths: SitePaths, monkeypatch: pytest.MonkeyPatch) -> SupervisedEngi
     program, answer = paths.root / "engine.py", paths.root / "answer"
     program.write_text(PROGRAM)
     answer.write_text(json.dumps({"receipt": {"digest": "sha256:a5"}}))
+    paths.users.write_text("{}")
     plain = service(paths, engine_service(NAME))
     argv = (sys.executable, str(program), plain.probe.target, str(answer))
     engine = dataclasses.replace(plain, argv=argv, start_timeout_s=3600)  # whoever waits for it to end hangs

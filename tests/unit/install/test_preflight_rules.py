@@ -51,8 +51,8 @@ GOOD = Facts(
 )
 BAD: dict[str, dict[str, Any]] = {
     "machine": {"machine": "sparc"},
-    "processor": {"variant": None},
     "processor speed": {"variant": "sse42"},
+    "processor": {"variant": None},
     "disk": {"disk_free": GIB},
     "memory": {"memory_available": GIB},
     "cores": {"cores": 1},
