@@ -66,6 +66,11 @@ def render_status(status: SiteStatus, console: Console) -> None:
         *((f"waiver {'host ' if w.kind == 'host' else ''}{w.subject}", _waiver(w)) for w in status.waivers),
         *((f"confined {e.engine}", _layers(e)) for e in status.confinement),
         *((f"computes {e.engine}", f"with the CPU code for {e.variant}") for e in status.confinement if e.variant),
+        *(
+            (f"pinned {e.engine}", f"{e.pinned_tokens} tokens of instructions")
+            for e in status.confinement
+            if e.pinned_tokens
+        ),
         *((("last witness", _witness(status.witnessing)),) if status.witnessing else ()),
         ("disk free", f"{status.disk_free / MIB / 1024:.1f} GiB"),
     )

@@ -21,7 +21,7 @@ from appliance.engine.job import BATCH
 from appliance.engine.keeping import Keeper
 from appliance.engine.memory import SAVED_PART
 from appliance.engine.preemption import victim
-from appliance.engine.prefixes import PrefixCache
+from appliance.engine.prefixes import Pins, PrefixCache
 from appliance.engine.protocol import End, Failed
 from appliance.engine.reception import Reception
 from appliance.engine.scheduler import Candidate, Limits, Scheduler
@@ -53,6 +53,7 @@ class Batcher:
         draw: Draw,
         metrics: EngineMetrics,
         shelf: KvShelf | None = None,
+        pinned_tokens: int = 0,
     ) -> None:
         self._context = context
         self._queue = queue
@@ -60,7 +61,7 @@ class Batcher:
         self._metrics = metrics
         self._capacity = Capacity(context.cells)
         self._store = CellStore(context, cells=context.cells, sequences=context.sequences)
-        self._cache = PrefixCache(self._store)
+        self._cache = PrefixCache(self._store, pins_in(context, slots, pinned_tokens))
         copies = Copies(context.cells // SAVED_PART)
         self._keeper = Keeper(self._store, self._cache, copies, shelf)
         self._reception = Reception(
@@ -79,6 +80,7 @@ class Batcher:
         self._turns = Turns()
         self._suspects: list[Resident] = []
         self._told = (0, 0)
+        self._pinned = (0, 0)
 
     @property
     def running(self) -> tuple[Job, ...]:
@@ -88,6 +90,11 @@ class Batcher:
     @property
     def _residents(self) -> list[Resident]:
         return self._reception.residents
+
+    @property
+    def pinned(self) -> tuple[int, int]:
+        """As ``PrefixCache.pinned``, at the last step. Any thread."""
+        return self._pinned
 
     @property
     def pending(self) -> bool:
@@ -117,10 +124,12 @@ class Batcher:
 
     def _tell(self) -> None:
         evicted, put_off = self._told
+        self._pinned = self._cache.pinned
         self._told = (self._cache.evicted, self._reception.put_offs)
         self._metrics.room(
             live=self._store.live,
             parked=self._cache.parked,
+            pinned=self._pinned[1],
             evicted=self._told[0] - evicted,
             put_off=self._told[1] - put_off,
         )
@@ -250,3 +259,9 @@ class Batcher:
         self._queue.finished(job, seconds)
         self._metrics.finished(last)
         job.emit(last)
+
+
+def pins_in(context: Context, slots: int, tokens: int) -> Pins:
+    """What may be pinned of ``tokens``: never so much that a request of full length, or one more, has no room."""
+    cells = min(tokens, context.cells // 2, context.cells - context.context_tokens)
+    return Pins(max(0, cells), max(0, (context.sequences // 2 - slots) // 2))

@@ -54,6 +54,7 @@ class BatchingEngine:
         draw: Draw,
         metrics: EngineMetrics,
         shelf: KvShelf | None = None,
+        pinned_tokens: int = 0,
     ) -> None:
         self._context = context
         self._prompts = prompts
@@ -61,7 +62,14 @@ class BatchingEngine:
         self._queue = AdmissionQueue(queue_limit, slots)
         self._outbox = Outbox()
         self._batcher = Batcher(
-            context, self._queue, slots=slots, chunk_tokens=CHUNK_TOKENS, draw=draw, metrics=metrics, shelf=shelf
+            context,
+            self._queue,
+            slots=slots,
+            chunk_tokens=CHUNK_TOKENS,
+            draw=draw,
+            metrics=metrics,
+            shelf=shelf,
+            pinned_tokens=pinned_tokens,
         )
         self._owner = threading.Thread(target=self._own, name="engine-owner", daemon=True)
 
@@ -80,6 +88,11 @@ class BatchingEngine:
     def alive(self) -> bool:
         """Whether the owner thread still works; false for good after a defect in it."""
         return self._owner.is_alive()
+
+    @property
+    def pinned(self) -> tuple[int, int]:
+        """How many instructions stay in memory, and their tokens."""
+        return self._batcher.pinned
 
     def status(self) -> QueueStatus:
         """See ``Engine.status``."""

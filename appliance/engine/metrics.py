@@ -31,6 +31,7 @@ class EngineMetrics:
         self._way = Counter("engine_made_way", "Work that made way for other work.", ["kind"], registry=self._registry)
         self._cells = Gauge("engine_cells_live", "Cells in use, parked ones included.", registry=self._registry)
         self._parked = Gauge("engine_parked", "Beginnings that are kept for later.", registry=self._registry)
+        self._pinned = Gauge("engine_pinned_tokens", "Instructions that stay.", registry=self._registry)
         self._kept = Gauge("engine_kv_states", "Beginnings of prompts on disk.", registry=self._registry)
         self._kept_bytes = Gauge("engine_kv_bytes", "Bytes of disk that they take.", registry=self._registry)
         self._brought = Gauge(
@@ -76,10 +77,11 @@ class EngineMetrics:
         self._rows.labels("prompt").inc(prompt_rows)
         self._rows.labels("decode").inc(decode_rows)
 
-    def room(self, *, live: int, parked: int, evicted: int, put_off: int) -> None:
+    def room(self, *, live: int, parked: int, pinned: int, evicted: int, put_off: int) -> None:
         """Cells after a step; ``evicted`` and ``put_off`` count since the step before."""
         self._cells.set(live)
         self._parked.set(parked)
+        self._pinned.set(pinned)
         self._way.labels("evicted").inc(evicted)
         self._way.labels("put_off").inc(put_off)
 

@@ -96,7 +96,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     try:
         said = {"record": record, "receipt": receipt, **loaded.sizes, "variant": variant}
         said["confinement"] = confinement.to_json()
-        app = create_app(engine, metrics, healthy=lambda: engine.alive, describe=lambda: said)
+        app = create_app(engine, metrics, healthy=lambda: engine.alive, describe=lambda: {**said, **_pinned(engine)})
         engine.start()
         try:
             listener.listen(_BACKLOG)
@@ -145,6 +145,7 @@ def _answering(  # noqa: PLR0913 - as serve
         draw=draw,
         metrics=metrics,
         shelf=_shelf(disk, receipt, context),
+        pinned_tokens=config.pinned_tokens,
     )
     sizes = {"context_tokens": context.context_tokens, "parallel": context.slots, "cells": context.cells}
     return _Loaded(engine, {**sizes, "batch_tokens": context.batch_tokens}, context.close)
@@ -157,6 +158,14 @@ def _embedding(weights_fd: int, config: Model, metrics: EngineMetrics, draw: Dra
     engine = EmbeddingEngine(model, queue_limit=config.queue, draw=draw, metrics=metrics)
     sizes = {"context_tokens": model.text_tokens, "dimensions": model.dimensions, "parallel": TOGETHER}
     return _Loaded(engine, {**sizes, "batch_tokens": model.batch_tokens}, model.close)
+
+
+def _pinned(engine: BatchingEngine | EmbeddingEngine) -> dict[str, Any]:
+    """What ``GET /model`` says of instructions that stay in memory."""
+    if not isinstance(engine, BatchingEngine):
+        return {}
+    count, tokens = engine.pinned
+    return {"pinned": {"instructions": count, "tokens": tokens}}
 
 
 def _draw(config: Model, counters: PackageCounters | None) -> Draw:

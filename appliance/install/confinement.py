@@ -44,12 +44,14 @@ class LayerStatus:
 class EngineConfinement:
     """The layers of one engine; all ``unknown`` where it does not run.
 
-    ``variant`` is the CPU code it computes with, by its own word.
+    By its own word: ``variant`` is the CPU code it computes with, ``pinned_tokens`` how much of the site's and groups'
+    instructions stays in its memory.
     """
 
     engine: str
     layers: tuple[LayerStatus, ...]
     variant: str | None = None
+    pinned_tokens: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -62,7 +64,8 @@ def engine_confinement(service: Service, pid: int | None, waived: Collection[str
     if pid is None:
         return EngineConfinement(service.name, tuple(LayerStatus(name, "unknown", "not running") for name in LAYERS))
     said = fetch_json(replace(service.probe, path="/model"))
-    return EngineConfinement(service.name, compare(reported(said), threads_of(pid), waived), variant_of(said))
+    layers = compare(reported(said), threads_of(pid), waived)
+    return EngineConfinement(service.name, layers, variant_of(said), pinned_of(said))
 
 
 def reported(said: Any) -> dict[str, LayerStatus]:
@@ -80,6 +83,13 @@ def variant_of(said: Any) -> str | None:
     """The CPU code that an engine says it computes with; None where it names none that exists."""
     variant = said.get("variant") if isinstance(said, dict) else None
     return variant if variant in VARIANTS else None
+
+
+def pinned_of(said: Any) -> int | None:
+    """The tokens of instructions that an engine says stay in its memory; None where it does not say."""
+    pinned = said.get("pinned") if isinstance(said, dict) else None
+    tokens = pinned.get("tokens") if isinstance(pinned, dict) else None
+    return tokens if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0 else None
 
 
 def compare(

@@ -12,7 +12,7 @@ from appliance.install.probe import Probe, answers, fetch_json
 from appliance.install.services import MIB, site_services, standby_services
 from appliance.install.startup import POLL_S
 from appliance.install.supervision import choose_supervision
-from appliance.site.paths import engine_service
+from appliance.site.paths import engine_service, standby_service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +55,8 @@ class Engines(Protocol):
 class SupervisedEngines:
     """``Engines`` under the site's service manager."""
 
+    _named = staticmethod(engine_service)
+
     def __init__(self, config: SiteConfig, paths: SitePaths) -> None:
         self._paths = paths
         self._services = self._chosen(config)
@@ -62,8 +64,7 @@ class SupervisedEngines:
         self.standby: SupervisedEngines | None = self._beside(config)
 
     def _chosen(self, config: SiteConfig) -> dict[str, Service]:
-        services = {s.name: s for s in site_services(config, self._paths, load_accounts(self._paths))}
-        return {m.name: found for m in config.models if (found := services.get(engine_service(m.name)))}
+        return {s.name: s for s in site_services(config, self._paths, load_accounts(self._paths))}
 
     def _beside(self, config: SiteConfig) -> SupervisedEngines | None:
         """The standby of each model; None for a site that was installed before there were any."""
@@ -119,15 +120,16 @@ class SupervisedEngines:
         self._paths.diverted(model).unlink(missing_ok=True)
 
     def _service(self, model: str) -> Service:
-        return self._services[model]
+        return self._services[self._named(model)]
 
 
 class _Standby(SupervisedEngines):
     """Those that run while a model is changed."""
 
+    _named = staticmethod(standby_service)
+
     def _chosen(self, config: SiteConfig) -> dict[str, Service]:
-        services = standby_services(config, self._paths, load_accounts(self._paths))
-        return dict(zip((m.name for m in config.models), services, strict=True))
+        return {s.name: s for s in standby_services(config, self._paths, load_accounts(self._paths))}
 
     def _beside(self, config: SiteConfig) -> None:
         del config

@@ -80,6 +80,11 @@ class Model(_Strict):
         description="Disk for what its engine computed of the site's and the groups' instructions, encrypted, so that "
         "a restart need not compute it again; 0 keeps nothing.",
     )
+    pinned_tokens: Annotated[int, Field(ge=0, le=131_072)] = Field(
+        default=2048,
+        description="The most tokens of the site's and the groups' instructions that stay in its engine's memory "
+        "whatever else goes on there; at most half of what it holds. 0 keeps none.",
+    )
     watts_busy: Annotated[float, Field(gt=0)] = Field(default=35.0, description="Declared draw while decoding.")
     watts_idle: Annotated[float, Field(ge=0)] = Field(default=8.0, description="Declared idle draw, stated apart.")
 
@@ -186,6 +191,12 @@ class Use(_Strict):
             for model in self.models
             if model.name in group.models and self._told_tokens(group) > model.context_tokens // 2
         ]
+        found += [
+            f"models.{i}.pinned_tokens: the instructions of those who use {model.name} take about "
+            f"{self._pinned(model)} tokens, and {model.pinned_tokens} stay in memory; shorten them, or raise it"
+            for i, model in enumerate(self.models)
+            if 0 < model.pinned_tokens < self._pinned(model)
+        ]
         for field, names in (
             ("models", [m.name for m in self.models]),
             ("groups", [g.name for g in self.groups]),
@@ -194,6 +205,11 @@ class Use(_Strict):
         ):
             found += [f"{field}.{i}.name: {n} is named twice" for i, n in enumerate(names) if n in names[:i]]
         return found
+
+    def _pinned(self, model: Model) -> int:
+        """About how many tokens are told to anybody who uses ``model``: the site's words once, and each group's."""
+        told = [group.instructions for group in self.groups if model.name in group.models]
+        return len("".join([self.instructions, *told]).encode()) // 3
 
     def _told_tokens(self, group: Group) -> int:
         """About how many tokens go before anybody speaks: one for three bytes, as the gateway guesses."""

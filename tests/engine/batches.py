@@ -61,6 +61,7 @@ class Desk:
         chunk_tokens: int = 8,
         limit: int = MANY,
         shelf: KvShelf | None = None,
+        pinned_tokens: int = 0,
     ) -> None:
         self.context = context
         self.queue = AdmissionQueue(limit, slots)
@@ -72,6 +73,7 @@ class Desk:
             draw=DRAW,
             metrics=EngineMetrics(),
             shelf=shelf,
+            pinned_tokens=pinned_tokens,
         )
         self.batcher.preload()
 

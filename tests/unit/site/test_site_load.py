@@ -142,6 +142,15 @@ def test_instructions_leave_room_for_people_to_speak() -> None:
     assert parse_site(text.replace("word " * 700, "", 1).encode(), "site.yaml").instructions
 
 
+def test_instructions_that_would_not_stay_in_memory_are_refused_by_how_much() -> None:
+    words = "instructions: " + "word " * 400 + "\n"
+    text = GOOD.replace("schema: 1\n", "schema: 1\n" + words, 1)
+    small = text.replace("  - name: gemma3-270m\n", "  - name: gemma3-270m\n    pinned_tokens: 100\n", 1)
+    assert parse_site(text.encode(), "site.yaml").models[0].pinned_tokens == 2048
+    assert any("take about 666 tokens, and 100 stay in memory" in one for one in mistakes(small))
+    assert parse_site(small.replace("pinned_tokens: 100", "pinned_tokens: 0").encode(), "site.yaml")
+
+
 POD = """\
 schema: 1
 name: lab
