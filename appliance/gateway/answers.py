@@ -225,7 +225,7 @@ def engine_request(job: Job) -> engine_protocol.Request:
         id=job.request_id,
         user=job.caller.subject,
         group=job.grant.group.name,
-        weight=job.grant.group.weight,
+        weight=job.caller.weight or job.grant.group.weight,
         priority=job.priority,
         prompt=job.prompt,
         inputs=job.inputs,

@@ -53,7 +53,7 @@ class Asked:
 class Desk:
     """A batcher with its queue, without a thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a batcher is made of
         self,
         context: Context,
         *,
