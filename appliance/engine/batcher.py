@@ -81,6 +81,7 @@ class Batcher:
         self._suspects: list[Resident] = []
         self._told = (0, 0)
         self._pinned = (0, 0)
+        self._computed = 0.0
 
     @property
     def running(self) -> tuple[Job, ...]:
@@ -112,6 +113,12 @@ class Batcher:
 
     def step(self) -> None:
         """One turn. Returns at once when nothing is to be computed."""
+        began, self._computed = time.perf_counter(), 0.0
+        self._take_turn()
+        if self._computed:
+            self._metrics.scheduled(time.perf_counter() - began - self._computed)
+
+    def _take_turn(self) -> None:
         self._dismiss()
         self._reception.admit()
         for resident in self._residents:
@@ -190,6 +197,7 @@ class Batcher:
             self._recover(plan, error)
             return
         cost = watch.cost()
+        self._computed += cost.seconds
         decoding = sum(resident.decoding for resident in plan)
         self._metrics.step(cost.seconds, prompt_rows=all_rows - decoding, decode_rows=decoding)
         for (resident, count), piece, row in zip(plan.items(), pieces, rows, strict=True):
@@ -209,7 +217,9 @@ class Batcher:
         except DecodeError as error:
             self._fail(resident, Failed("decode_failed", error.cause))
             return
-        resident.answering.meter.step(watch.cost(), 1, 1)
+        cost = watch.cost()
+        self._computed += cost.seconds
+        resident.answering.meter.step(cost, 1, 1)
         if reason is not None:
             self._end(resident, reason)
 

@@ -44,22 +44,23 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     disk: Disk | None = None,
     adapters: Mapping[str, int] = MappingProxyType({}),
     counters: PackageCounters | None = None,
+    variant: str | None = None,
 ) -> None:
     """Serve one verified model on ``socket`` to the uids in ``clients`` until SIGTERM or SIGINT; then drain.
 
     ``weights_fd`` is the descriptor whose bytes were verified, and the one that is loaded; ``adapters`` are such
     descriptors by name. ``waived`` names layers of confinement that a signed waiver lets this host lack. ``disk``,
     opened before anything was confined, is where beginnings of prompts are kept over a restart; ``counters``, as well,
-    tell of energy where the host can. The process is confined for good when this returns or raises:
-    ``BackendError``, ``ConfinementError``, ``MemoryBudgetError``, ``ModelLoadError``, ``DeploymentError`` (the socket
-    is taken). Blocks.
+    tell of energy where the host can. ``variant`` names the CPU code to take instead of the best. The process is
+    confined for good when this returns or raises: ``BackendError``, ``ConfinementError``, ``MemoryBudgetError``,
+    ``ModelLoadError``, ``DeploymentError`` (the socket is taken). Blocks.
     """
     resident = ResidentMemory()
     with bound(socket) as listener:
         confined = confine(View(readable=environment(), own=socket.parent), waived)
         from appliance.engine import llama_backend, service  # noqa: PLC0415 - llama.cpp starts threads, landlock first
 
-        variant = llama_backend.start()
+        computing = llama_backend.start(only=variant)
         service.serve(
             weights_fd=weights_fd,
             template=template,
@@ -73,7 +74,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
             disk=disk,
             adapters=adapters,
             counters=counters,
-            variant=variant,
+            variant=computing,
         )
 
 

@@ -28,6 +28,9 @@ class EngineMetrics:
         self._decode = self._histogram("engine_decode_seconds", "From the first token to the last.")
         self._rows = Counter("engine_rows", "Rows of batches by kind.", ["kind"], registry=self._registry)
         self._steps = self._histogram("engine_step_seconds", "Computing one batch.")
+        self._scheduling = Counter(
+            "engine_scheduling_seconds", "Steps' time beside computing and drawing.", registry=self._registry
+        )
         self._way = Counter("engine_made_way", "Work that made way for other work.", ["kind"], registry=self._registry)
         self._cells = Gauge("engine_cells_live", "Cells in use, parked ones included.", registry=self._registry)
         self._parked = Gauge("engine_parked", "Beginnings that are kept for later.", registry=self._registry)
@@ -76,6 +79,10 @@ class EngineMetrics:
         self._steps.observe(seconds)
         self._rows.labels("prompt").inc(prompt_rows)
         self._rows.labels("decode").inc(decode_rows)
+
+    def scheduled(self, seconds: float) -> None:
+        """A step took so long beside computing a batch and drawing from it."""
+        self._scheduling.inc(max(0.0, seconds))
 
     def room(self, *, live: int, parked: int, pinned: int, evicted: int, put_off: int) -> None:
         """Cells after a step; ``evicted`` and ``put_off`` count since the step before."""

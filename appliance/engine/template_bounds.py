@@ -117,10 +117,22 @@ class Absent(StrictUndefined):
 
 
 def _json(value: Any, indent: int | None = None) -> str:
-    """JSON as the authors of templates know the filter: nothing in it is escaped for HTML."""
-    made = json.dumps(value, ensure_ascii=False, indent=min(indent, _MAX_INDENT) if indent else None)
+    """JSON as the authors of templates know the filter: nothing in it is escaped for HTML.
+
+    What indenting can add at most is charged before it is added.
+    """
+    made = json.dumps(value, ensure_ascii=False)
     _budget.get().make(len(made))
-    return made
+    if not indent:
+        return made
+    width = min(int(indent), _MAX_INDENT)
+    _budget.get().make(len(made) * width * (1 + _depth(value)))
+    return json.dumps(value, ensure_ascii=False, indent=width)
+
+
+def _depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return 1 + max(map(_depth, inner), default=0)
 
 
 class BoundedSandbox(ImmutableSandboxedEnvironment):

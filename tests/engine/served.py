@@ -26,6 +26,7 @@ from tests.engine.confined import unprivileged
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tests.engine.emulated import Processor
     from tests.engine.llama_server_build import LlamaServer
 
 START_S = 180
@@ -44,7 +45,7 @@ if given.get("library"):
 else:
     from appliance.engine.launch import serve
     state = Path(given["state"])
-    more = {}
+    more = {"variant": given["variant"], "waived": given["waived"]}
     if given["state"]:
         arena = open_arena(state / "kv.arena", 256)
         hold_to_size(arena)
@@ -87,13 +88,27 @@ class Served:
 
 
 @contextlib.contextmanager
-def our_engine(model: Path, sizes: Sizes, state: Path | None = None, role: str = "chat") -> Iterator[Served]:
-    """Our own engine. ``state`` is where it keeps what a restart should find, its key too; else it keeps nothing."""
+def our_engine(  # noqa: PLR0913 - what an engine may be started with
+    model: Path,
+    sizes: Sizes,
+    state: Path | None = None,
+    *,
+    role: str = "chat",
+    variant: str | None = None,
+    processor: Processor | None = None,
+) -> Iterator[Served]:
+    """Our own engine. ``state`` is where it keeps what a restart should find, its key too; else it keeps nothing.
+
+    ``variant`` names its CPU code, where that must be another's. On an emulated ``processor`` it is not confined, since
+    the emulator knows neither seccomp nor landlock.
+    """
     if state is not None and not (state / "kv_key").exists():
         (state / "kv_key").write_bytes(os.urandom(32))
     with _folder() as folder:
-        given = _given(model, sizes, folder) | {"state": str(state or ""), "role": role}
-        with _running([sys.executable, "-c", _OURS, json.dumps(given)], folder / "s") as served:
+        given = _given(model, sizes, folder) | {"state": str(state or ""), "role": role, "variant": variant}
+        given["waived"] = [] if processor is None else ["seccomp", "landlock"]
+        argv = [sys.executable, "-c", _OURS, json.dumps(given)]
+        with _running(argv if processor is None else processor.running(argv), folder / "s") as served:
             yield served
 
 
