@@ -113,6 +113,10 @@ bench-confinement: venv ## What confining an engine costs, measured in alternati
 bench-engine: venv ## Measure the engine beside llama-server of the same sources; QUICK=1 only tries it; the last line is JSON
 	$(BIN)/python -m tests.bench.engine $(if $(QUICK),--quick)
 
+.PHONY: bench-gateway
+bench-gateway: venv ## Measure what sign-in, policy, quota and log add to an answer; the last line is JSON
+	$(BIN)/python -m tests.bench.gateway
+
 .PHONY: reproducible
 reproducible: venv ## Compile the native wheel and the bundle twice and compare digests
 	$(BIN)/python -m airgap_bundle.build.reproducible
