@@ -1,6 +1,7 @@
 """Which of ggml's CPU libraries computes here: the best one that this processor can run, loaded by its own full path.
 
-The wheel holds ggml's CPU code once for each level of x86-64. Every one of these libraries judges a processor itself:
+The wheel holds ggml's CPU code once for each level of x86-64, or for one level alone (``ONE``), which llama.cpp then
+links and nobody chooses. Every one of these libraries judges a processor itself:
 ``ggml_backend_score`` is 0 where it asks for instructions that are not there, and grows with what it uses
 (ggml-backend-impl.h). ggml's own search is never run, because it takes libraries from the program's folder and from the
 working directory, whoever put them there; llama.cpp starts that search by itself where nothing is loaded yet, which is
@@ -25,7 +26,10 @@ from appliance.engine.errors import BackendError
 from appliance.engine.llama_log import keep_log_quiet
 from appliance.site.processor import VARIANTS
 
+ONE = "haswell"
+"""The level of a wheel that was built for one: the release's recipe says AVX2, FMA, F16C and BMI2."""
 _WHEEL = "llama-cpp-python"
+_LINKED = "libggml-cpu.so"
 _MEND = "install the release again: `sovereign install` puts back what it delivered"
 _loaded: list[str] = []
 
@@ -38,32 +42,61 @@ def start(*, only: str | None = None) -> str:
     """
     if not _loaded:
         keep_log_quiet()
-        name, path = _best(libraries(), only)
-        register = llama_cpp.llama_cpp._lib.ggml_backend_load  # noqa: SLF001 - the wrapper declares no such function
-        register.restype, register.argtypes = ctypes.c_void_p, (ctypes.c_char_p,)
-        if not register(bytes(path)):
-            raise BackendError(f"ggml does not take its library {path.name}", _MEND)
+        if (linked := _listed().get(_LINKED)) is not None:
+            _require_listed(linked)
+            name = _only(only)
+        else:
+            name, path = _best(libraries(), only)
+            _register(path)
         _loaded.append(name)
         llama_cpp.llama_backend_init()
     return _loaded[0]
 
 
+def is_one() -> bool:
+    """Whether the wheel was built for one level."""
+    return _LINKED in _listed()
+
+
+def _only(wanted: str | None) -> str:
+    if wanted not in {None, ONE}:
+        raise BackendError(f"the wheel was built for {ONE} alone", "use the wheel that the release builds")
+    return ONE
+
+
+def _register(path: Path) -> None:
+    register = llama_cpp.llama_cpp._lib.ggml_backend_load  # noqa: SLF001 - the wrapper declares no such function
+    register.restype, register.argtypes = ctypes.c_void_p, (ctypes.c_char_p,)
+    if not register(bytes(path)):
+        raise BackendError(f"ggml does not take its library {path.name}", _MEND)
+
+
 def libraries() -> dict[str, Path]:
     """Every variant's library, best first, each with the bytes that the wheel lists. Raises ``BackendError``."""
-    try:
-        listed = {file.name: file for file in metadata.files(_WHEEL) or ()}
-    except metadata.PackageNotFoundError as error:
-        raise BackendError("the list of llama-cpp-python's files is missing", _MEND) from error
-    found = {}
+    listed, found = _listed(), {}
     for variant in VARIANTS:
         name = f"libggml-cpu-{variant}.so"
-        file = listed.get(name)
-        if file is None or file.hash is None:
+        if (file := listed.get(name)) is None:
             raise BackendError(f"{_WHEEL} was built without {name}", "use the wheel that the release builds")
-        path = Path(str(file.locate())).resolve()
-        _require_bytes(path, file.hash.mode, file.hash.value)
-        found[variant] = path
+        found[variant] = _require_listed(file)
     return found
+
+
+def _listed() -> dict[str, metadata.PackagePath]:
+    """Files of the wheel by their last name, as its RECORD has them."""
+    try:
+        return {file.name: file for file in metadata.files(_WHEEL) or ()}
+    except metadata.PackageNotFoundError as error:
+        raise BackendError("the list of llama-cpp-python's files is missing", _MEND) from error
+
+
+def _require_listed(file: metadata.PackagePath) -> Path:
+    """Where ``file`` is, if it is what the list says of it."""
+    if file.hash is None:
+        raise BackendError(f"the list of {_WHEEL}'s files has no digest of {file.name}", _MEND)
+    path = Path(str(file.locate())).resolve()
+    _require_bytes(path, file.hash.mode, file.hash.value)
+    return path
 
 
 def _require_bytes(path: Path, kind: str, listed: str) -> None:

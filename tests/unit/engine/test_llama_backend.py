@@ -107,3 +107,11 @@ def test_only_what_every_processor_of_the_host_offers_counts(tmp_path: Path) -> 
     found.write_text("processor: 0\nflags\t\t: lm sse2 avx\n\nprocessor: 1\nflags\t\t: lm sse2\n")
     assert processor_flags(found) == {"lm", "sse2"}
     assert processor_flags(tmp_path / "none") == frozenset()
+
+
+def test_a_wheel_that_was_built_for_one_level_has_nothing_to_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "files", lambda _name: [SimpleNamespace(name="libggml-cpu.so")])
+    assert llama_backend.is_one()
+    assert llama_backend._only(None) == llama_backend._only("haswell") == "haswell"
+    with pytest.raises(BackendError, match="built for haswell alone"):
+        llama_backend._only("icelake")
