@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.engine.confinement.landlock import View, environment
 from appliance.engine.confinement.layers import confine, seal
+from appliance.engine.errors import BackendError
 from appliance.engine.memory import ResidentMemory
 from appliance.errors import DeploymentError
+from appliance.site.processor import processor_flags, variant_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -55,6 +57,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     confined for good when this returns or raises: ``BackendError``, ``ConfinementError``, ``MemoryBudgetError``,
     ``ModelLoadError``, ``DeploymentError`` (the socket is taken). Blocks.
     """
+    _require_processor()
     resident = ResidentMemory()
     with bound(socket) as listener:
         confined = confine(View(readable=environment(), own=socket.parent), waived)
@@ -76,6 +79,12 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
             counters=counters,
             variant=computing,
         )
+
+
+def _require_processor() -> None:
+    """Before anything is loaded that ends at an instruction which is not there, without a word."""
+    if (flags := processor_flags()) and variant_for(flags) is None:
+        raise BackendError("this processor lacks SSE4.2 (x86-64-v2)", "serve the model on another host")
 
 
 @contextlib.contextmanager

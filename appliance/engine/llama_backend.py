@@ -24,10 +24,10 @@ import llama_cpp
 
 from appliance.engine.errors import BackendError
 from appliance.engine.llama_log import keep_log_quiet
-from appliance.site.processor import VARIANTS
+from appliance.site.processor import VARIANTS, processor_flags, variant_for
 
 ONE = "haswell"
-"""The level of a wheel that was built for one: the release's recipe says AVX2, FMA, F16C and BMI2."""
+"""The level of a wheel that was built for one, with AVX2, FMA, F16C and BMI2; a release's is built for each."""
 _WHEEL = "llama-cpp-python"
 _LINKED = "libggml-cpu.so"
 _MEND = "install the release again: `sovereign install` puts back what it delivered"
@@ -61,6 +61,12 @@ def is_one() -> bool:
 def _only(wanted: str | None) -> str:
     if wanted not in {None, ONE}:
         raise BackendError(f"the wheel was built for {ONE} alone", "use the wheel that the release builds")
+    best = variant_for(processor_flags())
+    if best is None or VARIANTS.index(best) > VARIANTS.index(ONE):
+        raise BackendError(
+            f"the wheel was built for {ONE} alone, and this processor runs {best or 'no variant'}",
+            "use the wheel that the release builds",
+        )
     return ONE
 
 
@@ -113,7 +119,7 @@ def _best(found: dict[str, Path], only: str | None) -> tuple[str, Path]:
     scores = {name: _score(path) for name, path in found.items() if only in {None, name}}
     name = max(scores, key=lambda one: scores[one])
     if scores[name] <= 0:
-        needed = "the x86-64 instruction set" if only is None else f"what ggml's variant {only} uses"
+        needed = "SSE4.2 (x86-64-v2)" if only is None else f"what ggml's variant {only} uses"
         raise BackendError(f"this processor lacks {needed}", "serve the model on another host")
     return name, found[name]
 

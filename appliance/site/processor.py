@@ -3,6 +3,9 @@
 The names are ggml's (ggml/src/CMakeLists.txt of llama.cpp), whose instruction sets they stand for. The engine itself
 asks the libraries; this is the answer before there are any, and it knows one thing more: an instruction set that the
 kernel has switched off is missing from ``/proc/cpuinfo`` though the processor reports it.
+
+The least is x86-64-v2 (x86-64 psABI, "Micro-Architecture Levels"): numpy, which llama.cpp's wrapper needs, is compiled
+for no less. ggml's code for less than that lies in the wheel too and is never taken.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_SSE42 = frozenset({"sse4_2"})
+_SSE42 = frozenset({"lm", "pni", "ssse3", "sse4_1", "sse4_2", "popcnt", "cx16", "lahf_lm"})  # x86-64-v2: numpy's, too
 _HASWELL = _SSE42 | {"avx", "avx2", "fma", "f16c", "bmi2"}
 _SKYLAKEX = _HASWELL | {"avx512f", "avx512cd", "avx512vl", "avx512dq", "avx512bw"}
 _NEEDS = {
@@ -21,7 +24,6 @@ _NEEDS = {
     "skylakex": _SKYLAKEX,
     "haswell": _HASWELL,
     "sse42": _SSE42,
-    "x64": frozenset({"lm", "sse2"}),
 }
 VARIANTS = tuple(_NEEDS)
 """Best first."""

@@ -52,8 +52,8 @@ RULES: tuple[Rule, ...] = (
         "required",
         lambda f, _: f.variant is not None,
         lambda f, _: f"runs the engine's variant {f.variant}" if f.variant else "runs no variant of the engine",
-        lambda _f, _n: "x86-64",
-        "use a 64-bit host: the engine's slowest variant needs that, and /proc/cpuinfo must show it",
+        lambda _f, _n: "SSE4.2 (x86-64-v2)",
+        "use a host whose /proc/cpuinfo shows it; in a virtual machine, pass the host's processor through",
     ),
     Rule(
         "disk",

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appliance.engine import llama_backend
+from appliance.engine import launch, llama_backend
 from appliance.engine.errors import BackendError
 from appliance.site.processor import VARIANTS, processor_flags, variant_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-HASWELL = {"lm", "sse2", "sse4_2", "avx", "avx2", "fma", "f16c", "bmi2"}
+V2 = {"lm", "sse2", "pni", "ssse3", "sse4_1", "sse4_2", "popcnt", "cx16", "lahf_lm"}
+HASWELL = V2 | {"avx", "avx2", "fma", "f16c", "bmi2"}
 SKYLAKEX = HASWELL | {"avx512f", "avx512cd", "avx512vl", "avx512dq", "avx512bw"}
 
 
@@ -65,7 +67,7 @@ def test_a_wheel_that_was_built_otherwise_is_refused(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(
     ("scores", "chosen"),
-    [({"haswell": 64, "sse42": 5, "x64": 1}, "haswell"), ({"sse42": 5, "x64": 1}, "sse42"), ({"x64": 1}, "x64")],
+    [({"icelake": 128, "haswell": 64, "sse42": 5}, "icelake"), ({"haswell": 64, "sse42": 5}, "haswell")],
 )
 def test_the_highest_score_is_chosen(
     wheel: Path, monkeypatch: pytest.MonkeyPatch, scores: dict[str, int], chosen: str
@@ -76,7 +78,7 @@ def test_the_highest_score_is_chosen(
 
 def test_a_processor_that_runs_none_of_them_is_told_so(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llama_backend, "_score", lambda _path: 0)
-    for only, cause in ((None, "lacks the x86-64 instruction set"), ("icelake", "lacks what ggml's variant icelake")):
+    for only, cause in ((None, "lacks SSE4.2"), ("icelake", "lacks what ggml's variant icelake")):
         with pytest.raises(BackendError, match=cause):
             llama_backend._best(llama_backend.libraries(), only)
     assert wheel.is_dir()
@@ -84,7 +86,7 @@ def test_a_processor_that_runs_none_of_them_is_told_so(wheel: Path, monkeypatch:
 
 def test_what_is_no_library_at_all_is_refused(wheel: Path) -> None:
     with pytest.raises(BackendError, match="cannot be loaded"):
-        llama_backend._score(wheel / "libggml-cpu-x64.so")
+        llama_backend._score(wheel / "libggml-cpu-sse42.so")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,9 @@ def test_what_is_no_library_at_all_is_refused(wheel: Path) -> None:
         (SKYLAKEX | {"avx512_vnni"}, "skylakex"),
         (SKYLAKEX - {"avx512bw"}, "haswell"),
         (HASWELL - {"avx"}, "sse42"),
-        ({"lm", "sse2"}, "x64"),
+        (V2, "sse42"),
+        (V2 - {"popcnt"}, None),
+        ({"lm", "sse2"}, None),
         (set(), None),
     ],
 )
@@ -109,7 +113,46 @@ def test_only_what_every_processor_of_the_host_offers_counts(tmp_path: Path) -> 
     assert processor_flags(tmp_path / "none") == frozenset()
 
 
-def test_a_wheel_that_was_built_for_one_level_has_nothing_to_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> Callable[[set[str]], None]:
+    """Let this host's processor have other flags."""
+
+    def have(flags: set[str]) -> None:
+        for module in (llama_backend, launch):
+            monkeypatch.setattr(module, "processor_flags", lambda: frozenset(flags))
+
+    return have
+
+
+def test_an_older_processor_than_anything_here_runs_on_is_told_so_before_anything_is_loaded(
+    tmp_path: Path, runs: Callable[[set[str]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(*_: object) -> None:
+        raise AssertionError("it went on")
+
+    runs({"lm", "sse2"})
+    monkeypatch.setattr(launch, "bound", opened)
+    given: Any = {"template": "", "receipt": {}, "record": {}, "config": None, "clients": frozenset()}
+    with pytest.raises(BackendError, match=r"this processor lacks SSE4\.2") as refused:
+        launch.serve(weights_fd=-1, socket=tmp_path / "sock", **given)
+    assert refused.value.hint
+
+
+def test_a_wheel_that_was_built_for_one_level_ends_no_process_on_a_processor_without_it(
+    runs: Callable[[set[str]], None],
+) -> None:
+    for flags, found in ((V2, "sse42"), (set(), "no variant")):
+        runs(flags)
+        with pytest.raises(BackendError, match=f"built for haswell alone, and this processor runs {found}"):
+            llama_backend._only(None)
+    runs(SKYLAKEX)
+    assert llama_backend._only(None) == "haswell"
+
+
+def test_a_wheel_that_was_built_for_one_level_has_nothing_to_choose(
+    monkeypatch: pytest.MonkeyPatch, runs: Callable[[set[str]], None]
+) -> None:
+    runs(HASWELL)
     monkeypatch.setattr(metadata, "files", lambda _name: [SimpleNamespace(name="libggml-cpu.so")])
     assert llama_backend.is_one()
     assert llama_backend._only(None) == llama_backend._only("haswell") == "haswell"
