@@ -54,7 +54,10 @@ class PromptReader:
 
     def offer(self, request: Request) -> Offer | None:
         """What the model may call. Raises ``EngineRefusedError`` where it may not, or cannot, be offered."""
-        return offer_of(request, self._template.family if request.messages is not None else None)
+        family = self._template.family if request.messages is not None else None
+        if family is None and any(m.role == "tool" or m.tool_calls for m in request.messages or ()):
+            raise EngineRefusedError("tools_unsupported", "the model's chat template has no calls of tools to tell of")
+        return offer_of(request, family)
 
     def shared(self, request: Request, tokens: tuple[int, ...]) -> tuple[int, int]:
         """How many of ``tokens`` the site wrote, and how many the site and the group together wrote.

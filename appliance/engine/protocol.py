@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 FinishReason = Literal["stop", "length", "cancelled"]
 Role = Literal["system", "user", "assistant", "tool"]
 MAX_TOP_LOGPROBS = 20
+CHOICES = frozenset({"none", "auto", "required"})
+"""What ``Request.tool_choice`` says without naming a tool: no tool has such a name."""
 Scope = Literal["site", "group", "user"]
 """Among whose requests what was computed of a text may be shared: everybody's, a group's, or one person's alone."""
 

@@ -18,6 +18,7 @@ from appliance.engine.errors import EngineRefusedError, ModelLoadError
 from appliance.engine.protocol import Message, Tool, ToolCall
 from appliance.engine.template_bounds import Absent, BoundedSandbox, budget
 from appliance.engine.tools.families import family_of
+from appliance.engine.tools.words import arguments_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,12 +133,11 @@ def _worded(message: Message) -> dict[str, Any]:
 
 def _arguments(call: ToolCall) -> dict[str, Any]:
     try:
-        found = json.loads(call.arguments)
-    except (ValueError, RecursionError) as error:
-        raise EngineRefusedError("invalid_tool_call", f"the arguments of the call {call.id:.40} are no JSON") from error
-    if not isinstance(found, dict):
-        raise EngineRefusedError("invalid_tool_call", f"the arguments of the call {call.id:.40} are no object")
-    return found
+        return arguments_of(call.arguments)
+    except ValueError as error:
+        raise EngineRefusedError(
+            "invalid_tool_call", f"the arguments of the call {call.id:.40} are no JSON object that can be used"
+        ) from error
 
 
 def _offered(tool: Tool) -> dict[str, Any]:

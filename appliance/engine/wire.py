@@ -12,12 +12,13 @@ import json
 import math
 import re
 import struct
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from appliance.engine.errors import EngineRefusedError
 from appliance.engine.protocol import (
+    CHOICES,
     MAX_TOP_LOGPROBS,
     Admitted,
     End,
@@ -36,16 +37,26 @@ from appliance.engine.protocol import (
 )
 
 BODY_MAX_BYTES = 2 << 20
-MAX_TOOLS = 64
+MAX_TOOLS = 32
+"""As many names as an entry of the log has room for, so that each tool that was called is counted there."""
 MAX_CALLS = 64
-MAX_CALL_ID = 128
 
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 """As OpenAI's API has them."""
+CallId = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,128}$")]
+"""What templates may print: nothing that a template or a tokeniser gives a meaning."""
 _Name = Annotated[str, Field(max_length=256)]
 _SCOPES = ("site", "group", "user")
 _Stop = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+def offerable(name: str) -> str:
+    """``name`` of a tool. Raises ``ValueError`` for a word that says something else where a tool is chosen."""
+    if name in CHOICES:
+        raise ValueError(f"no tool can be called {name}: tool_choice means something else by it")
+    return name
 
 
 class _Strict(BaseModel):
@@ -53,13 +64,13 @@ class _Strict(BaseModel):
 
 
 class _WireCall(_Strict):
-    id: Annotated[str, Field(max_length=MAX_CALL_ID)]
+    id: CallId
     name: ToolName
     arguments: str
 
 
 class _WireTool(_Strict):
-    name: ToolName
+    name: Annotated[ToolName, AfterValidator(offerable)]
     description: str = ""
     parameters: dict[str, Any] | None = None
 
@@ -69,7 +80,7 @@ class _WireMessage(_Strict):
     content: str
     scope: Literal["site", "group", "user"] = "user"
     tool_calls: Annotated[list[_WireCall], Field(max_length=MAX_CALLS)] = []
-    tool_call_id: Annotated[str, Field(max_length=MAX_CALL_ID)] = ""
+    tool_call_id: CallId | Literal[""] = ""
 
     def message(self) -> Message:
         calls = tuple(ToolCall(call.id, call.name, call.arguments) for call in self.tool_calls)
@@ -196,9 +207,19 @@ def decode_event(line: str) -> Event:
 
 def _call_in(body: dict[str, Any]) -> ToolCall:
     name, arguments = _text(body["name"]), _text(body["arguments"])
-    if _TOOL_NAME.fullmatch(name) is None or not isinstance(json.loads(arguments), dict):
+    called = _text(body["id"])
+    if _TOOL_NAME.fullmatch(name) is None or _CALL_ID.fullmatch(called) is None or not _is_object(arguments):
         raise ValueError("the engine's call is none")
-    return ToolCall(_text(body["id"])[:MAX_CALL_ID], name, arguments)
+    return ToolCall(called, name, arguments)
+
+
+def _no_number(literal: str) -> NoReturn:
+    raise ValueError(f"{literal} is no JSON")
+
+
+def _is_object(text: str) -> bool:
+    """Whether it is a JSON object, and nothing that only Python takes for one."""
+    return isinstance(json.loads(text, parse_constant=_no_number), dict)
 
 
 def _logprob_out(found: TokenLogprob) -> list[Any]:

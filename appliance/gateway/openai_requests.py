@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from appliance.engine.protocol import MAX_TOP_LOGPROBS
-from appliance.engine.wire import MAX_CALL_ID, MAX_CALLS, MAX_TOOLS
+from appliance.engine.wire import MAX_CALLS, MAX_TOOLS, CallId
 from appliance.gateway.openai_tools import CallPart, ToolChoice, ToolPart
 from appliance.gateway.sampling import Sampling, default_max_tokens, new_seed
 from appliance.gateway.tools import NO_TOOLS, Tools
@@ -46,7 +46,7 @@ class RequestMessage(_Body):
     name: str | None = None
     refusal: None = None
     tool_calls: Annotated[list[CallPart], Field(min_length=1, max_length=MAX_CALLS)] | None = None
-    tool_call_id: Annotated[str, Field(min_length=1, max_length=MAX_CALL_ID)] | None = None
+    tool_call_id: CallId | None = None
 
     @model_validator(mode="after")
     def _fields_of_its_role(self) -> Self:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from appliance.engine.protocol import Tool
-from appliance.engine.wire import MAX_CALL_ID, ToolName
+from appliance.engine.wire import CallId, ToolName, offerable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ class _Part(BaseModel):
 class FunctionPart(_Part):
     """A tool by its name and the schema of its arguments. ``strict`` is always so here: the grammar admits no other."""
 
-    name: ToolName
+    name: Annotated[ToolName, AfterValidator(offerable)]
     description: Annotated[str, Field(max_length=MAX_DESCRIPTION)] | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
@@ -45,7 +45,7 @@ class ToolPart(_Part):
 class NamePart(_Part):
     """A function by its name."""
 
-    name: ToolName
+    name: Annotated[ToolName, AfterValidator(offerable)]
 
 
 class ToolChoice(_Part):
@@ -65,7 +65,7 @@ class CalledPart(_Part):
 class CallPart(_Part):
     """A call that an earlier answer made."""
 
-    id: Annotated[str, Field(min_length=1, max_length=MAX_CALL_ID)]
+    id: CallId
     type: Literal["function"]
     function: CalledPart
 

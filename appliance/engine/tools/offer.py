@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.engine.errors import EngineRefusedError
 from appliance.engine.grammar import gbnf_of
+from appliance.engine.protocol import CHOICES
 from appliance.engine.readings import require_few_readings
 from appliance.engine.schema import SchemaReader, refuse
 
@@ -39,6 +40,8 @@ def offer_of(request: Request, family: Family | None) -> Offer | None:
     if request.json_schema is not None:
         raise EngineRefusedError("tools_unsupported", "an answer is bound to a schema or offered tools, not both")
     names = [tool.name for tool in request.tools]
+    if not CHOICES.isdisjoint(names):
+        raise EngineRefusedError("invalid_tools", f"no tool can be called {', '.join(sorted(CHOICES))}")
     if len(set(names)) != len(names):
         raise EngineRefusedError("invalid_tools", "two tools have one name")
     if request.tool_choice not in {"auto", "required"} and request.tool_choice not in names:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from appliance.engine.protocol import ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +19,9 @@ def words(messages: Sequence[Message], tools: Sequence[Tool]) -> Iterator[str]:
     """All that people wrote, names and keys included."""
     for message in messages:
         yield message.content
+        yield message.tool_call_id
         for call in message.tool_calls:
-            yield call.name
+            yield from (call.id, call.name)
             yield from _texts(_value(call.arguments))
     for tool in tools:
         yield from (tool.name, tool.description)
@@ -27,10 +31,11 @@ def words(messages: Sequence[Message], tools: Sequence[Tool]) -> Iterator[str]:
 def rewritten(message: Message, change: Callable[[str], str]) -> Message:
     """``message`` with every text changed."""
     calls = tuple(
-        replace(call, name=change(call.name), arguments=json.dumps(_changed(_value(call.arguments), change)))
+        ToolCall(change(call.id), change(call.name), json.dumps(_changed(_value(call.arguments), change)))
         for call in message.tool_calls
     )
-    return replace(message, content=change(message.content), tool_calls=calls)
+    content, answers = change(message.content), change(message.tool_call_id)
+    return replace(message, content=content, tool_calls=calls, tool_call_id=answers)
 
 
 def tool_rewritten(tool: Tool, change: Callable[[str], str]) -> Tool:
@@ -61,9 +66,33 @@ def _changed(value: Any, change: Callable[[str], str]) -> Any:
     return value
 
 
+def arguments_of(text: str) -> dict[str, Any]:
+    """The arguments that the JSON ``text`` of a call says. Raises ``ValueError`` where they could not be said again.
+
+    Those are what is no object, and what JSON can spell and a text cannot hold: numbers beyond every float, and halves
+    of surrogate pairs.
+    """
+    try:
+        found = json.loads(text, parse_float=_float, parse_constant=_float)
+    except RecursionError as error:
+        raise ValueError("it is too deep") from error
+    if not isinstance(found, dict):
+        raise ValueError("it is no object")  # noqa: TRY004 - one kind of error for what is no arguments
+    for each in _texts(found):
+        each.encode()
+    return found
+
+
+def _float(literal: str) -> float:
+    value = float(literal)
+    if not math.isfinite(value):
+        raise ValueError(f"{literal:.20} is no number that can be kept")
+    return value
+
+
 def _value(arguments: str) -> Any:
     """What the JSON text says, so that no escape hides a text; text that is none is refused where it is rendered."""
     try:
-        return json.loads(arguments)
-    except (ValueError, RecursionError):
+        return arguments_of(arguments)
+    except ValueError:
         return None

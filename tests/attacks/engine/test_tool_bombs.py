@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from appliance.engine.errors import EngineRefusedError
-from appliance.engine.protocol import Message, Request, Tool
+from appliance.engine.prompt import PromptReader
+from appliance.engine.protocol import Message, Request, Tool, ToolCall
 from appliance.engine.schema import MAX_NODES
 from appliance.engine.template import ChatTemplate
+from appliance.engine.tools import call_text
 from appliance.engine.tools.families import FAMILIES
 from appliance.engine.tools.offer import offer_of
-from appliance.engine.wire import MAX_TOOLS, decode_request, encode_request
+from appliance.engine.tools.reader import CallReader
+from appliance.engine.wire import MAX_TOOLS, decode_event, decode_request, encode_request
 from tests.engine.tool_templates import TAGGED
+from tests.unit.engine.scripted_context import CONTROLS, TURN, ScriptedContext
 
 ASK = (Message("user", "?"),)
 
@@ -64,6 +70,64 @@ def test_names_and_values_write_no_rules_of_their_own() -> None:
     rules = [line.split(" ::= ")[0] for line in grammar.splitlines()]
     assert rules.count("root") == 1
     assert len(rules) == len(set(rules)), "no rule is defined twice"
+
+
+def test_a_call_full_of_closing_marks_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One tool with texts that must hold the mark: were each mark tried, everybody's answers would stand still."""
+    family, decoded, looked = FAMILIES[0], [], 0
+    real = call_text._JSON.raw_decode
+
+    def counting(text: str, at: int = 0) -> Any:
+        decoded.append(at)
+        return real(text, at)
+
+    monkeypatch.setattr(call_text, "_JSON", SimpleNamespace(raw_decode=counting))
+    values = {f"p{n}": family.closing * 21 for n in range(127)}
+    text = f'{family.opening}{{"name": "t", "arguments": {json.dumps(values)}}}{family.closing}'
+    reader, told = CallReader(family), []
+    for character in text:
+        told += reader.push(character)
+        looked = max(looked, len(reader._held), len(reader._after or ""))
+    assert [json.loads(call.arguments) for call in told] == [values]
+    assert len(decoded) == 4, "two keys and two values, once each"
+    assert looked <= len(family.opening), "nothing long is looked at again with each token"
+
+
+CONTROL = next(text for text, token in CONTROLS.items() if token == TURN)
+PRINTS_IDS = (
+    "{% for m in messages %}{{ m.content }}{% if m.tool_call_id %}{{ m.tool_call_id }}{% endif %}"
+    "{% if m.tool_calls %}{% for call in m.tool_calls %}{{ call.id }}{% endfor %}{% endif %}{% endfor %}"
+)
+
+
+@pytest.mark.parametrize("place", ["call", "answer"])
+def test_an_id_puts_no_control_token_into_the_prompt(place: str) -> None:
+    call = ToolCall(CONTROL if place == "call" else "call_1", "t", "{}")
+    result = Message("tool", "done", tool_call_id=CONTROL if place == "answer" else "call_1")
+    messages = (*ASK, Message("assistant", "", tool_calls=(call,)), result)
+    asked = Request(id="1", user="u", group="g", messages=messages)
+    tokens = PromptReader(ScriptedContext(context_tokens=1024), ChatTemplate(PRINTS_IDS)).tokens(asked)
+    assert tokens.count(TURN) == 0
+    assert CONTROL in bytes(token for token in tokens if token < 256).decode(), "the template does print it"
+    with pytest.raises(EngineRefusedError, match="tool_call"):
+        decode_request(encode_request(asked))
+
+
+@pytest.mark.parametrize(
+    "said", ['{"a": "\\ud800"}', '{"a": 1e999}', '{"a": NaN}'], ids=["half a pair", "huge", "none"]
+)
+def test_arguments_that_cannot_be_said_again_are_refused_and_break_nothing(said: str) -> None:
+    messages = (*ASK, Message("assistant", "", tool_calls=(ToolCall("call_1", "t", said),)))
+    reader = PromptReader(ScriptedContext(context_tokens=1024), ChatTemplate(TAGGED))
+    with pytest.raises(EngineRefusedError) as refused:
+        reader.tokens(Request(id="1", user="u", group="g", messages=messages))
+    assert refused.value.code == "invalid_tool_call"
+
+
+@pytest.mark.parametrize("event", ['"id": "<turn>"', '"id": ""', '"id": "x", "arguments": "{\\"a\\": NaN}"'])
+def test_a_call_that_an_engine_makes_up_is_none(event: str) -> None:
+    with pytest.raises(ValueError, match=r"none|no JSON"):
+        decode_event(f'{{"type": "call", "name": "t", "arguments": "{{}}", {event}}}')
 
 
 def test_more_tools_than_are_allowed_do_not_reach_the_engine() -> None:

@@ -137,7 +137,11 @@ def test_what_is_locked_as_compiled_is_what_the_release_says_now() -> None:
     """A recipe or a CMake file that changed without a new lock would be refused where nobody has the wheel yet."""
     said, lock = load_release(SOURCES / "release.yaml"), load_lock(SOURCES / "release.lock")
     wanted = {
-        (artifact.name, item.name): (dict(item.cmake), include_digests(dict(item.project_include), SOURCES), item.wheel_exclude)
+        (artifact.name, item.name): (
+            dict(item.cmake),
+            include_digests(dict(item.project_include), SOURCES),
+            item.wheel_exclude,
+        )
         for artifact in said.artifacts
         for item in getattr(artifact, "compiled", ())
     }

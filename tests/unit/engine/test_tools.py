@@ -15,6 +15,7 @@ from appliance.engine.template import ChatTemplate
 from appliance.engine.tools.families import FAMILIES, Family
 from appliance.engine.tools.offer import offer_of
 from appliance.engine.tools.reader import CallReader
+from appliance.engine.wire import decode_event, encode_event
 from tests.engine.tool_templates import BARE, TAGGED
 from tests.unit.engine.scripted_context import CONTROLS, TURN, ScriptedContext, scripted_engine
 
@@ -50,6 +51,11 @@ def read(name: str, text: str, pieces: int) -> list[str | tuple[str, Any]]:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        (
+            '<tool_call>{"name": "a", "arguments": {"x": "\\\\\\"}</tool_call>"}}</tool_call>',
+            [("a", {"x": '\\"}</tool_call>'})],
+        ),
+        ('<tool_call>{"name": "a", "arguments": {}} no mark', []),
         ("no call at all", ["no call at all"]),
         ("a < b, <tool_cal", ["a < b, <tool_cal"]),
         ('<tool_call>\n{"name": "time", "arguments": {}}\n</tool_call>', [("time", {})]),
@@ -62,7 +68,7 @@ def read(name: str, text: str, pieces: int) -> list[str | tuple[str, Any]]:
         ('<tool_call>{"name": "a", "arguments": {"x": "</tool_call>"}}</tool_call>', [("a", {"x": "</tool_call>"})]),
         ('<tool_call>{"name": "a", "argum', []),
     ],
-    ids=["text", "nearly a mark", "one", "two after text", "the mark in a text", "cut off"],
+    ids=["escapes", "no mark", "text", "nearly a mark", "one", "two after text", "the mark in a text", "cut off"],
 )
 def test_calls_between_marks_are_told_whole_however_the_text_is_cut(text: str, told: list[Any], pieces: int) -> None:
     assert read("tagged", text, pieces) == told
@@ -72,6 +78,27 @@ def test_calls_between_marks_are_told_whole_however_the_text_is_cut(text: str, t
 def test_a_bare_call_is_the_whole_answer_and_text_is_no_call(pieces: int) -> None:
     assert read("bare", '{"name": "time", "parameters": {}}', pieces) == [("time", {})]
     assert read("bare", "It is noon {I think}.", pieces) == ["It is noon {I think}."]
+    assert read("bare", ' \n{"name": "time", "parameters": {}}\n', pieces) == [("time", {})]
+    assert read("bare", " \n{so far}", pieces) == [" \n{so far}"]
+
+
+@pytest.mark.parametrize(
+    "said", ['{"x": "\\ud800"}', '{"x": 1e999}', '{"x" : 1.0}'], ids=["half a pair", "huge", "blanks"]
+)
+def test_arguments_are_told_as_the_model_wrote_them(said: str) -> None:
+    """What cannot be written anew is a client's to judge: it reaches it, and the stream does not break."""
+    (call,) = CallReader(family("tagged")).push(f'<tool_call>{{"name": "a", "arguments": {said} }}</tool_call>')
+    assert isinstance(call, ToolCall)
+    assert call.arguments == said
+    assert decode_event(encode_event(call).decode()) == call
+
+
+@pytest.mark.parametrize("said", ['{"x": NaN}', '{"x": -Infinity}', "[1]", '{"x": 1', '{"x": 1}}', "{x: 1}"])
+def test_what_is_no_json_is_no_call_here_and_none_from_an_engine(said: str) -> None:
+    text = f'<tool_call>{{"name": "a", "arguments": {said}}}</tool_call>'
+    assert not [one for one in read("tagged", text, 3) if isinstance(one, tuple)]
+    with pytest.raises(ValueError, match=r"JSON|none|Expecting|Extra|property"):
+        decode_event(encode_event(ToolCall("call_1", "a", said)).decode())
 
 
 @pytest.mark.parametrize(("source", "name"), [(TAGGED, "tagged"), (BARE, "bare")])
@@ -100,6 +127,11 @@ def test_a_template_without_tools_refuses_them_and_still_answers(source: str) ->
         PromptReader(ScriptedContext(), template).offer(request(TIME))
     assert refused.value.code == "tools_unsupported"
     assert PromptReader(ScriptedContext(), template).offer(request(TIME, tool_choice="none")) is None
+    history = (*ASK, Message("assistant", "", tool_calls=(ToolCall("call_1", "time", "{}"),)))
+    for told in (history, (*ASK, Message("tool", "noon", tool_call_id="call_1"))):
+        with pytest.raises(EngineRefusedError, match="to tell of") as refused:
+            PromptReader(ScriptedContext(), template).offer(request(messages=told))
+        assert refused.value.code == "tools_unsupported"
 
 
 def test_a_control_token_in_a_tool_or_a_call_stays_plain_characters() -> None:
@@ -121,6 +153,8 @@ def test_a_control_token_in_a_tool_or_a_call_stays_plain_characters() -> None:
     [
         ({"tools": (TIME, TIME)}, "invalid_tools"),
         ({"tools": (TIME,), "tool_choice": "weather"}, "invalid_tools"),
+        ({"tools": (TIME, Tool("auto"))}, "invalid_tools"),
+        ({"tools": (Tool("none"),), "tool_choice": "required"}, "invalid_tools"),
         ({"tools": (TIME,), "json_schema": {"type": "object"}}, "tools_unsupported"),
         ({"tools": (Tool("t", "", {"type": "string"}),)}, "invalid_tools"),
         ({"tools": (Tool("t", "", {"type": "object", "patternProperties": {}}),)}, "invalid_tools"),

@@ -51,6 +51,33 @@ def test_what_is_not_meant_is_refused_rather_than_ignored(changes: dict[str, Any
     assert refused.value.param.split(".")[0] == next(iter(changes))
 
 
+TOOL = {"type": "function", "function": {"name": "t"}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"tools": [{"type": "function", "function": {"name": name}}]} for name in ("none", "auto", "required")),
+        {"tool_choice": {"type": "function", "function": {"name": "none"}}, "tools": [TOOL]},
+        {"messages": [{"role": "tool", "content": "x", "tool_call_id": "<start_of_turn>"}]},
+        {"messages": [{"role": "tool", "content": "x", "tool_call_id": "a\n"}]},
+        {
+            "messages": [
+                {
+                    "role": "assistant",
+                    "tool_calls": [{"id": "<eos>", **TOOL, "function": {"name": "t", "arguments": ""}}],
+                }
+            ]
+        },
+        {"tools": [{"type": "function", "function": {"name": f"t{n}"}} for n in range(33)]},
+    ],
+)
+def test_names_and_ids_that_would_mean_something_else_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(UnprocessableError) as refused:
+        chat(**changes)
+    assert str(refused.value.param).split(".")[0] == next(iter(changes))
+
+
 def test_neutral_values_of_what_is_not_implemented_are_accepted() -> None:
     chat(n=1, tools=[], tool_choice="none", logit_bias={}, frequency_penalty=0, presence_penalty=0.0, logprobs=False)
 
