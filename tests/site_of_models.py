@@ -144,9 +144,14 @@ class GatedEngines:
     standby: GatedEngines | None = None
     lacking: str | None = None
     diverted: list[str] = field(default_factory=list)
+    answering_still: int = 0  # how often somebody is found to wait for an answer
 
     def serves(self, model: str) -> Mapping[str, Any] | None:
         return self.loaded.get(model)
+
+    def busy(self, model: str) -> bool:
+        self.answering_still -= model in self.loaded and self.answering_still > 0
+        return self.answering_still > 0
 
     def runs(self, model: str) -> bool:
         return model in self.loaded
@@ -161,7 +166,7 @@ class GatedEngines:
     def divert(self, model: str) -> None:
         assert self.standby is not None
         assert self.standby.runs(model), "nobody is asked who is not there"
-        self.diverted.append(model)
+        self.diverted = [model]  # a file: there, or not
 
     def restore(self, model: str) -> None:
         if model in self.diverted:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from appliance.errors import DeploymentError
-from appliance.install.accounts import load_accounts, standby_names
+from appliance.install.accounts import load_accounts
 from appliance.install.preflight.facts import memory
 from appliance.install.probe import Probe, answers, fetch_json
 from appliance.install.services import MIB, site_services, standby_services
@@ -32,8 +32,11 @@ class Engines(Protocol):
     def runs(self, model: str) -> bool:
         """Whether there is a process that has loaded a model, or is about to: ready or not."""
 
+    def busy(self, model: str) -> bool:
+        """Whether it makes an answer, or somebody waits for one; not where it does not say."""
+
     def stop(self, model: str) -> None:
-        """Let answers end, then stop it; nothing where it does not run."""
+        """Let answers end for half a minute, then stop it; nothing where it does not run."""
 
     def start(self, model: str) -> None:
         """Start it and wait until it is ready. Raises ``DeploymentError`` when it ends or is too late."""
@@ -68,17 +71,24 @@ class SupervisedEngines:
 
     def _beside(self, config: SiteConfig) -> SupervisedEngines | None:
         """The standby of each model; None for a site that was installed before there were any."""
-        users = load_accounts(self._paths).users
-        return _Standby(config, self._paths) if all(name in users for name in standby_names(config)) else None
+        known = len(standby_services(config, self._paths, load_accounts(self._paths))) == len(config.models)
+        return _Standby(config, self._paths) if known else None
 
     def serves(self, model: str) -> Mapping[str, Any] | None:
         """As the protocol says. The engine may be hostile: anything but an answer of the right shape is none."""
-        probe = self._service(model).probe
-        if not answers(probe):
-            return None
-        said = fetch_json(Probe(probe.kind, probe.target, "/model"))
-        receipt = said.get("receipt") if isinstance(said, dict) else None
+        receipt = self._said(model).get("receipt")
         return receipt if isinstance(receipt, dict) else None
+
+    def busy(self, model: str) -> bool:
+        """As the protocol says."""
+        queue = self._said(model).get("queue")
+        counts = [queue.get(name) for name in ("running", "waiting")] if isinstance(queue, dict) else []
+        return any(isinstance(count, int) and count > 0 for count in counts)
+
+    def _said(self, model: str) -> Mapping[str, Any]:
+        probe = self._service(model).probe
+        said = fetch_json(Probe(probe.kind, probe.target, "/model")) if answers(probe) else None
+        return said if isinstance(said, dict) else {}
 
     def runs(self, model: str) -> bool:
         """As the protocol says; one that its manager will try again counts."""

@@ -4,8 +4,9 @@ Order: the model is looked up, and judged now by policy, waivers and bytes, as e
 announces the decision; the model goes on trial, the engine is stopped and started on it, and says what it has loaded;
 only then is the decision in force, and the journal's line and the log's entry about it done. Whatever fails on the way,
 the former model is put back and shown ready before the error is told. Where the host has the memory, a second engine
-takes over (``model_beside``) and nobody notices. Where it has not, one engine runs at a time, and nobody is answered
-while it is changed (requests get "not ready", and none gets a wrong receipt).
+takes over (``model_beside``) and nobody notices; what is left to do then follows the journal's line, for nothing of it
+changes what was decided. Where the memory is not there, one engine runs at a time, and nobody is answered while it is
+changed (requests get "not ready", and none gets a wrong receipt).
 
 Whether the engine answers now is not asked: one whose model policy refuses by now does not, and another is its remedy.
 """
@@ -20,12 +21,13 @@ from typing import TYPE_CHECKING
 from appliance.errors import DeploymentError, NotAllowedError, SovereignError, UsageError
 from appliance.install.audit_spool import spool
 from appliance.install.engines import Engines, SupervisedEngines
+from appliance.install.interruption import ending_in_order
 from appliance.install.journal import beside
 from appliance.install.lock import site_lock
-from appliance.install.model_beside import take_over
+from appliance.install.model_beside import bring_up, hand_back
 from appliance.install.model_history import choice_of, former, history, served_before, serving_now
 from appliance.install.model_record import describe, note, operator
-from appliance.install.model_settle import settle
+from appliance.install.model_settle import end_standby, settle
 from appliance.install.model_trial import said, try_model
 from appliance.install.probe import Probe, answers
 from appliance.install.release_description import active_version
@@ -163,7 +165,7 @@ def _order(  # noqa: PLR0913, PLR0917 - one private caller each
 
 def _switch(order: _Order, choose: Callable[[tuple[Held, ...], Decisions], Held]) -> Switched:
     paths, name = order.paths, order.name
-    with site_lock(paths):
+    with site_lock(paths), ending_in_order():
         settle(order.config, paths, order.engines)
         found = grounds(paths)
         models, made = held_models(paths, found.release), read_decisions(paths, name)
@@ -173,8 +175,14 @@ def _switch(order: _Order, choose: Callable[[tuple[Held, ...], Decisions], Held]
             return Switched(name, _source(wanted), wanted.weights, wanted.weights, (), changed=False)
         demand_log(order.config, paths)
         before = served_before(now, made)
-        paused = _pause(order)
-        waived = _decide(order, found, made, now, wanted, paused)
+        paused, standby = _pause(order), order.engines.standby
+        second = standby if paused is None else None
+        waived = _decide(order, found, made, now, wanted, second)
+        unlogged = tell_log(order.config, paths)
+        if second is not None:
+            hand_back(order.engines, second, wanted)
+        else:
+            end_standby(paths, order.engines, name)
         return Switched(
             name,
             _source(wanted),
@@ -183,7 +191,7 @@ def _switch(order: _Order, choose: Callable[[tuple[Held, ...], Decisions], Held]
             waived,
             changed=True,
             paused=paused,
-            unlogged=tell_log(order.config, paths),
+            unlogged=unlogged,
         )
 
 
@@ -195,7 +203,7 @@ def _pause(order: _Order) -> str | None:
 
 
 def _decide(  # noqa: PLR0913, PLR0917 - one private caller
-    order: _Order, found: Grounds, made: Decisions, now: Held | None, wanted: Held, paused: str | None
+    order: _Order, found: Grounds, made: Decisions, now: Held | None, wanted: Held, second: Engines | None
 ) -> tuple[str, ...]:
     """Judge, try and decide, journaled; the checks that were waived. Raises as ``promote``."""
     by, since = operator(), datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -205,9 +213,9 @@ def _decide(  # noqa: PLR0913, PLR0917 - one private caller
         waived = _judge(wanted, found, order.progress, _adapters(order.config, wanted.name))
         detail["waived"] = ", ".join(waived)  # announced with the decision: a power cut must not lose it
         note(order.paths, order.action, "started", digest, detail)
-        decided, standby = history(order.paths, made, now).decided(choice), order.engines.standby
-        if paused is None and standby is not None:
-            take_over(order.paths, order.engines, standby, made, decided, wanted)
+        decided = history(order.paths, made, now).decided(choice)
+        if second is not None:
+            bring_up(order.paths, order.engines, second, made, decided, wanted)
         else:
             try_model(order.paths, order.engines, made, decided, wanted)
     except BaseException as error:

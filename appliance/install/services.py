@@ -75,7 +75,10 @@ def site_services(config: SiteConfig, paths: SitePaths, accounts: Accounts) -> t
 
 
 def standby_services(config: SiteConfig, paths: SitePaths, accounts: Accounts) -> tuple[Service, ...]:
-    """For each model the engine that runs beside its own while the model is changed; nothing starts it but that."""
+    """For each model the engine that runs beside its own while the model is changed; nothing starts it but that.
+
+    None for a model whose installation knew of none yet.
+    """
     return tuple(
         _service(
             paths,
@@ -89,6 +92,7 @@ def standby_services(config: SiteConfig, paths: SitePaths, accounts: Accounts) -
             at_boot=False,
         )
         for m in config.models
+        if standby_service(m.name) in accounts.users
     )
 
 

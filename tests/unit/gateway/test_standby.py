@@ -92,6 +92,20 @@ def test_the_engine_that_was_started_anew_takes_back_over() -> None:
     asyncio.run(work())
 
 
+def test_a_diversion_that_outlived_its_standby_costs_nobody_an_answer() -> None:
+    async def work() -> None:
+        change = Change(diverted=True)
+        change.standby.up = False
+        assert await change.ask() == ("old", "Hello there.")
+        assert await EngineWithStandby(change.engine, change.standby, lambda: True).healthy()
+        assert not await EngineWithStandby(Loaded(up=False), change.standby, lambda: True).healthy()
+        assert not await EngineWithStandby(Loaded(up=False), Loaded(), lambda: False).healthy(), (
+            "never the standby unasked"
+        )
+
+    asyncio.run(work())
+
+
 def test_a_request_that_neither_engine_can_answer_is_refused_and_asked_about_anew() -> None:
     async def work() -> None:
         change = Change()
