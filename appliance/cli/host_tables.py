@@ -67,7 +67,7 @@ def render_status(status: SiteStatus, console: Console) -> None:
         *((f"confined {e.engine}", _layers(e)) for e in status.confinement),
         *((f"computes {e.engine}", f"with the CPU code for {e.variant}") for e in status.confinement if e.variant),
         *(
-            (f"pinned {e.engine}", f"{e.pinned_tokens} tokens of instructions")
+            (f"pinned {e.engine}", f"{e.pinned_tokens} of {e.most_pinned} tokens of instructions")
             for e in status.confinement
             if e.pinned_tokens
         ),

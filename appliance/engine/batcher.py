@@ -53,7 +53,7 @@ class Batcher:
         draw: Draw,
         metrics: EngineMetrics,
         shelf: KvShelf | None = None,
-        pinned_tokens: int = 0,
+        pinned_tokens: int | None = 0,
     ) -> None:
         self._context = context
         self._queue = queue
@@ -61,7 +61,9 @@ class Batcher:
         self._metrics = metrics
         self._capacity = Capacity(context.cells)
         self._store = CellStore(context, cells=context.cells, sequences=context.sequences)
-        self._cache = PrefixCache(self._store, pins_in(context, slots, pinned_tokens))
+        pins = pins_in(context, slots, pinned_tokens)
+        self.most_pinned = pins.cells  # tokens
+        self._cache = PrefixCache(self._store, pins)
         copies = Copies(context.cells // SAVED_PART)
         self._keeper = Keeper(self._store, self._cache, copies, shelf)
         self._reception = Reception(
@@ -271,7 +273,8 @@ class Batcher:
         job.emit(last)
 
 
-def pins_in(context: Context, slots: int, tokens: int) -> Pins:
-    """What may be pinned of ``tokens``: never so much that a request of full length, or one more, has no room."""
-    cells = min(tokens, context.cells // 2, context.cells - context.context_tokens)
+def pins_in(context: Context, slots: int, tokens: int | None) -> Pins:
+    """What may be pinned, at most ``tokens``: never so much that a request of full length, or one more, has no room."""
+    room = min(context.cells // 2, context.cells - context.context_tokens)
+    cells = room if tokens is None else min(tokens, room)
     return Pins(max(0, cells), max(0, (context.sequences // 2 - slots) // 2))

@@ -54,7 +54,7 @@ class BatchingEngine:
         draw: Draw,
         metrics: EngineMetrics,
         shelf: KvShelf | None = None,
-        pinned_tokens: int = 0,
+        pinned_tokens: int | None = 0,
     ) -> None:
         self._context = context
         self._prompts = prompts
@@ -93,6 +93,11 @@ class BatchingEngine:
     def pinned(self) -> tuple[int, int]:
         """How many instructions stay in memory, and their tokens."""
         return self._batcher.pinned
+
+    @property
+    def most_pinned(self) -> int:
+        """The most tokens that may stay."""
+        return self._batcher.most_pinned
 
     def status(self) -> QueueStatus:
         """See ``Engine.status``."""

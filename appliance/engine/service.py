@@ -165,7 +165,7 @@ def _pinned(engine: BatchingEngine | EmbeddingEngine) -> dict[str, Any]:
     if not isinstance(engine, BatchingEngine):
         return {}
     count, tokens = engine.pinned
-    return {"pinned": {"instructions": count, "tokens": tokens}}
+    return {"pinned": {"instructions": count, "tokens": tokens, "most": engine.most_pinned}}
 
 
 def _draw(config: Model, counters: PackageCounters | None) -> Draw:

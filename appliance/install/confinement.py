@@ -45,13 +45,14 @@ class EngineConfinement:
     """The layers of one engine; all ``unknown`` where it does not run.
 
     By its own word: ``variant`` is the CPU code it computes with, ``pinned_tokens`` how much of the site's and groups'
-    instructions stays in its memory.
+    instructions stays in its memory, and ``most_pinned`` how much may.
     """
 
     engine: str
     layers: tuple[LayerStatus, ...]
     variant: str | None = None
     pinned_tokens: int | None = None
+    most_pinned: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -65,7 +66,7 @@ def engine_confinement(service: Service, pid: int | None, waived: Collection[str
         return EngineConfinement(service.name, tuple(LayerStatus(name, "unknown", "not running") for name in LAYERS))
     said = fetch_json(replace(service.probe, path="/model"))
     layers = compare(reported(said), threads_of(pid), waived)
-    return EngineConfinement(service.name, layers, variant_of(said), pinned_of(said))
+    return EngineConfinement(service.name, layers, variant_of(said), *pinned_of(said))
 
 
 def reported(said: Any) -> dict[str, LayerStatus]:
@@ -85,11 +86,15 @@ def variant_of(said: Any) -> str | None:
     return variant if variant in VARIANTS else None
 
 
-def pinned_of(said: Any) -> int | None:
-    """The tokens of instructions that an engine says stay in its memory; None where it does not say."""
+def pinned_of(said: Any) -> tuple[int | None, int | None]:
+    """The tokens of instructions that an engine says stay in its memory, and may; None where it does not say."""
     pinned = said.get("pinned") if isinstance(said, dict) else None
-    tokens = pinned.get("tokens") if isinstance(pinned, dict) else None
-    return tokens if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0 else None
+    tokens, most = (pinned.get(name) if isinstance(pinned, dict) else None for name in ("tokens", "most"))
+    return _counted(tokens), _counted(most)
+
+
+def _counted(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def compare(

@@ -80,10 +80,11 @@ class Model(_Strict):
         description="Disk for what its engine computed of the site's and the groups' instructions, encrypted, so that "
         "a restart need not compute it again; 0 keeps nothing.",
     )
-    pinned_tokens: Annotated[int, Field(ge=0, le=131_072)] = Field(
-        default=2048,
+    pinned_tokens: Annotated[int, Field(ge=0, le=131_072)] | None = Field(
+        default=None,
         description="The most tokens of the site's and the groups' instructions that stay in its engine's memory "
-        "whatever else goes on there; at most half of what it holds. 0 keeps none.",
+        "whatever else goes on there, each group's counted with the site's before it. Without it: as many as there "
+        "are, up to half of what it holds. 0 keeps none.",
     )
     watts_busy: Annotated[float, Field(gt=0)] = Field(default=35.0, description="Declared draw while decoding.")
     watts_idle: Annotated[float, Field(ge=0)] = Field(default=8.0, description="Declared idle draw, stated apart.")
@@ -195,7 +196,7 @@ class Use(_Strict):
             f"models.{i}.pinned_tokens: the instructions of those who use {model.name} take about "
             f"{self._pinned(model)} tokens, and {model.pinned_tokens} stay in memory; shorten them, or raise it"
             for i, model in enumerate(self.models)
-            if 0 < model.pinned_tokens < self._pinned(model)
+            if model.pinned_tokens and model.pinned_tokens < self._pinned(model)
         ]
         for field, names in (
             ("models", [m.name for m in self.models]),
@@ -207,9 +208,15 @@ class Use(_Strict):
         return found
 
     def _pinned(self, model: Model) -> int:
-        """About how many tokens are told to anybody who uses ``model``: the site's words once, and each group's."""
-        told = [group.instructions for group in self.groups if model.name in group.models]
-        return len("".join([self.instructions, *told]).encode()) // 3
+        """About how many tokens the engine of ``model`` would pin, as it counts them.
+
+        The site's words once for each adapter that somebody is answered with, for what was computed with one is of no
+        use to another; and for each group that has words of its own the site's with them.
+        """
+        groups = [group for group in self.groups if model.name in group.models]
+        adapted = {next((name for name in group.adapters if name in model.adapters), "") for group in groups}
+        site = len(adapted) * (len(self.instructions.encode()) // 3)
+        return site + sum(self._told_tokens(group) for group in groups if group.instructions)
 
     def _told_tokens(self, group: Group) -> int:
         """About how many tokens go before anybody speaks: one for three bytes, as the gateway guesses."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from appliance.engine.batcher import pins_in
 from appliance.engine.errors import DecodeError, NoRoomError
 from appliance.engine.job import BATCH
 from appliance.engine.protocol import Failed
@@ -338,6 +339,14 @@ def test_every_cell_and_sequence_comes_back_when_everything_is_evicted() -> None
     desk.run()
     desk.run(desk.ask(_prompt(1), alone=True))
     assert (context.whole.used, context.sliding.used, context.samplers) == (0, 0, 0)
+
+
+def test_pins_leave_half_of_the_memory_and_room_for_a_request_of_full_length_whatever_is_granted() -> None:
+    context = QuotingContext(cells=160, sequences=12, window=0)
+    half = min(80, 160 - context.context_tokens)
+    granted = [pins_in(context, 2, tokens).cells for tokens in (None, 1 << 20, 40, 0)]
+    assert granted == [half, half, min(40, half), 0]
+    assert Desk(context, slots=2, pinned_tokens=40).batcher.most_pinned == min(40, half)
 
 
 def test_instructions_stay_under_any_pressure_and_a_request_of_full_length_still_fits() -> None:
