@@ -61,8 +61,9 @@ def is_one() -> bool:
 def _only(wanted: str | None) -> str:
     if wanted not in {None, ONE}:
         raise BackendError(f"the wheel was built for {ONE} alone", "use the wheel that the release builds")
-    best = variant_for(processor_flags())
-    if best is None or VARIANTS.index(best) > VARIANTS.index(ONE):
+    flags = processor_flags()
+    best = variant_for(flags)
+    if flags and (best is None or VARIANTS.index(best) > VARIANTS.index(ONE)):
         raise BackendError(
             f"the wheel was built for {ONE} alone, and this processor runs {best or 'no variant'}",
             "use the wheel that the release builds",

@@ -10,6 +10,7 @@ for no less. ggml's code for less than that lies in the wheel too and is never t
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,8 +37,12 @@ def variant_for(flags: Collection[str]) -> str | None:
     return next((name for name, needs in _NEEDS.items() if needs <= set(flags)), None)
 
 
+@cache
 def processor_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
-    """What every processor of this host offers; empty where the kernel does not say."""
+    """What every processor of this host offers; empty where the kernel does not say.
+
+    Read once: a process that has confined itself sees no more of ``/proc``.
+    """
     try:
         lines = cpuinfo.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:

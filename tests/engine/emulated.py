@@ -1,6 +1,7 @@
 """Processors that this machine is not, emulated by QEMU for one program.
 
-Debian's `qemu-user-static` is unpacked in the user's cache, never installed; one that is installed is taken.
+Debian's `qemu-user-static` is unpacked in the user's cache, never installed; one that is installed is taken. It is what
+apt's signed lists name (apt-secure(8)): which version emulates changes nothing of what is shown.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -24,7 +25,7 @@ from tests.engine.asking import model_fields
 from tests.engine.confined import unprivileged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tests.engine.emulated import Processor
     from tests.engine.llama_server_build import LlamaServer
@@ -55,7 +56,7 @@ else:
 serve(
     weights_fd=os.open(given["model"], os.O_RDONLY),
     template=given["template"],
-    receipt={"digest": "sha256:0"},
+    receipt=given["receipt"],
     record={"name": "test", "role": given["role"], "template": {"stop": ["\\nUser:"]}},
     config=Model(name="test", **given["config"]),
     socket=Path(given["socket"]),
@@ -96,6 +97,7 @@ def our_engine(  # noqa: PLR0913 - what an engine may be started with
     state: Path | None = None,
     *,
     role: str = "chat",
+    receipt: Mapping[str, Any] = MappingProxyType({"digest": "sha256:0"}),
     variant: str | None = None,
     processor: Processor | None = None,
 ) -> Iterator[Served]:
@@ -108,6 +110,7 @@ def our_engine(  # noqa: PLR0913 - what an engine may be started with
         (state / "kv_key").write_bytes(os.urandom(32))
     with _folder() as folder:
         given = _given(model, sizes, folder) | {"state": str(state or ""), "role": role, "variant": variant}
+        given["receipt"] = dict(receipt)
         given["waived"] = [] if processor is None else ["seccomp", "landlock"]
         argv = [sys.executable, "-c", _OURS, json.dumps(given)]
         patience = START_S if processor is None else EMULATED_START_S
@@ -150,6 +153,7 @@ def _given(model: Path, sizes: Sizes, folder: Path) -> dict[str, object]:
         "config": model_fields(**asdict(sizes)),
         "socket": str(folder / "s"),
         "role": "chat",
+        "receipt": {"digest": "sha256:0"},
     }
 
 
