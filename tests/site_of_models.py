@@ -141,15 +141,54 @@ class GatedEngines:
     unfit: tuple[str, ...] = ()  # digests of weights that no engine can load
     loaded: dict[str, dict[str, Any]] = field(default_factory=dict)
     starts: list[str] = field(default_factory=list)
+    standby: GatedEngines | None = None
+    lacking: str | None = None
+    diverted: list[str] = field(default_factory=list)
+    answering_still: int = 0  # how often somebody is found to wait for an answer
 
     def serves(self, model: str) -> Mapping[str, Any] | None:
         return self.loaded.get(model)
+
+    def busy(self, model: str) -> bool:
+        self.answering_still -= model in self.loaded and self.answering_still > 0
+        return self.answering_still > 0
 
     def runs(self, model: str) -> bool:
         return model in self.loaded
 
     def stop(self, model: str) -> None:
         self.loaded.pop(model, None)
+
+    def lacks(self, model: str) -> str | None:
+        del model
+        return self.lacking if self.standby is not None else "there is one engine"
+
+    def divert(self, model: str) -> None:
+        assert self.standby is not None
+        assert self.standby.runs(model), "nobody is asked who is not there"
+        self.diverted = [model]  # a file: there, or not
+
+    def restore(self, model: str) -> None:
+        if model in self.diverted:
+            self.diverted.remove(model)
+
+    def remember(self, file: Path) -> None:
+        """Write down which engines run, and what they have loaded."""
+        beside = self.standby.loaded if self.standby is not None else None
+        file.write_text(json.dumps([self.loaded, beside, self.diverted]))
+
+    @classmethod
+    def recalled(cls, paths: SitePaths, file: Path) -> GatedEngines:
+        """The engines as they were written down."""
+        loaded, beside, diverted = json.loads(file.read_text())
+        standby = cls(paths, loaded=beside) if beside is not None else None
+        return cls(paths, loaded=loaded, standby=standby, diverted=diverted)
+
+    @property
+    def answering(self) -> Mapping[str, Any]:
+        """What the gateway's requests are answered by now, by model."""
+        asked = self.standby if self.standby is not None and self.diverted else self
+        return asked.loaded
 
     def start(self, model: str) -> None:
         try:

@@ -150,9 +150,13 @@ def answer(  # noqa: PLR0913 - the fields of an answer, by keyword
     operation: str = "chat.completions",
     producer: str | None = None,
     receipt_digest: str | None = None,
+    tool_calls: Mapping[str, int] | None = None,
     at: datetime | None = None,
 ) -> Event:
-    """What a request cost and how it ended: ``outcome`` is ``stop``, ``length``, ``cancelled`` or ``error``."""
+    """What a request cost and how it ended: ``outcome`` is ``stop``, ``length``, ``cancelled`` or ``error``.
+
+    ``tool_calls``: how often the answer called which tool.
+    """
     ours = compact(
         {
             "kind": "answer",
@@ -165,6 +169,7 @@ def answer(  # noqa: PLR0913 - the fields of an answer, by keyword
             "request_index": request_index,
             "purpose": maybe(purpose),
             "receipt_digest": maybe(receipt_digest),
+            "tool_calls": ocsf.scalars(tool_calls) if tool_calls else None,
         }
     )
     fields = _call(request_id, subject, groups, operation, 200)

@@ -65,6 +65,12 @@ def render_status(status: SiteStatus, console: Console) -> None:
         *((f"certificate {c.name}", f"until {c.expires[:10]}") for c in status.certificates),
         *((f"waiver {'host ' if w.kind == 'host' else ''}{w.subject}", _waiver(w)) for w in status.waivers),
         *((f"confined {e.engine}", _layers(e)) for e in status.confinement),
+        *((f"computes {e.engine}", f"with the CPU code for {e.variant}") for e in status.confinement if e.variant),
+        *(
+            (f"pinned {e.engine}", f"{e.pinned_tokens} of {e.most_pinned} tokens of instructions")
+            for e in status.confinement
+            if e.pinned_tokens
+        ),
         *((("last witness", _witness(status.witnessing)),) if status.witnessing else ()),
         ("disk free", f"{status.disk_free / MIB / 1024:.1f} GiB"),
     )

@@ -85,7 +85,8 @@ def promote(
 ) -> None:
     """Let another model of this site serve under NAME: judged again, started, seen to answer, and then in force.
 
-    While the engine is changed nobody is answered. When it does not start on the new model, the former serves again.
+    A second engine takes over where the host has the memory for it; else nobody is answered while it is changed.
+    When it does not start on the new model, the former serves again.
     """
     with progress(f"hashing {name}") as advance:
         done = model_switch.promote(site_paths(context), name, digest, reason=reason, progress=advance)
@@ -109,6 +110,7 @@ def _emit_switched(done: Switched, output: OutputFormat) -> None:
         "former": done.former,
         "waived": list(done.waived),
         "changed": done.changed,
+        "paused": done.paused,
     }
 
     def render(console: Console) -> None:
@@ -118,6 +120,8 @@ def _emit_switched(done: Switched, output: OutputFormat) -> None:
         console.print(f"{done.name} serves from {done.source}", markup=False)
         console.print(f"  now    {done.digest}", markup=False, soft_wrap=True)
         console.print(f"  before {done.former or 'none'}", markup=False, soft_wrap=True)
+        if done.paused:
+            console.print(f"  nobody was answered meanwhile: {done.paused}", markup=False, soft_wrap=True)
         if done.waived:
             console.print(f"  by waiver: {', '.join(done.waived)}", markup=False)
 

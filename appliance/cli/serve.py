@@ -25,7 +25,7 @@ from appliance.cli.terminal import site_paths
 from appliance.errors import RefusedError, UsageError
 from appliance.site.credentials import Credentials
 from appliance.site.load import load_site
-from appliance.site.paths import AUDIT, DATABASE, GATEWAY, IDENTITY, KV_KEY, engine_service
+from appliance.site.paths import AUDIT, DATABASE, GATEWAY, IDENTITY, KV_KEY, engine_service, standby_service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,12 +64,13 @@ def serve(
 def await_service(context: typer.Context, service: Annotated[str, typer.Argument()]) -> None:
     """Wait until a service is ready (called by its unit, in the same sandbox: it reads site.yaml and what serves)."""
     from appliance.install.accounts import accounts_for
-    from appliance.install.services import site_services
+    from appliance.install.services import site_services, standby_services
     from appliance.install.startup import await_ready, startable
 
     paths = site_paths(context)
     config = load_site(paths.site_yaml)
-    services = site_services(config, paths, accounts_for(config))
+    accounts = accounts_for(config)
+    services = (*site_services(config, paths, accounts), *standby_services(config, paths, accounts))
     for found in (*startable(config, paths, services), *services):  # one kept down is waited for as it is
         if found.name == service:
             await_ready(found)
@@ -154,13 +155,13 @@ _SERVICES: dict[str, Service] = {DATABASE: _database, IDENTITY: _identity, AUDIT
 def _engine(service: str, config: SiteConfig) -> Service:
     """The engine of the model that ``service`` names. Raises ``UsageError`` when the site serves no such model."""
     for model in config.models:
-        if engine_service(model.name) == service:
-            return partial(_serve_model, model)
+        if service in {engine_service(model.name), standby_service(model.name)}:
+            return partial(_serve_model, model, service)
     known = ", ".join([*_SERVICES, *(engine_service(model.name) for model in config.models)])
     raise UsageError(f"this site has no service {service}", f"it has {known}")
 
 
-def _serve_model(model: Model, config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
+def _serve_model(model: Model, service: str, config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
     from appliance.engine.errors import ConfinementError
     from appliance.engine.kv.disk import Disk
     from appliance.engine.launch import serve as serve_engine
@@ -169,10 +170,11 @@ def _serve_model(model: Model, config: SiteConfig, paths: SitePaths, credentials
 
     clients = _clients(paths)  # asked while this process may still look around
     waived = layers_waived_at(paths, config)
-    arena, counters = _arena(model, paths), open_counters()
+    standby = service == standby_service(model.name)  # it leaves the file to the engine that it stands in for
+    arena, counters = None if standby else _arena(model, paths), open_counters()
     master = credentials.read(KV_KEY) if arena is not None else b""
     try:
-        holding = _confine_gate(model, paths, waived)
+        holding = _confine_gate(model, service, paths, waived)
         admitted = admit_model(model.name, paths)
         adapters = {name: admit_adapter(name, model.name, paths) for name in model.adapters}
     except (RefusedError, ConfinementError) as refusal:
@@ -195,7 +197,7 @@ def _serve_model(model: Model, config: SiteConfig, paths: SitePaths, credentials
         receipt=receipt,
         record=admitted.record,
         config=model,
-        socket=paths.socket(engine_service(model.name)),
+        socket=paths.socket(service),
         clients=clients,
         waived=waived,
         disk=None if arena is None else Disk.for_model(arena, master, receipt),
@@ -232,7 +234,7 @@ def _clients(paths: SitePaths) -> frozenset[int]:
     return frozenset({ROOT, os.geteuid()} | ({gateway} if gateway is not None else set()))
 
 
-def _confine_gate(model: Model, paths: SitePaths, waived: frozenset[str]) -> tuple[str, ...]:
+def _confine_gate(model: Model, service: str, paths: SitePaths, waived: frozenset[str]) -> tuple[str, ...]:
     """Confine this process to what the gate reads; names of the layers that hold. Raises ``ConfinementError``."""
     from pathlib import Path
 
@@ -243,7 +245,7 @@ def _confine_gate(model: Model, paths: SitePaths, waived: frozenset[str]) -> tup
     judged = (paths.site_yaml, paths.policies, paths.store, paths.current / "release.json")
     decided = tuple(path for path in (paths.trust, paths.serving(model.name).parent) if path.exists())
     own = Path("/proc/self")  # its status and memory counter
-    view = View((*environment(), *judged, *decided, own), own=paths.socket(engine_service(model.name)).parent)
+    view = View((*environment(), *judged, *decided, own), own=paths.socket(service).parent)
     if (library := laid_open(view, paths.root)) is not None:
         raise ConfinementError("landlock", f"the site lies beneath {library}, which every engine reads")
     return confine(view, waived).holding

@@ -21,7 +21,7 @@ from appliance.engine.job import BATCH
 from appliance.engine.keeping import Keeper
 from appliance.engine.memory import SAVED_PART
 from appliance.engine.preemption import victim
-from appliance.engine.prefixes import PrefixCache
+from appliance.engine.prefixes import Pins, PrefixCache
 from appliance.engine.protocol import End, Failed
 from appliance.engine.reception import Reception
 from appliance.engine.scheduler import Candidate, Limits, Scheduler
@@ -53,6 +53,7 @@ class Batcher:
         draw: Draw,
         metrics: EngineMetrics,
         shelf: KvShelf | None = None,
+        pinned_tokens: int | None = 0,
     ) -> None:
         self._context = context
         self._queue = queue
@@ -60,7 +61,9 @@ class Batcher:
         self._metrics = metrics
         self._capacity = Capacity(context.cells)
         self._store = CellStore(context, cells=context.cells, sequences=context.sequences)
-        self._cache = PrefixCache(self._store)
+        pins = pins_in(context, slots, pinned_tokens)
+        self.most_pinned = pins.cells  # tokens
+        self._cache = PrefixCache(self._store, pins)
         copies = Copies(context.cells // SAVED_PART)
         self._keeper = Keeper(self._store, self._cache, copies, shelf)
         self._reception = Reception(
@@ -79,6 +82,8 @@ class Batcher:
         self._turns = Turns()
         self._suspects: list[Resident] = []
         self._told = (0, 0)
+        self._pinned = (0, 0)
+        self._computed = 0.0
 
     @property
     def running(self) -> tuple[Job, ...]:
@@ -88,6 +93,11 @@ class Batcher:
     @property
     def _residents(self) -> list[Resident]:
         return self._reception.residents
+
+    @property
+    def pinned(self) -> tuple[int, int]:
+        """As ``PrefixCache.pinned``, at the last step. Any thread."""
+        return self._pinned
 
     @property
     def pending(self) -> bool:
@@ -105,6 +115,12 @@ class Batcher:
 
     def step(self) -> None:
         """One turn. Returns at once when nothing is to be computed."""
+        began, self._computed = time.perf_counter(), 0.0
+        self._take_turn()
+        if self._computed:
+            self._metrics.scheduled(time.perf_counter() - began - self._computed)
+
+    def _take_turn(self) -> None:
         self._dismiss()
         self._reception.admit()
         for resident in self._residents:
@@ -117,10 +133,12 @@ class Batcher:
 
     def _tell(self) -> None:
         evicted, put_off = self._told
+        self._pinned = self._cache.pinned
         self._told = (self._cache.evicted, self._reception.put_offs)
         self._metrics.room(
             live=self._store.live,
             parked=self._cache.parked,
+            pinned=self._pinned[1],
             evicted=self._told[0] - evicted,
             put_off=self._told[1] - put_off,
         )
@@ -181,6 +199,7 @@ class Batcher:
             self._recover(plan, error)
             return
         cost = watch.cost()
+        self._computed += cost.seconds
         decoding = sum(resident.decoding for resident in plan)
         self._metrics.step(cost.seconds, prompt_rows=all_rows - decoding, decode_rows=decoding)
         for (resident, count), piece, row in zip(plan.items(), pieces, rows, strict=True):
@@ -200,7 +219,9 @@ class Batcher:
         except DecodeError as error:
             self._fail(resident, Failed("decode_failed", error.cause))
             return
-        resident.answering.meter.step(watch.cost(), 1, 1)
+        cost = watch.cost()
+        self._computed += cost.seconds
+        resident.answering.meter.step(cost, 1, 1)
         if reason is not None:
             self._end(resident, reason)
 
@@ -250,3 +271,10 @@ class Batcher:
         self._queue.finished(job, seconds)
         self._metrics.finished(last)
         job.emit(last)
+
+
+def pins_in(context: Context, slots: int, tokens: int | None) -> Pins:
+    """What may be pinned, at most ``tokens``: never so much that a request of full length, or one more, has no room."""
+    room = min(context.cells // 2, context.cells - context.context_tokens)
+    cells = room if tokens is None else min(tokens, room)
+    return Pins(max(0, cells), max(0, (context.sequences // 2 - slots) // 2))

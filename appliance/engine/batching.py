@@ -21,6 +21,7 @@ from appliance.engine.grammar import grammar_of
 from appliance.engine.job import BATCH, INTERACTIVE, Job, Owner, Passage
 from appliance.engine.outbox import Outbox
 from appliance.engine.protocol import Admitted, End, Event, Failed, QueueStatus, Request
+from appliance.engine.tools.reader import CallReader, told_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from appliance.engine.kv.shelf import KvShelf
     from appliance.engine.metrics import EngineMetrics
     from appliance.engine.prompt import PromptReader
+    from appliance.engine.tools.offer import Offer
 
 CHUNK_TOKENS = 64
 _SEEDS = 0xFFFF_FFFF  # llama.cpp takes 32 bits, and the highest value means "random" there
@@ -52,6 +54,7 @@ class BatchingEngine:
         draw: Draw,
         metrics: EngineMetrics,
         shelf: KvShelf | None = None,
+        pinned_tokens: int | None = 0,
     ) -> None:
         self._context = context
         self._prompts = prompts
@@ -59,7 +62,14 @@ class BatchingEngine:
         self._queue = AdmissionQueue(queue_limit, slots)
         self._outbox = Outbox()
         self._batcher = Batcher(
-            context, self._queue, slots=slots, chunk_tokens=CHUNK_TOKENS, draw=draw, metrics=metrics, shelf=shelf
+            context,
+            self._queue,
+            slots=slots,
+            chunk_tokens=CHUNK_TOKENS,
+            draw=draw,
+            metrics=metrics,
+            shelf=shelf,
+            pinned_tokens=pinned_tokens,
         )
         self._owner = threading.Thread(target=self._own, name="engine-owner", daemon=True)
 
@@ -79,6 +89,16 @@ class BatchingEngine:
         """Whether the owner thread still works; false for good after a defect in it."""
         return self._owner.is_alive()
 
+    @property
+    def pinned(self) -> tuple[int, int]:
+        """How many instructions stay in memory, and their tokens."""
+        return self._batcher.pinned
+
+    @property
+    def most_pinned(self) -> int:
+        """The most tokens that may stay."""
+        return self._batcher.most_pinned
+
     def status(self) -> QueueStatus:
         """See ``Engine.status``."""
         return self._queue.status()
@@ -88,7 +108,9 @@ class BatchingEngine:
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event] = asyncio.Queue()
         seed = secrets.randbelow(_SEEDS) if request.seed is None else request.seed
-        job = await asyncio.to_thread(self._prepare, request, seed)
+        offer = await asyncio.to_thread(self._prompts.offer, request)
+        reader = None if offer is None else CallReader(offer.family)
+        job = await asyncio.to_thread(self._prepare, request, seed, offer)
         job.emit = lambda event: self._outbox.put(loop, events, event)
         try:
             position = self._queue.put(job)
@@ -96,7 +118,8 @@ class BatchingEngine:
             yield Admitted(position, len(job.tokens), seed)
             while True:
                 event = await events.get()
-                yield event
+                for told in (event,) if reader is None else told_of(event, reader):
+                    yield told
                 if isinstance(event, End | Failed):
                     return
         finally:
@@ -105,7 +128,7 @@ class BatchingEngine:
                 self._metrics.ended("cancelled")
             self._metrics.queue(self._queue.status())
 
-    def _prepare(self, request: Request, seed: int) -> Job:
+    def _prepare(self, request: Request, seed: int, offer: Offer | None) -> Job:
         """Everything that can refuse a request, before it takes a place in the queue."""
         if request.inputs is not None:
             raise EngineRefusedError("not_an_embedding_model", "the model answers questions, and makes no vectors")
@@ -114,6 +137,8 @@ class BatchingEngine:
                 "unknown_adapter", f"the model is not served with an adapter {request.adapter!r:.130}"
             )
         grammar = None if request.json_schema is None else grammar_of(request.json_schema)
+        if offer is not None:
+            grammar = offer.grammar
         if grammar is not None and not self._context.check_grammar(grammar):
             raise EngineRefusedError("invalid_json_schema", "the schema's grammar cannot be used")
         tokens = self._prompts.tokens(request)

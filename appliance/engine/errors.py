@@ -8,6 +8,7 @@ SovereignError
 └── DeploymentError
     ├── MemoryBudgetError      the model does not fit its ``memory_mib``
     ├── ConfinementError       a layer that confines the engine cannot be set, and no waiver covers it
+    ├── BackendError           ggml's code for this processor is missing, altered or of no use here
     ├── KvArenaError           the file for what was computed cannot be opened
     ├── ModelLoadError         llama.cpp or the template engine refused the verified model
     └── UnavailableError
@@ -55,6 +56,10 @@ class ConfinementError(DeploymentError):
 
 class ModelLoadError(DeploymentError):
     """The verified file or template cannot be served by this engine."""
+
+
+class BackendError(DeploymentError):
+    """No library of ggml's that this processor can run is there as the release delivered it."""
 
 
 class SealBrokenError(SovereignError):

@@ -37,12 +37,17 @@ def grammar_of(schema: object) -> str:
     """GBNF text whose every sentence is JSON that fits ``schema``. Raises ``EngineRefusedError`` (422)."""
     root, definitions = SchemaReader().read(schema)
     require_few_readings(root, definitions)
+    return gbnf_of(root, definitions)
+
+
+def gbnf_of(read: dict[str, Any], definitions: dict[str, Any], *, root: str = "root") -> str:
+    """Rules for a schema as ``SchemaReader`` rebuilt it; the one named ``root`` matches it whole."""
     converter: Any = _Converter(  # type: ignore[no-untyped-call]  # the shipped converter has no annotations
         prop_order={}, allow_fetch=False, dotall=False, raw_pattern=False
     )
     converter.define(definitions)
     try:
-        converter.visit(root, "")
+        converter.visit(read, "" if root == "root" else root)
     except (AssertionError, KeyError, ValueError, RecursionError) as error:
         raise refuse("", f"cannot be turned into a grammar: {error}") from error
     converter.forbid_control_characters()

@@ -130,6 +130,6 @@ class Keeper:
                 return False
         finally:
             self._copies.give(length)
-        self._cache.park(kept.owner, kept.tokens, pair)
+        self._cache.pin(self._cache.park(kept.owner, kept.tokens, pair))
         self._restored += 1
         return True

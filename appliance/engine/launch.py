@@ -2,9 +2,10 @@
 
 Order, each step resting on the one before: the memory counter is opened, which lies in a file; the socket is bound but
 not listened on, so that a client is refused until there is a model; files, other processes and the network are given up
-while there is one thread; llama.cpp is loaded, which brings threads; sockets and writing are given up in all of them;
-then the descriptor that was verified is mapped. No byte of a model meets native code in a process that could reach
-anything but its clients. What lies beyond an engine's view (its disk, the energy counters) is opened by whoever calls.
+while there is one thread; llama.cpp is loaded, with the one library for this processor, which brings threads; sockets
+and writing are given up in all of them; then the descriptor that was verified is mapped. No byte of a model meets
+native code in a process that could reach anything but its clients. What lies beyond an engine's view (its disk, the
+energy counters) is opened by whoever calls.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.engine.confinement.landlock import View, environment
 from appliance.engine.confinement.layers import confine, seal
+from appliance.engine.errors import BackendError
 from appliance.engine.memory import ResidentMemory
 from appliance.errors import DeploymentError
+from appliance.site.processor import processor_flags, variant_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -43,20 +46,24 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     disk: Disk | None = None,
     adapters: Mapping[str, int] = MappingProxyType({}),
     counters: PackageCounters | None = None,
+    variant: str | None = None,
 ) -> None:
     """Serve one verified model on ``socket`` to the uids in ``clients`` until SIGTERM or SIGINT; then drain.
 
     ``weights_fd`` is the descriptor whose bytes were verified, and the one that is loaded; ``adapters`` are such
     descriptors by name. ``waived`` names layers of confinement that a signed waiver lets this host lack. ``disk``,
     opened before anything was confined, is where beginnings of prompts are kept over a restart; ``counters``, as well,
-    tell of energy where the host can. The process is confined for good when this returns or raises:
-    ``ConfinementError``, ``MemoryBudgetError``, ``ModelLoadError``, ``DeploymentError`` (the socket is taken). Blocks.
+    tell of energy where the host can. ``variant`` names the CPU code to take instead of the best. The process is
+    confined for good when this returns or raises: ``BackendError``, ``ConfinementError``, ``MemoryBudgetError``,
+    ``ModelLoadError``, ``DeploymentError`` (the socket is taken). Blocks.
     """
+    _require_processor()
     resident = ResidentMemory()
     with bound(socket) as listener:
         confined = confine(View(readable=environment(), own=socket.parent), waived)
-        from appliance.engine import service  # noqa: PLC0415 - llama.cpp starts threads, and landlock comes first
+        from appliance.engine import llama_backend, service  # noqa: PLC0415 - llama.cpp starts threads, landlock first
 
+        computing = llama_backend.start(only=variant)
         service.serve(
             weights_fd=weights_fd,
             template=template,
@@ -70,7 +77,14 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
             disk=disk,
             adapters=adapters,
             counters=counters,
+            variant=computing,
         )
+
+
+def _require_processor() -> None:
+    """Before anything is loaded that ends at an instruction which is not there, without a word."""
+    if (flags := processor_flags()) and variant_for(flags) is None:
+        raise BackendError("this processor lacks SSE4.2 (x86-64-v2)", "serve the model on another host")
 
 
 @contextlib.contextmanager

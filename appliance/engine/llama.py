@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import llama_cpp
 
-from appliance.engine import llama_model
+from appliance.engine import llama_backend, llama_model
 from appliance.engine.distribution import token_logprob
 from appliance.engine.errors import DecodeError, MemoryBudgetError, ModelLoadError, NoRoomError
 from appliance.engine.llama_batch import Batch
-from appliance.engine.llama_log import keep_log_quiet
 from appliance.engine.llama_sampler import (
     GrammarSampler,
     GreedySampler,
@@ -63,8 +62,7 @@ class LlamaContext(LlamaVocabulary):
     ) -> None:
         weights = sum(os.fstat(one).st_size for one in (fd, *adapters.values()))
         require_weights_fit(weights, budget_mib)
-        keep_log_quiet()
-        llama_cpp.llama_backend_init()
+        llama_backend.start()
         self._model = llama_model.load(fd)
         super().__init__(llama_cpp.llama_model_get_vocab(self._model))
         try:

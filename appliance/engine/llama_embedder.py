@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import llama_cpp
 import numpy as np
 
-from appliance.engine import llama_model
+from appliance.engine import llama_backend, llama_model
 from appliance.engine.context import Piece
 from appliance.engine.errors import DecodeError, MemoryBudgetError, ModelLoadError
 from appliance.engine.llama_batch import Batch
-from appliance.engine.llama_log import keep_log_quiet
 from appliance.engine.llama_vocab import LlamaVocabulary
 from appliance.engine.memory import encoder_footprint, require_fit, require_weights_fit
 
@@ -35,8 +34,7 @@ class LlamaEmbedder(LlamaVocabulary):
     def __init__(self, fd: int, *, context_tokens: int, threads: int, budget_mib: int) -> None:
         weights = os.fstat(fd).st_size
         require_weights_fit(weights, budget_mib)
-        keep_log_quiet()
-        llama_cpp.llama_backend_init()
+        llama_backend.start()
         self._model = llama_model.load(fd)
         super().__init__(llama_cpp.llama_model_get_vocab(self._model))
         try:

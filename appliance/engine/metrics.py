@@ -28,9 +28,13 @@ class EngineMetrics:
         self._decode = self._histogram("engine_decode_seconds", "From the first token to the last.")
         self._rows = Counter("engine_rows", "Rows of batches by kind.", ["kind"], registry=self._registry)
         self._steps = self._histogram("engine_step_seconds", "Computing one batch.")
+        self._scheduling = Counter(
+            "engine_scheduling_seconds", "Steps' time beside computing and drawing.", registry=self._registry
+        )
         self._way = Counter("engine_made_way", "Work that made way for other work.", ["kind"], registry=self._registry)
         self._cells = Gauge("engine_cells_live", "Cells in use, parked ones included.", registry=self._registry)
         self._parked = Gauge("engine_parked", "Beginnings that are kept for later.", registry=self._registry)
+        self._pinned = Gauge("engine_pinned_tokens", "Instructions that stay.", registry=self._registry)
         self._kept = Gauge("engine_kv_states", "Beginnings of prompts on disk.", registry=self._registry)
         self._kept_bytes = Gauge("engine_kv_bytes", "Bytes of disk that they take.", registry=self._registry)
         self._brought = Gauge(
@@ -40,6 +44,9 @@ class EngineMetrics:
         self._waiting = Gauge("engine_waiting", "Requests that wait.", registry=self._registry)
         self._confined = Gauge(
             "engine_confined", "Whether a layer of confinement holds.", ["layer"], registry=self._registry
+        )
+        self._variant = Gauge(
+            "engine_cpu_variant", "The variant of ggml's CPU code that computes.", ["variant"], registry=self._registry
         )
         self._resident = Gauge("engine_resident_bytes", "Resident memory, weights included.", registry=self._registry)
 
@@ -73,10 +80,15 @@ class EngineMetrics:
         self._rows.labels("prompt").inc(prompt_rows)
         self._rows.labels("decode").inc(decode_rows)
 
-    def room(self, *, live: int, parked: int, evicted: int, put_off: int) -> None:
+    def scheduled(self, seconds: float) -> None:
+        """A step took so long beside computing a batch and drawing from it."""
+        self._scheduling.inc(max(0.0, seconds))
+
+    def room(self, *, live: int, parked: int, pinned: int, evicted: int, put_off: int) -> None:
         """Cells after a step; ``evicted`` and ``put_off`` count since the step before."""
         self._cells.set(live)
         self._parked.set(parked)
+        self._pinned.set(pinned)
         self._way.labels("evicted").inc(evicted)
         self._way.labels("put_off").inc(put_off)
 
@@ -91,6 +103,10 @@ class EngineMetrics:
         """Which layers hold."""
         for layer in confinement.layers:
             self._confined.labels(layer.name).set(layer.holds)
+
+    def computes_with(self, variant: str) -> None:
+        """Which of ggml's CPU libraries is loaded."""
+        self._variant.labels(variant).set(1)
 
     def queue(self, status: QueueStatus) -> None:
         """How busy the engine is."""

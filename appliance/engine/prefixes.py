@@ -27,12 +27,16 @@ WORTH_WAITING = 32  # tokens; a shorter gain is computed twice rather than waite
 
 @dataclass(eq=False)
 class Holding:
-    """Parked cells of ``tokens``, for the requests of ``owner``. ``used`` is the tick of the last use."""
+    """Parked cells of ``tokens``, for the requests of ``owner``. ``used`` is the tick of the last use.
+
+    One that is ``pinned`` makes way for nothing but what its owner wrote later.
+    """
 
     owner: Owner
     tokens: tuple[int, ...]
     pair: Pair
     used: int
+    pinned: bool = False
 
     @property
     def done(self) -> int:
@@ -73,14 +77,24 @@ class Flight:
         return self.reading.gone or self.reading.done >= self.length
 
 
+@dataclass(frozen=True)
+class Pins:
+    """What may be pinned: so many ``cells``, in so many ``holdings``."""
+
+    cells: int = 0
+    holdings: int = 0
+
+
 class PrefixCache:
     """The trees of all owners. ``evicted`` counts holdings that were dropped to make room.
 
+    What a site or a group wrote is *pinned* while it is the last that they wrote, as far as ``pins`` go.
     ``settled``: what of a site or a group was computed and parked since somebody looked; whoever looks clears it.
     """
 
-    def __init__(self, store: CellStore) -> None:
+    def __init__(self, store: CellStore, pins: Pins = Pins()) -> None:
         self._store = store
+        self._pins = pins
         self._trees: defaultdict[Owner, PrefixTree[Holding | Reading]] = defaultdict(PrefixTree)
         self._parked: set[Holding] = set()
         self._tick = 0
@@ -91,6 +105,28 @@ class PrefixCache:
     def parked(self) -> int:
         """How many holdings there are."""
         return len(self._parked)
+
+    @property
+    def pinned(self) -> tuple[int, int]:
+        """How many holdings are pinned, and the tokens they hold."""
+        pinned = self._pinned()
+        return len(pinned), sum(holding.done for holding in pinned)
+
+    def pin(self, holding: Holding) -> None:
+        """Let nothing make ``holding`` go, in place of what was pinned for its owner before.
+
+        A beginning of what is pinned already needs no pin, and what goes beyond ``pins`` gets none.
+        """
+        own = [other for other in self._pinned() if other.owner == holding.owner]
+        if any(other.tokens[: holding.done] == holding.tokens for other in own):
+            return
+        for other in own:
+            other.pinned = False
+        count, cells = self.pinned
+        holding.pinned = count < self._pins.holdings and cells + holding.done <= self._pins.cells
+
+    def _pinned(self) -> list[Holding]:
+        return [holding for holding in self._parked if holding.pinned]
 
     def credit(self, tokens: tuple[int, ...], passages: Iterable[Passage]) -> Credit:
         """The longest beginning of ``tokens`` that may be shared and is whole; its source counts as used."""
@@ -129,7 +165,7 @@ class PrefixCache:
         for reading in readings:
             before, reading.done = reading.done, min(filled, len(reading.tokens))
             if before < reading.done == len(reading.tokens):
-                self._settle(reading)
+                self._settle(reading, whole=True)
 
     def withdraw(self, readings: Iterable[Reading]) -> None:
         """The request is no longer computed; what it read of a shared passage stays."""
@@ -139,8 +175,8 @@ class PrefixCache:
             reading.gone = True
             self._remove(reading)
 
-    def _settle(self, reading: Reading) -> None:
-        """Keep a site's or group's passage apart from the request that computes it, if it is news."""
+    def _settle(self, reading: Reading, *, whole: bool = False) -> None:
+        """Keep a site's or group's passage apart from the request that computes it, if it is news; pin a whole one."""
         tokens = reading.tokens[: reading.done]
         known = self._trees[reading.owner].match(tokens).items()
         if reading.owner.scope == "user" or any(n == len(tokens) and isinstance(s, Holding) for s, n in known):
@@ -148,7 +184,10 @@ class PrefixCache:
         pair = self._take()
         if pair is not None:
             self._store.share(reading.pair, pair, len(tokens))
-            self.settled.append(self.park(reading.owner, tokens, pair))
+            holding = self.park(reading.owner, tokens, pair)
+            self.settled.append(holding)
+            if whole:
+                self.pin(holding)
 
     def holds(self, holding: Holding) -> bool:
         """Whether it is still parked."""
@@ -156,15 +195,18 @@ class PrefixCache:
 
     def park(self, owner: Owner, tokens: tuple[int, ...], pair: Pair) -> Holding:
         """Keep ``pair``, which holds ``tokens``; parked beginnings of the same tokens are dropped for it."""
-        tree = self._trees[owner]
+        tree, pinned = self._trees[owner], False
         for other, agreed in tree.match(tokens).items():
             covered = agreed == other.done and self._store.credits(pair, agreed)
             if isinstance(other, Holding) and covered:
+                pinned = pinned or other.pinned
                 self._drop(other)
         tree = self._trees[owner]
         holding = Holding(owner, tokens, pair, self._next())
         tree.insert(tokens, holding)
         self._parked.add(holding)
+        if pinned:
+            self.pin(holding)
         return holding
 
     def take(self, keep: Holding | Reading | None = None) -> Pair | None:
@@ -172,8 +214,11 @@ class PrefixCache:
         return self._take(keep)
 
     def evict(self, keep: Holding | Reading | None = None) -> bool:
-        """Drop what was used longest ago, users' before groups' and the site's; false when nothing is left to drop."""
-        droppable = [h for h in self._parked if h is not keep]
+        """Drop what was used longest ago, users' before groups' and the site's; false when nothing is left to drop.
+
+        Nothing that is pinned is dropped.
+        """
+        droppable = [h for h in self._parked if h is not keep and not h.pinned]
         if not droppable:
             return False
         self.evicted += 1

@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from appliance.engine.errors import EngineRefusedError
 from appliance.engine.prefix_tree import agreement
 from appliance.engine.protocol import Message
+from appliance.engine.tools.offer import offer_of
+from appliance.engine.tools.words import rewritten, tool_rewritten, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from appliance.engine.context import Context
-    from appliance.engine.protocol import Request
+    from appliance.engine.protocol import Request, Tool
     from appliance.engine.template import ChatTemplate
+    from appliance.engine.tools.offer import Offer
 
 _OPENINGS = 256  # shared beginnings that are remembered
 _PROBES = ("0", "x")  # two messages that differ from their first character on
@@ -46,7 +49,15 @@ class PromptReader:
         """Prompt tokens of ``request``. Raises ``EngineRefusedError`` when the template refuses it."""
         if request.prompt is not None:
             return tuple(self._context.tokenize(request.prompt, control=False, begin=True))
-        return tuple(self._conversation(request.messages or ()))
+        shown = () if request.tool_choice == "none" else request.tools
+        return tuple(self._conversation(request.messages or (), shown))
+
+    def offer(self, request: Request) -> Offer | None:
+        """What the model may call. Raises ``EngineRefusedError`` where it may not, or cannot, be offered."""
+        family = self._template.family if request.messages is not None else None
+        if family is None and any(m.role == "tool" or m.tool_calls for m in request.messages or ()):
+            raise EngineRefusedError("tools_unsupported", "the model's chat template has no calls of tools to tell of")
+        return offer_of(request, family)
 
     def shared(self, request: Request, tokens: tuple[int, ...]) -> tuple[int, int]:
         """How many of ``tokens`` the site wrote, and how many the site and the group together wrote.
@@ -89,9 +100,9 @@ class PromptReader:
             return ()  # a template that does not let a user speak next has no beginning to share
         return one[: agreement(one, other)]
 
-    def _conversation(self, messages: Sequence[Message]) -> list[int]:
-        if self._control is None or not any(self._control.search(m.content) for m in messages):
-            return self._context.tokenize(self._template.render(messages), control=True, begin=True)
+    def _conversation(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list[int]:
+        if self._control is None or not any(map(self._control.search, words(messages, tools))):
+            return self._context.tokenize(self._template.render(messages, tools), control=True, begin=True)
         mark = secrets.token_hex(12)
         taken: list[str] = []
 
@@ -99,8 +110,10 @@ class PromptReader:
             taken.append(found.group())
             return f"{mark}{len(taken) - 1}."
 
-        masked = tuple(replace(m, content=self._control.sub(mask, m.content)) for m in messages)
-        parts = re.split(rf"{mark}(\d+)\.", self._template.render(masked))
+        hide = partial(self._control.sub, mask)
+        masked = tuple(rewritten(message, hide) for message in messages)
+        offered = tuple(tool_rewritten(tool, hide) for tool in tools)
+        parts = re.split(rf"{mark}(\d+)\.", self._template.render(masked, offered))
         tokens: list[int] = []
         for index, part in enumerate(parts):
             plain = index % 2 == 1

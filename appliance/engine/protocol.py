@@ -9,22 +9,45 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 FinishReason = Literal["stop", "length", "cancelled"]
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 MAX_TOP_LOGPROBS = 20
+CHOICES = frozenset({"none", "auto", "required"})
+"""What ``Request.tool_choice`` says without naming a tool: no tool has such a name."""
 Scope = Literal["site", "group", "user"]
 """Among whose requests what was computed of a text may be shared: everybody's, a group's, or one person's alone."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool that whoever asks would run; nothing here does. ``parameters``: a JSON schema of its arguments."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A call that the model made, whole: a message's, or an event. ``arguments``: a JSON object as text."""
+
+    id: str
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True)
 class Message:
     """One turn of a conversation. Only what the site or a group wrote has another ``scope`` than ``user``.
 
-    Scopes narrow: after a message of a group comes none of the site, after one of a user neither.
+    Scopes narrow: after a message of a group comes none of the site, after one of a user neither. ``tool_calls`` are an
+    assistant's; a ``tool`` says what came of the call ``tool_call_id``.
     """
 
     role: Role
     content: str
     scope: Scope = "user"
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +65,8 @@ class Request:
     ``top_logprobs``: with each token its log probability, and those of so many likeliest ones (at most
     ``MAX_TOP_LOGPROBS``); None: without.
     ``adapter`` names one of the model's adapters (LoRA) that the site serves with it; None: the model as it is.
+    ``tools`` may be called as ``tool_choice`` says: ``none``, ``auto``, ``required`` (at least one of them), or a
+    tool's name (that one); ``parallel_calls``: several in one answer.
     ``receipt_digest`` names the model that the request was admitted and logged for: an engine that has been started on
     another one since does not answer it, so that no receipt names the wrong model.
     """
@@ -66,6 +91,9 @@ class Request:
     replay: bool = False
     top_logprobs: int | None = None
     adapter: str | None = None
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str = "auto"
+    parallel_calls: bool = True
     receipt_digest: str | None = None
 
     def __post_init__(self) -> None:
@@ -162,7 +190,7 @@ class Failed:
     message: str
 
 
-Event = Admitted | Token | Vectors | End | Failed
+Event = Admitted | Token | ToolCall | Vectors | End | Failed
 
 
 @dataclass(frozen=True)
@@ -179,7 +207,7 @@ class Engine(Protocol):
     """One model that answers requests."""
 
     def submit(self, request: Request) -> AsyncGenerator[Event, None]:
-        """Answer ``request``: ``Admitted``, any number of ``Token`` or one ``Vectors``, then ``End`` or ``Failed``.
+        """Answer ``request``: ``Admitted``, any ``Token`` and ``ToolCall`` or one ``Vectors``, ``End`` or ``Failed``.
 
         Before the first event it raises ``EngineBusyError``, ``EngineDrainingError`` or ``EngineRefusedError``.
         Closing the iterator cancels the request within one decode step.

@@ -39,7 +39,7 @@ def refuse(where: str, cause: str) -> EngineRefusedError:
 
 @dataclass
 class SchemaReader:
-    """Rebuilds one schema. Use ``read`` once."""
+    """Rebuilds schemas. What is read by one reader has its bounds together."""
 
     _names: dict[str, str] = field(default_factory=dict)
     _nodes: int = 0

@@ -63,17 +63,19 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     disk: Disk | None = None,
     adapters: Mapping[str, int] = MappingProxyType({}),
     counters: PackageCounters | None = None,
+    variant: str = "",
 ) -> None:
     """Serve one verified model on the bound ``listener`` until SIGTERM or SIGINT; then drain for ``DRAIN_BOUND_S``.
 
     Connections by other uids than ``clients`` are cut off before a byte is read: nobody else asks a model.
 
-    ``weights_fd`` is the descriptor whose bytes were verified, and stays open while the model is mapped. Raises
-    ``MemoryBudgetError`` and ``ModelLoadError``. Blocks.
+    ``weights_fd`` is the descriptor whose bytes were verified, and stays open while the model is mapped; ``variant``
+    names the CPU code that is loaded. Raises ``MemoryBudgetError`` and ``ModelLoadError``. Blocks.
     """
     bound_stacks()
     metrics = EngineMetrics()
     metrics.confined(confinement)
+    metrics.computes_with(variant)
     draw = _draw(config, counters)
     if record.get("role") == "embedding":
         if disk is not None:
@@ -92,8 +94,9 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
         )
     engine = loaded.engine
     try:
-        said = {"record": record, "receipt": receipt, **loaded.sizes, "confinement": confinement.to_json()}
-        app = create_app(engine, metrics, healthy=lambda: engine.alive, describe=lambda: said)
+        said = {"record": record, "receipt": receipt, **loaded.sizes, "variant": variant}
+        said["confinement"] = confinement.to_json()
+        app = create_app(engine, metrics, healthy=lambda: engine.alive, describe=lambda: {**said, **_pinned(engine)})
         engine.start()
         try:
             listener.listen(_BACKLOG)
@@ -142,6 +145,7 @@ def _answering(  # noqa: PLR0913 - as serve
         draw=draw,
         metrics=metrics,
         shelf=_shelf(disk, receipt, context),
+        pinned_tokens=config.pinned_tokens,
     )
     sizes = {"context_tokens": context.context_tokens, "parallel": context.slots, "cells": context.cells}
     return _Loaded(engine, {**sizes, "batch_tokens": context.batch_tokens}, context.close)
@@ -154,6 +158,14 @@ def _embedding(weights_fd: int, config: Model, metrics: EngineMetrics, draw: Dra
     engine = EmbeddingEngine(model, queue_limit=config.queue, draw=draw, metrics=metrics)
     sizes = {"context_tokens": model.text_tokens, "dimensions": model.dimensions, "parallel": TOGETHER}
     return _Loaded(engine, {**sizes, "batch_tokens": model.batch_tokens}, model.close)
+
+
+def _pinned(engine: BatchingEngine | EmbeddingEngine) -> dict[str, Any]:
+    """What ``GET /model`` says of instructions that stay in memory."""
+    if not isinstance(engine, BatchingEngine):
+        return {}
+    count, tokens = engine.pinned
+    return {"pinned": {"instructions": count, "tokens": tokens, "most": engine.most_pinned}}
 
 
 def _draw(config: Model, counters: PackageCounters | None) -> Draw:

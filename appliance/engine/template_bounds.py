@@ -8,6 +8,7 @@ values are named one by one, because most of Python's make texts of any length.
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import BuiltinMethodType
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from jinja2 import nodes, pass_context
 from jinja2.exceptions import SecurityError
-from jinja2.runtime import LoopContext, Macro
+from jinja2.runtime import LoopContext, Macro, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,6 +29,7 @@ MAX_STEPS = 50_000
 MAX_CHARACTERS = 1 << 24
 _MAX_NUMBER = 1 << 53
 _MAX_POWER = 64
+_MAX_INDENT = 8
 _SMALL = 24  # what a number is at most when it becomes text
 _METHODS = frozenset(
     {"capitalize", "count", "endswith", "find", "get", "index", "items", "keys", "lower", "lstrip", "removeprefix"}
@@ -104,6 +107,34 @@ def _replace(text: Any, old: str, new: str) -> str:
     return whole.replace(old, new)
 
 
+class Absent(StrictUndefined):
+    """What is not there cannot be used. Whether a message has something, such as calls, may be asked."""
+
+    def __bool__(self) -> bool:  # type: ignore[override]  # the base raises always, and says so in its type
+        if self._undefined_obj is missing:
+            self._fail_with_undefined_error()
+        return False
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """JSON as the authors of templates know the filter: nothing in it is escaped for HTML.
+
+    What indenting can add at most is charged before it is added.
+    """
+    made = json.dumps(value, ensure_ascii=False)
+    _budget.get().make(len(made))
+    if not indent:
+        return made
+    width = min(int(indent), _MAX_INDENT)
+    _budget.get().make(len(made) * width * (1 + _depth(value)))
+    return json.dumps(value, ensure_ascii=False, indent=width)
+
+
+def _depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return 1 + max(map(_depth, inner), default=0)
+
+
 class BoundedSandbox(ImmutableSandboxedEnvironment):
     """The sandbox whose work is charged, with the filters ``allowed``; compile and render inside ``budget()``."""
 
@@ -112,7 +143,8 @@ class BoundedSandbox(ImmutableSandboxedEnvironment):
     def __init__(self, allowed: Iterable[str], **options: Any) -> None:
         super().__init__(**options)
         plain = {name: self.filters[name] for name in allowed}
-        self.filters = {**plain, "join": _join, "replace": _replace, "_charged": _charged, "_passes": _passes}
+        own = {"join": _join, "replace": _replace, "tojson": _json}
+        self.filters = {**plain, **own, "_charged": _charged, "_passes": _passes}
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         """The template with a toll at every loop, filter, joint and output."""

@@ -10,13 +10,15 @@ import base64
 import dataclasses
 import json
 import math
+import re
 import struct
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from appliance.engine.errors import EngineRefusedError
 from appliance.engine.protocol import (
+    CHOICES,
     MAX_TOP_LOGPROBS,
     Admitted,
     End,
@@ -28,25 +30,61 @@ from appliance.engine.protocol import (
     Timing,
     Token,
     TokenLogprob,
+    Tool,
+    ToolCall,
     Usage,
     Vectors,
 )
 
 BODY_MAX_BYTES = 2 << 20
+MAX_TOOLS = 32
+"""As many names as an entry of the log has room for, so that each tool that was called is counted there."""
+MAX_CALLS = 64
 
+_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+"""As OpenAI's API has them."""
+CallId = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,128}$")]
+"""What templates may print: nothing that a template or a tokeniser gives a meaning."""
 _Name = Annotated[str, Field(max_length=256)]
 _SCOPES = ("site", "group", "user")
 _Stop = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+def offerable(name: str) -> str:
+    """``name`` of a tool. Raises ``ValueError`` for a word that says something else where a tool is chosen."""
+    if name in CHOICES:
+        raise ValueError(f"no tool can be called {name}: tool_choice means something else by it")
+    return name
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
+class _WireCall(_Strict):
+    id: CallId
+    name: ToolName
+    arguments: str
+
+
+class _WireTool(_Strict):
+    name: Annotated[ToolName, AfterValidator(offerable)]
+    description: str = ""
+    parameters: dict[str, Any] | None = None
+
+
 class _WireMessage(_Strict):
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
     scope: Literal["site", "group", "user"] = "user"
+    tool_calls: Annotated[list[_WireCall], Field(max_length=MAX_CALLS)] = []
+    tool_call_id: CallId | Literal[""] = ""
+
+    def message(self) -> Message:
+        calls = tuple(ToolCall(call.id, call.name, call.arguments) for call in self.tool_calls)
+        return Message(self.role, self.content, self.scope, calls, self.tool_call_id)
 
 
 class _WireRequest(_Strict):
@@ -70,6 +108,9 @@ class _WireRequest(_Strict):
     replay: bool = False
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     adapter: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    tools: Annotated[list[_WireTool], Field(max_length=MAX_TOOLS)] = []
+    tool_choice: ToolName = "auto"
+    parallel_calls: bool = True
     receipt_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="after")
@@ -97,9 +138,10 @@ def decode_request(body: bytes) -> Request:
         raise EngineRefusedError("invalid_request", f"{where}: {first['msg']}") from error
     fields = {name: getattr(wire, name) for name in _WireRequest.model_fields}
     if wire.messages is not None:
-        fields["messages"] = tuple(Message(m.role, m.content, m.scope) for m in wire.messages)
+        fields["messages"] = tuple(m.message() for m in wire.messages)
     if wire.inputs is not None:
         fields["inputs"] = tuple(wire.inputs)
+    fields["tools"] = tuple(Tool(tool.name, tool.description, tool.parameters) for tool in wire.tools)
     return Request(**{**fields, "stop": tuple(wire.stop)})
 
 
@@ -117,6 +159,8 @@ def encode_event(event: Event) -> bytes:
             body = {"type": "token", "text": event.text}
             if event.logprobs:
                 body["logprobs"] = [_logprob_out(found) for found in event.logprobs]
+        case ToolCall():
+            body = {"type": "call", **dataclasses.asdict(event)}
         case Vectors():
             body = {"type": "vectors", "vectors": [base64.b64encode(one).decode() for one in event.vectors]}
         case End():
@@ -140,6 +184,8 @@ def decode_event(line: str) -> Event:
             return Admitted(_count(body["queued"]), _count(body["prompt_tokens"]), _count(body["seed"], 1 << 63))
         case "token":
             return Token(_text(body["text"]), tuple(_logprob_in(found) for found in body.get("logprobs", ())))
+        case "call":
+            return _call_in(body)
         case "vectors":
             return Vectors(tuple(_vector(one) for one in body["vectors"]))
         case "end":
@@ -157,6 +203,23 @@ def decode_event(line: str) -> Event:
             return Failed(body["code"], body["message"])
         case other:
             raise ValueError(f"unknown event type {other!r:.40}")
+
+
+def _call_in(body: dict[str, Any]) -> ToolCall:
+    name, arguments = _text(body["name"]), _text(body["arguments"])
+    called = _text(body["id"])
+    if _TOOL_NAME.fullmatch(name) is None or _CALL_ID.fullmatch(called) is None or not _is_object(arguments):
+        raise ValueError("the engine's call is none")
+    return ToolCall(called, name, arguments)
+
+
+def _no_number(literal: str) -> NoReturn:
+    raise ValueError(f"{literal} is no JSON")
+
+
+def _is_object(text: str) -> bool:
+    """Whether it is a JSON object, and nothing that only Python takes for one."""
+    return isinstance(json.loads(text, parse_constant=_no_number), dict)
 
 
 def _logprob_out(found: TokenLogprob) -> list[Any]:

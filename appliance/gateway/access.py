@@ -77,7 +77,7 @@ async def open_session(request: Request) -> Session:
 
 def caller_of(session: Session) -> Caller:
     """The session's person, as the rest of the gateway knows callers."""
-    return Caller(session.subject, session.data.groups, WEB_CLIENT)
+    return Caller(session.subject, session.data.groups, WEB_CLIENT, session.data.weight)
 
 
 def check_same_site(gateway: Gateway, request: Request) -> None:
@@ -96,6 +96,7 @@ async def _current(gateway: Gateway, found: Session) -> Session:
         data = replace(
             session.data,
             groups=principal.groups,
+            weight=principal.weight,
             roles=principal.roles,
             refresh_token=tokens.refresh_token or session.data.refresh_token,
             id_token=tokens.id_token or session.data.id_token,

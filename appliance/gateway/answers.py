@@ -32,7 +32,7 @@ from appliance.gateway import receipts, tally
 from appliance.gateway.database import DATABASE_DOWN
 from appliance.gateway.errors import ExhaustedError, HttpError, NotReadyError, UnprocessableError
 from appliance.gateway.instructions import conversation
-from appliance.gateway.steps import Failed, Finished, Started, Step, Text
+from appliance.gateway.steps import Called, Failed, Finished, Started, Step, Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -139,11 +139,18 @@ class Answer:
                 await self._keeper.started()
                 self._started = True
                 self._queue.put_nowait(Started())
-            case engine_protocol.Token() | engine_protocol.Vectors() | engine_protocol.End() if not self._started:
+            case (
+                engine_protocol.Token() | engine_protocol.ToolCall() | engine_protocol.Vectors() | engine_protocol.End()
+            ) if not self._started:
                 raise NotReadyError("the engine answered before it admitted", "ask again", code="engine_failed")
             case engine_protocol.Token():
                 self.tally.add(event)
                 self._queue.put_nowait(Text(event.text, event.logprobs))
+            case engine_protocol.ToolCall():
+                if not self.job.tools.offers(event.name):
+                    raise NotReadyError("the engine called what was not offered", "ask again", code="engine_failed")
+                self._queue.put_nowait(Called(event, len(self.tally.calls)))
+                self.tally.calls.append(event)
             case engine_protocol.Vectors():
                 self.tally.vectors = event.vectors
             case engine_protocol.End():
@@ -196,6 +203,7 @@ class Answer:
         metrics, model = self._desk.metrics, self.job.grant.model
         metrics.answers.labels(model, self.tally.outcome).inc()
         metrics.joules.labels(model).inc(self.tally.joules)
+        metrics.tool_calls.labels(model).inc(len(self.tally.calls))
         for kind, count in self.tally.usage.items():
             metrics.tokens.labels(model, kind.removesuffix("_tokens")).inc(count)
         if self.tally.first_token_seconds is not None:
@@ -217,7 +225,7 @@ def engine_request(job: Job) -> engine_protocol.Request:
         id=job.request_id,
         user=job.caller.subject,
         group=job.grant.group.name,
-        weight=job.grant.group.weight,
+        weight=job.caller.weight or job.grant.group.weight,
         priority=job.priority,
         prompt=job.prompt,
         inputs=job.inputs,
@@ -230,6 +238,9 @@ def engine_request(job: Job) -> engine_protocol.Request:
         json_schema=sampling.json_schema,
         top_logprobs=sampling.top_logprobs,
         adapter=job.grant.adapter,
+        tools=job.tools.offered,
+        tool_choice=job.tools.choice,
+        parallel_calls=job.tools.parallel,
         receipt_digest=receipt_digest(job.model.receipt),
     )
 

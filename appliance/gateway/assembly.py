@@ -21,6 +21,7 @@ from appliance.gateway.metrics import Metrics
 from appliance.gateway.quota import Quotas
 from appliance.gateway.running import Running
 from appliance.gateway.sessions import SessionStore
+from appliance.gateway.tools import NO_TOOLS
 from appliance.gateway.turns import TurnStore
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from appliance.gateway.ports import Audit, Engine, LogReader, SignIn, Verifier
     from appliance.gateway.sampling import Sampling
     from appliance.gateway.steps import Keeper
+    from appliance.gateway.tools import Tools
     from appliance.site.config import SiteConfig
 
 
@@ -125,6 +127,7 @@ class Gateway:
         prompt: str | None = None,
         inputs: Sequence[str] | None = None,
         choices: int = 1,
+        tools: Tools = NO_TOOLS,
     ) -> tuple[Job, ...]:
         """Quota, then a job for each of ``choices`` answers. Raises ``ExhaustedError`` having counted nothing.
 
@@ -132,7 +135,8 @@ class Gateway:
         answer is a request of its own: for quotas, in the log, and with a receipt.
         """
         told = [granted.instructions.text] if messages is not None else []
-        asked = most_tokens([*told, *(m["content"] for m in messages or ()), *(inputs or (prompt or "",))])
+        words = (part for message in messages or () for part in message.values())
+        asked = most_tokens([*told, tools.text, *words, *(inputs or (prompt or "",))])
         at_once = model.context_tokens * (1 if inputs is None else len(inputs))
         most = min(asked + sampling.max_tokens, at_once)
         reservation = await self.quotas.reserve(caller.subject, granted, most, choices)
@@ -147,6 +151,7 @@ class Gateway:
                 messages=tuple(messages) if messages is not None else None,
                 prompt=prompt,
                 inputs=tuple(inputs) if inputs is not None else None,
+                tools=tools,
                 priority=priority(self.site, caller.client_id),
             )
             for number in range(choices)

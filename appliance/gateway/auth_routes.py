@@ -163,11 +163,12 @@ async def _signed_in(gateway: Gateway, request: Request, state: str) -> tuple[st
         raise refusal from error
     except UnavailableError as error:
         raise NotReadyError("sign-in does not answer at the moment", code="identity_unavailable") from error
-    caller = Caller(subject_of(principal.sub, gateway.keys.pseudonym), principal.groups, WEB_CLIENT)
+    caller = Caller(subject_of(principal.sub, gateway.keys.pseudonym), principal.groups, WEB_CLIENT, principal.weight)
     await gateway.ledger.sign_in(caller=caller, session_id=principal.session_id)
     data = SessionData(
         username=principal.username,
         groups=principal.groups,
+        weight=principal.weight,
         roles=principal.roles,
         refresh_token=tokens.refresh_token or "",
         id_token=tokens.id_token or "",

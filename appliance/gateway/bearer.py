@@ -31,4 +31,4 @@ async def api_caller(gateway: Gateway, request: Request) -> Caller:
     except UnavailableError as error:
         raise NotReadyError("sign-in cannot be checked at the moment", code="identity_unavailable") from error
     subject = subject_of(principal.sub, gateway.keys.pseudonym)
-    return Caller(subject, principal.groups, principal.client_id)
+    return Caller(subject, principal.groups, principal.client_id, principal.weight)

@@ -11,8 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Caller:
-    """An authenticated caller. ``groups`` are as Keycloak states them; entitlements decide what they mean."""
+    """An authenticated caller. ``groups`` are as Keycloak states them; entitlements decide what they mean.
+
+    ``weight`` is their groups' share of an engine, where Keycloak has one; else site.yaml's counts.
+    """
 
     subject: Subject
     groups: tuple[str, ...]
     client_id: str | None = None
+    weight: float | None = None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.engine.protocol import Message
+from appliance.gateway.tools import said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,7 @@ NO_INSTRUCTIONS = Instructions()
 
 def conversation(messages: Sequence[ChatMessage], instructions: Instructions) -> tuple[Message, ...]:
     """The conversation as the engine is asked, instructions first."""
-    asked = [Message(role=m["role"], content=m["content"]) for m in messages]  # type: ignore[arg-type]  # roles were checked where the request was read
+    asked = [said(message) for message in messages]
     if not instructions.text:
         return tuple(asked)
     if asked and asked[0].role == "system":

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from appliance.audit.commitment import new_salt
+from appliance.gateway.tools import NO_TOOLS, Tools
 
 if TYPE_CHECKING:
     from appliance.engine.client import ModelInfo
@@ -35,6 +36,7 @@ class Job:
     messages: tuple[ChatMessage, ...] | None = None
     prompt: str | None = None
     inputs: tuple[str, ...] | None = None
+    tools: Tools = NO_TOOLS
     priority: int = 0
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     prompt_salt: bytes = field(default_factory=new_salt)
@@ -50,9 +52,11 @@ class Job:
         """The bytes that the prompt commitment is made of.
 
         A completion: the prompt in UTF-8. A chat: the messages, vectors: the texts, as JSON with sorted keys, no
-        spaces, UTF-8; so that whoever holds them and the salt can recompute the commitment.
+        spaces, UTF-8; so that whoever holds them and the salt can recompute the commitment. Tools follow in a
+        second line.
         """
         if self.prompt is not None:
             return self.prompt.encode()
         said = self.messages if self.messages is not None else self.inputs or ()
-        return json.dumps(list(said), ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+        text = json.dumps(list(said), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return (f"{text}\n{self.tools.text}" if self.tools.offered else text).encode()

@@ -23,6 +23,7 @@ from appliance.audit.open_requests import BEGUN, ENDED
 from appliance.audit.roles import GATEWAY
 from appliance.gateway.errors import NotReadyError
 from appliance.gateway.rate_bound import RateBound
+from appliance.gateway.tools import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,6 +89,7 @@ class Ledger:
             purpose=job.purpose,
             operation=job.operation,
             receipt_digest=receipt_digest,
+            tool_calls=counted(tally.calls),
         )
         return await self._ended(entry, self._step(job, ENDED), attempts=_END_ATTEMPTS)
 

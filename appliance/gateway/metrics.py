@@ -25,6 +25,9 @@ class Metrics:
             registry=self.registry,
         )
         self.tokens = Counter("sovereign_tokens", "Tokens by model and kind", ["model", "kind"], registry=self.registry)
+        self.tool_calls = Counter(
+            "sovereign_tool_calls", "Calls of tools that answers made", ["model"], registry=self.registry
+        )
         self.joules = Counter("sovereign_joules", "Energy of answers by model", ["model"], registry=self.registry)
         self.running = Gauge("sovereign_answers_running", "Answers under way", ["model"], registry=self.registry)
         self.first_token = Histogram(

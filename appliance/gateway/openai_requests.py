@@ -1,17 +1,21 @@
 """Request bodies of the OpenAI-compatible API, as far as this appliance means them.
 
 A parameter that would change the answer and is not implemented is refused unless it has its neutral value: silently
-ignoring ``tools`` or ``logit_bias`` would be a lie. Unknown parameters are refused for the same reason.
+ignoring ``logit_bias`` would be a lie. Unknown parameters are refused for the same reason.
 """
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from appliance.engine.protocol import MAX_TOP_LOGPROBS
+from appliance.engine.wire import MAX_CALLS, MAX_TOOLS, CallId
+from appliance.gateway.openai_tools import CallPart, ToolChoice, ToolPart
 from appliance.gateway.sampling import Sampling, default_max_tokens, new_seed
+from appliance.gateway.tools import NO_TOOLS, Tools
 
 if TYPE_CHECKING:
     from appliance.gateway.history import ChatMessage
@@ -37,15 +41,33 @@ class TextPart(_Body):
 class RequestMessage(_Body):
     """One message of a chat."""
 
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[TextPart] | None = None
     name: str | None = None
     refusal: None = None
+    tool_calls: Annotated[list[CallPart], Field(min_length=1, max_length=MAX_CALLS)] | None = None
+    tool_call_id: CallId | None = None
+
+    @model_validator(mode="after")
+    def _fields_of_its_role(self) -> Self:
+        if (self.role == "tool") != (self.tool_call_id is not None):
+            raise ValueError("tool_call_id goes with the role tool, and only with it")
+        if self.tool_calls is not None and self.role != "assistant":
+            raise ValueError("tool_calls goes with the role assistant")
+        if self.content is None and self.tool_calls is None:
+            raise ValueError("content is missing")
+        return self
 
     def plain(self) -> ChatMessage:
-        """Role and text; OpenAI's ``developer`` is what others call ``system``."""
-        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
-        return {"role": "system" if self.role == "developer" else self.role, "content": text}
+        """Role and text; OpenAI's ``developer`` is what others call ``system``. Calls are JSON text in it."""
+        content = self.content or ""
+        text = content if isinstance(content, str) else "".join(part.text for part in content)
+        said = {"role": "system" if self.role == "developer" else self.role, "content": text}
+        if self.tool_calls is not None:
+            said["tool_calls"] = json.dumps([call.plain() for call in self.tool_calls], ensure_ascii=False)
+        if self.tool_call_id is not None:
+            said["tool_call_id"] = self.tool_call_id
+        return said
 
 
 class JsonSchema(_Body):
@@ -149,8 +171,8 @@ class ChatRequest(_Sampled):
     response_format: ResponseFormat | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
-    tools: Annotated[list[Any], Field(max_length=0)] | None = None
-    tool_choice: Literal["none", "auto"] | None = None
+    tools: Annotated[list[ToolPart], Field(max_length=MAX_TOOLS)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     metadata: dict[str, str] | None = Field(default=None, description="Accepted and not kept.")
     store: Literal[False] | None = None
@@ -160,6 +182,21 @@ class ChatRequest(_Sampled):
         if self.top_logprobs is not None and not self.logprobs:
             raise ValueError("top_logprobs goes with logprobs")
         return self
+
+    @model_validator(mode="after")
+    def _choice_of_some(self) -> Self:
+        if not self.tools and (isinstance(self.tool_choice, ToolChoice) or self.tool_choice == "required"):
+            raise ValueError("tool_choice goes with tools")
+        return self
+
+    def offered(self) -> Tools:
+        """What the model may call, and whether it must."""
+        if not self.tools:
+            return NO_TOOLS
+        choice = self.tool_choice.function.name if isinstance(self.tool_choice, ToolChoice) else self.tool_choice
+        return Tools(
+            tuple(tool.plain() for tool in self.tools), choice or "auto", self.parallel_tool_calls is not False
+        )
 
     def wanted_logprobs(self) -> int | None:
         """How many beside each token; none at all where ``logprobs`` is not set."""

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.gateway.jobs import CHAT
 from appliance.gateway.openai_logprobs import chat_logprobs, completion_logprobs
+from appliance.gateway.openai_tools import worded, worded_piece
+from appliance.gateway.steps import Called
+from appliance.gateway.tally import STOP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,6 +76,7 @@ class Wording:
         self._kind = kind
         self._index = index
         self._logprobs_wanted = job.sampling.top_logprobs is not None
+        self._called = False
         self._offset = 0
         self._common = {
             "id": f"{prefix}-{request_id}",
@@ -84,13 +88,16 @@ class Wording:
     def choice(self, tally: Tally) -> Object:
         """The answer in one piece."""
         text = tally.text
+        self._called = bool(tally.calls)
         choice: Object = {
             "index": self._index,
-            "finish_reason": tally.outcome,
+            "finish_reason": self._reason(tally.outcome),
             "logprobs": self._logprobs(tally.logprobs),
         }
         if self._chat:
             choice["message"] = {"role": "assistant", "content": text, "refusal": None}
+            if tally.calls:
+                choice["message"] |= {"content": text or None, "tool_calls": worded(tally.calls)}
         else:
             choice["text"] = text
         return choice
@@ -103,15 +110,21 @@ class Wording:
         """A chat's stream opens with the role."""
         return self._chunk({"role": "assistant", "content": ""}, "", None) if self._chat else None
 
-    def piece(self, step: Text) -> Object:
-        """A piece of the answer."""
+    def piece(self, step: Text | Called) -> Object:
+        """A piece of the answer; a call of a tool comes whole."""
+        if isinstance(step, Called):
+            self._called = True
+            return self._chunk(worded_piece(step.call, step.number), "", None)
         chunk = self._chunk({"content": step.text}, step.text, None)
         chunk["choices"][0]["logprobs"] = self._logprobs(step.logprobs)
         return chunk
 
-    def last(self, finish_reason: str) -> Object:
+    def last(self, outcome: str) -> Object:
         """The chunk that says how it ended."""
-        return self._chunk({}, "", finish_reason)
+        return self._chunk({}, "", self._reason(outcome))
+
+    def _reason(self, outcome: str) -> str:
+        return "tool_calls" if outcome == STOP and self._called else outcome
 
     def usage(self, usage: Object) -> Object:
         """The chunk that ``stream_options.include_usage`` asks for."""

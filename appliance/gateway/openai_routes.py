@@ -18,7 +18,7 @@ from appliance.gateway.jobs import CHAT, COMPLETION
 from appliance.gateway.openai_requests import ChatRequest, CompletionRequest
 from appliance.gateway.problems import openai_body
 from appliance.gateway.refusals import refusals_logged
-from appliance.gateway.steps import Failed, Finished, Text, Unkept
+from appliance.gateway.steps import Called, Failed, Finished, Text, Unkept
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -67,6 +67,7 @@ async def chat_completions(request: Request) -> Response:
             purpose=PURPOSE,
             messages=[message.plain() for message in asked.messages],
             choices=asked.choices,
+            tools=asked.offered(),
         )
     return await _answered(request, gateway, jobs, asked)
 
@@ -125,7 +126,7 @@ async def _chunks(choices: Choices, *, usage_wanted: bool) -> AsyncGenerator[byt
         if (opening := wording.first()) is not None:
             yield sse.data_only({**opening, **nothing_yet})
     async for index, step in choices.steps():
-        if isinstance(step, Text):
+        if isinstance(step, Text | Called):
             yield sse.data_only({**wordings[index].piece(step), **nothing_yet})
         elif isinstance(step, Failed):
             whole = False

@@ -30,12 +30,13 @@ from appliance.gateway.connections import BoundedHeadProtocol
 from appliance.gateway.issuer import issuer_client
 from appliance.gateway.management import create_management_app
 from appliance.gateway.schema_upgrade import migrate
+from appliance.gateway.standby import EngineWithStandby
 from appliance.gateway.upkeep import keep_up, pay_up
 from appliance.identity.clients import events_secret
 from appliance.identity.event_source import EventSource
 from appliance.identity.oidc import OidcClient
 from appliance.identity.tokens import TokenVerifier
-from appliance.site.paths import AUDIT, DATABASE, engine_service
+from appliance.site.paths import AUDIT, DATABASE, engine_service, standby_service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -83,6 +84,15 @@ async def _serve(config: SiteConfig, paths: SitePaths, credentials: Credentials)
             await run(gateway, servers)
 
 
+async def _engine(stack: contextlib.AsyncExitStack, paths: SitePaths, model: str) -> EngineWithStandby:
+    own, standby = (paths.socket(name) for name in (engine_service(model), standby_service(model)))
+    return EngineWithStandby(
+        await stack.enter_async_context(EngineClient(own)),
+        await stack.enter_async_context(EngineClient(standby)),
+        paths.diverted(model).exists,
+    )
+
+
 @contextlib.asynccontextmanager
 async def parts(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> AsyncGenerator[Parts, None]:
     """The real neighbours, closed at the end in reverse order."""
@@ -91,10 +101,7 @@ async def parts(config: SiteConfig, paths: SitePaths, credentials: Credentials) 
         stack.push_async_callback(pool.dispose)
         http = await stack.enter_async_context(issuer_client(config, paths))
         audit = await stack.enter_async_context(AuditClient(paths.socket(AUDIT)))
-        engines = {
-            model.name: await stack.enter_async_context(EngineClient(paths.socket(engine_service(model.name))))
-            for model in config.models
-        }
+        engines = {model.name: await _engine(stack, paths, model.name) for model in config.models}
         secret = credentials.text("oidc_client_secret")
         yield Parts(
             site=config,

@@ -43,6 +43,7 @@ class SessionData:
     roles: tuple[str, ...]
     refresh_token: str
     id_token: str
+    weight: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a reader of an answer sees, in order: ``Started``, any number of ``Text``, then ``Finished`` or ``Failed``."""
+"""What a reader of an answer sees, in order: ``Started``, any ``Text`` and ``Called``, ``Finished`` or ``Failed``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from appliance.engine.protocol import TokenLogprob
+    from appliance.engine.protocol import TokenLogprob, ToolCall
     from appliance.gateway.errors import HttpError
 
 
@@ -24,6 +24,14 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Called:
+    """The answer calls a tool: the ``number``-th call of it, from 0."""
+
+    call: ToolCall
+    number: int
+
+
+@dataclass(frozen=True)
 class Finished:
     """The answer is over, however it ended (``tally.Tally.outcome``); the receipt is complete."""
 
@@ -38,7 +46,7 @@ class Failed:
     error: HttpError
 
 
-Step = Started | Text | Finished | Failed
+Step = Started | Text | Called | Finished | Failed
 
 
 class Keeper(Protocol):

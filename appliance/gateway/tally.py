@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from appliance.audit.commitment import new_salt
+from appliance.gateway.tools import committed
 
 if TYPE_CHECKING:
-    from appliance.engine.protocol import End, Token, TokenLogprob
+    from appliance.engine.protocol import End, Token, TokenLogprob, ToolCall
 
 RUNNING = "running"
 STOP = "stop"
@@ -33,6 +34,7 @@ class Tally:
     timing: dict[str, Any] | None = None
     energy: dict[str, Any] | None = None
     logprobs: list[TokenLogprob] = field(default_factory=list)
+    calls: list[ToolCall] = field(default_factory=list)
     vectors: tuple[bytes, ...] = ()
     _parts: list[str] = field(default_factory=list)
     _began: float = field(default_factory=time.monotonic)
@@ -45,7 +47,12 @@ class Tally:
 
     @property
     def answer(self) -> bytes:
-        """What the commitment to the answer is made of: the text in UTF-8, or all vectors one after the other."""
+        """What the commitment to the answer is made of: the text in UTF-8, or all vectors one after the other.
+
+        Of an answer that calls tools, text and calls (``tools.committed``).
+        """
+        if self.calls:
+            return committed(self.text, self.calls)
         return b"".join(self.vectors) or self.text.encode()
 
     @property

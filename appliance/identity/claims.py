@@ -6,6 +6,7 @@ Order: type, issuer, times, audience, then what only that kind of token carries.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from appliance.errors import NotAllowedError
 LEEWAY_SECONDS = 10
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 _LOGOUT_MAX_AGE_SECONDS = 120
+_WEIGHT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?", re.ASCII)
+_LEAST_WEIGHT, _MOST_WEIGHT = 0.01, 100.0
 
 
 class TokenError(NotAllowedError):
@@ -37,6 +40,8 @@ class Principal:
     client_id: str
     expires_at: int
     """Unix time."""
+    weight: float | None = None
+    """The largest of the weights that Keycloak has for the person's groups; None where it has none."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ def check_access(claims: Mapping[str, Any], *, issuer: str, audience: str, now: 
         session_id=_optional_text(claims, "sid"),
         client_id=_text(claims, "azp"),
         expires_at=expires_at,
+        weight=_weight(_names(claims, "weights")),
     )
 
 
@@ -153,6 +159,12 @@ def _number(claims: Mapping[str, Any], name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TokenError(f"the token's {name} is no number")
     return value
+
+
+def _weight(values: tuple[str, ...]) -> float | None:
+    """What is no weight (a number from 0.01 to 100, as in site.yaml) is none: a slip there locks nobody out."""
+    found = [float(value) for value in values if _WEIGHT.fullmatch(value)]
+    return max((one for one in found if _LEAST_WEIGHT <= one <= _MOST_WEIGHT), default=None)
 
 
 def _names(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:

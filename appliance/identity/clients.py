@@ -23,6 +23,8 @@ MAY_READ_EVENTS = "realm-management.view-events"
 AUDIENCE = "sovereign-api"
 SCOPE = "sovereign"
 ROLES_SCOPE = "sovereign-roles"
+WEIGHT_ATTRIBUTE = "sovereign.weight"
+"""Of a group: its people's share of an engine beside others'; site.yaml's ``groups.weight`` where no group has one."""
 ROLES = ("auditor", "expert", "admin")
 
 DEFAULT_SCOPES = ("basic", "acr", "profile", SCOPE, ROLES_SCOPE)
@@ -165,11 +167,26 @@ def client_scopes() -> dict[str, dict[str, Any]]:
                 },
             ),
             groups=_mapper("oidc-group-membership-mapper", {**shown, "claim.name": "groups", "full.path": "false"}),
+            weights=_mapper("oidc-usermodel-attribute-mapper", _of_groups(WEIGHT_ATTRIBUTE, "weights")),
         ),
         ROLES_SCOPE: {
             **_scope(roles=_mapper("oidc-usermodel-realm-role-mapper", roles)),
             "realmRoles": list(ROLES),
         },
+    }
+
+
+def _of_groups(attribute: str, claim: str) -> dict[str, str]:
+    """A claim with every value that a person's groups have of ``attribute``; people cannot give it to themselves."""
+    return {
+        "user.attribute": attribute,
+        "claim.name": claim,
+        "jsonType.label": "String",
+        "multivalued": "true",
+        "aggregate.attrs": "true",
+        "access.token.claim": "true",
+        "id.token.claim": "false",
+        "userinfo.token.claim": "false",
     }
 
 

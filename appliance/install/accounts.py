@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.install.process import Account, run
-from appliance.site.paths import AUDIT, DATABASE, GATEWAY, IDENTITY, SitePaths, engine_service
+from appliance.site.paths import AUDIT, DATABASE, GATEWAY, IDENTITY, SitePaths, engine_service, standby_service
 from appliance.site.secrets import write_private
 
 if TYPE_CHECKING:
@@ -59,12 +59,18 @@ def service_names(config: SiteConfig) -> tuple[str, ...]:
     return (DATABASE, AUDIT, IDENTITY, *(engine_service(m.name) for m in config.models), GATEWAY)
 
 
+def standby_names(config: SiteConfig) -> tuple[str, ...]:
+    """Services that run while a model is changed. Each has its engine's user: it is the same engine, for a while."""
+    return tuple(standby_service(m.name) for m in config.models)
+
+
 def accounts_for(config: SiteConfig) -> Accounts:
     """The users that an install by the present user gives the services."""
     if os.geteuid() != 0:
         me = pwd.getpwuid(os.geteuid()).pw_name
-        return Accounts(dict.fromkeys(service_names(config), me))
-    return Accounts({name: _USERS.get(name) or _engine_user(name) for name in service_names(config)})
+        return Accounts(dict.fromkeys((*service_names(config), *standby_names(config)), me))
+    users = {name: _USERS.get(name) or _engine_user(name) for name in service_names(config)}
+    return Accounts(users | {standby_service(m.name): users[engine_service(m.name)] for m in config.models})
 
 
 def _engine_user(service: str) -> str:

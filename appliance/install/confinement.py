@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from appliance.install.probe import fetch_json
 from appliance.site.layers import LAYERS, Layer
+from appliance.site.processor import VARIANTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -41,10 +42,17 @@ class LayerStatus:
 
 @dataclass(frozen=True)
 class EngineConfinement:
-    """The layers of one engine; all ``unknown`` where it does not run."""
+    """The layers of one engine; all ``unknown`` where it does not run.
+
+    By its own word: ``variant`` is the CPU code it computes with, ``pinned_tokens`` how much of the site's and groups'
+    instructions stays in its memory, and ``most_pinned`` how much may.
+    """
 
     engine: str
     layers: tuple[LayerStatus, ...]
+    variant: str | None = None
+    pinned_tokens: int | None = None
+    most_pinned: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -57,7 +65,8 @@ def engine_confinement(service: Service, pid: int | None, waived: Collection[str
     if pid is None:
         return EngineConfinement(service.name, tuple(LayerStatus(name, "unknown", "not running") for name in LAYERS))
     said = fetch_json(replace(service.probe, path="/model"))
-    return EngineConfinement(service.name, compare(reported(said), threads_of(pid), waived))
+    layers = compare(reported(said), threads_of(pid), waived)
+    return EngineConfinement(service.name, layers, variant_of(said), *pinned_of(said))
 
 
 def reported(said: Any) -> dict[str, LayerStatus]:
@@ -69,6 +78,23 @@ def reported(said: Any) -> dict[str, LayerStatus]:
             state: State = "holds" if entry["holds"] else "missing"
             found[entry["name"]] = LayerStatus(entry["name"], state, _printable(entry.get("detail")))
     return found
+
+
+def variant_of(said: Any) -> str | None:
+    """The CPU code that an engine says it computes with; None where it names none that exists."""
+    variant = said.get("variant") if isinstance(said, dict) else None
+    return variant if variant in VARIANTS else None
+
+
+def pinned_of(said: Any) -> tuple[int | None, int | None]:
+    """The tokens of instructions that an engine says stay in its memory, and may; None where it does not say."""
+    pinned = said.get("pinned") if isinstance(said, dict) else None
+    tokens, most = (pinned.get(name) if isinstance(pinned, dict) else None for name in ("tokens", "most"))
+    return _counted(tokens), _counted(most)
+
+
+def _counted(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def compare(

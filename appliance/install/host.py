@@ -22,7 +22,7 @@ from appliance.install.backup.mark import refuse_half_restored
 from appliance.install.engines import SupervisedEngines
 from appliance.install.journal import Journal, latest_done, read_journal
 from appliance.install.lock import SiteBusyError, site_lock
-from appliance.install.model_settle import settle
+from appliance.install.model_settle import end_standbys, settle
 from appliance.install.preflight.report import PreflightReport, check_host
 from appliance.install.release_description import active_version
 from appliance.install.release_env import PYTHON_VERSION, check_fits, choose_python, host_glibc
@@ -194,13 +194,15 @@ def up(paths: SitePaths, *, passphrase: Passphrase, ready: Ready) -> tuple[str, 
     with site_lock(paths):
         with journaled(paths, "up"):
             prepare_runtime(config, paths, accounts, vault)
-            settle(config, paths, SupervisedEngines(config, paths))
+            engines = SupervisedEngines(config, paths)
+            settle(config, paths, engines)
             services = startable(config, paths, site_services(config, paths, accounts))
             started: tuple[str, ...] = ()
             if latest_done(read_journal(paths.journal), "realm") is None:  # the gateway is ready only with the realm
                 started = start_services(paths, [s for s in services if s.name != GATEWAY], ready)
                 configure_realm(config, paths, vault)
             started += start_services(paths, services, ready)
+            end_standbys(config, paths, engines)  # one that served alone until now
         spool(config, paths, active_version(paths))
     return started
 
@@ -220,7 +222,9 @@ def down(paths: SitePaths) -> str | None:
     with site_lock(paths):
         unlogged = announce(config, paths, "down")
         stop_services(paths, site_services(config, paths, load_accounts(paths)))
-        choose_supervision(paths).rest()
+        choose_supervision(paths).rest()  # of standby engines too
+        for model in config.models:
+            paths.diverted(model.name).unlink(missing_ok=True)
         take_back(paths)
     return unlogged
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from airgap_bundle.errors import VerificationError
 from airgap_bundle.model_bundle import SHELF
 from airgap_bundle.store import Store
+from appliance.errors import DeploymentError
 from appliance.install.journal import read_journal
 from appliance.install.model_record import ACTIONS, INTERRUPTED, STEPS, UNKNOWN, describe, note
 from appliance.models.serving import (
@@ -40,14 +41,16 @@ def settle(config: SiteConfig, paths: SitePaths, engines: Engines | None) -> tup
 
     One whose decisions are damaged is left as it is, and with it what the journal left open about it.
 
-    With ``engines``, one that runs, be it ready or still loading, is stopped before its trial is taken away and started
-    after: cut off in between, it is found again. The caller holds the site's lock, or runs before any service does.
+    With ``engines``, one that runs on its trial, be it ready or still loading, is stopped before that is taken away and
+    started after: cut off in between, it is found again. A standby that runs was to take over: what was decided is
+    brought to its end, and it is stopped (``end_standby``). Without ``engines`` nothing runs, and no standby is to be
+    asked. The caller holds the site's lock, or runs before any service does.
     """
     names = [m.name for m in config.models]
     damaged = damaged_decisions(paths, names)
     readable = {name: read_decisions(paths, name) for name in names if name not in damaged}
     undone = {name: found for name, found in readable.items() if found.trial is not None}
-    running = [name for name in undone if engines is not None and engines.runs(name)]
+    running = [name for name, found in undone.items() if engines is not None and on_trial(engines, name, found)]
     for name in running:
         assert engines is not None
         engines.stop(name)
@@ -59,7 +62,58 @@ def settle(config: SiteConfig, paths: SitePaths, engines: Engines | None) -> tup
     for name in running:
         assert engines is not None
         engines.start(name)
+    if engines is not None:
+        end_standbys(config, paths, engines)
+    else:
+        for name in names:
+            paths.diverted(name).unlink(missing_ok=True)
     return tuple(undone)
+
+
+def on_trial(engines: Engines, name: str, found: Decisions) -> bool:
+    """Whether a process runs that has loaded what is on trial, or may load it."""
+    said = engines.serves(name)
+    return engines.runs(name) and (said is None or found.trial is None or said.get("digest") == found.trial.weights)
+
+
+def end_standbys(config: SiteConfig, paths: SitePaths, engines: Engines) -> None:
+    """As ``end_standby``, for every model whose decisions can be read."""
+    names = [m.name for m in config.models]
+    damaged = damaged_decisions(paths, names)
+    for name in names:
+        if name not in damaged:
+            end_standby(paths, engines, name)
+
+
+def end_standby(paths: SitePaths, engines: Engines, name: str) -> None:
+    """Where a standby runs, see that the engine serves what is in force; then do without it.
+
+    An engine that does not start is left to whoever starts it next: the standby serves on, if it does.
+    """
+    standby = engines.standby
+    if standby is None or not standby.runs(name):
+        engines.restore(name)
+        return
+    try:
+        _see_to(paths, engines, standby, name)
+    except DeploymentError:
+        if standby.serves(name) is not None:
+            return
+    engines.restore(name)
+    standby.stop(name)
+
+
+def _see_to(paths: SitePaths, engines: Engines, standby: Engines, name: str) -> None:
+    """Have the engine serve what is in force, the standby being asked meanwhile. Raises ``DeploymentError``."""
+    decided, said = read_decisions(paths, name).in_force, engines.serves(name)
+    other = decided is not None and said is not None and said.get("digest") != decided.weights
+    if said is not None and not other:
+        return
+    if standby.serves(name) is not None:
+        engines.divert(name)
+    if other:
+        engines.stop(name)
+    engines.start(name)
 
 
 def put(paths: SitePaths, name: str, decisions: Decisions) -> None:

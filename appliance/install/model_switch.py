@@ -3,8 +3,10 @@
 Order: the model is looked up, and judged now by policy, waivers and bytes, as every start judges it; the journal
 announces the decision; the model goes on trial, the engine is stopped and started on it, and says what it has loaded;
 only then is the decision in force, and the journal's line and the log's entry about it done. Whatever fails on the way,
-the former model is put back and shown ready before the error is told. One engine runs at a time: its memory is budgeted
-for one, so that nobody is answered while it is changed (requests get "not ready", and none gets a wrong receipt).
+the former model is put back and shown ready before the error is told. Where the host has the memory, a second engine
+takes over (``model_beside``) and nobody notices; what is left to do then follows the journal's line, for nothing of it
+changes what was decided. Where the memory is not there, one engine runs at a time, and nobody is answered while it is
+changed (requests get "not ready", and none gets a wrong receipt).
 
 Whether the engine answers now is not asked: one whose model policy refuses by now does not, and another is its remedy.
 """
@@ -19,11 +21,13 @@ from typing import TYPE_CHECKING
 from appliance.errors import DeploymentError, NotAllowedError, SovereignError, UsageError
 from appliance.install.audit_spool import spool
 from appliance.install.engines import Engines, SupervisedEngines
+from appliance.install.interruption import ending_in_order
 from appliance.install.journal import beside
 from appliance.install.lock import site_lock
+from appliance.install.model_beside import bring_up, hand_back
 from appliance.install.model_history import choice_of, former, history, served_before, serving_now
 from appliance.install.model_record import describe, note, operator
-from appliance.install.model_settle import settle
+from appliance.install.model_settle import end_standby, settle
 from appliance.install.model_trial import said, try_model
 from appliance.install.probe import Probe, answers
 from appliance.install.release_description import active_version
@@ -52,7 +56,7 @@ class Switched:
     """What serves now, from which release or bundle, and what did before.
 
     ``changed`` False: it served already, nothing was done. ``waived`` are checks that rest on a waiver; ``unlogged``
-    says why the audit log has no entry about it yet.
+    says why the audit log has no entry about it yet, ``paused`` why nobody was answered meanwhile; None: all were.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Switched:
     former: str
     waived: tuple[str, ...]
     changed: bool
+    paused: str | None = None
     unlogged: str | None = None
 
 
@@ -160,7 +165,7 @@ def _order(  # noqa: PLR0913, PLR0917 - one private caller each
 
 def _switch(order: _Order, choose: Callable[[tuple[Held, ...], Decisions], Held]) -> Switched:
     paths, name = order.paths, order.name
-    with site_lock(paths):
+    with site_lock(paths), ending_in_order():
         settle(order.config, paths, order.engines)
         found = grounds(paths)
         models, made = held_models(paths, found.release), read_decisions(paths, name)
@@ -170,7 +175,14 @@ def _switch(order: _Order, choose: Callable[[tuple[Held, ...], Decisions], Held]
             return Switched(name, _source(wanted), wanted.weights, wanted.weights, (), changed=False)
         demand_log(order.config, paths)
         before = served_before(now, made)
-        waived = _decide(order, found, made, now, wanted)
+        paused, standby = _pause(order), order.engines.standby
+        second = standby if paused is None else None
+        waived = _decide(order, found, made, now, wanted, second)
+        unlogged = tell_log(order.config, paths)
+        if second is not None:
+            hand_back(order.engines, second, wanted)
+        else:
+            end_standby(paths, order.engines, name)
         return Switched(
             name,
             _source(wanted),
@@ -178,11 +190,21 @@ def _switch(order: _Order, choose: Callable[[tuple[Held, ...], Decisions], Held]
             before,
             waived,
             changed=True,
-            unlogged=tell_log(order.config, paths),
+            paused=paused,
+            unlogged=unlogged,
         )
 
 
-def _decide(order: _Order, found: Grounds, made: Decisions, now: Held | None, wanted: Held) -> tuple[str, ...]:
+def _pause(order: _Order) -> str | None:
+    """Why answers have to end before the model changes; None where another engine can take over."""
+    if order.engines.serves(order.name) is None:
+        return "its engine did not answer"
+    return order.engines.lacks(order.name)
+
+
+def _decide(  # noqa: PLR0913, PLR0917 - one private caller
+    order: _Order, found: Grounds, made: Decisions, now: Held | None, wanted: Held, second: Engines | None
+) -> tuple[str, ...]:
     """Judge, try and decide, journaled; the checks that were waived. Raises as ``promote``."""
     by, since = operator(), datetime.now(UTC).isoformat(timespec="milliseconds")
     choice, digest = choice_of(wanted, since, by, order.reason), str(wanted.artifact.digest)
@@ -191,7 +213,11 @@ def _decide(order: _Order, found: Grounds, made: Decisions, now: Held | None, wa
         waived = _judge(wanted, found, order.progress, _adapters(order.config, wanted.name))
         detail["waived"] = ", ".join(waived)  # announced with the decision: a power cut must not lose it
         note(order.paths, order.action, "started", digest, detail)
-        try_model(order.paths, order.engines, made, history(order.paths, made, now).decided(choice), wanted)
+        decided = history(order.paths, made, now).decided(choice)
+        if second is not None:
+            bring_up(order.paths, order.engines, second, made, decided, wanted)
+        else:
+            try_model(order.paths, order.engines, made, decided, wanted)
     except BaseException as error:
         with beside(error):
             note(order.paths, order.action, "failed", digest, {**detail, "error": said(error)})

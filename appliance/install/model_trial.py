@@ -31,14 +31,15 @@ def try_model(paths: SitePaths, engines: Engines, made: Decisions, decided: Deci
     try:
         engines.stop(wanted.name)
         engines.start(wanted.name)
-        _check_loaded(engines, wanted)
+        check_loaded(engines, wanted)
         write_decisions(paths, wanted.name, decided)
     except BaseException as error:
-        _go_back(paths, engines, made, wanted.name, error)
+        go_back(paths, engines, made, wanted.name, error)
         raise
 
 
-def _check_loaded(engines: Engines, wanted: Held) -> None:
+def check_loaded(engines: Engines, wanted: Held) -> None:
+    """Raise ``DeploymentError`` unless the engine says that it has loaded ``wanted``."""
     said = engines.serves(wanted.name) or {}
     record = parse_record(wanted.artifact.config)
     expected = {
@@ -50,7 +51,8 @@ def _check_loaded(engines: Engines, wanted: Held) -> None:
         raise DeploymentError(f"the engine of {wanted.name} has loaded something else than was decided", "see its log")
 
 
-def _go_back(paths: SitePaths, engines: Engines, made: Decisions, name: str, error: BaseException) -> None:
+def go_back(paths: SitePaths, engines: Engines, made: Decisions, name: str, error: BaseException) -> None:
+    """Put ``made`` in force again, and the engine on it. Raises ``DeploymentError`` when it does not start."""
     try:
         engines.stop(name)
         put(paths, name, made)

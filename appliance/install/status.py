@@ -16,7 +16,7 @@ from appliance.install.model_check import Waived, waivers_in_force
 from appliance.install.probe import answers
 from appliance.install.process_figures import resident, uptime
 from appliance.install.release_description import release_description
-from appliance.install.services import Service, site_services
+from appliance.install.services import Service, site_services, standby_services
 from appliance.install.status_warnings import (
     confinement_warnings,
     expiry_warnings,
@@ -24,6 +24,7 @@ from appliance.install.status_warnings import (
     identity_warnings,
     key_warnings,
     model_warnings,
+    standby_warnings,
 )
 from appliance.install.supervision import choose_supervision
 from appliance.install.witnessing import Witnessing, witnessing
@@ -97,9 +98,10 @@ def site_status(paths: SitePaths) -> SiteStatus:
     if not paths.site_yaml.exists():
         raise UsageError(f"nothing is installed at {paths.root}", "name the site's root with --site, or install one")
     config = load_site(paths.site_yaml)
-    services = site_services(config, paths, load_accounts(paths))
+    accounts = load_accounts(paths)
+    services, standbys = site_services(config, paths, accounts), standby_services(config, paths, accounts)
     supervision = choose_supervision(paths)
-    states = supervision.states(services)
+    states = supervision.states((*services, *standbys))
     certificates = _certificates(config, paths)
     waivers = waivers_in_force(config, paths.policies, datetime.now(UTC))
     found = tuple(_service(s, states[s.name]) for s in services)
@@ -115,6 +117,7 @@ def site_status(paths: SitePaths) -> SiteStatus:
         *(witnesses.warnings(datetime.now(UTC)) if witnesses else ()),
         *host_warnings(found, disk),
         *model_warnings(config, paths),
+        *standby_warnings({s.title: states[s.name] for s in standbys}),
     )
     return SiteStatus(
         site=config.name,

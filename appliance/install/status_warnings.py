@@ -17,11 +17,12 @@ from appliance.models.shelf import damaged_bundles, ended
 from appliance.site.paths import AUDIT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from appliance.install.confinement import EngineConfinement
     from appliance.install.model_check import Waived
     from appliance.install.status import Certificate, ServiceStatus
+    from appliance.install.supervision.interface import Running
     from appliance.site.config import SiteConfig
     from appliance.site.paths import SitePaths
 
@@ -122,6 +123,15 @@ def _warned_of(paths: SitePaths, name: str) -> Iterator[str]:
             yield f"{name} still serves what may not be chosen any more: {reason}; `sovereign model list`"
     except (SovereignError, BundleError) as error:
         yield f"{error.cause}: the engine of {name} will not start"
+
+
+def standby_warnings(standbys: Mapping[str, Running]) -> tuple[str, ...]:
+    """Standby engines that run, by their title: they use as much memory as the model's own."""
+    return tuple(
+        f"a second engine runs ({title}): its change is under way, or was cut off: `sovereign up` brings it to its end"
+        for title, running in standbys.items()
+        if running.state != "stopped"
+    )
 
 
 def _left(expires: str, now: datetime) -> timedelta:

@@ -81,6 +81,12 @@ class Model(_Strict):
         description="Disk for what its engine computed of the site's and the groups' instructions, encrypted, so that "
         "a restart need not compute it again; 0 keeps nothing.",
     )
+    pinned_tokens: Annotated[int, Field(ge=0, le=131_072)] | None = Field(
+        default=None,
+        description="The most tokens of the site's and the groups' instructions that stay in its engine's memory "
+        "whatever else goes on there, each group's counted with the site's before it. Without it: as many as there "
+        "are, up to half of what it holds. 0 keeps none.",
+    )
     watts_busy: Annotated[float, Field(gt=0)] = Field(default=35.0, description="Declared draw while decoding.")
     watts_idle: Annotated[float, Field(ge=0)] = Field(default=8.0, description="Declared idle draw, stated apart.")
 
@@ -225,6 +231,12 @@ class Use(_Strict):
             for model in self.models
             if model.name in group.models and self._told_tokens(group) > model.context_tokens // 2
         ]
+        found += [
+            f"models.{i}.pinned_tokens: the instructions of those who use {model.name} take about "
+            f"{self._pinned(model)} tokens, and {model.pinned_tokens} stay in memory; shorten them, or raise it"
+            for i, model in enumerate(self.models)
+            if model.pinned_tokens and model.pinned_tokens < self._pinned(model)
+        ]
         for field, names in (
             ("models", [m.name for m in self.models]),
             ("groups", [g.name for g in self.groups]),
@@ -234,6 +246,17 @@ class Use(_Strict):
         ):
             found += [f"{field}.{i}.name: {n} is named twice" for i, n in enumerate(names) if n in names[:i]]
         return found
+
+    def _pinned(self, model: Model) -> int:
+        """About how many tokens the engine of ``model`` would pin, as it counts them.
+
+        The site's words once for each adapter that somebody is answered with, for what was computed with one is of no
+        use to another; and for each group that has words of its own the site's with them.
+        """
+        groups = [group for group in self.groups if model.name in group.models]
+        adapted = {next((name for name in group.adapters if name in model.adapters), "") for group in groups}
+        site = len(adapted) * (len(self.instructions.encode()) // 3)
+        return site + sum(self._told_tokens(group) for group in groups if group.instructions)
 
     def _told_tokens(self, group: Group) -> int:
         """About how many tokens go before anybody speaks: one for three bytes, as the gateway guesses."""

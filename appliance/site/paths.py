@@ -19,6 +19,11 @@ KV_KEY = "kv_key"
 """The credential under which an engine keeps beginnings of prompts on disk."""
 
 
+def standby_service(model: str) -> str:
+    """The service that runs beside a model's engine while the model is changed, and else not at all."""
+    return f"standby-{model}"
+
+
 def engine_service(model: str) -> str:
     """Name of the service that serves ``model``."""
     return f"engine-{model}"
@@ -146,6 +151,10 @@ class SitePaths:
     def socket(self, service: str) -> Path:
         """Unix socket that ``service`` listens on."""
         return self.run / service / "sock"
+
+    def diverted(self, model: str) -> Path:
+        """While this is there, requests for ``model`` go to its standby engine."""
+        return self.run / f"{standby_service(model)}.diverted"
 
     def credentials(self, service: str) -> Path:
         """Unwrapped credentials of ``service``: one file each, readable by its uid only."""

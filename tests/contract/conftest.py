@@ -7,9 +7,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
@@ -90,6 +90,7 @@ class _Process:
     site: Site | None = None
     loop: asyncio.AbstractEventLoop | None = None
     stopping: asyncio.Event | None = None
+    analysts: dict[str, Any] = field(default_factory=dict)
 
     def run(self) -> None:
         asyncio.run(self._run())
@@ -100,7 +101,7 @@ class _Process:
         config = site(
             listen={"hostname": "127.0.0.1", "gateway_port": number},
             groups=[
-                {"name": "analysts", "models": ["small"]},
+                {"name": "analysts", "models": ["small"], **self.analysts},
                 {"name": "clerks", "models": ["small"], "per_user": {"tokens_per_day": 50}},
             ],
         )
@@ -164,9 +165,15 @@ async def _serve(stack: AsyncExitStack, serving: uvicorn.Server, bound: socket.s
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("contract")
+    with running_site(tmp_path_factory.mktemp("contract")) as site:
+        yield site
+
+
+@contextmanager
+def running_site(folder: Path, **analysts: Any) -> Iterator[Site]:
+    """The site in a thread, its files in ``folder``; ``analysts`` are more fields of that group."""
     with postgres.cluster() as cluster, socket.create_server(("127.0.0.1", 0)) as port:
-        process = _Process(folder, cluster, port)
+        process = _Process(folder, cluster, port, analysts=analysts)
         thread = threading.Thread(target=process.run)
         thread.start()
         assert process.ready.wait(60)

@@ -53,7 +53,7 @@ class Asked:
 class Desk:
     """A batcher with its queue, without a thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a batcher is made of
         self,
         context: Context,
         *,
@@ -61,6 +61,7 @@ class Desk:
         chunk_tokens: int = 8,
         limit: int = MANY,
         shelf: KvShelf | None = None,
+        pinned_tokens: int = 0,
     ) -> None:
         self.context = context
         self.queue = AdmissionQueue(limit, slots)
@@ -72,6 +73,7 @@ class Desk:
             draw=DRAW,
             metrics=EngineMetrics(),
             shelf=shelf,
+            pinned_tokens=pinned_tokens,
         )
         self.batcher.preload()
 

@@ -38,6 +38,18 @@ LOCK = ROOT / "sources" / "release.lock"
 _PACKAGE = "llama-cpp-python"
 _HOME = Path.home()  # before any test moves it
 _WRAPPERS_OWN = frozenset({"LLAVA_BUILD"})  # known to the wrapper's CMake file only
+_VARIANTS = frozenset({"GGML_BACKEND_DL", "GGML_CPU_ALL_VARIANTS", "GGML_NATIVE"})
+VARIANT = "haswell"
+"""Which of the wheel's variants of CPU code has the instructions of ``_ONE``: compared word for word, ours loads it."""
+_ONE = {
+    "GGML_NATIVE": "OFF",
+    "GGML_AVX": "ON",
+    "GGML_AVX2": "ON",
+    "GGML_BMI2": "ON",
+    "GGML_F16C": "ON",
+    "GGML_FMA": "ON",
+}
+_NATIVE = {"GGML_NATIVE": "ON"}  # whatever this very processor has
 _PEERS_OWN = {
     "BUILD_SHARED_LIBS": "ON",
     "CMAKE_BUILD_TYPE": "Release",
@@ -71,13 +83,17 @@ class LlamaServer:
         return self.folder / "libllama-server-impl.so"
 
 
-def cmake_flags(recipe: CompiledRecipe) -> dict[str, str]:
-    """The wheel's flags, and what makes the server of the same sources."""
-    return {name: value for name, value in recipe.cmake.items() if name not in _WRAPPERS_OWN} | _PEERS_OWN
+def cmake_flags(recipe: CompiledRecipe, *, native: bool = False) -> dict[str, str]:
+    """The wheel's flags, what makes the server of the same sources, and the CPU code linked in: one variant of it."""
+    left_out = _WRAPPERS_OWN | _VARIANTS
+    kept = {name: value for name, value in recipe.cmake.items() if name not in left_out}
+    return kept | (_NATIVE if native else _ONE) | _PEERS_OWN
 
 
-def build_llama_server() -> LlamaServer:
+def build_llama_server(*, native: bool = False) -> LlamaServer:
     """The server for the lock's llama-cpp-python; minutes of compiling where the cache lacks it.
+
+    ``native``: for this very processor, as one builds it who serves nowhere else.
 
     Raises ``BuildError`` and ``LockError``. One process compiles at a time, the others wait for it.
     """
@@ -85,7 +101,7 @@ def build_llama_server() -> LlamaServer:
     toolchain = this_toolchain()
     made_of = {
         "sdist": recipe.sdist,
-        "cmake": cmake_flags(recipe),
+        "cmake": cmake_flags(recipe, native=native),
         "compiler": toolchain.compiler,
         "linker": toolchain.linker,
         "tools": {name: toolchain.tools[name] for name in ("cmake", "ninja")},
@@ -95,7 +111,7 @@ def build_llama_server() -> LlamaServer:
     tools.mkdir(parents=True, exist_ok=True)
     with _alone(tools):
         if not folder.is_dir():
-            _build(recipe, folder)
+            _build(recipe, folder, native=native)
     return LlamaServer(folder)
 
 
@@ -109,13 +125,13 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _build(recipe: CompiledRecipe, folder: Path) -> None:
+def _build(recipe: CompiledRecipe, folder: Path, *, native: bool) -> None:
     cache = BuildCache.default()
     with cache.workspace() as scratch:
         source = _unpacked(recipe, cache, scratch)
         build = scratch / "build"
         environment = build_environment(recipe.source_date_epoch)
-        flags = [f"-D{name}={value}" for name, value in sorted(cmake_flags(recipe).items())]
+        flags = [f"-D{name}={value}" for name, value in sorted(cmake_flags(recipe, native=native).items())]
         run(["cmake", "-S", str(source), "-B", str(build), *flags], env=environment)
         jobs = str(len(os.sched_getaffinity(0)))
         with printed("compile llama-server", "steps") as advance:

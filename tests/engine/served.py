@@ -16,6 +16,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -24,11 +25,14 @@ from tests.engine.asking import model_fields
 from tests.engine.confined import unprivileged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from tests.engine.emulated import Processor
     from tests.engine.llama_server_build import LlamaServer
 
 START_S = 180
+EMULATED_START_S = 900
+"""An emulated processor computes some twenty times slower, and beside other tests on two cores slower still."""
 STOP_S = 60
 TEMPLATE = "{% for m in messages %}User: {{ m.content }}\n{% endfor %}Assistant:"
 _OURS = """
@@ -44,7 +48,7 @@ if given.get("library"):
 else:
     from appliance.engine.launch import serve
     state = Path(given["state"])
-    more = {}
+    more = {"variant": given["variant"], "waived": given["waived"]}
     if given["state"]:
         arena = open_arena(state / "kv.arena", 256)
         hold_to_size(arena)
@@ -52,7 +56,7 @@ else:
 serve(
     weights_fd=os.open(given["model"], os.O_RDONLY),
     template=given["template"],
-    receipt={"digest": "sha256:0"},
+    receipt=given["receipt"],
     record={"name": "test", "role": given["role"], "template": {"stop": ["\\nUser:"]}},
     config=Model(name="test", **given["config"]),
     socket=Path(given["socket"]),
@@ -87,13 +91,31 @@ class Served:
 
 
 @contextlib.contextmanager
-def our_engine(model: Path, sizes: Sizes, state: Path | None = None, role: str = "chat") -> Iterator[Served]:
-    """Our own engine. ``state`` is where it keeps what a restart should find, its key too; else it keeps nothing."""
+def our_engine(  # noqa: PLR0913 - what an engine may be started with
+    model: Path,
+    sizes: Sizes,
+    state: Path | None = None,
+    *,
+    role: str = "chat",
+    receipt: Mapping[str, Any] = MappingProxyType({"digest": "sha256:0"}),
+    variant: str | None = None,
+    processor: Processor | None = None,
+) -> Iterator[Served]:
+    """Our own engine. ``state`` is where it keeps what a restart should find, its key too; else it keeps nothing.
+
+    ``variant`` names its CPU code, where that must be another's. On an emulated ``processor`` it is not confined, since
+    the emulator knows neither seccomp nor landlock.
+    """
     if state is not None and not (state / "kv_key").exists():
         (state / "kv_key").write_bytes(os.urandom(32))
     with _folder() as folder:
-        given = _given(model, sizes, folder) | {"state": str(state or ""), "role": role}
-        with _running([sys.executable, "-c", _OURS, json.dumps(given)], folder / "s") as served:
+        given = _given(model, sizes, folder) | {"state": str(state or ""), "role": role, "variant": variant}
+        given["receipt"] = dict(receipt)
+        given["waived"] = [] if processor is None else ["seccomp", "landlock"]
+        argv = [sys.executable, "-c", _OURS, json.dumps(given)]
+        patience = START_S if processor is None else EMULATED_START_S
+        emulated = argv if processor is None else processor.running(argv)
+        with _running(emulated, folder / "s", patience_s=patience) as served:
             yield served
 
 
@@ -131,6 +153,7 @@ def _given(model: Path, sizes: Sizes, folder: Path) -> dict[str, object]:
         "config": model_fields(**asdict(sizes)),
         "socket": str(folder / "s"),
         "role": "chat",
+        "receipt": {"digest": "sha256:0"},
     }
 
 
@@ -142,11 +165,15 @@ def _folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _running(
-    argv: list[str], socket: Path, environment: dict[str, str] | None = None, health: str = "/healthz"
+    argv: list[str],
+    socket: Path,
+    environment: dict[str, str] | None = None,
+    health: str = "/healthz",
+    patience_s: float = START_S,
 ) -> Iterator[Served]:
     process = subprocess.Popen(unprivileged(argv), env=environment, stdout=subprocess.DEVNULL)
     try:
-        _await(socket, process, health)
+        _await(socket, process, health, patience_s)
         yield Served(socket, process)
     finally:
         process.terminate()
@@ -157,8 +184,8 @@ def _running(
             process.wait()
 
 
-def _await(socket: Path, process: subprocess.Popen[bytes], health: str) -> None:
-    deadline = time.monotonic() + START_S
+def _await(socket: Path, process: subprocess.Popen[bytes], health: str, patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
     while not _healthy(socket, health):
         if process.poll() is not None:
             raise RuntimeError(f"the engine ended with {process.returncode} instead of serving")

@@ -17,7 +17,19 @@ from appliance.audit.reader import Page as LogPage
 from appliance.audit.search import Wanted, read_found
 from appliance.engine.client import ModelInfo
 from appliance.engine.errors import EngineBusyError, EngineRefusedError, EngineUnavailableError
-from appliance.engine.protocol import Admitted, End, Energy, Event, Request, Timing, Token, TokenLogprob, Usage, Vectors
+from appliance.engine.protocol import (
+    Admitted,
+    End,
+    Energy,
+    Event,
+    Request,
+    Timing,
+    Token,
+    TokenLogprob,
+    ToolCall,
+    Usage,
+    Vectors,
+)
 from appliance.identity.oidc import GrantError, Tokens
 from appliance.identity.tokens import LogoutToken, Principal, TokenError
 from appliance.site.config import SiteConfig
@@ -89,7 +101,10 @@ class ObedientEngine:
             yield Admitted(0, _prompt_tokens(request), request.seed or 0)
             if request.inputs is not None:
                 yield Vectors(tuple(struct.pack("<2f", 1.0, 0.0) for _ in request.inputs))
-            words = () if request.inputs is not None else await self._words(request)
+            if _calls(request):
+                for number, tool in enumerate(request.tools):
+                    yield ToolCall(f"call_{number}", tool.name, '{"city": "Bern"}')
+            words = () if request.inputs is not None or _calls(request) else await self._words(request)
             for word in words[: request.max_tokens]:
                 await asyncio.sleep(self.pause)
                 yield Token(word, _logprobs(request, word))
@@ -143,6 +158,11 @@ def _logprobs(request: Request, word: str) -> tuple[TokenLogprob, ...]:
         return ()
     others = tuple((b"other %d" % n, -2.0 - n) for n in range(request.top_logprobs))
     return (TokenLogprob(word.encode(), -0.2877, others),)
+
+
+def _calls(request: Request) -> bool:
+    """Every tool is called once, where the question is to call them or one must be."""
+    return bool(request.tools) and (request.tool_choice == "required" or _question(request) == "call")
 
 
 def _question(request: Request) -> str:

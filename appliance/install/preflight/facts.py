@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from appliance.engine.confinement.kernel import Linux
 from appliance.errors import SovereignError
-from appliance.install.accounts import other_sites, service_names
+from appliance.install.accounts import other_sites, service_names, standby_names
 from appliance.install.probe import is_local_address, port_is_free, resolves
 from appliance.install.release_env import choose_python, host_glibc, reachable_by_others
 from appliance.install.systemd_creds import SYSTEMD_RUNS
 from appliance.site.load import load_site
 from appliance.site.paths import SitePaths
+from appliance.site.processor import processor_flags, variant_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,7 @@ class Facts:
     """One host as one site would find it."""
 
     machine: str
+    variant: str | None
     is_root: bool
     systemd: bool
     disk_free: int
@@ -62,12 +64,13 @@ class Facts:
 
 def collect(config: SiteConfig, paths: SitePaths) -> Facts:
     """The host's facts for the site that ``config`` describes at ``paths``."""
-    total, available = _memory()
+    total, available = memory()
     parent = _existing(paths.root)
     installed = paths.journal.exists() or paths.restoring.exists()
     kernel = Linux()
     return Facts(
         machine=platform.machine(),
+        variant=variant_for(processor_flags()),
         is_root=os.geteuid() == 0,
         systemd=SYSTEMD_RUNS.is_dir(),
         disk_free=shutil.disk_usage(parent).free,
@@ -85,7 +88,7 @@ def collect(config: SiteConfig, paths: SitePaths) -> Facts:
         busy_ports={} if installed else _busy_ports(config),
         local_address=is_local_address(config.listen.host),
         hostname_resolves=resolves(config.listen.hostname),
-        longest_socket=max(len(os.fsencode(paths.socket(s))) for s in service_names(config)),
+        longest_socket=max(len(os.fsencode(paths.socket(s))) for s in (*service_names(config), *standby_names(config))),
         root_writable=os.access(parent, os.W_OK | os.X_OK),
         root_foreign=() if installed else _foreign(paths.root),
         root_reachable=reachable_by_others(parent),
@@ -133,7 +136,8 @@ def _foreign(root: Path) -> tuple[str, ...]:
         return ()
 
 
-def _memory() -> tuple[int, int]:
+def memory() -> tuple[int, int]:
+    """Bytes of this host's memory: all of it, and what programs can have now (proc_meminfo(5))."""
     values = {}
     for line in Path("/proc/meminfo").read_text().splitlines():
         name, _, rest = line.partition(":")

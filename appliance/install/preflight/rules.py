@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from appliance.install.preflight.facts import Facts, listen_ports
 from appliance.install.preflight.rule import GIB, Needs, Rule
+from appliance.site.processor import QUICK
 
 SOCKET_PATH_BYTES = 107  # sun_path holds 108 with its NUL (unix(7))
 MIN_LIBC = (2, 36)  # of the host that compiles the native wheel (its artifact config says the same)
@@ -37,6 +38,22 @@ RULES: tuple[Rule, ...] = (
         lambda f, _: f.machine,
         lambda _f, _n: " or ".join(MACHINES),
         "use a host of that kind, or a release built for this one",
+    ),
+    Rule(
+        "processor speed",
+        "advised",
+        lambda f, _: f.variant is None or f.variant in QUICK,
+        lambda f, _: str(f.variant),
+        lambda _f, _n: "AVX2",
+        "expect answers several times slower; in a virtual machine, pass the host's processor through",
+    ),
+    Rule(
+        "processor",
+        "required",
+        lambda f, _: f.variant is not None,
+        lambda f, _: f"runs the engine's variant {f.variant}" if f.variant else "runs no variant of the engine",
+        lambda _f, _n: "SSE4.2 (x86-64-v2)",
+        "use a host whose /proc/cpuinfo shows it; in a virtual machine, pass the host's processor through",
     ),
     Rule(
         "disk",

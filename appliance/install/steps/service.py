@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from appliance.identity.apply import apply_realm
 from appliance.install.probe import answers
 from appliance.install.runner import Advance, Step
+from appliance.install.services import standby_services
 from appliance.install.startup import prepare_runtime, start_services, startable, stop_services
 from appliance.install.steps.context import digest
 from appliance.install.supervision import choose_supervision
@@ -31,7 +32,8 @@ def service_steps(context: Context) -> tuple[Step, ...]:
 
 def _supervision(context: Context) -> Step:
     def files() -> Mapping[Path, str]:
-        return choose_supervision(context.paths).files(context.services, context.config.name)
+        standby = standby_services(context.config, context.paths, context.accounts)
+        return choose_supervision(context.paths).files((*context.services, *standby), context.config.name)
 
     def work(_: Advance) -> Mapping[str, str]:
         for path, text in files().items():

@@ -63,7 +63,7 @@ class Systemd:
 
     def files(self, services: Sequence[Service], site: str) -> Mapping[Path, str]:
         """Units for ``services``, the oneshot that unseals, and the target that groups them."""
-        names = {s.name: self._unit(s.name) for s in services}
+        names = {s.name: self._unit(s.name) for s in services if s.at_boot}
         texts = {self._unit(s.name): self._service_text(s, site) for s in services}
         texts[self._unit("unseal")] = self._unseal_text(site)
         wants = " ".join(names.values())

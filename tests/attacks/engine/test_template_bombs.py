@@ -21,6 +21,8 @@ AT_ONCE = {
     "added": "{% set a = 'xxxxxxxx' %}" + "{% set a = a + a %}" * 60,
     "lists": "{% set a = ['xxxxxxxx'] %}" + "{% set a = a + a %}" * 60,
     "lists in lists": "{% set a = ['xxxxxxxx'] %}" + "{% set a = [a, a] %}" * 60 + "{{ a | tojson }}",
+    "indented": "{% set a = ['x'] %}" + "{% set a = [a] %}" * 400 + "{{ ([a] * 1) | tojson(indent=8) }}",
+    "indented lists": "{% set a = ['xxxxxxxx'] %}" + "{% set a = [a, a] %}" * 15 + "{{ a | tojson(indent=8) }}",
     "lists as text": "{% set a = ['xxxxxxxx'] %}" + "{% set a = [a, a] %}" * 60 + "{{ a }}",
     "captured": "{% set a = 'xxxxxxxx' %}" + "{% set a %}{{ a }}{{ a }}{% endset %}" * 60,
     "replaced": "{% set a = 'xxxxxxxx' %}" + "{% set a = a | replace('x', a) %}" * 9,

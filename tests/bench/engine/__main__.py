@@ -1,6 +1,6 @@
 """`make bench-engine`: our engine beside llama-server, built from the same sources with the same flags.
 
-    python -m tests.bench.engine [--quick] [--rounds N] [--loads one_stream,distinct,…] [--no-oracle]
+    python -m tests.bench.engine [--quick] [--rounds N] [--loads one_stream,distinct,…] [--no-oracle] [--no-native]
 
 Progress goes to stderr; the last line of stdout is one JSON object; what every round gave lies in
 dist/bench-engine.json and a plot in dist/bench-engine.svg. A claim that does not hold is printed as such, and the exit
@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.bench.engine import agreement, claims, loads, rounds
+from tests.bench.engine import agreement, claims, loads, native, overhead, rounds
 from tests.bench.engine.contenders import OURS, PEER, PEER_FLAGS, ROOM_TOKENS, Machine
 from tests.bench.engine.figures import median, plain, ratios, spread
 from tests.bench.engine.plots import sheet
@@ -44,6 +44,10 @@ def main() -> int:
     measured = rounds.best_flags(machine, names, scale, QUICK_SETS if given.quick else PEER_FLAGS)
     rounds.run(machine, names, scale, measured)
     found = list(claims.of_rounds(measured))
+    if "distinct" in names:
+        found.append(overhead.scheduling(machine, scale))
+    if given.native and "one_stream" in names:
+        found += native.compare(machine, scale, measured.flags["one_stream"])
     compared: dict[str, Any] = {}
     if given.oracle:
         more, compared = agreement.compare(machine, quick=given.quick)
@@ -64,6 +68,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="alternating rounds (default 5, with --quick 2)")
     parser.add_argument("--loads", help=f"some of {','.join(loads.LOADS)}")
     parser.add_argument("--no-oracle", dest="oracle", action="store_false", help="leave the comparison of words out")
+    parser.add_argument(
+        "--no-native", dest="native", action="store_false", help="leave the llama-server built for this processor out"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of either contender")
     return parser.parse_args()
 

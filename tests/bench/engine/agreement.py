@@ -10,6 +10,7 @@ from appliance.engine.client import EngineClient
 from tests.bench.engine.claims import Claim, judged
 from tests.bench.engine.rounds import tell
 from tests.engine import oracle
+from tests.engine.llama_server_build import VARIANT
 from tests.engine.questions import questions
 from tests.engine.served import Sizes, our_engine, plain_llama_server
 
@@ -26,7 +27,7 @@ def compare(machine: Machine, *, quick: bool) -> tuple[list[Claim], dict[str, An
     """Claims, and what they rest on."""
     prompts = [question.prompt for question in questions()][: QUICK_QUESTIONS if quick else None]
     sizes = Sizes(context_tokens=4096, threads=machine.threads, queue=4096, memory_mib=3000)
-    with our_engine(machine.model, sizes) as ours:
+    with our_engine(machine.model, sizes, variant=VARIANT) as ours:
         flags = oracle.flags(machine.threads, oracle.split(ours.socket))
         with plain_llama_server(machine.model, machine.server, flags) as theirs:
             found = asyncio.run(_compared(oracle.Oracle(theirs.socket), EngineClient(ours.socket), prompts))

@@ -52,7 +52,7 @@ class Machine:
 
     def facts(self) -> dict[str, Any]:
         """What our engine says of its own size."""
-        with our_engine(self.model, _sizes(self)) as served:
+        with our_engine(self.model, sizes_of(self)) as served:
             said = described(served.socket)
         return {name: said[name] for name in ("context_tokens", "parallel", "cells", "batch_tokens") if name in said}
 
@@ -61,13 +61,14 @@ class Machine:
         return _peer(self, PEER_FLAGS[flags])
 
 
-def _sizes(machine: Machine) -> Sizes:
+def sizes_of(machine: Machine) -> Sizes:
+    """What our engine may use on ``machine``."""
     return Sizes(REQUEST_TOKENS, machine.threads, queue=4096, memory_mib=MEMORY_MIB, parallel=SLOTS)
 
 
 @contextmanager
 def _ours(machine: Machine, state: Path | None) -> Iterator[Completions]:
-    with our_engine(machine.model, _sizes(machine), state) as served:
+    with our_engine(machine.model, sizes_of(machine), state) as served:
         yield EngineCompletions(served.socket)
 
 

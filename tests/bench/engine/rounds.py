@@ -59,7 +59,7 @@ def best_flags(machine: Machine, names: Sequence[str], scale: Scale, sets: Itera
     sets = tuple(sets)
     flags, tried = {}, {}
     for name in names:
-        found = {chosen: _once(machine, name, small, chosen)[loads.KEY[name]] for chosen in sets}
+        found = {chosen: once(machine, name, small, chosen)[loads.KEY[name]] for chosen in sets}
         tried[name] = found
         sign = -1 if loads.KEY[name].endswith("_s") and not loads.KEY[name].endswith("tok_s") else 1
         flags[name] = max(found, key=lambda chosen: sign * found[chosen])
@@ -68,7 +68,7 @@ def best_flags(machine: Machine, names: Sequence[str], scale: Scale, sets: Itera
     return Measured(flags, tried)
 
 
-def _once(machine: Machine, name: str, scale: Scale, flags: str | None, start: float | None = None) -> Figures:
+def once(machine: Machine, name: str, scale: Scale, flags: str | None, start: float | None = None) -> Figures:
     """One load on a contender started for it; ``flags`` names the peer's, ``None`` is ours."""
     load = loads.LOADS[name] if name != "groups" else functools.partial(loads.groups, start=start)
     with machine.ours() if flags is None else machine.peer(flags) as completions:
@@ -89,7 +89,7 @@ def run(machine: Machine, names: Sequence[str], scale: Scale, measured: Measured
         for name in names:
             for contender in order:
                 start = rates.get(contender, 0.0) / 2 or None
-                found = _once(machine, name, scale, None if contender == OURS else measured.flags[name], start)
+                found = once(machine, name, scale, None if contender == OURS else measured.flags[name], start)
                 measured.figures.setdefault(name, {}).setdefault(contender, []).append(found)
                 if name == "groups":
                     rates[contender] = found["rate"]

@@ -9,7 +9,7 @@ import pytest
 
 from demo.release import MODEL, OFFICER
 from tests.e2e.one_host.conftest import SITE
-from tests.e2e.one_host.operating import answered, call_api, sovereign
+from tests.e2e.one_host.operating import answered, call_api, sovereign, status
 from tests.e2e.one_host.second_model import DEPUTY
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ def test_officers_bring_another_model_and_every_receipt_names_the_one_that_answe
     assert host.run(held).stdout == before
     sovereign(host, "model", "import", "/media/stick/models")
     assert call_api(host, tmp_path)["receipt"]["model"]["digest"] == first
-    sovereign(host, "model", "promote", MODEL, "--reason", "the officers brought it")
+    told = sovereign(host, "model", "promote", MODEL, "--reason", "the officers brought it", "--output", "json")[1]
+    paused = json.loads(told)["paused"]
+    assert paused is None or "MiB are free" in paused, "a second engine takes over where the host has the memory"
+    assert not any("second engine" in warning for warning in status(host)["warnings"]), "none is left"
     receipt = answered(host, tmp_path)
     assert (receipt["digest"], receipt["signers"]) == (second, sorted([OFFICER, DEPUTY]))
     rows = json.loads(sovereign(host, "model", "list", "--output", "json")[1])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from appliance.engine.client import EngineClient
 from tests.engine import oracle
-from tests.engine.llama_server_build import build_llama_server
+from tests.engine.llama_server_build import VARIANT, build_llama_server
 from tests.engine.questions import questions
 from tests.engine.served import Sizes, our_engine, plain_llama_server
 
@@ -39,6 +39,6 @@ def test_our_engine_says_what_llama_server_says_alone_token_for_token_and_in_com
 
     with (
         plain_llama_server(model_file, server, oracle.flags(THREADS)) as theirs,
-        our_engine(model_file, Sizes(threads=THREADS)) as ours,
+        our_engine(model_file, Sizes(threads=THREADS), variant=VARIANT) as ours,
     ):
         asyncio.run(compare(theirs.socket, ours.socket))

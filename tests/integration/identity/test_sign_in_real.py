@@ -35,6 +35,33 @@ def test_a_signed_in_person_carries_name_groups_roles_and_session(keycloak_site:
     as_gateway(keycloak_site, act)
 
 
+def test_a_weight_of_a_group_in_keycloak_comes_with_the_person_and_goes_with_it(keycloak_site: KeycloakSite) -> None:
+    keycloak_site.ensure_user("officer", "auditors", "analysts")
+    given: dict[str, list[str]] = {"analysts": ["4"], "auditors": ["0.5"]}
+
+    def weigh(**groups: list[str]) -> None:
+        with keycloak_site.admin() as admin:
+            for name in given:
+                group = admin.get_group_by_path(f"/{name}")
+                values = {"sovereign.weight": groups[name]} if name in groups else {}
+                admin.update_group(group["id"], {"name": name, "attributes": values})
+
+    async def act(gateway: Gateway) -> None:
+        async def weight() -> float | None:
+            with SignInPage(keycloak_site) as page:
+                tokens = await gateway.sign_in(page, "officer")
+            return (await gateway.verifier.verify(tokens.access_token)).weight
+
+        assert await weight() is None
+        weigh(**given)
+        assert await weight() == 4.0
+        assert keycloak_site.apply() == (), "what the operator set in Keycloak is not drift"
+        weigh()
+        assert await weight() is None
+
+    as_gateway(keycloak_site, act)
+
+
 def test_an_id_token_that_answers_another_sign_in_is_refused(keycloak_site: KeycloakSite) -> None:
     keycloak_site.ensure_user("analyst", "analysts")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -20,11 +20,10 @@ from airgap_bundle.build.native_wheel import (
 from airgap_bundle.build.stage import silent
 from airgap_bundle.build.toolchain import Toolchain, build_environment, this_toolchain
 from airgap_bundle.errors import BuildError
-from airgap_bundle.lock import CompiledRecipe, ReleaseLock
+from airgap_bundle.lock import CompiledRecipe, ReleaseLock, load_lock
+from airgap_bundle.release_file import load_release
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+SOURCES = Path(__file__).parents[3] / "sources"
 OTHER = Toolchain("3.11", "another compiler", "another linker", {"cmake": "0"})
 
 
@@ -132,3 +131,20 @@ def test_the_module_says_what_to_do_without_a_lock(
     monkeypatch.setenv("SOVEREIGN_CACHE", str(tmp_path / "cache"))
     assert main(["--out", str(tmp_path / "out"), "--lock", str(tmp_path / "none.lock")]) == 2
     assert "hint: run `sovereign bundle lock`" in capsys.readouterr().err
+
+
+def test_what_is_locked_as_compiled_is_what_the_release_says_now() -> None:
+    """A recipe or a CMake file that changed without a new lock would be refused where nobody has the wheel yet."""
+    said, lock = load_release(SOURCES / "release.yaml"), load_lock(SOURCES / "release.lock")
+    wanted = {
+        (artifact.name, item.name): (
+            dict(item.cmake),
+            include_digests(dict(item.project_include), SOURCES),
+            item.wheel_exclude,
+        )
+        for artifact in said.artifacts
+        for item in getattr(artifact, "compiled", ())
+    }
+    locked = {(r.artifact, r.name): (dict(r.cmake), dict(r.include_sha256), r.wheel_exclude) for r in lock.compiled}
+    assert wanted == locked
+    assert locked

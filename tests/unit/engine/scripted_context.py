@@ -117,7 +117,13 @@ class ScriptedContext(WindowedMemory):
         return self.samplers[-1]
 
 
-def scripted_engine(context: ScriptedContext, *, queue_limit: int = 2, stops: tuple[str, ...] = ()) -> BatchingEngine:
+def scripted_engine(
+    context: ScriptedContext,
+    *,
+    queue_limit: int = 2,
+    stops: tuple[str, ...] = (),
+    template: ChatTemplate | None = None,
+) -> BatchingEngine:
     """An engine on ``context`` that computes one request at a time, not started."""
-    prompts = PromptReader(context, ChatTemplate(TEMPLATE, stops))
+    prompts = PromptReader(context, template or ChatTemplate(TEMPLATE, stops))
     return BatchingEngine(context, prompts, slots=1, queue_limit=queue_limit, draw=DRAW, metrics=EngineMetrics())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from appliance.engine.batcher import pins_in
 from appliance.engine.errors import DecodeError, NoRoomError
 from appliance.engine.job import BATCH
 from appliance.engine.protocol import Failed
@@ -338,3 +339,27 @@ def test_every_cell_and_sequence_comes_back_when_everything_is_evicted() -> None
     desk.run()
     desk.run(desk.ask(_prompt(1), alone=True))
     assert (context.whole.used, context.sliding.used, context.samplers) == (0, 0, 0)
+
+
+def test_pins_leave_half_of_the_memory_and_room_for_a_request_of_full_length_whatever_is_granted() -> None:
+    context = QuotingContext(cells=160, sequences=12, window=0)
+    half = min(80, 160 - context.context_tokens)
+    granted = [pins_in(context, 2, tokens).cells for tokens in (None, 1 << 20, 40, 0)]
+    assert granted == [half, half, min(40, half), 0]
+    assert Desk(context, slots=2, pinned_tokens=40).batcher.most_pinned == min(40, half)
+
+
+def test_instructions_stay_under_any_pressure_and_a_request_of_full_length_still_fits() -> None:
+    """Cells for two long requests, and users who need them all: what the site wrote is never computed again."""
+    context = QuotingContext(cells=160, sequences=12, window=0)
+    desk = Desk(context, slots=2, pinned_tokens=40)
+    site = _prompt(99, 32)
+    first = desk.ask([*site, *_prompt(0, 4)], site=32)
+    desk.run(first)
+    assert desk.batcher.pinned == (1, 32)
+    crowd = [desk.ask(_prompt(n, context.context_tokens - 8), user=f"user {n}", most=8) for n in range(1, 12)]
+    desk.run(*crowd)
+    assert all(_right(asked, 0) for asked in crowd)
+    last = desk.ask([*site, *_prompt(50, 4)], user="another", site=32)
+    desk.run(last)
+    assert (desk.batcher.pinned, last.cached) == ((1, 32), 32)

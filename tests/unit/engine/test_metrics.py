@@ -12,7 +12,7 @@ def test_a_finished_request_is_counted_by_outcome_tokens_time_and_energy() -> No
     metrics.queue(QueueStatus(1, 2, 3, accepting=True))
     metrics.resident(4096)
     metrics.step(0.02, prompt_rows=60, decode_rows=4)
-    metrics.room(live=900, parked=3, evicted=2, put_off=1)
+    metrics.room(live=900, parked=3, pinned=70, evicted=2, put_off=1)
     text = metrics.exposition().decode()
     for line in (
         'engine_requests_total{outcome="length"} 1.0',

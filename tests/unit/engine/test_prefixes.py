@@ -4,7 +4,7 @@ import pytest
 
 from appliance.engine.cell_store import CellStore, Pair
 from appliance.engine.job import BATCH, INTERACTIVE, Owner, Passage
-from appliance.engine.prefixes import WORTH_WAITING, Credit, Holding, PrefixCache
+from appliance.engine.prefixes import WORTH_WAITING, Credit, Holding, Pins, PrefixCache
 from tests.engine.windowed_memory import WindowedMemory
 
 SITE, CLERKS, ANALYST, OFFICER = Owner("site", ""), Owner("group", "clerks"), Owner("user", "a"), Owner("user", "o")
@@ -14,10 +14,10 @@ TEXT = tuple(range(100))
 class Shelf:
     """A cache over cells that are really there."""
 
-    def __init__(self, sequences: int = 8) -> None:
+    def __init__(self, sequences: int = 8, pins: Pins | None = None) -> None:
         self.memory = WindowedMemory(512, 16)
         self.store = CellStore(self.memory, cells=512, sequences=sequences)
-        self.cache = PrefixCache(self.store)
+        self.cache = PrefixCache(self.store, pins or Pins())
 
     def computed(self, tokens: tuple[int, ...]) -> Pair:
         pair = self.cache.take()
@@ -140,3 +140,55 @@ def test_waiting_ends_when_the_reader_leaves_and_what_it_read_stays() -> None:
     assert flight is not None
     assert flight.landed
     assert shelf.credit((SITE, 60)).length == 40
+
+
+def _read(shelf: Shelf, owner: Owner, tokens: tuple[int, ...]) -> None:
+    """A request of ``owner``'s computes the whole passage ``tokens`` and is over."""
+    pair = shelf.computed(tokens)
+    readings = shelf.cache.announce(tokens, [Passage(owner, len(tokens))], pair, INTERACTIVE)
+    shelf.cache.progress(readings, len(tokens))
+    shelf.cache.withdraw(readings)
+    shelf.store.give(pair)
+
+
+def test_what_a_site_or_a_group_wrote_stays_whatever_else_makes_way() -> None:
+    shelf = Shelf(sequences=16, pins=Pins(cells=200, holdings=4))
+    _read(shelf, SITE, TEXT[:40])
+    _read(shelf, CLERKS, TEXT[:60])
+    shelf.park(ANALYST, (1, *TEXT))
+    while shelf.cache.evict():
+        pass
+    assert shelf.cache.pinned == (2, 100)
+    assert shelf.credit((SITE, 40), (CLERKS, 60), (OFFICER, 100)).length == 60
+    assert shelf.credit((ANALYST, 100), tokens=(1, *TEXT)) == Credit()
+
+
+def test_new_instructions_take_the_place_of_the_former_ones() -> None:
+    shelf = Shelf(sequences=16, pins=Pins(cells=60, holdings=1))
+    _read(shelf, CLERKS, TEXT[:50])
+    _read(shelf, CLERKS, (7, *TEXT[:50]))
+    assert shelf.cache.pinned == (1, 51)
+    while shelf.cache.evict():
+        pass
+    assert shelf.credit((CLERKS, 100), tokens=(7, *TEXT)).length == 51
+    assert shelf.credit((CLERKS, 100)) == Credit()
+
+
+@pytest.mark.parametrize("pins", [Pins(cells=89, holdings=9), Pins(cells=900, holdings=1)], ids=["cells", "holdings"])
+def test_pins_are_bounded_and_what_goes_beyond_makes_way_as_before(pins: Pins) -> None:
+    shelf = Shelf(sequences=16, pins=pins)
+    _read(shelf, SITE, TEXT[:40])
+    _read(shelf, CLERKS, TEXT[:50])
+    assert shelf.cache.pinned == (1, 40)
+    assert shelf.cache.evict()
+    assert not shelf.cache.evict()
+
+
+def test_a_passage_that_was_left_half_way_is_not_pinned_and_a_users_never() -> None:
+    shelf = Shelf(sequences=16, pins=Pins(cells=400, holdings=9))
+    pair = shelf.computed(TEXT[:50])
+    readings = shelf.cache.announce(TEXT, [Passage(CLERKS, 90)], pair, INTERACTIVE)
+    shelf.cache.progress(readings, 50)
+    shelf.cache.withdraw(readings)
+    _read(shelf, ANALYST, (3, *TEXT))
+    assert (shelf.cache.pinned, shelf.cache.parked) == ((0, 0), 1)

@@ -100,7 +100,7 @@ GOOD: dict[str, Any] = {"id": "1", "user": "u", "group": "g", "prompt": "x"}
         ({"prompt": None}, "body"),
         ({"messages": [{"role": "user", "content": "x"}]}, "body"),
         ({"prompt": None, "messages": []}, "messages"),
-        ({"prompt": None, "messages": [{"role": "tool", "content": "x"}]}, "messages.0.role"),
+        ({"prompt": None, "messages": [{"role": "function", "content": "x"}]}, "messages.0.role"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_tokens": "5"}, "max_tokens"),
         ({"temperature": -1}, "temperature"),

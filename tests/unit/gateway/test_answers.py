@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -255,3 +256,5 @@ async def test_the_engine_is_told_whose_a_request_is_how_much_it_weighs_and_how_
     job = await bench.job(grant=grant(site(groups=groups), ["clerks"], "small"), priority=-1)
     asked = answers.engine_request(job)
     assert (asked.user, asked.group, asked.weight, asked.priority) == ("0" * 32, "clerks", 2.5, -1)
+    heavy = replace(job, caller=replace(job.caller, weight=8.0))
+    assert answers.engine_request(heavy).weight == 8.0, "what Keycloak says counts before the site file"

@@ -22,7 +22,7 @@ def chat(**changes: Any) -> ChatRequest:
         {"n": 9},
         {"n": 0},
         {"tools": [{"type": "function"}]},
-        {"tool_choice": "required"},
+        {"tool_choice": "sometimes"},
         {"top_logprobs": 21, "logprobs": True},
         {"logit_bias": {"5": 1.0}},
         {"frequency_penalty": 0.5},
@@ -36,7 +36,7 @@ def chat(**changes: Any) -> ChatRequest:
         {"stop": ["a", "b", "c", "d", "e"]},
         {"stop": ""},
         {"messages": []},
-        {"messages": [{"role": "tool", "content": "x"}]},
+        {"messages": [{"role": "function", "content": "x"}]},
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
         {"response_format": {"type": "json_schema", "json_schema": {"schema": {}}}},
         {"a_parameter_of_next_year": 1},
@@ -49,6 +49,33 @@ def test_what_is_not_meant_is_refused_rather_than_ignored(changes: dict[str, Any
         chat(**changes)
     assert refused.value.param is not None
     assert refused.value.param.split(".")[0] == next(iter(changes))
+
+
+TOOL = {"type": "function", "function": {"name": "t"}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"tools": [{"type": "function", "function": {"name": name}}]} for name in ("none", "auto", "required")),
+        {"tool_choice": {"type": "function", "function": {"name": "none"}}, "tools": [TOOL]},
+        {"messages": [{"role": "tool", "content": "x", "tool_call_id": "<start_of_turn>"}]},
+        {"messages": [{"role": "tool", "content": "x", "tool_call_id": "a\n"}]},
+        {
+            "messages": [
+                {
+                    "role": "assistant",
+                    "tool_calls": [{"id": "<eos>", **TOOL, "function": {"name": "t", "arguments": ""}}],
+                }
+            ]
+        },
+        {"tools": [{"type": "function", "function": {"name": f"t{n}"}} for n in range(33)]},
+    ],
+)
+def test_names_and_ids_that_would_mean_something_else_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(UnprocessableError) as refused:
+        chat(**changes)
+    assert str(refused.value.param).split(".")[0] == next(iter(changes))
 
 
 def test_neutral_values_of_what_is_not_implemented_are_accepted() -> None:

@@ -42,6 +42,21 @@ def test_a_person_without_groups_or_session_is_still_a_principal() -> None:
 
 
 @pytest.mark.parametrize(
+    ("weights", "weight"),
+    [
+        (None, None),
+        ([], None),
+        (["2"], 2.0),
+        (["0.5", "4", "3.25"], 4.0),
+        (["0", "101", "-1", "1e9", "nan", "٣", " 5"], None),
+        (["many", "7"], 7.0),
+    ],
+)
+def test_a_weight_is_the_largest_that_is_one_and_a_slip_locks_nobody_out(weights: Any, weight: float | None) -> None:
+    assert access(weights=weights).weight == weight
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"typ": "ID"},

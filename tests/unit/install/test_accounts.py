@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.install.accounts import accounts_for, service_names
+from appliance.install.accounts import accounts_for, service_names, standby_names
 from appliance.site.load import load_site
 
 if TYPE_CHECKING:
@@ -28,8 +28,16 @@ def test_as_root_no_two_services_share_a_user(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     site = config("small", "large", "la.rge")
     users = accounts_for(site).users
-    assert set(users) == set(service_names(site))
-    assert len(set(users.values())) == len(users)
+    assert set(users) == {*service_names(site), *standby_names(site)}
+    alone = [users[name] for name in service_names(site)]
+    assert len(set(alone)) == len(alone)
+
+
+def test_what_stands_in_for_an_engine_is_it_to_everybody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    site = config("small", "large")
+    users = accounts_for(site).users
+    assert [users[name] for name in standby_names(site)] == [users[f"engine-{m.name}"] for m in site.models]
 
 
 def test_a_users_name_is_one_that_useradd_takes_whatever_the_model_is_called(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from airgap_bundle.keys import save
 from appliance.install import probe
-from appliance.install.confinement import compare, engine_confinement, reported, threads_of
+from appliance.install.confinement import compare, engine_confinement, pinned_of, reported, threads_of
 from appliance.install.model_check import waivers_in_force
 from appliance.install.probe import ANSWER_MAX_BYTES, Probe, fetch_json
 from appliance.site.layers import LAYERS
@@ -98,6 +98,22 @@ def test_an_engines_words_cannot_steer_the_terminal() -> None:
     said = reported({"confinement": [{"name": "seccomp", "holds": True, "detail": "\x1b]0;owned\x07" + "x" * 900}]})
     assert said["seccomp"].detail.isprintable()
     assert len(said["seccomp"].detail) < 300
+
+
+@pytest.mark.parametrize(
+    ("said", "pinned"),
+    [
+        ({"pinned": {"tokens": 7, "most": 90}}, (7, 90)),
+        ({"pinned": {"tokens": True, "most": -1}}, (None, None)),
+        ({"pinned": [7]}, (None, None)),
+        ({}, (None, None)),
+        (None, (None, None)),
+    ],
+)
+def test_what_an_engine_says_of_its_pins_is_numbers_or_nothing(
+    said: Any, pinned: tuple[int | None, int | None]
+) -> None:
+    assert pinned_of(said) == pinned
 
 
 def test_an_engine_that_does_not_run_is_unknown_and_not_well() -> None:

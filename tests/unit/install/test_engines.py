@@ -62,6 +62,7 @@ def engines(paths: SitePaths, monkeypatch: pytest.MonkeyPatch) -> SupervisedEngi
     program, answer = paths.root / "engine.py", paths.root / "answer"
     program.write_text(PROGRAM)
     answer.write_text(json.dumps({"receipt": {"digest": "sha256:a5"}}))
+    paths.users.write_text("{}")
     plain = service(paths, engine_service(NAME))
     argv = (sys.executable, str(program), plain.probe.target, str(answer))
     engine = dataclasses.replace(plain, argv=argv, start_timeout_s=3600)  # whoever waits for it to end hangs
@@ -106,3 +107,23 @@ def test_an_engine_that_answers_otherwise_serves_nothing(
     (paths.root / "answer").write_bytes(body)
     engines.start(NAME)
     assert engines.serves(NAME) is None
+
+
+@pytest.mark.parametrize(
+    ("queue", "answer"),
+    [
+        ({"running": 1, "waiting": 0}, "busy"),
+        ({"running": 0, "waiting": 2}, "busy"),
+        ({"running": 0, "waiting": 0}, "idle"),
+        ({"running": "many"}, "idle"),
+        ([1], "idle"),
+    ],
+)
+def test_an_engine_is_busy_while_it_says_that_somebody_waits(
+    paths: SitePaths, engines: SupervisedEngines, queue: object, answer: str
+) -> None:
+    engines.stop(NAME)
+    assert not engines.busy(NAME)
+    (paths.root / "answer").write_text(json.dumps({"receipt": {}, "queue": queue}))
+    engines.start(NAME)
+    assert engines.busy(NAME) == (answer == "busy")

@@ -23,6 +23,7 @@ CONFIG = load_site(Path(__file__).parents[3] / "appliance" / "install" / "site.e
 NEEDS = Needs(CONFIG, bundle_bytes=GIB, earliest=EPOCH)
 GOOD = Facts(
     machine="x86_64",
+    variant="haswell",
     is_root=True,
     systemd=False,
     disk_free=100 * GIB,
@@ -50,6 +51,8 @@ GOOD = Facts(
 )
 BAD: dict[str, dict[str, Any]] = {
     "machine": {"machine": "sparc"},
+    "processor speed": {"variant": "sse42"},
+    "processor": {"variant": None},
     "disk": {"disk_free": GIB},
     "memory": {"memory_available": GIB},
     "cores": {"cores": 1},

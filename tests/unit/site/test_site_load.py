@@ -142,6 +142,36 @@ def test_instructions_leave_room_for_people_to_speak() -> None:
     assert parse_site(text.replace("word " * 700, "", 1).encode(), "site.yaml").instructions
 
 
+def test_instructions_that_would_not_stay_in_memory_are_refused_by_how_much() -> None:
+    words = "instructions: " + "word " * 400 + "\n"
+    text = GOOD.replace("schema: 1\n", "schema: 1\n" + words, 1)
+    small = text.replace("  - name: gemma3-270m\n", "  - name: gemma3-270m\n    pinned_tokens: 100\n", 1)
+    assert any("take about 666 tokens, and 100 stay in memory" in one for one in mistakes(small))
+    assert parse_site(small.replace("pinned_tokens: 100", "pinned_tokens: 0").encode(), "site.yaml")
+
+
+def test_a_site_that_says_nothing_of_pins_is_accepted_with_many_groups_words() -> None:
+    """Older site files said nothing of them, and worked."""
+    more = [f'  - {{name: g{n}, models: [gemma3-270m], instructions: "{"word " * 400}"}}\n' for n in range(20)]
+    assert GOOD.count("\ngroups:\n") == 1
+    text = GOOD.replace("\ngroups:\n", "\ngroups:\n" + "".join(more), 1)
+    assert parse_site(text.encode(), "site.yaml").models[0].pinned_tokens is None
+
+
+def test_a_groups_words_are_counted_with_the_sites_before_them_and_the_sites_once_for_each_adapter() -> None:
+    """As the engine holds them: one passage of the site's for each adapter, one of both for each group with words."""
+    head = "schema: 1\ninstructions: " + "word " * 300 + "\n"
+    groups = "".join(
+        f'  - {{name: g{n}, models: [gemma3-270m], instructions: "{"more " * 60}"{more}}}\n'
+        for n, more in enumerate(("", ", adapters: [formal]"))
+    )
+    model = "  - name: gemma3-270m\n    adapters: [formal]\n    pinned_tokens: 100\n"
+    text = GOOD.replace("schema: 1\n", head, 1).replace("\ngroups:\n", "\ngroups:\n" + groups, 1)
+    found = mistakes(text.replace("  - name: gemma3-270m\n", model, 1))
+    site, both = 300 * 5 // 3, (299 * 5 + 4 + 60 * 5) // 3
+    assert any(f"take about {2 * site - 2 + 2 * both} tokens" in one for one in found), found
+
+
 POD = """\
 schema: 1
 name: lab
