@@ -23,6 +23,7 @@ class CommandTree(LazyGroup):
         "status": Entry("Show what runs, what is in force and what to act on.", HOST, group=False),
         "up": Entry("Start the site and wait until it is ready.", HOST, group=False),
         "down": Entry("Stop the site; its data stay.", HOST, group=False),
+        "certificates": Entry("Issue the site's certificates anew before they end.", ("certificates",)),
         "uninstall": Entry("Remove the site and everything in it: conversations, log, keys.", HOST, group=False),
         "unseal": Entry("Unseal the services' secrets (called by the boot unit).", HOST, group=False, hidden=True),
         "resume": Entry("Bring a site back whose service manager was killed.", HOST, group=False, hidden=True),

@@ -69,6 +69,12 @@ def provide(paths: SitePaths, vault: Vault, config: SiteConfig) -> SecretStore:
     return store
 
 
+def forget_leaves(paths: SitePaths) -> None:
+    """Have ``provide`` issue the certificates of edge and links anew. Authorities stay: people trust the site's."""
+    for path in (paths.tls / EDGE, *paths.tls.glob("link-*.pem")):
+        path.unlink(missing_ok=True)
+
+
 def _edge(paths: SitePaths, store: SecretStore, config: SiteConfig) -> None:
     """A new authority, which people would have to trust anew, only where there is none that may sign for the name."""
     names, kept = (config.listen.hostname,), paths.tls / CA

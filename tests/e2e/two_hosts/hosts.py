@@ -85,4 +85,4 @@ def tried(host: Running) -> set[tuple[str, str, int]]:
     """What the host's firewall noted as having tried to leave."""
     listed = json.loads(host.run(["nft", "-j", "list", "set", "inet", "sovereign", "tried"]).stdout)
     elements = next(part["set"] for part in listed["nftables"] if "set" in part).get("elem", [])
-    return {tuple(element["elem"]["val"]["concat"]) for element in elements}
+    return {tuple(element["elem"]["val"]["concat"][1:]) for element in elements}

@@ -1,8 +1,10 @@
 """Removes from a host what the roles made; runs there, from stdin. What was there before them stays."""
 
+import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 FIREWALL = "sovereign-firewall.service"
@@ -100,11 +102,19 @@ def take_names_out() -> None:
         Path("/etc/hosts").write_text(before + rest.split(END, 1)[1].lstrip("\n"))
 
 
+def refuse_another_s(identity: str) -> None:
+    """Leave a host alone that bears the mark of another site."""
+    mark = Path("/etc/sovereign/site.json")
+    if mark.exists() and json.loads(mark.read_text())["id"] != identity:
+        sys.exit("the host belongs to another site; nothing was removed from it")
+
+
 def main() -> None:
     """Remove everything, what uses something before what it uses.
 
     The mark that says whose the host is goes last, so that an interrupted removal is repeated.
     """
+    refuse_another_s(sys.argv[1])
     remove_unit(IMAGES)
     quietly("systemctl", "stop", "kubelet.service")
     end_containers()
