@@ -24,6 +24,7 @@ class CommandTree(LazyGroup):
         "up": Entry("Start the site and wait until it is ready.", HOST, group=False),
         "down": Entry("Stop the site; its data stay.", HOST, group=False),
         "certificates": Entry("Issue the site's certificates anew before they end.", ("certificates",)),
+        "support-bundle": Entry("Collect what somebody who helps may see, redacted.", ("support",), group=False),
         "uninstall": Entry("Remove the site and everything in it: conversations, log, keys.", HOST, group=False),
         "unseal": Entry("Unseal the services' secrets (called by the boot unit).", HOST, group=False, hidden=True),
         "resume": Entry("Bring a site back whose service manager was killed.", HOST, group=False, hidden=True),

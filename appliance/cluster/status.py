@@ -136,6 +136,8 @@ def _belongs(pod: Mapping[str, Any], workload: Mapping[str, Any]) -> bool:
 
 
 def _waiting(known: Standing, told: Mapping[str, Any] | None) -> Iterator[Waiting]:
+    if not known.state.release:
+        yield Waiting("the installation", "none went through yet; run it again")
     if told is None:
         yield Waiting("the cluster", f"no API server answers at {known.described.cluster.api_endpoint}")
         return

@@ -21,6 +21,7 @@ KINDS = "nodes,pods,deployments,statefulsets,daemonsets,persistentvolumeclaims"
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL)
 SHOWN = re.compile(r"client-certificate-data: (\S+)")
 DENIED = Path("/run/cilium/hubble")
+LOG_CHARACTERS = 128 * 1024
 
 
 def ran(*argv: str) -> Any:
@@ -170,6 +171,21 @@ def end(flow: Any, which: str) -> str:
     return flow.get("IP", {}).get(which, "?")
 
 
+def logs() -> Any:
+    """Ends of the logs of Kubernetes and of the pods on this host, by a name that says whose they are."""
+    found = {}
+    for unit in UNITS:
+        said = ran("journalctl", "--no-pager", "--lines=1500", f"--unit={unit}")
+        if said:
+            found[unit] = said[-LOG_CHARACTERS:]
+    for path in sorted(Path("/var/log/pods").glob("*/*/*.log")):
+        pod_name = path.parent.parent.name.rsplit("_", 1)[0]
+        with path.open("rb") as file:
+            file.seek(max(file.seek(0, 2) - LOG_CHARACTERS, 0))
+            found[f"{pod_name}/{path.parent.name}.{path.stem}"] = file.read().decode(errors="replace")
+    return found
+
+
 def main(subjects: str) -> None:
     """Print the reading."""
     now = time.time()
@@ -184,4 +200,6 @@ def main(subjects: str) -> None:
     }
     if "egress" in subjects:
         told |= {"firewall": refused(now), "denied": denied()}
+    if "logs" in subjects:
+        told |= {"logs": logs()}
     sys.stdout.write(json.dumps(told))
