@@ -172,7 +172,9 @@ def test_a_unit_that_is_off_is_told_by_the_exit_code(desk: Desk) -> None:
 
 def test_a_support_bundle_holds_no_secret_and_nothing_of_people(desk: Desk) -> None:
     planted = "a-Canary-of-the-journey-1"
-    desk.lab.host("node2").run(["logger", "--tag", "kubelet", f"password={planted} user=analyst"])
+    line = f"2026-11-26T00:00:00Z stderr F mark-of-a-canary password={planted} user=analyst"
+    pod = "$(ls /var/log/pods/sovereign_audit-0_*/*/0.log | head -n 1)"
+    desk.lab.host("node2").run(["sh", "-c", f'echo "{line}" >> {pod}'])
     out = desk.folder / "support.tar.gz"
     listed = json.loads(desk.sovereign("support-bundle", "--dry-run", "--output", "json"))
     assert not out.exists()

@@ -72,9 +72,7 @@ def test_what_waits_is_named_with_its_reason(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("days", "ok", "said"), [(31, True, None), (29, True, "ends in 29 days"), (-1, False, "ended")]
-)
+@pytest.mark.parametrize(("days", "said"), [(31, None), (29, "ends in 29 days"), (-1, "ended")])
 def test_a_certificate_is_warned_of_in_time_and_counts_once_it_ended(
     tmp_path: Path, days: int, said: str | None
 ) -> None:
