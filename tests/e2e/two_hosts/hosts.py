@@ -58,6 +58,12 @@ def contents(lab: Lab) -> dict[str, set[str]]:
     return {name: set(lab.host(name).run(["sh", "-c", shown]).stdout.splitlines()) for name in NODES}
 
 
+def assert_same(after: dict[str, set[str]], before: dict[str, set[str]]) -> None:
+    """Assert that ``contents`` are the same; a failure names what came and what went."""
+    changed = {name: sorted(after[name] ^ before[name])[:40] for name in before if after[name] != before[name]}
+    assert not changed
+
+
 def attempt(host: Running, kind: str, address: str, port: int, enter: Sequence[str] = ()) -> str:
     """`through`, or what went wrong; ``enter`` goes before the command line, into a pod's network for one."""
     return host.run([*enter, "python3", "-", kind, address, str(port)], stdin=TRY).stdout.strip()

@@ -9,7 +9,7 @@ import pytest
 
 from appliance.cluster.events import Ended
 from tests.e2e.two_hosts.clusters import LabSite
-from tests.e2e.two_hosts.hosts import BEYOND, NODES, Beyond, attempt, contents, tried
+from tests.e2e.two_hosts.hosts import BEYOND, NODES, Beyond, assert_same, attempt, contents, tried
 from tests.e2e.two_hosts.kubernetes import ASK, Kubernetes, until
 from tests.e2e.two_hosts.shipment import shipped
 
@@ -44,7 +44,7 @@ def site(lab: Lab, beyond: Beyond, tmp_path_factory: pytest.TempPathFactory) -> 
     assert min(found.run("cluster.yml").values()) > 15
     yield found
     assert found.run("removal.yml") == dict.fromkeys(NODES, 1)
-    assert contents(lab) == before
+    assert_same(contents(lab), before)
     assert found.run("removal.yml") == dict.fromkeys(NODES, 0)
 
 

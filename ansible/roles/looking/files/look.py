@@ -6,6 +6,7 @@ read but for that.
 
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -28,7 +29,8 @@ def ran(*argv: str) -> Any:
     """What a program prints; None when it fails or is not there."""
     if shutil.which(argv[0]) is None:
         return None
-    done = subprocess.run(argv, capture_output=True, check=False, text=True, timeout=60)
+    environment = {**os.environ, "KUBECACHEDIR": "/run/sovereign/kubectl"}  # nothing of it stays on the host
+    done = subprocess.run(argv, capture_output=True, check=False, text=True, timeout=60, env=environment)
     return done.stdout if done.returncode == 0 else None
 
 
