@@ -44,14 +44,13 @@ def test_pods_and_hosts_are_named_and_the_latest_comes_first() -> None:
 def test_a_host_tells_what_its_firewall_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     element = {
         "val": {"concat": ["10.244.1.7", BEYOND, "tcp", 443]},
-        "timeout": 604800,
         "expires": 604740,
         "counter": {"packets": 4, "bytes": 240},
     }
     listed = [
         {"counter": {"name": "refused_out", "packets": 9, "bytes": 1}},
         {"set": {"name": "hosts", "elem": ["10.1.0.1"]}},
-        {"set": {"name": "tried", "elem": [{"elem": element}]}},
+        {"set": {"name": "tried", "timeout": 604800, "elem": [{"elem": element}]}},
     ]
     monkeypatch.setattr(look, "ran", lambda *_: json.dumps({"nftables": listed}))
     found = look.refused(1000.0)

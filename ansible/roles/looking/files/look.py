@@ -135,11 +135,11 @@ def refused(now: float) -> Any:
         return None
     parts = json.loads(said)["nftables"]
     counters = {p["counter"]["name"]: p["counter"]["packets"] for p in parts if "counter" in p}
-    tried = []
-    for listed in next((p["set"].get("elem", ()) for p in parts if "set" in p and p["set"]["name"] == "tried"), ()):
+    tried, noted = [], next((p["set"] for p in parts if "set" in p and p["set"]["name"] == "tried"), {})
+    for listed in noted.get("elem", ()):
         element = listed["elem"]
         source, destination, protocol, port = element["val"]["concat"]
-        seen = now - (element["timeout"] - element["expires"])
+        seen = now - (element.get("timeout", noted["timeout"]) - element["expires"])
         count = element.get("counter", {}).get("packets", 1)
         told = {"source": source, "destination": destination, "protocol": protocol, "port": port}
         tried.append({**told, "count": count, "last_seen": seen})
