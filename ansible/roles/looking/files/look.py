@@ -17,7 +17,8 @@ from typing import Any
 
 UNITS = ("containerd.service", "kubelet.service", "sovereign-firewall.service", "sovereign-images.timer")
 ADMIN = "/etc/kubernetes/admin.conf"
-PKI = Path("/etc/kubernetes/pki")
+CONFIGURATIONS, PKI = Path("/etc/kubernetes"), Path("/etc/kubernetes/pki")
+KUBELET = Path("/var/lib/kubelet/pki/kubelet-client-current.pem")
 KINDS = "nodes,pods,deployments,statefulsets,daemonsets,persistentvolumeclaims"
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL)
 SHOWN = re.compile(r"client-certificate-data: (\S+)")
@@ -39,13 +40,12 @@ def certificates() -> Any:
     found = {}
     for path in sorted(PKI.rglob("*.crt")):
         found[str(path.relative_to(PKI).with_suffix(""))] = path.read_text()
-    for path in sorted(Path("/etc/kubernetes").glob("*.conf")):
+    for path in sorted(CONFIGURATIONS.glob("*.conf")):
         shown = SHOWN.search(path.read_text())
         if shown:
             found[path.name] = base64.b64decode(shown[1]).decode()
-    kubelet = Path("/var/lib/kubelet/pki/kubelet-client-current.pem")
-    if kubelet.exists():
-        found["kubelet"] = kubelet.read_text()
+    if KUBELET.exists():
+        found["kubelet"] = KUBELET.read_text()
     return {name: first[0] for name, text in found.items() if (first := PEM.search(text))}
 
 
@@ -84,14 +84,15 @@ def named(found: Any) -> Any:
 
 def pod(found: Any) -> Any:
     """A pod in short, with the reason why it waits."""
-    owner = (found["metadata"].get("ownerReferences") or [{"name": found["metadata"]["name"]}])[0]["name"]
+    owners, phase = found["metadata"].get("ownerReferences", ()), found["status"]["phase"]
+    ended = phase == "Succeeded" or (phase == "Failed" and owners)  # whose it was has another, or says what it lacks
     return {
         **named(found),
         "node": found["spec"].get("nodeName", ""),
         "address": found["status"].get("podIP", ""),
         "own_network": not found["spec"].get("hostNetwork", False),
-        "owner": owner,
-        "ready": condition(found, "Ready") or found["status"]["phase"] == "Succeeded",
+        "owner": owners[0]["name"] if owners else found["metadata"]["name"],
+        "ready": condition(found, "Ready") or bool(ended),
         "reason": reason(found),
         "restarts": sum(c["restartCount"] for c in found["status"].get("containerStatuses", ())),
     }

@@ -1,0 +1,93 @@
+"""What a host says about itself: nothing that is secret, pods with the reason why they wait, workloads by counts."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.unit.cluster.readings import certificate
+from tests.unit.roles.plugins import load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+look = load("roles/looking/files/look.py")
+KEY = "-----BEGIN PRIVATE KEY-----\nthe-key\n-----END PRIVATE KEY-----\n"
+
+
+def pod(phase: str = "Running", *, ready: bool = False, owner: bool = True, **status: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"namespace": "s", "name": "audit-0", "ownerReferences": [{"name": "audit"}] if owner else []},
+        "spec": {"nodeName": "node2"},
+        "status": {"phase": phase, "conditions": [{"type": "Ready", "status": str(ready)}], **status},
+    }
+
+
+def waiting(reason: str) -> dict[str, Any]:
+    return {"name": "writer", "restartCount": 3, "state": {"waiting": {"reason": reason}}}
+
+
+def test_certificates_are_told_without_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pem = certificate(100)
+    pki, etc, kubelet = tmp_path / "pki", tmp_path, tmp_path / "kubelet.pem"
+    (pki / "etcd").mkdir(parents=True)
+    (pki / "apiserver.crt").write_text(pem)
+    (pki / "etcd/server.crt").write_text(pem)
+    (pki / "apiserver.key").write_text(KEY)
+    shown, hidden = (base64.b64encode(text.encode()).decode() for text in (pem, KEY))
+    (etc / "admin.conf").write_text(f"    client-certificate-data: {shown}\n    client-key-data: {hidden}\n")
+    kubelet.write_text(KEY + pem)
+    monkeypatch.setattr(look, "PKI", pki)
+    monkeypatch.setattr(look, "CONFIGURATIONS", etc)
+    monkeypatch.setattr(look, "KUBELET", kubelet)
+    found = look.certificates()
+    assert set(found) == {"apiserver", "etcd/server", "admin.conf", "kubelet"}
+    assert all(told.startswith("-----BEGIN CERTIFICATE-----") and "KEY" not in told for told in found.values())
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (pod(containerStatuses=[waiting("CrashLoopBackOff")]), "writer: CrashLoopBackOff"),
+        (pod(initContainerStatuses=[waiting("ErrImageNeverPull")]), "writer: ErrImageNeverPull"),
+        (pod("Failed", owner=False), "Failed"),
+        (
+            pod("Pending")
+            | {
+                "status": {
+                    "phase": "Pending",
+                    "conditions": [{"type": "PodScheduled", "status": "False", "message": "0/2 nodes are available"}],
+                }
+            },
+            "0/2 nodes are available",
+        ),
+    ],
+    ids=["container", "init container", "nobody's", "no room"],
+)
+def test_a_pod_that_waits_says_why(given: dict[str, Any], reason: str) -> None:
+    told = look.pod(given)
+    assert (told["ready"], told["reason"]) == (False, reason)
+
+
+@pytest.mark.parametrize(
+    "given", [pod(ready=True), pod("Succeeded"), pod("Failed")], ids=["ready", "ended", "replaced"]
+)
+def test_a_pod_that_is_ready_or_was_replaced_does_not_wait(given: dict[str, Any]) -> None:
+    assert look.pod(given)["ready"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "status", "counts"),
+    [
+        ("Deployment", {"replicas": 2}, {"readyReplicas": 1}, (2, 1)),
+        ("StatefulSet", {"replicas": 1}, {}, (1, 0)),
+        ("DaemonSet", {}, {"desiredNumberScheduled": 3, "numberReady": 2}, (3, 2)),
+    ],
+)
+def test_workloads_are_counted_as_each_kind_counts(
+    kind: str, spec: dict[str, int], status: dict[str, int], counts: tuple[int, int]
+) -> None:
+    told = look.workload({"kind": kind, "metadata": {"namespace": "s", "name": "x"}, "spec": spec, "status": status})
+    assert (told["wanted"], told["ready"]) == counts
