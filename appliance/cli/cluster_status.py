@@ -44,7 +44,8 @@ def show_egress(paths: SitePaths, output: OutputFormat) -> None:
     """Ask every host what it refused to let through; exits with 5 when one did not tell."""
     known = standing(paths)
     readings = look(known, "state egress")
-    found, counted = attempts(readings), counters(readings)
+    hosts = {host.address: host.name for host in known.state.hosts}
+    found, counted = attempts(readings, hosts), counters(readings)
     silent = {host: str(reading[FAILED]) for host, reading in readings.items() if FAILED in reading}
     data = {"attempts": [asdict(each) for each in found], "refused": counted, "silent": silent}
     emit(data, output, lambda console: _render_egress(found, counted, console))
@@ -70,7 +71,9 @@ def _render(status: ClusterStatus, console: Console) -> None:
 
 
 def _print(console: Console, columns: tuple[str, ...], rows: object) -> None:
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for row in rows:  # type: ignore[attr-defined]  # rows of several kinds of cells
         table.add_row(*row)
     console.print(table)

@@ -31,9 +31,9 @@ class Attempt:
     by: By
 
 
-def attempts(readings: Readings) -> tuple[Attempt, ...]:
-    """Everything that the hosts tell, the latest first."""
-    names = _names(readings)
+def attempts(readings: Readings, hosts: Mapping[str, str]) -> tuple[Attempt, ...]:
+    """Everything that the hosts tell, the latest first; ``hosts`` are the cluster's names by address."""
+    names = {**_pods(readings), **hosts}
     found = [each for host, reading in readings.items() for each in _of(host, reading, names)]
     return tuple(sorted(found, key=lambda each: (each.last_seen, each.source, each.destination), reverse=True))
 
@@ -49,14 +49,11 @@ def _of(host: str, reading: Mapping[str, Any], names: Mapping[str, str]) -> Iter
         yield Attempt(host, *ends, row["protocol"], row["port"], row["count"], seen, "policy")
 
 
-def _names(readings: Readings) -> dict[str, str]:
-    """Who has which address now: pods of a network of their own, and hosts by those that share their host's."""
+def _pods(readings: Readings) -> dict[str, str]:
+    """Which pod has which address now; those that share their host's are not told apart from it."""
     told = next((r["cluster"] for r in readings.values() if r.get("cluster")), None)
-    found: dict[str, str] = {}
-    for pod in told["pods"] if told else ():
-        if pod["address"]:
-            found[pod["address"]] = f"{pod['namespace']}/{pod['name']}" if pod["own_network"] else pod["node"]
-    return found
+    pods = told["pods"] if told else ()
+    return {p["address"]: f"{p['namespace']}/{p['name']}" for p in pods if p["address"] and p["own_network"]}
 
 
 def counters(readings: Readings) -> dict[str, dict[str, int]]:

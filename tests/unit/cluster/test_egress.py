@@ -30,7 +30,7 @@ def test_pods_and_hosts_are_named_and_the_latest_comes_first() -> None:
     told["node2"]["denied"] = [
         row("sovereign/audit-0", last_seen="2026-11-26T13:00:00.123456789Z", port=53, protocol="udp")
     ]
-    found = attempts(told)
+    found = attempts(told, {"10.1.0.1": "node1", "10.1.0.2": "node2"})
     assert [(a.source, a.destination, a.port, a.count, a.by) for a in found] == [
         ("sovereign/audit-0", BEYOND, 53, 3, "policy"),
         ("node1", BEYOND, 443, 3, "firewall"),
