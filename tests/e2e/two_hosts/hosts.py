@@ -19,7 +19,7 @@ BEYOND = "203.0.113.9"
 VOLATILE = ("/proc", "/sys", "/dev", "/run", "/tmp", "/var/log", "/var/lib/systemd", "/root/.ansible")
 MORE = (
     "cat /etc/passwd /etc/group; systemctl list-unit-files --no-legend --state=enabled,disabled,masked; "
-    "ip -o link | cut -d: -f2; cut -d' ' -f2,3 /proc/self/mounts | grep -v '^/run'"
+    "ip -o link | cut -d: -f2 | cut -d@ -f1; cut -d' ' -f2,3 /proc/self/mounts | grep -v '^/run'"
 )
 COUNT = """
 import selectors, socket, sys
@@ -61,7 +61,7 @@ def contents(lab: Lab) -> dict[str, set[str]]:
 def assert_same(after: dict[str, set[str]], before: dict[str, set[str]]) -> None:
     """Assert that ``contents`` are the same; a failure names what came and what went."""
     changed = {name: sorted(after[name] ^ before[name])[:40] for name in before if after[name] != before[name]}
-    assert not changed
+    assert not changed, changed
 
 
 def attempt(host: Running, kind: str, address: str, port: int, enter: Sequence[str] = ()) -> str:
