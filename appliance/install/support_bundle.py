@@ -15,6 +15,7 @@ import yaml
 from airgap_bundle.archive import Entry, write_tar
 from appliance.errors import DeploymentError, SovereignError, UsageError
 from appliance.install.process import run
+from appliance.install.redaction import persons
 from appliance.install.release_description import release_description
 from appliance.install.status import site_status
 from appliance.site.secrets import write_private
@@ -49,6 +50,17 @@ class Item:
 def values(store: SecretStore) -> tuple[bytes, ...]:
     """Every secret of the site, so that each is known by value. Raises ``DeploymentError`` where one does not open."""
     return tuple(store.get(name) for name in store.names())
+
+
+def people(*files: Path) -> frozenset[str]:
+    """Names of people in site files, so that each is known by value; a file that is none names nobody."""
+    found: set[str] = set()
+    for path in files:
+        try:
+            found.update(persons(yaml.safe_load(path.read_bytes())))
+        except (OSError, yaml.YAMLError):
+            continue
+    return frozenset(found)
 
 
 def host_items(paths: SitePaths, redactor: Redactor) -> tuple[Item, ...]:
@@ -105,7 +117,11 @@ def document(path: str, about: str, value: Mapping[str, Any], redactor: Redactor
 
 def described(path: str, about: str, content: bytes, redactor: Redactor) -> Item:
     """A site file, redacted field by field; its comments are left out, as nobody knows what stands there."""
-    return Item(path, about, yaml.safe_dump(redactor.data(yaml.safe_load(content)), sort_keys=False).encode())
+    try:
+        value = yaml.safe_load(content)
+    except yaml.YAMLError:
+        return Item(path, f"{about}, which is not YAML", b"")
+    return Item(path, about, yaml.safe_dump(redactor.data(value), sort_keys=False).encode())
 
 
 def write(out: Path, items: tuple[Item, ...]) -> None:

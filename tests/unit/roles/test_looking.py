@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -91,3 +92,42 @@ def test_workloads_are_counted_as_each_kind_counts(
 ) -> None:
     told = look.workload({"kind": kind, "metadata": {"namespace": "s", "name": "x"}, "spec": spec, "status": status})
     assert (told["wanted"], told["ready"]) == counts
+
+
+def container_log(folder: Path, text: str) -> Path:
+    path = folder / "s_audit-0_uid/writer/0.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_lines_that_the_runtime_split_are_one_again(tmp_path: Path) -> None:
+    lines = ['1 stderr P {"prompt": "a', "2 stdout F between", "3 stderr P b", '4 stderr F c"}', "5 stderr P open"]
+    told = look.end_of(container_log(tmp_path, "\n".join(lines) + "\n"))
+    assert told.splitlines() == ["2 stdout F between", '1 stderr F {"prompt": "abc"}', "5 stderr P open"]
+
+
+@pytest.mark.parametrize("mark", ["P", "F"])
+def test_what_a_cut_may_have_halved_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str) -> None:
+    lines = ['1 stderr P {"prompt": "the', f"2 stderr {mark} CANARY", '3 stderr F more"}', "4 stderr F whole"]
+    text = "\n".join(lines) + "\n"
+    for beyond in range(1, len(lines[0]) + 3):
+        monkeypatch.setattr(look, "LOG_CHARACTERS", len(text) - beyond)
+        told = look.end_of(container_log(tmp_path, text))
+        assert "CANARY" not in told
+        assert told.endswith("4 stderr F whole\n")
+
+
+def test_a_log_that_goes_on_from_another_file_may_begin_with_a_half(tmp_path: Path) -> None:
+    path = container_log(tmp_path, '1 stderr F CANARY"}\n2 stderr F whole\n')
+    assert "CANARY" in look.end_of(path)
+    path.with_name("0.log.20261126-093014").touch()
+    assert look.end_of(path) == "2 stderr F whole\n"
+
+
+def test_a_program_that_does_not_end_has_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(argv: tuple[str, ...], **_: object) -> None:
+        raise subprocess.TimeoutExpired(argv, 60)
+
+    monkeypatch.setattr(look.subprocess, "run", slow)
+    assert look.ran("sh", "-c", "true") is None

@@ -23,15 +23,19 @@ KINDS = "nodes,pods,deployments,statefulsets,daemonsets,persistentvolumeclaims"
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL)
 SHOWN = re.compile(r"client-certificate-data: (\S+)")
 DENIED = Path("/run/cilium/hubble")
+PODS = Path("/var/log/pods")
 LOG_CHARACTERS = 128 * 1024
 
 
 def ran(*argv: str) -> Any:
-    """What a program prints; None when it fails or is not there."""
+    """What a program prints; None when it fails, does not end, or is not there."""
     if shutil.which(argv[0]) is None:
         return None
     environment = {**os.environ, "KUBECACHEDIR": "/run/sovereign/kubectl"}  # nothing of it stays on the host
-    done = subprocess.run(argv, capture_output=True, check=False, text=True, timeout=60, env=environment)
+    try:
+        done = subprocess.run(argv, capture_output=True, check=False, text=True, timeout=60, env=environment)
+    except subprocess.TimeoutExpired:
+        return None
     return done.stdout if done.returncode == 0 else None
 
 
@@ -180,13 +184,50 @@ def logs() -> Any:
     for unit in UNITS:
         said = ran("journalctl", "--no-pager", "--lines=1500", f"--unit={unit}")
         if said:
-            found[unit] = said[-LOG_CHARACTERS:]
-    for path in sorted(Path("/var/log/pods").glob("*/*/*.log")):
+            found[unit] = whole_lines(said[-LOG_CHARACTERS:], cut=len(said) > LOG_CHARACTERS)
+    for path in sorted(PODS.glob("*/*/*.log")):
         pod_name = path.parent.parent.name.rsplit("_", 1)[0]
-        with path.open("rb") as file:
-            file.seek(max(file.seek(0, 2) - LOG_CHARACTERS, 0))
-            found[f"{pod_name}/{path.parent.name}.{path.stem}"] = file.read().decode(errors="replace")
+        found[f"{pod_name}/{path.parent.name}.{path.stem}"] = end_of(path)
     return found
+
+
+def end_of(path: Path) -> str:
+    """The end of a container's log: whole lines, each as the container wrote it."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(size - LOG_CHARACTERS, 0))
+        read = file.read(LOG_CHARACTERS).decode(errors="replace")
+    cut = size > LOG_CHARACTERS
+    return joined(whole_lines(read, cut=cut), cut=cut or any(path.parent.glob(f"{path.name}.*")))
+
+
+def whole_lines(text: str, *, cut: bool) -> str:
+    """Without the first line, when it was cut."""
+    return text.partition("\n")[2] if cut else text
+
+
+def joined(text: str, *, cut: bool) -> str:
+    """Lines that the runtime split, which it marks `P`, put together: half a field is not known for what it is.
+
+    Of a text that was cut, or whose file goes on from another, the first line of each stream may be such a half.
+    """
+    told, open_lines, begun = [], {}, set()
+    for line in text.splitlines():
+        parts = line.split(" ", 3)
+        if len(parts) < 4 or parts[1] not in {"stdout", "stderr"} or parts[2] not in {"P", "F"}:  # noqa: PLR2004
+            told.append(line)
+            continue
+        time_, stream, mark, content = parts
+        open_lines.setdefault(stream, [time_]).append(content)
+        if mark == "F":
+            first, *contents = open_lines.pop(stream)
+            if stream in begun or not cut:
+                told.append(f"{first} {stream} F {''.join(contents)}")
+            begun.add(stream)
+    for stream, (first, *contents) in open_lines.items():
+        if stream in begun or not cut:
+            told.append(f"{first} {stream} P {''.join(contents)}")
+    return "".join(f"{line}\n" for line in told)
 
 
 def main(subjects: str) -> None:
