@@ -22,8 +22,9 @@ from appliance.cli.terminal import (
     site_paths,
 )
 from appliance.cluster import renewal as clusters
-from appliance.cluster.certificates import Certificate, kept_here, of_host
+from appliance.cluster.certificates import AUTHORITIES, KUBELET, Certificate, kept_here, of_host
 from appliance.cluster.looking import look
+from appliance.cluster.reading import FAILED
 from appliance.cluster.standing import is_cluster, standing
 from appliance.install import renewal as hosts
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from appliance.site.paths import SitePaths
 
-AUTHORITIES = {"authority", "ca", "etcd/ca", "front-proxy-ca"}
 app = typer.Typer(no_args_is_help=True)
 
 
@@ -72,9 +72,14 @@ def _leaves(paths: SitePaths) -> tuple[Certificate, ...]:
     if not is_cluster(paths):
         hosts.renewable(paths)
         return tuple(c for c in kept_here(paths, now) if c.name not in AUTHORITIES)
-    told = look(standing(paths))
+    known = standing(paths)
+    told = look(known)
+    for host in known.state.hosts:
+        why = told.get(host.name, {FAILED: "it did not answer in time"}).get(FAILED)
+        if why:
+            say(f"warning: {host.name} did not tell its certificates, and they are left out here: {why}")
     found = (*kept_here(paths, now), *(c for host, reading in told.items() for c in of_host(host, reading, now)))
-    return tuple(c for c in found if c.name not in AUTHORITIES and c.name != "kubelet")  # the kubelet renews its own
+    return tuple(c for c in found if c.name not in AUTHORITIES and c.name != KUBELET)  # the kubelet renews its own
 
 
 def _renew_cluster(paths: SitePaths, passphrase: Callable[[], bytes]) -> None:

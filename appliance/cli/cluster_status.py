@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from appliance.cli.terminal import emit, say
-from appliance.cluster.egress import attempts, counters
-from appliance.cluster.looking import FAILED, look
+from appliance.cluster.egress import attempts, counters, incomplete, silent
+from appliance.cluster.looking import look
 from appliance.cluster.standing import standing
 from appliance.cluster.status import cluster_status
 from appliance.errors import DeploymentError
@@ -44,14 +44,16 @@ def show_egress(paths: SitePaths, output: OutputFormat) -> None:
     """Ask every host what it refused to let through; exits with 5 when one did not tell."""
     known = standing(paths)
     readings = look(known, "state egress")
-    hosts = {host.address: host.name for host in known.state.hosts}
-    found, counted = attempts(readings, hosts), counters(readings)
-    silent = {host: str(reading[FAILED]) for host, reading in readings.items() if FAILED in reading}
-    data = {"attempts": [asdict(each) for each in found], "refused": counted, "silent": silent}
-    emit(data, output, lambda console: _render_egress(found, counted, console))
-    for host, why in silent.items():
+    found, counted, mute = attempts(readings, known), counters(readings), silent(readings, known)
+    notes = list(incomplete(readings))
+    data = {"attempts": [asdict(each) for each in found], "refused": counted, "silent": mute, "incomplete": notes}
+    nothing = "of what hosts told, nothing tried to leave" if mute or notes else "nothing tried to leave"
+    emit(data, output, lambda console: _render_egress(found, counted, nothing, console))
+    for note in notes:
+        say(f"warning: {note}")
+    for host, why in mute.items():
         say(f"warning: {host} did not tell: {why}")
-    if silent:
+    if mute:
         raise typer.Exit(DeploymentError.exit_code)
 
 
@@ -106,18 +108,20 @@ def _certificate_row(found: tuple[Certificate, int]) -> tuple[Text | str, ...]:
     first, count = found
     what = first.name if count == 1 else f"{first.name}, the first of {count}"
     days = Text(str(first.days), "red" if first.days < 0 else "yellow" if first.days < 30 else "green")  # noqa: PLR2004
-    return (Text(what), first.where, first.expires[:10], days)
+    return (Text(what), first.where, first.expires[:10] or "not readable", days)
 
 
-def _render_egress(found: tuple[Attempt, ...], counted: Mapping[str, Mapping[str, int]], console: Console) -> None:
-    """The latest attempts, then the packets that each host refused."""
+def _render_egress(
+    found: tuple[Attempt, ...], counted: Mapping[str, Mapping[str, int]], nothing: str, console: Console
+) -> None:
+    """The latest attempts, or that there is ``nothing``, then the packets that each host refused."""
     if found:
         columns = ("last seen", "from", "to", "port", "packets", "refused by")
         _print(console, columns, map(_attempt_row, found[:_SHOWN]))
         if len(found) > _SHOWN:
             console.print(f"and {len(found) - _SHOWN} more; --output json has all", markup=False)
     else:
-        console.print("nothing tried to leave", markup=False)
+        console.print(nothing, markup=False)
     for host, by in sorted(counted.items()):
         refused = ", ".join(f"{name.removeprefix('refused_')}: {packets}" for name, packets in sorted(by.items()))
         console.print(f"packets that {host} refused: {refused}", markup=False, soft_wrap=True)

@@ -14,11 +14,16 @@ if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
 
 SITE, LINKS = "the site", "the links"
+AUTHORITIES = {"authority", "ca", "etcd/ca", "front-proxy-ca"}
+KUBELET = "kubelet"
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate: where it is shown, what it is called, when it ends (ISO 8601, UTC), and the days that are left."""
+    """A certificate: where it is shown, what it is called, when it ends (ISO 8601, UTC), and the days that are left.
+
+    One that cannot be read has ended, and ``expires`` is empty.
+    """
 
     where: str
     name: str
@@ -42,6 +47,19 @@ def of_host(host: str, reading: Mapping[str, Any], now: datetime) -> Iterator[Ce
         yield _read(host, name, pem.encode(), now)
 
 
+def advice(found: Certificate) -> str:
+    """What to do about a certificate before it ends: not all are renewed alike."""
+    if found.name not in AUTHORITIES:
+        of_kubelet = found.name == KUBELET
+        return "the kubelet renews it; see its log on the host" if of_kubelet else "`sovereign certificates renew`"
+    if found.where in {SITE, LINKS}:
+        return "`sovereign install` makes a new one in its last 30 days"
+    return "no command renews an authority of Kubernetes; plan a new cluster before it ends"
+
+
 def _read(where: str, name: str, pem: bytes, now: datetime) -> Certificate:
-    ends = ca.expiry(pem)
+    try:
+        ends = ca.expiry(pem)
+    except ValueError:
+        return Certificate(where, name, "", -1)
     return Certificate(where, name, ends.isoformat(), (ends - now).days)

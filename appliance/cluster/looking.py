@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.cluster.events import Failure, Reading
 from appliance.cluster.playbook import run
+from appliance.cluster.reading import FAILED, checked
 from appliance.errors import DeploymentError
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from appliance.cluster.events import Event
     from appliance.cluster.standing import Standing
 
-FAILED = "failed"
 _SECONDS = 180
 
 
@@ -28,7 +28,7 @@ def look(known: Standing, subjects: str = "state", *, enter: Sequence[str] = ())
 
     def watch(event: Event) -> None:
         if isinstance(event, Reading):
-            found[event.host] = event.value
+            found[event.host] = checked(event.value)
         elif isinstance(event, Failure):
             failures[event.host] = event.cause
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,14 @@ class Standing:
     def source(self) -> Path:
         """The site file."""
         return Path(self.state.site_file)
+
+    def touched(self) -> Standing:
+        """The same without hosts that the site file has and no run has touched."""
+        known = {host.name for host in self.state.hosts}
+        cluster = self.described.cluster
+        hosts = tuple(host for host in cluster.hosts if host.name in known)
+        described = self.described.model_copy(update={"cluster": cluster.model_copy(update={"hosts": hosts})})
+        return replace(self, described=described)
 
     def inventory(self, **options: Any) -> dict[str, Any]:
         """Ansible's inventory for looking at the hosts and leaving them; hosts of earlier runs are in it, too."""

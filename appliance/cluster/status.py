@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from appliance.cluster.certificates import Certificate, kept_here, of_host
-from appliance.cluster.looking import FAILED
+from appliance.cluster.certificates import Certificate, advice, kept_here, of_host
+from appliance.cluster.reading import FAILED, of_cluster
 from appliance.install.status_warnings import LOW_DISK_BYTES, SOON
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class ClusterStatus:
 def cluster_status(paths: SitePaths, known: Standing, readings: Readings, now: datetime | None = None) -> ClusterStatus:
     """The status at ``now`` (UTC; default: this machine's clock) out of ``readings`` of all hosts."""
     now = now or datetime.now(UTC)
-    told = next((r["cluster"] for r in readings.values() if r.get("cluster")), None)
+    told = of_cluster(known, readings)
     hosts = tuple(_hosts(known, readings, {n["name"]: n for n in told["nodes"]} if told else {}))
     found = (*kept_here(paths, now), *(c for host, reading in readings.items() for c in of_host(host, reading, now)))
     described = known.described
@@ -156,7 +156,8 @@ def _warnings(known: Standing, hosts: tuple[HostStatus, ...], found: tuple[Certi
     for certificate in found:
         if certificate.days < SOON.days:
             ends = "ended" if certificate.days < 0 else f"ends in {certificate.days} days"
-            yield f"certificate {certificate.name} of {certificate.where} {ends}; `sovereign certificates renew`"
+            state = ends if certificate.expires else "cannot be read"
+            yield f"certificate {certificate.name} of {certificate.where} {state}; {advice(certificate)}"
     for host in hosts:
         if host.disk_free is not None and host.disk_free < LOW_DISK_BYTES:
             yield f"{host.name} has {host.disk_free / 2**30:.1f} GiB of disk left: the kubelet will remove pods"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from appliance.cluster.looking import FAILED, look
+from appliance.cluster.looking import look
+from appliance.cluster.reading import FAILED
 from appliance.cluster.status import cluster_status
 from appliance.install.support_bundle import Item, described, document, log
 

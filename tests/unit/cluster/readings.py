@@ -58,6 +58,8 @@ def pod(name: str, host: str, address: str, owner: str, namespace: str = "sovere
         "own_network": namespace != "kube-system",
         "owner": owner,
         "ready": True,
+        "ended": False,
+        "started": "2026-11-26T11:00:00Z",
         "reason": "Running",
         "restarts": 0,
     }

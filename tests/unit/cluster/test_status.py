@@ -112,3 +112,34 @@ def test_without_ansible_there_is_no_status(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(looking, "run", run)
     with pytest.raises(DeploymentError, match="250"):
         looking.look(known())
+
+
+def test_a_worker_s_word_about_the_cluster_is_not_taken(tmp_path: Path) -> None:
+    told = readings()
+    whole = reading("node1")["cluster"]
+    told["node1"]["cluster"]["nodes"][0]["ready"] = False
+    assert not status(tmp_path, {"node2": {**told["node2"], "cluster": whole}, "node1": told["node1"]}).ok
+    told["node1"]["cluster"] = None
+    found = status(tmp_path, {"node2": {**told["node2"], "cluster": whole}, "node1": told["node1"]})
+    assert any("no API server" in each.why for each in found.waiting)
+
+
+def test_a_certificate_that_cannot_be_read_counts_as_ended(tmp_path: Path) -> None:
+    told = readings()
+    told["node2"]["certificates"] = {"kubelet": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}
+    edge = SitePaths(tmp_path).tls / "edge.pem"
+    edge.parent.mkdir(parents=True)
+    edge.write_bytes(b"")
+    found = status(tmp_path, told)
+    assert not found.ok
+    assert [w for w in found.warnings if "cannot be read" in w] == [
+        "certificate edge of the site cannot be read; `sovereign certificates renew`",
+        "certificate kubelet of node2 cannot be read; the kubelet renews it; see its log on the host",
+    ]
+
+
+def test_advice_about_authorities_names_no_command_that_leaves_them(tmp_path: Path) -> None:
+    told = readings()
+    told["node1"]["certificates"] = {"etcd/ca": certificate(10)}
+    (warning,) = status(tmp_path, told).warnings
+    assert "plan a new cluster" in warning

@@ -22,7 +22,7 @@ KUBELET = Path("/var/lib/kubelet/pki/kubelet-client-current.pem")
 KINDS = "nodes,pods,deployments,statefulsets,daemonsets,persistentvolumeclaims"
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL)
 SHOWN = re.compile(r"client-certificate-data: (\S+)")
-DENIED = Path("/run/cilium/hubble")
+AGENT, DENIED = Path("/run/cilium"), Path("/run/cilium/hubble")
 PODS = Path("/var/log/pods")
 LOG_CHARACTERS = 128 * 1024
 
@@ -97,6 +97,8 @@ def pod(found: Any) -> Any:
         "own_network": not found["spec"].get("hostNetwork", False),
         "owner": owners[0]["name"] if owners else found["metadata"]["name"],
         "ready": condition(found, "Ready") or bool(ended),
+        "ended": phase in {"Succeeded", "Failed"},
+        "started": found["status"].get("startTime", ""),
         "reason": reason(found),
         "restarts": sum(c["restartCount"] for c in found["status"].get("containerStatuses", ())),
     }
@@ -148,11 +150,16 @@ def refused(now: float) -> Any:
         count = element.get("counter", {}).get("packets", 1)
         told = {"source": source, "destination": destination, "protocol": protocol, "port": port}
         tried.append({**told, "count": count, "last_seen": seen})
-    return {"counters": counters, "tried": tried}
+    return {"counters": counters, "tried": tried, "room": noted.get("size", 1)}
 
 
 def denied() -> Any:
-    """What the network's policies denied, from the agent's file of flows: a row for each source and destination."""
+    """What the network's policies denied, from the agent's file of flows: a row for each source and destination.
+
+    None where the agent does not run; it makes the file with the first flow.
+    """
+    if not AGENT.is_dir():
+        return None
     rows = {}
     for path in sorted(DENIED.glob("denied*.log")):
         for line in path.read_text(errors="replace").splitlines():
@@ -243,7 +250,7 @@ def main(subjects: str) -> None:
         "cluster": cluster(),
     }
     if "egress" in subjects:
-        told |= {"firewall": refused(now), "denied": denied()}
+        told |= {"firewall": refused(now), "denied": denied(), "denied_rotated": any(DENIED.glob("denied-*.log"))}
     if "logs" in subjects:
         told |= {"logs": logs()}
     sys.stdout.write(json.dumps(told))
