@@ -91,7 +91,8 @@ def install(  # noqa: PLR0913 - what an installation is given, by keyword
 class Wanted:
     """What hosts are brought to: the site file ``source`` as ``described``, and a release that the store holds.
 
-    ``files`` are the operator's, of a site with an assistant; ``options`` further ones of the roles, for one run.
+    ``files`` are the operator's, of a site with an assistant; ``options`` further ones of the roles, for one run;
+    ``anew`` has the certificates of edge and links issued again.
     """
 
     described: ClusterSite
@@ -99,6 +100,7 @@ class Wanted:
     release: VerifiedRelease
     files: SiteFiles | None
     options: Mapping[str, object] = field(default_factory=dict)
+    anew: bool = False
 
 
 def put_in_force(
@@ -113,7 +115,7 @@ def put_in_force(
     workloads = None
     if files is not None:
         content = Content(release, parts, files.site_yaml, policies)
-        workloads = prepare(paths, Vault(paths, passphrase), described, content)
+        workloads = prepare(paths, Vault(paths, passphrase), described, content, anew=wanted.anew)
         replace(paths.pods_yaml, files.site_yaml)
     hosts = described.cluster.hosts
     before = known or begin_state(wanted.source)

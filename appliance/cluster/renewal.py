@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airgap_bundle.store import Store
-from appliance.cluster.custody import forget_leaves
 from appliance.cluster.install import Wanted, put_in_force
 from appliance.errors import UsageError
 from appliance.install.lock import site_lock
@@ -26,8 +25,9 @@ def renew(
 ) -> Installed:
     """Renew every certificate but the authorities', and start what shows them; the release stays.
 
-    Interrupted, the next renewal or installation goes on: a certificate that is not there is issued. Raises as an
-    installation does, and ``UsageError`` where none went through yet.
+    The site key is opened before anything changes. Interrupted, the next renewal or installation goes on: a certificate
+    that is not there is issued, and a host that began to renew its own is marked. Raises as an installation does, and
+    ``UsageError`` where none went through yet.
     """
     if not known.state.release:
         raise UsageError("no installation of the cluster went through yet", "run `sovereign install` first")
@@ -35,6 +35,5 @@ def renew(
         store = Store(paths.store)
         release = store.open_record(store.record(known.state.release))
         files = read_cluster_files(known.source, known.described) if known.described.assistant is not None else None
-        forget_leaves(paths)
-        wanted = Wanted(known.described, known.source, release, files, {"control_plane_renew": True})
+        wanted = Wanted(known.described, known.source, release, files, {"control_plane_renew": True}, anew=True)
         return put_in_force(paths, wanted, watch=watch, passphrase=passphrase, enter=enter)

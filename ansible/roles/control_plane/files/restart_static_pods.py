@@ -24,10 +24,19 @@ def running(name: str) -> set[str]:
     return tasks & set(chosen)
 
 
+def end(container: str) -> None:
+    """Ask a container to end; one that has ended by itself is no failure."""
+    done = subprocess.run(
+        [*CTR, "tasks", "kill", "--signal", "SIGTERM", container], check=False, capture_output=True, text=True
+    )
+    if done.returncode != 0 and "not found" not in done.stderr and "already finished" not in done.stderr:
+        sys.exit(f"{container} could not be ended: {done.stderr.strip()}")
+
+
 for wanted in NAMES:
     old = running(wanted)
     for container in old:
-        told("tasks", "kill", "--signal", "SIGTERM", container)
+        end(container)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while old & running(wanted):
         if time.monotonic() > deadline:
