@@ -53,6 +53,7 @@ def renew(
 ) -> None:
     """Issue the site's certificates anew, and start what shows them; on a cluster Kubernetes' own and the links' too.
 
+    A site that was stopped on this host stays so, and shows them at its next start.
     Authorities stay, since people and auditors trust them: `sovereign install` makes a new one in its last 30 days.
     """
     paths = site_paths(context)

@@ -16,7 +16,7 @@ from appliance.install.services import site_services
 from appliance.install.startup import Ready, prepare_runtime, start_services, startable
 from appliance.install.steps.secrets import SERVERS, certificates_step
 from appliance.install.supervision import choose_supervision
-from appliance.install.vault import Vault
+from appliance.install.vault import Vault, is_unsealed
 from appliance.site.load import load_site
 
 if TYPE_CHECKING:
@@ -38,17 +38,20 @@ def renewable(paths: SitePaths) -> SiteConfig:
 def renew(paths: SitePaths, *, passphrase: Passphrase, observer: Observer, ready: Ready) -> None:
     """Issue the servers' certificates anew and start these two; the authority changes only where it is due itself.
 
-    The renewal is a step of the install journal, and so in the audit log. What did not run before is started as well.
+    The renewal is a step of the install journal, and so in the audit log. A site that was stopped stays so.
     """
     config = renewable(paths)
     vault, accounts = Vault(paths, passphrase), load_accounts(paths)
     with site_lock(paths):
+        was_up = is_unsealed(paths)
         journal = Journal.open(paths.journal)
         try:
             step = certificates_step(config, paths, vault)
             execute([replace(step, after=(), present=lambda: False)], journal, observer)
         finally:
             journal.close()
+        if not was_up:
+            return
         services = site_services(config, paths, accounts)
         supervision = choose_supervision(paths)
         for service in reversed(services):
