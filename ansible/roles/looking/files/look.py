@@ -154,10 +154,7 @@ def refused(now: float) -> Any:
 
 
 def denied() -> Any:
-    """What the network's policies denied, from the agent's file of flows: a row for each source and destination.
-
-    None where the agent does not run; it makes the file with the first flow.
-    """
+    """What network policies denied, a row for each source and destination; None where their agent does not run."""
     if not AGENT.is_dir():
         return None
     rows = {}
@@ -191,7 +188,7 @@ def logs() -> Any:
     for unit in UNITS:
         said = ran("journalctl", "--no-pager", "--lines=1500", f"--unit={unit}")
         if said:
-            found[unit] = whole_lines(said[-LOG_CHARACTERS:], cut=len(said) > LOG_CHARACTERS)
+            found[unit] = said if len(said) <= LOG_CHARACTERS else said[-LOG_CHARACTERS:].partition("\n")[2]
     for path in sorted(PODS.glob("*/*/*.log")):
         pod_name = path.parent.parent.name.rsplit("_", 1)[0]
         found[f"{pod_name}/{path.parent.name}.{path.stem}"] = end_of(path)
@@ -205,12 +202,7 @@ def end_of(path: Path) -> str:
         file.seek(max(size - LOG_CHARACTERS, 0))
         read = file.read(LOG_CHARACTERS).decode(errors="replace")
     cut = size > LOG_CHARACTERS
-    return joined(whole_lines(read, cut=cut), cut=cut or any(path.parent.glob(f"{path.name}.*")))
-
-
-def whole_lines(text: str, *, cut: bool) -> str:
-    """Without the first line, when it was cut."""
-    return text.partition("\n")[2] if cut else text
+    return joined(read.partition("\n")[2] if cut else read, cut=cut or any(path.parent.glob(f"{path.name}.*")))
 
 
 def joined(text: str, *, cut: bool) -> str:
