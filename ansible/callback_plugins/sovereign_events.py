@@ -14,7 +14,9 @@ name: sovereign_events
 type: stdout
 short_description: one JSON object per event, for the installer
 description:
-  - Events are play, task, done, failed, unreachable, finding and end; of a task with no_log only its name is told.
+  - Events are play, task, done, failed, unreachable, finding, reading and end.
+  - Of a task with no_log only its name is told.
+  - The end tells how many times a host was asked or changed (trips): what an installation's time is made of.
 """
 HINTS = (
     (r"No space left on device", "make room on the host and run the installation again"),
@@ -25,6 +27,7 @@ HINTS = (
 )  # fmt: skip
 RESUME = "mend the cause on the host and run the installation again; it continues from there"
 _TAIL = 3
+_HERE = {"include_role", "include_tasks", "set_fact", "validate_argument_spec", "fail", "meta"}
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no types
@@ -33,6 +36,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no ty
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "sovereign_events"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._trips = 0
 
     def _tell(self, event: str, **fields: Any) -> None:
         sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
@@ -52,7 +59,19 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no ty
         found = result._result  # noqa: SLF001 - Ansible's interface to callbacks
         for finding in found.get("ansible_facts", {}).get("preflight_findings", ()):
             self._tell("finding", **{key: str(value) for key, value in finding.items()})
+        if "host_reading" in found.get("ansible_facts", {}):
+            self._tell("reading", host=self._host(result), value=found["ansible_facts"]["host_reading"])
+        self._count(result, "results" in found)
         self._tell("done", host=self._host(result), changed=bool(found.get("changed", False)))
+
+    def v2_runner_item_on_ok(self, result: Any) -> None:
+        """One item of a loop is done."""
+        self._count(result, again=False)
+
+    def _count(self, result: Any, again: bool) -> None:  # noqa: FBT001 - one private caller of each kind
+        """A trip to a host; ``again``: it was counted item by item."""
+        action = result._task.action.rpartition(".")[2]  # noqa: SLF001 - Ansible's interface to callbacks
+        self._trips += action not in _HERE and not again
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:  # noqa: FBT001, FBT002 - Ansible's
         """One host has not."""
@@ -68,7 +87,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no ty
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The run has ended."""
-        self._tell("end", hosts={host: stats.summarize(host) for host in sorted(stats.processed)})
+        counts = {host: stats.summarize(host) for host in sorted(stats.processed)}
+        self._tell("end", hosts=counts, trips=self._trips)
 
     def _host(self, result: Any) -> str:
         return str(result._host.get_name())  # noqa: SLF001 - Ansible's interface to callbacks

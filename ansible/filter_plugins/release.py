@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-_HEX = 64
+_SMALL = 1 << 20
 _PLACE = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._-]*)+")
 
 
@@ -22,6 +22,8 @@ class FilterModule:
         return {
             "program_places": program_places,
             "missing_programs": missing_programs,
+            "missing_links": missing_links,
+            "missing_blobs": missing_blobs,
             "layout_blobs": layout_blobs,
         }
 
@@ -44,10 +46,14 @@ def program_places(programs: Iterable[Mapping[str, Any]], links: Mapping[str, st
     return sorted(found)
 
 
-def missing_programs(wanted: Iterable[Mapping[str, Any]], present: Iterable[str]) -> list[Mapping[str, Any]]:
-    """Those of ``wanted`` that lines of `sha256sum` do not show as they should be."""
-    digests = {line[_HEX + 2 :]: line[:_HEX] for line in present}
-    return [w for w in wanted if digests.get(w["destination"]) != w["sha256"]]
+def missing_programs(wanted: Iterable[Mapping[str, Any]], present: Mapping[str, str]) -> list[Mapping[str, Any]]:
+    """Those of ``wanted`` that are not there as they should be; ``present`` is what `present.py` found on the host."""
+    return [w for w in wanted if present.get(w["destination"]) != f"755 {w['sha256']}"]
+
+
+def missing_links(wanted: Mapping[str, str], present: Mapping[str, str]) -> dict[str, str]:
+    """Those further names that are not there, or lead elsewhere."""
+    return {path: target for path, target in wanted.items() if present.get(path) != f"-> {target}"}
 
 
 def layout_blobs(layout: str) -> list[str]:
@@ -70,3 +76,11 @@ def layout_blobs(layout: str) -> list[str]:
             waiting += [document["config"]] if "config" in document else []
             waiting += document.get("layers", [])
     return sorted(found)
+
+
+def missing_blobs(layout: str, present: Iterable[str]) -> dict[str, list[str]]:
+    """Blobs of the layout that a host lacks: `large` go one by one, `small` together (up to 1 MiB each)."""
+    lacking = sorted(set(layout_blobs(layout)) - set(present))
+    folder = Path(layout, "blobs/sha256")
+    small = [name for name in lacking if (folder / name).stat().st_size <= _SMALL]
+    return {"small": small, "large": [name for name in lacking if name not in small]}

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from appliance.cli.cluster import Profile, install_cluster
+from appliance.cli.cluster_removal import remove_cluster
+from appliance.cli.cluster_status import show_egress, show_status
 from appliance.cli.host_tables import render_plan, render_preflight, render_status
 from appliance.cli.signers import NewPassphrase
 from appliance.cli.step_progress import StepProgress
@@ -22,6 +24,7 @@ from appliance.cli.terminal import (
     say,
     site_paths,
 )
+from appliance.cluster.standing import is_cluster
 from appliance.errors import DeploymentError, PreflightError, UsageError
 from appliance.install import host
 from appliance.install.resumption import resume as bring_back
@@ -108,9 +111,20 @@ def install(  # noqa: PLR0913, PLR0917 - typer's parameters are the command's op
     tell_kept_down(paths)
 
 
-def status(context: typer.Context, output: OutputOption = OutputFormat.table) -> None:
-    """Show what runs, what is in force and what to act on."""
-    found = site_status(site_paths(context))
+def status(
+    context: typer.Context,
+    output: OutputOption = OutputFormat.table,
+    *,
+    egress: Annotated[bool, typer.Option("--egress", help="Show what tried to leave a cluster.")] = False,
+) -> None:
+    """Show what runs, what is in force and what to act on; of a cluster, every host is asked."""
+    paths = site_paths(context)
+    if is_cluster(paths):
+        (show_egress if egress else show_status)(paths, output)
+        return
+    if egress:
+        raise UsageError("--egress is of a cluster", "on one host, services have no network but loopback")
+    found = site_status(paths)
     emit(found.data(), output, lambda console: render_status(found, console))
     if not found.ok:
         raise typer.Exit(DeploymentError.exit_code)
@@ -143,8 +157,11 @@ def uninstall(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove the site and everything in it: conversations, log, keys."""
+    """Remove the site and everything in it: conversations, log, keys; a cluster from every one of its hosts."""
     paths = site_paths(context)
+    if is_cluster(paths):
+        remove_cluster(paths, yes=yes)
+        return
     if not yes and not typer.confirm(f"remove {paths.root} with its conversations, log and keys?", err=True):
         raise UsageError("not removed", "answer y, or give --yes")
     gone = remove_site(paths)

@@ -62,7 +62,7 @@ def render_status(status: SiteStatus, console: Console) -> None:
         ("release", f"{release['version']} ({release['name']})"),
         ("trusted root", str(release["root_fingerprint"])),
         ("site key", status.site_key or "not readable by you"),
-        *((f"certificate {c.name}", f"until {c.expires[:10]}") for c in status.certificates),
+        *((f"certificate {c.name}", f"until {c.expires[:10]}, {c.days} days left") for c in status.certificates),
         *((f"waiver {'host ' if w.kind == 'host' else ''}{w.subject}", _waiver(w)) for w in status.waivers),
         *((f"confined {e.engine}", _layers(e)) for e in status.confinement),
         *((f"computes {e.engine}", f"with the CPU code for {e.variant}") for e in status.confinement if e.variant),

@@ -25,6 +25,8 @@ class CommandTree(LazyGroup):
         "down": Entry("Stop the site; its data stay.", HOST, group=False),
         "backup": Entry("Back up the site, sealed to a recovery key; check a backup.", ("backup",)),
         "restore": Entry("Make a site again from its backup, on a host that has none.", ("restore",), group=False),
+        "certificates": Entry("Issue the site's certificates anew before they end.", ("certificates",)),
+        "support-bundle": Entry("Collect what somebody who helps may see, redacted.", ("support",), group=False),
         "uninstall": Entry("Remove the site and everything in it: conversations, log, keys.", HOST, group=False),
         "unseal": Entry("Unseal the services' secrets (called by the boot unit).", HOST, group=False, hidden=True),
         "resume": Entry("Bring a site back whose service manager was killed.", HOST, group=False, hidden=True),

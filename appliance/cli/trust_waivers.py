@@ -16,6 +16,7 @@ from airgap_bundle.statement import WAIVER_TYPE, sign_statement
 from appliance.cli.signers import PinFdOption, opened
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit
 from appliance.errors import UsageError
+from appliance.models.waiver import MAX_REASON, MIN_REASON
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,8 +45,8 @@ def waive(  # noqa: PLR0913 - one option per field of a waiver
 ) -> None:
     """Sign a waiver: an officer accepts, for a reason and until a date, that one model misses checks of the policy."""
     subject = _digest(digest)
-    if not reason.strip():
-        raise UsageError("a waiver needs a reason", "say it with --reason")
+    if not MIN_REASON <= len(reason.strip()) <= MAX_REASON:
+        raise UsageError(f"a waiver needs a reason of {MIN_REASON} to {MAX_REASON} characters", "say it with --reason")
     issued = datetime.now(UTC)
     payload: dict[str, Any] = {
         "schema": 1,

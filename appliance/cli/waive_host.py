@@ -16,13 +16,13 @@ from appliance.cli.signers import PinFdOption, opened
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit
 from appliance.errors import UsageError
 from appliance.models.host_waiver import HOST_WAIVER_DAYS
+from appliance.models.waiver import MAX_REASON, MIN_REASON
 from appliance.site.config import Slug
 from appliance.site.layers import WAIVABLE_LAYERS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-MIN_REASON = 10
 KeyOption = Annotated[Path, typer.Option("--key", metavar="NAME.key", help="Key of an officer of the site.")]
 OutOption = Annotated[Path, typer.Option("--out", metavar="FILE", help="File that receives the signed waiver.")]
 
@@ -48,8 +48,8 @@ def waive_host(  # noqa: PLR0913 - one option per field of a waiver
     if beyond := sorted(set(waives) - WAIVABLE_LAYERS):
         raise UsageError(f"{beyond[0]} can be waived by nobody", f"one of {', '.join(sorted(WAIVABLE_LAYERS))}")
     _require_site_name(site)
-    if len(reason.strip()) < MIN_REASON:
-        raise UsageError(f"a waiver needs a reason of {MIN_REASON} characters or more", "say it with --reason")
+    if not MIN_REASON <= len(reason.strip()) <= MAX_REASON:
+        raise UsageError(f"a waiver needs a reason of {MIN_REASON} to {MAX_REASON} characters", "say it with --reason")
     issued = datetime.now(UTC)
     payload: dict[str, Any] = {
         "schema": 1,

@@ -51,12 +51,17 @@ def link_chain(paths: SitePaths, link: str) -> Path:
     return paths.tls / f"link-{link}.pem"
 
 
-def provide(paths: SitePaths, vault: Vault, config: SiteConfig) -> SecretStore:
-    """Make what is missing or due and give the opened store. Raises as opening the vault does."""
+def provide(paths: SitePaths, vault: Vault, config: SiteConfig, *, anew: bool = False) -> SecretStore:
+    """Make what is missing or due and give the opened store. Raises as opening the vault does, before any change.
+
+    ``anew``: the certificates of edge and links are issued in any case. Authorities stay: people trust the site's.
+    """
     for folder in (paths.secrets, paths.tls, paths.policies):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = vault.create(config.site_key.kind)
     make_missing(store, config)
+    if anew:
+        _forget_leaves(paths)
     _edge(paths, store, config)
     _links(paths, store, config)
     if not all(store.has(name) for name in AUDIT_KEYS):
@@ -67,6 +72,11 @@ def provide(paths: SitePaths, vault: Vault, config: SiteConfig) -> SecretStore:
     pinned = "".join(f"{key.encode()}\n" for key in keys.vkeys(config.log_origin))
     _publish(paths.policies / VKEYS, pinned.encode())  # what auditors pin
     return store
+
+
+def _forget_leaves(paths: SitePaths) -> None:
+    for path in (paths.tls / EDGE, *paths.tls.glob("link-*.pem")):
+        path.unlink(missing_ok=True)
 
 
 def _edge(paths: SitePaths, store: SecretStore, config: SiteConfig) -> None:

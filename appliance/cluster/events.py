@@ -38,9 +38,18 @@ class Failure:
 
 @dataclass(frozen=True)
 class Ended:
-    """The run's end: how many tasks changed something, by host."""
+    """The run's end: how many tasks changed something, by host, and how often a host was asked or changed."""
 
     changed: dict[str, int]
+    trips: int = 0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a host said about itself, as JSON data."""
+
+    host: str
+    value: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,7 @@ class Said:
     text: str
 
 
-Event = TaskStarted | Finding | Failure | Ended | Said
+Event = TaskStarted | Finding | Failure | Ended | Reading | Said
 UNREACHABLE_HINT = "check that the host is on and that ssh enters it, then run the installation again"
 
 
@@ -70,7 +79,7 @@ class EventReader:
             return Said(line.rstrip()) if line.strip() else None
         return self._event(told)
 
-    def _event(self, told: dict[str, Any]) -> Event | None:
+    def _event(self, told: dict[str, Any]) -> Event | None:  # noqa: PLR0911 - one for each event
         match told["event"]:
             case "task":
                 self._task = TaskStarted(told["role"], told["name"])
@@ -82,5 +91,8 @@ class EventReader:
             case "unreachable":
                 return Failure(told["host"], self._task.role, self._task.name, told["cause"], UNREACHABLE_HINT)
             case "end":
-                return Ended({host: int(counts["changed"]) for host, counts in told["hosts"].items()})
+                changed = {host: int(counts["changed"]) for host, counts in told["hosts"].items()}
+                return Ended(changed, int(told.get("trips", 0)))
+            case "reading":
+                return Reading(told["host"], told["value"])
         return None

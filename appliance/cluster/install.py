@@ -8,16 +8,15 @@ where it ended, or changes nothing.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import yaml
+from typing import TYPE_CHECKING
 
 from airgap_bundle.durable import replace
 from airgap_bundle.store import Store
 from appliance.cluster.inventory import Site, inventory
 from appliance.cluster.playbook import run
+from appliance.cluster.settings import read_settings
 from appliance.cluster.staging import NoClusterError, stage_release
 from appliance.cluster.state import ClusterState, begin_state, read_state, write_state
 from appliance.cluster.workloads import Content, prepare
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
     from appliance.site.cluster import ClusterSite
     from appliance.site.paths import SitePaths
     from appliance.site.site_key import Passphrase
-
-_OPTIONS = "`settings` names a YAML file with options of the roles"
 
 
 @dataclass(frozen=True)
@@ -73,10 +70,10 @@ def install(  # noqa: PLR0913 - what an installation is given, by keyword
     hosts. Raises ``SiteFileError``, ``UsageError``, ``VerificationError``, ``RefusedError`` for a model,
     ``HostsRefusedError`` with every finding, and ``DeploymentError`` with host, task and cause.
     """
-    known = read_state(_state_file(paths))
+    known = read_state(paths.cluster_state)
     source = _source(request, known)
     described = load_cluster_site(source)
-    settings = _settings(described, source)
+    read_settings(described, source)  # a mistake there is told before the bundle is read
     files = read_cluster_files(source, described) if described.assistant is not None else None
     if is_first_install(paths) and request.root_fingerprint is None:
         raise UsageError(
@@ -85,24 +82,56 @@ def install(  # noqa: PLR0913 - what an installation is given, by keyword
         )
     with site_lock(paths):
         release = admit(request.bundle, paths, request.root_fingerprint, progress)
-        policies = _judged(files, release) if files is not None else {}
-        models = tuple(model.name for model in files.config.models) if files is not None else ()
-        parts = stage_release(Store(paths.store), release.version, paths.root / "cluster" / "release", models)
-        wanted = None
-        if files is not None:
-            content = Content(release, parts, files.site_yaml, policies)
-            wanted = prepare(paths, Vault(paths, passphrase), described, content)
-            replace(paths.pods_yaml, files.site_yaml)
-        hosts = described.cluster.hosts
-        before = known or begin_state(source)
-        state = before.touching(source, hosts)
-        write_state(_state_file(paths), state)
-        site = Site(described.name, state.identity, source.parent)
-        told = inventory(
-            site, described.cluster, parts, settings=settings, leaving=before.leaving(hosts), workloads=wanted
+        return put_in_force(
+            paths, Wanted(described, source, release, files), watch=watch, passphrase=passphrase, enter=enter
         )
-        changed = run("cluster.yml", told, watch, enter=enter)
-        write_state(_state_file(paths), state.settled(hosts))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What hosts are brought to: the site file ``source`` as ``described``, and a release that the store holds.
+
+    ``files`` are the operator's, of a site with an assistant; ``options`` further ones of the roles, for one run;
+    ``anew`` has the certificates of edge and links issued again.
+    """
+
+    described: ClusterSite
+    source: Path
+    release: VerifiedRelease
+    files: SiteFiles | None
+    options: Mapping[str, object] = field(default_factory=dict)
+    anew: bool = False
+
+
+def put_in_force(
+    paths: SitePaths, wanted: Wanted, *, watch: Watch, passphrase: Passphrase, enter: Sequence[str] = ()
+) -> Installed:
+    """Bring the hosts to ``wanted``. The caller holds the site's lock. Raises as ``install`` does."""
+    described, release, files = wanted.described, wanted.release, wanted.files
+    known = read_state(paths.cluster_state)
+    policies = _judged(files, release) if files is not None else {}
+    models = tuple(model.name for model in files.config.models) if files is not None else ()
+    parts = stage_release(Store(paths.store), release.version, paths.root / "cluster" / "release", models)
+    workloads = None
+    if files is not None:
+        content = Content(release, parts, files.site_yaml, policies)
+        workloads = prepare(paths, Vault(paths, passphrase), described, content, anew=wanted.anew)
+        replace(paths.pods_yaml, files.site_yaml)
+    hosts = described.cluster.hosts
+    before = known or begin_state(wanted.source)
+    state = before.touching(wanted.source, hosts)
+    write_state(paths.cluster_state, state)
+    site = Site(described.name, state.identity, wanted.source.parent)
+    told = inventory(
+        site,
+        described.cluster,
+        parts,
+        settings={**read_settings(described, wanted.source), **wanted.options},
+        leaving=before.leaving(hosts),
+        workloads=workloads,
+    )
+    changed = run("cluster.yml", told, watch, enter=enter)
+    write_state(paths.cluster_state, state.settled(hosts, release.version))
     url = described.pods.gateway_url if described.assistant is not None else None
     return Installed(release.version, release.signers, changed, described.cluster.api_endpoint, url)
 
@@ -124,10 +153,6 @@ def _release_policy(release: VerifiedRelease) -> bytes:
     raise NoClusterError(f"policy {POLICY}")
 
 
-def _state_file(paths: SitePaths) -> Path:
-    return paths.root / "cluster" / "state.json"
-
-
 def _source(request: Request, known: ClusterState | None) -> Path:
     """The site file: what is given, else that of the last run. Raises ``UsageError``."""
     if request.config is not None:
@@ -135,19 +160,3 @@ def _source(request: Request, known: ClusterState | None) -> Path:
     if known is None:
         raise UsageError("no cluster was installed from here yet", "name the site file with --config")
     return Path(known.site_file)
-
-
-def _settings(described: ClusterSite, source: Path) -> dict[str, Any]:
-    """Further options of the roles, for hosts of a special kind. Raises ``UsageError``."""
-    if described.cluster.settings is None:
-        return {}
-    path = source.parent / described.cluster.settings
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(
-            f"{path}: {' '.join(str(error).split())}", "`settings` names a YAML file of options"
-        ) from error
-    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
-        raise UsageError(f"{path} holds no options by name", _OPTIONS)
-    return found

@@ -62,6 +62,18 @@ def inventory(  # noqa: PLR0913 - what an inventory is made of, by keyword
     }
 
 
+def entrance(
+    site: Site, cluster: Cluster, settings: Mapping[str, Any], left: Iterable[KnownHost] = ()
+) -> dict[str, Any]:
+    """An inventory that enters the hosts, for what needs nothing of a release. ``left`` are hosts of earlier runs."""
+    named = _distinct(cluster.hosts)
+    workers = _group(named, "worker")
+    workers["hosts"] |= {host.name: {"ansible_host": host.address, "node_name": host.name} for host in left}
+    groups = {"children": {"control_plane": _group(named, "control-plane"), "workers": workers}}
+    given = {**_access(site, cluster), "site_id": site.identity, **settings}
+    return {"all": {"vars": given, "children": {"cluster": groups}}}
+
+
 def _distinct(hosts: Iterable[Host]) -> dict[str, Host]:
     named: dict[str, Host] = {}
     for host in hosts:

@@ -12,6 +12,7 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from airgap_bundle.archive import Entry, write_tar
 from airgap_bundle.image_reference import parse_reference
 from appliance.cluster import store_image
 from appliance.cluster.parts import KubernetesImages, Program, ReleaseParts
@@ -33,6 +34,8 @@ PLACES = ("/usr/local/bin", "/opt/cni/bin")
 _PLACE = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._-]*)+")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _PACKING_LEVEL = 6
+SMALL_BLOBS = "small.tar"
+_SMALL = 1 << 20  # as the filter `missing_blobs` has it
 
 
 class NoClusterError(DeploymentError):
@@ -144,7 +147,10 @@ def _one(artifacts: Any, kind: str) -> Artifact:
 def _layout(
     folder: Path, store: Store, images: Mapping[str, Manifest], kept: store_image.StoreImage | None, version: str
 ) -> Path:
-    """An OCI layout whose blobs are links to the store's, and whose index names images as containerd reads them."""
+    """An OCI layout whose blobs are links to the store's, and whose index names images as containerd reads them.
+
+    Beside them lies an archive of the small blobs, which a host that lacks any gets in one piece.
+    """
     manifests = [
         _listed(source, image.descriptor.media_type, str(image.descriptor.digest), image.descriptor.size)
         for source, image in sorted(images.items())
@@ -161,6 +167,9 @@ def _layout(
     index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": manifests}
     _link(folder / "blobs/sha256", blobs)
     (folder / "index.json").write_text(json.dumps(index, indent=1))
+    small = {name: blob for name, blob in blobs.items() if blob.stat().st_size <= _SMALL}
+    with (folder / SMALL_BLOBS).open("wb") as out:
+        write_tar(out, (Entry(name, blob) for name, blob in small.items()))
     return folder
 
 

@@ -27,26 +27,31 @@ class KnownHost:
 
 @dataclass(frozen=True)
 class ClusterState:
-    """``identity`` is written to every host before anything else; ``site_file`` is the one of the last run."""
+    """``identity`` is written to every host before anything else; ``site_file`` is the one of the last run.
+
+    ``release`` is what the last run that went through brought; empty before.
+    """
 
     identity: str
     site_file: str
     hosts: tuple[KnownHost, ...] = ()
+    release: str = ""
 
     def touching(self, site_file: Path, hosts: Iterable[Host]) -> ClusterState:
         """The state before a run: what it may touch is remembered first."""
         found = {host.name: KnownHost(host.name, host.address) for host in hosts}
         before = tuple(host for host in self.hosts if host.name not in found)
-        return ClusterState(self.identity, str(site_file), (*before, *found.values()))
+        return ClusterState(self.identity, str(site_file), (*before, *found.values()), self.release)
 
     def leaving(self, hosts: Iterable[Host]) -> tuple[KnownHost, ...]:
         """Hosts of an earlier run that the site file no longer names."""
         named = {host.name for host in hosts}
         return tuple(host for host in self.hosts if host.name not in named)
 
-    def settled(self, hosts: Iterable[Host]) -> ClusterState:
+    def settled(self, hosts: Iterable[Host], release: str) -> ClusterState:
         """The state after a run that went through: hosts that left are clean."""
-        return ClusterState(self.identity, self.site_file, tuple(KnownHost(h.name, h.address) for h in hosts))
+        known = tuple(KnownHost(h.name, h.address) for h in hosts)
+        return ClusterState(self.identity, self.site_file, known, release)
 
 
 def read_state(path: Path) -> ClusterState | None:
@@ -54,7 +59,7 @@ def read_state(path: Path) -> ClusterState | None:
     try:
         value = json.loads(path.read_bytes())
         hosts = tuple(KnownHost(str(host["name"]), str(host["address"])) for host in value["hosts"])
-        return ClusterState(str(value["identity"]), str(value["site_file"]), hosts)
+        return ClusterState(str(value["identity"]), str(value["site_file"]), hosts, str(value.get("release", "")))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -76,9 +76,14 @@ class Workloads:
         }
 
 
-def prepare(paths: SitePaths, vault: Vault, described: ClusterSite, content: Content) -> Workloads:
-    """The assistant of ``described``; makes and seals the keys that are missing. Raises as opening the vault does."""
-    store = provide(paths, vault, described.pods)
+def prepare(
+    paths: SitePaths, vault: Vault, described: ClusterSite, content: Content, *, anew: bool = False
+) -> Workloads:
+    """The assistant of ``described``; makes and seals the keys that are missing. Raises as opening the vault does.
+
+    ``anew``: certificates are issued again, as ``provide`` does.
+    """
+    store = provide(paths, vault, described.pods, anew=anew)
     found = contents(paths, store, described.pods, content)
     values = _Values(described, content, {item["metadata"]["name"]: item for item in found})
     charts = content.parts.charts

@@ -59,10 +59,11 @@ class ServiceStatus:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate and when it ends."""
+    """A certificate, when it ends (ISO 8601, UTC), and the days that are left."""
 
     name: str
     expires: str
+    days: int
 
 
 @dataclass(frozen=True)
@@ -163,4 +164,5 @@ def _certificates(config: SiteConfig, paths: SitePaths) -> tuple[Certificate, ..
     if config.tls.mode == "off":
         return ()
     files = [paths.tls / f"{name}.pem" for name in ("ca", "gateway", "identity")]
-    return tuple(Certificate(f.stem, ca.expiry(f.read_bytes()).isoformat()) for f in files if f.is_file())
+    ends = ((f.stem, ca.expiry(f.read_bytes())) for f in files if f.is_file())
+    return tuple(Certificate(name, end.isoformat(), (end - datetime.now(UTC)).days) for name, end in ends)

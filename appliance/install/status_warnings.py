@@ -84,7 +84,7 @@ def expiry_warnings(certificates: Sequence[Certificate], waivers: Sequence[Waive
     now = datetime.now(UTC)
     due = (f"certificate {c.name} ends {c.expires[:10]}" for c in certificates if _left(c.expires, now) < SOON)
     return (
-        *(f"{d}; `sovereign install` renews it" for d in due),
+        *(f"{d}; `sovereign certificates renew` issues it anew" for d in due),
         *(w for v in waivers for w in _waiver_warning(v, now)),
     )
 

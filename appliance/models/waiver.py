@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from appliance.models.record import ModelRecord
 
 WAIVER_MAX_BYTES = 65_536
+MIN_REASON, MAX_REASON = 10, 2000
+"""Characters of a reason; a waiver with fewer or more is no waiver, and is not signed."""
 KINDS = frozenset({"model", "host"})
 
 
@@ -54,7 +56,7 @@ class WaiverFields(_Strict):
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
     waives: Annotated[tuple[Words, ...], Field(min_length=1, max_length=16)]
-    reason: Annotated[str, Field(min_length=10, max_length=2000)]
+    reason: Annotated[str, Field(min_length=MIN_REASON, max_length=MAX_REASON)]
     issued: AwareDatetime
     expires: AwareDatetime
     officer: Words

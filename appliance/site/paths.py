@@ -46,6 +46,11 @@ class SitePaths:
         return self.root / "cluster" / "pods.yaml"
 
     @property
+    def cluster_state(self) -> Path:
+        """What is known of a cluster that was installed from here: ``state.json``."""
+        return self.root / "cluster" / "state.json"
+
+    @property
     def administered(self) -> Path:
         """The site file of what is administered from here: a cluster that was installed from here, or this host."""
         return self.pods_yaml if self.pods_yaml.exists() else self.site_yaml

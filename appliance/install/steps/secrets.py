@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from appliance.install.steps.context import Context
+    from appliance.install.vault import Vault
+    from appliance.site.config import SiteConfig
+    from appliance.site.paths import SitePaths
 
 SERVERS = (GATEWAY, IDENTITY)
 VKEYS = "audit-vkeys"
@@ -35,7 +38,12 @@ VKEYS = "audit-vkeys"
 
 def secret_steps(context: Context) -> tuple[Step, ...]:
     """Site key and secrets, then what they protect."""
-    return (_secrets(context), _certificates(context), _audit_keys(context), _database(context))
+    return (
+        _secrets(context),
+        certificates_step(context.config, context.paths, context.vault),
+        _audit_keys(context),
+        _database(context),
+    )
 
 
 def _secrets(context: Context) -> Step:
@@ -61,15 +69,16 @@ def _secrets(context: Context) -> Step:
     )
 
 
-def _certificates(context: Context) -> Step:
-    listen, paths = context.config.listen, context.paths
+def certificates_step(config: SiteConfig, paths: SitePaths, vault: Vault) -> Step:
+    """The authority, unless one may sign for the site's names, and a server certificate for each public port."""
+    listen = config.listen
     names = (listen.hostname, listen.host)
 
     def work(_: Advance) -> None:
-        if context.config.tls.mode == "off":
+        if config.tls.mode == "off":
             return
-        store = context.vault.store()
-        authority = _authority(store, paths.tls / "ca.pem", context.config.name, names)
+        store = vault.store()
+        authority = _authority(store, paths.tls / "ca.pem", config.name, names)
         for server in SERVERS:
             issued = ca.issue(authority, listen.hostname, names, ca.utc_now())
             store.put(f"{server}/tls.key", issued.key)
@@ -78,7 +87,7 @@ def _certificates(context: Context) -> Step:
 
     def present() -> bool:
         files = [paths.tls / f"{server}.pem" for server in SERVERS]
-        if context.config.tls.mode == "off":
+        if config.tls.mode == "off":
             return True
         return all(f.is_file() and not ca.is_due(f.read_bytes(), ca.utc_now()) for f in files)
 
@@ -86,7 +95,7 @@ def _certificates(context: Context) -> Step:
         name="certificates",
         title="certificates of the site",
         after=("secrets",),
-        inputs=lambda: {"mode": context.config.tls.mode, "names": " ".join(names), "site": context.config.name},
+        inputs=lambda: {"mode": config.tls.mode, "names": " ".join(names), "site": config.name},
         run=work,
         present=present,
     )

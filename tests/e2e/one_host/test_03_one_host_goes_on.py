@@ -157,5 +157,41 @@ def test_a_killed_service_heals(host: BareHost, service: str) -> None:
     eventually_up(host)
 
 
+def test_certificates_are_renewed_and_both_ports_show_them(host: BareHost) -> None:
+    def shown(port: int) -> str:
+        ask = f"import ssl; print(ssl.get_server_certificate(('localhost', {port})))"
+        return host.run(["python3", "-c", ask]).stdout.strip()
+
+    before, authority = [shown(8443), shown(8444)], host.run(["cat", f"{SITE}/tls/ca.pem"]).stdout
+    listed = json.loads(sovereign(host, "certificates", "renew", "--dry-run", "--output", "json")[1])
+    assert {each["name"] for each in listed} == {"gateway", "identity"}
+    assert [shown(8443), shown(8444)] == before
+    sovereign(host, "certificates", "renew")
+    after = [shown(8443), shown(8444)]
+    assert not {*after} & {*before}
+    assert host.run(["cat", f"{SITE}/tls/gateway.pem"]).stdout.startswith(after[0])
+    assert host.run(["cat", f"{SITE}/tls/ca.pem"]).stdout == authority
+    eventually_up(host)
+
+
+def test_a_support_bundle_holds_no_secret_and_nothing_of_people(host: BareHost) -> None:
+    unit = host.run(["sh", "-c", "basename /etc/systemd/system/sovereign-*-gateway.service"]).stdout.strip()
+    planted = "password=a-Canary-of-the-journey user=analyst mark-of-a-canary"
+    host.run(["sh", "-c", f"echo '{planted}' > {SITE}/log/canary.log"])
+    listed = json.loads(sovereign(host, "support-bundle", "--dry-run", "--output", "json")[1])
+    assert host.run(["test", "-e", "/tmp/support.tar.gz"], check=False).returncode == 1
+    sovereign(host, "support-bundle", "--out", "/tmp/support.tar.gz")
+    unpack = "mkdir /tmp/support && tar -C /tmp/support -xzf /tmp/support.tar.gz && cd /tmp/support && "
+    host.run(["sh", "-c", f"{unpack} sha256sum --check --quiet SHA256SUMS"])
+    names = host.run(["sh", "-c", "cd /tmp/support && find . -type f"]).stdout.split()
+    assert {f"./{item['path']}" for item in listed} == {*names} - {"./SHA256SUMS"}
+    held = host.run(["sh", "-c", "cat /tmp/support/* /tmp/support/log/*"], check=False).stdout
+    assert "mark-of-a-canary" in held
+    assert unit.rpartition("-")[0] in held  # what the services said in systemd's journal
+    for canary in ("a-Canary-of-the-journey", "user=analyst", QUESTION, "Passphrase-1", "PRIVATE KEY"):
+        assert canary not in held
+    host.run(["rm", "-r", "/tmp/support", "/tmp/support.tar.gz", f"{SITE}/log/canary.log"])
+
+
 def test_the_log_still_verifies_after_all_of_it(host: BareHost) -> None:
     sovereign(host, "audit", "verify")

@@ -17,6 +17,10 @@ NODES = ("node1", "node2")
 BEYOND = "203.0.113.9"
 """An address that is nobody's; the hosts' default route leads to the administrator's side of the bridge."""
 VOLATILE = ("/proc", "/sys", "/dev", "/run", "/tmp", "/var/log", "/var/lib/systemd", "/root/.ansible")
+MORE = (
+    "cat /etc/passwd /etc/group; systemctl list-unit-files --no-legend --state=enabled,disabled,masked; "
+    "ip -o link | cut -d: -f2 | cut -d@ -f1; cut -d' ' -f2,3 /proc/self/mounts | grep -v '^/run'"
+)
 COUNT = """
 import selectors, socket, sys
 packets = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
@@ -47,12 +51,17 @@ with socket.socket(type=socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGR
 
 
 def contents(lab: Lab) -> dict[str, set[str]]:
-    """Files of each host with mode and size, and its firewall: what an installation could leave behind."""
+    """What an installation could leave behind on each host: files with mode and size, users, units, mounts, network."""
     pruned = " -o ".join(f"-path {folder}" for folder in VOLATILE)
-    shown = (
-        rf"find / \( {pruned} \) -prune -o -type f -printf '%p %m %s\n' -o -type l -printf '%p %l\n'; nft list ruleset"
-    )
+    files = rf"find / \( {pruned} \) -prune -o -type f -printf '%p %m %s\n' -o -type l -printf '%p %l\n'"
+    shown = f"{files}; nft list ruleset; {MORE}"
     return {name: set(lab.host(name).run(["sh", "-c", shown]).stdout.splitlines()) for name in NODES}
+
+
+def assert_same(after: dict[str, set[str]], before: dict[str, set[str]]) -> None:
+    """Assert that ``contents`` are the same; a failure names what came and what went."""
+    changed = {name: sorted(after[name] ^ before[name])[:40] for name in before if after[name] != before[name]}
+    assert not changed, changed
 
 
 def attempt(host: Running, kind: str, address: str, port: int, enter: Sequence[str] = ()) -> str:
@@ -85,4 +94,4 @@ def tried(host: Running) -> set[tuple[str, str, int]]:
     """What the host's firewall noted as having tried to leave."""
     listed = json.loads(host.run(["nft", "-j", "list", "set", "inet", "sovereign", "tried"]).stdout)
     elements = next(part["set"] for part in listed["nftables"] if "set" in part).get("elem", [])
-    return {tuple(element["elem"]["val"]["concat"]) for element in elements}
+    return {tuple(element["elem"]["val"]["concat"][1:]) for element in elements}

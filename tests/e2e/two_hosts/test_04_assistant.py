@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from appliance.errors import DeploymentError
+from appliance.install.vault import Vault
+from appliance.site.paths import SitePaths
 from demo.release import MODEL
 from tests.e2e.two_hosts.administrator import ADDRESS, NAME, Desk
 from tests.e2e.two_hosts.clusters import LabSite, empty_parts
-from tests.e2e.two_hosts.hosts import NODES, attempt, contents
+from tests.e2e.two_hosts.hosts import BEYOND, NODES, assert_same, attempt, contents
 from tests.e2e.two_hosts.kubernetes import Kubernetes, until
 
 pytestmark = pytest.mark.cluster
@@ -32,10 +35,12 @@ def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     before = contents(lab)
     assert set(found.install()["changed"]) == set(NODES)
     yield found
-    identity = json.loads((found.site / "cluster/state.json").read_text())["identity"]
-    site = LabSite(lab, found.folder, empty_parts(found.folder), identity)
-    assert site.run("removal.yml") == dict.fromkeys(NODES, 1)
-    assert contents(lab) == before
+    stranger = LabSite(lab, found.folder, empty_parts(found.folder), "another-site")
+    with pytest.raises(DeploymentError, match="belongs to another site"):
+        stranger.run("removal.yml")
+    found.sovereign("uninstall", "--yes")
+    assert_same(contents(lab), before)
+    assert not found.site.exists()
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +132,92 @@ def test_the_log_of_it_all_verifies_away_from_the_cluster(desk: Desk) -> None:
     keys = ("--log", str(copied), "--vkeys", str(desk.site / "policies/audit-vkeys"))
     found = json.loads(desk.sovereign("audit", "verify", *keys, "--output", "json"))
     assert found["size"] >= 4  # the model's load, the sign-in, the request and its answer
+
+
+def test_status_names_hosts_workloads_the_page_and_every_certificate(desk: Desk) -> None:
+    found = json.loads(desk.sovereign("status", "--output", "json"))
+    assert found["ok"], found["waiting"]
+    assert found["url"] == f"https://{NAME}"
+    assert {(host["name"], host["ready"]) for host in found["hosts"]} == {(name, True) for name in NODES}
+    ours = {w["name"]: w for w in found["workloads"] if w["namespace"] == "sovereign"}
+    assert set(ours) == {*CHARTS, "edge"}
+    assert ours["audit"]["nodes"] == ["node2"]
+    shown = {(c["where"], c["name"]) for c in found["certificates"]}
+    assert {("node1", "apiserver"), ("node1", "admin.conf"), ("node2", "kubelet"), ("the site", "edge")} <= shown
+    assert {name for where, name in shown if where == "the links"} >= {"authority", "audit", "database", "gateway"}
+    assert min(c["days"] for c in found["certificates"]) > 300
+
+
+def test_what_tried_to_leave_is_told_with_pod_destination_and_count(cluster: Kubernetes, desk: Desk) -> None:
+    bound = next(pod for pod in ours(cluster) if pod["metadata"]["name"].startswith("assistant-"))
+    free = next(pod for pod in cluster.pods() if pod["metadata"]["name"] == "outsider")
+    for pod, port in ((bound, 8443), (free, 8444)):
+        attempt(cluster.host_of(pod), "tcp", BEYOND, port, cluster.inside(pod))
+    attempt(desk.lab.host("node2"), "tcp", BEYOND, 8445)
+    found = json.loads(desk.sovereign("status", "--egress", "--output", "json"))
+    told = {(each["source"], each["port"], each["by"]) for each in found["attempts"] if each["destination"] == BEYOND}
+    assert (f"sovereign/{bound['metadata']['name']}", 8443, "policy") in told
+    assert ("default/outsider", 8444, "firewall") in told
+    assert ("node2", 8445, "firewall") in told
+    assert all(each["count"] >= 1 and each["last_seen"] > "2026" for each in found["attempts"])
+    assert found["refused"]["node2"]["refused_out"] >= 1
+
+
+def test_a_unit_that_is_off_is_told_by_the_exit_code(desk: Desk) -> None:
+    desk.lab.host("node2").run(["systemctl", "stop", "sovereign-images.timer"])
+    with pytest.raises(AssertionError, match="exited 5"):
+        desk.sovereign("status")
+    desk.lab.host("node2").run(["systemctl", "start", "sovereign-images.timer"])
+
+
+def test_a_support_bundle_holds_no_secret_and_nothing_of_people(desk: Desk) -> None:
+    planted = "a-Canary-of-the-journey-1"
+    line = f"2026-11-26T00:00:00Z stderr F mark-of-a-canary password={planted} user=analyst"
+    pod = "$(ls /var/log/pods/sovereign_audit-0_*/*/0.log | head -n 1)"
+    desk.lab.host("node2").run(["sh", "-c", f'echo "{line}" >> {pod}'])
+    out = desk.folder / "support.tar.gz"
+    listed = json.loads(desk.sovereign("support-bundle", "--dry-run", "--output", "json"))
+    assert not out.exists()
+    desk.sovereign("support-bundle", "--out", str(out))
+    desk.run(
+        [
+            "sh",
+            "-c",
+            'mkdir "$0" && tar -C "$0" -xzf "$1" && cd "$0" && sha256sum --check --quiet SHA256SUMS',
+            str(desk.folder / "support"),
+            str(out),
+        ]
+    )
+    files = {str(path.relative_to(desk.folder / "support")): path for path in (desk.folder / "support").rglob("*.*")}
+    assert {item["path"] for item in listed} <= {*files}
+    assert any("sovereign_keycloak" in name for name in files)
+    store = Vault(SitePaths(desk.site), lambda: b"").store()
+    secrets = [store.get(name) for name in store.names()]
+    lines = [line.decode() for secret in secrets for line in secret.splitlines() if _plain(line)]
+    canaries = [planted, PEOPLE[2], ASK[3], *lines]
+    assert any("mark-of-a-canary" in path.read_text() for path in files.values())
+    for name, path in files.items():
+        text = path.read_text()
+        assert not [canary for canary in canaries if canary in text], name
+
+
+def _plain(line: bytes) -> bool:
+    return len(line) > 8 and line.isascii() and not line.startswith(b"-----")
+
+
+def test_certificates_are_renewed_and_the_assistant_answers_with_them(cluster: Kubernetes, desk: Desk) -> None:
+    def serial(path: str) -> str:
+        return cluster.lab.host("node1").run(["sha256sum", path]).stdout.split()[0]
+
+    names = ("/etc/kubernetes/pki/apiserver.crt", "/etc/kubernetes/admin.conf", "/etc/kubernetes/pki/ca.crt")
+    before, edge = [serial(path) for path in names], (desk.site / "tls/edge.pem").read_bytes()
+    listed = json.loads(desk.sovereign("certificates", "renew", "--dry-run", "--output", "json"))
+    assert {(c["where"], c["name"]) for c in listed} >= {("node1", "apiserver"), ("the links", "audit")}
+    assert [serial(path) for path in names] == before
+    desk.sovereign("certificates", "renew", "--output", "json")
+    after = [serial(path) for path in names]
+    assert (after[0] != before[0], after[1] != before[1], after[2] == before[2]) == (True, True, True)
+    assert (desk.site / "tls/edge.pem").read_bytes() != edge
+    assert json.loads(desk.sovereign("status", "--output", "json"))["ok"]
+    assert desk.visit(*ASK)["text"].strip()
+    assert desk.install()["changed"] == dict.fromkeys(NODES, 0)

@@ -73,6 +73,15 @@ def test_a_waiver_without_a_reason_is_not_signed(keys: Path) -> None:
     assert not (keys / "host.json").exists()
 
 
+@pytest.mark.parametrize("reason", ["", "  because ", "123456789", "x" * 2001])
+def test_a_model_s_waiver_that_the_gate_would_not_read_is_not_signed(keys: Path, reason: str) -> None:
+    about = ["--model", "m", "--digest", f"sha256:{64 * 'a'}", "--waives", "producer-verified", "--reason", reason]
+    argv = ["trust", "waive", "--key", str(keys / "officer.key"), *about, "--out", str(keys / "waiver.json")]
+    with pytest.raises(UsageError, match="a reason of 10 to 2000 characters"):
+        CliRunner().invoke(app, argv, catch_exceptions=False)
+    assert not (keys / "waiver.json").exists()
+
+
 def test_a_site_name_that_no_site_can_have_is_not_signed(keys: Path) -> None:
     with pytest.raises(UsageError, match="site"):
         _sign(keys, "--site-name", "Not A Slug")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.unit.roles.plugins import load
+from tests.unit.roles.plugins import ANSIBLE, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,13 +69,35 @@ def test_a_place_that_leads_elsewhere_is_refused_by_who_lays_programs_down(path:
         release.program_places(placed(kube=path), links)
 
 
-def test_programs_that_differ_or_lack_are_sent_and_others_are_not() -> None:
+def test_programs_that_differ_or_lack_are_sent_and_others_are_not(tmp_path: Path) -> None:
+    places = {name: tmp_path / name for name in ("same", "other", "readable", "gone", "kept", "astray", "absent")}
+    for name in ("same", "other", "readable"):
+        places[name].write_bytes(name.encode())
+        places[name].chmod(0o644 if name == "readable" else 0o755)
+    places["kept"].symlink_to("same")
+    places["astray"].symlink_to("other")
+    (tmp_path / "list").write_text("".join(f"{path}\n" for path in places.values()))
+    asked = [sys.executable, str(ANSIBLE / "roles/programs/files/present.py"), str(tmp_path / "list")]
+    present = json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
     wanted = [
-        {"name": n, "destination": f"/b/{n}", "sha256": 64 * c}
-        for n, c in (("same", "a"), ("other", "b"), ("gone", "c"))
+        {"name": name, "destination": str(places[name]), "sha256": hashlib.sha256(data).hexdigest()}
+        for name, data in (("same", b"same"), ("other", b"new"), ("readable", b"readable"), ("gone", b"gone"))
     ]
-    present = [f"{64 * 'a'}  /b/same", f"{64 * 'f'}  /b/other"]
-    assert [w["name"] for w in release.missing_programs(wanted, present)] == ["other", "gone"]
+    assert [w["name"] for w in release.missing_programs(wanted, present)] == ["other", "readable", "gone"]
+    links = {str(places[name]): "same" for name in ("kept", "astray", "absent")}
+    assert list(release.missing_links(links, present)) == [str(places["astray"]), str(places["absent"])]
+
+
+def test_blobs_that_a_host_lacks_go_one_by_one_only_where_they_are_large(tmp_path: Path) -> None:
+    large = bytes((1 << 20) + 1)
+    listed = image(tmp_path, b"there", b"small", large)
+    (tmp_path / "index.json").write_text(json.dumps({"manifests": [listed]}))
+    digests = {data: hashlib.sha256(data).hexdigest() for data in (b"there", b"small", large)}
+    lacking = release.missing_blobs(str(tmp_path), [digests[b"there"], 64 * "f"])
+    assert lacking["large"] == [digests[large]]
+    assert digests[b"small"] in lacking["small"]
+    assert digests[b"there"] not in lacking["small"]
+    assert release.missing_blobs(str(tmp_path), release.layout_blobs(str(tmp_path))) == {"small": [], "large": []}
 
 
 def test_blobs_of_a_layout_are_named_once_and_stray_ones_not_at_all(tmp_path: Path) -> None:

@@ -1,11 +1,16 @@
 """Removes from a host what the roles made; runs there, from stdin. What was there before them stays."""
 
+import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 FIREWALL = "sovereign-firewall.service"
+KEEPALIVED = Path("/etc/keepalived/keepalived.conf")
+OURS = "vrrp_instance control_plane {"  # only in the settings that the role made
+MOUNTS = Path("/proc/mounts")
 IMAGES = "sovereign-images.timer"
 UNITS = ("sovereign-images.service", "kubelet.service", "containerd.service")
 FOLDERS = (
@@ -34,11 +39,28 @@ def quietly(*argv: str, stdin: str = "") -> str:
     return subprocess.run(argv, capture_output=True, check=False, text=True, input=stdin).stdout
 
 
-def unmount_below(folder: str) -> None:
-    """Unmount everything below a folder, the deepest first."""
-    points = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-    for point in sorted((p for p in points if p.startswith(folder + "/")), reverse=True):
+def mounted_below(folder: str) -> list[str]:
+    """Mount points below a folder, the deepest first."""
+    escaped = [line.split()[1] for line in MOUNTS.read_text().splitlines()]
+    points = [re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), point) for point in escaped]
+    return sorted((point for point in points if point.startswith(folder + "/")), reverse=True)
+
+
+def remove_folder(folder: str) -> None:
+    """Remove a folder, and nothing of what is mounted below it: a volume may hold what is somebody else's."""
+    for point in mounted_below(folder):
         quietly("umount", "--lazy", point)
+    left = mounted_below(folder)
+    if left:
+        sys.exit(f"{left[0]} is mounted and cannot be unmounted; {folder} stays. unmount it, then try again")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def give_the_shared_address_back() -> None:
+    """Stop keepalived where the role set it up, and take its settings."""
+    if KEEPALIVED.exists() and OURS in KEEPALIVED.read_text():
+        quietly("systemctl", "disable", "--now", "keepalived.service")
+        KEEPALIVED.unlink()
 
 
 def remove_unit(unit: str) -> None:
@@ -100,19 +122,27 @@ def take_names_out() -> None:
         Path("/etc/hosts").write_text(before + rest.split(END, 1)[1].lstrip("\n"))
 
 
+def refuse_another_s(identity: str) -> None:
+    """Leave a host alone that bears the mark of another site."""
+    mark = Path("/etc/sovereign/site.json")
+    if mark.exists() and json.loads(mark.read_text())["id"] != identity:
+        sys.exit("the host belongs to another site; nothing was removed from it")
+
+
 def main() -> None:
     """Remove everything, what uses something before what it uses.
 
     The mark that says whose the host is goes last, so that an interrupted removal is repeated.
     """
+    refuse_another_s(sys.argv[1])
     remove_unit(IMAGES)
     quietly("systemctl", "stop", "kubelet.service")
     end_containers()
     for unit in UNITS:
         remove_unit(unit)
+    give_the_shared_address_back()
     for folder in FOLDERS:
-        unmount_below(folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
     remove_programs()
     for file in FILES:
         Path(file).unlink(missing_ok=True)
@@ -122,7 +152,7 @@ def main() -> None:
     quietly("systemctl", "reload", "ssh.service")
     quietly("systemctl", "kill", "--signal=HUP", "systemd-logind.service")
     take_names_out()
-    shutil.rmtree("/var/lib/sovereign", ignore_errors=True)
+    remove_folder("/var/lib/sovereign")
     shutil.rmtree("/etc/sovereign")
 
 

@@ -1,0 +1,39 @@
+"""New certificates for a cluster: the edge's and the links' here, Kubernetes' own on the control plane."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airgap_bundle.store import Store
+from appliance.cluster.install import Wanted, put_in_force
+from appliance.errors import UsageError
+from appliance.install.lock import site_lock
+from appliance.install.site_files import read_cluster_files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from appliance.cluster.install import Installed
+    from appliance.cluster.playbook import Watch
+    from appliance.cluster.standing import Standing
+    from appliance.site.paths import SitePaths
+    from appliance.site.site_key import Passphrase
+
+
+def renew(
+    paths: SitePaths, known: Standing, *, watch: Watch, passphrase: Passphrase, enter: Sequence[str] = ()
+) -> Installed:
+    """Renew every certificate but the authorities', and start what shows them; the release stays.
+
+    The site key is opened before anything changes. Interrupted, the next renewal or installation goes on: a certificate
+    that is not there is issued, and a host that began to renew its own is marked. Raises as an installation does, and
+    ``UsageError`` where none went through yet.
+    """
+    if not known.state.release:
+        raise UsageError("no installation of the cluster went through yet", "run `sovereign install` first")
+    with site_lock(paths):
+        store = Store(paths.store)
+        release = store.open_record(store.record(known.state.release))
+        files = read_cluster_files(known.source, known.described) if known.described.assistant is not None else None
+        wanted = Wanted(known.described, known.source, release, files, {"control_plane_renew": True}, anew=True)
+        return put_in_force(paths, wanted, watch=watch, passphrase=passphrase, enter=enter)
