@@ -176,7 +176,7 @@ def test_certificates_are_renewed_and_both_ports_show_them(host: BareHost) -> No
 
 def test_a_support_bundle_holds_no_secret_and_nothing_of_people(host: BareHost) -> None:
     unit = host.run(["sh", "-c", "basename /etc/systemd/system/sovereign-*-gateway.service"]).stdout.strip()
-    planted = "password=a-Canary-of-the-journey user=analyst mark-of-a-canary"
+    planted = "mark-of-a-canary password=a-Canary-of-the-journey user=analyst"
     host.run(["sh", "-c", f"echo '{planted}' > {SITE}/log/canary.log"])
     listed = json.loads(sovereign(host, "support-bundle", "--dry-run", "--output", "json")[1])
     assert host.run(["test", "-e", "/tmp/support.tar.gz"], check=False).returncode == 1
