@@ -17,7 +17,7 @@ from appliance.audit.checkpoint import read_vkeys
 from appliance.audit.keys import CheckpointKeys
 from appliance.audit.stored import read_stored
 from appliance.errors import SovereignError
-from appliance.install import host, power
+from appliance.install import power
 from appliance.install import uninstall as removal
 from appliance.install.accounts import Accounts, accounts_for, service_names
 from appliance.install.acts import announce, journaled

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from appliance.install import host, model_switch, power
+from appliance.install import model_switch, power
 from appliance.install.accounts import accounts_for
 from appliance.install.model_list import list_models
 from appliance.install.model_settle import settle
