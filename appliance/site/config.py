@@ -149,9 +149,18 @@ class Documents(_Strict):
     """What the assistant may look up."""
 
     model: Slug | None = Field(
-        default=None, description="The embedding model that makes their vectors; without one, words alone are searched."
+        default=None,
+        description="The embedding model that makes their vectors; without one, words alone are searched, and nobody "
+        "is answered from documents.",
     )
     folders: tuple[DocumentFolder, ...] = ()
+    passages: Annotated[int, Field(ge=1, le=12)] = Field(
+        default=5, description="The most passages that an answer is given; fewer where the model's context is short."
+    )
+    nothing_fits: Literal["abstain", "answer"] = Field(
+        default="abstain",
+        description="Where no passage fits a question: say so and no more, or answer without documents, marked.",
+    )
 
 
 class ServiceClient(_Strict):

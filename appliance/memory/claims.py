@@ -1,0 +1,85 @@
+"""An answer cut into what it claims: a sentence each, with the markers that stand by it. Pure.
+
+A marker is a number in square brackets, or several: ``[1]``, ``[1, 3]``. It belongs to the sentence that it stands in;
+at the beginning of a sentence, to the one before it in the same line, since people put markers behind the full stop.
+``[1](…)`` is a link and no marker.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from appliance.memory.sentences import sentences
+from appliance.memory.wording import figures, terms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_CLAIMS = 400
+"""Sentences of an answer that are looked at; none of the models served here writes as many."""
+MARKER = re.compile(r"\[ ?(\d{1,4}(?: ?[,;] ?\d{1,4}){0,15}) ?\](?!\()")
+_LEADING = re.compile(rf"\s*(?:{MARKER.pattern}\s*)+")
+_NUMBER = re.compile(r"\d+")
+_LINE = re.compile(r"[^\n]+")
+_BULLET = re.compile(r"\s*(?:[-*+\u2022]|#{1,6}|>|\d{1,3}[.)])\s+")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """``[first, last)`` in characters of the answer, and the numbers that its markers name, each once."""
+
+    first: int
+    last: int
+    marked: tuple[int, ...]
+
+
+def claims(answer: str) -> tuple[Claim, ...]:
+    """What ``answer`` states, in order. Sentences that ask, or say nothing of their own, are left out unless marked."""
+    found = []
+    for first, last in _sentences(answer):
+        said = answer[first:last]
+        marked = markers(said)
+        plain = unmarked(said).strip()
+        if marked or (not plain.endswith("?") and (terms(plain) or figures(plain))):
+            found.append(Claim(first, last, marked))
+    return tuple(found[:MAX_CLAIMS])
+
+
+def markers(text: str) -> tuple[int, ...]:
+    """Numbers that markers in ``text`` name, in order, each once."""
+    numbers = [int(number) for one in MARKER.finditer(text) for number in _NUMBER.findall(one[1])]
+    return tuple(dict.fromkeys(numbers))
+
+
+def unmarked(text: str) -> str:
+    """``text`` without its markers."""
+    return MARKER.sub("", text)
+
+
+def _sentences(answer: str) -> Iterator[tuple[int, int]]:
+    for line in _LINE.finditer(answer):
+        begin = line.start()
+        bullet = _BULLET.match(line[0])
+        if bullet is not None:
+            begin += bullet.end()
+        yield from (_trimmed(answer, *span) for span in _of_line(answer[begin : line.end()], begin))
+
+
+def _of_line(line: str, at: int) -> Iterator[tuple[int, int]]:
+    """Sentences of a line; markers in front of one belong to the one before."""
+    held: tuple[int, int] | None = None
+    for first, last in sentences(line):
+        leading = _LEADING.match(line, first, last) if held is not None else None
+        start = leading.end() if leading is not None else first
+        if held is not None:
+            yield at + held[0], at + start
+        held = (start, last) if start < last else None
+    if held is not None:
+        yield at + held[0], at + held[1]
+
+
+def _trimmed(text: str, first: int, last: int) -> tuple[int, int]:
+    said = text[first:last]
+    return first + len(said) - len(said.lstrip()), last - (len(said) - len(said.rstrip()))
