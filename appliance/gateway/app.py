@@ -17,6 +17,7 @@ from appliance.gateway import (
     openai_routes,
     page_routes,
     page_stream,
+    passage_routes,
     problems,
     static_files,
 )
@@ -50,6 +51,7 @@ def create_app(parts: Parts, static: StaticFiles | None = None) -> Starlette:
             *auth_routes.routes,
             *page_routes.routes,
             *page_stream.routes,
+            *passage_routes.routes,
             *auditor_routes.routes,
             Route("/.well-known/sovereign", discovery, methods=["GET"]),
             *files.routes(),
