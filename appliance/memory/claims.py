@@ -23,6 +23,8 @@ MARKER = re.compile(r"\[ ?(\d{1,4}(?: ?[,;] ?\d{1,4}){0,15}) ?\](?!\()")
 _LEADING = re.compile(rf"\s*(?:{MARKER.pattern}\s*)+")
 _NUMBER = re.compile(r"\d+")
 _LINE = re.compile(r"[^\n]+")
+_FENCE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
+_RULE = re.compile(r"[ |:-]*-[ |:-]*")
 _BULLET = re.compile(r"\s*(?:[-*+\u2022]|#{1,6}|>|\d{1,3}[.)])\s+")
 
 
@@ -36,13 +38,18 @@ class Claim:
 
 
 def claims(answer: str) -> tuple[Claim, ...]:
-    """What ``answer`` states, in order. Sentences that ask, or say nothing of their own, are left out unless marked."""
+    """What ``answer`` states, in order.
+
+    Left out unless they are marked: headings, sentences that ask or lead over to what follows, and those that say
+    nothing of their own.
+    """
     found = []
-    for first, last in _sentences(answer):
+    for first, last, heading in _sentences(answer):
         said = answer[first:last]
         marked = markers(said)
         plain = unmarked(said).strip()
-        if marked or (not plain.endswith("?") and (terms(plain) or figures(plain))):
+        states = not heading and not plain.endswith(("?", ":")) and (terms(plain) or figures(plain))
+        if marked or states:
             found.append(Claim(first, last, marked))
     return tuple(found[:MAX_CLAIMS])
 
@@ -58,13 +65,26 @@ def unmarked(text: str) -> str:
     return MARKER.sub("", text)
 
 
-def _sentences(answer: str) -> Iterator[tuple[int, int]]:
-    for line in _LINE.finditer(answer):
-        begin = line.start()
+def _sentences(answer: str) -> Iterator[tuple[int, int, bool]]:
+    """From where to where, and whether it stands in a heading. Code and the heads of tables state nothing."""
+    lines = list(_LINE.finditer(answer))
+    fenced = False
+    for at, line in enumerate(lines):
+        following = lines[at + 1][0] if at + 1 < len(lines) else ""
+        fence = _FENCE.match(line[0]) is not None
+        fenced ^= fence
+        if fenced or fence or _is_head(line[0], following):
+            continue
         bullet = _BULLET.match(line[0])
-        if bullet is not None:
-            begin += bullet.end()
-        yield from (_trimmed(answer, *span) for span in _of_line(answer[begin : line.end()], begin))
+        begin = line.start() + (bullet.end() if bullet is not None else 0)
+        heading = bullet is not None and "#" in bullet[0]
+        for span in _of_line(answer[begin : line.end()], begin):
+            yield (*_trimmed(answer, *span), heading)
+
+
+def _is_head(line: str, following: str) -> bool:
+    """Whether ``line`` is the head of a table, or the rule below one."""
+    return "|" in line and any(_RULE.fullmatch(one) for one in (line, following) if "|" in one)
 
 
 def _of_line(line: str, at: int) -> Iterator[tuple[int, int]]:

@@ -28,7 +28,8 @@ THRESHOLD = 0.6
 _QUOTATION = re.compile(
     r"[\"\u201c\u201e\u00ab]\s*([^\"\u201c\u201d\u201e\u00ab\u00bb]{8,2000}?)\s*[\"\u201d\u201c\u00bb]"
 )
-_AROUND = " \t\n\"'\u201c\u201d\u201e\u00ab\u00bb.,;:!?*_`"
+_AROUND = re.compile(r"^\W+|\W+$")
+"""Bullets, emphasis, quotation marks and full stops: where a sentence stands, not what it says."""
 _BLANKS = re.compile(r"\s+")
 
 
@@ -80,10 +81,10 @@ class Evidence:
 
     def support(self, claim: str) -> Support | None:
         """What ``claim`` rests on here; None where the words do not carry it."""
-        said = unmarked(claim).strip(_AROUND)
+        said = _AROUND.sub("", unmarked(claim))
         if (place := self.verbatim(said)) is not None and _whole_words(self.body, place):
             return Support("quoted", *place)
-        quotations = [one[1].strip(_AROUND) for one in _QUOTATION.finditer(unmarked(claim))]
+        quotations = [_AROUND.sub("", one[1]) for one in _QUOTATION.finditer(unmarked(claim))]
         if any(self.verbatim(one) is None for one in quotations):
             return None
         return self._worded(said)

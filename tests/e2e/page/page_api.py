@@ -11,6 +11,8 @@ from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from appliance.gateway.grounding import worded
+from appliance.gateway.passage_routes import PlaceAsked
 from tests.e2e.page.fake_identity import USERS
 from tests.e2e.page.scripts import EXPIRED, Refusal, session_model
 
@@ -86,6 +88,7 @@ class PageApi:
             "languages": ["en", "fr", "de"],
             "site": {"name": "north-clinic"},
             "models": [session_model(name) for name in known.models],
+            "documents": True,
         }
         return JSONResponse(body)
 
@@ -113,13 +116,20 @@ class PageApi:
         found = self._own(request, user)
         if found is None:
             return problem(NOT_FOUND)
-        return self.state.answer(found, (await request.json())["content"])
+        asked = await request.json()
+        self.state.from_documents.append(asked.get("documents", False))
+        return self.state.answer(found, asked["content"])
 
     async def retry(self, request: Request, user: str) -> Response:
         found = self._own(request, user)
         if found is None:
             return problem(NOT_FOUND)
         return self.state.answer(found, found["messages"][-2]["content"], replaces=request.path_params["message"])
+
+    async def passages(self, request: Request, _user: str) -> Response:
+        places = [PlaceAsked.model_validate(one).place() for one in (await request.json())["places"]]
+        found = [self.state.shelf.get(place) for place in places]
+        return JSONResponse({"passages": [worded(one) if one is not None else None for one in found]})
 
     async def feedback(self, request: Request, _user: str) -> Response:
         given = await request.json()
@@ -145,6 +155,7 @@ class PageApi:
             Route("/api/conversations/{id}", own(self.one), methods=["GET", "PATCH", "DELETE"]),
             Route("/api/conversations/{id}/messages", own(self.ask), methods=["POST"]),
             Route("/api/conversations/{id}/messages/{message}/retry", own(self.retry), methods=["POST"]),
+            Route("/api/passages", own(self.passages), methods=["POST"]),
             Route("/api/messages/{message}/feedback", own(self.feedback), methods=["PUT"]),
         ]
 

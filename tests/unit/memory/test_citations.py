@@ -28,13 +28,17 @@ def test_what_only_looks_like_a_marker_is_none(text: str) -> None:
     assert markers(text) == ()
 
 
-def test_lists_headings_and_lines_are_claims_of_their_own() -> None:
-    assert [one for one, _ in said("# Parking\n\n- Bay seven [1]\n2. Bay eight\n> Bay nine")] == [
-        "Parking",
+def test_lines_of_a_list_are_claims_and_headings_and_lead_ins_are_none() -> None:
+    assert [one for one, _ in said("# Parking\n\nThe bays are:\n- Bay seven [1]\n2. Bay eight\n> Bay nine")] == [
         "Bay seven [1]",
         "Bay eight",
         "Bay nine",
     ]
+
+
+def test_code_and_the_heads_of_tables_state_nothing() -> None:
+    table = "| What | When |\n|---|:--|\n| The safe opens | daily [2] |"
+    assert [one for one, _ in said(f"```\nBay seven [1]\n```\n{table}")] == ["| The safe opens | daily [2] |"]
 
 
 def test_a_claim_cites_the_place_in_the_documents_text() -> None:

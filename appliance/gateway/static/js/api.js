@@ -11,13 +11,16 @@ import { EventParser } from "./sse.js";
  * @typedef {{ id: string, licence?: string, producer?: string, signers?: string[], digest?: string, waived?: boolean,
  *   context_tokens?: number }} Model
  * @typedef {{ user: { name: string, groups: string[], roles: string[] }, csrf: string, languages: string[],
- *   site: { name: string }, models: Model[] }} Session
+ *   site: { name: string }, models: Model[], documents: boolean }} Session
  * @typedef {{ id: string, title: string | null, model: string, updated: string }} Summary
  * @typedef {{ id: string, role: "user" | "assistant", content: string, created?: string, finish_reason?: string | null,
- *   receipt?: import("./receipt.js").Receipt | null, feedback?: Feedback | null }} Message
+ *   receipt?: import("./receipt.js").Receipt | null, feedback?: Feedback | null,
+ *   citations?: import("./citations.js").Documents }} Message
+ * @typedef {{ title: string, headings: string[], page: number | null, text: string }} Passage
  * @typedef {{ verdict: "up" | "down", reason?: string | null }} Feedback
  * @typedef {{ id: string, title: string | null, model: string, messages: Message[] }} Conversation
  * @typedef {{ type: "start", user_message_id?: string, message_id: string } | { type: "token", text: string }
+ *   | ({ type: "citations" } & import("./citations.js").Documents)
  *   | { type: "receipt", receipt: import("./receipt.js").Receipt } | { type: "done", finish_reason: string }} AnswerEvent
  */
 
@@ -98,6 +101,17 @@ export async function audit(what, query) {
   return (await send("GET", `/api/audit/${what}?${asked}`)).json();
 }
 
+/**
+ * Passages as they stand now; null for each that is gone, or not the person's to see any more.
+ *
+ * @param {import("./citations.js").Place[]} places
+ * @returns {Promise<Array<Passage | null>>}
+ */
+export const passages = async (places) => {
+  const asked = places.map(({ document, version, first, last }) => ({ document, version, first, last }));
+  return (await (await send("POST", "/api/passages", { places: asked })).json()).passages;
+};
+
 /** @returns {Promise<{ redirect?: string }>} */
 export const signOut = async () => (await send("POST", "/auth/logout")).json();
 
@@ -138,8 +152,10 @@ export const giveFeedback = (messageId, feedback) =>
  * @param {string} id the conversation
  * @param {string} content
  * @param {AbortSignal} signal
+ * @param {boolean} documents whether to answer from documents
  */
-export const ask = (id, content, signal) => answer(`/api/conversations/${encodeURIComponent(id)}/messages`, { content }, signal);
+export const ask = (id, content, signal, documents) =>
+  answer(`/api/conversations/${encodeURIComponent(id)}/messages`, documents ? { content, documents } : { content }, signal);
 
 /**
  * Ask for another answer to the same question.
