@@ -13,6 +13,7 @@ from starlette.routing import Route
 from appliance.gateway import (
     auditor_routes,
     auth_routes,
+    bringing_routes,
     embedding_routes,
     openai_routes,
     page_routes,
@@ -52,6 +53,7 @@ def create_app(parts: Parts, static: StaticFiles | None = None) -> Starlette:
             *page_routes.routes,
             *page_stream.routes,
             *passage_routes.routes,
+            *bringing_routes.routes,
             *auditor_routes.routes,
             Route("/.well-known/sovereign", discovery, methods=["GET"]),
             *files.routes(),

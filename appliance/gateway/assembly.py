@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from appliance.gateway.abstaining import Abstention
 from appliance.gateway.answers import Answer, Desk
+from appliance.gateway.bringing import Bringing
 from appliance.gateway.catalogue import Catalogue
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.cookies import Cookies
@@ -97,6 +98,7 @@ class Gateway:
         events = parts.events
         self.identity_events = _identity_events(parts, events, self.metrics) if events is not None else None
         self.documents = Documents(parts.site, parts.database, self.engines)
+        self.bringing = Bringing(parts.site, parts.database, self.engines, self.ledger)
         self._desk = Desk(self.ledger, self.quotas, self.metrics, self.documents)
 
     async def granted(self, caller: Caller, model: str, role: str = "chat") -> tuple[Grant, ModelInfo]:

@@ -18,6 +18,7 @@ import structlog
 from appliance.audit import events
 from appliance.audit.commitment import commit
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError
+from appliance.audit.events_documents import document_change
 from appliance.audit.events_reading import log_read
 from appliance.audit.open_requests import BEGUN, ENDED
 from appliance.audit.roles import GATEWAY
@@ -120,6 +121,11 @@ class Ledger:
         """An auditor looks at the log. Raises ``NotReadyError``: then nothing is shown."""
         entry = log_read(subject=caller.subject, groups=caller.groups, what=what, asked=asked)
         return await self._written(entry, GATEWAY.id(uuid.uuid4().hex, "log-read"))
+
+    async def document_brought(self, *, caller: Caller, digest: str, detail: str) -> Position:
+        """Somebody brings a document. Raises ``NotReadyError``: then nothing of it is kept."""
+        entry = document_change(subject=caller.subject, groups=caller.groups, digest=digest, detail=detail)
+        return await self._written(entry, GATEWAY.id(uuid.uuid4().hex, "document"))
 
     async def refused_by_engine(self, job: Job, error: HttpError) -> None:
         """Close a request that is in the log already; quotas bound these."""

@@ -20,10 +20,11 @@ OWED_SECONDS = 5.0
 
 
 async def keep_up(gateway: Gateway, every: float = EVERY_SECONDS) -> None:
-    """Forget expired sessions, logout marks and quota windows, for ever."""
-    tasks: dict[str, Callable[[], Awaitable[None]]] = {
+    """Forget expired sessions, logout marks, quota windows, and what was deleted of documents, for ever."""
+    tasks: dict[str, Callable[[], Awaitable[object]]] = {
         "sessions": gateway.sessions.forget_expired,
         "quotas": gateway.quotas.forget_old,
+        "documents": gateway.bringing.library.sweep,
     }
     while True:
         for name, task in tasks.items():

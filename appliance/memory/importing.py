@@ -23,6 +23,7 @@ from appliance.memory.holding import held
 from appliance.memory.language import language
 from appliance.memory.parsing import launch
 from appliance.memory.parsing.blocks import cleaned, joined
+from appliance.memory.parsing.launch import USUAL
 from appliance.memory.vectors import AT_ONCE
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from appliance.memory.chunking import Chunk
     from appliance.memory.holding import Held
     from appliance.memory.parsing.blocks import Parsed, Text
+    from appliance.memory.parsing.launch import Bounds
     from appliance.memory.parsing.media import MediaType
     from appliance.memory.store import Library, Outcome
     from appliance.memory.vectors import Embedder
@@ -69,15 +71,18 @@ class Imported:
 class Importer:
     """Takes documents in. ``embedder`` None: the site has no embedding model, and words alone are searched."""
 
-    def __init__(self, library: Library, embedder: Embedder | None, enter: Enter) -> None:
+    def __init__(self, library: Library, embedder: Embedder | None, enter: Enter, bounds: Bounds = USUAL) -> None:
         self._library = library
         self._embedder = embedder
         self._enter = enter
+        self._bounds = bounds
 
     async def take(self, source: Source) -> Imported:
         """Take one document in. Raises ``SovereignError`` for the site's own trouble; nothing was changed then."""
         with ExitStack() as stack:
-            return await self._taken(source, await asyncio.to_thread(stack.enter_context, held(source.descriptor)))
+            return await self._taken(
+                source, await asyncio.to_thread(stack.enter_context, held(source.descriptor, self._bounds))
+            )
 
     async def _taken(self, source: Source, copy: Held) -> Imported:
         arrival = Arrival(
@@ -94,7 +99,7 @@ class Importer:
         if known is not None and unchanged(known, arrival, model, source.title):
             return Imported(source.origin, "refused" if known.state == "refused" else "unchanged", known)
         try:
-            kind, parsed = await asyncio.to_thread(parsed_copy, source.name, copy)
+            kind, parsed = await asyncio.to_thread(parsed_copy, source.name, copy, self._bounds)
             arrival = dataclasses.replace(arrival, title=title_of(source, parsed), media_type=kind)
             read = await self._reading(parsed, arrival.title, model)
         except DocumentRefusedError as refusal:
@@ -181,9 +186,9 @@ def title_of(source: Source, parsed: Parsed | None) -> str:
     return given or own or cleaned(PurePath(source.name).stem) or "-"
 
 
-def parsed_copy(name: str, copy: Held) -> tuple[MediaType, Parsed]:
+def parsed_copy(name: str, copy: Held, bounds: Bounds = USUAL) -> tuple[MediaType, Parsed]:
     """The blocks of a file called ``name``. Raises ``DocumentRefusedError`` or ``ParserError``."""
     if not copy.whole:
-        raise DocumentRefusedError("too_large", f"the file is larger than {launch.MAX_FILE_BYTES >> 20} MiB")
-    kind = launch.kind_of(name, copy.descriptor)
-    return kind, launch.parse(copy.descriptor, kind)
+        raise DocumentRefusedError("too_large", f"the file is larger than {bounds.file_bytes >> 20} MiB")
+    kind = launch.kind_of(name, copy.descriptor, bounds)
+    return kind, launch.parse(copy.descriptor, kind, bounds)

@@ -109,6 +109,9 @@ class Group(_Strict):
     instructions: Instructions = Field(
         default="", description="What the model is told before its people speak, after the site's `instructions`."
     )
+    brings_documents: bool = Field(
+        default=False, description="Its people may bring documents on the page, for this group."
+    )
     roles: tuple[Literal["auditor", "expert", "admin"], ...] = ()
     weight: Annotated[float, Field(ge=0.01, le=100)] = Field(
         default=1.0, description="Its users' share of a busy engine, beside users of other groups."

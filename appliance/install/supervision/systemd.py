@@ -14,7 +14,7 @@ from appliance.errors import DeploymentError
 from appliance.install.logs import LOG_LINES, indented
 from appliance.install.process import run, succeeds
 from appliance.install.supervision.interface import Running, State
-from appliance.site.paths import AUDIT, DATABASE, SitePaths
+from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -158,7 +158,8 @@ class Systemd:
             f"TimeoutStopSec={service.stop_timeout_s}",
             f"MemoryMax={service.memory_mib}M",
             f"RestrictAddressFamilies={families}",
-            *(["OOMPolicy=continue"] if service.name == AUDIT else []),  # what it counts in may be killed, not itself
+            # what the one counts in, and the other reads documents in, may be killed, not itself
+            *(["OOMPolicy=continue"] if service.name in {AUDIT, GATEWAY} else []),
             *([] if service.networked else ["PrivateNetwork=yes"]),
             *(["MemoryDenyWriteExecute=yes"] if service.name == DATABASE else []),
             f"ReadWritePaths={' '.join(_quote(str(p)) for p in service.writable)}",

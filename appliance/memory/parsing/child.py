@@ -54,9 +54,9 @@ _PARSERS: dict[str, tuple[str, str]] = {
 }
 
 
-def main(kind: str) -> None:
+def main(kind: str, memory_bytes: int = MEMORY_BYTES) -> None:
     """Read the document on standard input as ``kind``, write the outcome to standard output, and end the process."""
-    _limit()
+    _limit(memory_bytes)
     parser = _loaded(kind)
     _step_down()
     try:
@@ -98,9 +98,9 @@ def _refusal(reason: str, cause: str) -> bytes:
     return json.dumps({"refused": {"reason": reason, "cause": cause[:300]}}).encode("ascii")
 
 
-def _limit() -> None:
+def _limit(memory_bytes: int) -> None:
     for kind, soft, hard in (
-        (resource.RLIMIT_AS, MEMORY_BYTES, MEMORY_BYTES),
+        (resource.RLIMIT_AS, memory_bytes, memory_bytes),
         (resource.RLIMIT_CPU, PROCESSOR_S, PROCESSOR_S + 5),
         (resource.RLIMIT_FSIZE, 0, 0),
         (resource.RLIMIT_CORE, 0, 0),

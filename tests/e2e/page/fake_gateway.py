@@ -43,6 +43,7 @@ class FakeGateway:
         self.scripts: deque[Script] = deque()
         self.asked: list[str] = []
         self.from_documents: list[bool] = []
+        self.brought: list[tuple[str, str, bytes]] = []
         self.shelf: dict[Place, Found] = {}
         self.looked: list[str] = []
         self.feedback: dict[str, dict[str, str]] = {}
@@ -58,7 +59,7 @@ class FakeGateway:
         """As if it had just started; sessions and everything asked are gone."""
         for memory in (self.scripts, self.asked, self.looked, self.feedback, self.sessions, self.conversations):
             memory.clear()
-        for memory in (self.from_documents, self.shelf):
+        for memory in (self.from_documents, self.shelf, self.brought):
             memory.clear()
         self._released.clear()
         self.stopped = 0

@@ -89,6 +89,7 @@ class PageApi:
             "site": {"name": "north-clinic"},
             "models": [session_model(name) for name in known.models],
             "documents": True,
+            "brings": list(known.groups),
         }
         return JSONResponse(body)
 
@@ -131,6 +132,14 @@ class PageApi:
         found = [self.state.shelf.get(place) for place in places]
         return JSONResponse({"passages": [worded(one) if one is not None else None for one in found]})
 
+    async def bring(self, request: Request, _user: str) -> Response:
+        data = await request.body()
+        self.state.brought.append((request.path_params["group"], request.path_params["name"], data))
+        refused = data == b"locked"
+        told = {"title": None, "passages": None} if refused else {"title": "Rules", "passages": 3}
+        outcome = {"outcome": "refused", "reason": "encrypted"} if refused else {"outcome": "new", "reason": None}
+        return JSONResponse({**outcome, **told})
+
     async def feedback(self, request: Request, _user: str) -> Response:
         given = await request.json()
         self.state.feedback[request.path_params["message"]] = given
@@ -155,6 +164,7 @@ class PageApi:
             Route("/api/conversations/{id}", own(self.one), methods=["GET", "PATCH", "DELETE"]),
             Route("/api/conversations/{id}/messages", own(self.ask), methods=["POST"]),
             Route("/api/conversations/{id}/messages/{message}/retry", own(self.retry), methods=["POST"]),
+            Route("/api/documents/{group}/{name}", own(self.bring), methods=["PUT"]),
             Route("/api/passages", own(self.passages), methods=["POST"]),
             Route("/api/messages/{message}/feedback", own(self.feedback), methods=["PUT"]),
         ]

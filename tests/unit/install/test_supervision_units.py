@@ -93,11 +93,11 @@ def test_the_memory_of_an_engine_is_limited_to_its_models_budget(units: dict[str
     assert "MemoryMax=900M" in lines(units[f"{ENGINE}.service"])
 
 
-def test_the_writer_outlives_what_it_counts_in_and_nothing_else_outlives_a_part_of_itself(
+def test_writer_and_gateway_outlive_what_they_count_and_read_in_and_nothing_else_outlives_a_part_of_itself(
     units: dict[str, str],
 ) -> None:
     continued = [name for name in names() if "OOMPolicy=continue" in lines(units[f"{name}.service"])]
-    assert continued == ["audit"]
+    assert continued == ["audit", "gateway"]
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=names())

@@ -11,7 +11,7 @@ import { EventParser } from "./sse.js";
  * @typedef {{ id: string, licence?: string, producer?: string, signers?: string[], digest?: string, waived?: boolean,
  *   context_tokens?: number }} Model
  * @typedef {{ user: { name: string, groups: string[], roles: string[] }, csrf: string, languages: string[],
- *   site: { name: string }, models: Model[], documents: boolean }} Session
+ *   site: { name: string }, models: Model[], documents: boolean, brings: string[] }} Session
  * @typedef {{ id: string, title: string | null, model: string, updated: string }} Summary
  * @typedef {{ id: string, role: "user" | "assistant", content: string, created?: string, finish_reason?: string | null,
  *   receipt?: import("./receipt.js").Receipt | null, feedback?: Feedback | null,
@@ -56,8 +56,9 @@ async function send(method, path, body, signal) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json, text/event-stream" };
   if (method !== "GET") headers["X-CSRF-Token"] = csrf;
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  const options = { method, headers, body: body && JSON.stringify(body), signal, credentials: "same-origin", cache: "no-store" };
+  const file = body instanceof Blob;
+  if (body !== undefined) headers["Content-Type"] = file ? "application/octet-stream" : "application/json";
+  const options = { method, headers, body: file ? body : body && JSON.stringify(body), signal, credentials: "same-origin", cache: "no-store" };
   let response;
   try {
     response = await fetch(path, /** @type {RequestInit} */ (options));
@@ -111,6 +112,16 @@ export const passages = async (places) => {
   const asked = places.map(({ document, version, first, last }) => ({ document, version, first, last }));
   return (await (await send("POST", "/api/passages", { places: asked })).json()).passages;
 };
+
+/**
+ * Bring a document for a group.
+ *
+ * @param {string} group
+ * @param {File} file
+ * @returns {Promise<{ outcome: string, reason: string | null, title: string | null, passages: number | null }>}
+ */
+export const bring = async (group, file) =>
+  (await send("PUT", `/api/documents/${encodeURIComponent(group)}/${encodeURIComponent(file.name)}`, file)).json();
 
 /** @returns {Promise<{ redirect?: string }>} */
 export const signOut = async () => (await send("POST", "/auth/logout")).json();

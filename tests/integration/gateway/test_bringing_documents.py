@@ -1,0 +1,141 @@
+"""People bring documents on the page: for whom, how much, what is logged, and what is left of one that was refused."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from appliance.gateway import bringing
+from tests.gateway.doubles import site
+from tests.integration.gateway.conftest import Page
+from tests.memory import papers
+from tests.memory.library import House as Importing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.integration.gateway.conftest import House
+
+pytestmark = pytest.mark.anyio
+TEXT = b"Visitors may park in bay seven."
+
+
+def bringing_site(**changes: Any) -> Any:
+    groups = [
+        {"name": "analysts", "models": ["small", "large"], "brings_documents": True},
+        {"name": "clerks", "models": ["small"], "brings_documents": True},
+        {"name": "guests"},
+    ]
+    models = [{"name": "small"}, {"name": "large"}, {"name": "minilm"}]
+    return site(models=models, groups=groups, documents={"model": "minilm"}, **changes)
+
+
+@pytest.fixture
+async def page(house: House) -> AsyncIterator[Page]:
+    async with house.open(bringing_site()) as client:
+        yield await Page(client).sign_in()
+
+
+async def put(page: Page, name: str, data: bytes = TEXT, group: str = "analysts", **headers: str) -> Any:
+    return await page.http.put(f"/api/documents/{group}/{name}", content=data, headers={**page.headers, **headers})
+
+
+async def test_a_document_is_there_for_its_group_and_the_log_names_digest_and_person_and_no_title(
+    page: Page, house: House
+) -> None:
+    assert (await page.http.get("/api/session")).json()["brings"] == ["analysts"]
+    told = (await put(page, "Parking%20rules.txt")).json()
+    assert told == {"outcome": "new", "reason": None, "title": "Parking rules", "passages": 1}
+    library = Importing(house.pool, house.embedding)
+    (document,) = await library.library.listed()
+    assert (document.origin, document.groups) == ("page:analysts/Parking rules.txt", ("analysts",))
+    (entry,) = house.log.of_kind("document_change")
+    assert entry["entity"] == {"name": document.digest, "type": "document"}
+    assert entry["actor"]["user"]["uid"] == document.imported_by
+    assert "Parking" not in json.dumps(entry)
+    assert [one.title for one in await library.ask("Where may visitors park?", "analysts")] == ["Parking rules"]
+    assert await library.ask("Where may visitors park?", "clerks") == ()
+
+
+async def test_the_same_name_replaces_and_the_same_bytes_change_nothing(page: Page, house: House) -> None:
+    outcomes = [(await put(page, "a.txt", data)).json()["outcome"] for data in (TEXT, TEXT, b"Another rule holds now.")]
+    assert outcomes == ["new", "unchanged", "replaced"]
+    assert len(house.log.of_kind("document_change")) == 2
+
+
+@pytest.mark.parametrize("group", ["clerks", "guests", "nobody", "*"])
+async def test_nobody_brings_anything_for_a_group_that_is_not_theirs(page: Page, house: House, group: str) -> None:
+    refused = await put(page, "a.txt", group=group)
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_for_this_group")
+    assert house.log.kinds()[-1] == "refusal"
+    assert await Importing(house.pool).library.listed() == ()
+
+
+async def test_without_the_sessions_token_nothing_is_read(page: Page, house: House) -> None:
+    refused = await page.http.put("/api/documents/analysts/a.txt", content=TEXT)
+    assert refused.status_code == 403
+    assert await Importing(house.pool).library.listed() == ()
+
+
+@pytest.mark.parametrize(
+    "name", [".hidden", "a%2Fb.txt", "..%2F..%2Fetc%2Fpasswd", "a%5Cb.txt", "%00.txt", "x" * 201, "a%E2%80%AEtxt.exe"]
+)
+async def test_a_name_that_is_more_than_a_name_is_refused(page: Page, house: House, name: str) -> None:
+    assert (await put(page, name)).status_code in {404, 422}
+    assert await Importing(house.pool).library.listed() == ()
+
+
+async def test_more_than_the_bound_is_refused_before_anything_is_read_or_logged(
+    page: Page, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.gateway.bringing_routes.MAX_UPLOAD", 1000)
+    before = house.log.kinds()
+    assert (await put(page, "a.txt", b"x" * 1001)).status_code == 413
+    assert (house.log.kinds(), await Importing(house.pool).library.listed()) == (before, ())
+
+
+async def test_a_hostile_file_ends_in_a_reason_and_the_next_is_taken(page: Page) -> None:
+    locked = (await put(page, "a.pdf", papers.encrypted_pdf())).json()
+    assert (locked["outcome"], locked["reason"], locked["title"]) == ("refused", "encrypted", None)
+    bomb = (await put(page, "b.docx", papers.archive({"word/document.xml": bytes(200 << 20)}))).json()
+    assert (bomb["outcome"], bomb["reason"]) == ("refused", "too_large")
+    assert (await put(page, "c.txt")).json()["outcome"] == "new"
+
+
+async def test_without_a_durable_entry_nothing_is_kept(page: Page, house: House) -> None:
+    house.log.refuse_kinds = frozenset({"document_change"})
+    refused = await put(page, "a.txt")
+    assert (refused.status_code, refused.json()["code"]) == (503, "audit_unavailable")
+    assert await Importing(house.pool).library.listed() == ()
+    house.log.refuse_kinds = frozenset()
+    assert (await put(page, "a.txt")).json()["outcome"] == "new"
+
+
+async def test_who_waits_too_long_for_their_turn_is_told_when_to_come_back(
+    page: Page, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bringing, "_PATIENCE_S", 0.0)
+    await house.gateways[0].bringing._turn.acquire()
+    refused = await put(page, "a.txt")
+    assert (refused.status_code, refused.json()["code"]) == (429, "importing")
+
+
+async def test_what_was_replaced_on_the_page_is_swept_from_the_files_by_the_gateways_upkeep(
+    page: Page, house: House
+) -> None:
+    await put(page, "a.txt")
+    await put(page, "a.txt", b"Another rule holds now.")
+    library = house.gateways[0].bringing.library
+    assert await library.due() is not None
+    assert await library.sweep()
+    assert await library.due() is None
+
+
+async def test_in_pods_nobody_brings_documents(house: House) -> None:
+    groups = bringing_site().model_copy(update={"profile": "pod"})
+    async with house.open(groups) as client:
+        page = await Page(client).sign_in()
+        assert (await page.http.get("/api/session")).json()["brings"] == []
+        assert (await put(page, "a.txt")).status_code == 403
