@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ from appliance.cli.document_files import Gathered, below
 from appliance.cli.document_import import Result, Wanted, imported, nameless, told
 from appliance.cli.document_open import Desk, desk, host_site, swept
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, site_paths
-from appliance.errors import UsageError
+from appliance.errors import SovereignError, UsageError
+from appliance.install.document_syncs import Synced, note, now_utc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,9 +38,21 @@ def sync(
 
     Documents of a folder that site.yaml declares no more go out too. Files are read where they lie and never moved or
     changed; links are not followed. Where a folder is missing, cannot be read whole, or is empty that was not, nothing
-    is changed.
+    is changed. `sovereign status` tells what the last one came to; under systemd, a timer runs it.
     """
-    told(asyncio.run(_synced(context, passphrase_fd)), output)
+    paths = site_paths(context)
+    try:
+        results = asyncio.run(_synced(context, passphrase_fd))
+    except SovereignError as error:
+        if host_site(paths).documents.folders:
+            note(paths, Synced(now_utc(), cause=error.cause))
+        raise
+    counted = Counter(one.outcome for one in results)
+    note(
+        paths,
+        Synced(now_utc(), counted["new"] + counted["replaced"], counted["deleted"], counted["refused"]),
+    )
+    told(results, output)
 
 
 async def _synced(context: typer.Context, passphrase_fd: int | None) -> list[Result]:

@@ -157,6 +157,9 @@ class Documents(_Strict):
         "is answered from documents.",
     )
     folders: tuple[DocumentFolder, ...] = ()
+    every_minutes: Annotated[int, Field(ge=5, le=10_080)] = Field(
+        default=60, description="How often systemd has `sovereign document sync` read the folders."
+    )
     passages: Annotated[int, Field(ge=1, le=12)] = Field(
         default=5, description="The most passages that an answer is given; fewer where the model's context is short."
     )

@@ -29,8 +29,11 @@ class Supervision(Protocol):
     def kind(self) -> str:
         """``systemd`` or ``supervisord``."""
 
-    def files(self, services: Sequence[Service], site: str) -> Mapping[Path, str]:
-        """The configuration files that describe ``services``: ``{path: text}``. Pure."""
+    def files(self, services: Sequence[Service], site: str, sync_minutes: int | None = None) -> Mapping[Path, str]:
+        """The configuration files that describe ``services``: ``{path: text}``. Pure.
+
+        ``sync_minutes``: how often `document sync` is to run, where the manager has timers.
+        """
 
     def load(self) -> None:
         """Take up the written files; services that run go on running."""

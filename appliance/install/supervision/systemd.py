@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from appliance.install.services import Service
 
 UNITS = Path("/etc/systemd/system")
+_SYNC = "documents"
+_SYNC_WORDS = ("document", "sync")
 _STATES: Mapping[str, State] = {"active": "running", "activating": "starting", "failed": "failed"}
 _SANDBOX = """\
 NoNewPrivileges=yes
@@ -61,12 +63,15 @@ class Systemd:
         self._units = units
         self._prefix = paths.run.name
 
-    def files(self, services: Sequence[Service], site: str) -> Mapping[Path, str]:
-        """Units for ``services``, the oneshot that unseals, and the target that groups them."""
+    def files(self, services: Sequence[Service], site: str, sync_minutes: int | None = None) -> Mapping[Path, str]:
+        """Units for ``services``, the oneshot that unseals, what reads document folders, and the target of them all."""
         names = {s.name: self._unit(s.name) for s in services if s.at_boot}
         texts = {self._unit(s.name): self._service_text(s, site) for s in services}
         texts[self._unit("unseal")] = self._unseal_text(site)
-        wants = " ".join(names.values())
+        if sync_minutes is not None:
+            texts[self._unit(_SYNC)] = self._sync_text(site)
+            texts[self._timer] = self._timer_text(site, sync_minutes)
+        wants = " ".join([*names.values(), *([self._timer] if sync_minutes is not None else [])])
         texts[self._target] = (
             f"[Unit]\nDescription=sovereign site {site}\nWants={wants}\n\n[Install]\nWantedBy=multi-user.target\n"
         )
@@ -76,6 +81,8 @@ class Systemd:
         """Have systemd read the units and start the target at boot."""
         run(["systemctl", "daemon-reload"])
         run(["systemctl", "enable", "--quiet", self._target])
+        if (self._units / self._timer).exists():
+            run(["systemctl", "start", "--no-block", self._timer])
 
     def start(self, service: Service) -> None:
         """Start one unit (``--no-block``: readiness is watched by the caller)."""
@@ -105,7 +112,7 @@ class Systemd:
     def close(self) -> None:
         """Stop and remove every unit of the site."""
         present = sorted(self._units.glob(f"{self._prefix}*"))
-        units = [p.name for p in present if p.suffix in {".service", ".target"}]
+        units = [p.name for p in present if p.suffix in {".service", ".target", ".timer"}]
         if units:
             succeeds(["systemctl", "disable", "--quiet", self._target])
             succeeds(["systemctl", "stop", *units], timeout_s=180)
@@ -118,6 +125,10 @@ class Systemd:
     @property
     def _target(self) -> str:
         return f"{self._prefix}.target"
+
+    @property
+    def _timer(self) -> str:
+        return f"{self._prefix}-{_SYNC}.timer"
 
     def _unit(self, name: str) -> str:
         return f"{self._prefix}-{name}.service"
@@ -166,6 +177,26 @@ class Systemd:
             f"InaccessiblePaths=-{_quote(str(self._paths.secrets))} -{_quote(str(self._paths.journal.parent))}",
         ]
         return "\n".join(lines) + "\n" + _SANDBOX
+
+    def _sync_text(self, site: str) -> str:
+        """As the operator runs it: folders may be open to root alone, and each file is read in a process of its own.
+
+        Status 3 says that some files were refused: the others are in, and `status` tells.
+        """
+        command = _command([str(self._paths.env / "bin" / "sovereign"), "--site", str(self._paths.root), *_SYNC_WORDS])
+        return (
+            f"[Unit]\nDescription=sovereign site {site}: read document folders\nPartOf={self._target}\n"
+            f"After={self._unit('gateway')}\n\n"
+            f"[Service]\nType=oneshot\nExecStart={command}\nSuccessExitStatus=3\nNice=19\nIOSchedulingClass=idle\n"
+            "NoNewPrivileges=yes\nPrivateTmp=yes\nProtectSystem=full\nRestrictAddressFamilies=AF_UNIX\nUMask=0077\n"
+        )
+
+    def _timer_text(self, site: str, minutes: int) -> str:
+        return (
+            f"[Unit]\nDescription=sovereign site {site}: read document folders\nPartOf={self._target}\n\n"
+            f"[Timer]\nOnActiveSec=5min\nOnUnitInactiveSec={minutes}min\nAccuracySec=1min\n"
+            f"Unit={self._unit(_SYNC)}\n"
+        )
 
     def _unseal_text(self, site: str) -> str:
         command = _command([str(self._paths.env / "bin" / "sovereign"), "--site", str(self._paths.root), "unseal"])

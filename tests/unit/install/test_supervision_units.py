@@ -127,7 +127,7 @@ def test_systemd_finds_no_fault_with_the_units(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     users = Accounts(dict.fromkeys(service_names(CONFIG), "daemon"))
-    files = Systemd(paths, tmp_path).files(site_services(CONFIG, paths, users), "demo")
+    files = Systemd(paths, tmp_path).files(site_services(CONFIG, paths, users), "demo", 60)
     for path, text in files.items():
         path.write_text(text)
     done = subprocess.run(
