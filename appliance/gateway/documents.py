@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from appliance.engine.errors import EngineUnavailableError
 from appliance.errors import UnavailableError
-from appliance.gateway.database import DATABASE_DOWN, needed
+from appliance.gateway.database import needed
 from appliance.gateway.errors import NotReadyError, UnprocessableError
 from appliance.gateway.grounding import Grounding, checked, looked_up
 from appliance.gateway.history import estimated_tokens
@@ -85,8 +87,8 @@ class Documents:
         """Each place as it stands now for people of ``groups``; None where the library does not answer."""
         try:
             return await self._retrieval.still(places, groups)
-        except DATABASE_DOWN:
-            return None
+        except SQLAlchemyError:
+            return None  # the answer was given, and its end is entered whatever the library says
 
     async def _meaning(self, question: str, caller: Caller) -> Meaning:
         """The question's vector; of a question that is longer than the model reads, that of its beginning."""

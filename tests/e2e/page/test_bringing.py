@@ -24,7 +24,7 @@ def test_each_file_is_brought_for_the_group_and_told_its_outcome(analyst: Page, 
         {"name": "locked <b>.pdf", "mimeType": "application/pdf", "buffer": b"locked"},
         {"name": "r\u00e8gles 1/2.txt".replace("/", "-"), "mimeType": "text/plain", "buffer": b"rules"},
     ]
-    drawer.get_by_label("Files").set_input_files(files)  # type: ignore[arg-type]  # plain dicts are FilePayloads
+    drawer.locator("#bring-files").set_input_files(files)  # type: ignore[arg-type]  # plain dicts are FilePayloads
     outcomes = drawer.locator(".brought-outcome")
     expect(outcomes).to_have_text(["Not taken: it has a password. Save it without one.", "Taken in. 3 passages."])
     expect(drawer.locator(".brought-name").first).to_have_text("locked <b>.pdf")

@@ -5,7 +5,7 @@
 
 import * as api from "./api.js";
 import { openDrawer } from "./dialogs.js";
-import { byId, h } from "./dom.js";
+import { byId, h, icon } from "./dom.js";
 import { t, tn } from "./i18n.js";
 import { announce } from "./live.js";
 
@@ -36,7 +36,7 @@ function open(groups, failed) {
     { class: "bring" },
     h("p", {}, t("bring.text")),
     h("label", { for: "bring-group" }, t("bring.group")),
-    h("span", { class: "select" }, group),
+    h("span", { class: "select" }, group, icon("chevron")),
     h("label", { for: "bring-files" }, t("bring.files")),
     field,
     bar,
@@ -70,6 +70,20 @@ async function bringAll(group, files, bar, list, failed) {
     said.textContent = await outcomeOf(group, file, failed);
     bar.value += 1;
     announce(`${file.name}: ${said.textContent}`);
+  }
+  await offerAnew(failed);
+}
+
+/**
+ * Perhaps these were the first documents that the person can be answered from.
+ *
+ * @param {(error: unknown) => void} failed
+ */
+async function offerAnew(failed) {
+  try {
+    byId("documents-switch").hidden = !(await api.session()).documents;
+  } catch (error) {
+    failed(error);
   }
 }
 
