@@ -1,37 +1,44 @@
 """Documents that people bring on the page: read as the command line's are, in a confined process each, one at a time.
 
-The process has less memory than an operator's: it lives beside the gateway. A document is for one group, which the
-person is in and whose people may bring some (site.yaml, ``groups.brings_documents``); its name there is its origin, so
-that the same name for the same group replaces it. Without a durable entry nothing is kept.
+The process has less memory than an operator's: it lives beside the gateway. Bodies are read before a document has its
+turn, so that a slow one holds up nobody; a person brings one at a time. A file that cannot be read replaces nothing. A
+document is for one group, which the person is in and whose people may bring some (``groups.brings_documents``); its
+name there is its origin, so that the same name for the same group replaces it. Without a durable entry nothing is kept.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from appliance.errors import UnavailableError
 from appliance.gateway.errors import ExhaustedError, ForbiddenError, NotReadyError
+from appliance.memory.errors import Reason
 from appliance.memory.importing import Importer, Source
 from appliance.memory.parsing.launch import USUAL
 from appliance.memory.store import Library
 from appliance.memory.vectors import Embedder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from appliance.gateway.callers import Caller
     from appliance.gateway.ledger import Ledger
     from appliance.gateway.ports import Engine
+    from appliance.gateway.pseudonyms import Subject
     from appliance.memory.documents import Arrival
     from appliance.memory.importing import Imported
     from appliance.site.config import SiteConfig
 
 MAX_UPLOAD = 32 << 20
+UPLOADS = 3
+"""Bodies that are read at the same time; each is held in memory until its document has had its turn."""
+ANY_REASON: frozenset[Reason | None] = frozenset(get_args(Reason))
 BOUNDS = replace(USUAL, file_bytes=MAX_UPLOAD, memory_bytes=512 << 20)
 _PATIENCE_S = 20.0
 
@@ -44,6 +51,8 @@ class Bringing:
         self._engines = engines
         self._ledger = ledger
         self._turn = asyncio.Semaphore(1)
+        self._uploads = asyncio.Semaphore(UPLOADS)
+        self._bringing: set[Subject] = set()
         self.library = Library(database)
 
     def groups_of(self, groups: Iterable[str]) -> tuple[str, ...]:
@@ -69,32 +78,44 @@ class Bringing:
         kept then.
         """
         self.check(caller, group)
+        if caller.subject in self._bringing:
+            raise ExhaustedError("you are bringing another document", code="importing", retry_after=10)
+        self._bringing.add(caller.subject)
+        descriptor = os.memfd_create("brought", os.MFD_CLOEXEC)
         try:
-            await asyncio.wait_for(self._turn.acquire(), _PATIENCE_S)
-        except TimeoutError as error:
-            raise ExhaustedError("another document is being read", code="importing", retry_after=10) from error
-        try:
-            return await self._taken(caller, group, name, body)
+            async with _turn_of(self._uploads):
+                async for piece in body:
+                    await asyncio.to_thread(_write, descriptor, piece)
+                async with _turn_of(self._turn):
+                    return await self._taken(caller, group, name, descriptor)
         except UnavailableError as error:
             raise NotReadyError(error.cause, error.hint, code="documents_unavailable", retry_after=10) from error
         finally:
-            self._turn.release()
+            os.close(descriptor)
+            self._bringing.discard(caller.subject)
 
-    async def _taken(self, caller: Caller, group: str, name: str, body: AsyncGenerator[bytes, None]) -> Imported:
+    async def _taken(self, caller: Caller, group: str, name: str, descriptor: int) -> Imported:
         model = self._site.documents.model
         embedder = Embedder(self._engines[model], caller.subject) if model is not None else None
 
         async def enter(arrival: Arrival, detail: str) -> None:
             await self._ledger.document_brought(caller=caller, digest=arrival.digest, detail=detail)
 
-        descriptor = os.memfd_create("brought", os.MFD_CLOEXEC)
-        try:
-            async for piece in body:
-                await asyncio.to_thread(_write, descriptor, piece)
-            source = Source(descriptor, name, f"page:{group}/{name}", (group,), caller.subject)
-            return await Importer(self.library, embedder, enter, BOUNDS).take(source)
-        finally:
-            os.close(descriptor)
+        source = Source(descriptor, name, f"page:{group}/{name}", (group,), caller.subject)
+        return await Importer(self.library, embedder, enter, BOUNDS, ANY_REASON).take(source)
+
+
+@asynccontextmanager
+async def _turn_of(turns: asyncio.Semaphore) -> AsyncIterator[None]:
+    """One of ``turns``. Raises ``ExhaustedError`` where others' take too long."""
+    try:
+        await asyncio.wait_for(turns.acquire(), _PATIENCE_S)
+    except TimeoutError as error:
+        raise ExhaustedError("another document is being read", code="importing", retry_after=10) from error
+    try:
+        yield
+    finally:
+        turns.release()
 
 
 def _write(target: int, piece: bytes) -> None:

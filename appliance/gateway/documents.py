@@ -54,8 +54,9 @@ class Documents:
     async def grounded(
         self, caller: Caller, messages: Sequence[ChatMessage], tokens: int, most: int | None = None
     ) -> Grounding:
-        """Passages for the last question of ``messages``, at most ``most``, in ``tokens`` by estimate (``room``).
+        """Passages for the last question of ``messages``, in ``tokens`` by estimate (``room``).
 
+        At most ``most``, and never more than the site says (``documents.passages``).
         Raises ``UnprocessableError`` where the site has no documents for the caller, or no room is left for one, and
         ``NotReadyError`` where the library or the embedding model does not answer.
         """
@@ -68,9 +69,9 @@ class Documents:
                     code="no_documents",
                     param="documents",
                 )
-            question = looked_up(messages)
+            question = looked_up(messages).replace("\0", " ")  # which PostgreSQL takes in no text
             meaning = await self._meaning(question, caller)
-            wanted = most or self._settings.passages
+            wanted = min(most or self._settings.passages, self._settings.passages)
             found = await self._retrieval.found(question, meaning, caller.groups, limit=wanted)
         fit = fitting(question, found)
         taken = within(fit, tokens, estimated_tokens)

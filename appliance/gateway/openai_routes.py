@@ -84,6 +84,7 @@ async def _grounded(
     """Passages for the question, where the caller asked for documents."""
     if asked.documents is None:
         return None
+    await gateway.quotas.check(caller.subject, granted)
     messages = [message.plain() for message in asked.messages]
     told = [granted.instructions.text, *(message["content"] for message in messages)]
     left = room(model.context_tokens, asked.sampling(model.context_tokens).max_tokens, told)

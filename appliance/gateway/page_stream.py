@@ -93,7 +93,8 @@ async def retry_message(request: Request) -> Response:
     gateway = gateway_of(request)
     person = await visitor(request)
     turn = await gateway.turns.reopen(person.caller.subject, path_id(request, "id"), path_id(request, "message_id"))
-    return await _stream(gateway, request, person, turn)
+    wanted = request.query_params.get("documents") == "1"  # says who saw the switch on an answer that has no receipt
+    return await _stream(gateway, request, person, replace(turn, documents=turn.documents or wanted))
 
 
 async def _stream(gateway: Gateway, request: Request, person: Visitor, turn: Turn) -> Response:
@@ -122,6 +123,7 @@ async def _begun(
             drawn = sampling.for_conversation(model.context_tokens)
             told = granted.instructions.text
             if turn.documents and grounding is None:
+                await gateway.quotas.check(person.caller.subject, granted)
                 left = room(model.context_tokens, drawn.max_tokens, [told, turn.question])
                 grounding = await gateway.documents.grounded(person.caller, messages, left)
             quoted = estimated_prompt(grounding.told(messages[-1:])[-1:]) if grounding is not None else 0

@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, delete, func, text, update
+from sqlalchemy import and_, bindparam, delete, func, or_, select, text, update
 
 from appliance.gateway import schema
 from appliance.gateway.errors import ExhaustedError
@@ -115,6 +115,28 @@ class Quotas:
                 raise await self._exhausted(connection, refused)
             owners = tuple(c.owner for c in wanted if c.metric == TOKENS)
             return Reservation(owners, taken[owners[0], TOKENS], tokens)
+
+    async def check(self, subject: Subject, grant: Grant) -> None:
+        """Raises ``ExhaustedError`` where nothing is left, before anything is done for a request; counts nothing."""
+        wanted = counters(subject, grant, 1)
+        table = schema.quota_counter
+        query = select(table.c.subject, table.c.metric).where(
+            or_(
+                *(
+                    and_(
+                        table.c.subject == one.owner,
+                        table.c.metric == one.metric,
+                        table.c.window_start == func.date_trunc(_WINDOWS[one.metric], func.now(), "UTC"),
+                        table.c.used >= one.cap,
+                    )
+                    for one in wanted
+                )
+            )
+        )
+        async with self._engine.begin() as connection:
+            full = {(row.subject, row.metric) for row in (await connection.execute(query)).all()}
+            if (refused := next((one for one in wanted if (one.owner, one.metric) in full), None)) is not None:
+                raise await self._exhausted(connection, refused)
 
     async def settle(self, reservation: Reservation, used: int) -> None:
         """Replace what was reserved by what was used."""

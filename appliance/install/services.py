@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 _ENGINE_STOP_S = 45
 """An engine lets answers end for 30 seconds (``engine.service.DRAIN_BOUND_S``)."""
-_READING_MIB = 640
+_READING_MIB = 768
 """Beside a gateway whose people bring documents: the process that reads one, and its copies (``gateway.bringing``)."""
 _OVERHEAD_MIB = {DATABASE: 768, IDENTITY: 900, AUDIT: 512, GATEWAY: 512}
 

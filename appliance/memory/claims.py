@@ -24,7 +24,7 @@ _LEADING = re.compile(rf"\s*(?:{MARKER.pattern}\s*)+")
 _NUMBER = re.compile(r"\d+")
 _LINE = re.compile(r"[^\n]+")
 _FENCE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
-_RULE = re.compile(r"[ |:-]*-[ |:-]*")
+_RULE = re.compile(r"[ |:-]+")
 _BULLET = re.compile(r"\s*(?:[-*+\u2022]|#{1,6}|>|\d{1,3}[.)])\s+")
 
 
@@ -84,7 +84,7 @@ def _sentences(answer: str) -> Iterator[tuple[int, int, bool]]:
 
 def _is_head(line: str, following: str) -> bool:
     """Whether ``line`` is the head of a table, or the rule below one."""
-    return "|" in line and any(_RULE.fullmatch(one) for one in (line, following) if "|" in one)
+    return "|" in line and any(_RULE.fullmatch(one) for one in (line, following) if "|" in one and "-" in one)
 
 
 def _of_line(line: str, at: int) -> Iterator[tuple[int, int]]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from appliance.memory.chunking import Chunk
+    from appliance.memory.errors import Reason
     from appliance.memory.holding import Held
     from appliance.memory.parsing.blocks import Parsed, Text
     from appliance.memory.parsing.launch import Bounds
@@ -69,13 +70,24 @@ class Imported:
 
 
 class Importer:
-    """Takes documents in. ``embedder`` None: the site has no embedding model, and words alone are searched."""
+    """Takes documents in. ``embedder`` None: the site has no embedding model, and words alone are searched.
 
-    def __init__(self, library: Library, embedder: Embedder | None, enter: Enter, bounds: Bounds = USUAL) -> None:
+    A refusal for a reason of ``passing`` leaves the version before.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        embedder: Embedder | None,
+        enter: Enter,
+        bounds: Bounds = USUAL,
+        passing: frozenset[Reason | None] = PASSING,
+    ) -> None:
         self._library = library
         self._embedder = embedder
         self._enter = enter
         self._bounds = bounds
+        self._passing = passing
 
     async def take(self, source: Source) -> Imported:
         """Take one document in. Raises ``SovereignError`` for the site's own trouble; nothing was changed then."""
@@ -113,7 +125,7 @@ class Importer:
 
     async def _refused(self, arrival: Arrival, refusal: DocumentRefusedError, known: Document | None) -> Imported:
         """A refusal that may not come again keeps the earlier version, for the groups that are named now."""
-        if known is not None and known.state == "ready" and refusal.reason in PASSING:
+        if known is not None and known.state == "ready" and refusal.reason in self._passing:
             await self._enter(arrival, f"refused: {refusal.reason}; the version before stays")
             if tuple(sorted(known.groups)) != arrival.groups:
                 known = await self._library.regroup(known.id, arrival.groups)

@@ -1,8 +1,9 @@
 """What in a passage a claim rests on: its own words, verbatim, or wording that says the same. Pure.
 
-A claim is ``quoted`` where all of it stands in the passage, blanks aside. It is ``worded`` where one or two sentences
-of the passage, with the headings above them, hold ``THRESHOLD`` of its content words, all of its figures beside some
-of those words, deny where it denies, and where the passage holds verbatim whatever it puts between quotation marks.
+A claim is ``quoted`` where all of it stands in the passage, blanks aside. It is ``worded`` where a sentence of the
+passage, or two of them for a claim without figures, with the headings above, hold ``THRESHOLD`` of its content words,
+all of its figures, of the same thing where both say of what, deny where it denies, and where the passage holds verbatim
+whatever it puts between quotation marks.
 Numbers and denials decide so strictly because they are what a wrong answer gets wrong while every other word stays.
 Words alone cannot tell that two sentences in other words mean the same: such a claim counts as unsupported, and a
 reader looks.
@@ -18,18 +19,14 @@ from typing import TYPE_CHECKING, Literal
 
 from appliance.memory.claims import unmarked
 from appliance.memory.sentences import sentences
-from appliance.memory.wording import denies, figures, terms
+from appliance.memory.wording import denies, figures, measured, measures, terms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 THRESHOLD = 0.6
 """The share of a claim's content words that must stand in the passage's sentences."""
-_QUOTATION = re.compile(
-    r"[\"\u201c\u201e\u00ab]\s*([^\"\u201c\u201d\u201e\u00ab\u00bb]{8,2000}?)\s*[\"\u201d\u201c\u00bb]"
-)
-_AROUND = re.compile(r"^\W+|\W+$")
-"""Bullets, emphasis, quotation marks and full stops: where a sentence stands, not what it says."""
+_QUOTATION = re.compile(r"[\"\u201c\u201e\u00ab]([^\"\u201c\u201d\u201e\u00ab\u00bb]{8,2000})[\"\u201d\u201c\u00bb]")
 _BLANKS = re.compile(r"\s+")
 
 
@@ -40,6 +37,20 @@ class Support:
     how: Literal["quoted", "worded"]
     first: int
     last: int
+
+
+@dataclass(frozen=True)
+class _Sentence:
+    first: int
+    last: int
+    words: frozenset[str]
+    measures: frozenset[tuple[str, str]]
+    denies: bool
+
+    @classmethod
+    def of(cls, body: str, first: int, last: int) -> _Sentence:
+        said = body[first:last]
+        return cls(first, last, terms(said), measures(said), denies(said))
 
 
 @dataclass(frozen=True)
@@ -63,12 +74,14 @@ class Evidence:
         return "".join(told), tuple(places)
 
     @cached_property
-    def _windows(self) -> tuple[tuple[int, int, tuple[str, ...]], ...]:
-        """Each sentence, then each two that follow each other: from where to where, and the sentences."""
-        lines = [(m.start(), m[0]) for m in re.finditer(r"[^\n]+", self.body)]
-        single = [(at + first, at + last, line[first:last]) for at, line in lines for first, last in sentences(line)]
-        pairs = ((one[0], two[1], (one[2], two[2])) for one, two in pairwise(single))
-        return (*((first, last, (part,)) for first, last, part in single), *pairs)
+    def _sentences(self) -> tuple[_Sentence, ...]:
+        lines = ((m.start(), m[0]) for m in re.finditer(r"[^\n]+", self.body))
+        spans = ((at + first, at + last) for at, line in lines for first, last in sentences(line))
+        return tuple(_Sentence.of(self.body, *span) for span in spans)
+
+    @cached_property
+    def _above(self) -> frozenset[str]:
+        return terms(self.above)
 
     def verbatim(self, words: str) -> tuple[int, int] | None:
         """Where ``words`` stand in the passage, blanks aside; None where they do not, or are none."""
@@ -81,33 +94,39 @@ class Evidence:
 
     def support(self, claim: str) -> Support | None:
         """What ``claim`` rests on here; None where the words do not carry it."""
-        said = _AROUND.sub("", unmarked(claim))
+        said = bare(unmarked(claim))
         if (place := self.verbatim(said)) is not None and _whole_words(self.body, place):
             return Support("quoted", *place)
-        quotations = [_AROUND.sub("", one[1]) for one in _QUOTATION.finditer(unmarked(claim))]
+        quotations = [bare(one[1]) for one in _QUOTATION.finditer(unmarked(claim))]
         if any(self.verbatim(one) is None for one in quotations):
             return None
         return self._worded(said)
 
     def _worded(self, said: str) -> Support | None:
-        wanted, numbers, denied = terms(said), figures(said), denies(said)
+        """A claim with figures is carried by one sentence: what stands in the next is said of something else."""
+        wanted, numbers, denied = terms(said), measures(said), denies(said)
         if not wanted and not numbers:
             return None
-        above = terms(self.above)
+        windows = [(one,) for one in self._sentences]
+        both = [] if numbers else list(pairwise(self._sentences))
         best: tuple[float, int, Support] | None = None
-        for first, last, parts in self._windows:
-            held = [(terms(part) & wanted, part) for part in parts]
-            found = frozenset[str]().union(*(words for words, _ in held))
-            share = len(wanted & (found | above)) / len(wanted) if wanted else 1.0
-            if share < THRESHOLD or (wanted and not found):
+        for window in (*windows, *both):
+            found = frozenset[str]().union(*(one.words for one in window)) & wanted
+            share = len(found | (wanted & self._above)) / len(wanted) if wanted else 1.0
+            closest = max(window, key=lambda one: len(one.words & wanted))
+            carries = share >= THRESHOLD and (found or not wanted) and denied == closest.denies
+            if not carries or not measured(numbers, closest.measures):
                 continue
-            concerned = [part for words, part in held if words or not wanted]
-            _, closest = max(held, key=lambda one: len(one[0]))
-            if denied != denies(closest) or not numbers <= frozenset[str]().union(*map(figures, concerned)):
-                continue
+            first, last = window[0].first, window[-1].last
             if best is None or (share, first - last) > best[:2]:
                 best = share, first - last, Support("worded", first, last)
         return best[2] if best is not None else None
+
+
+def bare(text: str) -> str:
+    """``text`` from its first letter or figure to its last: without bullets, emphasis, quotation marks, full stops."""
+    places = [at for at, letter in enumerate(text) if letter.isalnum()]
+    return text[places[0] : places[-1] + 1] if places else ""
 
 
 def coverage(question: str, text: str) -> float:

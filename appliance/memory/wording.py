@@ -12,12 +12,17 @@ import unicodedata
 STEM = 6
 """Letters of a word that count."""
 _WORD = re.compile(r"[^\W\d_]+")
-_FIGURE = re.compile(r"\d(?:[\d.,:/'\u2019\u00a0\u202f-]*\d)?")
+_UNIT = re.compile(r"[ \u00a0\u202f-]?([^\W\d_]+)")
+_FIGURE = re.compile(r"(?:(?<![\w)])[-\u2212])?\d(?:[\d.,:/'\u2019\u00a0\u202f-]*\d)?")
+_NOT = re.compile(r"n't\b")
 _THOUSANDS = re.compile(r"(?<=\d)[.,'\u2019\u00a0\u202f](?=\d{3}(?!\d))")
 _DENY = (
-    "not no never none nothing nobody neither nor without cannot isn aren wasn weren don doesn didn won wouldn shouldn "
-    "nicht kein keine keinen keinem keiner keines nie niemals nichts niemand weder ohne "
-    "ne n pas jamais aucun aucune rien personne sans ni"
+    "not no never none nothing nobody neither nor without cannot hardly forbidden forbids forbid prohibited prohibits "
+    "prohibit banned unless "
+    "nicht kein keine keinen keinem keiner keines nie niemals nichts niemand weder ohne keinesfalls keineswegs kaum "
+    "verboten untersagt verbietet untersagen "
+    "ne n pas jamais aucun aucune rien personne sans ni nullement guère interdit interdite interdits interdites "
+    "interdire défendu défendue"
 )
 _EMPTY_WORDS = (
     "a about above according after all also am an and any are as at be because been before being below between both "
@@ -57,10 +62,32 @@ def terms(text: str) -> frozenset[str]:
 
 def figures(text: str) -> frozenset[str]:
     """Numbers, dates and times of ``text``, without what groups thousands; a decimal comma is a point."""
-    found = _FIGURE.findall(unicodedata.normalize("NFKC", text))
-    return frozenset(_THOUSANDS.sub("", one).replace(",", ".") for one in found)
+    return frozenset(figure for figure, _ in measures(text))
+
+
+def measures(text: str) -> frozenset[tuple[str, str]]:
+    """Each figure of ``text`` with the content word that follows it at once, cut as ``terms`` are; or with none."""
+    plain = folded(text)
+    found = []
+    for one in _FIGURE.finditer(plain):
+        unit = _UNIT.match(plain, one.end())
+        word = unit[1] if unit is not None else ""
+        figure = _THOUSANDS.sub("", one[0]).replace(",", ".").replace("\u2212", "-")
+        found.append((figure, "" if word in _EMPTY or word in _DENYING else word[:STEM]))
+    return frozenset(found)
+
+
+def measured(wanted: frozenset[tuple[str, str]], held: frozenset[tuple[str, str]]) -> bool:
+    """Whether each figure of ``wanted`` is in ``held``, of the same thing where both say of what."""
+    return all(any(figure == other and _alike(unit, of) for other, of in held) for figure, unit in wanted)
+
+
+def _alike(one: str, other: str) -> bool:
+    """Of one word, or where one says nothing; ``min`` is ``minute``."""
+    return one.startswith(other) or other.startswith(one)
 
 
 def denies(text: str) -> bool:
-    """Whether ``text`` holds a word that denies."""
-    return not _DENYING.isdisjoint(_WORD.findall(folded(text)))
+    """Whether ``text`` holds a word that denies or forbids."""
+    plain = folded(text)
+    return _NOT.search(plain) is not None or not _DENYING.isdisjoint(_WORD.findall(plain))

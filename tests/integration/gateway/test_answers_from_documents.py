@@ -172,6 +172,49 @@ async def test_passages_leave_room_for_the_answer_and_are_refused_where_there_is
     assert house.engine.requests == []
 
 
+async def test_a_caller_may_ask_for_fewer_passages_than_the_site_gives_and_for_no_more(
+    house: House, library: Importing
+) -> None:
+    for number in range(4):
+        await library.take(f"{number}.txt", f"{PARKING} Rule {number}.", "analysts", title=f"Rule {number}")
+    async with house.open(housed(passages=2)) as client:
+        given = [
+            len((await chat(client, documents=asked)).json()["sovereign"]["citations"]["passages"])
+            for asked in ({}, {"passages": 1}, {"passages": 12})
+        ]
+    assert given == [2, 1, 2]
+
+
+async def test_a_question_with_what_no_database_holds_is_answered_all_the_same(asked: httpx.AsyncClient) -> None:
+    assert (await chat(asked, QUESTION.replace(" ", "\x00 "))).json()["sovereign"]["citations"]["outcome"] == "answered"
+
+
+async def test_nothing_is_looked_up_for_who_has_nothing_left(house: House) -> None:
+    groups = [{"name": "analysts", "models": ["small"], "per_user": {"requests_per_minute": 1}}]
+    config = housed().model_copy(update={"groups": site(models=[{"name": "small"}], groups=groups).groups})
+    async with house.open(config) as client:
+        assert (await chat(client)).status_code == 200
+        asked_before = len(house.embedding.told)
+        refused = await chat(client)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "quota_exceeded")
+    assert len(house.embedding.told) == asked_before
+
+
+async def test_an_answer_that_has_no_receipt_is_given_again_from_documents_where_the_page_says_so(
+    asked: httpx.AsyncClient, house: House
+) -> None:
+    page = await Page(asked).sign_in()
+    conversation = await page.conversation()
+    house.log.refuse_kinds = frozenset({"answer"})
+    said = {"content": QUESTION, "documents": True}
+    sent = await asked.post(f"/api/conversations/{conversation}/messages", json=said, headers=page.headers)
+    message = dict(events_of(sent.text))["start"]["message_id"]
+    house.log.refuse_kinds = frozenset()
+    path = f"/api/conversations/{conversation}/messages/{message}/retry?documents=1"
+    again = await asked.post(path, headers=page.headers)
+    assert dict(events_of(again.text))["citations"]["outcome"] == "answered"
+
+
 async def test_the_page_keeps_places_with_the_answer_and_shows_words_only_to_who_may_see_them_now(
     asked: httpx.AsyncClient, library: Importing
 ) -> None:

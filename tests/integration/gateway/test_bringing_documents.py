@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,39 @@ async def test_a_hostile_file_ends_in_a_reason_and_the_next_is_taken(page: Page)
     bomb = (await put(page, "b.docx", papers.archive({"word/document.xml": bytes(200 << 20)}))).json()
     assert (bomb["outcome"], bomb["reason"]) == ("refused", "too_large")
     assert (await put(page, "c.txt")).json()["outcome"] == "new"
+
+
+async def test_a_file_that_cannot_be_read_replaces_nothing(page: Page, house: House) -> None:
+    await put(page, "a.txt")
+    damaged = (await put(page, "a.txt", b"\x00\x01\x02" * 50)).json()
+    assert damaged["outcome"] == "refused"
+    library = Importing(house.pool, house.embedding)
+    assert [one.body for one in await library.ask("Where may visitors park?", "analysts")] == [TEXT.decode()]
+    assert "the version before stays" in house.log.of_kind("document_change")[-1]["unmapped"]["sovereign"]["detail"]
+
+
+async def test_a_person_brings_one_document_at_a_time_and_a_slow_one_holds_up_nobody_elses_turn(
+    page: Page, house: House
+) -> None:
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield TEXT
+        begun.set()
+        await go.wait()
+
+    slow = asyncio.create_task(
+        page.http.put("/api/documents/analysts/slow.txt", content=slowly(), headers=page.headers)
+    )
+    await begun.wait()
+    gateway = house.gateways[0].bringing
+    while not gateway._bringing:  # noqa: ASYNC110 - nobody tells when the request has arrived
+        await asyncio.sleep(0.01)
+    assert not gateway._turn.locked()
+    assert (await put(page, "b.txt")).json()["code"] == "importing"
+    go.set()
+    assert (await slow).json()["outcome"] == "new"
+    assert (await put(page, "b.txt")).json()["outcome"] == "new"
 
 
 async def test_without_a_durable_entry_nothing_is_kept(page: Page, house: House) -> None:

@@ -39,6 +39,35 @@ def test_figures_denials_and_quotations_decide_where_the_other_words_agree(claim
     assert how("In bay seven, visitors may park for at most ninety minutes.", claim) == expected
 
 
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "Visitors can't park in bay seven.",
+        "Visitors mustn\u2019t park in bay seven.",
+        "Visitors are forbidden to park in bay seven.",
+        "Besuchern ist das Parken in Bay seven verboten.",
+        "Il est interdit to park, visitors, in bay seven.",
+    ],
+)
+def test_whatever_denies_is_not_carried_by_what_allows(claim: str) -> None:
+    assert how("Visitors may park in bay seven.", claim) == "unsupported"
+
+
+@pytest.mark.parametrize(
+    ("claim", "expected"),
+    [
+        ("Backups are kept for 35 days on the host.", "worded"),
+        ("Backups are kept for 35 years.", "unsupported"),
+        ("Backups are kept at -35.", "unsupported"),
+        ("The host keeps backups: 35.", "worded"),
+        ("Visitors park for 30 days.", "unsupported"),
+    ],
+)
+def test_a_figure_is_one_of_the_same_thing_and_said_of_the_same_thing(claim: str, expected: str) -> None:
+    passage = "The host keeps backups for 35 days. Staff may park for 30 days. The limit is 90 minutes for visitors."
+    assert how(passage, claim.replace("are kept", "keeps")) == expected
+
+
 def test_headings_help_a_claim_but_do_not_carry_one() -> None:
     assert how("The fee is 40 francs.", "The fee for parking cards is 40 francs.", "Parking cards") == "worded"
     assert how("The fee is 40 francs.", "Parking cards.", "Parking cards") == "unsupported"

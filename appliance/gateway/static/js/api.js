@@ -174,10 +174,11 @@ export const ask = (id, content, signal, documents) =>
  * @param {string} id the conversation
  * @param {string} messageId the answer to try again
  * @param {AbortSignal} signal
+ * @param {boolean} documents whether to answer from documents, though the former answer does not say that it was
  */
-export const retry = (id, messageId, signal) =>
+export const retry = (id, messageId, signal, documents) =>
   answer(
-    `/api/conversations/${encodeURIComponent(id)}/messages/${encodeURIComponent(messageId)}/retry`,
+    `/api/conversations/${encodeURIComponent(id)}/messages/${encodeURIComponent(messageId)}/retry${documents ? "?documents=1" : ""}`,
     undefined,
     signal,
   );

@@ -111,7 +111,7 @@ export class ConversationView {
     this.follower.jump();
     const before = this.messages;
     this.messages = this.messages.filter((message) => message.id !== old.message.id);
-    const began = await this.#run(answer, null, (signal) => api.retry(id, old.message.id, signal));
+    const began = await this.#run(answer, null, (signal) => api.retry(id, old.message.id, signal, !old.message.receipt && documentsWanted()));
     if (began.error === null) return;
     this.messages = before;
     this.draw();
