@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer  # noqa: TC002 - typer reads the annotations at run time
 
+from airgap_bundle.errors import BundleError
 from appliance.cli.document_files import Gathered, below
 from appliance.cli.document_import import Result, Wanted, imported, nameless, told
 from appliance.cli.document_open import Desk, desk, host_site, swept
-from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, site_paths
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, say, site_paths
 from appliance.errors import SovereignError, UsageError
 from appliance.install.document_syncs import Synced, note, now_utc
+from appliance.install.lock import SiteBusyError, busy, site_lock
+from appliance.memory.errors import NoDocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from appliance.memory.documents import Document
     from appliance.site.config import DocumentFolder
 
+_PART = "documents"
 _FILE_GONE = "its file is gone from the folder"
 _FOLDER_GONE = "its folder is not declared any more"
 
@@ -38,14 +43,22 @@ def sync(
 
     Documents of a folder that site.yaml declares no more go out too. Files are read where they lie and never moved or
     changed; links are not followed. Where a folder is missing, cannot be read whole, or is empty that was not, nothing
-    is changed. `sovereign status` tells what the last one came to; under systemd, a timer runs it.
+    is changed. `sovereign status` tells what the last one came to; under systemd, a timer runs it. One runs at a time,
+    and none while another command changes the site: this one then does nothing.
     """
     paths = site_paths(context)
     try:
-        results = asyncio.run(_synced(context, passphrase_fd))
+        with site_lock(paths, _PART):
+            if busy(paths):
+                raise SiteBusyError("another sovereign command is changing this site")  # noqa: TRY301 - as of the lock
+            results = asyncio.run(_synced(context, passphrase_fd))
+    except SiteBusyError:
+        say("nothing was read: another `document sync` runs, or a command that changes the site")
+        return
     except SovereignError as error:
         if host_site(paths).documents.folders:
-            note(paths, Synced(now_utc(), cause=error.cause))
+            with suppress(BundleError):  # what is told is why nothing was read
+                note(paths, Synced(now_utc(), cause=error.cause))
         raise
     counted = Counter(one.outcome for one in results)
     note(
@@ -114,10 +127,13 @@ def _gone(known: Sequence[Document], folders: Sequence[Path], there: set[str]) -
 
 
 async def _dropped(open_desk: Desk, gone: Sequence[Document], why: str) -> list[Result]:
+    dropped = []
     try:
         for one in gone:
             await open_desk.enter_deletion(one.digest, why)
-            await open_desk.library.delete(one.id)
+            with suppress(NoDocumentError):  # somebody else took it out meanwhile
+                await open_desk.library.delete(one.id)
+                dropped.append(Result(one.origin, "deleted", id=str(one.id)))
     finally:
         await swept(open_desk.library)
-    return [Result(one.origin, "deleted", id=str(one.id)) for one in gone]
+    return dropped

@@ -98,7 +98,7 @@ class Gateway:
         events = parts.events
         self.identity_events = _identity_events(parts, events, self.metrics) if events is not None else None
         self.documents = Documents(parts.site, parts.database, self.engines)
-        self.bringing = Bringing(parts.site, parts.database, self.engines, self.ledger)
+        self.bringing = Bringing(parts.site, parts.database, self.engines, self.ledger, self.quotas)
         self._desk = Desk(self.ledger, self.quotas, self.metrics, self.documents)
 
     async def granted(self, caller: Caller, model: str, role: str = "chat") -> tuple[Grant, ModelInfo]:

@@ -28,6 +28,7 @@ MAX_FORM = 64 << 10
 MAX_DEPTH = 32
 MAX_VALUES = 20_000
 READ_SECONDS = 30.0
+GRACE_SECONDS = 10.0
 
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # linear: it never backtracks and always matches
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -48,17 +49,21 @@ async def read_bytes(request: Request, cap: int, seconds: float = READ_SECONDS) 
     return bytes(received)
 
 
-async def pieces(request: Request, cap: int, seconds: float) -> AsyncGenerator[bytes, None]:
-    """The body as it arrives, at most ``cap`` bytes, complete within ``seconds``. Raises as ``read_bytes`` does."""
+async def pieces(request: Request, cap: int, seconds: float, least: float | None = None) -> AsyncGenerator[bytes, None]:
+    """The body as it arrives, at most ``cap`` bytes, complete within ``seconds``. Raises as ``read_bytes`` does.
+
+    ``least``: bytes a second that have to arrive, on the whole, after ``GRACE_SECONDS``.
+    """
     declared = request.headers.get("content-length", "0")
     if declared.isascii() and declared.isdecimal() and int(declared[:20]) > cap:
         raise TooLargeError(f"the body is over {cap} bytes")
     received = 0
     stream = aiter(request.stream())
-    ends = asyncio.get_running_loop().time() + seconds
+    begun = asyncio.get_running_loop().time()
     while True:
+        left = seconds if least is None else min(seconds, GRACE_SECONDS + received / least)
         try:
-            async with asyncio.timeout_at(ends):
+            async with asyncio.timeout_at(begun + left):
                 chunk = await anext(stream)
         except StopAsyncIteration:
             return

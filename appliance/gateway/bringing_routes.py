@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_NAME = 200
 SECONDS = 120.0
+LEAST = 256 << 10
+"""Bytes a second of a body, on the whole: who sends fewer would hold up others for nothing."""
 
 
 async def bring(request: Request) -> Response:
@@ -29,7 +31,7 @@ async def bring(request: Request) -> Response:
     async with visit(request) as person:
         group, name = request.path_params["group"], file_name(request.path_params["name"])
         bringing.check(person.caller, group)
-        body = pieces(request, MAX_UPLOAD, SECONDS)
+        body = pieces(request, MAX_UPLOAD, SECONDS, LEAST)
         return JSONResponse(_told(await bringing.take(person.caller, group, name, body)))
 
 

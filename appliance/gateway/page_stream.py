@@ -26,7 +26,7 @@ from appliance.gateway.page_routes import path_id
 from appliance.gateway.problems import problem_body
 from appliance.gateway.refusals import refusals_logged
 from appliance.gateway.steps import Failed, Finished, Started, Step, Text
-from appliance.memory.claims import unmarked
+from appliance.memory.claims import unnumbered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -150,7 +150,11 @@ async def _begun(
 
 def _said(message: Message) -> str:
     """What was said before: without numbers of passages, which would be those of others now."""
-    return unmarked(message.content) if "documents" in (message.receipt or {}) else message.content
+    documents = (message.receipt or {}).get("documents")
+    if documents is None:
+        return message.content
+    spans = [(claim["first"], claim["last"]) for claim in documents["claims"]]
+    return unnumbered(message.content, spans, len(documents["passages"]))
 
 
 async def _events(

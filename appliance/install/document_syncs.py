@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airgap_bundle import durable, strict_json
-from airgap_bundle.errors import BundleError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from airgap_bundle import durable
 from appliance.install.probe import Probe, fetch_json
 
 if TYPE_CHECKING:
@@ -22,15 +23,28 @@ _LATE = 3
 """A sync is late that did not run for so many times its interval."""
 
 
+_TRIED = timedelta(minutes=30)
+"""The gateway sweeps every ten minutes; a sweep that is due for longer could not be done."""
+
+
 @dataclass(frozen=True)
 class Synced:
     """A sync that ended: when, what came in and went, how many files are refused; or why it stopped (``cause``)."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid")
     ended: str
     taken: int = 0
     deleted: int = 0
     refused: int = 0
     cause: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ``ValueError`` for a time that is none, or that says not where."""
+        if datetime.fromisoformat(self.ended).tzinfo is None:
+            raise ValueError(self.ended)
+
+
+_KEPT = TypeAdapter(Synced)
 
 
 def note(paths: SitePaths, synced: Synced) -> None:
@@ -41,9 +55,9 @@ def note(paths: SitePaths, synced: Synced) -> None:
 def last(paths: SitePaths) -> Synced | None:
     """The last sync; None where there was none, or what is kept says nothing."""
     try:
-        data = strict_json.load_object(_file(paths).read_bytes(), max_bytes=MAX_BYTES)
-        return Synced(**data)
-    except (OSError, BundleError, TypeError):
+        raw = _file(paths).read_bytes()
+        return _KEPT.validate_json(raw) if len(raw) <= MAX_BYTES else None
+    except (OSError, ValidationError):
         return None
 
 
@@ -55,7 +69,7 @@ def sync_minutes(config: SiteConfig) -> int | None:
 def document_warnings(config: SiteConfig, paths: SitePaths, now: datetime) -> tuple[str, ...]:
     """About the folders, and about what was deleted and is still in the database's files."""
     told = fetch_json(Probe("http", f"127.0.0.1:{config.listen.management_port}", "/documents"))
-    return (*sync_warnings(config, last(paths), now), *sweep_warnings(told))
+    return (*sync_warnings(config, last(paths), now), *sweep_warnings(told, now))
 
 
 def sync_warnings(config: SiteConfig, synced: Synced | None, now: datetime) -> tuple[str, ...]:
@@ -75,10 +89,10 @@ def sync_warnings(config: SiteConfig, synced: Synced | None, now: datetime) -> t
     return tuple(found)
 
 
-def sweep_warnings(told: Any) -> tuple[str, ...]:
-    """From what the gateway says of sweeps. Pure."""
+def sweep_warnings(told: Any, now: datetime) -> tuple[str, ...]:
+    """From what the gateway says of sweeps: one that it tried, more than once, and could not do. Pure."""
     since = told.get("sweep_due") if isinstance(told, dict) else None
-    if not isinstance(since, str):
+    if not isinstance(since, str) or now - datetime.fromisoformat(since) < _TRIED:
         return ()
     at = since[:16].replace("T", " ")
     held = f"since {at}, the database's files hold something that was deleted from documents"

@@ -2,7 +2,7 @@
 
 A marker is a number in square brackets, or several: ``[1]``, ``[1, 3]``. It belongs to the sentence that it stands in;
 at the beginning of a sentence, to the one before it in the same line, since people put markers behind the full stop.
-``[1](…)`` is a link and no marker.
+``[1](…)`` is a link and no marker, and what stands in code is none.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from appliance.memory.sentences import sentences
 from appliance.memory.wording import figures, terms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 MAX_CLAIMS = 400
 """Sentences of an answer that are looked at; none of the models served here writes as many."""
 MARKER = re.compile(r"\[ ?(\d{1,4}(?: ?[,;] ?\d{1,4}){0,15}) ?\](?!\()")
+_MARKED = re.compile(rf"`[^`\n]*`|{MARKER.pattern}")
+"""Code, or a marker, which has a group."""
 _LEADING = re.compile(rf"\s*(?:{MARKER.pattern}\s*)+")
 _NUMBER = re.compile(r"\d+")
 _LINE = re.compile(r"[^\n]+")
@@ -56,13 +58,27 @@ def claims(answer: str) -> tuple[Claim, ...]:
 
 def markers(text: str) -> tuple[int, ...]:
     """Numbers that markers in ``text`` name, in order, each once."""
-    numbers = [int(number) for one in MARKER.finditer(text) for number in _NUMBER.findall(one[1])]
+    numbers = [int(number) for one in _MARKED.finditer(text) for number in _NUMBER.findall(one[1] or "")]
     return tuple(dict.fromkeys(numbers))
 
 
 def unmarked(text: str) -> str:
     """``text`` without its markers."""
-    return MARKER.sub("", text)
+    return _MARKED.sub(lambda one: one[0] if one[1] is None else "", text)
+
+
+def unnumbered(answer: str, spans: Iterable[tuple[int, int]], passages: int) -> str:
+    """``answer`` without the markers in claims (``spans``, in order) that name some of so many ``passages``."""
+
+    def without(one: re.Match[str]) -> str:
+        named = [int(number) for number in _NUMBER.findall(one[1] or "")]
+        return "" if any(1 <= number <= passages for number in named) else one[0]
+
+    told, at = "", 0
+    for first, last in spans:
+        told += answer[at:first] + _MARKED.sub(without, answer[first:last])
+        at = last
+    return told + answer[at:]
 
 
 def _sentences(answer: str) -> Iterator[tuple[int, int, bool]]:

@@ -98,6 +98,15 @@ class Quota(_Strict):
     tokens_per_day: Annotated[int, Field(ge=1)] = 200_000
 
 
+class Brought(_Strict):
+    """How much the people of a group may bring of documents, all together; what an operator imports is not counted."""
+
+    documents: Annotated[int, Field(ge=1, le=100_000)] = Field(default=500, description="Those refused are counted.")
+    characters: Annotated[int, Field(ge=1, le=10_000_000_000)] = Field(
+        default=50_000_000, description="Of text, all told; nothing more comes in once there are as many."
+    )
+
+
 class Group(_Strict):
     """A Keycloak group: its models and its quotas."""
 
@@ -112,6 +121,7 @@ class Group(_Strict):
     brings_documents: bool = Field(
         default=False, description="Its people may bring documents on the page, for this group."
     )
+    brought: Brought = Brought()
     roles: tuple[Literal["auditor", "expert", "admin"], ...] = ()
     weight: Annotated[float, Field(ge=0.01, le=100)] = Field(
         default=1.0, description="Its users' share of a busy engine, beside users of other groups."

@@ -39,10 +39,12 @@ def _supervision(context: Context) -> Step:
         )
 
     def work(_: Advance) -> Mapping[str, str]:
-        for path, text in files().items():
+        manager, wanted = choose_supervision(context.paths), files()
+        manager.drop(wanted)
+        for path, text in wanted.items():
             write_private(path, text.encode())
             path.chmod(0o644)
-        return {"kind": choose_supervision(context.paths).kind}
+        return {"kind": manager.kind}
 
     return Step(
         name="supervision",

@@ -35,6 +35,9 @@ class Supervision(Protocol):
         ``sync_minutes``: how often `document sync` is to run, where the manager has timers.
         """
 
+    def drop(self, files: Mapping[Path, str]) -> None:
+        """Stop what runs on a timer that is not among ``files`` any more, and remove its configuration files."""
+
     def load(self) -> None:
         """Take up the written files; services that run go on running."""
 

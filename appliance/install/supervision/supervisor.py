@@ -73,6 +73,9 @@ class Supervisord:
         head += _section(f"program:{KEEPER}", self._keeper())
         return {self._config: head + "".join(_section(f"program:{s.name}", _program(s)) for s in services)}
 
+    def drop(self, files: Mapping[Path, str]) -> None:
+        """Nothing: there are no timers."""
+
     def load(self) -> None:
         """Start supervisord if it is not there, else have it read its file again."""
         if self._pid() is None:

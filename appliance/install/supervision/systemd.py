@@ -77,6 +77,14 @@ class Systemd:
         )
         return {self._units / name: text for name, text in texts.items()}
 
+    def drop(self, files: Mapping[Path, str]) -> None:
+        """Stop the timer that read document folders, and what it runs, where ``files`` name them no more."""
+        for name in (self._timer, self._unit(_SYNC)):
+            path = self._units / name
+            if path not in files and path.exists():
+                succeeds(["systemctl", "stop", name])
+                path.unlink()
+
     def load(self) -> None:
         """Have systemd read the units and start the target at boot."""
         run(["systemctl", "daemon-reload"])

@@ -1,8 +1,9 @@
 """The process that reads one document: a descriptor in, one JSON object out (``outcome``), and nothing else to reach.
 
-Order: the limits that the kernel keeps (memory, processor time, no file grows, no core) → the libraries for this kind
-of document and the encodings of texts, since nothing can be loaded later → another user, where the parent is root → no
-privileges, no files, no calls but those that computing needs → and only then the first byte of the document is read.
+Order: first to go where memory runs out, and the limits that the kernel keeps (memory, processor time, no file grows,
+no core) → the libraries for this kind of document and the encodings of texts, since nothing can be loaded later →
+another user, where the parent is root → no privileges, no files, no calls but those that computing needs → and only
+then the first byte of the document is read.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import os
 import resource
 import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.engine.confinement.landlock import View
@@ -34,6 +37,7 @@ UNCONFINED, FAILED = 70, 71
 MEMORY_BYTES = 1536 << 20
 PROCESSOR_S = 60
 _NOBODY = 65534
+_MOST = "1000"
 _PARENT_DEATH = 1  # PR_SET_PDEATHSIG (prctl(2))
 _ENCODINGS = (
     *("ascii", "latin_1", "utf_8", "utf_8_sig", "utf_16", "utf_16_le", "utf_16_be", "utf_7", "mac_roman", "cp437"),
@@ -56,6 +60,7 @@ _PARSERS: dict[str, tuple[str, str]] = {
 
 def main(kind: str, memory_bytes: int = MEMORY_BYTES) -> None:
     """Read the document on standard input as ``kind``, write the outcome to standard output, and end the process."""
+    _first_to_go()
     _limit(memory_bytes)
     parser = _loaded(kind)
     _step_down()
@@ -96,6 +101,12 @@ def _told(parser: Callable[[bytes], Parsed]) -> bytes:
 
 def _refusal(reason: str, cause: str) -> bytes:
     return json.dumps({"refused": {"reason": reason, "cause": cause[:300]}}).encode("ascii")
+
+
+def _first_to_go() -> None:
+    """Where memory runs out, the kernel is to take this process, and not who started it."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_MOST, "ascii")
 
 
 def _limit(memory_bytes: int) -> None:

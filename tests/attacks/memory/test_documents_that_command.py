@@ -162,8 +162,8 @@ async def test_a_document_that_plants_an_image_or_a_link_plants_text(house: Hous
     )
     answer = (await asked(house)).json()
     assert answer["choices"][0]["message"]["content"].startswith(image)
-    assert answer["sovereign"]["receipt"]["documents"]["claims"][0]["support"] in {"quoted", "worded", "unsupported"}
     async with house.open(housed()) as client:
         policy = (await client.get("/")).headers["content-security-policy"]
-    assert "img-src 'self'" in policy or "default-src 'none'" in policy
-    assert "outside" not in policy
+    loaded = dict(one.strip().split(" ", 1) for one in policy.split(";") if " " in one.strip())
+    assert loaded["default-src"] == "'none'"
+    assert loaded["img-src"] == "'self' data:"

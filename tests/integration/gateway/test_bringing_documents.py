@@ -7,8 +7,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import ProgrammingError
 
 from appliance.gateway import bringing
+from appliance.gateway.upkeep import sweep_up
+from appliance.memory.access import keeping
+from appliance.memory.schema import document
 from tests.gateway.doubles import site
 from tests.integration.gateway.conftest import Page
 from tests.memory import papers
@@ -23,9 +28,9 @@ pytestmark = pytest.mark.anyio
 TEXT = b"Visitors may park in bay seven."
 
 
-def bringing_site(**changes: Any) -> Any:
+def bringing_site(analysts: dict[str, Any] | None = None, **changes: Any) -> Any:
     groups = [
-        {"name": "analysts", "models": ["small", "large"], "brings_documents": True},
+        {"name": "analysts", "models": ["small", "large"], "brings_documents": True, **(analysts or {})},
         {"name": "clerks", "models": ["small"], "brings_documents": True},
         {"name": "guests"},
     ]
@@ -151,9 +156,69 @@ async def test_who_waits_too_long_for_their_turn_is_told_when_to_come_back(
     page: Page, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bringing, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(bringing, "_READ_PATIENCE_S", 0.0)
     await house.gateways[0].bringing._turn.acquire()
     refused = await put(page, "a.txt")
     assert (refused.status_code, refused.json()["code"]) == (429, "importing")
+
+
+@pytest.mark.parametrize("bound", [{"documents": 2}, {"characters": 2 * len(TEXT)}])
+async def test_a_group_brings_as_much_as_the_site_says_and_replaces_what_it_has(
+    house: House, bound: dict[str, int]
+) -> None:
+    async with house.open(bringing_site({"brought": bound})) as client:
+        page = await Page(client).sign_in()
+        assert [(await put(page, name)).status_code for name in ("a.txt", "b.txt")] == [200, 200]
+        entries = house.log.kinds()
+        refused = await put(page, "c.txt")
+        assert (refused.status_code, refused.json()["code"]) == (422, "documents_full")
+        assert house.log.kinds() == [*entries, "refusal"]
+        assert (await put(page, "b.txt", b"Another rule.")).json()["outcome"] == "replaced"
+    assert {one.origin for one in await Importing(house.pool).library.listed()} == {
+        "page:analysts/a.txt",
+        "page:analysts/b.txt",
+    }
+
+
+async def test_what_others_brought_while_a_body_arrived_counts_when_it_has_its_turn(house: House) -> None:
+    async with house.open(bringing_site({"brought": {"documents": 1}})) as client:
+        page = await Page(client).sign_in()
+        turn = house.gateways[0].bringing._turn
+        await turn.acquire()
+        waiting = asyncio.create_task(put(page, "a.txt"))
+        while not turn._waiters:  # noqa: ASYNC110 - nobody tells when the request has arrived
+            await asyncio.sleep(0.01)
+        other = Importing(house.pool, house.embedding)
+        await other.take("b.txt", "A rule.", "analysts")
+        async with keeping(house.pool) as connection:
+            await connection.execute(update(document).values(origin="page:analysts/b.txt"))
+        turn.release()
+        assert (await waiting).json()["code"] == "documents_full"
+        assert [one.origin for one in await other.library.listed()] == ["page:analysts/b.txt"]
+
+
+async def test_an_upload_is_a_request_of_the_persons_quota_also_one_that_is_refused(house: House) -> None:
+    quota = {"requests_per_minute": 2, "tokens_per_day": 1}
+    async with house.open(bringing_site({"per_user": quota})) as client:
+        page = await Page(client).sign_in()
+        told = [await put(page, "a.txt", data) for data in (TEXT, b"\x00\x01\x02" * 50, TEXT)]
+        assert [one.status_code for one in told] == [200, 200, 429]
+        assert told[-1].json()["code"] == "quota_exceeded"
+
+
+async def test_a_body_that_only_trickles_is_given_up_long_before_its_time(
+    page: Page, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.gateway.body.GRACE_SECONDS", 0.05)
+
+    async def trickling() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+            await asyncio.sleep(0.01)
+
+    refused = await page.http.put("/api/documents/analysts/a.txt", content=trickling(), headers=page.headers)
+    assert (refused.status_code, refused.json()["code"]) == (400, "body_timeout")
+    assert await Importing(house.pool).library.listed() == ()
 
 
 async def test_what_was_replaced_on_the_page_is_swept_from_the_files_by_the_gateways_upkeep(
@@ -161,10 +226,35 @@ async def test_what_was_replaced_on_the_page_is_swept_from_the_files_by_the_gate
 ) -> None:
     await put(page, "a.txt")
     await put(page, "a.txt", b"Another rule holds now.")
-    library = house.gateways[0].bringing.library
-    assert await library.due() is not None
-    assert await library.sweep()
-    assert await library.due() is None
+    gateway = house.gateways[0]
+    assert await gateway.bringing.library.due() is not None
+    upkeep = asyncio.create_task(sweep_up(gateway, every=0.05))
+    async with asyncio.timeout(30):
+        while await gateway.bringing.library.due() is not None:  # noqa: ASYNC110 - the database tells nobody
+            await asyncio.sleep(0.05)
+    upkeep.cancel()
+
+
+async def test_a_sweep_that_fails_is_counted_and_ends_neither_upkeep_nor_gateway(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    async def failing(*_: object) -> bool:
+        nonlocal tries
+        tries += 1
+        raise ProgrammingError("VACUUM", None, RuntimeError("no"))
+
+    monkeypatch.setattr("appliance.memory.sweeping.sweep", failing)
+    async with house.open(bringing_site()):
+        gateway = house.gateways[0]
+        upkeep = asyncio.create_task(sweep_up(gateway, every=0))
+        async with asyncio.timeout(30):
+            while tries < 2:  # noqa: ASYNC110 - nobody tells of a try
+                await asyncio.sleep(0.01)
+        assert not upkeep.done()
+        upkeep.cancel()
+        assert b'task="documents"' in gateway.metrics.text()
 
 
 async def test_in_pods_nobody_brings_documents(house: House) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from appliance.engine.errors import NoRoomError
 from tests.engine.batches import Desk
 from tests.engine.quoting_context import QuotingContext
 
@@ -45,12 +46,21 @@ def test_it_begins_with_what_the_user_left_before_and_takes_that_from_nobody() -
     assert later.cached == 19
 
 
-@pytest.mark.parametrize("weight", [1.0, 4.0])
-def test_put_off_for_others_it_still_leaves_nothing(weight: float) -> None:
-    desk = _desk(cells=160, slots=2)
+@pytest.mark.parametrize(("slots", "failures"), [(4, 0), (8, 1)], ids=["its place is needed", "its cells are"])
+def test_put_off_for_others_it_leaves_nothing_at_that_moment_either(slots: int, failures: int) -> None:
+    context = QuotingContext(cells=512)
+    desk = Desk(context, slots=slots)
     mine = [desk.ask((*SECRET, n), user="analyst", most=20, kept=False) for n in range(4)]
-    others = [desk.ask(tuple(b"somebody else asks %d" % n), user=f"u{n}", weight=weight, most=20) for n in range(6)]
-    desk.run(*mine, *others)
+    while not all(one.text for one in mine):
+        desk.batcher.step()
+    others = [desk.ask(tuple(b"somebody else asks %d" % n), user=f"u{n}", most=20, kept=False) for n in range(3)]
+    context.failures = [NoRoomError("llama_decode found no room")] * failures
+    parked = 0
+    while not all(one.over for one in (*mine, *others)):
+        desk.batcher.step()
+        parked = max(parked, desk.batcher._cache.parked)
+    assert desk.batcher._reception.put_offs > 0
+    assert parked == 0
     after = desk.ask((*SECRET, 0), most=1, kept=False)
     desk.run(after)
     assert after.cached == 0

@@ -45,13 +45,18 @@ def test_a_site_without_folders_is_told_nothing_of_them() -> None:
 
 @pytest.mark.parametrize("told", [None, {}, {"sweep_due": None}, {"sweep_due": 7}, []])
 def test_no_sweep_is_told_where_none_is_due_or_nobody_says(told: Any) -> None:
-    assert sweep_warnings(told) == ()
+    assert sweep_warnings(told, NOW) == ()
 
 
 def test_a_sweep_that_is_due_is_told_with_what_to_do() -> None:
-    (line,) = sweep_warnings({"sweep_due": "2026-03-02T08:30:00+00:00"})
+    (line,) = sweep_warnings({"sweep_due": "2026-03-02T08:30:00+00:00"}, NOW)
     assert line.startswith("since 2026-03-02 08:30")
     assert "sovereign document sweep" in line
+
+
+def test_a_sweep_that_the_gateway_has_still_to_try_is_not_told() -> None:
+    assert sweep_warnings({"sweep_due": "2026-03-02T11:45:00+00:00"}, NOW) == ()
+    assert sweep_warnings({"sweep_due": "2026-03-02T11:29:00+00:00"}, NOW) != ()
 
 
 def test_what_is_kept_of_a_sync_is_read_back_and_damage_counts_as_nothing(tmp_path: Path) -> None:
@@ -60,7 +65,10 @@ def test_what_is_kept_of_a_sync_is_read_back_and_damage_counts_as_nothing(tmp_pa
     assert last(paths) is None
     note(paths, Synced("2026-03-02T08:30:00+00:00", 1, 2, 3))
     assert last(paths) == Synced("2026-03-02T08:30:00+00:00", 1, 2, 3)
-    for damage in (b"", b"{", b"[]", b'{"ended": "x", "more": 1}', b"x" * 5000):
+    for damage in (
+        *(b"", b"{", b"[]", b'{"ended": "x", "more": 1}', b"x" * 5000, b'{"ended": 5}', b'{"ended": "x"}', b"{}"),
+        *(b'{"ended": "2026-03-02T08:30:00"}', b'{"ended": "2026-03-02T08:30:00+00:00", "taken": "3"}'),
+    ):
         (tmp_path / "state" / "documents.json").write_bytes(damage)
         assert last(paths) is None
 
@@ -76,3 +84,20 @@ def test_systemd_reads_the_folders_as_often_as_the_site_says_and_only_where_ther
     assert unit.count("document sync") == 1
     assert f"{prefix}-documents.timer" in files[f"{prefix}.target"]
     assert not [path for path in manager.files((), "demo") if "documents" in path.name]
+
+
+def test_a_site_that_declares_folders_no_more_has_no_timer_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[list[str]] = []
+    monkeypatch.setattr("appliance.install.supervision.systemd.succeeds", lambda words, **_: told.append(words))
+    manager, prefix = Systemd(PATHS, tmp_path), PATHS.run.name
+    declared_files = manager.files((), "demo", 60)
+    for path, text in declared_files.items():
+        path.write_text(text)
+    manager.drop(declared_files)
+    assert (told, len(list(tmp_path.iterdir()))) == ([], len(declared_files))
+    left = manager.files((), "demo")
+    manager.drop(left)
+    assert told == [["systemctl", "stop", f"{prefix}-documents.{kind}"] for kind in ("timer", "service")]
+    assert set(tmp_path.iterdir()) == set(left)

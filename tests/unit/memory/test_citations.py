@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.memory.citations import cited
-from appliance.memory.claims import MAX_CLAIMS, claims, markers
+from appliance.memory.claims import MAX_CLAIMS, claims, markers, unnumbered
 from tests.memory.passages import passage
 
 YARD = passage("Visitors may park in bay seven.", first=100, last=131)
@@ -23,9 +23,17 @@ def test_a_marker_behind_the_full_stop_belongs_to_the_sentence_before_it() -> No
     ]
 
 
-@pytest.mark.parametrize("text", ["[1](https://example.org)", "[x]", "[12345]", "a[1", "[]", "[-1]"])
+@pytest.mark.parametrize("text", ["[1](https://example.org)", "[x]", "[12345]", "a[1", "[]", "[-1]", "`row[1]` is it"])
 def test_what_only_looks_like_a_marker_is_none(text: str) -> None:
     assert markers(text) == ()
+
+
+def test_what_is_told_again_loses_the_numbers_of_its_passages_and_no_other_bracket() -> None:
+    answer = "See [0] and `rows[1]`. Bay seven is free [1]. It was so in [2024] [1, 3].\n```\nrows[1]\n```\n"
+    spans = [(one.first, one.last) for one in claims(answer)]
+    told = unnumbered(answer, spans, passages=2)
+    assert told == "See [0] and `rows[1]`. Bay seven is free . It was so in [2024] .\n```\nrows[1]\n```\n"
+    assert unnumbered(answer, spans, passages=0) == answer
 
 
 def test_lines_of_a_list_are_claims_and_headings_and_lead_ins_are_none() -> None:

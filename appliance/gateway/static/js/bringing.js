@@ -102,6 +102,7 @@ async function outcomeOf(group, file, failed) {
     return passages === null ? said : `${said} ${tn("bring.passages", passages)}`;
   } catch (error) {
     if (error instanceof api.Problem && error.status === 413) return t("bring.too_large");
+    if (error instanceof api.Problem && error.code === "documents_full") return t("bring.full");
     if (error instanceof api.Problem && error.code === "importing") return t("bring.busy");
     failed(error);
     return t("bring.failed");

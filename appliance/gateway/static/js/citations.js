@@ -13,7 +13,7 @@ const OPEN = "\uE000";
 const CLOSE = "\uE001";
 const HELD = /\uE000(\d+)\uE001/;
 const PRIVATE = /[\0\uE000\uE001]/g;
-const MARKER = /\s?\[ ?\d{1,4}(?: ?[,;] ?\d{1,4}){0,15} ?\](?!\()/g;
+const MARKER = /(`[^`\n]*`)|\s?\[ ?\d{1,4}(?: ?[,;] ?\d{1,4}){0,15} ?\](?!\()/g;
 const FENCE = /^ {0,3}(?:`{3,}|~{3,})/;
 
 /**
@@ -37,7 +37,7 @@ export function withClaims(content, documents) {
   const fenced = fencesOf(letters);
   documents.claims.forEach(({ first, last }, number) => {
     if (fenced.some(([from, to]) => first < to && last > from)) return;
-    const said = letters.slice(first, last).join("").replace(MARKER, "");
+    const said = letters.slice(first, last).join("").replace(MARKER, (_, code) => code ?? "");
     const row = /\s*\|\s*$/.exec(said);
     const end = row ? row.index : said.length;
     const held = `${OPEN}${number}${CLOSE}`;
