@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from appliance.memory.documents import Document
     from appliance.site.config import DocumentFolder
+    from appliance.site.paths import SitePaths
 
 _PART = "documents"
 _FILE_GONE = "its file is gone from the folder"
@@ -57,15 +58,22 @@ def sync(
         return
     except SovereignError as error:
         if host_site(paths).documents.folders:
-            with suppress(BundleError):  # what is told is why nothing was read
-                note(paths, Synced(now_utc(), cause=error.cause))
+            _noted(paths, Synced(now_utc(), cause=error.cause))
         raise
     counted = Counter(one.outcome for one in results)
-    note(
+    _noted(
         paths,
         Synced(now_utc(), counted["new"] + counted["replaced"], counted["deleted"], counted["refused"]),
     )
     told(results, output)
+
+
+def _noted(paths: SitePaths, synced: Synced) -> None:
+    """Keep it for `status`. Where that cannot be, it is said: what was done, or why not, matters more."""
+    try:
+        note(paths, synced)
+    except BundleError as error:
+        say(f"`status` will not tell of this sync: {error.cause}")
 
 
 async def _synced(context: typer.Context, passphrase_fd: int | None) -> list[Result]:

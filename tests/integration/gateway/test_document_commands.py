@@ -70,7 +70,7 @@ def site(tmp_path: Path, cluster: postgres.Cluster) -> Iterator[Site]:
     bench = Bench(paths.audit_log)
     folder = tmp_path / "papers"
     folder.mkdir()
-    paths.root.mkdir(exist_ok=True)
+    paths.journal.parent.mkdir(parents=True)
     paths.site_yaml.write_text(SITE.format(port=postgres.PORT, folder=folder))
     paths.credentials(GATEWAY).mkdir(parents=True)
     (paths.credentials(GATEWAY) / "db_password").write_text(postgres.PASSWORD)
@@ -128,6 +128,14 @@ def test_the_library_follows_the_declared_folder_and_leaves_it_as_it_is(site: Si
     assert [one["outcome"] for one in site.told("sync")] == ["unchanged", "deleted"]
     assert [one["title"] for one in site.told("list")] == ["elsewhere", "keys"]
     assert sorted(path.name for path in site.folder.iterdir()) == [".hidden.txt", "keys.txt", "link.txt"]
+
+
+def test_a_sync_that_status_will_not_tell_of_says_what_it_did_all_the_same(site: Site) -> None:
+    site.paths.journal.parent.rmdir()
+    (site.folder / "keys.txt").write_text("Keys lie in the drawer.")
+    told = site.run("sync")
+    assert (told.exit_code, "keys.txt" in told.stdout) == (0, True)
+    assert "`status` will not tell of this sync" in told.stderr
 
 
 @pytest.mark.parametrize("part", ["documents", ""], ids=["another sync", "an install"])
