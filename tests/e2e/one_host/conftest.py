@@ -46,6 +46,7 @@ groups:
   - {{name: clerks, models: [{release.MODEL}, {EMBEDDER}]}}
 service_clients:
   - {{id: batch, groups: [clerks]}}
+documents: {{model: {EMBEDDER}, folders: [{{path: /srv/house-rules, groups: [clerks]}}]}}
 """
 
 
