@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from appliance.install.backup.last import shown
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -72,6 +74,7 @@ def render_status(status: SiteStatus, console: Console) -> None:
             if e.pinned_tokens
         ),
         *((("last witness", _witness(status.witnessing)),) if status.witnessing else ()),
+        *((("last backup", shown(status.backup.made)),) if status.backup else ()),
         ("disk free", f"{status.disk_free / MIB / 1024:.1f} GiB"),
     )
     for name, value in facts:

@@ -10,13 +10,16 @@ import asyncio
 import json
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
 from airgap_bundle import durable
+from airgap_bundle.errors import StoreError
 from appliance.audit.about import entries_about
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.events_operation import admin_change
@@ -38,6 +41,7 @@ from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.people import Erased, People
 from appliance.gateway.pseudonyms import Subject, subject_of
 from appliance.identity.users import find_user, remove_user
+from appliance.install.backup.last import note_erasure
 from appliance.site.load import load_site
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
 
@@ -93,12 +97,15 @@ def erase(
         user_id = find_user(admin, username)
         subject = _subject(paths, user_id, passphrase_fd)
         _enter(paths, subject, "delete", "the erasure begins")
+        note_erasure(paths, datetime.now(UTC))  # before: without room for the note, nothing is erased
         gone = _erase(paths, subject, passphrase_fd)
         remove_user(admin, user_id)
     _erase(paths, subject, passphrase_fd)  # what a session that was open still wrote in between
     _enter(
         paths, subject, "delete", f"erased: {gone.conversations} conversations, {gone.messages} messages, the account"
     )
+    with suppress(StoreError):  # a backup that was begun meanwhile may hold what is theirs; the first note stands
+        note_erasure(paths, datetime.now(UTC))
     emit(
         {"subject": subject, **asdict(gone)},
         output,

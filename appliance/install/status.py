@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from appliance.errors import UsageError
 from appliance.install import ca
 from appliance.install.accounts import load_accounts
+from appliance.install.backup.last import LastBackup, backup_warnings, last_backup
 from appliance.install.confinement import EngineConfinement, engine_confinement
 from appliance.install.document_syncs import document_warnings
 from appliance.install.model_check import Waived, waivers_in_force
@@ -82,6 +83,7 @@ class SiteStatus:
     waivers: tuple[Waived, ...]
     confinement: tuple[EngineConfinement, ...]
     witnessing: Witnessing | None
+    backup: LastBackup | None
     disk_free: int
     warnings: tuple[str, ...]
 
@@ -117,6 +119,7 @@ def site_status(paths: SitePaths) -> SiteStatus:
         *identity_warnings(found, paths),
         *confinement_warnings(confinement),
         *(witnesses.warnings(datetime.now(UTC)) if witnesses else ()),
+        *backup_warnings(paths, datetime.now(UTC)),
         *host_warnings(found, disk),
         *model_warnings(config, paths),
         *document_warnings(config, paths, datetime.now(UTC)),
@@ -134,6 +137,7 @@ def site_status(paths: SitePaths) -> SiteStatus:
         waivers=waivers,
         confinement=confinement,
         witnessing=witnesses,
+        backup=last_backup(paths),
         disk_free=disk,
         warnings=warnings,
     )

@@ -10,13 +10,14 @@ from __future__ import annotations
 import base64
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airgap_bundle import durable
 from airgap_bundle.digest import Digest, sha256
+from airgap_bundle.errors import StoreError
 from airgap_bundle.store import Store
 from appliance.audit.checkpoint import read_vkeys
 from appliance.audit.client import SyncAuditClient
@@ -35,6 +36,7 @@ from appliance.install.backup.dumps import (
     server,
 )
 from appliance.install.backup.folder import new_folder, seal_file
+from appliance.install.backup.last import note_backup
 from appliance.install.lock import site_lock
 from appliance.install.release_description import active_version
 from appliance.install.site_identity import site_signer
@@ -128,6 +130,8 @@ def create_backup(  # noqa: PLR0913 - what goes where and for whom, by keyword
         durable.write_new(folder / statement.STATEMENT, signed, 0o600)
         durable.write_new(keys_folder / statement.STATEMENT, apart_signed, 0o600)
         _enter(paths, sha256(signed), told)
+    with suppress(StoreError):  # the backup lies there: `status` then warns of the one before
+        note_backup(paths, made, sha256(signed))
     return Created(told, sha256(signed), sha256(apart_signed))
 
 

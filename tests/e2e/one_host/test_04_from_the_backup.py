@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.one_host.conftest import GATEWAY, SITE, SOVEREIGN, TOOLS
-from tests.e2e.one_host.operating import HEAL_SECONDS, call_api, eventually_up, files_of, sovereign
+from tests.e2e.one_host.operating import HEAL_SECONDS, call_api, eventually_up, files_of, sovereign, status
 from tests.e2e.page import flows
 
 if TYPE_CHECKING:
@@ -41,11 +41,16 @@ def back_up(host: BareHost, name: str) -> None:
     sovereign(host, "backup", "create", f"{CUSTODY}/{name}", "--subject-keys", KEYS, *recipient)
 
 
+def warnings(host: BareHost) -> str:
+    return "\n".join(status(host)["warnings"])
+
+
 def people(host: BareHost) -> set[str]:
     return {person["username"] for person in json.loads(sovereign(host, "user", "list", "--output", "json")[1])}
 
 
 def test_a_running_site_is_backed_up_and_every_byte_of_it_opens(host: BareHost) -> None:
+    assert "nothing of this site is backed up" in warnings(host)
     host.run(["mkdir", "-m", "0700", CUSTODY])
     custodian(host, "backup", "key", "--out", f"{CUSTODY}/recovery.key", "--passphrase-fd", "0")
     sovereign(host, "return", "key", "--out", f"{CUSTODY}/bare.pub")
@@ -64,8 +69,11 @@ def test_no_secret_of_the_site_lies_in_the_open(host: BareHost) -> None:
 
 
 def test_who_is_erased_after_a_backup_is_in_the_next_subject_keys(host: BareHost) -> None:
+    assert "the last backup" not in warnings(host)
     sovereign(host, "user", "erase", "clerk", "--yes")
+    assert "the last backup still opens what was theirs" in warnings(host)
     back_up(host, "second")
+    assert "the last backup" not in warnings(host)
     assert people(host) == {"analyst"}
 
 
