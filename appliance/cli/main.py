@@ -19,6 +19,7 @@ class CommandTree(LazyGroup):
     entries: ClassVar = {
         "preflight": Entry("Check whether this host can hold the site; nothing is changed.", HOST, group=False),
         "install": Entry("Verify a bundle and install it, a delta included; run again it repairs.", HOST, group=False),
+        "upgrade": Entry("Go to a newer release; says before whether it could return.", ("host_upgrade",), group=False),
         "rollback": Entry("Go back to a release that this site ran before.", ("host_rollback",), group=False),
         "status": Entry("Show what runs, what is in force and what to act on.", HOST, group=False),
         "up": Entry("Start the site and wait until it is ready.", HOST, group=False),

@@ -9,22 +9,26 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from airgap_bundle.blobs import blob_path
 from airgap_bundle.errors import FormatError, MissingFileError, StoreError
 from airgap_bundle.importer import import_release
 from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.metadata import RELEASE_FILE
 from airgap_bundle.oci import MAX_DOCUMENT_BYTES
 from airgap_bundle.store import Store
-from airgap_bundle.supply import StoreSupply
+from airgap_bundle.supply import Joined, StoreSupply
 from airgap_bundle.trust_state import TrustState
-from airgap_bundle.verify import verify
+from airgap_bundle.verify import Verification, verify
 from appliance.errors import UsageError
+from appliance.install.release_change import announced
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from airgap_bundle.digest import Digest
     from airgap_bundle.report import Report
     from airgap_bundle.store import VerifiedRelease
+    from appliance.install.release_change import Held
     from appliance.install.runner import Advance
     from appliance.site.paths import SitePaths
 
@@ -69,6 +73,25 @@ def inspect(bundle: Path, paths: SitePaths, root_fingerprint: str | None) -> Rep
     check_is_bundle(bundle)
     trust = TrustState.find(paths.trust) or TrustState.expecting(root_fingerprint)
     return verify(bundle, trust, now=datetime.now(UTC), supply=StoreSupply(Store(paths.store)))
+
+
+def announce(bundle: Path, paths: SitePaths) -> Held:
+    """What ``bundle`` would bring: quick, its signed lists are verified, and of its blobs the one that is read.
+
+    Nothing is changed. Raises ``VerificationError`` for a refusal, and ``UsageError`` where ``bundle`` is no bundle.
+    """
+    check_is_bundle(bundle)
+    supply = StoreSupply(Store(paths.store))
+    with open_bundle(bundle) as medium:
+        run = Verification(medium, TrustState.load(paths.trust), datetime.now(UTC), supply)
+        run.check_metadata()
+        run.raise_for_failure()
+
+        def read(digest: Digest, most: int) -> bytes:
+            with Joined(medium, supply, run.supplied).open(blob_path(digest)) as stream:
+                return stream.read(most)
+
+        return announced(run.contents, read)
 
 
 def is_first_install(paths: SitePaths) -> bool:

@@ -118,7 +118,7 @@ def install(
     """Verify, import and install; services are ready when it returns. Running it again finishes or changes nothing."""
     refuse_half_restored(paths)
     files = site_files(paths, request.config)
-    _check_same_name(paths, files)
+    check_same_name(paths, files)
     check_host(files, paths, request.bundle).demand()
     if is_first_install(paths) and request.root_fingerprint is None:
         raise UsageError(
@@ -182,7 +182,7 @@ def _is_foreign_root(paths: SitePaths) -> bool:
     return paths.root.is_dir() and not any(folder.exists() for folder in (paths.store, paths.trust))
 
 
-def _check_same_name(paths: SitePaths, files: SiteFiles) -> None:
+def check_same_name(paths: SitePaths, files: SiteFiles) -> None:
     """The name is in the log's origin and in the CA: another name is another site."""
     if paths.site_yaml.exists():
         before = load_site(paths.site_yaml).name

@@ -6,8 +6,6 @@ back a version, and the gateway's has its own revisions. Both are compared befor
 
 from __future__ import annotations
 
-import re
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,16 +16,15 @@ from appliance.errors import RefusedError, UsageError
 from appliance.install.host import Installed, put_in_force
 from appliance.install.journal import read_journal
 from appliance.install.lock import site_lock
+from appliance.install.release_change import held, unreadable
 from appliance.install.release_description import active_version
 from appliance.install.site_files import read_site_files
 
 if TYPE_CHECKING:
-    from airgap_bundle.store import Artifact, VerifiedRelease
     from appliance.install.runner import Advance, Observer
     from appliance.site.paths import SitePaths
     from appliance.site.site_key import Passphrase
 
-_REVISION = re.compile(r"appliance/gateway/migrations/versions/(r\d{4}_\w+)\.py")
 _RESTORE = "its data would have to be restored from a backup that was made under that release"
 
 
@@ -57,7 +54,7 @@ def returns(paths: SitePaths) -> tuple[Return, ...]:
             continue
         refusal = None if record.version in allowed else f"below {trust.min_release}, the lowest number that may run"
         if refusal is None and record.version != active:
-            refusal = _unreadable(store.open_release(active), store.open_record(record))
+            refusal = unreadable(held(store.open_release(active)), held(store.open_record(record)))
         found.append(Return(record.version, record.number, record.version == active, refusal))
     return tuple(found)
 
@@ -78,7 +75,7 @@ def roll_back(
         release = reactivate(store, TrustState.load(paths.trust), wanted, progress)
         if wanted not in _ran(paths):
             raise UsageError(f"release {wanted} never ran here", "install its bundle, or go back to one that did")
-        if (why := _unreadable(store.open_release(active), release)) is not None:
+        if (why := unreadable(held(store.open_release(active)), held(release))) is not None:
             raise RefusedError(f"release {wanted} cannot be gone back to: {why}", _RESTORE)
         return put_in_force(paths, files, release, passphrase=passphrase, observer=observer)
 
@@ -98,33 +95,3 @@ def _ran(paths: SitePaths) -> frozenset[str]:
     """Versions that were in force here, by the install journal."""
     records = read_journal(paths.journal)
     return frozenset(r.detail.get("release", "") for r in records if (r.step, r.state) == ("activate", "done"))
-
-
-def _unreadable(active: VerifiedRelease, wanted: VerifiedRelease) -> str | None:
-    """Why ``wanted`` cannot read what ``active`` left; None: it can."""
-    keycloak = [_only(release, "keycloak").version for release in (active, wanted)]
-    if keycloak[0] != keycloak[1]:
-        return f"Keycloak {keycloak[1]} cannot read the database of Keycloak {keycloak[0]}"
-    if missing := revisions(active) - revisions(wanted):
-        return f"it does not know the gateway's database since {min(missing)}"
-    return None
-
-
-def revisions(release: VerifiedRelease) -> frozenset[str]:
-    """Revisions of the gateway's database that ``release`` knows, by the wheel that is in its wheelhouse.
-
-    Raises ``RefusedError`` where the release holds no such wheel.
-    """
-    files = _only(release, "wheelhouse").files
-    for title, stored in files.items():
-        if title.startswith("sovereign_appliance-") and title.endswith(".whl"):
-            with stored.open() as stream, zipfile.ZipFile(stream) as wheel:
-                return frozenset(m[1] for m in map(_REVISION.fullmatch, wheel.namelist()) if m is not None)
-    raise RefusedError(f"release {release.version} holds no wheel of the appliance", "build the release again")
-
-
-def _only(release: VerifiedRelease, kind: str) -> Artifact:
-    found = [artifact for artifact in release.artifacts.values() if artifact.kind == kind]
-    if len(found) != 1:
-        raise RefusedError(f"release {release.version} holds {len(found)} {kind} artifacts instead of one")
-    return found[0]

@@ -1,0 +1,138 @@
+"""What a release changes at a site: which artifacts, and whether the one before it could read the data afterwards.
+
+Data do not go back: Keycloak migrates its database at its first start of a version, and the gateway's has its own
+revisions. So a release may return only where it is of the same Keycloak and knows every revision.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from airgap_bundle.digest import Digest, sha256
+from airgap_bundle.errors import DigestMismatchError
+from appliance.errors import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from airgap_bundle.oci import Contents
+    from airgap_bundle.store import VerifiedRelease
+
+MAX_WHEEL_BYTES = 64 * 1024 * 1024
+_REVISION = re.compile(r"appliance/gateway/migrations/versions/(r\d{4}_\w+)\.py")
+_WHEEL = "sovereign_appliance-"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One artifact of a release."""
+
+    kind: str
+    version: str
+    digest: Digest
+
+
+@dataclass(frozen=True)
+class Held:
+    """A release, as far as a change of releases asks. ``revisions`` are those of the gateway's database it knows."""
+
+    version: str
+    number: int
+    min_release: int
+    parts: Mapping[str, Part]
+    keycloak: str
+    revisions: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Change:
+    """An artifact that differs; ``before`` or ``after`` is None where it is new, or gone."""
+
+    name: str
+    kind: str
+    before: str | None
+    after: str | None
+
+    def data(self) -> dict[str, str | None]:
+        """As JSON data."""
+        return asdict(self)
+
+
+def held(release: VerifiedRelease) -> Held:
+    """A release of the store. Raises ``RefusedError`` where it holds no Keycloak or no wheel of the appliance."""
+    parts = {name: Part(a.kind, a.version, a.digest) for name, a in release.artifacts.items()}
+    keycloak = _only(release.version, parts, "keycloak")
+    files = release.artifacts[_only(release.version, parts, "wheelhouse")].files
+    with files[_wheel(release.version, files)].open() as stream:
+        known = _revisions(stream.read())
+    return Held(release.version, release.number, release.min_release, parts, parts[keycloak].version, known)
+
+
+def announced(contents: Contents, read: Callable[[Digest, int], bytes]) -> Held:
+    """A release by its verified index. ``read`` gives a blob of at most so many bytes, which is hashed here.
+
+    Raises as ``held``, and ``DigestMismatchError`` for other bytes than were signed.
+    """
+    info = contents.release.info
+    parts = {
+        m.name: Part(*contents.release.artifacts[m.name][:2], digest=m.descriptor.digest) for m in contents.artifacts
+    }
+    keycloak = _only(info.version, parts, "keycloak")
+    runtime = _only(info.version, parts, "wheelhouse")
+    (files,) = (m.files for m in contents.artifacts if m.name == runtime)
+    wheel = files[_wheel(info.version, files)].digest
+    if sha256(data := read(wheel, MAX_WHEEL_BYTES)) != wheel:
+        raise DigestMismatchError(f"blob {wheel} was changed", "copy the bundle again")
+    return Held(info.version, info.number, info.min_release, parts, parts[keycloak].version, _revisions(data))
+
+
+def changes(before: Held, after: Held) -> tuple[Change, ...]:
+    """What differs, by name. Pure."""
+    found = []
+    for name in sorted(before.parts.keys() | after.parts.keys()):
+        old, new = before.parts.get(name), after.parts.get(name)
+        if old != new:
+            kind = (new or old).kind  # type: ignore[union-attr]  # one of them is there
+            found.append(Change(name, kind, old.version if old else None, new.version if new else None))
+    return tuple(found)
+
+
+def unreadable(active: Held, wanted: Held) -> str | None:
+    """Why ``wanted`` cannot read what ``active`` left; None: it can. Pure."""
+    if active.keycloak != wanted.keycloak:
+        return f"Keycloak {wanted.keycloak} cannot read the database of Keycloak {active.keycloak}"
+    if missing := active.revisions - wanted.revisions:
+        return f"it does not know the gateway's database since {min(missing)}"
+    return None
+
+
+def no_way_back(before: Held, after: Held) -> str | None:
+    """Why `rollback` could not go from ``after`` to ``before`` again; None: it could. Pure."""
+    if before.number < after.min_release:
+        return f"release {after.version} is signed with {after.min_release} as the lowest number that may run after it"
+    if (why := unreadable(after, before)) is not None:
+        return f"release {before.version} could not return: {why}"
+    return None
+
+
+def _only(version: str, parts: Mapping[str, Part], kind: str) -> str:
+    found = [name for name, part in parts.items() if part.kind == kind]
+    if len(found) != 1:
+        raise RefusedError(f"release {version} holds {len(found)} {kind} artifacts instead of one")
+    return found[0]
+
+
+def _wheel(version: str, files: Mapping[str, object]) -> str:
+    for title in files:
+        if title.startswith(_WHEEL) and title.endswith(".whl"):
+            return title
+    raise RefusedError(f"release {version} holds no wheel of the appliance", "build the release again")
+
+
+def _revisions(wheel: bytes) -> frozenset[str]:
+    with zipfile.ZipFile(io.BytesIO(wheel)) as members:
+        return frozenset(m[1] for m in map(_REVISION.fullmatch, members.namelist()) if m is not None)

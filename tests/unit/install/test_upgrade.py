@@ -1,0 +1,167 @@
+"""Going to a newer release: what changes, and whether it can be undone, is known before; a refusal changes nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airgap_bundle.digest import sha256
+from airgap_bundle.errors import RollbackError, VerificationError
+from appliance.errors import RefusedError, UsageError
+from appliance.install import upgrade as module
+from appliance.install.backup.last import LastBackup, note_backup
+from appliance.install.host import Installed, Request
+from appliance.install.release_change import Change
+from appliance.install.upgrade import RECENT, Upgrade, may_upgrade, plan_upgrade, upgrade
+from tests import bundles
+from tests.unit.install.test_rollback import FIRST, Draft, Ground
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airgap_bundle.store import VerifiedRelease
+    from appliance.site.paths import SitePaths
+
+SECOND = (*FIRST, "r0002_second_tables")
+
+
+class Running(Ground):
+    """A site that runs release 1.0.0, on a host that does; ``forced`` is what an upgrade put in force."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(folder, monkeypatch)
+        monkeypatch.setattr(module, "put_in_force", self._force)
+        monkeypatch.setattr(module, "check_host", lambda *_: self)
+        self.ran(1)
+
+    def demand(self) -> None:
+        """The host does."""
+
+    def brought(self, number: int, **changes: Any) -> Path:
+        """A signed bundle on a medium."""
+        bundle = Draft(version=f"{number}.0.0", number=number, **changes).write(self.folder / f"brought-{number}")
+        return bundles.sign(bundle, "architect", "builder", "release")
+
+    def backed_up(self, ago: timedelta) -> None:
+        note_backup(self.paths, datetime.now(UTC) - ago, sha256(b"statement"))
+
+    def may(self, bundle: Path) -> Upgrade:
+        return may_upgrade(self.paths, Request(bundle, None, None))
+
+    def go(self, bundle: Path, found: Upgrade | None = None) -> None:
+        upgrade(
+            self.paths,
+            Request(bundle, None, None),
+            found or self.may(bundle),
+            passphrase=lambda: b"",
+            observer=None,  # type: ignore[arg-type]  # nothing runs here
+            progress=lambda _done, _total: None,
+        )
+
+    def _force(self, _paths: SitePaths, _files: object, release: VerifiedRelease, **_: object) -> Installed:
+        self.forced.append(release.version)
+        return Installed(release, (), 0, "")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Running:
+    return Running(tmp_path, monkeypatch)
+
+
+def test_what_differs_is_named_and_what_can_be_undone_needs_no_backup(site: Running) -> None:
+    bundle = site.brought(2)
+    before = bundles.tree(site.paths.root)
+    found = site.may(bundle)
+    assert (found.before, found.after, found.final) == ("1.0.0", "2.0.0", None)
+    assert bundles.tree(site.paths.root) == before
+    site.go(bundle, found)
+    assert site.forced == ["2.0.0"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"keycloak": "26.8.0"}, "Keycloak 26.7.3 cannot read the database of Keycloak 26.8.0"),
+        ({"revisions": SECOND}, "does not know the gateway's database since r0002_second_tables"),
+        ({"min_release": 2}, "signed with 2 as the lowest number"),
+    ],
+)
+def test_what_cannot_be_undone_waits_for_a_backup_of_the_last_day(
+    site: Running, changes: dict[str, Any], why: str
+) -> None:
+    bundle = site.brought(2, **changes)
+    before = bundles.tree(site.paths.root)
+    assert why in str(plan_upgrade(site.paths, bundle).final)
+    with pytest.raises(RefusedError, match="never backed up") as refused:
+        site.go(bundle)
+    assert "backup create" in str(refused.value.hint)
+    assert bundles.tree(site.paths.root) == before
+    site.backed_up(RECENT + timedelta(hours=1))
+    with pytest.raises(RefusedError, match="more than a day ago"):
+        site.go(bundle)
+    assert site.forced == []
+    site.backed_up(RECENT - timedelta(hours=1))
+    site.go(bundle)
+    assert site.forced == ["2.0.0"]
+
+
+def test_one_that_was_interrupted_goes_on_without_another_backup(site: Running) -> None:
+    """Between two releases the services do not run, so none could be made."""
+    bundle = site.brought(2, revisions=SECOND)
+    site.backed_up(timedelta(hours=1))
+    site.go(bundle)
+    site.paths.release("2.0.0").mkdir(parents=True)
+    site.backed_up(timedelta(days=9))
+    site.go(bundle)
+    site.activate("2.0.0")
+    site.go(bundle)
+    assert site.forced == ["2.0.0"] * 3
+
+
+def test_an_older_bundle_and_one_that_was_changed_are_refused(site: Running) -> None:
+    site.ran(3)
+    before = bundles.tree(site.paths.root)
+    with pytest.raises(RollbackError):
+        site.may(site.brought(2))
+    changed = site.brought(4) / "release.json"
+    changed.write_bytes(changed.read_bytes() + b" ")
+    with pytest.raises(VerificationError):
+        site.may(changed.parent)
+    assert (bundles.tree(site.paths.root), site.forced) == (before, [])
+
+
+def test_a_medium_that_was_exchanged_after_the_question_is_not_put_in_force(site: Running) -> None:
+    found = site.may(site.brought(2))
+    with pytest.raises(RefusedError, match="holds another release now"):
+        site.go(site.brought(3), found)
+    assert site.forced == []
+
+
+def test_a_wheel_that_was_changed_tells_nothing_about_the_way_back(site: Running) -> None:
+    bundle = site.brought(2, revisions=SECOND)
+    wheel = next(path for path in (bundle / "blobs/sha256").iterdir() if b"r0002_second_tables" in path.read_bytes())
+    wheel.write_bytes(wheel.read_bytes() + b"\0")
+    with pytest.raises(VerificationError):
+        plan_upgrade(site.paths, bundle)
+
+
+def test_a_site_that_is_not_there_is_not_upgraded(site: Running) -> None:
+    bundle = site.brought(2)
+    site.paths.current.unlink()
+    with pytest.raises(UsageError, match="no release is active"):
+        plan_upgrade(site.paths, bundle)
+
+
+def test_the_plan_names_each_artifact_with_both_versions(site: Running) -> None:
+    found = plan_upgrade(site.paths, site.brought(2, keycloak="26.8.0"))
+    assert found.changes == (
+        Change("keycloak", "keycloak", "26.7.3", "26.8.0"),
+        Change("runtime", "wheelhouse", "1.0.0", "2.0.0"),
+    )
+    assert found.data()["changes"] == [change.data() for change in found.changes]
+    assert found.backup is None
+    site.backed_up(timedelta(hours=1))
+    backup = plan_upgrade(site.paths, site.brought(3, keycloak="26.8.0")).backup
+    assert isinstance(backup, LastBackup)
