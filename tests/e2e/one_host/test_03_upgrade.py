@@ -37,7 +37,7 @@ def delta(host: BareHost, medium: Path) -> str:
     bundle = second_release.make(Workspace(medium), lock if lock.exists() else REPOSITORY / "sources" / "release.lock")
     host.run(["rm", "-f", "/var/tmp/site.pub", "/var/tmp/site.inventory"])
     sovereign(host, "return", "key", "--out", "/var/tmp/site.pub")
-    sovereign(host, "inventory", "export", "--out", "/var/tmp/site.inventory")
+    sovereign(host, "inventory", "export", "--out", "/var/tmp/site.inventory", "--yes")
     for name in ("site.pub", "site.inventory"):
         shutil.copyfile(host.root / "var" / "tmp" / name, folder / name)
     host.run(["rm", "/var/tmp/site.pub", "/var/tmp/site.inventory"])

@@ -147,7 +147,8 @@ def test_targets_are_at_least_24_pixels_each_way(analyst: Page) -> None:
     small = analyst.evaluate(
         """() => [...document.querySelectorAll("button, a, select, input, textarea")]
              .filter((element) => element.checkVisibility() && !element.classList.contains("skip"))
-             .map((element) => [element.outerHTML.slice(0, 80), element.getBoundingClientRect()])
+             .map((element) => [element, element.type === "checkbox" ? element.closest("label") ?? element : element])
+             .map(([element, target]) => [element.outerHTML.slice(0, 80), target.getBoundingClientRect()])
              .filter(([, box]) => box.width < 24 || box.height < 24).map(([html]) => html)"""
     )
     assert small == []
