@@ -158,9 +158,10 @@ def test_engines_and_the_gateway_have_users_of_their_own_which_the_writer_knows(
     known = json.loads(files(workloads, "site")["uids.json"])
     told = values(workloads)
     seats = {engine["service"]: engine["user"] for engine in told["assistant"]["engines"]}
-    assert known == {"gateway": told["assistant"]["gateway"]["user"], **seats}
-    assert len(set(known.values())) == 3
-    assert {w["user"] for w in told["audit"]["writers"]} == set(known.values())
+    collector = told["audit"]["collector"]["user"]
+    assert known == {"gateway": told["assistant"]["gateway"]["user"], "collector": collector, **seats}
+    assert len(set(known.values())) == 4
+    assert {w["user"] for w in told["audit"]["writers"]} | {collector} == set(known.values())
     ports = {w["name"]: w["port"] for w in told["audit"]["writers"]}
     assert {e["name"]: e["port"] for e in told["assistant"]["engines"]}.items() <= ports.items()
     assert set(ports) <= {item["metadata"]["name"].removeprefix("link-") for item in workloads.objects}

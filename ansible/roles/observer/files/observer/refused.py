@@ -1,0 +1,113 @@
+"""What a host did not let through: flows that network policies denied, and packets that its firewall refused. Pure.
+
+A row is told when it is first seen and, when it grew, every hour after that; of many new rows so many a minute. What
+waits is counted on, and rows beyond ``ROWS`` are one row without a destination, so that nobody fills the log by trying.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Iterable, Iterator  # noqa: UP035 - Python 3.9's as well
+
+ROWS = 2048
+AT_ONCE = 10
+AGAIN_SECONDS = 3600.0
+_COUNTERS = ("refused_out", "refused_through")
+_TEXT = 253
+KEYS = ("by", "source", "destination", "protocol", "port")
+Row = tuple  # of the values of KEYS
+UNREADABLE: Row = ("policy", "", "", "", 0)
+
+
+def flow(text: bytes) -> Row | None:
+    """The row that a line of the network's agent belongs to; None where it is none."""
+    try:
+        about = json.loads(text.decode("utf-8", "replace"))["flow"]
+        protocol, ports = next(iter((about.get("l4") or {}).items()), ("", {}))
+        port = ports.get("destination_port", 0) if isinstance(ports, dict) else 0
+        ends = (_end(about, "source"), _end(about, "destination"))
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return None
+    return ("policy", *ends, protocol[:8].lower(), port if type(port) is int and 0 <= port <= 65535 else 0)  # noqa: PLR2004 - ports
+
+
+def _end(about: dict[str, Any], which: str) -> str:
+    """`namespace/pod` of one end of a flow, or its address."""
+    end = about.get(which) or {}
+    named = f"{end.get('namespace', '')}/{end['pod_name']}" if end.get("pod_name") else ""
+    return (named or str((about.get("IP") or {}).get(which, "")))[:_TEXT]
+
+
+class Firewall:
+    """Turns what the rules counted so far into what is new. Its state is plain JSON.
+
+    Counters begin anew with a boot and when the rules are loaded: one that fell began anew.
+    """
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self.seen: dict[str, int] = state.get("seen", {})
+        self.unlisted: list[int] = state.get("unlisted", [0, 0])
+
+    def state(self) -> dict[str, Any]:
+        """As it is kept."""
+        return {"seen": self.seen, "unlisted": self.unlisted}
+
+    def grown(self, listing: str) -> Iterator[tuple[Row, int]]:
+        """Rows and how much they grew, from `nft -j list table`. Raises ``ValueError`` for something else."""
+        try:
+            counted, rows = _counted(json.loads(listing))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"the firewall's list cannot be read: {error}") from error
+        for row, count in rows.items():
+            before = self.seen.get(json.dumps(row), 0)
+            if count != before:
+                yield row, count - before if count > before else count
+        # Packets that no row names (neither TCP nor UDP). Rows and counters are not read in one moment: only what two
+        # readings say is true.
+        last, told = self.unlisted
+        now = max(0, counted - sum(rows.values()))
+        sure = min(last, now)
+        if sure > told:
+            yield ("firewall", "", "", "", 0), sure - told
+        self.unlisted = [now, min(max(told, sure), now)]
+        self.seen = {json.dumps(row): count for row, count in rows.items()}
+
+
+def _counted(listing: Any) -> tuple[int, dict[Row, int]]:
+    parts = listing["nftables"]
+    total = sum(p["counter"]["packets"] for p in parts if p.get("counter", {}).get("name") in _COUNTERS)
+    noted = next((p["set"] for p in parts if p.get("set", {}).get("name") == "tried"), {})
+    rows = {}
+    for listed in noted.get("elem", ()):
+        element = listed["elem"]
+        source, destination, protocol, port = element["val"]["concat"]
+        row = ("firewall", str(source), str(destination), str(protocol), int(port))
+        rows[row] = int(element.get("counter", {}).get("packets", 1))
+    return total, rows
+
+
+class Ledger:
+    """What was refused, by row: how much of it is not told yet, and when it was told last. Its state is plain JSON."""
+
+    def __init__(self, state: dict[str, list[float]]) -> None:
+        self.state = state
+
+    def add(self, grown: Iterable[tuple[Row, int]]) -> None:
+        """Count on."""
+        for row, count in grown:
+            key = json.dumps(row)
+            if key not in self.state and len(self.state) >= ROWS:
+                key = json.dumps((row[0], "", "", "", 0))
+            waits, told = self.state.get(key, [0, 0.0])
+            self.state[key] = [waits + count, told]
+
+    def due(self, now: float) -> list[dict[str, Any]]:
+        """Rows to be told at ``now``, the oldest first; they count as told."""
+        found: list[dict[str, Any]] = []
+        for key, (waits, told) in list(self.state.items()):
+            if not waits and now - told > AGAIN_SECONDS:
+                del self.state[key]
+            elif waits and not 0 <= now - told < AGAIN_SECONDS and len(found) < AT_ONCE:
+                found.append({**dict(zip(KEYS, json.loads(key))), "packets": int(waits)})  # noqa: B905 - Python 3.9's
+                self.state[key] = [0, now]
+        return found
