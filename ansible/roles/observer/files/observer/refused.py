@@ -89,7 +89,7 @@ def _counted(listing: Any) -> tuple[int, dict[Row, int]]:
 class Ledger:
     """What was refused, by row: how much of it is not told yet, and when it was told last. Its state is plain JSON."""
 
-    def __init__(self, state: dict[str, list[float]]) -> None:
+    def __init__(self, state: dict[str, list[Any]]) -> None:
         self.state = state
 
     def add(self, grown: Iterable[tuple[Row, int]]) -> None:
@@ -98,16 +98,17 @@ class Ledger:
             key = json.dumps(row)
             if key not in self.state and len(self.state) >= ROWS:
                 key = json.dumps((row[0], "", "", "", 0))
-            waits, told = self.state.get(key, [0, 0.0])
+            waits, told = self.state.get(key, (0, None))
             self.state[key] = [waits + count, told]
 
     def due(self, now: float) -> list[dict[str, Any]]:
-        """Rows to be told at ``now``, the oldest first; they count as told."""
+        """Rows to be told at ``now``, oldest first; they count as told. Those that rested for an hour are let go."""
         found: list[dict[str, Any]] = []
         for key, (waits, told) in list(self.state.items()):
-            if not waits and now - told > AGAIN_SECONDS:
+            ready = told is None or not 0 <= now - told < AGAIN_SECONDS
+            if not waits and ready:
                 del self.state[key]
-            elif waits and not 0 <= now - told < AGAIN_SECONDS and len(found) < AT_ONCE:
-                found.append({**dict(zip(KEYS, json.loads(key))), "packets": int(waits)})  # noqa: B905 - Python 3.9's
+            elif waits and ready and len(found) < AT_ONCE:
+                found.append({**dict(zip(KEYS, json.loads(key))), "packets": waits})  # noqa: B905 - Python 3.9's
                 self.state[key] = [0, now]
         return found

@@ -1,0 +1,130 @@
+"""What a host refused is told by row and growth, in bounded number, and whoever tries more fills no log with it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from appliance.collector.told import Refused, read_item
+from tests.unit.roles.observers import refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BEYOND = "203.0.113.9"
+HOUR = refused.AGAIN_SECONDS
+
+
+def flow(number: int, **more: Any) -> bytes:
+    about = {
+        "time": f"2026-11-26T12:{number // 60 % 60:02d}:{number % 60:02d}.{number:09d}Z",
+        "verdict": "DROPPED",
+        "IP": {"source": "10.88.1.7", "destination": BEYOND},
+        "l4": {"TCP": {"source_port": 40000, "destination_port": 443}},
+        "source": {"namespace": "default", "pod_name": "outsider"},
+        "destination": {"labels": ["reserved:world"]},
+        **more,
+    }
+    return json.dumps({"flow": about, "node_name": "node1"}, separators=(",", ":")).encode() + b"\n"
+
+
+def listing(ports: Mapping[int, int], more: int = 0) -> str:
+    """The firewall's table with so many packets to each port of ``BEYOND``, and ``more`` that no row names."""
+    rows = [
+        {"elem": {"val": {"concat": ["10.77.0.11", BEYOND, "tcp", port]}, "counter": {"packets": n, "bytes": 60 * n}}}
+        for port, n in ports.items()
+    ]
+    counter = {"name": "refused_out", "packets": sum(ports.values()) + more, "bytes": 0}
+    incoming = {"name": "refused_in", "packets": 10**6, "bytes": 0}
+    parts = [{"counter": counter}, {"counter": incoming}, {"set": {"name": "tried", "elem": rows}}]
+    return json.dumps({"nftables": parts})
+
+
+def grown(firewall: Any, text: str) -> dict[Any, int]:
+    return {row[-1]: count for row, count in firewall.grown(text)}
+
+
+def test_a_denied_flow_names_its_pod_and_whither() -> None:
+    assert refused.flow(flow(1)) == ("policy", "default/outsider", BEYOND, "tcp", 443)
+    assert refused.flow(flow(1, source={})) == ("policy", "10.88.1.7", BEYOND, "tcp", 443)
+
+
+@pytest.mark.parametrize("value", [None, 7, "x", [], {}, {"": 7}, "\ud800" * 10**5, [[]]])
+@pytest.mark.parametrize("field", ["IP", "l4", "source", "destination"])
+def test_whatever_a_flow_holds_the_rest_of_the_file_is_read_and_the_collector_takes_it(field: str, value: Any) -> None:
+    row = refused.flow(flow(1, **{field: value})) or refused.UNREADABLE
+    item = {"kind": "refused", "number": "0" * 16 + "/1", **dict(zip(refused.KEYS, row, strict=True)), "packets": 1}
+    assert isinstance(read_item(json.loads(json.dumps(item))), Refused)
+
+
+def test_only_growth_is_told_also_over_a_boot() -> None:
+    firewall = refused.Firewall({})
+    assert grown(firewall, listing({443: 5})) == {443: 5}
+    assert grown(firewall, listing({443: 5})) == {}
+    firewall = refused.Firewall(json.loads(json.dumps(firewall.state())))
+    assert grown(firewall, listing({443: 7, 80: 1})) == {443: 2, 80: 1}
+    assert grown(firewall, listing({443: 3})) == {443: 3}  # the rules were loaded anew
+
+
+def test_packets_that_no_row_names_are_told_once_two_readings_agree() -> None:
+    firewall = refused.Firewall({})
+    assert grown(firewall, listing({}, more=3)) == {}
+    assert grown(firewall, listing({}, more=3)) == {0: 3}
+    assert grown(firewall, listing({}, more=9)) == {}
+    assert grown(firewall, listing({}, more=9)) == {0: 6}
+    assert grown(firewall, listing({}, more=2)) == {}
+    assert grown(firewall, listing({}, more=4)) == {}
+    assert grown(firewall, listing({}, more=4)) == {0: 2}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"nftables": 7}', '{"nftables": [{"set": {"name": "tried", "elem": [7]}}]}']
+)
+def test_a_list_that_is_none_is_told_to_be_none(text: str) -> None:
+    with pytest.raises(ValueError, match=r"list|read|Expecting|column"):
+        list(refused.Firewall({}).grown(text))
+
+
+def row(port: int) -> tuple[Any, ...]:
+    return ("firewall", "10.77.0.11", BEYOND, "tcp", port)
+
+
+def test_a_row_is_told_at_once_and_then_its_growth_every_hour() -> None:
+    ledger = refused.Ledger({})
+    ledger.add([(row(443), 2)])
+    assert [each["packets"] for each in ledger.due(1000.0)] == [2]
+    for minute in range(1, 59):
+        ledger.add([(row(443), 1)])
+        assert ledger.due(1000.0 + 60 * minute) == []
+    assert [each["packets"] for each in ledger.due(1000.0 + HOUR)] == [58]
+
+
+def test_a_clock_that_goes_back_holds_nothing_up() -> None:
+    ledger = refused.Ledger({})
+    ledger.add([(row(443), 2)])
+    ledger.due(1_000_000.0)
+    ledger.add([(row(443), 3)])
+    assert [each["packets"] for each in ledger.due(1000.0)] == [3]
+
+
+def test_a_scan_of_every_port_is_bound_and_each_packet_is_counted() -> None:
+    ledger = refused.Ledger({})
+    ledger.add([(row(port), 1) for port in range(1, 65536)])
+    assert len(ledger.state) <= refused.ROWS + 1
+    told: list[dict[str, Any]] = []
+    for minute in range(600):
+        now = ledger.due(60.0 * minute)
+        assert len(now) <= refused.AT_ONCE
+        told += now
+    assert sum(each["packets"] for each in told) == 65535
+    assert max(told, key=lambda each: each["packets"])["destination"] == ""  # what no row names
+
+
+def test_rows_that_rest_are_let_go() -> None:
+    ledger = refused.Ledger({})
+    ledger.add([(row(443), 1)])
+    ledger.due(1000.0)
+    assert ledger.due(1000.0 + HOUR + 1) == []
+    assert ledger.state == {}
