@@ -1,4 +1,4 @@
-"""The observer's files, which lie in a folder that Python runs as one program; and an API log as its server writes it."""
+"""The parts of the observer, which lie in a folder that Python runs as one program; and an API log to be observed."""
 
 from __future__ import annotations
 
