@@ -158,7 +158,7 @@ MINUTE = 60.0
             1,
             10 * MINUTE,
             "nobody answers",
-            "not in the audit log since 2026-11-26T11:50:00+00:00: nobody answers; 3.0 of",
+            "log since 2026-11-26T11:50:00+00:00: nobody answers; 3.0 of",
         ),
         (10 * MINUTE, 10 * MINUTE, "", "has said nothing since"),
     ],
