@@ -51,10 +51,30 @@ def test_a_denied_flow_names_its_pod_and_whither() -> None:
     assert refused.flow(flow(1, source={})) == ("policy", "10.88.1.7", BEYOND, "tcp", 443)
 
 
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({}, False),
+        ({"IP": {"source": "fe80::1", "destination": "2001:db8::1"}}, True),
+        ({"l4": {"ICMPv6": {"type": 128}}}, True),
+        ({"l4": {"UDP": {"destination_port": 5353}}}, True),
+    ],
+    ids=["router solicitation", "beyond the link", "echo", "datagram"],
+)
+def test_looking_for_neighbours_on_one_s_own_link_is_no_attempt(more: dict[str, Any], *, told: bool) -> None:
+    link = {"IP": {"source": "fe80::1", "destination": "ff02::2"}, "l4": {"ICMPv6": {"type": 133}}}
+    assert (refused.flow(flow(1, **{**link, **more})) is not None) == told
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"null", b"[]", b"\xff", b'{"flow": 7}', b"[" * 10**5])
+def test_a_line_that_is_no_flow_is_counted_as_such(text: bytes) -> None:
+    assert refused.flow(text) == refused.UNREADABLE
+
+
 @pytest.mark.parametrize("value", [None, 7, "x", [], {}, {"": 7}, "\ud800" * 10**5, [[]]])
 @pytest.mark.parametrize("field", ["IP", "l4", "source", "destination"])
 def test_whatever_a_flow_holds_the_rest_of_the_file_is_read_and_the_collector_takes_it(field: str, value: Any) -> None:
-    row = refused.flow(flow(1, **{field: value})) or refused.UNREADABLE
+    row = refused.flow(flow(1, **{field: value}))
     item = {"kind": "refused", "number": "0" * 16 + "/1", **dict(zip(refused.KEYS, row, strict=True)), "packets": 1}
     assert isinstance(read_item(json.loads(json.dumps(item))), Refused)
 

@@ -72,7 +72,7 @@ class Observer:
         while True:
             reading = follow.read(flows, self._flows, FLOW_LINES)
             rows = [refused.flow(one.text) for one in reading.found if isinstance(one, follow.Line)]
-            self._ledger.add((row or refused.UNREADABLE, 1) for row in rows)
+            self._ledger.add((row, 1) for row in rows if row is not None)
             self._pending += [_gap("flows", one) for one in reading.found if isinstance(one, follow.Gap)]
             self._flows = reading.place
             if len(reading.found) < FLOW_LINES:

@@ -14,20 +14,26 @@ AT_ONCE = 10
 AGAIN_SECONDS = 3600.0
 _COUNTERS = ("refused_out", "refused_through")
 _TEXT = 253
+_NEIGHBOURS = {131, 132, 133, 135, 136, 143}
 KEYS = ("by", "source", "destination", "protocol", "port")
 Row = tuple  # of the values of KEYS
 UNREADABLE: Row = ("policy", "", "", "", 0)
 
 
 def flow(text: bytes) -> Row | None:
-    """The row that a line of the network's agent belongs to; None where it is none."""
+    """The row that a line of the network's agent belongs to, or ``UNREADABLE``.
+
+    None: it is a kernel's own looking for neighbours and routers (RFC 4861, 3810), which never goes beyond its link.
+    """
     try:
         about = json.loads(text.decode("utf-8", "replace"))["flow"]
         protocol, ports = next(iter((about.get("l4") or {}).items()), ("", {}))
         port = ports.get("destination_port", 0) if isinstance(ports, dict) else 0
         ends = (_end(about, "source"), _end(about, "destination"))
+        if protocol == "ICMPv6" and ports.get("type") in _NEIGHBOURS and ends[1].startswith("ff02:"):
+            return None
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        return None
+        return UNREADABLE
     return ("policy", *ends, protocol[:8].lower(), port if type(port) is int and 0 <= port <= 65535 else 0)  # noqa: PLR2004 - ports
 
 
