@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from appliance.collector.told import Call, read_item
+from appliance.collector.told import Call, read_item, read_line
 from tests.unit.roles.observers import calls, event, line
 
 HOSTILE = "\x1b[2J\n\u202e\x00é\ud800"
@@ -47,7 +47,8 @@ FIELDS = ("auditID", "stage", "requestURI", "verb", "user", "sourceIPs", "userAg
 )
 @pytest.mark.parametrize("field", FIELDS)
 def test_whatever_a_field_holds_the_rest_is_told_and_the_collector_takes_it(field: str, value: Any) -> None:
-    found = read_item(told(**{field: value}))
+    (said,) = read_line(json.dumps({"schema": 1, "items": [told(**{field: value})]}).encode())
+    found = read_item(said)
     assert isinstance(found, Call)
     assert len(json.dumps(told(**{field: value}))) < 8000
 
@@ -56,7 +57,8 @@ def test_whatever_a_field_holds_the_rest_is_told_and_the_collector_takes_it(fiel
 def test_long_and_hostile_texts_are_cut(value: str) -> None:
     more = {"username": value, "groups": [value] * 99}
     found = told(user=more, userAgent=value, objectRef={"resource": value, "name": value, "namespace": value})
-    assert isinstance(read_item(json.loads(json.dumps(found))), Call)
+    (said,) = read_line(json.dumps({"schema": 1, "items": [found]}).encode())
+    assert isinstance(read_item(said), Call)
 
 
 @pytest.mark.parametrize(

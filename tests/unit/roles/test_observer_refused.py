@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appliance.collector.told import Refused, read_item
+from appliance.collector.told import Refused, read_item, read_line
 from tests.unit.roles.observers import refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BEYOND = "203.0.113.9"
+HALVES = {"source": "\ud800x", "destination": "\udfff", "pod_name": "\ud800", "namespace": "\ud800", "\ud800": {}}
 HOUR = refused.AGAIN_SECONDS
 
 
@@ -71,12 +72,13 @@ def test_a_line_that_is_no_flow_is_counted_as_such(text: bytes) -> None:
     assert refused.flow(text) == refused.UNREADABLE
 
 
-@pytest.mark.parametrize("value", [None, 7, "x", [], {}, {"": 7}, "\ud800" * 10**5, [[]]])
+@pytest.mark.parametrize("value", [None, 7, "x", [], {}, {"": 7}, "\ud800" * 10**5, [[]], HALVES])
 @pytest.mark.parametrize("field", ["IP", "l4", "source", "destination"])
 def test_whatever_a_flow_holds_the_rest_of_the_file_is_read_and_the_collector_takes_it(field: str, value: Any) -> None:
     row = refused.flow(flow(1, **{field: value}))
     item = {"kind": "refused", "number": "0" * 16 + "/1", **dict(zip(refused.KEYS, row, strict=True)), "packets": 1}
-    assert isinstance(read_item(json.loads(json.dumps(item))), Refused)
+    (said,) = read_line(json.dumps({"schema": 1, "items": [item]}).encode())
+    assert isinstance(read_item(said), Refused)
 
 
 def test_only_growth_is_told_also_over_a_boot() -> None:

@@ -34,14 +34,19 @@ def flow(text: bytes) -> Row | None:
             return None
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return UNREADABLE
-    return ("policy", *ends, protocol[:8].lower(), port if type(port) is int and 0 <= port <= 65535 else 0)  # noqa: PLR2004 - ports
+    return ("policy", *ends, _text(protocol, 8).lower(), port if type(port) is int and 0 <= port <= 65535 else 0)  # noqa: PLR2004 - ports
 
 
 def _end(about: dict[str, Any], which: str) -> str:
     """`namespace/pod` of one end of a flow, or its address."""
     end = about.get(which) or {}
     named = f"{end.get('namespace', '')}/{end['pod_name']}" if end.get("pod_name") else ""
-    return (named or str((about.get("IP") or {}).get(which, "")))[:_TEXT]
+    return _text(named or str((about.get("IP") or {}).get(which, "")), _TEXT)
+
+
+def _text(found: str, most: int) -> str:
+    """Cut, and without halves of characters, which JSON may hold and nobody else reads."""
+    return found[:most].encode("utf-8", "replace").decode()
 
 
 class Firewall:
