@@ -209,7 +209,8 @@ def test_an_api_server_that_rotates_its_log_while_nobody_takes_it_loses_nothing(
     assert node1.run(["python3", "-", "90"], stdin=FILL).stdout.strip() == "200"
     cluster.kubectl("create", "configmap", "after-the-rotation")
     assert int(node1.run(["sh", "-c", files]).stdout) > before
-    assert json.loads(node1.run(["cat", "/run/sovereign-observer/status.json"]).stdout)["behind"] > 50 << 20
+    waits = ["cat", "/run/sovereign-observer/status.json"]
+    until(lambda: json.loads(node1.run(waits).stdout)["behind"] > 50 << 20, "it was told how much waits")
     cluster.kubectl("--namespace=sovereign", "scale", "statefulset/audit", "--replicas=1")
 
     def calls(name: str) -> list[dict[str, Any]]:

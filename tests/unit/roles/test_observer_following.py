@@ -183,6 +183,19 @@ def test_a_line_of_a_megabyte_is_read(log: Path) -> None:
     assert Reader(log).numbers() == ["begun", 1, 2, 3]
 
 
+def test_no_more_is_read_at_once_than_fits_in_memory(log: Path) -> None:
+    append(log, *(line(number, requestURI="/" + "x" * (1 << 20)) for number in range(12)))
+    rotate(log, 1)
+    append(log, *(line(number, requestURI="/" + "x" * (1 << 20)) for number in range(12, 14)))
+    place, sizes = None, []
+    while (reading := follow.read(log, place, 100)).found:
+        place = reading.place
+        sizes.append(sum(len(one.text) for one in reading.found if isinstance(one, follow.Line)))
+    assert max(sizes) < follow.BATCH_BYTES + (2 << 20)
+    assert sum(sizes) > 14 << 20
+    assert Reader(log).numbers() == ["begun", *range(14)]
+
+
 def test_files_that_change_their_names_while_they_are_opened_are_opened_anew(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

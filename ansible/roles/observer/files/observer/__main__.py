@@ -48,15 +48,15 @@ def main() -> None:
         if not 0 <= now - counted < REFUSED_SECONDS:
             causes.append(_tried(lambda at=now: observer.count(FLOWS, _listing(), at)))
             counted = now
+        causes.append(_tried(observer.tell_refused))
         if settings["api_server"]:
             causes.append(_tried(lambda: _all_calls(observer)))
-        causes.append(_tried(observer.tell_refused))
         cause = "; ".join(dict.fromkeys(filter(None, causes)))
         taken = taken if cause else now
         if cause != said:
             sys.stderr.write(f"{cause or 'told again'}\n")
             said = cause
-        _say({"time": now, "behind": observer.behind, "taken": taken, "cause": cause[:500]})
+        _say({"time": time.time(), "behind": observer.behind, "taken": taken, "cause": cause[:500]})
         time.sleep(AGAIN_SECONDS if cause else EVERY_SECONDS)
 
 

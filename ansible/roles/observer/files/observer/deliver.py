@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-SECONDS = 30.0
+CONNECT_SECONDS, SECONDS = 5.0, 30.0
 ANSWERS_AS = "audit.links.sovereign.internal"
 _ANSWER_BYTES = 64 << 10
 
@@ -36,9 +36,10 @@ def deliver(items: Sequence[dict[str, Any]], collector: str, folder: Path) -> No
     """
     host, _, port = collector.rpartition(":")
     with (
-        socket.create_connection((host, int(port)), SECONDS) as plain,
+        socket.create_connection((host, int(port)), CONNECT_SECONDS) as plain,
         context(folder).wrap_socket(plain, server_hostname=ANSWERS_AS) as link,
     ):
+        link.settimeout(SECONDS)
         link.sendall(json.dumps({"schema": 1, "items": list(items)}).encode() + b"\n")
         answer = _answer(link)
     if answer.get("taken") != len(items):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LINE_BYTES = 8 << 20  # the API server takes addresses of 1 MiB, and JSON may spell a byte as six
 HEAD_BYTES = 64 << 10
+BATCH_BYTES = 4 << 20
 TRIES = 20
 _STAMP = re.compile(rb'"(?:stageTimestamp|time)":"([0-9TZ:.+-]{10,40})"')
 
@@ -67,7 +68,7 @@ class _File:
 
 
 def read(current: Path, place: Place | None, most: int) -> Reading:
-    """Up to ``most`` lines and gaps from ``place`` on; rotated files lie beside ``current``, which is written.
+    """Up to ``most`` lines and gaps from ``place`` on, some megabytes at once. Rotated files lie beside ``current``.
 
     Without a place reading begins with the oldest file, and says so. The unfinished line at the end of ``current``
     waits; of a file that was rotated it is a line. Raises ``OSError`` but for files that are not there.
@@ -89,7 +90,7 @@ def _read(files: list[_File], place: Place | None, most: int) -> Reading:
         file = known[number]
         lines, offset = _lines(file, offset, most - len(found))
         found += lines
-        if offset < file.size or len(found) >= most or number + 1 == len(known):
+        if offset < file.size or _enough(found, most) or number + 1 == len(known):
             behind = file.size - offset + sum(later.size for later in known[number + 1 :])
             return Reading(tuple(found), Place(file.first, offset), behind)
         number, offset = number + 1, 0
@@ -110,8 +111,9 @@ def _beginning(known: list[_File], place: Place | None) -> tuple[int, int, list[
 def _lines(file: _File, offset: int, most: int) -> tuple[list[Line | Gap], int]:
     """Up to ``most`` lines from ``offset`` on, and where they end."""
     found: list[Line | Gap] = []
+    size = 0
     file.stream.seek(offset)
-    while len(found) < most and offset < file.size:
+    while len(found) < most and size < BATCH_BYTES and offset < file.size:
         text = file.stream.readline(min(LINE_BYTES, file.size - offset))
         if not text.endswith(b"\n"):
             if len(text) == LINE_BYTES:
@@ -126,7 +128,12 @@ def _lines(file: _File, offset: int, most: int) -> tuple[list[Line | Gap], int]:
                 break
         found.append(Line(f"{file.name}/{offset}", text.rstrip(b"\n")))
         offset += len(text)
+        size += len(text)
     return found, offset
+
+
+def _enough(found: list[Line | Gap], most: int) -> bool:
+    return len(found) >= most or sum(len(one.text) for one in found if isinstance(one, Line)) >= BATCH_BYTES
 
 
 def _end_of_line(file: _File, offset: int) -> int | None:

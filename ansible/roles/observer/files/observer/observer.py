@@ -56,7 +56,7 @@ class Observer:
             self._calls = reading.place
             self._save()
         self.behind = reading.behind
-        return len(reading.found) >= LINES
+        return bool(reading.found)
 
     def _item(self, found: follow.Line | follow.Gap) -> dict[str, Any] | None:
         if isinstance(found, follow.Gap):
@@ -75,7 +75,7 @@ class Observer:
             self._ledger.add((row, 1) for row in rows if row is not None)
             self._pending += [_gap("flows", one) for one in reading.found if isinstance(one, follow.Gap)]
             self._flows = reading.place
-            if len(reading.found) < FLOW_LINES:
+            if not reading.found:
                 break
         self._ledger.add(self._firewall.grown(listing))
         if len(self._pending) < WAITING:
