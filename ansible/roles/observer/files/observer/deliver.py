@@ -35,13 +35,11 @@ def deliver(items: Sequence[dict[str, Any]], collector: str, folder: Path) -> No
     Whoever does not answer may have taken them all the same: they are handed over again, under the same names.
     """
     host, _, port = collector.rpartition(":")
-    with (
-        socket.create_connection((host, int(port)), CONNECT_SECONDS) as plain,
-        context(folder).wrap_socket(plain, server_hostname=ANSWERS_AS) as link,
-    ):
-        link.settimeout(SECONDS)
-        link.sendall(json.dumps({"schema": 1, "items": list(items)}).encode() + b"\n")
-        answer = _answer(link)
+    with socket.create_connection((host, int(port)), CONNECT_SECONDS) as plain:
+        plain.settimeout(SECONDS)
+        with context(folder).wrap_socket(plain, server_hostname=ANSWERS_AS) as link:
+            link.sendall(json.dumps({"schema": 1, "items": list(items)}).encode() + b"\n")
+            answer = _answer(link)
     if answer.get("taken") != len(items):
         raise RefusedError(str(answer.get("error", "the collector's answer makes no sense"))[:500])
 
