@@ -33,6 +33,7 @@ _KINDS: Mapping[str, tuple[EventClass, int | None]] = {
     "log_recovery": (ocsf.APPLICATION_LIFECYCLE, 5),
     "log_pruned": (ocsf.APPLICATION_LIFECYCLE, 2),
     "log_read": (ocsf.ENTITY_MANAGEMENT, 2),
+    "document_change": (ocsf.ENTITY_MANAGEMENT, 1),
     "admin_change": (ocsf.ENTITY_MANAGEMENT, _ANY),
     "identity_sign_in": (ocsf.AUTHENTICATION, 1),
     "identity_sign_out": (ocsf.AUTHENTICATION, 2),
@@ -74,7 +75,9 @@ class Role:
         return named and kind in self.kinds and entry_id.startswith(f"{self.name}/") and _steps(entry_id, kind)
 
 
-GATEWAY = Role("gateway", frozenset({"sign_in", "sign_out", "request", "answer", "refusal", "log_read"}))
+GATEWAY = Role(
+    "gateway", frozenset({"sign_in", "sign_out", "request", "answer", "refusal", "log_read", "document_change"})
+)
 IDENTITY = Role(
     "identity",
     frozenset({"identity_sign_in", "identity_sign_out", "account_change", "identity_change", "identity_reading"}),

@@ -13,10 +13,12 @@ from starlette.routing import Route
 from appliance.gateway import (
     auditor_routes,
     auth_routes,
+    bringing_routes,
     embedding_routes,
     openai_routes,
     page_routes,
     page_stream,
+    passage_routes,
     problems,
     static_files,
 )
@@ -50,6 +52,8 @@ def create_app(parts: Parts, static: StaticFiles | None = None) -> Starlette:
             *auth_routes.routes,
             *page_routes.routes,
             *page_stream.routes,
+            *passage_routes.routes,
+            *bringing_routes.routes,
             *auditor_routes.routes,
             Route("/.well-known/sovereign", discovery, methods=["GET"]),
             *files.routes(),

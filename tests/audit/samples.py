@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from appliance.audit import events, events_cluster, events_identity
+from appliance.audit.events_documents import document_change
 from appliance.audit.events_operation import log_pruned, log_recovery
 from appliance.audit.events_reading import log_read
 
@@ -45,6 +46,7 @@ EVENTS: dict[str, tuple[dict[str, Any], int, int]] = {
         8,
     ),
     "admin_change": (events.admin_change(actor="a", action="delete", kind="user", target="b", at=AT), 3004, 4),
+    "document_change": (document_change(**WHO, digest="sha256:d0", detail="3 passages", at=AT), 3004, 1),
     "log_read": (log_read(**WHO, what="entries", asked={"kind": "refusal"}, at=AT), 3004, 2),
     "identity_sign_in": (
         events_identity.identity_sign_in(subject=None, operation="LOGIN", error="user_not_found", at=AT),

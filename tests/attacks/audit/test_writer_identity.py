@@ -35,7 +35,7 @@ ROLES = {
     "cluster": COLLECTOR,
 }
 OWN = {
-    GATEWAY: ("gateway/x", {"sign_in", "sign_out", "request", "answer", "refusal", "log_read"}),
+    GATEWAY: ("gateway/x", {"sign_in", "sign_out", "request", "answer", "refusal", "log_read", "document_change"}),
     ENGINE: ("engine/demo/x", {"model_load"}),
     COLLECTOR: ("cluster/x", {"api_call", "network_refusal", "cluster_reading"}),
     0: ("operator/x", {"install_step", "model_change", "admin_change"}),

@@ -22,6 +22,7 @@ OWNER = {
     "answer": GATEWAY,
     "refusal": GATEWAY,
     "log_read": GATEWAY,
+    "document_change": GATEWAY,
     "model_load": engine("demo"),
     "install_step": OPERATOR,
     "model_change": OPERATOR,
