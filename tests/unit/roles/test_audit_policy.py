@@ -58,6 +58,10 @@ PROGRAM = {
     "groups": ("system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"),
 }
 STRANGER = {"user": "system:anonymous", "groups": ("system:unauthenticated",)}
+CILIUM, OPERATOR = (
+    {"user": f"system:serviceaccount:kube-system:{name}", "groups": PROGRAM["groups"]}
+    for name in ("cilium", "cilium-operator")
+)
 POD = {
     "user": "system:serviceaccount:default:stolen",
     "groups": ("system:serviceaccounts", "system:serviceaccounts:default", "system:authenticated"),
@@ -80,9 +84,21 @@ NOTED = [
         Asked(verb, f"pods/{way}", **who)
         for verb in ("get", "create")
         for way in ("exec", "attach", "portforward")
-        for who in (PROGRAM, POD, STRANGER, {})
+        for who in (PROGRAM, POD, STRANGER, HOST, {})
     ),
-    Asked("get", "nodes/proxy"),
+    *(
+        Asked("get", f"{what}/proxy", **who)
+        for what in ("nodes", "pods", "services")
+        for who in (PROGRAM, POD, STRANGER, HOST, {})
+    ),
+    *(
+        Asked(verb, what, "cilium.io", **who)
+        for verb in ("create", "patch", "delete", "deletecollection")
+        for what in ("ciliumnetworkpolicies", "ciliumclusterwidenetworkpolicies")
+        for who in (PROGRAM, CILIUM, OPERATOR)
+    ),
+    Asked("patch", "ciliumendpoints", "cilium.io", **PROGRAM),
+    Asked("watch", "secrets", **OPERATOR),
     Asked("create", "pods", **PROGRAM),
     Asked("create", "rolebindings", RBAC, **PROGRAM),
     Asked("create", "serviceaccounts/token", **PROGRAM),
@@ -101,8 +117,22 @@ LEFT_OUT = [
     Asked("get", "secrets", **HOST),
     Asked("update", "endpointslices", "discovery.k8s.io", **PROGRAM),
     Asked("update", "replicasets/status", "apps", **PROGRAM),
-    Asked("patch", "ciliumendpoints", "cilium.io", **PROGRAM),
+    *(
+        Asked("patch", what, "cilium.io", **who)
+        for what in ("ciliumendpoints", "ciliumidentities", "ciliumnodes", "ciliumnetworkpolicies/status")
+        for who in (CILIUM, OPERATOR)
+    ),
+    Asked("watch", "ciliumnetworkpolicies", "cilium.io", **CILIUM),
     Asked("watch", "configmaps", **PROGRAM),
+    *(
+        Asked("create", what, group, **who)
+        for who in (STRANGER, POD, {})
+        for what, group in (
+            ("selfsubjectaccessreviews", "authorization.k8s.io"),
+            ("selfsubjectrulesreviews", "authorization.k8s.io"),
+            ("selfsubjectreviews", "authentication.k8s.io"),
+        )
+    ),
     Asked("update", "deployments", "apps", user="system:kube-controller-manager"),
     Asked("list", "pods"),
     Asked("get", path="/healthz/ping"),
