@@ -22,7 +22,15 @@ _ACTIVITIES = {
     **dict.fromkeys(("delete", "deletecollection"), _DELETE),
 }
 _BAD_REQUEST = 400
-_ENTERED = ("pods/exec", "pods/attach", "pods/portforward", "pods/ephemeralcontainers", "pods/proxy", "nodes/proxy")
+_ENTERED = (
+    "pods/exec",
+    "pods/attach",
+    "pods/portforward",
+    "pods/ephemeralcontainers",
+    "pods/proxy",
+    "services/proxy",
+    "nodes/proxy",
+)
 _REFUSE = 5
 _USER, _SYSTEM, _SERVICE = 1, 3, 4
 
@@ -102,6 +110,7 @@ def network_refusal(  # noqa: PLR0913 - the fields of a refusal, by keyword
 ) -> Event:
     """So many more packets from ``source`` to ``destination`` were refused ``by`` a host's firewall or a policy.
 
+    Or ``by`` the network, for another reason than a policy.
     Ends are addresses or `namespace/pod`. Without them it is the rest that no row names.
     """
     ours = {"kind": "network_refusal", "host": text(host), "by": text(by)}
@@ -125,10 +134,11 @@ def network_refusal(  # noqa: PLR0913 - the fields of a refusal, by keyword
 
 
 def cluster_reading(  # noqa: PLR0913 - the fields of a reading, by keyword
-    *, host: str, of: str, why: str, place: str, size: int | None = None, at: datetime | None = None
+    *, host: str, of: str, why: str, place: str, size: int | None = None, gaps: int = 1, at: datetime | None = None
 ) -> Event:
     """A host's reading ``of`` its files (``calls``, ``flows``) began, or lost something: ``why``, and how many bytes.
 
+    ``gaps`` of them are told as one where many came together.
     ``begun`` alone is no loss by itself: entries before it say whether there was a reading before.
     """
     gap = why != "begun"
@@ -136,7 +146,7 @@ def cluster_reading(  # noqa: PLR0913 - the fields of a reading, by keyword
     return envelope(
         ocsf.APPLICATION_LIFECYCLE,
         3,
-        ours=compact(ours | {"gap": gap}),
+        ours=compact(ours | {"gap": gap, "gaps": gaps if gaps > 1 else None}),
         at=at,
         success=not gap,
         severity=ocsf.MEDIUM if gap else ocsf.INFORMATIONAL,

@@ -8,9 +8,8 @@ control plane tells. What is no item becomes an entry as well, since a host that
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from appliance.audit.events_cluster import api_call, cluster_reading, network_refusal
 from appliance.audit.roles import CLUSTER
@@ -24,9 +23,9 @@ CONTROL_PLANE = "control-plane"
 _FLOWS = "flows"
 
 
-def entry(item: Any, host: str, role: str) -> Named:
-    """The entry of ``item``, which ``host`` told. ``role`` is that of the site file."""
-    match read_item(item):
+def entry(line: bytes, host: str, role: str) -> Named:
+    """The entry of the item in ``line``, which ``host`` told. ``role`` is that of the site file."""
+    match read_item(line):
         case Call() as call if role == CONTROL_PLANE:
             return CLUSTER.id(host, "call", call.at), _call(call, host)
         case Refused() as refused:
@@ -34,12 +33,16 @@ def entry(item: Any, host: str, role: str) -> Named:
         case Reading() as reading if role == CONTROL_PLANE or reading.of == _FLOWS:
             what = reading.why.replace(" ", "-")
             told = cluster_reading(
-                host=host, of=reading.of, why=reading.why, place=reading.at, size=reading.size or None
+                host=host,
+                of=reading.of,
+                why=reading.why,
+                place=reading.at,
+                size=reading.size or None,
+                gaps=reading.gaps,
             )
             return CLUSTER.id(host, "reading", reading.of, reading.at, what), told
-    said = json.dumps(item, sort_keys=True).encode()
-    digest = hashlib.sha256(said).hexdigest()
-    told = cluster_reading(host=host, of="host", why="not acceptable", place=digest[:16], size=len(said))
+    digest = hashlib.sha256(line).hexdigest()
+    told = cluster_reading(host=host, of="host", why="not acceptable", place=digest[:16], size=len(line))
     return CLUSTER.id(host, "reading", "host", digest[:32]), told
 
 

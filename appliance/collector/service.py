@@ -1,6 +1,6 @@
-"""The collector's process: a host connects by mutual TLS, says one line, and hears one line once that is durable.
+"""The collector's process: a host connects by mutual TLS, says its items, and hears one line once they are durable.
 
-    {"schema": 1, "items": […]}  →  {"taken": 3}  or  {"error": "why"}
+    {"schema": 1, "items": 3} and three lines  →  {"taken": 3}  or  {"error": "why"}
 
 Which hosts may speak is read at each connection, so that one that left the site is turned away from then on.
 """
@@ -18,8 +18,8 @@ import structlog
 from appliance.audit.client import AuditClient
 from appliance.audit.errors import EntryRefusedError, IdReusedError
 from appliance.collector.entries import entry
-from appliance.collector.told import MAX_LINE, SUFFIX, load_hosts, read_line
-from appliance.errors import DeploymentError, SovereignError
+from appliance.collector.told import MAX_BYTES, MAX_ITEM_BYTES, SUFFIX, load_hosts, read_head
+from appliance.errors import DeploymentError, SovereignError, UsageError
 from appliance.link.tls import caller, contexts
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 HANDSHAKE_SECONDS = 10.0
 LINE_SECONDS = 30.0
+HOSTS_AT_ONCE = 4
 _log = structlog.get_logger("collector")
 
 
@@ -39,7 +40,8 @@ class Collector:
         self._audit = audit
         self._hosts = hosts
         self._speaking: set[str] = set()
-        self.refused = 0
+        self._turn = asyncio.Semaphore(HOSTS_AT_ONCE)  # entries are some times as large as what was said
+        self._said: dict[str, int] = {}
 
     async def speak(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, from its certificate to its answer."""
@@ -70,10 +72,16 @@ class Collector:
             return self._turn_away("the host said no whole line, or too long a one")
 
     async def _take(self, reader: asyncio.StreamReader, host: str, role: str) -> int:
-        """Have the items of one line durable; how many. Raises ``SovereignError`` and what reading a line raises."""
+        """Have the items that follow durable; how many. Raises ``SovereignError`` and what reading a line raises."""
         async with asyncio.timeout(LINE_SECONDS):
-            items = read_line(await reader.readuntil())
-        await asyncio.gather(*(self._append(entry(item, host, role)) for item in items))
+            items, size = [], 0
+            for _ in range(read_head(await reader.readuntil())):
+                items.append(await reader.readuntil())
+                size += len(items[-1])
+                if size > MAX_BYTES:
+                    raise UsageError("a host says more than is read at once", "install the release again")
+        async with self._turn:
+            await asyncio.gather(*(self._append(entry(item, host, role)) for item in items))
         return len(items)
 
     async def _append(self, named: Named) -> None:
@@ -83,16 +91,19 @@ class Collector:
             await self._audit.append(event, id=entry_id)
         except IdReusedError:
             # Another release told it otherwise; or a host tells two things of one place, of which the first counts.
-            _log.warning("told otherwise before", id=entry_id)
+            self._warn("told otherwise before", id=entry_id)
         except EntryRefusedError as error:
             raise DeploymentError(f"the log refuses what a host observed: {error.cause}") from error
 
     def _turn_away(self, cause: str) -> dict[str, object]:
-        """Count, and say so at the 1st, 2nd, 4th, 8th … time: whoever is refused chooses how often."""
-        self.refused += 1
-        if self.refused & (self.refused - 1) == 0:
-            _log.warning("refused", count=self.refused, cause=cause)
+        self._warn("refused", cause=cause)
         return {"error": cause}
+
+    def _warn(self, what: str, **more: str) -> None:
+        """Say something that hosts can cause as often as they like: at the 1st, 2nd, 4th, 8th … time."""
+        self._said[what] = count = self._said.get(what, 0) + 1
+        if count & (count - 1) == 0:
+            _log.warning(what, count=count, **more)
 
 
 def serve(*, socket: Path, port: int, hosts: Path, credentials: Path) -> None:
@@ -119,7 +130,7 @@ async def listen(collector: Collector, host: str, port: int, credentials: Path) 
     tls, _ = contexts(credentials)
     try:
         return await asyncio.start_server(
-            collector.speak, host, port, ssl=tls, ssl_handshake_timeout=HANDSHAKE_SECONDS, limit=MAX_LINE
+            collector.speak, host, port, ssl=tls, ssl_handshake_timeout=HANDSHAKE_SECONDS, limit=MAX_ITEM_BYTES
         )
     except OSError as error:
         raise DeploymentError(f"the collector cannot listen at port {port}: {error.strerror}") from error

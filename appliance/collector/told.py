@@ -1,11 +1,12 @@
-"""What a host's observer says, a JSON object a line: `{"schema": 1, "items": […]}`; and which hosts may say what.
+"""What a host says, `{"schema": 1, "items": 3}` and as many lines, an item each; and which hosts may say what.
 
-Items were made on a host that may be somebody else's by now: each field has one type and a length.
+Items were made on a host that may be somebody else's by now. A line is bounded before anything is built of it, since
+JSON of some bytes becomes objects of ten times as many; then each field has one type and a length.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
@@ -18,7 +19,10 @@ HOSTS = "hosts.json"
 SUFFIX = ".hosts"
 """What the link of a host is named after the host."""
 MAX_ITEMS = 256
-MAX_LINE = 4 << 20
+MAX_ITEM_BYTES = 32 << 10
+"""More than an observer's largest item has, whatever a caller of the API put into it."""
+MAX_BYTES = 1 << 20
+"""Of all items that are said at once."""
 _Text = Annotated[str, StringConstraints(max_length=256)]
 _Place = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z:.+-]{1,40}/[0-9]{1,16}$")]
 _Count = Annotated[int, Field(ge=0, lt=1 << 53)]
@@ -58,7 +62,7 @@ class Refused(_Strict):
 
     kind: Literal["refused"]
     number: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}/[0-9]{1,16}$")]
-    by: Literal["firewall", "policy"]
+    by: Literal["firewall", "network", "policy"]
     source: _Text
     destination: _Text
     protocol: _Text
@@ -67,13 +71,17 @@ class Refused(_Strict):
 
 
 class Reading(_Strict):
-    """Where a reading of a host's files did not go on from what was read before, or something could not be read."""
+    """Where a reading of a host's files did not go on from what was read before, or something could not be read.
+
+    ``gaps`` is how many were put together here, of which ``at`` and ``why`` are the first one's.
+    """
 
     kind: Literal["reading"]
     of: Literal["calls", "flows"]
     at: _Place
-    why: Literal["begun", "gone", "shortened", "too long", "unreadable"]
+    why: Literal["begun", "doubled", "gone", "shortened", "too long", "unreadable"]
     size: _Count
+    gaps: Annotated[int, Field(ge=1, lt=1 << 53)] = 1
 
 
 Item = Annotated[Call | Refused | Reading, Field(discriminator="kind")]
@@ -82,7 +90,7 @@ _ITEM: TypeAdapter[Call | Refused | Reading] = TypeAdapter(Item)
 
 class _Said(_Strict):
     schema_version: Literal[1] = Field(alias="schema")
-    items: Annotated[list[Any], Field(min_length=1, max_length=MAX_ITEMS)]
+    items: Annotated[int, Field(ge=1, le=MAX_ITEMS)]
 
 
 class _Hosts(_Strict):
@@ -90,18 +98,18 @@ class _Hosts(_Strict):
     hosts: dict[str, Literal["control-plane", "worker"]]
 
 
-def read_line(line: bytes) -> list[Any]:
-    """The items of a line, not yet read. Raises ``UsageError`` for one that holds none."""
+def read_head(line: bytes) -> int:
+    """How many items follow. Raises ``UsageError`` for a line that does not say so."""
     try:
         return _Said.model_validate_json(line).items
     except ValidationError as error:
         raise UsageError(f"what a host says cannot be read: {_first(error)}", "install the release again") from error
 
 
-def read_item(item: Any) -> Call | Refused | Reading | None:
+def read_item(line: bytes) -> Call | Refused | Reading | None:
     """One item; None for what is none."""
     try:
-        return _ITEM.validate_python(item)
+        return _ITEM.validate_json(line)
     except ValidationError:
         return None
 

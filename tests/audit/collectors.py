@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +18,7 @@ from appliance.audit.tiles import TileReader
 from appliance.collector.service import Collector, listen
 from appliance.install import ca
 from appliance.link.ways import DOMAIN, server_name
-from tests.audit.processes import writers
+from tests.audit.processes import until, writers
 from tests.ports import free_port
 from tests.unit.roles.observers import deliver
 
@@ -25,6 +28,13 @@ if TYPE_CHECKING:
 
     from tests.audit.bench import Bench
 
+PROGRAM = """
+import sys
+from pathlib import Path
+from appliance.collector.service import serve
+socket, port, hosts, credentials = sys.argv[1:]
+serve(socket=Path(socket), port=int(port), hosts=Path(hosts), credentials=Path(credentials))
+"""
 HOSTS = {"node1.hosts": "control-plane", "node2.hosts": "worker"}
 
 
@@ -57,6 +67,19 @@ class Site:
         """Hand over as the observer of a host does. Raises as it does."""
         deliver.deliver(items, f"127.0.0.1:{self.port}", self.files(link))
 
+    @contextlib.contextmanager
+    def collector_alone(self) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+        """A collector that is a process of its own, and its port."""
+        port = free_port()
+        where = [self.folder / "sock", port, self.folder / "hosts.json", self.files("audit")]
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM, *map(str, where)], stdout=subprocess.DEVNULL)
+        try:
+            until(lambda: process.poll() is not None or _listens(port))
+            yield port, process
+        finally:
+            process.kill()
+            process.wait()
+
     def entries(self) -> dict[str, dict[str, Any]]:
         """Every entry of the log by its id, in order."""
         with SyncAuditClient(self.folder / "sock") as client:
@@ -64,6 +87,12 @@ class Site:
         size = self.bench.verify().head.size
         tiles = TileReader(self.bench.directory, size)
         return dict(decode_entry(tiles.entry(position)) for position in range(size))
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 @contextlib.contextmanager

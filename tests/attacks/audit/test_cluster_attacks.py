@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket as sockets
 import ssl
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from appliance.collector.told import MAX_BYTES, MAX_ITEM_BYTES
 from appliance.install import ca
 from appliance.link.check import turned_away
 from appliance.link.ways import DOMAIN
@@ -20,6 +23,7 @@ from tests.audit.collectors import HOSTS, collecting
 from tests.unit.roles.observers import deliver
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
     from tests.audit.collectors import Site
@@ -29,6 +33,9 @@ REFUSED = {
     "kind": "refused", "number": "0123456789abcdef/1", "by": "policy", "source": "default/outsider",
     "destination": "203.0.113.9", "protocol": "tcp", "port": 443, "packets": 3,
 }  # fmt: skip
+
+
+CHARTS = Path(__file__).parents[3] / "charts"
 
 
 @pytest.fixture(scope="module")
@@ -85,24 +92,32 @@ def test_a_host_that_left_the_site_is_turned_away_from_the_next_connection_on(si
         site.deliver([REFUSED], "node1.hosts")
 
 
-def test_a_host_does_not_believe_another_s_collector(site: Site, tmp_path: Path) -> None:
+def test_a_host_does_not_believe_another_s_collector(site: Site) -> None:
     """Whoever answers shows the certificate of the log's link; a host's own does not do."""
     folder = site.files("node2.hosts")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "link.pem", folder / "link.key")
     with sockets.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(10)
-        port = listener.getsockname()[1]
-        pid = os.fork()
-        if pid == 0:
-            try:
-                context.wrap_socket(listener.accept()[0], server_side=True)
-            finally:
-                os._exit(0)
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            deliver.deliver([REFUSED], f"127.0.0.1:{port}", site.files("node1.hosts"))
-        os.waitpid(pid, 0)
-    assert tmp_path.exists()
+        heard: list[bytes] = []
+
+        def answer() -> None:
+            with contextlib.suppress(OSError), context.wrap_socket(_accepted(listener), server_side=True) as link:
+                heard.append(link.recv(1))
+
+        answering = threading.Thread(target=answer, daemon=True)
+        answering.start()
+        with pytest.raises(ssl.SSLCertVerificationError):
+            deliver.deliver([REFUSED], f"127.0.0.1:{listener.getsockname()[1]}", site.files("node1.hosts"))
+        answering.join(20)
+    assert not answering.is_alive()
+    assert heard in ([], [b""])
+
+
+def _accepted(listener: sockets.socket) -> sockets.socket:
+    found, _ = listener.accept()
+    found.settimeout(10)
+    return found
 
 
 def test_a_worker_tells_no_calls_of_the_api_and_its_attempt_is_told(site: Site) -> None:
@@ -149,7 +164,7 @@ def test_what_was_told_is_not_told_otherwise_afterwards(site: Site) -> None:
 @pytest.mark.parametrize(
     "item",
     [
-        None, 7, "x", [], {}, {"kind": "call"}, {**CALL, "at": "../../x"}, {**CALL, "user": "x" * 10**5},
+        None, 7, "x", [], {}, {"kind": "call"}, {**CALL, "at": "../../x"}, {**CALL, "user": "x" * 3000},
         {**CALL, "code": "200"}, {**CALL, "more": 1}, {**REFUSED, "packets": -1}, {**REFUSED, "port": 10**9},
         {**REFUSED, "number": "x"}, {"kind": "reading", "of": "calls", "at": "x/0", "why": "\x1b[2J", "size": 1},
     ],
@@ -162,28 +177,88 @@ def test_an_item_that_is_none_becomes_an_entry_that_says_so_and_holds_nothing_up
     assert sorted(one["kind"] for one in told.values()) == ["api_call", "cluster_reading"]
 
 
+HEAD = b'{"schema": 1, "items": 2}\n'
+ONE = deliver.spelled(REFUSED)
+
+
 @pytest.mark.parametrize(
-    "line",
-    [b"\n", b"{}\n", b"[]\n", b'{"schema": 2, "items": [{}]}\n', b'{"schema": 1, "items": []}\n', b"\xff\n",
-     b'{"schema": 1, "items": [' + b"0," * 300 + b"0]}\n", b"x" * (5 << 20) + b"\n"],
-    ids=["empty", "object", "list", "schema", "nothing", "no UTF-8", "too many", "too long"],
+    "said",
+    [b"\n", b"{}\n", b"[]\n", b'{"schema": 2, "items": 1}\n', b'{"schema": 1, "items": 0}\n', b"\xff\n",
+     b'{"schema": 1, "items": 257}\n', b'{"schema": 1, "items": [{}]}\n', b"x" * (5 << 20) + b"\n",
+     HEAD + ONE + b"x" * (33 << 10) + b"\n", HEAD + ONE + b"x" * (5 << 20)],
+    ids=["empty", "object", "list", "schema", "nothing", "no UTF-8", "too many", "no number", "too long",
+         "an item too long", "an item without end"],
 )  # fmt: skip
 @pytest.mark.usefixtures("before")
-def test_a_line_that_is_none_is_refused_with_a_reason(site: Site, line: bytes) -> None:
-    context = deliver.context(site.files("node1.hosts"))
+def test_what_is_said_otherwise_is_refused_with_a_reason_and_nothing_of_it_is_logged(site: Site, said: bytes) -> None:
+    assert answer(site.port, site.files("node1.hosts"), said) in (b"", b"error")
+
+
+def answer(port: int, files: Path, said: bytes) -> bytes:
+    """What the collector at ``port`` answers: the name of the answer's field, or nothing where it hung up before."""
     with (
-        sockets.create_connection(("127.0.0.1", site.port), 10) as plain,
-        context.wrap_socket(plain, server_hostname=deliver.ANSWERS_AS) as link,
+        sockets.create_connection(("127.0.0.1", port), 30) as plain,
+        deliver.context(files).wrap_socket(plain, server_hostname=deliver.ANSWERS_AS) as link,
     ):
         try:
-            link.sendall(line)
-        except ConnectionError:
-            return  # it was too long to be read to its end
-        answer = link.makefile("rb").readline()
-    assert not answer or json.loads(answer)["error"]
+            link.sendall(said)
+            heard = link.makefile("rb").readline()
+        except (ConnectionError, ssl.SSLError):
+            return b""  # it was too long to be read to its end
+    return b"".join(name.encode() for name in json.loads(heard)) if heard else b""
 
 
-def test_escapes_and_controls_reach_no_reader_s_screen(site: Site) -> None:
+@pytest.mark.usefixtures("before")
+def test_more_than_is_read_at_once_is_refused_and_nothing_of_it_is_logged(site: Site) -> None:
+    item = deliver.spelled({**CALL, "user": "x" * 30_000})
+    said = b'{"schema": 1, "items": 40}\n' + item * 40
+    assert len(said) > MAX_BYTES
+    assert answer(site.port, site.files("node1.hosts"), said) in (b"", b"error")
+
+
+def _spread(piece: bytes, most: int) -> bytes:
+    return b"[" + piece * ((most - 10) // len(piece)) + b"0]\n"
+
+
+BOMBS = {
+    "one long line": b'{"schema": 1, "items": 1}\n' + _spread(b'{"":0},', 4 << 20),
+    "lists": b'{"schema": 1, "items": 31}\n' + _spread(b"[],", MAX_ITEM_BYTES) * 31,
+    "objects": b'{"schema": 1, "items": 31}\n' + _spread(b'{"":0},', MAX_ITEM_BYTES) * 31,
+    "wide letters": b'{"schema": 1, "items": 31}\n'
+    + deliver.spelled({**CALL, "groups": ["\U0001f600" + "x" * 1900] * 16}) * 31,
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_no_line_of_a_host_makes_the_collector_as_large_as_its_pod_may_be(site: Site, bomb: str) -> None:
+    """A host that was taken over could end the process by the kernel's hand, and with it the reading of every host."""
+    chart = (CHARTS / "audit/templates/statefulset.yaml").read_text()
+    limit = int(chart.partition("- name: collector")[2].partition("limits: {memory: ")[2].partition("Mi")[0]) << 20
+    with site.collector_alone() as (port, process):
+        at_first = resident(process)
+        heard = [answer(port, site.files(f"{host}.hosts"), BOMBS[bomb]) for host in ("node1", "node2") * 3]
+        assert process.poll() is None
+        assert set(heard) <= {b"", b"error", b"taken"}
+        assert peak(process) < limit * 3 // 4
+        assert peak(process) - at_first < 40 << 20
+
+
+def resident(process: subprocess.Popen[bytes]) -> int:
+    return _status(process, "VmRSS")
+
+
+def peak(process: subprocess.Popen[bytes]) -> int:
+    return _status(process, "VmHWM")
+
+
+def _status(process: subprocess.Popen[bytes], field: str) -> int:
+    """Bytes of a field of a process's memory."""
+    (line,) = [one for one in Path(f"/proc/{process.pid}/status").read_text().splitlines() if one.startswith(field)]
+    return int(line.split()[1]) << 10
+
+
+def test_escapes_and_controls_lie_in_the_log_as_escapes_of_json(site: Site) -> None:
+    """So that whoever prints the files of the log prints none of them."""
     hostile = "\x1b]0;x\x07\n\u202e\x9b2J\x00"
     site.deliver([{**CALL, "at": "w/0", "user": hostile, "agent": hostile, "name": hostile, "verb": hostile}])
     raw = b"".join(site.bench.snapshot().values())

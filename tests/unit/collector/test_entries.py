@@ -9,13 +9,18 @@ import pytest
 from appliance.audit.entry import encode_entry
 from appliance.audit.roles import CLUSTER, kind_of
 from appliance.collector.entries import entry
-from tests.unit.roles.observers import calls, event
+from tests.unit.roles.observers import calls, deliver, event
 
 NAMED = "2026-11-26T12:00:01.000001Z/0"
 
 
 def made(role: str = "control-plane", **more: Any) -> tuple[str, dict[str, Any]]:
-    return entry({"kind": "call", "at": NAMED, **calls.short(event(1, **more))}, "node1", role)
+    return told({"kind": "call", "at": NAMED, **calls.short(event(1, **more))}, "node1", role)
+
+
+def told(item: dict[str, Any], host: str, role: str) -> tuple[str, dict[str, Any]]:
+    """The entry of what ``host`` sends."""
+    return entry(deliver.spelled(item), host, role)
 
 
 def test_a_call_is_api_activity_of_its_user_under_the_place_where_it_was_noted() -> None:
@@ -65,11 +70,11 @@ def test_who_spoke_for_another_is_named_with_whom_they_spoke_for() -> None:
 
 
 def test_refused_packets_are_network_activity_with_both_ends() -> None:
-    told = {
+    item = {
         "kind": "refused", "number": "0123456789abcdef/7", "by": "policy", "source": "default/outsider",
         "destination": "203.0.113.9", "protocol": "tcp", "port": 443, "packets": 3,
     }  # fmt: skip
-    entry_id, found = entry(told, "node2", "worker")
+    entry_id, found = told(item, "node2", "worker")
     assert entry_id == "cluster/node2/refused/0123456789abcdef/7"
     assert (found["class_uid"], found["activity_name"], found["disposition"]) == (4001, "Refuse", "Blocked")
     assert found["src_endpoint"]["name"] == "default/outsider"
@@ -78,9 +83,11 @@ def test_refused_packets_are_network_activity_with_both_ends() -> None:
     assert CLUSTER.owns(entry_id, found)
 
 
-@pytest.mark.parametrize(("why", "gap"), [("begun", False), ("gone", True), ("shortened", True), ("unreadable", True)])
+@pytest.mark.parametrize(
+    ("why", "gap"), [("begun", False), ("doubled", True), ("gone", True), ("shortened", True), ("unreadable", True)]
+)
 def test_a_gap_is_an_entry_that_failed_and_a_beginning_is_not(why: str, *, gap: bool) -> None:
-    _, found = entry({"kind": "reading", "of": "flows", "at": "x/0", "why": why, "size": 7}, "node2", "worker")
+    _, found = told({"kind": "reading", "of": "flows", "at": "x/0", "why": why, "size": 7}, "node2", "worker")
     assert (found["unmapped"]["sovereign"]["gap"], found["status_id"] == 2) == (gap, gap)
 
 
@@ -90,3 +97,9 @@ def test_the_largest_call_fits_an_entry() -> None:
     reference = dict.fromkeys(("apiGroup", "resource", "subresource", "namespace", "name"), wide)
     entry_id, found = made(user=user, objectRef=reference, userAgent=wide, verb=wide, auditID=wide)
     assert len(encode_entry(found, entry_id)) < 32_000
+
+
+def test_gaps_that_were_put_together_are_counted() -> None:
+    gap = {"kind": "reading", "of": "flows", "at": "x/0", "why": "gone", "size": 0, "gaps": 300}
+    assert told(gap, "node2", "worker")[1]["unmapped"]["sovereign"]["gaps"] == 300
+    assert "gaps" not in told({**gap, "gaps": 1}, "node2", "worker")[1]["unmapped"]["sovereign"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from appliance.collector.told import Call, read_item, read_line
-from tests.unit.roles.observers import calls, event, line
+from appliance.collector.told import MAX_ITEM_BYTES, Call, Reading, Refused, read_item
+from tests.unit.roles.observers import calls, deliver, event, line
 
 HOSTILE = "\x1b[2J\n\u202e\x00é\ud800"
 
@@ -17,8 +17,13 @@ def told(**more: Any) -> dict[str, Any]:
     return {"kind": "call", "at": "x/0", **calls.short(event(1, **more))}
 
 
+def taken(item: dict[str, Any]) -> Call | Refused | Reading | None:
+    """As the collector reads what a host sends."""
+    return read_item(deliver.spelled(item))
+
+
 def test_who_did_what_to_what_from_where_and_how_it_ended() -> None:
-    found = read_item(told())
+    found = taken(told())
     assert isinstance(found, Call)
     assert (found.user, found.verb, found.resource, found.namespace, found.name) == (
         "kubernetes-admin", "create", "pods", "default", "pod-1",
@@ -47,18 +52,19 @@ FIELDS = ("auditID", "stage", "requestURI", "verb", "user", "sourceIPs", "userAg
 )
 @pytest.mark.parametrize("field", FIELDS)
 def test_whatever_a_field_holds_the_rest_is_told_and_the_collector_takes_it(field: str, value: Any) -> None:
-    (said,) = read_line(json.dumps({"schema": 1, "items": [told(**{field: value})]}).encode())
-    found = read_item(said)
-    assert isinstance(found, Call)
+    assert isinstance(taken(told(**{field: value})), Call)
     assert len(json.dumps(told(**{field: value}))) < 8000
 
 
-@pytest.mark.parametrize("value", [HOSTILE * 1000, "\x00" * 5000, "é" * 5000])
-def test_long_and_hostile_texts_are_cut(value: str) -> None:
-    more = {"username": value, "groups": [value] * 99}
-    found = told(user=more, userAgent=value, objectRef={"resource": value, "name": value, "namespace": value})
-    (said,) = read_line(json.dumps({"schema": 1, "items": [found]}).encode())
-    assert isinstance(read_item(said), Call)
+@pytest.mark.parametrize("value", [HOSTILE * 1000, "\x00" * 5000, "é" * 5000, "\U0010ffff" * 5000, '"' * 5000])
+def test_long_and_hostile_texts_are_cut_so_that_the_collector_takes_every_call(value: str) -> None:
+    user = {"username": value, "groups": [value] * 99}
+    more = dict.fromkeys(("auditID", "stage", "verb", "userAgent", "requestReceivedTimestamp"), value)
+    where = dict.fromkeys(("apiGroup", "resource", "subresource", "namespace", "name"), value)
+    annotations = {"authorization.k8s.io/decision": value}
+    found = told(user=user, impersonatedUser=user, objectRef=where, sourceIPs=[value], annotations=annotations, **more)
+    assert len(deliver.spelled(found)) < MAX_ITEM_BYTES
+    assert isinstance(taken(found), Call)
 
 
 @pytest.mark.parametrize(
@@ -67,23 +73,24 @@ def test_long_and_hostile_texts_are_cut(value: str) -> None:
     ids=["empty", "null", "list", "text", "open", "object", "other", "no UTF-8", "deep", "zeros"],
 )
 def test_a_line_that_is_no_event_is_told_to_be_none(text: bytes) -> None:
-    assert calls.event_of(text) is None
+    assert calls.event_of(text) == (None, len(text))
 
 
 def test_a_line_that_is_no_utf_8_is_read_all_the_same() -> None:
     damaged = line(1).replace(b"kubectl/", b"kub\xff\xfe/")
-    assert calls.event_of(damaged)["auditID"] == "call-1"
+    assert calls.event_of(damaged)[0]["auditID"] == "call-1"
 
 
-@pytest.mark.parametrize("before", [line(1)[:200], b"\0" * 512])
-def test_a_call_that_follows_half_a_line_is_read(before: bytes) -> None:
-    assert calls.event_of(before + line(2))["auditID"] == "call-2"
+@pytest.mark.parametrize("before", [line(1)[:200], b"\0" * 512, b"\xff" * 7])
+def test_a_call_that_follows_half_a_line_is_read_and_the_half_is_counted(before: bytes) -> None:
+    found, unread = calls.event_of(before + line(2))
+    assert (found["auditID"], unread) == ("call-2", len(before))
 
 
 def test_no_text_of_a_caller_s_passes_for_a_call_of_its_own() -> None:
     forged = line(9).decode().strip()
-    found = calls.event_of(line(1, userAgent=forged, requestURI=f"/{forged}"))
-    assert found["auditID"] == "call-1"
+    found, unread = calls.event_of(line(1, userAgent=forged, requestURI=f"/{forged}"))
+    assert (found["auditID"], unread) == ("call-1", 0)
 
 
 class Bounded:
@@ -97,8 +104,10 @@ class Bounded:
         return [one.get("left_out", 0) for one in made if one]
 
 
-def test_whatever_people_do_is_told_however_often() -> None:
-    assert len(Bounded().run(5000, 1000.0)) == 5000
+@pytest.mark.parametrize("code", [200, 201, 500, 504])
+def test_whatever_people_do_is_told_however_often(code: int) -> None:
+    """Also what the server failed at, which may be done all the same."""
+    assert len(Bounded(responseStatus={"code": code}).run(5000, 1000.0)) == 5000
 
 
 @pytest.mark.parametrize(
@@ -106,10 +115,13 @@ def test_whatever_people_do_is_told_however_often() -> None:
     [
         ({"responseStatus": {"code": 403}}, 10),
         ({"responseStatus": {"code": 401}, "user": {}}, 10),
+        ({"responseStatus": {"code": 404}}, 10),
+        ({"responseStatus": {"code": 409}}, 10),
+        ({"responseStatus": {"code": 422}}, 10),
         ({"user": {"username": "system:serviceaccount:kube-system:cilium"}}, 60),
         ({"user": {"username": "system:node:node1"}}, 60),
     ],
-    ids=["forbidden", "unknown", "service account", "host"],
+    ids=["forbidden", "unknown", "no such thing", "conflict", "invalid", "service account", "host"],
 )
 def test_failures_and_programs_are_bound_and_the_next_says_how_many_were_left_out(
     more: dict[str, Any], most: int
@@ -124,6 +136,18 @@ def test_a_clock_that_goes_back_frees_nothing() -> None:
     bounded = Bounded(responseStatus={"code": 403})
     bounded.run(10, 1000.0)
     assert bounded.run(100, 10.0) == []
+
+
+def test_a_clock_that_jumped_ahead_and_was_set_back_withholds_nothing_for_longer_than_others() -> None:
+    bounded = Bounded(responseStatus={"code": 403})
+    bounded.run(20, 1_000_000.0)
+    assert len(bounded.run(600, 1000.0, 1.0)) >= 90
+
+
+def test_calls_that_come_out_of_order_are_no_way_to_be_told_more_often() -> None:
+    bounded = Bounded(responseStatus={"code": 403})
+    bounded.run(10, 1000.0)
+    assert [one for at in (1000.5, 970.0) * 100 for one in bounded.run(1, at)] == []
 
 
 def test_kinds_beyond_the_bound_share_one_and_idle_ones_are_let_go() -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appliance.collector.told import Refused, read_item, read_line
-from tests.unit.roles.observers import refused
+from appliance.collector.told import Refused, read_item
+from tests.unit.roles.observers import deliver, refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,7 @@ def flow(number: int, **more: Any) -> bytes:
     about = {
         "time": f"2026-11-26T12:{number // 60 % 60:02d}:{number % 60:02d}.{number:09d}Z",
         "verdict": "DROPPED",
+        "drop_reason_desc": "POLICY_DENIED",
         "IP": {"source": "10.88.1.7", "destination": BEYOND},
         "l4": {"TCP": {"source_port": 40000, "destination_port": 443}},
         "source": {"namespace": "default", "pod_name": "outsider"},
@@ -32,7 +33,7 @@ def flow(number: int, **more: Any) -> bytes:
 
 
 def listing(ports: Mapping[int, int], more: int = 0) -> str:
-    """The firewall's table with so many packets to each port of ``BEYOND``, and ``more`` that no row names."""
+    """The firewall's table with so many packets to each port of ``BEYOND``, and ``more`` that no row names now."""
     rows = [
         {"elem": {"val": {"concat": ["10.77.0.11", BEYOND, "tcp", port]}, "counter": {"packets": n, "bytes": 60 * n}}}
         for port, n in ports.items()
@@ -50,6 +51,12 @@ def grown(firewall: Any, text: str) -> dict[Any, int]:
 def test_a_denied_flow_names_its_pod_and_whither() -> None:
     assert refused.flow(flow(1)) == ("policy", "default/outsider", BEYOND, "tcp", 443)
     assert refused.flow(flow(1, source={})) == ("policy", "10.88.1.7", BEYOND, "tcp", 443)
+
+
+@pytest.mark.parametrize("reason", ["STALE_OR_UNROUTABLE_IP", "CT_MAP_INSERTION_FAILED", "", None, 7, [], {}])
+def test_what_no_policy_denied_is_not_told_as_if_one_had(reason: Any) -> None:
+    assert refused.flow(flow(1, drop_reason_desc=reason)) == ("network", "default/outsider", BEYOND, "tcp", 443)
+    assert refused.flow(flow(1, drop_reason_desc="POLICY_DENY"))[0] == "policy"
 
 
 @pytest.mark.parametrize(
@@ -77,8 +84,7 @@ def test_a_line_that_is_no_flow_is_counted_as_such(text: bytes) -> None:
 def test_whatever_a_flow_holds_the_rest_of_the_file_is_read_and_the_collector_takes_it(field: str, value: Any) -> None:
     row = refused.flow(flow(1, **{field: value}))
     item = {"kind": "refused", "number": "0" * 16 + "/1", **dict(zip(refused.KEYS, row, strict=True)), "packets": 1}
-    (said,) = read_line(json.dumps({"schema": 1, "items": [item]}).encode())
-    assert isinstance(read_item(said), Refused)
+    assert isinstance(read_item(deliver.spelled(item)), Refused)
 
 
 def test_only_growth_is_told_also_over_a_boot() -> None:
@@ -97,8 +103,25 @@ def test_packets_that_no_row_names_are_told_once_two_readings_agree() -> None:
     assert grown(firewall, listing({}, more=9)) == {}
     assert grown(firewall, listing({}, more=9)) == {0: 6}
     assert grown(firewall, listing({}, more=2)) == {}
-    assert grown(firewall, listing({}, more=4)) == {}
     assert grown(firewall, listing({}, more=4)) == {0: 2}
+    assert grown(firewall, listing({}, more=4)) == {0: 2}
+
+
+def test_a_row_that_the_firewall_forgot_tells_nothing_and_what_comes_after_it_is_told() -> None:
+    """Rows rest for a week and go, while the counters stay."""
+    firewall = refused.Firewall({})
+    assert grown(firewall, listing({443: 100})) == {443: 100}
+    assert grown(firewall, listing({443: 100})) == {}
+    for _ in range(3):
+        firewall = refused.Firewall(json.loads(json.dumps(firewall.state())))
+        assert grown(firewall, listing({}, more=100)) == {}
+    assert grown(firewall, listing({443: 2}, more=100)) == {443: 2}
+    assert grown(firewall, listing({443: 2}, more=104)) == {}
+    assert grown(firewall, listing({443: 2}, more=104)) == {0: 4}
+    assert grown(firewall, listing({443: 1}, more=106)) == {443: 1}  # forgotten and seen again between two readings
+    assert grown(firewall, listing({443: 1}, more=106)) == {}
+    assert grown(firewall, listing({}, more=3)) == {}  # a boot
+    assert grown(firewall, listing({}, more=3)) == {0: 3}
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appliance.collector.told import read_item
-from tests.unit.roles.observers import append, deliver, line, observer, rotate
+from appliance.collector.told import MAX_BYTES, MAX_ITEM_BYTES, MAX_ITEMS, read_item
+from tests.unit.roles.observers import append, deliver, follow, line, observer, rotate
 from tests.unit.roles.test_observer_refused import flow, listing
 
 if TYPE_CHECKING:
@@ -23,7 +23,11 @@ class Collector:
         self.fails = self.ends = 0
 
     def take(self, items: list[dict[str, Any]]) -> None:
-        assert all(read_item(item) for item in items)
+        said = [deliver.spelled(item) for item in items]
+        assert all(read_item(one) for one in said)
+        assert len(said) <= MAX_ITEMS
+        assert max(map(len, said)) <= MAX_ITEM_BYTES
+        assert sum(map(len, said)) <= MAX_BYTES
         if self.fails:
             self.fails -= 1
             raise ConnectionRefusedError("nobody listens")
@@ -50,8 +54,11 @@ class Host:
 
     def calls(self) -> list[str]:
         """Hand over what there is; numbers of the calls that were taken so far."""
-        while self.observer.tell_calls(self.log):
-            pass
+        for _ in range(100):
+            if not self.observer.tell_calls(self.log):
+                break
+        else:
+            raise AssertionError("it comes to no end")
         return [item["call"] for item in self.collector.taken if item["kind"] == "call"]
 
 
@@ -127,14 +134,14 @@ def test_a_line_that_is_no_call_is_told_with_its_size_and_the_next_ones_are_read
 
 def test_refused_packets_are_told_once_also_by_one_that_was_cut_off(host: Host) -> None:
     append(host.flows, *(flow(n) for n in range(20)))
-    host.observer.count(host.flows, listing({443: 7}), 1000.0)
+    host.observer.count(host.flows, lambda: listing({443: 7}), 1000.0)
     host.start()  # before it was told
     host.collector.ends = 1
     with pytest.raises(SystemExit):
         host.observer.tell_refused()
     host.start()  # after it was told, without hearing so
     host.observer.tell_refused()
-    host.observer.count(host.flows, listing({443: 7}), 1060.0)
+    host.observer.count(host.flows, lambda: listing({443: 7}), 1060.0)
     host.observer.tell_refused()
     once = {json.dumps(item) for item in host.collector.taken}
     assert len(once) == len(set(host.collector.named)) == 3
@@ -143,18 +150,121 @@ def test_refused_packets_are_told_once_also_by_one_that_was_cut_off(host: Host) 
 
 
 def test_counts_go_on_while_nobody_takes_them(host: Host) -> None:
-    for minute in range(200):
+    for minute in range(40):
         append(host.flows, flow(minute))
-        host.observer.count(host.flows, listing({443: minute}), 1000.0 + 60 * minute)
+        host.observer.count(host.flows, lambda minute=minute: listing({443: minute}), 1000.0 + 60 * minute)
         host.collector.fails = 1
         with pytest.raises(ConnectionRefusedError):
             host.observer.tell_refused()
     assert host.state.stat().st_size < 40_000
     host.observer.tell_refused()
-    host.observer.count(host.flows, listing({443: 199}), 1000.0 + 60 * 300)
+    host.observer.count(host.flows, lambda: listing({443: 39}), 1000.0 + 60 * 300)
     host.observer.tell_refused()
-    assert sum(item["packets"] for item in host.collector.taken if item.get("by") == "policy") == 200
-    assert sum(item["packets"] for item in host.collector.taken if item.get("by") == "firewall") == 199
+    assert sum(item["packets"] for item in host.collector.taken if item.get("by") == "policy") == 40
+    assert sum(item["packets"] for item in host.collector.taken if item.get("by") == "firewall") == 39
+
+
+def test_a_caller_who_fills_the_beginnings_of_files_with_one_text_hides_no_later_call(host: Host) -> None:
+    long = {"requestURI": f"/?{'x' * 70_000}", "auditID": "same", "responseStatus": {"code": 403}}
+    for number in (100, 200):
+        append(host.log, line(number, **long), *(line(number + n) for n in range(1, 300)))
+        if number == 100:
+            rotate(host.log, 1)
+    told = host.calls()
+    assert told[1:300] == [f"call-{n}" for n in range(101, 400)]
+    assert told[301:] == [f"call-{n}" for n in range(201, 500)]
+    assert len({item["at"] for item in host.collector.taken if item["kind"] == "call"}) == len(told) == 600
+
+
+def test_half_a_call_is_told_with_its_size_and_so_is_the_call_behind_it(host: Host) -> None:
+    append(host.log, line(1), line(2)[:300] + line(3))
+    assert host.calls() == ["call-1", "call-3"]
+    (gap,) = [item for item in host.collector.taken if item.get("why") == "unreadable"]
+    assert gap["size"] == 300
+
+
+def test_reading_that_comes_back_to_where_it_was_is_an_error_and_no_loop(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [follow.Place("first", offset) for offset in (1, 2)]
+
+    def circling(_: object, place: Any, __: int) -> Any:
+        return follow.Reading((), places[place == places[0]], 0)
+
+    monkeypatch.setattr(follow, "read", circling)
+    with pytest.raises(ValueError, match="in a circle"):
+        host.observer.tell_calls(host.log)
+
+
+def test_a_backlog_of_calls_lets_the_rest_be_told_between(host: Host) -> None:
+    append(host.log, *(line(n) for n in range(observer.LINES * observer.READINGS + 1)))
+    assert host.observer.tell_calls(host.log)
+    assert host.observer.behind
+    assert not host.observer.tell_calls(host.log)
+    assert len(host.collector.taken) == observer.LINES * observer.READINGS + 2
+
+
+def test_a_flood_of_denied_flows_is_counted_in_parts(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observer, "FLOW_LINES", 10)
+    append(host.flows, *(flow(n) for n in range(200)))
+    read = []
+    for _ in range(4):
+        host.observer.count(host.flows, lambda: listing({}), 0.0)
+        read.append(host.observer._flows.offset // len(flow(1)))
+    assert read == [79, 159, 200, 200]  # and one beginning
+    host.observer.count(host.flows, lambda: listing({}), observer.refused.AGAIN_SECONDS)
+    host.observer.tell_refused()
+    assert sum(item.get("packets", 0) for item in host.collector.taken) == 200
+
+
+def test_large_calls_go_in_parts_that_the_collector_takes(host: Host) -> None:
+    wide = "\0" * 5000
+    user = {"username": wide, "groups": [wide] * 20}
+    append(host.log, *(line(n, user=user, userAgent=wide) for n in range(50)))
+    assert len(host.calls()) == 50
+
+
+def test_gaps_that_wait_are_put_together_and_no_batch_is_ever_too_large(host: Host) -> None:
+    """A pod that is denied faster than its flows are read loses a file of them a minute, while nobody takes them."""
+    host.collector.fails = 10**6
+    for minute in range(400):
+        host.observer._miss({"kind": "reading", "of": "flows", "at": f"x/{minute}", "why": "gone", "size": 3})
+    host.observer.count(host.flows, lambda: listing({443: 7}), 1000.0)
+    with pytest.raises(ConnectionRefusedError):
+        host.observer.tell_refused()
+    assert len(host.observer._pending) < MAX_ITEMS
+    host.collector.fails = 0
+    for minute in range(1, 4):
+        host.start()
+        host.observer.tell_refused()
+        host.observer.count(host.flows, lambda: listing({443: 7}), 1000.0 + 60 * minute)
+    gaps = [item for item in host.collector.taken if item["kind"] == "reading"]
+    assert sum(gap.get("gaps", 1) for gap in gaps) == 400
+    assert sum(gap["size"] for gap in gaps) == 1200
+    assert len({gap["at"] for gap in gaps}) == len(gaps) < 70
+    assert [item["packets"] for item in host.collector.taken if item["kind"] == "refused"] == [7]
+
+
+def test_more_waiting_items_than_are_taken_at_once_are_told_in_parts(host: Host) -> None:
+    """As an earlier observer left them."""
+    waiting = [{"kind": "refused", "number": f"{'0' * 16}/{n}", "by": "policy", "source": "", "destination": "",
+                "protocol": "", "port": 0, "packets": 1} for n in range(301)]  # fmt: skip
+    host.state.write_text(json.dumps({"schema": 1, "pending": waiting}))
+    host.start()
+    host.observer.tell_refused()
+    assert host.collector.taken == waiting
+
+
+def test_denied_flows_are_counted_where_the_firewall_has_no_table(host: Host) -> None:
+    append(host.flows, flow(1))
+
+    def missing() -> str:
+        raise FileNotFoundError("no such table")
+
+    with pytest.raises(FileNotFoundError):
+        host.observer.count(host.flows, missing, 1000.0)
+    host.observer.tell_refused()
+    assert [item["by"] for item in host.collector.taken if item["kind"] == "refused"] == ["policy"]
 
 
 def test_whom_the_collector_refuses_hears_why(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ EVERY_SECONDS, REFUSED_SECONDS, AGAIN_SECONDS = 2.0, 60.0, 5.0
 
 
 def _listing() -> str:
-    """What the firewall counted. Raises ``OSError`` where its table is not there."""
+    """What the firewall counted. Raises ``OSError`` where its table is not there, and ``SubprocessError``."""
     done = subprocess.run(FIREWALL, capture_output=True, check=False, text=True, timeout=60)
     if done.returncode != 0:
         raise OSError(f"the firewall's table cannot be read: {done.stderr.strip()[:200]}")
@@ -44,25 +44,21 @@ def main() -> None:
     said, counted, taken = "", 0.0, time.time()
     while True:
         now = time.time()
-        causes = []
+        causes, more = [], []
         if not 0 <= now - counted < REFUSED_SECONDS:
-            causes.append(_tried(lambda at=now: observer.count(FLOWS, _listing(), at)))
+            causes.append(_tried(lambda at=now: observer.count(FLOWS, _listing, at)))
             counted = now
         causes.append(_tried(observer.tell_refused))
         if settings["api_server"]:
-            causes.append(_tried(lambda: _all_calls(observer)))
+            causes.append(_tried(lambda more=more: more.append(observer.tell_calls(API_LOG))))
         cause = "; ".join(dict.fromkeys(filter(None, causes)))
         taken = taken if cause else now
         if cause != said:
             sys.stderr.write(f"{cause or 'told again'}\n")
             said = cause
         _say({"time": time.time(), "behind": observer.behind, "taken": taken, "cause": cause[:500]})
-        time.sleep(AGAIN_SECONDS if cause else EVERY_SECONDS)
-
-
-def _all_calls(observer: Observer) -> None:
-    while observer.tell_calls(API_LOG):
-        pass
+        if cause or not any(more):
+            time.sleep(AGAIN_SECONDS if cause else EVERY_SECONDS)
 
 
 def _tried(act: Any) -> str:

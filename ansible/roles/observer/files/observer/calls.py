@@ -10,26 +10,26 @@ import json
 from typing import Any
 
 LONG, SHORT, MANY = 253, 128, 16  # 253: the longest name in Kubernetes
-EVENT = '{"kind":"Event"'
-HEARD = ("Panic", "ResponseComplete", "ResponseStarted")
+EVENT = b'{"kind":"Event"'
 _PROGRAMS = ("system:serviceaccount:", "system:node:")
-_REFUSED = {401, 403, 429}
+_REFUSED = range(400, 500)  # whoever has no right at all can cause them
+_MINUTE = 60
 
 
-def event_of(text: bytes) -> dict[str, Any] | None:
-    """The event of a line; None where it is none. Of one that follows half a line in the same line, that one.
+def event_of(text: bytes) -> tuple[dict[str, Any] | None, int]:
+    """The event of a line, None where it is none, and how many bytes of the line belong to none.
 
-    A half stands there when the API server was killed while it wrote; no text of a caller's holds an unescaped quote.
+    Of a line that begins with half an event, the one behind that: a half stands there when the API server was killed
+    while it wrote. No text of a caller's holds an unescaped quote.
     """
-    line = text.decode("utf-8", "replace")
-    for said in (line, line[max(line.rfind(EVENT), 0) :]):
+    for start in dict.fromkeys((0, max(text.rfind(EVENT), 0))):
         try:
-            found = json.loads(said)
+            found = json.loads(text[start:].decode("utf-8", "replace"))
         except (ValueError, RecursionError):
             continue
         if isinstance(found, dict) and found.get("kind") == "Event":
-            return found
-    return None
+            return found, start
+    return None, len(text)
 
 
 def short(event: dict[str, Any]) -> dict[str, Any]:
@@ -63,8 +63,9 @@ def short(event: dict[str, Any]) -> dict[str, Any]:
 class Bound:
     """How much of what is alike is told: so much at once, and so much a minute. Its state is plain JSON.
 
-    Calls of people that succeed are all told. Programs repeat themselves, and whoever may do nothing can fail as often
-    as they like; of those the next call that is told says how many were left out. Times are the API server's.
+    Calls of people that succeed, or that the server failed at, are all told. Programs repeat themselves, and whoever
+    may do nothing can fail as often as they like; of those the next call that is told says how many were left out.
+    Times are the API server's.
     """
 
     FAILURES, PROGRAMS, KEYS = 10, 60, 512
@@ -81,16 +82,18 @@ class Bound:
         if key not in self.state and len(self.state) >= self.KEYS:
             key = f"{most} others"
         tokens, last, left = self.state.get(key, [most, seconds, 0])
-        tokens = min(most, tokens + max(0.0, seconds - last) * most / 60)
+        tokens = min(most, tokens + max(0.0, seconds - last) * most / _MINUTE)
         told = tokens >= 1
-        self.state[key] = [round(tokens - told, 3), max(last, seconds), 0 if told else left + 1]
+        # Calls come a little out of order, which frees nothing; a clock that was set back goes on from there.
+        last = seconds if last - seconds > _MINUTE else max(last, seconds)
+        self.state[key] = [round(tokens - told, 3), last, 0 if told else left + 1]
         if not told:
             return None
         return {**call, "left_out": int(left)} if left else call
 
     def forget(self, seconds: float) -> None:
         """Let go of what is as if it had never been, at ``seconds``."""
-        idle = [key for key, (_, last, left) in self.state.items() if not left and seconds - last > 60]  # noqa: PLR2004 - a minute
+        idle = [key for key, (_, last, left) in self.state.items() if not left and seconds - last > _MINUTE]
         for key in idle:
             del self.state[key]
 

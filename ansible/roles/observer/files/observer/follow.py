@@ -1,8 +1,9 @@
 """Follows a log that is rotated: how far it was read, and what of it was lost. Reads files, and keeps nothing itself.
 
-A file is known by the digest of its first line: rotation changes its name, and the next file may get its inode. Entries
-are named by that line's own time and the offset of theirs, which whoever calls the API does not choose, unlike the
-number of a call (`Audit-ID`). Whatever cannot be read as lines in a row is a `Gap`, never silence.
+A file is known by the digest of its whole first line: rotation changes its name, and the next file may get its inode.
+Whoever calls the API chooses how a line begins, up to megabytes of it, but not the times at its end. Entries are named
+by that line's own time and the offset of theirs, which no caller chooses either, unlike the number of a call
+(`Audit-ID`). Whatever cannot be read as lines in a row is a `Gap`, never silence.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LINE_BYTES = 8 << 20  # the API server takes addresses of 1 MiB, and JSON may spell a byte as six
-HEAD_BYTES = 64 << 10
+PIECE_BYTES = 256 << 10
 BATCH_BYTES = 4 << 20
 TRIES = 20
 _STAMP = re.compile(rb'"(?:stageTimestamp|time)":"([0-9TZ:.+-]{10,40})"')
+_STAMP_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Gap:
-    """Something that was not read: ``why``, at which place, and how many bytes where that is known (else 0)."""
+    """Something that was not read: ``why``, at which place, and how many bytes where that is known (else 0).
+
+    ``doubled`` is a file with the very first line of a newer one, which alone is read on: places in both would have the
+    same names.
+    """
 
     at: str
     why: str
@@ -82,10 +88,13 @@ def read(current: Path, place: Place | None, most: int) -> Reading:
 
 
 def _read(files: list[_File], place: Place | None, most: int) -> Reading:
-    known = [file for file in files if file.first]
+    newest = {file.first: file for file in files if file.first}
+    known = list(newest.values())
+    doubled = [Gap(f"{f.name}/0", "doubled", f.size) for f in files if f.first and newest[f.first] is not f]
     if not known:
         return Reading((Gap(f"{place.first[:16]}/{place.offset}", "gone"),) if place else (), None, 0)
-    number, offset, found = _beginning(known, place)
+    number, offset, begun = _beginning(known, place)
+    found = [*doubled, *begun]
     while True:
         file = known[number]
         lines, offset = _lines(file, offset, most - len(found))
@@ -179,14 +188,26 @@ def _open(path: Path, *, last: bool) -> _File | None:
         return None
     size = stream.seek(0, 2)
     stream.seek(0)
-    head = stream.readline(HEAD_BYTES)
-    if last and not head.endswith(b"\n") and len(head) < HEAD_BYTES:
-        head = b""  # its first line is not whole yet
-    first = hashlib.sha256(head).hexdigest() if head else ""
-    return _File(stream, size, first, _name(head, first), last)
+    first, name = _first_line(stream, size, last=last)
+    return _File(stream, size, first, name, last)
 
 
-def _name(head: bytes, first: str) -> str:
-    """What places in a file are named by: the time of its first line, of which whoever calls has no say."""
-    found = _STAMP.search(head)
-    return found[1].decode() if found else first[:16]
+def _first_line(stream: BinaryIO, size: int, *, last: bool) -> tuple[str, str]:
+    """What a file is known by and what places in it are named by; both empty while its first line is not whole.
+
+    The name is the last time in the line: a call's stands behind all that the caller says, where no quote is bare.
+    """
+    digest, stamp, before, piece, length = hashlib.sha256(), "", b"", b"", 0
+    while length < size and not piece.endswith(b"\n"):
+        piece = stream.readline(min(PIECE_BYTES, size - length))
+        if not piece:
+            break  # it was cut meanwhile
+        length += len(piece)
+        digest.update(piece)
+        for found in _STAMP.finditer(before + piece):
+            stamp = found[1].decode()
+        before = (before + piece)[-_STAMP_BYTES:]
+    if not length or (last and not piece.endswith(b"\n")):
+        return "", ""
+    first = digest.hexdigest()
+    return first, stamp or first[:16]

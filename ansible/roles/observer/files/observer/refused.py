@@ -14,15 +14,18 @@ AT_ONCE = 10
 AGAIN_SECONDS = 3600.0
 _COUNTERS = ("refused_out", "refused_through")
 _TEXT = 253
+_DENIED = ("POLICY_DENIED", "POLICY_DENY")  # no policy allows it; one denies it
 _NEIGHBOURS = {131, 132, 133, 135, 136, 143}
 KEYS = ("by", "source", "destination", "protocol", "port")
 Row = tuple  # of the values of KEYS
-UNREADABLE: Row = ("policy", "", "", "", 0)
+UNREADABLE: Row = ("network", "", "", "", 0)
 
 
 def flow(text: bytes) -> Row | None:
     """The row that a line of the network's agent belongs to, or ``UNREADABLE``.
 
+    What the network dropped for another reason than a policy (an address of a pod that is gone, a full table) is told
+    apart: it is no attempt to leave by itself.
     None: it is a kernel's own looking for neighbours and routers (RFC 4861, 3810), which never goes beyond its link.
     """
     try:
@@ -34,7 +37,8 @@ def flow(text: bytes) -> Row | None:
             return None
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return UNREADABLE
-    return ("policy", *ends, _text(protocol, 8).lower(), port if type(port) is int and 0 <= port <= 65535 else 0)  # noqa: PLR2004 - ports
+    by = "policy" if about.get("drop_reason_desc") in _DENIED else "network"
+    return (by, *ends, _text(protocol, 8).lower(), port if type(port) is int and 0 <= port <= 65535 else 0)  # noqa: PLR2004 - ports
 
 
 def _end(about: dict[str, Any], which: str) -> str:
@@ -52,16 +56,19 @@ def _text(found: str, most: int) -> str:
 class Firewall:
     """Turns what the rules counted so far into what is new. Its state is plain JSON.
 
-    Counters begin anew with a boot and when the rules are loaded: one that fell began anew.
+    Counters begin anew with a boot and when the rules are loaded: one that fell began anew, and so did all rows. A row
+    that rested for a week is forgotten there, while the counter goes on: ``past`` is what it had.
     """
 
     def __init__(self, state: dict[str, Any]) -> None:
         self.seen: dict[str, int] = state.get("seen", {})
         self.unlisted: list[int] = state.get("unlisted", [0, 0])
+        self.counted: int = state.get("counted", 0)
+        self.past: int = state.get("past", 0)
 
     def state(self) -> dict[str, Any]:
         """As it is kept."""
-        return {"seen": self.seen, "unlisted": self.unlisted}
+        return {"seen": self.seen, "unlisted": self.unlisted, "counted": self.counted, "past": self.past}
 
     def grown(self, listing: str) -> Iterator[tuple[Row, int]]:
         """Rows and how much they grew, from `nft -j list table`. Raises ``ValueError`` for something else."""
@@ -69,6 +76,12 @@ class Firewall:
             counted, rows = _counted(json.loads(listing))
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"the firewall's list cannot be read: {error}") from error
+        if counted < self.counted:
+            self.seen, self.past, self.unlisted = {}, 0, [0, 0]
+        for key, before in self.seen.items():
+            if rows.get(tuple(json.loads(key)), 0) < before:
+                self.past += before
+        self.counted = counted
         for row, count in rows.items():
             before = self.seen.get(json.dumps(row), 0)
             if count != before:
@@ -76,7 +89,7 @@ class Firewall:
         # Packets that no row names (neither TCP nor UDP). Rows and counters are not read in one moment: only what two
         # readings say is true.
         last, told = self.unlisted
-        now = max(0, counted - sum(rows.values()))
+        now = max(0, counted - self.past - sum(rows.values()))
         sure = min(last, now)
         if sure > told:
             yield ("firewall", "", "", "", 0), sure - told
