@@ -199,6 +199,15 @@ def test_hosts_and_nobody_else_are_let_in_to_the_collector() -> None:
     assert "collector" not in plain
 
 
+def test_a_collector_that_does_not_run_keeps_nobody_from_the_writer() -> None:
+    """It makes their pod not ready. It is what hosts talk to, and one of them may be somebody else's."""
+    services = (CHARTS / "audit/templates/service.yaml").read_text().split("\n---\n")
+    (writer, collector) = (part for part in services if "\nkind: Service\n" in part)
+    assert "\n  name: audit\n" in writer
+    assert "\n  publishNotReadyAddresses: true\n" in writer
+    assert "publishNotReadyAddresses" not in collector
+
+
 def test_policies_lie_where_the_gate_looks_whatever_their_names(tmp_path: Path) -> None:
     workloads = made(tmp_path)
     laid = {item["path"]: item["key"] for item in values(workloads)["assistant"]["policies"]}
