@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from appliance.collector.entries import Named
 
-HANDSHAKE_SECONDS = 10.0
+HANDSHAKE_SECONDS = 30.0
 LINE_SECONDS = 30.0
 HOSTS_AT_ONCE = 4
 _log = structlog.get_logger("collector")
