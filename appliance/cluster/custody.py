@@ -105,6 +105,7 @@ def _edge(paths: SitePaths, store: SecretStore, config: SiteConfig) -> None:
 def _links(paths: SitePaths, store: SecretStore, site: str, wanted: Collection[str]) -> None:
     for left in paths.tls.glob(f"link-*{SUFFIX}.pem"):
         if left not in {link_chain(paths, link) for link in wanted}:
+            store.remove(link_key(left.stem.removeprefix("link-")))
             left.unlink()
     kept = paths.tls / LINKS_CA
     if not _good(kept, store, LINKS_CA_KEY):

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
 
 __all__ = ["Chart", "Content", "Volume", "Workloads", "prepare"]
-_EDGE_AT, _COLLECTOR_AT = 30, 31  # of the service network: its lowest addresses are given out by name only
+_EDGE_AT, _COLLECTOR_AT = 30, 12  # of the service network, whose lowest 16 (a /24's) to 256 are given out by name only
 _USERS = {"postgresql": 5432, "audit": 20030}
 
 
@@ -234,6 +234,6 @@ class _Values:
 
     def _address(self, number: int) -> str:
         network = ipaddress.ip_network(self._described.cluster.service_subnet)
-        if network.num_addresses <= _COLLECTOR_AT:
+        if network.num_addresses <= max(_EDGE_AT, _COLLECTOR_AT):
             raise UsageError(f"cluster.service_subnet: {network} is too small", "give it a /24 or a larger one")
         return str(network[number])

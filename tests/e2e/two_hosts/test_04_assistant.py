@@ -108,6 +108,17 @@ def test_a_pod_of_another_namespace_reaches_nothing_of_the_assistant(cluster: Ku
     assert desk.lab is cluster.lab
 
 
+@pytest.mark.parametrize("app", ["assistant", "edge", "keycloak", "postgresql"])
+def test_no_pod_of_the_assistant_reaches_what_hosts_speak_to(app: str, cluster: Kubernetes) -> None:
+    """At its service's address and at its pod's own, from the very network in which the assistant's parts call."""
+    running = (one for one in ours(cluster) if one["status"]["phase"] == "Running")
+    pod = next(one for one in running if one["metadata"]["labels"].get("app.kubernetes.io/name") == app)
+    service = cluster.get("service", "collector", "--namespace=sovereign")["spec"]["clusterIP"]
+    audit = next(one for one in ours(cluster) if one["metadata"]["name"] == "audit-0")["status"]["podIP"]
+    host, enter = cluster.host_of(pod), cluster.inside(pod)
+    assert [attempt(host, "tcp", to, 9202, enter) == "through" for to in (service, audit)] == [False, False]
+
+
 def test_a_person_signs_in_through_the_edge_asks_and_gets_a_receipt(desk: Desk) -> None:
     assert desk.visit(*PEOPLE) == ["analyst"]
     found = desk.visit(*ASK)

@@ -172,7 +172,7 @@ def test_each_host_has_a_certificate_of_its_own_which_no_pod_has(tmp_path: Path)
     workloads = made(tmp_path)
     told = workloads.options()
     assert set(told["observer_credentials"]) == {"node1", "node2"}
-    assert told["observer_collector"] == "10.96.0.31:9202"
+    assert told["observer_collector"] == "10.96.0.12:9202"
     assert values(workloads)["audit"]["hosts"] == {"node1.hosts": "control-plane", "node2.hosts": "worker"}
     keys = {workloads.observers[host]["link.key"] for host in ("node1", "node2")}
     assert len(keys) == 2
@@ -182,11 +182,13 @@ def test_each_host_has_a_certificate_of_its_own_which_no_pod_has(tmp_path: Path)
         assert base64.b64encode(key).decode() not in given
 
 
-def test_the_certificate_of_a_host_that_left_is_not_kept(tmp_path: Path) -> None:
+def test_certificate_and_key_of_a_host_that_left_are_not_kept(tmp_path: Path) -> None:
     made(tmp_path)
     paths, site = SitePaths(tmp_path), described(site_key={"kind": "file"})
     before = {path.name for path in paths.tls.iterdir()}
-    provide(paths, Vault(paths, lambda: b""), site.pods, hosts=["node1"])
+    held = set(Vault(paths, lambda: b"").store().names())
+    store = provide(paths, Vault(paths, lambda: b""), site.pods, hosts=["node1"])
+    assert held - set(store.names()) == {"link-node2.hosts/link.key"}
     assert before - {path.name for path in paths.tls.iterdir()} == {"link-node2.hosts.pem"}
 
 
