@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import structlog
 
 from appliance.audit.client import AuditClient
 from appliance.audit.errors import EntryRefusedError, IdReusedError
-from appliance.collector.entries import entry
+from appliance.collector.entries import CONTROL_PLANE, entry
 from appliance.collector.told import MAX_BYTES, MAX_ITEM_BYTES, SUFFIX, load_hosts, read_head
 from appliance.errors import DeploymentError, SovereignError, UsageError
 from appliance.link.tls import caller, contexts
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 HANDSHAKE_SECONDS = 30.0
 LINE_SECONDS = 30.0
 HOSTS_AT_ONCE = 4
+WORKER_ITEMS, WORKER_ITEMS_A_MINUTE = 1000.0, 200.0
+"""Some ten times what a worker tells: whoever took one over is not to fill the log, which would end answers."""
 _log = structlog.get_logger("collector")
 
 
@@ -42,6 +46,7 @@ class Collector:
         self._speaking: set[str] = set()
         self._turn = asyncio.Semaphore(HOSTS_AT_ONCE)  # entries are some times as large as what was said
         self._said: dict[str, int] = {}
+        self._allowed: dict[str, tuple[float, float]] = {}
 
     async def speak(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, from its certificate to its answer."""
@@ -75,14 +80,26 @@ class Collector:
         """Have the items that follow durable; how many. Raises ``SovereignError`` and what reading a line raises."""
         async with asyncio.timeout(LINE_SECONDS):
             items, size = [], 0
-            for _ in range(read_head(await reader.readuntil())):
+            count = read_head(await reader.readuntil())
+            left = self._left(host, role)
+            if count > left:
+                raise UsageError(f"{host} says more than a worker observes", "look at what runs on that host")
+            for _ in range(count):
                 items.append(await reader.readuntil())
                 size += len(items[-1])
                 if size > MAX_BYTES:
                     raise UsageError("a host says more than is read at once", "install the release again")
         async with self._turn:
             await asyncio.gather(*(self._append(entry(item, host, role)) for item in items))
-        return len(items)
+        self._allowed[host] = (left - count, time.monotonic())
+        return count
+
+    def _left(self, host: str, role: str) -> float:
+        """How many items are taken from ``host`` now. Of the control plane all: whatever people do is told."""
+        if role == CONTROL_PLANE:
+            return math.inf
+        left, since = self._allowed.get(host, (WORKER_ITEMS, 0.0))
+        return min(WORKER_ITEMS, left + (time.monotonic() - since) * WORKER_ITEMS_A_MINUTE / 60)
 
     async def _append(self, named: Named) -> None:
         """Have an entry durable. Raises ``SovereignError`` when it is to be tried again."""

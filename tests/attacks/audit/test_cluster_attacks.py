@@ -243,6 +243,18 @@ def test_no_line_of_a_host_makes_the_collector_as_large_as_its_pod_may_be(site: 
         assert peak(process) - at_first < 40 << 20
 
 
+def test_a_worker_fills_no_log_and_the_control_plane_is_heard_all_the_same(site: Site) -> None:
+    """A full log ends answers. A worker has refused packets to tell, some ten rows a minute."""
+    heard = []
+    with site.collector_alone() as (port, _):
+        for turn in range(6):
+            rows = [{**REFUSED, "number": f"{'f' * 16}/{turn}{n:03d}"} for n in range(250)]
+            said = b'{"schema": 1, "items": 250}\n' + b"".join(map(deliver.spelled, rows))
+            heard.append(answer(port, site.files("node2.hosts"), said))
+        assert answer(port, site.files("node1.hosts"), said) == b"taken"
+    assert heard == [b"taken"] * 4 + [b"error"] * 2
+
+
 def resident(process: subprocess.Popen[bytes]) -> int:
     return _status(process, "VmRSS")
 
