@@ -7,59 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appliance.collector.told import MAX_BYTES, MAX_ITEM_BYTES, MAX_ITEMS, read_item
-from tests.unit.roles.observers import append, deliver, follow, line, observer, rotate
+from tests.unit.roles.observed_host import Host
+from tests.unit.roles.observers import append, deliver, follow, line, rotate
 from tests.unit.roles.test_observer_refused import flow, listing
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-class Collector:
-    """Takes what is handed over, but for the next ``fails`` times; after the next ``ends`` the host's power is cut."""
-
-    def __init__(self) -> None:
-        self.taken: list[dict[str, Any]] = []
-        self.fails = self.ends = 0
-
-    def take(self, items: list[dict[str, Any]]) -> None:
-        said = [deliver.spelled(item) for item in items]
-        assert all(read_item(one) for one in said)
-        assert len(said) <= MAX_ITEMS
-        assert max(map(len, said)) <= MAX_ITEM_BYTES
-        assert sum(map(len, said)) <= MAX_BYTES
-        if self.fails:
-            self.fails -= 1
-            raise ConnectionRefusedError("nobody listens")
-        self.taken += json.loads(json.dumps(items))
-        if self.ends:
-            self.ends -= 1
-            raise SystemExit
-
-    @property
-    def named(self) -> list[str]:
-        return [str(item.get("at") or item["number"]) + item["kind"] for item in self.taken]
-
-
-class Host:
-    """An API log, denied flows, and an observer that may be started anew."""
-
-    def __init__(self, folder: Path) -> None:
-        self.log, self.flows, self.state = folder / "audit.log", folder / "denied.log", folder / "state.json"
-        self.collector = Collector()
-        self.start()
-
-    def start(self) -> None:
-        self.observer = observer.Observer(self.state, self.collector.take)
-
-    def calls(self) -> list[str]:
-        """Hand over what there is; numbers of the calls that were taken so far."""
-        for _ in range(100):
-            if not self.observer.tell_calls(self.log):
-                break
-        else:
-            raise AssertionError("it comes to no end")
-        return [item["call"] for item in self.collector.taken if item["kind"] == "call"]
 
 
 @pytest.fixture
@@ -194,77 +147,6 @@ def test_reading_that_comes_back_to_where_it_was_is_an_error_and_no_loop(
     monkeypatch.setattr(follow, "read", circling)
     with pytest.raises(ValueError, match="in a circle"):
         host.observer.tell_calls(host.log)
-
-
-def test_a_backlog_of_calls_lets_the_rest_be_told_between(host: Host) -> None:
-    append(host.log, *(line(n) for n in range(observer.LINES * observer.READINGS + 1)))
-    assert host.observer.tell_calls(host.log)
-    assert host.observer.behind
-    assert not host.observer.tell_calls(host.log)
-    assert len(host.collector.taken) == observer.LINES * observer.READINGS + 2
-
-
-def test_a_flood_of_denied_flows_is_counted_in_parts(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(observer, "FLOW_LINES", 10)
-    append(host.flows, *(flow(n) for n in range(200)))
-    read = []
-    for _ in range(4):
-        host.observer.count(host.flows, lambda: listing({}), 0.0)
-        read.append(host.observer._flows.offset // len(flow(1)))
-    assert read == [79, 159, 200, 200]  # and one beginning
-    host.observer.count(host.flows, lambda: listing({}), observer.refused.AGAIN_SECONDS)
-    host.observer.tell_refused()
-    assert sum(item.get("packets", 0) for item in host.collector.taken) == 200
-
-
-def test_large_calls_go_in_parts_that_the_collector_takes(host: Host) -> None:
-    wide = "\0" * 5000
-    user = {"username": wide, "groups": [wide] * 20}
-    append(host.log, *(line(n, user=user, userAgent=wide) for n in range(50)))
-    assert len(host.calls()) == 50
-
-
-def test_gaps_that_wait_are_put_together_and_no_batch_is_ever_too_large(host: Host) -> None:
-    """A pod that is denied faster than its flows are read loses a file of them a minute, while nobody takes them."""
-    host.collector.fails = 10**6
-    for minute in range(400):
-        host.observer._miss({"kind": "reading", "of": "flows", "at": f"x/{minute}", "why": "gone", "size": 3})
-    host.observer.count(host.flows, lambda: listing({443: 7}), 1000.0)
-    with pytest.raises(ConnectionRefusedError):
-        host.observer.tell_refused()
-    assert len(host.observer._pending) < MAX_ITEMS
-    host.collector.fails = 0
-    for minute in range(1, 4):
-        host.start()
-        host.observer.tell_refused()
-        host.observer.count(host.flows, lambda: listing({443: 7}), 1000.0 + 60 * minute)
-    gaps = [item for item in host.collector.taken if item["kind"] == "reading"]
-    assert sum(gap.get("gaps", 1) for gap in gaps) == 400
-    assert sum(gap["size"] for gap in gaps) == 1200
-    assert len({gap["at"] for gap in gaps}) == len(gaps) < 70
-    assert [item["packets"] for item in host.collector.taken if item["kind"] == "refused"] == [7]
-
-
-def test_more_waiting_items_than_are_taken_at_once_are_told_in_parts(host: Host) -> None:
-    """As an earlier observer left them."""
-    waiting = [{"kind": "refused", "number": f"{'0' * 16}/{n}", "by": "policy", "source": "", "destination": "",
-                "protocol": "", "port": 0, "packets": 1} for n in range(301)]  # fmt: skip
-    host.state.write_text(json.dumps({"schema": 1, "pending": waiting}))
-    host.start()
-    host.observer.tell_refused()
-    assert host.collector.taken == waiting
-
-
-def test_denied_flows_are_counted_where_the_firewall_has_no_table(host: Host) -> None:
-    append(host.flows, flow(1))
-
-    def missing() -> str:
-        raise FileNotFoundError("no such table")
-
-    with pytest.raises(FileNotFoundError):
-        host.observer.count(host.flows, missing, 1000.0)
-    host.observer.tell_refused()
-    assert [item["by"] for item in host.collector.taken if item["kind"] == "refused"] == ["policy"]
 
 
 def test_whom_the_collector_refuses_hears_why(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
