@@ -1,9 +1,9 @@
 """The OCSF 1.9 envelope: which class an event belongs to, and the fields that every event carries.
 
-Classes: Account Change 3001, Authentication 3002, Entity Management 3004, Application Lifecycle 6002, API Activity
-6003. What OCSF has no field for lies under ``unmapped.sovereign``, whose ``kind`` names the builder in ``events``.
-Of the captions that OCSF allows beside its numbers, those that a reader needs are written and no others: an entry is
-kept for months. Text is cut to a bounded length and freed of lone surrogates; it is never interpreted.
+Classes: Account Change 3001, Authentication 3002, Entity Management 3004, Network Activity 4001, Application Lifecycle
+6002, API Activity 6003. What OCSF has no field for lies under ``unmapped.sovereign``, whose ``kind`` names the builder
+in ``events``. Of the captions that OCSF allows beside its numbers, those that a reader needs are written and no others:
+an entry is kept for months. Text is cut to a bounded length and freed of lone surrogates; it is never interpreted.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ APPLICATION_LIFECYCLE = EventClass(
     "Application Lifecycle",
     {1: "Install", 2: "Remove", 3: "Start", 4: "Stop", 5: "Restart", 6: "Enable", 7: "Disable", 8: "Update"},
 )
+NETWORK_ACTIVITY = EventClass(4001, "Network Activity", {5: "Refuse"})
 API_ACTIVITY = EventClass(6003, "API Activity", {1: "Create", 2: "Read", 3: "Update", 4: "Delete", 99: "Answer"})
 
 

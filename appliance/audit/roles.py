@@ -40,6 +40,9 @@ _KINDS: Mapping[str, tuple[EventClass, int | None]] = {
     "account_change": (ocsf.ACCOUNT_CHANGE, _ANY),
     "identity_change": (ocsf.ENTITY_MANAGEMENT, _ANY),
     "identity_reading": (ocsf.APPLICATION_LIFECYCLE, 3),
+    "api_call": (ocsf.API_ACTIVITY, _ANY),
+    "network_refusal": (ocsf.NETWORK_ACTIVITY, 5),
+    "cluster_reading": (ocsf.APPLICATION_LIFECYCLE, 3),
 }
 
 KINDS = frozenset(_KINDS)
@@ -79,6 +82,9 @@ IDENTITY = Role(
     "identity",
     frozenset({"identity_sign_in", "identity_sign_out", "account_change", "identity_change", "identity_reading"}),
 )  # what Keycloak recorded; gateways read it there
+CLUSTER = Role(
+    "cluster", frozenset({"api_call", "network_refusal", "cluster_reading"})
+)  # what a cluster's hosts observed; the collector beside the writer takes it from them
 OPERATOR = Role("operator", frozenset({"install_step", "model_change", "admin_change"}))
 WRITER = Role(
     "writer", frozenset({"log_recovery", "log_pruned"})

@@ -59,7 +59,11 @@ def show_egress(paths: SitePaths, output: OutputFormat) -> None:
 
 def _render(status: ClusterStatus, console: Console) -> None:
     """Hosts, workloads, what waits, certificates, then what is in force and what to act on."""
-    _print(console, ("host", "", "address", "role", "kubernetes", "disk free"), map(_host_row, status.hosts))
+    _print(
+        console,
+        ("host", "", "address", "role", "kubernetes", "disk free", "to be logged"),
+        map(_host_row, status.hosts),
+    )
     _print(console, ("workload", "", "kind", "namespace", "on"), map(_workload_row, status.workloads))
     if status.waiting:
         _print(console, ("waits", "why"), ((Text(w.what), Text(w.why, "red")) for w in status.waiting))
@@ -85,7 +89,8 @@ def _print(console: Console, columns: tuple[str, ...], rows: object) -> None:
 def _host_row(host: HostStatus) -> tuple[Text | str, ...]:
     state = Text("ready", "green") if host.ready else Text(host.why, "red")
     free = f"{host.disk_free / 2**30:.1f} GiB" if host.disk_free is not None else ""
-    return (Text(host.name), state, host.address, host.role, host.version, free)
+    waits = f"{host.unlogged / 2**20:.1f} MiB" if host.unlogged is not None else ""
+    return (Text(host.name), state, host.address, host.role, host.version, free, waits)
 
 
 def _workload_row(found: WorkloadStatus) -> tuple[Text | str, ...]:

@@ -20,12 +20,12 @@ import typer
 
 from appliance.cli import serve_pod
 from appliance.cli.root import new_app
-from appliance.cli.serve_pod import LINK, serve_link
+from appliance.cli.serve_pod import LINK, serve_collector, serve_link
 from appliance.cli.terminal import site_paths
 from appliance.errors import RefusedError, UsageError
 from appliance.site.credentials import Credentials
 from appliance.site.load import load_site
-from appliance.site.paths import AUDIT, DATABASE, GATEWAY, IDENTITY, KV_KEY, engine_service, standby_service
+from appliance.site.paths import AUDIT, COLLECTOR, DATABASE, GATEWAY, IDENTITY, KV_KEY, engine_service, standby_service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,13 +46,19 @@ _STACK_BYTES = 1 << 20
 @app.command("serve", hidden=True)
 def serve(
     context: typer.Context,
-    service: Annotated[str, typer.Argument(help="database, identity, audit, gateway, engine-<model> or link-<name>")],
+    service: Annotated[
+        str, typer.Argument(help="database, identity, audit, gateway, collector, engine-<model> or link-<name>")
+    ],
 ) -> None:
     """Run one service in the foreground (called by the service manager)."""
     paths = site_paths(context)
     if service.startswith(LINK):
         _log_as_json()
         serve_link(service.removeprefix(LINK), paths)
+        return
+    if service == COLLECTOR:
+        _log_as_json()
+        serve_collector(paths)
         return
     config = load_site(paths.site_yaml)
     _log_as_json()
@@ -134,6 +140,7 @@ def _roles(config: SiteConfig, paths: SitePaths) -> Roles:
     held: list[tuple[int | None, Role]] = [
         (service_uid(paths, GATEWAY), role) for role in (roles.GATEWAY, roles.IDENTITY)
     ]
+    held += [(service_uid(paths, COLLECTOR), roles.CLUSTER)]
     held += [(service_uid(paths, engine_service(m.name)), roles.engine(m.name)) for m in config.models]
     held += [(uid, roles.OPERATOR) for uid in {ROOT, paths.run.stat().st_uid} - {overflow_uid()}]
     return roles.Roles.of_holders(held)

@@ -11,7 +11,7 @@ import typer
 
 from appliance.cli.terminal import site_paths
 from appliance.site.credentials import Credentials
-from appliance.site.paths import IDENTITY
+from appliance.site.paths import AUDIT, COLLECTOR, IDENTITY
 
 if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
@@ -30,6 +30,16 @@ def serve_link(name: str, paths: SitePaths) -> None:
     from appliance.link.ways import load_ways
 
     serve(load_ways(paths.ways(name)), Credentials.from_environment(paths.credentials(f"{LINK}{name}")).directory)
+
+
+def serve_collector(paths: SitePaths) -> None:
+    """What a cluster's hosts observed, into the log; it reads who the hosts are, its certificate, and no site file."""
+    from appliance.cluster.seats import COLLECTOR_PORT
+    from appliance.collector.service import serve
+    from appliance.collector.told import HOSTS
+
+    credentials = Credentials.from_environment(paths.credentials(COLLECTOR)).directory
+    serve(socket=paths.socket(AUDIT), port=COLLECTOR_PORT, hosts=paths.links / HOSTS, credentials=credentials)
 
 
 def settle_realm(

@@ -89,8 +89,11 @@ def _database(store: SecretStore, content: Content) -> Object:
 
 
 def _links(paths: SitePaths, store: SecretStore, config: SiteConfig) -> tuple[Object, ...]:
+    return tuple(objects.secret(f"link-{name}", link_files(paths, store, name)) for name in links(config))
+
+
+def link_files(paths: SitePaths, store: SecretStore, link: str) -> dict[str, bytes]:
+    """What ``link`` shows, and whom it believes."""
     authority = (paths.tls / LINKS_CA).read_bytes()
-    return tuple(
-        objects.link(name, authority, link_chain(paths, name).read_bytes(), store.get(link_key(name)))
-        for name in links(config)
-    )
+    chain, key = link_chain(paths, link).read_bytes(), store.get(link_key(link))
+    return {"links-ca.pem": authority, "link.pem": chain, "link.key": key}

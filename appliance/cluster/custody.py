@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from appliance.audit.keys import CheckpointKeys
+from appliance.collector.told import SUFFIX
 from appliance.install import ca
 from appliance.install.steps.secrets import VKEYS
 from appliance.install.vault import AUDIT_KEYS, CA_KEY, make_missing
@@ -18,6 +19,7 @@ from appliance.site.paths import engine_service
 from appliance.site.secrets import write_private
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from appliance.install.vault import Vault
@@ -41,6 +43,11 @@ def engine_link(model: str) -> str:
     return engine_service(model).replace(".", "-").replace("_", "-").rstrip("-")
 
 
+def host_link(host: str) -> str:
+    """The link of a host of the cluster, by which it tells the log what it observed."""
+    return f"{host}{SUFFIX}"
+
+
 def link_key(link: str) -> str:
     """Name of the secret that holds the private key of ``link``."""
     return f"link-{link}/link.key"
@@ -51,9 +58,12 @@ def link_chain(paths: SitePaths, link: str) -> Path:
     return paths.tls / f"link-{link}.pem"
 
 
-def provide(paths: SitePaths, vault: Vault, config: SiteConfig, *, anew: bool = False) -> SecretStore:
+def provide(
+    paths: SitePaths, vault: Vault, config: SiteConfig, *, hosts: Iterable[str] = (), anew: bool = False
+) -> SecretStore:
     """Make what is missing or due and give the opened store. Raises as opening the vault does, before any change.
 
+    ``hosts`` are the cluster's, by name; the certificate of one that left is not kept.
     ``anew``: the certificates of edge and links are issued in any case. Authorities stay: people trust the site's.
     """
     for folder in (paths.secrets, paths.tls, paths.policies):
@@ -63,7 +73,7 @@ def provide(paths: SitePaths, vault: Vault, config: SiteConfig, *, anew: bool = 
     if anew:
         _forget_leaves(paths)
     _edge(paths, store, config)
-    _links(paths, store, config)
+    _links(paths, store, config.name, (*links(config), *map(host_link, hosts)))
     if not all(store.has(name) for name in AUDIT_KEYS):
         keys = CheckpointKeys.generate()
         for name, pem in zip(AUDIT_KEYS, (keys.ed25519_pem(), keys.mldsa44_pem()), strict=True):
@@ -92,15 +102,19 @@ def _edge(paths: SitePaths, store: SecretStore, config: SiteConfig) -> None:
         _keep(store, EDGE_KEY, issued.key, paths.tls / EDGE, issued.chain)
 
 
-def _links(paths: SitePaths, store: SecretStore, config: SiteConfig) -> None:
+def _links(paths: SitePaths, store: SecretStore, site: str, wanted: Collection[str]) -> None:
+    for left in paths.tls.glob(f"link-*{SUFFIX}.pem"):
+        if left not in {link_chain(paths, link) for link in wanted}:
+            store.remove(link_key(left.stem.removeprefix("link-")))
+            left.unlink()
     kept = paths.tls / LINKS_CA
     if not _good(kept, store, LINKS_CA_KEY):
-        authority = ca.create_links_authority(config.name, DOMAIN, ca.utc_now())
-        for link in links(config):
+        authority = ca.create_links_authority(site, DOMAIN, ca.utc_now())
+        for link in wanted:
             link_chain(paths, link).unlink(missing_ok=True)
         _keep(store, LINKS_CA_KEY, authority.key, kept, authority.certificate)
     authority = ca.Authority(kept.read_bytes(), store.get(LINKS_CA_KEY))
-    for link in links(config):
+    for link in wanted:
         if not _good(link_chain(paths, link), store, link_key(link)):
             issued = ca.issue_link(authority, server_name(link), ca.utc_now())
             _keep(store, link_key(link), issued.key, link_chain(paths, link), issued.chain)

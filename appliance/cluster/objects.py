@@ -52,11 +52,6 @@ def database(passwords: Mapping[str, bytes], keycloak_schema: Sequence[str]) -> 
     return secret("postgresql", {name: text.encode() for name, text in files.items()})
 
 
-def link(name: str, authority: bytes, chain: bytes, key: bytes) -> Object:
-    """What a link shows, and whom it believes."""
-    return secret(f"link-{name}", {"links-ca.pem": authority, "link.pem": chain, "link.key": key})
-
-
 def mark(*objects: Object) -> str:
     """A word that changes with the content of ``objects``; pods that carry it start anew with them."""
     return hashlib.sha256(json.dumps(objects, sort_keys=True).encode()).hexdigest()[:16]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _LAST_SECOND = 2**38  # a time that calendars have
 
 
+_Moment = Annotated[float, Field(ge=0, le=_LAST_SECOND)]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
@@ -70,7 +73,7 @@ class _Row(_Strict):
 
 
 class _Tried(_Row):
-    last_seen: Annotated[float, Field(ge=0, le=_LAST_SECOND)]
+    last_seen: _Moment
 
 
 class _Denied(_Row):
@@ -83,12 +86,20 @@ class _Firewall(_Strict):
     room: int
 
 
+class _Observed(_Strict):
+    time: _Moment
+    taken: _Moment
+    behind: int
+    cause: str
+
+
 class _Reading(_Strict):
     time: float
     disk_free: int
     units: dict[str, str]
     certificates: dict[str, str]
     cluster: _Cluster | None
+    observed: _Observed | None = None
     firewall: _Firewall | None = None
     denied: list[_Denied] | None = None
     denied_rotated: bool = False

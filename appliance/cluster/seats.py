@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.site.paths import GATEWAY, SitePaths, engine_service
+from appliance.site.paths import COLLECTOR, GATEWAY, SitePaths, engine_service
 
 if TYPE_CHECKING:
     from appliance.site.config import SiteConfig
@@ -16,6 +16,7 @@ RUN = f"/run/{IN_PODS.run.name}"
 VOLUMES = Path("/var/lib/sovereign/volumes")
 GATEWAY_USER = 20010
 AUDIT_PORT = 9201
+COLLECTOR_USER, COLLECTOR_PORT = 20040, 9202
 _FIRST_ENGINE_USER, _FIRST_ENGINE_PORT = 20100, 9300
 
 
@@ -37,4 +38,5 @@ def engine_seats(config: SiteConfig) -> tuple[EngineSeat, ...]:
 
 def uids(config: SiteConfig) -> dict[str, int]:
     """Users of the services that write to the log, for `uids.json`."""
-    return {GATEWAY: GATEWAY_USER, **{engine_service(seat.model): seat.user for seat in engine_seats(config)}}
+    engines = {engine_service(seat.model): seat.user for seat in engine_seats(config)}
+    return {GATEWAY: GATEWAY_USER, COLLECTOR: COLLECTOR_USER, **engines}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from appliance.cluster.certificates import Certificate, advice, kept_here, of_host
+from appliance.cluster.observed import unlogged
 from appliance.cluster.reading import FAILED, of_cluster
 from appliance.install.status_warnings import LOW_DISK_BYTES, SOON
 
@@ -21,7 +22,10 @@ Readings = dict[str, "Mapping[str, Any]"]
 
 @dataclass(frozen=True)
 class HostStatus:
-    """One host. ``why`` says what is wrong with it, empty if nothing is; ``disk_free`` in bytes."""
+    """One host. ``why`` says what is wrong with it, empty if nothing is; ``disk_free`` in bytes.
+
+    ``unlogged`` is how many bytes of what its API server noted are not in the audit log yet; None where nobody says it.
+    """
 
     name: str
     address: str
@@ -30,6 +34,7 @@ class HostStatus:
     why: str
     version: str
     disk_free: int | None
+    unlogged: int | None
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def cluster_status(paths: SitePaths, known: Standing, readings: Readings, now: d
         workloads=tuple(_workloads(told)) if told else (),
         waiting=tuple(_waiting(known, told)),
         certificates=found,
-        warnings=tuple(_warnings(known, hosts, found)),
+        warnings=(*_warnings(known, hosts, found), *unlogged(readings)),
     )
 
 
@@ -103,7 +108,8 @@ def _hosts(known: Standing, readings: Readings, nodes: Mapping[str, Mapping[str,
         node = nodes.get(host.name)
         why = "; ".join(_wrong(reading, node, asked=bool(nodes)))
         version = node["version"] if node else ""
-        yield HostStatus(host.name, host.address, host.role, not why, why, version, reading.get("disk_free"))
+        waits = (reading.get("observed") or {}).get("behind")
+        yield HostStatus(host.name, host.address, host.role, not why, why, version, reading.get("disk_free"), waits)
 
 
 def _wrong(reading: Mapping[str, Any], node: Mapping[str, Any] | None, *, asked: bool) -> Iterator[str]:

@@ -9,13 +9,22 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from appliance.cluster import objects
-from appliance.cluster.contents import Content, contents
-from appliance.cluster.custody import engine_link, provide
-from appliance.cluster.seats import AUDIT_PORT, GATEWAY_USER, IN_PODS, RUN, VOLUMES, engine_seats
+from appliance.cluster.contents import Content, contents, link_files
+from appliance.cluster.custody import engine_link, host_link, provide
+from appliance.cluster.seats import (
+    AUDIT_PORT,
+    COLLECTOR_PORT,
+    COLLECTOR_USER,
+    GATEWAY_USER,
+    IN_PODS,
+    RUN,
+    VOLUMES,
+    engine_seats,
+)
 from appliance.errors import UsageError
 from appliance.identity.keycloak_server import ADMIN_CLIENT, build_options, start_options
 from appliance.site.config import SIGN_IN
@@ -31,7 +40,7 @@ if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
 
 __all__ = ["Chart", "Content", "Volume", "Workloads", "prepare"]
-_EDGE_AT = 30  # of the service network: its lowest addresses are given out by name only
+_EDGE_AT, _COLLECTOR_AT = 30, 12  # of the service network, whose lowest 16 (a /24's) to 256 are given out by name only
 _USERS = {"postgresql": 5432, "audit": 20030}
 
 
@@ -55,12 +64,17 @@ class Volume:
 
 @dataclass(frozen=True)
 class Workloads:
-    """Everything of the assistant that the roles bring to a cluster; ``objects`` come after the first chart."""
+    """Everything of the assistant that the roles bring to a cluster; ``objects`` come after the first chart.
+
+    ``observers`` are the files by which each host reaches the ``collector`` (`address:port`), by the host's name.
+    """
 
     charts: tuple[Chart, ...]
     objects: tuple[Object, ...]
     volumes: tuple[Volume, ...]
     state_host: str
+    collector: str = ""
+    observers: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
 
     def options(self) -> dict[str, Any]:
         """What the role `assistant` is given. What may hold braces is told in base64: Ansible would read them."""
@@ -73,6 +87,11 @@ class Workloads:
                 for c in self.charts
             ],
             "assistant_objects": base64.b64encode(json.dumps(listed).encode()).decode(),
+            "observer_collector": self.collector,
+            "observer_credentials": {
+                host: {name: base64.b64encode(data).decode() for name, data in files.items()}
+                for host, files in self.observers.items()
+            },
         }
 
 
@@ -83,7 +102,8 @@ def prepare(
 
     ``anew``: certificates are issued again, as ``provide`` does.
     """
-    store = provide(paths, vault, described.pods, anew=anew)
+    hosts = [host.name for host in described.cluster.hosts]
+    store = provide(paths, vault, described.pods, hosts=hosts, anew=anew)
     found = contents(paths, store, described.pods, content)
     values = _Values(described, content, {item["metadata"]["name"]: item for item in found})
     charts = content.parts.charts
@@ -95,6 +115,8 @@ def prepare(
         found,
         (Volume(VOLUMES, 0), *(Volume(VOLUMES / name, user) for name, user in _USERS.items())),
         described.state_host,
+        f"{values.collector_address()}:{COLLECTOR_PORT}",
+        {host: link_files(paths, store, host_link(host)) for host in hosts},
     )
 
 
@@ -150,8 +172,16 @@ class _Values:
             {"name": engine_link(seat.model), "user": seat.user, "port": seat.port}
             for seat in engine_seats(self._config)
         ]
-        secrets, settings = self._mark("audit", "link-audit"), self._mark("site")
-        return {**self._own(), **self._stored(), "writers": writers, "secrets": secrets, "settings": settings}
+        collector = {"user": COLLECTOR_USER, "port": COLLECTOR_PORT, "clusterAddress": self.collector_address()}
+        return {
+            **self._own(),
+            **self._stored(),
+            "writers": writers,
+            "collector": collector,
+            "hosts": {host_link(host.name): host.role for host in self._described.cluster.hosts},
+            "secrets": self._mark("audit", "link-audit"),
+            "settings": self._mark("site"),
+        }
 
     def _edge(self) -> dict[str, Any]:
         assert self._config.edge is not None
@@ -195,8 +225,15 @@ class _Values:
             "settings": self._mark("site", "policies"),
         }
 
+    def collector_address(self) -> str:
+        """Where hosts, which have no names of the cluster, reach the collector."""
+        return self._address(_COLLECTOR_AT)
+
     def _edge_address(self) -> str:
+        return self._address(_EDGE_AT)
+
+    def _address(self, number: int) -> str:
         network = ipaddress.ip_network(self._described.cluster.service_subnet)
-        if network.num_addresses <= _EDGE_AT:
+        if network.num_addresses <= max(_EDGE_AT, _COLLECTOR_AT):
             raise UsageError(f"cluster.service_subnet: {network} is too small", "give it a /24 or a larger one")
-        return str(network[_EDGE_AT])
+        return str(network[number])

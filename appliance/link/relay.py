@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 MOST_CONNECTIONS = 2048
 CONNECT_SECONDS = 5.0
-HANDSHAKE_SECONDS = 10.0
+HANDSHAKE_SECONDS = 30.0
+"""More than for the connection, which a kernel makes by itself: on a busy host a process may wait for its turn."""
 SOCKET_MODE = 0o660
 _PIECE = 1 << 16
 _log = structlog.get_logger("link")
@@ -75,8 +76,7 @@ class Relay:
             self._turn_away("the certificate is of none who may call")
             return
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                far_reader, far_writer = await self._open()
+            far_reader, far_writer = await self._open()
         except (OSError, TimeoutError) as error:
             self._turn_away(str(error) or "it does not answer")
             return
@@ -87,14 +87,19 @@ class Relay:
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         kind, _, where = self._way.to.partition(":")
-        if kind == "unix":
-            return await asyncio.open_unix_connection(where)
-        host, _, port = where.rpartition(":")
-        if kind == "tcp":
-            return await asyncio.open_connection(host, int(port))
+        async with asyncio.timeout(CONNECT_SECONDS):
+            if kind == "unix":
+                return await asyncio.open_unix_connection(where)
+            host, _, port = where.rpartition(":")
+            if kind == "tcp":
+                return await asyncio.open_connection(host, int(port))
+            connected = await _connected(host, int(port))
         assert self._way.answers is not None
         return await asyncio.open_connection(
-            host, int(port), ssl=self._calling, server_hostname=server_name(self._way.answers)
+            sock=connected,
+            ssl=self._calling,
+            server_hostname=server_name(self._way.answers),
+            ssl_handshake_timeout=HANDSHAKE_SECONDS,
         )
 
     def _turn_away(self, cause: str) -> None:
@@ -131,6 +136,20 @@ async def _serve(ways: Sequence[Way], credentials: Path) -> None:
             stack.push_async_callback(relay.end)
         _log.info("carrying", ways=[f"{way.at} → {way.to}" for way in ways])
         await stopping.wait()
+
+
+async def _connected(host: str, port: int) -> socket.socket:
+    """A connection before TLS, to the first address of ``host``: a service has one. Raises ``OSError``."""
+    loop = asyncio.get_running_loop()
+    family, kind, protocol, _, address = (await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
+    connecting = socket.socket(family, kind, protocol)
+    try:
+        connecting.settimeout(0)  # asyncio waits for it
+        await loop.sock_connect(connecting, address)
+    except BaseException:  # its deadline and its end among them
+        connecting.close()
+        raise
+    return connecting
 
 
 def _unix_listener(path: Path) -> socket.socket:

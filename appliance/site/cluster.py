@@ -81,7 +81,10 @@ class Cluster(_Strict):
     )
     shared_address: SharedAddress | None = None
     pod_subnet: Network = "10.244.0.0/16"
-    service_subnet: Network = "10.96.0.0/16"
+    service_subnet: Network = Field(
+        default="10.96.0.0/16",
+        description="Network that the site uses nowhere: what is sent to it is not told as an attempt to leave.",
+    )
     services: tuple[Service, ...] = ()
     destinations: tuple[Destination, ...] = ()
     control_plane_runs_pods: bool = Field(

@@ -15,6 +15,8 @@ DATABASE = "database"
 IDENTITY = "identity"
 AUDIT = "audit"
 GATEWAY = "gateway"
+COLLECTOR = "collector"
+"""In a cluster alone: it takes what hosts observed to the log."""
 KV_KEY = "kv_key"
 """The credential under which an engine keeps beginnings of prompts on disk."""
 
@@ -75,9 +77,14 @@ class SitePaths:
         """In pods, where nobody may give folders away: ``{service: uid}``, JSON, as the installer wrote it."""
         return self.root / "uids.json"
 
+    @property
+    def links(self) -> Path:
+        """In pods: what links carry, and which hosts may speak, as the installer wrote it."""
+        return self.root / "links"
+
     def ways(self, link: str) -> Path:
-        """In pods: what ``link`` carries, JSON, as the installer wrote it."""
-        return self.root / "links" / f"{link}.json"
+        """In pods: what ``link`` carries, JSON."""
+        return self.links / f"{link}.json"
 
     @property
     def trust(self) -> Path:

@@ -86,6 +86,10 @@ class SecretStore:
         """Seal ``value`` as ``name``, durably and at once: a crash leaves the old secret or the new one."""
         write_private(self._path(name), seal(self.key, name, value))
 
+    def remove(self, name: str) -> None:
+        """Let a secret go; one that is not there is no failure."""
+        self._path(name).unlink(missing_ok=True)
+
     def has(self, name: str) -> bool:
         """Whether a secret of that name is sealed here (it is not opened)."""
         return self._path(name).is_file()

@@ -29,7 +29,7 @@ from appliance.audit.server import serve
 from appliance.errors import SovereignError
 directory, socket, origin, keys, grace, *held = sys.argv[1:]
 keys = Path(keys)
-known = {"gateway": roles.GATEWAY, "identity": roles.IDENTITY, "operator": roles.OPERATOR}
+known = {role.name: role for role in (roles.GATEWAY, roles.IDENTITY, roles.OPERATOR, roles.CLUSTER)}
 holders = [(int(uid), known.get(name) or roles.engine(name.removeprefix("engine/"))) for uid, name in
            (one.split("=") for one in held)]
 try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from appliance.audit import events, events_identity
+from appliance.audit import events, events_cluster, events_identity
 from appliance.audit.events_documents import document_change
 from appliance.audit.events_operation import log_pruned, log_recovery
 from appliance.audit.events_reading import log_read
@@ -67,6 +67,42 @@ EVENTS: dict[str, tuple[dict[str, Any], int, int]] = {
         3,
     ),
     "identity_reading": (events_identity.identity_reading(events="events", since=1, kept_since=2, at=AT), 6002, 3),
+    "api_call": (
+        events_cluster.api_call(
+            host="node1",
+            call_id="u",
+            stage="ResponseStarted",
+            verb="create",
+            user="kubernetes-admin",
+            groups=("system:masters",),
+            resource="pods/exec",
+            namespace="sovereign",
+            name="audit-0",
+            code=101,
+            at=AT,
+        ),
+        6003,
+        1,
+    ),
+    "network_refusal": (
+        events_cluster.network_refusal(
+            host="node2",
+            by="firewall",
+            source="10.88.1.7",
+            destination="203.0.113.9",
+            protocol="tcp",
+            port=443,
+            packets=3,
+            at=AT,
+        ),
+        4001,
+        5,
+    ),
+    "cluster_reading": (
+        events_cluster.cluster_reading(host="node1", of="calls", why="gone", place="x/0", at=AT),
+        6002,
+        3,
+    ),
     "log_pruned": (log_pruned(end=256, until=1, days=184, actor="uid 0", at=AT), 6002, 2),
     "log_recovery": (log_recovery(size=1, replayed=2, dropped=3, at=AT), 6002, 5),
 }

@@ -25,11 +25,19 @@ if TYPE_CHECKING:
     Log = Callable[[], dict[str, bytes]]
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
-GATEWAY, ENGINE, OTHER_ENGINE, STRANGER = 61_001, 61_002, 61_003, 61_009
-ROLES = {"gateway": GATEWAY, "identity": GATEWAY, "engine/demo": ENGINE, "engine/other": OTHER_ENGINE, "operator": 0}
+GATEWAY, ENGINE, OTHER_ENGINE, COLLECTOR, STRANGER = 61_001, 61_002, 61_003, 61_004, 61_009
+ROLES = {
+    "gateway": GATEWAY,
+    "identity": GATEWAY,
+    "engine/demo": ENGINE,
+    "engine/other": OTHER_ENGINE,
+    "operator": 0,
+    "cluster": COLLECTOR,
+}
 OWN = {
     GATEWAY: ("gateway/x", {"sign_in", "sign_out", "request", "answer", "refusal", "log_read", "document_change"}),
     ENGINE: ("engine/demo/x", {"model_load"}),
+    COLLECTOR: ("cluster/x", {"api_call", "network_refusal", "cluster_reading"}),
     0: ("operator/x", {"install_step", "model_change", "admin_change"}),
 }
 EVENT = {kind: event for kind, (event, _, _) in EVENTS.items()}

@@ -15,6 +15,7 @@ from tests.e2e.two_hosts.administrator import ADDRESS, NAME, Desk
 from tests.e2e.two_hosts.clusters import LabSite, empty_parts
 from tests.e2e.two_hosts.hosts import BEYOND, NODES, assert_same, attempt, contents
 from tests.e2e.two_hosts.kubernetes import Kubernetes, until
+from tests.e2e.two_hosts.records import FILL, log_copy, observed
 
 pytestmark = pytest.mark.cluster
 if TYPE_CHECKING:
@@ -107,6 +108,17 @@ def test_a_pod_of_another_namespace_reaches_nothing_of_the_assistant(cluster: Ku
     assert desk.lab is cluster.lab
 
 
+@pytest.mark.parametrize("app", ["assistant", "edge", "keycloak", "postgresql"])
+def test_no_pod_of_the_assistant_reaches_what_hosts_speak_to(app: str, cluster: Kubernetes) -> None:
+    """At its service's address and at its pod's own, from the very network in which the assistant's parts call."""
+    running = (one for one in ours(cluster) if one["status"]["phase"] == "Running")
+    pod = next(one for one in running if one["metadata"]["labels"].get("app.kubernetes.io/name") == app)
+    service = cluster.get("service", "collector", "--namespace=sovereign")["spec"]["clusterIP"]
+    audit = next(one for one in ours(cluster) if one["metadata"]["name"] == "audit-0")["status"]["podIP"]
+    host, enter = cluster.host_of(pod), cluster.inside(pod)
+    assert [attempt(host, "tcp", to, 9202, enter) == "through" for to in (service, audit)] == [False, False]
+
+
 def test_a_person_signs_in_through_the_edge_asks_and_gets_a_receipt(desk: Desk) -> None:
     assert desk.visit(*PEOPLE) == ["analyst"]
     found = desk.visit(*ASK)
@@ -125,10 +137,7 @@ def test_the_edge_shows_the_site_s_own_certificate(desk: Desk) -> None:
 
 
 def test_the_log_of_it_all_verifies_away_from_the_cluster(desk: Desk) -> None:
-    copied = desk.folder / "log"
-    host = desk.lab.host("node2")
-    tar = host.inside(["tar", "-C", "/var/lib/sovereign/volumes/audit/log", "-cf", "-", "."])
-    desk.run(["sh", "-c", f'mkdir {copied} && "$@" | tar -C {copied} -xf -', "sh", *tar])
+    copied = log_copy(desk, "log")
     keys = ("--log", str(copied), "--vkeys", str(desk.site / "policies/audit-vkeys"))
     found = json.loads(desk.sovereign("audit", "verify", *keys, "--output", "json"))
     assert found["size"] >= 4  # the model's load, the sign-in, the request and its answer
@@ -161,6 +170,70 @@ def test_what_tried_to_leave_is_told_with_pod_destination_and_count(cluster: Kub
     assert ("node2", 8445, "firewall") in told
     assert all(each["count"] >= 1 and each["last_seen"] > "2026" for each in found["attempts"])
     assert found["refused"]["node2"]["refused_out"] >= 1
+
+
+def test_the_log_has_what_tried_to_leave(cluster: Kubernetes, desk: Desk) -> None:
+    """Of the test before: by the network's policy, and by the hosts' firewalls."""
+    bound = next(pod for pod in ours(cluster) if pod["metadata"]["name"].startswith("assistant-"))
+    wanted = {("policy", f"sovereign/{bound['metadata']['name']}", 8443), ("firewall", "10.77.0.12", 8445)}
+
+    def told() -> set[tuple[str, str, int]]:
+        found = [one for one in observed(desk).values() if one["unmapped"]["sovereign"]["kind"] == "network_refusal"]
+        ends = ((one["src_endpoint"]["name"], one["dst_endpoint"]) for one in found)
+        by = (one["unmapped"]["sovereign"]["by"] for one in found)
+        return {(who, source, to.get("port", 0)) for who, (source, to) in zip(by, ends, strict=True)}
+
+    until(lambda: wanted <= told(), "the log had both attempts")
+
+
+def test_a_command_in_a_pod_is_in_the_log_with_who_gave_it_and_is_proven(cluster: Kubernetes, desk: Desk) -> None:
+    asked = ("exec", "--namespace=sovereign", "audit-0", "--container=writer", "--", "/usr/bin/python3.11", "-c")
+    assert cluster.kubectl(*asked, "print('a-word-of-' + 'a-command')") == "a-word-of-a-command\n"
+
+    def entered() -> list[int]:
+        return [
+            at
+            for at, one in observed(desk).items()
+            if one.get("resources") == [{"type": "pods/exec", "namespace": "sovereign", "name": "audit-0"}]
+        ]
+
+    until(lambda: bool(entered()), "the log had the command")
+    log, keys = desk.folder / "observed", ("--vkeys", str(desk.site / "policies/audit-vkeys"))
+    at = entered()[-1]
+    found = observed(desk)[at]
+    assert found["actor"]["user"]["uid"] == "kubernetes-admin"
+    assert found["unmapped"]["sovereign"]["host"] == "node1"
+    assert "a-word-of" not in json.dumps(observed(desk))
+    desk.sovereign("audit", "prove", str(at), "--log", str(log), *keys, "--out", str(desk.folder / "proof.json"))
+
+
+def test_an_api_server_that_rotates_its_log_while_nobody_takes_it_loses_nothing(
+    cluster: Kubernetes, desk: Desk
+) -> None:
+    """The log's writer is away while 50 MB and more of calls are noted, between two that are looked for."""
+    node1 = desk.lab.host("node1")
+    files = "ls /var/log/kubernetes/*.log | wc -l"
+    before = int(node1.run(["sh", "-c", files]).stdout)
+    cluster.kubectl("--namespace=sovereign", "scale", "statefulset/audit", "--replicas=0")
+    cluster.kubectl("--namespace=sovereign", "wait", "--for=delete", "pod/audit-0", "--timeout=120s")
+    cluster.kubectl("create", "configmap", "before-the-rotation")
+    assert node1.run(["python3", "-", "90"], stdin=FILL).stdout.strip() == "200"
+    cluster.kubectl("create", "configmap", "after-the-rotation")
+    assert int(node1.run(["sh", "-c", files]).stdout) > before
+    waits = ["cat", "/run/sovereign-observer/status.json"]
+    until(lambda: json.loads(node1.run(waits).stdout)["behind"] > 50 << 20, "it was told how much waits")
+    cluster.kubectl("--namespace=sovereign", "scale", "statefulset/audit", "--replicas=1")
+
+    def calls(name: str) -> list[dict[str, Any]]:
+        return [one for one in observed(desk).values() if one.get("resources", [{}])[0].get("name") == name]
+
+    until(lambda: bool(calls("after-the-rotation")), "the log had what was asked after the rotation")
+    assert len(calls("before-the-rotation")) == 1
+    told = [one["unmapped"]["sovereign"] for one in observed(desk).values()]
+    assert not [one for one in told if one["kind"] == "cluster_reading" and one["host"] == "node1" and one["gap"]]
+    secrets = [{"type": "secrets", "namespace": "default"}]
+    assert len([one for one in observed(desk).values() if one.get("resources") == secrets]) >= 90  # 700 kB each
+    until(lambda: all(_ready(pod) for pod in ours(cluster)), "every pod of the assistant was ready")
 
 
 def test_a_unit_that_is_off_is_told_by_the_exit_code(desk: Desk) -> None:

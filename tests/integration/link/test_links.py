@@ -16,7 +16,8 @@ import pytest
 from appliance.errors import DeploymentError, UsageError
 from appliance.install import ca
 from appliance.link import ask, check
-from appliance.link.relay import Relay
+from appliance.link import relay as relaying
+from appliance.link.relay import Relay, _exchange
 from appliance.link.tls import AUTHORITY, CHAIN, KEY, contexts
 from appliance.link.ways import DOMAIN, Way, load_ways, server_name
 
@@ -169,6 +170,60 @@ def test_without_a_certificate_and_below_tls_1_3_nothing_is_opened(tmp_path: Pat
             await reader.readexactly(1)
         finally:
             writer.close()
+
+    asyncio.run(run())
+
+
+@contextlib.asynccontextmanager
+async def busy(to: int | None) -> AsyncIterator[int]:
+    """A port whose process has no turn for a while after the kernel made the connection; without ``to``, never."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.closing(writer), contextlib.suppress(OSError):
+            if to is None:
+                await reader.read()
+                return
+            await asyncio.sleep(3 * CONNECT)
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", to)
+            with contextlib.closing(far_writer):
+                await _exchange((reader, far_writer), (far_reader, writer))
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+        yield int(server.sockets[0].getsockname()[1])
+
+
+CONNECT = 0.3
+
+
+def test_a_busy_host_may_take_longer_over_the_handshake_than_over_the_connection(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relaying, "CONNECT_SECONDS", CONNECT)
+    far, near, port = *(credentials(tmp_path, authority, name) for name in ("audit", "gateway")), free_port()
+
+    async def run() -> None:
+        entered = Way(at=f"tls:127.0.0.1:{port}", callers=("gateway",), to=f"unix:{tmp_path / 'far'}")
+        async with echo(tmp_path / "far"), carrying(entered, far), busy(port) as slow:
+            left = Way(at=f"unix:{tmp_path / 'near'}", to=f"tls:127.0.0.1:{slow}", answers="audit")
+            async with carrying(left, near) as relay:
+                assert await say(tmp_path / "near", b"hello") == b"hello"
+                assert relay.refused == 0
+
+    asyncio.run(run())
+
+
+def test_who_never_answers_the_handshake_is_given_up(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relaying, "HANDSHAKE_SECONDS", CONNECT)
+    near = credentials(tmp_path, authority, "gateway")
+
+    async def run() -> None:
+        async with busy(None) as silent:
+            left = Way(at=f"unix:{tmp_path / 'near'}", to=f"tls:127.0.0.1:{silent}", answers="audit")
+            async with carrying(left, near) as relay:
+                assert await say(tmp_path / "near", b"hello") == b""
+                assert relay.refused == 1
 
     asyncio.run(run())
 

@@ -28,7 +28,7 @@ def test_an_event_has_every_required_field_of_its_class(kind: str) -> None:
     assert event["metadata"]["version"] == "1.9.0"
     assert event["metadata"]["product"]["name"] == "sovereign"
     assert event["unmapped"]["sovereign"]["kind"] == kind
-    required = {3001: "user", 3002: "user", 3004: "entity", 6002: "app", 6003: "api"}[class_uid]
+    required = {3001: "user", 3002: "user", 3004: "entity", 4001: "dst_endpoint", 6002: "app", 6003: "api"}[class_uid]
     assert event[required]
     encode_entry(event, "id")
 

@@ -11,10 +11,10 @@ import pytest
 import appliance.audit
 from appliance.audit.errors import NotYoursError
 from appliance.audit.events import model_load
-from appliance.audit.roles import GATEWAY, IDENTITY, OPERATOR, WRITER, Role, Roles, engine, kind_of
+from appliance.audit.roles import CLUSTER, GATEWAY, IDENTITY, OPERATOR, WRITER, Role, Roles, engine, kind_of
 from tests.audit.samples import EVENTS
 
-ROLES = (GATEWAY, IDENTITY, OPERATOR, WRITER, engine("demo"))
+ROLES = (GATEWAY, IDENTITY, CLUSTER, OPERATOR, WRITER, engine("demo"))
 OWNER = {
     "sign_in": GATEWAY,
     "sign_out": GATEWAY,
@@ -34,6 +34,9 @@ OWNER = {
     "account_change": IDENTITY,
     "identity_change": IDENTITY,
     "identity_reading": IDENTITY,
+    "api_call": CLUSTER,
+    "network_refusal": CLUSTER,
+    "cluster_reading": CLUSTER,
 }
 
 

@@ -143,3 +143,34 @@ def test_advice_about_authorities_names_no_command_that_leaves_them(tmp_path: Pa
     told["node1"]["certificates"] = {"etcd/ca": certificate(10)}
     (warning,) = status(tmp_path, told).warnings
     assert "plan a new cluster" in warning
+
+
+MINUTE = 60.0
+
+
+@pytest.mark.parametrize(
+    ("ago", "taken", "cause", "expected"),
+    [
+        (1, 1, "", ""),
+        (1, 10 * MINUTE, "", ""),
+        (1, MINUTE, "nobody answers", ""),
+        (
+            1,
+            10 * MINUTE,
+            "nobody answers",
+            "log since 2026-11-26T11:50:00+00:00: nobody answers; 3.0 of",
+        ),
+        (10 * MINUTE, 10 * MINUTE, "", "has said nothing since"),
+    ],
+    ids=["told", "nothing to tell", "a moment", "an outage", "silent"],
+)
+def test_what_does_not_reach_the_log_is_told_with_how_much_waits(
+    tmp_path: Path, ago: float, taken: float, cause: str, expected: str
+) -> None:
+    told = readings()
+    now = NOW.timestamp()
+    told["node1"]["observed"] = {"time": now - ago, "taken": now - taken, "behind": 3 << 20, "cause": cause}
+    found = status(tmp_path, told)
+    assert found.ok
+    assert {host.name: host.unlogged for host in found.hosts} == {"node1": 3 << 20, "node2": None}
+    assert [expected in warning for warning in found.warnings] == [True] * bool(expected)

@@ -12,6 +12,7 @@ import yaml
 
 from airgap_bundle.digest import sha256
 from airgap_bundle.store import VerifiedRelease
+from appliance.cluster.custody import provide
 from appliance.cluster.parts import KubernetesImages, ReleaseParts
 from appliance.cluster.workloads import Content, Workloads, prepare
 from appliance.install import ca
@@ -158,12 +159,55 @@ def test_engines_and_the_gateway_have_users_of_their_own_which_the_writer_knows(
     known = json.loads(files(workloads, "site")["uids.json"])
     told = values(workloads)
     seats = {engine["service"]: engine["user"] for engine in told["assistant"]["engines"]}
-    assert known == {"gateway": told["assistant"]["gateway"]["user"], **seats}
-    assert len(set(known.values())) == 3
-    assert {w["user"] for w in told["audit"]["writers"]} == set(known.values())
+    collector = told["audit"]["collector"]["user"]
+    assert known == {"gateway": told["assistant"]["gateway"]["user"], "collector": collector, **seats}
+    assert len(set(known.values())) == 4
+    assert {w["user"] for w in told["audit"]["writers"]} | {collector} == set(known.values())
     ports = {w["name"]: w["port"] for w in told["audit"]["writers"]}
     assert {e["name"]: e["port"] for e in told["assistant"]["engines"]}.items() <= ports.items()
     assert set(ports) <= {item["metadata"]["name"].removeprefix("link-") for item in workloads.objects}
+
+
+def test_each_host_has_a_certificate_of_its_own_which_no_pod_has(tmp_path: Path) -> None:
+    workloads = made(tmp_path)
+    told = workloads.options()
+    assert set(told["observer_credentials"]) == {"node1", "node2"}
+    assert told["observer_collector"] == "10.96.0.12:9202"
+    assert values(workloads)["audit"]["hosts"] == {"node1.hosts": "control-plane", "node2.hosts": "worker"}
+    keys = {workloads.observers[host]["link.key"] for host in ("node1", "node2")}
+    assert len(keys) == 2
+    assert not [item for item in workloads.objects if ".hosts" in item["metadata"]["name"]]
+    given = json.dumps([list(workloads.objects), [dict(chart.values) for chart in workloads.charts]])
+    for key in keys:
+        assert base64.b64encode(key).decode() not in given
+
+
+def test_certificate_and_key_of_a_host_that_left_are_not_kept(tmp_path: Path) -> None:
+    made(tmp_path)
+    paths, site = SitePaths(tmp_path), described(site_key={"kind": "file"})
+    before = {path.name for path in paths.tls.iterdir()}
+    held = set(Vault(paths, lambda: b"").store().names())
+    store = provide(paths, Vault(paths, lambda: b""), site.pods, hosts=["node1"])
+    assert held - set(store.names()) == {"link-node2.hosts/link.key"}
+    assert before - {path.name for path in paths.tls.iterdir()} == {"link-node2.hosts.pem"}
+
+
+def test_hosts_and_nobody_else_are_let_in_to_the_collector() -> None:
+    text = (CHARTS / "audit/templates/service.yaml").read_text()
+    policy = next(part for part in text.split("\n---\n") if "CiliumNetworkPolicy" in part)
+    assert "fromEntities: [host, remote-node]" in policy
+    assert policy.count("toPorts") == policy.count("fromEntities") == 1
+    plain = next(part for part in text.split("\n---\n") if "kind: NetworkPolicy" in part)
+    assert "collector" not in plain
+
+
+def test_a_collector_that_does_not_run_keeps_nobody_from_the_writer() -> None:
+    """It makes their pod not ready. It is what hosts talk to, and one of them may be somebody else's."""
+    services = (CHARTS / "audit/templates/service.yaml").read_text().split("\n---\n")
+    (writer, collector) = (part for part in services if "\nkind: Service\n" in part)
+    assert "\n  name: audit\n" in writer
+    assert "\n  publishNotReadyAddresses: true\n" in writer
+    assert "publishNotReadyAddresses" not in collector
 
 
 def test_policies_lie_where_the_gate_looks_whatever_their_names(tmp_path: Path) -> None:

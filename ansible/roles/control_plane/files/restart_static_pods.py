@@ -1,6 +1,6 @@
 """Ends the control plane's containers on this host, so that the kubelet starts them with what lies on the disk now.
 
-Runs on a host, from stdin; returns once each of them has ended.
+Runs on a host, from stdin; returns once each of them has ended. Arguments name some of them, none means all.
 """
 
 import subprocess
@@ -33,7 +33,7 @@ def end(container: str) -> None:
         sys.exit(f"{container} could not be ended: {done.stderr.strip()}")
 
 
-for wanted in NAMES:
+for wanted in sys.argv[1:] or NAMES:
     old = running(wanted)
     for container in old:
         end(container)

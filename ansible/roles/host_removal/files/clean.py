@@ -12,11 +12,12 @@ KEEPALIVED = Path("/etc/keepalived/keepalived.conf")
 OURS = "vrrp_instance control_plane {"  # only in the settings that the role made
 MOUNTS = Path("/proc/mounts")
 IMAGES = "sovereign-images.timer"
-UNITS = ("sovereign-images.service", "kubelet.service", "containerd.service")
+UNITS = ("sovereign-observer.service", "sovereign-images.service", "kubelet.service", "containerd.service")
 FOLDERS = (
     *("/etc/cni", "/etc/containerd", "/etc/kubernetes", "/run/cilium", "/run/containerd"),
     *("/var/lib/cni", "/var/lib/containerd", "/var/lib/etcd", "/var/lib/kubelet"),
     *("/var/log/containers", "/var/log/kubernetes", "/var/log/pods", "/usr/libexec/kubernetes", "/opt/containerd"),
+    "/usr/local/lib/sovereign-observer",
 )
 FILES = (
     "/etc/modules-load.d/sovereign.conf",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 UNITS = ("containerd.service", "kubelet.service", "sovereign-firewall.service", "sovereign-images.timer")
+OBSERVER, OBSERVED = Path("/etc/systemd/system/sovereign-observer.service"), Path("/run/sovereign-observer/status.json")
 ADMIN = "/etc/kubernetes/admin.conf"
 CONFIGURATIONS, PKI = Path("/etc/kubernetes"), Path("/etc/kubernetes/pki")
 KUBELET = Path("/var/lib/kubelet/pki/kubelet-client-current.pem")
@@ -37,6 +38,19 @@ def ran(*argv: str) -> Any:
     except subprocess.TimeoutExpired:
         return None
     return done.stdout if done.returncode == 0 else None
+
+
+def units() -> Any:
+    """Units that are to be active here."""
+    return (*UNITS, OBSERVER.name) if OBSERVER.exists() else UNITS
+
+
+def observed() -> Any:
+    """How far what this host observes is in the audit log, as its observer says; None where it says nothing."""
+    try:
+        return json.loads(OBSERVED.read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def certificates() -> Any:
@@ -185,7 +199,7 @@ def end(flow: Any, which: str) -> str:
 def logs() -> Any:
     """Ends of the logs of Kubernetes and of the pods on this host, by a name that says whose they are."""
     found = {}
-    for unit in UNITS:
+    for unit in units():
         said = ran("journalctl", "--no-pager", "--lines=1500", f"--unit={unit}")
         if said:
             found[unit] = said if len(said) <= LOG_CHARACTERS else said[-LOG_CHARACTERS:].partition("\n")[2]
@@ -236,8 +250,10 @@ def main(subjects: str) -> None:
         "time": now,
         "disk_free": shutil.disk_usage("/var/lib").free,
         "units": {
-            unit: (ran("systemctl", "show", "--property=ActiveState", "--value", unit) or "").strip() for unit in UNITS
+            unit: (ran("systemctl", "show", "--property=ActiveState", "--value", unit) or "").strip()
+            for unit in units()
         },
+        "observed": observed(),
         "certificates": certificates(),
         "cluster": cluster(),
     }
