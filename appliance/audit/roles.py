@@ -33,6 +33,9 @@ _KINDS: Mapping[str, tuple[EventClass, int | None]] = {
     "log_recovery": (ocsf.APPLICATION_LIFECYCLE, 5),
     "log_pruned": (ocsf.APPLICATION_LIFECYCLE, 2),
     "log_read": (ocsf.ENTITY_MANAGEMENT, 2),
+    "feedback": (ocsf.ENTITY_MANAGEMENT, _ANY),
+    "expert_act": (ocsf.ENTITY_MANAGEMENT, _ANY),
+    "learning_decision": (ocsf.ENTITY_MANAGEMENT, _ANY),
     "admin_change": (ocsf.ENTITY_MANAGEMENT, _ANY),
     "identity_sign_in": (ocsf.AUTHENTICATION, 1),
     "identity_sign_out": (ocsf.AUTHENTICATION, 2),
@@ -71,12 +74,15 @@ class Role:
         return named and kind in self.kinds and entry_id.startswith(f"{self.name}/") and _steps(entry_id, kind)
 
 
-GATEWAY = Role("gateway", frozenset({"sign_in", "sign_out", "request", "answer", "refusal", "log_read"}))
+GATEWAY = Role(
+    "gateway",
+    frozenset({"sign_in", "sign_out", "request", "answer", "refusal", "log_read", "feedback", "expert_act"}),
+)
 IDENTITY = Role(
     "identity",
     frozenset({"identity_sign_in", "identity_sign_out", "account_change", "identity_change", "identity_reading"}),
 )  # what Keycloak recorded; gateways read it there
-OPERATOR = Role("operator", frozenset({"install_step", "model_change", "admin_change"}))
+OPERATOR = Role("operator", frozenset({"install_step", "model_change", "admin_change", "learning_decision"}))
 WRITER = Role(
     "writer", frozenset({"log_recovery", "log_pruned"})
 )  # the writer's own; no uid has it. It also ends gateways' requests

@@ -12,6 +12,9 @@ from appliance.gateway.cookies import Cookies
 from appliance.gateway.entitlements import grant, priority
 from appliance.gateway.errors import NotReadyError, UnprocessableError
 from appliance.gateway.event_cursor import CursorStore
+from appliance.gateway.failures import FailureStore
+from appliance.gateway.feedback import FeedbackStore
+from appliance.gateway.gold_cases import CaseStore
 from appliance.gateway.history import most_tokens
 from appliance.gateway.identity_events import IdentityEvents
 from appliance.gateway.jobs import Job
@@ -19,6 +22,7 @@ from appliance.gateway.ledger import Ledger
 from appliance.gateway.looks import Looks
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.quota import Quotas
+from appliance.gateway.rate_bound import RateBound
 from appliance.gateway.running import Running
 from appliance.gateway.sessions import SessionStore
 from appliance.gateway.tools import NO_TOOLS
@@ -87,6 +91,10 @@ class Gateway:
         self.sessions = SessionStore(parts.database, parts.keys.session)
         self.conversations = ConversationStore(parts.database, parts.keys.content)
         self.turns = TurnStore(parts.database, self.conversations)
+        self.feedback = FeedbackStore(parts.database, self.conversations)
+        self.feedback_bound = RateBound()
+        self.failures = FailureStore(parts.database, self.conversations)
+        self.cases = CaseStore(parts.database, self.conversations)
         self.cookies = Cookies(secure=parts.site.scheme == "https")
         self.running = Running()
         self.looks = Looks()

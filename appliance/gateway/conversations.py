@@ -11,12 +11,13 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from appliance.gateway.errors import NotFoundError
-from appliance.gateway.schema import conversation, feedback, message, user_key
+from appliance.gateway.schema import conversation, failure, feedback, message, user_key
 from appliance.gateway.sealing import UserSealer, new_wrapped_key, unwrap_key
+from appliance.learning.failures import Remark
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -50,8 +51,7 @@ class Message:
     created: datetime
     finish_reason: str | None = None
     receipt: dict[str, Any] | None = None
-    verdict: str | None = None
-    reason: str | None = None
+    feedback: Remark | None = None
 
 
 @dataclass(frozen=True)
@@ -122,22 +122,6 @@ class ConversationStore:
         if gone.rowcount == 0:
             raise NotFoundError("there is no such conversation")
 
-    async def judge(self, subject: Subject, message_id: uuid.UUID, verdict: str, reason: str | None) -> None:
-        """Keep the person's latest verdict on an answer of theirs. Raises ``NotFoundError``."""
-        answers = (
-            select(message.c.id)
-            .join(conversation, conversation.c.id == message.c.conversation_id)
-            .where(message.c.id == message_id, message.c.role == "assistant", conversation.c.subject == subject)
-        )
-        async with self._engine.begin() as connection:
-            if (await connection.execute(answers)).one_or_none() is None:
-                raise NotFoundError("there is no such answer")
-            sealer = await self.sealer(connection, subject)
-            sealed = sealer.seal(reason, bound_to=f"reason:{message_id}") if reason else None
-            values = {"verdict": verdict, "reason": sealed, "created": func.now()}
-            statement = upsert(feedback).values(message_id=message_id, **values)
-            await connection.execute(statement.on_conflict_do_update(index_elements=["message_id"], set_=values))
-
     async def sealer(self, connection: AsyncConnection, subject: Subject) -> UserSealer:
         """The subject's sealer; the data key is made at first use (by one gateway, whoever comes first)."""
         query = select(user_key.c.wrapped).where(user_key.c.subject == subject)
@@ -169,8 +153,15 @@ async def read_messages(
 ) -> tuple[Message, ...]:
     """The newest messages, oldest first, with feedback."""
     query = (
-        select(message, feedback.c.verdict, feedback.c.reason)
+        select(
+            message,
+            feedback.c.verdict,
+            feedback.c.reason,
+            feedback.c.detail,
+            failure.c.id.is_not(None).label("sent"),
+        )
         .outerjoin(feedback, feedback.c.message_id == message.c.id)
+        .outerjoin(failure, failure.c.message_id == message.c.id)
         .where(message.c.conversation_id == conversation_id)
         .order_by(message.c.ordinal.desc())
         .limit(READ)
@@ -188,6 +179,19 @@ def _opened(sealer: UserSealer, row: Row[Any]) -> Message:
         created=row.created,
         finish_reason=row.finish_reason,
         receipt=json.loads(receipt) if receipt is not None else None,
+        feedback=opened_feedback(sealer, row),
+    )
+
+
+def opened_feedback(sealer: UserSealer, row: Row[Any]) -> Remark | None:
+    """What was said of the message of ``row``, if anything."""
+    if row.verdict is None:
+        return None
+    detail = json.loads(sealer.unseal(row.detail, bound_to=f"detail:{row.id}")) if row.detail is not None else {}
+    return Remark(
         verdict=row.verdict,
+        reasons=tuple(detail.get("reasons", ())),
         reason=sealer.unseal(row.reason, bound_to=f"reason:{row.id}") if row.reason is not None else None,
+        correction=detail.get("correction"),
+        send=bool(row.sent),
     )

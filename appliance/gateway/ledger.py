@@ -18,6 +18,7 @@ import structlog
 from appliance.audit import events
 from appliance.audit.commitment import commit
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError
+from appliance.audit.events_learning import expert_act, feedback
 from appliance.audit.events_reading import log_read
 from appliance.audit.open_requests import BEGUN, ENDED
 from appliance.audit.roles import GATEWAY
@@ -115,6 +116,16 @@ class Ledger:
         """An auditor looks at the log. Raises ``NotReadyError``: then nothing is shown."""
         entry = log_read(subject=caller.subject, groups=caller.groups, what=what, asked=asked)
         return await self._written(entry, GATEWAY.id(uuid.uuid4().hex, "log-read"))
+
+    async def feedback(self, *, caller: Caller, **about: Any) -> Position:
+        """Somebody says something of an answer (``events_learning``). Raises ``NotReadyError``: nothing is kept."""
+        entry = feedback(subject=caller.subject, groups=caller.groups, **about)
+        return await self._written(entry, GATEWAY.id(uuid.uuid4().hex, "feedback"))
+
+    async def expert_act(self, *, caller: Caller, **about: Any) -> Position:
+        """An expert reads or rules (``events_learning``). Raises ``NotReadyError``: then nothing is shown or kept."""
+        entry = expert_act(subject=caller.subject, groups=caller.groups, **about)
+        return await self._written(entry, GATEWAY.id(uuid.uuid4().hex, "expert-act"))
 
     async def refused_by_engine(self, job: Job, error: HttpError) -> None:
         """Close a request that is in the log already; quotas bound these."""

@@ -6,6 +6,7 @@ answer; what was written so far stays in the conversation as ``cancelled``.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -21,6 +22,7 @@ from appliance.gateway.page_routes import path_id
 from appliance.gateway.problems import problem_body
 from appliance.gateway.refusals import refusals_logged
 from appliance.gateway.steps import Failed, Finished, Started, Step, Text
+from appliance.learning.signals import Asked, signals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from appliance.gateway.answers import Answer
     from appliance.gateway.assembly import Gateway
+    from appliance.gateway.metrics import Metrics
     from appliance.gateway.turns import Turn, TurnStore
 
 PURPOSE = "conversation"
@@ -47,9 +50,11 @@ class NewMessage(BaseModel):
 class TurnKeeper:
     """Keeps an answer in its conversation. The lease is its own from ``started`` on; before, it is the route's."""
 
-    def __init__(self, turns: TurnStore, turn: Turn) -> None:
+    def __init__(self, turns: TurnStore, turn: Turn, metrics: Metrics) -> None:
         self._turns = turns
         self._turn = turn
+        self._signals = metrics.signals
+        self._asked = Asked(turn.question, datetime.now(UTC))
         self._started = False
 
     async def started(self) -> None:
@@ -62,6 +67,8 @@ class TurnKeeper:
         """Write the answer."""
         with needed():
             await self._turns.finish(self._turn, text, outcome, receipt)
+        for signal in signals(self._turn.history, self._asked, text, outcome):
+            self._signals.labels(self._turn.model, signal).inc()
 
     async def closed(self) -> None:
         """Give the lease back."""
@@ -120,7 +127,7 @@ async def _begun(
                 purpose=PURPOSE,
                 messages=messages,
             )
-        answer = gateway.answer(job, TurnKeeper(gateway.turns, turn))
+        answer = gateway.answer(job, TurnKeeper(gateway.turns, turn, gateway.metrics))
         steps = answer.steps()
         async with sse.on_disconnect(request.receive, answer.stop):
             first = await anext(steps)

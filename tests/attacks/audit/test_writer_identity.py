@@ -28,9 +28,12 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user
 GATEWAY, ENGINE, OTHER_ENGINE, STRANGER = 61_001, 61_002, 61_003, 61_009
 ROLES = {"gateway": GATEWAY, "identity": GATEWAY, "engine/demo": ENGINE, "engine/other": OTHER_ENGINE, "operator": 0}
 OWN = {
-    GATEWAY: ("gateway/x", {"sign_in", "sign_out", "request", "answer", "refusal", "log_read"}),
+    GATEWAY: (
+        "gateway/x",
+        {"sign_in", "sign_out", "request", "answer", "refusal", "log_read", "feedback", "expert_act"},
+    ),
     ENGINE: ("engine/demo/x", {"model_load"}),
-    0: ("operator/x", {"install_step", "model_change", "admin_change"}),
+    0: ("operator/x", {"install_step", "model_change", "admin_change", "learning_decision"}),
 }
 EVENT = {kind: event for kind, (event, _, _) in EVENTS.items()}
 

@@ -1,0 +1,196 @@
+"""/api/expert: failures that people sent, for people with the role of an expert, of their own groups.
+
+Whatever an expert opens is in the log before it is shown, and each ruling before it is kept. Who sent a failure is
+nowhere here. Whoever asks without the role leaves a refusal in the log, as any other.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from appliance.gateway.access import check_same_site, visit
+from appliance.gateway.assembly import gateway_of
+from appliance.gateway.body import read_json
+from appliance.gateway.errors import ConflictError, ForbiddenError, NotFoundError, UnprocessableError
+from appliance.gateway.expert_queue import grouped, shown_case, shown_failure, shown_queue
+from appliance.gateway.gold_cases import CONTRADICTING, Origin
+from appliance.gateway.page_routes import path_id
+from appliance.gateway.pseudonyms import Subject
+from appliance.learning.cases import Content, Kind, contradict
+from appliance.learning.failures import Ruling, contradicting
+from appliance.memory.language import language
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from starlette.requests import Request
+
+    from appliance.gateway.assembly import Gateway
+    from appliance.gateway.callers import Caller
+    from appliance.learning.cases import Case
+    from appliance.learning.failures import Failure
+
+EXPERT = "expert"
+_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+
+
+class NewCase(BaseModel):
+    """The case that an expert makes of a failure. ``decided``: it stands against what contradicts it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    question: _Text
+    kind: Kind
+    expected: Annotated[list[_Text], Field(max_length=10)] = Field(default_factory=list)
+    vital: bool = False
+    decided: bool = False
+
+    def content(self, group: str) -> Content:
+        """As a case of ``group``. Raises ``UnprocessableError``."""
+        said = {
+            "question": self.question,
+            "kind": self.kind,
+            "expected": tuple(self.expected),
+            "groups": (group,),
+            "language": language(self.question),
+            "vital": self.vital,
+        }
+        try:
+            return Content.model_validate(said)
+        except ValueError as error:
+            raise UnprocessableError(_first(error), code="invalid_case", param="case") from error
+
+
+class NewRuling(BaseModel):
+    """PUT /api/expert/failures/{id}/ruling."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    ruling: Ruling
+    note: Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)] | None = None
+    case: NewCase | None = None
+
+
+@dataclass(frozen=True)
+class Desk:
+    """An expert at work, and the groups whose failures are theirs to judge."""
+
+    gateway: Gateway
+    caller: Caller
+
+    async def enter(self, action: Literal["create", "read", "update", "delete"], what: str, target: str) -> None:
+        """Put the act into the log."""
+        await self.gateway.ledger.expert_act(caller=self.caller, action=action, what=what, target=target)
+
+    async def failure(self, request: Request) -> Failure:
+        """The failure of the path, somebody else's. Raises ``NotFoundError``."""
+        found = await self.gateway.failures.one(path_id(request, "id"), self.caller.groups)
+        if found.subject == self.caller.subject:
+            raise NotFoundError("there is no such failure")
+        return found
+
+
+@asynccontextmanager
+async def desk_of(request: Request) -> AsyncGenerator[Desk, None]:
+    """The desk of an expert. Raises ``ForbiddenError`` for everybody else."""
+    async with visit(request) as person:
+        if EXPERT not in person.session.data.roles:
+            raise ForbiddenError("this is for experts", "ask whoever administers this site", code="not_an_expert")
+        check_same_site(gateway_of(request), request)  # a look is an entry: no other site's page is to cause one
+        yield Desk(gateway_of(request), person.caller)
+
+
+async def queue(request: Request) -> Response:
+    """GET /api/expert/queue: what waits for this expert, in clusters; blocked cases; agreement."""
+    async with desk_of(request) as desk:
+        gateway, expert = desk.gateway, desk.caller
+        everything = await gateway.failures.of_groups(expert.groups)
+        found = await grouped(gateway, [one for one in everything if one.waits_for(expert.subject)])
+        judged = await gateway.failures.judged(expert.groups)
+        blocked = await gateway.cases.current(expert.groups, ("blocked",))
+        return JSONResponse(shown_queue(found, expert.subject, judged, blocked))
+
+
+async def failure(request: Request) -> Response:
+    """GET /api/expert/failures/{id}: question, answer, and what was said of it."""
+    async with desk_of(request) as desk:
+        found = await desk.failure(request)
+        await desk.enter("read", "failure", str(found.id))
+        ruled = await desk.gateway.failures.ruled(found.id)
+        return JSONResponse(shown_failure(found, desk.caller.subject, ruled))
+
+
+async def rule(request: Request) -> Response:
+    """PUT /api/expert/failures/{id}/ruling: what the expert says of it, and the case that comes of it."""
+    async with desk_of(request) as desk:
+        asked = await read_json(request, NewRuling)
+        found = await desk.failure(request)
+        content = asked.case.content(found.group) if asked.case is not None else None
+        if content is not None and asked.case is not None and not asked.case.decided:
+            await _check_undisputed(desk, found, content)
+        await desk.enter("update" if desk.caller.subject in found.rulings else "create", "ruling", str(found.id))
+        await desk.gateway.failures.rule(found, desk.caller.subject, asked.ruling, asked.note or None)
+        made = await _made(desk, found, content) if content is not None else None
+        return JSONResponse({"case": str(made.id) if made is not None else None})
+
+
+async def _check_undisputed(desk: Desk, found: Failure, content: Content) -> None:
+    """Nothing speaks against the case: no other case, no other person's correction, no other expert.
+
+    Raises ``ConflictError`` that names how many do: the expert looks at them, and decides.
+    """
+    around = await desk.gateway.failures.of_groups([found.group])
+    others = {one for pair in contradicting(around) if found.id in pair for one in pair} - {found.id}
+    cases = [one for one in await desk.gateway.cases.current((found.group,)) if contradict(one.case.content, content)]
+    disputed = [one for one in found.rulings if one != desk.caller.subject and found.standing == "disputed"]
+    if against := len(others) + sum(one.state != "retired" for one in cases) + len(disputed):
+        raise ConflictError(f"{against} others contradict this", "look at them, then decide", code=CONTRADICTING)
+
+
+async def _made(desk: Desk, found: Failure, content: Content) -> Case:
+    verbatim = found.sent.quoted_by(content.question, content.expected)
+    origin = Origin(Subject(found.subject), found.sent.digest, verbatim)
+    made, retired = await desk.gateway.cases.add(content, desk.caller.subject, origin=origin, decided=True)
+    await desk.enter("create", "case", f"{made.id} {made.version}")
+    for one in retired:
+        await desk.enter("delete", "case", f"{one.id} {one.version}")
+    return made
+
+
+async def cases(request: Request) -> Response:
+    """GET /api/expert/cases: the cases of the expert's groups."""
+    async with desk_of(request) as desk:
+        found = await desk.gateway.cases.current(desk.caller.groups)
+        return JSONResponse({"cases": [shown_case(one) for one in found]})
+
+
+async def decide(request: Request) -> Response:
+    """POST /api/expert/cases/{id}/decision: keep this one of those that contradict each other."""
+    async with desk_of(request) as desk:
+        case_id = path_id(request, "id")
+        mine = await desk.gateway.cases.current(desk.caller.groups, ("blocked",))
+        if not any(one.case.id == case_id for one in mine):
+            raise NotFoundError("there is no such case")
+        await desk.enter("update", "case", str(case_id))
+        retired = await desk.gateway.cases.decide(case_id)
+        return JSONResponse({"retired": [str(one.id) for one in retired]})
+
+
+def _first(error: ValueError) -> str:
+    found: Any = getattr(error, "errors", list)()
+    return str(found[0]["msg"]).removeprefix("Value error, ").lower() if found else str(error)
+
+
+routes = [
+    Route("/api/expert/queue", queue, methods=["GET"]),
+    Route("/api/expert/failures/{id}", failure, methods=["GET"]),
+    Route("/api/expert/failures/{id}/ruling", rule, methods=["PUT"]),
+    Route("/api/expert/cases", cases, methods=["GET"]),
+    Route("/api/expert/cases/{id}/decision", decide, methods=["POST"]),
+]

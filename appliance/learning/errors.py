@@ -1,0 +1,24 @@
+"""Errors of the learning loop.
+
+UsageError
+├── CaseError                     a case that says nothing that can be checked, or a file of them that cannot be read
+└── ResultError                   a file of results that is damaged, of another run, or not to be compared
+RefusedError
+└── GateRefusedError              the change does not pass
+"""
+
+from __future__ import annotations
+
+from appliance.errors import RefusedError, UsageError
+
+
+class CaseError(UsageError):
+    """A case that says nothing that can be checked, or a file of cases that cannot be read."""
+
+
+class ResultError(UsageError):
+    """A file of results that is damaged, belongs to another run, or cannot be compared with the other."""
+
+
+class GateRefusedError(RefusedError):
+    """The change is worse than what is in force beyond noise, or not better where it was said to be."""

@@ -1,0 +1,61 @@
+"""Texts as words, and how near two texts are. Pure.
+
+Near is what two texts share of their letters in threes (the Dice coefficient over character trigrams), which forgives
+a typing mistake, an ending and the order of words, in every language that is written in letters.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+
+from appliance.memory.language import FUNCTION_WORDS
+
+_ASKED = (
+    "a i me my we our you your he she they them there here how what when where who why whose do does did has had can "
+    "could may must should would am been into about so no yes "
+    "je j me mon ma mes nous notre nos votre vos on il elle y en d l qu n s c comment quoi quand où combien pourquoi "
+    "puis peut peux doit dois faut quel quelle quels quelles à a ai si mais donc "
+    "ich mich mir mein meine meinen wir uns unser ihr ihre sie man wie was wann wo wer warum wozu welche welcher kann "
+    "darf muss soll hat habe haben bin sind war an am im zum zur ob so ja nein noch nur"
+)
+_ASKING = frozenset(_ASKED.split())
+"""Words of questions, beside those of ``FUNCTION_WORDS``."""
+_WORD = re.compile(r"[^\W_]+")
+_MARKS = " \t\r\n.,;:!?…\"'`´«»„“”‚‘’()[]{}*_-–—"  # noqa: RUF001 - quotation marks of three languages are meant
+
+
+def words(text: str) -> list[str]:
+    """The words of ``text`` in order, without case; compatibility forms of Unicode are one."""
+    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+def telling(text: str) -> list[str]:
+    """``words`` without those that every text has, and without single letters."""
+    return [word for word in words(text) if len(word) > 1 and word not in FUNCTION_WORDS | _ASKING]
+
+
+def plain(text: str) -> str:
+    """``text`` as two people would call it the same: no case, single spaces, no marks around it."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(folded.split()).strip(_MARKS)
+
+
+def holds(text: str, phrase: str) -> bool:
+    """Whether the words of ``phrase`` stand in ``text`` one after the other. A phrase without words is in none."""
+    sought, within = words(phrase), words(text)
+    length = len(sought)
+    return length > 0 and any(within[i : i + length] == sought for i in range(len(within) - length + 1))
+
+
+def nearness(one: str, other: str) -> float:
+    """0 (nothing in common) to 1 (the same words); symmetric."""
+    mine, theirs = _trigrams(one), _trigrams(other)
+    total = mine.total() + theirs.total()
+    return 2 * (mine & theirs).total() / total if total else float(one == other)
+
+
+def _trigrams(text: str) -> Counter[str]:
+    said = f"  {' '.join(words(text))} "
+    return Counter(said[i : i + 3] for i in range(len(said) - 2)) if said.strip() else Counter()
