@@ -122,8 +122,10 @@ class PageApi:
         return self.state.answer(found, found["messages"][-2]["content"], replaces=request.path_params["message"])
 
     async def feedback(self, request: Request, _user: str) -> Response:
-        given = await request.json()
-        self.state.feedback[request.path_params["message"]] = given
+        given = None if request.method == "DELETE" else await request.json()
+        self.state.feedback.pop(request.path_params["message"], None)
+        if given is not None:
+            self.state.feedback[request.path_params["message"]] = given
         for conversation in self.state.conversations.values():
             for message in conversation["messages"]:
                 if message["id"] == request.path_params["message"]:
@@ -145,7 +147,7 @@ class PageApi:
             Route("/api/conversations/{id}", own(self.one), methods=["GET", "PATCH", "DELETE"]),
             Route("/api/conversations/{id}/messages", own(self.ask), methods=["POST"]),
             Route("/api/conversations/{id}/messages/{message}/retry", own(self.retry), methods=["POST"]),
-            Route("/api/messages/{message}/feedback", own(self.feedback), methods=["PUT"]),
+            Route("/api/messages/{message}/feedback", own(self.feedback), methods=["PUT", "DELETE"]),
         ]
 
 

@@ -126,6 +126,32 @@ def test_feedback_is_sent_with_its_reason_and_outlives_a_reload(analyst: Page, g
     expect(pressed).to_have_attribute("aria-pressed", "true")
 
 
+def test_a_failure_is_sent_to_experts_only_by_a_tick_beside_what_they_will_see_and_taken_back(
+    analyst: Page, gateway: FakeGateway
+) -> None:
+    flows.ask(analyst, "mark this")
+    answer = flows.last_answer(analyst)
+    answer.get_by_role("button", name="This answer is not good").click()
+    form = answer.locator(".feedback")
+    form.get_by_label("It is not true").check()
+    form.get_by_label("What should it have said?").fill("the first step")
+    form.get_by_role("button", name="Keep this").click()
+    (said,) = gateway.feedback.values()
+    assert said == {"verdict": "down", "reasons": ["wrong"], "correction": "the first step"}
+    answer.get_by_role("button", name="This answer is not good").click()
+    expect(form.get_by_label("It is not true")).to_be_checked()
+    expect(form).to_contain_text("They do not see who I am")
+    form.get_by_label("Let the experts of my group").check()
+    form.get_by_role("button", name="Keep this").click()
+    assert [one["send"] for one in gateway.feedback.values()] == [True]
+    analyst.reload()
+    expect(flows.last_answer(analyst)).to_contain_text("You let the experts of your group see this answer.")
+    answer.get_by_role("button", name="This answer is not good").click()
+    form.get_by_role("button", name="Take my mark back").click()
+    expect(answer.get_by_role("button", name="This answer is not good")).to_have_attribute("aria-pressed", "false")
+    assert gateway.feedback == {}
+
+
 def test_the_model_is_chosen_among_those_one_may_use_and_then_fixed(analyst: Page, gateway: FakeGateway) -> None:
     assert analyst.locator("#model-pick option").all_inner_texts() == ["gemma3-270m", "apertus-8b"]
     expect(analyst.locator("#model-pick")).to_contain_text("under a waiver")

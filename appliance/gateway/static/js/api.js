@@ -15,7 +15,8 @@ import { EventParser } from "./sse.js";
  * @typedef {{ id: string, title: string | null, model: string, updated: string }} Summary
  * @typedef {{ id: string, role: "user" | "assistant", content: string, created?: string, finish_reason?: string | null,
  *   receipt?: import("./receipt.js").Receipt | null, feedback?: Feedback | null }} Message
- * @typedef {{ verdict: "up" | "down", reason?: string | null }} Feedback
+ * @typedef {{ verdict: "up" | "down", reasons?: string[], reason?: string | null, correction?: string | null,
+ *   send?: boolean }} Feedback
  * @typedef {{ id: string, title: string | null, model: string, messages: Message[] }} Conversation
  * @typedef {{ type: "start", user_message_id?: string, message_id: string } | { type: "token", text: string }
  *   | { type: "receipt", receipt: import("./receipt.js").Receipt } | { type: "done", finish_reason: string }} AnswerEvent
@@ -131,6 +132,26 @@ export const remove = (id) => send("DELETE", `/api/conversations/${encodeURIComp
  */
 export const giveFeedback = (messageId, feedback) =>
   send("PUT", `/api/messages/${encodeURIComponent(messageId)}/feedback`, feedback);
+
+/** @param {string} messageId */
+export const takeBackFeedback = (messageId) => send("DELETE", `/api/messages/${encodeURIComponent(messageId)}/feedback`);
+
+/**
+ * What experts read: `queue`, `cases`, or `failures/ID`.
+ *
+ * @param {string} what
+ */
+export const expert = async (what) => (await send("GET", `/api/expert/${what}`)).json();
+
+/**
+ * @param {string} failureId
+ * @param {object} ruling
+ */
+export const giveRuling = async (failureId, ruling) =>
+  (await send("PUT", `/api/expert/failures/${encodeURIComponent(failureId)}/ruling`, ruling)).json();
+
+/** @param {string} caseId */
+export const keepCase = (caseId) => send("POST", `/api/expert/cases/${encodeURIComponent(caseId)}/decision`);
 
 /**
  * Ask, and read the answer as it is written. Aborting the signal closes the connection, which stops the model.
