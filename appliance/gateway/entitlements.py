@@ -58,4 +58,6 @@ def grant(site: SiteConfig, groups: Iterable[str], model: str) -> Grant:
 
 def priority(site: SiteConfig, client_id: str | None) -> int:
     """What the engine is told of urgency: below 0 for a program whose work nobody waits for, else 0."""
-    return -sum(client.id == client_id and client.priority == "batch" for client in site.service_clients)
+    return -sum(
+        client.id == client_id and (client.evaluates or client.priority == "batch") for client in site.service_clients
+    )

@@ -5,11 +5,13 @@ UsageError
 └── ResultError                   a file of results that is damaged, of another run, or not to be compared
 RefusedError
 └── GateRefusedError              the change does not pass
+UnavailableError
+└── SpentError                    nothing more is answered for now, a quota is used up: the run ends and goes on later
 """
 
 from __future__ import annotations
 
-from appliance.errors import RefusedError, UsageError
+from appliance.errors import RefusedError, UnavailableError, UsageError
 
 
 class CaseError(UsageError):
@@ -22,3 +24,7 @@ class ResultError(UsageError):
 
 class GateRefusedError(RefusedError):
     """The change is worse than what is in force beyond noise, or not better where it was said to be."""
+
+
+class SpentError(UnavailableError):
+    """Nothing more is answered for now, because a quota is used up. It ends a run, which goes on later."""

@@ -28,16 +28,19 @@ export function drawAgreement(place, { agreement, experts }) {
       { class: "auditor-scroll" },
       h(
         "table",
-        { class: "auditor-table" },
+        { class: "auditor-table expert-table" },
         h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", { scope: "col" }, head)))),
-        h("tbody", {}, ...experts.map(row)),
+        h("tbody", {}, ...experts.map((one) => row(one, heads))),
       ),
     ),
   );
 }
 
-/** @param {import("./expert_queue.js").Expert} one */
-function row(one) {
+/**
+ * @param {import("./expert_queue.js").Expert} one
+ * @param {string[]} heads said again in each cell where the table is too narrow for a head
+ */
+function row(one, heads) {
   const counts = ["right", "wrong", "unclear"].map((ruling) => number(one.rulings[ruling] ?? 0));
   return h(
     "tr",
@@ -48,14 +51,14 @@ function row(one) {
       one.you ? t("expert.agreement.you") : h("span", { class: "mono" }, one.name),
       one.one_sided && h("div", { class: "expert-attention" }, t("expert.agreement.one_sided")),
     ),
-    ...counts.map((count) => h("td", { class: "number" }, count)),
-    h("td", { class: "number" }, kappa(one.kappa)),
-    h("td", { class: "number" }, number(one.count)),
+    ...[...counts, kappa(one.kappa), number(one.count)].map((figure, index) =>
+      h("td", { class: "number", "data-head": heads[index + 1] }, figure),
+    ),
   );
 }
 
 /** @param {number | null} value */
-const kappa = (value) => (value === null ? "–" : number(value));
+const kappa = (value) => (value === null ? "–" : number(value, 2));
 
 /**
  * @param {HTMLElement} place

@@ -1,0 +1,200 @@
+"""`sovereign learn` as an operator runs it: against a real database and a real audit writer."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from appliance.audit.client import SyncAuditClient
+from appliance.audit.errors import AuditUnavailableError
+from appliance.cli import learn_evaluate
+from appliance.cli.main import app
+from appliance.errors import RefusedError, UsageError
+from appliance.learning.results import line, written
+from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
+from tests.audit.bench import Bench
+from tests.audit.processes import writers
+from tests.gateway import postgres
+from tests.integration.gateway.conftest import KEYS
+from tests.learning.seeded_results import harder, items, results
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SITE = """\
+schema: 1
+name: ministry
+models: [{{name: gemma3-270m}}]
+groups: [{{name: clerks, models: [gemma3-270m]}}, {{name: guards}}]
+service_clients: [{{id: evaluator, groups: [clerks], evaluates: true}}]
+listen: {{database_port: {port}}}
+"""
+CASES = [
+    {"question": "Where do bicycles stand?", "kind": "contains", "expected": ["north gate"], "groups": ["clerks"]},
+    {"question": "Who has the code?", "kind": "refusal", "groups": ["clerks", "guards"], "vital": True},
+]
+
+
+@dataclass
+class Site:
+    """A site's database and log, and a folder for files."""
+
+    paths: SitePaths
+    folder: Path
+    bench: Bench
+
+    def run(self, *arguments: str) -> Result:
+        return CliRunner().invoke(app, ["--site", str(self.paths.root), "learn", *arguments])
+
+    def told(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "--output", "json").stdout)
+
+    def written(self, name: str, *cases: dict[str, Any]) -> str:
+        path = self.folder / name
+        path.write_text("".join(json.dumps({"language": "en", **one}) + "\n" for one in cases))
+        return str(path)
+
+    def logged(self) -> list[dict[str, Any]]:
+        """What the log holds of the loop, in order."""
+        with SyncAuditClient(self.paths.socket(AUDIT)) as client:
+            client.checkpoint()  # what is in the journal goes into tiles
+        found: list[dict[str, Any]] = []
+        self.bench.verify(visit=lambda _, raw: found.extend(map(json.loads, raw)))
+        return [one for one in found if one["unmapped"]["sovereign"]["kind"] == "learning_decision"]
+
+
+@pytest.fixture
+def site(tmp_path: Path, cluster: postgres.Cluster) -> Iterator[Site]:
+    with cluster.admin("sovereign") as admin:
+        admin.execute("TRUNCATE gold_case, user_key")
+    paths = SitePaths(tmp_path / "site")
+    bench = Bench(paths.audit_log)
+    folder = tmp_path / "files"
+    folder.mkdir()
+    paths.root.mkdir(exist_ok=True)
+    paths.site_yaml.write_text(SITE.format(port=postgres.PORT))
+    paths.credentials(GATEWAY).mkdir(parents=True)
+    (paths.credentials(GATEWAY) / "db_password").write_text(postgres.PASSWORD)
+    (paths.credentials(GATEWAY) / "content_key").write_bytes(KEYS.content)
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    (paths.run / DATABASE).symlink_to(cluster.socket_dir)
+    with writers(bench, keys, paths.socket(AUDIT), {"operator": os.getuid(), "gateway": os.getuid()}) as begin:
+        begin()
+        yield Site(paths, folder, bench)
+    shutil.rmtree(paths.run)
+
+
+def test_cases_come_in_are_listed_go_out_and_are_retired_and_each_act_is_in_the_log(site: Site) -> None:
+    given = site.written("cases.jsonl", *CASES)
+    assert site.told("cases", "import", given) == {"new": 2, "unchanged": 0, "blocked": 0}
+    assert site.told("cases", "import", given) == {"new": 0, "unchanged": 2, "blocked": 0}
+    listed = site.told("cases", "list")
+    assert [(one["version"], one["state"], one["author"]) for one in listed] == [
+        (1, "active", f"uid {os.getuid()}")
+    ] * 2
+    assert [one["kind"] for one in site.told("cases", "list", "--group", "guards")] == ["refusal"]
+    out = site.folder / "out.jsonl"
+    assert site.run("cases", "export", "--out", str(out)).exit_code == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+    again = site.run("cases", "export", "--out", str(out))
+    assert isinstance(again.exception, UsageError)
+    assert site.told("cases", "import", str(out))["unchanged"] == 2
+    assert site.run("cases", "retire", listed[0]["id"]).exit_code == 0
+    assert isinstance(site.run("cases", "retire", listed[0]["id"]).exception, UsageError)
+    assert [one["state"] for one in site.told("cases", "list")].count("retired") == 1
+    acts = [(entry["activity_name"], entry["entity"]["name"]) for entry in site.logged()]
+    assert ("Create", "import") in acts
+    assert ("Read", "export") in acts
+    assert ("Delete", listed[0]["id"]) in acts
+    assert "bicycles" not in json.dumps(site.logged()).lower()
+
+
+def test_a_file_with_one_bad_case_changes_nothing(site: Site) -> None:
+    bad = site.written("bad.jsonl", CASES[0], {**CASES[1], "kind": "exact"})
+    refused = site.run("cases", "import", bad)
+    assert isinstance(refused.exception, UsageError)
+    assert refused.exception.cause.startswith(f"{bad}:2: ")
+    foreign = site.run("cases", "import", site.written("foreign.jsonl", {**CASES[0], "groups": ["spies"]}))
+    assert isinstance(foreign.exception, UsageError)
+    assert "spies is not a group" in foreign.exception.cause
+    assert site.told("cases", "list") == []
+
+
+def test_contradicting_cases_are_blocked_and_said_to_be(site: Site) -> None:
+    other = {**CASES[0], "expected": ["south gate"]}
+    done = site.run("cases", "import", site.written("both.jsonl", CASES[0], other))
+    assert "1 blocked" in done.stdout
+    assert "an expert of the group decides" in done.stderr
+    assert {one["state"] for one in site.told("cases", "list")} == {"blocked"}
+    nothing = site.run("evaluate", "--out", str(site.folder / "x.jsonl"))
+    assert isinstance(nothing.exception, UsageError)
+    assert "no active case" in nothing.exception.cause
+    assert not (site.folder / "x.jsonl").exists()
+
+
+def kept(site: Site, name: str, found: Any) -> str:
+    path = site.folder / name
+    path.write_bytes(written(found.run, found.rows))
+    return str(path)
+
+
+def test_the_gate_tells_its_figures_logs_them_first_and_ends_by_what_it_found(site: Site) -> None:
+    before = kept(site, "before", results(items(), 11))
+    good, bad = kept(site, "good", results(items(), 33)), kept(site, "bad", results(items(), 33, harder(0.4)))
+    assert site.told("gate", before, good)["passed"] is True
+    refused = site.run("gate", before, bad)
+    assert isinstance(refused.exception, RefusedError)
+    assert "worse beyond noise" in refused.exception.cause
+    assert "kind=contains" in refused.stdout
+    entries = [entry for entry in site.logged() if entry["entity"]["type"] == "gate"]
+    assert [entry["status"] for entry in entries] == ["Success", "Failure"]
+    figures = entries[1]["unmapped"]["sovereign"]["figures"]
+    assert (figures["passed"], figures["cases"], figures["alpha"]) == (False, 240, 0.05)
+    assert any(one.startswith("all n=240 ") for one in figures["slices"])
+
+
+def test_without_a_log_the_gate_decides_nothing(site: Site) -> None:
+    before = kept(site, "before", results(items(), 11))
+    site.paths.socket(AUDIT).unlink()
+    nothing = site.run("gate", before, before)
+    assert isinstance(nothing.exception, AuditUnavailableError)
+    assert nothing.stdout == ""
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}\n", b"no json\n"])
+def test_the_gate_refuses_files_that_are_no_results_and_logs_nothing(site: Site, damage: bytes) -> None:
+    (site.folder / "x").write_bytes(damage)
+    refused = site.run("gate", str(site.folder / "x"), str(site.folder / "x"))
+    assert isinstance(refused.exception, UsageError)
+    assert site.logged() == []
+
+
+def test_a_file_of_results_is_gone_on_with_only_by_the_same_run(tmp_path: Path) -> None:
+    found = results(items(30), 5)
+    out = tmp_path / "out"
+    with learn_evaluate._results(out, found.run) as (descriptor, rows):
+        assert rows == []
+        os.write(descriptor, line(found.rows[0]) + line(found.rows[1])[:-9])  # a crash in the middle of a line
+    with learn_evaluate._results(out, found.run) as (descriptor, rows):
+        assert rows == [found.rows[0]]
+        os.write(descriptor, line(found.rows[1]))
+        with pytest.raises(UsageError, match="being written by another run"), learn_evaluate._results(out, found.run):
+            pass
+    assert out.read_bytes() == written(found.run, found.rows[:2])
+    other = found.run.model_copy(update={"seed": 99})
+    with pytest.raises(UsageError, match="of another run"), learn_evaluate._results(out, other):
+        pass
+    assert out.read_bytes() == written(found.run, found.rows[:2])
+    foreign = tmp_path / "foreign"
+    foreign.write_text("a letter")
+    with pytest.raises(UsageError, match="no file of results"), learn_evaluate._results(foreign, found.run):
+        pass
+    assert foreign.read_text() == "a letter"
