@@ -45,6 +45,7 @@ groups:
   - {{name: clerks, models: [{release.MODEL}, {EMBEDDER}]}}
 service_clients:
   - {{id: batch, groups: [clerks]}}
+  - {{id: evaluator, groups: [analysts, clerks], evaluates: true}}
 """
 
 
