@@ -5,8 +5,8 @@ The tests run in order and share the host; each one is a stage that an operator,
 
 from __future__ import annotations
 
-import hashlib
 import base64
+import hashlib
 import json
 import re
 import time
