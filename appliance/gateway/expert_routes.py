@@ -49,6 +49,7 @@ class NewCase(BaseModel):
     kind: Kind
     expected: Annotated[list[_Text], Field(max_length=10)] = Field(default_factory=list)
     vital: bool = False
+    language: Literal["en", "fr", "de"] | None = Field(default=None, description="Where the question does not tell.")
     decided: bool = False
 
     def content(self, group: str) -> Content:
@@ -58,7 +59,7 @@ class NewCase(BaseModel):
             "kind": self.kind,
             "expected": tuple(self.expected),
             "groups": (group,),
-            "language": language(self.question),
+            "language": language(self.question, self.language),
             "vital": self.vital,
         }
         try:
@@ -110,8 +111,7 @@ async def queue(request: Request) -> Response:
     """GET /api/expert/queue: what waits for this expert, in clusters; blocked cases; agreement."""
     async with desk_of(request) as desk:
         gateway, expert = desk.gateway, desk.caller
-        everything = await gateway.failures.of_groups(expert.groups)
-        found = await grouped(gateway, [one for one in everything if one.waits_for(expert.subject)])
+        found = await grouped(gateway, await gateway.failures.waiting(expert.groups, expert.subject))
         judged = await gateway.failures.judged(expert.groups)
         blocked = await gateway.cases.current(expert.groups, ("blocked",))
         return JSONResponse(shown_queue(found, expert.subject, judged, blocked))
@@ -133,14 +133,14 @@ async def rule(request: Request) -> Response:
         found = await desk.failure(request)
         content = asked.case.content(found.group) if asked.case is not None else None
         if content is not None and asked.case is not None and not asked.case.decided:
-            await _check_undisputed(desk, found, content)
+            await _check_undisputed(desk, found, content, asked.ruling)
         await desk.enter("update" if desk.caller.subject in found.rulings else "create", "ruling", str(found.id))
         await desk.gateway.failures.rule(found, desk.caller.subject, asked.ruling, asked.note or None)
         made = await _made(desk, found, content) if content is not None else None
         return JSONResponse({"case": str(made.id) if made is not None else None})
 
 
-async def _check_undisputed(desk: Desk, found: Failure, content: Content) -> None:
+async def _check_undisputed(desk: Desk, found: Failure, content: Content, ruling: str) -> None:
     """Nothing speaks against the case: no other case, no other person's correction, no other expert.
 
     Raises ``ConflictError`` that names how many do: the expert looks at them, and decides.
@@ -148,7 +148,7 @@ async def _check_undisputed(desk: Desk, found: Failure, content: Content) -> Non
     around = await desk.gateway.failures.of_groups([found.group])
     others = {one for pair in contradicting(around) if found.id in pair for one in pair} - {found.id}
     cases = [one for one in await desk.gateway.cases.current((found.group,)) if contradict(one.case.content, content)]
-    disputed = [one for one in found.rulings if one != desk.caller.subject and found.standing == "disputed"]
+    disputed = [one for one, said in found.rulings.items() if one != desk.caller.subject and said != ruling]
     if against := len(others) + sum(one.state != "retired" for one in cases) + len(disputed):
         raise ConflictError(f"{against} others contradict this", "look at them, then decide", code=CONTRADICTING)
 

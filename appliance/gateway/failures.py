@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from appliance.gateway.sealing import UserSealer
 
 LISTED = 300
-"""Newest failures of an expert's groups that the queue looks at."""
+"""Newest failures of an expert's groups that are looked at."""
 JUDGED = 20_000
 
 
@@ -56,6 +56,21 @@ class FailureStore:
         async with self._engine.begin() as connection:
             rows = (await connection.execute(query)).all()
             return await self._opened(connection, rows)
+
+    async def waiting(self, groups: Sequence[str], expert: Subject) -> tuple[Failure, ...]:
+        """Failures of ``groups`` that wait for ``expert``, newest first: those that nobody judged, and some of others'.
+
+        Each sort has a bound of its own, so that what is settled does not hide what is open.
+        """
+        judged = select(ruling.c.failure_id).where(ruling.c.failure_id == failure.c.id)
+        theirs = failure.c.group_name.in_(groups), failure.c.subject != expert
+        newest = select(failure).where(*theirs).order_by(failure.c.created.desc()).limit(LISTED)
+        async with self._engine.begin() as connection:
+            rows = list((await connection.execute(newest.where(~judged.exists()))).all())
+            by_others = judged.exists(), ~judged.where(ruling.c.subject == expert).exists()
+            rows += (await connection.execute(newest.where(*by_others))).all()
+            found = await self._opened(connection, sorted(rows, key=lambda row: row.created, reverse=True))
+        return tuple(one for one in found if one.waits_for(expert))
 
     async def one(self, failure_id: uuid.UUID, groups: Sequence[str]) -> Failure:
         """The failure, if it is of ``groups``. Raises ``NotFoundError``."""

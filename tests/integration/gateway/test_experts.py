@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
+from appliance.gateway import failures as failure_store
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.gold_cases import SITE, CaseStore
 from appliance.gateway.people import People
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 QUESTION = "How long is the notice period?"
-CASE = {"question": QUESTION, "kind": "contains", "expected": ["180 days"]}
+CASE = {"question": QUESTION, "kind": "contains", "expected": ["180 days"], "language": "en"}
 OTHER = {**CASE, "expected": ["90 days"]}
 
 
@@ -123,11 +124,26 @@ async def test_a_ruling_settles_it_and_makes_a_case_that_names_where_it_came_fro
     (kept,) = await CaseStore(house.pool, ConversationStore(house.pool, KEYS.content)).current()
     assert (str(kept.case.id), kept.case.version, kept.state) == (made, 1, "active")
     assert (kept.origin, kept.author) == (subject("analyst"), subject("officer"))
-    assert kept.case.content.groups == ("analysts",)
+    assert (kept.case.content.groups, kept.case.content.language) == (("analysts",), "en")
     acts = [(e["activity_name"], e["entity"]["type"]) for e in house.log.of_kind("expert_act")]
     assert acts == [("Create", "ruling"), ("Create", "case")]
     assert "180" not in str(house.log.entries)
     assert (await rule(page, one["id"], case=CASE)).json()["case"] == made  # the same once more is the same
+
+
+async def test_what_is_settled_does_not_hide_what_is_open(
+    page: Page, house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failure_store, "LISTED", 1)
+    await send(page, house, question="Where is the oldest question?")
+    await send(page, house, question="Where is the newest question?")
+    await as_(page, house, "officer")
+    (newest,) = await waiting(page)
+    assert newest["question"] == "Where is the newest question?"
+    await rule(page, newest["id"])
+    assert [one["question"] for one in await waiting(page)] == ["Where is the oldest question?"]
+    await as_(page, house, "deputy")
+    assert [one["question"] for one in await waiting(page)] == ["Where is the oldest question?"]
 
 
 async def test_a_second_opinion_is_asked_blind_and_agreement_is_measured(
@@ -141,6 +157,8 @@ async def test_a_second_opinion_is_asked_blind_and_agreement_is_measured(
     assert await waiting(page) == []
     await as_(page, house, "deputy")
     assert [found["standing"] for found in await waiting(page)] == ["second"]
+    hasty = await rule(page, one["id"], ruling="right", case=CASE)
+    assert (hasty.status_code, hasty.json()["code"]) == (409, "contradicting_cases")  # the first one said otherwise
     path = f"/api/expert/failures/{one['id']}"
     assert (await page.http.get(path)).json()["others"] == []
     await rule(page, one["id"], ruling="right")
@@ -148,8 +166,7 @@ async def test_a_second_opinion_is_asked_blind_and_agreement_is_measured(
     found = await queue(page)
     assert (found["agreement"]["count"], found["agreement"]["observed"]) == (1, 0.0)
     assert [(e["you"], e["rulings"]) for e in found["experts"]].count((True, {"right": 1})) == 1
-    case = await rule(page, one["id"], ruling="right", case=CASE)
-    assert (case.status_code, case.json()["code"]) == (409, "contradicting_cases")  # the two disagree
+    assert (await rule(page, one["id"], ruling="right", case={**CASE, "decided": True})).json()["case"]
 
 
 async def test_contradicting_corrections_are_shown_and_block_the_case_until_somebody_decides(

@@ -1,7 +1,7 @@
 /** The case that an expert makes of a failure: what can be checked of every later answer to the question. */
 
 import { h, icon } from "./dom.js";
-import { t } from "./i18n.js";
+import { language, t } from "./i18n.js";
 
 export class CaseForm {
   constructor() {
@@ -82,6 +82,7 @@ export class CaseForm {
       kind: this.kind.value,
       expected: lines.filter((line) => line !== ""),
       vital: this.vital.checked,
+      language: language(),
       decided: this.decided.checked,
     };
   }
