@@ -64,9 +64,11 @@ bench-images: venv ## Weigh the cluster's images and time their assembly; the la
 	$(BIN)/python -m tests.bench.images
 
 KILLS ?= 200
+SITE_KILLS ?= 60
 .PHONY: chaos
-chaos: venv ## Kill the audit writer and its callers KILLS times under load; the last line says what was left
+chaos: venv ## Kill the log's writer and its callers KILLS times, a whole site's services SITE_KILLS times; last lines say what was left
 	$(BIN)/python -m tests.audit.chaos $(KILLS)
+	$(BIN)/python -m tests.audit.site_storm $(SITE_KILLS)
 
 .PHONY: bench-audit
 bench-audit: venv ## What the audit log costs, and how long a million entries take to check and count; last line JSON

@@ -26,7 +26,7 @@ from appliance.cli.terminal import (
 )
 from appliance.cluster.standing import is_cluster
 from appliance.errors import DeploymentError, PreflightError, UsageError
-from appliance.install import host
+from appliance.install import host, power
 from appliance.install.resumption import resume as bring_back
 from appliance.install.status import site_status
 from appliance.install.uninstall import uninstall as remove_site
@@ -133,20 +133,20 @@ def status(
 def up(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> None:
     """Start the site and wait until it is ready."""
     with progress("services", unit="steps") as ready:
-        started = host.up(site_paths(context), passphrase=_passphrase(passphrase_fd), ready=ready)
+        started = power.up(site_paths(context), passphrase=_passphrase(passphrase_fd), ready=ready)
     say(f"started {', '.join(started)}" if started else "everything was running")
     tell_kept_down(site_paths(context))
 
 
 def tell_kept_down(paths: SitePaths) -> None:
     """The rest runs; the command ends as `sovereign status` does. Raises ``DeploymentError``."""
-    if (error := host.kept_down(paths)) is not None:
+    if (error := power.kept_down(paths)) is not None:
         raise error
 
 
 def down(context: typer.Context) -> None:
     """Stop the site; its data stay."""
-    unlogged = host.down(site_paths(context))
+    unlogged = power.down(site_paths(context))
     say("stopped")
     if unlogged is not None:
         say(f"not in the audit log yet: {unlogged}; `sovereign up` enters what the install journal holds")
@@ -175,7 +175,7 @@ def uninstall(
 
 def unseal(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> None:
     """Unseal the services' secrets (called by the boot unit)."""
-    host.unseal(site_paths(context), passphrase=_passphrase(passphrase_fd))
+    power.unseal(site_paths(context), passphrase=_passphrase(passphrase_fd))
 
 
 def resume(context: typer.Context) -> None:

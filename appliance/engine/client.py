@@ -14,7 +14,8 @@ from appliance.engine.errors import (
     EngineUnavailableError,
 )
 from appliance.engine.protocol import End, Event, Failed
-from appliance.engine.wire import decode_event, encode_request
+from appliance.engine.wire import encode_request
+from appliance.engine.wire_events import decode_event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -16,7 +16,8 @@ from starlette.routing import Route
 
 from appliance.engine.errors import EngineBusyError, EngineDrainingError, EngineRefusedError
 from appliance.engine.served import receipt_digest
-from appliance.engine.wire import BODY_MAX_BYTES, decode_request, encode_event
+from appliance.engine.wire import BODY_MAX_BYTES, decode_request
+from appliance.engine.wire_events import encode_event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping

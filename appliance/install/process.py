@@ -211,8 +211,9 @@ def _piped(  # noqa: PLR0913 - each is a property of the process
 
 
 def _failed(argv: Sequence[str], status: int, said: bytes) -> DeploymentError:
-    lines = said.decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
-    told = " / ".join(line.strip() for line in lines)
+    lines = said.decode(errors="replace").strip().splitlines()
+    cause = next((line for line in lines[:-TAIL_LINES] if "error:" in line.lower()), None)
+    told = " / ".join(line.strip() for line in [*([cause] if cause else []), *lines[-TAIL_LINES:]])
     return DeploymentError(f"{Path(argv[0]).name} failed with status {status}: {told}")
 
 

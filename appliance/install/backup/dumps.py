@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.errors import DeploymentError, UnavailableError
-from appliance.install.database import DATABASES, SUPERUSER, postgres_bin
+from appliance.install.database import DATABASES, EXTENSIONS, SUPERUSER, postgres_bin
 from appliance.install.probe import answers
 from appliance.install.process import drain, feed, run
 from appliance.install.services import postgres_probe
@@ -51,7 +51,10 @@ class Server:
         drain(argv, sink, env=self._environment(), timeout_s=_HOURS)
 
     def empty(self, database: str) -> None:
-        """Make ``database`` anew, as the installation does: its owner's, closed to everybody else."""
+        """Make ``database`` anew, as the installation does: its owner's, closed to everybody else, with its extensions.
+
+        Dumps have none of those: what the installation makes before a server runs, pg_dump takes for PostgreSQL's own.
+        """
         owner = DATABASES[database]
         statements = (
             f"DROP DATABASE IF EXISTS {database} WITH (FORCE);",
@@ -59,7 +62,8 @@ class Server:
             f"REVOKE ALL ON DATABASE {database} FROM PUBLIC;",
         )
         argv = [str(self.programs / "psql"), *self.arguments, "--set=ON_ERROR_STOP=1", "--quiet", "--no-psqlrc"]
-        run([*argv, "postgres"], stdin="\n".join(statements).encode(), env=self._environment())
+        for where, lines in (("postgres", statements), (database, EXTENSIONS.get(database, ()))):
+            run([*argv, where], stdin="\n".join(lines).encode(), env=self._environment())
 
     def load(self, database: str, source: BinaryIO, options: Sequence[str] = ()) -> None:
         """Put what ``dump`` wrote into ``database``: all of it or nothing."""

@@ -17,7 +17,8 @@ from appliance.engine.tools import call_text
 from appliance.engine.tools.families import FAMILIES
 from appliance.engine.tools.offer import offer_of
 from appliance.engine.tools.reader import CallReader
-from appliance.engine.wire import MAX_TOOLS, decode_event, decode_request, encode_request
+from appliance.engine.wire import MAX_TOOLS, decode_request, encode_request
+from appliance.engine.wire_events import decode_event
 from tests.engine.tool_templates import TAGGED
 from tests.unit.engine.scripted_context import CONTROLS, TURN, ScriptedContext
 

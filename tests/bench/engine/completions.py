@@ -8,7 +8,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from appliance.engine.wire import decode_event, encode_request
+from appliance.engine.wire import encode_request
+from appliance.engine.wire_events import decode_event
 from tests.bench.engine import shape
 from tests.bench.engine.lines import encoded, posted
 

@@ -25,6 +25,7 @@ SITE = "/srv/sovereign"
 TOOLS = "/opt/sovereign-tools"
 SOVEREIGN = f"{TOOLS}/env/bin/sovereign"
 GATEWAY = "https://localhost:8443"
+ISSUER = "https://localhost:8444/realms/sovereign"
 EMBEDDER = "minilm-l6-v2"
 SITE_YAML = f"""\
 schema: 1

@@ -29,6 +29,11 @@ def status(host: BareHost) -> dict[str, Any]:
     return dict(json.loads(sovereign(host, "status", "--output", "json", check=False)[1]))
 
 
+def services(host: BareHost) -> dict[str, dict[str, Any]]:
+    """What `status` says of each service, by name."""
+    return {each["name"]: each for each in status(host)["services"]}
+
+
 def eventually_up(host: BareHost) -> None:
     """Wait until every service is ready again; fail with what `status` says."""
     deadline = time.monotonic() + HEAL_SECONDS
@@ -46,17 +51,23 @@ def files_of(host: BareHost) -> set[str]:
 
 def call_api(host: BareHost, folder: Path) -> dict[str, Any]:
     """One program's calls, by the unmodified `openai` package, from inside the host's network."""
-    ca, secret = folder / "ca.pem", folder / "secret"
+    ca, secret = folder / "ca.pem", service_secret(host, folder)
     ca.write_text(host.run(["cat", f"{SITE}/tls/ca.pem"]).stdout)
-    if not secret.exists():
-        host.run(["rm", "-f", "/tmp/batch.secret"])
-        sovereign(host, "client", "secret", "batch", "--out", "/tmp/batch.secret")
-        secret.write_text(host.run(["cat", "/tmp/batch.secret"]).stdout)
     program = [sys.executable, "-m", "tests.e2e.one_host.openai_client", str(ca), "batch"]
     done = subprocess.run(
-        host.inside(program, network_only=True), input=secret.read_text(), capture_output=True, text=True, check=True
+        host.inside(program, network_only=True), input=secret, capture_output=True, text=True, check=True
     )
     return dict(json.loads(done.stdout))
+
+
+def service_secret(host: BareHost, folder: Path) -> str:
+    """The secret of the program ``batch``; asked for once for each ``folder``, since asking makes another."""
+    kept = folder / "secret"
+    if not kept.exists():
+        host.run(["rm", "-f", "/tmp/batch.secret"])
+        sovereign(host, "client", "secret", "batch", "--out", "/tmp/batch.secret")
+        kept.write_text(host.run(["cat", "/tmp/batch.secret"]).stdout)
+    return kept.read_text()
 
 
 def answered(host: BareHost, folder: Path) -> dict[str, object]:

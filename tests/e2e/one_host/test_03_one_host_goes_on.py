@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from appliance.audit.checkpoint import read_vkeys
+from appliance.site.paths import SitePaths
 from demo.release import MODEL
-from tests.e2e.one_host.conftest import EMBEDDER, GATEWAY, SITE, SOVEREIGN
+from tests.audit.processes import until
+from tests.audit.site_reconciliation import outstanding, read_diary, read_log, reconcile
+from tests.audit.site_storm import Storm, callers
+from tests.e2e.one_host.conftest import EMBEDDER, GATEWAY, ISSUER, SITE, SOVEREIGN
 from tests.e2e.one_host.full_disk import fill_until_refused
-from tests.e2e.one_host.operating import HEAL_SECONDS, call_api, eventually_up, sovereign, status
+from tests.e2e.one_host.operating import HEAL_SECONDS, call_api, eventually_up, service_secret, services, sovereign
 from tests.e2e.page import flows
 
 if TYPE_CHECKING:
@@ -143,18 +148,23 @@ def test_conversations_outlive_the_reboot(browser: Browser) -> None:
     page.context.close()
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_a_killed_service_heals(host: BareHost, service: str) -> None:
-    pid = next(entry["pid"] for entry in status(host)["services"] if entry["name"] == service)
-    host.run(["kill", "-9", str(pid)])
-    deadline = time.monotonic() + HEAL_SECONDS
-    while True:
-        found = next(entry for entry in status(host)["services"] if entry["name"] == service)
-        if found["ready"] and found["pid"] != pid:
-            break
-        assert time.monotonic() < deadline, found
-        time.sleep(0.5)
+def test_services_that_are_killed_while_programs_ask_heal_and_the_log_has_every_request_once(
+    host: BareHost, tmp_path: Path
+) -> None:
+    ca, diary, paths = tmp_path / "ca.pem", tmp_path / "diary", SitePaths(host.root / SITE.lstrip("/"))
+    ca.write_text(host.run(["cat", f"{SITE}/tls/ca.pem"]).stdout)
+    program = [sys.executable, "-m", "tests.audit.site_callers", GATEWAY, ISSUER, "batch", str(diary), str(ca)]
+    start = json.loads(sovereign(host, "audit", "report", "--output", "json")[1])["log"]["size"]
+    storm = Storm(diary, lambda: services(host), lambda pid: host.run(["kill", "-9", str(pid)]), lambda: 0.2)
+    with callers(host.inside(program, network_only=True), service_secret(host, tmp_path)):
+        for service in SERVICES:
+            storm.strike(service)
     eventually_up(host)
+    seen, vkeys = read_diary(diary), read_vkeys(paths.policies / "audit-vkeys")
+    until(lambda: not outstanding(read_log(paths.audit_log, vkeys, start), seen), HEAL_SECONDS)
+    found = reconcile(read_log(paths.audit_log, vkeys, start), seen)
+    assert found["told their end"] >= len(SERVICES)
+    assert found["ended by the writer"] > 0
 
 
 def test_certificates_are_renewed_and_both_ports_show_them(host: BareHost) -> None:
@@ -176,7 +186,7 @@ def test_certificates_are_renewed_and_both_ports_show_them(host: BareHost) -> No
 
 def test_a_support_bundle_holds_no_secret_and_nothing_of_people(host: BareHost) -> None:
     unit = host.run(["sh", "-c", "basename /etc/systemd/system/sovereign-*-gateway.service"]).stdout.strip()
-    planted = "password=a-Canary-of-the-journey user=analyst mark-of-a-canary"
+    planted = "mark-of-a-canary password=a-Canary-of-the-journey user=analyst"
     host.run(["sh", "-c", f"echo '{planted}' > {SITE}/log/canary.log"])
     listed = json.loads(sovereign(host, "support-bundle", "--dry-run", "--output", "json")[1])
     assert host.run(["test", "-e", "/tmp/support.tar.gz"], check=False).returncode == 1

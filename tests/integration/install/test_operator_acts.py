@@ -17,7 +17,7 @@ from appliance.audit.checkpoint import read_vkeys
 from appliance.audit.keys import CheckpointKeys
 from appliance.audit.stored import read_stored
 from appliance.errors import SovereignError
-from appliance.install import host
+from appliance.install import power
 from appliance.install import uninstall as removal
 from appliance.install.accounts import Accounts, accounts_for, service_names
 from appliance.install.acts import announce, journaled
@@ -174,15 +174,15 @@ def test_down_is_in_the_log_before_the_writer_is_stopped(
     paths: SitePaths, writer: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, str, str]] = []
-    monkeypatch.setattr(host, "stop_services", lambda *_: seen.extend(entries(paths)))
+    monkeypatch.setattr(power, "stop_services", lambda *_: seen.extend(entries(paths)))
     writer()
-    assert host.down(paths) is None
+    assert power.down(paths) is None
     assert seen[-1] == ("down", "Stop", "Success")
 
 
 def test_up_that_finds_no_secrets_is_entered_as_failed(paths: SitePaths, writer: Callable[[], None]) -> None:
     with pytest.raises(SovereignError):
-        host.up(paths, passphrase=lambda: b"", ready=lambda _ready, _of: None)
+        power.up(paths, passphrase=lambda: b"", ready=lambda _ready, _of: None)
     writer()
     spool(CONFIG, paths, "1.0.0")
     assert entries(paths)[-1] == ("up", "Start", "Failure")

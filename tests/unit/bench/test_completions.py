@@ -7,7 +7,8 @@ import json
 import pytest
 
 from appliance.engine.protocol import Admitted, End, Energy, Failed, Timing, Token, Usage
-from appliance.engine.wire import decode_request, encode_event
+from appliance.engine.wire import decode_request
+from appliance.engine.wire_events import encode_event
 from tests.bench.engine.completions import EngineCompletions, FailedError, LlamaServerCompletions, ask
 from tests.bench.engine.lines import RefusedError
 from tests.engine.scripted_http import Scripted, listening

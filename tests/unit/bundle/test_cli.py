@@ -113,7 +113,13 @@ def test_a_wrong_passphrase_signs_nothing(made: Path, tmp_path: Path) -> None:
 
 
 def waive(folder: Path, **changes: object) -> Path:
-    fields = {"model": "gemma3-270m", "digest": "ab" * 32, "waives": "producer-verified", "reason": "known", **changes}
+    fields = {
+        "model": "gemma3-270m",
+        "digest": "ab" * 32,
+        "waives": "producer-verified",
+        "reason": "known and looked at",
+        **changes,
+    }
     options = [part for name, value in fields.items() for part in (f"--{name}", value)]
     out = folder / "waiver.json"
     run("trust", "waive", "--key", folder / "officer.key", *options, "--out", out, phrase=PHRASE)
@@ -130,7 +136,7 @@ def test_a_waiver_is_signed_by_an_officer_and_ends(tmp_path: Path) -> None:
     assert payload["issued"] < payload["expires"]
 
 
-@pytest.mark.parametrize(("field", "value"), [("digest", "short"), ("reason", "  ")])
+@pytest.mark.parametrize(("field", "value"), [("digest", "short"), ("reason", "  "), ("reason", "known")])
 def test_a_waiver_without_digest_or_reason_is_not_signed(tmp_path: Path, field: str, value: str) -> None:
     with pytest.raises(UsageError):
         waive(tmp_path, **{field: value})

@@ -15,7 +15,7 @@ from appliance.engine.template import ChatTemplate
 from appliance.engine.tools.families import FAMILIES, Family
 from appliance.engine.tools.offer import offer_of
 from appliance.engine.tools.reader import CallReader
-from appliance.engine.wire import decode_event, encode_event
+from appliance.engine.wire_events import decode_event, encode_event
 from tests.engine.tool_templates import BARE, TAGGED
 from tests.unit.engine.scripted_context import CONTROLS, TURN, ScriptedContext, scripted_engine
 

@@ -20,7 +20,8 @@ from appliance.engine.protocol import (
     TokenLogprob,
     Usage,
 )
-from appliance.engine.wire import decode_event, decode_request, encode_event, encode_request
+from appliance.engine.wire import decode_request, encode_request
+from appliance.engine.wire_events import decode_event, encode_event
 
 END = End("stop", Usage(3, 0, 2), Timing(0.1, 2.5, 3.0), Energy(1.5, "estimated", 35.0, 0.5))
 

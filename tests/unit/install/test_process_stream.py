@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import DeploymentError
-from appliance.install.process import drain, feed, stream
+from appliance.install.process import drain, feed, run, stream
 
 HERE = Path("/")
 
@@ -72,3 +72,10 @@ def test_a_source_that_fails_ends_the_program_before_it_takes_that_for_the_end(t
     with pytest.raises(OSError, match="stick"):
         feed(["sh", "-c", f"cat >/dev/null; touch {done}"], io.BufferedReader(Failing()), env={}, timeout_s=60)
     assert not done.exists()
+
+
+def test_a_failure_names_the_error_although_much_follows_it() -> None:
+    """As pg_restore says it: the error, then the whole statement."""
+    said = "echo 'pg_restore: error: type halfvec does not exist'; printf 'line %s\\n' 1 2 3 4 5; exit 3"
+    with pytest.raises(DeploymentError, match=r"status 3: pg_restore: error: .*line 3 / line 4 / line 5"):
+        run(["sh", "-c", f"({said}) >&2"])

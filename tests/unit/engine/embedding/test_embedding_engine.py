@@ -14,7 +14,8 @@ from appliance.engine.energy import DeclaredDraw
 from appliance.engine.errors import DecodeError, EngineBusyError, EngineRefusedError
 from appliance.engine.metrics import EngineMetrics
 from appliance.engine.protocol import Admitted, End, Event, Failed, Message, Request, Vectors
-from appliance.engine.wire import decode_event, decode_request, encode_event, encode_request
+from appliance.engine.wire import decode_request, encode_request
+from appliance.engine.wire_events import decode_event, encode_event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence

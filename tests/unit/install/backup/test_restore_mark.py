@@ -9,7 +9,7 @@ import pytest
 from airgap_bundle.digest import sha256
 from appliance.cli.serve import _gateway as serve_gateway
 from appliance.errors import DeploymentError, UsageError
-from appliance.install import host, resumption
+from appliance.install import power, resumption
 from appliance.install.backup.mark import mark, refuse_half_restored, restoring_from, unmark
 from appliance.install.journal import Journal
 from appliance.install.lock import site_lock
@@ -51,8 +51,8 @@ def test_no_command_starts_or_changes_a_site_that_is_restored_in_part(tmp_path: 
     paths.current.mkdir()
     for command in (
         lambda: refuse_half_restored(paths),
-        lambda: host.up(paths, passphrase=bytes, ready=lambda _done, _of: None),
-        lambda: host.unseal(paths, passphrase=bytes),
+        lambda: power.up(paths, passphrase=bytes, ready=lambda _done, _of: None),
+        lambda: power.unseal(paths, passphrase=bytes),
     ):
         with pytest.raises(UsageError, match="restored in part"):
             command()
@@ -94,5 +94,5 @@ def test_the_restore_at_work_may_unseal(tmp_path: Path) -> None:
     paths.site_yaml.write_text("schema: 1\nname: ministry\nmodels: [{name: m}]\ngroups: [{name: clerks}]\n")
     paths.current.mkdir()
     with site_lock(paths), pytest.raises((DeploymentError, OSError)) as refused:
-        host.unseal(paths, passphrase=bytes)  # goes on to what is not there yet: users and secrets
+        power.unseal(paths, passphrase=bytes)  # goes on to what is not there yet: users and secrets
     assert "restored in part" not in str(refused.value)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from appliance.install import host, model_switch
+from appliance.install import model_switch, power
 from appliance.install.accounts import accounts_for
 from appliance.install.model_list import list_models
 from appliance.install.model_settle import settle
@@ -46,8 +46,8 @@ def test_a_damaged_decision_costs_one_engine_and_no_command_of_the_site(
     assert _chosen(installing) == {}  # type: ignore[arg-type]
     (warning,) = model_warnings(two, brought)
     assert "engine of other will not start" in warning
-    monkeypatch.setattr(host, "_installed", lambda _paths: two)
-    down = host.kept_down(brought)
+    monkeypatch.setattr(power, "_installed", lambda _paths: two)
+    down = power.kept_down(brought)
     assert down is not None
     assert (down.exit_code, "engine-other stays down" in down.cause) == (5, True)
 

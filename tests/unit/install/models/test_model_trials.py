@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appliance.errors import DeploymentError
-from appliance.install import host, model_settle, model_switch, model_trial
+from appliance.install import host, model_settle, model_switch, model_trial, power
 from appliance.install.host import Request, install
 from appliance.install.lock import SiteBusyError, site_lock
 from appliance.install.model_settle import settle
@@ -108,8 +108,8 @@ def test_at_boot_a_trial_is_taken_away_under_the_lock_and_before_secrets_are_uns
 
     seen: list[Decisions] = []
     put_on_trial(brought, engines)
-    monkeypatch.setattr(host, "prepare_runtime", prepare)
-    host.unseal(brought, passphrase=bytes)
+    monkeypatch.setattr(power, "prepare_runtime", prepare)
+    power.unseal(brought, passphrase=bytes)
     assert seen == [Decisions()]
 
 
@@ -119,8 +119,8 @@ def test_a_boot_unit_that_a_command_started_takes_no_trial_from_it_and_does_not_
     seen: list[Decisions] = []
     put_on_trial(brought, engines)
     trial = read_decisions(brought, NAME)
-    monkeypatch.setattr(host, "prepare_runtime", lambda *_: seen.append(read_decisions(brought, NAME)))
+    monkeypatch.setattr(power, "prepare_runtime", lambda *_: seen.append(read_decisions(brought, NAME)))
     with site_lock(brought):
-        host.unseal(brought, passphrase=bytes)
+        power.unseal(brought, passphrase=bytes)
     assert seen == [trial]
     assert trial.trial is not None

@@ -1,0 +1,137 @@
+"""Holds a site's log against what programs saw of the site, whatever was killed meanwhile. Pure, but for two readers.
+
+For every request whose answer began to arrive there is one entry that it began and one, later, how it ended; a caller
+that was told the end finds that end in the log, with the receipt's digest, where the receipt says; there are no more
+requests in the log than were made; nothing lies there twice; every sign-in that Keycloak granted is there.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from appliance.audit.closing import OUTCOME
+from appliance.audit.entry import decode_entry
+from appliance.audit.open_requests import end_id, step
+from appliance.audit.verify import verify_log
+from appliance.gateway.receipts import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from appliance.audit.note import VerifierKey
+
+_GIVEN = {"stop", "length"}
+
+
+@dataclass
+class Seen:
+    """What the callers noted; ``ended`` has the receipts of those who got one."""
+
+    asked: int = 0
+    signed_in: int = 0
+    begun: set[str] = field(default_factory=set)
+    ended: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    left: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Logged:
+    """What the log holds from some entry on: ids in order, and the event of each."""
+
+    order: list[str] = field(default_factory=list)
+    events: dict[str, dict[str, Any]] = field(default_factory=dict)
+    index: dict[str, int] = field(default_factory=dict)
+
+
+def read_diary(path: Path) -> Seen:
+    """What stands in a diary."""
+    seen = Seen()
+    for line in path.read_text().splitlines():
+        kind, *fields = json.loads(line)
+        if kind == "asked":
+            seen.asked += 1
+        elif kind == "signed-in":
+            seen.signed_in += 1
+        elif kind == "begun":
+            seen.begun.add(fields[0])
+        elif kind == "left":
+            seen.left.add(fields[0])
+        elif kind == "ended":
+            seen.ended[fields[0]] = fields[1]
+    return seen
+
+
+def read_log(directory: Path, vkeys: tuple[VerifierKey, ...], start: int = 0) -> Logged:
+    """Entries from ``start`` on of a log that proves itself. Raises ``AssertionError`` where an id lies twice."""
+    found = Logged()
+    known: set[str] = set()
+
+    def visit(first: int, entries: list[bytes]) -> None:
+        for index, entry in enumerate(entries, first):
+            entry_id, event = decode_entry(entry)
+            assert entry_id not in known, f"{entry_id} lies twice, the second time at {index}"
+            known.add(entry_id)
+            if index >= start:
+                found.order.append(entry_id)
+                found.events[entry_id], found.index[entry_id] = event, index
+
+    verify_log(directory, vkeys=vkeys, visit=visit)
+    return found
+
+
+def outstanding(logged: Logged, seen: Seen) -> list[str]:
+    """What the log does not say yet, and will: ends that its writer adds, sign-ins that a gateway has to fetch."""
+    missing = seen.signed_in - len(_sign_ins(logged))
+    return [*_unfinished(logged), *["a sign-in that Keycloak granted"] * max(missing, 0)]
+
+
+def reconcile(logged: Logged, seen: Seen) -> dict[str, int]:
+    """Hold the log against what was seen; figures of both. Raises ``AssertionError``."""
+    begun = _begun(logged)
+    by_number = {request.rpartition("/")[2]: request for request in begun}
+    assert len(by_number) == len(begun), "two gateways gave one number"
+    late = outstanding(logged, seen)
+    assert not late, f"not in the log: {late[:5]}"
+    assert all(logged.index[end_id(request)] > index for request, index in begun.items()), "an end before its beginning"
+    told = seen.begun | set(seen.ended)
+    assert told <= set(by_number), f"answered, and not in the log: {sorted(told - set(by_number))[:5]}"
+    unheard = set(by_number) - told
+    assert len(unheard) <= seen.asked - len(told), "more requests in the log than were made"
+    ends = {number: logged.events[end_id(request)] for number, request in by_number.items()}
+    for number, receipt in seen.ended.items():
+        said = _ours(ends[number])
+        assert said["outcome"] in _GIVEN, f"a caller was told the end of {number}, and the log says {said['outcome']}"
+        if receipt is not None:
+            place = receipt["log"]
+            found = (begun[by_number[number]], logged.index[end_id(by_number[number])])
+            assert found == (place["request_index"], place["answer_index"]), f"{number} lies elsewhere"
+            assert said["receipt_digest"] == digest(receipt), f"another receipt of {number}"
+    outcomes = [str(_ours(event).get("outcome")) for event in ends.values()]
+    return {
+        "asked": seen.asked,
+        "logged": len(begun),
+        "told their end": len(seen.ended),
+        "left": len(seen.left),
+        "ended by the writer": outcomes.count(OUTCOME),
+        "sign-ins": len(_sign_ins(logged)),
+    }
+
+
+def _begun(logged: Logged) -> dict[str, int]:
+    steps = ((entry_id, step(entry_id)) for entry_id in logged.order)
+    return {found[0]: logged.index[entry_id] for entry_id, found in steps if found and found[1]}
+
+
+def _unfinished(logged: Logged) -> list[str]:
+    return [f"the end of {request}" for request in _begun(logged) if end_id(request) not in logged.events]
+
+
+def _sign_ins(logged: Logged) -> list[str]:
+    return [name for name, event in logged.events.items() if _ours(event).get("kind") == "identity_sign_in"]
+
+
+def _ours(event: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(event["unmapped"]["sovereign"])
