@@ -47,12 +47,12 @@ def expert_act(  # noqa: PLR0913 - the fields of an expert's act, by keyword
     subject: str,
     groups: tuple[str, ...],
     action: Action,
-    what: Literal["failure", "ruling", "case"],
+    what: Literal["queue", "failure", "ruling", "cases", "case"],
     target: str,
     details: Mapping[str, Any] | None = None,
     at: datetime | None = None,
 ) -> Event:
-    """An expert read what somebody sent (``failure``), ruled on it, or made, superseded or retired a case."""
+    """An expert looked at the ``queue``, at one ``failure`` or at all ``cases``, ruled, made or retired a case."""
     ours = compact({"kind": "expert_act", "details": scalars(details) if details else None})
     return _act(action, what, target, {"user": ocsf.user(subject, groups)}, ours, at)
 

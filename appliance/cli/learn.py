@@ -16,6 +16,7 @@ from appliance.cli.learn_site import actor, case_store, enter, host_site
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.errors import UsageError
 from appliance.gateway.errors import NotFoundError
+from appliance.gateway.gold_rows import SITE
 from appliance.learning.cases import read_cases
 from appliance.memory.parsing.blocks import cleaned
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from appliance.gateway.gold_cases import Kept
+    from appliance.gateway.gold_rows import Kept
 
 app = typer.Typer(no_args_is_help=True)
 cases = typer.Typer(no_args_is_help=True, help="What answers are checked against.")
@@ -56,17 +57,29 @@ def export(
     group: GroupOption = [],  # noqa: B006 - as above
     passphrase_fd: PassphraseFdOption = None,
 ) -> None:
-    """Write the cases that are active to FILE, as `cases import` reads them. The audit log has it first."""
+    """Write the active cases to FILE, as `cases import` reads them, but for those in the words of whoever asked.
+
+    The audit log has it first.
+    """
     paths = site_paths(context)
-    found = asyncio.run(_current(context, group, passphrase_fd, ("active",)))
+    active = asyncio.run(_current(context, group, passphrase_fd, ("active",)))
+    found = [one for one in active if one.sealed_for == SITE]
     raw = b"".join(one.case.content.model_dump_json().encode() + b"\n" for one in found)
     digest = "sha256:" + hashlib.sha256(raw).hexdigest()
-    enter(paths, what="cases", target="export", figures={"cases": len(found), "file": digest}, action="read")
+    enter(
+        paths,
+        what="cases",
+        target="export",
+        figures={"cases": len(found), "left_out": len(active) - len(found), "file": digest},
+        action="read",
+    )
     try:
         durable.write_new(out, raw, 0o600)
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {error.strerror}", "name a new file with room") from error
     say(f"written: {out} ({len(found)} cases, {digest})")
+    if left := len(active) - len(found):
+        say(f"left out: {left} in the words of whoever asked, which are not for a file: an expert rewords them")
 
 
 @cases.command("import")
@@ -132,7 +145,8 @@ def retire(
 def shown(one: Kept) -> dict[str, Any]:
     """A case for a program."""
     about = {"id": str(one.case.id), "version": one.case.version, "state": one.state, "digest": one.case.content.digest}
-    came = {"origin": one.origin, "origin_digest": one.origin_digest, "author": one.author, "created": one.created}
+    origin, digest = (one.origin.subject, one.origin.digest) if one.origin is not None else (None, None)
+    came = {"origin": origin, "origin_digest": digest, "author": one.author, "created": one.created}
     return about | one.case.content.model_dump(mode="json") | came
 
 

@@ -23,6 +23,7 @@ from appliance.gateway.looks import Looks
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.quota import Quotas
 from appliance.gateway.rate_bound import RateBound
+from appliance.gateway.rulings import Rulings
 from appliance.gateway.running import Running
 from appliance.gateway.sessions import SessionStore
 from appliance.gateway.tools import NO_TOOLS
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from appliance.gateway.steps import Keeper
     from appliance.gateway.tools import Tools
     from appliance.site.config import SiteConfig
+
+_EXPERT_ENTRIES = 60
+"""Looks and acts of one expert at once; then one a second."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,8 @@ class Gateway:
         self.feedback_bound = RateBound()
         self.failures = FailureStore(parts.database, self.conversations)
         self.cases = CaseStore(parts.database, self.conversations)
+        self.rulings = Rulings(parts.database, self.conversations, self.failures, self.cases)
+        self.expert_bound = RateBound(burst=_EXPERT_ENTRIES, seconds=1.0)
         self.cookies = Cookies(secure=parts.site.scheme == "https")
         self.running = Running()
         self.looks = Looks()

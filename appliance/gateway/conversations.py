@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from appliance.gateway import learnt
 from appliance.gateway.errors import NotFoundError
 from appliance.gateway.schema import conversation, failure, feedback, message, user_key
 from appliance.gateway.sealing import UserSealer, new_wrapped_key, unwrap_key
 from appliance.learning.failures import Remark
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Row
@@ -62,6 +64,8 @@ class Conversation:
     title: str
     model: str
     messages: tuple[Message, ...] = field(default=())
+    sent_before: tuple[uuid.UUID, ...] = field(default=())
+    """Answers that are gone (asked again), which experts still see because the person sent them."""
 
 
 class ConversationStore:
@@ -100,7 +104,8 @@ class ConversationStore:
                 raise NotFoundError("there is no such conversation")
             sealer = await self.sealer(connection, subject)
             messages = await read_messages(connection, sealer, conversation_id)
-        return Conversation(row.id, opened_title(sealer, row), row.model, messages)
+            before = await learnt.sent_before(connection, conversation_id)
+        return Conversation(row.id, opened_title(sealer, row), row.model, messages, before)
 
     async def rename(self, subject: Subject, conversation_id: uuid.UUID, title: str) -> Summary:
         """Give the conversation another title. Raises ``NotFoundError``."""
@@ -116,8 +121,12 @@ class ConversationStore:
         return Summary(row.id, title, row.model, row.updated)
 
     async def delete(self, subject: Subject, conversation_id: uuid.UUID) -> None:
-        """Delete the conversation's rows, messages and feedback with them. Raises ``NotFoundError``."""
+        """Delete the conversation's rows, messages and feedback with them. Raises ``NotFoundError``.
+
+        What was sent to experts from it is taken back.
+        """
         async with self._engine.begin() as connection:
+            await learnt.withdrawn(connection, subject, failure.c.conversation_id == conversation_id)
             gone = await connection.execute(delete(conversation).where(own(subject, conversation_id)))
         if gone.rowcount == 0:
             raise NotFoundError("there is no such conversation")
@@ -131,6 +140,17 @@ class ConversationStore:
             await connection.execute(upsert(user_key).values(subject=subject, wrapped=fresh).on_conflict_do_nothing())
             wrapped = (await connection.execute(query)).scalar_one()
         return unwrap_key(self._content_key, subject, wrapped)
+
+    async def sealers(
+        self, connection: AsyncConnection, subjects: Collection[str], *, keep: bool = False
+    ) -> dict[str, UserSealer]:
+        """Sealers of those of ``subjects`` who have a key, which is for other people's words: none is made here.
+
+        ``keep``: until the transaction ends nobody of them can be erased; who comes too late waits.
+        """
+        query = select(user_key).where(user_key.c.subject.in_(subjects)).order_by(user_key.c.subject)
+        rows = (await connection.execute(query.with_for_update(read=True) if keep else query)).all()
+        return {row.subject: unwrap_key(self._content_key, row.subject, row.wrapped) for row in rows}
 
 
 def own(subject: Subject, conversation_id: uuid.UUID) -> ColumnElement[bool]:

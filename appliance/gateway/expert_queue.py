@@ -14,11 +14,12 @@ from appliance.learning.failures import contradicting
 from appliance.memory.vectors import Embedder
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Sequence
 
     from appliance.gateway.assembly import Gateway
     from appliance.gateway.failures import Ruled
-    from appliance.gateway.gold_cases import Kept
+    from appliance.gateway.gold_rows import Kept
     from appliance.learning.agreement import Agreement
     from appliance.learning.failures import Failure
 
@@ -35,6 +36,7 @@ class Grouped:
     by: Literal["words", "vectors"]
     names: list[tuple[str, ...]]
     members: list[list[Failure]]
+    contradicting: list[tuple[uuid.UUID, uuid.UUID]]
 
 
 async def grouped(gateway: Gateway, failures: Sequence[Failure]) -> Grouped:
@@ -43,7 +45,8 @@ async def grouped(gateway: Gateway, failures: Sequence[Failure]) -> Grouped:
     vectors = await _vectors(gateway, questions)
     by: Literal["words", "vectors"] = "words" if vectors is None else "vectors"
     names, found = await asyncio.to_thread(_clustered, questions, vectors)
-    return Grouped(by, names, [[failures[index] for index in one] for one in found])
+    pairs = await asyncio.to_thread(contradicting, failures)
+    return Grouped(by, names, [[failures[index] for index in one] for one in found], pairs)
 
 
 def _clustered(
@@ -72,14 +75,13 @@ async def _vectors(gateway: Gateway, questions: list[str]) -> list[list[float]] 
 
 def shown_queue(found: Grouped, expert: str, judged: list[tuple[str, str, str]], blocked: Sequence[Kept]) -> Any:
     """What the page is given."""
-    everything = [one for members in found.members for one in members]
     return {
         "by": found.by,
         "clusters": [
             {"name": list(name), "failures": [_listed(one) for one in members]}
             for name, members in zip(found.names, found.members, strict=True)
         ],
-        "contradicting": [[str(one), str(other)] for one, other in contradicting(everything)],
+        "contradicting": [[str(one), str(other)] for one, other in found.contradicting],
         "blocked": [shown_case(one) for one in blocked],
         "agreement": _agreement(overall(judged)),
         "experts": [

@@ -1,7 +1,7 @@
 """/api/expert: failures that people sent, for people with the role of an expert, of their own groups.
 
-Whatever an expert opens is in the log before it is shown, and each ruling before it is kept. Who sent a failure is
-nowhere here. Whoever asks without the role leaves a refusal in the log, as any other.
+Whatever an expert looks at is in the log before it is shown, and each ruling and case before it is kept. Who sent a
+failure is nowhere here. Whoever asks without the role leaves a refusal in the log, as any other.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ from starlette.routing import Route
 from appliance.gateway.access import check_same_site, visit
 from appliance.gateway.assembly import gateway_of
 from appliance.gateway.body import read_json
-from appliance.gateway.errors import ConflictError, ForbiddenError, NotFoundError, UnprocessableError
+from appliance.gateway.errors import ExhaustedError, ForbiddenError, NotFoundError, UnprocessableError
 from appliance.gateway.expert_queue import grouped, shown_case, shown_failure, shown_queue
-from appliance.gateway.gold_cases import CONTRADICTING, Origin
 from appliance.gateway.page_routes import path_id
-from appliance.gateway.pseudonyms import Subject
-from appliance.learning.cases import Content, Kind, contradict
-from appliance.learning.failures import Ruling, contradicting
+from appliance.gateway.rulings import Said, entered
+from appliance.learning.cases import Content, Kind
+from appliance.learning.failures import Ruling
 from appliance.memory.language import language
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
     from appliance.gateway.assembly import Gateway
     from appliance.gateway.callers import Caller
-    from appliance.learning.cases import Case
+    from appliance.gateway.gold_cases import Made
     from appliance.learning.failures import Failure
 
 EXPERT = "expert"
@@ -85,9 +84,28 @@ class Desk:
     gateway: Gateway
     caller: Caller
 
+    @property
+    def named(self) -> str:
+        """The expert's groups, as a look at everything of theirs is entered."""
+        return " ".join(self.caller.groups)
+
     async def enter(self, action: Literal["create", "read", "update", "delete"], what: str, target: str) -> None:
         """Put the act into the log."""
         await self.gateway.ledger.expert_act(caller=self.caller, action=action, what=what, target=target)
+
+    def check_bound(self) -> None:
+        """Each look and each act is an entry. Raises ``ExhaustedError`` for whoever makes one after the other."""
+        if self.gateway.expert_bound.admit("expert", self.caller.subject) is None:
+            cause, code = "you looked or ruled too often one after the other", "too_many_looks"
+            raise ExhaustedError(cause, "wait a moment", code=code, retry_after=1)
+
+    @asynccontextmanager
+    async def look(self, what: str, target: str) -> AsyncGenerator[Gateway, None]:
+        """Inside, the look is in the log, and nobody else looks as this expert. Raises ``ExhaustedError``."""
+        async with self.gateway.looks.turn(self.caller.subject):
+            self.check_bound()
+            await self.enter("read", what, target)
+            yield self.gateway
 
     async def failure(self, request: Request) -> Failure:
         """The failure of the path, somebody else's. Raises ``NotFoundError``."""
@@ -109,8 +127,8 @@ async def desk_of(request: Request) -> AsyncGenerator[Desk, None]:
 
 async def queue(request: Request) -> Response:
     """GET /api/expert/queue: what waits for this expert, in clusters; blocked cases; agreement."""
-    async with desk_of(request) as desk:
-        gateway, expert = desk.gateway, desk.caller
+    async with desk_of(request) as desk, desk.look("queue", desk.named) as gateway:
+        expert = desk.caller
         found = await grouped(gateway, await gateway.failures.waiting(expert.groups, expert.subject))
         judged = await gateway.failures.judged(expert.groups)
         blocked = await gateway.cases.current(expert.groups, ("blocked",))
@@ -121,9 +139,9 @@ async def failure(request: Request) -> Response:
     """GET /api/expert/failures/{id}: question, answer, and what was said of it."""
     async with desk_of(request) as desk:
         found = await desk.failure(request)
-        await desk.enter("read", "failure", str(found.id))
-        ruled = await desk.gateway.failures.ruled(found.id)
-        return JSONResponse(shown_failure(found, desk.caller.subject, ruled))
+        async with desk.look("failure", str(found.id)) as gateway:
+            ruled = await gateway.failures.ruled(found.id)
+            return JSONResponse(shown_failure(found, desk.caller.subject, ruled))
 
 
 async def rule(request: Request) -> Response:
@@ -131,55 +149,31 @@ async def rule(request: Request) -> Response:
     async with desk_of(request) as desk:
         asked = await read_json(request, NewRuling)
         found = await desk.failure(request)
-        content = asked.case.content(found.group) if asked.case is not None else None
-        if content is not None and asked.case is not None and not asked.case.decided:
-            await _check_undisputed(desk, found, content, asked.ruling)
-        await desk.enter("update" if desk.caller.subject in found.rulings else "create", "ruling", str(found.id))
-        await desk.gateway.failures.rule(found, desk.caller.subject, asked.ruling, asked.note or None)
-        made = await _made(desk, found, content) if content is not None else None
-        return JSONResponse({"case": str(made.id) if made is not None else None})
-
-
-async def _check_undisputed(desk: Desk, found: Failure, content: Content, ruling: str) -> None:
-    """Nothing speaks against the case: no other case, no other person's correction, no other expert.
-
-    Raises ``ConflictError`` that names how many do: the expert looks at them, and decides.
-    """
-    around = await desk.gateway.failures.of_groups([found.group])
-    others = {one for pair in contradicting(around) if found.id in pair for one in pair} - {found.id}
-    cases = [one for one in await desk.gateway.cases.current((found.group,)) if contradict(one.case.content, content)]
-    disputed = [one for one, said in found.rulings.items() if one != desk.caller.subject and said != ruling]
-    if against := len(others) + sum(one.state != "retired" for one in cases) + len(disputed):
-        raise ConflictError(f"{against} others contradict this", "look at them, then decide", code=CONTRADICTING)
-
-
-async def _made(desk: Desk, found: Failure, content: Content) -> Case:
-    verbatim = found.sent.quoted_by(content.question, content.expected)
-    origin = Origin(Subject(found.subject), found.sent.digest, verbatim)
-    made, retired = await desk.gateway.cases.add(content, desk.caller.subject, origin=origin, decided=True)
-    await desk.enter("create", "case", f"{made.id} {made.version}")
-    for one in retired:
-        await desk.enter("delete", "case", f"{one.id} {one.version}")
-    return made
+        case = asked.case
+        content = case.content(found.group) if case is not None else None
+        said = Said(asked.ruling, asked.note or None, content, case is not None and case.decided)
+        desk.check_bound()
+        made = await desk.gateway.rulings.rule(desk.caller, found, said, desk.enter)
+        return JSONResponse({"case": str(made.case.id) if made is not None else None})
 
 
 async def cases(request: Request) -> Response:
     """GET /api/expert/cases: the cases of the expert's groups."""
-    async with desk_of(request) as desk:
-        found = await desk.gateway.cases.current(desk.caller.groups)
+    async with desk_of(request) as desk, desk.look("cases", desk.named) as gateway:
+        found = await gateway.cases.current(desk.caller.groups)
         return JSONResponse({"cases": [shown_case(one) for one in found]})
 
 
 async def decide(request: Request) -> Response:
     """POST /api/expert/cases/{id}/decision: keep this one of those that contradict each other."""
     async with desk_of(request) as desk:
-        case_id = path_id(request, "id")
-        mine = await desk.gateway.cases.current(desk.caller.groups, ("blocked",))
-        if not any(one.case.id == case_id for one in mine):
-            raise NotFoundError("there is no such case")
-        await desk.enter("update", "case", str(case_id))
-        retired = await desk.gateway.cases.decide(case_id)
-        return JSONResponse({"retired": [str(one.id) for one in retired]})
+        desk.check_bound()
+
+        async def enter(made: Made) -> None:
+            await entered(made, desk.enter)
+
+        made = await desk.gateway.cases.decide(path_id(request, "id"), desk.caller.groups, enter)
+        return JSONResponse({"retired": [str(one.id) for one in made.retired]})
 
 
 def _first(error: ValueError) -> str:

@@ -1,12 +1,13 @@
 """What people say of their answers: kept sealed under their own key, entered in the log without a word of it.
 
-Order: what is there already is compared first, so that saying the same twice is one act and one entry; then the act is
-entered, and without a durable entry nothing is kept; then it is kept, with what is sent to experts or taken back from
-them in the same transaction.
+Order: what is there already is compared first, so that saying the same twice is one act and one entry; then what can be
+refused is; then the act is entered, and without a durable entry nothing is kept; then it is kept, with what is sent to
+experts or taken back from them in the same transaction.
 """
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from appliance.gateway import learnt
 from appliance.gateway.conversations import opened_feedback
-from appliance.gateway.errors import NotFoundError
-from appliance.gateway.schema import conversation, failure, feedback, message
+from appliance.gateway.errors import ExhaustedError, NotFoundError, UnprocessableError
+from appliance.gateway.schema import conversation, failure, feedback, message, ruling
 from appliance.learning.failures import Remark, Sent
 
 if TYPE_CHECKING:
@@ -27,6 +29,11 @@ if TYPE_CHECKING:
     from appliance.gateway.conversations import ConversationStore
     from appliance.gateway.pseudonyms import Subject
     from appliance.gateway.sealing import UserSealer
+
+MOST_WAITING = 20
+"""Failures of one person that nobody judged yet."""
+LONGEST_QUESTION = 4_000
+LONGEST_ANSWER = 32_000
 
 
 @dataclass(frozen=True)
@@ -76,10 +83,14 @@ class FeedbackStore:
         """Keep the person's latest remark; ``group`` is whose experts see it if it is sent."""
         if remark == marked.given:
             return
-        await enter()
         key = marked.message_id
+        there = select(message.c.id).where(message.c.id == key).with_for_update(read=True, key_share=True)
         async with self._engine.begin() as connection:
             sealer = await self._conversations.sealer(connection, subject)
+            if (await connection.execute(there)).one_or_none() is None:
+                raise NotFoundError("there is no such answer")  # asked again, or deleted, meanwhile
+            sent = await _to_send(connection, sealer, subject, marked, remark) if remark.send else None
+            await enter()
             values = {
                 "verdict": remark.verdict,
                 "reason": sealer.seal(remark.reason, bound_to=f"reason:{key}") if remark.reason else None,
@@ -88,30 +99,54 @@ class FeedbackStore:
             }
             statement = upsert(feedback).values(message_id=key, **values)
             await connection.execute(statement.on_conflict_do_update(index_elements=["message_id"], set_=values))
-            await connection.execute(delete(failure).where(failure.c.message_id == key))
-            if remark.send:
-                await _send(connection, sealer, subject, marked, remark, group)
+            this = failure.c.message_id == key
+            await learnt.withdrawn(
+                connection, subject, this if sent is None else this & (failure.c.group_name != group)
+            )
+            if sent is not None:
+                await _send(connection, sealer, subject, marked, sent, group)
 
-    async def take_back(self, subject: Subject, marked: Marked, enter: Callable[[], Awaitable[object]]) -> None:
-        """Forget what was said of the answer, also where experts would see it. Idempotent."""
-        if marked.given is None:
+    async def take_back(self, subject: Subject, message_id: uuid.UUID, enter: Callable[[], Awaitable[object]]) -> None:
+        """Forget what was said of the answer, also where experts see it, even if the answer is gone. Idempotent.
+
+        Raises ``NotFoundError`` for what is neither an answer of theirs nor was.
+        """
+        mine = failure.c.message_id == message_id
+        sent = select(failure.c.id).where(mine, failure.c.subject == subject)
+        async with self._engine.begin() as connection:
+            was_sent = (await connection.execute(sent)).one_or_none() is not None
+        if not was_sent and (await self.answer(subject, message_id)).given is None:
             return
         await enter()
+        own = (
+            select(message.c.id).join(conversation).where(message.c.id == message_id, conversation.c.subject == subject)
+        )
+        remark = feedback.c.message_id == message_id, feedback.c.message_id.in_(own)
         async with self._engine.begin() as connection:
-            await connection.execute(delete(feedback).where(feedback.c.message_id == marked.message_id))
-            await connection.execute(
-                delete(failure).where(failure.c.message_id == marked.message_id, failure.c.subject == subject)
-            )
+            await connection.execute(delete(feedback).where(*remark))
+            await learnt.withdrawn(connection, subject, mine)
 
 
-async def _send(  # noqa: PLR0913, PLR0917 - private; one call
-    connection: AsyncConnection, sealer: UserSealer, subject: Subject, marked: Marked, remark: Remark, group: str
-) -> None:
-    """Put a copy of question, answer and remark into the queue: what is said later is not in it."""
+async def _to_send(
+    connection: AsyncConnection, sealer: UserSealer, subject: Subject, marked: Marked, remark: Remark
+) -> Sent:
+    """The copy of question, answer and remark that experts get: what is said later is not in it.
+
+    Raises ``UnprocessableError`` for what is too long, or from documents, which experts may not see; ``ExhaustedError``
+    where ``MOST_WAITING`` of the person's wait.
+    """
+    judged = select(ruling.c.failure_id).where(ruling.c.failure_id == failure.c.id).exists()
+    waiting = select(func.count()).where(
+        failure.c.subject == subject, failure.c.message_id != marked.message_id, ~judged
+    )
+    if (await connection.execute(waiting)).scalar_one() >= MOST_WAITING:
+        raise ExhaustedError(
+            f"{MOST_WAITING} answers of yours wait for experts", "take one back", code="too_many_sent", retry_after=3600
+        )
     about = message.alias()
     last = select(about.c.ordinal).where(about.c.id == marked.message_id).scalar_subquery()
     query = (
-        select(message.c.id, message.c.role, message.c.content)
+        select(message.c.id, message.c.role, message.c.content, message.c.receipt)
         .where(message.c.conversation_id == marked.conversation_id, message.c.ordinal <= last)
         .order_by(message.c.ordinal.desc())
         .limit(2)
@@ -119,16 +154,34 @@ async def _send(  # noqa: PLR0913, PLR0917 - private; one call
     rows = (await connection.execute(query)).all()
     if [row.role for row in rows] != ["assistant", "user"]:
         raise NotFoundError("there is no such answer")
+    if rows[0].receipt is not None:
+        receipt = json.loads(sealer.unseal(rows[0].receipt, bound_to=f"receipt:{rows[0].id}"))
+        if (receipt.get("documents") or {}).get("passages"):
+            cause = "an answer from documents is not sent: experts of the group may not be allowed to read them"
+            raise UnprocessableError(cause, code="from_documents", param="send")
     answer, question = (sealer.unseal(row.content, bound_to=f"content:{row.id}") for row in rows)
-    sent = Sent(question, answer, remark.reasons, remark.reason, remark.correction)
-    new = uuid.uuid4()
+    if len(question) > LONGEST_QUESTION or len(answer) > LONGEST_ANSWER:
+        cause = f"experts take questions of {LONGEST_QUESTION} and answers of {LONGEST_ANSWER} characters"
+        raise UnprocessableError(cause, "ask again with less", code="too_long_to_send", param="send")
+    return Sent(question, answer, remark.reasons, remark.reason, remark.correction)
+
+
+async def _send(  # noqa: PLR0913, PLR0917 - private; one call
+    connection: AsyncConnection, sealer: UserSealer, subject: Subject, marked: Marked, sent: Sent, group: str
+) -> None:
+    """Put it into the queue; where it is already, rulings on it stay and the words are those of now."""
+    there = select(failure.c.id).where(failure.c.message_id == marked.message_id)
+    known: uuid.UUID | None = (await connection.execute(there)).scalar_one_or_none()
+    row = known or uuid.uuid4()
     values = {
-        "id": new,
+        "id": row,
         "message_id": marked.message_id,
         "conversation_id": marked.conversation_id,
         "subject": subject,
         "group_name": group,
         "model": marked.model,
-        "sealed": sealer.seal(sent.text(), bound_to=f"failure:{new}"),
+        "sealed": sealer.seal(sent.text(), bound_to=f"failure:{row}"),
     }
-    await connection.execute(upsert(failure).values(values).on_conflict_do_nothing(index_elements=["message_id"]))
+    statement = upsert(failure).values(values)
+    changed = statement.on_conflict_do_update(index_elements=["id"], set_={"sealed": values["sealed"]})
+    await connection.execute(changed)

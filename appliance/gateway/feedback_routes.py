@@ -74,13 +74,12 @@ async def take_back(request: Request) -> Response:
     """DELETE /api/messages/{id}/feedback."""
     gateway = gateway_of(request)
     async with visit(request) as person:
-        marked = await gateway.feedback.answer(person.caller.subject, path_id(request, "id"))
 
         async def enter() -> None:
             _check_bound(gateway, person)
             await gateway.ledger.feedback(caller=person.caller, action="delete")
 
-        await gateway.feedback.take_back(person.caller.subject, marked, enter)
+        await gateway.feedback.take_back(person.caller.subject, path_id(request, "id"), enter)
         return Response(status_code=204)
 
 

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select, update
 
-from appliance.gateway.schema import failure, gold_case, ruling
+from appliance.gateway.schema import failure, gold_case, message, ruling
 
 if TYPE_CHECKING:
+    import uuid
+
+    from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from appliance.gateway.pseudonyms import Subject
     from appliance.gateway.sealing import UserSealer
 
 ERASED = "erased"
+_NOBODYS = {"origin": None, "origin_digest": None, "failure_id": None}
 
 
 async def held(connection: AsyncConnection, sealer: UserSealer, subject: Subject) -> dict[str, Any]:
@@ -65,6 +69,28 @@ async def erased(connection: AsyncConnection, subject: Subject) -> None:
     await connection.execute(delete(failure).where(failure.c.subject == subject))
     await connection.execute(delete(ruling).where(ruling.c.subject == subject))
     await connection.execute(delete(gold_case).where(gold_case.c.sealed_for == subject))
-    for column in (gold_case.c.origin, gold_case.c.author):
-        value = None if column is gold_case.c.origin else ERASED
-        await connection.execute(update(gold_case).where(column == subject).values({column.name: value}))
+    await connection.execute(update(gold_case).where(gold_case.c.origin == subject).values(_NOBODYS))
+    await connection.execute(update(gold_case).where(gold_case.c.author == subject).values(author=ERASED))
+
+
+async def sent_before(connection: AsyncConnection, conversation_id: uuid.UUID) -> tuple[uuid.UUID, ...]:
+    """Answers of a conversation that are gone, because their question was asked again, and that experts still see."""
+    gone = ~select(message.c.id).where(message.c.id == failure.c.message_id).exists()
+    query = select(failure.c.message_id).where(failure.c.conversation_id == conversation_id, gone)
+    return tuple((await connection.execute(query.order_by(failure.c.created))).scalars().all())
+
+
+async def withdrawn(connection: AsyncConnection, subject: Subject, which: ColumnElement[bool]) -> bool:
+    """Take back what ``subject`` sent, as far as it is ``which``: cases in their words go, others name them no more.
+
+    Whoever rules on it at this moment was first, or finds it gone. Returns whether there was anything.
+    """
+    mine = select(failure.c.id).where(failure.c.subject == subject, which).order_by(failure.c.id).with_for_update()
+    ids = (await connection.execute(mine)).scalars().all()
+    if not ids:
+        return False
+    of_these = gold_case.c.failure_id.in_(ids)
+    await connection.execute(delete(gold_case).where(of_these, gold_case.c.sealed_for == subject))
+    await connection.execute(update(gold_case).where(of_these).values(_NOBODYS))
+    await connection.execute(delete(failure).where(failure.c.id.in_(ids)))
+    return True

@@ -135,6 +135,7 @@ def _conversation(found: Conversation) -> dict[str, Any]:
         "title": found.title,
         "model": found.model,
         "messages": [_message(one) for one in found.messages],
+        "sent_before": [str(one) for one in found.sent_before],
     }
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from airgap_bundle import strict_json
 from airgap_bundle.errors import BundleError
 from appliance.learning.errors import CaseError
-from appliance.learning.words import holds, nearness, plain
+from appliance.learning.words import grams, holds, near, plain, reach
 
 if TYPE_CHECKING:
     import uuid
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Kind = Literal["exact", "contains", "refusal", "language", "cited"]
 Language = Literal["en", "fr", "de", "other"]
 MAX_LINE = 64 << 10
-MAX_CASES = 20_000
+MAX_CASES = 2_000
 SAME_QUESTION = 0.9
 """From this nearness on two questions are one (``words.nearness``)."""
 _Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
@@ -89,10 +89,29 @@ def contradict(one: Content, other: Content) -> bool:
     ``contains`` against ``contains`` contradict where neither's texts are among the other's: that may be wrong, and
     whoever decides sees both.
     """
-    if not set(one.groups) & set(other.groups) or one.language != other.language:
-        return False
-    if nearness(one.question, other.question) < SAME_QUESTION:
-        return False
+    return Compared(one).contradicts(Compared(other))
+
+
+class Compared:
+    """A case's content as it is held against many others: its question is taken apart once."""
+
+    def __init__(self, content: Content) -> None:
+        self.content = content
+        self._grams = grams(content.question)
+        self._groups = frozenset(content.groups)
+
+    def contradicts(self, other: Compared) -> bool:
+        """As ``contradict``; what costs most is looked at last."""
+        if self.content.language != other.content.language or self._groups.isdisjoint(other._groups):
+            return False
+        few, many = sorted((len(self._grams), len(other._grams)))
+        if many > reach(few, SAME_QUESTION) or near(self._grams, other._grams) < SAME_QUESTION:
+            return False
+        return _exclude(self.content, other.content)
+
+
+def _exclude(one: Content, other: Content) -> bool:
+    """Whether no answer to one question is as both expect."""
     kinds = {one.kind, other.kind}
     if kinds == {"language"}:
         return one.expected != other.expected

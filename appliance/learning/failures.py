@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
-from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from appliance.learning.cases import SAME_QUESTION
-from appliance.learning.words import nearness
+from appliance.learning.words import echoes, grams, near, nearness, reach
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
 Verdict = Literal["up", "down"]
@@ -66,15 +66,14 @@ class Sent:
         said: dict[str, Any] = json.loads(text)
         return cls(**{**said, "reasons": tuple(said["reasons"])})
 
-    @property
-    def digest(self) -> str:
-        """``sha256:`` of the question."""
-        return "sha256:" + hashlib.sha256(self.question.encode()).hexdigest()
-
     def quoted_by(self, question: str, expected: Sequence[str]) -> bool:
-        """Whether a case still speaks in the person's words."""
-        near = nearness(question, self.question) >= OWN_WORDS
-        return near or any(nearness(one, self.correction or "") >= OWN_WORDS for one in expected if self.correction)
+        """Whether a case still speaks in the person's words: of the question, the correction or the reason.
+
+        What is expected counts as one text as well, because a correction may have been taken apart into lines.
+        """
+        own = [text for text in (self.question, self.correction, self.reason) if text]
+        said = [question, *expected, " ".join(expected)]
+        return any(nearness(one, text) >= OWN_WORDS or echoes(one, text) for one in said if one for text in own)
 
 
 @dataclass(frozen=True)
@@ -115,12 +114,47 @@ def standing(rulings: Mapping[str, str], *, twice: bool) -> Standing:
 
 
 def contradicting(failures: Collection[Failure]) -> list[tuple[uuid.UUID, uuid.UUID]]:
-    """Pairs that ask nearly the same and are corrected differently."""
-    corrected = [one for one in failures if one.sent.correction]
-    return [
-        (one.id, other.id)
-        for one, other in combinations(corrected, 2)
-        if one.group == other.group
-        and nearness(one.sent.question, other.sent.question) >= SAME_QUESTION
-        and nearness(one.sent.correction or "", other.sent.correction or "") < SAME_QUESTION
-    ]
+    """Pairs that ask nearly the same and are corrected differently.
+
+    Compared are those of one group whose questions are of like length: near ones are. That many failures of one length
+    are still many pairs, so whoever serves others meanwhile does it in a thread.
+    """
+    groups: dict[str, list[Corrected]] = defaultdict(list)
+    for failure in failures:
+        if failure.sent.correction:
+            groups[failure.group].append(Corrected(failure))
+    found = []
+    for members in groups.values():
+        members.sort(key=_size)
+        for index, one in enumerate(members):
+            beyond = bisect_right(members, reach(_size(one), SAME_QUESTION), key=_size)
+            found += [(one.id, other.id) for other in members[index + 1 : beyond] if one.speaks_against(other)]
+    return found
+
+
+def against(one: Failure, others: Iterable[Failure]) -> list[uuid.UUID]:
+    """Which of ``others`` ask nearly what ``one`` asks and are corrected differently."""
+    if not one.sent.correction:
+        return []
+    mine = Corrected(one)
+    theirs = (Corrected(other) for other in others if other.group == one.group and other.sent.correction)
+    return [other.id for other in theirs if other.id != one.id and mine.speaks_against(other)]
+
+
+class Corrected:
+    """A failure that was corrected, as others are compared with it."""
+
+    def __init__(self, one: Failure) -> None:
+        self.id = one.id
+        self.question = grams(one.sent.question)
+        self.correction = grams(one.sent.correction or "")
+
+    def speaks_against(self, other: Corrected) -> bool:
+        """Whether both ask nearly the same, and are corrected differently."""
+        if near(self.question, other.question) < SAME_QUESTION:
+            return False
+        return near(self.correction, other.correction) < SAME_QUESTION
+
+
+def _size(one: Corrected) -> int:
+    return len(one.question)

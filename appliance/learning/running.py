@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from appliance.learning.cases import Case
     from appliance.learning.results import Run
 
+ABSTAINED = "abstained"
+"""What a receipt calls an answer that the site itself declined, because no document fits."""
 _SEEDS = 1 << 31
 _SIDE_BY_SIDE = 4
 """Questions asked at once: what the engine computes together costs less, and people come first all the same."""
@@ -128,7 +130,9 @@ async def run(
 def scored(question: Question, answered: Answered) -> Row:
     """The line about one answer. Time is the engine's own, without what was waited for behind others."""
     content, receipt = question.case.content, answered.receipt
-    cited = {str(one.get("digest")) for one in receipt.get("documents", ()) if isinstance(one, dict)}
+    documents = receipt.get("documents") or {}
+    cited = {str(one["digest"]) for one in documents.get("passages", ()) if one["cited"] and not one["gone"]}
+    refused = documents.get("outcome") == ABSTAINED or declined(answered.text)
     timing, energy = receipt.get("timing") or {}, receipt.get("energy") or {}
     return Row(
         case=str(question.case.id),
@@ -138,8 +142,8 @@ def scored(question: Question, answered: Answered) -> Row:
         kind=content.kind,
         language=content.language,
         vital=content.vital,
-        score=score(content, answered.text, cited),
-        declined=declined(answered.text),
+        score=score(content, answered.text, cited, refused=refused),
+        declined=refused,
         seed=question.seed,
         seconds=sum(float(timing.get(name, 0)) for name in ("first_token_ms", "decode_ms")) / 1000,
         joules=float(energy.get("joules", 0)),

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from appliance.learning.cases import Content
 
 
-def score(case: Content, answer: str, cited: Collection[str] = ()) -> float:
+def score(case: Content, answer: str, cited: Collection[str] = (), *, refused: bool | None = None) -> float:
     """1 where the answer is as expected. An empty answer is worth nothing, whatever is expected.
 
     ``contains`` and ``cited`` are worth the share that is there; the other kinds hold or do not. ``cited`` are the
-    digests of the documents that the answer's receipt names.
+    digests of the documents that the answer's receipt names; ``refused`` is whether the answer declines, where its
+    receipt says more of that than its words.
     """
     if not answer.strip():
         return 0.0
@@ -28,7 +29,8 @@ def score(case: Content, answer: str, cited: Collection[str] = ()) -> float:
         case "contains":
             return sum(holds(answer, one) for one in case.expected) / len(case.expected)
         case "refusal":
-            return float(declined(answer) and not any(holds(answer, one) for one in case.expected))
+            declines = declined(answer) if refused is None else refused
+            return float(declines and not any(holds(answer, one) for one in case.expected))
         case "language":
             return float(language(answer) == case.expected[0])
         case "cited":

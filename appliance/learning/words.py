@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from itertools import pairwise
 
 from appliance.memory.language import FUNCTION_WORDS
 
@@ -22,6 +23,7 @@ _ASKED = (
 )
 _ASKING = frozenset(_ASKED.split())
 """Words of questions, beside those of ``FUNCTION_WORDS``."""
+_ECHO = 3
 _WORD = re.compile(r"[^\W_]+")
 _MARKS = " \t\r\n.,;:!?…\"'`´«»„“”‚‘’()[]{}*_-–—"  # noqa: RUF001 - quotation marks of three languages are meant
 
@@ -49,13 +51,47 @@ def holds(text: str, phrase: str) -> bool:
     return length > 0 and any(within[i : i + length] == sought for i in range(len(within) - length + 1))
 
 
+Grams = frozenset[str]
+"""The letters in threes of a text, each with how many of it came before: a multiset as a set."""
+READ = 1000
+"""Characters of a text that count for how near it is to another."""
+
+
 def nearness(one: str, other: str) -> float:
     """0 (nothing in common) to 1 (the same words); symmetric."""
-    mine, theirs = _trigrams(one), _trigrams(other)
-    total = mine.total() + theirs.total()
-    return 2 * (mine & theirs).total() / total if total else float(one == other)
+    mine, theirs = grams(one), grams(other)
+    return near(mine, theirs) if mine or theirs else float(one == other)
 
 
-def _trigrams(text: str) -> Counter[str]:
-    said = f"  {' '.join(words(text))} "
-    return Counter(said[i : i + 3] for i in range(len(said) - 2)) if said.strip() else Counter()
+def grams(text: str) -> Grams:
+    """What ``near`` compares of ``text``: made once for each text, however many it is compared with."""
+    said = f"  {' '.join(words(text[:READ]))} "
+    if not said.strip():
+        return frozenset()
+    seen: Counter[str] = Counter()
+    found = []
+    for i in range(len(said) - 2):
+        part = said[i : i + 3]
+        found.append(f"{part}{seen[part]}")
+        seen[part] += 1
+    return frozenset(found)
+
+
+def near(one: Grams, other: Grams) -> float:
+    """``nearness`` of two texts with letters; 0 where either has none."""
+    return 2 * len(one & other) / (len(one) + len(other)) if one and other else 0.0
+
+
+def reach(size: int, least: float) -> float:
+    """The most grams that a text may have to be ``least`` near to one that has ``size`` of them and no more."""
+    return size * (2 - least) / least
+
+
+def echoes(text: str, original: str) -> bool:
+    """Whether a good part of either is the other's words one after the other, however long the rest is.
+
+    A good part is half of the pairs of words of whichever is shorter, and three at least.
+    """
+    mine, theirs = set(pairwise(words(text))), set(pairwise(words(original)))
+    shared = len(mine & theirs)
+    return shared >= _ECHO and 2 * shared >= min(len(mine), len(theirs))

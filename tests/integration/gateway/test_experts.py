@@ -9,8 +9,10 @@ from sqlalchemy import text
 
 from appliance.gateway import failures as failure_store
 from appliance.gateway.conversations import ConversationStore
-from appliance.gateway.gold_cases import SITE, CaseStore
+from appliance.gateway.gold_cases import CaseStore
+from appliance.gateway.gold_rows import SITE
 from appliance.gateway.people import People
+from appliance.gateway.rate_bound import RateBound
 from appliance.learning import failures
 from appliance.learning.cases import Content
 from tests.integration.gateway.conftest import KEYS, Page
@@ -61,6 +63,12 @@ async def rule(page: Page, failure: str, **body: Any) -> httpx.Response:
     return answer
 
 
+def acts_of(house: Any) -> list[tuple[str, str]]:
+    """What experts did that changed anything."""
+    acts = [(e["activity_name"], e["entity"]["type"]) for e in house.log.of_kind("expert_act")]
+    return [act for act in acts if act[0] != "Read"]
+
+
 async def test_an_expert_opens_what_was_sent_and_the_log_says_so_before(page: Page, house: Any) -> None:
     await send(page, house, reasons=["wrong"], reason="it is longer", correction="180 days")
     await as_(page, house, "officer")
@@ -69,10 +77,24 @@ async def test_an_expert_opens_what_was_sent_and_the_log_says_so_before(page: Pa
     assert (shown["question"], shown["answer"]) == (QUESTION, "Hello there.")
     assert (shown["reasons"], shown["reason"], shown["correction"]) == (["wrong"], "it is longer", "180 days")
     assert subject("analyst") not in str(shown)
-    (entry,) = house.log.of_kind("expert_act")
-    assert (entry["activity_name"], entry["entity"]) == ("Read", {"name": one["id"], "type": "failure"})
+    looks = [(entry["activity_name"], entry["entity"]) for entry in house.log.of_kind("expert_act")]
+    assert looks == [
+        ("Read", {"name": "analysts", "type": "queue"}),
+        ("Read", {"name": one["id"], "type": "failure"}),
+    ]
+    await page.http.get("/api/expert/cases")
+    assert house.log.of_kind("expert_act")[-1]["entity"] == {"name": "analysts", "type": "cases"}
     house.log.up = False
-    assert (await page.http.get(f"/api/expert/failures/{one['id']}")).status_code == 503
+    for what in ("queue", "cases", f"failures/{one['id']}"):
+        assert (await page.http.get(f"/api/expert/{what}")).status_code == 503
+
+
+async def test_whoever_looks_without_end_is_stopped_before_the_log_is_full_of_it(page: Page, house: Any) -> None:
+    await as_(page, house, "officer")
+    house.gateways[0].expert_bound = RateBound(clock=lambda: 0.0, burst=3)
+    codes = [(await page.http.get("/api/expert/queue")).status_code for _ in range(5)]
+    assert codes == [200] * 3 + [429] * 2
+    assert len(house.log.of_kind("expert_act")) == 3
 
 
 @pytest.mark.parametrize("path", ["queue", "cases", "failures/00000000-0000-0000-0000-000000000001"])
@@ -123,10 +145,13 @@ async def test_a_ruling_settles_it_and_makes_a_case_that_names_where_it_came_fro
     assert await waiting(page) == []
     (kept,) = await CaseStore(house.pool, ConversationStore(house.pool, KEYS.content)).current()
     assert (str(kept.case.id), kept.case.version, kept.state) == (made, 1, "active")
-    assert (kept.origin, kept.author) == (subject("analyst"), subject("officer"))
+    assert (kept.origin.subject, str(kept.origin.failure), kept.author) == (
+        subject("analyst"),
+        one["id"],
+        subject("officer"),
+    )
     assert (kept.case.content.groups, kept.case.content.language) == (("analysts",), "en")
-    acts = [(e["activity_name"], e["entity"]["type"]) for e in house.log.of_kind("expert_act")]
-    assert acts == [("Create", "ruling"), ("Create", "case")]
+    assert acts_of(house) == [("Create", "ruling"), ("Create", "case")]
     assert "180" not in str(house.log.entries)
     assert (await rule(page, one["id"], case=CASE)).json()["case"] == made  # the same once more is the same
 
@@ -157,16 +182,18 @@ async def test_a_second_opinion_is_asked_blind_and_agreement_is_measured(
     assert await waiting(page) == []
     await as_(page, house, "deputy")
     assert [found["standing"] for found in await waiting(page)] == ["second"]
-    hasty = await rule(page, one["id"], ruling="right", case=CASE)
-    assert (hasty.status_code, hasty.json()["code"]) == (409, "contradicting_cases")  # the first one said otherwise
     path = f"/api/expert/failures/{one['id']}"
     assert (await page.http.get(path)).json()["others"] == []
-    await rule(page, one["id"], ruling="right")
+    hasty = await rule(page, one["id"], ruling="right", case=CASE)
+    assert (hasty.status_code, hasty.json()["code"]) == (409, "contradicting_cases")  # the first one said otherwise
+    assert [await house.count(table) for table in ("ruling", "gold_case")] == [2, 0]  # theirs was kept before
     assert (await page.http.get(path)).json()["others"] == [{"ruling": "wrong", "note": "the first opinion"}]
     found = await queue(page)
     assert (found["agreement"]["count"], found["agreement"]["observed"]) == (1, 0.0)
     assert [(e["you"], e["rulings"]) for e in found["experts"]].count((True, {"right": 1})) == 1
-    assert (await rule(page, one["id"], ruling="right", case={**CASE, "decided": True})).json()["case"]
+    assert (await rule(page, one["id"], ruling="wrong", case={**CASE, "decided": True})).json()["case"]
+    found = await queue(page)  # who goes along after having seen the others agreed with nobody
+    assert (found["agreement"]["count"], found["agreement"]["observed"]) == (1, 0.0)
 
 
 async def test_contradicting_corrections_are_shown_and_block_the_case_until_somebody_decides(
@@ -181,7 +208,7 @@ async def test_contradicting_corrections_are_shown_and_block_the_case_until_some
     one = min(ids)
     refused = await rule(page, one, case=CASE)
     assert (refused.status_code, refused.json()["code"]) == (409, "contradicting_cases")
-    assert await house.count("gold_case") + await house.count("ruling") == 0
+    assert [await house.count(table) for table in ("ruling", "gold_case")] == [1, 0]
     assert (await rule(page, one, case={**CASE, "decided": True})).status_code == 200
     assert await house.count("gold_case") == 1
 
@@ -219,7 +246,7 @@ async def test_imported_cases_that_contradict_are_both_blocked_until_an_expert_k
 async def test_a_case_is_superseded_and_never_overwritten(house: Any) -> None:
     store = CaseStore(house.pool, ConversationStore(house.pool, KEYS.content))
     content = Content.model_validate({**CASE, "groups": ["analysts"], "language": "en"})
-    first, _ = await store.add(content, "uid 0")
+    first = (await store.add(content, "uid 0")).case
     second = await store.supersede(first.id, content.model_copy(update={"expected": ("six months",)}), "uid 0")
     assert (second.id, second.version) == (first.id, 2)
     assert await house.count("gold_case") == 2

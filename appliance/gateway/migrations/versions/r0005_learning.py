@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("sealed_for", sa.Text, nullable=False),
         sa.Column("origin", sa.Text, nullable=True),
         sa.Column("origin_digest", sa.Text, nullable=True),
+        sa.Column("failure_id", sa.Uuid, nullable=True),
         sa.Column("author", sa.Text, nullable=False),
         sa.Column("created", _MOMENT, nullable=False, server_default=sa.func.now()),
         sa.PrimaryKeyConstraint("id", "version", name="pk_gold_case"),
@@ -36,6 +37,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_gold_case_sealed_for", "gold_case", ["sealed_for"])
     op.create_index("ix_gold_case_origin", "gold_case", ["origin"])
+    op.create_index("ix_gold_case_failure_id", "gold_case", ["failure_id"])
 
 
 def _failures() -> None:
@@ -62,6 +64,7 @@ def _failures() -> None:
         sa.Column("failure_id", sa.Uuid, nullable=False),
         sa.Column("subject", sa.Text, nullable=False),
         sa.Column("ruling", sa.Text, nullable=False),
+        sa.Column("first_ruling", sa.Text, nullable=False),
         sa.Column("note", sa.LargeBinary, nullable=True),
         sa.Column("created", _MOMENT, nullable=False, server_default=sa.func.now()),
         sa.PrimaryKeyConstraint("failure_id", "subject", name="pk_ruling"),
