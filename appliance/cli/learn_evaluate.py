@@ -95,8 +95,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
         enter(paths, what="evaluation", target=run_of.cases, figures=_begun(run_of, groups, len(left)))
 
         def keep(row: Row) -> None:
-            os.write(descriptor, line(row))
-            os.fsync(descriptor)
+            append(descriptor, line(row), out)
             rows.append(row)
 
         budget = Budget(tokens, minutes * _MINUTE if minutes is not None else None)
@@ -138,8 +137,22 @@ def _groups(program: ServiceClient, wanted: Sequence[str]) -> tuple[str, ...]:
     return tuple(wanted) or program.groups
 
 
+def append(descriptor: int, raw: bytes, out: Path) -> None:
+    """Put a whole line at the end, or nothing of it. Raises ``UsageError`` where there is no room."""
+    size = os.fstat(descriptor).st_size
+    try:
+        left = memoryview(raw)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        os.fsync(descriptor)
+    except OSError as error:
+        os.ftruncate(descriptor, size)
+        cause = f"{out} cannot be written: {error.strerror}"
+        raise UsageError(cause, "make room and run it again: it goes on where it was") from error
+
+
 def _model(site: SiteConfig, named: str | None) -> str:
-    known = [model.name for model in site.models]
+    known = [model.name for model in site.models if model.name != site.documents.model]
     if named is not None and named not in known:
         raise UsageError(f"{named} is not a model of this site", f"it has {', '.join(known)}")
     return named or known[0]

@@ -51,7 +51,7 @@ def gate(  # noqa: PLR0913, PLR0917 - one parameter per option
         site_paths(context),
         what="gate",
         target=decision.after,
-        figures=decision.figures(),
+        figures=decision.figures() | {"was": old.answered_by, "is": new.answered_by},
         success=decision.passed,
     )
     told = asdict(decision) | {"passed": decision.passed, "was": old.answered_by, "is": new.answered_by}

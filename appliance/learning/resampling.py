@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 RESAMPLES = 10_000
 SEED = 12_345
 LEVEL = 0.95
+_BLOCK = 1_000
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,10 @@ def difference(differences: Sequence[float], *, resamples: int = RESAMPLES, seed
     """``differences`` are new minus old, one a case; there is at least one. The order of cases does not matter."""
     values, counts = np.unique(np.asarray(differences, dtype=float), return_counts=True)
     count = int(counts.sum())
-    draws = np.random.default_rng(seed).multinomial(count, counts / count, size=resamples)  # equal cases are one lot
-    means = draws @ values / count
+    draw = np.random.default_rng(seed)
+    blocks = [min(_BLOCK, resamples - at) for at in range(0, resamples, _BLOCK)]  # memory for one block at a time
+    shares = counts / count  # equal cases are one lot
+    means = np.concatenate([draw.multinomial(count, shares, size=size) @ values / count for size in blocks])
     tail = (1 - LEVEL) / 2
     lower, upper = (float(bound) for bound in np.quantile(means, (tail, 1 - tail)))
     rose, fell = (int(np.count_nonzero(one)) for one in (means >= 0, means <= 0))

@@ -66,7 +66,6 @@ class Row(_Line):
     model: Digest
     adapter: Digest | None = None
     instructions: dict[str, Digest] = Field(default_factory=dict)
-    answer: Digest
     entry: Annotated[int, Field(ge=0)] = Field(description="Position of the answer's entry in the audit log.")
 
     @property

@@ -13,7 +13,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from appliance.learning.errors import SpentError
+from appliance.errors import UsageError
+from appliance.learning.errors import CaseError, SpentError
 from appliance.learning.results import Row
 from appliance.learning.scoring import score
 from appliance.learning.signals import declined
@@ -111,6 +112,8 @@ async def run(
                 waiting.append(question)
                 spent = True
                 return
+            except UsageError as error:
+                raise CaseError(f"case {question.case.id} for {question.group}: {error.cause}", error.hint) from error
             row = scored(question, answered)
             budget.spent += sum(answered.receipt["usage"][name] for name in ("prompt_tokens", "completion_tokens"))
             keep(row)
@@ -151,7 +154,6 @@ def scored(question: Question, answered: Answered) -> Row:
         model=receipt["model"]["digest"],
         adapter=(receipt.get("adapter") or {}).get("digest"),
         instructions=dict(receipt.get("instructions", {})),
-        answer="sha256:" + hashlib.sha256(answered.text.encode()).hexdigest(),
         entry=int(receipt["log"]["answer_index"]),
     )
 

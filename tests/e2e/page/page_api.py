@@ -107,7 +107,9 @@ class PageApi:
             return Response(status_code=204)
         if request.method == "PATCH":
             found["title"] = (await request.json())["title"]
-        return JSONResponse({k: found[k] for k in ("id", "title", "model", "messages")})
+        there = {message["id"] for message in found["messages"]}
+        before = [one for one, said in self.state.feedback.items() if said.get("send") and one not in there]
+        return JSONResponse({k: found[k] for k in ("id", "title", "model", "messages")} | {"sent_before": before})
 
     async def ask(self, request: Request, user: str) -> Response:
         found = self._own(request, user)

@@ -119,8 +119,10 @@ def test_feedback_is_sent_with_its_reason_and_outlives_a_reload(analyst: Page, g
     flows.ask(analyst, "mark this")
     flows.mark(analyst, good=False, reason="the second step is wrong")
     assert list(gateway.feedback.values()) == [{"verdict": "down", "reason": "the second step is wrong"}]
-    flows.mark(analyst, good=True)
-    assert list(gateway.feedback.values()) == [{"verdict": "up"}]
+    flows.mark(analyst, good=True)  # closed again: a click on the other thumb throws no words away
+    assert [said["verdict"] for said in gateway.feedback.values()] == ["down"]
+    flows.mark(analyst, good=True, reason="the second step is right")
+    assert list(gateway.feedback.values()) == [{"verdict": "up", "reason": "the second step is right"}]
     analyst.reload()
     pressed = flows.last_answer(analyst).get_by_role("button", name="This answer is good")
     expect(pressed).to_have_attribute("aria-pressed", "true")
@@ -149,6 +151,25 @@ def test_a_failure_is_sent_to_experts_only_by_a_tick_beside_what_they_will_see_a
     answer.get_by_role("button", name="This answer is not good").click()
     form.get_by_role("button", name="Take my mark back").click()
     expect(answer.get_by_role("button", name="This answer is not good")).to_have_attribute("aria-pressed", "false")
+    assert gateway.feedback == {}
+
+
+def test_what_was_sent_is_taken_back_even_when_another_answer_stands_in_its_place(
+    analyst: Page, gateway: FakeGateway
+) -> None:
+    flows.ask(analyst, "mark this")
+    answer = flows.last_answer(analyst)
+    answer.get_by_role("button", name="This answer is not good").click()
+    answer.locator(".feedback").get_by_label("Let the experts of my group").check()
+    answer.locator(".feedback").get_by_role("button", name="Keep this").click()
+    note = analyst.get_by_text("still see an earlier answer here")
+    expect(note).to_be_hidden()
+    flows.retry(analyst)
+    expect(note).to_be_visible()
+    analyst.reload()
+    expect(note).to_be_visible()
+    analyst.get_by_role("button", name="Take it back").click()
+    expect(note).to_be_hidden()
     assert gateway.feedback == {}
 
 

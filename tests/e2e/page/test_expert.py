@@ -86,7 +86,7 @@ def test_a_case_that_is_contradicted_is_kept_only_once_the_expert_says_that_it_s
     expert.get_by_label("Expected, one a line").fill("two years\n\n day of issue ")
     expert.get_by_label("It must never fail").check()
     expert.get_by_role("button", name="Keep, and open the next").click()
-    expect(expert.locator("#expert-problem")).to_contain_text("Something contradicts this case")
+    expect(expert.locator("#expert-problem")).to_contain_text("Something contradicts it")
     assert gateway.rulings == {}
     expert.get_by_label("I have seen what contradicts it").check()
     expert.get_by_role("button", name="Keep, and open the next").click()

@@ -158,7 +158,7 @@ def test_the_gate_tells_its_figures_logs_them_first_and_ends_by_what_it_found(si
     assert [entry["status"] for entry in entries] == ["Success", "Failure"]
     figures = entries[1]["unmapped"]["sovereign"]["figures"]
     assert (figures["passed"], figures["cases"], figures["alpha"]) == (False, 240, 0.05)
-    assert any(one.startswith("all n=240 ") for one in figures["slices"])
+    assert any(one.startswith("all n=240 ") for one in figures["slices_1"])
 
 
 def test_without_a_log_the_gate_decides_nothing(site: Site) -> None:
@@ -175,6 +175,27 @@ def test_the_gate_refuses_files_that_are_no_results_and_logs_nothing(site: Site,
     refused = site.run("gate", str(site.folder / "x"), str(site.folder / "x"))
     assert isinstance(refused.exception, UsageError)
     assert site.logged() == []
+
+
+def test_a_line_is_in_the_file_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, write, room = tmp_path / "out", os.write, [40]
+
+    def short(descriptor: int, raw: bytes) -> int:
+        if not room[0]:
+            raise OSError(28, "No space left on device")
+        done = write(descriptor, bytes(raw[: room[0]]))
+        room[0] -= done
+        return done
+
+    found = results(items(30), 5)
+    with learn_evaluate._results(out, found.run) as (descriptor, _):
+        learn_evaluate.append(descriptor, line(found.rows[0]), out)
+        monkeypatch.setattr(os, "write", short)
+        with pytest.raises(UsageError, match="No space left"):
+            learn_evaluate.append(descriptor, line(found.rows[1]), out)
+        room[0] = 10_000
+        learn_evaluate.append(descriptor, line(found.rows[2]), out)
+    assert out.read_bytes() == written(found.run, [found.rows[0], found.rows[2]])
 
 
 def test_a_file_of_results_is_gone_on_with_only_by_the_same_run(tmp_path: Path) -> None:

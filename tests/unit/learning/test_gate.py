@@ -40,7 +40,7 @@ REGRESSIONS = {
     "it no longer declines": (harder(0.7, kind="refusal"), "kind=refusal"),
     "it declines everything": (harder(0.8, kind="contains"), "kind=contains"),
     "another group's fact leaks": (leaking(80), "vital case"),
-    "a slower model": (slower(1.5), "seconds"),
+    "two languages fall": (chained(harder(0.45, language="fr"), harder(0.45, language="de")), "language="),
     "a model that takes more energy": (slower(1.4, "joules"), "joules"),
     "better in German, paid for in French": (
         chained(harder(-0.3, language="de"), harder(0.4, language="fr")),
@@ -50,7 +50,8 @@ REGRESSIONS = {
 NEUTRAL_OR_BETTER = {
     "the same once more": (),
     "the same with other luck": (harder(0.0),),
-    "five percent slower": (slower(1.05),),
+    "the machine was busy with others": (slower(1.12),),
+    "the machine was twice as busy": (slower(2.0),),
     "a little better": (harder(-0.05),),
     "better": (harder(-0.2),),
     "better in one language": (harder(-0.3, language="fr"),),
@@ -165,5 +166,35 @@ def test_the_log_keeps_every_figure_within_its_bounds() -> None:
     decision = decide(results(CASES, 11), results(CASES, 33, harder(0.3)), ["all"], resamples=RESAMPLES)
     kept = scalars(decision.figures())
     assert kept == json.loads(json.dumps(decision.figures()))
-    assert len(kept["slices"]) == len(decision.slices)
+    assert len(kept["slices_1"]) == len(decision.slices)
     assert kept["alpha"] == gate.ALPHA
+
+
+def test_the_log_keeps_every_figure_of_however_many_groups_and_what_was_refused_first() -> None:
+    many = [replace(item, group=f"group{item.number % 30:02}") for item in items(1200)]
+    worse = harder(1.0, group="group29")
+    decision = decide(results(many, 11), results(many, 33, worse), ["kind=exact"], resamples=RESAMPLES)
+    kept = scalars(decision.figures())
+    told = [one for name, part in sorted(kept.items()) if name.startswith("slices_") for one in part]
+    assert sorted(told) == sorted(one.told() for one in decision.slices)
+    assert {"group=group29", "kind=exact"} <= {one.split()[0] for one in told[:5]}
+
+
+def test_time_is_judged_where_it_is_claimed_and_shown_otherwise() -> None:
+    before, after = results(CASES, 11), results(CASES, 33, slower(1.5))
+    assert [one.state for one in decide(before, after).slices if one.name == "seconds"] == ["shown"]
+    claimed = decide(before, after, ["seconds"], resamples=RESAMPLES)
+    assert "seconds is not better, as was claimed" in claimed.refusals
+
+
+def test_whoever_asks_for_other_groups_compares_nothing_and_a_new_vital_case_has_to_hold() -> None:
+    after = results(CASES, 33)
+    of_one = of_rows([row for row in results(CASES, 11).rows if row.group == "clerks"])
+    with pytest.raises(ResultError, match="only one of the two asked for analysts, officers"):
+        decide(of_one, after)
+    with pytest.raises(ResultError, match="only one of the two"):
+        decide(after, of_one)
+    without = of_rows([row for row in results(CASES, 11).rows if row.case != after.rows[80].case])
+    assert decide(without, after, resamples=RESAMPLES).passed
+    decision = decide(without, results(CASES, 33, leaking(80)), resamples=RESAMPLES)
+    assert decision.refusals == (f"vital case {after.rows[80].case} is new and does not hold",)

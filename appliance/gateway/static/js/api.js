@@ -17,7 +17,7 @@ import { EventParser } from "./sse.js";
  *   receipt?: import("./receipt.js").Receipt | null, feedback?: Feedback | null }} Message
  * @typedef {{ verdict: "up" | "down", reasons?: string[], reason?: string | null, correction?: string | null,
  *   send?: boolean }} Feedback
- * @typedef {{ id: string, title: string | null, model: string, messages: Message[] }} Conversation
+ * @typedef {{ id: string, title: string | null, model: string, messages: Message[], sent_before?: string[] }} Conversation
  * @typedef {{ type: "start", user_message_id?: string, message_id: string } | { type: "token", text: string }
  *   | { type: "receipt", receipt: import("./receipt.js").Receipt } | { type: "done", finish_reason: string }} AnswerEvent
  */

@@ -14,6 +14,7 @@ function told(error) {
   if (error instanceof api.Problem && error.status === 401) return t("expert.problem.signed_out");
   if (error instanceof api.Problem && error.status === 403) return t("expert.problem.role");
   if (error instanceof api.Problem && error.status === 404) return t("expert.problem.gone");
+  if (error instanceof api.Problem && error.code === "not_yours_to_decide") return t("expert.problem.not_yours", { detail: error.detail });
   if (error instanceof api.Problem && error.status === 409) return t("expert.problem.contradiction");
   if (error instanceof api.Problem && error.status === 422) return t("expert.problem.input", { detail: error.detail });
   return t("expert.problem.other");
@@ -79,7 +80,8 @@ class Desk {
       else await this.open(next);
     } catch (error) {
       show(error);
-      if (error instanceof api.Problem && error.code === "contradicting_cases") this.failure.askToDecide();
+      if (!(error instanceof api.Problem && error.code === "contradicting_cases")) return;
+      this.failure.askToDecide(await api.expert(`failures/${encodeURIComponent(id)}`).catch(() => null));
     }
   }
 

@@ -45,8 +45,17 @@ export class OpenFailure {
     this.draw();
   }
 
-  /** Something contradicts the case: it is kept only once the expert says that it stands. */
-  askToDecide() {
+  /**
+   * Something contradicts the case: it is kept only once the expert says that it stands. Their ruling is kept, so what
+   * others ruled is shown.
+   *
+   * @param {Failure | null} ruled the failure as it is now
+   */
+  askToDecide(ruled) {
+    if (ruled !== null && ruled.id === this.shown?.id) {
+      this.shown = ruled;
+      this.draw();
+    }
     this.cases.askToDecide();
   }
 

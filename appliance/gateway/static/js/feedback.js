@@ -35,11 +35,17 @@ export class FeedbackControl {
 
   /** @param {Verdict} verdict */
   async #mark(verdict) {
-    if (this.given?.verdict !== verdict) {
+    if (this.given?.verdict !== verdict && !this.#saidMore()) {
       if (!(await this.#change({ verdict }))) return;
       announce(verdict === "up" ? t("feedback.up.done") : t("feedback.down.done"));
     }
     this.#ask(verdict);
+  }
+
+  /** Whether a click on the other thumb would throw away words: then nothing is changed before "Keep this". */
+  #saidMore() {
+    const { reasons, reason, correction, send } = this.given ?? {};
+    return Boolean(reasons?.length || reason || correction || send);
   }
 
   /** @param {Verdict} verdict */
@@ -49,7 +55,7 @@ export class FeedbackControl {
       this.#show();
       button.focus();
     };
-    const form = feedbackForm(this.messageId, this.given ?? { verdict }, {
+    const form = feedbackForm(this.messageId, { ...this.given, verdict }, {
       keep: async (said) => {
         if (!(await this.#change(said))) return;
         announce(said.send ? t("feedback.sent") : t("feedback.thanks"));
