@@ -98,24 +98,30 @@ class CaseStore:
         return Made(case, new=same is None, changed=True, retired=tuple(one.case for one in against))
 
     async def take_in(self, contents: Iterable[Content], author: str) -> dict[str, int]:
-        """Add many at once, by file: those that are there are left, those that contradict are blocked, both of them."""
+        """Add many at once, by file: those that are there are left, those that contradict are blocked, both of them.
+
+        They are held against each other before anybody else has to wait.
+        """
         given = [(Compared(content), content.digest) for content in contents]
+        earlier = [[at for at in range(end) if given[at][0].contradicts(one)] for end, (one, _) in enumerate(given)]
         done = {"new": 0, "unchanged": 0, "blocked": 0}
         async with self._writing() as connection:
             alive = await gold_rows.read(connection, self._conversations, None, ALIVE)
             known = [(Compared(one.case.content), one.case) for one in alive]
             digests = {one.case.content.digest for one in alive}
-            for compared, digest in given:
+            made: dict[int, Case] = {}
+            for index, (compared, digest) in enumerate(given):
                 if digest in digests:
                     done["unchanged"] += 1
                     continue
                 digests.add(digest)
                 against = [case for other, case in known if other.contradicts(compared)]
+                against += [made[at] for at in earlier[index] if at in made]
                 for case in against:
                     await gold_rows.set_state(connection, case, "blocked")
                 case, state = Case(uuid.uuid4(), 1, compared.content), "blocked" if against else "active"
                 await gold_rows.add(connection, self._conversations, case, state, author, None)
-                known.append((compared, case))
+                made[index] = case
                 done["blocked" if against else "new"] += 1
         return done
 
