@@ -147,6 +147,7 @@ def append(descriptor: int, raw: bytes, out: Path) -> None:
         os.fsync(descriptor)
     except OSError as error:
         os.ftruncate(descriptor, size)
+        os.lseek(descriptor, size, os.SEEK_SET)
         cause = f"{out} cannot be written: {error.strerror}"
         raise UsageError(cause, "make room and run it again: it goes on where it was") from error
 

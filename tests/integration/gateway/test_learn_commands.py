@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +18,17 @@ from appliance.audit.errors import AuditUnavailableError
 from appliance.cli import learn_evaluate
 from appliance.cli.main import app
 from appliance.errors import RefusedError, UsageError
+from appliance.gateway import gold_rows
+from appliance.gateway.conversations import ConversationStore
+from appliance.gateway.gold_rows import Origin
+from appliance.gateway.pseudonyms import Subject
+from appliance.learning.cases import Case, Content
 from appliance.learning.results import line, written
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
 from tests.audit.bench import Bench
 from tests.audit.processes import writers
 from tests.gateway import postgres
-from tests.integration.gateway.conftest import KEYS
+from tests.integration.gateway.conftest import KEYS, pool_of
 from tests.learning.seeded_results import harder, items, results
 
 if TYPE_CHECKING:
@@ -115,6 +122,28 @@ def test_cases_come_in_are_listed_go_out_and_are_retired_and_each_act_is_in_the_
     assert ("Read", "export") in acts
     assert ("Delete", listed[0]["id"]) in acts
     assert "bicycles" not in json.dumps(site.logged()).lower()
+
+
+def test_a_case_in_somebodys_words_is_listed_and_never_in_a_file(site: Site, cluster: postgres.Cluster) -> None:
+    async def in_their_words() -> None:
+        pool = pool_of(cluster)
+        store = ConversationStore(pool, KEYS.content)
+        origin = Origin(Subject("somebody"), uuid.uuid4(), "hmac-sha256:00", verbatim=True)
+        content = Content.model_validate({**CASES[0], "language": "en"})
+        async with pool.begin() as connection:
+            await store.sealer(connection, origin.subject)
+            await gold_rows.add(connection, store, Case(uuid.uuid4(), 1, content), "active", "uid 0", origin)
+        await pool.dispose()
+
+    site.run("cases", "import", site.written("cases.jsonl", CASES[1]))
+    asyncio.run(in_their_words())
+    assert len(site.told("cases", "list")) == 2
+    out = site.folder / "out.jsonl"
+    done = site.run("cases", "export", "--out", str(out))
+    assert "left out: 1 in the words of whoever asked" in done.stderr
+    assert [json.loads(one)["kind"] for one in out.read_text().splitlines()] == ["refusal"]
+    figures = site.logged()[-1]["unmapped"]["sovereign"]["figures"]
+    assert (figures["cases"], figures["left_out"]) == (1, 1)
 
 
 def test_a_file_with_one_bad_case_changes_nothing(site: Site) -> None:
