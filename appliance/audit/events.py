@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from appliance.audit import ocsf
 from appliance.audit.events_models import model_change
 from appliance.audit.events_operation import admin_change, install_step, model_load
-from appliance.audit.ocsf import Event, compact, envelope, maybe, text
+from appliance.audit.ocsf import Event, compact, envelope, maybe, text, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 __all__ = [
@@ -108,9 +108,13 @@ def request(  # noqa: PLR0913 - the fields of a request, by keyword
     client_id: str | None = None,
     producer: str | None = None,
     sampler: Mapping[str, Any] | None = None,
+    passages: Sequence[str] | None = None,
     at: datetime | None = None,
 ) -> Event:
-    """A request was admitted. Must be durable before the first token leaves."""
+    """A request was admitted. Must be durable before the first token leaves.
+
+    ``passages``: where documents were asked for, each that the model is shown, as ``DOCUMENT VERSION FIRST-LAST``.
+    """
     ours = compact(
         {
             "kind": "request",
@@ -118,6 +122,7 @@ def request(  # noqa: PLR0913 - the fields of a request, by keyword
             "purpose": maybe(purpose),
             "client_id": maybe(client_id),
             "sampler": ocsf.scalars(sampler) if sampler else None,
+            "passages": texts(list(passages)) if passages is not None else None,
         }
     )
     fields = _call(request_id, subject, groups, operation, None)
@@ -151,11 +156,15 @@ def answer(  # noqa: PLR0913 - the fields of an answer, by keyword
     producer: str | None = None,
     receipt_digest: str | None = None,
     tool_calls: Mapping[str, int] | None = None,
+    documents: Sequence[str] = (),
+    spans: Sequence[str] = (),
     at: datetime | None = None,
 ) -> Event:
     """What a request cost and how it ended: ``outcome`` is ``stop``, ``length``, ``cancelled`` or ``error``.
 
-    ``tool_calls``: how often the answer called which tool.
+    ``tool_calls``: how often the answer called which tool. ``documents``: digests of the files that it rests on;
+    ``spans``: which passages of them, as ``DOCUMENT VERSION FIRST-LAST``. The receipt, whose digest this entry has,
+    says the same in full where a list here is cut.
     """
     ours = compact(
         {
@@ -170,6 +179,8 @@ def answer(  # noqa: PLR0913 - the fields of an answer, by keyword
             "purpose": maybe(purpose),
             "receipt_digest": maybe(receipt_digest),
             "tool_calls": ocsf.scalars(tool_calls) if tool_calls else None,
+            "documents": texts(list(documents)) if documents else None,
+            "spans": texts(list(spans)) if spans else None,
         }
     )
     fields = _call(request_id, subject, groups, operation, 200)

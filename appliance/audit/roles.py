@@ -36,6 +36,7 @@ _KINDS: Mapping[str, tuple[EventClass, int | None]] = {
     "feedback": (ocsf.ENTITY_MANAGEMENT, _ANY),
     "expert_act": (ocsf.ENTITY_MANAGEMENT, _ANY),
     "learning_decision": (ocsf.ENTITY_MANAGEMENT, _ANY),
+    "document_change": (ocsf.ENTITY_MANAGEMENT, 1),
     "admin_change": (ocsf.ENTITY_MANAGEMENT, _ANY),
     "identity_sign_in": (ocsf.AUTHENTICATION, 1),
     "identity_sign_out": (ocsf.AUTHENTICATION, 2),
@@ -76,7 +77,12 @@ class Role:
 
 GATEWAY = Role(
     "gateway",
-    frozenset({"sign_in", "sign_out", "request", "answer", "refusal", "log_read", "feedback", "expert_act"}),
+    frozenset(
+        {
+            *("sign_in", "sign_out", "request", "answer", "refusal"),
+            *("log_read", "document_change", "feedback", "expert_act"),
+        }
+    ),
 )
 IDENTITY = Role(
     "identity",

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer  # noqa: TC002 - typer reads the annotations at run time
 
+from airgap_bundle.errors import BundleError
 from appliance.cli.document_files import Gathered, below
 from appliance.cli.document_import import Result, Wanted, imported, nameless, told
 from appliance.cli.document_open import Desk, desk, host_site, swept
-from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, site_paths
-from appliance.errors import UsageError
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, say, site_paths
+from appliance.errors import SovereignError, UsageError
+from appliance.install.document_syncs import Synced, note, now_utc
+from appliance.install.lock import SiteBusyError, busy, site_lock
+from appliance.memory.errors import NoDocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from appliance.memory.documents import Document
     from appliance.site.config import DocumentFolder
+    from appliance.site.paths import SitePaths
 
+_PART = "documents"
 _FILE_GONE = "its file is gone from the folder"
 _FOLDER_GONE = "its folder is not declared any more"
 
@@ -36,9 +44,36 @@ def sync(
 
     Documents of a folder that site.yaml declares no more go out too. Files are read where they lie and never moved or
     changed; links are not followed. Where a folder is missing, cannot be read whole, or is empty that was not, nothing
-    is changed.
+    is changed. `sovereign status` tells what the last one came to; under systemd, a timer runs it. One runs at a time,
+    and none while another command changes the site: this one then does nothing.
     """
-    told(asyncio.run(_synced(context, passphrase_fd)), output)
+    paths = site_paths(context)
+    try:
+        with site_lock(paths, _PART):
+            if busy(paths):
+                raise SiteBusyError("another sovereign command is changing this site")  # noqa: TRY301 - as of the lock
+            results = asyncio.run(_synced(context, passphrase_fd))
+    except SiteBusyError:
+        say("nothing was read: another `document sync` runs, or a command that changes the site")
+        return
+    except SovereignError as error:
+        if host_site(paths).documents.folders:
+            _noted(paths, Synced(now_utc(), cause=error.cause))
+        raise
+    counted = Counter(one.outcome for one in results)
+    _noted(
+        paths,
+        Synced(now_utc(), counted["new"] + counted["replaced"], counted["deleted"], counted["refused"]),
+    )
+    told(results, output)
+
+
+def _noted(paths: SitePaths, synced: Synced) -> None:
+    """Keep it for `status`. Where that cannot be, it is said: what was done, or why not, matters more."""
+    try:
+        note(paths, synced)
+    except BundleError as error:
+        say(f"`status` will not tell of this sync: {error.cause}")
 
 
 async def _synced(context: typer.Context, passphrase_fd: int | None) -> list[Result]:
@@ -100,10 +135,13 @@ def _gone(known: Sequence[Document], folders: Sequence[Path], there: set[str]) -
 
 
 async def _dropped(open_desk: Desk, gone: Sequence[Document], why: str) -> list[Result]:
+    dropped = []
     try:
         for one in gone:
             await open_desk.enter_deletion(one.digest, why)
-            await open_desk.library.delete(one.id)
+            with suppress(NoDocumentError):  # somebody else took it out meanwhile
+                await open_desk.library.delete(one.id)
+                dropped.append(Result(one.origin, "deleted", id=str(one.id)))
     finally:
         await swept(open_desk.library)
-    return [Result(one.origin, "deleted", id=str(one.id)) for one in gone]
+    return dropped

@@ -160,6 +160,7 @@ class BatchingEngine:
             weight=request.weight,
             rank=INTERACTIVE if request.priority >= 0 else BATCH,
             alone=request.replay,
+            kept=request.kept,
             adapter=request.adapter or "",
             top_logprobs=request.top_logprobs,
             passages=() if request.replay else self._passages(request, tokens),

@@ -42,8 +42,9 @@ class Job:
     """``emit`` is called by the owner thread alone; ``cancelled`` may be set by anyone.
 
     ``rank``: ``INTERACTIVE`` or ``BATCH``. ``weight``: the share of its group. ``alone``: in an empty context, with no
-    other request beside it. ``adapter``: its name, or empty for the model as it is. ``answering`` is what it has come
-    to when it was preempted. ``inputs``: the texts of which vectors are made, instead of ``tokens``.
+    other request beside it. ``kept``: its cells may stay for the user's next request. ``adapter``: its
+    name, or empty for the model as it is. ``answering`` is what it has come to when it was preempted. ``inputs``: the
+    texts of which vectors are made, instead of ``tokens``.
     """
 
     tokens: tuple[int, ...]
@@ -55,6 +56,7 @@ class Job:
     weight: float = 1.0
     rank: int = INTERACTIVE
     alone: bool = False
+    kept: bool = True
     adapter: str = ""
     inputs: tuple[Sequence[int], ...] = ()
     top_logprobs: int | None = None

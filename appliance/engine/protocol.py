@@ -69,6 +69,8 @@ class Request:
     tool's name (that one); ``parallel_calls``: several in one answer.
     ``receipt_digest`` names the model that the request was admitted and logged for: an engine that has been started on
     another one since does not answer it, so that no receipt names the wrong model.
+    ``kept``: what is computed of the user's words may stay for their next request. False where the prompt holds what
+    they may not see tomorrow; what the site and the group wrote stays all the same.
     """
 
     id: str
@@ -95,6 +97,7 @@ class Request:
     tool_choice: str = "auto"
     parallel_calls: bool = True
     receipt_digest: str | None = None
+    kept: bool = True
 
     def __post_init__(self) -> None:
         if sum(given is not None for given in (self.prompt, self.messages, self.inputs)) != 1:

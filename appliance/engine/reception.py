@@ -78,9 +78,9 @@ class Reception:
         self._queue.requeue(job)
 
     def park(self, resident: Resident) -> None:
-        """Keep the cells of a request that is over for the next one of its user."""
+        """Keep the cells of a request that is over for the next one of its user, where they may be kept."""
         user = resident.job.passages[-1:]
-        if resident.filled and user and not resident.job.alone:
+        if resident.filled and user and resident.job.kept and not resident.job.alone:
             self._cache.park(user[0].owner, tuple(resident.answering.tokens[: resident.filled]), resident.pair)
         else:
             self._store.give(resident.pair)

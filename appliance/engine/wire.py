@@ -95,6 +95,7 @@ class _WireRequest(_Strict):
     tool_choice: ToolName = "auto"
     parallel_calls: bool = True
     receipt_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    kept: bool = True
 
     @model_validator(mode="after")
     def _one_question(self) -> _WireRequest:

@@ -9,7 +9,8 @@ Ordering rules, each of which somebody relies on:
 3. Every logged request gets exactly one closing entry: an answer entry, also when it was stopped, timed out or broke
    off; or a refusal entry when the engine never admitted it. One that cannot be written now is written later (``Ledger
    .pay``), and what a killed gateway leaves open is closed by the audit writer.
-4. The receipt is handed out last, with the positions of both entries. If the answer entry cannot be written, the
+4. The receipt is handed out last (where documents were asked for, with what of the answer rests on which of them, by
+   the library as it is then), with the positions of both entries. If the answer entry cannot be written, the
    caller is told so instead of being given a receipt.
 5. Quota is settled and the keeper (a conversation) written also when the caller is gone.
 
@@ -31,6 +32,7 @@ from appliance.engine.served import receipt_digest
 from appliance.gateway import receipts, tally
 from appliance.gateway.database import DATABASE_DOWN
 from appliance.gateway.errors import ExhaustedError, HttpError, NotReadyError, UnprocessableError
+from appliance.gateway.grounding import rested
 from appliance.gateway.instructions import conversation
 from appliance.gateway.steps import Called, Failed, Finished, Started, Step, Text
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from appliance.audit.client import Position
+    from appliance.gateway.documents import Documents
     from appliance.gateway.jobs import Job
     from appliance.gateway.ledger import Ledger
     from appliance.gateway.metrics import Metrics
@@ -56,6 +59,7 @@ class Desk:
     ledger: Ledger
     quotas: Quotas
     metrics: Metrics
+    documents: Documents
 
 
 class Answer:
@@ -183,6 +187,7 @@ class Answer:
 
     async def _answered(self, request: Position, error: HttpError | None) -> Step:
         receipt: dict[str, Any] | None = None
+        await self._look_again()
         try:
             bare = receipts.unlogged(self.job, self.tally)
             position = await self._desk.ledger.answer(self.job, self.tally, request, receipts.digest(bare))
@@ -198,6 +203,15 @@ class Answer:
         if error is not None or receipt is None:
             return Failed(error or HttpError("there is no receipt"))
         return Finished(self.tally.outcome, receipt)
+
+    async def _look_again(self) -> None:
+        """What the answer rests on, by what the library shows to who asked at this moment."""
+        grounding = self.job.grounding
+        if grounding is None:
+            return
+        places = [one.place for one in grounding.passages]
+        there = await self._desk.documents.still(places, self.job.caller.groups)
+        self.tally.rested = await asyncio.to_thread(rested, self.tally.text, grounding, there)
 
     def _count(self) -> None:
         metrics, model = self._desk.metrics, self.job.grant.model
@@ -219,7 +233,6 @@ class Answer:
 
 def engine_request(job: Job) -> engine_protocol.Request:
     """The job as the engine is asked."""
-    messages = None if job.messages is None else conversation(job.messages, job.grant.instructions)
     sampling = job.sampling
     return engine_protocol.Request(
         id=job.request_id,
@@ -229,7 +242,7 @@ def engine_request(job: Job) -> engine_protocol.Request:
         priority=job.priority,
         prompt=job.prompt,
         inputs=job.inputs,
-        messages=messages,
+        messages=_told(job),
         max_tokens=sampling.max_tokens,
         temperature=sampling.temperature,
         top_p=sampling.top_p,
@@ -242,7 +255,17 @@ def engine_request(job: Job) -> engine_protocol.Request:
         tool_choice=job.tools.choice,
         parallel_calls=job.tools.parallel,
         receipt_digest=receipt_digest(job.model.receipt),
+        kept=job.grounding is None or not job.grounding.passages,
     )
+
+
+def _told(job: Job) -> tuple[engine_protocol.Message, ...] | None:
+    """The conversation as the model reads it: instructions first, then what the site says of quotations."""
+    if job.messages is None:
+        return None
+    if job.grounding is None:
+        return conversation(job.messages, job.grant.instructions)
+    return job.grounding.ruled(conversation(job.grounding.told(job.messages), job.grant.instructions))
 
 
 def as_seen(error: EngineBusyError | EngineRefusedError | EngineUnavailableError) -> HttpError:

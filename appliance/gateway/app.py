@@ -13,12 +13,14 @@ from starlette.routing import Route
 from appliance.gateway import (
     auditor_routes,
     auth_routes,
+    bringing_routes,
     embedding_routes,
     expert_routes,
     feedback_routes,
     openai_routes,
     page_routes,
     page_stream,
+    passage_routes,
     problems,
     static_files,
 )
@@ -54,6 +56,8 @@ def create_app(parts: Parts, static: StaticFiles | None = None) -> Starlette:
             *page_stream.routes,
             *feedback_routes.routes,
             *expert_routes.routes,
+            *passage_routes.routes,
+            *bringing_routes.routes,
             *auditor_routes.routes,
             Route("/.well-known/sovereign", discovery, methods=["GET"]),
             *files.routes(),

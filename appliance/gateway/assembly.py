@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from appliance.gateway.abstaining import Abstention
 from appliance.gateway.answers import Answer, Desk
+from appliance.gateway.bringing import Bringing
 from appliance.gateway.catalogue import Catalogue
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.cookies import Cookies
+from appliance.gateway.documents import Documents
 from appliance.gateway.entitlements import grant, priority
 from appliance.gateway.errors import NotReadyError, UnprocessableError
 from appliance.gateway.event_cursor import CursorStore
@@ -28,6 +31,7 @@ from appliance.gateway.running import Running
 from appliance.gateway.sessions import SessionStore
 from appliance.gateway.tools import NO_TOOLS
 from appliance.gateway.turns import TurnStore
+from appliance.memory.quoting import RULE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from appliance.engine.client import ModelInfo
     from appliance.gateway.callers import Caller
     from appliance.gateway.entitlements import Grant
+    from appliance.gateway.grounding import Grounding
     from appliance.gateway.history import ChatMessage
     from appliance.gateway.identity_events import Source
     from appliance.gateway.ports import Audit, Engine, LogReader, SignIn, Verifier
@@ -106,7 +111,9 @@ class Gateway:
         self.looks = Looks()
         events = parts.events
         self.identity_events = _identity_events(parts, events, self.metrics) if events is not None else None
-        self._desk = Desk(self.ledger, self.quotas, self.metrics)
+        self.documents = Documents(parts.site, parts.database, self.engines)
+        self.bringing = Bringing(parts.site, parts.database, self.engines, self.ledger, self.quotas)
+        self._desk = Desk(self.ledger, self.quotas, self.metrics, self.documents)
 
     async def granted(self, caller: Caller, model: str, role: str = "chat") -> tuple[Grant, ModelInfo]:
         """Entitlement before anything else: the grant, and what the engine says of the model, which is of ``role``.
@@ -142,6 +149,7 @@ class Gateway:
         inputs: Sequence[str] | None = None,
         choices: int = 1,
         tools: Tools = NO_TOOLS,
+        grounding: Grounding | None = None,
     ) -> tuple[Job, ...]:
         """Quota, then a job for each of ``choices`` answers. Raises ``ExhaustedError`` having counted nothing.
 
@@ -149,7 +157,9 @@ class Gateway:
         answer is a request of its own: for quotas, in the log, and with a receipt.
         """
         told = [granted.instructions.text] if messages is not None else []
-        words = (part for message in messages or () for part in message.values())
+        said = grounding.told(messages or ()) if grounding is not None and messages else messages or ()
+        told += [RULE] if grounding is not None else []
+        words = (part for message in said for part in message.values())
         asked = most_tokens([*told, tools.text, *words, *(inputs or (prompt or "",))])
         at_once = model.context_tokens * (1 if inputs is None else len(inputs))
         most = min(asked + sampling.max_tokens, at_once)
@@ -166,6 +176,7 @@ class Gateway:
                 prompt=prompt,
                 inputs=tuple(inputs) if inputs is not None else None,
                 tools=tools,
+                grounding=grounding,
                 priority=priority(self.site, caller.client_id),
             )
             for number in range(choices)
@@ -173,7 +184,10 @@ class Gateway:
 
     def answer(self, job: Job, keeper: Keeper) -> Answer:
         """Start answering."""
-        answer = Answer(self._desk, self.catalogue.engine(job.grant.model), job, keeper)
+        engine = self.catalogue.engine(job.grant.model)
+        if job.grounding is not None and job.grounding.outcome == "abstained":
+            engine = Abstention(engine, self.site.languages[0])
+        answer = Answer(self._desk, engine, job, keeper)
         self.running.add(answer)
         return answer
 

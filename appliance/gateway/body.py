@@ -19,6 +19,8 @@ from airgap_bundle.errors import BundleError
 from appliance.gateway.errors import MalformedError, TooLargeError, UnprocessableError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from starlette.requests import Request
 
 MAX_BODY = 1 << 20
@@ -26,6 +28,7 @@ MAX_FORM = 64 << 10
 MAX_DEPTH = 32
 MAX_VALUES = 20_000
 READ_SECONDS = 30.0
+GRACE_SECONDS = 10.0
 
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # linear: it never backtracks and always matches
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -40,21 +43,38 @@ async def read_json(request: Request, model: type[_Model]) -> _Model:
 
 async def read_bytes(request: Request, cap: int, seconds: float = READ_SECONDS) -> bytes:
     """The body, at most ``cap`` bytes, complete within ``seconds``."""
+    received = bytearray()
+    async for chunk in pieces(request, cap, seconds):
+        received += chunk
+    return bytes(received)
+
+
+async def pieces(request: Request, cap: int, seconds: float, least: float | None = None) -> AsyncGenerator[bytes, None]:
+    """The body as it arrives, at most ``cap`` bytes, complete within ``seconds``. Raises as ``read_bytes`` does.
+
+    ``least``: bytes a second that have to arrive, on the whole, after ``GRACE_SECONDS``.
+    """
     declared = request.headers.get("content-length", "0")
     if declared.isascii() and declared.isdecimal() and int(declared[:20]) > cap:
         raise TooLargeError(f"the body is over {cap} bytes")
-    received = bytearray()
-    try:
-        async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
-                received += chunk
-                if len(received) > cap:
-                    raise TooLargeError(f"the body is over {cap} bytes")
-    except TimeoutError as error:
-        raise MalformedError("the body did not arrive in time", code="body_timeout") from error
-    except ClientDisconnect as error:
-        raise MalformedError("the body ended early", code="body_incomplete") from error
-    return bytes(received)
+    received = 0
+    stream = aiter(request.stream())
+    begun = asyncio.get_running_loop().time()
+    while True:
+        left = seconds if least is None else min(seconds, GRACE_SECONDS + received / least)
+        try:
+            async with asyncio.timeout_at(begun + left):
+                chunk = await anext(stream)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise MalformedError("the body did not arrive in time", code="body_timeout") from error
+        except ClientDisconnect as error:
+            raise MalformedError("the body ended early", code="body_incomplete") from error
+        received += len(chunk)
+        if received > cap:
+            raise TooLargeError(f"the body is over {cap} bytes")
+        yield chunk
 
 
 def parsed(raw: bytes) -> Any:

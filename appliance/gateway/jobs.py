@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from appliance.engine.client import ModelInfo
     from appliance.gateway.callers import Caller
     from appliance.gateway.entitlements import Grant
+    from appliance.gateway.grounding import Grounding
     from appliance.gateway.history import ChatMessage
     from appliance.gateway.quota import Reservation
     from appliance.gateway.sampling import Sampling
@@ -37,6 +38,7 @@ class Job:
     prompt: str | None = None
     inputs: tuple[str, ...] | None = None
     tools: Tools = NO_TOOLS
+    grounding: Grounding | None = None
     priority: int = 0
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     prompt_salt: bytes = field(default_factory=new_salt)
@@ -53,10 +55,11 @@ class Job:
 
         A completion: the prompt in UTF-8. A chat: the messages, vectors: the texts, as JSON with sorted keys, no
         spaces, UTF-8; so that whoever holds them and the salt can recompute the commitment. Tools follow in a
-        second line.
+        second line, places of passages (``Grounding.committed``) in a last one.
         """
         if self.prompt is not None:
             return self.prompt.encode()
         said = self.messages if self.messages is not None else self.inputs or ()
         text = json.dumps(list(said), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        return (f"{text}\n{self.tools.text}" if self.tools.offered else text).encode()
+        parts = [text, self.tools.text, self.grounding.committed if self.grounding is not None else ""]
+        return "\n".join(part for part in parts if part).encode()

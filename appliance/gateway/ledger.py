@@ -18,11 +18,13 @@ import structlog
 from appliance.audit import events
 from appliance.audit.commitment import commit
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError
+from appliance.audit.events_documents import document_change
 from appliance.audit.events_learning import expert_act, feedback
 from appliance.audit.events_reading import log_read
 from appliance.audit.open_requests import BEGUN, ENDED
 from appliance.audit.roles import GATEWAY
 from appliance.gateway.errors import NotReadyError
+from appliance.gateway.grounding import entered, given
 from appliance.gateway.rate_bound import RateBound
 from appliance.gateway.tools import counted
 
@@ -66,11 +68,13 @@ class Ledger:
             operation=job.operation,
             client_id=job.caller.client_id,
             sampler=job.sampling.receipt() if job.inputs is None else None,
+            passages=given(job.grounding) if job.grounding is not None else None,
         )
         return await self._written(entry, self._step(job, BEGUN))
 
     async def answer(self, job: Job, tally: Tally, request: Position, receipt_digest: str) -> Position:
         """The entry about how it ended; tried again for a moment, because the answer was already given."""
+        documents, spans = entered(tally.rested)
         entry = events.answer(
             request_id=job.request_id,
             subject=job.caller.subject,
@@ -91,6 +95,8 @@ class Ledger:
             operation=job.operation,
             receipt_digest=receipt_digest,
             tool_calls=counted(tally.calls),
+            documents=documents,
+            spans=spans,
         )
         return await self._ended(entry, self._step(job, ENDED), attempts=_END_ATTEMPTS)
 
@@ -126,6 +132,11 @@ class Ledger:
         """An expert reads or rules (``events_learning``). Raises ``NotReadyError``: then nothing is shown or kept."""
         entry = expert_act(subject=caller.subject, groups=caller.groups, **about)
         return await self._written(entry, GATEWAY.id(uuid.uuid4().hex, "expert-act"))
+
+    async def document_brought(self, *, caller: Caller, digest: str, detail: str) -> Position:
+        """Somebody brings a document. Raises ``NotReadyError``: then nothing of it is kept."""
+        entry = document_change(subject=caller.subject, groups=caller.groups, digest=digest, detail=detail)
+        return await self._written(entry, GATEWAY.id(uuid.uuid4().hex, "document"))
 
     async def refused_by_engine(self, job: Job, error: HttpError) -> None:
         """Close a request that is in the log already; quotas bound these."""

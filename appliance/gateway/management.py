@@ -21,7 +21,7 @@ _METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 
 
 def create_management_app(gateway: Gateway) -> Starlette:
-    """/healthz, /readyz and /metrics over ``gateway``."""
+    """/healthz, /readyz, /metrics, and /documents (since when a sweep is due) over ``gateway``."""
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -33,11 +33,19 @@ def create_management_app(gateway: Gateway) -> Starlette:
     async def metrics(_: Request) -> Response:
         return Response(gateway.metrics.text(), media_type=_METRICS_TYPE)
 
+    async def documents(_: Request) -> Response:
+        try:
+            since = await gateway.bringing.library.due()
+        except database.DATABASE_DOWN:
+            return JSONResponse({}, status_code=503)
+        return JSONResponse({"sweep_due": since.isoformat() if since is not None else None})
+
     return Starlette(
         routes=[
             Route("/healthz", healthz, methods=["GET"]),
             Route("/readyz", readyz, methods=["GET"]),
             Route("/metrics", metrics, methods=["GET"]),
+            Route("/documents", documents, methods=["GET"]),
         ]
     )
 

@@ -163,8 +163,18 @@ class _Sampled(_Body):
         return self.stream_options is not None and self.stream_options.include_usage
 
 
+class DocumentsPart(_Body):
+    """An extension, for clients in ``extra_body``: answer from the site's documents. ``{}`` is the site's own way."""
+
+    passages: Annotated[int, Field(ge=1, le=12)] | None = None
+
+
 class ChatRequest(_Sampled):
-    """POST /v1/chat/completions."""
+    """POST /v1/chat/completions.
+
+    ``documents`` goes with ``n``, streams and log probabilities. It does not go with tools, since no document may make
+    a model call one, nor with a format, since citations are of sentences.
+    """
 
     messages: list[RequestMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
@@ -176,6 +186,13 @@ class ChatRequest(_Sampled):
     parallel_tool_calls: bool | None = None
     metadata: dict[str, str] | None = Field(default=None, description="Accepted and not kept.")
     store: Literal[False] | None = None
+    documents: DocumentsPart | None = None
+
+    @model_validator(mode="after")
+    def _documents_alone(self) -> Self:
+        if self.documents is not None and (self.tools or self.schema_wanted() is not None):
+            raise ValueError("documents goes neither with tools nor with a response_format other than text")
+        return self
 
     @model_validator(mode="after")
     def _top_of_some(self) -> Self:

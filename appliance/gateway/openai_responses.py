@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from appliance.gateway.grounding import shown
 from appliance.gateway.jobs import CHAT
 from appliance.gateway.openai_logprobs import chat_logprobs, completion_logprobs
 from appliance.gateway.openai_tools import worded, worded_piece
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from appliance.gateway.tally import Tally
 
 Object = dict[str, Any]
+_PLURAL = {"receipt": "receipts", "citations": "citations"}
 
 
 def model_list(models: Mapping[str, ModelInfo]) -> Object:
@@ -55,11 +57,21 @@ def whole(answers: Sequence[Answer], receipts: Sequence[Object]) -> Object:
     """All answers to one call in one piece, and what they took together.
 
     ``sovereign.receipt`` is the only answer's; of several, ``sovereign.receipts`` has them in the order of the choices.
+    So with ``sovereign.citations``, where documents were asked for.
     """
     worded = wordings([answer.job for answer in answers])
     choices = [wording.choice(answer.tally) for wording, answer in zip(worded, answers, strict=True)]
-    told = {"receipt": receipts[0]} if len(receipts) == 1 else {"receipts": list(receipts)}
-    return worded[0].response(choices, total(summed(answers)), told)
+    each = [told(answer, receipt) for answer, receipt in zip(answers, receipts, strict=True)]
+    ours = each[0] if len(each) == 1 else {_PLURAL[name]: [one[name] for one in each] for name in each[0]}
+    return worded[0].response(choices, total(summed(answers)), ours)
+
+
+def told(answer: Answer, receipt: Object) -> Object:
+    """What is said of one answer: its receipt, and where documents were asked for, its citations with their words."""
+    grounding, rested = answer.job.grounding, answer.tally.rested
+    if grounding is None or rested is None:
+        return {"receipt": receipt}
+    return {"receipt": receipt, "citations": shown(rested, grounding)}
 
 
 def summed(answers: Sequence[Answer]) -> Object:

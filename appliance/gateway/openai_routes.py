@@ -12,6 +12,7 @@ from appliance.gateway.assembly import gateway_of
 from appliance.gateway.bearer import api_caller
 from appliance.gateway.body import read_json
 from appliance.gateway.choices import Choices
+from appliance.gateway.documents import room
 from appliance.gateway.entitlements import allowed_models
 from appliance.gateway.errors import NotFoundError, NotReadyError
 from appliance.gateway.jobs import CHAT, COMPLETION
@@ -25,8 +26,12 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from appliance.engine.client import ModelInfo
     from appliance.gateway.assembly import Gateway
+    from appliance.gateway.callers import Caller
+    from appliance.gateway.entitlements import Grant
     from appliance.gateway.errors import HttpError
+    from appliance.gateway.grounding import Grounding
     from appliance.gateway.jobs import Job
     from appliance.gateway.steps import Step
 
@@ -69,8 +74,22 @@ async def chat_completions(request: Request) -> Response:
             messages=[message.plain() for message in asked.messages],
             choices=asked.choices,
             tools=asked.offered(),
+            grounding=await _grounded(gateway, caller, asked, granted, model),
         )
     return await _answered(request, gateway, jobs, asked)
+
+
+async def _grounded(
+    gateway: Gateway, caller: Caller, asked: ChatRequest, granted: Grant, model: ModelInfo
+) -> Grounding | None:
+    """Passages for the question, where the caller asked for documents."""
+    if asked.documents is None:
+        return None
+    await gateway.quotas.check(caller.subject, granted)
+    messages = [message.plain() for message in asked.messages]
+    told = [granted.instructions.text, *(message["content"] for message in messages)]
+    left = room(model.context_tokens, asked.sampling(model.context_tokens).max_tokens, told)
+    return await gateway.documents.grounded(caller, messages, left, asked.documents.passages)
 
 
 async def completions(request: Request) -> Response:
@@ -118,7 +137,7 @@ async def _whole(choices: Choices) -> Response:
 
 
 async def _chunks(choices: Choices, *, usage_wanted: bool) -> AsyncGenerator[bytes, None]:
-    """A stream; the receipt of the only answer is in the last object, those of several where each of them ends."""
+    """A stream; receipt and citations of the only answer are in the last object, those of several where each ends."""
     wordings = openai_responses.wordings([answer.job for answer in choices.answers])
     nothing_yet: dict[str, Any] = {"usage": None} if usage_wanted else {}
     several, whole = len(wordings) > 1, True
@@ -136,7 +155,7 @@ async def _chunks(choices: Choices, *, usage_wanted: bool) -> AsyncGenerator[byt
             whole = False
             yield sse.data_only(openai_body(_broken_off(step.outcome)))
         elif isinstance(step, Finished):
-            last = {"sovereign": {"receipt": step.receipt}}
+            last = {"sovereign": openai_responses.told(choices.answers[index], step.receipt)}
             end = {**wordings[index].last(step.outcome), **nothing_yet}
             yield sse.data_only(end if usage_wanted and not several else {**end, **last})
     if whole and usage_wanted:

@@ -54,6 +54,8 @@ async def session(request: Request) -> Response:
                 "languages": list(gateway.site.languages),
                 "site": {"name": gateway.site.name},
                 "models": [_model(name, info) for name, info in models.items()],
+                "documents": await gateway.documents.open_to(person.caller.groups),
+                "brings": list(gateway.bringing.groups_of(person.caller.groups)),
             }
         )
 

@@ -1,11 +1,14 @@
 """The stream of an answer to the page: ``start``, ``token`` …, ``receipt``, ``done``; or ``problem``.
 
+Before the receipt of an answer from documents come its ``citations``, with the words of the passages.
+
 A refusal before the first event is an ordinary problem response with its status. Closing the connection stops the
 answer; what was written so far stays in the conversation as ``cancelled``.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,12 +20,15 @@ from appliance.gateway.access import Visitor, visitor
 from appliance.gateway.assembly import gateway_of
 from appliance.gateway.body import read_json
 from appliance.gateway.database import needed
-from appliance.gateway.history import asked_after, estimated_tokens, fitted, without_oldest
+from appliance.gateway.documents import room
+from appliance.gateway.grounding import shown
+from appliance.gateway.history import asked_after, estimated_prompt, estimated_tokens, fitted, without_oldest
 from appliance.gateway.page_routes import path_id
 from appliance.gateway.problems import problem_body
 from appliance.gateway.refusals import refusals_logged
 from appliance.gateway.steps import Failed, Finished, Started, Step, Text
 from appliance.learning.signals import Asked, signals
+from appliance.memory.claims import unnumbered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -32,6 +38,8 @@ if TYPE_CHECKING:
 
     from appliance.gateway.answers import Answer
     from appliance.gateway.assembly import Gateway
+    from appliance.gateway.conversations import Message
+    from appliance.gateway.grounding import Grounding
     from appliance.gateway.metrics import Metrics
     from appliance.gateway.turns import Turn, TurnStore
 
@@ -45,6 +53,7 @@ class NewMessage(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
     content: Annotated[str, StringConstraints(strip_whitespace=True), Field(min_length=1, max_length=MAX_QUESTION)]
+    documents: bool = False
 
 
 class TurnKeeper:
@@ -83,15 +92,16 @@ async def post_message(request: Request) -> Response:
     async with refusals_logged(gateway, person.caller, PURPOSE):
         asked = await read_json(request, NewMessage)
         turn = await gateway.turns.open(person.caller.subject, path_id(request, "id"), asked.content)
-    return await _stream(gateway, request, person, turn)
+    return await _stream(gateway, request, person, replace(turn, documents=asked.documents))
 
 
 async def retry_message(request: Request) -> Response:
-    """POST /api/conversations/{id}/messages/{message_id}/retry: the last question once more."""
+    """POST /api/conversations/{id}/messages/{message_id}/retry: the last question, from documents if it was."""
     gateway = gateway_of(request)
     person = await visitor(request)
     turn = await gateway.turns.reopen(person.caller.subject, path_id(request, "id"), path_id(request, "message_id"))
-    return await _stream(gateway, request, person, turn)
+    wanted = request.query_params.get("documents") == "1"  # says who saw the switch on an answer that has no receipt
+    return await _stream(gateway, request, person, replace(turn, documents=turn.documents or wanted))
 
 
 async def _stream(gateway: Gateway, request: Request, person: Visitor, turn: Turn) -> Response:
@@ -104,21 +114,28 @@ async def _stream(gateway: Gateway, request: Request, person: Visitor, turn: Tur
     finally:
         if not owned:
             await gateway.turns.close(turn)
-    return sse.EventStream(_events(turn, first, steps), answer.stop)
+    return sse.EventStream(_events(turn, answer, first, steps), answer.stop)
 
 
 async def _begun(
     gateway: Gateway, request: Request, person: Visitor, turn: Turn
 ) -> tuple[Answer, Step, AsyncGenerator[Step, None]]:
     """The answer at its first step; oldest turns are dropped until the engine finds that the prompt fits."""
-    earlier = [{"role": m.role, "content": m.content} for m in turn.history]
+    earlier = [{"role": m.role, "content": _said(m)} for m in turn.history]
     messages = asked_after(earlier, turn.question)
+    grounding: Grounding | None = None
     while True:
         async with refusals_logged(gateway, person.caller, PURPOSE):
             granted, model = await gateway.granted(person.caller, turn.model)
             drawn = sampling.for_conversation(model.context_tokens)
-            told = estimated_tokens(granted.instructions.text)
-            messages = fitted(messages, model.context_tokens - drawn.max_tokens - told)
+            told = granted.instructions.text
+            if turn.documents and grounding is None:
+                await gateway.quotas.check(person.caller.subject, granted)
+                left = room(model.context_tokens, drawn.max_tokens, [told, turn.question])
+                grounding = await gateway.documents.grounded(person.caller, messages, left)
+            quoted = estimated_prompt(grounding.told(messages[-1:])[-1:]) if grounding is not None else 0
+            spare = estimated_tokens(told) + max(0, quoted - estimated_prompt(messages[-1:]))
+            messages = fitted(messages, model.context_tokens - drawn.max_tokens - spare)
             (job,) = await gateway.admitted(
                 caller=person.caller,
                 granted=granted,
@@ -126,6 +143,7 @@ async def _begun(
                 sampling=drawn,
                 purpose=PURPOSE,
                 messages=messages,
+                grounding=grounding,
             )
         answer = gateway.answer(job, TurnKeeper(gateway.turns, turn, gateway.metrics))
         steps = answer.steps()
@@ -137,23 +155,36 @@ async def _begun(
         messages = shorter
 
 
-async def _events(turn: Turn, first: Step, steps: AsyncGenerator[Step, None]) -> AsyncGenerator[bytes, None]:
+def _said(message: Message) -> str:
+    """What was said before: without numbers of passages, which would be those of others now."""
+    documents = (message.receipt or {}).get("documents")
+    if documents is None:
+        return message.content
+    spans = [(claim["first"], claim["last"]) for claim in documents["claims"]]
+    return unnumbered(message.content, spans, len(documents["passages"]))
+
+
+async def _events(
+    turn: Turn, answer: Answer, first: Step, steps: AsyncGenerator[Step, None]
+) -> AsyncGenerator[bytes, None]:
     ids = {"user_message_id": str(turn.user_message_id), "message_id": str(turn.message_id)}
     yield sse.event("start", ids)
     if isinstance(first, Finished):
-        yield _end(first)
+        yield _end(answer, first)
         return
     async for step in steps:
         if isinstance(step, Text):
             yield sse.event("token", {"text": step.text})
         elif isinstance(step, Finished):
-            yield _end(step)
+            yield _end(answer, step)
         elif isinstance(step, Failed):
             yield sse.event("problem", problem_body(step.error))
 
 
-def _end(step: Finished) -> bytes:
-    return sse.event("receipt", step.receipt) + sse.event("done", {"finish_reason": step.outcome})
+def _end(answer: Answer, step: Finished) -> bytes:
+    grounding, found = answer.job.grounding, answer.tally.rested
+    cited = sse.event("citations", shown(found, grounding)) if grounding is not None and found is not None else b""
+    return cited + sse.event("receipt", step.receipt) + sse.event("done", {"finish_reason": step.outcome})
 
 
 routes = [

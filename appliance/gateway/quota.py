@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, delete, func, text, update
+from sqlalchemy import and_, bindparam, delete, func, or_, select, text, update
 
 from appliance.gateway import schema
 from appliance.gateway.errors import ExhaustedError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from appliance.gateway.entitlements import Grant
     from appliance.gateway.pseudonyms import Subject
+    from appliance.site.config import Group
 
 REQUESTS = "requests"
 TOKENS = "tokens"
@@ -83,15 +84,14 @@ _WINDOW_ENDS = text(
 )
 
 
-def counters(subject: Subject, grant: Grant, tokens: int, requests: int = 1) -> tuple[Counter, ...]:
+def counters(subject: Subject, group: Group, tokens: int, requests: int = 1) -> tuple[Counter, ...]:
     """The four counters of ``requests`` of so many ``tokens`` each, in the order they are locked."""
-    user, group = f"user:{subject}", f"group:{grant.group.name}"
-    per_user, per_group = grant.group.per_user, grant.group.per_group
+    user, whole = f"user:{subject}", f"group:{group.name}"
     return (
-        Counter(user, REQUESTS, requests, per_user.requests_per_minute),
-        Counter(user, TOKENS, tokens * requests, per_user.tokens_per_day),
-        Counter(group, REQUESTS, requests, per_group.requests_per_minute),
-        Counter(group, TOKENS, tokens * requests, per_group.tokens_per_day),
+        Counter(user, REQUESTS, requests, group.per_user.requests_per_minute),
+        Counter(user, TOKENS, tokens * requests, group.per_user.tokens_per_day),
+        Counter(whole, REQUESTS, requests, group.per_group.requests_per_minute),
+        Counter(whole, TOKENS, tokens * requests, group.per_group.tokens_per_day),
     )
 
 
@@ -106,15 +106,45 @@ class Quotas:
 
         Raises ``ExhaustedError`` having counted nothing.
         """
-        wanted = counters(subject, grant, tokens, requests)
+        wanted = counters(subject, grant.group, tokens, requests)
+        taken = await self._counted(wanted)
+        owners = tuple(c.owner for c in wanted if c.metric == TOKENS)
+        return Reservation(owners, taken[owners[0], TOKENS], tokens)
+
+    async def count(self, subject: Subject, group: Group) -> None:
+        """Count a request that uses no tokens of ``group``. Raises ``ExhaustedError`` having counted nothing."""
+        await self._counted(tuple(one for one in counters(subject, group, 0) if one.metric == REQUESTS))
+
+    async def _counted(self, wanted: tuple[Counter, ...]) -> dict[tuple[str, str], datetime]:
         async with self._engine.begin() as connection:
             rows = (await connection.execute(_ADMIT, _columns(wanted))).all()
             taken = {(row.subject, row.metric): row.window_start for row in rows}
             refused = next((c for c in wanted if (c.owner, c.metric) not in taken), None)
             if refused is not None:  # raising rolls back
                 raise await self._exhausted(connection, refused)
-            owners = tuple(c.owner for c in wanted if c.metric == TOKENS)
-            return Reservation(owners, taken[owners[0], TOKENS], tokens)
+        return taken
+
+    async def check(self, subject: Subject, grant: Grant) -> None:
+        """Raises ``ExhaustedError`` where nothing is left, before anything is done for a request; counts nothing."""
+        wanted = counters(subject, grant.group, 1)
+        table = schema.quota_counter
+        query = select(table.c.subject, table.c.metric).where(
+            or_(
+                *(
+                    and_(
+                        table.c.subject == one.owner,
+                        table.c.metric == one.metric,
+                        table.c.window_start == func.date_trunc(_WINDOWS[one.metric], func.now(), "UTC"),
+                        table.c.used >= one.cap,
+                    )
+                    for one in wanted
+                )
+            )
+        )
+        async with self._engine.begin() as connection:
+            full = {(row.subject, row.metric) for row in (await connection.execute(query)).all()}
+            if (refused := next((one for one in wanted if (one.owner, one.metric) in full), None)) is not None:
+                raise await self._exhausted(connection, refused)
 
     async def settle(self, reservation: Reservation, used: int) -> None:
         """Replace what was reserved by what was used."""

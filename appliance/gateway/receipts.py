@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def unlogged(job: Job, tally: Tally) -> dict[str, Any]:
     """The receipt without its place in the log.
 
-    ``adapter`` and ``instructions`` are there where an answer was given with them. ``timing`` and ``energy`` are null
-    when an answer was broken off.
+    ``adapter``, ``instructions`` and ``documents`` are there where an answer was given with them. ``timing`` and
+    ``energy`` are null when an answer was broken off.
     """
     model = dict(job.model.receipt)
     adapters = model.pop("adapters", {})
@@ -35,6 +35,7 @@ def unlogged(job: Job, tally: Tally) -> dict[str, Any]:
         "model": model,
         **adapter,
         **({"instructions": told} if told else {}),
+        **({"documents": tally.rested} if tally.rested is not None else {}),
         **({"sampler": job.sampling.receipt()} if job.inputs is None else {}),
         "usage": tally.usage,
         "timing": tally.timing,

@@ -31,7 +31,7 @@ from appliance.gateway.issuer import issuer_client
 from appliance.gateway.management import create_management_app
 from appliance.gateway.schema_upgrade import migrate
 from appliance.gateway.standby import EngineWithStandby
-from appliance.gateway.upkeep import keep_up, pay_up
+from appliance.gateway.upkeep import keep_up, pay_up, sweep_up
 from appliance.identity.clients import events_secret
 from appliance.identity.event_source import EventSource
 from appliance.identity.oidc import OidcClient
@@ -127,7 +127,7 @@ async def run(gateway: Gateway, servers: dict[uvicorn.Server, socket.socket], dr
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     serving = [asyncio.create_task(one.serve(sockets=[bound])) for one, bound in servers.items()]
-    upkeep = [asyncio.create_task(keep_up(gateway)), asyncio.create_task(pay_up(gateway))]
+    upkeep = [asyncio.create_task(one(gateway)) for one in (keep_up, sweep_up, pay_up)]
     if gateway.identity_events:
         upkeep.append(asyncio.create_task(gateway.identity_events.follow()))
     stopped = asyncio.create_task(stopping.wait())

@@ -36,6 +36,8 @@ class Tally:
     logprobs: list[TokenLogprob] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
     vectors: tuple[bytes, ...] = ()
+    rested: dict[str, Any] | None = None
+    """What of the answer rests on which passages (``grounding.rested``), where documents were asked for."""
     _parts: list[str] = field(default_factory=list)
     _began: float = field(default_factory=time.monotonic)
     first_token_seconds: float | None = None

@@ -43,6 +43,8 @@ class Turn:
     replaces: uuid.UUID | None
     untitled: bool
     sealer: UserSealer
+    documents: bool = False
+    """Whether the answer is to be from documents."""
 
 
 class TurnStore:
@@ -72,10 +74,10 @@ class TurnStore:
                 raise NotFoundError("there is no such answer")
             if history[-1].id != message_id:
                 raise ConflictError("only the last answer can be asked for again", code="not_last_answer")
-        asked = history[-2]
-        return Turn(
-            conversation_id, model, asked.content, history[:-2], asked.id, uuid.uuid4(), message_id, untitled, sealer
-        )
+        asked, former = history[-2:]
+        ids = asked.id, uuid.uuid4(), message_id
+        grounded = "documents" in (former.receipt or {})
+        return Turn(conversation_id, model, asked.content, history[:-2], *ids, untitled, sealer, grounded)
 
     async def start(self, turn: Turn) -> None:
         """Write the question (or drop the answer that is replaced) and an empty answer.

@@ -1,13 +1,19 @@
-"""Housekeeping while the gateway runs: what has expired is deleted. Any gateway may do it, several do no harm."""
+"""Housekeeping while the gateway runs: what has expired is deleted. Any gateway may do it, several do no harm.
+
+Whatever the database says to it, the gateway goes on; it is counted, and tried again.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from appliance.gateway.database import DATABASE_DOWN
+from appliance.memory import sweeping
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,18 +27,32 @@ OWED_SECONDS = 5.0
 
 async def keep_up(gateway: Gateway, every: float = EVERY_SECONDS) -> None:
     """Forget expired sessions, logout marks and quota windows, for ever."""
-    tasks: dict[str, Callable[[], Awaitable[None]]] = {
+    tasks: dict[str, Callable[[], Awaitable[object]]] = {
         "sessions": gateway.sessions.forget_expired,
         "quotas": gateway.quotas.forget_old,
     }
     while True:
         for name, task in tasks.items():
-            try:
-                await task()
-            except DATABASE_DOWN as error:
-                gateway.metrics.upkeep_failures.labels(name).inc()
-                _log.warning("upkeep failed", task=name, cause=type(error).__name__)
+            await _tried(gateway, name, task)
         await asyncio.sleep(every)
+
+
+async def sweep_up(gateway: Gateway, every: float = EVERY_SECONDS) -> None:
+    """Overwrite what was deleted of documents in the database's files, for ever.
+
+    Apart from ``keep_up``, since tables are written anew; once each time, since questions wait for it.
+    """
+    while True:
+        await _tried(gateway, "documents", partial(sweeping.sweep, gateway.database, 1))
+        await asyncio.sleep(every)
+
+
+async def _tried(gateway: Gateway, name: str, task: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await task()
+    except (*DATABASE_DOWN, SQLAlchemyError) as error:
+        gateway.metrics.upkeep_failures.labels(name).inc()
+        _log.warning("upkeep failed", task=name, cause=type(error).__name__)
 
 
 async def pay_up(gateway: Gateway, every: float = OWED_SECONDS) -> None:

@@ -21,10 +21,25 @@ class SiteBusyError(DeploymentError):
     """Another command holds the site's lock."""
 
 
+def busy(paths: SitePaths) -> bool:
+    """Whether a command is changing the site at this moment. Only looks: where no lock lies there, none is made."""
+    try:
+        descriptor = os.open(_place(paths), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 @contextmanager
-def site_lock(paths: SitePaths) -> Iterator[None]:
-    """Hold the site's lock. Raises ``SiteBusyError`` when another command holds it."""
-    path = paths.run.with_name(paths.run.name + ".lock")
+def site_lock(paths: SitePaths, part: str = "") -> Iterator[None]:
+    """Hold the site's lock, or that of a ``part`` of it. Raises ``SiteBusyError`` when another command holds it."""
+    path = _place(paths, part)
     _make_base(path.parent)
     descriptor = _acquire(path)
     try:
@@ -32,6 +47,10 @@ def site_lock(paths: SitePaths) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)  # while it is held: whoever waits finds another file and starts over
         os.close(descriptor)
+
+
+def _place(paths: SitePaths, part: str = "") -> Path:
+    return paths.run.with_name(f"{paths.run.name}{part and f'-{part}'}.lock")
 
 
 def _acquire(path: Path) -> int:

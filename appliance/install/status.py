@@ -12,6 +12,7 @@ from appliance.errors import UsageError
 from appliance.install import ca
 from appliance.install.accounts import load_accounts
 from appliance.install.confinement import EngineConfinement, engine_confinement
+from appliance.install.document_syncs import document_warnings
 from appliance.install.model_check import Waived, waivers_in_force
 from appliance.install.probe import answers
 from appliance.install.process_figures import resident, uptime
@@ -118,6 +119,7 @@ def site_status(paths: SitePaths) -> SiteStatus:
         *(witnesses.warnings(datetime.now(UTC)) if witnesses else ()),
         *host_warnings(found, disk),
         *model_warnings(config, paths),
+        *document_warnings(config, paths, datetime.now(UTC)),
         *standby_warnings({s.title: states[s.name] for s in standbys}),
     )
     return SiteStatus(

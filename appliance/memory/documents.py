@@ -75,8 +75,21 @@ class Document:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a passage stands: a document, the digest of its text in that version, and ``[first, last)`` in it."""
+
+    document: uuid.UUID
+    version: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
 class Found:
-    """A passage that answers a question: of which version of which document, where in its text, and what it says."""
+    """A passage that answers a question: of which version of which document, where in its text, and what it says.
+
+    ``cosine`` says how near its vector is to the question's, where it was among the nearest.
+    """
 
     document: uuid.UUID
     title: str
@@ -91,3 +104,9 @@ class Found:
     body: str
     language: str
     score: float
+    cosine: float | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return Place(self.document, self.text_digest, self.first, self.last)

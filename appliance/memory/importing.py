@@ -23,14 +23,17 @@ from appliance.memory.holding import held
 from appliance.memory.language import language
 from appliance.memory.parsing import launch
 from appliance.memory.parsing.blocks import cleaned, joined
+from appliance.memory.parsing.launch import USUAL
 from appliance.memory.vectors import AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from appliance.memory.chunking import Chunk
+    from appliance.memory.errors import Reason
     from appliance.memory.holding import Held
     from appliance.memory.parsing.blocks import Parsed, Text
+    from appliance.memory.parsing.launch import Bounds
     from appliance.memory.parsing.media import MediaType
     from appliance.memory.store import Library, Outcome
     from appliance.memory.vectors import Embedder
@@ -67,17 +70,31 @@ class Imported:
 
 
 class Importer:
-    """Takes documents in. ``embedder`` None: the site has no embedding model, and words alone are searched."""
+    """Takes documents in. ``embedder`` None: the site has no embedding model, and words alone are searched.
 
-    def __init__(self, library: Library, embedder: Embedder | None, enter: Enter) -> None:
+    A refusal for a reason of ``passing`` leaves the version before.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        embedder: Embedder | None,
+        enter: Enter,
+        bounds: Bounds = USUAL,
+        passing: frozenset[Reason | None] = PASSING,
+    ) -> None:
         self._library = library
         self._embedder = embedder
         self._enter = enter
+        self._bounds = bounds
+        self._passing = passing
 
     async def take(self, source: Source) -> Imported:
         """Take one document in. Raises ``SovereignError`` for the site's own trouble; nothing was changed then."""
         with ExitStack() as stack:
-            return await self._taken(source, await asyncio.to_thread(stack.enter_context, held(source.descriptor)))
+            return await self._taken(
+                source, await asyncio.to_thread(stack.enter_context, held(source.descriptor, self._bounds))
+            )
 
     async def _taken(self, source: Source, copy: Held) -> Imported:
         arrival = Arrival(
@@ -94,7 +111,7 @@ class Importer:
         if known is not None and unchanged(known, arrival, model, source.title):
             return Imported(source.origin, "refused" if known.state == "refused" else "unchanged", known)
         try:
-            kind, parsed = await asyncio.to_thread(parsed_copy, source.name, copy)
+            kind, parsed = await asyncio.to_thread(parsed_copy, source.name, copy, self._bounds)
             arrival = dataclasses.replace(arrival, title=title_of(source, parsed), media_type=kind)
             read = await self._reading(parsed, arrival.title, model)
         except DocumentRefusedError as refusal:
@@ -108,7 +125,7 @@ class Importer:
 
     async def _refused(self, arrival: Arrival, refusal: DocumentRefusedError, known: Document | None) -> Imported:
         """A refusal that may not come again keeps the earlier version, for the groups that are named now."""
-        if known is not None and known.state == "ready" and refusal.reason in PASSING:
+        if known is not None and known.state == "ready" and refusal.reason in self._passing:
             await self._enter(arrival, f"refused: {refusal.reason}; the version before stays")
             if tuple(sorted(known.groups)) != arrival.groups:
                 known = await self._library.regroup(known.id, arrival.groups)
@@ -181,9 +198,9 @@ def title_of(source: Source, parsed: Parsed | None) -> str:
     return given or own or cleaned(PurePath(source.name).stem) or "-"
 
 
-def parsed_copy(name: str, copy: Held) -> tuple[MediaType, Parsed]:
+def parsed_copy(name: str, copy: Held, bounds: Bounds = USUAL) -> tuple[MediaType, Parsed]:
     """The blocks of a file called ``name``. Raises ``DocumentRefusedError`` or ``ParserError``."""
     if not copy.whole:
-        raise DocumentRefusedError("too_large", f"the file is larger than {launch.MAX_FILE_BYTES >> 20} MiB")
-    kind = launch.kind_of(name, copy.descriptor)
-    return kind, launch.parse(copy.descriptor, kind)
+        raise DocumentRefusedError("too_large", f"the file is larger than {bounds.file_bytes >> 20} MiB")
+    kind = launch.kind_of(name, copy.descriptor, bounds)
+    return kind, launch.parse(copy.descriptor, kind, bounds)

@@ -14,20 +14,21 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import bindparam, select, text, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text
 
 from appliance.memory.access import keeping, reading
-from appliance.memory.documents import Found
+from appliance.memory.documents import Found, Place
 from appliance.memory.fusion import fused
 from appliance.memory.language import CONFIGURATION
 from appliance.memory.schema import document, passage
 from appliance.memory.store import EVERY, lowered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 DEPTH = 50
@@ -94,9 +95,34 @@ class Retrieval:
         opened = keeping(self._engine) if named is None else reading(self._engine, named)
         async with opened as connection:
             by_words = await self._by_words(connection, question[:MAX_QUESTION], named)
-            by_meaning = await self._by_meaning(connection, asked, named) if asked is not None else []
-            best = fused([(1.0, by_words), (meaning, by_meaning)])[:limit]
-            return await self._passages(connection, best)
+            near = await self._by_meaning(connection, asked, named) if asked is not None else {}
+            best = fused([(1.0, by_words), (meaning, list(near))])[:limit]
+            return await self._passages(connection, best, near)
+
+    async def still(self, places: Sequence[Place], groups: Iterable[str]) -> tuple[Found | None, ...]:
+        """Each of ``places`` as it stands now, verbatim; None where ``groups`` may not see it, or that version is gone.
+
+        So a passage that was found earlier is shown, or cited, under what holds at this moment.
+        """
+        named = list(groups)
+        query = (
+            select(passage, document.c.title, document.c.digest, document.c.text_digest)
+            .join(document, document.c.id == passage.c.document_id)
+            .where(document.c.groups.overlap(named), document.c.state == "ready")
+            .where(passage.c.document_id.in_({place.document for place in places}))
+            .where(tuple_(passage.c.first, passage.c.last).in_({(place.first, place.last) for place in places}))
+        )
+        async with reading(self._engine, named) as connection:
+            rows = (await connection.execute(query)).all() if places else ()
+        known = {Place(row.document_id, row.text_digest, row.first, row.last): _found(row) for row in rows}
+        return tuple(known.get(place) for place in places)
+
+    async def answerable(self, groups: Iterable[str]) -> bool:
+        """Whether there is a document that ``groups`` may be answered from."""
+        named = list(groups)
+        query = select(document.c.id).where(document.c.groups.overlap(named), document.c.state == "ready").limit(1)
+        async with reading(self._engine, named) as connection:
+            return (await connection.execute(query)).one_or_none() is not None
 
     async def _by_words(self, connection: AsyncConnection, question: str, groups: Sequence[str] | None) -> list[int]:
         query = text(
@@ -136,16 +162,23 @@ class Retrieval:
         return [(row.score, row.id) for row in rows]
 
     @staticmethod
-    async def _by_meaning(connection: AsyncConnection, asked: Meaning, groups: Sequence[str] | None) -> list[int]:
+    async def _by_meaning(
+        connection: AsyncConnection, asked: Meaning, groups: Sequence[str] | None
+    ) -> dict[int, float]:
+        """Passages, nearest first, with how near: the cosine, since vectors have length 1."""
         query = text(
-            f"SELECT p.passage_id FROM passage_vector AS p {_SEEN} WHERE d.model = :model "  # noqa: S608 - as above
+            "SELECT p.passage_id, -(p.embedding <#> CAST(:vector AS halfvec)) AS cosine "  # noqa: S608 - as above
+            f"FROM passage_vector AS p {_SEEN} WHERE d.model = :model "
             f"{_allowed(groups)} ORDER BY p.embedding <#> CAST(:vector AS halfvec), p.passage_id LIMIT :depth"
         )
         values = {"vector": asked.vector, "model": asked.model, "depth": DEPTH, **_named(groups)}
-        return list((await connection.execute(_typed(query, groups), values)).scalars())
+        rows = (await connection.execute(_typed(query, groups), values)).all()
+        return {row.passage_id: row.cosine for row in rows}
 
     @staticmethod
-    async def _passages(connection: AsyncConnection, best: Sequence[tuple[int, float]]) -> tuple[Found, ...]:
+    async def _passages(
+        connection: AsyncConnection, best: Sequence[tuple[int, float]], near: Mapping[int, float]
+    ) -> tuple[Found, ...]:
         query = (
             select(passage, document.c.title, document.c.digest, document.c.text_digest)
             .join(document, document.c.id == passage.c.document_id)
@@ -153,24 +186,27 @@ class Retrieval:
         )
         rows = {row.id: row for row in (await connection.execute(query)).all()}
         return tuple(
-            Found(
-                document=row.document_id,
-                title=row.title,
-                digest=row.digest,
-                text_digest=row.text_digest,
-                passage=row.id,
-                ordinal=row.ordinal,
-                first=row.first,
-                last=row.last,
-                page=row.page,
-                headings=tuple(row.headings),
-                body=row.body,
-                language=row.language,
-                score=score,
-            )
-            for number, score in best
-            if (row := rows.get(number)) is not None
+            _found(row, score, near.get(number)) for number, score in best if (row := rows.get(number)) is not None
         )
+
+
+def _found(row: Row[Any], score: float = 0.0, cosine: float | None = None) -> Found:
+    return Found(
+        document=row.document_id,
+        title=row.title,
+        digest=row.digest,
+        text_digest=row.text_digest,
+        passage=row.id,
+        ordinal=row.ordinal,
+        first=row.first,
+        last=row.last,
+        page=row.page,
+        headings=tuple(row.headings),
+        body=row.body,
+        language=row.language,
+        score=score,
+        cosine=cosine,
+    )
 
 
 def rarest(asked: Sequence[Word]) -> list[Word]:

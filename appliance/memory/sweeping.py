@@ -41,12 +41,12 @@ async def due(engine: AsyncEngine) -> datetime | None:
         return (await connection.execute(select(sweep_due.c.since))).scalar_one_or_none()
 
 
-async def sweep(engine: AsyncEngine) -> bool:
+async def sweep(engine: AsyncEngine, attempts: int = _ATTEMPTS) -> bool:
     """Do what is due. False: somebody's transaction uses a table, or could ask for a row, and the sweep stays due."""
     since = await due(engine)
     if since is None:
         return True
-    for attempt in range(_ATTEMPTS):
+    for attempt in range(attempts):
         if attempt:
             await asyncio.sleep(_PAUSE_S)
         if await _rewritten(engine):

@@ -37,12 +37,16 @@ class Engine(Protocol):
 
 
 class Embedder:
-    """Asks ``engine`` in the name of ``user``, as work that nobody waits for unless ``urgent``."""
+    """Asks ``engine`` in the name of ``user``, as work that nobody waits for unless ``urgent``.
 
-    def __init__(self, engine: Engine, user: str, *, urgent: bool = False) -> None:
+    An engine that is busy is asked again, ``attempts`` times in all.
+    """
+
+    def __init__(self, engine: Engine, user: str, *, urgent: bool = False, attempts: int = _ATTEMPTS) -> None:
         self._engine = engine
         self._user = user
         self._priority = 0 if urgent else -1
+        self._attempts = attempts
         self._model: ModelInfo | None = None
 
     async def model(self) -> str:
@@ -72,7 +76,7 @@ class Embedder:
             inputs=tuple(texts),
             receipt_digest=receipt_digest((await self._info()).receipt),
         )
-        for _ in range(_ATTEMPTS):
+        for _ in range(self._attempts):
             try:
                 async for event in self._engine.generate(request):
                     if isinstance(event, Vectors):

@@ -98,6 +98,15 @@ class Quota(_Strict):
     tokens_per_day: Annotated[int, Field(ge=1)] = 200_000
 
 
+class Brought(_Strict):
+    """How much the people of a group may bring of documents, all together; what an operator imports is not counted."""
+
+    documents: Annotated[int, Field(ge=1, le=100_000)] = Field(default=500, description="Those refused are counted.")
+    characters: Annotated[int, Field(ge=1, le=10_000_000_000)] = Field(
+        default=50_000_000, description="Of text, all told; nothing more comes in once there are as many."
+    )
+
+
 class Group(_Strict):
     """A Keycloak group: its models and its quotas."""
 
@@ -109,6 +118,10 @@ class Group(_Strict):
     instructions: Instructions = Field(
         default="", description="What the model is told before its people speak, after the site's `instructions`."
     )
+    brings_documents: bool = Field(
+        default=False, description="Its people may bring documents on the page, for this group."
+    )
+    brought: Brought = Brought()
     roles: tuple[Literal["auditor", "expert", "admin"], ...] = ()
     weight: Annotated[float, Field(ge=0.01, le=100)] = Field(
         default=1.0, description="Its users' share of a busy engine, beside users of other groups."
@@ -149,9 +162,21 @@ class Documents(_Strict):
     """What the assistant may look up."""
 
     model: Slug | None = Field(
-        default=None, description="The embedding model that makes their vectors; without one, words alone are searched."
+        default=None,
+        description="The embedding model that makes their vectors; without one, words alone are searched, and nobody "
+        "is answered from documents.",
     )
     folders: tuple[DocumentFolder, ...] = ()
+    every_minutes: Annotated[int, Field(ge=5, le=10_080)] = Field(
+        default=60, description="How often systemd has `sovereign document sync` read the folders."
+    )
+    passages: Annotated[int, Field(ge=1, le=12)] = Field(
+        default=5, description="The most passages that an answer is given; fewer where the model's context is short."
+    )
+    nothing_fits: Literal["abstain", "answer"] = Field(
+        default="abstain",
+        description="Where no passage fits a question: say so and no more, or answer without documents, marked.",
+    )
 
 
 class ServiceClient(_Strict):

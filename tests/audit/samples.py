@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from appliance.audit import events, events_identity
+from appliance.audit.events_documents import document_change
 from appliance.audit.events_learning import expert_act, feedback, learning_decision
 from appliance.audit.events_operation import log_pruned, log_recovery
 from appliance.audit.events_reading import log_read
@@ -53,6 +54,7 @@ EVENTS: dict[str, tuple[dict[str, Any], int, int]] = {
         3004,
         1,
     ),
+    "document_change": (document_change(**WHO, digest="sha256:d0", detail="3 passages", at=AT), 3004, 1),
     "log_read": (log_read(**WHO, what="entries", asked={"kind": "refusal"}, at=AT), 3004, 2),
     "identity_sign_in": (
         events_identity.identity_sign_in(subject=None, operation="LOGIN", error="user_not_found", at=AT),

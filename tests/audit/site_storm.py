@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 PORT = 18480
 HEAL_SECONDS = 180
 END_SECONDS = 120
+LOOK_SECONDS = 1
+"""Asking for the status takes a good part of a second of the processors that the site needs to come back."""
 OF_KEYCLOAK = 10
 """Its kills at most: it takes longest to come back."""
 WEIGHTS = {GATEWAY: 35, AUDIT: 30, f"engine-{MODEL}": 25, DATABASE: 5, IDENTITY: 5}
@@ -70,7 +72,12 @@ class Storm:
         time.sleep(self.pause())
         pid = self.services()[name]["pid"]
         self.kill(pid)
-        until(lambda: _is_back(self.services()[name], pid), HEAL_SECONDS)
+        until(lambda: self._is_back(name, pid), HEAL_SECONDS)
+
+    def _is_back(self, name: str, pid: int) -> bool:
+        time.sleep(LOOK_SECONDS)
+        found = self.services()[name]
+        return bool(found["ready"]) and found["pid"] not in {None, pid}
 
     def _begun(self) -> int:
         return self.diary.read_bytes().count(b'["begun"') if self.diary.exists() else 0
@@ -89,10 +96,6 @@ def callers(argv: Sequence[str], secret: str) -> Iterator[None]:
             assert asking.wait(END_SECONDS) == 0
         finally:
             asking.kill()
-
-
-def _is_back(service: Service, pid: int) -> bool:
-    return bool(service["ready"]) and service["pid"] not in {None, pid}
 
 
 def main() -> int:

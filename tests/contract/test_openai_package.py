@@ -220,6 +220,14 @@ def test_a_wrong_request_is_an_unprocessable_entity_error(running: Any) -> None:
     assert refused(running, openai.UnprocessableEntityError, messages=long).code == "context_length_exceeded"
 
 
+def test_documents_are_asked_for_in_the_extra_body_and_a_site_without_any_says_so(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.UnprocessableEntityError) as refused:
+        client.chat.completions.create(
+            model="small", messages=[{"role": "user", "content": "hello"}], extra_body={"documents": {}}
+        )
+    assert (refused.value.code, refused.value.param) == ("no_documents", "documents")
+
+
 def test_a_used_up_quota_and_a_full_queue_are_rate_limit_errors_with_a_time(running: Any) -> None:
     error = refused(running, openai.RateLimitError, running.keys.token("clerk", "clerks"))
     assert error.code == "quota_exceeded"

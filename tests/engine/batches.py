@@ -89,6 +89,7 @@ class Desk:
         rank: int = 0,
         weight: float = 1.0,
         alone: bool = False,
+        kept: bool = True,
         adapter: str = "",
         sampling: Sampling = GREEDY,
         stops: tuple[str, ...] = (),
@@ -109,6 +110,7 @@ class Desk:
             weight=weight,
             rank=rank,
             alone=alone,
+            kept=kept,
             adapter=adapter,
             passages=() if alone else tuple(Passage(owner, length) for owner, length in owners if length),
         )

@@ -54,6 +54,9 @@ class CountingEngine:
         record: dict[str, Any] = {"role": self.role}
         return ModelInfo(record, {"digest": self.digest}, 512, {}, DIMENSIONS)
 
+    async def healthy(self) -> bool:
+        return True
+
 
 def counted(text: str) -> bytes:
     """How often words of each of 32 sorts stand in ``text``, as a vector of length 1."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from appliance.identity.apply import apply_realm
+from appliance.install.document_syncs import sync_minutes
 from appliance.install.probe import answers
 from appliance.install.runner import Advance, Step
 from appliance.install.services import standby_services
@@ -33,13 +34,17 @@ def service_steps(context: Context) -> tuple[Step, ...]:
 def _supervision(context: Context) -> Step:
     def files() -> Mapping[Path, str]:
         standby = standby_services(context.config, context.paths, context.accounts)
-        return choose_supervision(context.paths).files((*context.services, *standby), context.config.name)
+        return choose_supervision(context.paths).files(
+            (*context.services, *standby), context.config.name, sync_minutes(context.config)
+        )
 
     def work(_: Advance) -> Mapping[str, str]:
-        for path, text in files().items():
+        manager, wanted = choose_supervision(context.paths), files()
+        manager.drop(wanted)
+        for path, text in wanted.items():
             write_private(path, text.encode())
             path.chmod(0o644)
-        return {"kind": choose_supervision(context.paths).kind}
+        return {"kind": manager.kind}
 
     return Step(
         name="supervision",

@@ -29,8 +29,14 @@ class Supervision(Protocol):
     def kind(self) -> str:
         """``systemd`` or ``supervisord``."""
 
-    def files(self, services: Sequence[Service], site: str) -> Mapping[Path, str]:
-        """The configuration files that describe ``services``: ``{path: text}``. Pure."""
+    def files(self, services: Sequence[Service], site: str, sync_minutes: int | None = None) -> Mapping[Path, str]:
+        """The configuration files that describe ``services``: ``{path: text}``. Pure.
+
+        ``sync_minutes``: how often `document sync` is to run, where the manager has timers.
+        """
+
+    def drop(self, files: Mapping[Path, str]) -> None:
+        """Stop what runs on a timer that is not among ``files`` any more, and remove its configuration files."""
 
     def load(self) -> None:
         """Take up the written files; services that run go on running."""

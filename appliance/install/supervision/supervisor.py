@@ -61,8 +61,9 @@ class Supervisord:
     def _socket(self) -> Path:
         return self._paths.run / "supervisor.sock"
 
-    def files(self, services: Sequence[Service], site: str) -> Mapping[Path, str]:
-        """The one configuration file."""
+    def files(self, services: Sequence[Service], site: str, sync_minutes: int | None = None) -> Mapping[Path, str]:
+        """The one configuration file. It has no timers: `document sync` is the operator's to run."""
+        del sync_minutes
         head = _section("unix_http_server", {"file": str(self._socket), "chmod": "0700"})
         head += _section("supervisord", self._daemon(site))
         head += _section(
@@ -71,6 +72,9 @@ class Supervisord:
         )
         head += _section(f"program:{KEEPER}", self._keeper())
         return {self._config: head + "".join(_section(f"program:{s.name}", _program(s)) for s in services)}
+
+    def drop(self, files: Mapping[Path, str]) -> None:
+        """Nothing: there are no timers."""
 
     def load(self) -> None:
         """Start supervisord if it is not there, else have it read its file again."""

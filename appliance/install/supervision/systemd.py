@@ -14,7 +14,7 @@ from appliance.errors import DeploymentError
 from appliance.install.logs import LOG_LINES, indented
 from appliance.install.process import run, succeeds
 from appliance.install.supervision.interface import Running, State
-from appliance.site.paths import AUDIT, DATABASE, SitePaths
+from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from appliance.install.services import Service
 
 UNITS = Path("/etc/systemd/system")
+_SYNC = "documents"
+_SYNC_WORDS = ("document", "sync")
 _STATES: Mapping[str, State] = {"active": "running", "activating": "starting", "failed": "failed"}
 _SANDBOX = """\
 NoNewPrivileges=yes
@@ -61,21 +63,34 @@ class Systemd:
         self._units = units
         self._prefix = paths.run.name
 
-    def files(self, services: Sequence[Service], site: str) -> Mapping[Path, str]:
-        """Units for ``services``, the oneshot that unseals, and the target that groups them."""
+    def files(self, services: Sequence[Service], site: str, sync_minutes: int | None = None) -> Mapping[Path, str]:
+        """Units for ``services``, the oneshot that unseals, what reads document folders, and the target of them all."""
         names = {s.name: self._unit(s.name) for s in services if s.at_boot}
         texts = {self._unit(s.name): self._service_text(s, site) for s in services}
         texts[self._unit("unseal")] = self._unseal_text(site)
-        wants = " ".join(names.values())
+        if sync_minutes is not None:
+            texts[self._unit(_SYNC)] = self._sync_text(site)
+            texts[self._timer] = self._timer_text(site, sync_minutes)
+        wants = " ".join([*names.values(), *([self._timer] if sync_minutes is not None else [])])
         texts[self._target] = (
             f"[Unit]\nDescription=sovereign site {site}\nWants={wants}\n\n[Install]\nWantedBy=multi-user.target\n"
         )
         return {self._units / name: text for name, text in texts.items()}
 
+    def drop(self, files: Mapping[Path, str]) -> None:
+        """Stop the timer that read document folders, and what it runs, where ``files`` name them no more."""
+        for name in (self._timer, self._unit(_SYNC)):
+            path = self._units / name
+            if path not in files and path.exists():
+                succeeds(["systemctl", "stop", name])
+                path.unlink()
+
     def load(self) -> None:
         """Have systemd read the units and start the target at boot."""
         run(["systemctl", "daemon-reload"])
         run(["systemctl", "enable", "--quiet", self._target])
+        if (self._units / self._timer).exists():
+            run(["systemctl", "start", "--no-block", self._timer])
 
     def start(self, service: Service) -> None:
         """Start one unit (``--no-block``: readiness is watched by the caller)."""
@@ -105,7 +120,7 @@ class Systemd:
     def close(self) -> None:
         """Stop and remove every unit of the site."""
         present = sorted(self._units.glob(f"{self._prefix}*"))
-        units = [p.name for p in present if p.suffix in {".service", ".target"}]
+        units = [p.name for p in present if p.suffix in {".service", ".target", ".timer"}]
         if units:
             succeeds(["systemctl", "disable", "--quiet", self._target])
             succeeds(["systemctl", "stop", *units], timeout_s=180)
@@ -118,6 +133,10 @@ class Systemd:
     @property
     def _target(self) -> str:
         return f"{self._prefix}.target"
+
+    @property
+    def _timer(self) -> str:
+        return f"{self._prefix}-{_SYNC}.timer"
 
     def _unit(self, name: str) -> str:
         return f"{self._prefix}-{name}.service"
@@ -158,13 +177,34 @@ class Systemd:
             f"TimeoutStopSec={service.stop_timeout_s}",
             f"MemoryMax={service.memory_mib}M",
             f"RestrictAddressFamilies={families}",
-            *(["OOMPolicy=continue"] if service.name == AUDIT else []),  # what it counts in may be killed, not itself
+            # what the one counts in, and the other reads documents in, may be killed, not itself
+            *(["OOMPolicy=continue"] if service.name in {AUDIT, GATEWAY} else []),
             *([] if service.networked else ["PrivateNetwork=yes"]),
             *(["MemoryDenyWriteExecute=yes"] if service.name == DATABASE else []),
             f"ReadWritePaths={' '.join(_quote(str(p)) for p in service.writable)}",
             f"InaccessiblePaths=-{_quote(str(self._paths.secrets))} -{_quote(str(self._paths.journal.parent))}",
         ]
         return "\n".join(lines) + "\n" + _SANDBOX
+
+    def _sync_text(self, site: str) -> str:
+        """As the operator runs it: folders may be open to root alone, and each file is read in a process of its own.
+
+        Status 3 says that some files were refused: the others are in, and `status` tells.
+        """
+        command = _command([str(self._paths.env / "bin" / "sovereign"), "--site", str(self._paths.root), *_SYNC_WORDS])
+        return (
+            f"[Unit]\nDescription=sovereign site {site}: read document folders\nPartOf={self._target}\n"
+            f"After={self._unit('gateway')}\n\n"
+            f"[Service]\nType=oneshot\nExecStart={command}\nSuccessExitStatus=3\nNice=19\nIOSchedulingClass=idle\n"
+            "NoNewPrivileges=yes\nPrivateTmp=yes\nProtectSystem=full\nRestrictAddressFamilies=AF_UNIX\nUMask=0077\n"
+        )
+
+    def _timer_text(self, site: str, minutes: int) -> str:
+        return (
+            f"[Unit]\nDescription=sovereign site {site}: read document folders\nPartOf={self._target}\n\n"
+            f"[Timer]\nOnActiveSec=5min\nOnUnitInactiveSec={minutes}min\nAccuracySec=1min\n"
+            f"Unit={self._unit(_SYNC)}\n"
+        )
 
     def _unseal_text(self, site: str) -> str:
         command = _command([str(self._paths.env / "bin" / "sovereign"), "--site", str(self._paths.root), "unseal"])

@@ -1,8 +1,9 @@
 """The process that reads one document: a descriptor in, one JSON object out (``outcome``), and nothing else to reach.
 
-Order: the limits that the kernel keeps (memory, processor time, no file grows, no core) → the libraries for this kind
-of document and the encodings of texts, since nothing can be loaded later → another user, where the parent is root → no
-privileges, no files, no calls but those that computing needs → and only then the first byte of the document is read.
+Order: first to go where memory runs out, and the limits that the kernel keeps (memory, processor time, no file grows,
+no core) → the libraries for this kind of document and the encodings of texts, since nothing can be loaded later →
+another user, where the parent is root → no privileges, no files, no calls but those that computing needs → and only
+then the first byte of the document is read.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import os
 import resource
 import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.engine.confinement.landlock import View
@@ -34,6 +37,7 @@ UNCONFINED, FAILED = 70, 71
 MEMORY_BYTES = 1536 << 20
 PROCESSOR_S = 60
 _NOBODY = 65534
+_MOST = "1000"
 _PARENT_DEATH = 1  # PR_SET_PDEATHSIG (prctl(2))
 _ENCODINGS = (
     *("ascii", "latin_1", "utf_8", "utf_8_sig", "utf_16", "utf_16_le", "utf_16_be", "utf_7", "mac_roman", "cp437"),
@@ -54,9 +58,10 @@ _PARSERS: dict[str, tuple[str, str]] = {
 }
 
 
-def main(kind: str) -> None:
+def main(kind: str, memory_bytes: int = MEMORY_BYTES) -> None:
     """Read the document on standard input as ``kind``, write the outcome to standard output, and end the process."""
-    _limit()
+    _first_to_go()
+    _limit(memory_bytes)
     parser = _loaded(kind)
     _step_down()
     try:
@@ -98,9 +103,15 @@ def _refusal(reason: str, cause: str) -> bytes:
     return json.dumps({"refused": {"reason": reason, "cause": cause[:300]}}).encode("ascii")
 
 
-def _limit() -> None:
+def _first_to_go() -> None:
+    """Where memory runs out, the kernel is to take this process, and not who started it."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_MOST, "ascii")
+
+
+def _limit(memory_bytes: int) -> None:
     for kind, soft, hard in (
-        (resource.RLIMIT_AS, MEMORY_BYTES, MEMORY_BYTES),
+        (resource.RLIMIT_AS, memory_bytes, memory_bytes),
         (resource.RLIMIT_CPU, PROCESSOR_S, PROCESSOR_S + 5),
         (resource.RLIMIT_FSIZE, 0, 0),
         (resource.RLIMIT_CORE, 0, 0),

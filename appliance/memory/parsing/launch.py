@@ -30,17 +30,19 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 256 << 20
 _CODE = Path(__file__).parents[3]
 _START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from appliance.memory.parsing.child import main; main(sys.argv[2])"
+    "import sys; sys.path.insert(0, sys.argv[1]); from appliance.memory.parsing.child import main; "
+    "main(sys.argv[2], int(sys.argv[3]))"
 )
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a document may take: bytes of its file, of its text, and seconds on the clock."""
+    """What a document may take: bytes of its file, of its text, of memory, and seconds on the clock."""
 
     file_bytes: int = MAX_FILE_BYTES
     output_bytes: int = MAX_OUTPUT_BYTES
     seconds: float = 120.0
+    memory_bytes: int = child.MEMORY_BYTES
 
 
 USUAL = Bounds()
@@ -62,7 +64,7 @@ def parse(descriptor: int, kind: MediaType, bounds: Bounds = USUAL, start: Calla
     os.lseek(descriptor, 0, os.SEEK_SET)
     try:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-B", "-c", _START, str(_CODE), kind],
+            [sys.executable, "-I", "-B", "-c", _START, str(_CODE), kind, str(bounds.memory_bytes)],
             stdin=descriptor,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

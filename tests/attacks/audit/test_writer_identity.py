@@ -30,7 +30,10 @@ ROLES = {"gateway": GATEWAY, "identity": GATEWAY, "engine/demo": ENGINE, "engine
 OWN = {
     GATEWAY: (
         "gateway/x",
-        {"sign_in", "sign_out", "request", "answer", "refusal", "log_read", "feedback", "expert_act"},
+        {
+            *("sign_in", "sign_out", "request", "answer", "refusal"),
+            *("log_read", "document_change", "feedback", "expert_act"),
+        },
     ),
     ENGINE: ("engine/demo/x", {"model_load"}),
     0: ("operator/x", {"install_step", "model_change", "admin_change", "learning_decision"}),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
+import time
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -162,6 +164,26 @@ def place() -> Iterator[Path]:
         file = Path(folder, "file")
         file.touch()
         yield file
+
+
+def test_where_memory_runs_out_the_parser_is_taken_and_not_who_started_it() -> None:
+    seen: list[str] = []
+
+    def look() -> None:
+        """It is there until somebody reads what it says: a pipe does not hold it all."""
+        (pid,) = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()[-1:]
+        for _ in range(3000):
+            seen.append(Path(f"/proc/{pid}/oom_score_adj").read_text().strip())
+            if seen[-1] == "1000":
+                return
+            time.sleep(0.01)
+
+    with tempfile.TemporaryFile() as file:
+        file.write(b"A rule holds for everybody here.\n\n" * 20_000)
+        file.flush()
+        launch.parse(file.fileno(), "text/plain", start=look)
+    assert seen[-1] == "1000"
+    assert Path("/proc/self/oom_score_adj").read_text().strip() != "1000"
 
 
 def _attempted(monkeypatch: pytest.MonkeyPatch, attempt: str, place: Path, *, confined: bool = True) -> list[str]:

@@ -47,6 +47,7 @@ groups:
 service_clients:
   - {{id: batch, groups: [clerks]}}
   - {{id: evaluator, groups: [analysts, clerks], evaluates: true}}
+documents: {{model: {EMBEDDER}, folders: [{{path: /srv/house-rules, groups: [clerks]}}]}}
 """
 
 

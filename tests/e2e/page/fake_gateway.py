@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.responses import Response, StreamingResponse
 
+from appliance.gateway.grounding import rested, shown
 from appliance.gateway.headers import security_headers
 from tests.e2e.page.audit_api import audit_routes
 from tests.e2e.page.expert_api import ExpertApi
@@ -29,6 +30,7 @@ from tests.e2e.page.serving import serving
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
+    from appliance.memory.documents import Found, Place
 
 FIRST_INDEX = 1041
 
@@ -41,6 +43,9 @@ class FakeGateway:
         self.identity_url = ""
         self.scripts: deque[Script] = deque()
         self.asked: list[str] = []
+        self.from_documents: list[bool] = []
+        self.brought: list[tuple[str, str, bytes]] = []
+        self.shelf: dict[Place, Found] = {}
         self.looked: list[str] = []
         self.feedback: dict[str, dict[str, Any]] = {}
         self.rulings: dict[str, dict[str, Any]] = {}
@@ -55,9 +60,9 @@ class FakeGateway:
 
     def forget(self) -> None:
         """As if it had just started; sessions and everything asked are gone."""
-        for memory in (self.scripts, self.asked, self.looked, self.kept):
+        for memory in (self.scripts, self.asked, self.looked, self.kept, self.from_documents, self.brought):
             memory.clear()
-        for known in (self.feedback, self.rulings, self.sessions, self.conversations):
+        for known in (self.feedback, self.rulings, self.sessions, self.conversations, self.shelf):
             known.clear()
         self._released.clear()
         self.stopped = 0
@@ -142,6 +147,11 @@ class FakeGateway:
             return
         message["finish_reason"] = script.finish_reason
         message["receipt"] = self._receipt(conversation["model"], question, message["content"])
+        if (grounding := script.grounding) is not None:
+            found = rested(message["content"], grounding, grounding.passages)
+            message["receipt"]["documents"] = found
+            self.shelf |= {one.place: one for one in grounding.passages}
+            yield _event("citations", shown(found, grounding))
         yield _event("receipt", message["receipt"])
         yield _event("done", {"finish_reason": script.finish_reason})
 

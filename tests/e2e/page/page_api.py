@@ -11,6 +11,8 @@ from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from appliance.gateway.grounding import worded
+from appliance.gateway.passage_routes import PlaceAsked
 from tests.e2e.page.fake_identity import USERS
 from tests.e2e.page.scripts import EXPIRED, Refusal, session_model
 
@@ -86,6 +88,8 @@ class PageApi:
             "languages": ["en", "fr", "de"],
             "site": {"name": "north-clinic"},
             "models": [session_model(name) for name in known.models],
+            "documents": True,
+            "brings": list(known.groups),
         }
         return JSONResponse(body)
 
@@ -115,13 +119,28 @@ class PageApi:
         found = self._own(request, user)
         if found is None:
             return problem(NOT_FOUND)
-        return self.state.answer(found, (await request.json())["content"])
+        asked = await request.json()
+        self.state.from_documents.append(asked.get("documents", False))
+        return self.state.answer(found, asked["content"])
 
     async def retry(self, request: Request, user: str) -> Response:
         found = self._own(request, user)
         if found is None:
             return problem(NOT_FOUND)
         return self.state.answer(found, found["messages"][-2]["content"], replaces=request.path_params["message"])
+
+    async def passages(self, request: Request, _user: str) -> Response:
+        places = [PlaceAsked.model_validate(one).place() for one in (await request.json())["places"]]
+        found = [self.state.shelf.get(place) for place in places]
+        return JSONResponse({"passages": [worded(one) if one is not None else None for one in found]})
+
+    async def bring(self, request: Request, _user: str) -> Response:
+        data = await request.body()
+        self.state.brought.append((request.path_params["group"], request.path_params["name"], data))
+        refused = data == b"locked"
+        told = {"title": None, "passages": None} if refused else {"title": "Rules", "passages": 3}
+        outcome = {"outcome": "refused", "reason": "encrypted"} if refused else {"outcome": "new", "reason": None}
+        return JSONResponse({**outcome, **told})
 
     async def feedback(self, request: Request, _user: str) -> Response:
         given = None if request.method == "DELETE" else await request.json()
@@ -150,6 +169,8 @@ class PageApi:
             Route("/api/conversations/{id}/messages", own(self.ask), methods=["POST"]),
             Route("/api/conversations/{id}/messages/{message}/retry", own(self.retry), methods=["POST"]),
             Route("/api/messages/{message}/feedback", own(self.feedback), methods=["PUT", "DELETE"]),
+            Route("/api/documents/{group}/{name}", own(self.bring), methods=["PUT"]),
+            Route("/api/passages", own(self.passages), methods=["POST"]),
         ]
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from appliance.audit.commitment import commit, new_salt
+from appliance.gateway.grounding import Grounding
+from tests.memory.passages import passage
+
+if TYPE_CHECKING:
+    from appliance.memory.documents import Found
 
 ANSWER = """The rule has **three parts**, and the second is the one that is usually missed:
 
@@ -34,6 +39,33 @@ HOSTILE = """<img src="https://outside.example/a.png" onerror="alert(1)"> and <s
 > quoted **text**
 
 <style>body{display:none}</style>"""
+
+PARKING = passage(
+    "Visitors may park in bay seven.\nA visit lasts at most ninety minutes; 🚲 bicycles stand in the cellar.",
+    "House rules <b>2026</b>",
+    "Parking",
+    "Visitors",
+    page=3,
+    first=1200,
+)
+SAFE = passage(
+    "![plan](https://outside.example/plan.png) The safe opens at nine. <img src=https://outside.example/x>",
+    "Safe [1](https://outside.example)",
+)
+CITED = """Here is what the rules say:
+
+🚲 Visitors may park in bay seven [1]. A visit of visitors lasts ninety minutes at most.
+
+- The safe opens at nine [1].
+- Dogs sleep upstairs [7].
+
+| What | When |
+|------|------|
+| The safe opens at nine | daily [2] |
+
+```text
+[1] stays as it is in code.
+```"""
 
 LONG = "\n\n".join(
     f"Paragraph {n}. " + "Every sentence here adds a little to the length of it. " * 6 for n in range(1, 25)
@@ -74,6 +106,7 @@ class Script:
     """One answer. ``refused``: before the stream. ``broken``: after ``hold_after`` tokens, else at the end.
 
     ``hold_after``: send so many tokens, then wait for ``FakeGateway.release`` or for the reader to go away.
+    ``passages``: what it rests on, where it is from documents.
     ``cut``: close the stream without a word where ``broken`` would stand.
     """
 
@@ -83,7 +116,13 @@ class Script:
     cut: bool = False
     hold_after: int | None = None
     finish_reason: str = "stop"
+    passages: tuple[Found, ...] | None = None
     token_seconds: float = 0.0
+
+    @property
+    def grounding(self) -> Grounding | None:
+        """What an answer from documents was given; no passages: none fitted, and the site abstains."""
+        return None if self.passages is None else Grounding(self.passages, abstain=True)
 
     def tokens(self) -> list[str]:
         """The text in pieces of a few characters, as a model writes it."""

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import expect
 
 from tests.e2e.page import flows
-from tests.e2e.page.scripts import HOSTILE, LIMIT, LOG_DOWN, Script
+from tests.e2e.page.scripts import CITED, HOSTILE, LIMIT, LOG_DOWN, PARKING, SAFE, Script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +81,28 @@ def _menu(page: Page, _gateway: FakeGateway) -> None:
     page.locator("#account-menu").wait_for()
 
 
-STATES = (_empty, _conversation, _streaming, _receipt, _dialog, _renaming, _feedback, _refused, _limited, _menu)
+def _cited(page: Page, gateway: FakeGateway) -> None:
+    gateway.play(Script(text=CITED, passages=(PARKING, SAFE)))
+    flows.ask(page, "Where may visitors park?")
+
+
+def _passage(page: Page, gateway: FakeGateway) -> None:
+    _cited(page, gateway)
+    page.locator("button.cite").first.click()
+    page.locator(".passage-text").wait_for()
+
+
+def _bringing(page: Page, gateway: FakeGateway) -> None:
+    _menu(page, gateway)
+    page.locator("#bring-documents").click()
+    page.locator("#bring-files").set_input_files({"name": "a.txt", "mimeType": "text/plain", "buffer": b"locked"})
+    expect(page.locator(".brought-outcome")).to_contain_text("password")
+
+
+STATES = (
+    *(_empty, _conversation, _streaming, _receipt, _dialog, _renaming, _feedback, _refused, _limited, _menu),
+    *(_cited, _passage, _bringing),
+)
 
 
 def _violations(page: Page) -> list[str]:

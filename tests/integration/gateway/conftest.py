@@ -19,6 +19,7 @@ from appliance.gateway.schema_upgrade import migrate
 from appliance.gateway.server import server
 from tests.gateway import postgres
 from tests.gateway.doubles import MemoryLog, ObedientEngine, OpenBook, OpenDoor, principal, site
+from tests.memory.library import CountingEngine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -77,6 +78,7 @@ class House:
     log: MemoryLog = field(default_factory=MemoryLog)
     door: OpenDoor = field(default_factory=OpenDoor)
     reader: OpenBook = field(default_factory=OpenBook)
+    embedding: CountingEngine = field(default_factory=CountingEngine)
 
     def __post_init__(self) -> None:
         self.door.people |= {
@@ -93,7 +95,7 @@ class House:
     @asynccontextmanager
     async def open(self, config: SiteConfig | None = None) -> AsyncGenerator[httpx.AsyncClient, None]:
         """Serve one gateway; several may be open at once over the same database."""
-        engines = {"small": self.engine, "large": ObedientEngine("large")}
+        engines = {"small": self.engine, "large": ObedientEngine("large"), "minilm": self.embedding}
         parts = Parts(
             config or site(), self.pool, engines, self.log, self.door, self.door, KEYS, log_reader=self.reader
         )

@@ -18,6 +18,8 @@ from appliance.audit.errors import AuditUnavailableError
 from appliance.cli import document_sync
 from appliance.cli.main import app
 from appliance.errors import RefusedError, UnavailableError, UsageError
+from appliance.install.document_syncs import last
+from appliance.install.lock import site_lock
 from appliance.memory import sweeping
 from appliance.memory.importing import Imported, Importer, Source
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
@@ -68,7 +70,7 @@ def site(tmp_path: Path, cluster: postgres.Cluster) -> Iterator[Site]:
     bench = Bench(paths.audit_log)
     folder = tmp_path / "papers"
     folder.mkdir()
-    paths.root.mkdir(exist_ok=True)
+    paths.journal.parent.mkdir(parents=True)
     paths.site_yaml.write_text(SITE.format(port=postgres.PORT, folder=folder))
     paths.credentials(GATEWAY).mkdir(parents=True)
     (paths.credentials(GATEWAY) / "db_password").write_text(postgres.PASSWORD)
@@ -126,6 +128,23 @@ def test_the_library_follows_the_declared_folder_and_leaves_it_as_it_is(site: Si
     assert [one["outcome"] for one in site.told("sync")] == ["unchanged", "deleted"]
     assert [one["title"] for one in site.told("list")] == ["elsewhere", "keys"]
     assert sorted(path.name for path in site.folder.iterdir()) == [".hidden.txt", "keys.txt", "link.txt"]
+
+
+def test_a_sync_that_status_will_not_tell_of_says_what_it_did_all_the_same(site: Site) -> None:
+    site.paths.journal.parent.rmdir()
+    (site.folder / "keys.txt").write_text("Keys lie in the drawer.")
+    told = site.run("sync")
+    assert (told.exit_code, "keys.txt" in told.stdout) == (0, True)
+    assert "`status` will not tell of this sync" in told.stderr
+
+
+@pytest.mark.parametrize("part", ["documents", ""], ids=["another sync", "an install"])
+def test_a_sync_beside_what_changes_the_site_does_nothing_and_fails_nobody(site: Site, part: str) -> None:
+    (site.folder / "keys.txt").write_text("Keys lie in the drawer.")
+    with site_lock(site.paths, part):
+        beside = site.run("sync")
+    assert (beside.exit_code, site.told("list"), last(site.paths)) == (0, [], None)
+    assert [one["outcome"] for one in site.told("sync")] == ["new"]
 
 
 def test_a_folder_that_is_not_mounted_takes_no_document_out(site: Site, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ OWNER = {
     "feedback": GATEWAY,
     "expert_act": GATEWAY,
     "learning_decision": OPERATOR,
+    "document_change": GATEWAY,
     "model_load": engine("demo"),
     "install_step": OPERATOR,
     "model_change": OPERATOR,

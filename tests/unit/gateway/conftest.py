@@ -18,8 +18,11 @@ from appliance.gateway.sampling import Sampling
 from tests.gateway.doubles import MemoryLog, ObedientEngine, site
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from appliance.gateway.quota import Reservation
     from appliance.gateway.steps import Step
+    from appliance.memory.documents import Found, Place
 
 
 @pytest.fixture
@@ -61,6 +64,19 @@ class Scrapbook:
         self.calls.append("closed")
 
 
+@dataclass
+class Shelf:
+    """Documents as they stand: ``there`` answers for every place, None where the library does not answer."""
+
+    there: tuple[Found | None, ...] | None = ()
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+
+    async def still(self, places: Sequence[Place], groups: Sequence[str]) -> tuple[Found | None, ...] | None:
+        del places
+        self.asked.append(tuple(groups))
+        return self.there
+
+
 class Bench:
     """One answer at a time over doubles."""
 
@@ -71,6 +87,7 @@ class Bench:
         self.keeper = Scrapbook()
         self.metrics = Metrics()
         self.ledger = Ledger(self.log, self.metrics)
+        self.shelf = Shelf()
 
     async def job(self, question: str = "what is this?", **changes: Any) -> Job:
         fields: dict[str, Any] = {
@@ -85,7 +102,7 @@ class Bench:
         return Job(**{**fields, **changes})
 
     async def start(self, question: str = "what is this?", **changes: Any) -> Answer:
-        desk = Desk(self.ledger, self.quotas, self.metrics)
+        desk = Desk(self.ledger, self.quotas, self.metrics, self.shelf)
         return Answer(desk, self.engine, await self.job(question, **changes), self.keeper)
 
     async def steps(self, question: str = "what is this?", **changes: Any) -> list[Step]:

@@ -93,11 +93,11 @@ def test_the_memory_of_an_engine_is_limited_to_its_models_budget(units: dict[str
     assert "MemoryMax=900M" in lines(units[f"{ENGINE}.service"])
 
 
-def test_the_writer_outlives_what_it_counts_in_and_nothing_else_outlives_a_part_of_itself(
+def test_writer_and_gateway_outlive_what_they_count_and_read_in_and_nothing_else_outlives_a_part_of_itself(
     units: dict[str, str],
 ) -> None:
     continued = [name for name in names() if "OOMPolicy=continue" in lines(units[f"{name}.service"])]
-    assert continued == ["audit"]
+    assert continued == ["audit", "gateway"]
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=names())
@@ -127,7 +127,7 @@ def test_systemd_finds_no_fault_with_the_units(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     users = Accounts(dict.fromkeys(service_names(CONFIG), "daemon"))
-    files = Systemd(paths, tmp_path).files(site_services(CONFIG, paths, users), "demo")
+    files = Systemd(paths, tmp_path).files(site_services(CONFIG, paths, users), "demo", 60)
     for path, text in files.items():
         path.write_text(text)
     done = subprocess.run(

@@ -1,6 +1,7 @@
 /** Who is signed in, the settings of this browser, and signing out. */
 
 import * as api from "./api.js";
+import { offerBringing } from "./bringing.js";
 import { byId } from "./dom.js";
 import { forgetDrafts } from "./drafts.js";
 import { preferences } from "./preferences.js";
@@ -10,13 +11,15 @@ export class Account {
    * @param {api.Session} session
    * @param {(error: unknown) => void} onError
    */
-  constructor({ user, site }, onError) {
+  constructor(session, onError) {
+    const { user, site } = session;
     this.onError = onError;
     byId("site-name").textContent = site.name;
     byId("account-name").textContent = user.name;
     byId("account-groups").textContent = user.groups.join(", ");
     byId("auditor-link").hidden = !user.roles.includes("auditor");
     byId("expert-link").hidden = !user.roles.includes("expert");
+    offerBringing(session.brings, onError);
     byId("sign-out").addEventListener("click", () => this.#signOut());
     this.draw();
   }

@@ -8,6 +8,7 @@ import { t, tn } from "./i18n.js";
 import { describe, noticeElement } from "./notices.js";
 import { Prose } from "./prose.js";
 import { openReceipt, totalMs } from "./receipt.js";
+import { cite } from "./sources.js";
 
 /**
  * What an answer needs of the conversation around it.
@@ -73,6 +74,7 @@ export class Answer {
     this.element.removeAttribute("aria-busy");
     const note = broken ? "" : endNote(this.message.finish_reason);
     const feedback = this.message.id ? new FeedbackControl(this.message.id, this.message.feedback, this.around.failed) : null;
+    const sources = cite(this.prose, this.message, this.around.failed);
     const actions = [
       this.message.content ? copyButton(t("answer.copy"), () => this.message.content) : null,
       last && this.message.id ? iconButton("retry", t("answer.retry"), { onclick: () => this.around.retry(this) }) : null,
@@ -82,6 +84,7 @@ export class Answer {
     this.tail.replaceChildren(
       ...[
         note ? h("p", { class: "answer-note" }, note) : "",
+        sources ?? "",
         h("div", { class: "answer-foot", role: "group", "aria-label": t("answer.actions") }, ...actions),
         feedback?.place ?? "",
       ],

@@ -11,14 +11,17 @@ import { EventParser } from "./sse.js";
  * @typedef {{ id: string, licence?: string, producer?: string, signers?: string[], digest?: string, waived?: boolean,
  *   context_tokens?: number }} Model
  * @typedef {{ user: { name: string, groups: string[], roles: string[] }, csrf: string, languages: string[],
- *   site: { name: string }, models: Model[] }} Session
+ *   site: { name: string }, models: Model[], documents: boolean, brings: string[] }} Session
  * @typedef {{ id: string, title: string | null, model: string, updated: string }} Summary
  * @typedef {{ id: string, role: "user" | "assistant", content: string, created?: string, finish_reason?: string | null,
- *   receipt?: import("./receipt.js").Receipt | null, feedback?: Feedback | null }} Message
+ *   receipt?: import("./receipt.js").Receipt | null, feedback?: Feedback | null,
+ *   citations?: import("./citations.js").Documents }} Message
+ * @typedef {{ title: string, headings: string[], page: number | null, text: string }} Passage
  * @typedef {{ verdict: "up" | "down", reasons?: string[], reason?: string | null, correction?: string | null,
  *   send?: boolean }} Feedback
  * @typedef {{ id: string, title: string | null, model: string, messages: Message[], sent_before?: string[] }} Conversation
  * @typedef {{ type: "start", user_message_id?: string, message_id: string } | { type: "token", text: string }
+ *   | ({ type: "citations" } & import("./citations.js").Documents)
  *   | { type: "receipt", receipt: import("./receipt.js").Receipt } | { type: "done", finish_reason: string }} AnswerEvent
  */
 
@@ -54,8 +57,9 @@ async function send(method, path, body, signal) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json, text/event-stream" };
   if (method !== "GET") headers["X-CSRF-Token"] = csrf;
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  const options = { method, headers, body: body && JSON.stringify(body), signal, credentials: "same-origin", cache: "no-store" };
+  const file = body instanceof Blob;
+  if (body !== undefined) headers["Content-Type"] = file ? "application/octet-stream" : "application/json";
+  const options = { method, headers, body: file ? body : body && JSON.stringify(body), signal, credentials: "same-origin", cache: "no-store" };
   let response;
   try {
     response = await fetch(path, /** @type {RequestInit} */ (options));
@@ -98,6 +102,27 @@ export async function audit(what, query) {
   const asked = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== ""));
   return (await send("GET", `/api/audit/${what}?${asked}`)).json();
 }
+
+/**
+ * Passages as they stand now; null for each that is gone, or not the person's to see any more.
+ *
+ * @param {import("./citations.js").Place[]} places
+ * @returns {Promise<Array<Passage | null>>}
+ */
+export const passages = async (places) => {
+  const asked = places.map(({ document, version, first, last }) => ({ document, version, first, last }));
+  return (await (await send("POST", "/api/passages", { places: asked })).json()).passages;
+};
+
+/**
+ * Bring a document for a group.
+ *
+ * @param {string} group
+ * @param {File} file
+ * @returns {Promise<{ outcome: string, reason: string | null, title: string | null, passages: number | null }>}
+ */
+export const bring = async (group, file) =>
+  (await send("PUT", `/api/documents/${encodeURIComponent(group)}/${encodeURIComponent(file.name)}`, file)).json();
 
 /** @returns {Promise<{ redirect?: string }>} */
 export const signOut = async () => (await send("POST", "/auth/logout")).json();
@@ -159,8 +184,10 @@ export const keepCase = (caseId) => send("POST", `/api/expert/cases/${encodeURIC
  * @param {string} id the conversation
  * @param {string} content
  * @param {AbortSignal} signal
+ * @param {boolean} documents whether to answer from documents
  */
-export const ask = (id, content, signal) => answer(`/api/conversations/${encodeURIComponent(id)}/messages`, { content }, signal);
+export const ask = (id, content, signal, documents) =>
+  answer(`/api/conversations/${encodeURIComponent(id)}/messages`, documents ? { content, documents } : { content }, signal);
 
 /**
  * Ask for another answer to the same question.
@@ -168,10 +195,11 @@ export const ask = (id, content, signal) => answer(`/api/conversations/${encodeU
  * @param {string} id the conversation
  * @param {string} messageId the answer to try again
  * @param {AbortSignal} signal
+ * @param {boolean} documents whether to answer from documents, though the former answer does not say that it was
  */
-export const retry = (id, messageId, signal) =>
+export const retry = (id, messageId, signal, documents) =>
   answer(
-    `/api/conversations/${encodeURIComponent(id)}/messages/${encodeURIComponent(messageId)}/retry`,
+    `/api/conversations/${encodeURIComponent(id)}/messages/${encodeURIComponent(messageId)}/retry${documents ? "?documents=1" : ""}`,
     undefined,
     signal,
   );

@@ -7,6 +7,7 @@
 
 import { Answer } from "./answer.js";
 import * as api from "./api.js";
+import { documentsWanted } from "./documents.js";
 import { byId, h } from "./dom.js";
 import { t } from "./i18n.js";
 import { announce } from "./live.js";
@@ -94,7 +95,7 @@ export class ConversationView {
     this.#retireLastAnswer();
     this.list.append(turn, answer.element);
     this.follower.jump();
-    const began = await this.#run(answer, question, (signal) => api.ask(id, question, signal));
+    const began = await this.#run(answer, question, (signal) => api.ask(id, question, signal, documentsWanted()));
     if (began.error === null) return;
     turn.remove();
     this.draw();
@@ -114,7 +115,7 @@ export class ConversationView {
     this.follower.jump();
     const before = this.messages;
     this.messages = this.messages.filter((message) => message.id !== old.message.id);
-    const began = await this.#run(answer, null, (signal) => api.retry(id, old.message.id, signal));
+    const began = await this.#run(answer, null, (signal) => api.retry(id, old.message.id, signal, !old.message.receipt && documentsWanted()));
     if (began.error === null) return void this.before.look(id, () => this.id === id);
     this.messages = before;
     this.draw();
@@ -169,6 +170,7 @@ export class ConversationView {
       this.messages.push(answer.message);
       this.listener.changed();
     } else if (event.type === "token") answer.append(event.text);
+    else if (event.type === "citations") answer.message.citations = event;
     else if (event.type === "receipt") answer.message.receipt = event.receipt;
     else if (event.type === "done") answer.message.finish_reason = event.finish_reason;
   }

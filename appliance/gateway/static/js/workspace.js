@@ -8,6 +8,7 @@ import * as api from "./api.js";
 import { Composer } from "./composer.js";
 import { ConversationView } from "./conversation.js";
 import { confirm } from "./dialogs.js";
+import { offerDocuments } from "./documents.js";
 import { byId, h } from "./dom.js";
 import { goToSignIn, NEW } from "./drafts.js";
 import { ConversationHead } from "./head.js";
@@ -31,6 +32,7 @@ export class Workspace {
     this.account = new Account(session, (error) => this.failed(error));
     this.sidebar = new Sidebar(() => this.startNew());
     this.composer = new Composer({ ask: (question) => this.#ask(question), stop: () => this.view.stop() });
+    offerDocuments(session.documents);
     this.head = new ConversationHead({
       renamed: () => this.refresh(),
       removed: () => this.#removed(),
