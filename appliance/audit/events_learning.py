@@ -24,11 +24,13 @@ def feedback(  # noqa: PLR0913 - the fields of a person's word on an answer, by 
     reasons: Sequence[str] = (),
     corrected: bool = False,
     sent: bool = False,
+    sent_to: str | None = None,
     at: datetime | None = None,
 ) -> Event:
     """A person marked an answer, changed that or took it back: ``verdict`` up or down, reasons from a short list.
 
-    ``corrected``: they wrote what it should have said. ``sent``: they let experts see question and answer.
+    ``corrected``: they wrote what it should have said. ``sent``: they let the experts of a group, ``sent_to``, see
+    question and answer.
     """
     ours = compact(
         {
@@ -37,6 +39,7 @@ def feedback(  # noqa: PLR0913 - the fields of a person's word on an answer, by 
             "reasons": texts(list(reasons)) or None,
             "corrected": corrected,
             "sent": sent,
+            "sent_to": maybe(sent_to),
         }
     )
     return _act(action, "feedback", "answer", {"user": ocsf.user(subject, groups)}, ours, at)

@@ -15,7 +15,7 @@ from airgap_bundle import durable
 from appliance.cli.learn_site import actor, case_store, enter, host_site
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.errors import UsageError
-from appliance.gateway.errors import NotFoundError
+from appliance.gateway.errors import ConflictError, NotFoundError
 from appliance.gateway.gold_rows import SITE
 from appliance.learning.cases import read_cases
 from appliance.memory.parsing.blocks import cleaned
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from appliance.gateway.gold_cases import CaseStore
     from appliance.gateway.gold_rows import Kept
+    from appliance.learning.cases import Case, Content
+    from appliance.site.paths import SitePaths
 
 app = typer.Typer(no_args_is_help=True)
 cases = typer.Typer(no_args_is_help=True, help="What answers are checked against.")
@@ -92,12 +95,7 @@ def import_command(
     """Take cases in: all of FILE or none. Those that contradict another are blocked with it until an expert decides."""
     paths = site_paths(context)
     raw = _read(file)
-    contents = read_cases(raw, str(file))
-    known = {group.name for group in host_site(paths).groups}
-    if unknown := sorted({name for one in contents for name in one.groups} - known):
-        raise UsageError(
-            f"{file}: {unknown[0]} is not a group of this site", f"its groups are {', '.join(sorted(known))}"
-        )
+    contents = _contents(paths, raw, file)
     digest = "sha256:" + hashlib.sha256(raw).hexdigest()
     enter(paths, what="cases", target="import", figures={"cases": len(contents), "file": digest})
 
@@ -114,6 +112,36 @@ def import_command(
 
 
 @cases.command()
+def replace(
+    context: typer.Context,
+    case: Annotated[str, typer.Argument(metavar="ID", help="The case's id, as `list` shows it.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="One case, as JSON in one line.")],
+    passphrase_fd: PassphraseFdOption = None,
+) -> None:
+    """Put the case of FILE in the place of another, as its next version; the former one is asked no more and stays."""
+    paths = site_paths(context)
+    case_id = _id(case)
+    contents = _contents(paths, _read(file), file)
+    if len(contents) != 1:
+        raise UsageError(f"{file} holds {len(contents)} cases", "name a file of one")
+
+    async def act() -> Case:
+        async with case_store(paths, passphrase_fd) as store:
+            await _check_alive(store, case_id)
+            figures = {"digest": contents[0].digest}
+            await asyncio.to_thread(enter, paths, what="cases", target=str(case_id), figures=figures, action="update")
+            try:
+                return await store.supersede(case_id, contents[0], actor())
+            except NotFoundError as error:
+                raise UsageError(f"case {case_id} was retired meanwhile") from error
+            except ConflictError as error:
+                raise UsageError(str(error), "an expert decides between them, on the page /expert") from error
+
+    made = asyncio.run(act())
+    say(f"replaced: {case_id} is version {made.version} now")
+
+
+@cases.command()
 def retire(
     context: typer.Context,
     case: Annotated[str, typer.Argument(metavar="ID", help="The case's id, as `list` shows it.")],
@@ -121,15 +149,11 @@ def retire(
 ) -> None:
     """Ask a case no more. Its versions stay."""
     paths = site_paths(context)
-    try:
-        case_id = uuid.UUID(case)
-    except ValueError:
-        raise UsageError(f"{case!a} is no case's id", "`sovereign learn cases list` names them") from None
+    case_id = _id(case)
 
     async def act() -> None:
         async with case_store(paths, passphrase_fd) as store:
-            if not any(one.case.id == case_id and one.state != "retired" for one in await store.current()):
-                raise UsageError(f"there is no case {case_id}", "`sovereign learn cases list` names them")
+            await _check_alive(store, case_id)
             await asyncio.to_thread(
                 enter, paths, what="cases", target=str(case_id), figures={"retired": True}, action="delete"
             )
@@ -169,6 +193,29 @@ def _draw(console: Console, found: Sequence[Kept]) -> None:
         said = (cleaned(content.question), cleaned(" · ".join(content.expected)))
         table.add_row(str(one.case.id), str(one.case.version), one.state, ", ".join(content.groups), kind, *said)
     console.print(table, markup=False)
+
+
+def _id(case: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(case)
+    except ValueError:
+        raise UsageError(f"{case!a} is no case's id", "`sovereign learn cases list` names them") from None
+
+
+async def _check_alive(store: CaseStore, case_id: uuid.UUID) -> None:
+    if not any(one.case.id == case_id and one.state != "retired" for one in await store.current()):
+        raise UsageError(f"there is no case {case_id}", "`sovereign learn cases list` names them")
+
+
+def _contents(paths: SitePaths, raw: bytes, file: Path) -> tuple[Content, ...]:
+    """Cases of a file's bytes, for groups of this site."""
+    contents = read_cases(raw, str(file))
+    known = {group.name for group in host_site(paths).groups}
+    if unknown := sorted({name for one in contents for name in one.groups} - known):
+        raise UsageError(
+            f"{file}: {unknown[0]} is not a group of this site", f"its groups are {', '.join(sorted(known))}"
+        )
+    return contents
 
 
 def _read(file: Path) -> bytes:

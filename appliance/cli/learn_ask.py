@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from appliance.errors import NotAllowedError, UnavailableError, UsageError
+from appliance.errors import NotAllowedError, UnavailableError
 from appliance.gateway.evaluation import HEADER
-from appliance.learning.errors import SpentError
+from appliance.learning.errors import CaseRefusedError, SpentError
 from appliance.learning.running import Answered
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ _PATIENCE = 60
 _ATTEMPTS = 20
 _MARGIN = 30.0
 _SECONDS = 900.0
+_OF_ALL = frozenset({"model_not_capable", "no_group"})
+"""Refusals with a client's status that are about the run and not about a case."""
 
 
 class SiteAsker:
@@ -32,15 +34,16 @@ class SiteAsker:
         self._token, self._until = "", 0.0
         self._signing_in = asyncio.Lock()
 
-    async def ask(self, group: str, question: str, seed: int) -> Answered:
+    async def ask(self, group: str, question: str, seed: int, *, documents: bool = False) -> Answered:
         """The answer and its receipt. Raises ``SpentError``, or what ``_refused`` makes of a refusal."""
-        body = {
+        body: dict[str, Any] = {
             "model": self._run.model,
             "messages": [{"role": "user", "content": question}],
             "max_tokens": self._run.max_tokens,
             "temperature": self._run.temperature,
             "top_p": self._run.top_p,
             "seed": seed,
+            **({"documents": {}} if documents else {}),
         }
         for _ in range(_ATTEMPTS):
             answer = await self._post(body, group)
@@ -76,11 +79,14 @@ class SiteAsker:
 
 
 def _refused(answer: httpx.Response) -> Exception:
+    """What a refusal means: for the case alone, where it is about what the case asks, else for the whole run."""
     try:
         error = answer.json()["error"]
         cause, code = str(error["message"]), str(error["code"])
     except (ValueError, KeyError, TypeError):
         cause, code = f"the gateway answered {answer.status_code}", ""
-    if answer.status_code in {401, 403}:
+    if answer.status_code in {401, 403} or code in _OF_ALL:
         return NotAllowedError(cause, "see `evaluates` of service_clients in site.yaml, then run `sovereign install`")
-    return UsageError(f"a case was refused: {cause} ({code})", "retire it, or shorten it")
+    if answer.is_client_error:
+        return CaseRefusedError(cause, code or str(answer.status_code))
+    return UnavailableError(cause, "run `sovereign status`; run it again, and it goes on where it was")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
-from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +10,7 @@ import typer
 
 from appliance.cli.learn import GroupOption  # noqa: TC001 - typer reads the annotations at run time
 from appliance.cli.learn_ask import SiteAsker
+from appliance.cli.learn_results import opened
 from appliance.cli.learn_site import case_store, enter, host_site
 from appliance.cli.terminal import (
     OutputFormat,
@@ -30,20 +28,22 @@ from appliance.gateway.sampling import DEFAULT_TEMPERATURE, DEFAULT_TOP_P
 from appliance.identity.oidc import OidcClient
 from appliance.install.vault import Vault, client_secret
 from appliance.learning.cases import digest_of
-from appliance.learning.errors import ResultError
-from appliance.learning.results import MAX_BYTES, Row, Run, line, read_results, whole
+from appliance.learning.results import MOST_DRAWN, Run, Withdrawn
 from appliance.learning.running import Budget, questions, run, summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
 
+    from appliance.cli.learn_results import ResultFile
     from appliance.learning.cases import Case
     from appliance.site.config import ServiceClient, SiteConfig
     from appliance.site.paths import SitePaths
 
 _MINUTE = 60.0
+_SHARE = 4
+"""A run takes one of so many parts of a group's tokens of the day."""
 
 
 def register(app: typer.Typer) -> None:
@@ -54,11 +54,18 @@ def register(app: typer.Typer) -> None:
 def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     context: typer.Context,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Results, a line a case; a run goes on there.")],
-    model: Annotated[str | None, typer.Option(help="Which model; default: the first of site.yaml.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Which model; default: the first of site.yaml that each group uses.")
+    ] = None,
     group: GroupOption = [],  # noqa: B006 - typer reads it and never changes it
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Draws the answers; the gate wants equal seeds.")] = 1,
     max_tokens: Annotated[int, typer.Option(min=1, max=4096, help="The most tokens of an answer.")] = 256,
-    tokens: Annotated[int | None, typer.Option(min=1, help="Stop after so many tokens, prompts included.")] = None,
+    tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Stop after so many tokens, prompts included; default: a quarter of a group's smallest day."
+        ),
+    ] = None,
     minutes: Annotated[int | None, typer.Option(min=1, help="Stop after so many minutes.")] = None,
     client: Annotated[
         str | None, typer.Option(help="Service client that asks; default: the one that evaluates.")
@@ -75,47 +82,56 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     site = host_site(paths)
     program = _client(site, client)
     groups = _groups(program, group)
+    named = _model(site, model, groups)
     cases = asyncio.run(_cases(paths, passphrase_fd))
     asked = questions(cases, groups, seed)
-    if not asked:
-        raise UsageError("there is no active case for these groups", "experts make cases; see `sovereign learn cases`")
+    if len(asked) > MOST_DRAWN:
+        raise UsageError(f"{len(asked)} questions are more than {MOST_DRAWN}", "name groups, with --group")
     run_of = Run(
         site=site.name,
-        model=_model(site, model),
+        model=named,
+        groups=tuple(sorted(groups)),
         seed=seed,
         max_tokens=max_tokens,
         temperature=DEFAULT_TEMPERATURE,
         top_p=DEFAULT_TOP_P,
         cases=digest_of({one.case.id: one.case for one in asked}.values()),
-        count=len(asked),
+        drawn=tuple(one.drawn for one in asked),
     )
-    with _results(out, run_of) as (descriptor, rows):
-        done = {row.key for row in rows}
-        left = [one for one in asked if one.key not in done]
-        enter(paths, what="evaluation", target=run_of.cases, figures=_begun(run_of, groups, len(left)))
-
-        def keep(row: Row) -> None:
-            append(descriptor, line(row), out)
-            rows.append(row)
-
-        budget = Budget(tokens, minutes * _MINUTE if minutes is not None else None)
+    most = tokens or _share(site, groups)
+    budget = Budget(most, minutes * _MINUTE if minutes is not None else None)
+    with opened(out, run_of) as results:
+        now = [one for one in asked if one.drawn in results.left]
+        enter(paths, what="evaluation", target=results.run.cases, figures=_begun(results, len(now), most))
         secret = Vault(paths, lambda: read_passphrase("passphrase of the site key", passphrase_fd)).store()
 
         async def ask() -> bool:
             async with issuer_client(site, paths) as http:
                 sign_in = OidcClient(site.issuer, program.id, secret.get(client_secret(program.id)).decode(), http)
-                asker = SiteAsker(http, sign_in, run_of, site.gateway_url)
+                asker = SiteAsker(http, sign_in, results.run, site.gateway_url)
                 with progress("cases", unit="steps") as report:
-                    return await run(left, asker, keep, budget, report)
+                    return await run(now, asker, results.keep, budget, report)
 
         try:
-            whole_run = asyncio.run(ask()) if left else True
+            whole_run = asyncio.run(ask()) if now else True
+            if whole_run:
+                withdraw(results)
         finally:
-            figures = summary(run_of, rows)
-            enter(paths, what="evaluation", target=run_of.cases, figures=figures, action="update")
+            figures = summary(results.run, results.rows, len(results.withdrawn))
+            enter(paths, what="evaluation", target=results.run.cases, figures=figures, action="update")
     emit(figures | {"complete": whole_run}, output, lambda console: _draw(console, figures))
+    for row in results.rows:
+        if row.refused is not None:
+            say(f"case {row.case} for {row.group} was refused ({row.refused}) and is worth 0: retire or shorten it")
     if not whole_run:
-        say(f"{len(rows)} of {run_of.count} cases: the budget or a quota is used up; run it again and it goes on")
+        say(f"{len(results.left)} of {results.run.count} cases are left: {most} tokens, the time or a quota is used up")
+        say("run it again and it goes on")
+
+
+def withdraw(results: ResultFile) -> None:
+    """Note what was drawn and cannot be asked any more, so that the run is whole."""
+    for drawn in sorted(results.left):
+        results.keep(Withdrawn(drawn=drawn))
 
 
 async def _cases(paths: SitePaths, passphrase_fd: int | None) -> list[Case]:
@@ -137,61 +153,31 @@ def _groups(program: ServiceClient, wanted: Sequence[str]) -> tuple[str, ...]:
     return tuple(wanted) or program.groups
 
 
-def append(descriptor: int, raw: bytes, out: Path) -> None:
-    """Put a whole line at the end, or nothing of it. Raises ``UsageError`` where there is no room."""
-    size = os.fstat(descriptor).st_size
-    try:
-        left = memoryview(raw)
-        while left:
-            left = left[os.write(descriptor, left) :]
-        os.fsync(descriptor)
-    except OSError as error:
-        os.ftruncate(descriptor, size)
-        os.lseek(descriptor, size, os.SEEK_SET)
-        cause = f"{out} cannot be written: {error.strerror}"
-        raise UsageError(cause, "make room and run it again: it goes on where it was") from error
-
-
-def _model(site: SiteConfig, named: str | None) -> str:
+def _model(site: SiteConfig, named: str | None, groups: Sequence[str]) -> str:
+    """The model that is asked; each of ``groups`` may use it."""
     known = [model.name for model in site.models if model.name != site.documents.model]
     if named is not None and named not in known:
-        raise UsageError(f"{named} is not a model of this site", f"it has {', '.join(known)}")
-    return named or known[0]
+        raise UsageError(f"{named} is not a model that answers at this site", f"it has {', '.join(known)}")
+    used = {group.name: group.models for group in site.groups}
+    shared = [name for name in known if all(name in used.get(group, ()) for group in groups)]
+    if named is not None and named not in shared:
+        without = next(group for group in groups if named not in used.get(group, ()))
+        raise UsageError(f"{without} does not use {named}", "name another with --model, or other groups with --group")
+    if not shared:
+        cause = f"no model is used by each of {', '.join(groups)}"
+        raise UsageError(cause, "evaluate one group after the other, with --group")
+    return named or shared[0]
 
 
-@contextmanager
-def _results(out: Path, run_of: Run) -> Iterator[tuple[int, list[Row]]]:
-    """The file, locked, at its end, and what it holds already. Raises ``ResultError`` for another run's file."""
-    try:
-        descriptor = os.open(out, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror}", "name a file") from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError(f"{out} is being written by another run", "wait for it") from error
-        raw = whole(os.pread(descriptor, MAX_BYTES + 1, 0))
-        rows: list[Row] = []
-        if raw:
-            found = read_results(raw, str(out))
-            if found.run != run_of:
-                raise ResultError(f"{out} is of another run: other cases, groups, seed or settings", "name a new file")
-            rows = list(found.rows)
-        elif os.fstat(descriptor).st_size:
-            raise ResultError(f"{out} is no file of results", "name a new file")
-        else:
-            raw = line(run_of)
-            os.pwrite(descriptor, raw, 0)
-        os.ftruncate(descriptor, len(raw))
-        os.lseek(descriptor, 0, os.SEEK_END)
-        yield descriptor, rows
-    finally:
-        os.close(descriptor)
+def _share(site: SiteConfig, groups: Sequence[str]) -> int:
+    """Tokens that a run takes unless it is told otherwise: people of no group notice it before midnight."""
+    return max(1, min(one.per_group.tokens_per_day for one in site.groups if one.name in groups) // _SHARE)
 
 
-def _begun(run_of: Run, groups: Sequence[str], left: int) -> dict[str, Any]:
-    return {"model": run_of.model, "groups": list(groups), "seed": run_of.seed, "cases": run_of.count, "left": left}
+def _begun(results: ResultFile, left: int, most: int) -> dict[str, Any]:
+    run_of = results.run
+    about = {"model": run_of.model, "groups": list(run_of.groups), "seed": run_of.seed, "cases": run_of.count}
+    return about | {"left": left, "tokens_at_most": most}
 
 
 def _draw(console: Console, figures: dict[str, Any]) -> None:

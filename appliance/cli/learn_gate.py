@@ -13,6 +13,7 @@ from appliance.cli.learn_site import enter
 from appliance.cli.terminal import OutputFormat, OutputOption, emit, say, site_paths
 from appliance.errors import UsageError
 from appliance.learning.errors import GateRefusedError
+from appliance.learning.figures import parts
 from appliance.learning.gate import decide
 from appliance.learning.resampling import RESAMPLES, SEED
 from appliance.learning.results import MAX_BYTES, Results, read_results
@@ -51,7 +52,7 @@ def gate(  # noqa: PLR0913, PLR0917 - one parameter per option
         site_paths(context),
         what="gate",
         target=decision.after,
-        figures=decision.figures() | {"was": old.answered_by, "is": new.answered_by},
+        figures=decision.figures() | parts("was", old.answered_by) | parts("is", new.answered_by),
         success=decision.passed,
     )
     told = asdict(decision) | {"passed": decision.passed, "was": old.answered_by, "is": new.answered_by}
@@ -84,6 +85,7 @@ def _draw(console: Console, decision: Decision) -> None:
         table.add_row(one.name, str(found.count), f"{one.before:.3f}", f"{one.after:.3f}", interval, one.state)
     console.print(table, markup=False)
     new = f", {decision.new_cases} new" if decision.new_cases else ""
+    new += f", {len(decision.withdrawn)} withdrawn since" if decision.withdrawn else ""
     console.print(
         f"{decision.cases} cases{new}; paired bootstrap, {decision.resamples} draws, seed {decision.seed}", markup=False
     )

@@ -178,7 +178,7 @@ async def read_messages(
             feedback.c.verdict,
             feedback.c.reason,
             feedback.c.detail,
-            failure.c.id.is_not(None).label("sent"),
+            failure.c.group_name.label("sent_to"),
         )
         .outerjoin(feedback, feedback.c.message_id == message.c.id)
         .outerjoin(failure, failure.c.message_id == message.c.id)
@@ -213,5 +213,6 @@ def opened_feedback(sealer: UserSealer, row: Row[Any]) -> Remark | None:
         reasons=tuple(detail.get("reasons", ())),
         reason=sealer.unseal(row.reason, bound_to=f"reason:{row.id}") if row.reason is not None else None,
         correction=detail.get("correction"),
-        send=bool(row.sent),
+        send=row.sent_to is not None,
+        group=row.sent_to,
     )

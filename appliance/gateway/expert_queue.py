@@ -11,6 +11,7 @@ from appliance.gateway.page_routes import moment
 from appliance.learning import clusters
 from appliance.learning.agreement import experts, overall
 from appliance.learning.failures import contradicting
+from appliance.memory.errors import TooManyTokensError
 from appliance.memory.vectors import Embedder
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 BY_VECTORS = 100
 """Failures up to which vectors are asked for; beyond, words have to do: the engine has other work."""
+_READ = 1000
+_LEAST = 60
+"""Characters of a question that are put into a vector, at first, and at least."""
+_PATIENCE = 3
 _EXCERPT = 240
 _SHORT = 12
 
@@ -65,11 +70,19 @@ async def _vectors(gateway: Gateway, questions: list[str]) -> list[list[float]] 
     name = gateway.site.documents.model
     if name is None or not 1 < len(questions) <= BY_VECTORS:
         return None
-    embedder = Embedder(gateway.catalogue.engine(name), "learning")
-    try:
-        written = await embedder.vectors(questions)
-    except SovereignError:
-        return None
+    embedder = Embedder(gateway.catalogue.engine(name), "learning", attempts=_PATIENCE)
+    longest = _READ
+    while True:
+        try:
+            written = await embedder.vectors([one[:longest] for one in questions])
+        except TooManyTokensError:
+            longest //= 2  # what one is about stands at its beginning; it is not to cost the others their vectors
+            if longest < _LEAST:
+                return None
+        except SovereignError:
+            return None
+        else:
+            break
     return [[float(number) for number in one.strip("[]").split(",")] for one in written]
 
 
@@ -119,6 +132,7 @@ def shown_failure(one: Failure, expert: str, ruled: Sequence[Ruled]) -> dict[str
         **_listed(one),
         "question": sent.question,
         "answer": sent.answer,
+        "documents": sent.documents,
         "reason": sent.reason,
         "correction": sent.correction,
         "ruling": mine.ruling if mine else None,

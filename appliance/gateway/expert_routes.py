@@ -48,6 +48,7 @@ class NewCase(BaseModel):
     kind: Kind
     expected: Annotated[list[_Text], Field(max_length=10)] = Field(default_factory=list)
     vital: bool = False
+    documents: bool = False
     language: Literal["en", "fr", "de"] | None = Field(default=None, description="Where the question does not tell.")
     decided: bool = False
 
@@ -60,6 +61,7 @@ class NewCase(BaseModel):
             "groups": (group,),
             "language": language(self.question, self.language),
             "vital": self.vital,
+            "documents": self.documents,
         }
         try:
             return Content.model_validate(said)

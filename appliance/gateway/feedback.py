@@ -7,6 +7,7 @@ experts or taken back from them in the same transaction.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from dataclasses import dataclass
@@ -20,10 +21,13 @@ from appliance.gateway.conversations import opened_feedback
 from appliance.gateway.errors import ExhaustedError, NotFoundError, UnprocessableError
 from appliance.gateway.schema import conversation, failure, feedback, message, ruling
 from appliance.learning.failures import Remark, Sent
+from appliance.memory.documents import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
+    from typing import Any
 
+    from sqlalchemy import Row, Select
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from appliance.gateway.conversations import ConversationStore
@@ -55,7 +59,7 @@ class FeedbackStore:
 
     async def answer(self, subject: Subject, message_id: uuid.UUID) -> Marked:
         """The answer and what was said of it. Raises ``NotFoundError`` for everything that is no answer of theirs."""
-        query = (
+        query: Select[Any] = (
             select(
                 message.c.id,
                 message.c.conversation_id,
@@ -63,7 +67,7 @@ class FeedbackStore:
                 feedback.c.verdict,
                 feedback.c.reason,
                 feedback.c.detail,
-                failure.c.id.is_not(None).label("sent"),
+                failure.c.group_name.label("sent_to"),
             )
             .join(conversation, conversation.c.id == message.c.conversation_id)
             .outerjoin(feedback, feedback.c.message_id == message.c.id)
@@ -77,10 +81,26 @@ class FeedbackStore:
             sealer = await self._conversations.sealer(connection, subject)
         return Marked(row.id, row.conversation_id, row.model, opened_feedback(sealer, row))
 
+    async def rests_on(self, subject: Subject, marked: Marked) -> frozenset[Place] | None:
+        """Passages that the answer, or an answer before it in the conversation, was given from: it may quote them.
+
+        None where that is not known, because an answer has words and no receipt.
+        """
+        until = select(message.c.ordinal).where(message.c.id == marked.message_id).scalar_subquery()
+        query: Select[Any] = select(message.c.id, message.c.content, message.c.receipt).where(
+            message.c.conversation_id == marked.conversation_id,
+            message.c.role == "assistant",
+            message.c.ordinal <= until,
+        )
+        async with self._engine.begin() as connection:
+            rows = (await connection.execute(query)).all()
+            sealer = await self._conversations.sealer(connection, subject)
+        return await asyncio.to_thread(_places, sealer, rows)
+
     async def give(
-        self, subject: Subject, marked: Marked, remark: Remark, group: str, enter: Callable[[], Awaitable[object]]
+        self, subject: Subject, marked: Marked, remark: Remark, enter: Callable[[], Awaitable[object]]
     ) -> None:
-        """Keep the person's latest remark; ``group`` is whose experts see it if it is sent."""
+        """Keep the person's latest remark, and show it to experts of its group if it is sent."""
         if remark == marked.given:
             return
         key = marked.message_id
@@ -101,10 +121,10 @@ class FeedbackStore:
             await connection.execute(statement.on_conflict_do_update(index_elements=["message_id"], set_=values))
             this = failure.c.message_id == key
             await learnt.withdrawn(
-                connection, subject, this if sent is None else this & (failure.c.group_name != group)
+                connection, subject, this if sent is None else this & (failure.c.group_name != remark.group)
             )
             if sent is not None:
-                await _send(connection, sealer, subject, marked, sent, group)
+                await _send(connection, sealer, subject, marked, sent, remark.group)
 
     async def take_back(self, subject: Subject, message_id: uuid.UUID, enter: Callable[[], Awaitable[object]]) -> None:
         """Forget what was said of the answer, also where experts see it, even if the answer is gone. Idempotent.
@@ -132,8 +152,7 @@ async def _to_send(
 ) -> Sent:
     """The copy of question, answer and remark that experts get: what is said later is not in it.
 
-    Raises ``UnprocessableError`` for what is too long, or from documents, which experts may not see; ``ExhaustedError``
-    where ``MOST_WAITING`` of the person's wait.
+    Raises ``UnprocessableError`` for what is too long; ``ExhaustedError`` where ``MOST_WAITING`` of the person's wait.
     """
     judged = select(ruling.c.failure_id).where(ruling.c.failure_id == failure.c.id).exists()
     waiting = select(func.count()).where(
@@ -145,7 +164,7 @@ async def _to_send(
         )
     about = message.alias()
     last = select(about.c.ordinal).where(about.c.id == marked.message_id).scalar_subquery()
-    query = (
+    query: Select[Any] = (
         select(message.c.id, message.c.role, message.c.content, message.c.receipt)
         .where(message.c.conversation_id == marked.conversation_id, message.c.ordinal <= last)
         .order_by(message.c.ordinal.desc())
@@ -154,20 +173,16 @@ async def _to_send(
     rows = (await connection.execute(query)).all()
     if [row.role for row in rows] != ["assistant", "user"]:
         raise NotFoundError("there is no such answer")
-    if rows[0].receipt is not None:
-        receipt = json.loads(sealer.unseal(rows[0].receipt, bound_to=f"receipt:{rows[0].id}"))
-        if (receipt.get("documents") or {}).get("passages"):
-            cause = "an answer from documents is not sent: experts of the group may not be allowed to read them"
-            raise UnprocessableError(cause, code="from_documents", param="send")
     answer, question = (sealer.unseal(row.content, bound_to=f"content:{row.id}") for row in rows)
     if len(question) > LONGEST_QUESTION or len(answer) > LONGEST_ANSWER:
         cause = f"experts take questions of {LONGEST_QUESTION} and answers of {LONGEST_ANSWER} characters"
         raise UnprocessableError(cause, "ask again with less", code="too_long_to_send", param="send")
-    return Sent(question, answer, remark.reasons, remark.reason, remark.correction)
+    grounded = "documents" in _receipt(sealer, rows[0])
+    return Sent(question, answer, remark.reasons, remark.reason, remark.correction, grounded)
 
 
 async def _send(  # noqa: PLR0913, PLR0917 - private; one call
-    connection: AsyncConnection, sealer: UserSealer, subject: Subject, marked: Marked, sent: Sent, group: str
+    connection: AsyncConnection, sealer: UserSealer, subject: Subject, marked: Marked, sent: Sent, group: str | None
 ) -> None:
     """Put it into the queue; where it is already, rulings on it stay and the words are those of now."""
     there = select(failure.c.id).where(failure.c.message_id == marked.message_id)
@@ -185,3 +200,22 @@ async def _send(  # noqa: PLR0913, PLR0917 - private; one call
     statement = upsert(failure).values(values)
     changed = statement.on_conflict_do_update(index_elements=["id"], set_={"sealed": values["sealed"]})
     await connection.execute(changed)
+
+
+def _places(sealer: UserSealer, rows: Sequence[Row[Any]]) -> frozenset[Place] | None:
+    found: set[Place] = set()
+    for row in rows:
+        if row.receipt is None:
+            if sealer.unseal(row.content, bound_to=f"content:{row.id}"):
+                return None
+            continue
+        for one in (_receipt(sealer, row).get("documents") or {}).get("passages", ()):
+            found.add(Place(uuid.UUID(one["document"]), one["version"], one["first"], one["last"]))
+    return frozenset(found)
+
+
+def _receipt(sealer: UserSealer, row: Row[Any]) -> dict[str, Any]:
+    if row.receipt is None:
+        return {}
+    found: dict[str, Any] = json.loads(sealer.unseal(row.receipt, bound_to=f"receipt:{row.id}"))
+    return found

@@ -100,29 +100,36 @@ class CaseStore:
     async def take_in(self, contents: Iterable[Content], author: str) -> dict[str, int]:
         """Add many at once, by file: those that are there are left, those that contradict are blocked, both of them.
 
-        They are held against each other before anybody else has to wait.
+        They are held against each other, and against what there is, before anybody else has to wait; in their turn,
+        only against what came in between.
         """
-        given = [(Compared(content), content.digest) for content in contents]
-        earlier = [[at for at in range(end) if given[at][0].contradicts(one)] for end, (one, _) in enumerate(given)]
+        given = [Compared(content) for content in contents]
+        among = [[at for at in range(end) if given[at].contradicts(one)] for end, one in enumerate(given)]
+        seen = await self.current(None, ALIVE)
+        against = await asyncio.to_thread(_speaking, seen, given)
         done = {"new": 0, "unchanged": 0, "blocked": 0}
         async with self._writing() as connection:
             alive = await gold_rows.read(connection, self._conversations, None, ALIVE)
-            known = [(Compared(one.case.content), one.case) for one in alive]
+            there = {_version(one.case) for one in alive}
+            known = {_version(one.case) for one in seen}
+            fresh = [one for one in alive if _version(one.case) not in known]
+            late = await asyncio.to_thread(_speaking, fresh, given)
             digests = {one.case.content.digest for one in alive}
             made: dict[int, Case] = {}
-            for index, (compared, digest) in enumerate(given):
+            for index, compared in enumerate(given):
+                digest = compared.content.digest
                 if digest in digests:
                     done["unchanged"] += 1
                     continue
                 digests.add(digest)
-                against = [case for other, case in known if other.contradicts(compared)]
-                against += [made[at] for at in earlier[index] if at in made]
-                for case in against:
+                others = [case for case in against[index] + late[index] if _version(case) in there]
+                others += [made[at] for at in among[index] if at in made]
+                for case in others:
                     await gold_rows.set_state(connection, case, "blocked")
-                case, state = Case(uuid.uuid4(), 1, compared.content), "blocked" if against else "active"
+                case, state = Case(uuid.uuid4(), 1, compared.content), "blocked" if others else "active"
                 await gold_rows.add(connection, self._conversations, case, state, author, None)
                 made[index] = case
-                done["blocked" if against else "new"] += 1
+                done["blocked" if others else "new"] += 1
         return done
 
     async def supersede(self, case_id: uuid.UUID, content: Content, author: str) -> Case:
@@ -195,6 +202,16 @@ async def _lock(connection: AsyncConnection) -> None:
 def _against(known: Iterable[Kept], content: Content) -> list[Kept]:
     mine = Compared(content)
     return [one for one in known if Compared(one.case.content).contradicts(mine)]
+
+
+def _speaking(kept: Iterable[Kept], given: Sequence[Compared]) -> list[list[Case]]:
+    """For each of ``given``, which of ``kept`` contradict it."""
+    known = [(Compared(one.case.content), one.case) for one in kept]
+    return [[case for other, case in known if other.contradicts(one)] for one in given]
+
+
+def _version(case: Case) -> tuple[uuid.UUID, int]:
+    return case.id, case.version
 
 
 def _by_id(known: Iterable[Kept], case_id: uuid.UUID) -> Kept:

@@ -98,13 +98,14 @@ async def completions(request: Request) -> Response:
     caller = await api_caller(gateway, request)
     async with refusals_logged(gateway, caller, COMPLETION):
         asked = await read_json(request, CompletionRequest)
+        caller, purpose = evaluation.asked_as(gateway.site, caller, request.headers.get(evaluation.HEADER), PURPOSE)
         granted, model = await gateway.granted(caller, asked.model)
         jobs = await gateway.admitted(
             caller=caller,
             granted=granted,
             model=model,
             sampling=asked.sampling(model.context_tokens),
-            purpose=PURPOSE,
+            purpose=purpose,
             prompt=asked.text(),
             choices=asked.choices,
         )

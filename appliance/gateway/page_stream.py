@@ -76,7 +76,7 @@ class TurnKeeper:
         """Write the answer."""
         with needed():
             await self._turns.finish(self._turn, text, outcome, receipt)
-        for signal in signals(self._turn.history, self._asked, text, outcome):
+        for signal in signals(self._turn.history, self._asked, text, outcome, receipt):
             self._signals.labels(self._turn.model, signal).inc()
 
     async def closed(self) -> None:

@@ -38,6 +38,7 @@ class Content(BaseModel):
 
     ``expected`` by kind. ``exact``: any of these is the whole answer. ``contains``: each of these is in it.
     ``refusal``: it declines, and none of these is in it. ``language``: that it is in. ``cited``: digests of documents.
+    ``documents``: it is asked for an answer from documents, as ``cited`` always is.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -51,6 +52,7 @@ class Content(BaseModel):
     ]
     language: Language
     vital: bool = False
+    documents: bool = False
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -65,6 +67,11 @@ class Content(BaseModel):
         if len(set(self.groups)) != len(self.groups):
             raise ValueError("a group is named twice")
         return self
+
+    @property
+    def from_documents(self) -> bool:
+        """Whether the question is asked for an answer from documents."""
+        return self.documents or self.kind == "cited"
 
     @property
     def digest(self) -> str:

@@ -2,6 +2,7 @@
 
 UsageError
 ├── CaseError                     a case that says nothing that can be checked, or a file of them that cannot be read
+├── CaseRefusedError              the site refuses to answer one case: it is worth nothing, and the others are asked
 └── ResultError                   a file of results that is damaged, of another run, or not to be compared
 RefusedError
 └── GateRefusedError              the change does not pass
@@ -16,6 +17,14 @@ from appliance.errors import RefusedError, UnavailableError, UsageError
 
 class CaseError(UsageError):
     """A case that says nothing that can be checked, or a file of cases that cannot be read."""
+
+
+class CaseRefusedError(UsageError):
+    """The site refuses to answer one case, for what is in it. ``code`` says why, in one word."""
+
+    def __init__(self, cause: str, code: str) -> None:
+        super().__init__(cause, "retire it, or shorten it")
+        self.code = code
 
 
 class ResultError(UsageError):

@@ -33,13 +33,14 @@ OWN_WORDS = 0.7
 
 @dataclass(frozen=True)
 class Remark:
-    """What a person says of an answer. ``send``: experts may see it, with question and answer."""
+    """What a person says of an answer. ``send``: experts of ``group`` may see it, with question and answer."""
 
     verdict: Verdict
     reasons: tuple[Reason, ...] = ()
     reason: str | None = None
     correction: str | None = None
     send: bool = False
+    group: str | None = None
 
     def detail(self) -> str:
         """Reasons and correction, to be sealed."""
@@ -48,13 +49,14 @@ class Remark:
 
 @dataclass(frozen=True)
 class Sent:
-    """The words of a failure, as the person sent them."""
+    """The words of a failure, as the person sent them. ``documents``: the answer was asked for from documents."""
 
     question: str
     answer: str
     reasons: tuple[str, ...] = ()
     reason: str | None = None
     correction: str | None = None
+    documents: bool = False
 
     def text(self) -> str:
         """As JSON, to be sealed."""

@@ -1,6 +1,7 @@
 """The gate: a change passes unless it is worse beyond noise somewhere, and better where it was said to be. Pure.
 
-What is compared is the same cases before and after, asked of the same groups. Rules, in the order in which they speak:
+What is compared is the same cases before and after, asked of the same groups (``pairing``). Rules, in the order in
+which they speak:
 
 1. A vital case that held and holds no more refuses the change. Averages make up for nothing here.
 2. Each slice (all; by group, by language, by kind of case) with ``ENOUGH`` cases is held to the paired bootstrap; one
@@ -21,23 +22,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from appliance.learning.errors import ResultError
+from appliance.learning.figures import PART, parts
+from appliance.learning.pairing import ENOUGH, paired
 from appliance.learning.resampling import RESAMPLES, SEED, Difference, difference, holm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from appliance.learning.pairing import Rows
     from appliance.learning.results import Results, Row
 
-    Rows = tuple[Row, Row]
-
 ALPHA = 0.05
-ENOUGH = 20
 MARGIN = 0.10
 """Growth of energy that is not held against a change: machines are not that steady."""
 COSTS = ("seconds", "joules")
 _CLAIM = re.compile(r"all|seconds|joules|(?:group|language|kind)=[a-z0-9._-]{1,63}")
 
-_PART = 30
+_SLICE_PARTS = 6
 _SHOWN = "seconds"
 
 State = Literal["worse", "better", "same", "too few", "shown"]
@@ -71,6 +72,7 @@ class Decision:
     claims: tuple[str, ...]
     cases: int
     new_cases: int
+    withdrawn: tuple[str, ...]
     before: str
     after: str
     resamples: int
@@ -88,14 +90,15 @@ class Decision:
         """
         named = " ".join((*self.refusals, *self.claims))
         told = [one.told() for one in sorted(self.slices, key=lambda one: one.name not in named)]
-        parts = {f"slices_{at // _PART + 1}": told[at : at + _PART] for at in range(0, len(told), _PART)}
         return {
             "passed": self.passed,
-            "refusals": list(self.refusals),
-            "claims": list(self.claims),
+            **parts("refusals", self.refusals),
+            **parts("claims", self.claims),
             "cases": self.cases,
             "new_cases": self.new_cases,
-            **parts,
+            "withdrawn_cases": len(self.withdrawn),
+            "withdrawn": list(self.withdrawn[:PART]),
+            **parts("slices", told, _SLICE_PARTS),
             "before": self.before,
             "after": self.after,
             "method": "paired bootstrap, Holm",
@@ -112,10 +115,11 @@ def decide(
 ) -> Decision:
     """The decision on what turned ``before`` into ``after``.
 
-    Raises ``ResultError`` where they are not to be compared: a case of ``before`` is missing in ``after`` (who leaves
-    out what fails would pass), cases are too few, settings differ, or a claim names no slice.
+    Raises ``ResultError`` where they are not to be compared: a case that was in force is missing in ``after`` (who
+    leaves out what fails would pass), too many were withdrawn, cases are too few, settings differ, or a claim names no
+    slice.
     """
-    pairs = _paired(before, after)
+    pairs, withdrawn = paired(before, after)
     _check_claims(claims, {name for pair in pairs for name in _names(pair[0])} | set(COSTS))
 
     def resampled(values: Iterable[float]) -> Difference:
@@ -134,35 +138,12 @@ def decide(
         tuple(claims),
         len(pairs),
         len(after.rows) - len(pairs),
+        withdrawn,
         before.digest,
         after.digest,
         resamples,
         seed,
     )
-
-
-def _paired(before: Results, after: Results) -> list[Rows]:
-    settings = [(run.max_tokens, run.temperature, run.top_p, run.seed) for run in (before.run, after.run)]
-    if settings[0] != settings[1]:
-        raise ResultError("the two were drawn differently", "evaluate both with one seed, length and temperature")
-    for results, name in ((before, "the first"), (after, "the second")):
-        if len(results.rows) < results.run.count:
-            raise ResultError(
-                f"{name} has {len(results.rows)} of {results.run.count} cases", "run the evaluation to its end first"
-            )
-    groups = [{row.group for row in results.rows} for results in (before, after)]
-    if groups[0] != groups[1]:
-        odd = ", ".join(sorted(groups[0] ^ groups[1]))
-        raise ResultError(f"only one of the two asked for {odd}", "evaluate both for the same groups")
-    found = {row.key: row for row in after.rows}
-    if missing := [row for row in before.rows if row.key not in found]:
-        raise ResultError(
-            f"{len(missing)} cases of the first are not in the second, such as {missing[0].case}",
-            "evaluate the same versions of the same cases; retire a case in both",
-        )
-    if len(before.rows) < ENOUGH:
-        raise ResultError(f"{len(before.rows)} cases decide nothing", f"collect {ENOUGH} at least")
-    return sorted(((row, found[row.key]) for row in before.rows), key=lambda pair: pair[0].key)
 
 
 def _check_claims(claims: Sequence[str], known: set[str]) -> None:

@@ -13,11 +13,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from appliance.errors import UsageError
-from appliance.learning.errors import CaseError, SpentError
+from appliance.learning.errors import CaseRefusedError, SpentError
 from appliance.learning.results import Row
 from appliance.learning.scoring import score
-from appliance.learning.signals import declined
+from appliance.learning.signals import turned_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from appliance.learning.cases import Case
     from appliance.learning.results import Run
 
-ABSTAINED = "abstained"
-"""What a receipt calls an answer that the site itself declined, because no document fits."""
 _SEEDS = 1 << 31
 _SIDE_BY_SIDE = 4
 """Questions asked at once: what the engine computes together costs less, and people come first all the same."""
@@ -43,8 +40,11 @@ class Answered:
 class Asker(Protocol):
     """Asks the running site."""
 
-    async def ask(self, group: str, question: str, seed: int) -> Answered:
-        """The answer that somebody of ``group`` would get. Raises ``SpentError``, or what the site refuses with."""
+    async def ask(self, group: str, question: str, seed: int, *, documents: bool = False) -> Answered:
+        """The answer that somebody of ``group`` would get, who asks for ``documents`` or not.
+
+        Raises ``CaseRefusedError``, ``SpentError``, or what no question is answered because of.
+        """
 
 
 @dataclass
@@ -76,6 +76,11 @@ class Question:
         """As ``Row.key``."""
         return str(self.case.id), self.case.version, self.case.content.digest, self.group
 
+    @property
+    def drawn(self) -> str:
+        """As ``Row.drawn``."""
+        return f"{self.case.id} {self.case.version} {self.group}"
+
 
 def questions(cases: Iterable[Case], groups: Collection[str], seed: int) -> list[Question]:
     """Every case for each of its groups that is among ``groups``, in a stable order."""
@@ -97,7 +102,8 @@ async def run(
 ) -> bool:
     """Ask all of it; ``keep`` is called for each answer as it comes. Returns whether all was asked.
 
-    What the asker raises ends the run; what was kept stays.
+    A case that is refused is worth nothing and ends nothing. Whatever else the asker raises ends the run; what was kept
+    stays.
     """
     waiting = list(reversed(asked))
     done, spent = 0, False
@@ -107,16 +113,19 @@ async def run(
         while waiting and not spent and not budget.over:
             question = waiting.pop()
             try:
-                answered = await asker.ask(question.group, question.case.content.question, question.seed)
+                content = question.case.content
+                asking = asker.ask(question.group, content.question, question.seed, documents=content.from_documents)
+                answered = await asking
             except SpentError:
                 waiting.append(question)
                 spent = True
                 return
-            except UsageError as error:
-                raise CaseError(f"case {question.case.id} for {question.group}: {error.cause}", error.hint) from error
-            row = scored(question, answered)
-            budget.spent += sum(answered.receipt["usage"][name] for name in ("prompt_tokens", "completion_tokens"))
-            keep(row)
+            except CaseRefusedError as error:
+                keep(refused(question, error.code))
+            else:
+                usage = answered.receipt["usage"]
+                budget.spent += usage["prompt_tokens"] + usage["completion_tokens"]
+                keep(scored(question, answered))
             done += 1
             report(done, len(asked))
 
@@ -130,35 +139,48 @@ async def run(
     return not waiting
 
 
+def refused(question: Question, code: str) -> Row:
+    """The line about a question that the site refused to answer, by ``code``."""
+    said = _about(question) | {"score": 0.0, "declined": False, "seconds": 0.0, "joules": 0.0, "tokens": 0}
+    return Row.model_validate(said | {"refused": code})
+
+
 def scored(question: Question, answered: Answered) -> Row:
     """The line about one answer. Time is the engine's own, without what was waited for behind others."""
     content, receipt = question.case.content, answered.receipt
     documents = receipt.get("documents") or {}
     cited = {str(one["digest"]) for one in documents.get("passages", ()) if one["cited"] and not one["gone"]}
-    refused = documents.get("outcome") == ABSTAINED or declined(answered.text)
+    declines = turned_down(answered.text, receipt)
     timing, energy = receipt.get("timing") or {}, receipt.get("energy") or {}
-    return Row(
-        case=str(question.case.id),
-        version=question.case.version,
-        digest=content.digest,
-        group=question.group,
-        kind=content.kind,
-        language=content.language,
-        vital=content.vital,
-        score=score(content, answered.text, cited, refused=refused),
-        declined=refused,
-        seed=question.seed,
-        seconds=sum(float(timing.get(name, 0)) for name in ("first_token_ms", "decode_ms")) / 1000,
-        joules=float(energy.get("joules", 0)),
-        tokens=int(receipt["usage"]["completion_tokens"]),
-        model=receipt["model"]["digest"],
-        adapter=(receipt.get("adapter") or {}).get("digest"),
-        instructions=dict(receipt.get("instructions", {})),
-        entry=int(receipt["log"]["answer_index"]),
-    )
+    said = {
+        "score": score(content, answered.text, cited, refused=declines),
+        "declined": declines,
+        "seconds": sum(float(timing.get(name, 0)) for name in ("first_token_ms", "decode_ms")) / 1000,
+        "joules": float(energy.get("joules", 0)),
+        "tokens": int(receipt["usage"]["completion_tokens"]),
+        "model": receipt["model"]["digest"],
+        "adapter": (receipt.get("adapter") or {}).get("digest"),
+        "instructions": dict(receipt.get("instructions", {})),
+        "entry": int(receipt["log"]["answer_index"]),
+    }
+    return Row.model_validate(_about(question) | said)
 
 
-def summary(run_of: Run, rows: Sequence[Row]) -> dict[str, Any]:
+def _about(question: Question) -> dict[str, Any]:
+    content = question.case.content
+    return {
+        "case": str(question.case.id),
+        "version": question.case.version,
+        "digest": content.digest,
+        "group": question.group,
+        "kind": content.kind,
+        "language": content.language,
+        "vital": content.vital,
+        "seed": question.seed,
+    }
+
+
+def summary(run_of: Run, rows: Sequence[Row], withdrawn: int = 0) -> dict[str, Any]:
     """What a run came to, for people and for the log."""
     count = max(len(rows), 1)
     return {
@@ -169,6 +191,8 @@ def summary(run_of: Run, rows: Sequence[Row]) -> dict[str, Any]:
         "seed": run_of.seed,
         "score": round(sum(row.score for row in rows) / count, 4),
         "declined": sum(row.declined for row in rows),
+        "refused": sum(row.refused is not None for row in rows),
+        "withdrawn": withdrawn,
         "vital_failed": sum(row.vital and row.score < 1 for row in rows),
         "tokens": sum(row.tokens for row in rows),
         "joules": round(sum(row.joules for row in rows), 1),

@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from appliance.learning.words import nearness, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
 Signal = Literal["repeated", "abandoned", "declined"]
@@ -26,11 +26,17 @@ _FEWEST = 3
 """Words of a question that can be repeated: "go on" and "why?" are said again and mean something else."""
 _OPENING = 240
 """Characters within which an answer that declines says so."""
+ABSTAINED = "abstained"
+"""What a receipt calls an answer that the site itself declined, because no document fits."""
 _LEFT = frozenset({"cancelled"})
 _DECLINES = re.compile(
     r"\bi(?:'m| am) (?:not able|unable|sorry)\b|\bi (?:cannot|can't|can not|do not|don't|won't) "
-    r"(?:answer|help|tell|say|know|provide|find|have|assist|share|disclose)\b"
-    r"|\b(?:not|nothing) (?:in|found in) the documents\b"
+    r"(?:answer|help|tell|say|know|provide|find|assist|share|disclose)\b"
+    r"|\bi do(?: not|n't) have (?:(?:the|any|that|this|enough|sufficient|access to) )*"
+    r"(?:access|information|answers?|data|documents?|details|knowledge)\b"
+    r"|\b(?:is|are|was) not (?:in|found in) the documents\b"
+    r"|\bnothing (?:in|found in) the documents (?:answers?|says?|tells?|mentions?|is)\b"
+    r"|\bnothing (?:was |is )?found in the documents\b"
     r"|\bje (?:ne peux pas|ne suis pas en mesure|ne sais pas|ne peux|n'ai pas)\b|\bje suis désolée?\b|\bje regrette\b"
     r"|\b(?:ich (?:kann|darf|habe|weiß|weiss)|(?:kann|darf|habe|weiß|weiss) ich)\b[^.!?]{0,40}"
     r"\b(?:nicht|nichts|kein\w*|leider)\b|\btut mir leid\b",
@@ -68,6 +74,12 @@ def declined(answer: str) -> bool:
     return _DECLINES.search(opening) is not None
 
 
+def turned_down(answer: str, receipt: Mapping[str, Any] | None) -> bool:
+    """Whether the answer declines: by its words, or by its receipt, where the site itself did as no document fits."""
+    documents = (receipt or {}).get("documents") or {}
+    return documents.get("outcome") == ABSTAINED or declined(answer)
+
+
 def abandoned(finish_reason: str | None) -> bool:
     """Whether the reader left, or stopped the answer, before its end."""
     return finish_reason in _LEFT
@@ -82,7 +94,13 @@ def repeated(question: Asked, earlier: Iterable[Asked]) -> bool:
     )
 
 
-def signals(history: Sequence[Said], question: Asked, answer: str, finish_reason: str | None) -> tuple[Signal, ...]:
+def signals(
+    history: Sequence[Said],
+    question: Asked,
+    answer: str,
+    finish_reason: str | None,
+    receipt: Mapping[str, Any] | None = None,
+) -> tuple[Signal, ...]:
     """Signs of a turn that has just ended; ``history`` is what the conversation held before it."""
     earlier = [Asked(one.content, one.created) for one in history if one.role == "user"]
     found: list[Signal] = []
@@ -90,6 +108,6 @@ def signals(history: Sequence[Said], question: Asked, answer: str, finish_reason
         found.append("repeated")
     if abandoned(finish_reason):
         found.append("abandoned")
-    elif declined(answer):
+    elif turned_down(answer, receipt):
         found.append("declined")
     return tuple(found)

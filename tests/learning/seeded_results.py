@@ -7,10 +7,10 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from appliance.learning.results import Results, Row, Run, read_results, written
+from appliance.learning.results import Results, Row, Run, Withdrawn, read_results, written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from appliance.learning.cases import Kind, Language
 
@@ -67,19 +67,21 @@ def results(found: list[Item], seed: int, change: Callable[[Item], Item] = lambd
     return of_rows(rows)
 
 
-def of_rows(rows: list[Row], **changes: Any) -> Results:
-    """Rows as a whole file, read back from its bytes."""
+def of_rows(rows: list[Row], withdrawn: Sequence[str] = (), **changes: Any) -> Results:
+    """Rows as a whole file, read back from its bytes; of what was drawn, ``withdrawn`` was not asked."""
     fields: dict[str, Any] = {
         "site": "test",
         "model": "small",
+        "groups": GROUPS,
         "seed": 7,
         "max_tokens": 256,
         "temperature": 0.3,
         "top_p": 0.95,
         "cases": DIGEST,
-        "count": len(rows),
+        "drawn": [*(one.drawn for one in rows), *withdrawn],
     }
-    return read_results(written(Run.model_validate(fields | changes), rows), "results")
+    lines = [*rows, *(Withdrawn(drawn=one) for one in withdrawn)]
+    return read_results(written(Run.model_validate(fields | changes), lines), "results")
 
 
 def row(item: Item, score: float, draw: random.Random) -> Row:

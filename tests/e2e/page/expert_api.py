@@ -36,6 +36,7 @@ def failures() -> list[dict[str, Any]]:
                     "id": f"{cluster}{place}",
                     "name": list(name),
                     "question": question,
+                    "documents": False,
                     "answer": "The permit is renewed by **itself**.\n<b>not markup</b>",
                     "group": "analysts",
                     "model": "gemma3-270m",

@@ -48,6 +48,7 @@ class FakeGateway:
         self.shelf: dict[Place, Found] = {}
         self.looked: list[str] = []
         self.feedback: dict[str, dict[str, Any]] = {}
+        self.open_to = ["analysts"]
         self.rulings: dict[str, dict[str, Any]] = {}
         self.kept: list[str] = []
         self.stopped = 0
@@ -66,6 +67,7 @@ class FakeGateway:
             known.clear()
         self._released.clear()
         self.stopped = 0
+        self.open_to = ["analysts"]
 
     def play(self, *scripts: Script) -> None:
         """The next answers, in order; after them every answer is ``Script()``."""

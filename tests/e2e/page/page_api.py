@@ -143,6 +143,8 @@ class PageApi:
         return JSONResponse({**outcome, **told})
 
     async def feedback(self, request: Request, _user: str) -> Response:
+        if request.method == "GET":
+            return JSONResponse({"groups": self.state.open_to})
         given = None if request.method == "DELETE" else await request.json()
         self.state.feedback.pop(request.path_params["message"], None)
         if given is not None:
@@ -168,7 +170,7 @@ class PageApi:
             Route("/api/conversations/{id}", own(self.one), methods=["GET", "PATCH", "DELETE"]),
             Route("/api/conversations/{id}/messages", own(self.ask), methods=["POST"]),
             Route("/api/conversations/{id}/messages/{message}/retry", own(self.retry), methods=["POST"]),
-            Route("/api/messages/{message}/feedback", own(self.feedback), methods=["PUT", "DELETE"]),
+            Route("/api/messages/{message}/feedback", own(self.feedback), methods=["GET", "PUT", "DELETE"]),
             Route("/api/documents/{group}/{name}", own(self.bring), methods=["PUT"]),
             Route("/api/passages", own(self.passages), methods=["POST"]),
         ]

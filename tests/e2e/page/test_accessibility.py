@@ -58,6 +58,7 @@ def _renaming(page: Page, _gateway: FakeGateway) -> None:
 def _feedback(page: Page, _gateway: FakeGateway) -> None:
     flows.ask(page, "hello")
     flows.last_answer(page).get_by_role("button", name="This answer is not good").click()
+    page.locator("form.feedback").wait_for()
 
 
 def _refused(page: Page, gateway: FakeGateway) -> None:

@@ -96,6 +96,7 @@ def test_a_case_that_is_contradicted_is_kept_only_once_the_expert_says_that_it_s
         "kind": "contains",
         "expected": ["two years", "day of issue"],
         "vital": True,
+        "documents": False,
         "language": "en",
         "decided": True,
     }

@@ -20,6 +20,7 @@ from appliance.learning.results import Row, Run, read_results, written
 from appliance.learning.running import Budget, questions, run
 from tests.gateway.doubles import ObedientEngine, site
 from tests.integration.gateway.conftest import ORIGIN
+from tests.memory.library import House as Importing
 
 if TYPE_CHECKING:
     import httpx
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
     from appliance.learning.results import Results
 
 pytestmark = pytest.mark.anyio
+OFTEN = {"requests_per_minute": 10_000}
+"""No test waits for a minute to end."""
 GROUPS = [
-    {"name": "analysts", "models": ["small"], "instructions": "You are brief."},
-    {"name": "clerks", "models": ["small"]},
+    {"name": "analysts", "models": ["small"], "instructions": "You are brief.", "per_user": OFTEN},
+    {"name": "clerks", "models": ["small"], "per_user": OFTEN},
 ]
 CLIENTS = [{"id": "evaluator", "groups": ["analysts", "clerks"], "evaluates": True}]
 FRENCH = "Il ne faut pas le dire, et les règles sont dans le livre qui est sur la table."
@@ -49,6 +52,15 @@ class Pupil(ObedientEngine):
         if any("guess" in one for one in told) and int(number) % 2:
             return ("a few",)
         return (f"It is {number}.",)
+
+
+@dataclass
+class Parrot(ObedientEngine):
+    """Says what the first quotation says, with its number."""
+
+    async def _words(self, request: Request) -> tuple[str, ...]:
+        quoted = [line for line in (request.messages or ())[-1].content.split("\n") if line.startswith("> ")]
+        return (f"{quoted[-1].removeprefix('> ').rstrip('.')} [1].",) if quoted else ("It is so.",)
 
 
 @dataclass
@@ -88,8 +100,10 @@ def cases(count: int = 30) -> list[Case]:
     return made
 
 
-def run_of(found: list[Case], count: int) -> Run:
-    about = {"site": "test", "model": "small", "cases": digest_of(found), "count": count}
+def run_of(found: list[Case]) -> Run:
+    groups = ("analysts", "clerks")
+    drawn = [one.drawn for one in questions(found, groups, 7)]
+    about = {"site": "test", "model": "small", "groups": groups, "cases": digest_of(found), "drawn": drawn}
     return Run.model_validate({**about, "seed": 7, "max_tokens": 64, "temperature": 0.3, "top_p": 0.95})
 
 
@@ -98,7 +112,7 @@ async def evaluated(
 ) -> tuple[bool, Results]:
     """What an evaluation of the site as it is, or with changes, finds; it goes on where ``kept`` is."""
     asked = questions(found, ("analysts", "clerks"), 7)
-    settings = run_of(found, len(asked))
+    settings = run_of(found)
     left = [one for one in asked if one.key not in {row.key for row in kept}]
     async with house.open(site(service_clients=CLIENTS, **{"groups": GROUPS, **changes})) as http:
         asker = SiteAsker(http, Badge(), settings, ORIGIN)  # type: ignore[arg-type]  # a double
@@ -118,6 +132,53 @@ async def test_it_is_answered_as_the_group_is_and_the_log_says_that_it_was_an_ev
     assert {row.group: bool(row.instructions) for row in found.rows} == {"analysts": True, "clerks": False}
     answers = {school.log.entries[row.entry][1]["unmapped"]["sovereign"]["kind"] for row in found.rows}
     assert answers == {"answer"}
+
+
+async def test_a_case_about_documents_is_asked_for_an_answer_from_them_and_scored_by_its_receipt(school: Any) -> None:
+    """What is cited is a document's digest; what nothing in the documents answers is declined by the site itself."""
+    library = Importing(school.pool, school.embedding)
+    await library.take("parking.txt", "Visitors may park in bay seven.", "analysts", title="Parking")
+    await library.take("safe.txt", "The safe opens at nine.", "clerks", title="Safe")
+    digests = {name: (await library.library.known(f"test:{name}.txt")).digest for name in ("parking", "safe")}
+    said = [
+        {"question": "Where may visitors park?", "kind": "cited", "expected": [digests["parking"]]},
+        {"question": "Where may visitors park in the bay?", "kind": "cited", "expected": [digests["safe"]]},
+        {"question": "Which code opens the strong room?", "kind": "refusal", "documents": True},
+        {"question": "Which code opens the strong room 7?", "kind": "refusal"},
+    ]
+    contents = [Content.model_validate({**one, "groups": ["analysts"], "language": "en"}) for one in said]
+    made = [Case(uuid.UUID(int=at + 1), 1, content) for at, content in enumerate(contents)]
+    school.engine = Parrot()
+    models = [{"name": "small"}, {"name": "minilm"}]
+    whole, found = await evaluated(school, made, [], models=models, documents={"model": "minilm"})
+    assert whole
+    told = {row.case[-1]: (row.score, row.declined) for row in found.rows}
+    assert told == {"1": (1.0, False), "2": (0.0, False), "3": (1.0, True), "4": (0.0, False)}
+    assert len(school.engine.requests) == 3  # where nothing fits, no model is asked
+
+
+async def test_a_case_that_the_site_refuses_is_worth_nothing_and_ends_nothing(school: Any) -> None:
+    content = {**cases(1)[0].content.model_dump(), "question": "How much is 99?", "documents": True}
+    odd = Case(uuid.UUID(int=99), 1, Content.model_validate(content))
+    whole, found = await evaluated(school, [*cases(6), odd], [])  # a site that has no documents
+    assert whole
+    refused = [row for row in found.rows if row.refused is not None]
+    assert {(row.case, row.group) for row in refused} == {(str(odd.id), "analysts"), (str(odd.id), "clerks")}
+    assert {(row.score, row.refused, row.model) for row in refused} == {(0.0, "no_documents", None)}
+    assert {row.score for row in found.rows if row.refused is None} == {1.0}
+    assert len(found.rows) == len(school.engine.requests) + 2
+
+
+async def test_a_model_that_does_not_answer_questions_ends_the_run_at_once(school: Any) -> None:
+    settings = run_of(cases(6)).model_copy(update={"model": "minilm"})
+    groups = [{**group, "models": ["small", "minilm"]} for group in GROUPS]
+    models = [{"name": "small"}, {"name": "minilm"}]
+    kept: list[Row] = []
+    async with school.open(site(service_clients=CLIENTS, groups=groups, models=models)) as http:
+        asker = SiteAsker(http, Badge(), settings, ORIGIN)  # type: ignore[arg-type]  # a double
+        with pytest.raises(NotAllowedError):
+            await run(questions(cases(6), ("analysts",), 7), asker, kept.append, Budget(), lambda _done, _all: None)
+    assert kept == []
 
 
 async def test_seeds_do_not_depend_on_what_was_asked_before(school: Any) -> None:
@@ -152,7 +213,7 @@ async def test_a_site_that_stops_answering_ends_the_run_with_its_cause_and_keeps
     asked = questions(cases(12), ("analysts",), 7)
     school.door.people.pop("evaluator")
     async with school.open(site(service_clients=CLIENTS, groups=GROUPS)) as http:
-        asker = SiteAsker(http, Badge(), run_of(cases(12), len(asked)), ORIGIN)  # type: ignore[arg-type]  # a double
+        asker = SiteAsker(http, Badge(), run_of(cases(12)), ORIGIN)  # type: ignore[arg-type]  # a double
         with pytest.raises(Exception, match="the token is not valid here"):
             await run(asked, asker, kept.append, Budget(), lambda _done, _all: None)
     assert kept == []
@@ -179,7 +240,7 @@ async def test_nobody_speaks_for_a_group_who_may_not(school: Any, who: str, name
 
 async def test_a_client_without_the_right_group_is_told_what_to_change(school: Any) -> None:
     async with school.open(site(service_clients=CLIENTS, groups=GROUPS)) as http:
-        asker = SiteAsker(http, Badge(), run_of(cases(1), 1), ORIGIN)  # type: ignore[arg-type]  # a double
+        asker = SiteAsker(http, Badge(), run_of(cases(1)), ORIGIN)  # type: ignore[arg-type]  # a double
         with pytest.raises(NotAllowedError) as refused:
             await asker.ask("officers", "How much is 1?", 1)
     assert "service_clients" in (refused.value.hint or "")
@@ -189,7 +250,7 @@ async def test_a_token_is_used_again_and_renewed_before_it_ends(school: Any) -> 
     lasting, short = Badge(), Badge(lifetime=10)
     async with school.open(site(service_clients=CLIENTS, groups=GROUPS)) as http:
         for badge in (lasting, short):
-            asker = SiteAsker(http, badge, run_of(cases(1), 1), ORIGIN)  # type: ignore[arg-type]  # a double
+            asker = SiteAsker(http, badge, run_of(cases(1)), ORIGIN)  # type: ignore[arg-type]  # a double
             for _ in range(3):
                 await asker.ask("analysts", "How much is 1?", 1)
     assert (len(lasting.given), len(short.given)) == (1, 3)

@@ -25,6 +25,8 @@ pytestmark = pytest.mark.anyio
 QUESTION = "How long is the notice period?"
 CASE = {"question": QUESTION, "kind": "contains", "expected": ["180 days"], "language": "en"}
 OTHER = {**CASE, "expected": ["90 days"]}
+GROUP = {name: {"group": "analysts"} if name == "deputy" else {} for name in ("analyst", "officer", "deputy", "clerk")}
+"""Who is in several groups names one."""
 
 
 @pytest.fixture(autouse=True)
@@ -40,10 +42,10 @@ async def as_(page: Page, house: Any, name: str) -> Page:
 
 
 async def send(page: Page, house: Any, name: str = "analyst", **said: Any) -> None:
-    """Somebody asks, gets an answer and sends it."""
+    """Somebody asks, gets an answer and sends it to the analysts' experts."""
     await as_(page, house, name)
     _, message = await answered(page, said.pop("question", QUESTION))
-    assert (await put(page, message, **{"verdict": "down", "send": True, **said})).status_code == 204
+    assert (await put(page, message, **{"verdict": "down", "send": True, **GROUP[name], **said})).status_code == 204
 
 
 async def queue(page: Page) -> dict[str, Any]:

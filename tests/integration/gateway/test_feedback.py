@@ -54,14 +54,15 @@ def subject(name: str) -> Any:
 async def test_everything_said_comes_back_to_whoever_said_it(page: Any) -> None:
     conversation, message = await answered(page)
     assert (await put(page, message, **SAID)).status_code == 204
-    assert await kept(page, conversation) == {**SAID, "reasons": ["incomplete", "wrong"]}
+    assert await kept(page, conversation) == {**SAID, "reasons": ["incomplete", "wrong"], "group": "analysts"}
 
 
 async def test_the_log_counts_it_and_holds_no_word_of_it(page: Any, house: Any) -> None:
     _, message = await answered(page)
     await put(page, message, **SAID)
     (entry,) = house.log.of_kind("feedback")
-    ours = {"kind": "feedback", "verdict": "down", "reasons": ["incomplete", "wrong"], "corrected": True, "sent": True}
+    said = {"verdict": "down", "reasons": ["incomplete", "wrong"], "corrected": True}
+    ours = {"kind": "feedback", **said, "sent": True, "sent_to": "analysts"}
     assert entry["unmapped"]["sovereign"] == ours
     assert not {"marmalade", "quince", message} & set(str(entry).replace("'", " ").split())
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.errors import AuditUnavailableError
 from appliance.cli import learn_evaluate
+from appliance.cli.learn_results import opened
 from appliance.cli.main import app
 from appliance.errors import RefusedError, UsageError
 from appliance.gateway import gold_rows
@@ -23,11 +24,12 @@ from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.gold_rows import Origin
 from appliance.gateway.pseudonyms import Subject
 from appliance.learning.cases import Case, Content
-from appliance.learning.results import line, written
+from appliance.learning.results import line, read_results, written
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
 from tests.audit.bench import Bench
 from tests.audit.processes import writers
 from tests.gateway import postgres
+from tests.gateway.doubles import site as config
 from tests.integration.gateway.conftest import KEYS, pool_of
 from tests.learning.seeded_results import harder, items, results
 
@@ -43,6 +45,7 @@ groups: [{{name: clerks, models: [gemma3-270m]}}, {{name: guards}}]
 service_clients: [{{id: evaluator, groups: [clerks], evaluates: true}}]
 listen: {{database_port: {port}}}
 """
+MODELS = "models: [{name: gemma3-270m}, {name: large}, {name: minilm}]\ndocuments: {model: minilm}"
 CASES = [
     {"question": "Where do bicycles stand?", "kind": "contains", "expected": ["north gate"], "groups": ["clerks"]},
     {"question": "Who has the code?", "kind": "refusal", "groups": ["clerks", "guards"], "vital": True},
@@ -187,7 +190,7 @@ def test_the_gate_tells_its_figures_logs_them_first_and_ends_by_what_it_found(si
     assert [entry["status"] for entry in entries] == ["Success", "Failure"]
     figures = entries[1]["unmapped"]["sovereign"]["figures"]
     assert (figures["passed"], figures["cases"], figures["alpha"]) == (False, 240, 0.05)
-    assert any(one.startswith("all n=240 ") for one in figures["slices_1"])
+    assert any(one.startswith("all n=240 ") for one in figures["slices"])
 
 
 def test_without_a_log_the_gate_decides_nothing(site: Site) -> None:
@@ -217,34 +220,89 @@ def test_a_line_is_in_the_file_whole_or_not_at_all(tmp_path: Path, monkeypatch: 
         return done
 
     found = results(items(30), 5)
-    with learn_evaluate._results(out, found.run) as (descriptor, _):
-        learn_evaluate.append(descriptor, line(found.rows[0]), out)
+    with opened(out, found.run) as file:
+        file.keep(found.rows[0])
         monkeypatch.setattr(os, "write", short)
-        with pytest.raises(UsageError, match="No space left"):
-            learn_evaluate.append(descriptor, line(found.rows[1]), out)
+        with pytest.raises(UsageError, match="no space left"):
+            file.keep(found.rows[1])
         room[0] = 10_000
-        learn_evaluate.append(descriptor, line(found.rows[2]), out)
+        file.keep(found.rows[2])
+        assert file.rows == [found.rows[0], found.rows[2]]
     assert out.read_bytes() == written(found.run, [found.rows[0], found.rows[2]])
 
 
 def test_a_file_of_results_is_gone_on_with_only_by_the_same_run(tmp_path: Path) -> None:
     found = results(items(30), 5)
     out = tmp_path / "out"
-    with learn_evaluate._results(out, found.run) as (descriptor, rows):
-        assert rows == []
-        os.write(descriptor, line(found.rows[0]) + line(found.rows[1])[:-9])  # a crash in the middle of a line
-    with learn_evaluate._results(out, found.run) as (descriptor, rows):
-        assert rows == [found.rows[0]]
-        os.write(descriptor, line(found.rows[1]))
-        with pytest.raises(UsageError, match="being written by another run"), learn_evaluate._results(out, found.run):
+    with opened(out, found.run) as file:
+        assert file.rows == []
+        file.keep(found.rows[0])
+    with out.open("ab") as crashed:
+        crashed.write(line(found.rows[1])[:-9])  # a crash in the middle of a line
+    with opened(out, found.run) as file:
+        assert file.rows == [found.rows[0]]
+        file.keep(found.rows[1])
+        with pytest.raises(UsageError, match="being written by another run"), opened(out, found.run):
             pass
-    assert out.read_bytes() == written(found.run, found.rows[:2])
-    other = found.run.model_copy(update={"seed": 99})
-    with pytest.raises(UsageError, match="of another run"), learn_evaluate._results(out, other):
-        pass
-    assert out.read_bytes() == written(found.run, found.rows[:2])
+    before = written(found.run, found.rows[:2])
+    assert out.read_bytes() == before
+    for changes in ({"seed": 99}, {"groups": ("clerks",)}, {"model": "large"}, {"max_tokens": 9}):
+        with pytest.raises(UsageError, match="of another run"), opened(out, found.run.model_copy(update=changes)):
+            pass
+    assert out.read_bytes() == before
     foreign = tmp_path / "foreign"
     foreign.write_text("a letter")
-    with pytest.raises(UsageError, match="no file of results"), learn_evaluate._results(foreign, found.run):
+    with pytest.raises(UsageError, match="no file of results"), opened(foreign, found.run):
         pass
     assert foreign.read_text() == "a letter"
+
+
+def test_a_run_goes_on_at_a_site_that_lives_on_and_notes_what_was_withdrawn(tmp_path: Path) -> None:
+    """After the first day a case was retired and one was made; the run asks what it drew and is still there."""
+    found = results(items(30), 5)
+    out = tmp_path / "out"
+    with opened(out, found.run) as file:
+        for row in found.rows[:10]:
+            file.keep(row)
+    drawn = [one for one in found.run.drawn if one != found.rows[20].drawn]
+    later = found.run.model_copy(update={"drawn": (*drawn, "new 1 clerks"), "cases": "sha256:" + "0" * 64}, deep=True)
+    with opened(out, later) as file:
+        assert file.run == found.run
+        now = [one for one in later.drawn if one in file.left]
+        assert set(now) == {row.drawn for row in found.rows[10:] if row != found.rows[20]}
+        for row in found.rows[10:]:
+            if row.drawn in now:
+                file.keep(row)
+        learn_evaluate.withdraw(file)
+    read = read_results(out.read_bytes(), "out")
+    assert read.whole
+    assert read.withdrawn == (found.rows[20].drawn,)
+    nothing = later.model_copy(update={"drawn": ()})
+    with opened(out, nothing) as file:  # all of it is gone from the site, and the file stays what it was
+        assert file.left == set()
+    with pytest.raises(UsageError, match="no active case"), opened(tmp_path / "other", nothing):
+        pass
+    assert not (tmp_path / "other").exists()
+
+
+def test_what_cannot_be_asked_of_a_group_is_said_before_anything_is(site: Site) -> None:
+    text = SITE.format(port=postgres.PORT).replace("groups: [clerks], evaluates", "groups: [clerks, guards], evaluates")
+    text = text.replace("models: [{name: gemma3-270m}]", MODELS).replace("{name: guards}", "{name: guards, models: []}")
+    text = text.replace("{name: clerks, models: [gemma3-270m]}", "{name: clerks, models: [gemma3-270m, large]}")
+    site.paths.site_yaml.write_text(text)
+    site.run("cases", "import", site.written("cases.jsonl", *CASES))
+    for arguments, said in {
+        ("--model", "minilm"): "minilm is not a model that answers",
+        ("--model", "large"): "guards does not use large",
+        (): "no model is used by each of clerks, guards",
+    }.items():
+        refused = site.run("evaluate", "--out", str(site.folder / "x.jsonl"), *arguments)
+        assert isinstance(refused.exception, UsageError)
+        assert said in refused.exception.cause
+        assert not (site.folder / "x.jsonl").exists()
+
+
+def test_a_run_that_is_not_told_otherwise_leaves_people_most_of_their_day() -> None:
+    groups = [{"name": "clerks"}, {"name": "guards", "per_group": {"tokens_per_day": 4_000}}]
+    assert learn_evaluate._share(config(groups=groups), ("clerks", "guards")) == 1_000
+    assert learn_evaluate._share(config(groups=groups), ("clerks",)) == 500_000

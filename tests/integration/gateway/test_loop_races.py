@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -286,18 +285,3 @@ async def test_one_person_fills_no_queue_and_sends_nothing_that_is_too_long(
     await rule(page, (await waiting(page))[0]["id"])
     await as_(page, house, "analyst")
     assert (await put(page, message, verdict="down", send=True)).status_code == 204  # what was judged waits no more
-
-
-async def test_an_answer_from_documents_goes_to_no_expert(page: Page, house: Any) -> None:
-    _, message = await answered(page, QUESTION)
-    store = ConversationStore(house.pool, KEYS.content)
-    receipt = '{"documents": {"outcome": "answered", "checked": true, "passages": [{"number": 1}], "claims": []}}'
-    async with house.pool.begin() as connection:
-        sealer = await store.sealer(connection, subject("analyst"))
-        sealed = sealer.seal(receipt, bound_to=f"receipt:{message}")
-        change = text("UPDATE message SET receipt = :sealed WHERE id = :id")
-        await connection.execute(change, {"sealed": sealed, "id": uuid.UUID(message)})
-    refused = await put(page, message, verdict="down", send=True)
-    assert (refused.status_code, refused.json()["code"]) == (422, "from_documents")
-    assert (await put(page, message, verdict="down")).status_code == 204
-    assert await house.count("failure") == 0

@@ -11,16 +11,19 @@ import pytest
 from appliance.audit.ocsf import scalars
 from appliance.learning import gate
 from appliance.learning.errors import ResultError
+from appliance.learning.figures import parts
 from appliance.learning.gate import ENOUGH, decide
-from tests.learning.seeded_results import harder, items, leaking, of_rows, results, slower
+from tests.learning.seeded_results import DIGEST, harder, items, leaking, of_rows, results, slower
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from appliance.learning.results import Results
     from tests.learning.seeded_results import Item
 
 CASES = items()
 RESAMPLES = 2_000
+LOST = {"score": 0.0, "declined": False, "seconds": 0.0, "joules": 0.0, "tokens": 0, "model": None, "entry": None}
 
 
 def chained(*changes: Callable[[Item], Item]) -> Callable[[Item], Item]:
@@ -110,11 +113,42 @@ def test_averages_do_not_make_up_for_a_vital_case() -> None:
 
 def test_whoever_leaves_out_what_fails_does_not_pass() -> None:
     before, after = results(CASES, 11), results(CASES, 33)
-    with pytest.raises(ResultError, match="1 cases of the first are not in the second"):
-        decide(before, of_rows(list(after.rows[1:])))
+    drawn = [row.drawn for row in after.rows]
+    with pytest.raises(ResultError, match="the second has 239 of 240 cases"):
+        decide(before, of_rows(list(after.rows[1:]), drawn=drawn))
+    with pytest.raises(ResultError, match="25 of 240 cases were withdrawn since"):
+        decide(before, of_rows(list(after.rows[25:])))
     changed = [replace_digest(after.rows[0]), *after.rows[1:]]
-    with pytest.raises(ResultError, match="not in the second"):
+    with pytest.raises(ResultError, match="is another in the second"):
         decide(before, of_rows(changed))
+
+
+def test_a_site_lives_on_between_two_runs_and_what_was_withdrawn_is_named_vital_ones_first() -> None:
+    """Some were withdrawn before the second run was drawn, some while it went on; one is new."""
+    before, after = results(CASES, 11), results(CASES, 33)
+    gone = [after.rows[39].drawn, after.rows[40].drawn]  # the latter is vital, as is the one that was not drawn at all
+    second = of_rows([row for row in after.rows[1:] if row.drawn not in gone], withdrawn=gone)
+    decision = decide(before, second, resamples=RESAMPLES)
+    assert decision.passed
+    assert (decision.cases, decision.new_cases) == (237, 0)
+    assert decision.withdrawn == tuple(f"{before.rows[at].case} 1" for at in (0, 40, 39))
+    figures = decision.figures()
+    assert (figures["withdrawn_cases"], len(figures["withdrawn"])) == (3, 3)
+    one_less = of_rows(list(before.rows[1:]), withdrawn=[before.rows[0].drawn])
+    assert decide(one_less, after, resamples=RESAMPLES).new_cases == 1
+
+
+def test_a_refused_case_is_worth_nothing_and_a_vital_one_stops_the_change() -> None:
+    before, after = results(CASES, 11), results(CASES, 33)
+
+    def refused(at: int) -> Results:
+        lost = after.rows[at].model_copy(update={**LOST, "refused": "context_length_exceeded"})
+        return of_rows([*after.rows[:at], lost, *after.rows[at + 1 :]])
+
+    assert decide(before, refused(1), resamples=RESAMPLES).passed
+    assert decide(before, refused(40), resamples=RESAMPLES).refusals == (
+        f"vital case {after.rows[40].case} held and holds no more",
+    )
 
 
 def replace_digest(row: object) -> object:
@@ -131,7 +165,7 @@ def test_an_unfinished_run_few_cases_and_other_settings_decide_nothing() -> None
     rows = list(results(CASES, 11).rows)
     whole = of_rows(rows)
     with pytest.raises(ResultError, match="239 of 240"):
-        decide(whole, of_rows(rows[1:], count=240))
+        decide(whole, of_rows(rows[1:], drawn=[row.drawn for row in rows]))
     with pytest.raises(ResultError, match=f"{ENOUGH - 1} cases decide nothing"):
         decide(of_rows(rows[: ENOUGH - 1]), whole)
     for changes in ({"temperature": 0.0}, {"seed": 8}, {"max_tokens": 8}):
@@ -166,7 +200,7 @@ def test_the_log_keeps_every_figure_within_its_bounds() -> None:
     decision = decide(results(CASES, 11), results(CASES, 33, harder(0.3)), ["all"], resamples=RESAMPLES)
     kept = scalars(decision.figures())
     assert kept == json.loads(json.dumps(decision.figures()))
-    assert len(kept["slices_1"]) == len(decision.slices)
+    assert len(kept["slices"]) == len(decision.slices)
     assert kept["alpha"] == gate.ALPHA
 
 
@@ -175,9 +209,32 @@ def test_the_log_keeps_every_figure_of_however_many_groups_and_what_was_refused_
     worse = harder(1.0, group="group29")
     decision = decide(results(many, 11), results(many, 33, worse), ["kind=exact"], resamples=RESAMPLES)
     kept = scalars(decision.figures())
-    told = [one for name, part in sorted(kept.items()) if name.startswith("slices_") for one in part]
+    told = [one for name, part in sorted(kept.items()) if name.startswith("slices") for one in part]
     assert sorted(told) == sorted(one.told() for one in decision.slices)
     assert {"group=group29", "kind=exact"} <= {one.split()[0] for one in told[:5]}
+
+
+def test_a_list_too_long_for_the_log_says_how_much_is_missing() -> None:
+    told = [f"slice {number}" for number in range(100)]
+    kept = parts("slices", told, 3)
+    assert scalars(kept) == kept
+    assert [len(part) for part in kept.values()] == [30, 30, 30]
+    assert kept["slices_3"][-1] == "and 11 more"
+    assert parts("slices", told[:90], 3)["slices_3"][-1] == "slice 89"
+    assert parts("claims", ()) == {"claims": []}
+
+
+def test_what_was_judged_is_in_the_log_by_whole_digests() -> None:
+    digests = {name: f"sha256:{letter * 64}" for name, letter in (("adapter", "a"), ("site", "b"), ("group", "c"))}
+    changes = {"adapter": digests["adapter"], "instructions": {name: digests[name] for name in ("site", "group")}}
+    said = of_rows([row.model_copy(update=changes) for row in results(CASES, 11).rows]).answered_by
+    assert said == [
+        f"model {DIGEST}",
+        f"adapter {digests['adapter']}",
+        f"instructions of the group {digests['group']}",
+        f"instructions of the site {digests['site']}",
+    ]
+    assert scalars(parts("was", said)) == {"was": said}
 
 
 def test_time_is_judged_where_it_is_claimed_and_shown_otherwise() -> None:
@@ -189,7 +246,7 @@ def test_time_is_judged_where_it_is_claimed_and_shown_otherwise() -> None:
 
 def test_whoever_asks_for_other_groups_compares_nothing_and_a_new_vital_case_has_to_hold() -> None:
     after = results(CASES, 33)
-    of_one = of_rows([row for row in results(CASES, 11).rows if row.group == "clerks"])
+    of_one = of_rows([row for row in results(CASES, 11).rows if row.group == "clerks"], groups=["clerks"])
     with pytest.raises(ResultError, match="only one of the two asked for analysts, officers"):
         decide(of_one, after)
     with pytest.raises(ResultError, match="only one of the two"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from appliance.learning.errors import ResultError
-from appliance.learning.results import read_results, whole, written
-from tests.learning.seeded_results import items, results
+from appliance.learning.results import Withdrawn, read_results, whole, written
+from tests.learning.seeded_results import items, of_rows, results
 
 FOUND = results(items(30), 5)
 RAW = written(FOUND.run, FOUND.rows)
@@ -14,7 +14,17 @@ RAW = written(FOUND.run, FOUND.rows)
 
 def test_what_was_written_is_read() -> None:
     assert read_results(RAW, "x") == FOUND
-    assert FOUND.answered_by == ["sha256:" + "a5" * 32]
+    assert FOUND.answered_by == ["model sha256:" + "a5" * 32]
+
+
+def test_what_was_drawn_has_a_line_or_the_run_is_not_whole() -> None:
+    gone = "00000000-0000-0000-0000-00000000ffff 2 clerks"
+    found = of_rows(list(FOUND.rows), withdrawn=[gone])
+    assert (found.whole, found.withdrawn, found.run.count) == (True, (gone,), 31)
+    assert not read_results(written(found.run, found.rows), "x").whole
+    foreign = written(FOUND.run, [*FOUND.rows, Withdrawn(drawn=gone)])
+    with pytest.raises(ResultError, match="not drawn"):
+        read_results(foreign, "x")
 
 
 def test_a_line_that_a_crash_cut_off_is_dropped_and_the_rest_is_whole() -> None:
@@ -34,6 +44,8 @@ def test_a_line_that_a_crash_cut_off_is_dropped_and_the_rest_is_whole() -> None:
         RAW.replace(b'"evaluation"', b'"brief"', 1),
         RAW + RAW.split(b"\n")[1] + b"\n",
         RAW.split(b"\n", 1)[1],
+        RAW.replace(b'"entry":1,', b"", 1),
+        RAW + b'{"drawn":"x","type":"withdrawn"}\n',
         RAW + b"{}\n",
         RAW + b'{"a":1,"a":1}\n',
         RAW.replace(b'"seconds":', b'"seconds":1e999,"x":', 1),

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from appliance.learning.signals import SOON, Asked, declined, repeated, signals
+from appliance.gateway.abstaining import WORDS
+from appliance.gateway.grounding import Grounding, rested
+from appliance.learning.signals import SOON, Asked, declined, repeated, signals, turned_down
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -30,6 +32,10 @@ class Said:
         "Ich kann dazu leider nichts sagen.",
         "Leider habe ich dazu keine Angaben.",
         "Ich weiß es nicht.",
+        "I do not have access to that information.",
+        "I don't have any information about it.",
+        "That is not in the documents.",
+        "Nothing in the documents answers this.",
     ],
 )
 def test_an_answer_that_declines_is_seen_in_three_languages(answer: str) -> None:
@@ -43,6 +49,8 @@ def test_an_answer_that_declines_is_seen_in_three_languages(answer: str) -> None
         "Le préavis est de 180 jours.",
         "Die Frist beträgt 180 Tage.",
         "You cannot park here for longer than two hours.",
+        "I do not have any objection: the notice period is 180 days.",
+        "Nothing in the documents contradicts it: yes.",
         "Man kann hier nicht länger als zwei Stunden parken.",
         "",
         "The rule is long. " * 30 + "I cannot say more.",
@@ -50,6 +58,15 @@ def test_an_answer_that_declines_is_seen_in_three_languages(answer: str) -> None
 )
 def test_an_answer_that_answers_is_not_one_that_declines(answer: str) -> None:
     assert not declined(answer)
+
+
+@pytest.mark.parametrize("language", WORDS)
+def test_what_the_site_says_where_no_document_fits_is_declining_by_the_receipt(language: str) -> None:
+    abstained = rested(WORDS[language], Grounding((), abstain=True), ())
+    assert abstained["outcome"] == "abstained"
+    assert turned_down(WORDS[language], {"documents": abstained})
+    assert not turned_down("It is 180 days.", {"documents": rested("It is 180 days.", Grounding(()), ())})
+    assert signals([], Asked("Who?", NOW), WORDS[language], "stop", {"documents": abstained}) == ("declined",)
 
 
 @pytest.mark.parametrize(

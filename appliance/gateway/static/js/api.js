@@ -18,7 +18,7 @@ import { EventParser } from "./sse.js";
  *   citations?: import("./citations.js").Documents }} Message
  * @typedef {{ title: string, headings: string[], page: number | null, text: string }} Passage
  * @typedef {{ verdict: "up" | "down", reasons?: string[], reason?: string | null, correction?: string | null,
- *   send?: boolean }} Feedback
+ *   send?: boolean, group?: string | null }} Feedback
  * @typedef {{ id: string, title: string | null, model: string, messages: Message[], sent_before?: string[] }} Conversation
  * @typedef {{ type: "start", user_message_id?: string, message_id: string } | { type: "token", text: string }
  *   | ({ type: "citations" } & import("./citations.js").Documents)
@@ -157,6 +157,15 @@ export const remove = (id) => send("DELETE", `/api/conversations/${encodeURIComp
  */
 export const giveFeedback = (messageId, feedback) =>
   send("PUT", `/api/messages/${encodeURIComponent(messageId)}/feedback`, feedback);
+
+/**
+ * Groups whose experts the answer may be sent to.
+ *
+ * @param {string} messageId
+ * @returns {Promise<string[]>}
+ */
+export const feedbackGroups = async (messageId) =>
+  (await (await send("GET", `/api/messages/${encodeURIComponent(messageId)}/feedback`)).json()).groups;
 
 /** @param {string} messageId */
 export const takeBackFeedback = (messageId) => send("DELETE", `/api/messages/${encodeURIComponent(messageId)}/feedback`);

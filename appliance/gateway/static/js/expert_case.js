@@ -10,6 +10,7 @@ export class CaseForm {
     this.kind = h("select", { id: "expert-case-kind" });
     this.expected = h("textarea", { id: "expert-case-expected", class: "field", rows: 3, maxlength: 4000 });
     this.vital = h("input", { type: "checkbox", id: "expert-case-vital" });
+    this.documents = h("input", { type: "checkbox", id: "expert-case-documents" });
     this.decided = h("input", { type: "checkbox", id: "expert-case-decided" });
     this.kindChosen = "contains";
     this.contradicted = false;
@@ -28,6 +29,7 @@ export class CaseForm {
     this.kindChosen = "contains";
     this.expected.value = failure.correction ?? "";
     this.vital.checked = false;
+    this.documents.checked = failure.documents;
     this.decided.checked = false;
     this.contradicted = false;
   }
@@ -56,6 +58,7 @@ export class CaseForm {
       h("label", { for: this.expected.id }, t("expert.case.expected")),
       this.expected,
       h("label", { class: "feedback-choice" }, this.vital, h("span", {}, t("expert.case.vital"))),
+      h("label", { class: "feedback-choice" }, this.documents, h("span", {}, t("expert.case.documents"))),
       this.decision,
     );
     this.decision.replaceChildren(h("label", { class: "feedback-choice" }, this.decided, h("span", {}, t("expert.case.decided"))));
@@ -82,6 +85,7 @@ export class CaseForm {
       kind: this.kind.value,
       expected: lines.filter((line) => line !== ""),
       vital: this.vital.checked,
+      documents: this.documents.checked,
       language: language(),
       decided: this.decided.checked,
     };

@@ -6,7 +6,7 @@ import { t } from "./i18n.js";
 
 /**
  * @typedef {{ id: string, question: string, answer: string, reasons: string[], reason: string | null,
- *   correction: string | null, ruling: string | null, note: string | null,
+ *   correction: string | null, documents: boolean, ruling: string | null, note: string | null,
  *   others: Array<{ ruling: string, note: string | null }> }} Failure
  */
 

@@ -30,7 +30,7 @@ export class FeedbackControl {
   #show() {
     this.up.setAttribute("aria-pressed", String(this.given?.verdict === "up"));
     this.down.setAttribute("aria-pressed", String(this.given?.verdict === "down"));
-    this.place.replaceChildren(...(this.given?.send ? [h("p", { class: "answer-note" }, t("feedback.sent"))] : []));
+    this.place.replaceChildren(...(this.given?.send ? [h("p", { class: "answer-note" }, t("feedback.sent", { group: this.given.group ?? "" }))] : []));
   }
 
   /** @param {Verdict} verdict */
@@ -49,16 +49,18 @@ export class FeedbackControl {
   }
 
   /** @param {Verdict} verdict */
-  #ask(verdict) {
+  async #ask(verdict) {
     const button = verdict === "up" ? this.up : this.down;
     const close = () => {
       this.#show();
       button.focus();
     };
-    const form = feedbackForm(this.messageId, { ...this.given, verdict }, {
+    const groups = verdict === "down" ? await this.#groups() : [];
+    if (groups === null) return;
+    const form = feedbackForm(this.messageId, { ...this.given, verdict }, groups, {
       keep: async (said) => {
         if (!(await this.#change(said))) return;
-        announce(said.send ? t("feedback.sent") : t("feedback.thanks"));
+        announce(said.send ? t("feedback.sent", { group: said.group ?? "" }) : t("feedback.thanks"));
         close();
       },
       takeBack: async () => {
@@ -71,6 +73,16 @@ export class FeedbackControl {
     this.place.replaceChildren(form);
     form.querySelector("textarea")?.focus();
     form.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Whose experts may see it; null where that cannot be told now: then nothing is asked, and nothing changed. */
+  async #groups() {
+    try {
+      return await api.feedbackGroups(this.messageId);
+    } catch (error) {
+      this.onError(error);
+      return null;
+    }
   }
 
   /** @param {api.Feedback | null} said */

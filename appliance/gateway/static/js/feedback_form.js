@@ -1,6 +1,7 @@
 /** What is behind a thumb: reasons of a short list, words, a correction; and whether experts may see it. */
 
 import { h } from "./dom.js";
+import { sendPart } from "./feedback_send.js";
 import { t } from "./i18n.js";
 
 const LONGEST = 4000;
@@ -25,14 +26,15 @@ const REASONS = () => [
  *
  * @param {string} messageId
  * @param {Feedback} given
+ * @param {string[]} groups whose experts it may be sent to
  * @param {Acts} acts
  */
-export function feedbackForm(messageId, given, { keep, takeBack, close }) {
+export function feedbackForm(messageId, given, groups, { keep, takeBack, close }) {
   const down = given.verdict === "down";
   const reason = textField(`reason-${messageId}`, given.reason);
   const correction = textField(`correction-${messageId}`, given.correction);
   const boxes = REASONS().map(([code, label]) => checkbox(code, label, given.reasons?.includes(code) ?? false));
-  const send = checkbox("send", t("feedback.share"), given.send ?? false);
+  const send = sendPart(messageId, groups, given);
   const said = () => {
     /** @type {Feedback} */
     const found = { verdict: given.verdict };
@@ -40,8 +42,7 @@ export function feedbackForm(messageId, given, { keep, takeBack, close }) {
     if (down && reasons.length > 0) found.reasons = reasons;
     if (reason.value.trim()) found.reason = reason.value.trim();
     if (down && correction.value.trim()) found.correction = correction.value.trim();
-    if (down && send.input.checked) found.send = true;
-    return found;
+    return down ? { ...found, ...send.said() } : found;
   };
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -55,7 +56,7 @@ export function feedbackForm(messageId, given, { keep, takeBack, close }) {
     reason,
     down && h("label", { for: correction.id }, t("feedback.correction")),
     down && correction,
-    down && send.row,
+    down && send.element,
     h(
       "div",
       { class: "row" },
