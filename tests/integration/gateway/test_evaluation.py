@@ -233,8 +233,14 @@ async def test_nobody_speaks_for_a_group_who_may_not(school: Any, who: str, name
         headers = {"Authorization": f"Bearer {who}"} | ({HEADER: named} if named else {})
         body = {"model": "small", "messages": [{"role": "user", "content": "How much is 1?"}]}
         answer: httpx.Response = await http.post("/v1/chat/completions", json=body, headers=headers)
-    assert answer.status_code in {403, 422}
-    assert answer.json()["error"]["code"] == code
+        prompt = {"model": "small", "prompt": "How much is 1?"}
+        others = [
+            await http.post("/v1/completions", json=prompt, headers=headers),
+            await http.post("/v1/embeddings", json={"model": "small", "input": "1"}, headers=headers),
+        ]
+    for one in (answer, *others):
+        assert one.status_code in {403, 422}
+        assert one.json()["error"]["code"] == code
     assert school.engine.requests == []
 
 
