@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -40,6 +38,8 @@ class Difference:
 
 def difference(differences: Sequence[float], *, resamples: int = RESAMPLES, seed: int = SEED) -> Difference:
     """``differences`` are new minus old, one a case; there is at least one. The order of cases does not matter."""
+    import numpy as np  # noqa: PLC0415 - a command that judges nothing does without
+
     values, counts = np.unique(np.asarray(differences, dtype=float), return_counts=True)
     count = int(counts.sum())
     draw = np.random.default_rng(seed)
