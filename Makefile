@@ -119,6 +119,10 @@ bench-engine: venv ## Measure the engine beside llama-server of the same sources
 bench-learning: venv ## Ask Debian's manuals in three languages; MODEL=the embedding model's GGUF; the last line is JSON
 	$(BIN)/python -m tests.bench.learning --model $(MODEL)
 
+.PHONY: bench-gate
+bench-gate: venv ## How often the gate stops a change of nothing, and which falls it sees; the last line is JSON
+	$(BIN)/python -m tests.bench.gate
+
 .PHONY: bench-gateway
 bench-gateway: venv ## Measure what sign-in, policy, quota and log add to an answer; the last line is JSON
 	$(BIN)/python -m tests.bench.gateway

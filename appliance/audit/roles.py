@@ -33,6 +33,9 @@ _KINDS: Mapping[str, tuple[EventClass, int | None]] = {
     "log_recovery": (ocsf.APPLICATION_LIFECYCLE, 5),
     "log_pruned": (ocsf.APPLICATION_LIFECYCLE, 2),
     "log_read": (ocsf.ENTITY_MANAGEMENT, 2),
+    "feedback": (ocsf.ENTITY_MANAGEMENT, _ANY),
+    "expert_act": (ocsf.ENTITY_MANAGEMENT, _ANY),
+    "learning_decision": (ocsf.ENTITY_MANAGEMENT, _ANY),
     "document_change": (ocsf.ENTITY_MANAGEMENT, 1),
     "admin_change": (ocsf.ENTITY_MANAGEMENT, _ANY),
     "identity_sign_in": (ocsf.AUTHENTICATION, 1),
@@ -76,7 +79,13 @@ class Role:
 
 
 GATEWAY = Role(
-    "gateway", frozenset({"sign_in", "sign_out", "request", "answer", "refusal", "log_read", "document_change"})
+    "gateway",
+    frozenset(
+        {
+            *("sign_in", "sign_out", "request", "answer", "refusal"),
+            *("log_read", "document_change", "feedback", "expert_act"),
+        }
+    ),
 )
 IDENTITY = Role(
     "identity",
@@ -85,7 +94,7 @@ IDENTITY = Role(
 CLUSTER = Role(
     "cluster", frozenset({"api_call", "network_refusal", "cluster_reading"})
 )  # what a cluster's hosts observed; the collector beside the writer takes it from them
-OPERATOR = Role("operator", frozenset({"install_step", "model_change", "admin_change"}))
+OPERATOR = Role("operator", frozenset({"install_step", "model_change", "admin_change", "learning_decision"}))
 WRITER = Role(
     "writer", frozenset({"log_recovery", "log_pruned"})
 )  # the writer's own; no uid has it. It also ends gateways' requests

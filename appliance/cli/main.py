@@ -39,6 +39,9 @@ class CommandTree(LazyGroup):
             "Give the assistant documents, by group; list, search and delete them.",
             ("document", "document_import", "document_sync"),
         ),
+        "learn": Entry(
+            "Gold cases, evaluation, and the gate that a change has to pass.", ("learn", "learn_evaluate", "learn_gate")
+        ),
         "audit": Entry("Check the audit log, report use, prove one entry. Works offline.", ("audit",)),
         "reveal": Entry("Show what was said behind an entry, when two auditors agree.", ("reveal",)),
         "inventory": Entry("Tell a builder what this site holds, so that a delta suffices.", ("inventory",)),

@@ -15,6 +15,9 @@ from appliance.gateway.documents import Documents
 from appliance.gateway.entitlements import grant, priority
 from appliance.gateway.errors import NotReadyError, UnprocessableError
 from appliance.gateway.event_cursor import CursorStore
+from appliance.gateway.failures import FailureStore
+from appliance.gateway.feedback import FeedbackStore
+from appliance.gateway.gold_cases import CaseStore
 from appliance.gateway.history import most_tokens
 from appliance.gateway.identity_events import IdentityEvents
 from appliance.gateway.jobs import Job
@@ -22,6 +25,8 @@ from appliance.gateway.ledger import Ledger
 from appliance.gateway.looks import Looks
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.quota import Quotas
+from appliance.gateway.rate_bound import RateBound
+from appliance.gateway.rulings import Rulings
 from appliance.gateway.running import Running
 from appliance.gateway.sessions import SessionStore
 from appliance.gateway.tools import NO_TOOLS
@@ -45,6 +50,9 @@ if TYPE_CHECKING:
     from appliance.gateway.steps import Keeper
     from appliance.gateway.tools import Tools
     from appliance.site.config import SiteConfig
+
+_EXPERT_ENTRIES = 60
+"""Looks and acts of one expert at once; then one a second."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,12 @@ class Gateway:
         self.sessions = SessionStore(parts.database, parts.keys.session)
         self.conversations = ConversationStore(parts.database, parts.keys.content)
         self.turns = TurnStore(parts.database, self.conversations)
+        self.feedback = FeedbackStore(parts.database, self.conversations)
+        self.feedback_bound = RateBound()
+        self.failures = FailureStore(parts.database, self.conversations)
+        self.cases = CaseStore(parts.database, self.conversations)
+        self.rulings = Rulings(parts.database, self.conversations, self.failures, self.cases)
+        self.expert_bound = RateBound(burst=_EXPERT_ENTRIES, seconds=1.0)
         self.cookies = Cookies(secure=parts.site.scheme == "https")
         self.running = Running()
         self.looks = Looks()

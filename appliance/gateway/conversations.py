@@ -11,14 +11,17 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from appliance.gateway import learnt
 from appliance.gateway.errors import NotFoundError
-from appliance.gateway.schema import conversation, feedback, message, user_key
+from appliance.gateway.schema import conversation, failure, feedback, message, user_key
 from appliance.gateway.sealing import UserSealer, new_wrapped_key, unwrap_key
+from appliance.learning.failures import Remark
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Row
@@ -50,8 +53,7 @@ class Message:
     created: datetime
     finish_reason: str | None = None
     receipt: dict[str, Any] | None = None
-    verdict: str | None = None
-    reason: str | None = None
+    feedback: Remark | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Conversation:
     title: str
     model: str
     messages: tuple[Message, ...] = field(default=())
+    sent_before: tuple[uuid.UUID, ...] = field(default=())
+    """Answers that are gone (asked again), which experts still see because the person sent them."""
 
 
 class ConversationStore:
@@ -100,7 +104,8 @@ class ConversationStore:
                 raise NotFoundError("there is no such conversation")
             sealer = await self.sealer(connection, subject)
             messages = await read_messages(connection, sealer, conversation_id)
-        return Conversation(row.id, opened_title(sealer, row), row.model, messages)
+            before = await learnt.sent_before(connection, conversation_id)
+        return Conversation(row.id, opened_title(sealer, row), row.model, messages, before)
 
     async def rename(self, subject: Subject, conversation_id: uuid.UUID, title: str) -> Summary:
         """Give the conversation another title. Raises ``NotFoundError``."""
@@ -116,27 +121,15 @@ class ConversationStore:
         return Summary(row.id, title, row.model, row.updated)
 
     async def delete(self, subject: Subject, conversation_id: uuid.UUID) -> None:
-        """Delete the conversation's rows, messages and feedback with them. Raises ``NotFoundError``."""
+        """Delete the conversation's rows, messages and feedback with them. Raises ``NotFoundError``.
+
+        What was sent to experts from it is taken back.
+        """
         async with self._engine.begin() as connection:
+            await learnt.withdrawn(connection, subject, failure.c.conversation_id == conversation_id)
             gone = await connection.execute(delete(conversation).where(own(subject, conversation_id)))
         if gone.rowcount == 0:
             raise NotFoundError("there is no such conversation")
-
-    async def judge(self, subject: Subject, message_id: uuid.UUID, verdict: str, reason: str | None) -> None:
-        """Keep the person's latest verdict on an answer of theirs. Raises ``NotFoundError``."""
-        answers = (
-            select(message.c.id)
-            .join(conversation, conversation.c.id == message.c.conversation_id)
-            .where(message.c.id == message_id, message.c.role == "assistant", conversation.c.subject == subject)
-        )
-        async with self._engine.begin() as connection:
-            if (await connection.execute(answers)).one_or_none() is None:
-                raise NotFoundError("there is no such answer")
-            sealer = await self.sealer(connection, subject)
-            sealed = sealer.seal(reason, bound_to=f"reason:{message_id}") if reason else None
-            values = {"verdict": verdict, "reason": sealed, "created": func.now()}
-            statement = upsert(feedback).values(message_id=message_id, **values)
-            await connection.execute(statement.on_conflict_do_update(index_elements=["message_id"], set_=values))
 
     async def sealer(self, connection: AsyncConnection, subject: Subject) -> UserSealer:
         """The subject's sealer; the data key is made at first use (by one gateway, whoever comes first)."""
@@ -147,6 +140,17 @@ class ConversationStore:
             await connection.execute(upsert(user_key).values(subject=subject, wrapped=fresh).on_conflict_do_nothing())
             wrapped = (await connection.execute(query)).scalar_one()
         return unwrap_key(self._content_key, subject, wrapped)
+
+    async def sealers(
+        self, connection: AsyncConnection, subjects: Collection[str], *, keep: bool = False
+    ) -> dict[str, UserSealer]:
+        """Sealers of those of ``subjects`` who have a key, which is for other people's words: none is made here.
+
+        ``keep``: until the transaction ends nobody of them can be erased; who comes too late waits.
+        """
+        query = select(user_key).where(user_key.c.subject.in_(subjects)).order_by(user_key.c.subject)
+        rows = (await connection.execute(query.with_for_update(read=True) if keep else query)).all()
+        return {row.subject: unwrap_key(self._content_key, row.subject, row.wrapped) for row in rows}
 
 
 def own(subject: Subject, conversation_id: uuid.UUID) -> ColumnElement[bool]:
@@ -169,8 +173,15 @@ async def read_messages(
 ) -> tuple[Message, ...]:
     """The newest messages, oldest first, with feedback."""
     query = (
-        select(message, feedback.c.verdict, feedback.c.reason)
+        select(
+            message,
+            feedback.c.verdict,
+            feedback.c.reason,
+            feedback.c.detail,
+            failure.c.group_name.label("sent_to"),
+        )
         .outerjoin(feedback, feedback.c.message_id == message.c.id)
+        .outerjoin(failure, failure.c.message_id == message.c.id)
         .where(message.c.conversation_id == conversation_id)
         .order_by(message.c.ordinal.desc())
         .limit(READ)
@@ -188,6 +199,20 @@ def _opened(sealer: UserSealer, row: Row[Any]) -> Message:
         created=row.created,
         finish_reason=row.finish_reason,
         receipt=json.loads(receipt) if receipt is not None else None,
+        feedback=opened_feedback(sealer, row),
+    )
+
+
+def opened_feedback(sealer: UserSealer, row: Row[Any]) -> Remark | None:
+    """What was said of the message of ``row``, if anything."""
+    if row.verdict is None:
+        return None
+    detail = json.loads(sealer.unseal(row.detail, bound_to=f"detail:{row.id}")) if row.detail is not None else {}
+    return Remark(
         verdict=row.verdict,
+        reasons=tuple(detail.get("reasons", ())),
         reason=sealer.unseal(row.reason, bound_to=f"reason:{row.id}") if row.reason is not None else None,
+        correction=detail.get("correction"),
+        send=row.sent_to is not None,
+        group=row.sent_to,
     )

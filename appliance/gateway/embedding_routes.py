@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from appliance.gateway import sampling, sse
+from appliance.gateway import evaluation, sampling, sse
 from appliance.gateway.assembly import gateway_of
 from appliance.gateway.bearer import api_caller
 from appliance.gateway.body import read_json
@@ -55,6 +55,7 @@ async def embeddings(request: Request) -> Response:
     caller = await api_caller(gateway, request)
     async with refusals_logged(gateway, caller, EMBEDDING):
         asked = await read_json(request, EmbeddingRequest)
+        caller, purpose = evaluation.asked_as(gateway.site, caller, request.headers.get(evaluation.HEADER), PURPOSE)
         granted, model = await gateway.granted(caller, asked.model, role="embedding")
         if asked.dimensions not in {None, model.dimensions}:
             raise UnprocessableError(
@@ -65,7 +66,7 @@ async def embeddings(request: Request) -> Response:
             granted=granted,
             model=model,
             sampling=sampling.UNDRAWN,
-            purpose=PURPOSE,
+            purpose=purpose,
             inputs=asked.texts(),
         )
     answer = gateway.answer(job, Unkept())

@@ -39,23 +39,33 @@ def allowed_models(site: SiteConfig, groups: Iterable[str]) -> tuple[str, ...]:
     return tuple(model.name for model in site.models if model.name in granted)
 
 
-def grant(site: SiteConfig, groups: Iterable[str], model: str) -> Grant:
-    """The grant for ``model``. Raises ``ForbiddenError``; an unknown model and a foreign one look the same."""
+def granting(site: SiteConfig, groups: Iterable[str], model: str) -> list[Group]:
+    """Those of ``groups`` that list ``model``, in the order of site.yaml; there is one at least.
+
+    Raises ``ForbiddenError``; an unknown model and a foreign one look the same.
+    """
     held = frozenset(groups)
-    known = {one.name: one for one in site.models}
-    granting = [group for group in site.groups if group.name in held and model in group.models]
-    if not granting or model not in known:
+    found = [group for group in site.groups if group.name in held and model in group.models]
+    if not found or model not in {one.name for one in site.models}:
         raise ForbiddenError(
             f"your groups do not include the use of model {model[:64]!r}",
             "GET /v1/models lists what you may use",
             code="model_not_allowed",
             param="model",
         )
-    group = max(granting, key=lambda group: group.per_user.tokens_per_day)
+    return found
+
+
+def grant(site: SiteConfig, groups: Iterable[str], model: str) -> Grant:
+    """The grant for ``model``. Raises as ``granting`` does."""
+    group = max(granting(site, groups, model), key=lambda group: group.per_user.tokens_per_day)
+    known = {one.name: one for one in site.models}
     adapter = next((name for name in group.adapters if name in known[model].adapters), None)
     return Grant(model, group, adapter, Instructions.for_group(site, group))
 
 
 def priority(site: SiteConfig, client_id: str | None) -> int:
     """What the engine is told of urgency: below 0 for a program whose work nobody waits for, else 0."""
-    return -sum(client.id == client_id and client.priority == "batch" for client in site.service_clients)
+    return -sum(
+        client.id == client_id and (client.evaluates or client.priority == "batch") for client in site.service_clients
+    )

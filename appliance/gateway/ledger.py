@@ -19,6 +19,7 @@ from appliance.audit import events
 from appliance.audit.commitment import commit
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError
 from appliance.audit.events_documents import document_change
+from appliance.audit.events_learning import expert_act, feedback
 from appliance.audit.events_reading import log_read
 from appliance.audit.open_requests import BEGUN, ENDED
 from appliance.audit.roles import GATEWAY
@@ -121,6 +122,16 @@ class Ledger:
         """An auditor looks at the log. Raises ``NotReadyError``: then nothing is shown."""
         entry = log_read(subject=caller.subject, groups=caller.groups, what=what, asked=asked)
         return await self._written(entry, GATEWAY.id(uuid.uuid4().hex, "log-read"))
+
+    async def feedback(self, *, caller: Caller, **about: Any) -> Position:
+        """Somebody says something of an answer (``events_learning``). Raises ``NotReadyError``: nothing is kept."""
+        entry = feedback(subject=caller.subject, groups=caller.groups, **about)
+        return await self._written(entry, GATEWAY.id(uuid.uuid4().hex, "feedback"))
+
+    async def expert_act(self, *, caller: Caller, **about: Any) -> Position:
+        """An expert reads or rules (``events_learning``). Raises ``NotReadyError``: then nothing is shown or kept."""
+        entry = expert_act(subject=caller.subject, groups=caller.groups, **about)
+        return await self._written(entry, GATEWAY.id(uuid.uuid4().hex, "expert-act"))
 
     async def document_brought(self, *, caller: Caller, digest: str, detail: str) -> Position:
         """Somebody brings a document. Raises ``NotReadyError``: then nothing of it is kept."""

@@ -28,6 +28,12 @@ class Metrics:
         self.tool_calls = Counter(
             "sovereign_tool_calls", "Calls of tools that answers made", ["model"], registry=self.registry
         )
+        self.signals = Counter(
+            "sovereign_answer_signals",
+            "Answers of conversations that were asked for again soon, left, or that declined",
+            ["model", "signal"],
+            registry=self.registry,
+        )
         self.joules = Counter("sovereign_joules", "Energy of answers by model", ["model"], registry=self.registry)
         self.running = Gauge("sovereign_answers_running", "Answers under way", ["model"], registry=self.registry)
         self.first_token = Histogram(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from appliance.gateway import openai_responses, sse, tally
+from appliance.gateway import evaluation, openai_responses, sse, tally
 from appliance.gateway.assembly import gateway_of
 from appliance.gateway.bearer import api_caller
 from appliance.gateway.body import read_json
@@ -63,13 +63,14 @@ async def chat_completions(request: Request) -> Response:
     caller = await api_caller(gateway, request)
     async with refusals_logged(gateway, caller, CHAT):
         asked = await read_json(request, ChatRequest)
+        caller, purpose = evaluation.asked_as(gateway.site, caller, request.headers.get(evaluation.HEADER), PURPOSE)
         granted, model = await gateway.granted(caller, asked.model)
         jobs = await gateway.admitted(
             caller=caller,
             granted=granted,
             model=model,
             sampling=asked.sampling(model.context_tokens),
-            purpose=PURPOSE,
+            purpose=purpose,
             messages=[message.plain() for message in asked.messages],
             choices=asked.choices,
             tools=asked.offered(),
@@ -97,13 +98,14 @@ async def completions(request: Request) -> Response:
     caller = await api_caller(gateway, request)
     async with refusals_logged(gateway, caller, COMPLETION):
         asked = await read_json(request, CompletionRequest)
+        caller, purpose = evaluation.asked_as(gateway.site, caller, request.headers.get(evaluation.HEADER), PURPOSE)
         granted, model = await gateway.granted(caller, asked.model)
         jobs = await gateway.admitted(
             caller=caller,
             granted=granted,
             model=model,
             sampling=asked.sampling(model.context_tokens),
-            purpose=PURPOSE,
+            purpose=purpose,
             prompt=asked.text(),
             choices=asked.choices,
         )

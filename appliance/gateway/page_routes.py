@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.responses import JSONResponse, Response
@@ -37,13 +38,6 @@ class Rename(_Body):
     """PATCH /api/conversations/{id}."""
 
     title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-
-
-class Feedback(_Body):
-    """PUT /api/messages/{id}/feedback."""
-
-    verdict: Literal["up", "down"]
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)] | None = None
 
 
 async def session(request: Request) -> Response:
@@ -107,16 +101,6 @@ async def delete_conversation(request: Request) -> Response:
         return Response(status_code=204)
 
 
-async def give_feedback(request: Request) -> Response:
-    """PUT /api/messages/{id}/feedback."""
-    async with visit(request) as person:
-        asked = await read_json(request, Feedback)
-        await gateway_of(request).conversations.judge(
-            person.caller.subject, path_id(request, "id"), asked.verdict, asked.reason
-        )
-        return Response(status_code=204)
-
-
 def path_id(request: Request, name: str) -> uuid.UUID:
     """An id from the path; what is no id does not exist. Raises ``NotFoundError``."""
     try:
@@ -153,6 +137,7 @@ def _conversation(found: Conversation) -> dict[str, Any]:
         "title": found.title,
         "model": found.model,
         "messages": [_message(one) for one in found.messages],
+        "sent_before": [str(one) for one in found.sent_before],
     }
 
 
@@ -167,8 +152,8 @@ def _message(one: Message) -> dict[str, Any]:
         shown["finish_reason"] = one.finish_reason
     if one.receipt is not None:
         shown["receipt"] = one.receipt
-    if one.verdict is not None:
-        shown["feedback"] = {"verdict": one.verdict, "reason": one.reason}
+    if (said := one.feedback) is not None:
+        shown["feedback"] = asdict(said) | {"reasons": list(said.reasons)}
     return shown
 
 
@@ -179,5 +164,4 @@ routes = [
     Route("/api/conversations/{id}", read_conversation, methods=["GET"]),
     Route("/api/conversations/{id}", rename_conversation, methods=["PATCH"]),
     Route("/api/conversations/{id}", delete_conversation, methods=["DELETE"]),
-    Route("/api/messages/{id}/feedback", give_feedback, methods=["PUT"]),
 ]

@@ -9,6 +9,7 @@ answer; what was written so far stays in the conversation as ``cancelled``.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -26,6 +27,7 @@ from appliance.gateway.page_routes import path_id
 from appliance.gateway.problems import problem_body
 from appliance.gateway.refusals import refusals_logged
 from appliance.gateway.steps import Failed, Finished, Started, Step, Text
+from appliance.learning.signals import Asked, signals
 from appliance.memory.claims import unnumbered
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from appliance.gateway.assembly import Gateway
     from appliance.gateway.conversations import Message
     from appliance.gateway.grounding import Grounding
+    from appliance.gateway.metrics import Metrics
     from appliance.gateway.turns import Turn, TurnStore
 
 PURPOSE = "conversation"
@@ -56,9 +59,11 @@ class NewMessage(BaseModel):
 class TurnKeeper:
     """Keeps an answer in its conversation. The lease is its own from ``started`` on; before, it is the route's."""
 
-    def __init__(self, turns: TurnStore, turn: Turn) -> None:
+    def __init__(self, turns: TurnStore, turn: Turn, metrics: Metrics) -> None:
         self._turns = turns
         self._turn = turn
+        self._signals = metrics.signals
+        self._asked = Asked(turn.question, datetime.now(UTC))
         self._started = False
 
     async def started(self) -> None:
@@ -71,6 +76,8 @@ class TurnKeeper:
         """Write the answer."""
         with needed():
             await self._turns.finish(self._turn, text, outcome, receipt)
+        for signal in signals(self._turn.history, self._asked, text, outcome, receipt):
+            self._signals.labels(self._turn.model, signal).inc()
 
     async def closed(self) -> None:
         """Give the lease back."""
@@ -138,7 +145,7 @@ async def _begun(
                 messages=messages,
                 grounding=grounding,
             )
-        answer = gateway.answer(job, TurnKeeper(gateway.turns, turn))
+        answer = gateway.answer(job, TurnKeeper(gateway.turns, turn, gateway.metrics))
         steps = answer.steps()
         async with sse.on_disconnect(request.receive, answer.stop):
             first = await anext(steps)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, select, text
 
+from appliance.gateway import learnt
 from appliance.gateway.schema import conversation, message, quota_counter, session, user_key
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class People:
         self._conversations = conversations
 
     async def export(self, subject: Subject) -> dict[str, Any]:
-        """Every conversation with its messages, receipts and verdicts, and the quotas, as JSON-ready data.
+        """Conversations with messages, receipts and remarks, the quotas, and what the loop holds, as JSON-ready data.
 
         Raises ``SealError`` when something does not open with the site's keys.
         """
@@ -49,12 +50,14 @@ class People:
         async with self._engine.begin() as connection:
             found = (await connection.execute(by_subject)).scalars().all()
             counters = (await connection.execute(quotas)).mappings().all()
+            learning = await learnt.held(connection, await self._conversations.sealer(connection, subject), subject)
         kept = [await self._conversations.read(subject, one) for one in found]
         return {
             "schema": SCHEMA,
             "subject": subject,
             "conversations": [asdict(one) for one in kept],
             "quotas": [{name: value for name, value in row.items() if name != "subject"} for row in counters],
+            "learning": learning,
         }
 
     async def erase(self, subject: Subject) -> Erased:
@@ -70,6 +73,7 @@ class People:
             sessions = await connection.execute(delete(session).where(session.c.subject == subject))
             gone = await connection.execute(delete(conversation).where(conversation.c.subject == subject))
             await connection.execute(delete(quota_counter).where(quota_counter.c.subject == subject))
+            await learnt.erased(connection, subject)
         async with self._engine.connect() as connection:
             alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
             await alone.execute(text("VACUUM (FULL) user_key"))

@@ -28,20 +28,23 @@ class _Bucket:
 
 
 class RateBound:
-    """Decides which refusals are written. ``clock`` is monotonic seconds."""
+    """Decides which refusals are written. ``clock`` is monotonic seconds; ``seconds`` is what one entry takes."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, *, burst: int = BURST, seconds: float = SECONDS
+    ) -> None:
         self._clock = clock
+        self._burst, self._seconds = float(burst), seconds
         self._buckets: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
 
     def admit(self, kind: str, who: str) -> int | None:
         """``None``: do not log this one. Otherwise log it, with how many of its kind were left out before."""
         now = self._clock()
-        bucket = self._buckets.setdefault((kind, who), _Bucket(float(BURST), now))
+        bucket = self._buckets.setdefault((kind, who), _Bucket(self._burst, now))
         self._buckets.move_to_end((kind, who))
         if len(self._buckets) > REMEMBERED:
             self._buckets.popitem(last=False)
-        bucket.level = min(float(BURST), bucket.level + (now - bucket.at) / SECONDS)
+        bucket.level = min(self._burst, bucket.level + (now - bucket.at) / self._seconds)
         bucket.at = now
         if bucket.level < 1:
             bucket.suppressed += 1

@@ -22,6 +22,7 @@ from sqlalchemy import (
     func,
 )
 
+from appliance.learning.schema import define as define_learning
 from appliance.memory.schema import define
 
 metadata = MetaData(
@@ -99,8 +100,14 @@ feedback = Table(
     Column("verdict", Text, nullable=False),
     Column("reason", LargeBinary, nullable=True),
     Column("created", _Moment, nullable=False, server_default=func.now()),
+    Column("detail", LargeBinary, nullable=True),
     CheckConstraint("verdict IN ('up', 'down')", name="verdict"),
 )
+
+define_learning(metadata)
+failure = metadata.tables["failure"]
+ruling = metadata.tables["ruling"]
+gold_case = metadata.tables["gold_case"]
 
 quota_counter = Table(
     "quota_counter",

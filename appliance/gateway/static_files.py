@@ -35,6 +35,7 @@ _TYPES = {
 }
 INDEX = "index.html"
 AUDITOR = "auditor.html"
+EXPERT = "expert.html"
 _REVALIDATE = "no-cache"
 
 
@@ -61,6 +62,10 @@ class StaticFiles:
         """GET /auditor: the page that shows the log; what it shows is asked for, and refused, by itself."""
         return self._response(request, AUDITOR)
 
+    async def expert(self, request: Request) -> Response:
+        """GET /expert: the page with what people sent to experts; it too asks, and is refused, by itself."""
+        return self._response(request, EXPERT)
+
     async def file(self, request: Request) -> Response:
         """GET /static/PATH."""
         return self._response(request, request.path_params["path"])
@@ -70,6 +75,7 @@ class StaticFiles:
         return [
             Route("/", self.index, methods=["GET"]),
             Route("/auditor", self.auditor, methods=["GET"]),
+            Route("/expert", self.expert, methods=["GET"]),
             Route("/static/{path:path}", self.file, methods=["GET"]),
         ]
 

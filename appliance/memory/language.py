@@ -21,6 +21,8 @@ _OF: dict[str, list[str]] = {}
 for _language, _said in _WORDS.items():
     for _one in _said.split():
         _OF.setdefault(_one, []).append(_language)
+FUNCTION_WORDS = frozenset(_OF)
+"""Words that texts of some language cannot do without, and that tell nothing of what they are about."""
 _WORD = re.compile(r"[^\W\d_]+")
 _SAMPLE = 20_000
 _ENOUGH = 3

@@ -187,6 +187,11 @@ class ServiceClient(_Strict):
     priority: Literal["interactive", "batch"] = Field(
         default="interactive", description="`batch`: work that nobody waits for; people's requests come first."
     )
+    evaluates: bool = Field(
+        default=False,
+        description="It evaluates answers, as `sovereign learn evaluate` does: its requests name one of its groups, "
+        "are answered as that group's people are, come after people's, and are marked in the audit log.",
+    )
 
 
 class Use(_Strict):

@@ -7,6 +7,7 @@ from typing import Any
 
 from appliance.audit import events, events_cluster, events_identity
 from appliance.audit.events_documents import document_change
+from appliance.audit.events_learning import expert_act, feedback, learning_decision
 from appliance.audit.events_operation import log_pruned, log_recovery
 from appliance.audit.events_reading import log_read
 
@@ -46,6 +47,13 @@ EVENTS: dict[str, tuple[dict[str, Any], int, int]] = {
         8,
     ),
     "admin_change": (events.admin_change(actor="a", action="delete", kind="user", target="b", at=AT), 3004, 4),
+    "feedback": (feedback(**WHO, action="update", verdict="down", reasons=("wrong",), sent=True, at=AT), 3004, 3),
+    "expert_act": (expert_act(**WHO, action="create", what="ruling", target="f1", at=AT), 3004, 1),
+    "learning_decision": (
+        learning_decision(actor="uid 0", what="gate", target="sha256:00", figures={"passed": True}, at=AT),
+        3004,
+        1,
+    ),
     "document_change": (document_change(**WHO, digest="sha256:d0", detail="3 passages", at=AT), 3004, 1),
     "log_read": (log_read(**WHO, what="entries", asked={"kind": "refusal"}, at=AT), 3004, 2),
     "identity_sign_in": (

@@ -35,10 +35,16 @@ ROLES = {
     "cluster": COLLECTOR,
 }
 OWN = {
-    GATEWAY: ("gateway/x", {"sign_in", "sign_out", "request", "answer", "refusal", "log_read", "document_change"}),
+    GATEWAY: (
+        "gateway/x",
+        {
+            *("sign_in", "sign_out", "request", "answer", "refusal"),
+            *("log_read", "document_change", "feedback", "expert_act"),
+        },
+    ),
     ENGINE: ("engine/demo/x", {"model_load"}),
     COLLECTOR: ("cluster/x", {"api_call", "network_refusal", "cluster_reading"}),
-    0: ("operator/x", {"install_step", "model_change", "admin_change"}),
+    0: ("operator/x", {"install_step", "model_change", "admin_change", "learning_decision"}),
 }
 EVENT = {kind: event for kind, (event, _, _) in EVENTS.items()}
 

@@ -46,6 +46,7 @@ groups:
   - {{name: clerks, models: [{release.MODEL}, {EMBEDDER}]}}
 service_clients:
   - {{id: batch, groups: [clerks]}}
+  - {{id: evaluator, groups: [analysts, clerks], evaluates: true}}
 documents: {{model: {EMBEDDER}, folders: [{{path: /srv/house-rules, groups: [clerks]}}]}}
 """
 

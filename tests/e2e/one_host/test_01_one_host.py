@@ -5,6 +5,7 @@ The tests run in order and share the host; each one is a stage that an operator,
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -207,3 +208,20 @@ def test_a_program_uses_the_api_with_the_openai_package(host: BareHost, tmp_path
     near, far = found["likeness"]  # as the embedding model's producer documents them
     assert abs(near - 0.6660) < 0.01
     assert abs(far - 0.1046) < 0.01
+
+
+def test_cases_are_evaluated_on_the_running_site_and_the_gate_judges_by_them(host: BareHost) -> None:
+    said = {"kind": "contains", "expected": ["days"], "groups": ["analysts"], "language": "en"}
+    cases = "".join(json.dumps({**said, "question": f"How many days are {n} weeks?"}) + "\n" for n in range(20))
+    told = base64.b64encode(cases.encode()).decode()
+    host.run(["sh", "-c", f"echo {told} | base64 -d > /tmp/cases.jsonl"])
+    sovereign(host, "learn", "cases", "import", "/tmp/cases.jsonl")
+    evaluate = ("learn", "evaluate", "--out", "/tmp/before.jsonl", "--max-tokens", "4", "--output", "json")
+    stopped = json.loads(sovereign(host, *evaluate, "--tokens", "600")[1])
+    assert 0 < stopped["cases"] < 20
+    found = json.loads(sovereign(host, *evaluate)[1])
+    assert (found["cases"], found["complete"]) == (20, True)
+    gate = ("learn", "gate", "/tmp/before.jsonl", "/tmp/before.jsonl")
+    assert "passes" in sovereign(host, *gate)[2]
+    code, _, words = sovereign(host, *gate, "--claim", "all", check=False)
+    assert (code, "all is not better, as was claimed" in words) == (3, True)

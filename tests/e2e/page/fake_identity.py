@@ -28,6 +28,7 @@ USERS = {
     "analyst": User(("analysts", "pilot"), ("gemma3-270m", "apertus-8b")),
     "clerk": User(("clerks",), ("apertus-8b",)),
     "auditor": User(("auditors",), (), ("auditor",)),
+    "expert": User(("analysts",), ("gemma3-270m",), ("expert",)),
 }
 
 _FORM = """<!doctype html><html lang="en"><head><title>Sign in</title></head><body><main><h1>Sign in</h1>

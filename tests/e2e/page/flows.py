@@ -152,10 +152,10 @@ def mark(page: Page, *, good: bool, reason: str = "") -> None:
     answer.get_by_role("button", name=name).click()
     form = answer.locator(".feedback")
     if reason:
-        form.locator("textarea").fill(reason)
-        form.get_by_role("button", name="Send the reason").click()
+        form.locator("textarea").first.fill(reason)
+        form.get_by_role("button", name="Keep this").click()
     else:
-        form.get_by_role("button", name="No reason").click()
+        form.get_by_role("button", name="Close").click()
     expect(form).to_have_count(0)
 
 

@@ -111,7 +111,9 @@ class PageApi:
             return Response(status_code=204)
         if request.method == "PATCH":
             found["title"] = (await request.json())["title"]
-        return JSONResponse({k: found[k] for k in ("id", "title", "model", "messages")})
+        there = {message["id"] for message in found["messages"]}
+        before = [one for one, said in self.state.feedback.items() if said.get("send") and one not in there]
+        return JSONResponse({k: found[k] for k in ("id", "title", "model", "messages")} | {"sent_before": before})
 
     async def ask(self, request: Request, user: str) -> Response:
         found = self._own(request, user)
@@ -141,8 +143,12 @@ class PageApi:
         return JSONResponse({**outcome, **told})
 
     async def feedback(self, request: Request, _user: str) -> Response:
-        given = await request.json()
-        self.state.feedback[request.path_params["message"]] = given
+        if request.method == "GET":
+            return JSONResponse({"groups": self.state.open_to})
+        given = None if request.method == "DELETE" else await request.json()
+        self.state.feedback.pop(request.path_params["message"], None)
+        if given is not None:
+            self.state.feedback[request.path_params["message"]] = given
         for conversation in self.state.conversations.values():
             for message in conversation["messages"]:
                 if message["id"] == request.path_params["message"]:
@@ -164,9 +170,9 @@ class PageApi:
             Route("/api/conversations/{id}", own(self.one), methods=["GET", "PATCH", "DELETE"]),
             Route("/api/conversations/{id}/messages", own(self.ask), methods=["POST"]),
             Route("/api/conversations/{id}/messages/{message}/retry", own(self.retry), methods=["POST"]),
+            Route("/api/messages/{message}/feedback", own(self.feedback), methods=["GET", "PUT", "DELETE"]),
             Route("/api/documents/{group}/{name}", own(self.bring), methods=["PUT"]),
             Route("/api/passages", own(self.passages), methods=["POST"]),
-            Route("/api/messages/{message}/feedback", own(self.feedback), methods=["PUT"]),
         ]
 
 

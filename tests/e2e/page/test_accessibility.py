@@ -58,6 +58,18 @@ def _renaming(page: Page, _gateway: FakeGateway) -> None:
 def _feedback(page: Page, _gateway: FakeGateway) -> None:
     flows.ask(page, "hello")
     flows.last_answer(page).get_by_role("button", name="This answer is not good").click()
+    page.locator("form.feedback").wait_for()
+
+
+def _sending(page: Page, gateway: FakeGateway) -> None:
+    gateway.open_to = ["analysts", "pilot"]
+    _feedback(page, gateway)
+    page.get_by_label("Let the experts of analysts").check()
+
+
+def _unsent(page: Page, gateway: FakeGateway) -> None:
+    gateway.open_to = []
+    _feedback(page, gateway)
 
 
 def _refused(page: Page, gateway: FakeGateway) -> None:
@@ -101,7 +113,7 @@ def _bringing(page: Page, gateway: FakeGateway) -> None:
 
 STATES = (
     *(_empty, _conversation, _streaming, _receipt, _dialog, _renaming, _feedback, _refused, _limited, _menu),
-    *(_cited, _passage, _bringing),
+    *(_cited, _passage, _bringing, _sending, _unsent),
 )
 
 

@@ -119,11 +119,91 @@ def test_feedback_is_sent_with_its_reason_and_outlives_a_reload(analyst: Page, g
     flows.ask(analyst, "mark this")
     flows.mark(analyst, good=False, reason="the second step is wrong")
     assert list(gateway.feedback.values()) == [{"verdict": "down", "reason": "the second step is wrong"}]
-    flows.mark(analyst, good=True)
-    assert list(gateway.feedback.values()) == [{"verdict": "up"}]
+    flows.mark(analyst, good=True)  # closed again: a click on the other thumb throws no words away
+    assert [said["verdict"] for said in gateway.feedback.values()] == ["down"]
+    flows.mark(analyst, good=True, reason="the second step is right")
+    assert list(gateway.feedback.values()) == [{"verdict": "up", "reason": "the second step is right"}]
     analyst.reload()
     pressed = flows.last_answer(analyst).get_by_role("button", name="This answer is good")
     expect(pressed).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_failure_is_sent_to_experts_only_by_a_tick_beside_what_they_will_see_and_taken_back(
+    analyst: Page, gateway: FakeGateway
+) -> None:
+    flows.ask(analyst, "mark this")
+    answer = flows.last_answer(analyst)
+    answer.get_by_role("button", name="This answer is not good").click()
+    form = answer.locator(".feedback")
+    form.get_by_label("It is not true").check()
+    form.get_by_label("What should it have said?").fill("the first step")
+    form.get_by_role("button", name="Keep this").click()
+    (said,) = gateway.feedback.values()
+    assert said == {"verdict": "down", "reasons": ["wrong"], "correction": "the first step"}
+    answer.get_by_role("button", name="This answer is not good").click()
+    expect(form.get_by_label("It is not true")).to_be_checked()
+    expect(form).to_contain_text("They do not see who I am")
+    form.get_by_label("Let the experts of analysts").check()
+    form.get_by_role("button", name="Keep this").click()
+    assert [(one["send"], one["group"]) for one in gateway.feedback.values()] == [(True, "analysts")]
+    analyst.reload()
+    expect(flows.last_answer(analyst)).to_contain_text("You let the experts of analysts see this answer.")
+    answer.get_by_role("button", name="This answer is not good").click()
+    form.get_by_role("button", name="Take my mark back").click()
+    expect(answer.get_by_role("button", name="This answer is not good")).to_have_attribute("aria-pressed", "false")
+    assert gateway.feedback == {}
+
+
+def test_who_is_in_several_groups_says_whose_experts_and_reads_it_beside_the_tick(
+    analyst: Page, gateway: FakeGateway
+) -> None:
+    gateway.open_to = ["analysts", "pilot"]
+    flows.ask(analyst, "mark this")
+    answer = flows.last_answer(analyst)
+    answer.get_by_role("button", name="This answer is not good").click()
+    form = answer.locator(".feedback")
+    form.get_by_label("Whose experts?").select_option("pilot")
+    form.get_by_label("Let the experts of pilot").check()
+    form.get_by_role("button", name="Keep this").click()
+    assert [one["group"] for one in gateway.feedback.values()] == ["pilot"]
+    expect(answer).to_contain_text("You let the experts of pilot see this answer.")
+    answer.get_by_role("button", name="This answer is not good").click()
+    expect(form.get_by_label("Whose experts?")).to_have_value("pilot")
+
+
+def test_an_answer_from_documents_that_no_group_of_the_persons_may_read_whole_is_not_sent(
+    analyst: Page, gateway: FakeGateway
+) -> None:
+    gateway.open_to = []
+    flows.ask(analyst, "mark this")
+    answer = flows.last_answer(analyst)
+    answer.get_by_role("button", name="This answer is not good").click()
+    form = answer.locator(".feedback")
+    expect(form).to_contain_text("This answer cannot be sent to experts")
+    assert form.locator("[name=send]").count() == 0
+    form.get_by_label("What should it have said?").fill("the first step")
+    form.get_by_role("button", name="Keep this").click()
+    expect(form).to_have_count(0)
+    assert list(gateway.feedback.values()) == [{"verdict": "down", "correction": "the first step"}]
+
+
+def test_what_was_sent_is_taken_back_even_when_another_answer_stands_in_its_place(
+    analyst: Page, gateway: FakeGateway
+) -> None:
+    flows.ask(analyst, "mark this")
+    answer = flows.last_answer(analyst)
+    answer.get_by_role("button", name="This answer is not good").click()
+    answer.locator(".feedback").get_by_label("Let the experts of analysts").check()
+    answer.locator(".feedback").get_by_role("button", name="Keep this").click()
+    note = analyst.get_by_text("still see an earlier answer here")
+    expect(note).to_be_hidden()
+    flows.retry(analyst)
+    expect(note).to_be_visible()
+    analyst.reload()
+    expect(note).to_be_visible()
+    analyst.get_by_role("button", name="Take it back").click()
+    expect(note).to_be_hidden()
+    assert gateway.feedback == {}
 
 
 def test_the_model_is_chosen_among_those_one_may_use_and_then_fixed(analyst: Page, gateway: FakeGateway) -> None:

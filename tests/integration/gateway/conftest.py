@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ORIGIN = "http://localhost:8443"
 KEYS = Keys(content=b"c" * 32, session=b"s" * 32, pseudonym=b"p" * 32)
 _TABLES = (
-    "feedback, message, conversation, quota_counter, logout_replay, session, user_key, "
+    "gold_case, ruling, failure, feedback, message, conversation, quota_counter, logout_replay, session, user_key, "
     "passage_vector, passage, word_count, document, sweep_due"
 )
 
@@ -85,6 +85,8 @@ class House:
             "analyst": principal("analyst", "analysts", roles=("expert",)),
             "auditor": principal("auditor", "auditors", roles=("auditor",)),
             "clerk": principal("clerk", "clerks"),
+            "officer": principal("officer", "analysts", roles=("expert",)),
+            "deputy": principal("deputy", "analysts", "clerks", roles=("expert",)),
             "stranger": principal("stranger"),
         }
         self.gateways: list[Gateway] = []

@@ -17,8 +17,9 @@ import { EventParser } from "./sse.js";
  *   receipt?: import("./receipt.js").Receipt | null, feedback?: Feedback | null,
  *   citations?: import("./citations.js").Documents }} Message
  * @typedef {{ title: string, headings: string[], page: number | null, text: string }} Passage
- * @typedef {{ verdict: "up" | "down", reason?: string | null }} Feedback
- * @typedef {{ id: string, title: string | null, model: string, messages: Message[] }} Conversation
+ * @typedef {{ verdict: "up" | "down", reasons?: string[], reason?: string | null, correction?: string | null,
+ *   send?: boolean, group?: string | null }} Feedback
+ * @typedef {{ id: string, title: string | null, model: string, messages: Message[], sent_before?: string[] }} Conversation
  * @typedef {{ type: "start", user_message_id?: string, message_id: string } | { type: "token", text: string }
  *   | ({ type: "citations" } & import("./citations.js").Documents)
  *   | { type: "receipt", receipt: import("./receipt.js").Receipt } | { type: "done", finish_reason: string }} AnswerEvent
@@ -156,6 +157,35 @@ export const remove = (id) => send("DELETE", `/api/conversations/${encodeURIComp
  */
 export const giveFeedback = (messageId, feedback) =>
   send("PUT", `/api/messages/${encodeURIComponent(messageId)}/feedback`, feedback);
+
+/**
+ * Groups whose experts the answer may be sent to.
+ *
+ * @param {string} messageId
+ * @returns {Promise<string[]>}
+ */
+export const feedbackGroups = async (messageId) =>
+  (await (await send("GET", `/api/messages/${encodeURIComponent(messageId)}/feedback`)).json()).groups;
+
+/** @param {string} messageId */
+export const takeBackFeedback = (messageId) => send("DELETE", `/api/messages/${encodeURIComponent(messageId)}/feedback`);
+
+/**
+ * What experts read: `queue`, `cases`, or `failures/ID`.
+ *
+ * @param {string} what
+ */
+export const expert = async (what) => (await send("GET", `/api/expert/${what}`)).json();
+
+/**
+ * @param {string} failureId
+ * @param {object} ruling
+ */
+export const giveRuling = async (failureId, ruling) =>
+  (await send("PUT", `/api/expert/failures/${encodeURIComponent(failureId)}/ruling`, ruling)).json();
+
+/** @param {string} caseId */
+export const keepCase = (caseId) => send("POST", `/api/expert/cases/${encodeURIComponent(caseId)}/decision`);
 
 /**
  * Ask, and read the answer as it is written. Aborting the signal closes the connection, which stops the model.

@@ -12,6 +12,7 @@ import { byId, h } from "./dom.js";
 import { t } from "./i18n.js";
 import { announce } from "./live.js";
 import { Follower } from "./follower.js";
+import { SentBefore } from "./sent_before.js";
 
 /** How often, and how long apart, a stopped answer is asked for until the gateway has closed its books on it. */
 const SETTLE_TRIES = 6;
@@ -35,6 +36,7 @@ export class ConversationView {
     /** @type {AbortController | null} */
     this.running = null;
     this.list = h("ol", { class: "thread" });
+    this.before = new SentBefore(listener.failed);
   }
 
   /**
@@ -48,6 +50,7 @@ export class ConversationView {
     this.running = null;
     this.id = conversation?.id ?? null;
     this.messages = conversation?.messages ?? [];
+    this.before.show(conversation?.sent_before);
     this.draw();
     if (this.messages.length > 0) this.follower.jump();
     else this.follower.rest();
@@ -61,7 +64,8 @@ export class ConversationView {
     for (const message of this.messages) {
       this.list.append(message.role === "user" ? questionTurn(message.content) : this.#finished(message, message === last));
     }
-    this.column.replaceChildren(this.list);
+    this.before.draw();
+    this.column.replaceChildren(this.list, this.before.element);
   }
 
   /**
@@ -112,7 +116,7 @@ export class ConversationView {
     const before = this.messages;
     this.messages = this.messages.filter((message) => message.id !== old.message.id);
     const began = await this.#run(answer, null, (signal) => api.retry(id, old.message.id, signal, !old.message.receipt && documentsWanted()));
-    if (began.error === null) return;
+    if (began.error === null) return void this.before.look(id, () => this.id === id);
     this.messages = before;
     this.draw();
     this.listener.failed(began.error);

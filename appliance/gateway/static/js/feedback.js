@@ -1,11 +1,10 @@
-/** Thumbs up or down on an answer, at once; then, for whoever wants to, the reason. */
+/** Thumbs up or down on an answer, at once; then, for whoever wants to, what is behind it; and taking it all back. */
 
 import * as api from "./api.js";
 import { h, iconButton } from "./dom.js";
+import { feedbackForm } from "./feedback_form.js";
 import { t } from "./i18n.js";
 import { announce } from "./live.js";
-
-const LONGEST_REASON = 2000;
 
 /** @typedef {"up" | "down"} Verdict */
 
@@ -17,81 +16,86 @@ export class FeedbackControl {
    */
   constructor(messageId, given, onError) {
     this.messageId = messageId;
-    this.verdict = given?.verdict ?? null;
-    this.reason = given?.reason ?? "";
+    /** @type {api.Feedback | null} */
+    this.given = given ?? null;
     this.onError = onError;
     this.up = iconButton("up", t("feedback.up"), { onclick: () => this.#mark("up") });
     this.down = iconButton("down", t("feedback.down"), { onclick: () => this.#mark("down") });
     this.buttons = [this.up, this.down];
     this.place = h("div", { class: "feedback-place" });
-    this.#showVerdict();
+    this.#show();
   }
 
-  #showVerdict() {
-    this.up.setAttribute("aria-pressed", String(this.verdict === "up"));
-    this.down.setAttribute("aria-pressed", String(this.verdict === "down"));
+  /** The thumbs as they were pressed, and whether experts see it. */
+  #show() {
+    this.up.setAttribute("aria-pressed", String(this.given?.verdict === "up"));
+    this.down.setAttribute("aria-pressed", String(this.given?.verdict === "down"));
+    this.place.replaceChildren(...(this.given?.send ? [h("p", { class: "answer-note" }, t("feedback.sent", { group: this.given.group ?? "" }))] : []));
   }
 
   /** @param {Verdict} verdict */
   async #mark(verdict) {
-    if (verdict !== this.verdict) this.reason = "";
-    if (!(await this.#put(verdict, this.reason))) return;
-    announce(verdict === "up" ? t("feedback.up.done") : t("feedback.down.done"));
-    this.#askReason(verdict);
+    if (this.given?.verdict !== verdict && !this.#saidMore()) {
+      if (!(await this.#change({ verdict }))) return;
+      announce(verdict === "up" ? t("feedback.up.done") : t("feedback.down.done"));
+    }
+    this.#ask(verdict);
   }
 
-  /**
-   * @param {Verdict} verdict
-   * @param {string} reason
-   */
-  async #put(verdict, reason) {
+  /** Whether a click on the other thumb would throw away words: then nothing is changed before "Keep this". */
+  #saidMore() {
+    const { reasons, reason, correction, send } = this.given ?? {};
+    return Boolean(reasons?.length || reason || correction || send);
+  }
+
+  /** @param {Verdict} verdict */
+  async #ask(verdict) {
+    const button = verdict === "up" ? this.up : this.down;
+    const close = () => {
+      this.#show();
+      button.focus();
+    };
+    const groups = verdict === "down" ? await this.#groups() : [];
+    if (groups === null) return;
+    const form = feedbackForm(this.messageId, { ...this.given, verdict }, groups, {
+      keep: async (said) => {
+        if (!(await this.#change(said))) return;
+        announce(said.send ? t("feedback.sent", { group: said.group ?? "" }) : t("feedback.thanks"));
+        close();
+      },
+      takeBack: async () => {
+        if (!(await this.#change(null))) return;
+        announce(t("feedback.taken_back"));
+        close();
+      },
+      close,
+    });
+    this.place.replaceChildren(form);
+    form.querySelector("textarea")?.focus();
+    form.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Whose experts may see it; null where that cannot be told now: then nothing is asked, and nothing changed. */
+  async #groups() {
     try {
-      await api.giveFeedback(this.messageId, reason ? { verdict, reason } : { verdict });
+      return await api.feedbackGroups(this.messageId);
+    } catch (error) {
+      this.onError(error);
+      return null;
+    }
+  }
+
+  /** @param {api.Feedback | null} said */
+  async #change(said) {
+    try {
+      if (said === null) await api.takeBackFeedback(this.messageId);
+      else await api.giveFeedback(this.messageId, said);
     } catch (error) {
       this.onError(error);
       return false;
     }
-    this.verdict = verdict;
-    this.reason = reason;
-    this.#showVerdict();
+    this.given = said;
+    this.#show();
     return true;
-  }
-
-  /** @param {Verdict} verdict */
-  #askReason(verdict) {
-    const id = `reason-${this.messageId}`;
-    const field = h("textarea", { id, class: "field", rows: 3, maxlength: LONGEST_REASON });
-    field.value = this.reason;
-    const button = verdict === "up" ? this.up : this.down;
-    const close = () => {
-      this.place.replaceChildren();
-      button.focus();
-    };
-    const submit = async (/** @type {Event} */ event) => {
-      event.preventDefault();
-      if (!(await this.#put(verdict, field.value.trim()))) return;
-      announce(t("feedback.thanks"));
-      close();
-    };
-    const form = h(
-      "form",
-      { class: "feedback", onsubmit: submit },
-      h("label", { for: id }, verdict === "up" ? t("feedback.why.up") : t("feedback.why.down")),
-      field,
-      h(
-        "div",
-        { class: "row" },
-        h("button", { type: "submit", class: "button button-primary" }, t("feedback.send")),
-        h("button", { type: "button", class: "button button-quiet", onclick: close }, t("feedback.skip")),
-      ),
-    );
-    form.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape") return;
-      event.stopPropagation();
-      close();
-    });
-    this.place.replaceChildren(form);
-    field.focus();
-    form.scrollIntoView({ block: "nearest" });
   }
 }

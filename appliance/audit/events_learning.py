@@ -1,0 +1,96 @@
+"""The learning loop in the log: that somebody said something of an answer, never what. Pure; everything by keyword."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from appliance.audit import ocsf
+from appliance.audit.ocsf import Event, compact, envelope, maybe, scalars, text, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+_ACTIVITIES = {name.lower(): number for number, name in ocsf.ENTITY_MANAGEMENT.activities.items()}
+Action = Literal["create", "read", "update", "delete"]
+
+
+def feedback(  # noqa: PLR0913 - the fields of a person's word on an answer, by keyword
+    *,
+    subject: str,
+    groups: tuple[str, ...],
+    action: Action,
+    verdict: str | None = None,
+    reasons: Sequence[str] = (),
+    corrected: bool = False,
+    sent: bool = False,
+    sent_to: str | None = None,
+    at: datetime | None = None,
+) -> Event:
+    """A person marked an answer, changed that or took it back: ``verdict`` up or down, reasons from a short list.
+
+    ``corrected``: they wrote what it should have said. ``sent``: they let the experts of a group, ``sent_to``, see
+    question and answer.
+    """
+    ours = compact(
+        {
+            "kind": "feedback",
+            "verdict": maybe(verdict),
+            "reasons": texts(list(reasons)) or None,
+            "corrected": corrected,
+            "sent": sent,
+            "sent_to": maybe(sent_to),
+        }
+    )
+    return _act(action, "feedback", "answer", {"user": ocsf.user(subject, groups)}, ours, at)
+
+
+def expert_act(  # noqa: PLR0913 - the fields of an expert's act, by keyword
+    *,
+    subject: str,
+    groups: tuple[str, ...],
+    action: Action,
+    what: Literal["queue", "failure", "ruling", "cases", "case"],
+    target: str,
+    details: Mapping[str, Any] | None = None,
+    at: datetime | None = None,
+) -> Event:
+    """An expert looked at the ``queue``, at one ``failure`` or at all ``cases``, ruled, made or retired a case."""
+    ours = compact({"kind": "expert_act", "details": scalars(details) if details else None})
+    return _act(action, what, target, {"user": ocsf.user(subject, groups)}, ours, at)
+
+
+def learning_decision(  # noqa: PLR0913 - the fields of a decision, by keyword
+    *,
+    actor: str,
+    what: Literal["evaluation", "gate", "cases"],
+    target: str,
+    figures: Mapping[str, Any],
+    action: Action = "create",
+    success: bool = True,
+    at: datetime | None = None,
+) -> Event:
+    """An operator evaluated, or let the gate decide (``success``: it passed), with every figure; or changed cases."""
+    ours = {"kind": "learning_decision", "figures": scalars(figures)}
+    return _act(action, what, target, {"user": ocsf.user(actor, kind=2)}, ours, at, success=success)
+
+
+def _act(  # noqa: PLR0913, PLR0917 - private; the callers above are keyword-only
+    action: Action,
+    sort: str,
+    target: str,
+    actor: Event,
+    ours: Event,
+    at: datetime | None,
+    *,
+    success: bool = True,
+) -> Event:
+    return envelope(
+        ocsf.ENTITY_MANAGEMENT,
+        _ACTIVITIES[action],
+        ours=ours,
+        at=at,
+        success=success,
+        severity=ocsf.INFORMATIONAL if success else ocsf.LOW,
+        fields={"actor": actor, "entity": {"name": text(target), "type": text(sort)}},
+    )

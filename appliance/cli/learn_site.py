@@ -1,0 +1,66 @@
+"""What the commands of the loop stand on: the site's cases in its database, and its audit log."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from appliance.audit.client import SyncAuditClient
+from appliance.audit.events_learning import learning_decision
+from appliance.audit.roles import OPERATOR
+from appliance.cli.user_keycloak import service_secret
+from appliance.errors import UnavailableError, UsageError
+from appliance.gateway import database
+from appliance.gateway.conversations import ConversationStore
+from appliance.gateway.gold_cases import CaseStore
+from appliance.site.load import load_site
+from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from appliance.site.config import SiteConfig
+
+
+def actor() -> str:
+    """Who acts, as the log names operators."""
+    return f"uid {os.getuid()}"
+
+
+def host_site(paths: SitePaths) -> SiteConfig:
+    """The site on this host. Raises ``UsageError`` for a cluster that is administered from here."""
+    if paths.administered != paths.site_yaml:
+        raise UsageError("cases of a cluster cannot be administered from here yet", "they can on a single host")
+    return load_site(paths.site_yaml)
+
+
+def enter(  # noqa: PLR0913 - the fields of a decision, by keyword
+    paths: SitePaths,
+    *,
+    what: Literal["evaluation", "gate", "cases"],
+    target: str,
+    figures: Mapping[str, Any],
+    action: Literal["create", "read", "update", "delete"] = "create",
+    success: bool = True,
+) -> None:
+    """Put it into the audit log; returns once that is durable. Raises ``AuditUnavailableError``."""
+    event = learning_decision(actor=actor(), what=what, target=target, figures=figures, action=action, success=success)
+    with SyncAuditClient(paths.socket(AUDIT)) as audit:
+        audit.append(event, id=OPERATOR.id("learning", secrets.token_hex(16)))
+
+
+@asynccontextmanager
+async def case_store(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterator[CaseStore]:
+    """The site's cases. Raises ``UnavailableError`` when the database does not answer."""
+    site = host_site(paths)
+    password = service_secret(paths, GATEWAY, "db_password", passphrase_fd).decode()
+    content_key = service_secret(paths, GATEWAY, "content_key", passphrase_fd)
+    pool = database.connect(paths.run / DATABASE, site.listen.database_port, password)
+    try:
+        yield CaseStore(pool, ConversationStore(pool, content_key))
+    except database.DATABASE_DOWN as error:
+        raise UnavailableError("the database does not answer", "run `sovereign status`") from error
+    finally:
+        await pool.dispose()

@@ -1,0 +1,35 @@
+"""Programs that evaluate ask as people of a group do: under its instructions, with its adapter, and marked in the log.
+
+Only a service client that site.yaml says ``evaluates`` may name the group, and only among its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from appliance.gateway.errors import ForbiddenError, UnprocessableError
+
+if TYPE_CHECKING:
+    from appliance.gateway.callers import Caller
+    from appliance.site.config import SiteConfig
+
+HEADER = "X-Sovereign-Group"
+PURPOSE = "evaluation"
+
+
+def asked_as(site: SiteConfig, caller: Caller, named: str | None, purpose: str) -> tuple[Caller, str]:
+    """Who asks, and for what: ``caller`` for ``purpose``, or an evaluating client in the name of the group ``named``.
+
+    Raises ``ForbiddenError`` for anybody else who names a group, and for a group that is not the client's;
+    ``UnprocessableError`` for an evaluating client that names none.
+    """
+    if not any(client.id == caller.client_id and client.evaluates for client in site.service_clients):
+        if named is not None:
+            raise ForbiddenError(f"only a client that evaluates names a group with {HEADER}", code="not_evaluating")
+        return caller, purpose
+    if named is None:
+        raise UnprocessableError(f"whoever evaluates names the group with {HEADER}", code="no_group")
+    if named not in caller.groups:
+        raise ForbiddenError(f"{named[:64]!a} is not among this client's groups", code="not_your_group")
+    return replace(caller, groups=(named,)), PURPOSE

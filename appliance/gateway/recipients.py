@@ -1,0 +1,57 @@
+"""Whose experts may be shown an answer: of the groups whose people they are, those that may know what is in it.
+
+An answer from documents may quote them, and so may every later one of its conversation. So a group is asked for its
+right to each passage that the model was shown up to there, at the moment of sending, as if its people looked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from appliance.gateway.entitlements import granting
+from appliance.gateway.errors import NotReadyError, UnprocessableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from appliance.gateway.assembly import Gateway
+    from appliance.gateway.callers import Caller
+    from appliance.gateway.feedback import Marked
+    from appliance.memory.documents import Place
+
+
+async def recipients(gateway: Gateway, caller: Caller, marked: Marked) -> tuple[str, ...]:
+    """Groups of the caller's that may use the answer's model and read what it was given from, in site.yaml's order.
+
+    Raises ``ForbiddenError`` where the model is none of theirs any more, ``NotReadyError`` where the library does not
+    answer.
+    """
+    groups = [group.name for group in granting(gateway.site, caller.groups, marked.model)]
+    places = await gateway.feedback.rests_on(caller.subject, marked)
+    if places is None:
+        return ()
+    if not places:
+        return tuple(groups)
+    return tuple([name for name in groups if await _may_read(gateway, list(places), name)])
+
+
+async def chosen(gateway: Gateway, caller: Caller, marked: Marked, named: str | None) -> str:
+    """The group to send to: the one ``named``, or the only one there is. Raises ``UnprocessableError`` otherwise."""
+    open_to = await recipients(gateway, caller, marked)
+    if not open_to:
+        cause = "experts of your groups may not read everything that this answer was given from"
+        raise UnprocessableError(cause, "keep it without sending it", code="from_documents", param="send")
+    if named is None and len(open_to) > 1:
+        cause = f"name the group whose experts are to see it: {', '.join(open_to)}"
+        raise UnprocessableError(cause, code="no_group", param="group")
+    if named is not None and named not in open_to:
+        cause = f"it is not to be seen by experts of {named[:64]!a}"
+        raise UnprocessableError(cause, f"name one of {', '.join(open_to)}", code="not_this_group", param="group")
+    return named or open_to[0]
+
+
+async def _may_read(gateway: Gateway, places: Sequence[Place], group: str) -> bool:
+    found = await gateway.documents.still(places, [group])
+    if found is None:
+        raise NotReadyError("the database does not answer", code="database_unavailable", retry_after=5)
+    return all(one is not None for one in found)

@@ -1,0 +1,1 @@
+"""The loop: from what people say about answers to cases, their evaluation, and the gate that a change has to pass."""

@@ -1,0 +1,39 @@
+"""Errors of the learning loop.
+
+UsageError
+├── CaseError                     a case that says nothing that can be checked, or a file of them that cannot be read
+├── CaseRefusedError              the site refuses to answer one case: it is worth nothing, and the others are asked
+└── ResultError                   a file of results that is damaged, of another run, or not to be compared
+RefusedError
+└── GateRefusedError              the change does not pass
+UnavailableError
+└── SpentError                    nothing more is answered for now, a quota is used up: the run ends and goes on later
+"""
+
+from __future__ import annotations
+
+from appliance.errors import RefusedError, UnavailableError, UsageError
+
+
+class CaseError(UsageError):
+    """A case that says nothing that can be checked, or a file of cases that cannot be read."""
+
+
+class CaseRefusedError(UsageError):
+    """The site refuses to answer one case, for what is in it. ``code`` says why, in one word."""
+
+    def __init__(self, cause: str, code: str) -> None:
+        super().__init__(cause, "retire it, or shorten it")
+        self.code = code
+
+
+class ResultError(UsageError):
+    """A file of results that is damaged, belongs to another run, or cannot be compared with the other."""
+
+
+class GateRefusedError(RefusedError):
+    """The change is worse than what is in force beyond noise, or not better where it was said to be."""
+
+
+class SpentError(UnavailableError):
+    """Nothing more is answered for now, because a quota is used up. It ends a run, which goes on later."""
