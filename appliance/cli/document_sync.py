@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from appliance.memory.documents import Document
-    from appliance.site.config import DocumentFolder
     from appliance.site.paths import SitePaths
+    from appliance.site.served import DocumentFolder
 
 _PART = "documents"
 _FILE_GONE = "its file is gone from the folder"

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
     from appliance.cli.learn_results import ResultFile
     from appliance.learning.cases import Case
-    from appliance.site.config import ServiceClient, SiteConfig
+    from appliance.site.config import SiteConfig
+    from appliance.site.groups import ServiceClient
     from appliance.site.paths import SitePaths
 
 _MINUTE = 60.0

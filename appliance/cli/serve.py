@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from appliance.audit.roles import Role, Roles
-    from appliance.site.config import Model, SiteConfig
+    from appliance.site.config import SiteConfig
     from appliance.site.paths import SitePaths
+    from appliance.site.served import Model
 
     Service: TypeAlias = Callable[[SiteConfig, SitePaths, Credentials], None]
 

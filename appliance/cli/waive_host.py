@@ -17,8 +17,8 @@ from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOptio
 from appliance.errors import UsageError
 from appliance.models.host_waiver import HOST_WAIVER_DAYS
 from appliance.models.waiver import MAX_REASON, MIN_REASON
-from appliance.site.config import Slug
 from appliance.site.layers import WAIVABLE_LAYERS
+from appliance.site.shapes import Slug
 
 if TYPE_CHECKING:
     from rich.console import Console

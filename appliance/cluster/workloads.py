@@ -27,8 +27,8 @@ from appliance.cluster.seats import (
 )
 from appliance.errors import UsageError
 from appliance.identity.keycloak_server import ADMIN_CLIENT, build_options, start_options
-from appliance.site.config import SIGN_IN
 from appliance.site.paths import engine_service
+from appliance.site.shapes import SIGN_IN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

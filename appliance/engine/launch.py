@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from appliance.engine.kv.disk import Disk
     from appliance.engine.rapl import PackageCounters
-    from appliance.site.config import Model
+    from appliance.site.served import Model
 
 
 def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one call

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from appliance.engine.memory import ResidentMemory
     from appliance.engine.protocol import Engine
     from appliance.engine.rapl import PackageCounters
-    from appliance.site.config import Model
+    from appliance.site.served import Model
 
 DRAIN_BOUND_S = 30.0
 _WATCH_S = 1.0

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from appliance.gateway.quota import Quotas
     from appliance.memory.documents import Arrival
     from appliance.memory.importing import Imported
-    from appliance.site.config import Group, SiteConfig
+    from appliance.site.config import SiteConfig
+    from appliance.site.groups import Group
 
 MAX_UPLOAD = 32 << 20
 UPLOADS = 3

@@ -16,7 +16,8 @@ from appliance.gateway.instructions import NO_INSTRUCTIONS, Instructions
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from appliance.site.config import Group, SiteConfig
+    from appliance.site.config import SiteConfig
+    from appliance.site.groups import Group
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from appliance.engine.protocol import Scope
     from appliance.gateway.history import ChatMessage
-    from appliance.site.config import Group, SiteConfig
+    from appliance.site.config import SiteConfig
+    from appliance.site.groups import Group
 
 
 @dataclass(frozen=True)

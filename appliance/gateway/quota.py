@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from appliance.gateway.entitlements import Grant
     from appliance.gateway.pseudonyms import Subject
-    from appliance.site.config import Group
+    from appliance.site.groups import Group
 
 REQUESTS = "requests"
 TOKENS = "tokens"

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from appliance.site.config import ServiceClient, SiteConfig
+    from appliance.site.config import SiteConfig
+    from appliance.site.groups import ServiceClient
 
 WEB_CLIENT = "sovereign-web"
 CLI_CLIENT = "sovereign-cli"

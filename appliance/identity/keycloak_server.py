@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from appliance.site.config import SIGN_IN
 from appliance.site.paths import IDENTITY, SitePaths
+from appliance.site.shapes import SIGN_IN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

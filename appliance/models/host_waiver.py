@@ -22,8 +22,8 @@ from appliance.models.errors import (
     WaiverSubjectError,
 )
 from appliance.models.waiver import WaiverFields, read_fields, waiver_bytes
-from appliance.site.config import Slug
 from appliance.site.layers import WAIVABLE_LAYERS
+from appliance.site.shapes import Slug
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from appliance.site.config import Edge, SiteConfig, Use
+from appliance.site.config import SiteConfig, Use
+from appliance.site.shapes import Edge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

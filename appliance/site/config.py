@@ -6,195 +6,28 @@ Only the shapes and the rules between fields live here. Reading the file and nam
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Port = Annotated[int, Field(ge=1, le=65535)]
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
-Instructions = Annotated[str, Field(max_length=16_384)]
-SIGN_IN = "/sign-in"
-"""Path of Keycloak where it shares the assistant's origin."""
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Listen(_Strict):
-    """Where people reach the site: one origin for the assistant, one for sign-in."""
-
-    host: str = Field(default="127.0.0.1", description="Address both servers bind to.")
-    hostname: str = Field(default="localhost", description="Name people type; also the certificate's subject.")
-    gateway_port: Port = Field(default=8443, description="The assistant: page and API.")
-    identity_port: Port = Field(default=8444, description="Keycloak: sign-in.")
-    management_port: Port = Field(default=9843, description="Gateway health and metrics, loopback only.")
-    identity_management_port: Port = Field(default=9844, description="Keycloak health and metrics, loopback only.")
-    database_port: Port = Field(default=9845, description="PostgreSQL for Keycloak's JDBC, loopback only.")
+from appliance.site.groups import Group, ServiceClient  # noqa: TC001 - pydantic reads them at run time
+from appliance.site.served import Documents, Model
+from appliance.site.shapes import (
+    LOOPBACK,
+    SIGN_IN,
+    Audit,
+    Edge,
+    Instructions,
+    Listen,
+    Officer,
+    SiteKey,
+    Slug,
+    Strict,
+    Tls,
+)
 
 
-class Tls(_Strict):
-    """Transport security of the two public ports."""
-
-    mode: Literal["site-ca", "off"] = Field(default="site-ca", description="`off` is accepted on loopback only.")
-
-
-class Edge(_Strict):
-    """The one origin of a site on a cluster: TLS ends there, and gateway and Keycloak listen in their pods alone."""
-
-    port: Port = 443
-
-
-class SiteKey(_Strict):
-    """What wraps the site's secrets at rest."""
-
-    kind: Literal["auto", "systemd-creds", "passphrase", "file"] = Field(
-        default="auto", description="`auto`: systemd-creds where it works, else a 0600 file (status says so)."
-    )
-
-
-class Officer(_Strict):
-    """A person whose signature counts here; the public key file was made by `sovereign trust keygen`."""
-
-    name: Slug
-    public_key: str = Field(description="Path of the officer's public key file, relative to site.yaml.")
-
-
-class Model(_Strict):
-    """One model that the site serves: an artifact of the release, and what it may use."""
-
-    name: Slug = Field(description="Artifact name in the release; also the model id of the API.")
-    adapters: tuple[Slug, ...] = Field(
-        default=(), description="LoRA adapters of the release that are made for it; groups name which they use."
-    )
-    context_tokens: Annotated[int, Field(ge=256, le=131_072)] = 4096
-    memory_mib: Annotated[int, Field(ge=128)] = Field(default=900, description="Resident memory budget of its engine.")
-    threads: Annotated[int, Field(ge=1, le=256)] = 2
-    parallel: Annotated[int, Field(ge=1, le=64)] = Field(
-        default=24, description="Requests computed side by side; fewer where `memory_mib` does not hold them."
-    )
-    queue: Annotated[int, Field(ge=1, le=4096)] = Field(default=32, description="Requests that may wait.")
-    disk_mib: Annotated[int, Field(ge=0, le=1_048_576)] = Field(
-        default=512,
-        description="Disk for what its engine computed of the site's and the groups' instructions, encrypted, so that "
-        "a restart need not compute it again; 0 keeps nothing.",
-    )
-    pinned_tokens: Annotated[int, Field(ge=0, le=131_072)] | None = Field(
-        default=None,
-        description="The most tokens of the site's and the groups' instructions that stay in its engine's memory "
-        "whatever else goes on there, each group's counted with the site's before it. Without it: as many as there "
-        "are, up to half of what it holds. 0 keeps none.",
-    )
-    watts_busy: Annotated[float, Field(gt=0)] = Field(default=35.0, description="Declared draw while decoding.")
-    watts_idle: Annotated[float, Field(ge=0)] = Field(default=8.0, description="Declared idle draw, stated apart.")
-
-
-class Quota(_Strict):
-    """Limits over one subject: a user, or a whole group together."""
-
-    requests_per_minute: Annotated[int, Field(ge=1)] = 60
-    tokens_per_day: Annotated[int, Field(ge=1)] = 200_000
-
-
-class Brought(_Strict):
-    """How much the people of a group may bring of documents, all together; what an operator imports is not counted."""
-
-    documents: Annotated[int, Field(ge=1, le=100_000)] = Field(default=500, description="Those refused are counted.")
-    characters: Annotated[int, Field(ge=1, le=10_000_000_000)] = Field(
-        default=50_000_000, description="Of text, all told; nothing more comes in once there are as many."
-    )
-
-
-class Group(_Strict):
-    """A Keycloak group: its models and its quotas."""
-
-    name: Slug
-    models: tuple[Slug, ...] = ()
-    adapters: tuple[Slug, ...] = Field(
-        default=(), description="Adapters that its people are answered with, one of a model at most."
-    )
-    instructions: Instructions = Field(
-        default="", description="What the model is told before its people speak, after the site's `instructions`."
-    )
-    brings_documents: bool = Field(
-        default=False, description="Its people may bring documents on the page, for this group."
-    )
-    brought: Brought = Brought()
-    roles: tuple[Literal["auditor", "expert", "admin"], ...] = ()
-    weight: Annotated[float, Field(ge=0.01, le=100)] = Field(
-        default=1.0, description="Its users' share of a busy engine, beside users of other groups."
-    )
-    per_user: Quota = Quota()
-    per_group: Quota = Quota(requests_per_minute=600, tokens_per_day=2_000_000)
-
-
-class Price(_Strict):
-    """What groups are charged in reports."""
-
-    currency: str = Field(default="CHF", pattern="[A-Z]{3}", description="Three letters, as on a bill.")
-    per_1000_tokens: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Field(
-        default=Decimal(0), description="Of prompts and answers alike."
-    )
-    per_kwh: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Field(
-        default=Decimal(0), description="Of the energy that receipts state."
-    )
-
-
-class Audit(_Strict):
-    """The audit log's keeping."""
-
-    retention_days: Annotated[int, Field(ge=184, le=36_600)] = Field(
-        default=184, description="Entries are kept for so many days at least; less than six months is refused."
-    )
-    price: Price | None = Field(default=None, description="Prices, for charges by group in reports.")
-
-
-class DocumentFolder(_Strict):
-    """A folder whose files are documents: `sovereign document sync` takes in what is new and drops what is gone."""
-
-    path: Annotated[str, Field(pattern=r"^/[^\x00]*$", max_length=1024)] = Field(description="An absolute path.")
-    groups: tuple[Slug, ...] = Field(min_length=1, description="Groups whose people may see them.")
-
-
-class Documents(_Strict):
-    """What the assistant may look up."""
-
-    model: Slug | None = Field(
-        default=None,
-        description="The embedding model that makes their vectors; without one, words alone are searched, and nobody "
-        "is answered from documents.",
-    )
-    folders: tuple[DocumentFolder, ...] = ()
-    every_minutes: Annotated[int, Field(ge=5, le=10_080)] = Field(
-        default=60, description="How often systemd has `sovereign document sync` read the folders."
-    )
-    passages: Annotated[int, Field(ge=1, le=12)] = Field(
-        default=5, description="The most passages that an answer is given; fewer where the model's context is short."
-    )
-    nothing_fits: Literal["abstain", "answer"] = Field(
-        default="abstain",
-        description="Where no passage fits a question: say so and no more, or answer without documents, marked.",
-    )
-
-
-class ServiceClient(_Strict):
-    """A program that calls the API with client credentials."""
-
-    id: Slug
-    groups: tuple[Slug, ...]
-    priority: Literal["interactive", "batch"] = Field(
-        default="interactive", description="`batch`: work that nobody waits for; people's requests come first."
-    )
-    evaluates: bool = Field(
-        default=False,
-        description="It evaluates answers, as `sovereign learn evaluate` does: its requests name one of its groups, "
-        "are answered as that group's people are, come after people's, and are marked in the audit log.",
-    )
-
-
-class Use(_Strict):
+class Use(Strict):
     """What a site serves and to whom: the same on a host and on a cluster."""
 
     site_key: SiteKey = SiteKey()

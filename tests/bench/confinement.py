@@ -46,7 +46,7 @@ service.serve(**model, listener=listener, clients=clients, confinement=Confineme
 PROGRAM = """
 import os, sys
 from pathlib import Path
-from appliance.site.config import Model
+from appliance.site.served import Model
 clients = frozenset({os.getuid()})  # whoever started this, as the engine's namespace numbers them
 model = {
     "weights_fd": os.open(sys.argv[1], os.O_RDONLY),

@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from appliance.engine.protocol import Request
-from appliance.site.config import Model
+from appliance.site.served import Model
 
 _KNOWN = frozenset(field.name for field in fields(Request))
 

@@ -40,7 +40,7 @@ import json, os, sys
 from pathlib import Path
 from appliance.engine.kv.arena import hold_to_size, open_arena
 from appliance.engine.kv.disk import Disk
-from appliance.site.config import Model
+from appliance.site.served import Model
 given = json.loads(sys.argv[1])
 if given.get("library"):
     from appliance.engine.llama_server.launch import serve

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from appliance.site.config import Model
+    from appliance.site.served import Model
 
 SLOTS = 4
 _REPORT_MAX_BYTES = 65_536

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import uvicorn
 
-    from appliance.site.config import Model
+    from appliance.site.served import Model
 
 DRAIN_BOUND_S = 30.0
 _BACKLOG = 128

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from appliance.engine.stacks import STACK_BYTES
-from appliance.site.config import Model
+from appliance.site.served import Model
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -28,7 +28,7 @@ PROGRAM = """
 import os, sys
 from pathlib import Path
 from appliance.engine.launch import serve
-from appliance.site.config import Model
+from appliance.site.served import Model
 serve(
     weights_fd=os.open(sys.argv[1], os.O_RDONLY),
     template="{% for m in messages %}User: {{ m.content }}\\n{% endfor %}Assistant:",

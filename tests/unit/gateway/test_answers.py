@@ -13,6 +13,7 @@ from appliance.audit.commitment import commit
 from appliance.audit.open_requests import instance, step
 from appliance.engine.protocol import Token
 from appliance.gateway import answers, ledger
+from appliance.gateway.engine_asked import engine_request
 from appliance.gateway.entitlements import grant
 from appliance.gateway.errors import NotReadyError
 from appliance.gateway.receipts import digest
@@ -255,7 +256,7 @@ async def test_metrics_name_models_and_outcomes_and_nobody(bench: Any) -> None:
 async def test_the_engine_is_told_whose_a_request_is_how_much_it_weighs_and_how_urgent_it_is(bench: Any) -> None:
     groups = [{"name": "clerks", "models": ["small"], "weight": 2.5}]
     job = await bench.job(grant=grant(site(groups=groups), ["clerks"], "small"), priority=-1)
-    asked = answers.engine_request(job)
+    asked = engine_request(job)
     assert (asked.user, asked.group, asked.weight, asked.priority) == ("0" * 32, "clerks", 2.5, -1)
     heavy = replace(job, caller=replace(job.caller, weight=8.0))
-    assert answers.engine_request(heavy).weight == 8.0, "what Keycloak says counts before the site file"
+    assert engine_request(heavy).weight == 8.0, "what Keycloak says counts before the site file"

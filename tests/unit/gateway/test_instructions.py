@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appliance.engine.protocol import Message
-from appliance.gateway.answers import engine_request
+from appliance.gateway.engine_asked import engine_request
 from appliance.gateway.entitlements import grant
 from appliance.gateway.instructions import Instructions, conversation
 from appliance.gateway.openai_responses import model_object

@@ -1,0 +1,63 @@
+"""Who a site serves, as site.yaml says it: groups with their limits, and programs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from appliance.site.shapes import Instructions, Slug, Strict
+
+
+class Quota(Strict):
+    """Limits over one subject: a user, or a whole group together."""
+
+    requests_per_minute: Annotated[int, Field(ge=1)] = 60
+    tokens_per_day: Annotated[int, Field(ge=1)] = 200_000
+
+
+class Brought(Strict):
+    """How much the people of a group may bring of documents, all together; what an operator imports is not counted."""
+
+    documents: Annotated[int, Field(ge=1, le=100_000)] = Field(default=500, description="Those refused are counted.")
+    characters: Annotated[int, Field(ge=1, le=10_000_000_000)] = Field(
+        default=50_000_000, description="Of text, all told; nothing more comes in once there are as many."
+    )
+
+
+class Group(Strict):
+    """A Keycloak group: its models and its quotas."""
+
+    name: Slug
+    models: tuple[Slug, ...] = ()
+    adapters: tuple[Slug, ...] = Field(
+        default=(), description="Adapters that its people are answered with, one of a model at most."
+    )
+    instructions: Instructions = Field(
+        default="", description="What the model is told before its people speak, after the site's `instructions`."
+    )
+    brings_documents: bool = Field(
+        default=False, description="Its people may bring documents on the page, for this group."
+    )
+    brought: Brought = Brought()
+    roles: tuple[Literal["auditor", "expert", "admin"], ...] = ()
+    weight: Annotated[float, Field(ge=0.01, le=100)] = Field(
+        default=1.0, description="Its users' share of a busy engine, beside users of other groups."
+    )
+    per_user: Quota = Quota()
+    per_group: Quota = Quota(requests_per_minute=600, tokens_per_day=2_000_000)
+
+
+class ServiceClient(Strict):
+    """A program that calls the API with client credentials."""
+
+    id: Slug
+    groups: tuple[Slug, ...]
+    priority: Literal["interactive", "batch"] = Field(
+        default="interactive", description="`batch`: work that nobody waits for; people's requests come first."
+    )
+    evaluates: bool = Field(
+        default=False,
+        description="It evaluates answers, as `sovereign learn evaluate` does: its requests name one of its groups, "
+        "are answered as that group's people are, come after people's, and are marked in the audit log.",
+    )

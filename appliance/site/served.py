@@ -1,0 +1,66 @@
+"""What a site serves, as site.yaml says it: models, and documents to look up."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from appliance.site.shapes import Slug, Strict
+
+
+class Model(Strict):
+    """One model that the site serves: an artifact of the release, and what it may use."""
+
+    name: Slug = Field(description="Artifact name in the release; also the model id of the API.")
+    adapters: tuple[Slug, ...] = Field(
+        default=(), description="LoRA adapters of the release that are made for it; groups name which they use."
+    )
+    context_tokens: Annotated[int, Field(ge=256, le=131_072)] = 4096
+    memory_mib: Annotated[int, Field(ge=128)] = Field(default=900, description="Resident memory budget of its engine.")
+    threads: Annotated[int, Field(ge=1, le=256)] = 2
+    parallel: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=24, description="Requests computed side by side; fewer where `memory_mib` does not hold them."
+    )
+    queue: Annotated[int, Field(ge=1, le=4096)] = Field(default=32, description="Requests that may wait.")
+    disk_mib: Annotated[int, Field(ge=0, le=1_048_576)] = Field(
+        default=512,
+        description="Disk for what its engine computed of the site's and the groups' instructions, encrypted, so that "
+        "a restart need not compute it again; 0 keeps nothing.",
+    )
+    pinned_tokens: Annotated[int, Field(ge=0, le=131_072)] | None = Field(
+        default=None,
+        description="The most tokens of the site's and the groups' instructions that stay in its engine's memory "
+        "whatever else goes on there, each group's counted with the site's before it. Without it: as many as there "
+        "are, up to half of what it holds. 0 keeps none.",
+    )
+    watts_busy: Annotated[float, Field(gt=0)] = Field(default=35.0, description="Declared draw while decoding.")
+    watts_idle: Annotated[float, Field(ge=0)] = Field(default=8.0, description="Declared idle draw, stated apart.")
+
+
+class DocumentFolder(Strict):
+    """A folder whose files are documents: `sovereign document sync` takes in what is new and drops what is gone."""
+
+    path: Annotated[str, Field(pattern=r"^/[^\x00]*$", max_length=1024)] = Field(description="An absolute path.")
+    groups: tuple[Slug, ...] = Field(min_length=1, description="Groups whose people may see them.")
+
+
+class Documents(Strict):
+    """What the assistant may look up."""
+
+    model: Slug | None = Field(
+        default=None,
+        description="The embedding model that makes their vectors; without one, words alone are searched, and nobody "
+        "is answered from documents.",
+    )
+    folders: tuple[DocumentFolder, ...] = ()
+    every_minutes: Annotated[int, Field(ge=5, le=10_080)] = Field(
+        default=60, description="How often systemd has `sovereign document sync` read the folders."
+    )
+    passages: Annotated[int, Field(ge=1, le=12)] = Field(
+        default=5, description="The most passages that an answer is given; fewer where the model's context is short."
+    )
+    nothing_fits: Literal["abstain", "answer"] = Field(
+        default="abstain",
+        description="Where no passage fits a question: say so and no more, or answer without documents, marked.",
+    )
