@@ -44,7 +44,7 @@ from airgap_bundle.trust_state import TrustState, fingerprint
 from airgap_bundle.verify import Verification
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -60,13 +60,15 @@ def import_release(  # noqa: PLR0913 - every argument is another thing of the si
     now: datetime,
     root_fingerprint: str | None = None,
     progress: Progress | None = None,
+    accept: Callable[[VerifiedRelease], None] | None = None,
 ) -> VerifiedRelease:
     """Verify ``bundle`` (directory, packed file or split set), copy it into ``store``, remember it in ``trust_dir``.
 
     What a delta lacks is taken from ``store`` itself, and hashed there.
 
     ``root_fingerprint`` is needed once: on first use, or after the trust state was lost. ``progress`` hears bytes done
-    and bytes in all. Raises a ``VerificationError`` with the report for a refusal and ``StoreError`` when medium or
+    and bytes in all. ``accept`` sees the verified release before the trust state learns of it, and refuses by raising.
+    Raises a ``VerificationError`` with the report for a refusal and ``StoreError`` when medium or
     disk fail; nothing is changed by either. Importing the same release again verifies and repairs it;
     where nothing was damaged, not a byte changes.
     """
@@ -84,6 +86,12 @@ def import_release(  # noqa: PLR0913 - every argument is another thing of the si
             intake.put(run.raw[name])
         intake.record(record)
         release = Store(store).open_record(record)
+        if accept is not None:
+            try:
+                accept(release)
+            except Exception:
+                intake.undo()
+                raise
         learnt = _learnt(run, trust)
         if trust.root is None:
             learnt = _with_floors_of_models(learnt, run.chain, Store(store, MODELS_SHELF))

@@ -28,15 +28,19 @@ def may_return(store: Store, trust: TrustState) -> tuple[Record, ...]:
     return tuple(record for record in store.survey()[0] if record.number >= trust.min_release)
 
 
-def reactivate(store: Store, trust: TrustState, version: str, progress: Progress | None = None) -> VerifiedRelease:
+def reactivate(
+    store: Store, trust: TrustState, version: str, progress: Progress | None = None, *, active: str | None = None
+) -> VerifiedRelease:
     """The release ``version`` of ``store``, every blob of it hashed again.
 
-    Raises ``StoreError`` where it was never imported or its record cannot be read, ``RollbackError`` below
+    ``active`` runs whatever the floor says by now: to put it in force again goes nowhere back.
+
+    Raises ``StoreError`` where the release was never imported or its record cannot be read, ``RollbackError`` below
     ``min_release``, and ``MissingFileError``, ``DigestMismatchError`` or ``SpecialFileError`` where the store no longer
     holds what was signed. Nothing is changed.
     """
     record = store.record(version)
-    if record.number < trust.min_release:
+    if record.number < trust.min_release and version != active:
         raise RollbackError(
             f"release {version} has number {record.number}, below {trust.min_release}, the lowest that may run", _HINT
         )

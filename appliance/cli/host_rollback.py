@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from appliance.cli.host import render_installed, tell_kept_down
+from appliance.cli.host import ConfigOption, render_installed, tell_kept_down
 from appliance.cli.step_progress import StepProgress
 from appliance.cli.terminal import (
     OutputFormat,
@@ -34,9 +34,10 @@ def register(app: typer.Typer) -> None:
     app.command("rollback")(rollback)
 
 
-def rollback(
+def rollback(  # noqa: PLR0913 - typer: one parameter per option
     context: typer.Context,
     version: VersionArgument = None,
+    config: ConfigOption = None,
     passphrase_fd: PassphraseFdOption = None,
     output: OutputOption = OutputFormat.table,
     *,
@@ -57,6 +58,7 @@ def rollback(
         done = roll_back(
             paths,
             version,
+            config=config,
             passphrase=lambda: read_passphrase("passphrase of the site key", passphrase_fd),
             observer=observer,
             progress=advance,

@@ -28,6 +28,8 @@ from appliance.install.upgrade import Upgrade, may_upgrade, plan_upgrade
 from appliance.install.upgrade import upgrade as go_to
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from appliance.site.paths import SitePaths
 
 
@@ -59,7 +61,7 @@ def upgrade(  # noqa: PLR0913 - typer: one parameter per option
         _show(paths, request, output)
         return
     found = may_upgrade(paths, request)
-    render_change(found, Console(stderr=True, highlight=False))
+    render_change(found, Console(stderr=True, highlight=False), config)
     question = f"upgrade from {found.before} to {found.after}?"
     if not yes and found.before != found.after and not typer.confirm(question, err=True):
         raise UsageError("not upgraded", "answer y, or give --yes")
@@ -86,7 +88,7 @@ def _show(paths: SitePaths, request: host.Request, output: OutputFormat) -> None
         render_plan(plan, console)
         if found is not None:
             console.print()
-            render_change(found, console)
+            render_change(found, console, request.config)
 
     emit({**plan.data(), "upgrade": found and found.data()}, output, render)
     if not plan.ok:
@@ -95,7 +97,7 @@ def _show(paths: SitePaths, request: host.Request, output: OutputFormat) -> None
         raise typer.Exit(RefusedError.exit_code)
 
 
-def render_change(found: Upgrade, console: Console) -> None:
+def render_change(found: Upgrade, console: Console, config: Path | None) -> None:
     """Artifacts that differ, then the way back."""
     if found.before == found.after:
         console.print(f"release {found.after} is in force: what is not in place is put in place", markup=False)
@@ -108,11 +110,15 @@ def render_change(found: Upgrade, console: Console) -> None:
         console.print(table)
     else:
         console.print("every artifact is the one that is in force", markup=False)
+    if found.refusal is not None:
+        console.print(f"refused: {found.refusal}", markup=False, style="red", soft_wrap=True)
+        console.print(f"hint: {found.hint}", markup=False, soft_wrap=True)
+        return
     if found.final is None:
-        console.print("the way back: `sovereign rollback`", markup=False)
+        kept = " with --config and the site file of now: keep it" if config is not None else ""
+        console.print(f"the way back: `sovereign rollback`{kept}", markup=False, soft_wrap=True)
         return
     console.print(f"no rollback: {found.final}", markup=False, soft_wrap=True)
-    if found.refusal is not None:
-        console.print(f"refused: {found.refusal}; `sovereign backup create` first", style="red", soft_wrap=True)
-    elif found.backup is not None:
-        console.print(f"the way back: a restore of the backup of {shown(found.backup.made)}", markup=False)
+    if found.backup is not None:
+        way = f"a restore of the backup of {shown(found.backup.made)} with the whole bundle of release {found.before}"
+        console.print(f"the way back: {way}, then importing models again", markup=False, soft_wrap=True)

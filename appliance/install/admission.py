@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airgap_bundle.blobs import blob_path
-from airgap_bundle.errors import FormatError, MissingFileError, StoreError
+from airgap_bundle.digest import sha256
+from airgap_bundle.errors import DigestMismatchError, FormatError, MissingFileError, StoreError
 from airgap_bundle.importer import import_release
 from airgap_bundle.media.opening import open_bundle
 from airgap_bundle.metadata import RELEASE_FILE
@@ -23,6 +24,7 @@ from appliance.errors import UsageError
 from appliance.install.release_change import announced
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from airgap_bundle.digest import Digest
@@ -33,11 +35,18 @@ if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
 
 
-def admit(bundle: Path, paths: SitePaths, root_fingerprint: str | None, progress: Advance) -> VerifiedRelease:
+def admit(
+    bundle: Path,
+    paths: SitePaths,
+    root_fingerprint: str | None,
+    progress: Advance,
+    accept: Callable[[VerifiedRelease], None] | None = None,
+) -> VerifiedRelease:
     """Verify ``bundle`` and bring it into the site's store.
 
-    ``root_fingerprint`` is needed at first install. Raises ``VerificationError`` for a refusal, with nothing changed,
-    and ``UsageError`` where ``bundle`` is no bundle.
+    ``root_fingerprint`` is needed at first install; ``accept`` may refuse what was verified, before the site learns of
+    it. Raises ``VerificationError`` for a refusal, with nothing changed, and ``UsageError`` where ``bundle`` is no
+    bundle.
     """
     check_is_bundle(bundle)
     return import_release(
@@ -47,6 +56,7 @@ def admit(bundle: Path, paths: SitePaths, root_fingerprint: str | None, progress
         now=datetime.now(UTC),
         root_fingerprint=root_fingerprint,
         progress=progress,
+        accept=accept,
     )
 
 
@@ -89,9 +99,16 @@ def announce(bundle: Path, paths: SitePaths) -> Held:
 
         def read(digest: Digest, most: int) -> bytes:
             with Joined(medium, supply, run.supplied).open(blob_path(digest)) as stream:
-                return stream.read(most)
+                data = stream.read(most)
+            if sha256(data) != digest:
+                in_store = digest in run.supplied
+                place = "in the store was changed, and this delta does not carry it" if in_store else "was changed"
+                raise DigestMismatchError(
+                    f"blob {digest} {place}", "bring the full bundle" if in_store else "copy the bundle again"
+                )
+            return data
 
-        return announced(run.contents, read)
+        return announced(sha256(run.raw[RELEASE_FILE]), run.contents, read)
 
 
 def is_first_install(paths: SitePaths) -> bool:

@@ -12,13 +12,12 @@ import zipfile
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from airgap_bundle.digest import Digest, sha256
-from airgap_bundle.errors import DigestMismatchError
 from appliance.errors import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from airgap_bundle.digest import Digest
     from airgap_bundle.oci import Contents
     from airgap_bundle.store import VerifiedRelease
 
@@ -41,6 +40,7 @@ class Held:
     """A release, as far as a change of releases asks. ``revisions`` are those of the gateway's database it knows."""
 
     version: str
+    digest: Digest
     number: int
     min_release: int
     parts: Mapping[str, Part]
@@ -69,13 +69,14 @@ def held(release: VerifiedRelease) -> Held:
     files = release.artifacts[_only(release.version, parts, "wheelhouse")].files
     with files[_wheel(release.version, files)].open() as stream:
         known = _revisions(stream.read())
-    return Held(release.version, release.number, release.min_release, parts, parts[keycloak].version, known)
+    numbers = (release.number, release.min_release)
+    return Held(release.version, release.digest, *numbers, parts, parts[keycloak].version, known)
 
 
-def announced(contents: Contents, read: Callable[[Digest, int], bytes]) -> Held:
-    """A release by its verified index. ``read`` gives a blob of at most so many bytes, which is hashed here.
+def announced(digest: Digest, contents: Contents, read: Callable[[Digest, int], bytes]) -> Held:
+    """The release ``digest`` by its verified index. ``read`` gives a blob of at most so many bytes, hashed.
 
-    Raises as ``held``, and ``DigestMismatchError`` for other bytes than were signed.
+    Raises as ``held`` and ``read``.
     """
     info = contents.release.info
     parts = {
@@ -84,10 +85,8 @@ def announced(contents: Contents, read: Callable[[Digest, int], bytes]) -> Held:
     keycloak = _only(info.version, parts, "keycloak")
     runtime = _only(info.version, parts, "wheelhouse")
     (files,) = (m.files for m in contents.artifacts if m.name == runtime)
-    wheel = files[_wheel(info.version, files)].digest
-    if sha256(data := read(wheel, MAX_WHEEL_BYTES)) != wheel:
-        raise DigestMismatchError(f"blob {wheel} was changed", "copy the bundle again")
-    return Held(info.version, info.number, info.min_release, parts, parts[keycloak].version, _revisions(data))
+    known = _revisions(read(files[_wheel(info.version, files)].digest, MAX_WHEEL_BYTES))
+    return Held(info.version, digest, info.number, info.min_release, parts, parts[keycloak].version, known)
 
 
 def changes(before: Held, after: Held) -> tuple[Change, ...]:
@@ -110,6 +109,18 @@ def unreadable(active: Held, wanted: Held) -> str | None:
     return None
 
 
+def cannot_take_over(active: Held, new: Held) -> str | None:
+    """Why ``new`` cannot go on with the data of ``active``; None: it can. Pure.
+
+    A newer Keycloak migrates the database of an older one, and the gateway's migrations go forward only.
+    """
+    if active.keycloak != new.keycloak and _order(new.keycloak) <= _order(active.keycloak):
+        return f"Keycloak {new.keycloak} cannot go on with the database of Keycloak {active.keycloak}"
+    if missing := active.revisions - new.revisions:
+        return f"it does not know the gateway's database since {min(missing)}"
+    return None
+
+
 def no_way_back(before: Held, after: Held) -> str | None:
     """Why `rollback` could not go from ``after`` to ``before`` again; None: it could. Pure."""
     if before.number < after.min_release:
@@ -117,6 +128,11 @@ def no_way_back(before: Held, after: Held) -> str | None:
     if (why := unreadable(after, before)) is not None:
         return f"release {before.version} could not return: {why}"
     return None
+
+
+def _order(version: str) -> tuple[int, ...]:
+    """A version in the order of its numbers; what is no number counts as none."""
+    return tuple(int(part) if part.isdigit() else -1 for part in re.split(r"[.-]", version))
 
 
 def _only(version: str, parts: Mapping[str, Part], kind: str) -> str:

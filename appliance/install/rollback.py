@@ -13,7 +13,7 @@ from airgap_bundle.reactivation import may_return, reactivate
 from airgap_bundle.store import Store
 from airgap_bundle.trust_state import TrustState
 from appliance.errors import RefusedError, UsageError
-from appliance.install.host import Installed, put_in_force
+from appliance.install.host import Installed, check_same_name, put_in_force
 from appliance.install.journal import read_journal
 from appliance.install.lock import site_lock
 from appliance.install.release_change import held, unreadable
@@ -21,6 +21,8 @@ from appliance.install.release_description import active_version
 from appliance.install.site_files import read_site_files
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from appliance.install.runner import Advance, Observer
     from appliance.site.paths import SitePaths
     from appliance.site.site_key import Passphrase
@@ -59,25 +61,41 @@ def returns(paths: SitePaths) -> tuple[Return, ...]:
     return tuple(found)
 
 
-def roll_back(
-    paths: SitePaths, version: str | None, *, passphrase: Passphrase, observer: Observer, progress: Advance
+def roll_back(  # noqa: PLR0913 - what a rollback is made of, by keyword
+    paths: SitePaths,
+    version: str | None,
+    *,
+    config: Path | None = None,
+    passphrase: Passphrase,
+    observer: Observer,
+    progress: Advance,
 ) -> Installed:
     """Put ``version`` in force again; by default the newest before the active one that can be gone back to.
+
+    After an upgrade that was cut off before its switch that is the active one itself. ``config`` is a site file of
+    before, where the installed one is of the newer release.
 
     The one in force may be named: what is damaged is mended from the store, and a rollback that was interrupted after
     the switch is finished. Raises ``UsageError`` where it never ran here, ``RefusedError`` where it cannot read the
     site's data, and as ``reactivate``. Services are ready when it returns.
     """
-    files = read_site_files(paths.site_yaml, paths)
+    files = read_site_files(config or paths.site_yaml, paths)
+    check_same_name(paths, files)
     with site_lock(paths):
-        wanted = version or _before(returns(paths))
+        wanted = version or _default(paths)
         store, active = Store(paths.store), active_version(paths)
-        release = reactivate(store, TrustState.load(paths.trust), wanted, progress)
+        release = reactivate(store, TrustState.load(paths.trust), wanted, progress, active=active)
         if wanted not in _ran(paths):
             raise UsageError(f"release {wanted} never ran here", "install its bundle, or go back to one that did")
         if (why := unreadable(held(store.open_release(active)), held(release))) is not None:
             raise RefusedError(f"release {wanted} cannot be gone back to: {why}", _RESTORE)
         return put_in_force(paths, files, release, passphrase=passphrase, observer=observer)
+
+
+def _default(paths: SitePaths) -> str:
+    newest = Store(paths.store).survey()[0][-1].version
+    begun = newest not in _ran(paths) and paths.release(newest).exists()
+    return active_version(paths) if begun else _before(returns(paths))
 
 
 def _before(found: tuple[Return, ...]) -> str:

@@ -9,22 +9,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airgap_bundle.store import Store
 from appliance.errors import RefusedError, UsageError
 from appliance.install.admission import admit, announce
-from appliance.install.backup.last import LastBackup, last_backup, shown
+from appliance.install.backup.last import CLOCKS, LastBackup, last_backup, shown
 from appliance.install.backup.mark import refuse_half_restored
 from appliance.install.host import Installed, Request, check_same_name, put_in_force, site_files
 from appliance.install.lock import site_lock
 from appliance.install.preflight.report import check_host
-from appliance.install.release_change import Change, Held, changes, held, no_way_back
+from appliance.install.release_change import Change, Held, cannot_take_over, changes, held, no_way_back
 from appliance.install.release_description import active_version
+from appliance.install.release_env import choose_python
+from appliance.install.steps.context import Context
+from appliance.install.steps.site import judge_models
+from appliance.install.vault import Vault
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from airgap_bundle.digest import Digest
+    from airgap_bundle.store import VerifiedRelease
     from appliance.install.runner import Advance, Observer
     from appliance.site.paths import SitePaths
     from appliance.site.site_key import Passphrase
@@ -32,20 +37,25 @@ if TYPE_CHECKING:
 RECENT = timedelta(hours=24)
 """Where only a restore leads back, the backup is as old at most: what came after it would be lost."""
 
+_BACK_UP = "`sovereign backup create`, then upgrade; where nothing runs any more `install` takes it, without a way back"
+
 
 @dataclass(frozen=True)
 class Upgrade:
     """What an upgrade would change.
 
-    ``final`` says why `rollback` could not undo it, ``refusal`` why it may not begin; None: it could, it may.
+    ``final`` says why `rollback` could not undo it, ``refusal`` why it may not begin and ``hint`` what to do about it;
+    None: it could, it may. ``digest`` is the new release's.
     """
 
     before: str
     after: str
+    digest: Digest
     changes: tuple[Change, ...]
     final: str | None
     backup: LastBackup | None
     refusal: str | None
+    hint: str | None
 
     def data(self) -> dict[str, object]:
         """As JSON data."""
@@ -65,24 +75,32 @@ def plan_upgrade(paths: SitePaths, bundle: Path) -> Upgrade:
     Raises ``UsageError`` where nothing is installed, and as ``announce``.
     """
     active = held(Store(paths.store).open_release(active_version(paths)))
-    new = announce(bundle, paths)
-    begun = paths.release(new.version).exists()
-    return planned(active, new, last_backup(paths), datetime.now(UTC), begun=begun)
+    return planned(active, announce(bundle, paths), last_backup(paths), datetime.now(UTC))
 
 
-def planned(active: Held, new: Held, backup: LastBackup | None, now: datetime, *, begun: bool) -> Upgrade:
-    """The same of what is known. Pure. One that was ``begun`` goes on: there is no backing up between two releases."""
-    final = None if new.version == active.version else no_way_back(active, new)
-    lacking = None if final is None or begun else _lacking(backup, now)
-    return Upgrade(active.version, new.version, changes(active, new), final, backup, lacking)
+def planned(active: Held, new: Held, backup: LastBackup | None, now: datetime) -> Upgrade:
+    """The same of what is known. Pure."""
+    same = new.digest == active.digest
+    final = None if same else no_way_back(active, new)
+    refusal, hint = None, None
+    if not same and (why := cannot_take_over(active, new)) is not None:
+        refusal, hint = f"release {new.version} cannot take over this site: {why}", "ask for one that is made after it"
+    elif final is not None and (lacking := _lacking(backup, active, now)) is not None:
+        refusal, hint = f"{final}, and {lacking}", _BACK_UP
+    return Upgrade(active.version, new.version, new.digest, changes(active, new), final, backup, refusal, hint)
 
 
-def _lacking(backup: LastBackup | None, now: datetime) -> str | None:
+def _lacking(backup: LastBackup | None, active: Held, now: datetime) -> str | None:
     """What the last backup lacks to be the way back; None: nothing."""
     if backup is None:
         return "this site was never backed up"
-    if now - datetime.fromisoformat(backup.made) > RECENT:
-        return f"the last backup was begun {shown(backup.made)}, more than a day ago"
+    age = now - datetime.fromisoformat(backup.made)
+    if not -CLOCKS <= age <= RECENT:
+        return f"the last backup is of {shown(backup.made)}, not of the last day"
+    if backup.release != str(active.digest):
+        return f"the last backup is of another release than {active.version}"
+    if backup.erased is not None:
+        return "somebody was erased since the last backup"
     return None
 
 
@@ -95,7 +113,7 @@ def may_upgrade(paths: SitePaths, request: Request) -> Upgrade:
     refuse_half_restored(paths)
     found = plan_upgrade(paths, request.bundle)
     if found.refusal is not None:
-        raise RefusedError(f"{found.final}, and {found.refusal}", "`sovereign backup create`, then upgrade")
+        raise RefusedError(found.refusal, found.hint)
     files = site_files(paths, request.config)
     check_same_name(paths, files)
     check_host(files, paths, request.bundle).demand()
@@ -114,13 +132,21 @@ def upgrade(  # noqa: PLR0913 - what an upgrade is made of, by keyword
     """Go to the release that ``may_upgrade`` ``found``; services are ready when it returns.
 
     Running it again, with the same bundle, finishes one that was interrupted. Raises ``VerificationError`` as an
-    installation does, and where bundle or site are others than ``found``: nothing is changed then.
+    installation does, ``RefusedError`` where the site's policy refuses a model of the new release or the bundle is
+    another than ``found``: nothing is changed then, and the site has learnt of nothing.
     """
     files = site_files(paths, request.config)
     with site_lock(paths):
         if active_version(paths) not in (found.before, found.after):
             raise UsageError("another release was put in force meanwhile", "upgrade again")
-        release = admit(request.bundle, paths, None, progress)
-        if release.version != found.after:
-            raise RefusedError(f"{request.bundle} holds another release now", "look at the medium, and upgrade again")
+
+        def accept(release: VerifiedRelease) -> None:
+            """Before the site learns that there is such a release: what it cannot put in force ends no older one."""
+            if release.digest != found.digest:
+                raise RefusedError(
+                    f"{request.bundle} holds another release now", "look at the medium, and upgrade again"
+                )
+            judge_models(Context(paths, files, release, Vault(paths, passphrase), choose_python() or Path()))
+
+        release = admit(request.bundle, paths, None, progress, accept)
         return put_in_force(paths, files, release, passphrase=passphrase, observer=observer)

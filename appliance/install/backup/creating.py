@@ -131,7 +131,7 @@ def create_backup(  # noqa: PLR0913 - what goes where and for whom, by keyword
         durable.write_new(keys_folder / statement.STATEMENT, apart_signed, 0o600)
         _enter(paths, sha256(signed), told)
     with suppress(StoreError):  # the backup lies there: `status` then warns of the one before
-        note_backup(paths, made, sha256(signed))
+        note_backup(paths, made, sha256(signed), release.digest)
     return Created(told, sha256(signed), sha256(apart_signed))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,16 +21,22 @@ if TYPE_CHECKING:
 MAX_BYTES = 4096
 OVERDUE = timedelta(days=3)
 """A backup every night, and a weekend in which nobody changed the medium."""
+CLOCKS = timedelta(minutes=5)
+"""So much a clock may have been set back since."""
 _ADVICE = "`sovereign backup create`"
 
 
 @dataclass(frozen=True)
 class LastBackup:
-    """The newest backup: when it was begun (ISO 8601, UTC), its statement's digest, the last erasure after that."""
+    """The newest backup: when it was begun (ISO 8601, UTC), its statement's digest, and that of the release in force.
+
+    ``erased`` is the last erasure after it.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid")
     made: str
     digest: str
+    release: str
     erased: str | None = None
 
     def __post_init__(self) -> None:
@@ -49,9 +55,10 @@ class _Erasure:
 _BACKUP, _ERASURE = TypeAdapter(LastBackup), TypeAdapter(_Erasure)
 
 
-def note_backup(paths: SitePaths, made: datetime, digest: Digest) -> None:
-    """Keep that a backup that was begun at ``made`` lies on its medium."""
-    durable.replace(_file(paths), json.dumps({"made": made.isoformat(), "digest": str(digest)}).encode())
+def note_backup(paths: SitePaths, made: datetime, digest: Digest, release: Digest) -> None:
+    """Keep that a backup that was begun at ``made``, under ``release``, lies on its medium."""
+    note = {"made": made.isoformat(), "digest": str(digest), "release": str(release)}
+    durable.replace(_file(paths), json.dumps(note).encode())
 
 
 def note_erasure(paths: SitePaths, now: datetime) -> None:
@@ -71,7 +78,7 @@ def last_backup(paths: SitePaths) -> LastBackup | None:
         after = datetime.fromisoformat(erased) >= datetime.fromisoformat(kept.made)
     except (OSError, ValueError, TypeError):  # pydantic's ValidationError is a ValueError
         return kept
-    return LastBackup(kept.made, kept.digest, erased if after else None)
+    return replace(kept, erased=erased if after else None)
 
 
 def backup_warnings(paths: SitePaths, now: datetime) -> tuple[str, ...]:
@@ -86,7 +93,10 @@ def warnings_of(last: LastBackup | None, now: datetime) -> tuple[str, ...]:
     if last is None:
         return (f"nothing of this site is backed up: {_ADVICE}",)
     found = []
-    if now - datetime.fromisoformat(last.made) > OVERDUE:
+    age = now - datetime.fromisoformat(last.made)
+    if age < -CLOCKS:
+        found.append(f"the last backup is dated {shown(last.made)}, which is yet to come: look at the clock; {_ADVICE}")
+    if age > OVERDUE:
         found.append(f"the last backup was begun {shown(last.made)}: {_ADVICE}, or look at what runs it")
     if last.erased is not None:
         found.append(

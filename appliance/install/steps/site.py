@@ -58,18 +58,10 @@ def _policies(context: Context) -> Step:
     """The files go in only when every model passes the gate with them; a refusal leaves the old ones in force."""
 
     def wanted() -> dict[str, bytes]:
-        with context.only("policy").files[POLICY].open() as stream:
-            release_policy = stream.read()
-        return {POLICY: release_policy, **context.files.installed()}
+        return _installed(context)
 
     def work(_: Advance) -> Mapping[str, str]:
-        staged = context.paths.policies.with_name("policies.partial")
-        shutil.rmtree(staged, ignore_errors=True)
-        write_policies(staged, wanted())
-        try:
-            waived = check_models(_loadable(context), context.release, staged, _chosen(context))
-        finally:
-            shutil.rmtree(staged)
+        waived = judge_models(context)
         for name in (OFFICERS, WAIVERS, STATEMENTS):
             shutil.rmtree(context.paths.policies / name, ignore_errors=True)
         write_policies(context.paths.policies, wanted())
@@ -89,6 +81,26 @@ def _policies(context: Context) -> Step:
         run=work,
         present=lambda: context.paths.site_yaml.is_file() and (context.paths.policies / POLICY).is_file(),
     )
+
+
+def judge_models(context: Context) -> tuple[str, ...]:
+    """Put the models of the site through the gate of the context's release; which rest on waivers, and whose.
+
+    Nothing that is in force is changed. Raises as ``check_models``.
+    """
+    staged = context.paths.policies.with_name("policies.partial")
+    shutil.rmtree(staged, ignore_errors=True)
+    try:
+        write_policies(staged, _installed(context))
+        return check_models(_loadable(context), context.release, staged, _chosen(context))
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _installed(context: Context) -> dict[str, bytes]:
+    with context.only("policy").files[POLICY].open() as stream:
+        release_policy = stream.read()
+    return {POLICY: release_policy, **context.files.installed()}
 
 
 def _loadable(context: Context) -> SiteConfig:

@@ -111,6 +111,24 @@ def test_one_that_is_in_force_can_be_named_so_that_an_interrupted_rollback_is_fi
     assert ground.forced == ["1.0.0"]
 
 
+def test_after_an_upgrade_that_was_cut_off_it_is_the_active_one_and_not_one_before(ground: Ground) -> None:
+    ground.ran(1)
+    ground.ran(2)
+    bundle = Draft(version="3.0.0", number=3).write(ground.folder / "begun")
+    ground.site.install(bundles.sign(bundle, "architect", "builder", "release"))
+    ground.paths.release("3.0.0").mkdir()
+    ground.back()
+    assert ground.forced == ["2.0.0"]
+
+
+def test_the_one_in_force_can_be_mended_though_a_newer_one_ends_it(ground: Ground) -> None:
+    ground.ran(1)
+    bundle = Draft(version="2.0.0", number=2, min_release=2).write(ground.folder / "imported")
+    ground.site.install(bundles.sign(bundle, "architect", "builder", "release"))
+    ground.back("1.0.0")
+    assert ground.forced == ["1.0.0"]
+
+
 def test_a_release_that_never_ran_is_a_mistake(ground: Ground) -> None:
     ground.ran(1)
     bundle = Draft(version="2.0.0", number=2).write(ground.folder / "imported")

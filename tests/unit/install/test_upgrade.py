@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,10 @@ import pytest
 
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import RollbackError, VerificationError
-from appliance.errors import RefusedError, UsageError
+from airgap_bundle.store import Store
+from appliance.errors import RefusedError, SovereignError, UsageError
 from appliance.install import upgrade as module
-from appliance.install.backup.last import LastBackup, note_backup
+from appliance.install.backup.last import LastBackup, note_backup, note_erasure
 from appliance.install.host import Installed, Request
 from appliance.install.release_change import Change
 from appliance.install.upgrade import RECENT, Upgrade, may_upgrade, plan_upgrade, upgrade
@@ -34,18 +36,24 @@ class Running(Ground):
         super().__init__(folder, monkeypatch)
         monkeypatch.setattr(module, "put_in_force", self._force)
         monkeypatch.setattr(module, "check_host", lambda *_: self)
+        monkeypatch.setattr(module, "judge_models", lambda _: ())
         self.ran(1)
 
     def demand(self) -> None:
         """The host does."""
+
+    def refuse(self, _context: object) -> tuple[str, ...]:
+        """What a gate says that does not let a model in."""
+        raise RefusedError("this site's policy refuses a model")
 
     def brought(self, number: int, **changes: Any) -> Path:
         """A signed bundle on a medium."""
         bundle = Draft(version=f"{number}.0.0", number=number, **changes).write(self.folder / f"brought-{number}")
         return bundles.sign(bundle, "architect", "builder", "release")
 
-    def backed_up(self, ago: timedelta) -> None:
-        note_backup(self.paths, datetime.now(UTC) - ago, sha256(b"statement"))
+    def backed_up(self, ago: timedelta, release: str = "1.0.0") -> None:
+        digest = Store(self.paths.store).open_release(release).digest
+        note_backup(self.paths, datetime.now(UTC) - ago, sha256(b"statement"), digest)
 
     def may(self, bundle: Path) -> Upgrade:
         return may_upgrade(self.paths, Request(bundle, None, None))
@@ -99,7 +107,7 @@ def test_what_cannot_be_undone_waits_for_a_backup_of_the_last_day(
     assert "backup create" in str(refused.value.hint)
     assert bundles.tree(site.paths.root) == before
     site.backed_up(RECENT + timedelta(hours=1))
-    with pytest.raises(RefusedError, match="more than a day ago"):
+    with pytest.raises(RefusedError, match="not of the last day"):
         site.go(bundle)
     assert site.forced == []
     site.backed_up(RECENT - timedelta(hours=1))
@@ -107,17 +115,82 @@ def test_what_cannot_be_undone_waits_for_a_backup_of_the_last_day(
     assert site.forced == ["2.0.0"]
 
 
-def test_one_that_was_interrupted_goes_on_without_another_backup(site: Running) -> None:
-    """Between two releases the services do not run, so none could be made."""
+def test_a_folder_that_an_attempt_left_replaces_no_backup(site: Running) -> None:
+    """Until the switch the former release serves, and can be backed up."""
+    site.paths.release("2.0.0").mkdir(parents=True)
+    with pytest.raises(RefusedError, match="never backed up"):
+        site.go(site.brought(2, revisions=SECOND))
+    assert site.forced == []
+
+
+def test_one_that_was_interrupted_after_the_switch_goes_on_without_another_backup(site: Running) -> None:
     bundle = site.brought(2, revisions=SECOND)
     site.backed_up(timedelta(hours=1))
     site.go(bundle)
-    site.paths.release("2.0.0").mkdir(parents=True)
+    site.activate("2.0.0")
     site.backed_up(timedelta(days=9))
     site.go(bundle)
-    site.activate("2.0.0")
-    site.go(bundle)
-    assert site.forced == ["2.0.0"] * 3
+    assert site.forced == ["2.0.0"] * 2
+
+
+@pytest.mark.parametrize(
+    ("before", "changes", "why"),
+    [
+        ({"revisions": SECOND}, {}, "does not know the gateway's database since r0002_second_tables"),
+        ({"keycloak": "26.8.0"}, {}, "Keycloak 26.7.3 cannot go on with the database of Keycloak 26.8.0"),
+        ({"keycloak": "26.10.0"}, {"keycloak": "26.9.9"}, "Keycloak 26.9.9 cannot go on"),
+    ],
+)
+def test_a_later_release_of_an_older_line_is_refused_whatever_was_backed_up(
+    site: Running, before: dict[str, Any], changes: dict[str, Any], why: str
+) -> None:
+    site.ran(2, **before)
+    site.backed_up(timedelta(hours=1), "2.0.0")
+    held = bundles.tree(site.paths.root)
+    with pytest.raises(RefusedError, match=re.escape(why)):
+        site.go(site.brought(3, **changes))
+    assert (bundles.tree(site.paths.root), site.forced) == (held, [])
+
+
+def test_a_backup_that_leads_elsewhere_is_no_way_back(site: Running) -> None:
+    site.ran(2)
+    bundle = site.brought(3, revisions=SECOND)
+    site.backed_up(timedelta(hours=1), "1.0.0")
+    with pytest.raises(RefusedError, match=r"another release than 2\.0\.0"):
+        site.go(bundle)
+    site.backed_up(-timedelta(hours=1), "2.0.0")
+    with pytest.raises(RefusedError, match="not of the last day"):
+        site.go(bundle)
+    site.backed_up(timedelta(hours=1), "2.0.0")
+    note_erasure(site.paths, datetime.now(UTC))
+    with pytest.raises(RefusedError, match="erased since"):
+        site.go(bundle)
+    assert site.forced == []
+
+
+def test_what_the_gate_refuses_is_not_learnt_so_that_the_active_release_stays_whole(
+    site: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that ends the older ones by its `min_release` and cannot be put in force would leave a site with none."""
+    bundle = site.brought(2, min_release=2)
+    site.backed_up(timedelta(hours=1))
+    before = bundles.tree(site.paths.root)
+    monkeypatch.setattr(module, "judge_models", site.refuse)
+    with pytest.raises(RefusedError, match="this site's policy"):
+        site.go(bundle)
+    assert (bundles.tree(site.paths.root), site.forced) == (before, [])
+    site.back("1.0.0")
+    assert site.forced == ["1.0.0"]
+
+
+def test_the_gate_that_is_asked_is_the_real_one(site: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "check_host", lambda *_: site)
+    bundle = site.brought(2)
+    before = bundles.tree(site.paths.root)
+    with pytest.raises(SovereignError, match=r"m is not in release 2\.0\.0|0 policy artifacts"):
+        site.go(bundle)
+    assert bundles.tree(site.paths.root) == before
 
 
 def test_an_older_bundle_and_one_that_was_changed_are_refused(site: Running) -> None:
