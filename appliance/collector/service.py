@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 HANDSHAKE_SECONDS = 30.0
 LINE_SECONDS = 30.0
 HOSTS_AT_ONCE = 4
-WORKER_ITEMS, WORKER_ITEMS_A_MINUTE = 1000.0, 200.0
-"""Some ten times what a worker tells: whoever took one over is not to fill the log, which would end answers."""
+WORKER_ITEMS, WORKER_ITEMS_A_MINUTE = 1000.0, 30.0
+"""Some times what a worker tells: whoever took one over would need months to fill 8 GiB, which would end answers."""
 _log = structlog.get_logger("collector")
 
 
@@ -89,9 +89,9 @@ class Collector:
                 size += len(items[-1])
                 if size > MAX_BYTES:
                     raise UsageError("a host says more than is read at once", "install the release again")
+        self._allowed[host] = (left - count, time.monotonic())
         async with self._turn:
             await asyncio.gather(*(self._append(entry(item, host, role)) for item in items))
-        self._allowed[host] = (left - count, time.monotonic())
         return count
 
     def _left(self, host: str, role: str) -> float:

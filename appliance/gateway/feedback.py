@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select
@@ -50,6 +50,15 @@ class Marked:
     given: Remark | None
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What answers were given from: passages, digests of groups' instructions, and names of adapters."""
+
+    places: set[Place] = field(default_factory=set)
+    instructions: set[str] = field(default_factory=set)
+    adapters: set[str] = field(default_factory=set)
+
+
 class FeedbackStore:
     """Remarks on answers, one an answer."""
 
@@ -81,8 +90,8 @@ class FeedbackStore:
             sealer = await self._conversations.sealer(connection, subject)
         return Marked(row.id, row.conversation_id, row.model, opened_feedback(sealer, row))
 
-    async def rests_on(self, subject: Subject, marked: Marked) -> frozenset[Place] | None:
-        """Passages that the answer, or an answer before it in the conversation, was given from: it may quote them.
+    async def rests_on(self, subject: Subject, marked: Marked) -> Ground | None:
+        """What the answer, or an answer before it in the conversation, was given from: it may quote all of it.
 
         None where that is not known, because an answer has words and no receipt.
         """
@@ -95,7 +104,7 @@ class FeedbackStore:
         async with self._engine.begin() as connection:
             rows = (await connection.execute(query)).all()
             sealer = await self._conversations.sealer(connection, subject)
-        return await asyncio.to_thread(_places, sealer, rows)
+        return await asyncio.to_thread(_ground, sealer, rows)
 
     async def give(
         self, subject: Subject, marked: Marked, remark: Remark, enter: Callable[[], Awaitable[object]]
@@ -202,16 +211,21 @@ async def _send(  # noqa: PLR0913, PLR0917 - private; one call
     await connection.execute(changed)
 
 
-def _places(sealer: UserSealer, rows: Sequence[Row[Any]]) -> frozenset[Place] | None:
-    found: set[Place] = set()
+def _ground(sealer: UserSealer, rows: Sequence[Row[Any]]) -> Ground | None:
+    found = Ground()
     for row in rows:
         if row.receipt is None:
             if sealer.unseal(row.content, bound_to=f"content:{row.id}"):
                 return None
             continue
-        for one in (_receipt(sealer, row).get("documents") or {}).get("passages", ()):
-            found.add(Place(uuid.UUID(one["document"]), one["version"], one["first"], one["last"]))
-    return frozenset(found)
+        receipt = _receipt(sealer, row)
+        for one in (receipt.get("documents") or {}).get("passages", ()):
+            found.places.add(Place(uuid.UUID(one["document"]), one["version"], one["first"], one["last"]))
+        if (words := (receipt.get("instructions") or {}).get("group")) is not None:
+            found.instructions.add(words)
+        if (adapter := receipt.get("adapter")) is not None:
+            found.adapters.add(adapter["name"])
+    return found
 
 
 def _receipt(sealer: UserSealer, row: Row[Any]) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Whose experts may be shown an answer: of the groups whose people they are, those that may know what is in it.
 
 An answer from documents may quote them, and so may every later one of its conversation. So a group is asked for its
-right to each passage that the model was shown up to there, at the moment of sending, as if its people looked.
+right to each passage that the model was shown up to there, at the moment of sending, as if its people looked. What a
+group's instructions say, and what its adapter learnt, a model repeats as well: of such an answer only groups with the
+very same ones are told.
 """
 
 from __future__ import annotations
@@ -10,14 +12,17 @@ from typing import TYPE_CHECKING
 
 from appliance.gateway.entitlements import granting
 from appliance.gateway.errors import NotReadyError, UnprocessableError
+from appliance.gateway.instructions import Instructions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from appliance.gateway.assembly import Gateway
     from appliance.gateway.callers import Caller
-    from appliance.gateway.feedback import Marked
+    from appliance.gateway.feedback import Ground, Marked
     from appliance.memory.documents import Place
+    from appliance.site.config import SiteConfig
+    from appliance.site.groups import Group
 
 
 async def recipients(gateway: Gateway, caller: Caller, marked: Marked) -> tuple[str, ...]:
@@ -26,13 +31,14 @@ async def recipients(gateway: Gateway, caller: Caller, marked: Marked) -> tuple[
     Raises ``ForbiddenError`` where the model is none of theirs any more, ``NotReadyError`` where the library does not
     answer.
     """
-    groups = [group.name for group in granting(gateway.site, caller.groups, marked.model)]
-    places = await gateway.feedback.rests_on(caller.subject, marked)
-    if places is None:
+    ground = await gateway.feedback.rests_on(caller.subject, marked)
+    groups = granting(gateway.site, caller.groups, marked.model)
+    if ground is None:
         return ()
-    if not places:
-        return tuple(groups)
-    return tuple([name for name in groups if await _may_read(gateway, list(places), name)])
+    names = [group.name for group in groups if _told_the_same(gateway.site, group, ground)]
+    if not ground.places:
+        return tuple(names)
+    return tuple([name for name in names if await _may_read(gateway, list(ground.places), name)])
 
 
 async def chosen(gateway: Gateway, caller: Caller, marked: Marked, named: str | None) -> str:
@@ -48,6 +54,11 @@ async def chosen(gateway: Gateway, caller: Caller, marked: Marked, named: str | 
         cause = f"it is not to be seen by experts of {named[:64]!a}"
         raise UnprocessableError(cause, f"name one of {', '.join(open_to)}", code="not_this_group", param="group")
     return named or open_to[0]
+
+
+def _told_the_same(site: SiteConfig, group: Group, ground: Ground) -> bool:
+    words = Instructions.for_group(site, group).digests().get("group")
+    return ground.instructions <= {words} and ground.adapters <= set(group.adapters)
 
 
 async def _may_read(gateway: Gateway, places: Sequence[Place], group: str) -> bool:

@@ -117,6 +117,23 @@ async def test_what_an_answer_without_a_receipt_was_given_from_is_not_known(page
     assert [await open_to(page, one) for one in (message, later)] == [[], []]
 
 
+async def test_what_was_said_under_a_group_s_instructions_goes_to_that_group_alone(house: Any) -> None:
+    """A model repeats what it was told."""
+    house.engine.words = ("I was told that band nine is confidential.",)
+    house.door.people["deputy"] = principal("deputy", "analysts", "clerks")
+    house.door.guest = "deputy"
+    told = {"instructions": "Band nine is confidential.", "per_user": {"tokens_per_day": 9_000_000}}
+    of_the_model = {"models": ["small", "large"]}
+    groups = [{"name": "clerks", **of_the_model, **told}, {"name": "analysts", **of_the_model}]
+    async with house.open(site(groups=groups)) as opened:
+        page = await Page(opened).sign_in()
+        message = await ask(page, await page.conversation(), "What were you told?", documents=False)
+        assert await open_to(page, message) == ["clerks"]
+        refused = await put(page, message, **SEND, group="analysts")
+        assert (refused.status_code, refused.json()["code"]) == (422, "not_this_group")
+        assert await house.count("failure") == 0
+
+
 async def test_nobody_asks_about_an_answer_of_somebody_else(page: Page, house: Any) -> None:
     message = await ask(page, await page.conversation(), QUESTION, documents=True)
     await as_(page, house, "clerk")
