@@ -169,6 +169,27 @@ def test_who_is_in_several_groups_says_whose_experts_and_reads_it_beside_the_tic
     expect(answer).to_contain_text("You let the experts of pilot see this answer.")
     answer.get_by_role("button", name="This answer is not good").click()
     expect(form.get_by_label("Whose experts?")).to_have_value("pilot")
+    expect(form.get_by_label("Let the experts of pilot")).to_be_checked()
+
+
+def test_experts_of_another_group_are_not_shown_what_was_sent_to_one_that_may_not_see_it_any_more(
+    analyst: Page, gateway: FakeGateway
+) -> None:
+    gateway.open_to = ["analysts", "pilot"]
+    flows.ask(analyst, "mark this")
+    answer = flows.last_answer(analyst)
+    answer.get_by_role("button", name="This answer is not good").click()
+    form = answer.locator(".feedback")
+    form.get_by_label("Whose experts?").select_option("pilot")
+    form.get_by_label("Let the experts of pilot").check()
+    form.get_by_role("button", name="Keep this").click()
+    gateway.open_to = ["analysts"]
+    answer.get_by_role("button", name="This answer is not good").click()
+    expect(form).to_contain_text("keeping this form takes it back from them")
+    expect(form.get_by_label("Let the experts of analysts")).not_to_be_checked()
+    form.get_by_role("button", name="Keep this").click()
+    expect(form).to_have_count(0)
+    assert ["group" in one for one in gateway.feedback.values()] == [False]
 
 
 def test_an_answer_from_documents_that_no_group_of_the_persons_may_read_whole_is_not_sent(

@@ -11,8 +11,13 @@ import { t } from "./i18n.js";
  * @param {import("./api.js").Feedback} given
  */
 export function sendPart(messageId, groups, given) {
-  if (groups.length === 0) return { element: h("p", { class: "answer-note" }, t("feedback.share.none")), said: () => ({}) };
-  const input = h("input", { type: "checkbox", name: "send", checked: given.send ?? false });
+  const left = Boolean(given.send && given.group && !groups.includes(given.group));
+  const gone = left && h("p", { class: "answer-note" }, t("feedback.share.gone", { group: given.group ?? "" }));
+  if (groups.length === 0) {
+    const none = h("p", { class: "answer-note" }, t("feedback.share.none"));
+    return { element: h("div", { class: "feedback-send" }, gone, none), said: () => ({}) };
+  }
+  const input = h("input", { type: "checkbox", name: "send", checked: Boolean(given.send) && !left });
   const words = h("span", {});
   const which = h("select", { id: `feedback-group-${messageId}` });
   which.replaceChildren(
@@ -29,7 +34,7 @@ export function sendPart(messageId, groups, given) {
     h("span", { class: "select" }, which, icon("chevron")),
   );
   return {
-    element: h("div", { class: "feedback-send" }, groups.length > 1 && choice, tick),
+    element: h("div", { class: "feedback-send" }, gone, groups.length > 1 && choice, tick),
     said: () => (input.checked ? { send: true, group: which.value } : {}),
   };
 }
