@@ -138,6 +138,7 @@ def test_a_failure_is_sent_to_experts_only_by_a_tick_beside_what_they_will_see_a
     form.get_by_label("It is not true").check()
     form.get_by_label("What should it have said?").fill("the first step")
     form.get_by_role("button", name="Keep this").click()
+    expect(form).to_have_count(0)
     (said,) = gateway.feedback.values()
     assert said == {"verdict": "down", "reasons": ["wrong"], "correction": "the first step"}
     answer.get_by_role("button", name="This answer is not good").click()
@@ -145,11 +146,13 @@ def test_a_failure_is_sent_to_experts_only_by_a_tick_beside_what_they_will_see_a
     expect(form).to_contain_text("They do not see who I am")
     form.get_by_label("Let the experts of analysts").check()
     form.get_by_role("button", name="Keep this").click()
+    expect(form).to_have_count(0)
     assert [(one["send"], one["group"]) for one in gateway.feedback.values()] == [(True, "analysts")]
     analyst.reload()
     expect(flows.last_answer(analyst)).to_contain_text("You let the experts of analysts see this answer.")
     answer.get_by_role("button", name="This answer is not good").click()
     form.get_by_role("button", name="Take my mark back").click()
+    expect(form).to_have_count(0)
     expect(answer.get_by_role("button", name="This answer is not good")).to_have_attribute("aria-pressed", "false")
     assert gateway.feedback == {}
 
@@ -165,6 +168,7 @@ def test_who_is_in_several_groups_says_whose_experts_and_reads_it_beside_the_tic
     form.get_by_label("Whose experts?").select_option("pilot")
     form.get_by_label("Let the experts of pilot").check()
     form.get_by_role("button", name="Keep this").click()
+    expect(form).to_have_count(0)
     assert [one["group"] for one in gateway.feedback.values()] == ["pilot"]
     expect(answer).to_contain_text("You let the experts of pilot see this answer.")
     answer.get_by_role("button", name="This answer is not good").click()
@@ -183,6 +187,7 @@ def test_experts_of_another_group_are_not_shown_what_was_sent_to_one_that_may_no
     form.get_by_label("Whose experts?").select_option("pilot")
     form.get_by_label("Let the experts of pilot").check()
     form.get_by_role("button", name="Keep this").click()
+    expect(form).to_have_count(0)
     gateway.open_to = ["analysts"]
     answer.get_by_role("button", name="This answer is not good").click()
     expect(form).to_contain_text("keeping this form takes it back from them")
@@ -216,6 +221,7 @@ def test_what_was_sent_is_taken_back_even_when_another_answer_stands_in_its_plac
     answer.get_by_role("button", name="This answer is not good").click()
     answer.locator(".feedback").get_by_label("Let the experts of analysts").check()
     answer.locator(".feedback").get_by_role("button", name="Keep this").click()
+    expect(answer.locator(".feedback")).to_have_count(0)
     note = analyst.get_by_text("still see an earlier answer here")
     expect(note).to_be_hidden()
     flows.retry(analyst)

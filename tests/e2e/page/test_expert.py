@@ -53,6 +53,7 @@ def test_a_queue_is_judged_without_a_mouse(expert: Page, gateway: FakeGateway) -
     expert.keyboard.press("1")
     expert.keyboard.press("Control+Enter")
     expect(expert.locator(WAITING)).to_have_count(1)
+    expect(expert.locator("#expert-failure")).to_contain_text("Who renews my parking permit?")
     expert.keyboard.press("Escape")
     expect(expert.locator(WAITING).first).to_be_focused()
     assert gateway.rulings == {"01": {"ruling": "wrong"}, "10": {"ruling": "right"}}
