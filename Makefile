@@ -115,6 +115,15 @@ bench-confinement: venv ## What confining an engine costs, measured in alternati
 bench-engine: venv ## Measure the engine beside llama-server of the same sources; QUICK=1 only tries it; the last line is JSON
 	$(BIN)/python -m tests.bench.engine $(if $(QUICK),--quick)
 
+.PHONY: test-gpu
+test-gpu: venv ## Tests of the engine with every model on this host's first GPU, where the wheel has code for it
+	$(BIN)/pytest tests/integration/engine/test_gpu.py
+	SOVEREIGN_TEST_GPU=0 $(BIN)/pytest tests/integration/engine/test_small_model.py tests/integration/engine/test_adapters.py tests/integration/engine/test_soak.py
+
+.PHONY: bench-gpu
+bench-gpu: venv ## An engine on the GPU beside one on the processor; the last line is JSON
+	$(BIN)/python -m tests.bench.gpu
+
 .PHONY: bench-learning
 bench-learning: venv ## Ask Debian's manuals in three languages; MODEL=the embedding model's GGUF; the last line is JSON
 	$(BIN)/python -m tests.bench.learning --model $(MODEL)

@@ -67,7 +67,7 @@ def render_status(status: SiteStatus, console: Console) -> None:
         *((f"certificate {c.name}", f"until {c.expires[:10]}, {c.days} days left") for c in status.certificates),
         *((f"waiver {'host ' if w.kind == 'host' else ''}{w.subject}", _waiver(w)) for w in status.waivers),
         *((f"confined {e.engine}", _layers(e)) for e in status.confinement),
-        *((f"computes {e.engine}", f"with the CPU code for {e.variant}") for e in status.confinement if e.variant),
+        *((f"computes {e.engine}", _computing(e)) for e in status.confinement if e.variant),
         *(
             (f"pinned {e.engine}", f"{e.pinned_tokens} of {e.most_pinned} tokens of instructions")
             for e in status.confinement
@@ -102,6 +102,11 @@ def _waiver(waiver: Waived) -> str:
     if not waiver.in_force:
         return f"not in force: {waiver.reason}"
     return f"{', '.join(waiver.waives)} until {(waiver.expires or '')[:10]} ({waiver.officer}: {waiver.reason})"
+
+
+def _computing(engine: EngineConfinement) -> str:
+    cpu = f"with the CPU code for {engine.variant}"
+    return cpu if engine.device is None else f"on {engine.device}, what is left to the processor {cpu}"
 
 
 def _layers(engine: EngineConfinement) -> str:

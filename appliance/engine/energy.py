@@ -1,8 +1,8 @@
-"""What a request's computing cost in energy: by the processor's own counter where there is one, else by declaration.
+"""What a request's computing cost in energy: by the hardware's own counters where there are any, else by declaration.
 
 A request is charged the draw *above* idle while it computes; the idle draw over the same time, which site.yaml
-declares, is stated beside it and never mixed in. ``measured``: the counter's joules over each step, split by rows; it
-counts the whole package, so whatever else ran on it then is in it too. ``estimated``: seconds times declared watts.
+declares, is stated beside it and never mixed in. ``measured``: the counters' joules over each step, split by rows; they
+count a whole package or GPU, so whatever else ran on it then is in it too. ``estimated``: seconds times declared watts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from appliance.engine.protocol import Energy
 
 if TYPE_CHECKING:
-    from appliance.engine.rapl import PackageCounters
+    from appliance.engine.nvml import Counters
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ class DeclaredDraw:
 
 @dataclass(frozen=True)
 class MeasuredDraw:
-    """The processor's counters; ``idle`` are declared watts, ``declared`` is for requests that no counter saw."""
+    """The hardware's counters; ``idle`` are declared watts, ``declared`` is for requests that no counter saw."""
 
-    counters: PackageCounters
+    counters: Counters
     idle: float
     declared: DeclaredDraw
 

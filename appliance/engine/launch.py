@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import os
 import socket as sockets
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +23,22 @@ from appliance.engine.confinement.layers import confine, seal
 from appliance.engine.errors import BackendError
 from appliance.engine.memory import ResidentMemory
 from appliance.errors import DeploymentError
+from appliance.site.gpu import PROC, gpu
 from appliance.site.processor import processor_flags, variant_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-    from pathlib import Path
 
     from appliance.engine.kv.disk import Disk
-    from appliance.engine.rapl import PackageCounters
+    from appliance.engine.nvml import Counters
     from appliance.site.served import Model
+
+_DRIVER = (
+    PROC,
+    *map(Path, ("/proc/self", "/proc/devices", "/proc/sys/vm/mmap_min_addr", "/sys/devices", "/sys/bus/pci")),
+    Path("/usr/local/nvidia"),
+)
+"""Where the driver's own libraries look; the last is where containers have these."""
 
 
 def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one call
@@ -45,7 +53,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     waived: Collection[str] = (),
     disk: Disk | None = None,
     adapters: Mapping[str, int] = MappingProxyType({}),
-    counters: PackageCounters | None = None,
+    counters: Counters | None = None,
     variant: str | None = None,
 ) -> None:
     """Serve one verified model on ``socket`` to the uids in ``clients`` until SIGTERM or SIGINT; then drain.
@@ -53,17 +61,19 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     ``weights_fd`` is the descriptor whose bytes were verified, and the one that is loaded; ``adapters`` are such
     descriptors by name. ``waived`` names layers of confinement that a signed waiver lets this host lack. ``disk``,
     opened before anything was confined, is where beginnings of prompts are kept over a restart; ``counters``, as well,
-    tell of energy where the host can. ``variant`` names the CPU code to take instead of the best. The process is
-    confined for good when this returns or raises: ``BackendError``, ``ConfinementError``, ``MemoryBudgetError``,
-    ``ModelLoadError``, ``DeploymentError`` (the socket is taken). Blocks.
+    tell of the processor's energy where the host can. ``variant`` names the CPU code to take instead of the best.
+    The process is confined for good when this returns or raises: ``BackendError``, ``ConfinementError``,
+    ``MemoryBudgetError``, ``ModelLoadError``, ``DeploymentError`` (the socket is taken). Blocks.
     """
     _require_processor()
     resident = ResidentMemory()
     with bound(socket) as listener:
-        confined = confine(View(readable=environment(), own=socket.parent), waived)
-        from appliance.engine import llama_backend, service  # noqa: PLC0415 - llama.cpp starts threads, landlock first
+        confined = confine(view_of(config, environment(), socket.parent), waived)
+        from appliance.engine import llama_backend, nvml, service  # noqa: PLC0415 - llama.cpp starts threads, landlock first
 
-        computing = llama_backend.start(only=variant)
+        computing = llama_backend.start(only=variant, gpu=config.gpu)
+        if config.gpu is not None:
+            counters = nvml.beside(counters, config.gpu)
         service.serve(
             weights_fd=weights_fd,
             template=template,
@@ -79,6 +89,20 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
             counters=counters,
             variant=computing,
         )
+
+
+def view_of(config: Model, readable: tuple[Path, ...], own: Path) -> View:
+    """What the engine of ``config`` sees: ``readable``, its ``own`` folder, and the GPU that it computes on.
+
+    Raises ``BackendError`` where the host's driver has no such GPU.
+    """
+    if config.gpu is None:
+        return View(readable, own)
+    found = gpu(config.gpu)
+    if found is None:
+        hint = "`nvidia-smi -L` lists those that the host's driver runs; `gpu` in site.yaml is such a number"
+        raise BackendError(f"this host has no GPU {config.gpu}", hint)
+    return View((*readable, *(path for path in _DRIVER if path.exists())), own, found.files())
 
 
 def _require_processor() -> None:

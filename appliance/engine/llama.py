@@ -88,7 +88,7 @@ class LlamaContext(LlamaVocabulary):
         params.n_threads = params.n_threads_batch = threads
         params.swa_full = True
         params.kv_unified = True
-        params.offload_kqv = params.op_offload = False
+        params.offload_kqv = params.op_offload = llama_backend.device() is not None
         context = llama_cpp.llama_init_from_model(self._model, params)
         if not context:
             raise ModelLoadError("llama.cpp cannot make a context for the model", "the engine's log names the reason")
@@ -204,7 +204,9 @@ class LlamaContext(LlamaVocabulary):
 
     def facts(self) -> dict[str, str]:
         """What a saved state depends on beside its tokens: the library that wrote it and how its cells are kept."""
+        device = llama_backend.device()
         return {
+            **({} if device is None else {"device": device.name}),
             "library": llama_cpp.__version__,
             "system": llama_cpp.llama_print_system_info().decode(errors="replace"),
             "cells": "f16 keys, f16 values, unified, whole windows",

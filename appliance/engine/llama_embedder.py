@@ -57,7 +57,7 @@ class LlamaEmbedder(LlamaVocabulary):
         params.n_threads = params.n_threads_batch = threads
         params.embeddings = True
         params.kv_unified = True
-        params.offload_kqv = params.op_offload = False
+        params.offload_kqv = params.op_offload = llama_backend.device() is not None
         context = llama_cpp.llama_init_from_model(self._model, params)
         if not context:
             raise ModelLoadError("llama.cpp cannot make a context for the model", "the engine's log names the reason")

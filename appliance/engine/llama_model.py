@@ -9,21 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import llama_cpp
 
+from appliance.engine import llama_backend
 from appliance.engine.errors import ModelLoadError
-from appliance.engine.memory import ModelShape
+from appliance.engine.memory import GPU_DRIVER_BYTES, ModelShape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_ALL_LAYERS = -1
 _LIBC = ctypes.CDLL(None)
 _LIBC.fdopen.restype = ctypes.c_void_p
 _LIBC.fclose.argtypes = (ctypes.c_void_p,)
 
 
 def load(fd: int) -> Any:
-    """Load by the descriptor itself: no name is opened again, so what was verified is what is mapped."""
+    """Load by the descriptor itself: no name is opened again, so what was verified is what is mapped.
+
+    Where the process computes on a GPU all layers are copied to it.
+    """
     params = llama_cpp.llama_model_default_params()
-    params.n_gpu_layers = 0
+    params.n_gpu_layers = 0 if llama_backend.device() is None else _ALL_LAYERS
     params.load_mode = llama_cpp.LLAMA_LOAD_MODE_MMAP
     params.check_tensors = True
     with _stream(fd) as stream:
@@ -85,6 +90,7 @@ def shape(model: Any, weights_bytes: int, vocabulary: int) -> ModelShape:
         key_value_width=per_head * llama_cpp.llama_model_n_head_kv(model),
         embedding_width=width,
         vocabulary=vocabulary,
+        driver_bytes=0 if llama_backend.device() is None else GPU_DRIVER_BYTES,
     )
 
 

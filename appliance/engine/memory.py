@@ -24,6 +24,8 @@ from appliance.engine.errors import MemoryBudgetError
 MIB = 1 << 20
 _PROCESS_BYTES = 64 * MIB
 _BYTES_PER_VOCABULARY_TOKEN = 320
+GPU_DRIVER_BYTES = 480 * MIB
+"""CUDA's libraries and context in an engine's process (measured on an H100: 450 MiB above the processor's engine)."""
 _ACTIVATION_COPIES = 24
 _GRAIN = 256
 _PARKED_LEAST = 4
@@ -36,13 +38,14 @@ _FLOAT = 4
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Sizes that decide how much memory a model needs."""
+    """Sizes that decide how much memory a model needs; ``driver_bytes`` is what a GPU's libraries take beside it."""
 
     weights_bytes: int
     layers: int
     key_value_width: int
     embedding_width: int
     vocabulary: int
+    driver_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def footprint(shape: ModelShape, layout: Layout, *, batch_tokens: int) -> Footpr
         cache=per_cell * (layout.cells + layout.saved_cells),
         scratch=batch_tokens * (shape.embedding_width * _ACTIVATION_COPIES + layout.cells * _MASKS) * _FLOAT
         + shape.vocabulary * rows * _FLOAT,
-        process=_PROCESS_BYTES + shape.vocabulary * _BYTES_PER_VOCABULARY_TOKEN,
+        process=_process(shape),
     )
 
 
@@ -104,8 +107,12 @@ def encoder_footprint(shape: ModelShape, *, batch_tokens: int) -> Footprint:
         weights=shape.weights_bytes,
         cache=shape.layers * shape.key_value_width * _HALF * batch_tokens,
         scratch=(batch_tokens * shape.embedding_width * _ACTIVATION_COPIES + scores) * _FLOAT,
-        process=_PROCESS_BYTES + shape.vocabulary * _BYTES_PER_VOCABULARY_TOKEN,
+        process=_process(shape),
     )
+
+
+def _process(shape: ModelShape) -> int:
+    return _PROCESS_BYTES + shape.vocabulary * _BYTES_PER_VOCABULARY_TOKEN + shape.driver_bytes
 
 
 def fitted(shape: ModelShape, context_tokens: int, *, slots: int, batch_tokens: int, budget_mib: int) -> Layout:

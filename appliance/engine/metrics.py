@@ -11,6 +11,7 @@ from appliance.engine.protocol import End, Failed, QueueStatus
 if TYPE_CHECKING:
     from appliance.engine.confinement.layers import Confinement
     from appliance.engine.keeping import KeptFigures
+    from appliance.engine.llama_gpu import Device
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
@@ -47,6 +48,9 @@ class EngineMetrics:
         )
         self._variant = Gauge(
             "engine_cpu_variant", "The variant of ggml's CPU code that computes.", ["variant"], registry=self._registry
+        )
+        self._device = Gauge(
+            "engine_gpu_memory_bytes", "Memory of the GPU that computes.", ["device"], registry=self._registry
         )
         self._resident = Gauge("engine_resident_bytes", "Resident memory, weights included.", registry=self._registry)
 
@@ -104,9 +108,11 @@ class EngineMetrics:
         for layer in confinement.layers:
             self._confined.labels(layer.name).set(layer.holds)
 
-    def computes_with(self, variant: str) -> None:
-        """Which of ggml's CPU libraries is loaded."""
+    def computes_with(self, variant: str, device: Device | None = None) -> None:
+        """Which of ggml's CPU libraries is loaded, and the GPU that does most of the work, where one does."""
         self._variant.labels(variant).set(1)
+        if device is not None:
+            self._device.labels(device.name).set(device.memory_bytes)
 
     def queue(self, status: QueueStatus) -> None:
         """How busy the engine is."""

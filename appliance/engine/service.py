@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from appliance.engine import llama_backend
 from appliance.engine.batching import BatchingEngine
 from appliance.engine.embedding.engine import TOGETHER, EmbeddingEngine
 from appliance.engine.energy import DeclaredDraw, MeasuredDraw
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
     from appliance.engine.energy import Draw
     from appliance.engine.kv.disk import Disk
     from appliance.engine.memory import ResidentMemory
+    from appliance.engine.nvml import Counters
     from appliance.engine.protocol import Engine
-    from appliance.engine.rapl import PackageCounters
     from appliance.site.served import Model
 
 DRAIN_BOUND_S = 30.0
@@ -62,7 +63,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     resident: ResidentMemory,
     disk: Disk | None = None,
     adapters: Mapping[str, int] = MappingProxyType({}),
-    counters: PackageCounters | None = None,
+    counters: Counters | None = None,
     variant: str = "",
 ) -> None:
     """Serve one verified model on the bound ``listener`` until SIGTERM or SIGINT; then drain for ``DRAIN_BOUND_S``.
@@ -75,7 +76,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     bound_stacks()
     metrics = EngineMetrics()
     metrics.confined(confinement)
-    metrics.computes_with(variant)
+    metrics.computes_with(variant, llama_backend.device())
     draw = _draw(config, counters)
     if record.get("role") == "embedding":
         if disk is not None:
@@ -95,6 +96,8 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
     engine = loaded.engine
     try:
         said = {"record": record, "receipt": receipt, **loaded.sizes, "variant": variant}
+        if (device := llama_backend.device()) is not None:
+            said["device"] = device.to_json()
         said["confinement"] = confinement.to_json()
         app = create_app(engine, metrics, healthy=lambda: engine.alive, describe=lambda: {**said, **_pinned(engine)})
         engine.start()
@@ -168,7 +171,7 @@ def _pinned(engine: BatchingEngine | EmbeddingEngine) -> dict[str, Any]:
     return {"pinned": {"instructions": count, "tokens": tokens, "most": engine.most_pinned}}
 
 
-def _draw(config: Model, counters: PackageCounters | None) -> Draw:
+def _draw(config: Model, counters: Counters | None) -> Draw:
     declared = DeclaredDraw(busy=config.watts_busy, idle=config.watts_idle)
     return declared if counters is None else MeasuredDraw(counters, config.watts_idle, declared)
 

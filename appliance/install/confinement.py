@@ -44,13 +44,14 @@ class LayerStatus:
 class EngineConfinement:
     """The layers of one engine; all ``unknown`` where it does not run.
 
-    By its own word: ``variant`` is the CPU code it computes with, ``pinned_tokens`` how much of the site's and groups'
-    instructions stays in its memory, and ``most_pinned`` how much may.
+    By its own word: ``variant`` is the CPU code it computes with, ``device`` the GPU where it has one,
+    ``pinned_tokens`` how much of the site's and groups' instructions stays in its memory, ``most_pinned`` how much may.
     """
 
     engine: str
     layers: tuple[LayerStatus, ...]
     variant: str | None = None
+    device: str | None = None
     pinned_tokens: int | None = None
     most_pinned: int | None = None
 
@@ -66,7 +67,7 @@ def engine_confinement(service: Service, pid: int | None, waived: Collection[str
         return EngineConfinement(service.name, tuple(LayerStatus(name, "unknown", "not running") for name in LAYERS))
     said = fetch_json(replace(service.probe, path="/model"))
     layers = compare(reported(said), threads_of(pid), waived)
-    return EngineConfinement(service.name, layers, variant_of(said), *pinned_of(said))
+    return EngineConfinement(service.name, layers, variant_of(said), device_of(said), *pinned_of(said))
 
 
 def reported(said: Any) -> dict[str, LayerStatus]:
@@ -84,6 +85,13 @@ def variant_of(said: Any) -> str | None:
     """The CPU code that an engine says it computes with; None where it names none that exists."""
     variant = said.get("variant") if isinstance(said, dict) else None
     return variant if variant in VARIANTS else None
+
+
+def device_of(said: Any) -> str | None:
+    """The GPU that an engine says it computes on; None where it names none."""
+    device = said.get("device") if isinstance(said, dict) else None
+    name = device.get("name") if isinstance(device, dict) else None
+    return _printable(name) if isinstance(name, str) and name else None
 
 
 def pinned_of(said: Any) -> tuple[int | None, int | None]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.install.probe import Probe
+from appliance.site.gpu import gpu
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, IDENTITY, SitePaths, engine_service, standby_service
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from appliance.install.accounts import Accounts
     from appliance.site.config import SiteConfig
+    from appliance.site.served import Model
 
 MIB = 1024 * 1024
 _ENGINE_STOP_S = 45
@@ -29,7 +31,7 @@ _OVERHEAD_MIB = {DATABASE: 768, IDENTITY: 900, AUDIT: 512, GATEWAY: 512}
 class Service:
     """One process of the site. ``after`` names the services that must be ready before it starts.
 
-    One that is not started ``at_boot`` runs only while somebody has started it.
+    One that is not started ``at_boot`` runs only while somebody has started it. ``devices`` are those that it may open.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Service:
     stop_timeout_s: int = 20
     start_timeout_s: int = 120
     at_boot: bool = True
+    devices: tuple[Path, ...] = ()
 
 
 def site_services(config: SiteConfig, paths: SitePaths, accounts: Accounts) -> tuple[Service, ...]:
@@ -69,6 +72,7 @@ def site_services(config: SiteConfig, paths: SitePaths, accounts: Accounts) -> t
                 (AUDIT,),
                 memory_mib=m.memory_mib,
                 stop_timeout_s=_ENGINE_STOP_S,
+                devices=_devices(m),
             )
             for m in config.models
         ),
@@ -104,10 +108,17 @@ def standby_services(config: SiteConfig, paths: SitePaths, accounts: Accounts) -
             memory_mib=m.memory_mib,
             stop_timeout_s=_ENGINE_STOP_S,
             at_boot=False,
+            devices=_devices(m),
         )
         for m in config.models
         if standby_service(m.name) in accounts.users
     )
+
+
+def _devices(model: Model) -> tuple[Path, ...]:
+    """The files of the GPU that a model's engine computes on; none where the host has no such GPU: it will say so."""
+    found = None if model.gpu is None else gpu(model.gpu)
+    return () if found is None else found.files()
 
 
 def _unix(paths: SitePaths, name: str) -> Probe:

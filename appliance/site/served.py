@@ -34,6 +34,11 @@ class Model(Strict):
         "whatever else goes on there, each group's counted with the site's before it. Without it: as many as there "
         "are, up to half of what it holds. 0 keeps none.",
     )
+    gpu: Annotated[int, Field(ge=0, le=15)] | None = Field(
+        default=None,
+        description="Number of the host's NVIDIA GPU (`nvidia-smi -L`) that its engine computes on, where the release "
+        "is built for that (not ready to be relied on: see the guide on engine builds). Without it: the processor.",
+    )
     watts_busy: Annotated[float, Field(gt=0)] = Field(default=35.0, description="Declared draw while decoding.")
     watts_idle: Annotated[float, Field(ge=0)] = Field(default=8.0, description="Declared idle draw, stated apart.")
 

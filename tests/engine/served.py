@@ -75,6 +75,7 @@ class Sizes:
     queue: int = 64
     memory_mib: int = 1200
     parallel: int = 16
+    gpu: int | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,10 @@ program of its own; the second is laid over the first, and the stricter answer c
 - ``parsing``: native code reads a stranger's document (``appliance.memory.parsing``). It reads and writes descriptors
   that it was given, takes memory and ends; there is no call that names a file, a process or a peer.
 
+An engine that computes on a GPU may in the first two give that device's driver its orders, which are ``ioctl`` calls
+with numbers of the driver's own, on the device files that landlock leaves it; in the first, also open the socket by
+which the driver's library passes on memory (``SOCK_SEQPACKET``).
+
 In all: no process is started (``clone`` makes threads only), no program is executed, nobody is signalled but the
 process itself, and no call is kept whose danger lies behind a pointer, where a filter cannot look.
 """
@@ -43,6 +47,12 @@ _PLAIN_SOCKET = _INT & ~(socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
 _SET_DUMPABLE = 4
 _PRCTL = (3, 15, 16, 21, 23, 38, 39, 0x5356_4D41)  # get dumpable, name, seccomp, bounds; no_new_privs; name a mapping
 _IOCTL = (termios.FIOCLEX, termios.FIONCLEX, termios.FIONBIO, termios.FIONREAD, termios.TCGETS, termios.TIOCGWINSZ)
+_NVIDIA = (  # argument 1 of ioctl: a mask and a value (nv-ioctl-numbers.h, uvm_ioctl.h, uvm_linux_ioctl.h)
+    (0x0000_FF00, ord("F") << 8),
+    (0xFFFF_FF00, 0),
+    (_INT, 0x3000_0001),
+    (_INT, 0x3000_0002),
+)
 _FCNTL = (fcntl.F_DUPFD, fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL, fcntl.F_SETFL, fcntl.F_DUPFD_CLOEXEC)
 
 _PLAIN = """
@@ -92,17 +102,18 @@ class Permit:
     alternatives: tuple[tuple[Test, ...], ...] = ()
 
 
-def permits(stage: Stage, process: int) -> tuple[Permit, ...]:
-    """Everything that the process ``process`` may call at ``stage``."""
+def permits(stage: Stage, process: int, *, gpu: bool = False) -> tuple[Permit, ...]:
+    """Everything that the process ``process`` may call at ``stage``; ``gpu``: it computes on one."""
     if stage == "parsing":
         return (
             *map(Permit, _PARSING.split()),
             *_to_itself(process),
             _one_of("fcntl", 1, (fcntl.F_GETFD, fcntl.F_GETFL)),
         )
-    found = [*map(Permit, _PLAIN.split()), *_conditional(process)]
+    found = [*map(Permit, _PLAIN.split()), *_conditional(process, gpu=gpu)]
     if stage == "preparing":
-        found += [*map(Permit, _PREPARING), _unix_stream("socket")]
+        kinds = (socket.SOCK_STREAM, socket.SOCK_SEQPACKET) if gpu else (socket.SOCK_STREAM,)
+        found += [*map(Permit, _PREPARING), _unix_socket("socket", *kinds)]
     else:
         found += [
             Permit("open", ((Test(1, _WRITING, os.O_RDONLY),),)),
@@ -111,13 +122,14 @@ def permits(stage: Stage, process: int) -> tuple[Permit, ...]:
     return tuple(found)
 
 
-def _conditional(process: int) -> Iterator[Permit]:
-    yield _unix_stream("socketpair")
+def _conditional(process: int, *, gpu: bool) -> Iterator[Permit]:
+    yield _unix_socket("socketpair", socket.SOCK_STREAM)
     yield Permit("sendto", ((Test(4, _POINTER, 0),),))  # to the peer, never to an address
     yield Permit("clone", ((Test(0, _CLONE_THREAD | _CLONE_NEW, _CLONE_THREAD),),))
     yield from _to_itself(process)
     yield _one_of("fcntl", 1, _FCNTL)  # F_SETOWN would signal another process
-    yield _one_of("ioctl", 1, _IOCTL)  # TIOCSTI would type into a terminal
+    orders = tuple((Test(1, mask, value),) for mask, value in _NVIDIA) if gpu else ()
+    yield Permit("ioctl", (*_one_of("ioctl", 1, _IOCTL).alternatives, *orders))  # TIOCSTI would type into a terminal
     undump = (Test(0, _INT, _SET_DUMPABLE), Test(1, _POINTER, 0))
     yield Permit("prctl", (undump, *_one_of("prctl", 0, _PRCTL).alternatives))
 
@@ -127,15 +139,15 @@ def _to_itself(process: int) -> Iterator[Permit]:
     yield Permit("prlimit64", ((Test(0, _INT, 0), Test(2, _POINTER, 0)),))  # reading one's own
 
 
-def _unix_stream(call: str) -> Permit:
-    return Permit(call, ((Test(0, _INT, socket.AF_UNIX), Test(1, _PLAIN_SOCKET, socket.SOCK_STREAM)),))
+def _unix_socket(call: str, *kinds: int) -> Permit:
+    return Permit(call, tuple((Test(0, _INT, socket.AF_UNIX), Test(1, _PLAIN_SOCKET, kind)) for kind in kinds))
 
 
 def _one_of(call: str, argument: int, values: Iterable[int]) -> Permit:
     return Permit(call, tuple((Test(argument, _INT, value),) for value in values))
 
 
-def program(stage: Stage, architecture: Architecture, newest: int, process: int) -> bpf.Block:
+def program(stage: Stage, architecture: Architecture, newest: int, process: int, *, gpu: bool = False) -> bpf.Block:
     """The filter of ``stage``: whose call it is, then each permit, then the refusal. Pure."""
     outcome_absent = (bpf.give(bpf.refuse(errno.ENOSYS)),)
     head: bpf.Block = (
@@ -150,7 +162,8 @@ def program(stage: Stage, architecture: Architecture, newest: int, process: int)
     numbers = architecture.numbers
     for call in _ABSENT:
         head += bpf.when_equal(numbers[call], outcome_absent)
-    allowed = (bpf.when_equal(numbers[p.call], _block(p)) for p in permits(stage, process) if p.call in numbers)
+    kept = (permit for permit in permits(stage, process, gpu=gpu) if permit.call in numbers)
+    allowed = (bpf.when_equal(numbers[permit.call], _block(permit)) for permit in kept)
     return (*head, *(i for block in allowed for i in block), bpf.give(bpf.refuse(errno.EPERM)))
 
 

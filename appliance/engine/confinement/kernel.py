@@ -79,7 +79,7 @@ class Linux:
         made = self._libc.syscall(_CREATE_RULESET, handled, ctypes.c_size_t(len(handled)), 0)
         ruleset = self._done("landlock_create_ruleset", made)
         try:
-            for grant in landlock.grants(view):
+            for grant in landlock.grants(view, abi):
                 self._add(ruleset, grant)
             self._done("landlock_restrict_self", self._libc.syscall(_RESTRICT_SELF, ruleset, 0))
         finally:

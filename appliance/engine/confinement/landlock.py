@@ -1,8 +1,9 @@
 """What an engine sees of the file system, and the landlock rules that hold it to that.
 
 Landlock denies every right that a ruleset handles and no rule grants (landlock(7)), whatever the user's rights are.
-Everything that the kernel's ABI knows is handled: writing, making, executing; from ABI 4 TCP, from ABI 6 abstract
-sockets and signals outside. Granted is reading, and in the engine's own folder what its socket needs.
+Everything that the kernel's ABI knows is handled: writing, making, executing; from ABI 4 TCP, from ABI 5 what devices
+are told by ``ioctl``, from ABI 6 abstract sockets and signals outside. Granted is reading, in the engine's own folder
+what its socket needs, and to an engine that computes on a GPU that device's files.
 """
 
 from __future__ import annotations
@@ -22,15 +23,17 @@ READ_FILE = 1 << 2
 READ_DIR = 1 << 3
 REMOVE_FILE = 1 << 5
 MAKE_SOCK = 1 << 9
+IOCTL_DEV = 1 << 15
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}  # how many bits of access_fs each ABI knows; later ones add none
 _NETWORK_ABI = 4
+_DEVICE_ABI = 5
 _SCOPE_ABI = 6
 _BIND_AND_CONNECT = 0b11
 _ABSTRACT_AND_SIGNAL = 0b11
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
 _PROCESSORS = "/sys/devices/system/cpu"
 _NOWHERE = "/dev/null"  # llama-cpp-python opens it for writing when it is imported
-ON_FILES = WRITE_FILE | READ_FILE
+ON_FILES = WRITE_FILE | READ_FILE | IOCTL_DEV
 """The rights here that a rule for a single file may name."""
 
 
@@ -38,11 +41,13 @@ ON_FILES = WRITE_FILE | READ_FILE
 class View:
     """``readable``: files, and folders with all below. ``own``: a folder to list, to make sockets in, to clear.
 
+    ``devices``: the files of the GPU that it computes on.
     Nothing readable and nothing of its own: no name in the file system leads anywhere, ``/dev/null`` included.
     """
 
     readable: tuple[Path, ...]
     own: Path | None
+    devices: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,13 +58,15 @@ class Grant:
     rights: int
 
 
-def grants(view: View) -> Iterator[Grant]:
-    """The rules of ``view``."""
+def grants(view: View, abi: int) -> Iterator[Grant]:
+    """The rules of ``view``, of rights that ``abi`` knows."""
     for path in view.readable:
         yield Grant(path, READ_FILE | READ_DIR)
     if view.own is not None:
-        yield Grant(Path(_NOWHERE), ON_FILES)
+        yield Grant(Path(_NOWHERE), WRITE_FILE | READ_FILE)
         yield Grant(view.own, READ_DIR | MAKE_SOCK | REMOVE_FILE)
+    for path in view.devices:
+        yield Grant(path, WRITE_FILE | READ_FILE | (IOCTL_DEV if abi >= _DEVICE_ABI else 0))
 
 
 def laid_open(view: View, closed: Path) -> Path | None:

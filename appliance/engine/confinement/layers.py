@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,9 +54,10 @@ class LayerState:
 
 @dataclass(frozen=True)
 class Confinement:
-    """What holds of this process from now on."""
+    """What holds of this process from now on; ``gpu``: it may give a GPU's driver orders."""
 
     layers: tuple[LayerState, ...]
+    gpu: bool = False
 
     @property
     def holding(self) -> tuple[str, ...]:
@@ -78,10 +79,10 @@ def confine(view: View, waived: Collection[str], kernel: Kernel | None = None) -
     settings: tuple[tuple[Layer, Callable[[], str]], ...] = (
         ("unprivileged", _require_no_privileges),
         ("no_new_privs", lambda: _forbid_new_privileges(chosen)),
-        ("seccomp", lambda: _filter_calls(chosen, "preparing")),
+        ("seccomp", lambda: _filter_calls(chosen, "preparing", gpu=bool(view.devices))),
         ("landlock", lambda: _restrict_files(chosen, view)),
     )
-    return Confinement(tuple(_set(name, setting, waived) for name, setting in settings))
+    return Confinement(tuple(_set(name, setting, waived) for name, setting in settings), gpu=bool(view.devices))
 
 
 def seal(
@@ -92,8 +93,9 @@ def seal(
     What holds now; raises as ``confine``.
     """
     chosen = kernel if kernel is not None else Linux()
-    sealed = _set("seccomp", lambda: _filter_calls(chosen, stage), waived)
-    return Confinement(tuple(sealed if layer.name == sealed.name else layer for layer in confinement.layers))
+    sealed = _set("seccomp", lambda: _filter_calls(chosen, stage, gpu=confinement.gpu), waived)
+    layers = tuple(sealed if layer.name == sealed.name else layer for layer in confinement.layers)
+    return replace(confinement, layers=layers)
 
 
 def _set(name: Layer, setting: Callable[[], str], waived: Collection[str]) -> LayerState:
@@ -121,18 +123,18 @@ def _forbid_new_privileges(kernel: Kernel) -> str:
     return "set"
 
 
-def _filter_calls(kernel: Kernel, stage: Stage) -> str:
+def _filter_calls(kernel: Kernel, stage: Stage, *, gpu: bool) -> str:
     architecture = native()
     if architecture is None:
         raise _LackingError(f"no filter is written for {os.uname().machine}")
-    block: Block = program(stage, architecture, NEWEST, os.getpid())
+    block: Block = program(stage, architecture, NEWEST, os.getpid(), gpu=gpu)
     try:
         kernel.filter_calls(assemble(block))
     except OSError as error:
         if error.errno in _WITHOUT_SECCOMP:
             raise _LackingError(str(error.strerror)) from error
         raise
-    return f"{stage} filter, {len(block)} instructions"
+    return f"{stage} filter{' with a GPU' if gpu else ''}, {len(block)} instructions"
 
 
 def _restrict_files(kernel: Kernel, view: View) -> str:

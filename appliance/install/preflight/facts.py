@@ -18,6 +18,7 @@ from appliance.install.accounts import other_sites, service_names, standby_names
 from appliance.install.probe import is_local_address, port_is_free, resolves
 from appliance.install.release_env import choose_python, host_glibc, reachable_by_others
 from appliance.install.systemd_creds import SYSTEMD_RUNS
+from appliance.site.gpu import gpus
 from appliance.site.load import load_site
 from appliance.site.paths import SitePaths
 from appliance.site.processor import processor_flags, variant_for
@@ -60,6 +61,7 @@ class Facts:
     root_in_home: bool
     neighbours: Mapping[str, tuple[int, ...]]
     missing_tools: tuple[str, ...]
+    missing_gpus: tuple[str, ...]
 
 
 def collect(config: SiteConfig, paths: SitePaths) -> Facts:
@@ -95,6 +97,7 @@ def collect(config: SiteConfig, paths: SitePaths) -> Facts:
         root_in_home=any(home in (paths.root, *paths.root.parents) for home in _HOMES),
         neighbours=_neighbours(paths),
         missing_tools=_missing_tools(),
+        missing_gpus=_missing_gpus(config),
     )
 
 
@@ -148,6 +151,12 @@ def memory() -> tuple[int, int]:
 def _user_namespaces() -> bool:
     limit = Path("/proc/sys/user/max_user_namespaces")
     return limit.exists() and int(limit.read_text()) > 0
+
+
+def _missing_gpus(config: SiteConfig) -> tuple[str, ...]:
+    """Of the GPUs that models are to be computed on, those that the host's driver does not run, and their models."""
+    present = {one.number for one in gpus()}
+    return tuple(f"{m.gpu} ({m.name})" for m in config.models if m.gpu is not None and m.gpu not in present)
 
 
 def _missing_tools() -> tuple[str, ...]:

@@ -56,6 +56,14 @@ RULES: tuple[Rule, ...] = (
         "use a host whose /proc/cpuinfo shows it; in a virtual machine, pass the host's processor through",
     ),
     Rule(
+        "gpu",
+        "required",
+        lambda f, _: not f.missing_gpus,
+        lambda f, _: f"without {', '.join(f.missing_gpus)}" if f.missing_gpus else "all that models name are there",
+        lambda _f, _n: "each `gpu` of a model in site.yaml",
+        "install NVIDIA's driver (`nvidia-smi -L` lists what it runs), or take `gpu` out of the model in site.yaml",
+    ),
+    Rule(
         "disk",
         "required",
         lambda f, n: f.disk_free >= n.disk,

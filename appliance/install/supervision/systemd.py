@@ -30,7 +30,6 @@ NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=yes
 PrivateTmp=yes
-PrivateDevices=yes
 ProtectProc=invisible
 ProtectClock=yes
 ProtectHostname=yes
@@ -184,7 +183,7 @@ class Systemd:
             f"ReadWritePaths={' '.join(_quote(str(p)) for p in service.writable)}",
             f"InaccessiblePaths=-{_quote(str(self._paths.secrets))} -{_quote(str(self._paths.journal.parent))}",
         ]
-        return "\n".join(lines) + "\n" + _SANDBOX
+        return "\n".join(lines) + "\n" + _SANDBOX + _devices(service)
 
     def _sync_text(self, site: str) -> str:
         """As the operator runs it: folders may be open to root alone, and each file is read in a process of its own.
@@ -212,6 +211,13 @@ class Systemd:
             f"[Unit]\nDescription=sovereign site {site}: unseal the services' secrets\nPartOf={self._target}\n\n"
             f"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart={command}\nUMask=0077\n"
         )
+
+
+def _devices(service: Service) -> str:
+    """No device but the pseudo devices; or those beside them that are named (systemd.resource-control(5))."""
+    if not service.devices:
+        return "PrivateDevices=yes\n"
+    return "DevicePolicy=closed\n" + "".join(f"DeviceAllow={_quote(str(path))} rw\n" for path in service.devices)
 
 
 def unit_files_match(files: Mapping[Path, str]) -> bool:

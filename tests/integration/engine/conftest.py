@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from appliance.engine.llama import LlamaContext
+from tests.engine import gpu
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +51,12 @@ def _assemble(target: Path) -> None:
                         shutil.copyfileobj(part, out)
         assert _is_model(partial), "the parts do not make the model whose digest is known"
         partial.rename(target)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _computing() -> None:
+    """On the processor, or where ``SOVEREIGN_TEST_GPU`` says (`make test-gpu`)."""
+    gpu.start_as_chosen()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,8 @@ import pytest
 
 from appliance.audit.roles import GATEWAY as GATEWAY_ROLE
 from appliance.audit.roles import IDENTITY, OPERATOR, engine
-from appliance.cli.serve import _clients, _roles
+from appliance.cli.serve import _roles
+from appliance.cli.serve_engine import _clients
 from appliance.site.load import load_site
 from appliance.site.paths import GATEWAY, SitePaths, engine_service
 

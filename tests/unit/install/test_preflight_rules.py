@@ -48,11 +48,13 @@ GOOD = Facts(
     root_in_home=False,
     neighbours={},
     missing_tools=(),
+    missing_gpus=(),
 )
 BAD: dict[str, dict[str, Any]] = {
     "machine": {"machine": "sparc"},
     "processor speed": {"variant": "sse42"},
     "processor": {"variant": None},
+    "gpu": {"missing_gpus": ("0 (gemma3-270m)",)},
     "disk": {"disk_free": GIB},
     "memory": {"memory_available": GIB},
     "cores": {"cores": 1},

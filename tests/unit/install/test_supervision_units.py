@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from appliance.engine.confinement.filters import permits
 from appliance.install.accounts import Accounts, service_names
 from appliance.install.services import Service, site_services
 from appliance.install.supervision.systemd import Systemd
+from appliance.site.gpu import Gpu
 from appliance.site.load import load_site
 from appliance.site.paths import SitePaths
 
@@ -64,6 +66,19 @@ def test_a_service_writes_its_own_state_and_socket_only(units: dict[str, str], n
     assert writable == f'ReadWritePaths="/srv/a site/data/{name}" {PATHS.run}/{name}'
 
 
+def test_no_unit_sees_a_device_but_that_of_an_engine_which_computes_on_one(units: dict[str, str]) -> None:
+    for name in names():
+        assert "PrivateDevices=yes" in lines(units[f"{name}.service"])
+        assert "DeviceAllow" not in units[f"{name}.service"]
+    engine = next(s for s in SERVICES if s.name == ENGINE)
+    texts = Systemd(PATHS).files([replace(engine, devices=Gpu(0, 1, "a GPU").files())], "demo")
+    shown = next(text for path, text in texts.items() if path.name.endswith(f"{ENGINE}.service"))
+    assert "PrivateDevices=yes" not in lines(shown)
+    assert "DevicePolicy=closed" in lines(shown)
+    allowed = [line for line in shown.splitlines() if line.startswith("DeviceAllow=")]
+    assert allowed == [f"DeviceAllow=/dev/{name} rw" for name in ("nvidia1", "nvidiactl", "nvidia-uvm")]
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="the lists are not here")
 def test_an_engines_own_filter_is_never_wider_than_its_unit(units: dict[str, str]) -> None:
     """The engine keeps the one list; the unit has systemd's for any service, and must not refuse what is on ours."""
@@ -71,7 +86,7 @@ def test_an_engines_own_filter_is_never_wider_than_its_unit(units: dict[str, str
     for line in units[f"{ENGINE}.service"].splitlines():
         if line.startswith("SystemCallFilter="):
             allowed |= calls_of(line.removeprefix("SystemCallFilter=").split())
-    needed = {permit.call for permit in (*permits("preparing", 1), *permits("serving", 1))}
+    needed = {permit.call for permit in (*permits("preparing", 1, gpu=True), *permits("serving", 1, gpu=True))}
     assert needed - allowed == set()
 
 

@@ -155,6 +155,37 @@ def test_an_argument_decides(machine: str, stage: Stage, call: str) -> None:
         assert _ask(machine, stage, call, *arguments) == (bpf.ALLOW if allowed else REFUSED), arguments
 
 
+TIOCSTI, TIOCLINUX, SIOCGIFCONF, FS_SETFLAGS = 0x5412, 0x541C, 0x8912, 0x4008_6602
+RM_CONTROL, UVM_MAP, UVM_INITIALIZE = 0xC020_462A, 0x21, 0x3000_0001
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_engine_with_a_gpu_gives_its_driver_orders_and_no_other_device_any(machine: str, stage: Stage) -> None:
+    architecture = ARCHITECTURES[machine]
+    number = architecture.numbers["ioctl"]
+    with_gpu = bpf.assemble(program(stage, architecture, NEWEST, PID, gpu=True))
+    for order in (RM_CONTROL, UVM_MAP, UVM_INITIALIZE):
+        assert decide(with_gpu, number, (9, order), architecture=architecture.audit) == bpf.ALLOW
+        assert _ask(machine, stage, "ioctl", 9, order) == REFUSED, "without a GPU"
+    for order in (TIOCSTI, TIOCLINUX, SIOCGIFCONF, FS_SETFLAGS, 0x3000_0003, 0x100):
+        assert decide(with_gpu, number, (9, order), architecture=architecture.audit) == REFUSED, hex(order)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_with_a_gpu_the_last_stage_still_has_no_socket_no_peer_and_no_file_to_write(machine: str) -> None:
+    architecture = ARCHITECTURES[machine]
+    served = bpf.assemble(program("serving", architecture, NEWEST, PID, gpu=True))
+    for call, arguments in (
+        ("socket", (UNIX, SEQPACKET)),
+        ("socket", (UNIX, STREAM)),
+        ("connect", (3,)),
+        ("openat", (-100, 0, 2)),
+    ):
+        assert decide(served, architecture.numbers[call], arguments, architecture=architecture.audit) == REFUSED, call
+    assert not {permit.call for permit in permits("serving", PID, gpu=True)} & NEVER
+
+
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("flags", [0o1, 0o2, 0o3, 0o100, 0o1000, 0o20200002])
 def test_a_file_is_opened_for_reading_only_once_a_model_is_served(machine: str, flags: int) -> None:

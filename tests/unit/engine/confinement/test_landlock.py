@@ -29,12 +29,22 @@ def test_everything_that_an_abi_knows_is_handled_and_so_denied(abi: int, words: 
 
 def test_what_is_granted_is_reading_and_the_engines_own_socket() -> None:
     view = View(readable=(Path("/lib"), Path("/model")), own=Path("/run/engine"))
-    assert {str(grant.path): grant.rights for grant in grants(view)} == {
+    assert {str(grant.path): grant.rights for grant in grants(view, 7)} == {
         "/lib": landlock.READ_FILE | landlock.READ_DIR,
         "/model": landlock.READ_FILE | landlock.READ_DIR,
         "/dev/null": landlock.READ_FILE | landlock.WRITE_FILE,
         "/run/engine": landlock.READ_DIR | landlock.MAKE_SOCK | landlock.REMOVE_FILE,
     }
+
+
+@pytest.mark.parametrize(("abi", "told"), [(4, 0), (5, landlock.IOCTL_DEV), (7, landlock.IOCTL_DEV)])
+def test_an_engine_with_a_gpu_reads_writes_and_tells_its_devices_and_no_others(abi: int, told: int) -> None:
+    devices = (Path("/dev/nvidia0"), Path("/dev/nvidiactl"))
+    plain = View(readable=(Path("/lib"),), own=Path("/run/engine"))
+    more = set(grants(View(plain.readable, plain.own, devices), abi)) - set(grants(plain, abi))
+    rights = landlock.READ_FILE | landlock.WRITE_FILE | told
+    assert {grant.path: grant.rights for grant in more} == dict.fromkeys(devices, rights)
+    assert all(not grant.rights & landlock.IOCTL_DEV for grant in grants(plain, abi))
 
 
 def test_a_rule_is_packed_as_the_kernel_reads_it() -> None:
