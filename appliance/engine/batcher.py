@@ -50,6 +50,7 @@ class Batcher:
         *,
         slots: int,
         chunk_tokens: int,
+        apart_tokens: int | None = None,
         draw: Draw,
         metrics: EngineMetrics,
         shelf: KvShelf | None = None,
@@ -77,7 +78,7 @@ class Batcher:
             keeper=self._keeper,
             draw=draw,
         )
-        limits = Limits(context.batch_tokens, chunk_tokens)
+        limits = Limits(context.batch_tokens, chunk_tokens, apart_tokens)
         self._schedulers: defaultdict[str, Scheduler[Resident]] = defaultdict(lambda: Scheduler(limits))
         self._turns = Turns()
         self._suspects: list[Resident] = []
@@ -182,7 +183,9 @@ class Batcher:
         job = resident.job
         waiters = [r.job for r in self._residents if r.flight and r.flight.reading in resident.readings]
         payers = {job.user: job.weight} | {waiter.user: waiter.weight for waiter in waiters}
-        return Candidate(resident, resident.pending, resident.decoding, job.rank, tuple(payers.items()))
+        return Candidate(
+            resident, resident.pending, resident.decoding, job.rank, tuple(payers.items()), resident.filled
+        )
 
     def _compute(self, plan: dict[Resident, int]) -> None:
         watch = Watch(self._draw)

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from appliance.engine.tools.offer import Offer
 
 CHUNK_TOKENS = 64
+APART_TOKENS = 1024
+"""Measured with Gemma 3 270M on two cores, with 1,280 tokens behind each of 16 streams: a chunk and their rows took
+1.10 s in one batch, and 0.29 s and 0.17 s in two. What a batch costs whatever is in it is some 0.03 s."""
 _SEEDS = 0xFFFF_FFFF  # llama.cpp takes 32 bits, and the highest value means "random" there
 _POLL_S = 0.05
 
@@ -55,6 +58,7 @@ class BatchingEngine:
         metrics: EngineMetrics,
         shelf: KvShelf | None = None,
         pinned_tokens: int | None = 0,
+        apart_tokens: int | None = APART_TOKENS,
     ) -> None:
         self._context = context
         self._prompts = prompts
@@ -66,6 +70,7 @@ class BatchingEngine:
             self._queue,
             slots=slots,
             chunk_tokens=CHUNK_TOKENS,
+            apart_tokens=apart_tokens,
             draw=draw,
             metrics=metrics,
             shelf=shelf,

@@ -5,14 +5,19 @@
 3. What is left goes to prompts, by deficit round robin over *users*: in every round a user may read ``QUANTUM`` tokens
    times the weight of the group, saved up to the next round while the turn does not come (Shreedhar and Varghese,
    1995). A user's own prompts are read one after the other, so that the first answer comes early.
-4. While anybody decodes, prompts get ``chunk_tokens`` rows together at most: that bounds how long a stream stalls.
+4. Who had nothing to read comes first and may begin with ``ADVANCE`` tokens, so that a short question is read whole at
+   once. They are lent: what a user has not yet made good, while others read, is missing from the next advance.
+5. While anybody decodes, prompts get ``chunk_tokens`` rows together at most: that bounds how long a stream stalls.
+6. Streams that have ``apart_tokens`` or more behind them together get batches of their own, turn about with prompts: a
+   row whose neighbours belong to other requests attends to the cells of all of them (ggml's tiles), which costs more
+   than a batch does.
 
 A prompt that others wait for (``flights``) is read on their account too: whoever waits lends their turn.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -21,13 +26,16 @@ if TYPE_CHECKING:
 
 K = TypeVar("K", bound="Hashable")
 QUANTUM = 16
+ADVANCE = 128
+"""Tokens: about the longest question that is typed by hand."""
 
 
 @dataclass(frozen=True)
 class Candidate(Generic[K]):
     """A request that has ``pending`` tokens to decode; ``decoding``: it draws after every one of them.
 
-    ``payers``: the user whose request it is, then the users who wait for its prompt.
+    ``behind``: how many were decoded before. ``payers``: the user whose request it is, then the users who wait for its
+    prompt.
     """
 
     key: K
@@ -35,14 +43,19 @@ class Candidate(Generic[K]):
     decoding: bool
     rank: int
     payers: tuple[tuple[str, float], ...]
+    behind: int = 0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Rows of a batch, and rows that prompts get of it while somebody decodes."""
+    """Rows of a batch, and rows that prompts get of it while somebody decodes.
+
+    ``apart_tokens``: from how many tokens behind them streams get batches of their own; None: never.
+    """
 
     batch_tokens: int
     chunk_tokens: int
+    apart_tokens: int | None = None
 
 
 class Scheduler(Generic[K]):
@@ -52,23 +65,36 @@ class Scheduler(Generic[K]):
         self._limits = limits
         self._saved: dict[str, float] = {}
         self._turns: deque[str] = deque()
+        self._lent: Counter[str] = Counter()
+        self._streamed = False
 
     def plan(self, candidates: Sequence[Candidate[K]]) -> dict[K, int]:
         """How many tokens of which request the next batch takes; empty only when there is nothing to do."""
         first = min((c.rank for c in candidates if c.pending), default=0)
         runnable = [c for c in candidates if c.rank == first and c.pending]
         decoding = [c for c in runnable if c.decoding][: self._limits.batch_tokens]
-        plan = {c.key: 1 for c in decoding}
+        prompts = [c for c in runnable if not c.decoding]
         room = self._limits.batch_tokens - len(decoding)
         if decoding:
             room = min(room, self._limits.chunk_tokens)
-        self._read([c for c in runnable if not c.decoding], room, plan)
+        plan = {c.key: 1 for c in decoding}
+        if self._apart(decoding) and prompts:
+            self._streamed = not self._streamed
+            if self._streamed:
+                return plan
+            plan, room = {}, min(self._limits.batch_tokens, self._limits.chunk_tokens)
+        self._read(prompts, room, plan)
         return plan
+
+    def _apart(self, decoding: Sequence[Candidate[K]]) -> bool:
+        least = self._limits.apart_tokens
+        return least is not None and bool(decoding) and sum(c.behind for c in decoding) >= least
 
     def _read(self, prompts: list[Candidate[K]], room: int, plan: dict[K, int]) -> None:
         lines, weights = _lines(prompts)
         self._attend(lines)
         left = {c.key: c.pending for c in prompts}
+        before = room
         while room > 0 and self._turns:
             user = self._turns[0]
             line = lines[user]
@@ -76,7 +102,7 @@ class Scheduler(Generic[K]):
                 line.popleft()
             if not line:
                 self._turns.popleft()
-                del self._saved[user]
+                self._lent[user] -= min(self._lent[user], int(self._saved.pop(user)))  # what was not used is not owed
                 continue
             self._saved[user] += QUANTUM * weights[user]
             count = min(int(self._saved[user]), left[line[0]], room)
@@ -86,15 +112,21 @@ class Scheduler(Generic[K]):
                 room -= count
                 self._saved[user] -= count
             self._turns.rotate(-1)
+        self._make_good((before - room) / (len(lines) + 1))
 
     def _attend(self, lines: dict[str, deque[K]]) -> None:
-        """Users who read nothing now lose what they saved; new ones come last."""
+        """Users who read nothing now lose what they saved; new ones come first, with what is left of their advance."""
         self._turns = deque(user for user in self._turns if user in lines)
         self._saved = {user: self._saved[user] for user in self._turns}
-        for user in lines:
-            if user not in self._saved:
-                self._turns.append(user)
-                self._saved[user] = 0.0
+        new = [user for user in lines if user not in self._saved]
+        for user in new:
+            self._saved[user] = float(max(0, ADVANCE - self._lent[user]))
+            self._lent[user] = ADVANCE
+        self._turns.extendleft(reversed(new))
+
+    def _make_good(self, share: float) -> None:
+        """``share``: what one more user could have read of this batch."""
+        self._lent = Counter({user: lent - share for user, lent in self._lent.items() if lent > share})
 
 
 def _lines(prompts: Sequence[Candidate[K]]) -> tuple[dict[str, deque[K]], dict[str, float]]:

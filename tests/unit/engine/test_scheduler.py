@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.engine.job import BATCH, INTERACTIVE
-from appliance.engine.scheduler import QUANTUM, Candidate, Limits, Scheduler
+from appliance.engine.scheduler import ADVANCE, QUANTUM, Candidate, Limits, Scheduler
 
 LIMITS = Limits(batch_tokens=128, chunk_tokens=32)
 
@@ -15,8 +15,8 @@ def _prompt(key: str, pending: int, *, user: str = "", rank: int = INTERACTIVE, 
     return Candidate(key, pending, decoding=False, rank=rank, payers=((user or key, weight),))
 
 
-def _stream(key: str, *, rank: int = INTERACTIVE) -> Candidate[str]:
-    return Candidate(key, 1, decoding=True, rank=rank, payers=((key, 1.0),))
+def _stream(key: str, *, rank: int = INTERACTIVE, behind: int = 0) -> Candidate[str]:
+    return Candidate(key, 1, decoding=True, rank=rank, payers=((key, 1.0),), behind=behind)
 
 
 def test_a_prompt_alone_gets_the_whole_batch() -> None:
@@ -43,7 +43,7 @@ def test_users_share_by_weight_however_many_prompts_they_have() -> None:
     for _ in range(50):
         for key, count in scheduler.plan(candidates).items():
             read[key[0]] += count
-    assert abs(read["b"] - 3 * read["a"]) <= 4 * QUANTUM * 3
+    assert abs(read["b"] - 3 * read["a"]) <= 4 * QUANTUM * 3 + 3 * ADVANCE
 
 
 def test_a_users_own_prompts_are_read_one_after_the_other() -> None:
@@ -61,10 +61,57 @@ def test_work_that_nobody_waits_for_gets_no_row_beside_a_person() -> None:
 def test_who_waits_for_a_prompt_lends_their_turn_to_it() -> None:
     alone, together = Scheduler[str](LIMITS), Scheduler[str](LIMITS)
     others = [_prompt(f"o{n}", 500) for n in range(7)]
+    for scheduler in (alone, together):  # everybody's advance is used
+        for _ in range(9):
+            scheduler.plan([*others, _prompt("s", 500), _prompt("t", 500), _prompt("u", 500)])
     shared = Candidate("s", 500, decoding=False, rank=INTERACTIVE, payers=(("s", 1.0), ("t", 1.0), ("u", 1.0)))
     read = [sum(together.plan([*others, shared]).get("s", 0) for _ in range(5))]
     read += [sum(alone.plan([*others, _prompt("s", 500)]).get("s", 0) for _ in range(5))]
     assert read[0] > 2 * read[1]
+
+
+def test_a_short_question_beside_streams_and_long_prompts_is_in_the_very_next_chunk() -> None:
+    scheduler = Scheduler[str](LIMITS)
+    busy = [*(_prompt(f"h{n}", 900, user="heavy") for n in range(32)), _stream("s")]
+    for _ in range(5):
+        scheduler.plan(busy)
+    assert scheduler.plan([*busy, _prompt("light", 30)])["light"] == 30
+
+
+def test_an_advance_is_made_good_and_many_short_questions_are_no_way_to_more_than_ones_share() -> None:
+    scheduler, read, left = Scheduler[str](LIMITS), Counter[str](), 0
+    long = [_prompt(f"long {n}", 100_000) for n in range(3)]
+    for turn in range(600):
+        left = left or (LIMITS.chunk_tokens if turn % 2 else 0)  # gone for a moment after every question
+        plan = scheduler.plan([*long, _stream("s"), *([_prompt("short", left)] if left else [])])
+        left -= plan.get("short", 0)
+        read.update(plan)
+    assert min(read[one.key] for one in long) + 2 * ADVANCE >= read["short"] > 0
+
+
+def test_what_of_an_advance_was_not_used_is_not_owed() -> None:
+    scheduler = Scheduler[str](LIMITS)
+    scheduler.plan([_prompt("long", 10_000)])
+    assert scheduler.plan([_prompt("long", 10_000), _prompt("q", 10)])["q"] == 10
+    scheduler.plan([_prompt("long", 10_000)])
+    assert scheduler.plan([_prompt("long", 10_000), _prompt("q", 100)])["q"] == 100
+
+
+APART = Limits(batch_tokens=128, chunk_tokens=32, apart_tokens=1000)
+
+
+def test_streams_with_much_behind_them_and_prompts_get_batches_of_their_own_turn_about() -> None:
+    scheduler = Scheduler[str](APART)
+    work = [_prompt("p", 500), _stream("a", behind=600), _stream("b", behind=400)]
+    plans = [scheduler.plan(work) for _ in range(4)]
+    assert plans == [{"a": 1, "b": 1}, {"p": 32}] * 2
+    assert scheduler.plan(work[1:]) == {"a": 1, "b": 1}, "without prompts nothing alternates"
+    assert scheduler.plan(work[1:]) == {"a": 1, "b": 1}
+
+
+def test_streams_with_little_behind_them_share_the_batch() -> None:
+    work = [_prompt("p", 500), _stream("a", behind=600), _stream("b", behind=399)]
+    assert Scheduler[str](APART).plan(work) == {"a": 1, "b": 1, "p": 32}
 
 
 def test_nothing_to_do_is_an_empty_plan() -> None:
@@ -83,16 +130,17 @@ def test_nothing_to_do_is_an_empty_plan() -> None:
         max_size=24,
     ),
     st.integers(1, 8),
+    st.sampled_from([None, 1, 40]),
 )
 def test_a_plan_fits_the_batch_starves_nobody_for_good_and_ends_all_work(
-    requests: list[tuple[int, int, bool, int, float]], narrow: int
+    requests: list[tuple[int, int, bool, int, float]], narrow: int, apart: int | None
 ) -> None:
-    scheduler = Scheduler[int](Limits(batch_tokens=8 * narrow, chunk_tokens=narrow))
+    scheduler = Scheduler[int](Limits(batch_tokens=8 * narrow, chunk_tokens=narrow, apart_tokens=apart))
     weights = {user: weight for user, _, _, _, weight in requests}
     left = {key: 1 if decoding else pending for key, (_, pending, decoding, _, _) in enumerate(requests)}
     for _ in range(4000):
         candidates = [
-            Candidate(key, left[key], decoding, rank, ((str(user), weights[user]),))
+            Candidate(key, left[key], decoding, rank, ((str(user), weights[user]),), behind=10)
             for key, (user, _, decoding, rank, _) in enumerate(requests)
         ]
         plan = scheduler.plan(candidates)
