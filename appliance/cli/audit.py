@@ -23,6 +23,7 @@ from appliance.audit.usage_html import render_html
 from appliance.audit.usage_table import printable, render_table
 from appliance.audit.verify import LogReport, verify_log
 from appliance.cli import audit_keeping, audit_witness
+from appliance.cli.audit_names import NamesOption, names_in, require_nameable
 from appliance.cli.audit_options import (
     KeptOption,
     LogOption,
@@ -35,7 +36,7 @@ from appliance.cli.audit_options import (
     witnessed,
     write_text,
 )
-from appliance.cli.terminal import OutputFormat, OutputOption, emit, progress, say
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, progress, say
 from appliance.errors import UsageError
 
 if TYPE_CHECKING:
@@ -109,6 +110,9 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
         ReportFormat, typer.Option("--output", help="Print a table, JSON, or a self-contained HTML page.")
     ] = ReportFormat.table,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to this file.")] = None,
+    *,
+    names: NamesOption = False,
+    passphrase_fd: PassphraseFdOption = None,
 ) -> None:
     """Report use by day, group and model: requests, refusals, tokens, energy. Every figure is of signed entries.
 
@@ -117,6 +121,8 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
 
     What was counted before is kept, and not read again: `verify` says whether it is all still there.
     """
+    if names:
+        require_nameable(log, to_file=out is not None or output is ReportFormat.html)
     with progress("counting", unit="steps") as show:
         usage = build_report(
             log_folder(context, log),
@@ -130,6 +136,8 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
         )
     charged = site_prices(context, prices, log)
     found = usage.as_json() | ({"charges": charges_json(usage, charged)} if charged else {})
+    known = names_in(context, usage, passphrase_fd) if names else None
+    found |= {"names": known} if known is not None else {}
     if output is ReportFormat.html:
         _write(render_html(usage, charged), out)
     elif out is not None:
@@ -137,7 +145,7 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
             raise UsageError("a table goes to the terminal only", "choose --output html or --output json")
         _write(json.dumps(found, indent=2, ensure_ascii=False) + "\n", out)
     else:
-        emit(found, OutputFormat(output.value), lambda console: render_table(usage, console, charged))
+        emit(found, OutputFormat(output.value), lambda console: render_table(usage, console, charged, known))
 
 
 @app.command()

@@ -32,10 +32,11 @@ class AccountSource:
 
     async def accounts(self) -> AsyncGenerator[tuple[str, str], None]:
         """Id and name of every account, people's first; some come twice. Raises ``UnavailableError``."""
-        for asked in ({}, {"username": PROGRAMS}):
+        everybody: dict[str, str | int] = {"briefRepresentation": "true", "max": PAGE}
+        for asked in (everybody, everybody | {"username": PROGRAMS}):
             first = 0
             while True:
-                query = {**asked, "briefRepresentation": "true", "first": first, "max": PAGE}
+                query = asked | {"first": first}
                 page = await self.reader.read("users", query)
                 for one in page:
                     held = one.get("id"), one.get("username")

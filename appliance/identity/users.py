@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from appliance.errors import DeploymentError, UsageError
+from appliance.identity.account_source import PROGRAMS
 from appliance.identity.passwords import one_time_password
 from appliance.identity.realm import REALM
 
@@ -100,6 +101,14 @@ def every_user_id(admin: KeycloakAdmin) -> tuple[str, ...]:
     """Keycloak's ids of everybody in the realm."""
     admin.change_current_realm(REALM)
     return tuple(str(user["id"]) for user in admin.get_users({}))
+
+
+def every_account(admin: KeycloakAdmin) -> Iterator[tuple[str, str]]:
+    """Id and name of every account in the realm, people's first, then programs'."""
+    admin.change_current_realm(REALM)
+    for asked in ({}, {"username": PROGRAMS}):
+        for user in admin.get_users(asked):
+            yield str(user["id"]), str(user["username"])
 
 
 def remove_user(admin: KeycloakAdmin, user_id: str) -> None:
