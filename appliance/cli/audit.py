@@ -19,6 +19,7 @@ from appliance.audit.prove import prove as make_proof
 from appliance.audit.prove import verify_proof
 from appliance.audit.tally_cache import open_cache, own_folder
 from appliance.audit.usage import build_report
+from appliance.audit.usage_csv import render_csv
 from appliance.audit.usage_html import render_html
 from appliance.audit.usage_table import printable, render_table
 from appliance.audit.verify import LogReport, verify_log
@@ -58,6 +59,7 @@ class ReportFormat(enum.StrEnum):
 
     table = "table"
     json = "json"
+    csv = "csv"
     html = "html"
 
 
@@ -107,7 +109,7 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
         typer.Option("--prices", metavar="SITE_YAML", help="Charge groups at this site file's prices (audit.price)."),
     ] = None,
     output: Annotated[
-        ReportFormat, typer.Option("--output", help="Print a table, JSON, or a self-contained HTML page.")
+        ReportFormat, typer.Option("--output", help="Print a table, JSON, CSV, or a self-contained HTML page.")
     ] = ReportFormat.table,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to this file.")] = None,
     *,
@@ -122,7 +124,7 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     What was counted before is kept, and not read again: `verify` says whether it is all still there.
     """
     if names:
-        require_nameable(log, to_file=out is not None or output is ReportFormat.html)
+        require_nameable(log, to_file=out is not None or output in {ReportFormat.html, ReportFormat.csv})
     with progress("counting", unit="steps") as show:
         usage = build_report(
             log_folder(context, log),
@@ -140,9 +142,11 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     found |= {"names": known} if known is not None else {}
     if output is ReportFormat.html:
         _write(render_html(usage, charged), out)
+    elif output is ReportFormat.csv:
+        _write(render_csv(usage, charged), out)
     elif out is not None:
         if output is ReportFormat.table:
-            raise UsageError("a table goes to the terminal only", "choose --output html or --output json")
+            raise UsageError("a table goes to the terminal only", "choose --output html, csv or json")
         _write(json.dumps(found, indent=2, ensure_ascii=False) + "\n", out)
     else:
         emit(found, OutputFormat(output.value), lambda console: render_table(usage, console, charged, known))

@@ -45,7 +45,7 @@ def require_nameable(log: Path | None, *, to_file: bool) -> None:
     if log is not None:
         raise NotAllowedError("only the site itself knows names: a copy of its log holds none", _WITHOUT)
     if to_file:
-        raise UsageError("names are shown, and not written into a page or a file", _WITHOUT)
+        raise UsageError("names are shown, and not written into a page, a spreadsheet or a file", _WITHOUT)
 
 
 def names_in(context: typer.Context, usage: UsageReport, passphrase_fd: int | None) -> Names:

@@ -160,7 +160,9 @@ def test_names_are_in_no_entry_no_export_and_no_file_of_the_site(site: Site, tmp
     assert not any(name.encode() in data for name in ACCOUNTS.values() for data in kept)
 
 
-@pytest.mark.parametrize("options", [("--output", "html"), ("--output", "json", "--out", "report.json")])
+@pytest.mark.parametrize(
+    "options", [("--output", "html"), ("--output", "csv"), ("--output", "json", "--out", "report.json")]
+)
 def test_names_go_into_no_page_and_no_file(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
