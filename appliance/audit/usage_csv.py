@@ -1,9 +1,9 @@
 """The usage report as CSV, for a spreadsheet: one row a day, group, model, purpose, user and reason. Pure.
 
 Every row has the same columns; what does not apply is empty. ``table`` says what ``name`` is: ``total``, ``day``,
-``group``, ``model``, ``purpose``, ``user`` (a pseudonym, the top ones); with a ``count`` only ``refusal``, ``outcome`` and
-``document``; ``charge`` with an ``amount``. What is unusual is in the other forms. Names come from people: one that a
-spreadsheet would take for a formula has an apostrophe before it, and characters that move a cursor are replaced.
+``group``, ``model``, ``purpose``, ``user`` (a pseudonym, the top ones); with a ``count`` only ``refusal``, ``outcome``
+and ``document``; ``charge`` with an ``amount``. What is unusual is in the other forms. Names come from people: one that
+a spreadsheet would take for a formula has an apostrophe before it; characters that move a cursor are replaced.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from appliance.audit.usage import build_report
 from appliance.audit.usage_csv import render_csv
 from appliance.audit.usage_html import render_html
 from appliance.audit.usage_table import printable, render_table
-from appliance.audit.verify import LogReport, verify_log
+from appliance.audit.verify import LogReport, verify_growth, verify_log
 from appliance.cli import audit_keeping, audit_witness
 from appliance.cli.audit_names import NamesOption, names_in, require_nameable
 from appliance.cli.audit_options import (
@@ -73,18 +73,31 @@ def verify(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     proof: Annotated[
         Path | None, typer.Option("--proof", metavar="FILE", help="Check this proof bundle instead of a log.")
     ] = None,
+    *,
+    growth: Annotated[
+        bool, typer.Option("--growth", help="With --kept: read the entries behind it, and hashes only of those before.")
+    ] = False,
     output: OutputOption = OutputFormat.table,
 ) -> None:
-    """Check every entry, tile and signature of the log; exit 6 and name what is wrong if it does not hold."""
+    """Check every entry, tile and signature of the log; exit 6 and name what is wrong if it does not hold.
+
+    Whoever checked it before may check what it gained: `sovereign audit verify --kept checkpoint --growth`.
+    """
     keys = verifier_keys(context, vkeys)
     if proof is not None:
         _verify_proof(proof, keys, output)
         return
     folder = log_folder(context, log)
     vouched = witnessed(context, folder, keys, witnesses)
+    before = kept_checkpoint(kept)
+    if growth and before is None:
+        raise UsageError("growth is what came behind a checkpoint that you kept", "name it with --kept")
     try:
-        with progress("verifying", unit="steps") as report:
-            found = verify_log(folder, vkeys=keys, kept=kept_checkpoint(kept), witnessed=vouched, progress=report)
+        with progress("verifying", unit="steps") as show:
+            if growth and before is not None:
+                found = verify_growth(folder, vkeys=keys, kept=before, witnessed=vouched, progress=show)
+            else:
+                found = verify_log(folder, vkeys=keys, kept=before, witnessed=vouched, progress=show)
     except LogTamperedError as error:
         _show_findings(error, output)
         raise
@@ -238,6 +251,7 @@ def _as_json(found: LogReport, vouched: Sequence[Witnessed]) -> dict[str, Any]:
         "signed_at": found.head.signed_at,
         "checkpoint": found.checkpoint,
         "pruned": {"end": found.pruned.end, "entry": found.pruned.index} if found.pruned else None,
+        "unread": found.unread,
         "journal": {"entries": found.journaled, "incomplete": found.incomplete},
         "witnessed": [
             {"witness": one.witness, "size": one.head.size, "time": audit_witness.moment(one.time)} for one in vouched
@@ -250,6 +264,8 @@ def _show(found: LogReport, vouched: Sequence[Witnessed], console: Console) -> N
         Text(f"the log holds: {printable(found.head.origin)}, {found.size} entries, signed {found.head.signed_at}")
     )
     console.print(Text(f"root {found.root.hex()}"), soft_wrap=True)
+    if found.unread:
+        console.print(Text(f"entries before {found.unread} were not read again: their hashes are those that were kept"))
     if found.pruned:
         last = datetime.fromtimestamp(found.pruned.until / 1000, UTC).date()
         gone = f"entries before {found.pruned.end} were pruned (the last of {last}), as entry {found.pruned.index} says"
