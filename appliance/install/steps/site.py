@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from appliance.install.accounts import accounts_present, make_accounts
+from appliance.install.file_changes import file_changes
 from appliance.install.layout import folders_present, make_folders, site_folders
 from appliance.install.model_check import OFFICERS, POLICY, STATEMENTS, WAIVERS, check_models, write_policies
 from appliance.install.runner import Advance, Step
@@ -62,12 +63,13 @@ def _policies(context: Context) -> Step:
 
     def work(_: Advance) -> Mapping[str, str]:
         waived = judge_models(context)
+        told = _changes(context, wanted())
         for name in (OFFICERS, WAIVERS, STATEMENTS):
             shutil.rmtree(context.paths.policies / name, ignore_errors=True)
         write_policies(context.paths.policies, wanted())
         write_private(context.paths.site_yaml, context.files.site_yaml)
         context.paths.site_yaml.chmod(0o644)
-        return {"waived": ", ".join(waived)} if waived else {}
+        return told | ({"waived": ", ".join(waived)} if waived else {})
 
     return Step(
         name="policies",
@@ -81,6 +83,14 @@ def _policies(context: Context) -> Step:
         run=work,
         present=lambda: context.paths.site_yaml.is_file() and (context.paths.policies / POLICY).is_file(),
     )
+
+
+def _changes(context: Context, installed: Mapping[str, bytes]) -> dict[str, str]:
+    """Which files of the operator come, change and go: the journal's word, and by it the log's."""
+    policies = context.paths.policies
+    wanted = {"site.yaml": (context.paths.site_yaml, context.files.site_yaml)}
+    wanted |= {name: (policies / name, data) for name, data in installed.items()}
+    return file_changes(wanted, [(name, policies / name) for name in (OFFICERS, WAIVERS, STATEMENTS)])
 
 
 def judge_models(context: Context) -> tuple[str, ...]:
