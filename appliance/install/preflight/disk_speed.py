@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from typing import TYPE_CHECKING
@@ -46,4 +47,4 @@ def _measured(descriptor: int, tries: int, seconds: float) -> list[float]:
 
 
 def _percentile(measured: list[float]) -> float:
-    return sorted(measured)[min(len(measured) - 1, int(0.99 * len(measured)))]
+    return sorted(measured)[math.ceil(0.99 * len(measured)) - 1]
