@@ -6,9 +6,9 @@ import shutil
 from typing import TYPE_CHECKING
 
 from appliance.install.accounts import accounts_present, make_accounts
-from appliance.install.file_changes import file_changes
+from appliance.install.file_changes import file_changes, journaled_changes
 from appliance.install.layout import folders_present, make_folders, site_folders
-from appliance.install.model_check import OFFICERS, POLICY, STATEMENTS, WAIVERS, check_models, write_policies
+from appliance.install.model_check import AUDITORS, OFFICERS, POLICY, STATEMENTS, WAIVERS, check_models, write_policies
 from appliance.install.runner import Advance, Step
 from appliance.install.steps.context import digest
 from appliance.models.serving import damaged_decisions
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from airgap_bundle.store import VerifiedRelease
     from appliance.install.steps.context import Context
     from appliance.site.config import SiteConfig
+
+
+_FOLDERS = (OFFICERS, AUDITORS, WAIVERS, STATEMENTS)
+"""Of the policies: whatever the operator does not bring any more goes."""
 
 
 def site_steps(context: Context) -> tuple[Step, ...]:
@@ -63,13 +67,12 @@ def _policies(context: Context) -> Step:
 
     def work(_: Advance) -> Mapping[str, str]:
         waived = judge_models(context)
-        told = _changes(context, wanted())
-        for name in (OFFICERS, WAIVERS, STATEMENTS):
+        for name in _FOLDERS:
             shutil.rmtree(context.paths.policies / name, ignore_errors=True)
         write_policies(context.paths.policies, wanted())
         write_private(context.paths.site_yaml, context.files.site_yaml)
         context.paths.site_yaml.chmod(0o644)
-        return told | ({"waived": ", ".join(waived)} if waived else {})
+        return {"waived": ", ".join(waived)} if waived else {}
 
     return Step(
         name="policies",
@@ -82,6 +85,7 @@ def _policies(context: Context) -> Step:
         },
         run=work,
         present=lambda: context.paths.site_yaml.is_file() and (context.paths.policies / POLICY).is_file(),
+        plan=lambda: _changes(context, wanted()),
     )
 
 
@@ -90,7 +94,7 @@ def _changes(context: Context, installed: Mapping[str, bytes]) -> dict[str, str]
     policies = context.paths.policies
     wanted = {"site.yaml": (context.paths.site_yaml, context.files.site_yaml)}
     wanted |= {name: (policies / name, data) for name, data in installed.items()}
-    return file_changes(wanted, [(name, policies / name) for name in (OFFICERS, WAIVERS, STATEMENTS)])
+    return journaled_changes(file_changes(wanted, [(name, policies / name) for name in _FOLDERS]))
 
 
 def judge_models(context: Context) -> tuple[str, ...]:
