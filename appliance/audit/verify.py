@@ -49,7 +49,8 @@ class LogReport:
     incomplete: int = 0
     """Entries of a last batch in the journal that do not count: torn by a crash, or damaged since."""
     pruned: Pruned | None = None
-    """The beginning whose entries are gone, as the log says; their hashes were checked, their texts were not."""
+    """The beginning whose entries are gone, as the log says; their hashes were checked, their texts were not. Where it
+    is ``unread``, some of them may be back from an archive."""
     unread: int = 0
     """Entries of the beginning that were not read: their hashes are those that an earlier checkpoint covers."""
 
@@ -146,7 +147,7 @@ def check_stored(  # noqa: PLR0913 - as ``verify_log``
     if check.findings or stored.findings:
         raise LogTamperedError((*check.findings, *stored.findings))
     torn = stored.incomplete.count if stored.incomplete else 0
-    gone = stored.pruned if check.gone else None
+    gone = stored.pruned if check.gone or unread else None  # what is unread holds all that was pruned by then
     return LogReport(head, stored.note, head.size - stored.in_tiles, torn, gone, unread * WIDTH)
 
 

@@ -122,4 +122,7 @@ def test_what_was_pruned_before_the_kept_checkpoint_was_judged_then(bench: Bench
     late = [moment + timedelta(days=400) for moment in steady(300, step=STEP)]
     bench.open().append(records(late, "gateway/later"))
     bench.close()
-    assert verify(bench, checkpoint).unread == (3001 // WIDTH) * WIDTH
+    report = verify(bench, checkpoint)
+    assert report.unread == (3001 // WIDTH) * WIDTH
+    assert report.pruned is not None
+    assert (report.pruned.end, report.pruned.index) == (512, index)
