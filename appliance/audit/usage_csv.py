@@ -1,6 +1,7 @@
 """The usage report as CSV, for a spreadsheet: one row a day, group, model, purpose, user and reason. Pure.
 
-Every row has the same columns; what does not apply is empty. ``table`` says what ``name`` is: ``total``, ``day``,
+Every row has the same columns; what does not apply is empty. ``table`` says what ``name`` is: ``log`` (its origin, with
+its size as ``count``), ``root`` (in hex), ``pruned`` where its beginning is gone (so many entries), ``total``, ``day``,
 ``group``, ``model``, ``purpose``, ``user`` (a pseudonym, the top ones); with a ``count`` only ``refusal``, ``outcome``
 and ``document``; ``charge`` with an ``amount``. What is unusual is in the other forms. Names come from people: one that
 a spreadsheet would take for a formula has an apostrophe before it; characters that move a cursor are replaced.
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from appliance.audit.tally import UsageReport
 
 COLUMNS = ("table", "name", *(one.name for one in fields(Tally)), "tokens", "count", "amount", "currency")
-_FORMULA = ("=", "+", "-", "@")
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What begins a formula, the full-width forms included: some spreadsheets take them alike."""
 Row = dict[str, object]
 
 
@@ -38,6 +40,9 @@ def render_csv(report: UsageReport, prices: Prices | None = None) -> str:
 
 
 def _rows(report: UsageReport, prices: Prices | None) -> Iterator[Row]:
+    yield from _counts("log", [(report.origin, report.size)])
+    yield {"table": "root", "name": report.root}
+    yield from _counts("pruned", [("", report.pruned)] if report.pruned else [])
     yield from _tallies("total", [("", report.total)])
     yield from _tallies("day", sorted(report.by_day.items()))
     yield from _tallies("group", ranked(report.by_group))

@@ -31,6 +31,8 @@ _CELLS: dict[str, Callable[[Tally], str]] = {
 }
 _SHORT = 12
 """Digits of a pseudonym beside a name; the whole of it is in the report without names, and in JSON."""
+_ERASED = "erased: no account"
+"""Of nobody: a name that somebody signs in with has no space."""
 _USER_CELLS = ("requests", "refusals", "tokens", "energy")
 
 
@@ -74,7 +76,7 @@ def _person(subject: str, names: Mapping[str, str | None] | None) -> str:
     if names is None or subject not in names:
         return subject
     name = names[subject]
-    return f"{name if name is not None else 'erased'} ({subject[:_SHORT]})"
+    return f"{name if name is not None else _ERASED} ({subject[:_SHORT]})"
 
 
 def _tallies(  # noqa: PLR0913 - private; what differs between the tables

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,9 @@ def test_every_figure_of_the_report_is_a_cell(bench: Bench) -> None:
     for table, where in (("group", "by_group"), ("model", "by_model"), ("purpose", "by_purpose"), ("day", "by_day")):
         for name, figures in told[where].items():
             assert {key: by[table, name][key] for key in figures} == {key: str(one) for key, one in figures.items()}
+    assert by["log", report.origin]["count"] == str(report.size) == "5"
+    assert by["root", report.root]["count"] == ""
+    assert "pruned" not in {table for table, _ in by}
     assert by["total", ""]["requests"] == str(told["total"]["requests"]) == "2"
     assert by["user", "s1"]["tokens"] == "240"
     assert by["refusal", "quota_exceeded"]["count"] == "1"
@@ -68,11 +72,18 @@ def test_every_figure_of_the_report_is_a_cell(bench: Bench) -> None:
     assert not any(row["table"] == "charge" for row in rows(render_csv(report)))
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=cmd|'/c x'!A0", "a\r\n=1"])
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\uff1d1", "\uff201", "\t=cmd|'/c x'!A0", "a\r\n=1"]
+)
 def test_a_name_that_somebody_typed_is_no_formula_and_no_row(bench: Bench, name: str) -> None:
     report = report_of(bench, *asked("one", model=name))
     text = render_csv(report)
     (row,) = (row for row in rows(text) if row["table"] == "model")
-    assert not row["name"].lstrip().startswith(("=", "+", "-", "@", "\t"))
+    assert not row["name"].lstrip().startswith(("=", "+", "-", "@", "\uff1d", "\uff20", "\t"))
     assert row["name"].isprintable()
     assert all(line.count(",") >= len(COLUMNS) - 1 for line in text.splitlines())
+
+
+def test_figures_that_lack_a_pruned_beginning_say_so(bench: Bench) -> None:
+    report = replace(report_of(bench, *asked("one")), pruned=512)
+    assert [row["count"] for row in rows(render_csv(report)) if row["table"] == "pruned"] == ["512"]

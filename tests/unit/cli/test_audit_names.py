@@ -127,7 +127,7 @@ def test_people_and_programs_are_named_and_who_was_erased_is_shown_so(site: Site
     }
     table = site.report("--names").stdout
     assert f"surveyor ({subject_of('id-1', KEY)[:12]})" in table
-    assert f"erased ({GONE[:12]})" in table
+    assert f"erased: no account ({GONE[:12]})" in table
     assert "treasurer" not in table, "nobody is named who is not in the report"
 
 
