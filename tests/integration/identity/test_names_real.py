@@ -14,7 +14,8 @@ from appliance.gateway.account_names import AccountNames
 from appliance.gateway.pseudonyms import subject_of
 from appliance.identity.account_source import AccountSource
 from appliance.identity.clients import WEB_CLIENT, names_secret
-from tests.integration.keycloak_site import CLIENT_SECRETS, KeycloakSite
+from tests.integration.identity.code_flow import Gateway, as_gateway
+from tests.integration.keycloak_site import CLIENT_SECRETS, KeycloakSite, SignInPage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +86,10 @@ def test_whoever_reads_names_may_change_nobody_and_read_nothing_beside(keycloak_
                 ("GET", "clients"),
                 ("GET", "events"),
                 ("GET", "admin-events"),
+                ("GET", "roles"),
+                ("GET", f"users/{surveyor}/credentials"),
+                ("POST", f"users/{surveyor}/impersonation"),
+                ("PUT", f"users/{surveyor}/groups/{surveyor}"),
                 ("PUT", f"users/{surveyor}"),
                 ("PUT", f"users/{surveyor}/reset-password"),
                 ("DELETE", f"users/{surveyor}"),
@@ -96,3 +101,20 @@ def test_whoever_reads_names_may_change_nobody_and_read_nothing_beside(keycloak_
 
     with named(keycloak_site):
         asyncio.run(act())
+
+
+def test_who_is_in_the_group_carries_the_role_and_nobody_else_does(keycloak_site: KeycloakSite) -> None:
+    keycloak_site.ensure_user("custodian", "auditors")
+    keycloak_site.ensure_user("surveyor", "analysts")
+
+    async def roles_of(gateway: Gateway, name: str) -> list[str]:
+        with SignInPage(keycloak_site) as page:
+            tokens = await gateway.sign_in(page, name)
+        return sorted((await gateway.verifier.verify(tokens.access_token)).roles)
+
+    async def act(gateway: Gateway) -> None:
+        assert await roles_of(gateway, "custodian") == ["auditor", "auditor-names"]
+        assert await roles_of(gateway, "surveyor") == []
+
+    with named(keycloak_site):
+        as_gateway(keycloak_site, act)

@@ -13,6 +13,7 @@ from appliance.errors import UnavailableError
 from appliance.gateway.account_names import AccountNames
 from appliance.gateway.pseudonyms import subject_of
 from appliance.identity.account_source import OVERLAP, PAGE, AccountSource
+from appliance.identity.users import every_account
 
 ISSUER = "https://identity.example/realms/sovereign"
 KEY = b"p" * 32
@@ -28,6 +29,8 @@ class Keycloak:
     body: Any = None
     leaving: int = 0
     """How many people are deleted after each page."""
+    stuck: bool = False
+    """Every page is the first one."""
     asked: list[dict[str, str]] = field(default_factory=list)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
@@ -41,7 +44,7 @@ class Keycloak:
         if self.status != 200 or self.body is not None:
             return httpx.Response(self.status, json=self.body)
         held = self.programs if "username" in query else self.people
-        first = int(query["first"])
+        first = 0 if self.stuck else int(query["first"])
         page = [{"id": f"id-{name}", "username": name} for name in held[first : first + int(query["max"])]]
         self.people = self.people[self.leaving :]
         return httpx.Response(200, json=page)
@@ -74,6 +77,35 @@ def test_everybody_is_read_and_programs_after_people(count: int) -> None:
 def test_nobody_is_passed_over_when_others_are_deleted_meanwhile() -> None:
     keycloak = Keycloak(people(3 * PAGE), leaving=OVERLAP)
     assert {name for _, name in asyncio.run(keycloak.read())} >= set(people(3 * PAGE))
+
+
+def test_a_keycloak_that_begins_anew_for_ever_is_not_read_for_ever() -> None:
+    keycloak = Keycloak(people(3 * PAGE), stuck=True)
+    with pytest.raises(UnavailableError, match="the same accounts again"):
+        asyncio.run(keycloak.read())
+    assert len(keycloak.asked) == 2
+
+
+@dataclass
+class Administration:
+    """The administrator's library, which asks for one page where one is named."""
+
+    keycloak: Keycloak
+
+    def change_current_realm(self, realm: str) -> None:
+        assert realm == "sovereign"
+
+    def get_users(self, query: dict[str, Any]) -> list[dict[str, str]]:
+        url = httpx.URL(f"{ISSUER.replace('/realms/', '/admin/realms/')}/users", params=query)
+        answer = self.keycloak.answer(httpx.Request("GET", url, headers={"Authorization": "Bearer t"}))
+        found: list[dict[str, str]] = answer.json()
+        return found
+
+
+def test_the_administrator_reads_the_same_and_passes_nobody_over_either() -> None:
+    keycloak = Keycloak(people(3 * PAGE), leaving=OVERLAP)
+    admin: Any = Administration(keycloak)
+    assert {name for _, name in every_account(admin)} >= {*people(3 * PAGE), "service-account-batch"}
 
 
 def test_only_as_much_is_read_as_names_are_asked_for() -> None:
