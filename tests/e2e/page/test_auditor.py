@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,6 +11,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.page import flows
 from tests.e2e.page.audit_api import PAGE, SIZE
+from tests.e2e.page.scripts import Refusal
 from tests.e2e.page.test_accessibility import _violations
 
 if TYPE_CHECKING:
@@ -120,6 +122,23 @@ def test_names_are_shown_while_the_switch_is_on_and_asked_for_once_each(custodia
     expect(custodian.locator(ROWS).filter(has_text="clerk-")).to_have_count(0)
     expect(custodian.locator(ROWS)).to_have_count(2 * PAGE)
     assert len([one for one in gateway.looked if one.startswith("/api/audit/names")]) == 1
+
+
+def test_when_names_cannot_be_asked_the_page_says_so_and_stays_with_pseudonyms(custodian: Page) -> None:
+    down = Refusal(503, "identity_unavailable", "keycloak does not answer", retry_after=5)
+    custodian.route(
+        "**/api/audit/names*",
+        lambda route: route.fulfill(
+            status=down.status, content_type="application/problem+json", body=json.dumps(down.body())
+        ),
+    )
+    switch = custodian.get_by_label("Show whom pseudonyms stand for")
+    switch.check()
+    expect(custodian.locator("#auditor-problem")).to_contain_text("the sign-in service does not answer")
+    expect(custodian.locator(ROWS)).to_have_count(PAGE)
+    expect(custodian.locator(ROWS).filter(has_text="erased")).to_have_count(0)
+    switch.uncheck()
+    expect(custodian.locator("#auditor-problem")).to_be_hidden()
 
 
 def test_a_plain_auditor_has_no_such_switch(auditor: Page, gateway: FakeGateway) -> None:

@@ -42,7 +42,10 @@ export class Entries {
       this.before = null;
       void this.#more();
     });
-    names.onSwitch(() => void this.#named());
+    names.onSwitch(() => {
+      this.onError(null);
+      void this.#named();
+    });
     onLanguage(() => this.#draw());
   }
 

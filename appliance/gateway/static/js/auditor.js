@@ -13,6 +13,7 @@ import { offerLanguages, preferences, preferredLanguage } from "./preferences.js
 export function told(error) {
   if (error instanceof api.Problem && error.status === 401) return t("audit.problem.signed_out");
   if (error instanceof api.Problem && error.code === "names_not_allowed") return t("audit.problem.names");
+  if (error instanceof api.Problem && error.code === "identity_unavailable") return t("audit.problem.identity");
   if (error instanceof api.Problem && error.status === 403) return t("audit.problem.role");
   if (error instanceof api.Problem && error.status === 422) return t("audit.problem.query");
   return t("audit.problem.log");
