@@ -10,8 +10,9 @@ from appliance.audit.checkpoint import open_checkpoint
 from appliance.audit.entry import decode_entry
 from appliance.audit.errors import IdReusedError, NoteError, WriterLockedError
 from appliance.audit.keys import CheckpointKeys
-from appliance.audit.log import IDS, TileLog
+from appliance.audit.log import TileLog
 from appliance.audit.merkle import CompactTree, leaf_hash
+from appliance.audit.opening import IDS
 from appliance.audit.tiles import TileReader
 from appliance.errors import LogInconsistentError
 
