@@ -90,6 +90,9 @@ def test_what_the_log_gained_is_verified_and_only_behind_a_kept_checkpoint(
     assert (found["holds"], found["size"], found["unread"]) == (True, 320, 256)
     assert "entries before 256 were not read again" in run("verify", "--kept", str(kept), "--growth").stdout
     assert isinstance(run("verify", "--growth").exception, UsageError)
+    proof = tmp_path / "proof.json"
+    assert run("prove", "3", "--out", str(proof)).exit_code == 0
+    assert isinstance(run("verify", "--growth", "--kept", str(kept), "--proof", str(proof)).exception, UsageError)
 
 
 def test_a_report_comes_as_table_json_or_page(run: Callable[..., Result], tmp_path: Path) -> None:
