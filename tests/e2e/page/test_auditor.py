@@ -60,7 +60,7 @@ def test_the_latest_of_a_million_entries_come_first_and_a_page_at_a_time(auditor
 
 def test_filters_are_asked_for_and_not_applied_by_the_page(auditor: Page, gateway: FakeGateway) -> None:
     auditor.get_by_label("Kind of entry").fill("refusal")
-    auditor.get_by_label("Pseudonym").fill("2".zfill(32))
+    auditor.get_by_role("textbox", name="Pseudonym").fill("2".zfill(32))
     auditor.get_by_role("button", name="Show").click()
     expect(auditor.locator(ROWS).first).to_contain_text("quota_exceeded")
     query = parse_qs(urlsplit([one for one in gateway.looked if "entries" in one][-1]).query)
