@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from appliance.install.file_changes import Changes
-    from appliance.install.runner import Step
+    from appliance.install.runner import Advance, Step
 
 SITE = b"schema: 1\nname: ministry\nmodels: [{name: gemma3-270m}]\ngroups: [{name: clerks}]\n"
 WAIVED = "gemma3-270m by deputy until 2027-01-01"
@@ -159,18 +159,24 @@ def test_more_files_than_an_entry_has_room_for_are_counted_and_committed_to() ->
     assert "all" not in ours(install_step(step="policies", files={"added": names[:MAX_FILES]}))["files"]
 
 
-def crashed(desk: Desk, installed: dict[str, bytes]) -> None:
+def crash(desk: Desk, installed: dict[str, bytes]) -> None:
     """The step did all that it does, and the host died before the journal could say so."""
-    journal = Journal.open(desk.paths.journal)
+    held: list[bytes] = []
     step = desk.step(installed)
-    journal.append(step.name, "started", "sha256:1", step.plan())
-    step.run(lambda _done, _total: None)
+
+    def work(advance: Advance) -> None:
+        step.run(advance)
+        held.append(desk.paths.journal.read_bytes())
+
+    journal = Journal.open(desk.paths.journal)
+    execute([replace(step, run=work)], journal, Watcher())
     journal.close()
+    desk.paths.journal.write_bytes(held[0])
 
 
 def test_a_crash_hides_no_key_that_came_into_force(desk: Desk) -> None:
     desk.install({"officers/deputy.pub": b"key", "waivers/one": b"w1"})
-    crashed(desk, {"officers/deputy.pub": b"another key"})
+    crash(desk, {"officers/deputy.pub": b"another key"})
     assert desk.install({"officers/deputy.pub": b"another key"}) == {}
     before, interrupted, after = desk.entries()
     assert ours(interrupted)["files"] == {
