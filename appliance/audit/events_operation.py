@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any, Literal
 
 from appliance.audit import ocsf
@@ -10,6 +12,10 @@ from appliance.audit.ocsf import Event, compact, envelope, maybe, text, texts
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+
+MAX_FILES = 160
+MAX_FILE = 300
+"""Of a file's digest and name, in bytes; so many of them leave room for the rest of an entry."""
 
 
 def model_load(  # noqa: PLR0913 - the fields of the gate's receipt, by keyword
@@ -70,15 +76,20 @@ def install_step(  # noqa: PLR0913 - the fields of a journal record, by keyword
     detail: str | None = None,
     actor: str | None = None,
     inputs_digest: str | None = None,
+    files: Mapping[str, Sequence[str]] | None = None,
     at: datetime | None = None,
 ) -> Event:
-    """A step of ``sovereign install``, ``up``, ``down`` or ``uninstall``; ``actor`` is the operator's role or uid."""
+    """A step of ``sovereign install``, ``up``, ``down`` or ``uninstall``; ``actor`` is the operator's role or uid.
+
+    ``files``: which of the operator's files it changed, by what became of them.
+    """
     activity = next(n for n, name in ocsf.APPLICATION_LIFECYCLE.activities.items() if name.lower() == action)
     ours = compact(
         {
             "kind": "install_step",
             "step": text(step),
             "inputs_digest": maybe(inputs_digest),
+            "files": _files(files) if files else None,
         }
     )
     fields: Event = {"app": compact({"name": "sovereign", "version": maybe(release)})}
@@ -97,6 +108,20 @@ def install_step(  # noqa: PLR0913 - the fields of a journal record, by keyword
         profiles=("host",) if actor else (),
         fields=fields,
     )
+
+
+def _files(changes: Mapping[str, Sequence[str]]) -> Event:
+    """As many as an entry has room for; where that is not all, how many more, and a digest that commits to all."""
+    kept: Event = {}
+    room = MAX_FILES
+    for kind, names in changes.items():
+        kept[text(kind, ocsf.MAX_NAME)] = [text(name, MAX_FILE) for name in names[:room]]
+        room -= min(room, len(names))
+    more = sum(map(len, changes.values())) - (MAX_FILES - room)
+    if not more:
+        return kept
+    everything = json.dumps({kind: list(names) for kind, names in changes.items()}, sort_keys=True).encode()
+    return kept | {"more": more, "all": f"sha256:{hashlib.sha256(everything).hexdigest()}"}
 
 
 def admin_change(  # noqa: PLR0913 - the fields of a change, by keyword

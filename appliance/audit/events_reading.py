@@ -17,10 +17,10 @@ def log_read(
     subject: str,
     groups: tuple[str, ...],
     what: str,
-    asked: Mapping[str, str | int],
+    asked: Mapping[str, str | int | list[str]],
     at: datetime | None = None,
 ) -> Event:
-    """An auditor looked at the log in the page: ``what`` (``entries``, ``figures``, ``export``…), asked for how."""
+    """An auditor looked at the log in the page: ``what`` (``entries``, ``figures``, ``names``…), asked for how."""
     return envelope(
         ocsf.ENTITY_MANAGEMENT,
         2,

@@ -18,18 +18,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from appliance.audit.commit import Committer, Record
-from appliance.audit.entry import same_event
-from appliance.audit.errors import AuditUnavailableError, IdReusedError, JournalFullError, disk_trouble, unavailable
-from appliance.audit.ids import IdIndex
-from appliance.audit.journal import JOURNAL, SEGMENTS, Journal, encode_batch
+from appliance.audit.errors import AuditUnavailableError, JournalFullError, disk_trouble, unavailable
+from appliance.audit.journal import SEGMENTS, Journal, encode_batch
 from appliance.audit.lock import lock_directory
-from appliance.audit.open_log import OpenLog
+from appliance.audit.opening import open_log
 from appliance.audit.pruned import PRUNED, encode_pruned
-from appliance.audit.recovery import read_log, recovered_records, stale_files
 from appliance.audit.settling import Settlement, Signed, Unsettled
 from appliance.audit.storage import DiskStorage, Storage
 from appliance.audit.tiles import WIDTH, tile_path
-from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,8 +33,8 @@ if TYPE_CHECKING:
 
     from appliance.audit.keys import CheckpointKeys
     from appliance.audit.note import VerifierKey
+    from appliance.audit.open_log import OpenLog
 
-IDS = "ids.sqlite"
 _ROOM_FOR_NOTE = 8192
 
 
@@ -102,16 +98,8 @@ class TileLog:
         """
         if self._state is None:
             with disk_trouble(), self._disk:
-                self._state = self._read()
+                self._state = open_log(self._directory, self._vkeys, self._storage, self._journal, self._commits)
         return self._state.signed
-
-    def find(self, records: Sequence[Record]) -> dict[str, int]:
-        """Positions of the ids that are logged already. Raises ``IdReusedError`` when one names another event."""
-        stored = self.stored([entry_id for entry_id, _ in records])
-        for entry_id, entry in records:
-            if entry_id in stored and not same_event(stored[entry_id][1], entry):
-                raise IdReusedError(f"id {entry_id!r} is already used by a different entry")
-        return {entry_id: position for entry_id, (position, _) in stored.items()}
 
     def stored(self, ids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         """See ``OpenLog.stored``. Raises as ``open``."""
@@ -212,7 +200,7 @@ class TileLog:
         self.end_settling(settlement, None)
 
     def append(self, records: Sequence[Record]) -> list[int]:
-        """Make ``records`` durable under a new signed checkpoint; their positions. Ids must be new (see ``find``)."""
+        """Make ``records`` durable under a new signed checkpoint; their positions. Ids must be new (see ``stored``)."""
         self.open()
         self.settle()
         state = self._ready()
@@ -253,27 +241,6 @@ class TileLog:
         if self._state is None:
             raise AuditUnavailableError("the audit log is not open")
         return self._state
-
-    def _read(self) -> OpenLog:
-        found = read_log(self._directory, self._vkeys)
-        if found is None and (self._directory / IDS).exists():
-            raise LogInconsistentError(f"{self._directory} has lost its checkpoint", "a log is never begun anew")
-        found = found or self._commits.begin()
-        ids = IdIndex(self._directory / IDS)
-        signed = Signed(found.head, found.note)
-        state = OpenLog(self._directory, signed, found.edge, ids, signed, pruned=found.pruned)
-        try:
-            state.catch_up(len(found.replay))
-            if found.replay or found.dropped:
-                state = self._commits.commit(state, recovered_records(found))
-            if (self._directory / JOURNAL).exists():
-                self._journal.clear()  # all of it is in tiles; what is left of a batch that was not finished goes
-            for name in stale_files(self._directory, state.edge.size):
-                self._storage.remove(name)
-        except BaseException:
-            ids.close()
-            raise
-        return state
 
     def _forget(self) -> None:
         if self._state:

@@ -25,6 +25,8 @@ class TreeCheck:
     earlier: tuple[Earlier, ...]
     promises: tuple[Earlier, ...] = ()
     """What the log's own journal holds of its beginning: told of where nothing else says what is wrong."""
+    unread: int = 0
+    """Bundles whose entries are not read, from the first on: their hashes count as the tiles have them."""
     findings: list[Finding] = field(default_factory=list)
     tree: CompactTree = field(default_factory=CompactTree)
     broken: bool = False
@@ -66,6 +68,8 @@ class TreeCheck:
             self.findings += self._padding(0, index)
         except LogInconsistentError as error:
             self.findings.append(Finding("missing", index * WIDTH, error.cause))
+        if index < self.unread:
+            return promised, None, False
         try:
             entries, torn = unpack_bundle(self.tiles.read(None, index), width, exact=self.tiles.exact(None, index))
         except EntryPrunedError:

@@ -14,7 +14,7 @@ from appliance.audit.habits import explained
 from appliance.audit.tally import MAX_DOCUMENTS, ranked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from rich.console import Console
 
@@ -29,11 +29,23 @@ _CELLS: dict[str, Callable[[Tally], str]] = {
     "energy": lambda tally: figures.energy(tally.joules),
     "sign-ins": lambda tally: figures.number(tally.sign_ins),
 }
+_SHORT = 12
+"""Digits of a pseudonym beside a name; the whole of it is in the report without names, and in JSON."""
+_ERASED = "erased: no account"
+"""Of nobody: a name that somebody signs in with has no space."""
 _USER_CELLS = ("requests", "refusals", "tokens", "energy")
 
 
-def render_table(report: UsageReport, console: Console, prices: Prices | None = None) -> None:
-    """Draw the report on ``console``, with what groups are charged where there are ``prices``."""
+def render_table(
+    report: UsageReport,
+    console: Console,
+    prices: Prices | None = None,
+    names: Mapping[str, str | None] | None = None,
+) -> None:
+    """Draw the report on ``console``, with what groups are charged where there are ``prices``.
+
+    ``names`` says whom pseudonyms stand for; None of whoever was erased.
+    """
     console.print(Text(f"Audit log {printable(report.origin)}: {figures.number(report.size)} entries, verified"))
     console.print(Text(f"root {report.root}, signed {report.signed_at}"), soft_wrap=True)
     if report.pruned:
@@ -49,16 +61,22 @@ def render_table(report: UsageReport, console: Console, prices: Prices | None = 
         _pairs(console, "Charges by group", ("group", "amount"), rows)
     documents = [(name, figures.number(count)) for name, count in report.documents.most_common(MAX_DOCUMENTS)]
     _pairs(console, "Documents that answers rested on", ("document", "answers"), documents)
-    _tallies(
-        console, f"Top users (of {len(report.by_user)}, pseudonyms)", "user", report.top_users, columns=_USER_CELLS
-    )
-    _unusual(console, report)
+    users = [(_person(subject, names), tally) for subject, tally in report.top_users]
+    _tallies(console, f"Top users (of {len(report.by_user)}, pseudonyms)", "user", users, columns=_USER_CELLS)
+    _unusual(console, report, names)
     _loads(console, report)
 
 
 def printable(value: str) -> str:
     """``value`` with everything that could move a cursor or hide text replaced."""
     return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in value)
+
+
+def _person(subject: str, names: Mapping[str, str | None] | None) -> str:
+    if names is None or subject not in names:
+        return subject
+    name = names[subject]
+    return f"{name if name is not None else _ERASED} ({subject[:_SHORT]})"
 
 
 def _tallies(  # noqa: PLR0913 - private; what differs between the tables
@@ -96,7 +114,7 @@ def _pairs(console: Console, title: str, heads: tuple[str, str], rows: list[tupl
     console.print(table)
 
 
-def _unusual(console: Console, report: UsageReport) -> None:
+def _unusual(console: Console, report: UsageReport, names: Mapping[str, str | None] | None) -> None:
     if not report.unusual:
         return
     table = Table(
@@ -105,7 +123,7 @@ def _unusual(console: Console, report: UsageReport) -> None:
     for column in ("day", "user", "what"):
         table.add_column(column, overflow="fold")
     for one in report.unusual:
-        table.add_row(one.day, Text(printable(one.subject)), explained(one))
+        table.add_row(one.day, Text(printable(_person(one.subject, names))), explained(one))
     console.print(table)
 
 

@@ -7,6 +7,9 @@ Needs the log's folder and its verifier keys, nothing else, and reads each file 
 4. what was pruned: the entry that says so, and by the entries behind it that six months had passed
 5. where the auditor kept an earlier checkpoint, or a witness cosigned one: a prefix of this tree, and not larger
 A log whose every file was rewritten consistently, checkpoint included, is caught by 1 (keys) or by 5 (memory) alone.
+
+Who verified a log before may go on from the checkpoint that they kept (``verify_growth``): then entries before it are
+not read in 2, their hashes are those of the tiles, which 3 and 5 hold against both checkpoints.
 """
 
 from __future__ import annotations
@@ -46,7 +49,10 @@ class LogReport:
     incomplete: int = 0
     """Entries of a last batch in the journal that do not count: torn by a crash, or damaged since."""
     pruned: Pruned | None = None
-    """The beginning whose entries are gone, as the log says; their hashes were checked, their texts were not."""
+    """The beginning whose entries are gone, as the log says; their hashes were checked, their texts were not. Where it
+    is ``unread``, some of them may be back from an archive."""
+    unread: int = 0
+    """Entries of the beginning that were not read: their hashes are those that an earlier checkpoint covers."""
 
     @property
     def origin(self) -> str:
@@ -86,21 +92,43 @@ def verify_log(  # noqa: PLR0913 - what an auditor holds against the log, by key
     )
 
 
+def verify_growth(
+    directory: Path,
+    *,
+    vkeys: Sequence[VerifierKey],
+    kept: str,
+    witnessed: Sequence[Witnessed] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> LogReport:
+    """Check what the log in ``directory`` gained behind the checkpoint ``kept``, up to which it was verified before.
+
+    Of entries before it only hashes are read: one that was edited or removed since, its tile left alone, is found by
+    ``verify_log``. Where entries were pruned since, everything is read, since how old they were must be measured.
+    Raises as ``verify_log``.
+    """
+    stored = examine_stored(directory, vkeys)
+    before = open_checkpoint(kept.encode(), vkeys).size
+    pruned_since = stored.pruned is not None and stored.pruned.index >= before
+    unread = 0 if pruned_since else min(before, stored.head.size) // WIDTH
+    return check_stored(stored, vkeys=vkeys, kept=kept, witnessed=witnessed, unread=unread, progress=progress)
+
+
 def check_stored(  # noqa: PLR0913 - as ``verify_log``
     stored: StoredLog,
     *,
     vkeys: Sequence[VerifierKey],
     kept: str | None = None,
     witnessed: Sequence[Witnessed] = (),
+    unread: int = 0,
     visit: Callable[[int, list[bytes]], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> LogReport:
-    """As ``verify_log``, of a log that was opened before."""
+    """As ``verify_log``, of a log that was opened before; entries of the first ``unread`` bundles are not read."""
     head = stored.head
     earlier = [Earlier(one.head, f"the checkpoint that {one.witness} cosigned") for one in witnessed]
     if kept is not None:
         earlier.append(Earlier(open_checkpoint(kept.encode(), vkeys), "the kept checkpoint"))
-    check = TreeCheck(stored.tiles, head, tuple(earlier), tuple(stored.promises(vkeys)))
+    check = TreeCheck(stored.tiles, head, tuple(earlier), tuple(stored.promises(vkeys)), unread)
     age = _Age(stored.pruned)
     for index in range(-(-head.size // WIDTH)):
         entries = check.bundle(index)
@@ -119,8 +147,8 @@ def check_stored(  # noqa: PLR0913 - as ``verify_log``
     if check.findings or stored.findings:
         raise LogTamperedError((*check.findings, *stored.findings))
     torn = stored.incomplete.count if stored.incomplete else 0
-    gone = stored.pruned if check.gone else None
-    return LogReport(head, stored.note, head.size - stored.in_tiles, torn, gone)
+    gone = stored.pruned if check.gone or unread else None  # what is unread holds all that was pruned by then
+    return LogReport(head, stored.note, head.size - stored.in_tiles, torn, gone, unread * WIDTH)
 
 
 @dataclass

@@ -3,8 +3,7 @@
 While a commit runs, further submissions gather; the next commit takes all of them up to a bound. Where many wait, it
 also waits a little for those who were just answered (``crowd``): a disk that takes long takes twice as many for the
 same. A submission is one caller's list of entries and succeeds or fails as a whole, without harming those that share
-its commit. What commits put
-into the journal goes into tiles a moment later, in another thread.
+its commit. What commits put into the journal goes into tiles a moment later (``settler``).
 """
 
 from __future__ import annotations
@@ -15,11 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-import structlog
-
 from appliance.audit.crowd import Crowd
 from appliance.audit.entry import same_event
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError, IdReusedError, JournalFullError
+from appliance.audit.settler import Settler
 from appliance.errors import SovereignError
 
 if TYPE_CHECKING:
@@ -33,9 +31,6 @@ MAX_COMMIT_ENTRIES = 4096
 MAX_COMMIT_BYTES = 16 << 20
 MAX_WAITING_BYTES = 64 << 20
 MAX_CLOSED_AT_ONCE = 1024
-SETTLE_SECONDS = 0.5
-_FULL_ENOUGH = 0.5
-_log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -65,10 +60,7 @@ class GroupWriter:
         self._waiting_bytes = 0
         self._crowd = Crowd()
         self._running: asyncio.Task[None] | None = None
-        self._settler = ThreadPoolExecutor(max_workers=1, thread_name_prefix="audit-settler")
-        self._settling: asyncio.Task[None] | None = None
-        self._closing = False
-        self._unsettling = False
+        self._settler = Settler(log, self._in_thread)
         self.failure: SovereignError | None = None
 
     @property
@@ -139,10 +131,7 @@ class GroupWriter:
         """Finish what was submitted, then release the log."""
         if self._running is not None:
             await self._running
-        self._closing = True
-        if self._settling is not None:
-            self._settling.cancel()
-            await asyncio.wait([self._settling])
+        await self._settler.stop()
         await self._in_thread(self._log.close)
         self._thread.shutdown()
         self._settler.shutdown()
@@ -167,7 +156,7 @@ class GroupWriter:
                     self.failure = None
                 _settle(batch, outcomes)
                 self._crowd.answered(sum(len(one.records) for one in batch), loop.time() - begin)
-                self._plan_settling()
+                self._settler.plan()
         finally:
             self._running = None
             self._abandon(batch)
@@ -231,40 +220,6 @@ class GroupWriter:
             elif not same_event(twin, entry):
                 raise IdReusedError(f"id {entry_id!r} is already used by a different entry")
         fresh |= mine
-
-    def _plan_settling(self) -> None:
-        """Soon; at once when the journal's segment fills, unless the disk refused the last time."""
-        if self._settling is not None:
-            return
-        delay = 0.0 if self._log.filling > _FULL_ENOUGH and not self._unsettling else SETTLE_SECONDS
-        self._settling = asyncio.create_task(self._settle_after(delay))
-
-    async def _settle_after(self, seconds: float) -> None:
-        try:
-            await asyncio.sleep(seconds)
-            settlement = await self._in_thread(self._log.begin_settling)
-            if settlement is None:
-                self._note_settling(None)
-                return
-            error: OSError | None = None
-            try:
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._settler, self._log.write_settlement, settlement)
-            except OSError as failed:
-                error = failed
-            await self._in_thread(self._log.end_settling, settlement, error)
-            self._note_settling(str(error) if error else None)
-        except SovereignError as failed:
-            self._note_settling(failed.cause)
-        finally:
-            self._settling = None
-            if self._log.unsettled and not self._closing:
-                self._plan_settling()
-
-    def _note_settling(self, cause: str | None) -> None:
-        if cause is not None and not self._unsettling:
-            _log.warning("the journal could not be emptied", cause=cause)
-        self._unsettling = cause is not None
 
     async def settle(self) -> Signed:
         """Have everything in tiles now; the checkpoint over it. Raises as ``open``."""

@@ -5,51 +5,43 @@ from __future__ import annotations
 import enum
 import json
 import sys
-from datetime import UTC, date, datetime
+from datetime import date, datetime  # noqa: TC003 - typer evaluates annotations
 from pathlib import Path  # noqa: TC003 - typer evaluates annotations
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
 from appliance.audit.charges import charges_json
-from appliance.audit.errors import LogTamperedError
 from appliance.audit.export import export_range
 from appliance.audit.prove import prove as make_proof
-from appliance.audit.prove import verify_proof
 from appliance.audit.tally_cache import open_cache, own_folder
 from appliance.audit.usage import build_report
+from appliance.audit.usage_csv import render_csv
 from appliance.audit.usage_html import render_html
 from appliance.audit.usage_table import printable, render_table
-from appliance.audit.verify import LogReport, verify_log
-from appliance.cli import audit_keeping, audit_witness
+from appliance.cli import audit_keeping, audit_verify, audit_witness
+from appliance.cli.audit_names import NamesOption, names_in, require_nameable
 from appliance.cli.audit_options import (
     KeptOption,
     LogOption,
     VkeysOption,
-    WitnessesOption,
     kept_checkpoint,
     log_folder,
     site_prices,
     verifier_keys,
-    witnessed,
     write_text,
 )
-from appliance.cli.terminal import OutputFormat, OutputOption, emit, progress, say
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, progress, say
 from appliance.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rich.console import Console
-
-    from appliance.audit.cosigned import Witnessed
-    from appliance.audit.note import VerifierKey
     from appliance.audit.tally_cache import TallyCache
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(audit_witness.app, name="witness")
 audit_keeping.register(app)
+audit_verify.register(app)
 
 
 class ReportFormat(enum.StrEnum):
@@ -57,35 +49,8 @@ class ReportFormat(enum.StrEnum):
 
     table = "table"
     json = "json"
+    csv = "csv"
     html = "html"
-
-
-@app.command()
-def verify(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
-    context: typer.Context,
-    log: LogOption = None,
-    vkeys: VkeysOption = None,
-    kept: KeptOption = None,
-    witnesses: WitnessesOption = None,
-    proof: Annotated[
-        Path | None, typer.Option("--proof", metavar="FILE", help="Check this proof bundle instead of a log.")
-    ] = None,
-    output: OutputOption = OutputFormat.table,
-) -> None:
-    """Check every entry, tile and signature of the log; exit 6 and name what is wrong if it does not hold."""
-    keys = verifier_keys(context, vkeys)
-    if proof is not None:
-        _verify_proof(proof, keys, output)
-        return
-    folder = log_folder(context, log)
-    vouched = witnessed(context, folder, keys, witnesses)
-    try:
-        with progress("verifying", unit="steps") as report:
-            found = verify_log(folder, vkeys=keys, kept=kept_checkpoint(kept), witnessed=vouched, progress=report)
-    except LogTamperedError as error:
-        _show_findings(error, output)
-        raise
-    emit(_as_json(found, vouched), output, lambda console: _show(found, vouched, console))
 
 
 @app.command()
@@ -106,9 +71,12 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
         typer.Option("--prices", metavar="SITE_YAML", help="Charge groups at this site file's prices (audit.price)."),
     ] = None,
     output: Annotated[
-        ReportFormat, typer.Option("--output", help="Print a table, JSON, or a self-contained HTML page.")
+        ReportFormat, typer.Option("--output", help="Print a table, JSON, CSV, or a self-contained HTML page.")
     ] = ReportFormat.table,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to this file.")] = None,
+    *,
+    names: NamesOption = False,
+    passphrase_fd: PassphraseFdOption = None,
 ) -> None:
     """Report use by day, group and model: requests, refusals, tokens, energy. Every figure is of signed entries.
 
@@ -117,6 +85,8 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
 
     What was counted before is kept, and not read again: `verify` says whether it is all still there.
     """
+    if names:
+        require_nameable(log, to_file=out is not None or output in {ReportFormat.html, ReportFormat.csv})
     with progress("counting", unit="steps") as show:
         usage = build_report(
             log_folder(context, log),
@@ -130,14 +100,18 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
         )
     charged = site_prices(context, prices, log)
     found = usage.as_json() | ({"charges": charges_json(usage, charged)} if charged else {})
+    known = names_in(context, usage, passphrase_fd) if names else None
+    found |= {"names": known} if known is not None else {}
     if output is ReportFormat.html:
         _write(render_html(usage, charged), out)
+    elif output is ReportFormat.csv:
+        _write(render_csv(usage, charged), out)
     elif out is not None:
         if output is ReportFormat.table:
-            raise UsageError("a table goes to the terminal only", "choose --output html or --output json")
+            raise UsageError("a table goes to the terminal only", "choose --output html, csv or json")
         _write(json.dumps(found, indent=2, ensure_ascii=False) + "\n", out)
     else:
-        emit(found, OutputFormat(output.value), lambda console: render_table(usage, console, charged))
+        emit(found, OutputFormat(output.value), lambda console: render_table(usage, console, charged, known))
 
 
 @app.command()
@@ -184,17 +158,6 @@ def export(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     emit(made, output, lambda console: console.print(Text(printable(text)), soft_wrap=True))
 
 
-def _verify_proof(path: Path, keys: tuple[VerifierKey, ...], output: OutputFormat) -> None:
-    try:
-        bundle = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"the proof {path} cannot be read: {error}") from error
-    event = verify_proof(bundle, vkeys=keys)
-    result = {"proven": True, "index": bundle["index"], "event": event}
-    text = json.dumps(event, indent=2)
-    emit(result, output, lambda console: console.print(Text(f"entry {bundle['index']} is in the signed log\n{text}")))
-
-
 def _figures(given: Path | None) -> TallyCache | None:
     """What was counted before: in the folder that was named, else the caller's own cache folder (XDG), else nowhere."""
     if given is not None:
@@ -215,48 +178,3 @@ def _write(text: str, out: Path | None) -> None:
         sys.stdout.write(text)
         return
     write_text(text, out)
-
-
-def _as_json(found: LogReport, vouched: Sequence[Witnessed]) -> dict[str, Any]:
-    return {
-        "holds": True,
-        "origin": found.head.origin,
-        "size": found.size,
-        "root": found.root.hex(),
-        "signed_at": found.head.signed_at,
-        "checkpoint": found.checkpoint,
-        "pruned": {"end": found.pruned.end, "entry": found.pruned.index} if found.pruned else None,
-        "journal": {"entries": found.journaled, "incomplete": found.incomplete},
-        "witnessed": [
-            {"witness": one.witness, "size": one.head.size, "time": audit_witness.moment(one.time)} for one in vouched
-        ],
-    }
-
-
-def _show(found: LogReport, vouched: Sequence[Witnessed], console: Console) -> None:
-    console.print(
-        Text(f"the log holds: {printable(found.head.origin)}, {found.size} entries, signed {found.head.signed_at}")
-    )
-    console.print(Text(f"root {found.root.hex()}"), soft_wrap=True)
-    if found.pruned:
-        last = datetime.fromtimestamp(found.pruned.until / 1000, UTC).date()
-        gone = f"entries before {found.pruned.end} were pruned (the last of {last}), as entry {found.pruned.index} says"
-        console.print(Text(f"{gone}: their hashes hold, their texts are in archives"))
-    if found.journaled:
-        console.print(Text(f"the last {found.journaled} lie in the journal: the writer has not put them into tiles"))
-    if found.incomplete:
-        torn = f"the journal ends in a batch of {found.incomplete} that is not part of the log"
-        console.print(Text(f"{torn}: torn when the writer died, before it was acknowledged, or damaged since"))
-    for one in vouched:
-        when = audit_witness.moment(one.time)
-        console.print(Text(f"witness {printable(one.witness)} vouches for the first {one.head.size}, as of {when}"))
-
-
-def _show_findings(error: LogTamperedError, output: OutputFormat) -> None:
-    findings = [finding.as_json() for finding in error.findings]
-
-    def render(console: Console) -> None:
-        for finding in error.findings:
-            console.print(Text(f"{finding.kind}: {printable(finding.detail)}"), soft_wrap=True)
-
-    emit({"holds": False, "findings": findings}, output, render)

@@ -29,6 +29,7 @@ from appliance.gateway import database
 from appliance.gateway.behind import Said, said_behind
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.pseudonyms import Subject
+from appliance.install.model_check import AUDITORS
 from appliance.models.officers import load_officers
 from appliance.site.load import load_site
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from airgap_bundle.keys import PublicSigner
 
 app = typer.Typer(help="Show what was said behind an entry, when two auditors agree.", no_args_is_help=True)
-AUDITORS = "auditors"
 KeyOption = Annotated[Path, typer.Option("--key", metavar="NAME.key", help="Your key, of an auditor in site.yaml.")]
 DaysOption = Annotated[int, typer.Option("--days", min=1, max=MAX_DAYS, help="Days until your word ends.")]
 RequestArgument = Annotated[Path, typer.Argument(metavar="REQUEST", help="What `reveal request` wrote.")]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.gateway.abstaining import Abstention
+from appliance.gateway.account_names import AccountNames
 from appliance.gateway.answers import Answer, Desk
 from appliance.gateway.bringing import Bringing
 from appliance.gateway.catalogue import Catalogue
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from appliance.engine.client import ModelInfo
+    from appliance.gateway.account_names import Accounts
     from appliance.gateway.callers import Caller
     from appliance.gateway.entitlements import Grant
     from appliance.gateway.grounding import Grounding
@@ -79,6 +81,8 @@ class Parts:
     """What Keycloak recorded; None where nobody brings it into the log."""
     log_reader: LogReader | None = None
     """The log, for auditors; None where it is not to be read."""
+    accounts: Accounts | None = None
+    """Keycloak's accounts, for auditors who may see names; None where nobody may."""
 
 
 class Gateway:
@@ -90,6 +94,7 @@ class Gateway:
         self.keys = parts.keys
         self.audit = parts.audit
         self.log_reader = parts.log_reader
+        self.names = AccountNames(parts.accounts, parts.keys.pseudonym) if parts.accounts is not None else None
         self.engines = dict(parts.engines)
         self.verifier = parts.verifier
         self.sign_in = parts.sign_in

@@ -26,10 +26,18 @@ if TYPE_CHECKING:
 DAYS = ("since", "until")
 FILTERS = ("subject", "group", "kind", "outcome", "model")
 POSITIONS = ("before", "first", "last")
+SUBJECTS = "subjects"
+MOST_SUBJECTS = 32
+"""Pseudonyms that are asked for at once: as many as an entry about it can hold."""
 _NAMES = ("group", "model")
 _NUMBER = re.compile(r"[0-9]{1,15}")
+_PSEUDONYM = rf"[0-9a-f]{{{PSEUDONYM_HEX}}}"
 _SHAPES = {
-    "subject": (re.compile(rf"[0-9a-f]{{{PSEUDONYM_HEX}}}|{UNKNOWN}"), "a pseudonym, as entries have them"),
+    "subject": (re.compile(rf"{_PSEUDONYM}|{UNKNOWN}"), "a pseudonym, as entries have them"),
+    SUBJECTS: (
+        re.compile(rf"{_PSEUDONYM}(,{_PSEUDONYM}){{0,{MOST_SUBJECTS - 1}}}"),
+        f"1 to {MOST_SUBJECTS} pseudonyms with commas between",
+    ),
     "kind": (re.compile("|".join(map(re.escape, sorted({*KINDS, FOREIGN})))), "a kind of entry, such as refusal"),
     "outcome": (re.compile(r"[a-z][a-z_]{0,39}"), "an outcome, such as failure or quota_exceeded"),
     "group": (re.compile(r"[a-z0-9][a-z0-9._-]{0,62}"), "a name as site.yaml has them"),
@@ -37,6 +45,7 @@ _SHAPES = {
 }
 
 Asked = dict[str, str | int]
+Told = dict[str, str | int | list[str]]
 
 
 def read_query(query: Mapping[str, str], *names: str) -> Asked:
@@ -52,13 +61,21 @@ def wanted(asked: Asked) -> Wanted:
     return Wanted(since=since, until=until, **texts)
 
 
-def told(asked: Asked, site: SiteConfig) -> Asked:
+def subjects_of(asked: Asked) -> list[str]:
+    """The pseudonyms whose names are asked for, each once. Raises ``UnprocessableError`` where there is none."""
+    if SUBJECTS not in asked:
+        raise UnprocessableError("which pseudonyms are meant must be said", param=SUBJECTS)
+    return list(dict.fromkeys(str(asked[SUBJECTS]).split(",")))
+
+
+def told(asked: Asked, site: SiteConfig) -> Told:
     """``asked``, as the log may keep it."""
     known = {
         "group": {group.name for group in site.groups},
         "model": {name for model in site.models for name in (model.name, *model.adapters)},
     }
-    return {name: _told(str(value), known[name]) if name in _NAMES else value for name, value in asked.items()}
+    kept: Told = {name: _told(str(value), known[name]) if name in _NAMES else value for name, value in asked.items()}
+    return kept | ({SUBJECTS: subjects_of(asked)} if SUBJECTS in asked else {})
 
 
 def _told(name: str, known: set[str]) -> str:

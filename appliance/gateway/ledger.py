@@ -118,7 +118,7 @@ class Ledger:
         )
         await self._best_effort(entry, GATEWAY.id(uuid.uuid4().hex, "sign-out"), "sign_out")
 
-    async def log_read(self, *, caller: Caller, what: str, asked: Mapping[str, str | int]) -> Position:
+    async def log_read(self, *, caller: Caller, what: str, asked: Mapping[str, str | int | list[str]]) -> Position:
         """An auditor looks at the log. Raises ``NotReadyError``: then nothing is shown."""
         entry = log_read(subject=caller.subject, groups=caller.groups, what=what, asked=asked)
         return await self._written(entry, GATEWAY.id(uuid.uuid4().hex, "log-read"))

@@ -32,7 +32,8 @@ from appliance.gateway.management import create_management_app
 from appliance.gateway.schema_upgrade import migrate
 from appliance.gateway.standby import EngineWithStandby
 from appliance.gateway.upkeep import keep_up, pay_up, sweep_up
-from appliance.identity.clients import events_secret
+from appliance.identity.account_source import AccountSource
+from appliance.identity.clients import events_secret, names_secret, shows_names
 from appliance.identity.event_source import EventSource
 from appliance.identity.oidc import OidcClient
 from appliance.identity.tokens import TokenVerifier
@@ -117,6 +118,7 @@ async def parts(config: SiteConfig, paths: SitePaths, credentials: Credentials) 
             ),
             log_reader=await stack.enter_async_context(LogReader(paths.socket(AUDIT))),
             events=EventSource(config.issuer, events_secret(secret), http),
+            accounts=AccountSource(config.issuer, names_secret(secret), http) if shows_names(config) else None,
         )
 
 

@@ -23,7 +23,7 @@ from appliance.identity.apply_settings import (
     remove_identity_providers,
     remove_user_federation,
 )
-from appliance.identity.clients import EVENTS_CLIENT, WEB_CLIENT, events_secret
+from appliance.identity.clients import EVENTS_CLIENT, NAMES_CLIENT, WEB_CLIENT, events_secret, names_secret
 from appliance.identity.differences import compare_section
 from appliance.identity.realm import MASTER, REALM, Document, desired_master, desired_realm
 from appliance.identity.section import Section
@@ -67,7 +67,8 @@ def apply_realm(
     differently is replaced. ``address`` is Keycloak's own behind an edge. Raises ``UnavailableError``,
     ``NotAllowedError`` or ``DeploymentError``; a run that failed half-way is finished by the next.
     """
-    secrets = {**client_secrets, EVENTS_CLIENT: events_secret(client_secrets[WEB_CLIENT])}
+    web = client_secrets[WEB_CLIENT]
+    secrets = {**client_secrets, EVENTS_CLIENT: events_secret(web), NAMES_CLIENT: names_secret(web)}
     with administration(config, secret=admin_secret, ca=ca, address=address) as admin:
         return (
             *apply_document(admin, REALM, desired_realm(config), secrets),

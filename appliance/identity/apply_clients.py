@@ -69,7 +69,7 @@ def apply_client_secrets(admin: KeycloakAdmin, secrets: Mapping[str, str]) -> li
 
 
 def apply_service_accounts(section: Section) -> list[str]:
-    """Groups of service accounts, and no role beside what the groups carry, but the one that reads events."""
+    """Groups of service accounts, and no role beside what the groups carry, but those that read events or names."""
     admin = section.admin
     changes = []
     for name, wanted, _, fields in section.differing():

@@ -1,7 +1,7 @@
 """The OIDC clients of the site's realm, as Keycloak represents them.
 
 All of them have the same client scopes, so that every access token carries the same claims: audience
-``sovereign-api``, ``groups`` (names, no path) and ``roles`` (the site's three, none of Keycloak's own). No client has
+``sovereign-api``, ``groups`` (names, no path) and ``roles`` (the site's own, none of Keycloak's). No client has
 direct grants or the implicit flow, and none may ask for offline tokens.
 """
 
@@ -21,12 +21,16 @@ WEB_CLIENT = "sovereign-web"
 CLI_CLIENT = "sovereign-cli"
 EVENTS_CLIENT = "sovereign-events"
 MAY_READ_EVENTS = "realm-management.view-events"
+NAMES_CLIENT = "sovereign-names"
+MAY_READ_NAMES = "realm-management.view-users"
 AUDIENCE = "sovereign-api"
 SCOPE = "sovereign"
 ROLES_SCOPE = "sovereign-roles"
 WEIGHT_ATTRIBUTE = "sovereign.weight"
 """Of a group: its people's share of an engine beside others'; site.yaml's ``groups.weight`` where no group has one."""
-ROLES = ("auditor", "expert", "admin")
+NAMES_ROLE = "auditor-names"
+"""Of auditors who may see whom a pseudonym stands for."""
+ROLES = ("auditor", NAMES_ROLE, "expert", "admin")
 
 DEFAULT_SCOPES = ("basic", "acr", "profile", SCOPE, ROLES_SCOPE)
 """``basic`` carries sub and auth_time; ``roles`` and ``web-origins`` are left out: no audience but ours, no CORS."""
@@ -104,14 +108,43 @@ def service_client(client: ServiceClient) -> dict[str, Any]:
 
 
 def events_client() -> dict[str, Any]:
-    """Whoever brings Keycloak's events into the log: client credentials, one role, an hour a token.
+    """Whoever brings Keycloak's events into the log: client credentials, one role, an hour a token."""
+    return _reader("Audit log")
+
+
+def names_client() -> dict[str, Any]:
+    """Whoever reads names for auditors who may see them; only where ``shows_names``. As ``events_client``."""
+    return _reader("Names for auditors")
+
+
+def shows_names(config: SiteConfig) -> bool:
+    """Whether anybody at the site may see names: a group carries the role."""
+    return any(NAMES_ROLE in group.roles for group in config.groups)
+
+
+def events_secret(web_secret: str) -> str:
+    """The secret of ``EVENTS_CLIENT``, made of the page's: the gateway holds both, so nothing more is to be kept."""
+    return _derived(web_secret, EVENTS_CLIENT)
+
+
+def names_secret(web_secret: str) -> str:
+    """The secret of ``NAMES_CLIENT``, as ``events_secret``."""
+    return _derived(web_secret, NAMES_CLIENT)
+
+
+def _derived(web_secret: str, client: str) -> str:
+    return hmac.new(web_secret.encode(), client.encode(), hashlib.sha256).hexdigest()
+
+
+def _reader(name: str) -> dict[str, Any]:
+    """A client of the gateway's for one part of Keycloak's administration.
 
     Its tokens name no audience of ours, so they open no other door. It has the full scope of its one role, because
     Keycloak's administration judges by what a token says.
     """
     return {
         **_CLOSED_FLOWS,
-        "name": "Audit log",
+        "name": name,
         "publicClient": False,
         "clientAuthenticatorType": "client-secret",
         "serviceAccountsEnabled": True,
@@ -124,11 +157,6 @@ def events_client() -> dict[str, Any]:
             "client_credentials.use_refresh_token": "false",
         },
     }
-
-
-def events_secret(web_secret: str) -> str:
-    """The secret of ``EVENTS_CLIENT``, made of the page's: the gateway holds both, so nothing more is to be kept."""
-    return hmac.new(web_secret.encode(), EVENTS_CLIENT.encode(), hashlib.sha256).hexdigest()
 
 
 def built_in_clients(realm: str) -> dict[str, dict[str, Any]]:

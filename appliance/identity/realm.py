@@ -23,13 +23,17 @@ from appliance.identity.clients import (
     CLI_CLIENT,
     EVENTS_CLIENT,
     MAY_READ_EVENTS,
+    MAY_READ_NAMES,
+    NAMES_CLIENT,
     ROLES,
     WEB_CLIENT,
     built_in_clients,
     cli_client,
     client_scopes,
     events_client,
+    names_client,
     service_client,
+    shows_names,
     web_client,
 )
 from appliance.identity.keycloak_server import ADMIN_CLIENT, THEME
@@ -51,6 +55,7 @@ Document = dict[str, Any]
 def desired_realm(config: SiteConfig, *, login_theme: str | None = None) -> Document:
     """The site's realm. ``login_theme`` defaults to the release's own theme where the release has one."""
     theme = login_theme or ("sovereign" if THEME.is_dir() else None)
+    named = shows_names(config)
     return {
         "settings": {**_settings(config), **({"loginTheme": theme} if theme else {})},
         "required_actions": {
@@ -71,10 +76,12 @@ def desired_realm(config: SiteConfig, *, login_theme: str | None = None) -> Docu
             WEB_CLIENT: web_client(config),
             CLI_CLIENT: cli_client(),
             EVENTS_CLIENT: events_client(),
+            **({NAMES_CLIENT: names_client()} if named else {}),
             **{client.id: service_client(client) for client in config.service_clients},
         },
         "service_accounts": {
             EVENTS_CLIENT: {"groups": [], "roles": [MAY_READ_EVENTS]},
+            **({NAMES_CLIENT: {"groups": [], "roles": [MAY_READ_NAMES]}} if named else {}),
             **{client.id: {"groups": sorted(set(client.groups)), "roles": []} for client in config.service_clients},
         },
         "browser_flow": _browser_flow(),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from appliance.errors import DeploymentError, UsageError
+from appliance.identity.account_source import LISTINGS, Pages
 from appliance.identity.passwords import one_time_password
 from appliance.identity.realm import REALM
 
@@ -100,6 +101,18 @@ def every_user_id(admin: KeycloakAdmin) -> tuple[str, ...]:
     """Keycloak's ids of everybody in the realm."""
     admin.change_current_realm(REALM)
     return tuple(str(user["id"]) for user in admin.get_users({}))
+
+
+def every_account(admin: KeycloakAdmin) -> Iterator[tuple[str, str]]:
+    """Id and name of every account in the realm, people's first, then programs'; some come twice.
+
+    Raises ``UnavailableError`` for a list that makes no sense.
+    """
+    admin.change_current_realm(REALM)
+    for asked in LISTINGS:
+        pages = Pages(asked)
+        while not pages.over:
+            yield from pages.take(admin.get_users(pages.query))
 
 
 def remove_user(admin: KeycloakAdmin, user_id: str) -> None:

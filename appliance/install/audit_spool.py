@@ -1,25 +1,28 @@
 """Brings the install journal into the audit log, where it cannot be edited any more.
 
 The journal exists before the log can run; so its records wait there and are appended when the writer answers. Entry
-ids are the site's origin and the record's number: sending one twice gives one entry.
+ids are the site's origin and the record's number: sending one twice gives one entry. A step that was begun, said what
+it was about to change, and never ended is an entry as well, once it is begun again: nobody knows how far it came.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from appliance.audit import events
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.roles import OPERATOR
+from appliance.install.file_changes import FILES, changes_of
 from appliance.install.journal import Record, read_journal
-from appliance.install.model_record import ACTIONS, model_event
+from appliance.install.model_record import ACTIONS, INTERRUPTED, model_event
 from appliance.site.paths import AUDIT, SitePaths
 from appliance.site.secrets import write_private
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from appliance.site.config import SiteConfig
@@ -34,25 +37,38 @@ _ACTIONS: Mapping[str, Literal["start", "stop", "remove", "restart"]] = {
 
 
 def spool(config: SiteConfig, paths: SitePaths, release: str) -> int:
-    """Append every finished or failed step that is not in the log yet; how many.
+    """Append every finished, failed or interrupted step that is not in the log yet; how many.
 
     Raises ``AuditUnavailableError`` when the writer does not answer; what was sent stays sent.
     """
     sent = _sent(paths)
-    waiting = [r for r in read_journal(paths.journal) if r.seq > sent and r.state != "started"]
+    waiting = [(seq, record) for seq, record in _ended(read_journal(paths.journal)) if seq > sent]
     if not waiting:
         return 0
     with SyncAuditClient(paths.socket(AUDIT)) as client:
-        for record in waiting:
+        for _, record in waiting:
             client.append(_event(record, release), id=OPERATOR.id(config.log_origin, "install", str(record.seq)))
-    write_private(_marker(paths), json.dumps({"seq": waiting[-1].seq}).encode() + b"\n")
+    write_private(_marker(paths), json.dumps({"seq": waiting[-1][0]}).encode() + b"\n")
     return len(waiting)
+
+
+def _ended(records: Iterable[Record]) -> Iterator[tuple[int, Record]]:
+    """What there is to say, each with the number of the record by which it is known."""
+    begun: dict[str, Record] = {}
+    for record in records:
+        earlier = begun.pop(record.step, None)
+        if record.state != "started":
+            yield record.seq, record
+            continue
+        if earlier is not None and earlier.detail and record.step not in ACTIONS:  # of models, ``model_settle`` says it
+            yield record.seq, replace(earlier, state="failed", detail={**earlier.detail, "error": INTERRUPTED})
+        begun[record.step] = record
 
 
 def _event(record: Record, release: str) -> dict[str, Any]:
     if record.step in ACTIONS:
         return model_event(record)
-    detail = ", ".join(f"{name}: {value}" for name, value in record.detail.items())
+    detail = ", ".join(f"{name}: {value}" for name, value in record.detail.items() if name != FILES)
     return events.install_step(
         step=record.step,
         action=_ACTIONS.get(record.step, "install"),
@@ -61,6 +77,7 @@ def _event(record: Record, release: str) -> dict[str, Any]:
         detail=detail or None,
         actor="operator" if record.step != "resume" else "keeper",
         inputs_digest=record.digest or None,
+        files=changes_of(record.detail),
         at=datetime.fromisoformat(record.at),
     )
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from appliance.site.config import SiteConfig
 
 OFFICERS = "officers"
+AUDITORS = "auditors"
 WAIVERS = "waivers"
 STATEMENTS = "statements"
 POLICY = "models.yaml"
@@ -88,7 +89,7 @@ def check_models(
 
 def write_policies(folder: Path, files: Mapping[str, bytes]) -> None:
     """Put ``files`` (by path below ``folder``) where the gate looks, for everybody to read."""
-    for name in ("", OFFICERS, WAIVERS, STATEMENTS):
+    for name in ("", OFFICERS, AUDITORS, WAIVERS, STATEMENTS):
         (folder / name).mkdir(mode=0o755, exist_ok=True)
         (folder / name).chmod(0o755)
     for name, data in files.items():

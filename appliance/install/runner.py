@@ -31,13 +31,18 @@ def _always() -> bool:
     return True
 
 
+def _nothing() -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Step:
     """One unit of work. ``inputs`` is asked when every step in ``after`` is done.
 
     ``run`` gets a progress callback and returns details worth keeping in the journal (never secrets).
     ``after`` names the steps it builds on, ``behind`` those that must merely have gone first.
-    ``present`` says cheaply whether the step's outputs are there.
+    ``present`` says cheaply whether the step's outputs are there. ``plan`` says what ``run`` is about to change: it
+    is in the journal before that is done, so that no crash hides it, and again with how the step ended.
     """
 
     name: str
@@ -47,6 +52,7 @@ class Step:
     after: tuple[str, ...] = ()
     behind: tuple[str, ...] = ()
     present: Callable[[], bool] = field(default=_always)
+    plan: Callable[[], Mapping[str, str]] = field(default=_nothing)
 
 
 class Observer(Protocol):
@@ -123,18 +129,19 @@ def _settle(step: Step, journal: Journal, observer: Observer) -> bool:
     if is_current(step, digest, journal):
         observer.skipped(step)
         return False
-    journal.append(step.name, "started", digest)
+    plan = dict(step.plan())
+    journal.append(step.name, "started", digest, plan)
     observer.started(step)
     begun = time.monotonic()
     try:
         detail = step.run(lambda done, total: observer.advanced(step, done, total))
     except BaseException as error:
         with beside(error):
-            journal.append(step.name, "failed", digest, {"error": type(error).__name__})
+            journal.append(step.name, "failed", digest, plan | {"error": type(error).__name__})
         observer.failed(step)
         raise
     os.sync()  # a power cut must not find the journal ahead of the files that it speaks of
-    journal.append(step.name, "done", digest, detail)
+    journal.append(step.name, "done", digest, plan | dict(detail or {}))
     observer.finished(step, time.monotonic() - begun)
     return True
 

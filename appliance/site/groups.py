@@ -40,7 +40,10 @@ class Group(Strict):
         default=False, description="Its people may bring documents on the page, for this group."
     )
     brought: Brought = Brought()
-    roles: tuple[Literal["auditor", "expert", "admin"], ...] = ()
+    roles: tuple[Literal["auditor", "auditor-names", "expert", "admin"], ...] = Field(
+        default=(),
+        description="`auditor-names`, beside `auditor`: its people may see whom a pseudonym of the log stands for.",
+    )
     weight: Annotated[float, Field(ge=0.01, le=100)] = Field(
         default=1.0, description="Its users' share of a busy engine, beside users of other groups."
     )

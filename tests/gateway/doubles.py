@@ -30,6 +30,7 @@ from appliance.engine.protocol import (
     Usage,
     Vectors,
 )
+from appliance.errors import UnavailableError
 from appliance.identity.oidc import GrantError, Tokens
 from appliance.identity.tokens import LogoutToken, Principal, TokenError
 from appliance.site.config import SiteConfig
@@ -246,6 +247,24 @@ class OpenBook:
 
 
 @dataclass
+class OpenRegister:
+    """Keycloak's accounts, of everybody whom ``principal`` makes; ``asked`` counts, ``up`` False does not answer."""
+
+    names: list[str] = field(default_factory=list)
+    up: bool = True
+    asked: int = 0
+    watch: Callable[[], None] = lambda: None
+
+    async def accounts(self) -> AsyncGenerator[tuple[str, str], None]:
+        self.asked += 1
+        self.watch()
+        if not self.up:
+            raise UnavailableError("keycloak does not answer: ConnectError")
+        for name in self.names:
+            yield f"sub-{name}", name
+
+
+@dataclass
 class OpenDoor:
     """Verifier and sign-in in one: ``people`` maps tokens to principals, and everybody signs in as ``guest``."""
 
@@ -293,7 +312,8 @@ class OpenDoor:
         if not self.refreshable or not refresh_token.startswith("refresh"):
             raise GrantError("invalid_grant")
         self.refreshed += 1
-        self.people[self.guest] = principal(self.guest, *self.people[self.guest].groups, lifetime=self.lifetime)
+        held = self.people[self.guest]
+        self.people[self.guest] = principal(self.guest, *held.groups, lifetime=self.lifetime, roles=held.roles)
         return Tokens(self.guest, f"refresh{self.refreshed}", f"id:{self.guest}", self.lifetime)
 
     async def end_session_url(self, *, id_token_hint: str, post_logout_redirect_uri: str) -> str:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from appliance.engine.confinement.kernel import Linux
 from appliance.errors import SovereignError
 from appliance.install.accounts import other_sites, service_names, standby_names
+from appliance.install.preflight.disk_speed import fsync_p99_ms
 from appliance.install.probe import is_local_address, port_is_free, resolves
 from appliance.install.release_env import choose_python, host_glibc, reachable_by_others
 from appliance.install.systemd_creds import SYSTEMD_RUNS
 from appliance.site.gpu import gpus
 from appliance.site.load import load_site
-from appliance.site.paths import SitePaths
+from appliance.site.paths import AUDIT, SitePaths
 from appliance.site.processor import processor_flags, variant_for
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Facts:
     is_root: bool
     systemd: bool
     disk_free: int
+    fsync_ms: float | None
     memory_total: int
     memory_available: int
     cores: int
@@ -76,6 +78,7 @@ def collect(config: SiteConfig, paths: SitePaths) -> Facts:
         is_root=os.geteuid() == 0,
         systemd=SYSTEMD_RUNS.is_dir(),
         disk_free=shutil.disk_usage(parent).free,
+        fsync_ms=fsync_p99_ms(_existing(paths.data(AUDIT))),
         memory_total=total,
         memory_available=available,
         cores=len(os.sched_getaffinity(0)),

@@ -11,6 +11,7 @@ MIN_LIBC = (2, 36)  # of the host that compiles the native wheel (its artifact c
 PYTHONS = ((3, 11), (3, 12), (3, 13))  # the wheelhouse has wheels for each (its artifact config says the same)
 MACHINES = ("x86_64",)
 MIN_CORES = 2
+MOST_FSYNC_MS = 10.0  # the log may add as much to a request, of which the sync is nearly all
 
 
 def _size(count: int) -> str:
@@ -70,6 +71,14 @@ RULES: tuple[Rule, ...] = (
         lambda f, _: f"{_size(f.disk_free)} free",
         lambda _, n: _size(n.disk),
         "free space on the site root's file system, or choose another --site",
+    ),
+    Rule(
+        "disk latency",
+        "advised",
+        lambda f, _: f.fsync_ms is None or f.fsync_ms <= MOST_FSYNC_MS,
+        lambda f, _: "not measured" if f.fsync_ms is None else f"{f.fsync_ms:.1f} ms (99th percentile of fsync)",
+        lambda _f, _n: f"at most {MOST_FSYNC_MS:.0f} ms",
+        "expect first words later: they wait for the log's disk; give the site a faster one, or one of its own",
     ),
     Rule(
         "memory",

@@ -6,8 +6,9 @@ import shutil
 from typing import TYPE_CHECKING
 
 from appliance.install.accounts import accounts_present, make_accounts
+from appliance.install.file_changes import file_changes, journaled_changes
 from appliance.install.layout import folders_present, make_folders, site_folders
-from appliance.install.model_check import OFFICERS, POLICY, STATEMENTS, WAIVERS, check_models, write_policies
+from appliance.install.model_check import AUDITORS, OFFICERS, POLICY, STATEMENTS, WAIVERS, check_models, write_policies
 from appliance.install.runner import Advance, Step
 from appliance.install.steps.context import digest
 from appliance.models.serving import damaged_decisions
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from airgap_bundle.store import VerifiedRelease
     from appliance.install.steps.context import Context
     from appliance.site.config import SiteConfig
+
+
+_FOLDERS = (OFFICERS, AUDITORS, WAIVERS, STATEMENTS)
+"""Of the policies: whatever the operator does not bring any more goes."""
 
 
 def site_steps(context: Context) -> tuple[Step, ...]:
@@ -62,7 +67,7 @@ def _policies(context: Context) -> Step:
 
     def work(_: Advance) -> Mapping[str, str]:
         waived = judge_models(context)
-        for name in (OFFICERS, WAIVERS, STATEMENTS):
+        for name in _FOLDERS:
             shutil.rmtree(context.paths.policies / name, ignore_errors=True)
         write_policies(context.paths.policies, wanted())
         write_private(context.paths.site_yaml, context.files.site_yaml)
@@ -80,7 +85,16 @@ def _policies(context: Context) -> Step:
         },
         run=work,
         present=lambda: context.paths.site_yaml.is_file() and (context.paths.policies / POLICY).is_file(),
+        plan=lambda: _changes(context, wanted()),
     )
+
+
+def _changes(context: Context, installed: Mapping[str, bytes]) -> dict[str, str]:
+    """Which files of the operator come, change and go: the journal's word, and by it the log's."""
+    policies = context.paths.policies
+    wanted = {"site.yaml": (context.paths.site_yaml, context.files.site_yaml)}
+    wanted |= {name: (policies / name, data) for name, data in installed.items()}
+    return journaled_changes(file_changes(wanted, [(name, policies / name) for name in _FOLDERS]))
 
 
 def judge_models(context: Context) -> tuple[str, ...]:

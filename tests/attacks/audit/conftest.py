@@ -1,9 +1,10 @@
-"""A log to work on, and an auditor who watches it."""
+"""A log to work on, and an auditor who watches it; a gateway to ask."""
 
 from __future__ import annotations
 
 from tests.audit.auditor import auditor
 from tests.audit.bench import anyio_backend, bench
 from tests.audit.running import serve
+from tests.integration.gateway.conftest import client, cluster, house, pool
 
-__all__ = ["anyio_backend", "auditor", "bench", "serve"]
+__all__ = ["anyio_backend", "auditor", "bench", "client", "cluster", "house", "pool", "serve"]

@@ -13,8 +13,11 @@ from tests.e2e.page.scripts import Refusal
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-AUDITOR = "auditor"
+AUDITORS = ("auditor", "custodian")
+NAMED = "custodian"
 FORBIDDEN = Refusal(403, "not_an_auditor", "this is for auditors")
+UNNAMED = Refusal(403, "names_not_allowed", "names are for auditors who may see them")
+ACCOUNTS = {f"{number:032x}": f"clerk-{number}" for number in range(5)}
 SIZE = 1_000_000
 BEGAN = 1_795_348_800_000
 PAGE = 50
@@ -38,7 +41,7 @@ def entry(index: int) -> dict[str, Any]:
 
 
 def audit_routes(api: PageApi) -> list[Route]:  # noqa: C901 - one small function a route
-    """The routes; ``auditor`` may use them, nobody else."""
+    """The routes; ``auditor`` may use them, ``custodian`` also those with names, nobody else."""
 
     async def page(_request: Request) -> Response:
         return FileResponse(STATIC / "auditor.html")
@@ -76,12 +79,18 @@ def audit_routes(api: PageApi) -> list[Route]:  # noqa: C901 - one small functio
     async def export(_request: Request) -> Response:
         return Response(b"PK", media_type="application/zip", headers={"Content-Disposition": "attachment"})
 
-    handlers = {"state": state, "entries": entries, "figures": figures, "export": export}
+    async def names(request: Request) -> Response:
+        asked = request.query_params["subjects"].split(",")
+        return JSONResponse({"names": {one: ACCOUNTS.get(one) for one in asked}})
+
+    handlers = {"state": state, "entries": entries, "figures": figures, "export": export, "names": names}
 
     def own(handle: Any) -> Any:
         async def checked(request: Request, user: str) -> Response:
             api.state.looked.append(str(request.url).removeprefix(api.state.url))
-            return await handle(request) if user == AUDITOR else problem(FORBIDDEN)
+            if user not in AUDITORS:
+                return problem(FORBIDDEN)
+            return problem(UNNAMED) if handle is names and user != NAMED else await handle(request)
 
         return api.signed_in(checked)
 

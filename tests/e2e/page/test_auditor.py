@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,6 +11,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.page import flows
 from tests.e2e.page.audit_api import PAGE, SIZE
+from tests.e2e.page.scripts import Refusal
 from tests.e2e.page.test_accessibility import _violations
 
 if TYPE_CHECKING:
@@ -25,8 +27,18 @@ ROWS = "#auditor-entries tbody tr"
 @pytest.fixture
 def auditor(page: Page, gateway: FakeGateway, watched: Watch) -> Page:  # noqa: ARG001 - watched checks at the end
     """The page of an auditor who just came from the menu."""
+    return opened(page, gateway, "auditor")
+
+
+@pytest.fixture
+def custodian(page: Page, gateway: FakeGateway, watched: Watch) -> Page:  # noqa: ARG001 - watched checks at the end
+    """The page of an auditor who may see names."""
+    return opened(page, gateway, "custodian")
+
+
+def opened(page: Page, gateway: FakeGateway, name: str) -> Page:
     flows.open_page(page, gateway.url)
-    flows.sign_in(page, "auditor", "auditor")
+    flows.sign_in(page, name, name)
     page.locator("#account").click()
     page.locator("#auditor-link").click()
     ready(page)
@@ -48,7 +60,7 @@ def test_the_latest_of_a_million_entries_come_first_and_a_page_at_a_time(auditor
 
 def test_filters_are_asked_for_and_not_applied_by_the_page(auditor: Page, gateway: FakeGateway) -> None:
     auditor.get_by_label("Kind of entry").fill("refusal")
-    auditor.get_by_label("Pseudonym").fill("2".zfill(32))
+    auditor.get_by_role("textbox", name="Pseudonym").fill("2".zfill(32))
     auditor.get_by_role("button", name="Show").click()
     expect(auditor.locator(ROWS).first).to_contain_text("quota_exceeded")
     query = parse_qs(urlsplit([one for one in gateway.looked if "entries" in one][-1]).query)
@@ -92,6 +104,57 @@ def test_the_page_speaks_every_language(auditor: Page) -> None:
         auditor.locator("#auditor-language").select_option(code)
         expect(auditor.locator("h1")).to_have_text(title)
         expect(auditor.locator(ROWS)).to_have_count(PAGE)
+
+
+def test_names_are_shown_while_the_switch_is_on_and_asked_for_once_each(custodian: Page, gateway: FakeGateway) -> None:
+    expect(custodian.locator(ROWS).filter(has_text="clerk-")).to_have_count(0)
+    assert not any("names" in one for one in gateway.looked)
+    switch = custodian.get_by_label("Show whom pseudonyms stand for")
+    switch.check()
+    expect(custodian.locator(ROWS).filter(has_text="clerk-1").first).to_be_visible()
+    expect(custodian.locator(ROWS).filter(has_text="erased: no account any more").first).to_be_visible()
+    custodian.get_by_role("button", name="Look further back").click()
+    expect(custodian.locator(ROWS)).to_have_count(2 * PAGE)
+    asked = [one for one in gateway.looked if one.startswith("/api/audit/names")]
+    assert len(asked) == 1, "seven people, and no page tells more of them"
+    assert len(parse_qs(urlsplit(asked[0]).query)["subjects"][0].split(",")) == 7
+    switch.uncheck()
+    expect(custodian.locator(ROWS).filter(has_text="clerk-")).to_have_count(0)
+    expect(custodian.locator(ROWS)).to_have_count(2 * PAGE)
+    assert len([one for one in gateway.looked if one.startswith("/api/audit/names")]) == 1
+
+
+def test_when_names_cannot_be_asked_the_page_says_so_and_stays_with_pseudonyms(custodian: Page) -> None:
+    down = Refusal(503, "identity_unavailable", "keycloak does not answer", retry_after=5)
+    custodian.route(
+        "**/api/audit/names*",
+        lambda route: route.fulfill(
+            status=down.status, content_type="application/problem+json", body=json.dumps(down.body())
+        ),
+    )
+    switch = custodian.get_by_label("Show whom pseudonyms stand for")
+    switch.check()
+    expect(custodian.locator("#auditor-problem")).to_contain_text("the sign-in service does not answer")
+    expect(custodian.locator(ROWS)).to_have_count(PAGE)
+    expect(custodian.locator(ROWS).filter(has_text="erased")).to_have_count(0)
+    switch.uncheck()
+    expect(custodian.locator("#auditor-problem")).to_be_hidden()
+
+
+def test_a_plain_auditor_has_no_such_switch(auditor: Page, gateway: FakeGateway) -> None:
+    expect(auditor.locator("#auditor-names")).to_be_hidden()
+    assert not any("names" in one for one in gateway.looked)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_with_names_it_has_no_violation_and_fits(custodian: Page, scheme: str, width: int) -> None:
+    custodian.set_viewport_size({"width": width, "height": 800})
+    custodian.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    custodian.get_by_label("Show whom pseudonyms stand for").check()
+    expect(custodian.locator(ROWS).filter(has_text="clerk-1").first).to_be_visible()
+    assert _violations(custodian) == []
+    assert custodian.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
 def test_who_is_no_auditor_sees_no_way_there_and_nothing_there(page: Page, gateway: FakeGateway) -> None:

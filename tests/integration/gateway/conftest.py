@@ -18,7 +18,7 @@ from appliance.gateway.assembly import Gateway, Keys, Parts
 from appliance.gateway.schema_upgrade import migrate
 from appliance.gateway.server import server
 from tests.gateway import postgres
-from tests.gateway.doubles import MemoryLog, ObedientEngine, OpenBook, OpenDoor, principal, site
+from tests.gateway.doubles import MemoryLog, ObedientEngine, OpenBook, OpenDoor, OpenRegister, principal, site
 from tests.memory.library import CountingEngine
 
 if TYPE_CHECKING:
@@ -78,12 +78,15 @@ class House:
     log: MemoryLog = field(default_factory=MemoryLog)
     door: OpenDoor = field(default_factory=OpenDoor)
     reader: OpenBook = field(default_factory=OpenBook)
+    register: OpenRegister | None = field(default_factory=OpenRegister)
     embedding: CountingEngine = field(default_factory=CountingEngine)
 
     def __post_init__(self) -> None:
         self.door.people |= {
             "analyst": principal("analyst", "analysts", roles=("expert",)),
             "auditor": principal("auditor", "auditors", roles=("auditor",)),
+            "custodian": principal("custodian", "auditors", roles=("auditor", "auditor-names")),
+            "outsider": principal("outsider", "auditors", roles=("auditor-names",)),
             "clerk": principal("clerk", "clerks"),
             "officer": principal("officer", "analysts", roles=("expert",)),
             "deputy": principal("deputy", "analysts", "clerks", roles=("expert",)),
@@ -96,9 +99,8 @@ class House:
     async def open(self, config: SiteConfig | None = None) -> AsyncGenerator[httpx.AsyncClient, None]:
         """Serve one gateway; several may be open at once over the same database."""
         engines = {"small": self.engine, "large": ObedientEngine("large"), "minilm": self.embedding}
-        parts = Parts(
-            config or site(), self.pool, engines, self.log, self.door, self.door, KEYS, log_reader=self.reader
-        )
+        neighbours: dict[str, Any] = {"log_reader": self.reader, "accounts": self.register}
+        parts = Parts(config or site(), self.pool, engines, self.log, self.door, self.door, KEYS, **neighbours)
         app = create_app(parts)
         gateway: Gateway = app.state.gateway
         self.gateways.append(gateway)
@@ -124,6 +126,13 @@ class House:
     async def count(self, table: str) -> int:
         async with self.pool.connect() as connection:
             return (await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
+
+    async def everything(self) -> str:
+        """All rows of all tables, as text."""
+        tables = f"{_TABLES}, event_cursor".split(", ")
+        async with self.pool.connect() as connection:
+            rows = [(await connection.execute(text(f"SELECT t::text FROM {one} t"))).scalars().all() for one in tables]
+        return "\n".join(row for table in rows for row in table)
 
 
 @pytest.fixture

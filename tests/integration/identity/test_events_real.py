@@ -153,7 +153,7 @@ def test_whoever_reads_events_may_read_nothing_else_and_change_nothing(keycloak_
         async with keycloak_site.async_http() as http:
             source = EventSource(keycloak_site.config.issuer, SECRET, http)
             assert await source.page(USER_EVENTS, 0, PAGE)
-            held = {"Authorization": f"Bearer {await source._fresh_token()}"}
+            held = {"Authorization": f"Bearer {await source.reader.token()}"}
             for method, path in (
                 ("GET", "/users"),
                 ("GET", "/clients"),
@@ -163,7 +163,7 @@ def test_whoever_reads_events_may_read_nothing_else_and_change_nothing(keycloak_
                 ("PUT", "/events/config"),
             ):
                 answer = await http.request(
-                    method, source._address + path, headers=held, json={} if method == "PUT" else None
+                    method, source.reader.address + path, headers=held, json={} if method == "PUT" else None
                 )
                 assert answer.status_code == httpx.codes.FORBIDDEN, (method, path)
 

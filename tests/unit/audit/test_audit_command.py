@@ -80,6 +80,21 @@ def test_a_kept_checkpoint_is_compared(bench: Bench, run: Callable[..., Result],
     assert isinstance(run("verify", "--kept", str(tmp_path / "absent")).exception, UsageError)
 
 
+def test_what_the_log_gained_is_verified_and_only_behind_a_kept_checkpoint(
+    bench: Bench, run: Callable[..., Result], tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text((bench.directory / "checkpoint").read_text())
+    bench.fill(20, start=300)
+    found = json.loads(run("verify", "--kept", str(kept), "--growth", "--output", "json").stdout)
+    assert (found["holds"], found["size"], found["unread"]) == (True, 320, 256)
+    assert "entries before 256 were not read again" in run("verify", "--kept", str(kept), "--growth").stdout
+    assert isinstance(run("verify", "--growth").exception, UsageError)
+    proof = tmp_path / "proof.json"
+    assert run("prove", "3", "--out", str(proof)).exit_code == 0
+    assert isinstance(run("verify", "--growth", "--kept", str(kept), "--proof", str(proof)).exception, UsageError)
+
+
 def test_a_report_comes_as_table_json_or_page(run: Callable[..., Result], tmp_path: Path) -> None:
     assert "By model" in run("report").stdout
     assert json.loads(run("report", "--output", "json").stdout)["total"]["requests"] == 300

@@ -3,52 +3,19 @@
 from __future__ import annotations
 
 import errno
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from appliance.audit.checkpoint import open_checkpoint
 from appliance.audit.errors import AuditUnavailableError, LogFullError
-from appliance.audit.storage import DiskStorage
+from tests.audit.filling_storage import FillingStorage
+from tests.audit.logged import find
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from tests.audit.bench import Bench
-
-
-class FillingStorage:
-    """A disk with ``room`` bytes left; what does not fit is torn in the middle, as a real one does it."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.disk = DiskStorage(directory)
-        self.room: int | None = None
-        self.checkpoint_error: int | None = None
-        self.removal_fails = False
-
-    def write(self, files: Mapping[str, bytes]) -> None:
-        for path, data in files.items():
-            if self.room is not None and len(data) > self.room:
-                (self.directory / path).parent.mkdir(parents=True, exist_ok=True)
-                (self.directory / path).write_bytes(data[: self.room])
-                self.room = 0
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            if self.room is not None:
-                self.room -= len(data)
-            self.disk.write({path: data})
-
-    def replace(self, path: str, data: bytes) -> None:
-        if self.checkpoint_error is not None:
-            raise OSError(self.checkpoint_error, os.strerror(self.checkpoint_error))
-        self.disk.replace(path, data)
-
-    def remove(self, path: str) -> None:
-        if self.removal_fails:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        self.disk.remove(path)
 
 
 @pytest.fixture
@@ -85,7 +52,7 @@ def test_a_signed_tree_that_could_not_be_published_is_continued_not_forked(
         log.append(bench.records(3))
     assert bench.verify().size == 2
     storage.checkpoint_error = None
-    assert log.find(bench.records(2)) == {"e2": 2}  # replayed before anything else
+    assert find(log, bench.records(2)) == {"e2": 2}  # replayed before anything else
     assert log.append(bench.records(3)) == [4]  # after the entry that reports the recovery
     assert bench.verify().size == 5
 
@@ -111,7 +78,7 @@ def test_leftovers_that_cannot_be_removed_are_sorted_out_from_disk(bench: Bench,
     storage.room, storage.removal_fails = None, False
     log.append(bench.records(3))
     bench.verify()
-    assert set(log.find(bench.records(0, 3))) == {"e0", "e3"}
+    assert set(find(log, bench.records(0, 3))) == {"e0", "e3"}
 
 
 def test_a_disk_full_from_the_start_is_survived(bench: Bench, storage: FillingStorage) -> None:
@@ -140,4 +107,4 @@ def test_what_was_acknowledged_survives_any_sequence_of_failures(bench: Bench, s
     storage.room = storage.checkpoint_error = None
     log.open()
     bench.verify()
-    assert {name: log.find([bench.record(name)])[name] for name in acknowledged} == acknowledged
+    assert {name: find(log, [bench.record(name)])[name] for name in acknowledged} == acknowledged

@@ -12,8 +12,9 @@ from appliance.audit.closing import Closer, interrupted
 from appliance.audit.entry import decode_entry, encode_entry
 from appliance.audit.errors import IdReusedError
 from appliance.audit.ids import IdIndex
-from appliance.audit.log import IDS, TileLog
+from appliance.audit.log import TileLog
 from appliance.audit.open_requests import instance, step
+from appliance.audit.opening import IDS
 from appliance.audit.roles import kind_of
 from appliance.audit.sessions import Sessions
 from appliance.audit.usage import build_report

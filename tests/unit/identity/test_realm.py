@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from appliance.identity.clients import events_secret
+from appliance.identity.clients import events_secret, names_secret
 from appliance.identity.realm import desired_master, desired_realm
 from tests.unit.identity.sites import loopback_site, site
 
@@ -56,6 +56,21 @@ def test_the_readers_secret_is_neither_the_pages_nor_guessed_from_it() -> None:
     assert events_secret("one") != events_secret("other")
     assert "one" not in events_secret("one")
     assert len(events_secret("one")) == 64
+
+
+def test_names_are_read_by_a_client_that_only_a_site_with_the_role_has() -> None:
+    without = desired_realm(site())
+    assert "sovereign-names" not in {**without["clients"], **without["service_accounts"]}
+    auditors = {"name": "auditors", "roles": ["auditor", "auditor-names"]}
+    document = desired_realm(site(groups=[{"name": "analysts"}, auditors]))
+    assert document["groups"]["auditors"]["realmRoles"] == ["auditor", "auditor-names"]
+    assert document["service_accounts"]["sovereign-names"] == {"groups": [], "roles": ["realm-management.view-users"]}
+    reader = document["clients"]["sovereign-names"]
+    assert reader["serviceAccountsEnabled"]
+    assert not any(reader[way] for way in ("standardFlowEnabled", "publicClient", "redirectUris"))
+    assert "sovereign" not in reader["defaultClientScopes"], "its tokens must not be for our API"
+    assert names_secret("one") not in {events_secret("one"), names_secret("other"), "one"}
+    assert "auditor-names" in without["roles"], "a role that nobody has, so that giving it is a change of site.yaml"
 
 
 def test_groups_carry_the_roles_of_the_site_file() -> None:

@@ -93,7 +93,7 @@ export async function session() {
 }
 
 /**
- * What auditors read: `state`, `entries` or `figures`.
+ * What auditors read: `state`, `entries`, `figures` or `names`.
  *
  * @param {string} what
  * @param {Record<string, string>} query empty values are left out

@@ -19,11 +19,13 @@ export class Entries {
   /**
    * @param {HTMLElement} form
    * @param {HTMLElement} place
+   * @param {import("./audit_names.js").Names} names
    * @param {(error: unknown) => void} onError
    */
-  constructor(form, place, onError) {
+  constructor(form, place, names, onError) {
     this.form = form;
     this.place = place;
+    this.names = names;
     this.onError = onError;
     /** @type {Record<string, string>} */
     this.asked = {};
@@ -39,6 +41,10 @@ export class Entries {
       this.entries = [];
       this.before = null;
       void this.#more();
+    });
+    names.onSwitch(() => {
+      this.onError(null);
+      void this.#named();
     });
     onLanguage(() => this.#draw());
   }
@@ -58,6 +64,18 @@ export class Entries {
       this.searched = true;
       this.onError(null);
       announce(tn("audit.entries.shown", this.entries.length));
+    } catch (error) {
+      this.onError(error);
+    }
+    await this.#named();
+  }
+
+  /** Draw; then, where names are to be shown, ask for them and draw again. */
+  async #named() {
+    this.#draw();
+    if (!this.names.on) return;
+    try {
+      await this.names.learn(this.entries.map((entry) => entry.subject));
     } catch (error) {
       this.onError(error);
     }
@@ -96,7 +114,7 @@ export class Entries {
         "table",
         { class: "auditor-table" },
         h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", { scope: "col" }, head)))),
-        h("tbody", {}, ...this.entries.map((entry) => row(entry))),
+        h("tbody", {}, ...this.entries.map((entry) => row(entry, this.names))),
       ),
     );
   }
@@ -115,8 +133,11 @@ export class Entries {
   }
 }
 
-/** @param {Entry} entry */
-function row({ index, time, kind, subject, groups, model, outcomes, event }) {
+/**
+ * @param {Entry} entry
+ * @param {import("./audit_names.js").Names} names
+ */
+function row({ index, time, kind, subject, groups, model, outcomes, event }, names) {
   const label = t("audit.entries.download", { index: number(index) });
   const proof = { class: "button button-quiet", "aria-label": label, title: label };
   return h(
@@ -125,11 +146,22 @@ function row({ index, time, kind, subject, groups, model, outcomes, event }) {
     h("td", { class: "number" }, number(index)),
     h("td", {}, moment(new Date(time).toISOString())),
     h("td", {}, kind, whole(event)),
-    h("td", {}, subject !== null && h("span", { class: "mono", title: subject }, subject.slice(0, SHORT)), h("div", {}, groups.join(", "))),
+    h("td", {}, subject !== null && person(subject, names.of(subject)), h("div", {}, groups.join(", "))),
     h("td", {}, model),
     h("td", {}, outcomes.join(", ")),
     h("td", {}, h("a", { ...proof, href: exported(index, index), download: true }, t("audit.entries.proof"))),
   );
+}
+
+/**
+ * @param {string} subject
+ * @param {string | null | undefined} name
+ */
+function person(subject, name) {
+  const pseudonym = h("span", { class: "mono", title: subject }, subject.slice(0, SHORT));
+  if (name === undefined) return pseudonym;
+  const said = name === null ? h("em", {}, t("audit.names.erased")) : h("strong", {}, name);
+  return h("div", {}, h("div", {}, said), pseudonym);
 }
 
 /** @param {object} event */
