@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from appliance.engine.memory import ResidentMemory
     from appliance.engine.nvml import Counters
     from appliance.engine.protocol import Engine
+    from appliance.engine.tiers import EngineTiers
     from appliance.site.served import Model
 
 DRAIN_BOUND_S = 30.0
@@ -99,7 +100,13 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
         if (device := llama_backend.device()) is not None:
             said["device"] = device.to_json()
         said["confinement"] = confinement.to_json()
-        app = create_app(engine, metrics, healthy=lambda: engine.alive, describe=lambda: {**said, **_pinned(engine)})
+        app = create_app(
+            engine,
+            metrics,
+            healthy=lambda: engine.alive,
+            describe=lambda: {**said, **_pinned(engine)},
+            tiers=loaded.tiers,
+        )
         engine.start()
         try:
             listener.listen(_BACKLOG)
@@ -114,11 +121,15 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
 
 @dataclass(frozen=True)
 class _Loaded:
-    """An engine on a model that is in memory; ``sizes`` is what ``GET /model`` says of it."""
+    """An engine on a model that is in memory; ``sizes`` is what ``GET /model`` says of it.
+
+    ``tiers`` is what ``GET /memory`` says, where the engine knows.
+    """
 
     engine: BatchingEngine | EmbeddingEngine
     sizes: dict[str, int]
     close: Callable[[], None]
+    tiers: Callable[[], EngineTiers] | None = None
 
 
 def _answering(  # noqa: PLR0913 - as serve
@@ -151,7 +162,8 @@ def _answering(  # noqa: PLR0913 - as serve
         pinned_tokens=config.pinned_tokens,
     )
     sizes = {"context_tokens": context.context_tokens, "parallel": context.slots, "cells": context.cells}
-    return _Loaded(engine, {**sizes, "batch_tokens": context.batch_tokens}, context.close)
+    sizes["batch_tokens"] = context.batch_tokens
+    return _Loaded(engine, sizes, context.close, lambda: engine.tiers(context.cell_bytes))
 
 
 def _embedding(weights_fd: int, config: Model, metrics: EngineMetrics, draw: Draw) -> _Loaded:
