@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from appliance.engine.prompt import PromptReader
 from appliance.engine.server import create_app
 from appliance.engine.stacks import bound_stacks
 from appliance.engine.template import ChatTemplate
+from appliance.engine.tiers import EngineTiers
 
 if TYPE_CHECKING:
     import socket as sockets
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
     from appliance.engine.memory import ResidentMemory
     from appliance.engine.nvml import Counters
     from appliance.engine.protocol import Engine
-    from appliance.engine.tiers import EngineTiers
     from appliance.site.served import Model
 
 DRAIN_BOUND_S = 30.0
@@ -172,7 +173,8 @@ def _embedding(weights_fd: int, config: Model, metrics: EngineMetrics, draw: Dra
     )
     engine = EmbeddingEngine(model, queue_limit=config.queue, draw=draw, metrics=metrics)
     sizes = {"context_tokens": model.text_tokens, "dimensions": model.dimensions, "parallel": TOGETHER}
-    return _Loaded(engine, {**sizes, "batch_tokens": model.batch_tokens}, model.close)
+    sizes["batch_tokens"], began = model.batch_tokens, time.monotonic()
+    return _Loaded(engine, sizes, model.close, lambda: EngineTiers(time.monotonic() - began, 0, (), None))
 
 
 def _pinned(engine: BatchingEngine | EmbeddingEngine) -> dict[str, Any]:
