@@ -85,6 +85,7 @@ class House:
             "analyst": principal("analyst", "analysts", roles=("expert",)),
             "auditor": principal("auditor", "auditors", roles=("auditor",)),
             "clerk": principal("clerk", "clerks"),
+            "builder": principal("builder", "clerks", roles=("admin",)),
             "officer": principal("officer", "analysts", roles=("expert",)),
             "deputy": principal("deputy", "analysts", "clerks", roles=("expert",)),
             "stranger": principal("stranger"),
