@@ -64,7 +64,8 @@ async def engine(answering: Answering) -> AsyncIterator[Path]:
                 await reader.readuntil(b"\r\n\r\n")
                 await answering(writer)
         finally:
-            writer.transport.abort()
+            if not writer.transport.is_closing():
+                writer.transport.abort()
             open_now.discard(task)
 
     with tempfile.TemporaryDirectory(prefix="lies-") as folder:
