@@ -28,6 +28,7 @@ USERS = {
     "analyst": User(("analysts", "pilot"), ("gemma3-270m", "apertus-8b")),
     "clerk": User(("clerks",), ("apertus-8b",)),
     "auditor": User(("auditors",), (), ("auditor",)),
+    "builder": User(("clerks",), ("apertus-8b",), ("admin",)),
     "expert": User(("analysts",), ("gemma3-270m",), ("expert",)),
 }
 
