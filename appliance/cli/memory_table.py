@@ -38,7 +38,7 @@ def render(found: MemoryStatus, console: Console) -> None:
         table.add_column(name, justify="right")
     for engine in found.hierarchy.engines:
         if engine.state != "running" or not engine.rows:
-            table.add_row(engine.model, _STATES[engine.state] or "nothing yet")
+            table.add_row(engine.model, _STATES[engine.state] or "nothing")
         for row in engine.rows:
             table.add_row(engine.model, *_cells(row))
     library = found.hierarchy.library
@@ -89,8 +89,10 @@ def _lines(found: MemoryStatus) -> list[str]:
 def _engine_line(engine: EngineView) -> str:
     if engine.state != "running":
         return f"{engine.model}: {_STATES[engine.state]}" + (f", {engine.reason}" if engine.reason else "")
+    if not engine.cells:
+        return f"{engine.model}: makes vectors, and keeps nothing"
     held = sum(row.tokens or 0 for row in engine.rows if row.tier != "disk")
-    cells = f"{held:,} of {engine.cells or 0:,} cells in use"
+    cells = f"{held:,} of {engine.cells:,} cells in use"
     if engine.joules_per_token is None:
         return f"{engine.model}: {cells}; nothing was computed yet, so nothing is said of joules"
     by = "by the processor's counter" if engine.energy == "measured" else "by declared watts"

@@ -80,7 +80,7 @@ async def engine(answering: Answering) -> AsyncIterator[Path]:
 
 def saying(body: bytes, head: str = "", status: str = "200 OK") -> Answering:
     async def answer(writer: asyncio.StreamWriter) -> None:
-        writer.write(f"HTTP/1.1 {status}\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        writer.write(f"HTTP/1.1 {status}\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body)
         writer.close()
         await writer.wait_closed()
 
@@ -136,6 +136,7 @@ LIES: dict[str, Answering] = {
     "a deep bomb": saying(b"[" * 200_000),
     "a long body": saying(b" " * (MAX_BYTES + 1)),
     "a zip bomb": saying(BOMB, "Content-Encoding: gzip\r\n"),
+    "bytes that are no text": saying(FINE, "X-\xff: \xff\x00\r\nContent-Encoding: \xff\r\n"),
     "another status": saying(FINE, status="500 Oops"),
     "elsewhere": saying(b"", "Location: http://127.0.0.1:9/\r\n", status="302 Found"),
     "no HTTP": saying(b"", status="two hundred"),

@@ -41,6 +41,7 @@ function parts(engine) {
   if (engine.state === "not_known") {
     return [h("p", { class: "memory-state" }, t("memory.engine.not_known", { reason: engine.reason ?? "" })), saved(engine)];
   }
+  if (engine.cells === 0) return [h("p", {}, t("memory.engine.vectors"))];
   const held = engine.rows.filter(({ tier }) => tier !== "disk").reduce((sum, row) => sum + (row.tokens ?? 0), 0);
   const facts = [
     [t("memory.engine.cells"), t("memory.engine.cells_of", { held: number(held), cells: number(engine.cells ?? 0) })],
