@@ -1,4 +1,4 @@
-"""How the hierarchy of memories looks as a table: the warmest tier first, with units; what is not known is a dash."""
+"""How the hierarchy of memories looks in a terminal: the warmest tier first, with units; a dash is not known."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
 
     from appliance.install.memory_status import MemoryStatus
@@ -30,24 +32,42 @@ _UNITS = ((86_400, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
 
 
 def render(found: MemoryStatus, console: Console) -> None:
-    """One row per tier and scope; then what the figures rest on, and what is not known."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("model", "tier", "scope"):
-        table.add_column(name)
-    for name in ("holds", "tokens", "MiB", "age", "hits", "tokens saved", "J saved"):
-        table.add_column(name, justify="right")
-    for engine in found.hierarchy.engines:
-        if engine.state != "running" or not engine.rows:
-            table.add_row(engine.model, _STATES[engine.state] or "nothing")
-        for row in engine.rows:
-            table.add_row(engine.model, *_cells(row))
-    library = found.hierarchy.library
-    for row in library.rows:
-        table.add_row("", *_cells(row, _used(row, library)))
-    console.print(table, markup=False)
+    """Each model with its tiers, then the library, then what the counts are of."""
+    whole = found.hierarchy
+    for engine in whole.engines:
+        _say(console, _engine_line(engine))
+        if engine.rows:
+            console.print(_table(map(_cells, engine.rows)), markup=False)
+        console.print()
+    _say(console, _library_line(whole.library))
+    if whole.library.rows:
+        console.print(_table(_cells(row, _used(row, whole.library)) for row in whole.library.rows), markup=False)
     console.print()
-    for line in _lines(found):
-        console.print(line, markup=False, soft_wrap=True)
+    if whole.since is not None:
+        _say(console, f"hits and tokens saved: of answers with a receipt since {whole.since}, when the gateway started")
+    elif found.up:
+        _say(console, "hits and tokens saved: not known, the gateway does not answer")
+    if not found.up:
+        _say(console, "the site is down: `sovereign up` starts it")
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, soft_wrap=True)
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> Table:
+    """Figures are never cut; where the terminal is narrow, ages go over two lines."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for name, width in (("tier", 9), ("scope", 8)):
+        table.add_column(name, min_width=width, no_wrap=True)
+    for name, width in (("holds", 6), ("tokens", 7), ("MiB", 5)):
+        table.add_column(name, min_width=width, no_wrap=True, justify="right")
+    table.add_column("age", min_width=13, justify="right")
+    for name, width in (("hits", 5), ("tokens\nsaved", 9), ("J saved", 8)):
+        table.add_column(name, min_width=width, no_wrap=True, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _cells(row: TierRow, used: int | None = None) -> tuple[str, ...]:
@@ -70,20 +90,12 @@ def _used(row: TierRow, library: LibraryView) -> int | None:
     return library.passages_used if row.tier == "passages" else library.documents_cited
 
 
-def _lines(found: MemoryStatus) -> list[str]:
-    whole = found.hierarchy
-    lines = [_engine_line(engine) for engine in whole.engines]
-    if whole.library.size is not None:
-        lines.append(f"library: passages, words and vectors take {whole.library.size / MIB:.1f} MiB of the database")
-    elif found.up:
-        lines.append("library: not known, the database or the gateway does not answer")
-    if whole.since is not None:
-        lines.append(f"hits and tokens saved: of answers with a receipt since {whole.since}, when the gateway started")
-    elif found.up:
-        lines.append("hits and tokens saved: not known, the gateway does not answer")
-    if not found.up:
-        lines.append("the site is down: `sovereign up` starts it")
-    return lines
+def _library_line(library: LibraryView) -> str:
+    if library.size is None:
+        return "library: not known, the database or the gateway does not answer"
+    characters = sum(row.characters or 0 for row in library.rows)
+    takes = f"passages, words and vectors take {library.size / MIB:.1f} MiB of the database"
+    return f"library: {characters:,} characters; {takes}" if library.rows else "library: no documents"
 
 
 def _engine_line(engine: EngineView) -> str:
@@ -103,7 +115,10 @@ def _ages(row: TierRow) -> str:
     if row.oldest_s is None or row.newest_s is None:
         return _UNKNOWN
     oldest, newest = age(row.oldest_s), age(row.newest_s)
-    return oldest if oldest == newest else f"{newest} to {oldest}"
+    if oldest == newest:
+        return oldest
+    (count, unit), (_, other) = newest.split(), oldest.split()
+    return f"{count if unit == other else newest} to {oldest}"
 
 
 def age(seconds: float) -> str:

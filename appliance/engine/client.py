@@ -112,31 +112,34 @@ class EngineClient:
     async def tiers(self) -> EngineTiers:
         """What lies in its memory. Raises ``EngineAbsentError`` where none listens, ``EngineUnavailableError``.
 
-        The engine is not believed: it has ``MAX_BYTES`` and a few seconds, and no encoding is undone.
+        The engine is not believed: it has ``MAX_BYTES`` and a few seconds, no encoding is undone, and what is said of
+        it is in our words.
         """
         try:
             async with asyncio.timeout(_MEMORY_S):
-                return decode(await self._small("/memory"))
+                body = await self._small("/memory")
         except TimeoutError as error:
             raise EngineUnavailableError("it does not say in time what its memory holds") from error
         except httpx.ConnectError as error:
             raise EngineAbsentError("no engine listens") from error
-        except httpx.HTTPError as error:
-            raise EngineUnavailableError("it breaks off") from error
+        except (httpx.HTTPError, ValueError) as error:
+            raise EngineUnavailableError("it breaks off, or speaks no HTTP") from error
+        try:
+            return decode(body)
         except ValueError as error:
             raise EngineUnavailableError(str(error)) from error
 
     async def _small(self, path: str) -> bytes:
-        """The body at ``path``. Raises ``ValueError`` for another status, and for more than ``MAX_BYTES``."""
+        """The body at ``path``. Raises ``EngineUnavailableError`` for another status, or more than ``MAX_BYTES``."""
         headers = {"accept-encoding": "identity"}
         async with self._http.stream("GET", path, timeout=_MEMORY_S, headers=headers) as response:
             if response.status_code != httpx.codes.OK or "content-encoding" in response.headers:
-                raise ValueError("it does not tell what its memory holds")
+                raise EngineUnavailableError("it does not tell what its memory holds")
             body = bytearray()
             async for part in response.aiter_raw():
                 body += part
                 if len(body) > MAX_BYTES:
-                    raise ValueError("it says more of its memory than is read")
+                    raise EngineUnavailableError("it says more of its memory than is read")
             return bytes(body)
 
     async def healthy(self) -> bool:

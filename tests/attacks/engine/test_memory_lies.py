@@ -160,6 +160,7 @@ REASONS = {
     "nothing at all": "does not say in time",
     "a byte at a time": "does not say in time",
     "half": "breaks off",
+    "no HTTP": "speaks no HTTP",
 }
 
 

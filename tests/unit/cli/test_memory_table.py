@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 
 from appliance.cli.memory_table import age, render
+from appliance.engine.tiers import EngineTiers
 from appliance.install.memory_status import MemoryStatus
 from appliance.memory.hierarchy import Silent, folded, hierarchy
 from tests.unit.memory.test_hierarchy import COUNTED, ENGINE, LIBRARY, NOW
 
 if TYPE_CHECKING:
-    from appliance.engine.tiers import EngineTiers
     from appliance.memory.extent import Extent
     from appliance.memory.hierarchy import Counted
 
@@ -25,26 +25,33 @@ def shown(
     library: Extent | None = LIBRARY,
     *,
     up: bool = True,
+    width: int = 140,
 ) -> str:
     out = io.StringIO()
     found = folded(hierarchy(engines, counted, library, groups=(), now=NOW))
-    render(MemoryStatus("trial", up, found), Console(file=out, width=140, highlight=False))
+    render(MemoryStatus("trial", up, found), Console(file=out, width=width, highlight=False))
     return out.getvalue()
 
 
 def test_each_tier_has_a_row_with_units_and_what_the_joules_rest_on_is_said() -> None:
     text = shown({"small": ENGINE})
-    lines = {tuple(line.split()[1:3]): line.split() for line in text.splitlines() if line.startswith("small")}
-    assert lines["pinned", "site"] == ["small", "pinned", "site", "1", "40", "0.0", "30", "seconds", "9", "360", "18.0"]
+    lines = {tuple(line.split()[:2]): line.split() for line in text.splitlines()}
+    assert lines["pinned", "site"] == ["pinned", "site", "1", "40", "0.0", "30", "seconds", "9", "360", "18.0"]
     assert lines["pinned", "groups"][-3:] == ["3", "25", "1.2"]
-    assert "9 to" not in " ".join(lines["parked", "users"][:5])
+    assert lines["passages", "groups"][-3:] == ["12", "-", "-"]
+    assert lines["documents", "groups"][-3:] == ["3", "-", "-"]
     assert "1 second to 9 seconds" in text
-    assert "1 hour to 99 days" not in text
     assert "60 minutes to 99 days" in text
-    assert "estimated from 0.05 J a token read, by declared watts" in text
-    assert "140 of 1,000 cells in use" in text
+    assert "small: 140 of 1,000 cells in use; J saved are estimated from 0.05 J a token read, by declared watts" in text
+    assert "library: 10,500 characters; passages, words and vectors take 5.0 MiB" in text
     assert "of answers with a receipt since 2026-11-26T11:00:00Z" in text
     assert "clerks" not in text
+
+
+def test_no_figure_is_cut_in_a_narrow_terminal() -> None:
+    narrow, wide = shown({"small": ENGINE}, width=80), shown({"small": ENGINE}, width=140)
+    assert "\N{HORIZONTAL ELLIPSIS}" not in narrow
+    assert sorted(narrow.split()) == sorted(wide.split())
 
 
 def test_what_is_not_known_is_a_dash_and_said_in_words() -> None:
@@ -54,6 +61,10 @@ def test_what_is_not_known_is_a_dash_and_said_in_words() -> None:
     assert "hits and tokens saved: not known, the gateway does not answer" in text
     assert "library: not known" in text
     assert " 0 " not in text
+
+
+def test_an_engine_that_makes_vectors_keeps_nothing() -> None:
+    assert "small: makes vectors, and keeps nothing" in shown({"small": EngineTiers(1.0, 0, (), None)})
 
 
 def test_a_site_that_is_down_says_so() -> None:

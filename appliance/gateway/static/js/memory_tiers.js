@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { number } from "./format.js";
-import { t } from "./i18n.js";
+import { locale, t } from "./i18n.js";
 import { ages, count, size, span, tierName, whose } from "./memory_words.js";
 
 /**
@@ -64,7 +64,7 @@ const saved = (engine) => (engine.rows.length > 0 ? table(engine.rows) : null);
 /** @param {Engine} engine */
 function cost({ joules_per_token: joules, energy }) {
   if (joules === null) return t("memory.engine.no_cost");
-  const each = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 2 }).format(joules);
+  const each = new Intl.NumberFormat(locale(), { maximumSignificantDigits: 2 }).format(joules);
   return energy === "measured" ? t("memory.engine.cost_measured", { joules: each }) : t("memory.engine.cost_declared", { joules: each });
 }
 
