@@ -7,11 +7,22 @@ of the cached tokens of the receipts that were given, in the answers and in the 
 from __future__ import annotations
 
 import asyncio
+import json
+import socket as sockets
+from collections import defaultdict
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from appliance.engine.client import EngineClient
+from appliance.gateway.management import create_management_app
+from appliance.gateway.server import server
+from appliance.install import memory_status
+from appliance.install.accounts import Accounts
+from appliance.install.supervision.interface import Running
+from appliance.site.paths import SitePaths
 from tests.engine.served import Sizes, our_engine
 from tests.engine.small_model import write
 from tests.gateway.doubles import receipt, site
@@ -25,14 +36,17 @@ if TYPE_CHECKING:
     from tests.integration.gateway.conftest import House
 
 pytestmark = pytest.mark.anyio
-SITE = site(
-    models=[{"name": "small"}],
-    instructions="".join(f"Rule {n}: the officer approves {n * 7 % 40}. " for n in range(6)),
-    groups=[
+PLAIN: dict[str, Any] = {
+    "schema": 1,
+    "name": "test",
+    "models": [{"name": "small"}],
+    "instructions": "".join(f"Rule {n}: the officer approves {n * 7 % 40}. " for n in range(6)),
+    "groups": [
         {"name": "analysts", "models": ["small"], "instructions": "Analysts write in short sentences. " * 5},
         {"name": "clerks", "models": ["small"]},
     ],
-)
+}
+SITE = site(**PLAIN)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +79,39 @@ async def left(client: httpx.AsyncClient, who: str) -> None:
             return
 
 
-async def test_tiers_and_receipts_say_the_same_of_a_real_engine(house: House, small: Path, tmp_path: Path) -> None:
+async def commanded(
+    house: House, socket: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> memory_status.MemoryStatus:
+    """What `memory status` finds on a host where this engine and this gateway's management port are the site's."""
+    paths = SitePaths(folder / "site")
+    own = paths.socket("engine-small")
+    for made in (own.parent, paths.site_yaml.parent):
+        made.mkdir(parents=True, exist_ok=True)
+    own.symlink_to(socket)
+    states = {"engine-small": Running("running", 7), "gateway": Running("running", 8)}
+    everything_else = defaultdict(lambda: Running("stopped"), states)
+    users = Accounts(defaultdict(lambda: "someone"))
+    monkeypatch.setattr(
+        memory_status, "choose_supervision", lambda _: SimpleNamespace(states=lambda _: everything_else)
+    )
+    monkeypatch.setattr(memory_status, "load_accounts", lambda _: users)
+    with sockets.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        paths.site_yaml.write_text(yaml.safe_dump({**PLAIN, "listen": {"management_port": port}}))
+        serving = server(create_management_app(house.gateways[0]), None)
+        task = asyncio.create_task(serving.serve(sockets=[listener]))
+        while not serving.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
+            await asyncio.sleep(0.005)
+        found = await asyncio.to_thread(memory_status.memory_status, paths)
+        serving.should_exit = True
+        await task
+    return found
+
+
+async def test_tiers_and_receipts_say_the_same_of_a_real_engine(
+    house: House, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes = Sizes(context_tokens=2048, parallel=4, memory_mib=400)
     with our_engine(small, sizes, tmp_path, receipt=receipt("small")) as engine:
         async with EngineClient(engine.socket) as real:
@@ -81,6 +127,7 @@ async def test_tiers_and_receipts_say_the_same_of_a_real_engine(house: House, sm
                 await house.answers_are_over()
                 await asyncio.sleep(0.5)
                 found = (await page.http.get("/api/memory")).json()
+                told = await commanded(house, engine.socket, tmp_path, monkeypatch)
             await house.answers_are_over()
     cached = sum(one["sovereign"]["receipt"]["usage"]["cached_tokens"] for one in given)
     entered = [one["unmapped"]["sovereign"]["cached_tokens"] for one in house.log.of_kind("answer")]
@@ -93,4 +140,9 @@ async def test_tiers_and_receipts_say_the_same_of_a_real_engine(house: House, sm
     assert rows["parked", "user", None]["tokens_saved"] > 0
     assert {key[2] for key in rows} == {None, "analysts"}
     assert chat["joules_per_token"] > 0
+    (by_command,) = told.hierarchy.engines
+    assert (told.ok, told.up, by_command.state, by_command.cells) == (True, True, "running", chat["cells"])
+    for name in ("tokens_saved", "hits", "tokens", "count", "size"):
+        assert sum(getattr(row, name) or 0 for row in by_command.rows) == sum(row[name] or 0 for row in chat["rows"])
+    assert "analysts" not in json.dumps(told.data())
     assert sum(row["tokens"] or 0 for row in chat["rows"] if row["tier"] != "disk") <= chat["cells"]
