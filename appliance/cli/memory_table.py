@@ -107,7 +107,7 @@ def _engine_line(engine: EngineView) -> str:
     cells = f"{held:,} of {engine.cells:,} cells in use"
     if engine.joules_per_token is None:
         return f"{engine.model}: {cells}; nothing was computed yet, so nothing is said of joules"
-    by = "by the processor's counter" if engine.energy == "measured" else "by declared watts"
+    by = "by the hardware's counters" if engine.energy == "measured" else "by declared watts"
     return f"{engine.model}: {cells}; J saved are estimated from {engine.joules_per_token:.3g} J a token read, {by}"
 
 
