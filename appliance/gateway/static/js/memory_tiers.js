@@ -39,7 +39,8 @@ export function drawEngines(place, engines) {
 function parts(engine) {
   if (engine.state === "not_running") return [h("p", { class: "memory-state" }, t("memory.engine.not_running")), saved(engine)];
   if (engine.state === "not_known") {
-    return [h("p", { class: "memory-state" }, t("memory.engine.not_known", { reason: engine.reason ?? "" })), saved(engine)];
+    const reason = h("span", { lang: "en" }, engine.reason ?? "");
+    return [h("p", { class: "memory-state" }, t("memory.engine.not_known"), " ", reason), saved(engine)];
   }
   if (engine.cells === 0) return [h("p", {}, t("memory.engine.vectors"))];
   const held = engine.rows.filter(({ tier }) => tier !== "disk").reduce((sum, row) => sum + (row.tokens ?? 0), 0);
