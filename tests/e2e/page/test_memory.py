@@ -55,7 +55,7 @@ def test_tiers_stand_from_warm_to_cold_and_scopes_apart(builder: Page) -> None:
         ["On disk", "Group analysts"],
         ["On disk", "Groups that the site no longer has"],
     ]
-    assert cells(rows.nth(2))[2:] == ["1", "640", "22.5 MiB", "23 hours", "640", "409,600", "12,288"]
+    assert cells(rows.nth(2))[2:] == ["1", "640", "22.5\N{NO-BREAK SPACE}MiB", "23 hours", "640", "409,600", "12,288"]
     assert cells(rows.nth(7))[5] == "3 days to 10 days"
 
 

@@ -68,7 +68,7 @@ export function whose({ scope, group, of }) {
 export const count = (value, digits = 0) => (value === null ? DASH : number(value, digits));
 
 /** @param {number | null} bytes */
-export const size = (bytes) => (bytes === null ? DASH : `${number(bytes / MIB, 1)} MiB`);
+export const size = (bytes) => (bytes === null ? DASH : `${number(bytes / MIB, 1)}\u00a0MiB`);
 
 /**
  * From the newest to the oldest.
