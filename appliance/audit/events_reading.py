@@ -1,4 +1,4 @@
-"""Who read the log itself. Pure; everything by keyword."""
+"""Who read the log itself, or looked at figures of the site. Pure; everything by keyword."""
 
 from __future__ import annotations
 
@@ -29,5 +29,19 @@ def log_read(
         fields={
             "actor": {"user": ocsf.user(subject, groups)},
             "entity": {"name": text(what), "type": "audit_log"},
+        },
+    )
+
+
+def memory_read(*, subject: str, groups: tuple[str, ...], at: datetime | None = None) -> Event:
+    """Somebody who administers the site looked at the hierarchy of its memories in the page."""
+    return envelope(
+        ocsf.ENTITY_MANAGEMENT,
+        2,
+        ours={"kind": "memory_read"},
+        at=at,
+        fields={
+            "actor": {"user": ocsf.user(subject, groups)},
+            "entity": {"name": "memory", "type": "figures"},
         },
     )

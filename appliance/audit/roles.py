@@ -33,6 +33,7 @@ _KINDS: Mapping[str, tuple[EventClass, int | None]] = {
     "log_recovery": (ocsf.APPLICATION_LIFECYCLE, 5),
     "log_pruned": (ocsf.APPLICATION_LIFECYCLE, 2),
     "log_read": (ocsf.ENTITY_MANAGEMENT, 2),
+    "memory_read": (ocsf.ENTITY_MANAGEMENT, 2),
     "feedback": (ocsf.ENTITY_MANAGEMENT, _ANY),
     "expert_act": (ocsf.ENTITY_MANAGEMENT, _ANY),
     "learning_decision": (ocsf.ENTITY_MANAGEMENT, _ANY),
@@ -83,7 +84,7 @@ GATEWAY = Role(
     frozenset(
         {
             *("sign_in", "sign_out", "request", "answer", "refusal"),
-            *("log_read", "document_change", "feedback", "expert_act"),
+            *("log_read", "memory_read", "document_change", "feedback", "expert_act"),
         }
     ),
 )

@@ -39,6 +39,7 @@ class CommandTree(LazyGroup):
             "Give the assistant documents, by group; list, search and delete them.",
             ("document", "document_import", "document_sync"),
         ),
+        "memory": Entry("Show the hierarchy of memories, and what each tier of it spares.", ("memory",)),
         "learn": Entry(
             "Gold cases, evaluation, and the gate that a change has to pass.", ("learn", "learn_evaluate", "learn_gate")
         ),

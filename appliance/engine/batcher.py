@@ -25,6 +25,7 @@ from appliance.engine.prefixes import Pins, PrefixCache
 from appliance.engine.protocol import End, Failed
 from appliance.engine.reception import Reception
 from appliance.engine.scheduler import Candidate, Limits, Scheduler
+from appliance.engine.showing import Reads, Showing
 from appliance.engine.turns import Turns
 
 if TYPE_CHECKING:
@@ -33,11 +34,13 @@ if TYPE_CHECKING:
     from appliance.engine.admission import AdmissionQueue
     from appliance.engine.context import Context
     from appliance.engine.energy import Draw
+    from appliance.engine.held import Held
     from appliance.engine.job import Job
     from appliance.engine.kv.shelf import KvShelf
     from appliance.engine.metrics import EngineMetrics
     from appliance.engine.protocol import FinishReason
     from appliance.engine.resident import Resident
+    from appliance.engine.showing import Shown
 
 
 class Batcher:
@@ -85,6 +88,8 @@ class Batcher:
         self._told = (0, 0)
         self._pinned = (0, 0)
         self._computed = 0.0
+        self._reads = Reads(draw)
+        self._showing = Showing(self._store, self._cache, self._reads)
 
     @property
     def running(self) -> tuple[Job, ...]:
@@ -99,6 +104,15 @@ class Batcher:
     def pinned(self) -> tuple[int, int]:
         """As ``PrefixCache.pinned``, at the last step. Any thread."""
         return self._pinned
+
+    @property
+    def shown(self) -> Shown:
+        """What lies in the cells, at the last step. Any thread."""
+        return self._showing.shown
+
+    def kept(self) -> tuple[Held, ...]:
+        """What lies on disk. Any thread."""
+        return self._keeper.kept()
 
     @property
     def pending(self) -> bool:
@@ -144,6 +158,7 @@ class Batcher:
             put_off=self._told[1] - put_off,
         )
         self._metrics.kept(self._keeper.figures())
+        self._showing.look(self._residents)
 
     def _dismiss(self) -> None:
         """End what its client gave up, at work or still waiting."""
@@ -204,6 +219,7 @@ class Batcher:
         cost = watch.cost()
         self._computed += cost.seconds
         decoding = sum(resident.decoding for resident in plan)
+        self._reads.add(cost, all_rows - decoding, all_rows)
         self._metrics.step(cost.seconds, prompt_rows=all_rows - decoding, decode_rows=decoding)
         for (resident, count), piece, row in zip(plan.items(), pieces, rows, strict=True):
             resident.filled += count

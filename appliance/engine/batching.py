@@ -21,6 +21,7 @@ from appliance.engine.grammar import grammar_of
 from appliance.engine.job import BATCH, INTERACTIVE, Job, Owner, Passage
 from appliance.engine.outbox import Outbox
 from appliance.engine.protocol import Admitted, End, Event, Failed, QueueStatus, Request
+from appliance.engine.tiers import EngineTiers, Row
 from appliance.engine.tools.reader import CallReader, told_of
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from appliance.engine.context import Context
     from appliance.engine.energy import Draw
+    from appliance.engine.held import Held
     from appliance.engine.kv.shelf import KvShelf
     from appliance.engine.metrics import EngineMetrics
     from appliance.engine.prompt import PromptReader
@@ -77,6 +79,7 @@ class BatchingEngine:
             pinned_tokens=pinned_tokens,
         )
         self._owner = threading.Thread(target=self._own, name="engine-owner", daemon=True)
+        self._began = time.monotonic()
 
     def start(self) -> None:
         """Start the owner thread."""
@@ -103,6 +106,13 @@ class BatchingEngine:
     def most_pinned(self) -> int:
         """The most tokens that may stay."""
         return self._batcher.most_pinned
+
+    def tiers(self, cell_bytes: int) -> EngineTiers:
+        """What lies where, as ``GET /memory`` says it; a cell takes ``cell_bytes``. Any thread."""
+        shown, now = self._batcher.shown, time.monotonic()
+        cells = [_row(held, now, held.tokens * cell_bytes) for held in shown.rows]
+        disk = [_row(held, time.time(), held.size) for held in self._batcher.kept()]
+        return EngineTiers(now - self._began, self._context.cells, (*cells, *disk), shown.prefill)
 
     def status(self) -> QueueStatus:
         """See ``Engine.status``."""
@@ -214,3 +224,8 @@ class BatchingEngine:
             for left in (*self._batcher.running, *self._queue.waiting()):
                 left.emit(Failed("engine_stopped", "the engine stopped while this request was open"))
             self._outbox.flush()
+
+
+def _row(held: Held, now: float, size: int) -> Row:
+    oldest, newest = (max(0.0, now - since) for since in (held.oldest, held.newest))
+    return Row(held.tier, held.scope, held.group, held.count, held.tokens, size, oldest, newest)

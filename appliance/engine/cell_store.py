@@ -58,6 +58,10 @@ class CellStore:
         """Tokens of ``pair``, by the books."""
         return self._ledger.length(pair[0])
 
+    def cells_of(self, pair: Pair) -> tuple[int, ...]:
+        """The cells of ``pair``, by the books' own numbers; those that another pair shares are in both."""
+        return self._ledger.cells(pair[0])
+
     def cut(self, pair: Pair, length: int) -> None:
         """Take what lies at ``length`` and above from both."""
         for sequence in pair:

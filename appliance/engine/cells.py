@@ -26,6 +26,10 @@ class CellLedger:
         """Cells of one sequence."""
         return len(self._of[sequence])
 
+    def cells(self, sequence: int) -> tuple[int, ...]:
+        """The cells of one sequence, by number."""
+        return tuple(self._of[sequence])
+
     def append(self, sequences: tuple[int, ...], count: int) -> None:
         """``count`` new cells at the end of every one of ``sequences``."""
         fresh = range(self._next, self._next + count)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
 from appliance.engine.errors import (
+    EngineAbsentError,
     EngineBusyError,
     EngineDrainingError,
     EngineRefusedError,
     EngineUnavailableError,
 )
 from appliance.engine.protocol import End, Event, Failed
+from appliance.engine.tiers import MAX_BYTES, EngineTiers, decode
 from appliance.engine.wire import encode_request
 from appliance.engine.wire_events import decode_event
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from appliance.engine.protocol import Request
 
 __all__ = [
+    "EngineAbsentError",
     "EngineBusyError",
     "EngineClient",
     "EngineDrainingError",
@@ -34,6 +38,7 @@ __all__ = [
 ]
 
 _CONNECT_S = 5.0
+_MEMORY_S = 3.0  # in all, whatever comes by then
 _SILENCE_S = 900.0  # a request may wait long behind others; an engine that is gone closes the connection at once
 
 
@@ -103,6 +108,39 @@ class EngineClient:
             )
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             raise EngineUnavailableError(f"the engine does not answer: {error}") from error
+
+    async def tiers(self) -> EngineTiers:
+        """What lies in its memory. Raises ``EngineAbsentError`` where none listens, ``EngineUnavailableError``.
+
+        The engine is not believed: it has ``MAX_BYTES`` and a few seconds, no encoding is undone, and what is said of
+        it is in our words.
+        """
+        try:
+            async with asyncio.timeout(_MEMORY_S):
+                body = await self._small("/memory")
+        except TimeoutError as error:
+            raise EngineUnavailableError("it does not say in time what its memory holds") from error
+        except httpx.ConnectError as error:
+            raise EngineAbsentError("no engine listens") from error
+        except (httpx.HTTPError, ValueError) as error:
+            raise EngineUnavailableError("it breaks off, or speaks no HTTP") from error
+        try:
+            return decode(body)
+        except ValueError as error:
+            raise EngineUnavailableError(str(error)) from error
+
+    async def _small(self, path: str) -> bytes:
+        """The body at ``path``. Raises ``EngineUnavailableError`` for another status, or more than ``MAX_BYTES``."""
+        headers = {"accept-encoding": "identity"}
+        async with self._http.stream("GET", path, timeout=_MEMORY_S, headers=headers) as response:
+            if response.status_code != httpx.codes.OK or "content-encoding" in response.headers:
+                raise EngineUnavailableError("it does not tell what its memory holds")
+            body = bytearray()
+            async for part in response.aiter_raw():
+                body += part
+                if len(body) > MAX_BYTES:
+                    raise EngineUnavailableError("it says more of its memory than is read")
+            return bytes(body)
 
     async def healthy(self) -> bool:
         """Whether the engine takes requests now."""

@@ -14,6 +14,7 @@ SovereignError
     └── UnavailableError
         ├── EngineBusyError        the queue is full (HTTP 429): come back in ``retry_after`` seconds
         └── EngineUnavailableError no engine answers, or it stopped in the middle of an answer
+            ├── EngineAbsentError      no process listens where it should
             └── EngineDrainingError    it is about to stop and takes nothing new (HTTP 503)
 """
 
@@ -81,6 +82,10 @@ class EngineBusyError(UnavailableError):
 
 class EngineUnavailableError(UnavailableError):
     """No engine answers on the socket, or it stopped in the middle of an answer."""
+
+
+class EngineAbsentError(EngineUnavailableError):
+    """The engine does not run: nothing listens on its socket."""
 
 
 class EngineDrainingError(EngineUnavailableError):

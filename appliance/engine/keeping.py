@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from appliance.engine.held import Held, on_disk
 from appliance.engine.prefixes import WORTH_WAITING
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class Keeper:
         if self._shelf is None:
             return KeptFigures(0, 0, 0, 0)
         return KeptFigures(len(self._shelf.entries), self._shelf.used_bytes, self._restored, self._shelf.dropped)
+
+    def kept(self) -> tuple[Held, ...]:
+        """What is on disk now, by who may share it. Any thread."""
+        return on_disk(self._shelf.entries) if self._shelf is not None else ()
 
     def preload(self) -> None:
         """Bring back what was used last, before anybody asks for it."""
@@ -130,6 +135,8 @@ class Keeper:
                 return False
         finally:
             self._copies.give(length)
-        self._cache.pin(self._cache.park(kept.owner, kept.tokens, pair))
+        holding = self._cache.park(kept.owner, kept.tokens, pair)
+        holding.restored = True
+        self._cache.pin(holding)
         self._restored += 1
         return True

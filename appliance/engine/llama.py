@@ -28,7 +28,7 @@ from appliance.engine.llama_sampler import (
     logits_at,
 )
 from appliance.engine.llama_vocab import LlamaVocabulary
-from appliance.engine.memory import Layout, fitted, require_weights_fit
+from appliance.engine.memory import Layout, cell_bytes, fitted, require_weights_fit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -70,6 +70,7 @@ class LlamaContext(LlamaVocabulary):
             self._adapters = {name: llama_model.load_adapter(self._model, one) for name, one in adapters.items()}
             self._adapted = ""
             shape = llama_model.shape(self._model, weights, self._vocabulary)
+            self.cell_bytes = cell_bytes(shape)
             self._layout = fitted(shape, context_tokens, slots=slots, batch_tokens=BATCH_TOKENS, budget_mib=budget_mib)
             self._context = self._new_context(self._layout, threads)
         except (ModelLoadError, MemoryBudgetError):

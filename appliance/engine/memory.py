@@ -81,12 +81,17 @@ class Layout:
         return self.cells // SAVED_PART
 
 
+def cell_bytes(shape: ModelShape) -> int:
+    """Keys and values of one token."""
+    return shape.layers * shape.key_value_width * _HALF
+
+
 def footprint(shape: ModelShape, layout: Layout, *, batch_tokens: int) -> Footprint:
     """What a model of ``shape`` needs at most.
 
     llama.cpp keeps a row of logits for every sequence, once in its output and once in its graph.
     """
-    per_cell = shape.layers * shape.key_value_width * _HALF
+    per_cell = cell_bytes(shape)
     rows = 2 * layout.sequences + 8
     return Footprint(
         weights=shape.weights_bytes,

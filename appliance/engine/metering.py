@@ -7,11 +7,14 @@ pays for one row of the batch. The shares of a step add up to the step.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from appliance.engine.protocol import End, FinishReason, Timing, Usage
+from appliance.engine.protocol import End, FinishReason, Scope, Spared, Tier, Timing, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from appliance.engine.energy import Cost, Draw
 
 
@@ -26,8 +29,18 @@ class Meter:
         self._first: float | None = None
         self._computed_s = 0.0
         self._joules: float | None = 0.0  # None once a step had no count
-        self.cached_tokens = 0
+        self._spared: Counter[tuple[Tier, Scope]] = Counter()
         self.completion_tokens = 0
+
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens of the prompt that were not computed again: the sum of what ``spare`` was told."""
+        return self._spared.total()
+
+    def spare(self, spared: Iterable[Spared]) -> None:
+        """So much of the prompt was there already, beside what was before."""
+        for one in spared:
+            self._spared[one.tier, one.scope] += one.tokens
 
     def started(self, now: float) -> None:
         """Work begins. Later calls change nothing."""
@@ -62,6 +75,7 @@ class Meter:
                 decode_ms=_ms(now - first),
             ),
             energy=self._draw.over(self._computed_s, self._joules),
+            spared=tuple(Spared(*where, tokens) for where, tokens in sorted(self._spared.items())),
         )
 
 

@@ -23,6 +23,9 @@ class EngineMetrics:
         self._registry = CollectorRegistry()
         self._ended = Counter("engine_requests", "Requests by how they ended.", ["outcome"], registry=self._registry)
         self._tokens = Counter("engine_tokens", "Tokens by kind.", ["kind"], registry=self._registry)
+        self._spared = Counter(
+            "engine_spared_tokens", "Cached tokens by where they lay.", ["tier"], registry=self._registry
+        )
         self._joules = Counter("engine_energy_joules", "Energy above idle.", ["method"], registry=self._registry)
         self._waited = self._histogram("engine_queue_seconds", "From admission to the start of work.")
         self._first = self._histogram("engine_first_token_seconds", "From the start of work to the first token.")
@@ -70,6 +73,8 @@ class EngineMetrics:
         self._tokens.labels("prompt").inc(last.usage.prompt_tokens)
         self._tokens.labels("cached").inc(last.usage.cached_tokens)
         self._tokens.labels("completion").inc(last.usage.completion_tokens)
+        for one in last.spared:
+            self._spared.labels(one.tier).inc(one.tokens)
         self._joules.labels(last.energy.method).inc(last.energy.joules)
         for histogram, milliseconds in (
             (self._waited, last.timing.queue_ms),

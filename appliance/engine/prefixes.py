@@ -10,8 +10,9 @@ announced can be waited for (single flight): two requests never compute one pass
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from appliance.engine.prefix_tree import PrefixTree
@@ -29,7 +30,8 @@ WORTH_WAITING = 32  # tokens; a shorter gain is computed twice rather than waite
 class Holding:
     """Parked cells of ``tokens``, for the requests of ``owner``. ``used`` is the tick of the last use.
 
-    One that is ``pinned`` makes way for nothing but what its owner wrote later.
+    One that is ``pinned`` makes way for nothing but what its owner wrote later. ``since`` is when it came to be here
+    (``time.monotonic``). What was ``restored`` from disk was spared by the disk once: ``seen`` of it have been already.
     """
 
     owner: Owner
@@ -37,6 +39,9 @@ class Holding:
     pair: Pair
     used: int
     pinned: bool = False
+    restored: bool = False
+    seen: int = 0
+    since: float = field(default_factory=time.monotonic)
 
     @property
     def done(self) -> int:
@@ -99,7 +104,13 @@ class PrefixCache:
         self._parked: set[Holding] = set()
         self._tick = 0
         self.evicted = 0
+        self.changes = 0  # of what is parked or pinned; whoever shows it need not look again while this stays
         self.settled: list[Holding] = []
+
+    @property
+    def holdings(self) -> tuple[Holding, ...]:
+        """All that is parked, in no order."""
+        return tuple(self._parked)
 
     @property
     def parked(self) -> int:
@@ -120,6 +131,7 @@ class PrefixCache:
         own = [other for other in self._pinned() if other.owner == holding.owner]
         if any(other.tokens[: holding.done] == holding.tokens for other in own):
             return
+        self.changes += 1
         for other in own:
             other.pinned = False
         count, cells = self.pinned
@@ -139,6 +151,15 @@ class PrefixCache:
         if isinstance(best.source, Holding):
             best.source.used = self._next()
         return best
+
+    def holding(self, tokens: tuple[int, ...], passage: Passage, most: int) -> tuple[Holding | None, int]:
+        """What of ``passage``'s owner holds the longest beginning of ``tokens``, at most ``most`` of them; how many."""
+        found: tuple[Holding | None, int] = (None, 0)
+        for source, agreed in self._match(tokens, passage).items():
+            upto = min(agreed, source.done, most)
+            if isinstance(source, Holding) and upto > found[1] and self._store.credits(source.pair, upto):
+                found = source, upto
+        return found
 
     def flight(self, tokens: tuple[int, ...], passages: Iterable[Passage], *, have: int, rank: int) -> Flight | None:
         """What to wait for, because it will give at least ``WORTH_WAITING`` tokens more than ``have``.
@@ -205,6 +226,7 @@ class PrefixCache:
         holding = Holding(owner, tokens, pair, self._next())
         tree.insert(tokens, holding)
         self._parked.add(holding)
+        self.changes += 1
         if pinned:
             self.pin(holding)
         return holding
@@ -242,6 +264,7 @@ class PrefixCache:
 
     def _drop(self, holding: Holding) -> None:
         self._parked.discard(holding)
+        self.changes += 1
         self._remove(holding)
         self._store.give(holding.pair)
 

@@ -15,6 +15,9 @@ CHOICES = frozenset({"none", "auto", "required"})
 """What ``Request.tool_choice`` says without naming a tool: no tool has such a name."""
 Scope = Literal["site", "group", "user"]
 """Among whose requests what was computed of a text may be shared: everybody's, a group's, or one person's alone."""
+Tier = Literal["pinned", "parked", "disk", "live"]
+"""Where tokens lay that were not computed again: in cells that stay, in cells that may go, on disk until then, or in
+those of a request that was at work."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,15 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class Spared:
+    """``tokens`` of a prompt that were not computed again: what held them, and who may share them."""
+
+    tier: Tier
+    scope: Scope
+    tokens: int
+
+
+@dataclass(frozen=True)
 class Timing:
     """Where the time went, in milliseconds: waiting, then reading the prompt up to the first token, then the rest."""
 
@@ -177,12 +189,16 @@ class Vectors:
 
 @dataclass(frozen=True)
 class End:
-    """The last event of every request that did not fail."""
+    """The last event of every request that did not fail.
+
+    ``spared`` says of each of the ``usage.cached_tokens`` once where it lay; an engine that does not know says nothing.
+    """
 
     finish_reason: FinishReason
     usage: Usage
     timing: Timing
     energy: Energy
+    spared: tuple[Spared, ...] = ()
 
 
 @dataclass(frozen=True)

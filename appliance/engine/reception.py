@@ -8,6 +8,7 @@ from appliance.engine.answering import Answering
 from appliance.engine.preemption import victim_for
 from appliance.engine.prefixes import Credit
 from appliance.engine.resident import Resident
+from appliance.engine.sparing import spared
 
 if TYPE_CHECKING:
     from appliance.engine.admission import AdmissionQueue
@@ -174,8 +175,9 @@ class Reception:
         assert credit.source is not None
         self._store.share(credit.source.pair, resident.pair, credit.length)
         resident.filled = credit.length
+        meter, job = resident.answering.meter, resident.job
         if not resident.answering.resumed:
-            resident.answering.meter.cached_tokens = credit.length
+            meter.spare(spared(self._cache, job.tokens, job.passages, credit, have=meter.cached_tokens))
 
     def _set_out(self, resident: Resident) -> None:
         """Wait for what is on its way, or announce what will be read now."""

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from appliance.engine.errors import EngineBusyError, EngineDrainingError, EngineRefusedError
 from appliance.engine.served import receipt_digest
+from appliance.engine.tiers import encode
 from appliance.engine.wire import BODY_MAX_BYTES, decode_request
 from appliance.engine.wire_events import encode_event
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from appliance.engine.metrics import EngineMetrics
     from appliance.engine.protocol import Engine, Event, Request
+    from appliance.engine.tiers import EngineTiers
 
 _DRAIN_RETRY_S = "30"
 
@@ -89,8 +91,12 @@ def create_app(
     *,
     healthy: Callable[[], bool],
     describe: Callable[[], dict[str, Any]],
+    tiers: Callable[[], EngineTiers] | None = None,
 ) -> Starlette:
-    """The routes of one engine. ``describe`` is what ``GET /model`` says beside the queue."""
+    """The routes of one engine. ``describe`` is what ``GET /model`` says beside the queue.
+
+    ``tiers`` is what ``GET /memory`` says; there is none where an engine does not know.
+    """
 
     async def generate(request: HttpRequest) -> Response:
         try:
@@ -123,10 +129,15 @@ def create_app(
         metrics.queue(engine.status())
         return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    async def memory(_request: HttpRequest) -> Response:
+        assert tiers is not None
+        return Response(encode(tiers()), media_type="application/json", headers={"cache-control": "no-store"})
+
     return Starlette(
         routes=[
             Route("/generate", generate, methods=["POST"]),
             Route("/model", model),
+            *([Route("/memory", memory)] if tiers is not None else []),
             Route("/healthz", healthz),
             Route("/metrics", exposition),
         ]

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from appliance.engine.prompt import PromptReader
 from appliance.engine.server import create_app
 from appliance.engine.stacks import bound_stacks
 from appliance.engine.template import ChatTemplate
+from appliance.engine.tiers import EngineTiers
 
 if TYPE_CHECKING:
     import socket as sockets
@@ -99,7 +101,13 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
         if (device := llama_backend.device()) is not None:
             said["device"] = device.to_json()
         said["confinement"] = confinement.to_json()
-        app = create_app(engine, metrics, healthy=lambda: engine.alive, describe=lambda: {**said, **_pinned(engine)})
+        app = create_app(
+            engine,
+            metrics,
+            healthy=lambda: engine.alive,
+            describe=lambda: {**said, **_pinned(engine)},
+            tiers=loaded.tiers,
+        )
         engine.start()
         try:
             listener.listen(_BACKLOG)
@@ -114,11 +122,15 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
 
 @dataclass(frozen=True)
 class _Loaded:
-    """An engine on a model that is in memory; ``sizes`` is what ``GET /model`` says of it."""
+    """An engine on a model that is in memory; ``sizes`` is what ``GET /model`` says of it.
+
+    ``tiers`` is what ``GET /memory`` says, where the engine knows.
+    """
 
     engine: BatchingEngine | EmbeddingEngine
     sizes: dict[str, int]
     close: Callable[[], None]
+    tiers: Callable[[], EngineTiers] | None = None
 
 
 def _answering(  # noqa: PLR0913 - as serve
@@ -152,7 +164,8 @@ def _answering(  # noqa: PLR0913 - as serve
         apart_tokens=APART_TOKENS if llama_backend.device() is None else None,
     )
     sizes = {"context_tokens": context.context_tokens, "parallel": context.slots, "cells": context.cells}
-    return _Loaded(engine, {**sizes, "batch_tokens": context.batch_tokens}, context.close)
+    sizes["batch_tokens"] = context.batch_tokens
+    return _Loaded(engine, sizes, context.close, lambda: engine.tiers(context.cell_bytes))
 
 
 def _embedding(weights_fd: int, config: Model, metrics: EngineMetrics, draw: Draw) -> _Loaded:
@@ -161,7 +174,8 @@ def _embedding(weights_fd: int, config: Model, metrics: EngineMetrics, draw: Dra
     )
     engine = EmbeddingEngine(model, queue_limit=config.queue, draw=draw, metrics=metrics)
     sizes = {"context_tokens": model.text_tokens, "dimensions": model.dimensions, "parallel": TOGETHER}
-    return _Loaded(engine, {**sizes, "batch_tokens": model.batch_tokens}, model.close)
+    sizes["batch_tokens"], began = model.batch_tokens, time.monotonic()
+    return _Loaded(engine, sizes, model.close, lambda: EngineTiers(time.monotonic() - began, 0, (), None))
 
 
 def _pinned(engine: BatchingEngine | EmbeddingEngine) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import json
 import math
 import re
 import struct
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from appliance.engine.protocol import (
     MAX_TOP_LOGPROBS,
@@ -20,6 +20,9 @@ from appliance.engine.protocol import (
     Energy,
     Event,
     Failed,
+    Scope,
+    Spared,
+    Tier,
     Timing,
     Token,
     TokenLogprob,
@@ -77,19 +80,36 @@ def decode_event(line: str) -> Event:
             return Vectors(tuple(_vector(one) for one in body["vectors"]))
         case "end":
             energy = {name: value for name, value in body["energy"].items() if name != "method"}
+            usage = Usage(**{name: _count(value) for name, value in body["usage"].items()})
             return End(
                 finish_reason=_one_of(body["finish_reason"], "stop", "length", "cancelled"),
-                usage=Usage(**{name: _count(value) for name, value in body["usage"].items()}),
+                usage=usage,
                 timing=Timing(**{name: _amount(value) for name, value in body["timing"].items()}),
                 energy=Energy(
                     method=_one_of(body["energy"]["method"], "estimated", "measured"),
                     **{name: _amount(value) for name, value in energy.items()},
                 ),
+                spared=_spared(body.get("spared", []), usage.cached_tokens),
             )
         case "error":
             return Failed(body["code"], body["message"])
         case other:
             raise ValueError(f"unknown event type {other!r:.40}")
+
+
+def _spared(listed: Any, cached: int) -> tuple[Spared, ...]:
+    """Where each cached token lay, once; nothing where the engine does not say."""
+    if not isinstance(listed, list) or len(listed) > len(get_args(Tier)) * len(get_args(Scope)):
+        raise ValueError("the engine's account of cached tokens is none")
+    found = tuple(
+        Spared(_one_of(one["tier"], *get_args(Tier)), _one_of(one["scope"], *get_args(Scope)), _count(one["tokens"]))
+        for one in listed
+    )
+    if found and sum(one.tokens for one in found) != cached:
+        raise ValueError("the engine's account of cached tokens does not add up")
+    if len({(one.tier, one.scope) for one in found}) < len(found):
+        raise ValueError("the engine counts cached tokens twice")
+    return found
 
 
 def _call_in(body: dict[str, Any]) -> ToolCall:

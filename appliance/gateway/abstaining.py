@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from appliance.engine.client import ModelInfo
     from appliance.engine.protocol import Event, Request
+    from appliance.engine.tiers import EngineTiers
     from appliance.gateway.ports import Engine
 
 WORDS = {
@@ -39,6 +40,10 @@ class Abstention:
     async def healthy(self) -> bool:
         """As the engine behind is."""
         return await self._engine.healthy()
+
+    async def tiers(self) -> EngineTiers:
+        """As the engine behind says."""
+        return await self._engine.tiers()
 
     async def generate(self, request: Request) -> AsyncGenerator[Event, None]:
         """Say in the question's language, else the site's first, that no document answers."""

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from appliance.gateway.metrics import Metrics
     from appliance.gateway.ports import Engine
     from appliance.gateway.quota import Quotas
+    from appliance.gateway.savings import Savings
     from appliance.gateway.steps import Keeper
 
 _log = structlog.get_logger(__name__)
@@ -59,6 +60,7 @@ class Desk:
     quotas: Quotas
     metrics: Metrics
     documents: Documents
+    savings: Savings
 
 
 class Answer:
@@ -199,6 +201,9 @@ class Answer:
             except HttpError as unkept:
                 error = error or unkept
         self._count()
+        if receipt is not None:
+            for tier, tokens in self._desk.savings.count(self.job, self.tally).items():
+                self._desk.metrics.spared.labels(self.job.grant.model, tier).inc(tokens)
         if error is not None or receipt is None:
             return Failed(error or HttpError("there is no receipt"))
         return Finished(self.tally.outcome, receipt)

@@ -29,6 +29,7 @@ from appliance.gateway.quota import Quotas
 from appliance.gateway.rate_bound import RateBound
 from appliance.gateway.rulings import Rulings
 from appliance.gateway.running import Running
+from appliance.gateway.savings import Savings
 from appliance.gateway.sessions import SessionStore
 from appliance.gateway.tools import NO_TOOLS
 from appliance.gateway.turns import TurnStore
@@ -118,7 +119,8 @@ class Gateway:
         self.identity_events = _identity_events(parts, events, self.metrics) if events is not None else None
         self.documents = Documents(parts.site, parts.database, self.engines)
         self.bringing = Bringing(parts.site, parts.database, self.engines, self.ledger, self.quotas)
-        self._desk = Desk(self.ledger, self.quotas, self.metrics, self.documents)
+        self.savings = Savings()
+        self._desk = Desk(self.ledger, self.quotas, self.metrics, self.documents, self.savings)
 
     async def granted(self, caller: Caller, model: str, role: str = "chat") -> tuple[Grant, ModelInfo]:
         """Entitlement before anything else: the grant, and what the engine says of the model, which is of ``role``.

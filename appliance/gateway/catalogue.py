@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from appliance.engine.client import ModelInfo
     from appliance.engine.protocol import Event, Request
+    from appliance.engine.tiers import EngineTiers
     from appliance.gateway.ports import Engine
 
 _FRESH_SECONDS = 15.0
@@ -67,6 +68,10 @@ class _Watched:
     def __init__(self, engine: Engine, gone: Callable[[], object]) -> None:
         self._engine, self._gone = engine, gone
         self.model, self.healthy = engine.model, engine.healthy
+
+    async def tiers(self) -> EngineTiers:
+        """As the engine does."""
+        return await self._engine.tiers()
 
     async def generate(self, request: Request) -> AsyncGenerator[Event, None]:
         """As the engine does."""

@@ -20,7 +20,7 @@ from appliance.audit.commitment import commit
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError
 from appliance.audit.events_documents import document_change
 from appliance.audit.events_learning import expert_act, feedback
-from appliance.audit.events_reading import log_read
+from appliance.audit.events_reading import log_read, memory_read
 from appliance.audit.open_requests import BEGUN, ENDED
 from appliance.audit.roles import GATEWAY
 from appliance.gateway.errors import NotReadyError
@@ -122,6 +122,11 @@ class Ledger:
         """An auditor looks at the log. Raises ``NotReadyError``: then nothing is shown."""
         entry = log_read(subject=caller.subject, groups=caller.groups, what=what, asked=asked)
         return await self._written(entry, GATEWAY.id(uuid.uuid4().hex, "log-read"))
+
+    async def memory_read(self, *, caller: Caller) -> Position:
+        """Somebody who administers the site looks at its memory. Raises ``NotReadyError``: then nothing is shown."""
+        entry = memory_read(subject=caller.subject, groups=caller.groups)
+        return await self._written(entry, GATEWAY.id(uuid.uuid4().hex, "memory-read"))
 
     async def feedback(self, *, caller: Caller, **about: Any) -> Position:
         """Somebody says something of an answer (``events_learning``). Raises ``NotReadyError``: nothing is kept."""

@@ -34,6 +34,12 @@ class Metrics:
             ["model", "signal"],
             registry=self.registry,
         )
+        self.spared = Counter(
+            "sovereign_spared_tokens",
+            "Prompt tokens that were not computed again, as receipts count them, by where they lay",
+            ["model", "tier"],
+            registry=self.registry,
+        )
         self.joules = Counter("sovereign_joules", "Energy of answers by model", ["model"], registry=self.registry)
         self.running = Gauge("sovereign_answers_running", "Answers under way", ["model"], registry=self.registry)
         self.first_token = Histogram(

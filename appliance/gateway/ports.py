@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from appliance.audit.search import Wanted
     from appliance.engine.client import ModelInfo
     from appliance.engine.protocol import Event, Request
+    from appliance.engine.tiers import EngineTiers
     from appliance.identity.oidc import Tokens
     from appliance.identity.tokens import LogoutToken, Principal
 
@@ -28,6 +29,9 @@ class Engine(Protocol):
 
     async def healthy(self) -> bool:
         """Whether it takes requests now."""
+
+    async def tiers(self) -> EngineTiers:
+        """What lies in its memory."""
 
 
 class Audit(Protocol):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from appliance.engine.client import ModelInfo
     from appliance.engine.protocol import Event, Request
+    from appliance.engine.tiers import EngineTiers
     from appliance.gateway.ports import Engine
 
 
@@ -48,6 +49,16 @@ class EngineWithStandby:
     async def healthy(self) -> bool:
         """Whether an engine takes requests that is to be asked now."""
         return await self._now.healthy() or (self._diverted() and await self._engine.healthy())
+
+    async def tiers(self) -> EngineTiers:
+        """What lies in the memory of the engine that is to be asked now; of the engine itself where that is gone."""
+        asked = self._now
+        try:
+            return await asked.tiers()
+        except EngineUnavailableError:
+            if asked is self._engine:
+                raise
+            return await self._engine.tiers()
 
     async def generate(self, request: Request) -> AsyncGenerator[Event, None]:
         """As the engine that serves what ``request`` was admitted for; its refusal where none does."""

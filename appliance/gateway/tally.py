@@ -10,7 +10,7 @@ from appliance.audit.commitment import new_salt
 from appliance.gateway.tools import committed
 
 if TYPE_CHECKING:
-    from appliance.engine.protocol import End, Token, TokenLogprob, ToolCall
+    from appliance.engine.protocol import End, Spared, Token, TokenLogprob, ToolCall
 
 RUNNING = "running"
 STOP = "stop"
@@ -28,6 +28,7 @@ class Tally:
     outcome: str = RUNNING
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    spared: tuple[Spared, ...] = ()
     completion_tokens: int = 0
     joules: float = 0.0
     energy_method: str = "unknown"
@@ -89,6 +90,7 @@ class Tally:
         self.outcome = event.finish_reason
         self.prompt_tokens = event.usage.prompt_tokens
         self.cached_tokens = event.usage.cached_tokens
+        self.spared = event.spared
         self.completion_tokens = event.usage.completion_tokens
         self.timing = asdict(event.timing)
         self.energy = asdict(event.energy)

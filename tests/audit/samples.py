@@ -9,7 +9,7 @@ from appliance.audit import events, events_cluster, events_identity
 from appliance.audit.events_documents import document_change
 from appliance.audit.events_learning import expert_act, feedback, learning_decision
 from appliance.audit.events_operation import log_pruned, log_recovery
-from appliance.audit.events_reading import log_read
+from appliance.audit.events_reading import log_read, memory_read
 
 AT = datetime(2026, 11, 22, 12, 0, 0, 5000, tzinfo=UTC)
 WHO = {"subject": "ab" * 16, "groups": ("analysts",)}
@@ -55,6 +55,7 @@ EVENTS: dict[str, tuple[dict[str, Any], int, int]] = {
         1,
     ),
     "document_change": (document_change(**WHO, digest="sha256:d0", detail="3 passages", at=AT), 3004, 1),
+    "memory_read": (memory_read(**WHO, at=AT), 3004, 2),
     "log_read": (log_read(**WHO, what="entries", asked={"kind": "refusal"}, at=AT), 3004, 2),
     "identity_sign_in": (
         events_identity.identity_sign_in(subject=None, operation="LOGIN", error="user_not_found", at=AT),

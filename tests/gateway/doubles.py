@@ -16,13 +16,14 @@ from appliance.audit.errors import AuditUnavailableError
 from appliance.audit.reader import Page as LogPage
 from appliance.audit.search import Wanted, read_found
 from appliance.engine.client import ModelInfo
-from appliance.engine.errors import EngineBusyError, EngineRefusedError, EngineUnavailableError
+from appliance.engine.errors import EngineAbsentError, EngineBusyError, EngineRefusedError, EngineUnavailableError
 from appliance.engine.protocol import (
     Admitted,
     End,
     Energy,
     Event,
     Request,
+    Spared,
     Timing,
     Token,
     TokenLogprob,
@@ -30,6 +31,7 @@ from appliance.engine.protocol import (
     Usage,
     Vectors,
 )
+from appliance.engine.tiers import EngineTiers, Prefill, Row
 from appliance.errors import UnavailableError
 from appliance.identity.oidc import GrantError, Tokens
 from appliance.identity.tokens import LogoutToken, Principal, TokenError
@@ -76,6 +78,20 @@ def receipt(name: str) -> dict[str, Any]:
     }
 
 
+HELD = EngineTiers(
+    up_s=600.0,
+    cells=4096,
+    rows=(
+        Row("pinned", "site", "", 1, 40, 40 * 512, 500.0, 500.0),
+        Row("pinned", "group", "analysts", 1, 25, 25 * 512, 400.0, 400.0),
+        Row("parked", "user", "", 3, 90, 90 * 512, 300.0, 20.0),
+        Row("disk", "group", "dissolved", 1, 70, 1 << 20, 9000.0, 9000.0),
+    ),
+    prefill=Prefill(1000, 20.0, "estimated"),
+)
+"""What an obedient engine holds; one of its groups is no group of the site any more."""
+
+
 @dataclass
 class ObedientEngine:
     """Answers ``words``, one per token event, after ``pause`` seconds each.
@@ -93,6 +109,8 @@ class ObedientEngine:
     go: asyncio.Event | None = None
     adapters: dict[str, dict[str, Any]] = field(default_factory=dict)
     role: str = "chat"
+    spared: tuple[Spared, ...] = ()
+    untold: int = 0
 
     async def generate(self, request: Request) -> AsyncGenerator[Event, None]:
         self.requests.append(request)
@@ -127,6 +145,11 @@ class ObedientEngine:
     async def healthy(self) -> bool:
         return self.up
 
+    async def tiers(self) -> EngineTiers:
+        if not self.up:
+            raise EngineAbsentError("no engine listens")
+        return HELD
+
     async def _words(self, request: Request) -> tuple[str, ...]:
         if self.go is not None:
             await self.go.wait()
@@ -142,14 +165,14 @@ class ObedientEngine:
         if _prompt_tokens(request) >= self.context_tokens:
             raise EngineRefusedError("context_length_exceeded", "the prompt is too long")
 
-    @staticmethod
-    def _end(request: Request, words: tuple[str, ...]) -> End:
+    def _end(self, request: Request, words: tuple[str, ...]) -> End:
         count = min(len(words), request.max_tokens)
         return End(
             "length" if count < len(words) or _question(request) == "endless" else "stop",
-            Usage(_prompt_tokens(request), 0, count),
+            Usage(_prompt_tokens(request), sum(one.tokens for one in self.spared) + self.untold, count),
             Timing(1.0, 20.0, 30.0 * count),
             Energy(0.5 * count, "estimated", 35.0, 0.1 * count),
+            self.spared,
         )
 
 

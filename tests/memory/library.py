@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from appliance.engine.client import ModelInfo
 from appliance.engine.errors import EngineRefusedError
 from appliance.engine.protocol import Admitted, Vectors
+from appliance.engine.tiers import EngineTiers
 from appliance.memory.importing import Imported, Importer, Source
 from appliance.memory.retrieval import Meaning, Retrieval
 from appliance.memory.store import Library
@@ -56,6 +57,9 @@ class CountingEngine:
 
     async def healthy(self) -> bool:
         return True
+
+    async def tiers(self) -> EngineTiers:
+        return EngineTiers(60.0, 0, (), None)
 
 
 def counted(text: str) -> bytes:

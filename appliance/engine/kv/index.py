@@ -28,8 +28,9 @@ _SHARED = frozenset({"site", "group"})
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """The state of ``tokens``, ``length`` bytes of it, sealed under ``key`` in ``blocks``. ``used``: Unix time, s.
+    """The state of ``tokens``, ``length`` bytes of it, sealed under ``key`` in ``blocks``.
 
+    ``used``, ``made``: Unix time, s.
     Two are the same where they are one object: a state that was saved again is another one.
     """
 
@@ -39,6 +40,7 @@ class Kept:
     key: bytes
     blocks: tuple[int, ...]
     used: int
+    made: int
 
     def at(self, used: int) -> Kept:
         """The same, used at another time."""
@@ -98,6 +100,7 @@ def _plain(entry: Kept) -> dict[str, Any]:
         "key": entry.key.hex(),
         "blocks": entry.blocks,
         "used": entry.used,
+        "made": entry.made,
     }
 
 
@@ -112,6 +115,7 @@ def _entry(fields: dict[str, Any]) -> Kept:
         key=bytes.fromhex(fields["key"]),
         blocks=tuple(map(int, fields["blocks"])),
         used=int(fields["used"]),
+        made=int(fields.get("made", fields["used"])),  # lists of before 2026-11-26 do not say
     )
 
 

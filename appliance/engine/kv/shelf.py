@@ -137,7 +137,8 @@ class KvShelf:
             blocks = self._catalogue.claim(len(state), len(tokens))
         if blocks is None:
             return False
-        kept = Kept(owner, tokens, len(state), os.urandom(32), blocks, _now())
+        now = _now()
+        kept = Kept(owner, tokens, len(state), os.urandom(32), blocks, used=now, made=now)
         self._saving = self._thread.submit(self._save, kept, state)
         return True
 

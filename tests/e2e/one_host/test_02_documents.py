@@ -23,6 +23,17 @@ SAFE = "The safe in the cellar opens at nine with the code 4711."
 ASKED = ("How long may visitors park in bay seven?", "Which code opens the safe in the cellar?")
 
 
+def memory(host: BareHost) -> dict[str, Any]:
+    """`sovereign memory status` as data."""
+    return dict(json.loads(sovereign(host, "memory", "status", "--output", "json")[1]))
+
+
+def spared(host: BareHost) -> int:
+    """Tokens that all tiers of all models together say they spared answers."""
+    engines = memory(host)["engines"]
+    return sum(row["tokens_saved"] or 0 for engine in engines for row in engine["rows"])
+
+
 def asked(host: BareHost, folder: Path, *questions: str) -> list[dict[str, Any]]:
     """What the program of the clerks is answered."""
     ca, secret = folder / "ca.pem", folder / "secret"
@@ -60,6 +71,17 @@ def test_answers_rest_on_documents_of_ones_own_groups_and_on_none_that_were_dele
     assert (theirs["citations"]["outcome"], theirs["citations"]["passages"]) == ("abstained", [])
     assert theirs["receipt"]["usage"]["completion_tokens"] == 0
     assert "4711" not in json.dumps([mine, theirs])
+
+    before, used = spared(host), memory(host)["library"]["passages_used"]
+    again = asked(host, tmp_path, ASKED[0], ASKED[0])
+    found = memory(host)
+    assert spared(host) - before == sum(one["receipt"]["usage"]["cached_tokens"] for one in again) > 0
+    assert found["library"]["passages_used"] - used == 2
+    assert {(row["tier"], row["count"]) for row in found["library"]["rows"]} == {("passages", 2), ("documents", 2)}
+    chat = next(engine for engine in found["engines"] if engine["rows"])
+    assert (found["ok"], chat["state"]) == (True, "running")
+    assert chat["joules_per_token"] > 0
+    assert not any(group in json.dumps(found) for group in ("clerks", "analysts"))
 
     sovereign(host, "document", "delete", rows[0]["id"], "--yes")
     assert asked(host, tmp_path, ASKED[0]) == [{"refused": "no_documents"}]

@@ -23,6 +23,7 @@ from appliance.gateway.headers import security_headers
 from tests.e2e.page.audit_api import audit_routes
 from tests.e2e.page.expert_api import ExpertApi
 from tests.e2e.page.fake_identity import identity_app
+from tests.e2e.page.memory_api import memory_routes
 from tests.e2e.page.page_api import PageApi, problem, with_headers
 from tests.e2e.page.scripts import Script, receipt
 from tests.e2e.page.serving import serving
@@ -184,7 +185,7 @@ def running_gateway() -> Iterator[FakeGateway]:
     with serving(identity_app()) as identity:
         state.identity_url = identity.url
         api = PageApi(state)
-        routes = [*api.routes(), *audit_routes(api), *ExpertApi(api).routes()]
+        routes = [*api.routes(), *audit_routes(api), *memory_routes(api), *ExpertApi(api).routes()]
         app = with_headers(Starlette(routes=routes), security_headers(issuer=identity.url, tls=False))
         with serving(app) as gateway:
             state.url = gateway.url

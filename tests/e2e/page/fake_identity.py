@@ -29,6 +29,7 @@ USERS = {
     "clerk": User(("clerks",), ("apertus-8b",)),
     "auditor": User(("auditors",), (), ("auditor",)),
     "custodian": User(("auditors",), (), ("auditor", "auditor-names")),
+    "builder": User(("clerks",), ("apertus-8b",), ("admin",)),
     "expert": User(("analysts",), ("gemma3-270m",), ("expert",)),
 }
 

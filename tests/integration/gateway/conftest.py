@@ -88,6 +88,7 @@ class House:
             "custodian": principal("custodian", "auditors", roles=("auditor", "auditor-names")),
             "outsider": principal("outsider", "auditors", roles=("auditor-names",)),
             "clerk": principal("clerk", "clerks"),
+            "builder": principal("builder", "clerks", roles=("admin",)),
             "officer": principal("officer", "analysts", roles=("expert",)),
             "deputy": principal("deputy", "analysts", "clerks", roles=("expert",)),
             "stranger": principal("stranger"),

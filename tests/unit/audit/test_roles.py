@@ -22,6 +22,7 @@ OWNER = {
     "answer": GATEWAY,
     "refusal": GATEWAY,
     "log_read": GATEWAY,
+    "memory_read": GATEWAY,
     "feedback": GATEWAY,
     "expert_act": GATEWAY,
     "learning_decision": OPERATOR,

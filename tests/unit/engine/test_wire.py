@@ -15,6 +15,7 @@ from appliance.engine.protocol import (
     Failed,
     Message,
     Request,
+    Spared,
     Timing,
     Token,
     TokenLogprob,
@@ -61,7 +62,7 @@ def test_the_lines_are_those_of_the_contract() -> None:
         "queued": 2,
         "seed": 7,
     }
-    assert set(json.loads(encode_event(END))) == {"type", "finish_reason", "usage", "timing", "energy"}
+    assert set(json.loads(encode_event(END))) == {"type", "finish_reason", "usage", "timing", "energy", "spared"}
 
 
 @given(prompt=st.text(max_size=50), stop=st.lists(st.text(min_size=1, max_size=5), max_size=3))
@@ -142,6 +143,20 @@ LAST_LINE: dict[str, Any] = {
 }
 
 
+_TOLD: list[dict[str, Any]] = [{"tier": "pinned", "scope": "site", "tokens": 9}]
+SPARED = LAST_LINE | {"usage": {"prompt_tokens": 20, "cached_tokens": 9, "completion_tokens": 1}, "spared": _TOLD}
+
+
+def test_an_engine_says_where_cached_tokens_lay_or_does_not() -> None:
+    told = decode_event(json.dumps(SPARED))
+    assert isinstance(told, End)
+    assert told.spared == (Spared("pinned", "site", 9),)
+    assert decode_event(encode_event(told).decode()) == told
+    untold = decode_event(json.dumps({name: value for name, value in SPARED.items() if name != "spared"}))
+    assert isinstance(untold, End)
+    assert (untold.usage.cached_tokens, untold.spared) == (9, ())
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -154,6 +169,14 @@ LAST_LINE: dict[str, Any] = {
         LAST_LINE | {"usage": {"prompt_tokens": True, "cached_tokens": 0, "completion_tokens": 1}},
         LAST_LINE | {"timing": {"queue_ms": -1.0, "first_token_ms": 1, "decode_ms": 1}},
         LAST_LINE | {"energy": {"joules": float("nan"), "method": "estimated", "watts": 35.0, "idle_joules": 0.1}},
+        SPARED | {"spared": [{"tier": "pinned", "scope": "site", "tokens": 8}]},
+        SPARED | {"spared": [{"tier": "pinned", "scope": "site", "tokens": -9}]},
+        SPARED | {"spared": [{"tier": "attic", "scope": "site", "tokens": 9}]},
+        SPARED | {"spared": [{"tier": "pinned", "scope": "planet", "tokens": 9}]},
+        SPARED | {"spared": [{"tier": "pinned", "scope": "site", "tokens": 4.5}] * 2},
+        SPARED | {"spared": [*([{"tier": "disk", "scope": "site", "tokens": 4}] * 2), _TOLD[0] | {"tokens": 1}]},
+        SPARED | {"spared": [{"tier": "pinned", "scope": "site", "tokens": 0}] * 13},
+        SPARED | {"spared": {"pinned": 9}},
         LAST_LINE | {"energy": {"joules": 1.0, "method": "guessed", "watts": 35.0, "idle_joules": 0.1}},
     ],
 )

@@ -15,6 +15,7 @@ from appliance.gateway.ledger import Ledger
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.pseudonyms import Subject
 from appliance.gateway.sampling import Sampling
+from appliance.gateway.savings import Savings
 from tests.gateway.doubles import MemoryLog, ObedientEngine, site
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class Bench:
         self.metrics = Metrics()
         self.ledger = Ledger(self.log, self.metrics)
         self.shelf = Shelf()
+        self.savings = Savings()
 
     async def job(self, question: str = "what is this?", **changes: Any) -> Job:
         fields: dict[str, Any] = {
@@ -102,7 +104,7 @@ class Bench:
         return Job(**{**fields, **changes})
 
     async def start(self, question: str = "what is this?", **changes: Any) -> Answer:
-        desk = Desk(self.ledger, self.quotas, self.metrics, self.shelf)
+        desk = Desk(self.ledger, self.quotas, self.metrics, self.shelf, self.savings)
         return Answer(desk, self.engine, await self.job(question, **changes), self.keeper)
 
     async def steps(self, question: str = "what is this?", **changes: Any) -> list[Step]:

@@ -12,7 +12,7 @@ STATIC = Path(__file__).parents[3] / "appliance/gateway/static"
 LANGUAGES = ("en", "fr", "de")
 CATALOGUES = {code: json.loads((STATIC / f"catalogs/{code}.json").read_text("utf-8")) for code in LANGUAGES}
 SAME = {
-    "fr": {"nav.label", "receipt.model.licence"},
+    "fr": {"nav.label", "receipt.model.licence", "memory.unit.joules"},
     "de": {"receipt.model.name", "receipt.adapter", "code.plain", "code.label"},
 }
 """Messages that are the same in English and there."""

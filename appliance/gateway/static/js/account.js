@@ -18,6 +18,7 @@ export class Account {
     byId("account-name").textContent = user.name;
     byId("account-groups").textContent = user.groups.join(", ");
     byId("auditor-link").hidden = !user.roles.includes("auditor");
+    byId("memory-link").hidden = !user.roles.includes("admin");
     byId("expert-link").hidden = !user.roles.includes("expert");
     offerBringing(session.brings, onError);
     byId("sign-out").addEventListener("click", () => this.#signOut());

@@ -103,6 +103,9 @@ export async function audit(what, query) {
   return (await send("GET", `/api/audit/${what}?${asked}`)).json();
 }
 
+/** The hierarchy of memories, for who administers the site. */
+export const memory = async () => (await send("GET", "/api/memory")).json();
+
 /**
  * Passages as they stand now; null for each that is gone, or not the person's to see any more.
  *

@@ -14,7 +14,7 @@ const [WIDTH, HEIGHT, FLOOR, TOP] = [360, 150, 128, 14];
  * @param {Record<string, string | number>} attributes
  * @param {...(Node | string)} children
  */
-function mark(tag, attributes, ...children) {
+export function mark(tag, attributes, ...children) {
   const element = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
   element.append(...children);

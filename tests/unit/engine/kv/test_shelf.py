@@ -10,6 +10,7 @@ import pytest
 
 from appliance.engine.errors import KvArenaError
 from appliance.engine.job import Owner, Passage
+from appliance.engine.kv import index
 from appliance.engine.kv.arena import BLOCK_BYTES, Arena, open_arena
 from appliance.engine.kv.shelf import KvShelf, identity_of
 from tests.engine.shelves import CLERKS, MIB, SITE, put, shelf_at
@@ -209,3 +210,10 @@ def _raising(failure: Exception) -> Callable[..., None]:
 
 def _no_space(*_: object) -> int:
     raise OSError(28, "No space left on device")
+
+
+def test_a_list_of_before_says_when_a_state_was_last_used_instead_of_when_it_was_made() -> None:
+    kept = index.Kept(SITE, (1, 2), 9, b"k" * 32, (0,), used=70, made=50)
+    assert index._entry(index._plain(kept)).made == 50
+    before = {name: value for name, value in index._plain(kept).items() if name != "made"}
+    assert index._entry(before).made == 70
