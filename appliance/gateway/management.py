@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from appliance.errors import UnavailableError
 from appliance.gateway import database
+from appliance.gateway.errors import NotReadyError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -21,7 +22,7 @@ _METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 
 
 def create_management_app(gateway: Gateway) -> Starlette:
-    """/healthz, /readyz, /metrics, and /documents (since when a sweep is due) over ``gateway``."""
+    """/healthz, /readyz, /metrics, /documents (since when a sweep is due) and /packs (of each group), over ``gateway``."""
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -40,12 +41,20 @@ def create_management_app(gateway: Gateway) -> Starlette:
             return JSONResponse({}, status_code=503)
         return JSONResponse({"sweep_due": since.isoformat() if since is not None else None})
 
+    async def packs(_: Request) -> Response:
+        try:
+            found = await gateway.packs.standing(group.name for group in gateway.site.groups if group.models)
+        except NotReadyError:
+            return JSONResponse({}, status_code=503)
+        return JSONResponse(found)
+
     return Starlette(
         routes=[
             Route("/healthz", healthz, methods=["GET"]),
             Route("/readyz", readyz, methods=["GET"]),
             Route("/metrics", metrics, methods=["GET"]),
             Route("/documents", documents, methods=["GET"]),
+            Route("/packs", packs, methods=["GET"]),
         ]
     )
 

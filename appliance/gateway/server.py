@@ -117,6 +117,7 @@ async def parts(config: SiteConfig, paths: SitePaths, credentials: Credentials) 
             ),
             log_reader=await stack.enter_async_context(LogReader(paths.socket(AUDIT))),
             events=EventSource(config.issuer, events_secret(secret), http),
+            packs=paths.packs,
         )
 
 

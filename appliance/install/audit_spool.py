@@ -15,6 +15,7 @@ from appliance.audit.client import SyncAuditClient
 from appliance.audit.roles import OPERATOR
 from appliance.install.journal import Record, read_journal
 from appliance.install.model_record import ACTIONS, model_event
+from appliance.install.pack_record import STEPS, pack_event
 from appliance.site.paths import AUDIT, SitePaths
 from appliance.site.secrets import write_private
 
@@ -52,6 +53,8 @@ def spool(config: SiteConfig, paths: SitePaths, release: str) -> int:
 def _event(record: Record, release: str) -> dict[str, Any]:
     if record.step in ACTIONS:
         return model_event(record)
+    if record.step in STEPS:
+        return pack_event(record)
     detail = ", ".join(f"{name}: {value}" for name, value in record.detail.items())
     return events.install_step(
         step=record.step,
