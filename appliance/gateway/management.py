@@ -22,7 +22,7 @@ _METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 
 
 def create_management_app(gateway: Gateway) -> Starlette:
-    """/healthz, /readyz, /metrics, /documents (since when a sweep is due) and /packs (of each group), over ``gateway``."""
+    """/healthz, /readyz, /metrics, /documents (since when a sweep is due) and /packs (by group), over ``gateway``."""
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")

@@ -40,8 +40,9 @@ def read_record(folder: Path) -> dict[str, str]:
     except FormatError as error:
         raise PackLostError(f"the record of packs in use is damaged: {error.cause}", _HINT) from error
     groups = value.get("groups")
-    whole = value.get("schema") == 1 and set(value) == {"schema", "groups"} and isinstance(groups, dict)
-    if not whole or not all(isinstance(one, str) and _CHOICE.fullmatch(one) for one in groups.values()):
+    if value.get("schema") != 1 or set(value) != {"schema", "groups"} or not isinstance(groups, dict):
+        raise PackLostError("the record of packs in use is damaged: it is no list of groups", _HINT)
+    if not all(isinstance(one, str) and _CHOICE.fullmatch(one) for one in groups.values()):
         raise PackLostError("the record of packs in use is damaged: it is no list of groups", _HINT)
     return dict(groups)
 
