@@ -29,7 +29,7 @@ def checked(text: str) -> str:
         if character in _ANGLES:
             raise ValueError(f"{character} is what control tokens of models are made of, and not accepted")
         if character != "\n" and unicodedata.category(character) in _UNSEEN:
-            raise ValueError(f"U+{ord(character):04X} does not show, and is not accepted")
+            raise ValueError(f"it holds U+{ord(character):04X}, which does not show and is not accepted")
     if found := _BRACKETED.search(text):
         raise ValueError(f"{found[0][:40]} looks like a control token of a model, and is not accepted")
     if not unicodedata.is_normalized("NFC", text):
