@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.pack_signature import sign_pack
-from airgap_bundle.trust_state import TrustState
+from airgap_bundle.trust_state import TrustState, fingerprint
 from appliance.packs.content import Pack
 from tests import bundles, model_bundles
 
@@ -85,6 +85,15 @@ def folder(where: Path, **changes: Any) -> Path:
     return where
 
 
+def soon() -> datetime:
+    """A moment that this host's clock has passed."""
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+
+
+def later() -> datetime:
+    return soon() + timedelta(days=90)
+
+
 def signed(
     found: Pack,
     *names: str,
@@ -93,7 +102,7 @@ def signed(
     days: int = 365,
 ) -> bytes:
     """The signature file of ``found`` by ``names``; default: by both officers, under the root that names them."""
-    moment = now or datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    moment = now or soon()
     made: bytes | None = None
     for name in names or model_bundles.OFFICERS:
         made, _ = sign_pack(
@@ -115,7 +124,7 @@ def trusting(paths: SitePaths, root: bytes | None = None) -> None:
     held = root or model_bundles.granting_root()
     paths.trust.mkdir(parents=True, exist_ok=True)
     found = TrustState.find(paths.trust)
-    TrustState(None, held, sequence=found.sequence if found is not None else 0).save(paths.trust)
+    TrustState(fingerprint(held), held, sequence=found.sequence if found is not None else 0).save(paths.trust)
 
 
 def files(where: Path, found: Pack, signature: bytes | None = None) -> Path:

@@ -33,7 +33,7 @@ ORIGIN = "http://localhost:8443"
 KEYS = Keys(content=b"c" * 32, session=b"s" * 32, pseudonym=b"p" * 32)
 _TABLES = (
     "gold_case, ruling, failure, feedback, message, conversation, quota_counter, logout_replay, session, user_key, "
-    "passage_vector, passage, word_count, document, sweep_due"
+    "passage_vector, passage, word_count, document, sweep_due, group_pack"
 )
 
 
@@ -80,6 +80,11 @@ class House:
     reader: OpenBook = field(default_factory=OpenBook)
     embedding: CountingEngine = field(default_factory=CountingEngine)
 
+    @property
+    def packs(self) -> Path:
+        """The site's packs."""
+        return self.folder / "packs"
+
     def __post_init__(self) -> None:
         self.door.people |= {
             "analyst": principal("analyst", "analysts", roles=("expert",)),
@@ -97,7 +102,15 @@ class House:
         """Serve one gateway; several may be open at once over the same database."""
         engines = {"small": self.engine, "large": ObedientEngine("large"), "minilm": self.embedding}
         parts = Parts(
-            config or site(), self.pool, engines, self.log, self.door, self.door, KEYS, log_reader=self.reader
+            config or site(),
+            self.pool,
+            engines,
+            self.log,
+            self.door,
+            self.door,
+            KEYS,
+            log_reader=self.reader,
+            packs=self.packs,
         )
         app = create_app(parts)
         gateway: Gateway = app.state.gateway
