@@ -22,7 +22,7 @@ from appliance.install.model_switch import demand_log, installed, tell_log
 from appliance.install.pack_import import bring, check_may
 from appliance.install.pack_record import note
 from appliance.packs.errors import PackError, PackLostError
-from appliance.packs.record import NONE
+from appliance.packs.record import NONE, read_record
 from appliance.packs.shelf import open_pack, pick, remove, shelved
 
 if TYPE_CHECKING:
@@ -104,6 +104,10 @@ def list_command(context: typer.Context, output: OutputOption = OutputFormat.tab
         console.print(f"without a pack: {', '.join(without) or 'no group'}", markup=False)
 
     emit({"packs": rows, "without": without}, output, render)
+    try:
+        read_record(paths.packs)
+    except PackLostError as error:
+        say(f"{error.cause}: nobody is answered until it is written anew; {error.hint}")
 
 
 def back(
@@ -170,8 +174,8 @@ def drop(
                 raise PackError(f"{', '.join(using)} answers under it", "`sovereign pack use` another, or `pack back`")
             demand_log(site, paths)
             await store.forget(digest)
-            remove(paths.packs, digest)
             note(paths, "drop", "done", digest, {**about, "by": operator()})
+            remove(paths.packs, digest)
             return tell_log(site, paths)
 
     with site_lock(paths):

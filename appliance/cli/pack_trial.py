@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from appliance.cli.learn_ask import NotCapableError
+from appliance.cli.learn_evaluate import withdraw
 from appliance.cli.learn_results import opened
 from appliance.cli.learn_sign_in import asking
 from appliance.cli.terminal import progress
@@ -21,7 +22,8 @@ from appliance.errors import UnavailableError, UsageError
 from appliance.gateway.sampling import DEFAULT_TEMPERATURE, DEFAULT_TOP_P
 from appliance.learning.cases import digest_of
 from appliance.learning.errors import CaseRefusedError
-from appliance.learning.results import Run, read_results, written
+from appliance.learning.figures import parts
+from appliance.learning.results import Run, read_results
 from appliance.learning.running import Budget, questions, run
 from appliance.packs.adoption import judged
 from appliance.packs.errors import PackRefusedError
@@ -68,7 +70,8 @@ class Tried:
 
     def figures(self) -> dict[str, Any]:
         """For the log."""
-        return {"model": self.model, "pack_tokens": self.tokens, **self.decision.figures()}
+        answered = parts("is", self.answered_by)
+        return {"model": self.model, "pack_tokens": self.tokens, **self.decision.figures(), **answered}
 
 
 def chat_models(site: SiteConfig, group: str) -> tuple[Model, ...]:
@@ -95,6 +98,8 @@ async def tried(
                 continue
             before = await _asked(asker_of, _run(site, model, trial, trial.former), trial, budget)
             after = await _asked(asker_of, _run(site, model, trial, trial.pack), trial, budget)
+            if len({row.model for row in (*before.rows, *after.rows)} - {None}) > 1:
+                raise UnavailableError(f"{model.name} was changed during the trial", "try again, with new --results")
             decision = await asyncio.to_thread(judged, before, after)
             found.append(Tried(model.name, tokens, decision, tuple(after.answered_by)))
     if not found:
@@ -131,14 +136,14 @@ async def _asked(asker_of: Callable[[Run], Asker], drawn: Run, trial: Trial, bud
         results = stack.enter_context(opened(trial.results / name, drawn))
         report = stack.enter_context(progress(name.removesuffix(".jsonl"), unit="steps"))
         now = [one for one in asked if one.drawn in results.left]
-        if now:
-            await run(now, asker_of(drawn), results.keep, budget, report)
+        if await run(now, asker_of(drawn), results.keep, budget, report) if now else True:
+            withdraw(results)
         if results.left:
             cause = f"{len(results.left)} questions are left: the tokens of this run or a quota are used up"
             raise UnavailableError(
                 cause, "nothing was changed; run it again with the same --results, and it goes on where it was"
             )
-        return read_results(written(results.run, results.rows), name)
+    return read_results((trial.results / name).read_bytes(), name)
 
 
 def _run(site: SiteConfig, model: Model, trial: Trial, pack: str) -> Run:

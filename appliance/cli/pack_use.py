@@ -23,6 +23,7 @@ from appliance.gateway.pack_choices import ChoiceStore, Chosen, chosen_or_none
 from appliance.install.lock import site_lock
 from appliance.install.model_switch import installed
 from appliance.install.pack_import import check_may
+from appliance.install.pack_record import came_in
 from appliance.learning.errors import GateRefusedError
 from appliance.packs.cases import cases_of
 from appliance.packs.errors import PackLostError, PackRefusedError
@@ -111,6 +112,8 @@ def use(  # noqa: PLR0913 - one parameter per option
     if group not in program.groups:
         raise UsageError(f"{group} is not a group of {program.id}", f"it has {', '.join(program.groups)}")
     cases = (*_own(order, now), *asyncio.run(_gold(order)))
+    if not cases:
+        raise UsageError(f"there is no case for {group}", "import gold cases, or return with `sovereign pack back`")
     former = _askable(paths, chosen_or_none(now))
     if dry_run:
         _planned(order, former, cases, output)
@@ -237,6 +240,8 @@ def _check_may_be_chosen(order: _Order) -> None:
     """Raise ``PackRefusedError`` for a pack whose signatures do not count now."""
     if order.wanted is None:
         return
+    if not came_in(order.paths, order.digest):
+        raise PackRefusedError(f"{order.wanted.pack.name} did not come in to the end", "import it again")
     if (reason := order.wanted.withdrawn(root_in_force(order.paths))) is not None:
         raise PackRefusedError(
             f"{order.wanted.pack.name} may not be chosen now: {reason}", "have it signed anew and import it again"

@@ -14,7 +14,8 @@ from airgap_bundle.errors import ReleaseConflictError, RollbackError
 from airgap_bundle.metadata import MAX_METADATA_BYTES
 from airgap_bundle.pack_signature import SignedPack, verify_pack
 from airgap_bundle.trust_state import TrustState
-from appliance.errors import NotAllowedError, UsageError
+from appliance.errors import DeploymentError, NotAllowedError, UsageError
+from appliance.install.journal import beside as journal_beside
 from appliance.install.lock import site_lock
 from appliance.install.model_record import operator
 from appliance.install.model_switch import check_allowed, demand_log, installed, tell_log
@@ -82,16 +83,28 @@ def bring(paths: SitePaths, file: Path, signature: Path | None = None) -> Brough
         digest = digest_of(data)
         new = _check_number(paths, pack, digest)
         demand_log(config, paths)
-        keep(paths.packs, data, signed_by)
-        detail = {
-            "name": pack.name,
-            "version": pack.version,
-            "number": str(pack.number),
-            "signers": ", ".join(said.signers),
-            "by": operator(),
-        }
-        note(paths, "import", "done", digest, detail)
+        _kept(paths, data, signed_by, pack, said)
         return Brought(digest, pack, said, new, tell_log(config, paths))
+
+
+def _kept(paths: SitePaths, data: bytes, signature: bytes, pack: Pack, said: SignedPack) -> None:
+    """On the shelf, announced before and journaled after: what is there without that may not be chosen."""
+    detail = {
+        "name": pack.name,
+        "version": pack.version,
+        "number": str(pack.number),
+        "signers": ", ".join(said.signers),
+        "by": operator(),
+    }
+    digest = digest_of(data)
+    note(paths, "import", "started", digest, detail)
+    try:
+        keep(paths.packs, data, signature)
+    except DeploymentError as error:
+        with journal_beside(error):
+            note(paths, "import", "failed", digest, {**detail, "error": error.cause})
+        raise
+    note(paths, "import", "done", digest, detail)
 
 
 def beside(file: Path) -> Path:

@@ -57,6 +57,11 @@ def left_open(paths: SitePaths) -> Iterable[Record]:
     return [record for record in last.values() if record.state == "started"]
 
 
+def came_in(paths: SitePaths, digest: str) -> bool:
+    """Whether the pack ``digest`` was imported, to the end of it."""
+    return any((r.step, r.state, r.digest) == ("pack-import", "done", digest) for r in read_journal(paths.journal))
+
+
 def highest_number(paths: SitePaths, name: str) -> tuple[int, str]:
     """The highest number of a pack ``name`` that came in, and its digest; 0 and nothing where none did.
 

@@ -22,6 +22,7 @@ from appliance.cli.main import app
 from appliance.errors import NotAllowedError, SovereignError, UnavailableError, UsageError
 from appliance.gateway import database
 from appliance.gateway.pack_choices import ChoiceStore, Chosen
+from appliance.install import pack_import
 from appliance.install.lock import SiteBusyError, site_lock
 from appliance.install.status_warnings import pack_warnings
 from appliance.learning.errors import CaseRefusedError, GateRefusedError
@@ -65,7 +66,7 @@ class Model:
     worse: bool = False
     tokens: int = 700
     asked: list[tuple[str | None, str, str]] = field(default_factory=list)
-    spent_after: int | None = None
+    digest: str = DIGEST
     meanwhile: Callable[[], None] = lambda: None
 
     def asker(self, run: Run) -> Asking:
@@ -92,7 +93,7 @@ class Asking:
         else:
             said = f"We say new{number}." if pack in model.knows else f"We say old{number}, or new{number}."
         receipt = {
-            "model": {"digest": DIGEST},
+            "model": {"digest": model.digest},
             "usage": {"prompt_tokens": model.tokens, "completion_tokens": 5},
             "log": {"answer_index": len(model.asked)},
         }
@@ -333,6 +334,55 @@ def test_a_lost_record_is_written_anew_by_naming_what_is_in_force_and_by_nothing
     assert not site.told("use", "trial", "--group", "clerks")["mended"]
 
 
+def test_a_damaged_record_is_mended_group_by_group_and_opens_none_meanwhile(site: Site) -> None:
+    site.bring()
+    use(site, ONE)
+    use(site, TWO, "guards")
+    (site.paths.packs / FILE).write_text("{")
+    assert "nobody is answered" in site.run("list").stderr
+    assert site.told("use", "trial", "--group", "clerks")["mended"]
+    assert site.in_force() == ONE.digest
+    with pytest.raises(PackLostError):
+        site.in_force("guards")
+    assert site.told("use", "second", "--group", "guards")["mended"]
+    assert site.in_force("guards") == TWO.digest
+
+
+def test_a_database_made_anew_is_told_and_mended_from_the_file(site: Site) -> None:
+    site.bring()
+    use(site, ONE)
+    with site.cluster.admin("sovereign") as admin:
+        admin.execute("TRUNCATE group_pack")
+    with pytest.raises(PackLostError):
+        site.in_force()
+    site.model.broken = 1
+    site.refused(GateRefusedError, "use", "second", "--group", "clerks")
+    assert site.told("use", "trial", "--group", "clerks")["mended"]
+    assert site.in_force() == ONE.digest
+
+
+def test_a_model_that_was_changed_during_a_trial_decides_nothing(site: Site) -> None:
+    site.bring()
+
+    def changed() -> None:
+        site.model.digest = "sha256:" + f"{len(site.model.asked) // 30:064x}"
+
+    site.model.meanwhile = changed
+    failed = site.refused(UnavailableError, "use", "trial", "--group", "clerks")
+    assert "was changed during the trial" in failed.cause
+
+
+def test_leaving_a_pack_goes_past_its_own_cases_or_back(site: Site) -> None:
+    site.bring()
+    use(site, ONE)
+    site.model.broken = 1
+    site.refused(GateRefusedError, "use", "none", "--group", "clerks")
+    site.model.broken = 0
+    assert site.told("use", "none", "--group", "clerks")["passed"]
+    assert site.in_force() == NONE
+    assert site.told("back", "--group", "clerks")["pack"] == ONE.digest
+
+
 def test_a_pack_whose_file_is_lost_is_gone_back_from_or_replaced(site: Site) -> None:
     site.bring()
     use(site, ONE)
@@ -361,7 +411,44 @@ def test_a_power_cut_between_database_and_file_answers_nobody_until_the_next_com
         assert isinstance(site.run("use", "second", "--group", "clerks").exception, KeyboardInterrupt | SystemExit)
     site.told("use", "second", "--group", "clerks")  # it was decided: only the journal's line is missing
     assert site.in_force() == TWO.digest
-    assert [figures["step"] for kind, figures in site.logged() if kind == "pack"][-1] == "use"
+    last = [figures for kind, figures in site.logged() if kind == "pack"][-1]
+    assert (last["step"], "error" in last) == ("use", False)
+
+
+def test_a_power_cut_before_the_database_has_it_answers_nobody_and_is_taken_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.bring()
+    use(site, ONE)
+    real = ChoiceStore.put
+
+    async def cut(store: ChoiceStore, chosen: Chosen, also: Callable[[dict[str, Chosen]], None]) -> None:
+        def then(found: dict[str, Chosen]) -> None:
+            also(found)
+            raise KeyboardInterrupt
+
+        await real(store, chosen, then)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ChoiceStore, "put", cut)
+        assert isinstance(site.run("use", "second", "--group", "clerks").exception, KeyboardInterrupt | SystemExit)
+    with pytest.raises(PackLostError):
+        site.in_force()
+    site.told("use", "second", "--group", "clerks", "--dry-run")  # any command about packs settles it first
+    assert site.in_force() == ONE.digest
+    use(site, TWO)
+    steps = [(figures["step"], figures.get("error")) for kind, figures in site.logged() if kind == "pack"]
+    assert steps[-2:] == [("use", "Interrupted"), ("use", None)]
+
+
+def test_a_pack_that_did_not_come_in_to_the_end_is_not_chosen(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = packs.files(site.folder, ONE)
+    with monkeypatch.context() as patched:
+        patched.setattr(pack_import, "note", noted_until("done", pack_import.note))
+        assert isinstance(site.run("import", str(file)).exception, KeyboardInterrupt | SystemExit)
+    assert "did not come in" in site.refused(PackRefusedError, "use", "trial", "--group", "clerks").cause
+    site.bring(ONE)
+    use(site, ONE)
 
 
 def noted_until(state: str, real: Callable[..., None]) -> Callable[..., None]:
