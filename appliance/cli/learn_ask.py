@@ -22,7 +22,7 @@ _PATIENCE = 60
 _ATTEMPTS = 20
 _MARGIN = 30.0
 _SECONDS = 900.0
-_OF_ALL = frozenset({"no_group", "no_such_pack", "pack_adapter"})
+_OF_ALL = frozenset({"no_group"})
 """Refusals with a client's status that are about the run and not about a case."""
 
 

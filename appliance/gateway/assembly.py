@@ -131,19 +131,19 @@ class Gateway:
         """
         found = grant(self.site, caller.groups, model)
         self.running.check_open()
-        if role == "chat":
-            found = await (self.packs.under(found) if pack is None else self.packs.tried(found, pack))
         info = await self.catalogue.model(found.model)
-        check_adapter(found, info.receipt)
-        if found.adapter is not None and found.adapter not in info.receipt.get("adapters", {}):
-            raise NotReadyError(
-                "the model does not serve your group's adapter at the moment", code="engine_unavailable", retry_after=5
-            )
         if (known := info.record.get("role", "chat")) != role:
             raise UnprocessableError(
                 f"{found.model} is a model for {known}, and this asks for {role}",
                 code="model_not_capable",
                 param="model",
+            )
+        if role == "chat":
+            found = await (self.packs.under(found) if pack is None else self.packs.tried(found, pack))
+            check_adapter(found, info.receipt)
+        if found.adapter is not None and found.adapter not in info.receipt.get("adapters", {}):
+            raise NotReadyError(
+                "the model does not serve your group's adapter at the moment", code="engine_unavailable", retry_after=5
             )
         return found, info
 
