@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from appliance.gateway.entitlements import Grant
     from appliance.packs.content import Pack
 
+_PAUSES = (0.05, 0.2)
+"""Seconds between looks at file and database that disagree."""
 _ASK = "the site's operator finds it with `sovereign status`"
 
 
@@ -75,7 +77,18 @@ class Packs:
         return replace(applied, instructions=replace(applied.instructions, trial=True))
 
     async def chosen(self, group: str) -> str:
-        """Digest or ``none``. Raises ``PackLostError``, and ``NotReadyError`` when the database does not answer."""
+        """Digest or ``none``. Raises ``PackLostError``, and ``NotReadyError`` when the database does not answer.
+
+        A command writes the file a moment before the database has its part: a question that comes in between waits.
+        """
+        for pause in _PAUSES:
+            try:
+                return await self._chosen(group)
+            except PackLostError:
+                await asyncio.sleep(pause)
+        return await self._chosen(group)
+
+    async def _chosen(self, group: str) -> str:
         try:
             with needed():
                 chosen = await self._choices.pack(group)

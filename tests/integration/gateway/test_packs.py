@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from datetime import UTC, datetime
@@ -96,6 +97,19 @@ async def test_a_change_is_in_force_with_the_next_question_and_so_is_the_way_bac
         seen.append(((await ask(api)).json()["sovereign"]["receipt"]).get("pack", {}).get("digest", NONE))
     assert seen == [PACK.digest, OTHER.digest, NONE]
     assert told(house)[0] == "Be kind.\n\nYou serve analysts."
+
+
+async def test_a_question_between_file_and_database_waits_and_is_answered_under_the_new_pack(
+    house: Any, api: httpx.AsyncClient
+) -> None:
+    await choose(house, "analysts", PACK.digest)
+    write_record(house.packs, {"analysts": OTHER.digest})
+    asked = asyncio.create_task(ask(api))
+    await asyncio.sleep(0.03)
+    await ChoiceStore(house.pool).put(
+        Chosen("analysts", OTHER.digest, (), "officer", datetime.now(UTC)), lambda _: None
+    )
+    assert (await asked).json()["sovereign"]["receipt"]["pack"]["digest"] == OTHER.digest
 
 
 def _forget(house: Any) -> None:

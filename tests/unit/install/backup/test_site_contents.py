@@ -34,3 +34,4 @@ def test_a_restored_site_answers_under_the_packs_that_it_was_backed_up_with(tmp_
     restoring._place(staged, again)
     assert read_record(again.packs) == {"analysts": pack.digest}
     assert open_pack(again.packs, pack.digest) == pack
+    assert {path.stat().st_mode & 0o777 for path in again.packs.iterdir()} == {0o644}  # gateways read them
