@@ -7,15 +7,15 @@ import tempfile
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from appliance.cli.learn_evaluate import client_of, share_of
 from appliance.cli.learn_site import case_store, enter, site_database
 from appliance.cli.pack_choice import choose, recorded, settled, told
 from appliance.cli.pack_site import GroupOption, about_pack, root_in_force, say_unlogged
+from appliance.cli.pack_tables import draw, planned
 from appliance.cli.pack_trial import Trial, chat_models, tried
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.errors import UsageError
@@ -31,10 +31,6 @@ from appliance.packs.record import NONE
 from appliance.packs.shelf import open_pack, pick
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from rich.console import Console
-
     from appliance.cli.pack_trial import Tried
     from appliance.install.pack_record import Action
     from appliance.learning.cases import Case
@@ -116,7 +112,8 @@ def use(  # noqa: PLR0913 - one parameter per option
         raise UsageError(f"there is no case for {group}", "import gold cases, or return with `sovereign pack back`")
     former = _askable(paths, chosen_or_none(now))
     if dry_run:
-        _planned(order, former, cases, output)
+        models = [one.name for one in chat_models(site, group)]
+        planned({"group": group, "pack": order.digest, "former": former, "models": models}, cases, output)
         return
     budget = tokens or share_of(site, (group,))
     with tempfile.TemporaryDirectory() if results is None else nullcontext(_folder(results)) as folder:
@@ -141,7 +138,7 @@ def _judge(order: _Order, former: str, found: tuple[Tried, ...], output: OutputF
         "passed": all(one.decision.passed for one in found),
         "models": [one.figures() for one in found],
     }
-    emit(shown, output, lambda console: _draw(console, found))
+    emit(shown, output, lambda console: draw(console, found))
     refusals = [f"{one.model}: {refusal}" for one in found for refusal in one.decision.refusals]
     if refusals:
         more = f", and {len(refusals) - 1} more" if len(refusals) > 1 else ""
@@ -248,40 +245,6 @@ def _check_may_be_chosen(order: _Order) -> None:
         )
 
 
-def _planned(order: _Order, former: str, cases: tuple[Case, ...], output: OutputFormat) -> None:
-    models = [one.name for one in chat_models(order.site, order.group)]
-    shown: dict[str, Any] = {
-        "group": order.group,
-        "pack": order.digest,
-        "former": former,
-        "models": models,
-        "cases": len(cases),
-        "vital": sum(one.content.vital for one in cases),
-        "questions": 2 * len(cases) * len(models),
-        "changed": False,
-    }
-
-    def render(console: Console) -> None:
-        for name, value in shown.items():
-            said = ", ".join(value) if isinstance(value, list) else value
-            console.print(f"{name + ':':<12}{said}", markup=False, soft_wrap=True)
-
-    emit(shown, output, render)
-    say("nothing was asked and nothing was changed")
-
-
 def _folder(results: Path) -> str:
     results.mkdir(mode=0o700, parents=True, exist_ok=True)
     return str(results)
-
-
-def _draw(console: Console, found: Iterable[Tried]) -> None:
-    table = Table("model", "slice", "cases", "before", "after", "finding")
-    for one in found:
-        for part in one.decision.slices:
-            before, after = f"{part.before:.3f}", f"{part.after:.3f}"
-            table.add_row(one.model, part.name, str(part.difference.count), before, after, part.state)
-    console.print(table)
-    for one in found:
-        for refusal in one.decision.refusals:
-            console.print(f"{one.model}: {refusal}", markup=False)
