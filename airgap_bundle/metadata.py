@@ -35,6 +35,7 @@ MAX_SIGNATURES = 64
 ISSUED = "x-sovereign-issued"
 UNDER = "x-sovereign-root"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+PACK_TARGET = re.compile(r"models/([a-z0-9][a-z0-9._-]{0,62})\.pack", re.ASCII)
 _KEY_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SIGNATURE = re.compile(r"([0-9a-f]{2})+", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
@@ -92,11 +93,24 @@ def parse_models(data: bytes) -> Metadata[Targets]:
     They name the one root under which they count. Raises ``FormatError``.
     """
     found = _parse_targets(data, MODELS, MODELS_PREFIX)
-    named = found.signed.unrecognized_fields.get(UNDER)
-    if not isinstance(named, dict) or set(named) != {"version", "sha256"} or not _is_key_id(named["sha256"]):
-        raise FormatError(f"{MODELS}: {UNDER} with version and sha256 of a root expected, and nothing else")
-    if type(named["version"]) is not int or named["version"] < 1:
-        raise FormatError(f"{MODELS}: the version of a root is no positive integer")
+    _check_under(found, MODELS)
+    return found
+
+
+def parse_pack(data: bytes) -> Metadata[Targets]:
+    """Targets of the delegated role that name one pack, ``models/NAME.pack``, and nothing else.
+
+    ``models.json`` names other targets, so neither file passes for the other. They name the one root under which they
+    were signed. Raises ``FormatError``.
+    """
+    found: Metadata[Targets] = _parse(data, TARGETS)
+    if found.signed.delegations is not None:
+        raise FormatError("pack: delegations are not part of this format version")
+    named = list(found.signed.targets)
+    if len(named) != 1 or not PACK_TARGET.fullmatch(named[0]):
+        raise FormatError("pack: one target like models/NAME.pack expected, and nothing else")
+    _check_bound(found.signed.targets[named[0]], "pack")
+    _check_under(found, "pack")
     return found
 
 
@@ -106,7 +120,7 @@ def sign_under(signed: Signed, version: int, root: bytes) -> None:
 
 
 def signed_under(signed: Signed) -> tuple[int, Digest]:
-    """Version and fingerprint of the root under which ``signed``, which ``parse_models`` read, counts."""
+    """Version and fingerprint of the root under which ``signed``, of a bundle of models or a pack, counts."""
     named = signed.unrecognized_fields[UNDER]
     return named["version"], Digest.parse(f"sha256:{named['sha256']}")
 
@@ -210,6 +224,14 @@ def _check_grant(value: object) -> None:
     threshold = value.get("threshold") if isinstance(value, dict) else None
     if not known or type(threshold) is not int or value != grant(list(keyids or ()), threshold):
         raise FormatError(f"root: {GRANT} is malformed")
+
+
+def _check_under(found: Metadata[Targets], role: str) -> None:
+    named = found.signed.unrecognized_fields.get(UNDER)
+    if not isinstance(named, dict) or set(named) != {"version", "sha256"} or not _is_key_id(named["sha256"]):
+        raise FormatError(f"{role}: {UNDER} with version and sha256 of a root expected, and nothing else")
+    if type(named["version"]) is not int or named["version"] < 1:
+        raise FormatError(f"{role}: the version of a root is no positive integer")
 
 
 def _check_bound(bound: MetaFile | TargetFile, role: str) -> None:

@@ -14,6 +14,7 @@
     │   └── UnavailableError       a service of the appliance does not answer
     ├── LogInconsistentError (6)   the audit log does not prove what it should
     ├── NotAllowedError (7)        the caller may not do this
+    │   ├── NotCapableError        a model for embeddings was asked a question (``cli.learn_ask``)
     │   ├── GrantError             Keycloak grants nothing for what was shown (``identity.oidc``)
     │   ├── SignedOutError         the terminal's sign-in has ended (``cli.chat_api``)
     │   └── TokenError             a token is not one for this site (``identity.claims``)

@@ -63,14 +63,17 @@ def expert_act(  # noqa: PLR0913 - the fields of an expert's act, by keyword
 def learning_decision(  # noqa: PLR0913 - the fields of a decision, by keyword
     *,
     actor: str,
-    what: Literal["evaluation", "gate", "cases"],
+    what: Literal["evaluation", "gate", "cases", "pack"],
     target: str,
     figures: Mapping[str, Any],
     action: Action = "create",
     success: bool = True,
     at: datetime | None = None,
 ) -> Event:
-    """An operator evaluated, or let the gate decide (``success``: it passed), with every figure; or changed cases."""
+    """An operator evaluated, or let the gate decide (``success``: it passed), with every figure; or changed cases.
+
+    Of a ``pack``: it came in, was put in force for a group, or was taken away, as ``figures`` say.
+    """
     ours = {"kind": "learning_decision", "figures": scalars(figures)}
     return _act(action, what, target, {"user": ocsf.user(actor, kind=2)}, ours, at, success=success)
 

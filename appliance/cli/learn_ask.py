@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from appliance.errors import NotAllowedError, UnavailableError
-from appliance.gateway.evaluation import HEADER
+from appliance.gateway.evaluation import HEADER, PACK_HEADER
 from appliance.learning.errors import CaseRefusedError, SpentError
 from appliance.learning.running import Answered
 
@@ -22,8 +22,12 @@ _PATIENCE = 60
 _ATTEMPTS = 20
 _MARGIN = 30.0
 _SECONDS = 900.0
-_OF_ALL = frozenset({"model_not_capable", "no_group"})
+_OF_ALL = frozenset({"no_group"})
 """Refusals with a client's status that are about the run and not about a case."""
+
+
+class NotCapableError(NotAllowedError):
+    """The model answers no questions: it is one for embeddings."""
 
 
 class SiteAsker:
@@ -60,6 +64,8 @@ class SiteAsker:
 
     async def _post(self, body: dict[str, Any], group: str) -> httpx.Response:
         headers = {"Authorization": f"Bearer {await self._bearer()}", HEADER: group}
+        if self._run.pack is not None:
+            headers[PACK_HEADER] = self._run.pack
         try:
             return await self._http.post(
                 f"{self._url}/v1/chat/completions", json=body, headers=headers, timeout=_SECONDS
@@ -85,6 +91,8 @@ def _refused(answer: httpx.Response) -> Exception:
         cause, code = str(error["message"]), str(error["code"])
     except (ValueError, KeyError, TypeError):
         cause, code = f"the gateway answered {answer.status_code}", ""
+    if code == "model_not_capable":
+        return NotCapableError(cause, "name a model that answers")
     if answer.status_code in {401, 403} or code in _OF_ALL:
         return NotAllowedError(cause, "see `evaluates` of service_clients in site.yaml, then run `sovereign install`")
     if answer.is_client_error:

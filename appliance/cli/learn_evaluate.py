@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from appliance.cli.learn import GroupOption  # noqa: TC001 - typer reads the annotations at run time
-from appliance.cli.learn_ask import SiteAsker
 from appliance.cli.learn_results import opened
+from appliance.cli.learn_sign_in import asking
 from appliance.cli.learn_site import case_store, enter, host_site
 from appliance.cli.terminal import (
     OutputFormat,
@@ -18,18 +18,16 @@ from appliance.cli.terminal import (
     PassphraseFdOption,
     emit,
     progress,
-    read_passphrase,
     say,
     site_paths,
 )
 from appliance.errors import UsageError
-from appliance.gateway.issuer import issuer_client
 from appliance.gateway.sampling import DEFAULT_TEMPERATURE, DEFAULT_TOP_P
-from appliance.identity.oidc import OidcClient
-from appliance.install.vault import Vault, client_secret
 from appliance.learning.cases import digest_of
 from appliance.learning.results import MOST_DRAWN, Run, Withdrawn
 from appliance.learning.running import Budget, questions, run, summary
+from appliance.packs.record import NONE
+from appliance.packs.shelf import pick
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +69,10 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     client: Annotated[
         str | None, typer.Option(help="Service client that asks; default: the one that evaluates.")
     ] = None,
+    pack: Annotated[
+        str | None,
+        typer.Option("--pack", metavar="PACK", help="Try a pack of the site, or `none`, for these questions alone."),
+    ] = None,
     passphrase_fd: PassphraseFdOption = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
@@ -81,9 +83,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     """
     paths = site_paths(context)
     site = host_site(paths)
-    program = _client(site, client)
+    program = client_of(site, client)
     groups = _groups(program, group)
-    named = _model(site, model, groups)
+    named = model_of(site, model, groups)
     cases = asyncio.run(_cases(paths, passphrase_fd))
     asked = questions(cases, groups, seed)
     if len(asked) > MOST_DRAWN:
@@ -97,21 +99,19 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
         temperature=DEFAULT_TEMPERATURE,
         top_p=DEFAULT_TOP_P,
         cases=digest_of({one.case.id: one.case for one in asked}.values()),
+        pack=pack if pack in {None, NONE} else pick(paths.packs, str(pack)).digest,
         drawn=tuple(one.drawn for one in asked),
     )
-    most = tokens or _share(site, groups)
+    most = tokens or share_of(site, groups)
     budget = Budget(most, minutes * _MINUTE if minutes is not None else None)
     with opened(out, run_of) as results:
         now = [one for one in asked if one.drawn in results.left]
         enter(paths, what="evaluation", target=results.run.cases, figures=_begun(results, len(now), most))
-        secret = Vault(paths, lambda: read_passphrase("passphrase of the site key", passphrase_fd)).store()
 
         async def ask() -> bool:
-            async with issuer_client(site, paths) as http:
-                sign_in = OidcClient(site.issuer, program.id, secret.get(client_secret(program.id)).decode(), http)
-                asker = SiteAsker(http, sign_in, results.run, site.gateway_url)
+            async with asking(paths, site, program, passphrase_fd) as asker_of:
                 with progress("cases", unit="steps") as report:
-                    return await run(now, asker, results.keep, budget, report)
+                    return await run(now, asker_of(results.run), results.keep, budget, report)
 
         try:
             whole_run = asyncio.run(ask()) if now else True
@@ -140,7 +140,8 @@ async def _cases(paths: SitePaths, passphrase_fd: int | None) -> list[Case]:
         return [one.case for one in await store.current(None, ("active",))]
 
 
-def _client(site: SiteConfig, named: str | None) -> ServiceClient:
+def client_of(site: SiteConfig, named: str | None) -> ServiceClient:
+    """The client that evaluates: the one ``named``, or the only one. Raises ``UsageError``."""
     able = [one for one in site.service_clients if one.evaluates and named in {None, one.id}]
     if len(able) != 1:
         which = f"{named} is not a client that evaluates" if named else f"{len(able)} clients evaluate"
@@ -154,7 +155,7 @@ def _groups(program: ServiceClient, wanted: Sequence[str]) -> tuple[str, ...]:
     return tuple(wanted) or program.groups
 
 
-def _model(site: SiteConfig, named: str | None, groups: Sequence[str]) -> str:
+def model_of(site: SiteConfig, named: str | None, groups: Sequence[str]) -> str:
     """The model that is asked; each of ``groups`` may use it."""
     known = [model.name for model in site.models if model.name != site.documents.model]
     if named is not None and named not in known:
@@ -170,7 +171,7 @@ def _model(site: SiteConfig, named: str | None, groups: Sequence[str]) -> str:
     return named or shared[0]
 
 
-def _share(site: SiteConfig, groups: Sequence[str]) -> int:
+def share_of(site: SiteConfig, groups: Sequence[str]) -> int:
     """Tokens that a run takes unless it is told otherwise: people of no group notice it before midnight."""
     return max(1, min(one.per_group.tokens_per_day for one in site.groups if one.name in groups) // _SHARE)
 
@@ -178,7 +179,8 @@ def _share(site: SiteConfig, groups: Sequence[str]) -> int:
 def _begun(results: ResultFile, left: int, most: int) -> dict[str, Any]:
     run_of = results.run
     about = {"model": run_of.model, "groups": list(run_of.groups), "seed": run_of.seed, "cases": run_of.count}
-    return about | {"left": left, "tokens_at_most": most}
+    tried = {"pack": run_of.pack} if run_of.pack is not None else {}
+    return about | tried | {"left": left, "tokens_at_most": most}
 
 
 def _draw(console: Console, figures: dict[str, Any]) -> None:

@@ -21,6 +21,8 @@ from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
     from appliance.site.config import SiteConfig
 
 
@@ -54,12 +56,19 @@ def enter(  # noqa: PLR0913 - the fields of a decision, by keyword
 @asynccontextmanager
 async def case_store(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterator[CaseStore]:
     """The site's cases. Raises ``UnavailableError`` when the database does not answer."""
+    content_key = service_secret(paths, GATEWAY, "content_key", passphrase_fd)
+    async with site_database(paths, passphrase_fd) as pool:
+        yield CaseStore(pool, ConversationStore(pool, content_key))
+
+
+@asynccontextmanager
+async def site_database(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterator[AsyncEngine]:
+    """The gateway's database. Raises ``UnavailableError`` when it does not answer."""
     site = host_site(paths)
     password = service_secret(paths, GATEWAY, "db_password", passphrase_fd).decode()
-    content_key = service_secret(paths, GATEWAY, "content_key", passphrase_fd)
     pool = database.connect(paths.run / DATABASE, site.listen.database_port, password)
     try:
-        yield CaseStore(pool, ConversationStore(pool, content_key))
+        yield pool
     except database.DATABASE_DOWN as error:
         raise UnavailableError("the database does not answer", "run `sovereign status`") from error
     finally:

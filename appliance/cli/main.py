@@ -43,6 +43,10 @@ class CommandTree(LazyGroup):
         "learn": Entry(
             "Gold cases, evaluation, and the gate that a change has to pass.", ("learn", "learn_evaluate", "learn_gate")
         ),
+        "pack": Entry(
+            "An organisation's values and words, signed: made, brought, put in force for a group.",
+            ("pack", "pack_site", "pack_use"),
+        ),
         "audit": Entry("Check the audit log, report use, prove one entry. Works offline.", ("audit",)),
         "reveal": Entry("Show what was said behind an entry, when two auditors agree.", ("reveal",)),
         "inventory": Entry("Tell a builder what this site holds, so that a delta suffices.", ("inventory",)),

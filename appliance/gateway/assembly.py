@@ -25,6 +25,7 @@ from appliance.gateway.jobs import Job
 from appliance.gateway.ledger import Ledger
 from appliance.gateway.looks import Looks
 from appliance.gateway.metrics import Metrics
+from appliance.gateway.packs import Packs, check_adapter
 from appliance.gateway.quota import Quotas
 from appliance.gateway.rate_bound import RateBound
 from appliance.gateway.rulings import Rulings
@@ -37,6 +38,7 @@ from appliance.memory.quoting import RULE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from sqlalchemy.ext.asyncio import AsyncEngine
     from starlette.requests import Request
@@ -84,6 +86,8 @@ class Parts:
     """The log, for auditors; None where it is not to be read."""
     accounts: Accounts | None = None
     """Keycloak's accounts, for auditors who may see names; None where nobody may."""
+    packs: Path | None = None
+    """The site's packs; None where there are none, and groups for which one was chosen are not answered."""
 
 
 class Gateway:
@@ -102,6 +106,7 @@ class Gateway:
         self.metrics = Metrics()
         self.ledger = Ledger(parts.audit, self.metrics)
         self.quotas = Quotas(parts.database)
+        self.packs = Packs(parts.database, parts.packs)
         self.catalogue = Catalogue(parts.engines)
         self.sessions = SessionStore(parts.database, parts.keys.session)
         self.conversations = ConversationStore(parts.database, parts.keys.content)
@@ -122,24 +127,30 @@ class Gateway:
         self.savings = Savings()
         self._desk = Desk(self.ledger, self.quotas, self.metrics, self.documents, self.savings)
 
-    async def granted(self, caller: Caller, model: str, role: str = "chat") -> tuple[Grant, ModelInfo]:
+    async def granted(
+        self, caller: Caller, model: str, role: str = "chat", pack: str | None = None
+    ) -> tuple[Grant, ModelInfo]:
         """Entitlement before anything else: the grant, and what the engine says of the model, which is of ``role``.
 
+        A chat model answers under the group's pack, or under ``pack`` (a digest, or ``none``) where that is on trial.
         Raises ``ForbiddenError``, ``UnprocessableError`` for a model of another role, or ``NotReadyError`` when the
-        engine does not answer or the gateway is draining.
+        engine does not answer, the gateway is draining, or the group's pack cannot be established.
         """
         found = grant(self.site, caller.groups, model)
         self.running.check_open()
         info = await self.catalogue.model(found.model)
-        if found.adapter is not None and found.adapter not in info.receipt.get("adapters", {}):
-            raise NotReadyError(
-                "the model does not serve your group's adapter at the moment", code="engine_unavailable", retry_after=5
-            )
         if (known := info.record.get("role", "chat")) != role:
             raise UnprocessableError(
                 f"{found.model} is a model for {known}, and this asks for {role}",
                 code="model_not_capable",
                 param="model",
+            )
+        if role == "chat":
+            found = await (self.packs.under(found) if pack is None else self.packs.tried(found, pack))
+            check_adapter(found, info.receipt)
+        if found.adapter is not None and found.adapter not in info.receipt.get("adapters", {}):
+            raise NotReadyError(
+                "the model does not serve your group's adapter at the moment", code="engine_unavailable", retry_after=5
             )
         return found, info
 

@@ -16,6 +16,8 @@ from appliance.gateway.instructions import NO_INSTRUCTIONS, Instructions
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from appliance.gateway.packs import UnderPack
+    from appliance.packs.content import Adapter
     from appliance.site.config import SiteConfig
     from appliance.site.groups import Group
 
@@ -25,12 +27,15 @@ class Grant:
     """Permission to use ``model``, and the group that pays for it.
 
     ``adapter`` is the model's adapter that the group is answered with, ``instructions`` what it is answered under.
+    ``pack`` is where those come from, if they come from one; ``made_for`` the adapter that it names.
     """
 
     model: str
     group: Group
     adapter: str | None = None
     instructions: Instructions = NO_INSTRUCTIONS
+    pack: UnderPack | None = None
+    made_for: Adapter | None = None
 
 
 def allowed_models(site: SiteConfig, groups: Iterable[str]) -> tuple[str, ...]:

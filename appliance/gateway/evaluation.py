@@ -5,6 +5,7 @@ Only a service client that site.yaml says ``evaluates`` may name the group, and 
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from appliance.site.config import SiteConfig
 
 HEADER = "X-Sovereign-Group"
+PACK_HEADER = "X-Sovereign-Pack"
+"""Under which pack a program that evaluates is answered: a digest, or ``none``; without it, under the one in force."""
 PURPOSE = "evaluation"
+_PACK = re.compile(r"none|sha256:[0-9a-f]{64}")
 
 
 def asked_as(site: SiteConfig, caller: Caller, named: str | None, purpose: str) -> tuple[Caller, str]:
@@ -33,3 +37,17 @@ def asked_as(site: SiteConfig, caller: Caller, named: str | None, purpose: str) 
     if named not in caller.groups:
         raise ForbiddenError(f"{named[:64]!a} is not among this client's groups", code="not_your_group")
     return replace(caller, groups=(named,)), PURPOSE
+
+
+def pack_on_trial(site: SiteConfig, caller: Caller, named: str | None) -> str | None:
+    """The pack that an evaluating client names for its request, ``none`` for none; None where it names nothing.
+
+    Raises ``ForbiddenError`` for anybody else who names one, ``UnprocessableError`` for what is no digest.
+    """
+    if named is None:
+        return None
+    if not any(client.id == caller.client_id and client.evaluates for client in site.service_clients):
+        raise ForbiddenError(f"only a client that evaluates names a pack with {PACK_HEADER}", code="not_evaluating")
+    if not _PACK.fullmatch(named):
+        raise UnprocessableError(f"{PACK_HEADER} is a pack's digest, or none", code="no_such_pack", param="pack")
+    return named

@@ -1,9 +1,9 @@
 """What the site and a group tell the model before anybody speaks. Pure.
 
-Both are operators' words in site.yaml. They come as one system message in front, in the scope of whoever wrote the
-last of it, so that the engine computes them once for everybody they are meant for (``engine.protocol.Scope``). Where a
-caller of the API sends a system message, theirs follows in the same one: templates know one at most. Then it is the
-caller's own.
+Both are operators' words in site.yaml; a pack in force stands in the place of the group's (``packs``). They come as one
+system message in front, in the scope of whoever wrote the last of it, so that the engine computes them once for
+everybody they are meant for (``engine.protocol.Scope``). Where a caller of the API sends a system message, theirs
+follows in the same one: templates know one at most. Then it is the caller's own.
 """
 
 from __future__ import annotations
@@ -26,10 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Instructions:
-    """The site's words and the group's; either may be empty."""
+    """The site's words and the group's; either may be empty.
+
+    ``trial``: they are tried for one request, so what is computed of them is shared with nobody, and what stays in
+    memory of those in force is not replaced.
+    """
 
     site: str = ""
     group: str = ""
+    trial: bool = False
 
     @classmethod
     def for_group(cls, site: SiteConfig, group: Group) -> Instructions:
@@ -44,6 +49,8 @@ class Instructions:
     @property
     def scope(self) -> Scope:
         """Who may share what is computed of it."""
+        if self.trial:
+            return "user"
         return "group" if self.group else "site"
 
     def digests(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from appliance.errors import UnavailableError
 from appliance.gateway import database
+from appliance.gateway.errors import NotReadyError
 from appliance.gateway.hierarchy_look import totals
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 
 
 def create_management_app(gateway: Gateway) -> Starlette:
-    """/healthz, /readyz, /metrics, /documents (since when a sweep is due), /memory (sums) over ``gateway``."""
+    """/healthz, /readyz, /metrics, /documents (a sweep's due), /memory (sums), /packs (by group) over ``gateway``."""
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -44,6 +45,13 @@ def create_management_app(gateway: Gateway) -> Starlette:
     async def memory(_: Request) -> Response:
         return JSONResponse(await totals(gateway))
 
+    async def packs(_: Request) -> Response:
+        try:
+            found = await gateway.packs.standing(group.name for group in gateway.site.groups if group.models)
+        except NotReadyError:
+            return JSONResponse({}, status_code=503)
+        return JSONResponse(found)
+
     return Starlette(
         routes=[
             Route("/healthz", healthz, methods=["GET"]),
@@ -51,6 +59,7 @@ def create_management_app(gateway: Gateway) -> Starlette:
             Route("/metrics", metrics, methods=["GET"]),
             Route("/documents", documents, methods=["GET"]),
             Route("/memory", memory, methods=["GET"]),
+            Route("/packs", packs, methods=["GET"]),
         ]
     )
 

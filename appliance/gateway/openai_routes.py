@@ -14,7 +14,7 @@ from appliance.gateway.body import read_json
 from appliance.gateway.choices import Choices
 from appliance.gateway.documents import room
 from appliance.gateway.entitlements import allowed_models
-from appliance.gateway.errors import NotFoundError, NotReadyError
+from appliance.gateway.errors import NotFoundError, NotReadyError, UnprocessableError
 from appliance.gateway.jobs import CHAT, COMPLETION
 from appliance.gateway.openai_requests import ChatRequest, CompletionRequest
 from appliance.gateway.problems import openai_body
@@ -63,8 +63,9 @@ async def chat_completions(request: Request) -> Response:
     caller = await api_caller(gateway, request)
     async with refusals_logged(gateway, caller, CHAT):
         asked = await read_json(request, ChatRequest)
+        tried = evaluation.pack_on_trial(gateway.site, caller, request.headers.get(evaluation.PACK_HEADER))
         caller, purpose = evaluation.asked_as(gateway.site, caller, request.headers.get(evaluation.HEADER), PURPOSE)
-        granted, model = await gateway.granted(caller, asked.model)
+        granted, model = await gateway.granted(caller, asked.model, pack=tried)
         jobs = await gateway.admitted(
             caller=caller,
             granted=granted,
@@ -100,6 +101,12 @@ async def completions(request: Request) -> Response:
         asked = await read_json(request, CompletionRequest)
         caller, purpose = evaluation.asked_as(gateway.site, caller, request.headers.get(evaluation.HEADER), PURPOSE)
         granted, model = await gateway.granted(caller, asked.model)
+        if granted.pack is not None:
+            raise UnprocessableError(
+                f"{granted.group.name} answers under a pack, which a bare prompt would pass by",
+                "POST /v1/chat/completions",
+                code="pack_in_force",
+            )
         jobs = await gateway.admitted(
             caller=caller,
             granted=granted,

@@ -23,17 +23,19 @@ if TYPE_CHECKING:
 def unlogged(job: Job, tally: Tally) -> dict[str, Any]:
     """The receipt without its place in the log.
 
-    ``adapter``, ``instructions`` and ``documents`` are there where an answer was given with them. ``timing`` and
-    ``energy`` are null when an answer was broken off.
+    ``adapter``, ``pack``, ``instructions`` and ``documents`` are there where an answer was given with them.
+    ``timing`` and ``energy`` are null when an answer was broken off.
     """
     model = dict(job.model.receipt)
     adapters = model.pop("adapters", {})
     adapter = {} if job.grant.adapter is None else {"adapter": dict(adapters[job.grant.adapter])}
     told = job.grant.instructions.digests() if job.messages is not None else {}
+    pack = job.grant.pack if job.messages is not None else None
     return {
         "request_id": job.request_id,
         "model": model,
         **adapter,
+        **({"pack": pack.receipt()} if pack is not None else {}),
         **({"instructions": told} if told else {}),
         **({"documents": tally.rested} if tally.rested is not None else {}),
         **({"sampler": job.sampling.receipt()} if job.inputs is None else {}),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from appliance.gateway.entitlements import granting
+from appliance.gateway.entitlements import Grant, granting
 from appliance.gateway.errors import NotReadyError, UnprocessableError
 from appliance.gateway.instructions import Instructions
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from appliance.gateway.callers import Caller
     from appliance.gateway.feedback import Ground, Marked
     from appliance.memory.documents import Place
-    from appliance.site.config import SiteConfig
     from appliance.site.groups import Group
 
 
@@ -35,7 +34,7 @@ async def recipients(gateway: Gateway, caller: Caller, marked: Marked) -> tuple[
     groups = granting(gateway.site, caller.groups, marked.model)
     if ground is None:
         return ()
-    names = [group.name for group in groups if _told_the_same(gateway.site, group, ground)]
+    names = [group.name for group in groups if await _told_the_same(gateway, group, ground)]
     if not ground.places:
         return tuple(names)
     return tuple([name for name in names if await _may_read(gateway, list(ground.places), name)])
@@ -56,9 +55,14 @@ async def chosen(gateway: Gateway, caller: Caller, marked: Marked, named: str | 
     return named or open_to[0]
 
 
-def _told_the_same(site: SiteConfig, group: Group, ground: Ground) -> bool:
-    words = Instructions.for_group(site, group).digests().get("group")
-    return ground.instructions <= {words} and ground.adapters <= set(group.adapters)
+async def _told_the_same(gateway: Gateway, group: Group, ground: Ground) -> bool:
+    """By what the group is told at this moment, under its pack; a group whose pack is lost is told nothing."""
+    try:
+        granted = await gateway.packs.under(Grant("", group, instructions=Instructions.for_group(gateway.site, group)))
+    except NotReadyError:
+        return False
+    adapters = set(group.adapters) | ({granted.adapter} if granted.adapter is not None else set())
+    return ground.instructions <= {granted.instructions.digests().get("group")} and ground.adapters <= adapters
 
 
 async def _may_read(gateway: Gateway, places: Sequence[Place], group: str) -> bool:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Uuid,
     func,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from appliance.learning.schema import define as define_learning
 from appliance.memory.schema import define
@@ -126,4 +127,14 @@ event_cursor = Table(
     Column("at", BigInteger),
     Column("read", BigInteger),
     Column("begun", BigInteger, nullable=False),
+)
+
+group_pack = Table(
+    "group_pack",
+    metadata,
+    Column("group_name", Text, primary_key=True),
+    Column("pack", Text, nullable=False),
+    Column("before", ARRAY(Text), nullable=False),
+    Column("chosen_by", Text, nullable=False),
+    Column("since", _Moment, nullable=False),
 )

@@ -119,6 +119,7 @@ async def parts(config: SiteConfig, paths: SitePaths, credentials: Credentials) 
             log_reader=await stack.enter_async_context(LogReader(paths.socket(AUDIT))),
             events=EventSource(config.issuer, events_secret(secret), http),
             accounts=AccountSource(config.issuer, names_secret(secret), http) if shows_names(config) else None,
+            packs=paths.packs,
         )
 
 

@@ -18,6 +18,7 @@ from appliance.audit.roles import OPERATOR
 from appliance.install.file_changes import FILES, changes_of
 from appliance.install.journal import Record, read_journal
 from appliance.install.model_record import ACTIONS, INTERRUPTED, model_event
+from appliance.install.pack_record import STEPS, pack_event
 from appliance.site.paths import AUDIT, SitePaths
 from appliance.site.secrets import write_private
 
@@ -68,6 +69,8 @@ def _ended(records: Iterable[Record]) -> Iterator[tuple[int, Record]]:
 def _event(record: Record, release: str) -> dict[str, Any]:
     if record.step in ACTIONS:
         return model_event(record)
+    if record.step in STEPS:
+        return pack_event(record)
     detail = ", ".join(f"{name}: {value}" for name, value in record.detail.items() if name != FILES)
     return events.install_step(
         step=record.step,

@@ -33,6 +33,7 @@ def site_folders(paths: SitePaths, accounts: Accounts) -> Iterator[Folder]:
     yield Folder(paths.policies, 0o755)
     yield Folder(paths.tls, 0o755)
     yield Folder(paths.serving("x").parent, 0o755)
+    yield Folder(paths.packs, 0o755)
     yield Folder(paths.release("x").parent, 0o755)
     yield Folder(paths.data("x").parent, 0o711)
     yield Folder(paths.log("x").parent, 0o750)

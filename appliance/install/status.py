@@ -26,6 +26,7 @@ from appliance.install.status_warnings import (
     identity_warnings,
     key_warnings,
     model_warnings,
+    pack_warnings,
     standby_warnings,
 )
 from appliance.install.supervision import choose_supervision
@@ -123,6 +124,7 @@ def site_status(paths: SitePaths) -> SiteStatus:
         *host_warnings(found, disk),
         *model_warnings(config, paths),
         *document_warnings(config, paths, datetime.now(UTC)),
+        *pack_warnings(config, paths, datetime.now(UTC)),
         *standby_warnings({s.title: states[s.name] for s in standbys}),
     )
     return SiteStatus(

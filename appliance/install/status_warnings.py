@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airgap_bundle.errors import BundleError
+from airgap_bundle.trust_state import TrustState
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.errors import AuditUnavailableError
 from appliance.errors import SovereignError
-from appliance.install.probe import Probe, answers
+from appliance.install.probe import Probe, answers, fetch_json
 from appliance.models.serving import read_decisions
 from appliance.models.shelf import damaged_bundles, ended
+from appliance.packs.record import read_record
+from appliance.packs.shelf import shelved
 from appliance.site.paths import AUDIT
 
 if TYPE_CHECKING:
@@ -123,6 +126,29 @@ def _warned_of(paths: SitePaths, name: str) -> Iterator[str]:
             yield f"{name} still serves what may not be chosen any more: {reason}; `sovereign model list`"
     except (SovereignError, BundleError) as error:
         yield f"{error.cause}: the engine of {name} will not start"
+
+
+def pack_warnings(config: SiteConfig, paths: SitePaths, now: datetime) -> tuple[str, ...]:
+    """Groups whose people are not answered because of their pack; and packs in force that may not be chosen any more.
+
+    The gateway says whether a group is answered. Where it does not run, its row says so.
+    """
+    told = fetch_json(Probe("http", f"127.0.0.1:{config.listen.management_port}", "/packs"))
+    refused = told if isinstance(told, dict) else {}
+    warned = [
+        f"people of {group} are not answered: {one['refused']}; `sovereign pack back --group {group}`, or use another"
+        for group, one in refused.items()
+        if isinstance(one, dict) and one.get("refused")
+    ]
+    try:
+        used, root = read_record(paths.packs), TrustState.load(paths.trust).root
+    except (SovereignError, BundleError) as error:
+        return (*warned, *([error.cause] if isinstance(error, SovereignError) and not warned else []))
+    for one in shelved(paths.packs)[0]:
+        groups = sorted(group for group, digest in used.items() if digest == one.digest)
+        if groups and (reason := one.withdrawn(root, now)) is not None:
+            warned.append(f"{', '.join(groups)} answers under {one.pack.name}, which may not be chosen now: {reason}")
+    return tuple(warned)
 
 
 def standby_warnings(standbys: Mapping[str, Running]) -> tuple[str, ...]:

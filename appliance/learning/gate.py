@@ -39,7 +39,7 @@ COSTS = ("seconds", "joules")
 _CLAIM = re.compile(r"all|seconds|joules|(?:group|language|kind)=[a-z0-9._-]{1,63}")
 
 _SLICE_PARTS = 6
-_SHOWN = "seconds"
+_SHOWN = ("seconds",)
 
 State = Literal["worse", "better", "same", "too few", "shown"]
 
@@ -110,10 +110,16 @@ class Decision:
         }
 
 
-def decide(
-    before: Results, after: Results, claims: Sequence[str] = (), *, resamples: int = RESAMPLES, seed: int = SEED
+def decide(  # noqa: PLR0913 - what a decision rests on, by keyword
+    before: Results,
+    after: Results,
+    claims: Sequence[str] = (),
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+    shown: Sequence[str] = _SHOWN,
 ) -> Decision:
-    """The decision on what turned ``before`` into ``after``.
+    """The decision on what turned ``before`` into ``after``; costs in ``shown`` are judged only where they are claimed.
 
     Raises ``ResultError`` where they are not to be compared: a case that was in force is missing in ``after`` (who
     leaves out what fails would pass), too many were withdrawn, cases are too few, settings differ, or a claim names no
@@ -125,7 +131,7 @@ def decide(
     def resampled(values: Iterable[float]) -> Difference:
         return difference(list(values), resamples=resamples, seed=seed)
 
-    costs = _costs(pairs, resampled, claims)
+    costs = _costs(pairs, resampled, frozenset(shown) - frozenset(claims))
     slices = [*_judged(_scored(pairs, resampled), 0.0), *_judged(costs, math.log1p(MARGIN))]
     refusals = [
         *_vital(pairs, after),
@@ -173,7 +179,7 @@ def _scored(pairs: list[Rows], resampled: Callable[[Iterable[float]], Difference
     ]
 
 
-def _costs(pairs: list[Rows], resampled: Callable[[Iterable[float]], Difference], claims: Sequence[str]) -> list[Slice]:
+def _costs(pairs: list[Rows], resampled: Callable[[Iterable[float]], Difference], shown: frozenset[str]) -> list[Slice]:
     """Falls are savings' opposite: differences are signed so that higher is better, as with scores."""
     found = []
     for name in COSTS:
@@ -182,7 +188,7 @@ def _costs(pairs: list[Rows], resampled: Callable[[Iterable[float]], Difference]
         if len(logs) < ENOUGH:
             continue
         means = [math.exp(math.fsum(side) / len(logs)) for side in zip(*logs, strict=True)]
-        state: State = "shown" if name == _SHOWN and name not in claims else "same"
+        state: State = "shown" if name in shown else "same"
         found.append(Slice(name, means[0], means[1], resampled(old - new for old, new in logs), state))
     return found
 

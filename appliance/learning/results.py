@@ -51,6 +51,7 @@ class Run(_Line):
     temperature: Annotated[_Finite, Field(ge=0)]
     top_p: Annotated[_Finite, Field(ge=0, le=1)]
     cases: Digest
+    pack: _Text | None = Field(default=None, description="Under which pack it was tried; absent: as in force.")
     drawn: Annotated[tuple[_Drawn, ...], Field(max_length=MOST_DRAWN, strict=False)] = Field(
         description="`CASE VERSION GROUP` of each question."
     )

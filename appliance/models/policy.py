@@ -66,6 +66,13 @@ class Accept(_Strict):
     roles: tuple[_Word, ...] = ("chat",)
 
 
+class AcceptPacks(_Strict):
+    """Whose packs are accepted, and under which licences. Without this, none is."""
+
+    producers: tuple[_Word, ...] = ()
+    licences: tuple[_Word, ...] = ()
+
+
 class TrustedPublisher(_Strict):
     """Whose OMS signature counts, and for models of which producers: by pinned keys, or by roots of certificates.
 
@@ -123,6 +130,7 @@ class ModelPolicy(_Strict):
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
     accept: Accept
+    packs: AcceptPacks = AcceptPacks()
     require: tuple[Requirement, ...] = ("weights-signed", "producer-verified", "conversion-closed")
     attested: tuple[Attested, ...] = ()
     waivable: tuple[Waivable, ...] = ()

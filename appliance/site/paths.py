@@ -130,6 +130,11 @@ class SitePaths:
         return self.root / "serving" / f"{model}.json"
 
     @property
+    def packs(self) -> Path:
+        """Packs by digest, each with its signatures, and the record of which group answers under which."""
+        return self.root / "packs"
+
+    @property
     def tls(self) -> Path:
         """Site CA certificate and server certificates (public halves)."""
         return self.root / "tls"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from appliance.site.secrets import SecretStore
 
 _FILES = ("site.yaml", "state/journal.jsonl", "state/spooled.json")
-_FOLDERS = ("policies", "tls", "trust")
+_FOLDERS = ("packs", "policies", "tls", "trust")
 _LIMITS = Limits(members=100_000_000, total_bytes=1 << 44)
 _MAX_SECRETS = 16 << 20
 _MAX_ERASED = 256 << 20

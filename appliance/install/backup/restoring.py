@@ -179,11 +179,11 @@ def _staged(pair: Pair, key: RecoveryKey) -> Iterator[SitePaths]:
 
 
 def _place(staged: SitePaths, paths: SitePaths) -> None:
-    """What must be there before the first step: trust with its floors, certificates, the install journal.
+    """What must be there before the first step: trust with its floors, certificates, packs, the install journal.
 
     Each is whole or absent, the journal comes last. What is there is of an earlier run, which went further.
     """
-    for source, target in ((staged.trust, paths.trust), (staged.tls, paths.tls)):
+    for source, target in ((staged.trust, paths.trust), (staged.tls, paths.tls), (staged.packs, paths.packs)):
         if target.exists() or not source.exists():
             continue
         part = target.with_name(f"{target.name}{durable.PARTIAL}")

@@ -14,7 +14,7 @@ import pytest
 from demo import release, site
 from demo.workspace import Workspace, sovereign
 from lab.host import BareHost
-from tests.e2e.one_host import second_model
+from tests.e2e.one_host import second_model, site_packs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +66,7 @@ def medium(tmp_path_factory: pytest.TempPathFactory) -> Path:
     release.sign(workspace)
     site.sign_waiver(workspace)
     (workspace.root / "second-digest").write_text(second_model.make(workspace))
+    site_packs.make(workspace)
     sovereign("trust", "card", workspace.keys / "1.root.json", "--out", workspace.root)
     (workspace.root / "site.yaml").write_text(SITE_YAML)
     (workspace.root / "fingerprint").write_text(release.fingerprint(workspace))

@@ -33,7 +33,7 @@ ORIGIN = "http://localhost:8443"
 KEYS = Keys(content=b"c" * 32, session=b"s" * 32, pseudonym=b"p" * 32)
 _TABLES = (
     "gold_case, ruling, failure, feedback, message, conversation, quota_counter, logout_replay, session, user_key, "
-    "passage_vector, passage, word_count, document, sweep_due"
+    "passage_vector, passage, word_count, document, sweep_due, group_pack"
 )
 
 
@@ -81,6 +81,11 @@ class House:
     register: OpenRegister | None = field(default_factory=OpenRegister)
     embedding: CountingEngine = field(default_factory=CountingEngine)
 
+    @property
+    def packs(self) -> Path:
+        """The site's packs."""
+        return self.folder / "packs"
+
     def __post_init__(self) -> None:
         self.door.people |= {
             "analyst": principal("analyst", "analysts", roles=("expert",)),
@@ -100,7 +105,7 @@ class House:
     async def open(self, config: SiteConfig | None = None) -> AsyncGenerator[httpx.AsyncClient, None]:
         """Serve one gateway; several may be open at once over the same database."""
         engines = {"small": self.engine, "large": ObedientEngine("large"), "minilm": self.embedding}
-        neighbours: dict[str, Any] = {"log_reader": self.reader, "accounts": self.register}
+        neighbours: dict[str, Any] = {"log_reader": self.reader, "accounts": self.register, "packs": self.packs}
         parts = Parts(config or site(), self.pool, engines, self.log, self.door, self.door, KEYS, **neighbours)
         app = create_app(parts)
         gateway: Gateway = app.state.gateway

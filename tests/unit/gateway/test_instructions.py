@@ -43,6 +43,11 @@ def test_they_come_first_in_the_scope_of_whoever_wrote_the_last_of_them(
     assert question == Message("user", "what is this?")
 
 
+def test_words_on_trial_are_nobodys_but_the_askers_so_they_replace_no_pin() -> None:
+    (first, _) = conversation(QUESTION, Instructions("Be brief.", "You serve analysts.", trial=True))
+    assert (first.content, first.scope) == ("Be brief.\n\nYou serve analysts.", "user")
+
+
 def test_a_group_s_words_are_for_that_group_alone() -> None:
     found = told("Be brief.", "You serve analysts.")
     assert grant(found, ["clerks"], "small").instructions == Instructions("Be brief.", "")

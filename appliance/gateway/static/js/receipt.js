@@ -15,7 +15,7 @@ import { answerMatches } from "./commitment.js";
  * @typedef {{ name?: string, version?: string, digest?: string, template_digest?: string, signers?: string[],
  *   release?: string, licence?: string, producer?: string, jurisdiction?: string, waivers?: Waiver[] }} ModelPart
  * @typedef {{ queue_ms?: number, first_token_ms?: number, decode_ms?: number }} Timing
- * @typedef {{ request_id?: string, model?: ModelPart, adapter?: ModelPart,
+ * @typedef {{ request_id?: string, model?: ModelPart, adapter?: ModelPart, pack?: { name?: string, version?: string, digest?: string },
  *   documents?: import("./citations.js").Documents, instructions?: { site?: string, group?: string }, sampler?: Record<string, unknown>,
  *   usage?: { prompt_tokens?: number, cached_tokens?: number, completion_tokens?: number } | null,
  *   timing?: Timing | null, energy?: { joules?: number, method?: string, watts?: number, idle_joules?: number } | null,
@@ -95,7 +95,7 @@ function facts(rows) {
 const digest = (text) => (text ? h("span", { class: "digest" }, text) : null);
 
 /** @param {Receipt} receipt */
-function modelFacts({ model = {}, adapter, instructions = {} }) {
+function modelFacts({ model = {}, adapter, pack, instructions = {} }) {
   const producer = [model.producer, model.jurisdiction ? `(${model.jurisdiction})` : ""].filter(Boolean).join(" ");
   return facts([
     [t("receipt.model.name"), [model.name, model.version].filter(Boolean).join(" ")],
@@ -108,6 +108,8 @@ function modelFacts({ model = {}, adapter, instructions = {} }) {
     [t("receipt.adapter"), adapter ? [adapter.name, adapter.version].filter(Boolean).join(" ") : null],
     [t("receipt.instructions.site"), digest(instructions.site)],
     [t("receipt.instructions.group"), digest(instructions.group)],
+    [t("receipt.pack"), pack ? [pack.name, pack.version].filter(Boolean).join(" ") : null],
+    [t("receipt.pack.digest"), digest(pack?.digest)],
   ]);
 }
 

@@ -1,0 +1,100 @@
+"""Putting a pack in force for a group, under the site's own lock: file and database together, or neither.
+
+Order: the journal announces the choice; inside one transaction the row is written, then the file; the transaction ends;
+the journal's line and the log's entry follow. Whatever cuts this off leaves file and database in disagreement at most,
+which answers nobody of the group, and the next command about packs brings the file to what the database says.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from appliance.gateway.pack_choices import Chosen
+from appliance.install.journal import beside
+from appliance.install.model_record import INTERRUPTED, operator
+from appliance.install.model_switch import demand_log, tell_log
+from appliance.install.pack_record import left_open, note
+from appliance.packs.errors import PackLostError
+from appliance.packs.record import NONE, read_record, write_record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from appliance.gateway.pack_choices import ChoiceStore
+    from appliance.install.pack_record import Action
+    from appliance.site.config import SiteConfig
+    from appliance.site.paths import SitePaths
+
+
+def recorded(paths: SitePaths) -> dict[str, str]:
+    """What the file says; nothing where it is damaged: the groups that were in it are answered again one by one."""
+    with suppress(PackLostError):
+        return read_record(paths.packs)
+    return {}
+
+
+async def settled(paths: SitePaths, store: ChoiceStore) -> dict[str, Chosen]:
+    """Bring what a power cut left of a choice to its end; every choice by group. The caller holds the site's lock."""
+    found = await store.all()
+    for record in left_open(paths):
+        group = record.detail.get("group", "")
+        chosen = found.get(group)
+        _put_down(paths, group, chosen.pack if chosen is not None else None)
+        made = chosen is not None and (chosen.pack, chosen.since.isoformat()) == (
+            record.digest,
+            record.detail.get("since"),
+        )
+        detail = dict(record.detail) if made else {**record.detail, "error": INTERRUPTED}
+        action: Action = record.step.removeprefix("pack-")  # type: ignore[assignment]  # of CHOICES, each an action
+        note(paths, action, "done" if made else "failed", record.digest, detail)
+    return found
+
+
+async def choose(  # noqa: PLR0913 - what a choice consists of, by keyword
+    paths: SitePaths,
+    site: SiteConfig,
+    store: ChoiceStore,
+    *,
+    action: Action,
+    group: str,
+    pack: str,
+    before: tuple[str, ...],
+    former: str,
+    about: Mapping[str, str],
+) -> str | None:
+    """Put ``pack`` (a digest, or ``none``) in force for ``group``. The caller holds the site's lock.
+
+    Returns why the log has no entry about it yet, or None: it has. Raises ``DeploymentError`` where the log does not
+    answer or the disk is full, ``UnavailableError`` where the database does not; what was in force is so then.
+    """
+    demand_log(site, paths)
+    since = datetime.now(UTC).replace(microsecond=0)
+    detail = {"group": group, "former": former, "since": since.isoformat(), "by": operator(), **about}
+    there = recorded(paths)
+    note(paths, action, "started", pack, detail)
+    try:
+        await store.put(
+            Chosen(group, pack, before, detail["by"], since),
+            lambda _: write_record(paths.packs, {**there, group: pack}),
+        )
+    except Exception as error:
+        with beside(error), suppress(SQLAlchemyError):  # whether it was committed, the database alone can tell
+            await settled(paths, store)
+        raise
+    note(paths, action, "done", pack, detail)
+    return tell_log(site, paths)
+
+
+def _put_down(paths: SitePaths, group: str, pack: str | None) -> None:
+    """Let the file say ``pack`` of ``group``; None: nothing."""
+    said = {name: one for name, one in recorded(paths).items() if name != group}
+    write_record(paths.packs, said if pack is None else {**said, group: pack})
+
+
+def told(pack: str) -> str:
+    """A choice in a few characters."""
+    return pack if pack == NONE else f"{pack[:19]}…"

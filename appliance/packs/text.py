@@ -1,0 +1,54 @@
+"""What a pack's words may be made of. Pure.
+
+They go to the instructions' place and nowhere else, so nothing in them may be taken for a control token of a model, by
+any reader, now or after the model was changed. Models spell those in angle brackets (``<start_of_turn>``,
+``<|im_end|>``, ``<s>``) or as one word in square ones (``[INST]``, ``[gMASK]``). So a pack has neither character of the
+first kind, and no such word: stricter than any one model asks for, and the same answer at every site. The engine, which
+knows its model's own list, spells out whatever would be left (``engine.prompt``).
+
+Nothing that does not show is let in either: no control characters but line ends, no marks of direction or of width
+zero, no byte order mark. Text is in Unicode's composed form, so that equal words are equal bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+_BRACKETED = re.compile(r"\[[^\[\]\s]*\]")
+_ANGLES = frozenset("<>")
+
+
+def checked(text: str) -> str:
+    """``text`` itself. Raises ``ValueError`` naming the first thing that a pack's words may not hold."""
+    for character in text:
+        if character in _ANGLES:
+            raise ValueError(f"{character} is what control tokens of models are made of, and not accepted")
+        if character != "\n" and unicodedata.category(character) in _UNSEEN:
+            raise ValueError(f"it holds U+{ord(character):04X}, which does not show and is not accepted")
+    if found := _BRACKETED.search(text):
+        raise ValueError(f"{found[0][:40]} looks like a control token of a model, and is not accepted")
+    if not unicodedata.is_normalized("NFC", text):
+        raise ValueError("the text is not in Unicode's composed form (NFC)")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if "\n" in text:
+        raise ValueError("one line is expected")
+    return text
+
+
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000), AfterValidator(checked)]
+"""Some sentences, of several lines perhaps."""
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=400),
+    AfterValidator(checked),
+    AfterValidator(_one_line),
+]
+"""A few words on one line."""
