@@ -39,6 +39,9 @@ class CommandTree(LazyGroup):
             "Give the assistant documents, by group; list, search and delete them.",
             ("document", "document_import", "document_sync"),
         ),
+        "memory": Entry(
+            "Briefs, compiled overnight from a group's documents.", ("memory", "memory_compile", "memory_brief")
+        ),
         "learn": Entry(
             "Gold cases, evaluation, and the gate that a change has to pass.", ("learn", "learn_evaluate", "learn_gate")
         ),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from appliance.gateway.abstaining import Abstention
 from appliance.gateway.answers import Answer, Desk
+from appliance.gateway.briefs import IN_FORCE, Briefs
 from appliance.gateway.bringing import Bringing
 from appliance.gateway.catalogue import Catalogue
 from appliance.gateway.conversations import ConversationStore
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from appliance.engine.client import ModelInfo
+    from appliance.gateway.briefs import Wish
     from appliance.gateway.callers import Caller
     from appliance.gateway.entitlements import Grant
     from appliance.gateway.grounding import Grounding
@@ -106,6 +108,7 @@ class Gateway:
         self.cases = CaseStore(parts.database, self.conversations)
         self.rulings = Rulings(parts.database, self.conversations, self.failures, self.cases)
         self.expert_bound = RateBound(burst=_EXPERT_ENTRIES, seconds=1.0)
+        self.briefs = Briefs(parts.database, self.conversations)
         self.cookies = Cookies(secure=parts.site.scheme == "https")
         self.running = Running()
         self.looks = Looks()
@@ -115,9 +118,12 @@ class Gateway:
         self.bringing = Bringing(parts.site, parts.database, self.engines, self.ledger, self.quotas)
         self._desk = Desk(self.ledger, self.quotas, self.metrics, self.documents)
 
-    async def granted(self, caller: Caller, model: str, role: str = "chat") -> tuple[Grant, ModelInfo]:
+    async def granted(
+        self, caller: Caller, model: str, role: str = "chat", brief: Wish = IN_FORCE
+    ) -> tuple[Grant, ModelInfo]:
         """Entitlement before anything else: the grant, and what the engine says of the model, which is of ``role``.
 
+        The grant's instructions hold the group's brief as it stands at this moment, or the one that is wished for.
         Raises ``ForbiddenError``, ``UnprocessableError`` for a model of another role, or ``NotReadyError`` when the
         engine does not answer or the gateway is draining.
         """
@@ -134,7 +140,7 @@ class Gateway:
                 code="model_not_capable",
                 param="model",
             )
-        return found, info
+        return await self.briefs.told(found, brief), info
 
     async def admitted(  # noqa: PLR0913 - the fields of a job, by keyword
         self,

@@ -196,17 +196,21 @@ class BriefStore:
             run = await self._set(connection, before, state="in_force", cause=None)
             return Brief(run, await standing(connection, self._conversations, before, group))
 
-    async def strike(self, group: str, line: Line) -> None:
-        """Tell the group that sentence of that source no more, in this brief, an earlier or a later one."""
-        values = {
-            "group_name": group,
-            "source": line.spot.source,
-            "words": fingerprint(group, line.spot.source, line.text),
-        }
+    async def strike(self, number: uuid.UUID, group: str, words: str) -> Line:
+        """Tell the group a sentence no more, by its ``fingerprint``: in this brief, an earlier or a later one.
+
+        Raises ``NotFoundError`` where it stands in no such brief of the group.
+        """
         async with reading(self._engine, [group]) as connection:
             await connection.execute(TURN)
             await connection.execute(_BRIEFS)
+            lines = await standing(connection, self._conversations, number, group)
+            line = next((one for one in lines if fingerprint(group, one.spot.source, one.text) == words), None)
+            if line is None:
+                raise NotFoundError("there is no such line")
+            values = {"group_name": group, "source": line.spot.source, "words": words}
             await connection.execute(upsert(brief_strike).values(values).on_conflict_do_nothing())
+        return line
 
     async def strikes(self, group: str) -> int:
         """How many sentences were struck for the group."""

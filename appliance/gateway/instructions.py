@@ -1,7 +1,7 @@
 """What the site and a group tell the model before anybody speaks. Pure.
 
-Both are operators' words in site.yaml. They come as one system message in front, in the scope of whoever wrote the
-last of it, so that the engine computes them once for everybody they are meant for (``engine.protocol.Scope``). Where a
+Both are operators' words in site.yaml; the group's brief follows them, as quotations (``memory.briefs``). They come as
+one system message in front, in the scope of whoever wrote the last of it, so that the engine computes them once for everybody they are meant for (``engine.protocol.Scope``). Where a
 caller of the API sends a system message, theirs follows in the same one: templates know one at most. Then it is the
 caller's own.
 """
@@ -26,10 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Instructions:
-    """The site's words and the group's; either may be empty."""
+    """The site's words, the group's, and its brief; each may be empty.
+
+    ``trial``: the brief is one that is only tried, and what is computed of it is the asker's alone.
+    """
 
     site: str = ""
     group: str = ""
+    brief: str = ""
+    trial: bool = False
 
     @classmethod
     def for_group(cls, site: SiteConfig, group: Group) -> Instructions:
@@ -39,16 +44,18 @@ class Instructions:
     @property
     def text(self) -> str:
         """All of it."""
-        return "\n\n".join(part for part in (self.site, self.group) if part)
+        return "\n\n".join(part for part in (self.site, self.group, self.brief) if part)
 
     @property
     def scope(self) -> Scope:
         """Who may share what is computed of it."""
-        return "group" if self.group else "site"
+        if self.trial:
+            return "user"
+        return "group" if self.group or self.brief else "site"
 
     def digests(self) -> dict[str, str]:
         """``sha256:`` of each part that there is, for a receipt: the words themselves may not be for everybody."""
-        parts = {"site": self.site, "group": self.group}
+        parts = {"site": self.site, "group": self.group, "brief": self.brief}
         return {who: "sha256:" + hashlib.sha256(text.encode()).hexdigest() for who, text in parts.items() if text}
 
 

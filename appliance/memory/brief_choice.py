@@ -15,10 +15,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from appliance.memory.briefs import ordered, rendered
+from appliance.memory.briefs import Line, Spot, ordered, rendered
 from appliance.memory.citations import evidence
 from appliance.memory.claims import claims, markers
-from appliance.memory.briefs import Line, Spot
 from appliance.memory.wording import figures, terms
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ no document can speak as the site. The words around are ours and constant.
 from __future__ import annotations
 
 import hashlib
-import uuid
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +16,7 @@ from appliance.memory.quoting import quoted
 from appliance.memory.wording import folded
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Iterable, Sequence
 
 Kind = Literal["document", "ruling"]
