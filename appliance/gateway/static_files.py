@@ -36,6 +36,7 @@ _TYPES = {
 INDEX = "index.html"
 AUDITOR = "auditor.html"
 EXPERT = "expert.html"
+BRIEF = "brief.html"
 _REVALIDATE = "no-cache"
 
 
@@ -66,6 +67,10 @@ class StaticFiles:
         """GET /expert: the page with what people sent to experts; it too asks, and is refused, by itself."""
         return self._response(request, EXPERT)
 
+    async def brief(self, request: Request) -> Response:
+        """GET /brief: the page of what groups are told overnight; it too asks, and is refused, by itself."""
+        return self._response(request, BRIEF)
+
     async def file(self, request: Request) -> Response:
         """GET /static/PATH."""
         return self._response(request, request.path_params["path"])
@@ -76,6 +81,7 @@ class StaticFiles:
             Route("/", self.index, methods=["GET"]),
             Route("/auditor", self.auditor, methods=["GET"]),
             Route("/expert", self.expert, methods=["GET"]),
+            Route("/brief", self.brief, methods=["GET"]),
             Route("/static/{path:path}", self.file, methods=["GET"]),
         ]
 

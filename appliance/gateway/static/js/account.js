@@ -19,6 +19,7 @@ export class Account {
     byId("account-groups").textContent = user.groups.join(", ");
     byId("auditor-link").hidden = !user.roles.includes("auditor");
     byId("expert-link").hidden = !user.roles.includes("expert");
+    byId("brief-link").hidden = !user.roles.includes("expert");
     offerBringing(session.brings, onError);
     byId("sign-out").addEventListener("click", () => this.#signOut());
     this.draw();

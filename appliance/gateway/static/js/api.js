@@ -171,7 +171,7 @@ export const feedbackGroups = async (messageId) =>
 export const takeBackFeedback = (messageId) => send("DELETE", `/api/messages/${encodeURIComponent(messageId)}/feedback`);
 
 /**
- * What experts read: `queue`, `cases`, or `failures/ID`.
+ * What experts read: `queue`, `cases`, `briefs`, or `failures/ID`.
  *
  * @param {string} what
  */
@@ -186,6 +186,19 @@ export const giveRuling = async (failureId, ruling) =>
 
 /** @param {string} caseId */
 export const keepCase = (caseId) => send("POST", `/api/expert/cases/${encodeURIComponent(caseId)}/decision`);
+
+/** @param {string} briefId */
+export const acceptBrief = (briefId) => send("POST", `/api/expert/briefs/${encodeURIComponent(briefId)}/acceptance`);
+
+/** @param {string} briefId */
+export const takeBriefBack = (briefId) => send("DELETE", `/api/expert/briefs/${encodeURIComponent(briefId)}`);
+
+/**
+ * @param {string} briefId
+ * @param {string} line
+ */
+export const strikeLine = (briefId, line) =>
+  send("DELETE", `/api/expert/briefs/${encodeURIComponent(briefId)}/lines/${encodeURIComponent(line)}`);
 
 /**
  * Ask, and read the answer as it is written. Aborting the signal closes the connection, which stops the model.
