@@ -114,7 +114,6 @@ function section(group) {
     const accept = () => acted(() => api.acceptBrief(waiting.id), t("brief.accepted"));
     parts.push(
       h("h3", {}, t("brief.waiting")),
-      h("p", {}, last?.cause ?? ""),
       lines(waiting),
       h("div", { class: "brief-acts" }, h("button", { type: "button", class: "button button-primary", onclick: accept }, t("brief.accept"))),
     );
