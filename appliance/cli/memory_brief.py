@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.table import Table
@@ -21,13 +21,14 @@ from appliance.memory.briefs import changes, fingerprint
 from appliance.memory.parsing.blocks import cleaned
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from rich.console import Console
 
     from appliance.gateway.brief_store import Brief, Run
     from appliance.memory.briefs import Changes, Line
 
+T = TypeVar("T")
 brief = typer.Typer(no_args_is_help=True, help="What groups are told before anybody asks; change and take it back.")
 BriefArgument = Annotated[str, typer.Argument(metavar="BRIEF", help="A brief's id, or its group: the one in force.")]
 _LIST = "`sovereign memory brief list` names them"
@@ -142,13 +143,12 @@ def back(
     say(f"in force: {before.run.id}, {len(before.lines)} sentences" if before is not None else "no brief is in force")
 
 
-async def _refusing[T](acting: Any) -> T:
+async def _refusing(acting: Awaitable[T]) -> T:
     """What comes of ``acting``; refusals of the store as an operator reads them."""
     try:
-        made: T = await acting
+        return await acting
     except (ConflictError, NotFoundError) as error:
         raise UsageError(error.cause, error.hint or _LIST) from error
-    return made
 
 
 async def _brief(open_desk: Desk, which: str) -> Brief:

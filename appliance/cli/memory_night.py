@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from appliance.gateway.brief_inputs import Inputs
     from appliance.gateway.brief_store import Brief, Run
     from appliance.learning.briefs import Judged
-    from appliance.memory.briefs import State
     from appliance.site.groups import Group
 
 SEED = 1
@@ -175,8 +174,8 @@ class Night:
         """A night that changes nothing: one row for as many of them as follow each other."""
         store = self.desk.store
         latest = await store.latest(group.name)
-        open_or_empty: frozenset[State] = OPEN | {"empty"}
-        run = latest if latest is not None and latest.state in open_or_empty else await store.begin(group.name)
+        again = latest is not None and latest.state in OPEN | {"empty"}
+        run = latest if latest is not None and again else await store.begin(group.name)
         return await store.note(run, "empty", cause, inputs=inputs.digest)
 
 

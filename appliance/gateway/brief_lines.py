@@ -72,7 +72,7 @@ async def _documents(connection: AsyncConnection, brief: uuid.UUID, group: str) 
     )
     query = (
         select(
-            brief_line.c["ordinal", "kind", "source", "version", "first", "last"],
+            brief_line,
             document.c.title,
             passage.c.headings,
             passage.c.body,

@@ -148,12 +148,12 @@ class BriefStore:
             in_force = select(brief.c.id).where(brief.c.group_name == run.group, brief.c.state == "in_force")
             against = (await connection.execute(in_force)).scalar_one_or_none()
             values = {"state": "compiled", "inputs": inputs, "figures": dict(figures), "against": against}
-            return Brief(await self._set(connection, run.id, **values), found)
+            return Brief(await self._set(connection, run.id, "compiling", **values), found)
 
     async def note(self, run: Run, state: State | None = None, cause: str | None = None, **values: Any) -> Run:
-        """Give the run another state, a cause, figures, or what it took."""
+        """Give the run another state, a cause, figures, or what it took. Raises ``ConflictError`` as ``_set`` does."""
         async with self._changing() as connection:
-            return await self._set(connection, run.id, state=state or run.state, cause=cause, **values)
+            return await self._set(connection, run.id, run.state, state=state or run.state, cause=cause, **values)
 
     async def put_in_force(self, run: Run, *, accepted: bool = False) -> Brief:
         """Have the group told it from the next question on, in place of what it is told.
@@ -174,7 +174,8 @@ class BriefStore:
             if not lines:
                 raise ConflictError("nothing of the brief stands any more", "the next run compiles another")
             await connection.execute(update(brief).where(former).values(state="replaced", changed=func.now()))
-            return Brief(await self._set(connection, run.id, state="in_force", cause=None, against=in_force), lines)
+            values = {"state": "in_force", "cause": None, "against": in_force}
+            return Brief(await self._set(connection, run.id, now.state, **values), lines)
 
     async def back(self, group: str) -> Brief | None:
         """Have the group told the brief before the one in force; None: there was none, and it is told nothing.
@@ -188,12 +189,13 @@ class BriefStore:
             if row is None:
                 raise NotFoundError("no brief is in force")
             values = {"state": "replaced", "cause": "taken back"}
-            await self._set(connection, row.id, **values)
+            await self._set(connection, row.id, "in_force", **values)
             before = row.against
-            known = select(brief.c.id).where(brief.c.id == before, brief.c.group_name == group)
-            if before is None or (await connection.execute(known)).scalar_one_or_none() is None:
+            known = select(brief.c.state).where(brief.c.id == before, brief.c.group_name == group)
+            state = (await connection.execute(known)).scalar_one_or_none() if before is not None else None
+            if state is None:
                 return None
-            run = await self._set(connection, before, state="in_force", cause=None)
+            run = await self._set(connection, before, state, state="in_force", cause=None)
             return Brief(run, await standing(connection, self._conversations, before, group))
 
     async def strike(self, number: uuid.UUID, group: str, words: str) -> Line:
@@ -226,11 +228,13 @@ class BriefStore:
             return Brief(_run(row), await standing(connection, self._conversations, row.id, group))
 
     @staticmethod
-    async def _set(connection: AsyncConnection, number: uuid.UUID, **values: Any) -> Run:
-        changed = update(brief).where(brief.c.id == number).values(values | {"changed": func.now()}).returning(brief)
+    async def _set(connection: AsyncConnection, number: uuid.UUID, was: str, **values: Any) -> Run:
+        """Change a run that is in the state ``was``. Raises ``ConflictError`` where another run took its place."""
+        this = (brief.c.id == number) & (brief.c.state == was)
+        changed = update(brief).where(this).values(values | {"changed": func.now()}).returning(brief)
         row = (await connection.execute(changed)).one_or_none()
         if row is None:
-            raise NotFoundError("there is no such brief")
+            raise ConflictError("another run took its place", "`memory brief list` shows where it stands")
         return _run(row)
 
     @asynccontextmanager
