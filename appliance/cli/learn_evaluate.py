@@ -99,7 +99,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
         cases=digest_of({one.case.id: one.case for one in asked}.values()),
         drawn=tuple(one.drawn for one in asked),
     )
-    most = tokens or _share(site, groups)
+    most = tokens or share(site, groups)
     budget = Budget(most, minutes * _MINUTE if minutes is not None else None)
     with opened(out, run_of) as results:
         now = [one for one in asked if one.drawn in results.left]
@@ -170,7 +170,7 @@ def _model(site: SiteConfig, named: str | None, groups: Sequence[str]) -> str:
     return named or shared[0]
 
 
-def _share(site: SiteConfig, groups: Sequence[str]) -> int:
+def share(site: SiteConfig, groups: Sequence[str]) -> int:
     """Tokens that a run takes unless it is told otherwise: people of no group notice it before midnight."""
     return max(1, min(one.per_group.tokens_per_day for one in site.groups if one.name in groups) // _SHARE)
 

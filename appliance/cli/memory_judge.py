@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.cli.learn_ask import SiteAsker
-from appliance.cli.learn_evaluate import withdraw
+from appliance.cli.learn_evaluate import share, withdraw
 from appliance.cli.learn_results import opened
 from appliance.cli.memory_night import SEED, Energy, Waiting
 from appliance.cli.terminal import progress
@@ -28,6 +28,7 @@ from appliance.learning.results import MAX_BYTES, Run, read_results
 from appliance.learning.running import Budget, questions, run
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import AsyncIterator, Callable, Iterator
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
@@ -83,8 +84,9 @@ class CaseJudge:
         if model is None or evaluating(site, group) is None:
             return Waiting(f"no service client evaluates for {group.name}; declare one, or accept it by name")
         found = []
+        budget = Budget(share(site, (group.name,)))
         for name, with_brief in (("before", before), ("after", brief)):
-            whole = await self._asked(brief, name, with_brief, run_of(site, group, model, judging), judging)
+            whole = await self._asked(brief.run.id, name, with_brief, run_of(site, group, model, judging), budget, judging)
             if whole is None:
                 return Waiting(_SPENT)
             found.append(whole)
@@ -96,11 +98,11 @@ class CaseJudge:
             return Waiting(_CHANGED)
         return judged(*found)
 
-    async def _asked(
-        self, brief: Brief, name: str, with_brief: Brief | None, run_for: Run, cases: list[Case]
+    async def _asked(  # noqa: PLR0913, PLR0917 - private; one call
+        self, number: uuid.UUID, name: str, with_brief: Brief | None, run_for: Run, budget: Budget, cases: list[Case]
     ) -> Results | None:
         """Results of all cases; None where the night ended first."""
-        path = result_path(self.desk.paths, brief.run.id.hex, name)
+        path = result_path(self.desk.paths, number.hex, name)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         with opened(path, run_for) as results:
             left = [one for one in questions(cases, run_for.groups, SEED) if one.drawn in results.left]
@@ -108,7 +110,7 @@ class CaseJudge:
                 named = str(with_brief.run.id) if with_brief is not None else WITHOUT
                 async with self.asking(results.run, named) as asker:
                     with progress(f"{name} {run_for.groups[0]}", unit="steps") as report:
-                        whole = await run(left, Metered(asker, self.energy), results.keep, Budget(), report)
+                        whole = await run(left, Metered(asker, self.energy), results.keep, budget, report)
                 if not whole:
                     return None
             withdraw(results)
