@@ -15,7 +15,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from appliance.memory.briefs import Line, Spot, ordered, rendered
+from appliance.memory.briefs import AROUND, Line, Spot, ordered, rendered
 from appliance.memory.citations import evidence
 from appliance.memory.claims import claims, markers
 from appliance.memory.wording import figures, terms
@@ -34,7 +34,7 @@ MOST_OF_A_SOURCE = 6
 SAME = 0.6
 """From this share of common words on (Jaccard), two sentences say the same."""
 RULINGS_SHARE = 2
-"""Rulings take one of so many parts of the tokens at most."""
+"""Rulings take one of so many parts of the tokens at most, beside what stands around the quotations."""
 _NEED, _NEW, _CENTRAL, _REPEATED = 3.0, 1.0, 1.0, 2.0
 _ENDS = (".", "!", "…", ".”", ".»", ".)")
 
@@ -92,14 +92,16 @@ def chosen(
     waiting = _weighed(_distinct(offers), needs, seed)
     taken: list[Line] = []
     sources: Counter[object] = Counter()
+    around = count(AROUND)
     while waiting and len(taken) < MOST_LINES:
         best = max(waiting, key=lambda one: (one.worth - _REPEATED * one.nearest, one.tie))
         waiting.remove(best)
         line = best.offer.line
-        of_kind = [*(one for one in taken if one.spot.kind == "ruling"), line]
-        bound = tokens // RULINGS_SHARE if line.spot.kind == "ruling" else tokens
-        told = of_kind if line.spot.kind == "ruling" else [*taken, line]
-        if count(rendered(ordered(told))) > bound or count(rendered(ordered([*taken, line]))) > tokens:
+        rulings = [one for one in (*taken, line) if one.spot.kind == "ruling"]
+        share = around + max(0, tokens - around) // RULINGS_SHARE
+        if line.spot.kind == "ruling" and count(rendered(ordered(rulings))) > share:
+            continue
+        if count(rendered(ordered([*taken, line]))) > tokens:
             continue
         taken.append(line)
         sources[best.source] += 1

@@ -94,7 +94,7 @@ class Use(Strict):
             f"{model.context_tokens} tokens"
             for i, group in enumerate(self.groups)
             for model in self.models
-            if model.name in group.models and self._told_tokens(group) > model.context_tokens // 2
+            if model.name in group.models and self._told_tokens(group, model) > model.context_tokens // 2
         ]
         found += [
             f"models.{i}.pinned_tokens: the instructions of those who use {model.name} take about "
@@ -121,12 +121,12 @@ class Use(Strict):
         groups = [group for group in self.groups if model.name in group.models]
         adapted = {next((name for name in group.adapters if name in model.adapters), "") for group in groups}
         site = len(adapted) * (len(self.instructions.encode()) // 3)
-        return site + sum(self._told_tokens(group) for group in groups if group.instructions or group.brief)
+        return site + sum(self._told_tokens(group, model) for group in groups if group.instructions or group.brief)
 
-    def _told_tokens(self, group: Group) -> int:
+    def _told_tokens(self, group: Group, model: Model) -> int:
         """About how many tokens go before anybody speaks: one for three bytes, as the gateway guesses."""
         told = len(f"{self.instructions}{group.instructions}".encode()) // 3
-        return told + (self.memory.compile.tokens if group.brief else 0)
+        return told + (self.memory.compile.tokens if group.brief and model.name != self.documents.model else 0)
 
 
 class SiteConfig(Use):

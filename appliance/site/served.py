@@ -77,7 +77,7 @@ class Compile(Strict):
     at: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = Field(
         default="02:30", description="The host's time of day at which systemd has `sovereign memory compile` run."
     )
-    tokens: Annotated[int, Field(ge=128, le=4096)] = Field(
+    tokens: Annotated[int, Field(ge=256, le=4096)] = Field(
         default=512,
         description="The most tokens of a brief, by the gateway's estimate; they stay in an engine's memory.",
     )

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.gateway.history import estimated_tokens
 from appliance.memory.brief_choice import Need, Offer, chosen, sentences_of
-from appliance.memory.briefs import Line, Spot, changes, digest, fingerprint, ordered, rendered
+from appliance.memory.briefs import AROUND, Line, Spot, changes, digest, fingerprint, ordered, rendered
 from appliance.memory.quoting import MARK
 from tests.memory.passages import passage
 
@@ -96,7 +96,8 @@ def test_rulings_take_half_of_it_at_most() -> None:
     of_experts = [one for one in told if one.spot.kind == "ruling"]
     assert of_experts
     assert told[: len(of_experts)] == tuple(of_experts)
-    assert estimated_tokens(rendered(of_experts)) <= 128
+    around = estimated_tokens(AROUND)
+    assert estimated_tokens(rendered(of_experts)) <= around + (256 - around) // 2
     assert any(one.spot.kind == "document" for one in told)
 
 
