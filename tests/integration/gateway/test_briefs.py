@@ -16,9 +16,10 @@ from appliance.learning.briefs import may_be_told
 from appliance.learning.cases import Content
 from appliance.memory.briefs import digest, fingerprint
 from tests.integration.gateway.conftest import Page
+from tests.integration.gateway.test_experts import as_
 from tests.memory.library import House as Importing
 from tests.memory.library import remains
-from tests.memory.nights import REFUSED, Bed, CutOffError, briefed
+from tests.memory.nights import GROUPS, REFUSED, Bed, CutOffError, briefed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -254,6 +255,9 @@ async def test_a_documents_sentences_go_with_it_and_nothing_of_them_is_left(
     answer = (await ask(house)).json()
     assert "quagga" not in system(house)[0]
     assert "quagga" not in json.dumps(answer)
+    async with bed.pool.connect() as connection:
+        alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await alone.execute(text("ANALYZE"))
     assert await library.library.sweep()
     secrets = {"body": b"xylographer", "title": b"zymurgy", "version": taken.document.text_digest.encode()}
     if way == "deleted":
@@ -321,3 +325,24 @@ async def test_two_nights_at_once_leave_one_brief_in_force(bed: Bed) -> None:
     assert await bed.told() == [BAY, VISIT]
     assert (await bed.states()).count("in_force") == 1
     assert not [one for one in done if isinstance(one, BaseException) and not isinstance(one, NotFoundError | ConflictError)]
+
+
+async def test_an_answer_given_with_a_brief_goes_to_its_groups_experts_alone_while_all_of_it_stands(
+    library: Importing, house: House, bed: Bed
+) -> None:
+    await library.take("canteen.txt", CANTEEN, "analysts", "clerks", title="Canteen")
+    silent = briefed(groups=[{key: value for key, value in one.items() if key != "instructions"} for one in GROUPS])
+    bed.config = silent
+    await bed.night()
+    async with house.open(silent) as client:
+        page = await as_(Page(client), house, "deputy")
+        said = dict(await page.ask(await page.conversation(), "Where?"))
+        place = f"/api/messages/{said['start']['message_id']}/feedback"
+        assert (await client.get(place)).json()["groups"] == ["analysts"]
+        await library.take("gate.txt", "The north gate of the yard closes at ten.", "analysts", title="Gate")
+        await bed.night()
+        assert (await client.get(place)).json()["groups"] == ["analysts"]  # of the brief before all stands
+        document = await library.library.known("test:canteen.txt")
+        assert document is not None
+        await library.library.delete(document.id)
+        assert (await client.get(place)).json()["groups"] == []

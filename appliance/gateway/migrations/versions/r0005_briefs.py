@@ -61,6 +61,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("group_name", "source", "words", name="pk_brief_strike"),
     )
     op.create_index("ix_brief_strike_source", "brief_strike", ["source"])
+    _keep_no_samples()
+
+
+def _keep_no_samples() -> None:
+    """Of no column of what goes with documents: values that ANALYZE samples stay in ``pg_statistic`` (ADR 142)."""
+    columns = sa.inspect(op.get_bind())
+    for table in ("brief_line", "brief_strike"):
+        for column in columns.get_columns(table):
+            op.execute(f"ALTER TABLE {table} ALTER {column['name']} SET STATISTICS 0")
 
 
 def downgrade() -> None:
