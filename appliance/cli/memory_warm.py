@@ -10,6 +10,9 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from appliance.cli.learn_site import host_site
+from appliance.cli.memory_night import Energy
+from appliance.cli.memory_site import desk
 from appliance.cli.terminal import say
 from appliance.engine.client import EngineClient
 from appliance.engine.errors import EngineRefusedError
@@ -20,7 +23,8 @@ from appliance.gateway.instructions import conversation
 from appliance.site.paths import engine_service
 
 if TYPE_CHECKING:
-    from appliance.cli.memory_night import Energy
+    from collections.abc import Collection
+
     from appliance.gateway.entitlements import Grant
     from appliance.site.config import SiteConfig
     from appliance.site.groups import Group
@@ -53,6 +57,18 @@ class Warm:
             async for event in engine.generate(prefix_request(granted)):
                 if isinstance(event, End):
                     self.energy.spent += event.energy.joules
+
+
+async def retold(paths: SitePaths, groups: Collection[str], passphrase_fd: int | None) -> None:
+    """Have engines compute what those of ``groups`` that have a brief are told now, in place of what was taken out."""
+    site = host_site(paths)
+    having = [group for group in site.groups if group.brief and group.name in groups]
+    if not having:
+        return
+    async with desk(paths, passphrase_fd) as open_desk:
+        for group in having:
+            if (found := await open_desk.store.in_force(group.name)) is not None:
+                await Warm(paths, site, Energy(0))(group, found.text)
 
 
 def prefix_request(granted: Grant) -> Request:

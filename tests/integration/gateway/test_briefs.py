@@ -247,6 +247,9 @@ async def test_a_documents_sentences_go_with_it_and_nothing_of_them_is_left(
     (line,) = (one for one in told.lines if one.text == CANTEEN)
     struck = fingerprint("analysts", line.spot.source, line.text)
     await bed.store.strike(told.run.id, "analysts", struck)
+    async with bed.pool.connect() as connection:
+        alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await alone.execute(text("ANALYZE"))
     if way == "deleted":
         await library.library.delete(taken.document.id)
     else:
@@ -255,9 +258,6 @@ async def test_a_documents_sentences_go_with_it_and_nothing_of_them_is_left(
     answer = (await ask(house)).json()
     assert "quagga" not in system(house)[0]
     assert "quagga" not in json.dumps(answer)
-    async with bed.pool.connect() as connection:
-        alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await alone.execute(text("ANALYZE"))
     assert await library.library.sweep()
     secrets = {"body": b"xylographer", "title": b"zymurgy", "version": taken.document.text_digest.encode()}
     if way == "deleted":
