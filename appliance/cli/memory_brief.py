@@ -16,6 +16,7 @@ from appliance.cli.memory_site import Desk, briefed, desk
 from appliance.cli.memory_warm import Warm
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.errors import UsageError
+from appliance.gateway.brief_store import check_acceptable
 from appliance.gateway.errors import ConflictError, NotFoundError
 from appliance.memory.briefs import changes, fingerprint
 from appliance.memory.parsing.blocks import cleaned
@@ -82,6 +83,7 @@ def accept(context: typer.Context, which: BriefArgument, passphrase_fd: Passphra
     async def act() -> Brief:
         async with desk(site_paths(context), passphrase_fd) as open_desk:
             found = await _brief(open_desk, which)
+            check_acceptable(found.run)
             told = {"group": found.run.group, "accepted": True, "was": found.run.state}
             await entering(open_desk.paths)("update", str(found.run.id), told)
             made = await open_desk.store.put_in_force(found.run, accepted=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from appliance.gateway.brief_store import check_acceptable
 from appliance.gateway.errors import NotFoundError
 from appliance.gateway.expert_routes import desk_of
 from appliance.gateway.page_routes import moment, path_id
@@ -39,6 +40,7 @@ async def accept(request: Request) -> Response:
     async with desk_of(request) as desk:
         store = desk.gateway.briefs.store
         found = await store.one(path_id(request, "id"), desk.caller.groups)
+        check_acceptable(found.run)
         desk.check_bound()
         await desk.enter("update", "brief", str(found.run.id))
         made = await store.put_in_force(found.run, accepted=True)

@@ -76,6 +76,13 @@ class Brief:
         return digest(self.text) if self.lines else None
 
 
+def check_acceptable(run: Run) -> None:
+    """Raises ``ConflictError`` for a run that nobody can accept: it is in force, or was replaced, or is empty."""
+    if run.state not in _ACCEPTABLE:
+        state = run.state.replace("_", " ")
+        raise ConflictError(f"the brief is {state}", "`memory brief list` shows those that wait")
+
+
 class BriefStore:
     """Reads and changes briefs."""
 
@@ -164,8 +171,9 @@ class BriefStore:
         async with reading(self._engine, [run.group]) as connection:
             await connection.execute(_BRIEFS)
             now = _run((await connection.execute(select(brief).where(brief.c.id == run.id))).one())
-            if now.state not in (_ACCEPTABLE if accepted else ("judged",)):
-                raise ConflictError(f"the brief is {now.state.replace('_', ' ')}", "`memory brief list` shows those that wait")
+            check_acceptable(now)
+            if not accepted and now.state != "judged":
+                raise ConflictError("the brief was not judged", "accept it by name, or wait for another night")
             former = (brief.c.group_name == run.group) & (brief.c.state == "in_force")
             in_force = (await connection.execute(select(brief.c.id).where(former))).scalar_one_or_none()
             if not accepted and in_force != now.against:

@@ -8,23 +8,36 @@ import pytest
 
 from appliance.cli.memory_night import Waiting
 from tests.gateway.doubles import principal
-from tests.integration.gateway.test_briefs import BAY, CANTEEN, SAFE, VISIT, bed, library  # noqa: F401 - fixtures
+from tests.integration.gateway.test_briefs import BAY, CANTEEN, PARKING, SAFE, VISIT
 from tests.integration.gateway.test_experts import acts_of, as_
 from tests.integration.gateway.conftest import Page
-from tests.memory.nights import briefed
+from tests.memory.library import House as Importing
+from tests.memory.nights import Bed, briefed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from tests.integration.gateway.conftest import House
-    from tests.memory.library import House as Importing
-    from tests.memory.nights import Bed
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def expert(house: House, library: Importing) -> AsyncIterator[Page]:  # noqa: F811 - the fixture
+def bed(house: House, tmp_path: Path) -> Bed:
+    return Bed(house.pool, tmp_path)
+
+
+@pytest.fixture
+async def library(house: House) -> Importing:
+    found = Importing(house.pool, house.embedding)
+    await found.take("parking.txt", PARKING, "analysts", title="Parking")
+    await found.take("safe.txt", SAFE, "clerks", title="Safe")
+    return found
+
+
+@pytest.fixture
+async def expert(house: House, library: Importing) -> AsyncIterator[Page]:
     assert library
     async with house.open(briefed()) as opened:
         yield await as_(Page(opened), house, "officer")
@@ -36,7 +49,7 @@ async def groups(page: Page) -> list[dict[str, Any]]:
 
 
 async def test_an_expert_sees_each_sentence_with_its_source_and_what_is_new(
-    expert: Page, house: House, bed: Bed, library: Importing  # noqa: F811 - the fixtures
+    expert: Page, house: House, bed: Bed, library: Importing
 ) -> None:
     (before,) = await groups(expert)
     assert (before["name"], before["in_force"], before["waiting"], before["last"]) == ("analysts", None, None, None)
@@ -53,7 +66,7 @@ async def test_an_expert_sees_each_sentence_with_its_source_and_what_is_new(
 
 
 async def test_an_expert_accepts_strikes_and_takes_back(
-    expert: Page, house: House, bed: Bed  # noqa: F811 - the fixture
+    expert: Page, house: House, bed: Bed
 ) -> None:
     bed.verdict = Waiting("few cases")
     run = await bed.night()
@@ -75,7 +88,7 @@ async def test_an_expert_accepts_strikes_and_takes_back(
 
 @pytest.mark.parametrize("who", ["clerk", "stranger", "expert of others", "no expert"])
 async def test_who_is_no_expert_of_the_group_sees_and_changes_nothing(
-    who: str, expert: Page, house: House, bed: Bed  # noqa: F811 - the fixture
+    who: str, expert: Page, house: House, bed: Bed
 ) -> None:
     run = await bed.night()
     house.door.people["expert of others"] = principal("outsider", "clerks", roles=("expert",))
@@ -96,7 +109,7 @@ async def test_who_is_no_expert_of_the_group_sees_and_changes_nothing(
     assert acts_of(house) == []
 
 
-async def test_nothing_holds_that_the_log_did_not_take(expert: Page, house: House, bed: Bed) -> None:  # noqa: F811 - as above
+async def test_nothing_holds_that_the_log_did_not_take(expert: Page, house: House, bed: Bed) -> None:
     run = await bed.night()
     (found,) = await groups(expert)
     line = found["in_force"]["lines"][0]["id"]
@@ -108,7 +121,7 @@ async def test_nothing_holds_that_the_log_did_not_take(expert: Page, house: Hous
     assert await bed.told() == [BAY, VISIT]
 
 
-async def test_another_sites_page_strikes_nothing(expert: Page, bed: Bed) -> None:  # noqa: F811 - as above
+async def test_another_sites_page_strikes_nothing(expert: Page, bed: Bed) -> None:
     run = await bed.night()
     foreign = {**expert.headers, "Origin": "http://outside.example", "Sec-Fetch-Site": "cross-site"}
     assert (await expert.http.delete(f"/api/expert/briefs/{run.id}", headers=foreign)).status_code == 403
