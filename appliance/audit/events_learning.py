@@ -75,8 +75,8 @@ def learning_decision(  # noqa: PLR0913 - the fields of a decision, by keyword
 ) -> Event:
     """An operator evaluated, or let the gate decide (``success``: it passed), with every figure; or changed cases.
 
-    Of a ``brief``: what was read for it (read), what it was compiled of (create), what was decided on it (update), that a
-    line was struck or it was taken back (delete).
+    Of a ``brief``: what was read for it (read), what it was compiled of (create), what was decided on it (update), that
+    a line was struck or it was taken back (delete).
     """
     ours = {"kind": "learning_decision", "figures": scalars(figures)}
     return _act(action, what, target, {"user": ocsf.user(actor, kind=2)}, ours, at, success=success)

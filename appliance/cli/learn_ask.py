@@ -27,7 +27,7 @@ _OF_ALL = frozenset({"model_not_capable", "no_group", "no_brief"})
 
 
 class SiteAsker:
-    """Asks in the name of a group; its token is renewed before it ends. ``brief``: which is tried, ``none`` for none."""
+    """Asks in the name of a group; its token is renewed before it ends. ``brief``: one to try, or ``none``."""
 
     def __init__(
         self, http: httpx.AsyncClient, sign_in: OidcClient, run: Run, url: str, brief: str | None = None

@@ -16,7 +16,7 @@ from appliance.cli.memory_site import Desk, briefed, desk
 from appliance.cli.memory_warm import Warm
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.errors import UsageError
-from appliance.gateway.brief_store import check_acceptable
+from appliance.gateway.brief_values import check_acceptable
 from appliance.gateway.errors import ConflictError, NotFoundError
 from appliance.memory.briefs import changes, fingerprint
 from appliance.memory.parsing.blocks import cleaned
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from appliance.gateway.brief_store import Brief, Run
+    from appliance.gateway.brief_values import Brief, Run
     from appliance.memory.briefs import Changes, Line
 
 T = TypeVar("T")
@@ -107,7 +107,7 @@ def strike(
         async with desk(site_paths(context), passphrase_fd) as open_desk:
             found = await _brief(open_desk, which)
             if line > len(found.lines):
-                raise UsageError(f"the brief has {len(found.lines)} lines", "`sovereign memory brief show` numbers them")
+                raise UsageError(f"the brief has {len(found.lines)} lines", "`memory brief show` numbers them")
             struck = found.lines[line - 1]
             group = found.run.group
             told = {"group": group, "was": found.digest, "source": str(struck.spot.source), "line": line}
@@ -207,7 +207,8 @@ def _draw_list(console: Console, found: Sequence[Run]) -> None:
 def _draw(console: Console, found: Brief, changed: Changes) -> None:
     new = set(changed.new)
     run = found.run
-    console.print(f"{run.group}: {run.state.replace('_', ' ')}, {found.digest or 'nothing stands any more'}", markup=False)
+    state = run.state.replace("_", " ")
+    console.print(f"{run.group}: {state}, {found.digest or 'nothing stands any more'}", markup=False)
     if run.cause:
         console.print(f"why: {run.cause}", markup=False)
     for at, one in enumerate(found.lines, start=1):
@@ -221,4 +222,4 @@ def _source(line: Line) -> str:
     spot = line.spot
     if spot.kind == "ruling":
         return f"ruling {spot.source}, version {spot.version}"
-    return f"{cleaned(line.above)} · document {spot.source}, characters {spot.first}–{spot.last}"
+    return f"{cleaned(line.above)} · document {spot.source}, characters {spot.first}-{spot.last}"

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from appliance.cli.memory_night import Enter
-    from appliance.gateway.brief_store import Run
+    from appliance.gateway.brief_values import Run
     from appliance.site.groups import Group
     from appliance.site.paths import SitePaths
 
@@ -80,9 +80,7 @@ def compile_command(
     emit([_shown(run) for run in runs], output, lambda console: _draw(console, runs))
 
 
-async def _compiled(
-    paths: SitePaths, groups: Sequence[Group], passphrase_fd: int | None
-) -> tuple[list[Run], Energy]:
+async def _compiled(paths: SitePaths, groups: Sequence[Group], passphrase_fd: int | None) -> tuple[list[Run], Energy]:
     """Every group's run. Raises what stopped one of them, after the others had their turn."""
     runs: list[Run] = []
     failed: SovereignError | None = None

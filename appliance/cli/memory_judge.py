@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from appliance.cli.memory_site import Desk
-    from appliance.gateway.brief_store import Brief
+    from appliance.gateway.brief_values import Brief
     from appliance.learning.cases import Case
     from appliance.learning.results import Results
     from appliance.learning.running import Answered, Asker
@@ -78,7 +78,8 @@ class CaseJudge:
         cases = [one.case for one in await self.desk.cases.current([group.name], ("active",))]
         judging = [one for one in cases if held_out(one)]
         if len(judging) < ENOUGH:
-            return Waiting(f"{len(judging)} cases judge briefs, and the gate needs {ENOUGH}; accept it by name, or wait")
+            cause = f"{len(judging)} cases judge briefs, and the gate needs {ENOUGH}"
+            return Waiting(f"{cause}; accept it by name, or wait")
         site = self.desk.site
         model = chat_model(site, group)
         if model is None or evaluating(site, group) is None:
@@ -86,7 +87,8 @@ class CaseJudge:
         found = []
         budget = Budget(share(site, (group.name,)))
         for name, with_brief in (("before", before), ("after", brief)):
-            whole = await self._asked(brief.run.id, name, with_brief, run_of(site, group, model, judging), budget, judging)
+            asked = run_of(site, group, model, judging)
+            whole = await self._asked(brief.run.id, name, with_brief, asked, budget, judging)
             if whole is None:
                 return Waiting(_SPENT)
             found.append(whole)
@@ -136,7 +138,8 @@ def run_of(site: SiteConfig, group: Group, model: str, cases: list[Case]) -> Run
 
 def chat_model(site: SiteConfig, group: Group) -> str | None:
     """The model that the group's people ask first, in site.yaml's order."""
-    return next((one.name for one in site.models if one.name in group.models and one.name != site.documents.model), None)
+    able = (one.name for one in site.models if one.name in group.models and one.name != site.documents.model)
+    return next(able, None)
 
 
 def evaluating(site: SiteConfig, group: Group) -> ServiceClient | None:

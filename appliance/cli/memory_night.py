@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from appliance.cli.memory_site import Desk
     from appliance.gateway.brief_inputs import Inputs
-    from appliance.gateway.brief_store import Brief, Run
+    from appliance.gateway.brief_values import Brief, Run
     from appliance.learning.briefs import Judged
     from appliance.site.groups import Group
 
@@ -59,9 +59,7 @@ class Judge(Protocol):
 class Enter(Protocol):
     """Puts an act into the log."""
 
-    async def __call__(
-        self, action: str, target: str, figures: Mapping[str, Any], *, success: bool = True
-    ) -> None:
+    async def __call__(self, action: str, target: str, figures: Mapping[str, Any], *, success: bool = True) -> None:
         """Returns once it is durable."""
 
 

@@ -68,7 +68,9 @@ async def _documents(connection: AsyncConnection, brief: uuid.UUID, group: str) 
         passage.c.last >= brief_line.c.last,
     )
     same = and_(
-        document.c.id == brief_line.c.source, document.c.text_digest == brief_line.c.version, document.c.state == "ready"
+        document.c.id == brief_line.c.source,
+        document.c.text_digest == brief_line.c.version,
+        document.c.state == "ready",
     )
     query = (
         select(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from appliance.gateway.brief_store import check_acceptable
+from appliance.gateway.brief_values import ACCEPTABLE, check_acceptable
 from appliance.gateway.errors import NotFoundError
 from appliance.gateway.expert_routes import desk_of
 from appliance.gateway.page_routes import moment, path_id
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from appliance.gateway.assembly import Gateway
-    from appliance.gateway.brief_store import Brief, Run
+    from appliance.gateway.brief_values import Brief, Run
     from appliance.memory.briefs import Line
-
-_WAITING = frozenset({"compiled", "judged", "refused"})
 
 
 async def listed(request: Request) -> Response:
@@ -79,7 +77,7 @@ async def _group(gateway: Gateway, group: str) -> dict[str, Any]:
     store = gateway.briefs.store
     in_force = await store.in_force(group)
     latest = await store.latest(group)
-    waiting = await store.one(latest.id, [group]) if latest is not None and latest.state in _WAITING else None
+    waiting = await store.one(latest.id, [group]) if latest is not None and latest.state in ACCEPTABLE else None
     told = in_force.lines if in_force is not None else ()
     return {
         "name": group,

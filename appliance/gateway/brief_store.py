@@ -1,18 +1,18 @@
-"""Runs of the night as rows: each has a state, and every step is one transaction, so that a run that is killed is where
-its last step left it, and what was in force goes on being told.
+"""Runs of the night as rows: each has a state, and every step is one transaction.
+
+So a run that is killed is where its last step left it, and what was in force goes on being told.
 
     compiling → compiled → judged → in_force | refused;   a night that has nothing new: empty
     what a later one takes the place of, or what changed underneath: replaced
 
-Whoever changes states takes turns; whoever writes down places of sentences holds the documents' turn as well, so that no
-place of a document is written once it is gone.
+Whoever changes states takes turns; whoever writes down places of sentences holds the documents' turn as well, so that
+no place of a document is written once it is gone.
 """
 
 from __future__ import annotations
 
 import uuid
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select, text, update
@@ -20,67 +20,25 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from appliance.errors import RefusedError
 from appliance.gateway.brief_lines import standing
+from appliance.gateway.brief_values import Brief, check_acceptable, run_of
 from appliance.gateway.errors import ConflictError, NotFoundError
 from appliance.memory.access import reading
-from appliance.memory.briefs import OPEN, Line, digest, fingerprint, rendered
+from appliance.memory.briefs import OPEN, digest, fingerprint, rendered
 from appliance.memory.schema import brief, brief_line, brief_strike
 from appliance.memory.store import TURN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-    from datetime import datetime
 
-    from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+    from appliance.gateway.brief_values import Run
     from appliance.gateway.conversations import ConversationStore
-    from appliance.memory.briefs import State
+    from appliance.memory.briefs import Line, State
 
 KEPT = 30
 """Runs of a group that are kept, the one in force beside them."""
 _BRIEFS = text("SELECT pg_advisory_xact_lock(x'62726566'::int)")
-_ACCEPTABLE = ("compiled", "judged", "refused")
-
-
-@dataclass(frozen=True)
-class Run:
-    """A night's work for one group. ``against``: the brief that was in force when it was begun to be judged."""
-
-    id: uuid.UUID
-    group: str
-    state: State
-    inputs: str | None
-    against: uuid.UUID | None
-    cause: str | None
-    figures: Mapping[str, Any] | None
-    joules: float
-    created: datetime
-    changed: datetime
-
-
-@dataclass(frozen=True)
-class Brief:
-    """A run with what of it stands now."""
-
-    run: Run
-    lines: tuple[Line, ...]
-
-    @property
-    def text(self) -> str:
-        """As the model is told."""
-        return rendered(self.lines)
-
-    @property
-    def digest(self) -> str | None:
-        """As receipts name it; None where nothing stands any more."""
-        return digest(self.text) if self.lines else None
-
-
-def check_acceptable(run: Run) -> None:
-    """Raises ``ConflictError`` for a run that nobody can accept: it is in force, or was replaced, or is empty."""
-    if run.state not in _ACCEPTABLE:
-        state = run.state.replace("_", " ")
-        raise ConflictError(f"the brief is {state}", "`memory brief list` shows those that wait")
 
 
 class BriefStore:
@@ -109,7 +67,7 @@ class BriefStore:
         """Runs of ``groups``, the latest first."""
         query = select(brief).where(brief.c.group_name.in_(list(groups))).order_by(brief.c.created.desc(), brief.c.id)
         async with self._engine.begin() as connection:
-            return tuple(_run(row) for row in (await connection.execute(query)).all())
+            return tuple(run_of(row) for row in (await connection.execute(query)).all())
 
     async def latest(self, group: str) -> Run | None:
         """The group's latest run."""
@@ -119,7 +77,8 @@ class BriefStore:
         """Whether the digest ``said`` is that of a brief which was in force for the group, and of which all stands."""
         query = select(brief.c.id).where(brief.c.group_name == group, brief.c.state.in_(("in_force", "replaced")))
         async with reading(self._engine, [group]) as connection:
-            for number in (await connection.execute(query.order_by(brief.c.created.desc()).limit(KEPT))).scalars().all():
+            found = await connection.execute(query.order_by(brief.c.created.desc()).limit(KEPT))
+            for number in found.scalars().all():
                 if digest(rendered(await standing(connection, self._conversations, number, group))) == said:
                     return True
         return False
@@ -131,7 +90,7 @@ class BriefStore:
             values = {"state": "replaced", "cause": "a later run began", "changed": func.now()}
             await connection.execute(update(brief).where(left).values(values))
             made = insert(brief).values(id=uuid.uuid4(), group_name=group, state="compiling").returning(brief)
-            run = _run((await connection.execute(made)).one())
+            run = run_of((await connection.execute(made)).one())
             newest = select(brief.c.id).where(brief.c.group_name == group).order_by(brief.c.created.desc()).limit(KEPT)
             old = brief.c.id.not_in(newest) & (brief.c.group_name == group) & (brief.c.state != "in_force")
             await connection.execute(delete(brief).where(old))
@@ -170,7 +129,7 @@ class BriefStore:
         """
         async with reading(self._engine, [run.group]) as connection:
             await connection.execute(_BRIEFS)
-            now = _run((await connection.execute(select(brief).where(brief.c.id == run.id))).one())
+            now = run_of((await connection.execute(select(brief).where(brief.c.id == run.id))).one())
             check_acceptable(now)
             if not accepted and now.state != "judged":
                 raise ConflictError("the brief was not judged", "accept it by name, or wait for another night")
@@ -233,7 +192,7 @@ class BriefStore:
             row = (await connection.execute(select(brief).where(this))).one_or_none()
             if row is None:
                 return None
-            return Brief(_run(row), await standing(connection, self._conversations, row.id, group))
+            return Brief(run_of(row), await standing(connection, self._conversations, row.id, group))
 
     @staticmethod
     async def _set(connection: AsyncConnection, number: uuid.UUID, was: str, **values: Any) -> Run:
@@ -243,7 +202,7 @@ class BriefStore:
         row = (await connection.execute(changed)).one_or_none()
         if row is None:
             raise ConflictError("another run took its place", "`memory brief list` shows where it stands")
-        return _run(row)
+        return run_of(row)
 
     @asynccontextmanager
     async def _changing(self) -> AsyncGenerator[AsyncConnection, None]:
@@ -251,8 +210,3 @@ class BriefStore:
         async with self._engine.begin() as connection:
             await connection.execute(_BRIEFS)
             yield connection
-
-
-def _run(row: Row[Any]) -> Run:
-    said = dict(row._mapping)  # noqa: SLF001 - a row's public mapping
-    return Run(group=said.pop("group_name"), **said)

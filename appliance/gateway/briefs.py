@@ -6,7 +6,6 @@ is the evaluating client's alone, and is never pinned.
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,8 @@ from appliance.gateway.database import needed
 from appliance.gateway.errors import NotFoundError, UnprocessableError
 
 if TYPE_CHECKING:
+    import uuid
+
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from appliance.gateway.conversations import ConversationStore

@@ -14,8 +14,8 @@ from starlette.routing import Route
 from appliance.gateway import evaluation, sampling, sse
 from appliance.gateway.assembly import gateway_of
 from appliance.gateway.bearer import api_caller
-from appliance.gateway.briefs import NONE
 from appliance.gateway.body import read_json
+from appliance.gateway.briefs import NONE
 from appliance.gateway.errors import NotReadyError, UnprocessableError
 from appliance.gateway.jobs import EMBEDDING
 from appliance.gateway.refusals import refusals_logged

@@ -1,9 +1,9 @@
 """What the site and a group tell the model before anybody speaks. Pure.
 
 Both are operators' words in site.yaml; the group's brief follows them, as quotations (``memory.briefs``). They come as
-one system message in front, in the scope of whoever wrote the last of it, so that the engine computes them once for everybody they are meant for (``engine.protocol.Scope``). Where a
-caller of the API sends a system message, theirs follows in the same one: templates know one at most. Then it is the
-caller's own.
+one system message in front, in the scope of whoever wrote the last of it, so that the engine computes them once for
+everybody they are meant for (``engine.protocol.Scope``). Where a caller of the API sends a system message, theirs
+follows in the same one: templates know one at most. Then it is the caller's own.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from appliance.gateway.brief_store import Brief, Run
+    from appliance.gateway.brief_values import Brief, Run
     from appliance.site.config import SiteConfig
     from appliance.site.groups import Group
 

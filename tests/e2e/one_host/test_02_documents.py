@@ -1,4 +1,7 @@
-"""Journey 01: two documents for two groups; answers rest on what a group may see, and on nothing once it is deleted; a brief."""
+"""Journey 01: two documents for two groups; answers rest on what a group may see, and on nothing once it is deleted.
+
+A brief of the night is told once somebody accepts it, and until it is struck.
+"""
 
 from __future__ import annotations
 

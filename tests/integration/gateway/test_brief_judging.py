@@ -1,11 +1,11 @@
-"""A brief is judged as a change of instructions is: by the group's own cases, asked with it and without, and by nobody."""
+"""A brief is judged as a change of instructions is: by the group's own cases, asked with it and without."""
 
 from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from appliance.engine.protocol import Request
-    from appliance.gateway.brief_store import Brief, Run
+    from appliance.gateway.brief_values import Brief, Run
     from appliance.learning.briefs import Judged
     from appliance.learning.results import Run as Evaluation
     from appliance.site.groups import Group
@@ -90,8 +90,9 @@ async def court(house: House, tmp_path: Path) -> Court:
     number = 0
     judging = 0
     while judging < 30:
-        said = {"question": f"How much is {number}?", "kind": "contains", "expected": [str(number)], "groups": ["analysts"]}
-        made = (await found.desk.cases.add(Content.model_validate({"language": "en", **said}), "uid 0", decided=True)).case
+        said = {"question": f"How much is {number}?", "kind": "contains", "expected": [str(number)]}
+        content = Content.model_validate({"language": "en", "groups": ["analysts"], **said})
+        made = (await found.desk.cases.add(content, "uid 0", decided=True)).case
         if held_out(made):
             judging += 1
         else:
@@ -109,14 +110,15 @@ async def test_a_sound_brief_passes_and_is_pinned_for_nobody_before(court: Court
     run = await court.night()
     assert (run.state, run.figures["gate"]["passed"]) == ("in_force", True)  # type: ignore[index]
     assert run.joules > 0
-    scopes = {(SOUND in m.content, m.scope) for r in house.engine.requests for m in r.messages or () if m.role == "system"}
+    first = [(r.messages or ())[0] for r in house.engine.requests]
+    scopes = {(SOUND in message.content, message.scope) for message in first}
     assert scopes == {(True, "user"), (False, "group")}
     assert {request.priority for request in house.engine.requests} == {-1}
     assert {one["unmapped"]["sovereign"]["purpose"] for one in house.log.of_kind("answer")} == {"evaluation"}
     assert len(house.engine.requests) == 60
 
 
-async def test_a_brief_that_makes_answers_worse_is_refused_and_nothing_of_it_is_told(court: Court, house: House) -> None:
+async def test_a_brief_that_makes_answers_worse_is_refused_and_not_told(court: Court, house: House) -> None:
     await take(house, HARMFUL)
     run = await court.night()
     assert (run.state, await court.told()) == ("refused", [])

@@ -1,4 +1,4 @@
-"""Experts of a group see what it is told and change that; nobody else does, and each act is in the log before it holds."""
+"""Experts of a group see what it is told and change that; nobody else does, and each act is in the log before."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 
 from appliance.cli.memory_night import Waiting
 from tests.gateway.doubles import principal
+from tests.integration.gateway.conftest import Page
 from tests.integration.gateway.test_briefs import BAY, CANTEEN, PARKING, SAFE, VISIT
 from tests.integration.gateway.test_experts import acts_of, as_
-from tests.integration.gateway.conftest import Page
 from tests.memory.library import House as Importing
 from tests.memory.nights import Bed, briefed
 
@@ -65,9 +65,7 @@ async def test_an_expert_sees_each_sentence_with_its_source_and_what_is_new(
     assert house.log.of_kind("expert_act")[-1]["entity"] == {"name": "analysts", "type": "brief"}
 
 
-async def test_an_expert_accepts_strikes_and_takes_back(
-    expert: Page, house: House, bed: Bed
-) -> None:
+async def test_an_expert_accepts_strikes_and_takes_back(expert: Page, house: House, bed: Bed) -> None:
     bed.verdict = Waiting("few cases")
     run = await bed.night()
     place = f"/api/expert/briefs/{run.id}"

@@ -86,9 +86,7 @@ class Site:
         self.bench.verify(visit=lambda _, raw: found.extend(map(json.loads, raw)))
         ours = [one for one in found if one["unmapped"]["sovereign"]["kind"] == "learning_decision"]
         assert {one["entity"]["type"] for one in ours} <= {"brief"}
-        return [
-            (one["activity_name"], one["status_id"] == 1, one["unmapped"]["sovereign"]["figures"]) for one in ours
-        ]
+        return [(one["activity_name"], one["status_id"] == 1, one["unmapped"]["sovereign"]["figures"]) for one in ours]
 
 
 @pytest.fixture
@@ -149,7 +147,8 @@ def test_a_brief_is_compiled_accepted_shown_struck_and_taken_back_and_each_act_i
     assert isinstance(site.run("brief", "back", "clerks").exception, UsageError)
 
     acts = [(act, success) for act, success, _ in site.logged()]
-    assert acts == [(name, True) for name in ("Create", "Create", "Update", "Delete", "Create", "Update", "Delete", "Delete")]
+    names = ("Create", "Create", "Update", "Delete", "Create", "Update", "Delete", "Delete")
+    assert acts == [(name, True) for name in names]
     assert not any(word in json.dumps(site.logged()) for word in ("bay seven", "ninety", "4711", "gate"))
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from appliance.install.brief_runs import Compiled, brief_warnings, compile_at, last, note
 from appliance.install.supervision.systemd import Systemd
-from appliance.site.config import SiteConfig
 from appliance.site.paths import SitePaths
 from tests.gateway.doubles import site
+
+if TYPE_CHECKING:
+    from appliance.site.config import SiteConfig
 
 PATHS = SitePaths(Path("/srv/sovereign"))
 NOW = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)

@@ -68,7 +68,8 @@ def test_what_was_asked_in_vain_comes_first_and_more_so_the_more_often_it_was_as
 
 
 def test_what_is_new_goes_before_what_is_as_central() -> None:
-    old, new = offers("Bicycles stand behind the north gate."), offers("Scooters stand behind the south door.", new=True)
+    old = offers("Bicycles stand behind the north gate.")
+    new = offers("Scooters stand behind the south door.", new=True)
     bound = estimated_tokens(rendered([new[0].line])) + 2
     assert picked([*old, *new], tokens=bound) == ["Scooters stand behind the south door."]
 
@@ -89,8 +90,8 @@ def test_the_same_gives_the_same_in_whatever_order_it_comes() -> None:
 
 def test_rulings_take_half_of_it_at_most() -> None:
     rulings = [
-        Offer(Line(Spot("ruling", uuid.UUID(int=n), "1", 0, 0), f"Question number {n} of {'abcdefgh'[n] * 7}?\nanswer {n}"))
-        for n in range(8)
+        Offer(Line(Spot("ruling", uuid.UUID(int=n), "1", 0, 0), f"Question number {n} of {word}?\nanswer {n}"))
+        for n, word in enumerate(("aaaaaaa", "bbbbbbb", "ccccccc", "ddddddd", "eeeeeee", "fffffff", "ggggggg"))
     ]
     told = chosen([*rulings, *offers(PARKING, CANTEEN)], (), 256, estimated_tokens, 1)
     of_experts = [one for one in told if one.spot.kind == "ruling"]
