@@ -187,18 +187,11 @@ export const giveRuling = async (failureId, ruling) =>
 /** @param {string} caseId */
 export const keepCase = (caseId) => send("POST", `/api/expert/cases/${encodeURIComponent(caseId)}/decision`);
 
-/** @param {string} briefId */
-export const acceptBrief = (briefId) => send("POST", `/api/expert/briefs/${encodeURIComponent(briefId)}/acceptance`);
-
-/** @param {string} briefId */
-export const takeBriefBack = (briefId) => send("DELETE", `/api/expert/briefs/${encodeURIComponent(briefId)}`);
-
 /**
- * @param {string} briefId
- * @param {string} line
+ * @param {"POST" | "DELETE"} method
+ * @param {string} what a brief, its acceptance or a line of it
  */
-export const strikeLine = (briefId, line) =>
-  send("DELETE", `/api/expert/briefs/${encodeURIComponent(briefId)}/lines/${encodeURIComponent(line)}`);
+export const changeBrief = (method, what) => send(method, `/api/expert/briefs/${what}`);
 
 /**
  * Ask, and read the answer as it is written. Aborting the signal closes the connection, which stops the model.

@@ -73,7 +73,7 @@ function stateOf(state) {
  */
 function row(brief, line) {
   const source = line.kind === "ruling" ? t("brief.ruling") : line.above;
-  const strike = () => acted(() => api.strikeLine(brief.id, line.id), t("brief.struck"));
+  const strike = () => acted(() => api.changeBrief("DELETE", `${brief.id}/lines/${line.id}`), t("brief.struck"));
   return h(
     "li",
     { class: "brief-line" },
@@ -102,7 +102,7 @@ function section(group) {
   if (last !== null) parts.push(h("p", { class: "brief-source" }, t("brief.last", { state: stateOf(last.state), at: moment(last.at) })));
   if (now === null) parts.push(h("p", {}, t("brief.none")));
   else {
-    const back = () => acted(() => api.takeBriefBack(now.id), t("brief.taken_back"));
+    const back = () => acted(() => api.changeBrief("DELETE", now.id), t("brief.taken_back"));
     parts.push(
       h("h3", {}, t("brief.in_force")),
       h("p", {}, tn("brief.count", now.lines.length)),
@@ -111,7 +111,7 @@ function section(group) {
     );
   }
   if (waiting !== null) {
-    const accept = () => acted(() => api.acceptBrief(waiting.id), t("brief.accepted"));
+    const accept = () => acted(() => api.changeBrief("POST", `${waiting.id}/acceptance`), t("brief.accepted"));
     parts.push(
       h("h3", {}, t("brief.waiting")),
       lines(waiting),
