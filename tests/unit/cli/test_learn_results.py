@@ -96,5 +96,5 @@ def test_a_run_goes_on_at_a_site_that_lives_on_and_notes_what_was_withdrawn(tmp_
 
 def test_a_run_that_is_not_told_otherwise_leaves_people_most_of_their_day() -> None:
     groups = [{"name": "clerks"}, {"name": "guards", "per_group": {"tokens_per_day": 4_000}}]
-    assert learn_evaluate._share(config(groups=groups), ("clerks", "guards")) == 1_000
-    assert learn_evaluate._share(config(groups=groups), ("clerks",)) == 500_000
+    assert learn_evaluate.share(config(groups=groups), ("clerks", "guards")) == 1_000
+    assert learn_evaluate.share(config(groups=groups), ("clerks",)) == 500_000
