@@ -1,4 +1,4 @@
-"""A brief is computed by a real engine before anybody asks: pinned, kept over a restart, and replaced by the next one."""
+"""A brief is computed by a real engine before anybody asks: pinned, kept over a restart, replaced by the next one."""
 
 from __future__ import annotations
 

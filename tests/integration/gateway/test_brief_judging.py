@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from appliance.cli import memory_judge
 from appliance.cli.learn_ask import SiteAsker
-from appliance.cli.memory_judge import CaseJudge, drop, kept, result_path
+from appliance.cli.memory_judge import CaseJudge, drop, kept, result_path, site_asking
 from appliance.cli.memory_night import Energy, Waiting
 from appliance.gateway.evaluation import BRIEF_HEADER, HEADER
 from appliance.identity.tokens import Principal
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from appliance.cli.memory_judge import Asking
     from appliance.engine.protocol import Request
     from appliance.gateway.brief_values import Brief, Run
     from appliance.learning.briefs import Judged
@@ -55,10 +57,11 @@ class Court(Bed):
     """Nights that are judged by the running site. ``most``: the joules of the next night."""
 
     house: House | None = None
+    asking: Asking | None = None
 
     async def _judge(self, brief: Brief, before: Brief | None, group: Group) -> Judged | Waiting:
         self.judged.append((before.digest if before is not None else None, brief.digest))
-        return await CaseJudge(self.desk, self.energy, self._asking)(brief, before, group)
+        return await CaseJudge(self.desk, self.energy, self.asking or self._asking)(brief, before, group)
 
     @asynccontextmanager
     async def _asking(self, run: Evaluation, brief: str) -> AsyncIterator[SiteAsker]:
@@ -115,6 +118,26 @@ async def test_a_sound_brief_passes_and_is_pinned_for_nobody_before(court: Court
     assert scopes == {(True, "user"), (False, "group")}
     assert {request.priority for request in house.engine.requests} == {-1}
     assert {one["unmapped"]["sovereign"]["purpose"] for one in house.log.of_kind("answer")} == {"evaluation"}
+    assert len(house.engine.requests) == 60
+
+
+async def test_the_running_site_is_asked_as_the_client_that_evaluates_for_the_group(
+    court: Court, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the command asks: over the site's own URL, with that client's secret out of the vault."""
+    signed_in: list[tuple[str, str, str]] = []
+
+    def sign_in(issuer: str, client: str, secret: str, _http: object) -> Badge:
+        signed_in.append((issuer, client, secret))
+        return Badge()
+
+    monkeypatch.setattr(memory_judge, "issuer_client", lambda config, _paths: house.open(config))
+    monkeypatch.setattr(memory_judge, "OidcClient", sign_in)
+    config = court.config
+    court.asking = site_asking(court.desk.paths, config, config.groups[0], lambda client: f"secret of {client}")
+    await take(house, SOUND)
+    assert (await court.night()).state == "in_force"
+    assert set(signed_in) == {(config.issuer, "evaluator", "secret of evaluator")}
     assert len(house.engine.requests) == 60
 
 

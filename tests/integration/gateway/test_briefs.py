@@ -16,7 +16,7 @@ from appliance.learning.briefs import may_be_told
 from appliance.learning.cases import Content
 from appliance.memory.briefs import digest, fingerprint
 from tests.integration.gateway.conftest import Page
-from tests.integration.gateway.test_experts import as_
+from tests.integration.gateway.test_experts import as_, send
 from tests.memory.library import House as Importing
 from tests.memory.library import remains
 from tests.memory.nights import GROUPS, REFUSED, Bed, CutOffError, briefed
@@ -348,3 +348,20 @@ async def test_an_answer_given_with_a_brief_goes_to_its_groups_experts_alone_whi
         assert document is not None
         await library.library.delete(document.id)
         assert (await client.get(place)).json()["groups"] == []
+
+
+@pytest.mark.usefixtures("library")
+async def test_what_a_person_asked_in_vain_is_weighed_and_stands_in_no_brief_row_or_entry(
+    house: House, bed: Bed, cluster: postgres.Cluster
+) -> None:
+    said = {"question": "How long does a visit of the xylographer last?", "correction": "A zymurgy visit, an hour."}
+    async with house.open(briefed()) as client:
+        await send(Page(client), house, **said)
+    await bed.night()
+    assert bed.entered[0] == ("read", "failures of analysts", {"failures": 1}, True)
+    (run,) = await bed.store.listed(["analysts"])
+    assert run.figures is not None
+    assert run.figures["failures"] == 1
+    kept = json.dumps([[one[1:3] for one in bed.entered], run.figures, await bed.told(), house.log.entries]).lower()
+    assert not [word for word in ("xylographer", "zymurgy") if word in kept]
+    assert remains(cluster, {"question": b"xylographer", "correction": b"zymurgy"}) == set()
