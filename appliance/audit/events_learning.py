@@ -50,12 +50,15 @@ def expert_act(  # noqa: PLR0913 - the fields of an expert's act, by keyword
     subject: str,
     groups: tuple[str, ...],
     action: Action,
-    what: Literal["queue", "failure", "ruling", "cases", "case"],
+    what: Literal["queue", "failure", "ruling", "cases", "case", "brief"],
     target: str,
     details: Mapping[str, Any] | None = None,
     at: datetime | None = None,
 ) -> Event:
-    """An expert looked at the ``queue``, at one ``failure`` or at all ``cases``, ruled, made or retired a case."""
+    """An expert looked at the ``queue``, at one ``failure`` or at all ``cases``, ruled, made or retired a case.
+
+    Of a ``brief``: accepted it (update), struck a line of it, or took it back (delete).
+    """
     ours = compact({"kind": "expert_act", "details": scalars(details) if details else None})
     return _act(action, what, target, {"user": ocsf.user(subject, groups)}, ours, at)
 
@@ -63,7 +66,7 @@ def expert_act(  # noqa: PLR0913 - the fields of an expert's act, by keyword
 def learning_decision(  # noqa: PLR0913 - the fields of a decision, by keyword
     *,
     actor: str,
-    what: Literal["evaluation", "gate", "cases", "pack"],
+    what: Literal["evaluation", "gate", "cases", "pack", "brief"],
     target: str,
     figures: Mapping[str, Any],
     action: Action = "create",
@@ -72,7 +75,9 @@ def learning_decision(  # noqa: PLR0913 - the fields of a decision, by keyword
 ) -> Event:
     """An operator evaluated, or let the gate decide (``success``: it passed), with every figure; or changed cases.
 
-    Of a ``pack``: it came in, was put in force for a group, or was taken away, as ``figures`` say.
+    Of a ``pack``: it came in, was put in force for a group, or was taken away, as ``figures`` say. Of a ``brief``: what
+    was read for it (read), what it was compiled of (create), what was decided on it (update), that a line was struck or
+    it was taken back (delete).
     """
     ours = {"kind": "learning_decision", "figures": scalars(figures)}
     return _act(action, what, target, {"user": ocsf.user(actor, kind=2)}, ours, at, success=success)

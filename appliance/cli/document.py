@@ -12,6 +12,7 @@ from rich.table import Table
 
 from appliance.cli.document_import import GroupOption  # noqa: TC001 - typer reads the annotations at run time
 from appliance.cli.document_open import TRY_AGAIN, Desk, desk, known_groups, swept
+from appliance.cli.memory_warm import retold
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.errors import UnavailableError, UsageError
 from appliance.memory.parsing.blocks import cleaned
@@ -114,6 +115,7 @@ async def _deleted(paths: SitePaths, ids: Sequence[uuid.UUID], passphrase_fd: in
                 say(f"deleted: {cleaned(one.title)}")
         finally:
             await swept(open_desk.library)
+    await retold(paths, {group for one in named for group in one.groups}, passphrase_fd)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from airgap_bundle.errors import BundleError
 from appliance.cli.document_files import Gathered, below
 from appliance.cli.document_import import Result, Wanted, imported, nameless, told
 from appliance.cli.document_open import Desk, desk, host_site, swept
+from appliance.cli.memory_warm import retold
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, say, site_paths
 from appliance.errors import SovereignError, UsageError
 from appliance.install.document_syncs import Synced, note, now_utc
@@ -93,6 +94,8 @@ async def _synced(context: typer.Context, passphrase_fd: int | None) -> list[Res
     results = await imported(site, wanted, passphrase_fd)
     async with desk(site, passphrase_fd) as open_desk:
         dropped += await _dropped(open_desk, [one for one in gone if one not in orphans], _FILE_GONE)
+    if dropped or any(one.outcome == "replaced" for one in results):
+        await retold(site, [group.name for group in host_site(site).groups], passphrase_fd)
     return [*results, *(one for _, part in found for one in nameless(part)), *dropped]
 
 

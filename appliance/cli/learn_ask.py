@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from appliance.errors import NotAllowedError, UnavailableError
-from appliance.gateway.evaluation import HEADER, PACK_HEADER
+from appliance.gateway.evaluation import BRIEF_HEADER, HEADER, PACK_HEADER
 from appliance.learning.errors import CaseRefusedError, SpentError
 from appliance.learning.running import Answered
 
@@ -22,7 +22,7 @@ _PATIENCE = 60
 _ATTEMPTS = 20
 _MARGIN = 30.0
 _SECONDS = 900.0
-_OF_ALL = frozenset({"no_group"})
+_OF_ALL = frozenset({"no_group", "no_brief"})
 """Refusals with a client's status that are about the run and not about a case."""
 
 
@@ -31,10 +31,13 @@ class NotCapableError(NotAllowedError):
 
 
 class SiteAsker:
-    """Asks in the name of a group; its token is renewed before it ends."""
+    """Asks in the name of a group; its token is renewed before it ends. ``brief``: one to try, or ``none``."""
 
-    def __init__(self, http: httpx.AsyncClient, sign_in: OidcClient, run: Run, url: str) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, sign_in: OidcClient, run: Run, url: str, brief: str | None = None
+    ) -> None:
         self._http, self._sign_in, self._run, self._url = http, sign_in, run, url
+        self._named = {BRIEF_HEADER: brief} if brief is not None else {}
         self._token, self._until = "", 0.0
         self._signing_in = asyncio.Lock()
 
@@ -63,7 +66,7 @@ class SiteAsker:
         raise UnavailableError("the assistant is busy for too long", "run it again: it goes on where it was")
 
     async def _post(self, body: dict[str, Any], group: str) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {await self._bearer()}", HEADER: group}
+        headers = {"Authorization": f"Bearer {await self._bearer()}", HEADER: group, **self._named}
         if self._run.pack is not None:
             headers[PACK_HEADER] = self._run.pack
         try:

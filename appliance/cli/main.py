@@ -39,7 +39,10 @@ class CommandTree(LazyGroup):
             "Give the assistant documents, by group; list, search and delete them.",
             ("document", "document_import", "document_sync"),
         ),
-        "memory": Entry("Show the hierarchy of memories, and what each tier of it spares.", ("memory",)),
+        "memory": Entry(
+            "The hierarchy of memories: what each tier spares, and briefs compiled overnight.",
+            ("memory", "memory_compile", "memory_brief"),
+        ),
         "learn": Entry(
             "Gold cases, evaluation, and the gate that a change has to pass.", ("learn", "learn_evaluate", "learn_gate")
         ),

@@ -1,4 +1,4 @@
-"""`sovereign memory status`: the hierarchy of memories, in one place that shows it."""
+"""`sovereign memory`: the hierarchy of memories in one place that shows it; briefs are in `memory_brief`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ app = new_app()
 
 @app.callback()
 def memory() -> None:
-    """What the site remembers and where, from instructions in memory to documents, and what that spares."""
+    """What the site remembers and where, what that spares, and what people are told before anybody asks."""
 
 
 @app.command()

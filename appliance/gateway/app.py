@@ -13,6 +13,7 @@ from starlette.routing import Route
 from appliance.gateway import (
     auditor_routes,
     auth_routes,
+    brief_routes,
     bringing_routes,
     embedding_routes,
     expert_routes,
@@ -57,6 +58,7 @@ def create_app(parts: Parts, static: StaticFiles | None = None) -> Starlette:
             *page_stream.routes,
             *feedback_routes.routes,
             *expert_routes.routes,
+            *brief_routes.routes,
             *passage_routes.routes,
             *bringing_routes.routes,
             *auditor_routes.routes,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from appliance.gateway.abstaining import Abstention
 from appliance.gateway.account_names import AccountNames
 from appliance.gateway.answers import Answer, Desk
+from appliance.gateway.briefs import IN_FORCE, Briefs
 from appliance.gateway.bringing import Bringing
 from appliance.gateway.catalogue import Catalogue
 from appliance.gateway.conversations import ConversationStore
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from appliance.engine.client import ModelInfo
     from appliance.gateway.account_names import Accounts
+    from appliance.gateway.briefs import Wish
     from appliance.gateway.callers import Caller
     from appliance.gateway.entitlements import Grant
     from appliance.gateway.grounding import Grounding
@@ -117,6 +119,7 @@ class Gateway:
         self.cases = CaseStore(parts.database, self.conversations)
         self.rulings = Rulings(parts.database, self.conversations, self.failures, self.cases)
         self.expert_bound = RateBound(burst=_EXPERT_ENTRIES, seconds=1.0)
+        self.briefs = Briefs(parts.database, self.conversations)
         self.cookies = Cookies(secure=parts.site.scheme == "https")
         self.running = Running()
         self.looks = Looks()
@@ -128,11 +131,17 @@ class Gateway:
         self._desk = Desk(self.ledger, self.quotas, self.metrics, self.documents, self.savings)
 
     async def granted(
-        self, caller: Caller, model: str, role: str = "chat", pack: str | None = None
+        self,
+        caller: Caller,
+        model: str,
+        role: str = "chat",
+        pack: str | None = None,
+        brief: Wish = IN_FORCE,
     ) -> tuple[Grant, ModelInfo]:
         """Entitlement before anything else: the grant, and what the engine says of the model, which is of ``role``.
 
-        A chat model answers under the group's pack, or under ``pack`` (a digest, or ``none``) where that is on trial.
+        A chat model answers under the group's pack, or under ``pack`` (a digest, or ``none``) where that is on trial,
+        and with the group's brief as it stands at this moment, or the one that is wished for.
         Raises ``ForbiddenError``, ``UnprocessableError`` for a model of another role, or ``NotReadyError`` when the
         engine does not answer, the gateway is draining, or the group's pack cannot be established.
         """
@@ -152,7 +161,7 @@ class Gateway:
             raise NotReadyError(
                 "the model does not serve your group's adapter at the moment", code="engine_unavailable", retry_after=5
             )
-        return found, info
+        return await self.briefs.told(found, brief), info
 
     async def admitted(  # noqa: PLR0913 - the fields of a job, by keyword
         self,

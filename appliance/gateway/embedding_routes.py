@@ -15,6 +15,7 @@ from appliance.gateway import evaluation, sampling, sse
 from appliance.gateway.assembly import gateway_of
 from appliance.gateway.bearer import api_caller
 from appliance.gateway.body import read_json
+from appliance.gateway.briefs import NONE
 from appliance.gateway.errors import NotReadyError, UnprocessableError
 from appliance.gateway.jobs import EMBEDDING
 from appliance.gateway.refusals import refusals_logged
@@ -56,7 +57,7 @@ async def embeddings(request: Request) -> Response:
     async with refusals_logged(gateway, caller, EMBEDDING):
         asked = await read_json(request, EmbeddingRequest)
         caller, purpose = evaluation.asked_as(gateway.site, caller, request.headers.get(evaluation.HEADER), PURPOSE)
-        granted, model = await gateway.granted(caller, asked.model, role="embedding")
+        granted, model = await gateway.granted(caller, asked.model, role="embedding", brief=NONE)
         if asked.dimensions not in {None, model.dimensions}:
             raise UnprocessableError(
                 f"the model's vectors have {model.dimensions} numbers", code="invalid_dimensions", param="dimensions"

@@ -1,23 +1,29 @@
 """Programs that evaluate ask as people of a group do: under its instructions, with its adapter, and marked in the log.
 
-Only a service client that site.yaml says ``evaluates`` may name the group, and only among its own.
+Only a service client that site.yaml says ``evaluates`` may name the group, and only among its own; and only such a one
+may ask to be answered with a brief that is not in force, or with none.
 """
 
 from __future__ import annotations
 
 import re
+import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from appliance.gateway.briefs import IN_FORCE, NONE, Trial
 from appliance.gateway.errors import ForbiddenError, UnprocessableError
 
 if TYPE_CHECKING:
+    from appliance.gateway.briefs import Wish
     from appliance.gateway.callers import Caller
     from appliance.site.config import SiteConfig
 
 HEADER = "X-Sovereign-Group"
 PACK_HEADER = "X-Sovereign-Pack"
 """Under which pack a program that evaluates is answered: a digest, or ``none``; without it, under the one in force."""
+BRIEF_HEADER = "X-Sovereign-Brief"
+WITHOUT = "none"
 PURPOSE = "evaluation"
 _PACK = re.compile(r"none|sha256:[0-9a-f]{64}")
 
@@ -51,3 +57,20 @@ def pack_on_trial(site: SiteConfig, caller: Caller, named: str | None) -> str | 
     if not _PACK.fullmatch(named):
         raise UnprocessableError(f"{PACK_HEADER} is a pack's digest, or none", code="no_such_pack", param="pack")
     return named
+
+
+def brief_wished(purpose: str, named: str | None) -> Wish:
+    """Which brief the answer is to be given with: what is in force, or what an evaluation names with ``BRIEF_HEADER``.
+
+    Raises ``ForbiddenError`` for anybody else who names one, ``UnprocessableError`` for what is no brief's id.
+    """
+    if named is None:
+        return IN_FORCE
+    if purpose != PURPOSE:
+        raise ForbiddenError(f"only a client that evaluates names a brief with {BRIEF_HEADER}", code="not_evaluating")
+    if named == WITHOUT:
+        return NONE
+    try:
+        return Trial(uuid.UUID(named))
+    except ValueError:
+        raise UnprocessableError(f"{named[:64]!a} is no brief's id", code="no_brief") from None

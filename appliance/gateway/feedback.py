@@ -52,11 +52,12 @@ class Marked:
 
 @dataclass(frozen=True)
 class Ground:
-    """What answers were given from: passages, digests of groups' instructions, and names of adapters."""
+    """What answers were given from: passages, digests of groups' instructions and briefs, and names of adapters."""
 
     places: set[Place] = field(default_factory=set)
     instructions: set[str] = field(default_factory=set)
     adapters: set[str] = field(default_factory=set)
+    briefs: set[str] = field(default_factory=set)
 
 
 class FeedbackStore:
@@ -223,6 +224,8 @@ def _ground(sealer: UserSealer, rows: Sequence[Row[Any]]) -> Ground | None:
             found.places.add(Place(uuid.UUID(one["document"]), one["version"], one["first"], one["last"]))
         if (words := (receipt.get("instructions") or {}).get("group")) is not None:
             found.instructions.add(words)
+        if (brief := (receipt.get("instructions") or {}).get("brief")) is not None:
+            found.briefs.add(brief)
         if (adapter := receipt.get("adapter")) is not None:
             found.adapters.add(adapter["name"])
     return found

@@ -69,8 +69,9 @@ async def read(
     conversations: ConversationStore,
     groups: Collection[str] | None = None,
     states: Sequence[str] = (),
+    ids: Collection[uuid.UUID] | None = None,
 ) -> tuple[Kept, ...]:
-    """The latest version of each case, oldest first: of ``groups``, of ``states``, where they are given."""
+    """The latest version of each case, oldest first: of ``groups``, of ``states``, of ``ids``, where they are given."""
     latest = (
         select(gold_case)
         .order_by(gold_case.c.id, gold_case.c.version.desc())
@@ -78,6 +79,8 @@ async def read(
         .subquery()
     )
     query = select(latest).order_by(latest.c.created, latest.c.id)
+    if ids is not None:
+        query = query.where(latest.c.id.in_(list(ids)))
     if groups is not None:
         query = query.where(latest.c.groups.overlap(list(groups)))
     if states:

@@ -1,7 +1,8 @@
 """What the site and a group tell the model before anybody speaks. Pure.
 
-Both are operators' words in site.yaml; a pack in force stands in the place of the group's (``packs``). They come as one
-system message in front, in the scope of whoever wrote the last of it, so that the engine computes them once for
+Both are operators' words in site.yaml; a pack in force stands in the place of the group's (``packs``), and the group's
+brief follows them, as quotations (``memory.briefs``). They come as one system message in front, in the scope of whoever
+wrote the last of it, so that the engine computes them once for
 everybody they are meant for (``engine.protocol.Scope``). Where a caller of the API sends a system message, theirs
 follows in the same one: templates know one at most. Then it is the caller's own.
 """
@@ -26,14 +27,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Instructions:
-    """The site's words and the group's; either may be empty.
+    """The site's words, the group's, and its brief; each may be empty.
 
-    ``trial``: they are tried for one request, so what is computed of them is shared with nobody, and what stays in
-    memory of those in force is not replaced.
+    ``trial``: a pack or a brief is tried for one request, so what is computed of them is shared with nobody, and what
+    stays in memory of those in force is not replaced.
     """
 
     site: str = ""
     group: str = ""
+    brief: str = ""
     trial: bool = False
 
     @classmethod
@@ -44,18 +46,18 @@ class Instructions:
     @property
     def text(self) -> str:
         """All of it."""
-        return "\n\n".join(part for part in (self.site, self.group) if part)
+        return "\n\n".join(part for part in (self.site, self.group, self.brief) if part)
 
     @property
     def scope(self) -> Scope:
         """Who may share what is computed of it."""
         if self.trial:
             return "user"
-        return "group" if self.group else "site"
+        return "group" if self.group or self.brief else "site"
 
     def digests(self) -> dict[str, str]:
         """``sha256:`` of each part that there is, for a receipt: the words themselves may not be for everybody."""
-        parts = {"site": self.site, "group": self.group}
+        parts = {"site": self.site, "group": self.group, "brief": self.brief}
         return {who: "sha256:" + hashlib.sha256(text.encode()).hexdigest() for who, text in parts.items() if text}
 
 

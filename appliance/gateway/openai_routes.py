@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from appliance.gateway import evaluation, openai_responses, sse, tally
+from appliance.gateway import briefs, evaluation, openai_responses, sse, tally
 from appliance.gateway.assembly import gateway_of
 from appliance.gateway.bearer import api_caller
 from appliance.gateway.body import read_json
@@ -65,7 +65,11 @@ async def chat_completions(request: Request) -> Response:
         asked = await read_json(request, ChatRequest)
         tried = evaluation.pack_on_trial(gateway.site, caller, request.headers.get(evaluation.PACK_HEADER))
         caller, purpose = evaluation.asked_as(gateway.site, caller, request.headers.get(evaluation.HEADER), PURPOSE)
-        granted, model = await gateway.granted(caller, asked.model, pack=tried)
+        brief = evaluation.brief_wished(purpose, request.headers.get(evaluation.BRIEF_HEADER))
+        tools = asked.offered()
+        if tools.offered:
+            brief = briefs.NONE  # so that no document can make a model call one (ADR 144)
+        granted, model = await gateway.granted(caller, asked.model, pack=tried, brief=brief)
         jobs = await gateway.admitted(
             caller=caller,
             granted=granted,
@@ -74,7 +78,7 @@ async def chat_completions(request: Request) -> Response:
             purpose=purpose,
             messages=[message.plain() for message in asked.messages],
             choices=asked.choices,
-            tools=asked.offered(),
+            tools=tools,
             grounding=await _grounded(gateway, caller, asked, granted, model),
         )
     return await _answered(request, gateway, jobs, asked)
@@ -100,7 +104,7 @@ async def completions(request: Request) -> Response:
     async with refusals_logged(gateway, caller, COMPLETION):
         asked = await read_json(request, CompletionRequest)
         caller, purpose = evaluation.asked_as(gateway.site, caller, request.headers.get(evaluation.HEADER), PURPOSE)
-        granted, model = await gateway.granted(caller, asked.model)
+        granted, model = await gateway.granted(caller, asked.model, brief=briefs.NONE)
         if granted.pack is not None:
             raise UnprocessableError(
                 f"{granted.group.name} answers under a pack, which a bare prompt would pass by",

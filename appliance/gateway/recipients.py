@@ -3,7 +3,7 @@
 An answer from documents may quote them, and so may every later one of its conversation. So a group is asked for its
 right to each passage that the model was shown up to there, at the moment of sending, as if its people looked. What a
 group's instructions say, and what its adapter learnt, a model repeats as well: of such an answer only groups with the
-very same ones are told.
+very same ones are told. What a group's brief says is for that group, as long as all of it stands.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ async def recipients(gateway: Gateway, caller: Caller, marked: Marked) -> tuple[
     if ground is None:
         return ()
     names = [group.name for group in groups if await _told_the_same(gateway, group, ground)]
+    names = [name for name in names if await _was_told(gateway, ground, name)]
     if not ground.places:
         return tuple(names)
     return tuple([name for name in names if await _may_read(gateway, list(ground.places), name)])
@@ -70,3 +71,8 @@ async def _may_read(gateway: Gateway, places: Sequence[Place], group: str) -> bo
     if found is None:
         raise NotReadyError("the database does not answer", code="database_unavailable", retry_after=5)
     return all(one is not None for one in found)
+
+
+async def _was_told(gateway: Gateway, ground: Ground, group: str) -> bool:
+    """Whether every brief that the answer was given with is one of the group's, of which nothing was taken since."""
+    return all([await gateway.briefs.store.told_as(group, one) for one in ground.briefs])

@@ -37,6 +37,7 @@ INDEX = "index.html"
 AUDITOR = "auditor.html"
 EXPERT = "expert.html"
 MEMORY = "memory.html"
+BRIEF = "brief.html"
 _REVALIDATE = "no-cache"
 
 
@@ -71,6 +72,10 @@ class StaticFiles:
         """GET /memory: the page of the hierarchy of memories; it too asks, and is refused, by itself."""
         return self._response(request, MEMORY)
 
+    async def brief(self, request: Request) -> Response:
+        """GET /brief: the page of what groups are told overnight; it too asks, and is refused, by itself."""
+        return self._response(request, BRIEF)
+
     async def file(self, request: Request) -> Response:
         """GET /static/PATH."""
         return self._response(request, request.path_params["path"])
@@ -82,6 +87,7 @@ class StaticFiles:
             Route("/auditor", self.auditor, methods=["GET"]),
             Route("/expert", self.expert, methods=["GET"]),
             Route("/memory", self.memory, methods=["GET"]),
+            Route("/brief", self.brief, methods=["GET"]),
             Route("/static/{path:path}", self.file, methods=["GET"]),
         ]
 

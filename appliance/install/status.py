@@ -12,6 +12,7 @@ from appliance.errors import UsageError
 from appliance.install import ca
 from appliance.install.accounts import load_accounts
 from appliance.install.backup.last import LastBackup, backup_warnings, last_backup
+from appliance.install.brief_runs import brief_warnings, last
 from appliance.install.confinement import EngineConfinement, engine_confinement
 from appliance.install.document_syncs import document_warnings
 from appliance.install.model_check import Waived, waivers_in_force
@@ -125,6 +126,7 @@ def site_status(paths: SitePaths) -> SiteStatus:
         *model_warnings(config, paths),
         *document_warnings(config, paths, datetime.now(UTC)),
         *pack_warnings(config, paths, datetime.now(UTC)),
+        *brief_warnings(config, last(paths), datetime.now(UTC)),
         *standby_warnings({s.title: states[s.name] for s in standbys}),
     )
     return SiteStatus(

@@ -114,7 +114,7 @@ class Retrieval:
         )
         async with reading(self._engine, named) as connection:
             rows = (await connection.execute(query)).all() if places else ()
-        known = {Place(row.document_id, row.text_digest, row.first, row.last): _found(row) for row in rows}
+        known = {Place(row.document_id, row.text_digest, row.first, row.last): found_of(row) for row in rows}
         return tuple(known.get(place) for place in places)
 
     async def answerable(self, groups: Iterable[str]) -> bool:
@@ -186,11 +186,12 @@ class Retrieval:
         )
         rows = {row.id: row for row in (await connection.execute(query)).all()}
         return tuple(
-            _found(row, score, near.get(number)) for number, score in best if (row := rows.get(number)) is not None
+            found_of(row, score, near.get(number)) for number, score in best if (row := rows.get(number)) is not None
         )
 
 
-def _found(row: Row[Any], score: float = 0.0, cosine: float | None = None) -> Found:
+def found_of(row: Row[Any], score: float = 0.0, cosine: float | None = None) -> Found:
+    """A passage's row, with its document's title and digests, as a value."""
     return Found(
         document=row.document_id,
         title=row.title,

@@ -31,6 +31,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
+from appliance.memory.brief_schema import define as define_briefs
+
 STATES = ("ready", "refused")
 
 
@@ -109,6 +111,7 @@ def define(metadata: MetaData) -> None:
         Column("since", DateTime(timezone=True), nullable=False, server_default=func.now()),
         CheckConstraint("what = 'documents'", name="what"),
     )
+    define_briefs(metadata)
 
 
 metadata = MetaData()
@@ -118,3 +121,6 @@ passage = metadata.tables["passage"]
 passage_vector = metadata.tables["passage_vector"]
 word_count = metadata.tables["word_count"]
 sweep_due = metadata.tables["sweep_due"]
+brief = metadata.tables["brief"]
+brief_line = metadata.tables["brief_line"]
+brief_strike = metadata.tables["brief_strike"]

@@ -18,7 +18,7 @@ from appliance.memory.access import keeping, reading
 from appliance.memory.documents import Document
 from appliance.memory.errors import DocumentRefusedError, NoDocumentError
 from appliance.memory.language import CONFIGURATION
-from appliance.memory.schema import document, passage, passage_vector
+from appliance.memory.schema import brief_line, brief_strike, document, passage, passage_vector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,7 +35,8 @@ _UNFIT = (DataError, ProgramLimitExceeded)
 Outcome = Literal["new", "replaced", "unchanged", "refused"]
 EVERY = ""
 """In the counts of words: how many passages there are in a language."""
-_TURN = text("SELECT pg_advisory_xact_lock(x'646f6373'::int)")
+TURN = text("SELECT pg_advisory_xact_lock(x'646f6373'::int)")
+"""Whoever changes documents, or writes down where their sentences stand, does so one at a time."""
 _OF = "(SELECT ARRAY(SELECT DISTINCT unnest(groups) ORDER BY 1) FROM document WHERE id = :id)"
 _COUNTED = (
     f"SELECT {_OF} AS groups, language, word, count(*) AS passages "  # noqa: S608 - text of this module
@@ -84,7 +85,7 @@ class Library:
             "model": read.model,
         }
         async with keeping(self._engine) as connection:
-            await connection.execute(_TURN)
+            await connection.execute(TURN)
             row, outcome = await self._row(connection, arrival, values)
             try:
                 await _keep(connection, row.id, read.language, read.passages)
@@ -100,7 +101,7 @@ class Library:
         values = dict.fromkeys(("text_digest", "pages", "model"))
         counts = {"state": "refused", "reason": reason, "language": "other", "characters": 0, "passages": 0}
         async with keeping(self._engine) as connection:
-            await connection.execute(_TURN)
+            await connection.execute(TURN)
             row, _ = await self._row(connection, arrival, values | counts)
         return _document(row), "refused"
 
@@ -108,7 +109,7 @@ class Library:
         """Let other groups see a document, from the next question on. Raises ``NoDocumentError``."""
         changed = update(document).where(document.c.id == document_id).values(groups=list(groups)).returning(document)
         async with keeping(self._engine) as connection:
-            await connection.execute(_TURN)
+            await connection.execute(TURN)
             await connection.execute(_UNCOUNT, {"id": document_id})
             await connection.execute(_UNHEARD)
             row = (await connection.execute(changed)).one_or_none()
@@ -123,8 +124,9 @@ class Library:
         What pages and files of the database still hold is overwritten by ``sweep``.
         """
         async with keeping(self._engine) as connection:
-            await connection.execute(_TURN)
+            await connection.execute(TURN)
             await _forget(connection, document_id)
+            await connection.execute(delete(brief_strike).where(brief_strike.c.source == document_id))
             gone = delete(document).where(document.c.id == document_id).returning(document)
             row = (await connection.execute(gone)).one_or_none()
         if row is None:
@@ -199,6 +201,7 @@ async def _forget(connection: AsyncConnection, document_id: uuid.UUID) -> None:
     await connection.execute(_UNCOUNT, {"id": document_id})
     await connection.execute(_UNHEARD)
     await connection.execute(delete(passage).where(passage.c.document_id == document_id))
+    await connection.execute(delete(brief_line).where(brief_line.c.source == document_id))
 
 
 async def _keep(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from psycopg.errors import Diagnostic
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-_TABLES = ("passage_vector", "passage", "word_count", "document")
+_TABLES = ("passage_vector", "passage", "word_count", "document", "brief_line", "brief_strike")
 _ATTEMPTS = 5
 _PAUSE_S = 1.0
 _PATIENCE = ("SET statement_timeout = 0", "SET lock_timeout = '2s'")

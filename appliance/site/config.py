@@ -11,7 +11,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from appliance.site.groups import Group, ServiceClient  # noqa: TC001 - pydantic reads them at run time
-from appliance.site.served import Documents, Model
+from appliance.site.served import Documents, Memory, Model
 from appliance.site.shapes import (
     LOOPBACK,
     SIGN_IN,
@@ -49,6 +49,7 @@ class Use(Strict):
     groups: tuple[Group, ...] = Field(min_length=1)
     service_clients: tuple[ServiceClient, ...] = ()
     documents: Documents = Documents()
+    memory: Memory = Memory()
 
     def unknown_references(self) -> list[str]:
         """Names that nothing has, and names that two things have; each message starts with the path it concerns."""
@@ -89,10 +90,11 @@ class Use(Strict):
                 elif adapted.count(model) > 1:
                     found.append(f"groups.{i}.adapters: {name} is not the only adapter of {model}")
         found += [
-            f"groups.{i}.instructions: with the site's, no room is left in {model.name}'s {model.context_tokens} tokens"
+            f"groups.{i}.instructions: with the site's and its brief, no room is left in {model.name}'s "
+            f"{model.context_tokens} tokens"
             for i, group in enumerate(self.groups)
             for model in self.models
-            if model.name in group.models and self._told_tokens(group) > model.context_tokens // 2
+            if model.name in group.models and self._told_tokens(group, model) > model.context_tokens // 2
         ]
         found += [
             f"models.{i}.pinned_tokens: the instructions of those who use {model.name} take about "
@@ -119,11 +121,12 @@ class Use(Strict):
         groups = [group for group in self.groups if model.name in group.models]
         adapted = {next((name for name in group.adapters if name in model.adapters), "") for group in groups}
         site = len(adapted) * (len(self.instructions.encode()) // 3)
-        return site + sum(self._told_tokens(group) for group in groups if group.instructions)
+        return site + sum(self._told_tokens(group, model) for group in groups if group.instructions or group.brief)
 
-    def _told_tokens(self, group: Group) -> int:
+    def _told_tokens(self, group: Group, model: Model) -> int:
         """About how many tokens go before anybody speaks: one for three bytes, as the gateway guesses."""
-        return len(f"{self.instructions}{group.instructions}".encode()) // 3
+        told = len(f"{self.instructions}{group.instructions}".encode()) // 3
+        return told + (self.memory.compile.tokens if group.brief and model.name != self.documents.model else 0)
 
 
 class SiteConfig(Use):

@@ -36,6 +36,11 @@ class Group(Strict):
     instructions: Instructions = Field(
         default="", description="What the model is told before its people speak, after the site's `instructions`."
     )
+    brief: bool = Field(
+        default=False,
+        description="`sovereign memory compile` chooses sentences from its documents overnight, which its people are "
+        "answered with from then on (`memory.compile`).",
+    )
     brings_documents: bool = Field(
         default=False, description="Its people may bring documents on the page, for this group."
     )

@@ -69,3 +69,24 @@ class Documents(Strict):
         default="abstain",
         description="Where no passage fits a question: say so and no more, or answer without documents, marked.",
     )
+
+
+class Compile(Strict):
+    """When and how groups' briefs are compiled."""
+
+    at: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = Field(
+        default="02:30", description="The host's time of day at which systemd has `sovereign memory compile` run."
+    )
+    tokens: Annotated[int, Field(ge=256, le=4096)] = Field(
+        default=512,
+        description="The most tokens of a brief, by the gateway's estimate; they stay in an engine's memory.",
+    )
+    joules: Annotated[float, Field(gt=0)] = Field(
+        default=50_000, description="The most energy that a night takes, over all groups; the next one goes on."
+    )
+
+
+class Memory(Strict):
+    """What the assistant makes of what it has, while nobody waits."""
+
+    compile: Compile = Compile()

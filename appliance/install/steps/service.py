@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from appliance.identity.apply import apply_realm
+from appliance.install.brief_runs import compile_at
 from appliance.install.document_syncs import sync_minutes
 from appliance.install.probe import answers
 from appliance.install.runner import Advance, Step
@@ -34,8 +35,9 @@ def service_steps(context: Context) -> tuple[Step, ...]:
 def _supervision(context: Context) -> Step:
     def files() -> Mapping[Path, str]:
         standby = standby_services(context.config, context.paths, context.accounts)
+        config = context.config
         return choose_supervision(context.paths).files(
-            (*context.services, *standby), context.config.name, sync_minutes(context.config)
+            (*context.services, *standby), config.name, sync_minutes(config), compile_at(config)
         )
 
     def work(_: Advance) -> Mapping[str, str]:

@@ -29,10 +29,13 @@ class Supervision(Protocol):
     def kind(self) -> str:
         """``systemd`` or ``supervisord``."""
 
-    def files(self, services: Sequence[Service], site: str, sync_minutes: int | None = None) -> Mapping[Path, str]:
+    def files(
+        self, services: Sequence[Service], site: str, sync_minutes: int | None = None, compile_at: str | None = None
+    ) -> Mapping[Path, str]:
         """The configuration files that describe ``services``: ``{path: text}``. Pure.
 
-        ``sync_minutes``: how often `document sync` is to run, where the manager has timers.
+        ``sync_minutes``: how often `document sync` is to run, where the manager has timers; ``compile_at``: the
+        time of day of `memory compile`.
         """
 
     def drop(self, files: Mapping[Path, str]) -> None:

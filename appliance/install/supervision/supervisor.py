@@ -61,9 +61,11 @@ class Supervisord:
     def _socket(self) -> Path:
         return self._paths.run / "supervisor.sock"
 
-    def files(self, services: Sequence[Service], site: str, sync_minutes: int | None = None) -> Mapping[Path, str]:
-        """The one configuration file. It has no timers: `document sync` is the operator's to run."""
-        del sync_minutes
+    def files(
+        self, services: Sequence[Service], site: str, sync_minutes: int | None = None, compile_at: str | None = None
+    ) -> Mapping[Path, str]:
+        """The one configuration file. It has no timers: what they would run is the operator's to run."""
+        del sync_minutes, compile_at
         head = _section("unix_http_server", {"file": str(self._socket), "chmod": "0700"})
         head += _section("supervisord", self._daemon(site))
         head += _section(

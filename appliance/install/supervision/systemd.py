@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 UNITS = Path("/etc/systemd/system")
 _SYNC = "documents"
 _SYNC_WORDS = ("document", "sync")
+_BRIEFS = "briefs"
+_BRIEFS_WORDS = ("memory", "compile")
+_TIMED = (_SYNC, _BRIEFS)
 _STATES: Mapping[str, State] = {"active": "running", "activating": "starting", "failed": "failed"}
 _SANDBOX = """\
 NoNewPrivileges=yes
@@ -62,23 +65,28 @@ class Systemd:
         self._units = units
         self._prefix = paths.run.name
 
-    def files(self, services: Sequence[Service], site: str, sync_minutes: int | None = None) -> Mapping[Path, str]:
-        """Units for ``services``, the oneshot that unseals, what reads document folders, and the target of them all."""
+    def files(
+        self, services: Sequence[Service], site: str, sync_minutes: int | None = None, compile_at: str | None = None
+    ) -> Mapping[Path, str]:
+        """Units for ``services``, the oneshot that unseals, what runs by timers, and the target of them all."""
         names = {s.name: self._unit(s.name) for s in services if s.at_boot}
         texts = {self._unit(s.name): self._service_text(s, site) for s in services}
         texts[self._unit("unseal")] = self._unseal_text(site)
         if sync_minutes is not None:
             texts[self._unit(_SYNC)] = self._sync_text(site)
-            texts[self._timer] = self._timer_text(site, sync_minutes)
-        wants = " ".join([*names.values(), *([self._timer] if sync_minutes is not None else [])])
+            texts[self._timer(_SYNC)] = self._timer_text(site, sync_minutes)
+        if compile_at is not None:
+            texts[self._unit(_BRIEFS)] = self._compile_text(site)
+            texts[self._timer(_BRIEFS)] = self._nightly_text(site, compile_at)
+        wants = " ".join([*names.values(), *(self._timer(one) for one in _TIMED if self._timer(one) in texts)])
         texts[self._target] = (
             f"[Unit]\nDescription=sovereign site {site}\nWants={wants}\n\n[Install]\nWantedBy=multi-user.target\n"
         )
         return {self._units / name: text for name, text in texts.items()}
 
     def drop(self, files: Mapping[Path, str]) -> None:
-        """Stop the timer that read document folders, and what it runs, where ``files`` name them no more."""
-        for name in (self._timer, self._unit(_SYNC)):
+        """Stop timers, and what they run, where ``files`` name them no more."""
+        for name in (unit for one in _TIMED for unit in (self._timer(one), self._unit(one))):
             path = self._units / name
             if path not in files and path.exists():
                 succeeds(["systemctl", "stop", name])
@@ -88,8 +96,9 @@ class Systemd:
         """Have systemd read the units and start the target at boot."""
         run(["systemctl", "daemon-reload"])
         run(["systemctl", "enable", "--quiet", self._target])
-        if (self._units / self._timer).exists():
-            run(["systemctl", "start", "--no-block", self._timer])
+        for timer in map(self._timer, _TIMED):
+            if (self._units / timer).exists():
+                run(["systemctl", "start", "--no-block", timer])
 
     def start(self, service: Service) -> None:
         """Start one unit (``--no-block``: readiness is watched by the caller)."""
@@ -133,9 +142,8 @@ class Systemd:
     def _target(self) -> str:
         return f"{self._prefix}.target"
 
-    @property
-    def _timer(self) -> str:
-        return f"{self._prefix}-{_SYNC}.timer"
+    def _timer(self, name: str) -> str:
+        return f"{self._prefix}-{name}.timer"
 
     def _unit(self, name: str) -> str:
         return f"{self._prefix}-{name}.service"
@@ -190,12 +198,22 @@ class Systemd:
 
         Status 3 says that some files were refused: the others are in, and `status` tells.
         """
-        command = _command([str(self._paths.env / "bin" / "sovereign"), "--site", str(self._paths.root), *_SYNC_WORDS])
+        return self._oneshot_text(f"sovereign site {site}: read document folders", _SYNC_WORDS, "AF_UNIX", 3)
+
+    def _compile_text(self, site: str) -> str:
+        """As the operator runs it: it asks the gateway, as the program that evaluates does."""
+        families = "AF_UNIX AF_INET AF_INET6"
+        return self._oneshot_text(f"sovereign site {site}: compile groups' briefs", _BRIEFS_WORDS, families)
+
+    def _oneshot_text(self, title: str, words: Sequence[str], families: str, fine: int | None = None) -> str:
+        command = _command([str(self._paths.env / "bin" / "sovereign"), "--site", str(self._paths.root), *words])
+        accepted = f"SuccessExitStatus={fine}\n" if fine is not None else ""
         return (
-            f"[Unit]\nDescription=sovereign site {site}: read document folders\nPartOf={self._target}\n"
+            f"[Unit]\nDescription={title}\nPartOf={self._target}\n"
             f"After={self._unit('gateway')}\n\n"
-            f"[Service]\nType=oneshot\nExecStart={command}\nSuccessExitStatus=3\nNice=19\nIOSchedulingClass=idle\n"
-            "NoNewPrivileges=yes\nPrivateTmp=yes\nProtectSystem=full\nRestrictAddressFamilies=AF_UNIX\nUMask=0077\n"
+            f"[Service]\nType=oneshot\nExecStart={command}\n"
+            f"{accepted}Nice=19\nIOSchedulingClass=idle\n"
+            f"NoNewPrivileges=yes\nPrivateTmp=yes\nProtectSystem=full\nRestrictAddressFamilies={families}\nUMask=0077\n"
         )
 
     def _timer_text(self, site: str, minutes: int) -> str:
@@ -203,6 +221,14 @@ class Systemd:
             f"[Unit]\nDescription=sovereign site {site}: read document folders\nPartOf={self._target}\n\n"
             f"[Timer]\nOnActiveSec=5min\nOnUnitInactiveSec={minutes}min\nAccuracySec=1min\n"
             f"Unit={self._unit(_SYNC)}\n"
+        )
+
+    def _nightly_text(self, site: str, at: str) -> str:
+        """Once a day, also where the host slept then; by the minute, so that an operator can tell when."""
+        return (
+            f"[Unit]\nDescription=sovereign site {site}: compile groups' briefs\nPartOf={self._target}\n\n"
+            f"[Timer]\nOnCalendar=*-*-* {at}:00\nPersistent=true\nAccuracySec=1min\n"
+            f"Unit={self._unit(_BRIEFS)}\n"
         )
 
     def _unseal_text(self, site: str) -> str:

@@ -43,11 +43,12 @@ models:
   - {{name: {EMBEDDER}, context_tokens: 256, memory_mib: 300, threads: 1, disk_mib: 0}}
 groups:
   - {{name: analysts, models: [{release.MODEL}], roles: [auditor]}}
-  - {{name: clerks, models: [{release.MODEL}, {EMBEDDER}]}}
+  - {{name: clerks, models: [{release.MODEL}, {EMBEDDER}], brief: true}}
 service_clients:
   - {{id: batch, groups: [clerks]}}
   - {{id: evaluator, groups: [analysts, clerks], evaluates: true}}
 documents: {{model: {EMBEDDER}, folders: [{{path: /srv/house-rules, groups: [clerks]}}]}}
+memory: {{compile: {{tokens: 256}}}}
 """
 
 

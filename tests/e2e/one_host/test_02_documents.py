@@ -1,4 +1,7 @@
-"""Journey 01: two documents for two groups; answers rest on what a group may see, and on nothing once it is deleted."""
+"""Journey 01: two documents for two groups; answers rest on what a group may see, and on nothing once it is deleted.
+
+A brief of the night is told once somebody accepts it, and until it is struck.
+"""
 
 from __future__ import annotations
 
@@ -102,3 +105,27 @@ def test_systemd_reads_the_declared_folder_and_status_tells_when_it_could_not(ho
     assert not any("documents.folders" in line for line in status(host)["warnings"])
     (row,) = json.loads(sovereign(host, "document", "list", "--output", "json")[1])
     assert (row["origin"], row["groups"]) == ("/srv/house-rules/parking.txt", ["clerks"])
+
+
+def test_a_brief_of_the_night_is_told_once_somebody_accepts_it_and_the_receipt_names_it_until_it_is_struck(
+    host: BareHost, tmp_path: Path
+) -> None:
+    """By the unit that the timer starts; the folder's one document is the clerks'."""
+    timer = host.run(["sh", "-c", "systemctl list-timers --all --no-legend | grep -o '[^ ]*-briefs.timer'"]).stdout
+    host.run(["systemctl", "start", timer.strip().replace(".timer", ".service")])
+    assert any("briefs of clerks wait" in line for line in status(host)["warnings"])
+    (run,) = json.loads(sovereign(host, "memory", "brief", "list", "--output", "json")[1])
+    assert (run["group"], run["state"]) == ("clerks", "compiled")
+    assert "brief" not in asked(host, tmp_path, ASKED[0])[0]["receipt"]["instructions"]
+
+    sovereign(host, "memory", "brief", "accept", run["id"])
+    shown = json.loads(sovereign(host, "memory", "brief", "show", "clerks", "--output", "json")[1])
+    assert [line["text"] for line in shown["lines"]] == PARKING.replace(". ", ".|").split("|")
+    assert asked(host, tmp_path, ASKED[0])[0]["receipt"]["instructions"]["brief"] == shown["digest"]
+
+    sovereign(host, "memory", "brief", "strike", "clerks", "1")
+    left = json.loads(sovereign(host, "memory", "brief", "show", "clerks", "--output", "json")[1])
+    assert [line["text"] for line in left["lines"]] == ["A visit lasts at most ninety minutes."]
+    assert asked(host, tmp_path, ASKED[0])[0]["receipt"]["instructions"]["brief"] == left["digest"] != shown["digest"]
+    sovereign(host, "memory", "brief", "back", "clerks")
+    assert "brief" not in asked(host, tmp_path, ASKED[0])[0]["receipt"]["instructions"]

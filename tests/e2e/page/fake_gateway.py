@@ -21,6 +21,7 @@ from starlette.responses import Response, StreamingResponse
 from appliance.gateway.grounding import rested, shown
 from appliance.gateway.headers import security_headers
 from tests.e2e.page.audit_api import audit_routes
+from tests.e2e.page.brief_api import BriefApi
 from tests.e2e.page.expert_api import ExpertApi
 from tests.e2e.page.fake_identity import identity_app
 from tests.e2e.page.memory_api import memory_routes
@@ -52,6 +53,7 @@ class FakeGateway:
         self.open_to = ["analysts"]
         self.rulings: dict[str, dict[str, Any]] = {}
         self.kept: list[str] = []
+        self.acts: list[str] = []
         self.stopped = 0
         self.sessions: dict[str, str] = {}
         self.conversations: dict[str, Any] = {}
@@ -62,7 +64,7 @@ class FakeGateway:
 
     def forget(self) -> None:
         """As if it had just started; sessions and everything asked are gone."""
-        for memory in (self.scripts, self.asked, self.looked, self.kept, self.from_documents, self.brought):
+        for memory in (self.scripts, self.asked, self.looked, self.kept, self.acts, self.from_documents, self.brought):
             memory.clear()
         for known in (self.feedback, self.rulings, self.sessions, self.conversations, self.shelf):
             known.clear()
@@ -185,7 +187,8 @@ def running_gateway() -> Iterator[FakeGateway]:
     with serving(identity_app()) as identity:
         state.identity_url = identity.url
         api = PageApi(state)
-        routes = [*api.routes(), *audit_routes(api), *memory_routes(api), *ExpertApi(api).routes()]
+        routes = [*api.routes(), *audit_routes(api), *memory_routes(api)]
+        routes += [*ExpertApi(api).routes(), *BriefApi(api).routes()]
         app = with_headers(Starlette(routes=routes), security_headers(issuer=identity.url, tls=False))
         with serving(app) as gateway:
             state.url = gateway.url

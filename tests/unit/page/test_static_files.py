@@ -15,7 +15,7 @@ THEME = ROOT / "appliance/identity/theme/sovereign/login"
 FILES = sorted(path for folder in (STATIC, THEME) for path in folder.rglob("*") if path.is_file())
 SCRIPTS = sorted((STATIC / "js").glob("*.js"))
 PAGES = sorted(STATIC.glob("*.html"))
-ROUTES = {"/", "/auditor", "/expert", "/memory"}
+ROUTES = {"/", "/auditor", "/expert", "/memory", "/brief"}
 STYLES = [path for path in FILES if path.suffix == ".css"]
 _NAMESPACE = "http://www.w3.org/2000/svg"
 _ADDRESS = re.compile(r"(?:https?:)?//[a-z0-9-]+\.[a-z0-9.-]+", re.IGNORECASE)

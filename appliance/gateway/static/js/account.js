@@ -20,6 +20,7 @@ export class Account {
     byId("auditor-link").hidden = !user.roles.includes("auditor");
     byId("memory-link").hidden = !user.roles.includes("admin");
     byId("expert-link").hidden = !user.roles.includes("expert");
+    byId("brief-link").hidden = !user.roles.includes("expert");
     offerBringing(session.brings, onError);
     byId("sign-out").addEventListener("click", () => this.#signOut());
     this.draw();

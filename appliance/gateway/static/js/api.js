@@ -174,7 +174,7 @@ export const feedbackGroups = async (messageId) =>
 export const takeBackFeedback = (messageId) => send("DELETE", `/api/messages/${encodeURIComponent(messageId)}/feedback`);
 
 /**
- * What experts read: `queue`, `cases`, or `failures/ID`.
+ * What experts read: `queue`, `cases`, `briefs`, or `failures/ID`.
  *
  * @param {string} what
  */
@@ -189,6 +189,12 @@ export const giveRuling = async (failureId, ruling) =>
 
 /** @param {string} caseId */
 export const keepCase = (caseId) => send("POST", `/api/expert/cases/${encodeURIComponent(caseId)}/decision`);
+
+/**
+ * @param {"POST" | "DELETE"} method
+ * @param {string} what a brief, its acceptance or a line of it
+ */
+export const changeBrief = (method, what) => send(method, `/api/expert/briefs/${what}`);
 
 /**
  * Ask, and read the answer as it is written. Aborting the signal closes the connection, which stops the model.

@@ -16,7 +16,7 @@ import { answerMatches } from "./commitment.js";
  *   release?: string, licence?: string, producer?: string, jurisdiction?: string, waivers?: Waiver[] }} ModelPart
  * @typedef {{ queue_ms?: number, first_token_ms?: number, decode_ms?: number }} Timing
  * @typedef {{ request_id?: string, model?: ModelPart, adapter?: ModelPart, pack?: { name?: string, version?: string, digest?: string },
- *   documents?: import("./citations.js").Documents, instructions?: { site?: string, group?: string }, sampler?: Record<string, unknown>,
+ *   documents?: import("./citations.js").Documents, instructions?: { site?: string, group?: string, brief?: string }, sampler?: Record<string, unknown>,
  *   usage?: { prompt_tokens?: number, cached_tokens?: number, completion_tokens?: number } | null,
  *   timing?: Timing | null, energy?: { joules?: number, method?: string, watts?: number, idle_joules?: number } | null,
  *   log?: { origin?: string, request_index?: number, answer_index?: number, size?: number },
@@ -110,6 +110,7 @@ function modelFacts({ model = {}, adapter, pack, instructions = {} }) {
     [t("receipt.instructions.group"), digest(instructions.group)],
     [t("receipt.pack"), pack ? [pack.name, pack.version].filter(Boolean).join(" ") : null],
     [t("receipt.pack.digest"), digest(pack?.digest)],
+    [t("receipt.instructions.brief"), digest(instructions.brief)],
   ]);
 }
 

@@ -1,0 +1,64 @@
+"""What the commands on briefs stand on: the site's database, and its audit log."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from appliance.cli.learn_site import host_site
+from appliance.cli.user_keycloak import service_secret
+from appliance.errors import UnavailableError, UsageError
+from appliance.gateway import database
+from appliance.gateway.brief_inputs import BriefInputs
+from appliance.gateway.brief_store import BriefStore
+from appliance.gateway.conversations import ConversationStore
+from appliance.gateway.failures import FailureStore
+from appliance.gateway.gold_cases import CaseStore
+from appliance.site.paths import DATABASE, GATEWAY
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from appliance.site.config import SiteConfig
+    from appliance.site.groups import Group
+    from appliance.site.paths import SitePaths
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Briefs, and what they are made of."""
+
+    paths: SitePaths
+    site: SiteConfig
+    store: BriefStore
+    inputs: BriefInputs
+    cases: CaseStore
+
+
+@asynccontextmanager
+async def desk(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterator[Desk]:
+    """All of it, open. Raises ``UnavailableError`` when the database does not answer."""
+    site = host_site(paths)
+    password = service_secret(paths, GATEWAY, "db_password", passphrase_fd).decode()
+    content_key = service_secret(paths, GATEWAY, "content_key", passphrase_fd)
+    pool = database.connect(paths.run / DATABASE, site.listen.database_port, password)
+    conversations = ConversationStore(pool, content_key)
+    cases = CaseStore(pool, conversations)
+    inputs = BriefInputs(pool, cases, FailureStore(pool, conversations))
+    try:
+        yield Desk(paths, site, BriefStore(pool, conversations), inputs, cases)
+    except database.DATABASE_DOWN as error:
+        raise UnavailableError("the database does not answer", "run `sovereign status`") from error
+    finally:
+        await pool.dispose()
+
+
+def briefed(site: SiteConfig, named: Sequence[str] = ()) -> tuple[Group, ...]:
+    """Groups that site.yaml gives a brief, or those ``named`` of them. Raises ``UsageError``."""
+    having = [group for group in site.groups if group.brief]
+    if unknown := [name for name in named if name not in {group.name for group in having}]:
+        raise UsageError(f"{unknown[0]} is no group that has a brief", "give it `brief: true` in site.yaml")
+    if not having:
+        raise UsageError("no group of this site has a brief", "give one `brief: true` in site.yaml")
+    return tuple(group for group in having if not named or group.name in named)

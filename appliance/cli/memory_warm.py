@@ -1,0 +1,85 @@
+"""The engine computes what a group is told before anybody asks: pinned in its memory, and kept on its disk.
+
+It is asked as for a question of the group, for one token, after everybody's; the question is a full stop and nobody's.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from appliance.cli.learn_site import host_site
+from appliance.cli.memory_night import Energy
+from appliance.cli.memory_site import desk
+from appliance.cli.terminal import say
+from appliance.engine.client import EngineClient
+from appliance.engine.errors import EngineRefusedError
+from appliance.engine.protocol import End, Request
+from appliance.errors import UnavailableError
+from appliance.gateway.entitlements import grant
+from appliance.gateway.instructions import conversation
+from appliance.site.paths import engine_service
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from appliance.gateway.entitlements import Grant
+    from appliance.site.config import SiteConfig
+    from appliance.site.groups import Group
+    from appliance.site.paths import SitePaths
+
+_NOTHING = ({"role": "user", "content": "."},)
+
+
+@dataclass
+class Warm:
+    """Implements ``memory_night.Compute`` with the engines of this host."""
+
+    paths: SitePaths
+    site: SiteConfig
+    energy: Energy
+
+    async def __call__(self, group: Group, text: str) -> None:
+        """Have each model of the group compute it. An engine that does not answer computes it at the first question."""
+        for model in group.models:
+            if model == self.site.documents.model:
+                continue
+            granted = grant(self.site, [group.name], model)
+            try:
+                await self._computed(replace(granted, instructions=replace(granted.instructions, brief=text)))
+            except (UnavailableError, EngineRefusedError) as error:
+                say(f"{model} computes the brief of {group.name} at its first question: {error.cause}")
+
+    async def _computed(self, granted: Grant) -> None:
+        async with EngineClient(self.paths.socket(engine_service(granted.model))) as engine:
+            async for event in engine.generate(prefix_request(granted)):
+                if isinstance(event, End):
+                    self.energy.spent += event.energy.joules
+
+
+async def retold(paths: SitePaths, groups: Collection[str], passphrase_fd: int | None) -> None:
+    """Have engines compute what those of ``groups`` that have a brief are told now, in place of what was taken out."""
+    site = host_site(paths)
+    having = [group for group in site.groups if group.brief and group.name in groups]
+    if not having:
+        return
+    async with desk(paths, passphrase_fd) as open_desk:
+        for group in having:
+            if (found := await open_desk.store.in_force(group.name)) is not None:
+                await Warm(paths, site, Energy(0))(group, found.text)
+
+
+def prefix_request(granted: Grant) -> Request:
+    """What computes all that is told before anybody speaks, and one token more."""
+    return Request(
+        id=secrets.token_hex(16),
+        user=f"uid {os.getuid()}",
+        group=granted.group.name,
+        priority=-1,
+        messages=conversation(_NOTHING, granted.instructions),
+        max_tokens=1,
+        adapter=granted.adapter,
+        kept=False,
+    )
