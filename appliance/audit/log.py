@@ -18,8 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from appliance.audit.commit import Committer, Record
-from appliance.audit.entry import same_event
-from appliance.audit.errors import AuditUnavailableError, IdReusedError, JournalFullError, disk_trouble, unavailable
+from appliance.audit.errors import AuditUnavailableError, JournalFullError, disk_trouble, unavailable
 from appliance.audit.journal import SEGMENTS, Journal, encode_batch
 from appliance.audit.lock import lock_directory
 from appliance.audit.opening import open_log
@@ -101,14 +100,6 @@ class TileLog:
             with disk_trouble(), self._disk:
                 self._state = open_log(self._directory, self._vkeys, self._storage, self._journal, self._commits)
         return self._state.signed
-
-    def find(self, records: Sequence[Record]) -> dict[str, int]:
-        """Positions of the ids that are logged already. Raises ``IdReusedError`` when one names another event."""
-        stored = self.stored([entry_id for entry_id, _ in records])
-        for entry_id, entry in records:
-            if entry_id in stored and not same_event(stored[entry_id][1], entry):
-                raise IdReusedError(f"id {entry_id!r} is already used by a different entry")
-        return {entry_id: position for entry_id, (position, _) in stored.items()}
 
     def stored(self, ids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         """See ``OpenLog.stored``. Raises as ``open``."""
@@ -209,7 +200,7 @@ class TileLog:
         self.end_settling(settlement, None)
 
     def append(self, records: Sequence[Record]) -> list[int]:
-        """Make ``records`` durable under a new signed checkpoint; their positions. Ids must be new (see ``find``)."""
+        """Make ``records`` durable under a new signed checkpoint; their positions. Ids must be new (see ``stored``)."""
         self.open()
         self.settle()
         state = self._ready()

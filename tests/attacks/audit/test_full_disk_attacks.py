@@ -10,6 +10,7 @@ import pytest
 from appliance.audit.client import Position
 from appliance.audit.errors import LogFullError
 from tests.audit.filling_storage import FillingStorage
+from tests.audit.logged import find
 
 if TYPE_CHECKING:
     import httpx
@@ -46,7 +47,7 @@ def test_37_a_flood_that_fills_the_disk_costs_nothing_that_was_acknowledged(benc
     assert bench.verify().size == acknowledged
     storage.room = None
     log.append(bench.records(acknowledged))
-    found = log.find([bench.record(f"e{one}") for one in range(acknowledged)])
+    found = find(log, [bench.record(f"e{one}") for one in range(acknowledged)])
     assert found == {f"e{one}": one for one in range(acknowledged)}
     bench.verify()
     storage.disk.close()

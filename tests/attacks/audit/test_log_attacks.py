@@ -25,7 +25,9 @@ from appliance.audit.merkle import leaf_hash
 from appliance.audit.note import Note, parse_note
 from appliance.audit.prove import prove, verify_proof
 from appliance.audit.tiles import TileReader, decode_entries, encode_entries
+from appliance.audit.writer import GroupWriter
 from appliance.errors import LogInconsistentError
+from tests.audit.logged import find
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,7 +189,7 @@ def test_38_records_planted_behind_the_checkpoint_never_displace_signed_ones(ben
     log.append(bench.records(20))
     size = bench.verify().size
     assert TileReader(bench.directory, size).entries(0)[:20] == signed
-    assert log.find(bench.records(500)) == {}
+    assert find(log, bench.records(500)) == {}
 
 
 INJECTIONS = [
@@ -225,12 +227,20 @@ def test_39_text_from_users_stays_inside_its_field(bench: Bench, text: str) -> N
     assert bench.verify().size == 2
 
 
-def test_39_an_event_cannot_be_hidden_behind_an_id_that_was_used_before(bench: Bench) -> None:
+@pytest.mark.anyio
+async def test_39_an_event_cannot_be_hidden_behind_an_id_that_was_used_before(bench: Bench) -> None:
     bench.fill(1)
+    before = (bench.directory / "checkpoint").read_bytes()
     other = bench.event("e0")
     other["ai_model"] = {"name": "forbidden", "uid": "sha256:bad", "ai_provider": "unknown"}
-    with pytest.raises(IdReusedError):
-        bench.open().find([("e0", encode_entry(other, "e0"))])
+    writer = GroupWriter(TileLog(bench.directory, bench.origin, bench.keys))
+    try:
+        with pytest.raises(IdReusedError):
+            await writer.submit([("e0", encode_entry(other, "e0"))])
+    finally:
+        await writer.close()
+    assert (bench.directory / "checkpoint").read_bytes() == before
+    assert bench.verify().size == 1
 
 
 def test_39_an_event_cannot_claim_another_entry_s_id(bench: Bench) -> None:

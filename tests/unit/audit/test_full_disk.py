@@ -10,6 +10,7 @@ import pytest
 from appliance.audit.checkpoint import open_checkpoint
 from appliance.audit.errors import AuditUnavailableError, LogFullError
 from tests.audit.filling_storage import FillingStorage
+from tests.audit.logged import find
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ def test_a_signed_tree_that_could_not_be_published_is_continued_not_forked(
         log.append(bench.records(3))
     assert bench.verify().size == 2
     storage.checkpoint_error = None
-    assert log.find(bench.records(2)) == {"e2": 2}  # replayed before anything else
+    assert find(log, bench.records(2)) == {"e2": 2}  # replayed before anything else
     assert log.append(bench.records(3)) == [4]  # after the entry that reports the recovery
     assert bench.verify().size == 5
 
@@ -77,7 +78,7 @@ def test_leftovers_that_cannot_be_removed_are_sorted_out_from_disk(bench: Bench,
     storage.room, storage.removal_fails = None, False
     log.append(bench.records(3))
     bench.verify()
-    assert set(log.find(bench.records(0, 3))) == {"e0", "e3"}
+    assert set(find(log, bench.records(0, 3))) == {"e0", "e3"}
 
 
 def test_a_disk_full_from_the_start_is_survived(bench: Bench, storage: FillingStorage) -> None:
@@ -106,4 +107,4 @@ def test_what_was_acknowledged_survives_any_sequence_of_failures(bench: Bench, s
     storage.room = storage.checkpoint_error = None
     log.open()
     bench.verify()
-    assert {name: log.find([bench.record(name)])[name] for name in acknowledged} == acknowledged
+    assert {name: find(log, [bench.record(name)])[name] for name in acknowledged} == acknowledged

@@ -21,6 +21,7 @@ from appliance.audit.tiles import TileReader
 from appliance.audit.writer import GroupWriter
 from appliance.errors import LogInconsistentError
 from tests.audit.bench import Bench
+from tests.audit.logged import find
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -95,7 +96,7 @@ def _recovery(bench: Bench) -> dict[str, object]:
 def test_what_is_in_the_journal_is_found_and_signed_before_it_is_in_tiles(bench: Bench, log: TileLog) -> None:
     assert log.enter(bench.records(0, 1)) == [0, 1]
     assert log.enter(bench.records(2)) == [2]
-    assert log.find(bench.records(0, 2, 3)) == {"e0": 0, "e2": 2}
+    assert find(log, bench.records(0, 2, 3)) == {"e0": 0, "e2": 2}
     found = bench.verify()
     assert (found.size, found.journaled, (bench.directory / "tile").exists()) == (3, 3, False)
     acknowledged = log.signed
@@ -226,7 +227,7 @@ def test_a_write_that_fails_in_the_midst_is_no_acknowledgement_and_the_log_goes_
         with pytest.raises(AuditUnavailableError):
             log.enter(bench.records(size + 1000))
         log.open()
-        found = log.find(bench.records(size, size + 1000))
+        found = find(log, bench.records(size, size + 1000))
         assert found["e" + str(size)] == size
         assert ("e" + str(size + 1000) in found) == (length == 10**6)  # it is whole: signed, so it stays
         log.enter(bench.records(size + 2000))
@@ -257,7 +258,7 @@ def test_while_tiles_cannot_be_written_the_journal_goes_on_and_nothing_acknowled
         log.begin_settling()
     with pytest.raises(LogFullError):
         log.append(bench.records(held))
-    assert log.find(bench.records(*range(held))) == {f"e{n}": n for n in range(held)}
+    assert find(log, bench.records(*range(held))) == {f"e{n}": n for n in range(held)}
     storage.full = False
     assert log.append(bench.records(held)) == [held]
     assert _names(bench) == [f"e{n}" for n in range(held + 1)]

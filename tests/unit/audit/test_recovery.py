@@ -9,6 +9,7 @@ import pytest
 
 from appliance.audit.entry import decode_entry
 from appliance.audit.tiles import TileReader, encode_entries
+from tests.audit.logged import find
 
 if TYPE_CHECKING:
     from tests.audit.bench import Bench
@@ -53,7 +54,7 @@ def test_complete_records_behind_the_checkpoint_are_kept_in_order(bench: Bench, 
     log.open()
     assert _entries(bench)[:-1] == [f"e{n}" for n in range(count + more)]
     assert _last_event(bench) == {"kind": "log_recovery", "size": count, "replayed": more, "dropped": 0}
-    assert log.find(bench.records(count)) == {f"e{count}": count}
+    assert find(log, bench.records(count)) == {f"e{count}": count}
 
 
 @pytest.mark.parametrize(("count", "more", "cut"), [(3, 1, 1), (3, 5, 10), (250, 20, 1), (0, 2, 5), (256, 3, 700)])
