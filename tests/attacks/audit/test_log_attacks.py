@@ -233,7 +233,7 @@ async def test_39_an_event_cannot_be_hidden_behind_an_id_that_was_used_before(be
     before = (bench.directory / "checkpoint").read_bytes()
     other = bench.event("e0")
     other["ai_model"] = {"name": "forbidden", "uid": "sha256:bad", "ai_provider": "unknown"}
-    writer = GroupWriter(bench.open())
+    writer = GroupWriter(TileLog(bench.directory, bench.origin, bench.keys))
     try:
         with pytest.raises(IdReusedError):
             await writer.submit([("e0", encode_entry(other, "e0"))])
