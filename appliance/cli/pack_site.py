@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,7 @@ from appliance.gateway.pack_choices import ChoiceStore, Chosen
 from appliance.install.lock import site_lock
 from appliance.install.model_record import operator
 from appliance.install.model_switch import demand_log, installed, tell_log
-from appliance.install.pack_import import bring, check_may
+from appliance.install.pack_import import bring, check_may, clock
 from appliance.install.pack_record import note
 from appliance.packs.errors import PackError, PackLostError
 from appliance.packs.record import NONE, read_record
@@ -83,7 +84,7 @@ def list_command(context: typer.Context, output: OutputOption = OutputFormat.tab
             "version": one.pack.version,
             "number": one.pack.number,
             "language": one.pack.language,
-            "withdrawn": one.withdrawn(root),
+            "withdrawn": one.withdrawn(root, clock_of(paths)),
             "groups": _using(used, one.digest),
         }
         for one in whole
@@ -226,6 +227,14 @@ def root_in_force(paths: SitePaths) -> bytes | None:
         return TrustState.load(paths.trust).root
     except BundleError:
         return None
+
+
+def clock_of(paths: SitePaths) -> datetime:
+    """By which the time of signatures ends: a clock that was set back does not make it longer."""
+    try:
+        return clock(TrustState.load(paths.trust))
+    except BundleError:
+        return datetime.now(UTC)
 
 
 def _using(used: Mapping[str, str], digest: str) -> list[str]:

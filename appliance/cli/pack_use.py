@@ -13,8 +13,8 @@ import typer
 
 from appliance.cli.learn_evaluate import client_of, share_of
 from appliance.cli.learn_site import case_store, enter, site_database
-from appliance.cli.pack_choice import choose, recorded, settled, told
-from appliance.cli.pack_site import GroupOption, about_pack, root_in_force, say_unlogged
+from appliance.cli.pack_choice import choose, readable, recorded, settled, told
+from appliance.cli.pack_site import GroupOption, about_pack, clock_of, root_in_force, say_unlogged
 from appliance.cli.pack_tables import draw, planned
 from appliance.cli.pack_trial import Trial, chat_models, tried
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
@@ -25,8 +25,10 @@ from appliance.install.model_switch import installed
 from appliance.install.pack_import import check_may
 from appliance.install.pack_record import came_in
 from appliance.learning.errors import GateRefusedError
+from appliance.models.policy import load_policy
 from appliance.packs.cases import cases_of
 from appliance.packs.errors import PackLostError, PackRefusedError
+from appliance.packs.policy import require_accepted
 from appliance.packs.record import NONE
 from appliance.packs.shelf import open_pack, pick
 
@@ -154,6 +156,8 @@ async def _put_in_force(order: _Order, now: Chosen | None, action: Action = "use
         found = (await settled(order.paths, store)).get(order.group)
         if chosen_or_none(found) != chosen_or_none(now):
             raise UsageError(f"{order.group} was put under another pack meanwhile", "see `sovereign pack list`")
+        if action == "use":
+            _check_still(order)
         if order.wanted is not None:
             open_pack(order.paths.packs, order.digest)
         return await choose(
@@ -185,7 +189,7 @@ def _before(found: Chosen | None, digest: str) -> tuple[str, ...]:
 def _mended(order: _Order, now: Chosen | None, output: OutputFormat, *, dry_run: bool) -> None:
     """The group answers under it already, by file or database: no gate, and both say so afterwards."""
     group, there = order.group, recorded(order.paths).get(order.group)
-    whole = there == (now.pack if now is not None else None)
+    whole = readable(order.paths) and there == (now.pack if now is not None else None)
     if not whole and not dry_run:
         with site_lock(order.paths):
             say_unlogged(asyncio.run(_put_in_force(order, now, "mend")))
@@ -234,15 +238,23 @@ def _check_group(site: SiteConfig, group: str) -> None:
 
 
 def _check_may_be_chosen(order: _Order) -> None:
-    """Raise ``PackRefusedError`` for a pack whose signatures do not count now."""
+    """Raise ``PackRefusedError`` for a pack whose signatures do not count now, or that the policy does not accept."""
     if order.wanted is None:
         return
     if not came_in(order.paths, order.digest):
         raise PackRefusedError(f"{order.wanted.pack.name} did not come in to the end", "import it again")
-    if (reason := order.wanted.withdrawn(root_in_force(order.paths))) is not None:
+    require_accepted(order.wanted.pack, load_policy(order.paths.policies / "models.yaml"))
+    if (reason := order.wanted.withdrawn(root_in_force(order.paths), clock_of(order.paths))) is not None:
         raise PackRefusedError(
             f"{order.wanted.pack.name} may not be chosen now: {reason}", "have it signed anew and import it again"
         )
+
+
+def _check_still(order: _Order) -> None:
+    """A trial takes hours: what let it begin holds at its end too. Raises ``PackRefusedError`` and ``UsageError``."""
+    if installed(order.paths) != order.site:
+        raise UsageError("site.yaml was changed meanwhile, and the trial was of another site", "run it again")
+    _check_may_be_chosen(order)
 
 
 def _folder(results: Path) -> str:
