@@ -39,18 +39,15 @@ def asked_as(site: SiteConfig, caller: Caller, named: str | None, purpose: str) 
     return replace(caller, groups=(named,)), PURPOSE
 
 
-def pack_on_trial(site: SiteConfig, caller: Caller, named: str | None, group: str | None) -> str | None:
+def pack_on_trial(site: SiteConfig, caller: Caller, named: str | None) -> str | None:
     """The pack that an evaluating client names for its request, ``none`` for none; None where it names nothing.
 
-    It goes with the ``group`` in whose name is asked: so no answer that is not logged as an evaluation's leaves a pack.
     Raises ``ForbiddenError`` for anybody else who names one, ``UnprocessableError`` for what is no digest.
     """
     if named is None:
         return None
     if not any(client.id == caller.client_id and client.evaluates for client in site.service_clients):
         raise ForbiddenError(f"only a client that evaluates names a pack with {PACK_HEADER}", code="not_evaluating")
-    if group is None:
-        raise UnprocessableError(f"{PACK_HEADER} goes with {HEADER}", code="no_group", param="pack")
     if not _PACK.fullmatch(named):
         raise UnprocessableError(f"{PACK_HEADER} is a pack's digest, or none", code="no_such_pack", param="pack")
     return named

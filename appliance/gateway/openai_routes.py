@@ -63,9 +63,8 @@ async def chat_completions(request: Request) -> Response:
     caller = await api_caller(gateway, request)
     async with refusals_logged(gateway, caller, CHAT):
         asked = await read_json(request, ChatRequest)
-        group, pack = request.headers.get(evaluation.HEADER), request.headers.get(evaluation.PACK_HEADER)
-        tried = evaluation.pack_on_trial(gateway.site, caller, pack, group)
-        caller, purpose = evaluation.asked_as(gateway.site, caller, group, PURPOSE)
+        tried = evaluation.pack_on_trial(gateway.site, caller, request.headers.get(evaluation.PACK_HEADER))
+        caller, purpose = evaluation.asked_as(gateway.site, caller, request.headers.get(evaluation.HEADER), PURPOSE)
         granted, model = await gateway.granted(caller, asked.model, pack=tried)
         jobs = await gateway.admitted(
             caller=caller,
