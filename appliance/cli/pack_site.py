@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,16 +10,15 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from airgap_bundle.errors import BundleError
-from airgap_bundle.trust_state import TrustState
 from appliance.cli.learn_site import host_site, site_database
 from appliance.cli.pack_choice import choose, recorded, settled, told
+from appliance.cli.pack_standing import about_pack, clock_of, root_in_force
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.gateway.pack_choices import ChoiceStore, Chosen
 from appliance.install.lock import site_lock
 from appliance.install.model_record import operator
 from appliance.install.model_switch import demand_log, installed, tell_log
-from appliance.install.pack_import import bring, check_may, clock
+from appliance.install.pack_import import bring, check_may
 from appliance.install.pack_record import note
 from appliance.packs.errors import PackError, PackLostError
 from appliance.packs.record import NONE, read_record
@@ -209,32 +207,6 @@ def _is_there(paths: SitePaths, digest: str) -> bool:
     except PackLostError:
         return False
     return True
-
-
-def about_pack(paths: SitePaths, digest: str) -> dict[str, str]:
-    """Name, version and standing of a pack, for journal and log."""
-    found = next((one for one in shelved(paths.packs)[0] if one.digest == digest), None)
-    if found is None:
-        return {}
-    reason = found.withdrawn(root_in_force(paths))
-    about = {"name": found.pack.name, "version": found.pack.version}
-    return about if reason is None else {**about, "withdrawn": reason}
-
-
-def root_in_force(paths: SitePaths) -> bytes | None:
-    """The root in force; None where that cannot be told: then nothing may be chosen, and what is in force goes on."""
-    try:
-        return TrustState.load(paths.trust).root
-    except BundleError:
-        return None
-
-
-def clock_of(paths: SitePaths) -> datetime:
-    """By which the time of signatures ends: a clock that was set back does not make it longer."""
-    try:
-        return clock(TrustState.load(paths.trust))
-    except BundleError:
-        return datetime.now(UTC)
 
 
 def _using(used: Mapping[str, str], digest: str) -> list[str]:
