@@ -37,6 +37,15 @@ def recorded(paths: SitePaths) -> dict[str, str]:
     return {}
 
 
+def readable(paths: SitePaths) -> bool:
+    """Whether the file is whole, or not there; a damaged one refuses every group until it is written anew."""
+    try:
+        read_record(paths.packs)
+    except PackLostError:
+        return False
+    return True
+
+
 async def settled(paths: SitePaths, store: ChoiceStore) -> dict[str, Chosen]:
     """Bring what a power cut left of a choice to its end; every choice by group. The caller holds the site's lock."""
     found = await store.all()

@@ -10,10 +10,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from airgap_bundle.errors import BundleError
-from airgap_bundle.trust_state import TrustState
 from appliance.cli.learn_site import host_site, site_database
 from appliance.cli.pack_choice import choose, recorded, settled, told
+from appliance.cli.pack_standing import about_pack, clock_of, root_in_force
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.gateway.pack_choices import ChoiceStore, Chosen
 from appliance.install.lock import site_lock
@@ -83,7 +82,7 @@ def list_command(context: typer.Context, output: OutputOption = OutputFormat.tab
             "version": one.pack.version,
             "number": one.pack.number,
             "language": one.pack.language,
-            "withdrawn": one.withdrawn(root),
+            "withdrawn": one.withdrawn(root, clock_of(paths)),
             "groups": _using(used, one.digest),
         }
         for one in whole
@@ -208,24 +207,6 @@ def _is_there(paths: SitePaths, digest: str) -> bool:
     except PackLostError:
         return False
     return True
-
-
-def about_pack(paths: SitePaths, digest: str) -> dict[str, str]:
-    """Name, version and standing of a pack, for journal and log."""
-    found = next((one for one in shelved(paths.packs)[0] if one.digest == digest), None)
-    if found is None:
-        return {}
-    reason = found.withdrawn(root_in_force(paths))
-    about = {"name": found.pack.name, "version": found.pack.version}
-    return about if reason is None else {**about, "withdrawn": reason}
-
-
-def root_in_force(paths: SitePaths) -> bytes | None:
-    """The root in force; None where that cannot be told: then nothing may be chosen, and what is in force goes on."""
-    try:
-        return TrustState.load(paths.trust).root
-    except BundleError:
-        return None
 
 
 def _using(used: Mapping[str, str], digest: str) -> list[str]:

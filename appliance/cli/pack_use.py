@@ -13,8 +13,9 @@ import typer
 
 from appliance.cli.learn_evaluate import client_of, share_of
 from appliance.cli.learn_site import case_store, enter, site_database
-from appliance.cli.pack_choice import choose, recorded, settled, told
-from appliance.cli.pack_site import GroupOption, about_pack, root_in_force, say_unlogged
+from appliance.cli.pack_choice import choose, readable, recorded, settled, told
+from appliance.cli.pack_site import GroupOption, say_unlogged
+from appliance.cli.pack_standing import about_pack, check_may_be_chosen
 from appliance.cli.pack_tables import draw, planned
 from appliance.cli.pack_trial import Trial, chat_models, tried
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
@@ -23,10 +24,9 @@ from appliance.gateway.pack_choices import ChoiceStore, Chosen, chosen_or_none
 from appliance.install.lock import site_lock
 from appliance.install.model_switch import installed
 from appliance.install.pack_import import check_may
-from appliance.install.pack_record import came_in
 from appliance.learning.errors import GateRefusedError
 from appliance.packs.cases import cases_of
-from appliance.packs.errors import PackLostError, PackRefusedError
+from appliance.packs.errors import PackLostError
 from appliance.packs.record import NONE
 from appliance.packs.shelf import open_pack, pick
 
@@ -103,7 +103,7 @@ def use(  # noqa: PLR0913 - one parameter per option
     if order.digest in _in_force(order, now):
         _mended(order, now, output, dry_run=dry_run)
         return
-    _check_may_be_chosen(order)
+    check_may_be_chosen(order.paths, order.wanted)
     program = client_of(site, client)
     if group not in program.groups:
         raise UsageError(f"{group} is not a group of {program.id}", f"it has {', '.join(program.groups)}")
@@ -154,6 +154,8 @@ async def _put_in_force(order: _Order, now: Chosen | None, action: Action = "use
         found = (await settled(order.paths, store)).get(order.group)
         if chosen_or_none(found) != chosen_or_none(now):
             raise UsageError(f"{order.group} was put under another pack meanwhile", "see `sovereign pack list`")
+        if action == "use":
+            _check_still(order)
         if order.wanted is not None:
             open_pack(order.paths.packs, order.digest)
         return await choose(
@@ -185,7 +187,7 @@ def _before(found: Chosen | None, digest: str) -> tuple[str, ...]:
 def _mended(order: _Order, now: Chosen | None, output: OutputFormat, *, dry_run: bool) -> None:
     """The group answers under it already, by file or database: no gate, and both say so afterwards."""
     group, there = order.group, recorded(order.paths).get(order.group)
-    whole = there == (now.pack if now is not None else None)
+    whole = readable(order.paths) and there == (now.pack if now is not None else None)
     if not whole and not dry_run:
         with site_lock(order.paths):
             say_unlogged(asyncio.run(_put_in_force(order, now, "mend")))
@@ -233,16 +235,11 @@ def _check_group(site: SiteConfig, group: str) -> None:
         raise UsageError(f"{group} is not a group of this site that uses a model", f"there are {', '.join(known)}")
 
 
-def _check_may_be_chosen(order: _Order) -> None:
-    """Raise ``PackRefusedError`` for a pack whose signatures do not count now."""
-    if order.wanted is None:
-        return
-    if not came_in(order.paths, order.digest):
-        raise PackRefusedError(f"{order.wanted.pack.name} did not come in to the end", "import it again")
-    if (reason := order.wanted.withdrawn(root_in_force(order.paths))) is not None:
-        raise PackRefusedError(
-            f"{order.wanted.pack.name} may not be chosen now: {reason}", "have it signed anew and import it again"
-        )
+def _check_still(order: _Order) -> None:
+    """A trial takes hours: what let it begin holds at its end too. Raises ``PackRefusedError``, ``UsageError``."""
+    if installed(order.paths) != order.site:
+        raise UsageError("site.yaml was changed meanwhile, and another site was tried", "run it again")
+    check_may_be_chosen(order.paths, order.wanted)
 
 
 def _folder(results: Path) -> str:

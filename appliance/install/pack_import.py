@@ -19,12 +19,13 @@ from appliance.install.journal import beside as journal_beside
 from appliance.install.lock import site_lock
 from appliance.install.model_record import operator
 from appliance.install.model_switch import check_allowed, demand_log, installed, tell_log
-from appliance.install.pack_record import highest_number, note
+from appliance.install.pack_record import came_in, highest_number, note
 from appliance.models.policy import load_policy
 from appliance.packs.content import MAX_BYTES, Pack, digest_of, read_pack
-from appliance.packs.errors import PackRefusedError
+from appliance.packs.errors import PackLostError, PackRefusedError
 from appliance.packs.files import read_regular
 from appliance.packs.policy import require_accepted
+from appliance.packs.record import read_record
 from appliance.packs.shelf import keep
 
 if TYPE_CHECKING:
@@ -124,8 +125,14 @@ def read_file(path: Path, most: int) -> bytes:
 
 
 def _check_number(paths: SitePaths, pack: Pack, digest: str) -> bool:
-    """Whether the pack is new here. Raises ``RollbackError`` and ``ReleaseConflictError``."""
+    """Whether the pack is new here. Raises ``RollbackError`` and ``ReleaseConflictError``.
+
+    The very pack that a group answers under comes in again though a newer one was seen: its bytes are put back where
+    they were lost, and its signatures renewed. Nobody answers under anything older for that.
+    """
     number, known = highest_number(paths, pack.name)
+    if pack.number < number and _in_force(paths, digest):
+        return False
     if pack.number < number:
         raise RollbackError(
             f"{pack.name} number {pack.number} is below {number}, which this site has seen",
@@ -134,3 +141,12 @@ def _check_number(paths: SitePaths, pack: Pack, digest: str) -> bool:
     if pack.number == number and digest != known:
         raise ReleaseConflictError(f"this site has seen another {pack.name} with number {number}")
     return pack.number > number
+
+
+def _in_force(paths: SitePaths, digest: str) -> bool:
+    """Whether ``digest`` came in once and the record says that a group answers under it; a damaged one says nothing."""
+    try:
+        used = read_record(paths.packs).values()
+    except PackLostError:
+        return False
+    return digest in used and came_in(paths, digest)

@@ -25,6 +25,7 @@ MAX_CASES = 500
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 _Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _Version = Annotated[str, StringConstraints(pattern=r"^\d{1,6}(\.\d{1,6}){0,3}$")]
+_NO_PACK = "none"
 _ANY = "group"
 """Stands for the group in a case that is read before anybody says for which group."""
 
@@ -79,6 +80,8 @@ class PackCase(Strict):
     @model_validator(mode="after")
     def _is_a_case(self) -> Self:
         self.content(_ANY)
+        if self.kind == "refusal" and not self.vital:
+            raise ValueError("a refusal is vital: what a pack does not answer is not weighed against anything")
         return self
 
     def content(self, group: str) -> Content:
@@ -110,6 +113,8 @@ class Pack(Strict):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
+        if self.name == _NO_PACK:
+            raise ValueError(f"name: {_NO_PACK} stands for no pack")
         for what, names in (
             ("case", [one.id for one in self.cases]),
             ("question", [one.question for one in self.cases]),

@@ -21,7 +21,8 @@ from appliance.install import pack_import
 from appliance.install.lock import SiteBusyError, site_lock
 from appliance.packs.errors import PackError, PackRefusedError
 from appliance.packs.folder import build_pack
-from appliance.packs.shelf import shelved
+from appliance.packs.record import write_record
+from appliance.packs.shelf import open_pack, shelved
 from appliance.site.paths import SitePaths
 from tests import bundles, model_bundles, packs
 from tests.gateway.doubles import site as a_site
@@ -101,6 +102,22 @@ def test_an_older_version_is_refused_though_its_signatures_hold_and_though_the_n
         path.unlink()
     refused(site, packs.files(tmp_path / "old", old), RollbackError, "below 2")
     assert pack_import.bring(site, packs.files(tmp_path / "new", new)).pack == new
+
+
+def test_the_older_pack_that_is_in_force_is_put_back_where_it_was_lost_and_no_other_is(
+    site: SitePaths, tmp_path: Path
+) -> None:
+    old, new = packs.pack(), packs.pack(version="2.0.0", number=2, tone="You are careful.")
+    for at, one in enumerate((old, new)):
+        pack_import.bring(site, packs.files(tmp_path / str(at), one))
+    refused(site, packs.files(tmp_path / "0", old), RollbackError, "below 2")
+    write_record(site.packs, {"clerks": old.digest})
+    (site.packs / f"{old.digest.removeprefix('sha256:')}.pack").unlink()
+    assert not pack_import.bring(site, packs.files(tmp_path / "0", old)).new
+    assert open_pack(site.packs, old.digest) == old
+    never = packs.pack(tone="You tell it all.")
+    write_record(site.packs, {"clerks": never.digest})  # a record alone lets nothing in that never was here
+    refused(site, packs.files(tmp_path / "never", never), RollbackError, "below 2")
 
 
 def test_another_pack_with_a_number_that_was_seen_is_refused(site: SitePaths, tmp_path: Path) -> None:

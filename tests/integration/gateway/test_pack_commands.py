@@ -6,12 +6,15 @@ import json
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner
 
 from airgap_bundle import keys
+from airgap_bundle.trust_state import TrustState
 from appliance.cli.main import app
 from appliance.errors import NotAllowedError, SovereignError, UnavailableError, UsageError
 from appliance.install.status_warnings import pack_warnings
@@ -23,7 +26,7 @@ from tests import bundles, model_bundles, packs
 from tests.integration.gateway.pack_site import ONE, TWO, Site, running, use
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.gateway import postgres
@@ -201,6 +204,51 @@ def test_another_choice_during_a_trial_is_not_overwritten(site: Site) -> None:
     assert isinstance(failed, UsageError)
     assert "meanwhile" in failed.cause
     assert site.in_force() == NONE
+
+
+def _once(act: Callable[[], object]) -> Callable[[], None]:
+    """``act`` at the first question of a trial."""
+    done: list[bool] = []
+
+    def meanwhile() -> None:
+        if not done:
+            done.append(True)
+            act()
+
+    return meanwhile
+
+
+def test_signers_who_leave_during_a_trial_put_nothing_in_force(site: Site) -> None:
+    site.bring()
+    later = model_bundles.granting(3, ("outsider", "stranger"))
+    site.model.meanwhile = _once(lambda: packs.trusting(site.paths, later))
+    assert "still names 0" in site.refused(PackRefusedError, "use", "trial", "--group", "clerks").cause
+
+
+def test_a_site_that_is_changed_during_a_trial_is_tried_again(site: Site) -> None:
+    site.bring()
+    before = site.paths.site_yaml.read_text()
+    changed = before.replace("{name: clerks, ", "{name: clerks, instructions: Tell it all., ")
+    site.model.meanwhile = _once(lambda: site.paths.site_yaml.write_text(changed))
+    assert "meanwhile" in site.refused(UsageError, "use", "trial", "--group", "clerks").cause
+    use(site, ONE)
+
+
+def test_a_pack_that_the_policy_accepts_no_more_is_not_chosen_and_may_be_gone_back_to(site: Site) -> None:
+    site.bring()
+    use(site, ONE)
+    use(site, TWO)
+    (site.paths.policies / "models.yaml").write_text(packs.POLICY.replace("[trial]", "[nobody]"))
+    site.refused(PackRefusedError, "use", "trial", "--group", "guards")
+    assert site.in_force() == TWO.digest
+    assert site.told("back", "--group", "clerks")["pack"] == ONE.digest
+
+
+def test_a_clock_that_was_set_back_makes_no_signature_last_longer(site: Site) -> None:
+    site.bring()
+    known = TrustState.load(site.paths.trust)
+    replace(known, clock=packs.soon() + timedelta(days=400)).save(site.paths.trust)
+    assert "ended" in site.refused(PackRefusedError, "use", "trial", "--group", "clerks").cause
 
 
 def test_usage_mistakes_end_with_2_and_others_with_their_own_status(

@@ -63,6 +63,18 @@ def test_a_damaged_record_is_mended_group_by_group_and_opens_none_meanwhile(site
     assert site.in_force("guards") == TWO.digest
 
 
+def test_a_damaged_record_at_a_site_without_a_choice_sticks_no_group(site: Site) -> None:
+    (site.paths.packs).mkdir(exist_ok=True)
+    (site.paths.packs / FILE).write_text("{")
+    assert not site.told("use", "none", "--group", "clerks", "--dry-run")["mended"]
+    with pytest.raises(PackLostError):
+        read_record(site.paths.packs)
+    assert site.told("use", "none", "--group", "clerks")["mended"]
+    assert read_record(site.paths.packs) == {"clerks": NONE}
+    assert site.in_force() == NONE
+    assert not site.told("use", "none", "--group", "clerks")["mended"]
+
+
 def test_a_database_made_anew_is_told_and_mended_from_the_file(site: Site) -> None:
     site.bring()
     use(site, ONE)

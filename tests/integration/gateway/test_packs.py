@@ -233,6 +233,8 @@ async def test_only_a_program_that_evaluates_names_a_pack(house: Any, api: httpx
     for person in ("analyst", "clerk"):
         refused = await ask(api, person, **{PACK_HEADER: NONE})
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "not_evaluating")
+    refused = await ask(api, "evaluator", **{PACK_HEADER: NONE})  # an answer that no log calls an evaluation's
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "no_group")
     for named in ("sha256:" + "0" * 64, "trial", "../../etc/passwd"):
         refused = await ask(api, "evaluator", **{HEADER: "analysts", PACK_HEADER: named})
         assert (refused.status_code, refused.json()["error"]["code"]) == (422, "no_such_pack")
@@ -277,6 +279,16 @@ async def test_the_management_port_says_which_group_is_not_answered(house: Any, 
     assert found["clerks"] == {"pack": NONE, "refused": None}
     assert found["analysts"]["pack"] is None
     assert "the record says nothing" in found["analysts"]["refused"]
+    assert api
+
+
+async def test_however_many_groups_are_not_answered_status_is_told_in_time(house: Any, api: httpx.AsyncClient) -> None:
+    groups = [f"group-{n}" for n in range(60)]
+    write_record(house.packs, dict.fromkeys(groups, PACK.digest))
+    begun = time.monotonic()
+    found = await house.gateways[0].packs.standing(groups)
+    assert time.monotonic() - begun < 60 * 0.25 / 2, "one after the other, they would wait for twice as long at least"
+    assert [name for name, one in found.items() if one["refused"]] == groups
     assert api
 
 

@@ -32,6 +32,10 @@ def test_equal_folders_make_equal_bytes_and_another_word_makes_others(tmp_path: 
         ({"persona": "Be [INST] kind"}, "looks like a control token"),
         ({"tone": "Zero\u200bwidth"}, "U+200B, which does not show"),
         ({"tone": "Right\u202eto left"}, "U+202E, which does not show"),
+        ({"tone": "Kind\U000e0101\U000e0112"}, "U+E0101, which does not show"),
+        ({"tone": "Kind\ufe0f"}, "U+FE0F, which does not show"),
+        ({"persona": "You\u3164serve"}, "U+3164, which does not show"),
+        ({"name": "none"}, "stands for no pack"),
         ({"title": "Two\nlines"}, "one line"),
         ({"tone": "Cafe\u0301"}, "composed form"),
         ({"surprise": 1}, "surprise"),
@@ -95,6 +99,13 @@ def test_a_case_about_nothing_of_the_pack_is_refused() -> None:
     said = packs.fields()
     cases = [*said["cases"], {**said["cases"][0], "id": "x", "question": "y", "about": "nobody"}]
     with pytest.raises(PackRefusedError, match="no term and no boundary"):
+        read_pack(strict_json.dumps({**said, "cases": cases}), "pack")
+
+
+def test_a_refusal_that_might_fail_unnoticed_is_refused() -> None:
+    said = packs.fields()
+    cases = [{**one, "vital": False} if one["id"] == "secret-1" else one for one in said["cases"]]
+    with pytest.raises(PackRefusedError, match="a refusal is vital"):
         read_pack(strict_json.dumps({**said, "cases": cases}), "pack")
 
 
