@@ -18,6 +18,7 @@ from appliance.gateway.event_cursor import CursorStore
 from appliance.gateway.failures import FailureStore
 from appliance.gateway.feedback import FeedbackStore
 from appliance.gateway.gold_cases import CaseStore
+from appliance.gateway.hierarchy_look import Counting
 from appliance.gateway.history import most_tokens
 from appliance.gateway.identity_events import IdentityEvents
 from appliance.gateway.jobs import Job
@@ -115,6 +116,7 @@ class Gateway:
         self.documents = Documents(parts.site, parts.database, self.engines)
         self.bringing = Bringing(parts.site, parts.database, self.engines, self.ledger, self.quotas)
         self.savings = Savings()
+        self.counting = Counting(parts.database)
         self._desk = Desk(self.ledger, self.quotas, self.metrics, self.documents, self.savings)
 
     async def granted(self, caller: Caller, model: str, role: str = "chat") -> tuple[Grant, ModelInfo]:
