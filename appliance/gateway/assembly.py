@@ -20,6 +20,7 @@ from appliance.gateway.event_cursor import CursorStore
 from appliance.gateway.failures import FailureStore
 from appliance.gateway.feedback import FeedbackStore
 from appliance.gateway.gold_cases import CaseStore
+from appliance.gateway.hierarchy_look import Counting
 from appliance.gateway.history import most_tokens
 from appliance.gateway.identity_events import IdentityEvents
 from appliance.gateway.jobs import Job
@@ -128,6 +129,7 @@ class Gateway:
         self.documents = Documents(parts.site, parts.database, self.engines)
         self.bringing = Bringing(parts.site, parts.database, self.engines, self.ledger, self.quotas)
         self.savings = Savings()
+        self.counting = Counting(parts.database)
         self._desk = Desk(self.ledger, self.quotas, self.metrics, self.documents, self.savings)
 
     async def granted(

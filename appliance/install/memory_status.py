@@ -6,6 +6,7 @@ management port, where no group has a name. So groups are one row here; the page
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -56,9 +57,12 @@ def memory_status(paths: SitePaths) -> MemoryStatus:
     services = (*site_services(config, paths, accounts), *standby_services(config, paths, accounts))
     states = choose_supervision(paths).states(services)
     probes = {service.name: service.probe for service in services if states[service.name].pid is not None}
-    engines = {model.name: _engine(paths, model.name, probes) for model in config.models}
     port = Probe("http", f"127.0.0.1:{config.listen.management_port}", "/memory")
-    told = read_totals(fetch_json(port)) if GATEWAY in probes else None
+    names = [model.name for model in config.models]
+    with ThreadPoolExecutor(len(names) + 1) as asking:  # side by side: one that hangs costs the others nothing
+        gateway = asking.submit(fetch_json, port) if GATEWAY in probes else None
+        engines = dict(zip(names, asking.map(lambda name: _engine(paths, name, probes), names), strict=True))
+        told = read_totals(gateway.result()) if gateway is not None else None
     counted, library = told if told is not None else (None, None)
     found = hierarchy(engines, counted, library, groups=(), now=datetime.now(UTC))
     running = [name for name in probes if name == GATEWAY or name.startswith(_ENGINES)]

@@ -48,13 +48,14 @@ def answers(probe: Probe) -> bool:
 def fetch_json(probe: Probe) -> Any:
     """What the service behind ``probe`` (``unix-http`` or ``http``) answers, parsed; ``None`` when that is no JSON.
 
-    The service may be hostile: it has ``ANSWER_MAX_BYTES``, ``ANSWER_MAX_S`` in all, and strict JSON.
+    The service may be hostile: it has ``ANSWER_MAX_BYTES``, ``ANSWER_MAX_S`` in all, and strict JSON. It may not answer
+    in chunks: ``http.client`` takes a chunk's size for a signed number, and reads without end where that is -1.
     """
     try:
         with _asked(probe) as response:
-            body = response.read(ANSWER_MAX_BYTES + 1)
+            body = b"" if response.chunked else response.read(ANSWER_MAX_BYTES + 1)
         return strict_json.load_object(body, max_bytes=ANSWER_MAX_BYTES)
-    except (OSError, http.client.HTTPException, FormatError):
+    except (OSError, http.client.HTTPException, FormatError, ValueError):
         return None
 
 

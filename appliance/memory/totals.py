@@ -17,7 +17,7 @@ from appliance.memory.hierarchy import Counted, Saved, Scope, Tier
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_Count = Annotated[int, Field(ge=0, lt=1 << 60)]
+_Count = Annotated[int, Field(ge=0, lt=1 << 60, strict=True)]
 
 
 class _Strict(BaseModel):
@@ -66,7 +66,7 @@ def read(said: Any) -> tuple[Counted, Extent | None] | None:
     except ValidationError:
         return None
     counted = Counted(
-        since=said["since"],
+        since=found.since.isoformat(timespec="seconds").replace("+00:00", "Z"),
         models={
             model: tuple(Saved(one.tier, one.scope, "", one.hits, one.tokens) for one in saved)
             for model, saved in found.models.items()

@@ -26,7 +26,7 @@ USERS, GROUPS, REQUESTS = 8, 3, 500
 SITE = [97 + n % 26 for n in range(70)]
 
 
-def _ask(draw: random.Random, desk: Desk) -> Asked:
+def _ask(draw: random.Random, desk: Desk, *, waits: bool = False) -> Asked:
     user = draw.randrange(USERS)
     site = SITE[: draw.choice([0, 10, 70])]
     group = [200 + 10 * (user % GROUPS) + n % 7 for n in range(draw.choice([0, 6, 66]))]
@@ -38,8 +38,8 @@ def _ask(draw: random.Random, desk: Desk) -> Asked:
         site=len(site),
         shared=len(site) + len(group),
         most=draw.randrange(1, 10),
-        rank=int(draw.random() < 0.1),
-        alone=draw.random() < 0.01,
+        rank=0 if waits else int(draw.random() < 0.1),
+        alone=not waits and draw.random() < 0.01,
         adapter=draw.choice(["", "", "", *ADAPTERS]),
     )
 
@@ -68,7 +68,7 @@ def test_the_tiers_add_up_to_what_receipts_say_was_cached(seed: int, tmp_path: P
             desk.close()
         ends = [one.end for one in asked if isinstance(one.events[-1], End)]
         for end in ends:
-            assert sum(one.tokens for one in end.spared) == end.usage.cached_tokens
+            assert sum(one.tokens for one in end.spared) == end.usage.cached_tokens < end.usage.prompt_tokens
             assert len({(one.tier, one.scope) for one in end.spared}) == len(end.spared)
             assert all(one.tokens > 0 for one in end.spared)
             tiers.update({one.tier: one.tokens for one in end.spared})
@@ -87,3 +87,26 @@ def test_while_requests_are_at_work_the_rows_never_show_more_cells_than_there_ar
         desk.batcher.step()
         assert all(row.tokens >= 0 and row.oldest <= row.newest for row in desk.batcher.shown.rows)
         assert sum(row.tokens for row in desk.batcher.shown.rows) <= context.cells
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_was_spared_and_what_was_computed_are_the_prompts(seed: int) -> None:
+    """The other witness are the rows that the context was given: where nobody is put off, each token is one of both."""
+    draw = random.Random(seed)
+    context = QuotingContext(cells=4096, window=12, context_tokens=200, batch_tokens=24, sequences=60)
+    desk = Desk(context, slots=12, chunk_tokens=10, pinned_tokens=200)
+    asked: list[Asked] = []
+    while len(asked) < REQUESTS or desk.batcher.running or desk.queue.waiting():
+        if len(asked) < REQUESTS and len(desk.batcher.running) + len(desk.queue.waiting()) < 10:
+            asked += [_ask(draw, desk, waits=True) for _ in range(draw.randrange(3))]
+        desk.batcher.step()
+    assert desk.batcher._reception.put_offs == 0
+    usages = [one.end.usage for one in asked]
+    tiers = Counter[str]()
+    for one in asked:
+        tiers.update({spared.tier: spared.tokens for spared in one.end.spared})
+    assert min(tiers[tier] for tier in ("pinned", "parked", "live")) > 0
+    rows = next(
+        line for line in desk.batcher._metrics.exposition().splitlines() if b'kind="prompt"' in line and b"rows" in line
+    )
+    assert sum(one.prompt_tokens - one.cached_tokens for one in usages) == float(rows.split()[-1])

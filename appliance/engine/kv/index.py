@@ -115,7 +115,7 @@ def _entry(fields: dict[str, Any]) -> Kept:
         key=bytes.fromhex(fields["key"]),
         blocks=tuple(map(int, fields["blocks"])),
         used=int(fields["used"]),
-        made=int(fields.get("made", fields["used"])),  # lists of before 2026-11-26 do not say
+        made=int(fields.get("made", fields["used"])),  # lists of earlier releases do not say
     )
 
 

@@ -91,6 +91,18 @@ def test_another_look_is_asked_for_and_said(builder: Page, gateway: FakeGateway)
     assert gateway.looked.count("/api/memory") == before + 1
 
 
+@pytest.mark.parametrize("status", [401, 403, 503])
+def test_figures_go_when_the_role_has_gone_and_stay_when_the_log_is_down(builder: Page, status: int) -> None:
+    problem = f'{{"code": "x", "title": "x", "detail": "x", "status": {status}}}'
+    builder.route(
+        "**/api/memory",
+        lambda route: route.fulfill(status=status, content_type="application/problem+json", body=problem),
+    )
+    builder.get_by_role("button", name="Look again").click()
+    expect(builder.locator("#memory-problem")).to_be_visible()
+    expect(builder.locator("#memory-parts")).to_be_visible(visible=status == 503)
+
+
 def test_the_page_speaks_every_language(builder: Page) -> None:
     for code, title, tier in (
         ("fr", "Ce que le site garde en mémoire", "Fixé en mémoire"),

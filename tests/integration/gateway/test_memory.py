@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from appliance.engine.errors import EngineUnavailableError
@@ -165,8 +166,8 @@ async def test_the_management_port_and_the_metrics_name_no_group_and_no_person(h
     }
     assert (said["passages"], said["documents"], said["library"]["documents"]) == (1, 1, 1)
     assert 'sovereign_spared_tokens_total{model="small",tier="pinned"} 25.0' in metrics.text
-    for text in (sums.text, metrics.text):
-        assert not any(word in text for word in ("analysts", "clerks", "sub-analyst", "Parking"))
+    for body in (sums.text, metrics.text):
+        assert not any(word in body for word in ("analysts", "clerks", "sub-analyst", "Parking"))
 
 
 async def test_the_library_is_counted_by_groups_each_document_once(house: House) -> None:
@@ -198,3 +199,13 @@ async def test_a_database_that_does_not_answer_leaves_the_library_unknown(
     found = await seen(builder)
     assert (found["library"]["known"], found["library"]["rows"]) == (False, [])
     assert found["engines"][0]["state"] == "running"
+
+
+async def test_a_library_that_is_locked_is_unknown_before_patience_ends(house: House) -> None:
+    counting = hierarchy_look.Counting(house.pool)
+    assert await counting.extent() is not None
+    async with house.pool.begin() as other:
+        await other.execute(text("LOCK TABLE document IN ACCESS EXCLUSIVE MODE"))
+        with pytest.raises(OperationalError, match="statement timeout"):
+            await asyncio.wait_for(extent(house.pool), hierarchy_look.PATIENCE_S)
+    assert await counting.extent() is not None

@@ -83,3 +83,16 @@ def test_cells_that_are_shared_are_shown_once_and_for_the_widest() -> None:
     rows = {(row.tier, row.scope): (row.count, row.tokens) for row in parked(shelf.cache.holdings, shelf.store)}
     assert rows == {("pinned", "site"): (1, 20), ("parked", "user"): (2, 14)}
     assert shelf.store.live == 34
+
+
+def test_what_is_pinned_has_the_cells_that_it_shares_with_what_is_parked_for_a_wider_scope() -> None:
+    shelf = Shelf(sequences=12, pins=Pins(60, 2))
+    site = held(shelf, SITE, 20)
+    pair = shelf.cache.take()
+    assert pair is not None
+    shelf.store.share(site.pair, pair, 20)
+    shelf.memory.append([(token, at, pair) for at, token in enumerate(TEXT[:30]) if at >= 20])
+    shelf.store.appended(pair, 10)
+    shelf.cache.pin(shelf.cache.park(CLERKS, TEXT[:30], pair))
+    rows = {(row.tier, row.scope): (row.count, row.tokens) for row in parked(shelf.cache.holdings, shelf.store)}
+    assert rows == {("pinned", "group"): (1, 30), ("parked", "site"): (1, 0)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appliance.engine.errors import EngineDrainingError
+from appliance.engine.errors import EngineAbsentError, EngineDrainingError
 from appliance.engine.protocol import Event, Message, Request, Token
 from appliance.engine.served import receipt_digest
 from appliance.gateway.catalogue import Catalogue
@@ -114,5 +114,21 @@ def test_a_request_that_neither_engine_can_answer_is_refused_and_asked_about_ane
         with pytest.raises(EngineDrainingError):
             await change.ask(known)
         assert await change.ask() == ("new", "Hello there.")
+
+    asyncio.run(work())
+
+
+def test_the_memory_that_is_shown_is_that_of_the_engine_that_answers_now() -> None:
+    async def work() -> None:
+        diverted = [True]
+        engine, standby = Loaded(), Loaded()
+        both = EngineWithStandby(engine, standby, lambda: diverted[0])
+        engine.up = False
+        assert (await both.tiers()).cells == 4096
+        engine.up, standby.up = True, False
+        assert (await both.tiers()).cells == 4096, "a mark that was left: the model's own is asked"
+        diverted[0], engine.up, standby.up = False, False, True
+        with pytest.raises(EngineAbsentError):
+            await both.tiers()
 
     asyncio.run(work())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -121,6 +122,17 @@ def test_an_engine_that_says_nonsense_is_not_known_with_a_reason(
     assert code == 5
     assert (found["engines"][1]["state"], found["engines"][1]["reason"]) == ("not_known", reason)
     assert found["engines"][0]["state"] == "running"
+
+
+def test_one_that_hangs_does_not_hold_up_the_others(host: Host, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(3)  # breaks unless both engines and the gateway are asked side by side
+
+    def fetch(probe: Probe) -> Any:
+        together.wait(10)
+        return host.fetch(probe)
+
+    monkeypatch.setattr(memory_status, "fetch_json", fetch)
+    assert data(root)[0] == 0
 
 
 def test_a_gateway_that_does_not_answer_leaves_hits_and_library_unknown(host: Host, root: Path) -> None:

@@ -139,6 +139,8 @@ def test_the_management_port_gives_the_same_sums_without_a_name() -> None:
     [
         {"since": "yesterday"},
         {"since": None},
+        {"passages": "7"},
+        {"passages": True},
         {"models": {"small": [{"tier": "attic", "scope": "site", "hits": 1, "tokens": 1}]}},
         {"models": {"small": [{"tier": "pinned", "scope": "site", "hits": -1, "tokens": 1}]}},
         {"models": {"small": [{"tier": "pinned", "scope": "site", "group": "clerks", "hits": 1, "tokens": 1}]}},
@@ -151,6 +153,13 @@ def test_what_no_gateway_of_ours_would_say_is_not_taken(change: dict[str, Any]) 
     assert read(told(COUNTED, None) | change) is None
     assert read(None) is None
     assert read([]) is None
+
+
+@pytest.mark.parametrize("since", [0, "0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00"])
+def test_a_time_is_told_as_it_was_read_and_never_as_it_was_said(since: str | int) -> None:
+    found = read(told(COUNTED, None) | {"since": since})
+    assert found is not None
+    assert datetime.fromisoformat(found[0].since).tzinfo is not None
 
 
 def _sum(rows: tuple[TierRow, ...], name: str) -> int:

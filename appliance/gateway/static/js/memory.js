@@ -19,6 +19,9 @@ function told(error) {
 }
 
 /** @param {unknown} error */
+const refused = (error) => error instanceof api.Problem && (error.status === 401 || error.status === 403);
+
+/** @param {unknown} error */
 function show(error) {
   const problem = byId("memory-problem");
   problem.textContent = error === null ? "" : told(error);
@@ -42,6 +45,7 @@ class Desk {
       this.draw();
     } catch (error) {
       show(error);
+      if (refused(error)) parts.hidden = true; // what was seen before is not for whoever sits here now
     }
     parts.setAttribute("aria-busy", "false");
   }
