@@ -137,7 +137,7 @@ def back(
             found = await _brief(open_desk, group)
             told = {"group": group, "taken_back": True, "to": str(found.run.against or "")}
             await entering(open_desk.paths)("delete", str(found.run.id), told)
-            before = await open_desk.store.back(group)
+            before = await open_desk.store.back(group, found.run.id)
             await _computed(open_desk, group, before.text if before is not None else "")
             return before
 

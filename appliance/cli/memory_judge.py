@@ -15,14 +15,14 @@ from appliance.cli.learn_ask import SiteAsker
 from appliance.cli.learn_evaluate import share_of, withdraw
 from appliance.cli.learn_results import opened
 from appliance.cli.memory_night import SEED, Energy, Waiting
-from appliance.cli.terminal import progress
+from appliance.cli.terminal import progress, say
 from appliance.gateway.evaluation import WITHOUT
 from appliance.gateway.issuer import issuer_client
 from appliance.gateway.sampling import DEFAULT_TEMPERATURE, DEFAULT_TOP_P
 from appliance.identity.oidc import OidcClient
 from appliance.learning.briefs import Judged, held_out, judged
 from appliance.learning.cases import digest_of
-from appliance.learning.errors import SpentError
+from appliance.learning.errors import ResultError, SpentError
 from appliance.learning.pairing import ENOUGH
 from appliance.learning.results import MAX_BYTES, Run, read_results
 from appliance.learning.running import Budget, questions, run
@@ -86,19 +86,22 @@ class CaseJudge:
             return Waiting(f"no service client evaluates for {group.name}; declare one, or accept it by name")
         found = []
         budget = Budget(share_of(site, (group.name,)))
-        for name, with_brief in (("before", before), ("after", brief)):
-            asked = run_of(site, group, model, judging)
-            whole = await self._asked(brief.run.id, name, with_brief, asked, budget, judging)
-            if whole is None:
-                return Waiting(_SPENT)
-            found.append(whole)
-        now = await self.desk.store.in_force(group.name)
-        again = await self.desk.store.one(brief.run.id, [group.name])
-        same = _told(found[0]) <= {_digest(before)} and _told(found[1]) <= {_digest(again)}
-        if not same or _digest(now) != _digest(before):
-            drop(self.desk.paths, brief.run.id.hex)
-            return Waiting(_CHANGED)
-        return judged(*found)
+        try:
+            for name, with_brief in (("before", before), ("after", brief)):
+                asked = run_of(site, group, model, judging)
+                whole = await self._asked(brief.run.id, name, with_brief, asked, budget, judging)
+                if whole is None:
+                    return Waiting(_SPENT)
+                found.append(whole)
+            now = await self.desk.store.in_force(group.name)
+            again = await self.desk.store.one(brief.run.id, [group.name])
+            same = _told(found[0]) <= {_digest(before)} and _told(found[1]) <= {_digest(again)}
+            if same and len(_under(*found)) <= 1 and _digest(now) == _digest(before):
+                return judged(*found)
+        except ResultError as error:
+            say(f"{group.name}: {error.cause}")  # of another model or other settings, damaged, or too few in both
+        drop(self.desk.paths, brief.run.id.hex)
+        return Waiting(_CHANGED)
 
     async def _asked(  # noqa: PLR0913, PLR0917 - private; one call
         self, number: uuid.UUID, name: str, with_brief: Brief | None, run_for: Run, budget: Budget, cases: list[Case]
@@ -181,6 +184,16 @@ def kept(paths: SitePaths) -> Iterator[str]:
 
 def _told(found: Results) -> set[str | None]:
     return {row.instructions.get("brief") for row in found.rows if row.refused is None}
+
+
+def _under(*found: Results) -> set[tuple[object, ...]]:
+    """What answers were given by and under, the brief aside: where it is not one, no brief made the difference."""
+    return {
+        (row.model, row.adapter, row.instructions.get("site"), row.instructions.get("group"))
+        for results in found
+        for row in results.rows
+        if row.refused is None
+    }
 
 
 def _digest(brief: Brief | None) -> str | None:

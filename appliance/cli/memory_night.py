@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 SEED = 1
 """Of the choice between equals, and of the answers that are judged: anybody can repeat a night."""
 
+_TAKEN_BACK = "the same brief was taken back before; accept it by name, or leave it"
+
 
 @dataclass
 class Energy:
@@ -88,7 +90,7 @@ class Night:
         latest = await store.latest(group.name)
         if latest is not None and latest.state not in OPEN and latest.inputs == inputs.digest:
             return await self._empty(group, inputs, "nothing changed")
-        brief = await self._left(latest, inputs)
+        brief = await self._left(latest, inputs, in_force)
         if brief is None:
             found = await self._compiled(group, inputs, in_force)
             if found is None:
@@ -109,9 +111,11 @@ class Night:
             await self.enter("read", f"failures of {group.name}", {"failures": inputs.failures})
         return inputs
 
-    async def _left(self, latest: Run | None, inputs: Inputs) -> Brief | None:
-        """The run that an earlier night left, if all that it was compiled of is as it was."""
+    async def _left(self, latest: Run | None, inputs: Inputs, in_force: Brief | None) -> Brief | None:
+        """The run that an earlier night left, if what it was compiled of and what is in force are as they were."""
         if latest is None or latest.state not in {"compiled", "judged"} or latest.inputs != inputs.digest:
+            return None
+        if latest.against != (in_force.run.id if in_force is not None else None):
             return None
         found = await self.desk.store.one(latest.id, [latest.group])
         whole = latest.figures is not None and latest.figures.get("digest") == found.digest
@@ -142,6 +146,9 @@ class Night:
         return await self.desk.store.compiled(run, lines, inputs.digest, figures)
 
     async def _judged(self, brief: Brief, in_force: Brief | None, group: Group) -> Run:
+        """The run with the judge's word. What people took back waits for theirs, however good it is."""
+        if brief.digest is not None and await self.desk.store.taken_back(group.name, brief.digest):
+            return await self.desk.store.note(brief.run, "compiled", _TAKEN_BACK)
         before = self.energy.spent
         try:
             found = await self.judge(brief, in_force, group)
@@ -164,7 +171,7 @@ class Night:
         try:
             brief = await self.desk.store.put_in_force(run)
         except ConflictError as error:
-            return await self.desk.store.note(run, "replaced", error.cause)
+            return await self.desk.store.note(run, "replaced", error.cause, inputs=None)  # so that it is compiled anew
         await self.compute(group, brief.text)
         return brief.run
 

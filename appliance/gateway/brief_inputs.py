@@ -67,7 +67,7 @@ class BriefInputs:
         kept = await self._cases.current([group], ("active",))
         rulings = ruling_lines(kept)
         told = {line.spot.source for line in rulings}
-        against = contradicted([(one.case.id, one.case.content) for one in kept if one.case.id in told])
+        against = await asyncio.to_thread(contradicted, told, [(one.case.id, one.case.content) for one in kept])
         waiting = [one for one in await self._failures.of_groups([group]) if one.standing != "settled"]
         lines = await asyncio.to_thread(_sentences, passages)
         lines += [one for one in rulings if one.spot.source not in against]

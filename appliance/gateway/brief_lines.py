@@ -6,6 +6,7 @@ is in force in that version and in nobody's own words; and as long as nobody str
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, select
@@ -41,10 +42,19 @@ async def standing(
 
 
 async def unstruck(connection: AsyncConnection, group: str, lines: Iterable[Line]) -> list[Line]:
-    """``lines`` without those that were struck for the group, in whatever version of their source."""
-    query = select(brief_strike.c.words).where(brief_strike.c.group_name == group)
-    struck = set((await connection.execute(query)).scalars())
-    return [one for one in lines if fingerprint(group, one.spot.source, one.text) not in struck]
+    """``lines`` without those that were struck for the group: in whatever version of their source, or in another's.
+
+    A strike is bound to its source, and goes with it; so each sentence is held against every source that has one.
+    """
+    query = select(brief_strike.c.source, brief_strike.c.words).where(brief_strike.c.group_name == group)
+    struck: dict[uuid.UUID, set[str]] = defaultdict(set)
+    for row in (await connection.execute(query)).all():
+        struck[row.source].add(row.words)
+    return [
+        one
+        for one in lines
+        if not any(fingerprint(group, source, one.text) in words for source, words in struck.items())
+    ]
 
 
 def spot_of(row: Row[Any]) -> Spot:

@@ -69,7 +69,7 @@ async def back(request: Request) -> Response:
             raise NotFoundError("that brief is not in force")
         desk.check_bound()
         await desk.enter("delete", "brief", str(found.run.id))
-        before = await store.back(found.run.group)
+        before = await store.back(found.run.group, found.run.id)
         return JSONResponse({"digest": before.digest if before is not None else None})
 
 

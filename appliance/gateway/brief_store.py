@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from appliance.memory.briefs import Line, State
 
 KEPT = 30
-"""Runs of a group that are kept, the one in force beside them."""
+"""Runs of a group that are kept, beside them the one in force and the one that it took the place of."""
+_TAKEN_BACK = "taken back"
 _BRIEFS = text("SELECT pg_advisory_xact_lock(x'62726566'::int)")
 
 
@@ -75,13 +76,11 @@ class BriefStore:
 
     async def told_as(self, group: str, said: str) -> bool:
         """Whether the digest ``said`` is that of a brief which was in force for the group, and of which all stands."""
-        query = select(brief.c.id).where(brief.c.group_name == group, brief.c.state.in_(("in_force", "replaced")))
-        async with reading(self._engine, [group]) as connection:
-            found = await connection.execute(query.order_by(brief.c.created.desc()).limit(KEPT))
-            for number in found.scalars().all():
-                if digest(rendered(await standing(connection, self._conversations, number, group))) == said:
-                    return True
-        return False
+        return await self._stands_in(group, brief.c.state.in_(("in_force", "replaced")), said)
+
+    async def taken_back(self, group: str, said: str) -> bool:
+        """Whether the digest ``said`` is that of what stands of a brief which people took back."""
+        return await self._stands_in(group, (brief.c.state == "replaced") & (brief.c.cause == _TAKEN_BACK), said)
 
     async def begin(self, group: str) -> Run:
         """A new run; one of the group's that was left open is replaced, and the oldest are forgotten."""
@@ -92,7 +91,10 @@ class BriefStore:
             made = insert(brief).values(id=uuid.uuid4(), group_name=group, state="compiling").returning(brief)
             run = run_of((await connection.execute(made)).one())
             newest = select(brief.c.id).where(brief.c.group_name == group).order_by(brief.c.created.desc()).limit(KEPT)
+            told = (brief.c.group_name == group) & (brief.c.state == "in_force")
+            before = select(brief.c.against).where(told, brief.c.against.is_not(None))
             old = brief.c.id.not_in(newest) & (brief.c.group_name == group) & (brief.c.state != "in_force")
+            old &= brief.c.id.not_in(before)
             await connection.execute(delete(brief).where(old))
         return run
 
@@ -144,10 +146,10 @@ class BriefStore:
             values = {"state": "in_force", "cause": None, "against": in_force}
             return Brief(await self._set(connection, run.id, now.state, **values), lines)
 
-    async def back(self, group: str) -> Brief | None:
-        """Have the group told the brief before the one in force; None: there was none, and it is told nothing.
+    async def back(self, group: str, number: uuid.UUID) -> Brief | None:
+        """Have the group told the brief before ``number``; None: there was none, and it is told nothing.
 
-        Raises ``NotFoundError`` where none is in force.
+        Raises ``NotFoundError`` where none is in force, ``ConflictError`` where another is than ``number``.
         """
         async with reading(self._engine, [group]) as connection:
             await connection.execute(_BRIEFS)
@@ -155,7 +157,9 @@ class BriefStore:
             row = (await connection.execute(select(brief).where(former))).one_or_none()
             if row is None:
                 raise NotFoundError("no brief is in force")
-            values = {"state": "replaced", "cause": "taken back"}
+            if row.id != number:
+                raise ConflictError("another brief is in force", "look at it before you take it back")
+            values = {"state": "replaced", "cause": _TAKEN_BACK}
             await self._set(connection, row.id, "in_force", **values)
             before = row.against
             known = select(brief.c.state).where(brief.c.id == before, brief.c.group_name == group)
@@ -181,11 +185,15 @@ class BriefStore:
             await connection.execute(upsert(brief_strike).values(values).on_conflict_do_nothing())
         return line
 
-    async def strikes(self, group: str) -> int:
-        """How many sentences were struck for the group."""
-        query = select(func.count()).select_from(brief_strike).where(brief_strike.c.group_name == group)
-        async with self._engine.begin() as connection:
-            return int((await connection.execute(query)).scalar_one())
+    async def _stands_in(self, group: str, this: Any, said: str) -> bool:
+        """Whether ``said`` is the digest of what stands of one of the group's runs that ``this`` holds of."""
+        query = select(brief.c.id).where(brief.c.group_name == group, this)
+        async with reading(self._engine, [group]) as connection:
+            found = await connection.execute(query.order_by(brief.c.created.desc()).limit(KEPT))
+            for number in found.scalars().all():
+                if digest(rendered(await standing(connection, self._conversations, number, group))) == said:
+                    return True
+        return False
 
     async def _one(self, group: str, this: Any) -> Brief | None:
         async with reading(self._engine, [group]) as connection:

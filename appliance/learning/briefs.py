@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.learning.cases import Compared
 from appliance.learning.gate import decide
-from appliance.learning.pairing import ENOUGH
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from appliance.learning.cases import Case, Content
     from appliance.learning.results import Results
@@ -49,20 +48,18 @@ def ruling_text(content: Content) -> str:
     return "\n".join((content.question, *content.expected))
 
 
-def contradicted(contents: Sequence[tuple[uuid.UUID, Content]]) -> set[uuid.UUID]:
-    """Ids of rulings that another of them contradicts: none of these is told."""
+def contradicted(told: Collection[uuid.UUID], contents: Sequence[tuple[uuid.UUID, Content]]) -> set[uuid.UUID]:
+    """Ids of rulings ``told`` that another of all in force contradicts, and of those others: none of these is told."""
     compared = [(number, Compared(content)) for number, content in contents]
     found: set[uuid.UUID] = set()
-    for at, (number, one) in enumerate(compared):
-        for other_number, other in compared[at + 1 :]:
-            if one.contradicts(other):
-                found |= {number, other_number}
+    for number, one in compared:
+        if number not in told:
+            continue
+        against = {
+            other_number for other_number, other in compared if other_number != number and one.contradicts(other)
+        }
+        found |= {number, *against} if against else set()
     return found
-
-
-def enough(cases: Iterable[Case]) -> bool:
-    """Whether as many cases judge as the gate needs to say anything."""
-    return sum(held_out(case) for case in cases) >= ENOUGH
 
 
 def judged(before: Results, after: Results) -> Judged:

@@ -93,19 +93,23 @@ def chosen(
     taken: list[Line] = []
     sources: Counter[object] = Counter()
     around = count(AROUND)
-    while waiting and len(taken) < MOST_LINES:
-        best = max(waiting, key=lambda one: (one.worth - _REPEATED * one.nearest, one.tie))
-        waiting.remove(best)
-        line = best.offer.line
+    share = around + max(0, tokens - around) // RULINGS_SHARE
+
+    def fits(line: Line) -> bool:
         rulings = [one for one in (*taken, line) if one.spot.kind == "ruling"]
-        share = around + max(0, tokens - around) // RULINGS_SHARE
         if line.spot.kind == "ruling" and count(rendered(ordered(rulings))) > share:
-            continue
-        if count(rendered(ordered([*taken, line]))) > tokens:
-            continue
-        taken.append(line)
+            return False
+        return count(rendered(ordered([*taken, line]))) <= tokens
+
+    while len(taken) < MOST_LINES:
+        waiting.sort(key=lambda one: (one.worth - _REPEATED * one.nearest, one.tie), reverse=True)
+        at = next((at for at, one in enumerate(waiting) if fits(one.offer.line)), None)
+        if at is None:
+            break
+        best = waiting[at]
+        taken.append(best.offer.line)
         sources[best.source] += 1
-        waiting = [one for one in waiting if _may_follow(one, best, sources)]
+        waiting = [one for one in waiting[at + 1 :] if _may_follow(one, best, sources)]  # what did not fit never will
     return ordered(taken)
 
 

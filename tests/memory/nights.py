@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,11 @@ class Bed:
         """The sentences that the group is told now."""
         found = await self.store.in_force(group)
         return [one.text for one in found.lines] if found is not None else []
+
+    async def back(self, group: str = "analysts") -> Brief | None:
+        """Take back what is in force."""
+        found = await self.store.in_force(group)
+        return await self.store.back(group, found.run.id if found is not None else uuid.uuid4())
 
     async def states(self, group: str = "analysts") -> list[str]:
         """Of the group's runs, the latest first."""

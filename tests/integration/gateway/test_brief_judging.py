@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from appliance.cli.memory_judge import Asking
+    from appliance.engine.client import ModelInfo
     from appliance.engine.protocol import Request
     from appliance.gateway.brief_values import Brief, Run
     from appliance.learning.briefs import Judged
@@ -50,6 +51,15 @@ class Pupil(ObedientEngine):
         told = (request.messages or ())[0].content
         number = (request.messages or ())[-1].content.rstrip("?").rpartition(" ")[2]
         return ("A few.",) if "guess" in told else (f"It is {number}.",)
+
+
+@dataclass
+class Exchanged(Pupil):
+    """The same by name, and another model by its digest."""
+
+    async def model(self) -> ModelInfo:
+        found = await super().model()
+        return replace(found, receipt={**found.receipt, "digest": "sha256:" + "b6" * 32})
 
 
 @dataclass
@@ -171,6 +181,35 @@ async def test_what_is_struck_between_two_nights_has_it_judged_anew(court: Court
     second = await court.night()
     assert (second.id != first.id, second.state) == (True, "in_force")
     assert line.text not in await court.told()
+
+
+async def test_a_model_exchanged_between_two_nights_has_the_brief_judged_anew(court: Court, house: House) -> None:
+    """What another model answers says nothing of the brief."""
+    await take(house, SOUND)
+    first = await court.night(energy=Energy(20.0))
+    asked = house.engine.requests
+    house.engine = Exchanged()
+    second = await court.night()
+    assert (second.id, second.state, "changed meanwhile" in (second.cause or "")) == (first.id, "compiled", True)
+    assert len(asked) + len(house.engine.requests) == 60
+    assert (list(kept(court.desk.paths)), await court.told()) == ([], [])
+    assert (await court.night()).state == "in_force"
+    assert len(house.engine.requests) == 120 - len(asked)
+
+
+@pytest.mark.parametrize("damage", ["another run", "no results"])
+async def test_results_that_cannot_be_gone_on_with_stop_one_night_and_not_every(
+    damage: str, court: Court, house: House
+) -> None:
+    await take(house, SOUND)
+    run = await court.night(energy=Energy(20.0))
+    path = result_path(court.desk.paths, run.id.hex, "before")
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace(b'"max_tokens":256', b'"max_tokens":255', 1) if damage == "another run" else b"x\n")
+    assert path.read_bytes() != raw
+    assert (await court.night()).state == "compiled"
+    assert list(kept(court.desk.paths)) == []
+    assert (await court.night()).state == "in_force"
 
 
 async def test_too_few_cases_or_no_client_judge_nothing_and_say_what_to_do(court: Court, house: House) -> None:

@@ -214,7 +214,7 @@ async def test_a_struck_line_is_gone_at_once_and_never_comes_back(library: Impor
     await bed.night()
     assert BAY not in await bed.told()
     assert VISIT in await bed.told()
-    await bed.store.back("analysts")
+    await bed.back()
     assert BAY not in await bed.told()
 
 
@@ -223,13 +223,13 @@ async def test_back_tells_the_brief_before_and_then_none(library: Importing, bed
     await library.take("canteen.txt", CANTEEN, "analysts", title="Canteen")
     await bed.night()
     assert CANTEEN in await bed.told()
-    before = await bed.store.back("analysts")
+    before = await bed.back()
     assert before is not None
     assert await bed.told() == [BAY, VISIT]
-    assert await bed.store.back("analysts") is None
+    assert await bed.back() is None
     assert await bed.told() == []
     with pytest.raises(NotFoundError):
-        await bed.store.back("analysts")
+        await bed.back()
     assert (await bed.night()).state == "empty"  # what was taken back is not told again the next night
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from appliance.learning.briefs import contradicted, enough, held_out, may_be_told, ruling_text
+from appliance.learning.briefs import contradicted, held_out, may_be_told, ruling_text
 from appliance.learning.cases import Case, Content
 
 
@@ -33,10 +33,15 @@ def test_of_rulings_that_contradict_each_other_none_is_told() -> None:
     one, other = case(1, question="Who signs the form?", expected=["the head"]), case(2, expected=["two"])
     against = case(3, question="Who signs the form?", expected=["the deputy"])
     pairs = [(found.id, found.content) for found in (one, other, against)]
-    assert contradicted(pairs) == {one.id, against.id}
+    every = {found.id for found in (one, other, against)}
+    assert contradicted(every, pairs) == {one.id, against.id}
 
 
-def test_too_few_cases_judge_nothing() -> None:
-    judging = [one for one in map(case, range(100)) if held_out(one)]
-    assert not enough(judging[:19])
-    assert enough(judging[:20])
+def test_a_ruling_that_contradicts_one_which_judges_is_not_told_either() -> None:
+    told, judging = (
+        case(1, question="Who signs?", expected=["the head"]),
+        case(2, question="Who signs?", expected=["x"]),
+    )
+    pairs = [(found.id, found.content) for found in (told, judging, case(3))]
+    assert contradicted({told.id, case(3).id}, pairs) == {told.id, judging.id}
+    assert contradicted({case(3).id}, pairs) == set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 import uuid
 
 import pytest
@@ -136,3 +138,19 @@ def test_a_sentence_is_known_again_by_group_and_source_whatever_its_blanks_and_c
     others = [("clerks", two, "It opens at nine."), ("guards", one, "It opens at nine."), ("clerks", one, "It opens.")]
     assert known not in {fingerprint(*other) for other in others}
     assert digest("a") != digest("b")
+
+
+def _spent(sentences: int) -> float:
+    """Seconds of this process."""
+    chance = random.Random(1)
+    words = ["".join(chance.choices("abcdefghijklmnop", k=6)) for _ in range(5000)]
+    spots = [Spot("document", uuid.UUID(int=at // 5), "v", at, at + 1) for at in range(sentences)]
+    found = [Offer(Line(one, f"{' '.join(chance.choices(words, k=14)).capitalize()}.")) for one in spots]
+    began = time.process_time()
+    assert chosen(found, [], 256, lambda text: len(text) // 3, 1)
+    return time.process_time() - began
+
+
+def test_a_library_of_many_sentences_costs_no_square_of_them() -> None:
+    """Eight times as many take some eight times as long, where the square would take sixty-four."""
+    assert min(_spent(4000) for _ in range(2)) < 24 * min(_spent(500) for _ in range(3))
