@@ -233,6 +233,7 @@ async def test_what_was_replaced_on_the_page_is_swept_from_the_files_by_the_gate
         while await gateway.bringing.library.due() is not None:  # noqa: ASYNC110 - the database tells nobody
             await asyncio.sleep(0.05)
     upkeep.cancel()
+    await asyncio.gather(upkeep, return_exceptions=True)  # its connection goes back first
 
 
 async def test_a_sweep_that_fails_is_counted_and_ends_neither_upkeep_nor_gateway(
@@ -254,6 +255,7 @@ async def test_a_sweep_that_fails_is_counted_and_ends_neither_upkeep_nor_gateway
                 await asyncio.sleep(0.01)
         assert not upkeep.done()
         upkeep.cancel()
+        await asyncio.gather(upkeep, return_exceptions=True)  # its connection goes back first
         assert b'task="documents"' in gateway.metrics.text()
 
 

@@ -191,6 +191,7 @@ async def test_a_keycloak_that_cannot_be_read_leaves_one_entry_however_often_it_
     reading.log.refuse_kinds = frozenset()
     await until(lambda: bool(reading.names()))
     following.cancel()
+    await asyncio.gather(following, return_exceptions=True)  # its connection goes back first
     assert len(reading.readings()) == 1
 
 
@@ -210,6 +211,7 @@ async def test_a_defect_in_the_reading_is_counted_and_ends_nothing(reading: Read
     await until(lambda: bool(reading.names()) or following.done())
     assert not following.done()
     following.cancel()
+    await asyncio.gather(following, return_exceptions=True)  # its connection goes back first
     assert gateway._metrics.upkeep_failures.labels("identity_events")._value.get() == 3
 
 

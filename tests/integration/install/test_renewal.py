@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from appliance.errors import UsageError
 from appliance.install import renewal
-from appliance.install.accounts import accounts_for
+from appliance.install.accounts import Accounts, accounts_for
 from appliance.install.journal import Journal, read_journal
 from appliance.install.layout import make_folders, site_folders
 from appliance.install.runner import execute
@@ -52,7 +54,8 @@ class Watched:
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SitePaths:
     """A site with certificates; its services are not started here, since what they show is what lies there."""
     paths = SitePaths(tmp_path / "site")
-    accounts = accounts_for(CONFIG)
+    me = pwd.getpwuid(os.geteuid()).pw_name  # a machine that never had a site has no users of one
+    accounts = Accounts(dict.fromkeys(accounts_for(CONFIG).users, me))
     make_folders(site_folders(paths, accounts), accounts)
     paths.site_yaml.write_bytes(EXAMPLE.read_bytes())
     paths.users.write_text(json.dumps(dict(accounts.users)))
