@@ -179,7 +179,7 @@ async def _before(open_desk: Desk, found: Brief) -> tuple[Line, ...]:
 
 async def _computed(open_desk: Desk, group: str, text: str) -> None:
     (one,) = (one for one in open_desk.site.groups if one.name == group)
-    await Warm(open_desk.paths, open_desk.site, Energy(0))(one, text)
+    await Warm(open_desk, Energy(0))(one, text)
 
 
 def _groups(open_desk: Desk) -> list[str]:

@@ -109,7 +109,7 @@ def night_of(open_desk: Desk, group: Group, energy: Energy, passphrase_fd: int |
 
     asking = site_asking(open_desk.paths, open_desk.site, group, secret)
     judge = CaseJudge(open_desk, energy, asking)
-    return Night(open_desk, energy, judge, entering(open_desk.paths), Warm(open_desk.paths, open_desk.site, energy))
+    return Night(open_desk, energy, judge, entering(open_desk.paths), Warm(open_desk, energy))
 
 
 def entering(paths: SitePaths) -> Enter:

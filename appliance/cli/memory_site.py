@@ -15,6 +15,7 @@ from appliance.gateway.brief_store import BriefStore
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.failures import FailureStore
 from appliance.gateway.gold_cases import CaseStore
+from appliance.gateway.packs import Packs
 from appliance.site.paths import DATABASE, GATEWAY
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Desk:
     store: BriefStore
     inputs: BriefInputs
     cases: CaseStore
+    packs: Packs
 
 
 @asynccontextmanager
@@ -47,7 +49,7 @@ async def desk(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterator[Des
     cases = CaseStore(pool, conversations)
     inputs = BriefInputs(pool, cases, FailureStore(pool, conversations))
     try:
-        yield Desk(paths, site, BriefStore(pool, conversations), inputs, cases)
+        yield Desk(paths, site, BriefStore(pool, conversations), inputs, cases, Packs(pool, paths.packs))
     except database.DATABASE_DOWN as error:
         raise UnavailableError("the database does not answer", "run `sovereign status`") from error
     finally:

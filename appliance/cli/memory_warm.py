@@ -19,14 +19,15 @@ from appliance.engine.errors import EngineRefusedError
 from appliance.engine.protocol import End, Request
 from appliance.errors import UnavailableError
 from appliance.gateway.entitlements import grant
+from appliance.gateway.errors import NotReadyError
 from appliance.gateway.instructions import conversation
 from appliance.site.paths import engine_service
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from appliance.cli.memory_site import Desk
     from appliance.gateway.entitlements import Grant
-    from appliance.site.config import SiteConfig
     from appliance.site.groups import Group
     from appliance.site.paths import SitePaths
 
@@ -37,23 +38,25 @@ _NOTHING = ({"role": "user", "content": "."},)
 class Warm:
     """Implements ``memory_night.Compute`` with the engines of this host."""
 
-    paths: SitePaths
-    site: SiteConfig
+    desk: Desk
     energy: Energy
 
     async def __call__(self, group: Group, text: str) -> None:
-        """Have each model of the group compute it. An engine that does not answer computes it at the first question."""
+        """Have each model of the group compute it, after its pack's words where it answers under one.
+
+        An engine that does not answer, or whose pack is not there, computes it at the first question.
+        """
         for model in group.models:
-            if model == self.site.documents.model:
+            if model == self.desk.site.documents.model:
                 continue
-            granted = grant(self.site, [group.name], model)
             try:
+                granted = await self.desk.packs.under(grant(self.desk.site, [group.name], model))
                 await self._computed(replace(granted, instructions=replace(granted.instructions, brief=text)))
-            except (UnavailableError, EngineRefusedError) as error:
+            except (UnavailableError, EngineRefusedError, NotReadyError) as error:
                 say(f"{model} computes the brief of {group.name} at its first question: {error.cause}")
 
     async def _computed(self, granted: Grant) -> None:
-        async with EngineClient(self.paths.socket(engine_service(granted.model))) as engine:
+        async with EngineClient(self.desk.paths.socket(engine_service(granted.model))) as engine:
             async for event in engine.generate(prefix_request(granted)):
                 if isinstance(event, End):
                     self.energy.spent += event.energy.joules
@@ -68,7 +71,7 @@ async def retold(paths: SitePaths, groups: Collection[str], passphrase_fd: int |
     async with desk(paths, passphrase_fd) as open_desk:
         for group in having:
             if (found := await open_desk.store.in_force(group.name)) is not None:
-                await Warm(paths, site, Energy(0))(group, found.text)
+                await Warm(open_desk, Energy(0))(group, found.text)
 
 
 def prefix_request(granted: Grant) -> Request:
