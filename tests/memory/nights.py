@@ -13,6 +13,7 @@ from appliance.gateway.brief_store import BriefStore
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.failures import FailureStore
 from appliance.gateway.gold_cases import CaseStore
+from appliance.gateway.packs import Packs
 from appliance.learning.briefs import Judged
 from appliance.site.paths import SitePaths
 from tests.gateway.doubles import site
@@ -65,7 +66,8 @@ class Bed:
         conversations = ConversationStore(self.pool, KEY)
         cases = CaseStore(self.pool, conversations)
         inputs = BriefInputs(self.pool, cases, FailureStore(self.pool, conversations))
-        return Desk(SitePaths(self.folder), self.config, BriefStore(self.pool, conversations), inputs, cases)
+        paths, store = SitePaths(self.folder), BriefStore(self.pool, conversations)
+        return Desk(paths, self.config, store, inputs, cases, Packs(self.pool, paths.packs))
 
     @property
     def store(self) -> BriefStore:
