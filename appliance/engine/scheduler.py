@@ -17,7 +17,7 @@ A prompt that others wait for (``flights``) is read on their account too: whoeve
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -65,7 +65,8 @@ class Scheduler(Generic[K]):
         self._limits = limits
         self._saved: dict[str, float] = {}
         self._turns: deque[str] = deque()
-        self._lent: Counter[str] = Counter()
+        self._unused: dict[str, float] = {}
+        self._lent: defaultdict[str, float] = defaultdict(float)
         self._streamed = False
 
     def plan(self, candidates: Sequence[Candidate[K]]) -> dict[K, int]:
@@ -102,7 +103,7 @@ class Scheduler(Generic[K]):
                 line.popleft()
             if not line:
                 self._turns.popleft()
-                self._lent[user] -= min(self._lent[user], int(self._saved.pop(user)))  # what was not used is not owed
+                self._leave(user)
                 continue
             self._saved[user] += QUANTUM * weights[user]
             count = min(int(self._saved[user]), left[line[0]], room)
@@ -111,22 +112,30 @@ class Scheduler(Generic[K]):
                 left[line[0]] -= count
                 room -= count
                 self._saved[user] -= count
+                self._unused[user] = max(0.0, self._unused[user] - count)
             self._turns.rotate(-1)
         self._make_good((before - room) / (len(lines) + 1))
 
     def _attend(self, lines: dict[str, deque[K]]) -> None:
         """Users who read nothing now lose what they saved; new ones come first, with what is left of their advance."""
-        self._turns = deque(user for user in self._turns if user in lines)
-        self._saved = {user: self._saved[user] for user in self._turns}
+        for user in [user for user in self._turns if user not in lines]:
+            self._turns.remove(user)
+            self._leave(user)
         new = [user for user in lines if user not in self._saved]
         for user in new:
-            self._saved[user] = float(max(0, ADVANCE - self._lent[user]))
+            self._saved[user] = self._unused[user] = max(0.0, ADVANCE - self._lent[user])
             self._lent[user] = ADVANCE
         self._turns.extendleft(reversed(new))
 
+    def _leave(self, user: str) -> None:
+        """What was not used of an advance is not owed."""
+        del self._saved[user]
+        self._lent[user] -= min(self._lent[user], self._unused.pop(user))
+
     def _make_good(self, share: float) -> None:
         """``share``: what one more user could have read of this batch."""
-        self._lent = Counter({user: lent - share for user, lent in self._lent.items() if lent > share})
+        left = {user: lent - share for user, lent in self._lent.items() if lent > share}
+        self._lent = defaultdict(float, left)
 
 
 def _lines(prompts: Sequence[Candidate[K]]) -> tuple[dict[str, deque[K]], dict[str, float]]:

@@ -97,6 +97,16 @@ def test_what_of_an_advance_was_not_used_is_not_owed() -> None:
     assert scheduler.plan([_prompt("long", 10_000), _prompt("q", 100)])["q"] == 100
 
 
+def test_nor_is_it_owed_where_others_read_all_the_rest_of_the_batch() -> None:
+    scheduler = Scheduler[str](LIMITS)
+    busy = [*(_prompt(f"long {n}", 10_000) for n in range(3)), _stream("s")]
+    for _ in range(20):
+        scheduler.plan(busy)
+    assert scheduler.plan([*busy, _prompt("light", 10)])["light"] == 10
+    scheduler.plan(busy)
+    assert scheduler.plan([*busy, _prompt("light", 32)])["light"] == 32
+
+
 APART = Limits(batch_tokens=128, chunk_tokens=32, apart_tokens=1000)
 
 
