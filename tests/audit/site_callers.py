@@ -92,7 +92,7 @@ class Caller:
 
     def _body(self, **more: object) -> dict[str, Any]:
         messages = [{"role": "user", "content": QUESTION}]
-        return {"model": self.model, "messages": messages, "max_tokens": 12, "temperature": 0, **more}
+        return {"model": self.model, "messages": messages, "max_tokens": 24, "temperature": 0, **more}
 
     async def _headers(self) -> dict[str, str]:
         token = await self.door.token()

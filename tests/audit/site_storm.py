@@ -65,12 +65,13 @@ class Storm:
     def strike(self, name: str) -> None:
         """Kill ``name`` once answers arrive again, and wait until it is another process, and ready.
 
-        Raises ``AssertionError`` where answers or the service do not come back.
+        To look up which process it is takes as long as an answer: with no pause, the kill falls into another one
+        that just began. Raises ``AssertionError`` where answers or the service do not come back.
         """
-        before = self._begun()
-        until(lambda: self._begun() > before, HEAL_SECONDS)
-        time.sleep(self.pause())
+        self._wait_for_an_answer()
         pid = self.services()[name]["pid"]
+        self._wait_for_an_answer()
+        time.sleep(self.pause())
         self.kill(pid)
         until(lambda: self._is_back(name, pid), HEAL_SECONDS)
 
@@ -78,6 +79,10 @@ class Storm:
         time.sleep(LOOK_SECONDS)
         found = self.services()[name]
         return bool(found["ready"]) and found["pid"] not in {None, pid}
+
+    def _wait_for_an_answer(self) -> None:
+        before = self._begun()
+        until(lambda: self._begun() > before, HEAL_SECONDS)
 
     def _begun(self) -> int:
         return self.diary.read_bytes().count(b'["begun"') if self.diary.exists() else 0

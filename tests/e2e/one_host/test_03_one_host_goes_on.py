@@ -155,7 +155,7 @@ def test_services_that_are_killed_while_programs_ask_heal_and_the_log_has_every_
     ca.write_text(host.run(["cat", f"{SITE}/tls/ca.pem"]).stdout)
     program = [sys.executable, "-m", "tests.audit.site_callers", GATEWAY, ISSUER, "batch", str(diary), str(ca)]
     start = json.loads(sovereign(host, "audit", "report", "--output", "json")[1])["log"]["size"]
-    storm = Storm(diary, lambda: services(host), lambda pid: host.run(["kill", "-9", str(pid)]), lambda: 0.2)
+    storm = Storm(diary, lambda: services(host), lambda pid: host.run(["kill", "-9", str(pid)]), lambda: 0)
     with callers(host.inside(program, network_only=True), service_secret(host, tmp_path)):
         for service in SERVICES:
             storm.strike(service)
