@@ -44,6 +44,13 @@ class Measured:
         """One figure through the rounds."""
         return [found[name] for found in self.figures[load][contender]]
 
+    def keep(self, rounds: int) -> None:
+        """Forget what belongs to no whole round."""
+        for contenders in self.figures.values():
+            for found in contenders.values():
+                del found[rounds:]
+        del self.restarts[rounds:]
+
 
 def best_flags(machine: Machine, names: Sequence[str], scale: Scale, sets: Iterable[str]) -> Measured:
     """The peer's best set of flags for each load, found on a smaller load of the same kind."""
@@ -81,23 +88,39 @@ async def _warmed(load: loads.Load, completions: Completions, scale: Scale, seed
     return await load(completions, scale, seed)
 
 
-def run(machine: Machine, names: Sequence[str], scale: Scale, measured: Measured) -> None:
-    """``scale.rounds`` rounds of ``names``."""
+def run(machine: Machine, names: Sequence[str], scale: Scale, measured: Measured) -> int:
+    """``scale.rounds`` rounds of ``names``, or those that were whole when somebody ended it (Ctrl+C); how many.
+
+    Raises ``KeyboardInterrupt`` where it was ended before one was whole.
+    """
     rates: dict[str, float] = {}
     for number in range(scale.rounds):
-        order = (OURS, PEER) if number % 2 == 0 else (PEER, OURS)
-        for name in names:
-            for contender in order:
-                start = rates.get(contender, 0.0) / 2 or None
-                found = once(machine, name, scale, None if contender == OURS else measured.flags[name], start)
-                measured.figures.setdefault(name, {}).setdefault(contender, []).append(found)
-                if name == "groups":
-                    rates[contender] = found["rate"]
-                shown = ", ".join(f"{key} {value:.3g}" for key, value in found.items())
-                tell(f"round {number + 1}/{scale.rounds} {name} {contender}: {shown}")
-        _alone(machine, names, scale, measured)
-        measured.restarts.append(_restarted(machine, scale))
-        tell(f"round {number + 1}/{scale.rounds} restart: {measured.restarts[-1]}")
+        try:
+            _round(machine, names, scale, measured, rates)
+        except KeyboardInterrupt:
+            measured.keep(number)
+            if number == 0:
+                raise
+            tell(f"ended in round {number + 1}: judged by {number}")
+            return number
+    return scale.rounds
+
+
+def _round(machine: Machine, names: Sequence[str], scale: Scale, measured: Measured, rates: dict[str, float]) -> None:
+    number = len(measured.restarts)
+    order = (OURS, PEER) if number % 2 == 0 else (PEER, OURS)
+    for name in names:
+        for contender in order:
+            start = rates.get(contender, 0.0) / 2 or None
+            found = once(machine, name, scale, None if contender == OURS else measured.flags[name], start)
+            measured.figures.setdefault(name, {}).setdefault(contender, []).append(found)
+            if name == "groups":
+                rates[contender] = found["rate"]
+            shown = ", ".join(f"{key} {value:.3g}" for key, value in found.items())
+            tell(f"round {number + 1}/{scale.rounds} {name} {contender}: {shown}")
+    _alone(machine, names, scale, measured)
+    measured.restarts.append(_restarted(machine, scale))
+    tell(f"round {number + 1}/{scale.rounds} restart: {measured.restarts[-1]}")
 
 
 def _alone(machine: Machine, names: Sequence[str], scale: Scale, measured: Measured) -> None:
