@@ -10,7 +10,8 @@
 5. While anybody decodes, prompts get ``chunk_tokens`` rows together at most: that bounds how long a stream stalls.
 6. Streams that have ``apart_tokens`` or more behind them together get batches of their own, turn about with prompts: a
    row whose neighbours belong to other requests attends to the cells of all of them (ggml's tiles), which costs more
-   than a batch does.
+   than a batch does. Then who comes new does not wait for a turn: what they may begin with is the next batch, by
+   itself, once between two of the streams'.
 
 A prompt that others wait for (``flights``) is read on their account too: whoever waits lends their turn.
 """
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 K = TypeVar("K", bound="Hashable")
 QUANTUM = 16
@@ -67,7 +68,7 @@ class Scheduler(Generic[K]):
         self._turns: deque[str] = deque()
         self._unused: dict[str, float] = {}
         self._lent: defaultdict[str, float] = defaultdict(float)
-        self._streamed = False
+        self._streamed = self._begun = False
 
     def plan(self, candidates: Sequence[Candidate[K]]) -> dict[K, int]:
         """How many tokens of which request the next batch takes; empty only when there is nothing to do."""
@@ -79,22 +80,47 @@ class Scheduler(Generic[K]):
         if decoding:
             room = min(room, self._limits.chunk_tokens)
         plan = {c.key: 1 for c in decoding}
+        lines, weights = _lines(prompts)
+        self._attend(lines)
+        left = {c.key: c.pending for c in prompts}
         if self._apart(decoding) and prompts:
+            alone = min(self._limits.batch_tokens, self._limits.chunk_tokens)
+            if not self._begun and (began := self._begin(lines, left, alone)):
+                self._begun = True
+                return began
             self._streamed = not self._streamed
             if self._streamed:
+                self._begun = False
                 return plan
-            plan, room = {}, min(self._limits.batch_tokens, self._limits.chunk_tokens)
-        self._read(prompts, room, plan)
+            plan, room = {}, alone
+        self._read(lines, weights, left, room, plan)
         return plan
 
     def _apart(self, decoding: Sequence[Candidate[K]]) -> bool:
         least = self._limits.apart_tokens
         return least is not None and bool(decoding) and sum(c.behind for c in decoding) >= least
 
-    def _read(self, prompts: list[Candidate[K]], room: int, plan: dict[K, int]) -> None:
-        lines, weights = _lines(prompts)
-        self._attend(lines)
-        left = {c.key: c.pending for c in prompts}
+    def _begin(self, lines: Mapping[str, Iterable[K]], left: Mapping[K, int], room: int) -> dict[K, int]:
+        """What users who came new may begin with, and nothing else; not made good by anybody's reading."""
+        plan: dict[K, int] = {}
+        for user in self._turns:
+            for key in lines[user]:
+                count = min(int(self._unused[user]), left[key] - plan.get(key, 0), room)
+                if count:
+                    plan[key] = plan.get(key, 0) + count
+                    room -= count
+                    self._saved[user] -= count
+                    self._unused[user] -= count
+        return plan
+
+    def _read(
+        self,
+        lines: Mapping[str, deque[K]],
+        weights: Mapping[str, float],
+        left: dict[K, int],
+        room: int,
+        plan: dict[K, int],
+    ) -> None:
         before = room
         while room > 0 and self._turns:
             user = self._turns[0]
@@ -114,10 +140,10 @@ class Scheduler(Generic[K]):
                 self._saved[user] -= count
                 self._unused[user] = max(0.0, self._unused[user] - count)
             self._turns.rotate(-1)
-        self._make_good((before - room) / (len(lines) + 1))
+        self._make_good((before - room) / (len(lines) + 1), lines)
 
-    def _attend(self, lines: dict[str, deque[K]]) -> None:
-        """Users who read nothing now lose what they saved; new ones come first, with what is left of their advance."""
+    def _attend(self, lines: Mapping[str, deque[K]]) -> None:
+        """Users who read nothing now lose what they saved; new ones come first, if a turn of advance is left."""
         for user in [user for user in self._turns if user not in lines]:
             self._turns.remove(user)
             self._leave(user)
@@ -125,17 +151,19 @@ class Scheduler(Generic[K]):
         for user in new:
             self._saved[user] = self._unused[user] = max(0.0, ADVANCE - self._lent[user])
             self._lent[user] = ADVANCE
-        self._turns.extendleft(reversed(new))
+        self._turns.extendleft(user for user in reversed(new) if self._unused[user] >= QUANTUM)
+        self._turns.extend(user for user in new if self._unused[user] < QUANTUM)
 
     def _leave(self, user: str) -> None:
         """What was not used of an advance is not owed."""
         del self._saved[user]
         self._lent[user] -= min(self._lent[user], self._unused.pop(user))
 
-    def _make_good(self, share: float) -> None:
-        """``share``: what one more user could have read of this batch."""
-        left = {user: lent - share for user, lent in self._lent.items() if lent > share}
-        self._lent = defaultdict(float, left)
+    def _make_good(self, share: float, lines: Mapping[str, object]) -> None:
+        """``share``: what one more user could have read of this batch. Who reads here has a share of their own."""
+        there = {user: lent for user, lent in self._lent.items() if user in lines}
+        gone = {user: lent - share for user, lent in self._lent.items() if user not in lines and lent > share}
+        self._lent = defaultdict(float, there | gone)
 
 
 def _lines(prompts: Sequence[Candidate[K]]) -> tuple[dict[str, deque[K]], dict[str, float]]:

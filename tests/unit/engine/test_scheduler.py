@@ -112,11 +112,43 @@ APART = Limits(batch_tokens=128, chunk_tokens=32, apart_tokens=1000)
 
 def test_streams_with_much_behind_them_and_prompts_get_batches_of_their_own_turn_about() -> None:
     scheduler = Scheduler[str](APART)
-    work = [_prompt("p", 500), _stream("a", behind=600), _stream("b", behind=400)]
+    work = [_prompt("p", 900), _stream("a", behind=600), _stream("b", behind=400)]
+    for _ in range(9):  # the prompt's advance is used
+        scheduler.plan(work)
     plans = [scheduler.plan(work) for _ in range(4)]
     assert plans == [{"a": 1, "b": 1}, {"p": 32}] * 2
     assert scheduler.plan(work[1:]) == {"a": 1, "b": 1}, "without prompts nothing alternates"
     assert scheduler.plan(work[1:]) == {"a": 1, "b": 1}
+
+
+def test_beside_them_who_comes_new_begins_alone_in_the_next_batch_whosever_turn_it_is() -> None:
+    heavy = [*(_prompt(f"h{n}", 900, user="heavy") for n in range(3)), _stream("s", behind=1000)]
+    for turns in range(9, 12):
+        scheduler = Scheduler[str](APART)
+        for _ in range(turns):
+            scheduler.plan(heavy)
+        assert scheduler.plan([*heavy, _prompt("light", 30)]) == {"light": 30}
+        assert sorted(sum(scheduler.plan(heavy).values()) for _ in range(2)) == [1, 32], "and then they go on"
+
+
+def test_and_they_hold_streams_up_for_one_batch_only_however_many_come() -> None:
+    scheduler = Scheduler[str](APART)
+    work = [*(_prompt(f"new {n}", 100) for n in range(50)), _stream("s", behind=1000)]
+    plans = [scheduler.plan(work) for _ in range(30)]
+    assert [index for index, plan in enumerate(plans) if plan == {"s": 1}] == list(range(1, 30, 3))
+    assert all(sum(plan.values()) == APART.chunk_tokens for plan in plans if plan != {"s": 1})
+
+
+def test_nor_do_many_short_questions_get_more_than_ones_share_of_them() -> None:
+    scheduler, read, left = Scheduler[str](APART), Counter[str](), 0
+    long = [_prompt(f"long {n}", 100_000) for n in range(3)]
+    for turn in range(900):
+        left = left or (APART.chunk_tokens if turn % 3 else 0)
+        plan = scheduler.plan([*long, _stream("s", behind=1000), *([_prompt("short", left)] if left else [])])
+        left -= plan.get("short", 0)
+        read.update(plan)
+    assert min(read[one.key] for one in long) + 2 * ADVANCE >= read["short"] > 0
+    assert read["s"] >= 300
 
 
 def test_streams_with_little_behind_them_share_the_batch() -> None:
