@@ -63,6 +63,10 @@ bench-bundle: venv ## Measure building and verifying the demonstration's release
 bench-images: venv ## Weigh the cluster's images and time their assembly; the last line is JSON
 	$(BIN)/python -m tests.bench.images
 
+.PHONY: bench-cluster
+bench-cluster: venv ## From the bundle to the first answer on two lab hosts, and their memory idle; the last line is JSON (root)
+	$(BIN)/python -m tests.bench.cluster
+
 KILLS ?= 200
 SITE_KILLS ?= 60
 .PHONY: chaos
