@@ -1,9 +1,8 @@
 """`make bench-cluster`: how long a cluster takes from the bundle on disk to the first answer, and what it weighs idle.
 
-Two lab hosts on this machine, the cluster's release and the demonstration's model (root; caches should be warm: building
-is not measured). Progress goes to stderr; the last line of stdout is one JSON object. Nothing else should run: both
-hosts share this machine's processors. Other systems cannot be installed without a network, so their own documentation's
-figures stand in the guide, not here.
+Two lab hosts on this machine, the cluster's release and the demonstration's model (root; caches should be warm, since
+building is not measured). Progress goes to stderr; the last line of stdout is one JSON object. Nothing else should run:
+both hosts share this machine's processors. Other systems are installed from networks, which is not done here.
 
 Memory is the proportional set size of every process on the hosts, once nothing has been asked for a minute, less the
 model's file, which the engine holds.
