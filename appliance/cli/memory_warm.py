@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from appliance.cli.memory_site import Desk
     from appliance.gateway.entitlements import Grant
+    from appliance.gateway.rollout_values import Placed
     from appliance.site.groups import Group
     from appliance.site.paths import SitePaths
 
@@ -41,16 +42,18 @@ class Warm:
     desk: Desk
     energy: Energy
 
-    async def __call__(self, group: Group, text: str) -> None:
+    async def __call__(self, group: Group, text: str, placed: Placed | None = None) -> None:
         """Have each model of the group compute it, after its pack's words where it answers under one.
 
+        ``placed``: for the people of that arm of a rollout.
         An engine that does not answer, or whose pack is not there, computes it at the first question.
         """
         for model in group.models:
             if model == self.desk.site.documents.model:
                 continue
             try:
-                granted = await self.desk.packs.under(grant(self.desk.site, [group.name], model))
+                granted = replace(grant(self.desk.site, [group.name], model), rollout=placed)
+                granted = await self.desk.packs.under(granted)
                 await self._computed(replace(granted, instructions=replace(granted.instructions, brief=text)))
             except (UnavailableError, EngineRefusedError, NotReadyError) as error:
                 say(f"{model} computes the brief of {group.name} at its first question: {error.cause}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-    from appliance.gateway.rollout_values import Kind, State
+    from appliance.gateway.rollout_values import State
 
 TAKEN_BACK = "taken back"
 _RUNNING = rollout.c.state == "running"
@@ -56,20 +56,22 @@ class RolloutStore:
             rows = (await connection.execute(select(rollout).where(_RUNNING).order_by(rollout.c.created))).all()
         return tuple(rollout_of(row) for row in rows)
 
-    async def begin(  # noqa: PLR0913 - what a rollout consists of, by keyword
-        self, number: uuid.UUID, *, group: str, kind: Kind, former: str, change: str, stages: list[int], by: str
-    ) -> Rollout:
+    async def check_none_runs(self, group: str) -> None:
+        """Raise ``ConflictError`` where a rollout runs in ``group``."""
+        if await self.running(group) is not None:
+            raise _runs_already(group)
+
+    async def begin(self, made: Rollout) -> Rollout:
         """Have it run from the next question on. Raises ``ConflictError`` where one of the group runs already."""
-        values = {"id": number, "group_name": group, "kind": kind, "former": former, "change": change}
-        values |= {"stages": stages, "stage": 0, "state": "running", "begun_by": by}
+        values = {"id": made.id, "group_name": made.group, "kind": made.kind, "former": made.former}
+        values |= {"change": made.change, "stages": list(made.stages), "stage": made.stage}
+        values |= {"state": "running", "begun_by": made.begun_by}
         try:
             async with self._engine.begin() as connection:
-                made = insert(rollout).values(values).returning(rollout)
-                return rollout_of((await connection.execute(made)).one())
+                new = insert(rollout).values(values).returning(rollout)
+                return rollout_of((await connection.execute(new)).one())
         except IntegrityError as error:
-            raise ConflictError(
-                f"a rollout runs in {group} already", "`sovereign learn rollout status` shows it"
-            ) from error
+            raise _runs_already(made.group) from error
 
     @asynccontextmanager
     async def held(self, number: uuid.UUID, *, wait: bool = True) -> AsyncGenerator[Held, None]:
@@ -154,6 +156,10 @@ class Held:
     async def _change(self, **values: Any) -> None:
         values["changed"] = func.now()
         await self.connection.execute(update(rollout).where(rollout.c.id == self.rollout.id).values(values))
+
+
+def _runs_already(group: str) -> ConflictError:
+    return ConflictError(f"a rollout runs in {group} already", "`sovereign learn rollout status` shows it")
 
 
 async def end_kept(connection: AsyncConnection, number: uuid.UUID, figures: Mapping[str, Any]) -> None:

@@ -113,7 +113,7 @@ class Watch:
 
 def verdict(found: Rollout, act: str, reason: str, seen: Comparison, now: datetime) -> dict[str, Any]:
     """What is to be done, with every figure that it rests on."""
-    about = {"act": act, "reason": reason, "group": found.group, "kind": found.kind}
+    about: dict[str, Any] = {"act": act, "reason": reason, "group": found.group, "kind": found.kind}
     about |= {"former": found.former, "change": found.change, "stage": found.stage, "percent": found.share}
     return {"act": act, "at": now.isoformat(), "figures": {**about, **figures(seen)}}
 
