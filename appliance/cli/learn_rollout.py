@@ -20,6 +20,7 @@ from appliance.cli.pack_standing import about_pack, check_may_be_chosen
 from appliance.cli.pack_use import before_of
 from appliance.cli.rollout_site import Field, field
 from appliance.cli.rollout_tables import draw
+from appliance.cli.rollout_vital import broken
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.errors import UsageError
 from appliance.gateway.pack_choices import ChoiceStore
@@ -28,6 +29,7 @@ from appliance.install.lock import site_lock
 from appliance.install.model_switch import installed
 from appliance.install.pack_import import check_may
 from appliance.learning.comparing import figures
+from appliance.learning.errors import GateRefusedError
 from appliance.packs.record import NONE
 from appliance.packs.shelf import pick
 
@@ -69,12 +71,15 @@ def status(
 def advance(context: typer.Context, group: GroupOption, passphrase_fd: PassphraseFdOption = None) -> None:
     """Begin the next stage; after the last one, put the change in force for good.
 
+    The vital cases of a pack are asked again first: as `check` has it, one that fails takes the pack back.
     Refused while fewer people and answers were seen than site.yaml asks for and the stage's hours are not over, and
     where the change is about to go back. The figures are in the audit log first.
     """
     paths = site_paths(context)
     site = installed(paths)
     check_may(paths)
+
+    _check_vital(context, group, passphrase_fd)
 
     async def act() -> tuple[Rollout, bool, str | None]:
         async with field(paths, site, passphrase_fd) as open_field:
@@ -87,7 +92,7 @@ def advance(context: typer.Context, group: GroupOption, passphrase_fd: Passphras
                 seen = open_field.seen(held.rollout, await held.rows())
                 _check_may_go_on(open_field, held.rollout, seen)
                 percent = found.stages[found.stage + 1]
-                await open_field.enter("update", found, "advance", seen, percent)
+                await open_field.enter("update", found, "advance", seen, percent=percent)
                 if found.kind == "pack":
                     await open_field.permit(found, percent)
                 await held.go_on(figures(seen))
@@ -103,25 +108,55 @@ def advance(context: typer.Context, group: GroupOption, passphrase_fd: Passphras
 
 
 @rollout.command()
+def check(context: typer.Context, group: GroupOption, passphrase_fd: PassphraseFdOption = None) -> None:
+    """Ask the vital cases under a pack that is rolled out; one that fails takes it back at once (exit code 3)."""
+    check_may(site_paths(context))
+    _check_vital(context, group, passphrase_fd)
+    say("every vital case holds")
+
+
+@rollout.command()
 def back(context: typer.Context, group: GroupOption, passphrase_fd: PassphraseFdOption = None) -> None:
     """Take the change back from everybody: at once, without a gate. What was in force goes on for the whole group."""
+    check_may(site_paths(context))
+    found = _taken_back(context, group, "by hand", passphrase_fd)
+    say(f"rollout {found.id} was taken back: all of {group} is answered as before")
+
+
+def _check_vital(context: typer.Context, group: str, passphrase_fd: int | None) -> None:
+    """Raises ``GateRefusedError`` where a vital case fails: the rollout is over then."""
     paths = site_paths(context)
     site = installed(paths)
-    check_may(paths)
+
+    async def ask() -> Rollout:
+        async with field(paths, site, passphrase_fd) as open_field:
+            return await open_field.running(group)
+
+    failed = broken(paths, site, asyncio.run(ask()), passphrase_fd)
+    if failed:
+        more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        reason = f"vital case {failed[0]}{more} does not hold"
+        _taken_back(context, group, reason, passphrase_fd)
+        raise GateRefusedError(f"the rollout was taken back: {reason}", "mend the pack, or the case")
+
+
+def _taken_back(context: typer.Context, group: str, reason: str, passphrase_fd: int | None) -> Rollout:
+    """The rollout as it was; the log has its figures and the reason first."""
+    paths = site_paths(context)
+    site = installed(paths)
 
     async def act() -> Rollout:
         async with field(paths, site, passphrase_fd) as open_field:
             found = await open_field.running(group)
             async with open_field.store.held(found.id) as held:
                 seen = open_field.seen(held.rollout, await held.rows())
-                await open_field.enter("delete", held.rollout, "back", seen)
-                await held.end("back", {"reason": "by hand", **figures(seen)})
+                await open_field.enter("delete", held.rollout, "back", seen, reason=reason)
+                await held.end("back", {"reason": reason, **figures(seen)})
             await open_field.permit()
             return found
 
     with site_lock(paths):
-        found = asyncio.run(act())
-    say(f"rollout {found.id} was taken back: all of {group} is answered as before")
+        return asyncio.run(act())
 
 
 async def _kept(open_field: Field, found: Rollout, passphrase_fd: int | None) -> str | None:

@@ -70,7 +70,7 @@ def passed(order: Order, now: Chosen | None, how: Asking) -> bool:
     program = client_of(order.site, how.client)
     if order.group not in program.groups:
         raise UsageError(f"{order.group} is not a group of {program.id}", f"it has {', '.join(program.groups)}")
-    cases = (*_own(order, now), *asyncio.run(_gold(order)))
+    cases = cases_for(order, now)
     if not cases:
         raise UsageError(
             f"there is no case for {order.group}", "import gold cases, or return with `sovereign pack back`"
@@ -86,6 +86,11 @@ def passed(order: Order, now: Chosen | None, how: Asking) -> bool:
         found = asyncio.run(tried(order.paths, order.site, program, trial, order.passphrase_fd))
     _judge(order, former, found, how.output)
     return True
+
+
+def cases_for(order: Order, now: Chosen | None) -> tuple[Case, ...]:
+    """What is asked of the pack: its own cases, and the group's gold cases."""
+    return (*_own(order, now), *asyncio.run(_gold(order)))
 
 
 def _judge(order: Order, former: str, found: tuple[Tried, ...], output: OutputFormat) -> None:

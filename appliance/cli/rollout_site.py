@@ -60,10 +60,10 @@ class Field:
         found: Rollout,
         step: str,
         seen: Comparison | None = None,
-        percent: int | None = None,
+        **more: Any,
     ) -> None:
         """Put an operator's act into the log, durably, before it takes effect. Raises ``AuditUnavailableError``."""
-        about = announced(found, step, percent)
+        about = announced(found, step) | more
         said = about if seen is None else {**about, **figures(seen)}
         await asyncio.to_thread(enter, self.paths, what="rollout", target=str(found.id), figures=said, action=action)
 
@@ -116,7 +116,7 @@ def planned(site: SiteConfig, group: str, kind: Kind, former: str, change: str) 
     )
 
 
-def announced(found: Rollout, step: str, percent: int | None = None) -> dict[str, Any]:
+def announced(found: Rollout, step: str) -> dict[str, Any]:
     """What an operator does about a rollout, for the log."""
     about: dict[str, Any] = {"step": step, "group": found.group, "kind": found.kind, "former": found.former}
-    return {**about, "change": found.change, "stage": found.stage, "percent": percent or found.share}
+    return {**about, "change": found.change, "stage": found.stage, "percent": found.share}

@@ -167,6 +167,41 @@ def test_while_it_runs_the_group_is_put_under_no_other_pack_and_the_pack_stays(s
     use(site, TWO, "guards")
 
 
+def test_the_way_back_from_a_pack_waits_for_the_rollouts_own(site: Site) -> None:
+    site.bring()
+    use(site, ONE)
+    start(site, "second")
+    assert "a rollout runs in clerks" in site.refused(UsageError, "back", "--group", "clerks").cause
+    done(site, "back", "--group", "clerks")
+    assert site.told("back", "--group", "clerks")["pack"] == NONE
+
+
+@pytest.mark.parametrize("command", ["advance", "check"])
+def test_a_vital_case_that_fails_meanwhile_takes_the_pack_back_from_everybody(site: Site, command: str) -> None:
+    site.bring()
+    start(site)
+    later(site)
+    site.model.broken = 1
+    failed = run(site, command, "--group", "clerks").exception
+    assert isinstance(failed, GateRefusedError)
+    assert "does not hold" in failed.cause
+    (found,) = listed(site)
+    assert (found.state, found.stage, site.in_force()) == ("back", 0, NONE)
+    kind, said = site.logged()[-1]
+    assert (kind, said["step"]) == ("rollout", "back")
+    assert said["reason"].startswith("vital case")
+    asked = {pack for pack, _, _ in site.model.asked[48:]}
+    assert asked == {ONE.digest}
+
+
+def test_vital_cases_that_hold_change_nothing(site: Site) -> None:
+    site.bring()
+    start(site)
+    before = everything(site)
+    assert "every vital case holds" in done(site, "check", "--group", "clerks")
+    assert everything(site) == before
+
+
 def test_a_decision_that_waits_to_be_entered_is_not_overtaken(site: Site) -> None:
     site.bring()
     start(site)
