@@ -81,6 +81,15 @@ class Packs:
         await asyncio.to_thread(self._permitted, rollout, chosen)
         await self._opened(rollout.change)
 
+    async def permits(self, rollout: Rollout, percent: int) -> bool:
+        """Whether the record permits a rollout of packs to ``percent`` of its group."""
+        wanted = _permit(rollout, percent)
+        try:
+            await asyncio.to_thread(self._recorded_permit, rollout.group, wanted)
+        except PackLostError:
+            return False
+        return True
+
     async def _arm(self, granted: Grant, chosen: str) -> str:
         """The pack of whoever asks: ``chosen`` for the group, or what is rolled out to them."""
         placed = granted.rollout
@@ -92,8 +101,10 @@ class Packs:
     def _permitted(self, rollout: Rollout, chosen: str) -> None:
         if rollout.former != chosen:
             raise PackLostError("another pack is in force than the rollout began with", _ASK)
-        wanted = Permit(id=str(rollout.id), former=rollout.former, change=rollout.change, most=rollout.share)
-        permitted(read_permits(self._folder) if self._folder is not None else {}, rollout.group, wanted)
+        self._recorded_permit(rollout.group, _permit(rollout, rollout.share))
+
+    def _recorded_permit(self, group: str, wanted: Permit) -> None:
+        permitted(read_permits(self._folder) if self._folder is not None else {}, group, wanted)
 
     async def tried(self, granted: Grant, named: str) -> Grant:
         """``granted`` under the pack ``named``, or under none, for this request alone.
@@ -160,6 +171,10 @@ class Packs:
         if self._folder is None:
             raise PackLostError("this gateway holds no packs")
         return await asyncio.to_thread(open_pack, self._folder, digest), digest
+
+
+def _permit(rollout: Rollout, percent: int) -> Permit:
+    return Permit(id=str(rollout.id), former=rollout.former, change=rollout.change, most=percent)
 
 
 def _applied(granted: Grant, pack: Pack, digest: str) -> Grant:

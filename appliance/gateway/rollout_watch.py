@@ -73,7 +73,7 @@ class Watch:
             lost = lost or await _changed(held)
             if (reason := lost or seen.back) is not None:
                 await held.decide(verdict(held.rollout, BACK, reason, seen, now))
-            elif self._goes_on(held.rollout, seen, now):
+            elif self._goes_on(held.rollout, seen, now) and await self._permitted(found):
                 await held.decide(verdict(held.rollout, ON, "time, people and answers, and no harm seen", seen, now))
 
     async def _done(self, found: Rollout) -> None:
@@ -105,6 +105,10 @@ class Watch:
         except PackLostError as error:
             return error.cause
         return None
+
+    async def _permitted(self, found: Rollout) -> bool:
+        """Whether the operator's record lets a pack go to the next share without a command."""
+        return found.kind != "pack" or await self.packs.permits(found, found.stages[found.stage + 1])
 
     def _goes_on(self, found: Rollout, seen: Comparison, now: datetime) -> bool:
         lasted = now - found.stage_since >= timedelta(hours=self.settings.hours)

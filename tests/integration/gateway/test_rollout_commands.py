@@ -124,6 +124,15 @@ def test_a_pack_goes_past_the_gate_to_a_tenth_to_half_to_all_and_is_kept(site: S
     assert site.told("back", "--group", "clerks")["pack"] == NONE
 
 
+def test_where_the_site_lets_it_go_on_by_itself_the_record_permits_all_of_it(site: Site) -> None:
+    site.bring()
+    said = site.paths.site_yaml.read_text()
+    site.paths.site_yaml.write_text(said + "learning: {rollout: {stages: [5], advances: by-itself}}\n")
+    start(site)
+    assert read_permits(site.paths.packs)["clerks"].most == 100
+    assert listed(site)[0].stages == (5, 100)
+
+
 def test_what_the_gate_refuses_is_given_to_nobody(site: Site) -> None:
     site.bring()
     site.model.broken = 1

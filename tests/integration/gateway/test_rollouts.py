@@ -332,6 +332,16 @@ async def test_by_time_it_goes_on_only_where_the_site_says_so_and_enough_was_see
         assert await under(api, rolling.person(0.5, new=True)) == (NEW.digest, "new")
 
 
+async def test_by_time_it_goes_no_further_than_the_operators_record_permits(house: House, rolling: Rolling) -> None:
+    await rolling.begin()
+    async with house.open(config(advances="by-itself")) as api:
+        for who in rolling.people(3, 0.1, new=True):
+            await ask(api, who)
+        await rolling.ago(hours=2)
+        await watch(house).look()
+        assert ((await rolling.now()).stage, decisions(house)) == (0, [])
+
+
 async def test_one_rollout_of_a_group_at_a_time(rolling: Rolling, house: House, api: httpx.AsyncClient) -> None:
     del api
     with pytest.raises(ConflictError, match="a rollout runs in analysts already"):
