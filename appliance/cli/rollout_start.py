@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from appliance.cli.memory_night import Energy
 from appliance.cli.memory_site import desk
-from appliance.cli.memory_warm import Warm
+from appliance.cli.memory_warm import new_arm
 from appliance.cli.pack_choice import settled
 from appliance.cli.pack_gate import Asking, Order, check_group, check_still, passed
 from appliance.cli.pack_use import in_force, state
@@ -20,11 +19,11 @@ from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOptio
 from appliance.errors import UsageError
 from appliance.gateway.errors import NotFoundError
 from appliance.gateway.pack_choices import ChoiceStore, chosen_or_none
-from appliance.gateway.rollout_values import NOTHING, Placed, Rollout
+from appliance.gateway.rollout_values import NOTHING, Rollout
 from appliance.install.lock import site_lock
 from appliance.install.model_switch import installed
 from appliance.install.pack_import import check_may
-from appliance.learning.arms import ALL, Arm
+from appliance.learning.arms import ALL
 from appliance.packs.record import NONE
 from appliance.packs.shelf import open_pack, pick
 
@@ -151,8 +150,4 @@ async def _computed(paths: SitePaths, begun: Rollout, passphrase_fd: int | None)
     """Have the engines compute what the new arm is told, so that its first question does not wait for it."""
     async with desk(paths, passphrase_fd) as open_desk:
         group = next(one for one in open_desk.site.groups if one.name == begun.group)
-        told = await open_desk.store.in_force(group.name) if group.brief else None
-        if begun.kind == "brief":
-            told = await open_desk.store.one(uuid.UUID(begun.change), [group.name])
-        placed = Placed(begun, Arm(new=True, drawn=True), person=True)
-        await Warm(open_desk, Energy(0))(group, told.text if told is not None else "", placed)
+        await new_arm(open_desk, group, begun)
