@@ -157,6 +157,10 @@ class Packs:
         try:
             choice = await self.chosen(group)
             await self._opened(choice)
+            with needed():
+                rolled = await self._choices.rollouts.running(group)
+            if rolled is not None and rolled.kind == "pack":
+                await asyncio.to_thread(self._permitted, rolled, choice)
         except PackLostError as error:
             return {"pack": None, "refused": error.cause}
         return {"pack": choice, "refused": None}

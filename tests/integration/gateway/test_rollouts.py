@@ -265,6 +265,8 @@ async def test_what_the_record_does_not_permit_answers_nobody_and_goes_back_by_i
         refused = await ask(api, who)
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "pack_unavailable")
     assert (await ask(api, "clerk")).status_code == 200
+    standing = await house.gateways[-1].packs.standing(["analysts", "clerks"])
+    assert (standing["analysts"]["refused"] is not None, standing["clerks"]["refused"]) == (True, None)
     await watch(house).look()
     assert [await under(api, who) for who in both] == [(OLD.digest, None)] * 2
     assert len(decisions(house)) == 1
