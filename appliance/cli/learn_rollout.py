@@ -18,7 +18,7 @@ from appliance.cli.pack_choice import choose, settled
 from appliance.cli.pack_site import say_unlogged
 from appliance.cli.pack_standing import about_pack, check_may_be_chosen
 from appliance.cli.pack_use import before_of
-from appliance.cli.rollout_site import Field, field
+from appliance.cli.rollout_site import STATUS, Field, field
 from appliance.cli.rollout_tables import draw
 from appliance.cli.rollout_vital import broken
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
@@ -78,18 +78,19 @@ def advance(context: typer.Context, group: GroupOption, passphrase_fd: Passphras
     paths = site_paths(context)
     site = installed(paths)
     check_may(paths)
-
-    _check_vital(context, group, passphrase_fd)
+    asked = _check_vital(context, group, passphrase_fd)
 
     async def act() -> tuple[Rollout, bool, str | None]:
         async with field(paths, site, passphrase_fd) as open_field:
             found = await open_field.running(group)
+            if (found.id, found.stage) != (asked.id, asked.stage):
+                raise UsageError("the rollout went on meanwhile", "look at it, then advance again")
             if found.kind == "pack" and found.change != NONE:
                 check_may_be_chosen(paths, pick(paths.packs, found.change))
             if found.last:
                 return found, True, await _kept(open_field, found, passphrase_fd)
             async with open_field.store.held(found.id) as held:
-                seen = open_field.seen(held.rollout, await held.rows())
+                seen = open_field.seen(found, await held.rows())
                 _check_may_go_on(open_field, held.rollout, seen)
                 percent = found.stages[found.stage + 1]
                 await open_field.enter("update", found, "advance", seen, percent=percent)
@@ -111,8 +112,8 @@ def advance(context: typer.Context, group: GroupOption, passphrase_fd: Passphras
 def check(context: typer.Context, group: GroupOption, passphrase_fd: PassphraseFdOption = None) -> None:
     """Ask the vital cases under a pack that is rolled out; one that fails takes it back at once (exit code 3)."""
     check_may(site_paths(context))
-    _check_vital(context, group, passphrase_fd)
-    say("every vital case holds")
+    asked = _check_vital(context, group, passphrase_fd)
+    say("every vital case holds" if asked.kind == "pack" else "a brief's cases were asked in the night that judged it")
 
 
 @rollout.command()
@@ -123,8 +124,8 @@ def back(context: typer.Context, group: GroupOption, passphrase_fd: PassphraseFd
     say(f"rollout {found.id} was taken back: all of {group} is answered as before")
 
 
-def _check_vital(context: typer.Context, group: str, passphrase_fd: int | None) -> None:
-    """Raises ``GateRefusedError`` where a vital case fails: the rollout is over then."""
+def _check_vital(context: typer.Context, group: str, passphrase_fd: int | None) -> Rollout:
+    """The rollout whose vital cases hold. Raises ``GateRefusedError`` where one fails: the rollout is over then."""
     paths = site_paths(context)
     site = installed(paths)
 
@@ -132,22 +133,27 @@ def _check_vital(context: typer.Context, group: str, passphrase_fd: int | None) 
         async with field(paths, site, passphrase_fd) as open_field:
             return await open_field.running(group)
 
-    failed = broken(paths, site, asyncio.run(ask()), passphrase_fd)
-    if failed:
+    asked = asyncio.run(ask())
+    if failed := broken(paths, site, asked, passphrase_fd):
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         reason = f"vital case {failed[0]}{more} does not hold"
-        _taken_back(context, group, reason, passphrase_fd)
+        _taken_back(context, group, reason, passphrase_fd, asked)
         raise GateRefusedError(f"the rollout was taken back: {reason}", "mend the pack, or the case")
+    return asked
 
 
-def _taken_back(context: typer.Context, group: str, reason: str, passphrase_fd: int | None) -> Rollout:
-    """The rollout as it was; the log has its figures and the reason first."""
+def _taken_back(
+    context: typer.Context, group: str, reason: str, passphrase_fd: int | None, only: Rollout | None = None
+) -> Rollout:
+    """The rollout as it was; the log has its figures and the reason first. Raises ``UsageError`` for another's."""
     paths = site_paths(context)
     site = installed(paths)
 
     async def act() -> Rollout:
         async with field(paths, site, passphrase_fd) as open_field:
             found = await open_field.running(group)
+            if only is not None and found.id != only.id:
+                raise UsageError(f"another rollout runs in {group} meanwhile", STATUS)
             async with open_field.store.held(found.id) as held:
                 seen = open_field.seen(held.rollout, await held.rows())
                 await open_field.enter("delete", held.rollout, "back", seen, reason=reason)

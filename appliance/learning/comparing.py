@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 SELDOM = timedelta(days=1)
-FAILED = frozenset({"error", "refused", "interrupted"})
+FAILED = frozenset({"error", "refused"})
+"""Outcomes that are nobody's wish; an answer that a gateway's end interrupted is none."""
 _Z = 1.96
 
 
