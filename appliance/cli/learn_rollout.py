@@ -90,12 +90,14 @@ def advance(context: typer.Context, group: GroupOption, passphrase_fd: Passphras
             if found.last:
                 return found, True, await _kept(open_field, found, passphrase_fd)
             async with open_field.store.held(found.id) as held:
+                if held.rollout.stage != found.stage:
+                    raise UsageError("the rollout went on meanwhile", "look at it, then advance again")
                 seen = open_field.seen(found, await held.rows())
                 _check_may_go_on(open_field, held.rollout, seen)
                 percent = found.stages[found.stage + 1]
                 await open_field.enter("update", found, "advance", seen, percent=percent)
                 if found.kind == "pack":
-                    await open_field.permit(found, percent)
+                    await open_field.permit(found, open_field.most(percent))
                 await held.go_on(figures(seen))
             return await open_field.running(group), False, None
 

@@ -67,6 +67,10 @@ class Field:
         said = about if seen is None else {**about, **figures(seen)}
         await asyncio.to_thread(enter, self.paths, what="rollout", target=str(found.id), figures=said, action=action)
 
+    def most(self, percent: int) -> int:
+        """What the record permits of a pack that is given to ``percent``: all, where the site goes on by itself."""
+        return ALL if self.site.learning.rollout.advances == "by-itself" else percent
+
     async def permit(self, found: Rollout | None = None, most: int = 0) -> None:
         """Let the file permit ``found`` up to ``most`` percent, and nothing that runs no more.
 

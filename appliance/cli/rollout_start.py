@@ -23,7 +23,6 @@ from appliance.gateway.rollout_values import NOTHING, Rollout
 from appliance.install.lock import site_lock
 from appliance.install.model_switch import installed
 from appliance.install.pack_import import check_may
-from appliance.learning.arms import ALL
 from appliance.packs.record import NONE
 from appliance.packs.shelf import open_pack, pick
 
@@ -117,8 +116,7 @@ async def _begin_pack(order: Order, now: Chosen | None) -> Rollout:
             open_pack(order.paths.packs, order.digest)
         made = planned(order.site, order.group, "pack", chosen_or_none(now), order.digest)
         await open_field.enter("create", made, "start")
-        by_itself = order.site.learning.rollout.advances == "by-itself"
-        await open_field.permit(made, ALL if by_itself else made.share)
+        await open_field.permit(made, open_field.most(made.share))
         return await open_field.store.begin(made)
 
 

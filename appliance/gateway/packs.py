@@ -140,7 +140,7 @@ class Packs:
         return agreed(recorded.get(group), chosen)
 
     async def standing(self, groups: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Of each of ``groups``: what it answers under, or why its people are not answered.
+        """Of each of ``groups``: what it answers under, or why its people are not answered; and what is rolled out.
 
         Groups that disagree wait together: however many they are, whoever asks for the site's status is told in time.
         """
@@ -163,7 +163,8 @@ class Packs:
                 await asyncio.to_thread(self._permitted, rolled, choice)
         except PackLostError as error:
             return {"pack": None, "refused": error.cause}
-        return {"pack": choice, "refused": None}
+        on_its_way = {} if rolled is None else {"rollout": {"kind": rolled.kind, "percent": rolled.share}}
+        return {"pack": choice, "refused": None, **on_its_way}
 
     def _recorded(self) -> Mapping[str, str]:
         return read_record(self._folder) if self._folder is not None else {}

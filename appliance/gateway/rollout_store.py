@@ -5,6 +5,7 @@ What ends a rollout takes the rows of its answers away in the same transaction a
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,9 @@ from appliance.learning.comparing import Counted
 from appliance.memory.schema import brief
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Mapping
+    from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
+    from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from appliance.gateway.rollout_values import State
@@ -96,19 +98,26 @@ class RolloutStore:
             return await _rows(connection, found)
 
     async def note(self, values: Mapping[str, Any], most: int) -> None:
-        """Count an answer, if its rollout runs still and the person has fewer than ``most`` in the stage."""
+        """Count an answer, if its rollout runs still. Of a person's in the stage the first and last ``most`` are kept.
+
+        By the first they are observed; by the last it is seen that answers fail.
+        """
         answers = rollout_answer
-        mine = select(func.count()).where(
-            answers.c.rollout_id == values["rollout_id"],
-            answers.c.stage == values["stage"],
-            answers.c.subject == values["subject"],
+        mine = (
+            (answers.c.rollout_id == values["rollout_id"])
+            & (answers.c.stage == values["stage"])
+            & (answers.c.subject == values["subject"])
         )
+        ordered = select(answers.c.request_id).where(mine).order_by(answers.c.at, answers.c.request_id)
+        middle = ordered.offset(most).limit(1).scalar_subquery()
         there = select(rollout.c.id).where(rollout.c.id == values["rollout_id"], _RUNNING)
         async with self._engine.begin() as connection:
             if (await connection.execute(there)).one_or_none() is None:
                 return
-            if (await connection.execute(mine)).scalar_one() < most:
-                await connection.execute(insert(answers).values(dict(values)))
+            count = select(func.count()).select_from(answers).where(mine)
+            if (await connection.execute(count)).scalar_one() >= 2 * most:
+                await connection.execute(delete(answers).where(answers.c.request_id == middle))
+            await connection.execute(insert(answers).values(dict(values)))
 
     async def tidy(self) -> None:
         """Take away what was counted of rollouts at the very moment at which they ended."""
@@ -163,11 +172,16 @@ def _runs_already(group: str) -> ConflictError:
 
 
 async def end_kept(connection: AsyncConnection, number: uuid.UUID, figures: Mapping[str, Any]) -> None:
-    """Within the transaction that puts its change in force. Raises ``NotFoundError`` where it runs no more."""
+    """Within the transaction that puts its change in force.
+
+    Raises ``NotFoundError`` where it runs no more, ``ConflictError`` where it was decided meanwhile that it goes back.
+    """
     query = select(rollout).where(rollout.c.id == number, _RUNNING).with_for_update()
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise NotFoundError("the rollout does not run any more", "`sovereign learn rollout status` shows it")
+    if row.verdict is not None:
+        raise ConflictError("it was decided meanwhile that the rollout goes back", "`sovereign learn rollout status`")
     await Held(connection, rollout_of(row)).end("kept", figures)
 
 
@@ -183,4 +197,8 @@ async def _rows(connection: AsyncConnection, found: Rollout) -> list[Counted]:
         rollout_answer.c.rollout_id == found.id, rollout_answer.c.stage == found.stage
     )
     rows = (await connection.execute(query.order_by(rollout_answer.c.at, rollout_answer.c.request_id))).all()
+    return await asyncio.to_thread(_counted, rows)  # there may be many: answers go on meanwhile
+
+
+def _counted(rows: Sequence[Row[Any]]) -> list[Counted]:
     return [Counted(**row._mapping) for row in rows]  # noqa: SLF001 - a row's public mapping

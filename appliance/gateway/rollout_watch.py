@@ -1,15 +1,17 @@
 """Rollouts that go on or back by themselves: every gateway looks, and one at a time decides.
 
 Order, so that a gateway may be killed at any point: what is to be done is kept in the rollout's row; then it is entered
-in the log, under an id that the rollout and its stage make; then it is done, in the transaction that holds the row.
+in the log, under an id made of rollout, stage, act and moment; then it is done, in the transaction that holds the row.
 Whoever finds it kept and not done enters the very same again, which is one entry, and does it. Questions read the row
 without waiting, so a change that goes back is gone from the next one on.
 
-Without the log nothing goes back, and nobody is answered either.
+The moment is in the id because a database may be put back to a time before a decision that the log has: what is
+decided then is another entry. Without the log nothing goes back, and nobody is answered either.
 """
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
+from appliance.gateway.database import DATABASE_DOWN
 from appliance.gateway.errors import NotFoundError, NotReadyError
 from appliance.gateway.rollout_values import NOTHING
 from appliance.learning.comparing import Bounds, Comparison, compared, figures
@@ -60,20 +64,26 @@ class Watch:
                 continue  # it ended, or another gateway has it
             except NotReadyError as error:
                 _log.warning("a rollout waits for its decision", rollout=str(found.id), cause=error.cause)
+            except (*DATABASE_DOWN, SQLAlchemyError):
+                raise
+            except Exception:  # noqa: BLE001 - a row without sense neither ends the gateway nor the others' turn
+                _log.exception("a rollout cannot be looked at", rollout=str(found.id))
         await self.store.tidy()
 
     async def _decided(self, found: Rollout) -> None:
         """Keep what is to be done, if anything is and nothing is kept yet."""
         lost = await self._lost(found)
         async with self.store.held(found.id, wait=False) as held:
-            if held.rollout.verdict is not None or held.rollout.stage != found.stage:
+            kept = held.rollout.verdict
+            if (kept is not None and kept["act"] == BACK) or held.rollout.stage != found.stage:
                 return
-            now = datetime.now(UTC)
-            seen = compared(await held.rows(), found.stages, found.stage, bounds_of(self.settings), now)
+            now, bounds = datetime.now(UTC), bounds_of(self.settings)
+            rows = await held.rows()
+            seen = await asyncio.to_thread(compared, rows, found.stages, found.stage, bounds, now)
             lost = lost or await _changed(held)
-            if (reason := lost or seen.back) is not None:
+            if (reason := lost or seen.back) is not None:  # also where it was to go on, and the log did not take that
                 await held.decide(verdict(held.rollout, BACK, reason, seen, now))
-            elif self._goes_on(held.rollout, seen, now) and await self._permitted(found):
+            elif kept is None and self._goes_on(held.rollout, seen, now) and await self._permitted(found):
                 await held.decide(verdict(held.rollout, ON, "time, people and answers, and no harm seen", seen, now))
 
     async def _done(self, found: Rollout) -> None:
@@ -84,7 +94,7 @@ class Watch:
                 return
             act, said = kept["act"], dict(kept["figures"])
             await self.ledger.rollout_decided(
-                f"{found.id}/{held.rollout.stage}/{act}",
+                f"{found.id}/{held.rollout.stage}/{act}/{kept['at']}",
                 target=str(found.id),
                 figures=said,
                 action="delete" if act == BACK else "update",

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 MOST_OF_PERSON = 50
-"""Answers of one person that are counted in a stage."""
+"""First answers of one person that are kept of a stage, and as many last ones; no less than a site's ``of_person``."""
 
 
 class Rollouts:

@@ -147,11 +147,17 @@ def observed(rows: Iterable[Counted], bounds: Bounds, now: datetime) -> list[Obs
 
 
 def failing(rows: Sequence[Counted], bounds: Bounds) -> int | None:
-    """How many of the new arm's last answers failed, where that is too many and the old arm's do not fail as well."""
-    last = {arm: [row.failed for row in rows if row.new is arm][-bounds.of_last :] for arm in (True, False)}
-    failures = {arm: sum(found) for arm, found in last.items()}
-    old_too = failures[False] >= bounds.errors
-    return failures[True] if failures[True] >= bounds.errors and not old_too else None
+    """How many of the new arm's last answers failed, where that is too many and the old arm's did not fail as well.
+
+    The old arm is looked at from the first of those failures to the last: it has many more answers, so after an engine
+    that stood still its last ones are good again while the new arm's few still say that they failed.
+    """
+    failed = [row.at for row in [row for row in rows if row.new][-bounds.of_last :] if row.failed]
+    if len(failed) < bounds.errors:
+        return None
+    old = [row.failed for row in rows if not row.new and failed[0] <= row.at <= failed[-1]]
+    old_too = bool(old) and sum(old) * bounds.of_last >= bounds.errors * len(old)
+    return None if old_too else len(failed)
 
 
 def told(rows: Sequence[Counted]) -> Told:

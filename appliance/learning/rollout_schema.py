@@ -52,6 +52,7 @@ def define(metadata: MetaData) -> None:
         Column("changed", moment, nullable=False, server_default=func.now()),
         CheckConstraint("kind IN ('pack', 'brief')", name="kind"),
         CheckConstraint("state IN ('running', 'back', 'kept')", name="state"),
+        CheckConstraint("stage >= 0 AND stage < cardinality(stages)", name="stage"),
         Index("uq_rollout_running", "group_name", unique=True, postgresql_where=text("state = 'running'")),
     )
     Table(

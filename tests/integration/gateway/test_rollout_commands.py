@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +27,10 @@ from tests.integration.gateway.conftest import pool_of
 from tests.integration.gateway.pack_site import ONE, TWO, Site, running, use
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
     from pathlib import Path
 
+    from appliance.gateway.rollout_store import Held
     from appliance.gateway.rollout_values import Rollout
     from tests.gateway import postgres
 
@@ -131,6 +133,27 @@ def test_where_the_site_lets_it_go_on_by_itself_the_record_permits_all_of_it(sit
     start(site)
     assert read_permits(site.paths.packs)["clerks"].most == 100
     assert listed(site)[0].stages == (5, 100)
+    later(site)
+    done(site, "advance", "--group", "clerks")
+    assert read_permits(site.paths.packs)["clerks"].most == 100
+
+
+def test_a_stage_that_began_by_itself_meanwhile_is_not_passed_over(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.bring()
+    start(site)
+    later(site)
+    held = RolloutStore.held
+
+    @asynccontextmanager
+    async def overtaken(store: RolloutStore, number: uuid.UUID, *, wait: bool = True) -> AsyncGenerator[Held]:
+        async with pool_of(site.cluster).begin() as connection:
+            await connection.execute(update(rollout).values(stage=1))
+        async with held(store, number, wait=wait) as found:
+            yield found
+
+    monkeypatch.setattr(RolloutStore, "held", overtaken)
+    assert run(site, "advance", "--group", "clerks").exit_code != 0
+    assert (listed(site)[0].stage, steps(site)) == (1, ["start 10"])
 
 
 def test_what_the_gate_refuses_is_given_to_nobody(site: Site) -> None:

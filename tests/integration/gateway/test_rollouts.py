@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
 
 from appliance.gateway.errors import ConflictError, NotReadyError
 from appliance.gateway.evaluation import HEADER
 from appliance.gateway.people import People
 from appliance.gateway.pseudonyms import subject_of
+from appliance.gateway.rollout_store import end_kept
+from appliance.gateway.schema import rollout
 from appliance.gateway.upkeep import ROLLOUT_SECONDS
 from appliance.identity.tokens import Principal
 from appliance.packs.permits import FILE, write_permits
@@ -203,9 +208,80 @@ async def test_a_gateway_that_is_killed_in_the_middle_leaves_one_entry_and_the_s
         await watch(house).look()
     assert (await rolling.now()).state == "back"
     ids = [one for one, event in house.log.entries if "rollout/" in one]
-    assert ids == [f"gateway/rollout/{rolling.number}/0/back"]
     assert found.verdict is not None
+    assert ids == [f"gateway/rollout/{rolling.number}/0/back/{found.verdict['at']}"]
     assert decisions(house) == [{**found.verdict["figures"]}]
+
+
+async def test_a_database_put_back_to_before_a_decision_decides_anew(
+    house: House, rolling: Rolling, api: httpx.AsyncClient
+) -> None:
+    await harm(rolling, api)
+    await watch(house).look()
+    await rolling.lost("UPDATE rollout SET state = 'running'")
+    await harm(rolling, api, 9)
+    await watch(house).look()
+    assert (await rolling.now()).state == "back"
+    assert len(decisions(house)) == 2
+
+
+async def test_harm_seen_while_a_step_on_waits_for_the_log_takes_it_back_instead(
+    house: House, rolling: Rolling, api: httpx.AsyncClient
+) -> None:
+    await harm(rolling, api)
+    on = {"act": "on", "at": "2026-01-01T00:00:00+00:00", "figures": {"reason": "time"}}
+    async with house.pool.begin() as connection:
+        await connection.execute(update(rollout).values(verdict=on))
+    await watch(house).look()
+    assert [one["act"] for one in decisions(house)] == ["back"]
+    assert (await rolling.now()).state == "back"
+
+
+async def test_a_row_that_makes_no_sense_ends_neither_the_gateway_nor_the_look_at_others(
+    house: House, rolling: Rolling, api: httpx.AsyncClient
+) -> None:
+    await harm(rolling, api)
+    other = Rolling(house)
+    found = replace(await rolling.now(), id=other.number, group="clerks", kind="brief", change="no id")
+    await other.store.begin(found)
+    await rolling.lost("UPDATE rollout SET created = now() - interval '1 hour' WHERE group_name = 'clerks'")
+    await watch(house).look()
+    assert (await rolling.now()).state == "back"
+
+
+async def test_a_stage_that_is_none_cannot_be_written(rolling: Rolling, api: httpx.AsyncClient) -> None:
+    del api
+    for stage in (-1, 3):
+        with pytest.raises(IntegrityError):
+            await rolling.lost(f"UPDATE rollout SET stage = {stage}")
+
+
+async def test_who_asked_very_often_is_kept_by_their_first_and_last_answers(
+    rolling: Rolling, api: httpx.AsyncClient
+) -> None:
+    del api
+    values: dict[str, Any] = {"rollout_id": rolling.number, "stage": 0, "new": True, "drawn": True, "subject": "a"}
+    values |= {"outcome": "stop", "first_token_s": None, "seconds": 1.0, "tokens": 1, "joules": 0.0}
+    for number in range(9):
+        await rolling.store.note({**values, "request_id": f"{number}", "tokens": number}, most=2)
+    assert [row.tokens for row in await rolling.store.rows(await rolling.now())] == [0, 1, 7, 8]
+
+
+async def test_what_was_decided_to_go_back_is_not_kept(house: House, rolling: Rolling, api: httpx.AsyncClient) -> None:
+    del api
+    async with house.pool.begin() as connection:
+        await connection.execute(update(rollout).values(verdict={"act": "back"}))
+    with pytest.raises(ConflictError, match="goes back"):
+        async with house.pool.begin() as connection:
+            await end_kept(connection, rolling.number, {})
+    assert (await rolling.now()).state == "running"
+
+
+async def test_status_tells_what_is_rolled_out(house: House, rolling: Rolling, api: httpx.AsyncClient) -> None:
+    del rolling, api
+    standing = await house.gateways[-1].packs.standing(["analysts", "clerks"])
+    assert standing["analysts"]["rollout"] == {"kind": "pack", "percent": 10}
+    assert "rollout" not in standing["clerks"]
 
 
 async def test_two_gateways_decide_once(house: House, rolling: Rolling, api: httpx.AsyncClient) -> None:
@@ -231,10 +307,12 @@ async def test_failures_of_the_new_arm_end_it_without_any_statistics(
 async def test_failures_of_both_arms_are_the_engines_and_end_nothing(
     house: House, rolling: Rolling, api: httpx.AsyncClient
 ) -> None:
-    for new in (True, False):
-        who = rolling.person(0.1, new=new)
-        for _ in range(6):
+    both = [rolling.person(0.1, new=new) for new in (True, False)]
+    for _ in range(6):
+        for who in both:
             await ask(api, who, "break")
+    for _ in range(20):  # the engine is well again, and the old arm's many answers say so first
+        await ask(api, both[1])
     await watch(house).look()
     assert (await rolling.now()).state == "running"
 

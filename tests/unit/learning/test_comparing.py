@@ -85,6 +85,11 @@ def test_failures_of_the_new_arm_end_it_and_those_of_both_do_not() -> None:
     assert "3 of the new arm's last 5 answers failed" in (compared(failing, STAGES, 0, BOUNDS, at(5)).back or "")
     both = failing + [answer(f"o{n}", n, outcome="error") for n in range(3)]
     assert compared(both, STAGES, 0, BOUNDS, at(5)).back is None
+    # The engine stood still for both; the old arm has many good answers since, the new arm none yet.
+    since = both + [answer(f"p{n}", 4 + n / 10) for n in range(20)]
+    assert compared(since, STAGES, 0, BOUNDS, at(9)).back is None
+    before = [answer(f"q{n}", -60 + n, outcome="error") for n in range(5)] + failing
+    assert compared(before, STAGES, 0, BOUNDS, at(5)).back is not None
     over = failing + [answer(f"m{n}", 3 + n, new=True) for n in range(5)]
     assert compared(over, STAGES, 0, BOUNDS, at(9)).back is None
 

@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_rollout"),
         sa.CheckConstraint("kind IN ('pack', 'brief')", name="ck_rollout_kind"),
         sa.CheckConstraint("state IN ('running', 'back', 'kept')", name="ck_rollout_state"),
+        sa.CheckConstraint("stage >= 0 AND stage < cardinality(stages)", name="ck_rollout_stage"),
     )
     op.create_index(
         "uq_rollout_running", "rollout", ["group_name"], unique=True, postgresql_where=sa.text("state = 'running'")
