@@ -146,8 +146,10 @@ def test_a_stage_that_began_by_itself_meanwhile_is_not_passed_over(site: Site, m
 
     @asynccontextmanager
     async def overtaken(store: RolloutStore, number: uuid.UUID, *, wait: bool = True) -> AsyncGenerator[Held]:
-        async with pool_of(site.cluster).begin() as connection:
+        pool = pool_of(site.cluster)
+        async with pool.begin() as connection:
             await connection.execute(update(rollout).values(stage=1))
+        await pool.dispose()
         async with held(store, number, wait=wait) as found:
             yield found
 
