@@ -98,12 +98,14 @@ def answer(  # noqa: PLR0913 - the fields of an answer, by keyword
     tool_calls: Mapping[str, int] | None = None,
     documents: Sequence[str] = (),
     spans: Sequence[str] = (),
+    rollout: str | None = None,
     at: datetime | None = None,
 ) -> Event:
     """What a request cost and how it ended: ``outcome`` is ``stop``, ``length``, ``cancelled`` or ``error``.
 
     ``tool_calls``: how often the answer called which tool. ``documents``: digests of the files that it rests on;
-    ``spans``: which passages of them, as ``DOCUMENT VERSION FIRST-LAST``. The receipt, whose digest this entry has,
+    ``spans``: which passages of them, as ``DOCUMENT VERSION FIRST-LAST``. ``rollout``: in which arm of which staged
+    rollout it was given, as ``ID new`` or ``ID old``. The receipt, whose digest this entry has,
     says the same in full where a list here is cut.
     """
     ours = compact(
@@ -121,6 +123,7 @@ def answer(  # noqa: PLR0913 - the fields of an answer, by keyword
             "tool_calls": ocsf.scalars(tool_calls) if tool_calls else None,
             "documents": texts(list(documents)) if documents else None,
             "spans": texts(list(spans)) if spans else None,
+            "rollout": maybe(rollout),
         }
     )
     fields = _call(request_id, subject, groups, operation, 200)

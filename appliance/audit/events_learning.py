@@ -66,7 +66,7 @@ def expert_act(  # noqa: PLR0913 - the fields of an expert's act, by keyword
 def learning_decision(  # noqa: PLR0913 - the fields of a decision, by keyword
     *,
     actor: str,
-    what: Literal["evaluation", "gate", "cases", "pack", "brief"],
+    what: Literal["evaluation", "gate", "cases", "pack", "brief", "rollout"],
     target: str,
     figures: Mapping[str, Any],
     action: Action = "create",
@@ -77,10 +77,23 @@ def learning_decision(  # noqa: PLR0913 - the fields of a decision, by keyword
 
     Of a ``pack``: it came in, was put in force for a group, or was taken away, as ``figures`` say. Of a ``brief``: what
     was read for it (read), what it was compiled of (create), what was decided on it (update), that a line was struck or
-    it was taken back (delete).
+    it was taken back (delete). Of a ``rollout``: it began (create), went on or was kept (update), was
+    taken back (delete).
     """
     ours = {"kind": "learning_decision", "figures": scalars(figures)}
     return _act(action, what, target, {"user": ocsf.user(actor, kind=2)}, ours, at, success=success)
+
+
+def rollout_decision(
+    *, target: str, figures: Mapping[str, Any], action: Literal["update", "delete"], at: datetime
+) -> Event:
+    """A gateway decided on the rollout ``target`` by itself: it goes on (update) or back (delete), with every figure.
+
+    A kind of its own, so that a gateway that was taken over can write no word of the gate's or of an operator's.
+    """
+    ours = {"kind": "rollout_decision", "figures": scalars(figures)}
+    actor = {"user": ocsf.user("gateway", kind=3)}
+    return _act(action, "rollout", target, actor, ours, at, success=action == "update")
 
 
 def _act(  # noqa: PLR0913, PLR0917 - private; the callers above are keyword-only

@@ -37,6 +37,7 @@ _KINDS: Mapping[str, tuple[EventClass, int | None]] = {
     "feedback": (ocsf.ENTITY_MANAGEMENT, _ANY),
     "expert_act": (ocsf.ENTITY_MANAGEMENT, _ANY),
     "learning_decision": (ocsf.ENTITY_MANAGEMENT, _ANY),
+    "rollout_decision": (ocsf.ENTITY_MANAGEMENT, _ANY),
     "document_change": (ocsf.ENTITY_MANAGEMENT, 1),
     "admin_change": (ocsf.ENTITY_MANAGEMENT, _ANY),
     "identity_sign_in": (ocsf.AUTHENTICATION, 1),
@@ -85,6 +86,7 @@ GATEWAY = Role(
         {
             *("sign_in", "sign_out", "request", "answer", "refusal"),
             *("log_read", "memory_read", "document_change", "feedback", "expert_act"),
+            "rollout_decision",
         }
     ),
 )

@@ -15,6 +15,7 @@ from appliance.cli.memory_judge import CaseJudge, drop, kept, site_asking
 from appliance.cli.memory_night import Energy, Night
 from appliance.cli.memory_site import Desk, briefed, desk
 from appliance.cli.memory_warm import Warm
+from appliance.cli.rollout_nights import SiteStage
 from appliance.cli.terminal import (
     OutputFormat,
     OutputOption,
@@ -109,7 +110,8 @@ def night_of(open_desk: Desk, group: Group, energy: Energy, passphrase_fd: int |
 
     asking = site_asking(open_desk.paths, open_desk.site, group, secret)
     judge = CaseJudge(open_desk, energy, asking)
-    return Night(open_desk, energy, judge, entering(open_desk.paths), Warm(open_desk, energy))
+    warm = Warm(open_desk, energy)
+    return Night(open_desk, energy, judge, entering(open_desk.paths), warm, SiteStage(open_desk))
 
 
 def entering(paths: SitePaths) -> Enter:

@@ -17,6 +17,7 @@ from appliance.memory.brief_choice import chosen
 from appliance.memory.briefs import OPEN, changes, digest, rendered
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Mapping
 
     from appliance.cli.memory_site import Desk
@@ -72,6 +73,16 @@ class Compute(Protocol):
         """Returns once it is computed, or cannot be."""
 
 
+class Stage(Protocol):
+    """Gives a brief to a group by shares (``rollout_nights``)."""
+
+    async def rolled_out(self, group: str) -> uuid.UUID | None:
+        """The brief that is on its way, if one is."""
+
+    async def begin(self, run: Run) -> None:
+        """Give it to the first share. Raises ``ConflictError`` where another rollout runs in the group."""
+
+
 @dataclass
 class Night:
     """The work of a night."""
@@ -81,10 +92,14 @@ class Night:
     judge: Judge
     enter: Enter
     compute: Compute
+    stage: Stage | None = None
+    """How a brief is rolled out, and whether one is; None where there is no such thing."""
 
     async def of(self, group: Group) -> Run:
-        """The group's run, as far as it came tonight."""
+        """The group's run, as far as it came tonight. While a brief is rolled out, that one's: nothing is chosen."""
         store = self.desk.store
+        if self.stage is not None and (rolled := await self.stage.rolled_out(group.name)) is not None:
+            return (await store.one(rolled, [group.name])).run
         in_force = await store.in_force(group.name)
         inputs = await self._read(group, in_force)
         latest = await store.latest(group.name)
@@ -168,12 +183,24 @@ class Night:
         await self.enter("update", str(run.id), {"group": group.name, **gate}, success=passed)
         if not passed:
             return await self.desk.store.note(run, "refused", "; ".join(figures.get("refusals", ())) or "the gate")
+        if self.stage is not None and self.desk.site.memory.compile.staged:
+            return await self._staged(run, group)
         try:
             brief = await self.desk.store.put_in_force(run)
         except ConflictError as error:
             return await self.desk.store.note(run, "replaced", error.cause, inputs=None)  # so that it is compiled anew
         await self.compute(group, brief.text)
         return brief.run
+
+    async def _staged(self, run: Run, group: Group) -> Run:
+        """Give it to the first share; it stays judged until everybody has it. What runs already has its turn first."""
+        assert self.stage is not None
+        try:
+            await self.stage.begin(run)
+        except ConflictError as error:
+            return await self.desk.store.note(run, "judged", error.cause)
+        await self.compute(group, (await self.desk.store.one(run.id, [group.name])).text)
+        return run
 
     async def _empty(self, group: Group, inputs: Inputs, cause: str) -> Run:
         """A night that changes nothing: one row for as many of them as follow each other."""

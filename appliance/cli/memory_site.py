@@ -16,6 +16,7 @@ from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.failures import FailureStore
 from appliance.gateway.gold_cases import CaseStore
 from appliance.gateway.packs import Packs
+from appliance.gateway.rollout_store import RolloutStore
 from appliance.site.paths import DATABASE, GATEWAY
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Desk:
     inputs: BriefInputs
     cases: CaseStore
     packs: Packs
+    rollouts: RolloutStore
 
 
 @asynccontextmanager
@@ -49,7 +51,8 @@ async def desk(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterator[Des
     cases = CaseStore(pool, conversations)
     inputs = BriefInputs(pool, cases, FailureStore(pool, conversations))
     try:
-        yield Desk(paths, site, BriefStore(pool, conversations), inputs, cases, Packs(pool, paths.packs))
+        briefs, packs = BriefStore(pool, conversations), Packs(pool, paths.packs)
+        yield Desk(paths, site, briefs, inputs, cases, packs, RolloutStore(pool))
     except database.DATABASE_DOWN as error:
         raise UnavailableError("the database does not answer", "run `sovereign status`") from error
     finally:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,10 @@ from appliance.engine.errors import EngineRefusedError
 from appliance.engine.protocol import End, Request
 from appliance.errors import UnavailableError
 from appliance.gateway.entitlements import grant
-from appliance.gateway.errors import NotReadyError
+from appliance.gateway.errors import NotFoundError, NotReadyError
 from appliance.gateway.instructions import conversation
+from appliance.gateway.rollout_values import Placed
+from appliance.learning.arms import Arm
 from appliance.site.paths import engine_service
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
     from appliance.cli.memory_site import Desk
     from appliance.gateway.entitlements import Grant
+    from appliance.gateway.rollout_values import Rollout
     from appliance.site.groups import Group
     from appliance.site.paths import SitePaths
 
@@ -41,16 +45,18 @@ class Warm:
     desk: Desk
     energy: Energy
 
-    async def __call__(self, group: Group, text: str) -> None:
+    async def __call__(self, group: Group, text: str, placed: Placed | None = None) -> None:
         """Have each model of the group compute it, after its pack's words where it answers under one.
 
+        ``placed``: for the people of that arm of a rollout.
         An engine that does not answer, or whose pack is not there, computes it at the first question.
         """
         for model in group.models:
             if model == self.desk.site.documents.model:
                 continue
             try:
-                granted = await self.desk.packs.under(grant(self.desk.site, [group.name], model))
+                granted = replace(grant(self.desk.site, [group.name], model), rollout=placed)
+                granted = await self.desk.packs.under(granted)
                 await self._computed(replace(granted, instructions=replace(granted.instructions, brief=text)))
             except (UnavailableError, EngineRefusedError, NotReadyError) as error:
                 say(f"{model} computes the brief of {group.name} at its first question: {error.cause}")
@@ -72,6 +78,21 @@ async def retold(paths: SitePaths, groups: Collection[str], passphrase_fd: int |
         for group in having:
             if (found := await open_desk.store.in_force(group.name)) is not None:
                 await Warm(open_desk, Energy(0))(group, found.text)
+            if (rolled := await open_desk.rollouts.running(group.name)) is not None:
+                await new_arm(open_desk, group, rolled)
+
+
+async def new_arm(open_desk: Desk, group: Group, rolled: Rollout) -> None:
+    """Have the engines compute what people of the new arm of ``rolled`` are told before anybody speaks."""
+    store = open_desk.store
+    told = await store.in_force(group.name) if group.brief else None
+    if rolled.kind == "brief":
+        try:
+            told = await store.one(uuid.UUID(rolled.change), [group.name])
+        except NotFoundError:
+            return  # it is gone, and the rollout with it in a moment
+    placed = Placed(rolled, Arm(new=True, drawn=True), person=True)
+    await Warm(open_desk, Energy(0))(group, told.text if told is not None else "", placed)
 
 
 def prefix_request(granted: Grant) -> Request:

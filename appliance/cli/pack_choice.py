@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from appliance.errors import UsageError
 from appliance.gateway.pack_choices import Chosen
 from appliance.install.journal import beside
 from appliance.install.model_record import INTERRUPTED, operator
@@ -22,7 +23,9 @@ from appliance.packs.errors import PackLostError
 from appliance.packs.record import NONE, read_record, write_record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from appliance.gateway.pack_choices import ChoiceStore
     from appliance.install.pack_record import Action
@@ -74,12 +77,16 @@ async def choose(  # noqa: PLR0913 - what a choice consists of, by keyword
     before: tuple[str, ...],
     former: str,
     about: Mapping[str, str],
+    within: Callable[[AsyncConnection], Awaitable[None]] | None = None,
 ) -> str | None:
     """Put ``pack`` (a digest, or ``none``) in force for ``group``. The caller holds the site's lock.
 
     Returns why the log has no entry about it yet, or None: it has. Raises ``DeploymentError`` where the log does not
-    answer or the disk is full, ``UnavailableError`` where the database does not; what was in force is so then.
+    answer or the disk is full, ``UnavailableError`` where the database does not, ``UsageError`` while a
+    rollout runs in the group, unless this is its end (``within``); what was in force is so then.
     """
+    if within is None and action != "mend" and await store.rollouts.running(group) is not None:
+        raise UsageError(f"a rollout runs in {group}", "`sovereign learn rollout back` ends it at once")
     demand_log(site, paths)
     since = datetime.now(UTC).replace(microsecond=0)
     detail = {"group": group, "former": former, "since": since.isoformat(), "by": operator(), **about}
@@ -89,6 +96,7 @@ async def choose(  # noqa: PLR0913 - what a choice consists of, by keyword
         await store.put(
             Chosen(group, pack, before, detail["by"], since),
             lambda _: write_record(paths.packs, {**there, group: pack}),
+            within,
         )
     except Exception as error:
         with beside(error), suppress(SQLAlchemyError):  # whether it was committed, the database alone can tell

@@ -168,7 +168,10 @@ def drop(
         async with site_database(paths, passphrase_fd) as pool:
             store = ChoiceStore(pool)
             found = await settled(paths, store)
-            using = sorted({name for name, one in found.items() if one.pack == digest} | set(_using_now(paths, digest)))
+            rolled = {one.group for one in await store.rollouts.all_running() if digest in {one.former, one.change}}
+            using = sorted(
+                {name for name, one in found.items() if one.pack == digest} | set(_using_now(paths, digest)) | rolled
+            )
             if using:
                 raise PackError(f"{', '.join(using)} answers under it", "`sovereign pack use` another, or `pack back`")
             demand_log(site, paths)

@@ -107,6 +107,25 @@ async def tried(
     return tuple(found)
 
 
+async def vital_failures(
+    paths: SitePaths, site: SiteConfig, program: ServiceClient, trial: Trial, passphrase_fd: int | None
+) -> tuple[str, ...]:
+    """Which of the trial's vital cases do not hold under its pack, asked of each model of the group; none: all hold.
+
+    Raises ``UnavailableError`` where a quota, the budget or a service ended it before everything was asked.
+    """
+    failed: set[str] = set()
+    budget = Budget(trial.budget)
+    async with asking(paths, site, program, passphrase_fd) as asker_of:
+        for model in chat_models(site, trial.group):
+            try:
+                found = await _asked(asker_of, _run(site, model, trial, trial.pack), trial, budget)
+            except NotCapableError:
+                continue
+            failed |= {str(row.case) for row in found.rows if row.vital and row.score < 1}
+    return tuple(sorted(failed))
+
+
 async def _first(asker_of: Callable[[Run], Asker], site: SiteConfig, model: Model, trial: Trial) -> int:
     """Tokens of a first question under the pack; half of the context is for people and for the answer."""
     one = _run(site, model, trial, trial.pack).model_copy(update={"max_tokens": 1})

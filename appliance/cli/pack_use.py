@@ -3,60 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from contextlib import nullcontext
-from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from appliance.cli.learn_evaluate import client_of, share_of
-from appliance.cli.learn_site import case_store, enter, site_database
+from appliance.cli.learn_site import site_database
 from appliance.cli.pack_choice import choose, readable, recorded, settled, told
+from appliance.cli.pack_gate import Asking, Order, check_group, check_still, passed
 from appliance.cli.pack_site import GroupOption, say_unlogged
-from appliance.cli.pack_standing import about_pack, check_may_be_chosen
-from appliance.cli.pack_tables import draw, planned
-from appliance.cli.pack_trial import Trial, chat_models, tried
+from appliance.cli.pack_standing import about_pack
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.errors import UsageError
 from appliance.gateway.pack_choices import ChoiceStore, Chosen, chosen_or_none
 from appliance.install.lock import site_lock
 from appliance.install.model_switch import installed
 from appliance.install.pack_import import check_may
-from appliance.learning.errors import GateRefusedError
-from appliance.packs.cases import cases_of
-from appliance.packs.errors import PackLostError
 from appliance.packs.record import NONE
 from appliance.packs.shelf import open_pack, pick
 
 if TYPE_CHECKING:
-    from appliance.cli.pack_trial import Tried
     from appliance.install.pack_record import Action
-    from appliance.learning.cases import Case
-    from appliance.packs.shelf import Shelved
-    from appliance.site.config import SiteConfig
-    from appliance.site.paths import SitePaths
 
 PackOrNone = Annotated[
     str, typer.Argument(metavar="PACK", help="Its name, NAME@VERSION, the beginning of its digest, or `none`.")
 ]
-
-
-@dataclass(frozen=True)
-class _Order:
-    """What was asked, at one site. ``wanted`` None: no pack."""
-
-    paths: SitePaths
-    site: SiteConfig
-    group: str
-    wanted: Shelved | None
-    passphrase_fd: int | None
-
-    @property
-    def digest(self) -> str:
-        """Of what is to be in force."""
-        return self.wanted.digest if self.wanted is not None else NONE
 
 
 def register(app: typer.Typer) -> None:
@@ -96,58 +67,22 @@ def use(  # noqa: PLR0913 - one parameter per option
     paths = site_paths(context)
     site = installed(paths)
     check_may(paths)
-    _check_group(site, group)
-    order = _Order(paths, site, group, None if pack == NONE else pick(paths.packs, pack), passphrase_fd)
+    check_group(site, group)
+    order = Order(paths, site, group, None if pack == NONE else pick(paths.packs, pack), passphrase_fd)
     with site_lock(paths):
-        now = asyncio.run(_state(order))
-    if order.digest in _in_force(order, now):
+        now = asyncio.run(state(order))
+    if order.digest in in_force(order, now):
         _mended(order, now, output, dry_run=dry_run)
         return
-    check_may_be_chosen(order.paths, order.wanted)
-    program = client_of(site, client)
-    if group not in program.groups:
-        raise UsageError(f"{group} is not a group of {program.id}", f"it has {', '.join(program.groups)}")
-    cases = (*_own(order, now), *asyncio.run(_gold(order)))
-    if not cases:
-        raise UsageError(f"there is no case for {group}", "import gold cases, or return with `sovereign pack back`")
-    former = _askable(paths, chosen_or_none(now))
-    if dry_run:
-        models = [one.name for one in chat_models(site, group)]
-        planned({"group": group, "pack": order.digest, "former": former, "models": models}, cases, output)
+    if not passed(order, now, Asking(results, seed, max_tokens, tokens, client, dry_run, output)):
         return
-    budget = tokens or share_of(site, (group,))
-    with tempfile.TemporaryDirectory() if results is None else nullcontext(_folder(results)) as folder:
-        trial = Trial(group, order.digest, former, cases, seed, max_tokens, budget, Path(folder))
-        found = asyncio.run(tried(paths, site, program, trial, passphrase_fd))
-    _judge(order, former, found, output)
     with site_lock(paths):
         unlogged = asyncio.run(_put_in_force(order, now))
     say(f"{group} answers under {told(order.digest)} from the next question on")
     say_unlogged(unlogged)
 
 
-def _judge(order: _Order, former: str, found: tuple[Tried, ...], output: OutputFormat) -> None:
-    """Enter each decision into the log, then tell it. Raises ``GateRefusedError`` where one refuses."""
-    for one in found:
-        figures = {"pack": order.digest, "former": former, "group": order.group, **one.figures()}
-        enter(order.paths, what="gate", target=order.digest, figures=figures, success=one.decision.passed)
-    shown = {
-        "group": order.group,
-        "pack": order.digest,
-        "former": former,
-        "passed": all(one.decision.passed for one in found),
-        "models": [one.figures() for one in found],
-    }
-    emit(shown, output, lambda console: draw(console, found))
-    refusals = [f"{one.model}: {refusal}" for one in found for refusal in one.decision.refusals]
-    if refusals:
-        more = f", and {len(refusals) - 1} more" if len(refusals) > 1 else ""
-        raise GateRefusedError(
-            f"the pack does not pass: {refusals[0]}{more}", "what is in force stays; mend the pack, or the cases"
-        )
-
-
-async def _put_in_force(order: _Order, now: Chosen | None, action: Action = "use") -> str | None:
+async def _put_in_force(order: Order, now: Chosen | None, action: Action = "use") -> str | None:
     """The choice, if nothing changed since ``now`` was read. The caller holds the site's lock."""
     async with site_database(order.paths, order.passphrase_fd) as pool:
         store = ChoiceStore(pool)
@@ -155,7 +90,7 @@ async def _put_in_force(order: _Order, now: Chosen | None, action: Action = "use
         if chosen_or_none(found) != chosen_or_none(now):
             raise UsageError(f"{order.group} was put under another pack meanwhile", "see `sovereign pack list`")
         if action == "use":
-            _check_still(order)
+            check_still(order)
         if order.wanted is not None:
             open_pack(order.paths.packs, order.digest)
         return await choose(
@@ -165,26 +100,26 @@ async def _put_in_force(order: _Order, now: Chosen | None, action: Action = "use
             action=action,
             group=order.group,
             pack=order.digest,
-            before=_before(found, order.digest),
+            before=before_of(found, order.digest),
             former=chosen_or_none(found),
             about=about_pack(order.paths, order.digest),
         )
 
 
-def _in_force(order: _Order, now: Chosen | None) -> set[str]:
+def in_force(order: Order, now: Chosen | None) -> set[str]:
     """What file and database say that the group answers under: none where neither has ever said anything."""
     said = {recorded(order.paths).get(order.group), now.pack if now is not None else None} - {None}
     return {one for one in said if one is not None} or {NONE}
 
 
-def _before(found: Chosen | None, digest: str) -> tuple[str, ...]:
+def before_of(found: Chosen | None, digest: str) -> tuple[str, ...]:
     """What the group may go back to: where it answers under none, that is what there is before its first pack."""
     if found is None:
         return () if digest == NONE else (NONE,)
     return found.before if found.pack == digest else found.followed_by(digest)
 
 
-def _mended(order: _Order, now: Chosen | None, output: OutputFormat, *, dry_run: bool) -> None:
+def _mended(order: Order, now: Chosen | None, output: OutputFormat, *, dry_run: bool) -> None:
     """The group answers under it already, by file or database: no gate, and both say so afterwards."""
     group, there = order.group, recorded(order.paths).get(order.group)
     whole = readable(order.paths) and there == (now.pack if now is not None else None)
@@ -196,52 +131,7 @@ def _mended(order: _Order, now: Chosen | None, output: OutputFormat, *, dry_run:
     emit(shown, output, lambda console: console.print(f"{group} answers under it already; {words}", markup=False))
 
 
-async def _state(order: _Order) -> Chosen | None:
+async def state(order: Order) -> Chosen | None:
+    """What is in force for the group. The caller holds the site's lock."""
     async with site_database(order.paths, order.passphrase_fd) as pool:
         return (await settled(order.paths, ChoiceStore(pool))).get(order.group)
-
-
-async def _gold(order: _Order) -> list[Case]:
-    """The site's active cases of the group, for that group alone."""
-    async with case_store(order.paths, order.passphrase_fd) as store:
-        return [one.case for one in await store.current([order.group], ("active",))]
-
-
-def _own(order: _Order, now: Chosen | None) -> list[Case]:
-    """Cases of the pack; where the group is to answer under none, those of the pack that it leaves."""
-    if order.wanted is not None:
-        return cases_of(order.wanted.pack, order.group)
-    try:
-        return cases_of(open_pack(order.paths.packs, chosen_or_none(now)), order.group)
-    except PackLostError:
-        return []
-
-
-def _askable(paths: SitePaths, former: str) -> str:
-    """What the pack is compared with: what is in force, or none where that is not there any more."""
-    if former == NONE:
-        return NONE
-    try:
-        open_pack(paths.packs, former)
-    except PackLostError as error:
-        say(f"{error.cause}: compared is with the site's own instructions")
-        return NONE
-    return former
-
-
-def _check_group(site: SiteConfig, group: str) -> None:
-    known = [one.name for one in site.groups if one.models]
-    if group not in known:
-        raise UsageError(f"{group} is not a group of this site that uses a model", f"there are {', '.join(known)}")
-
-
-def _check_still(order: _Order) -> None:
-    """A trial takes hours: what let it begin holds at its end too. Raises ``PackRefusedError``, ``UsageError``."""
-    if installed(order.paths) != order.site:
-        raise UsageError("site.yaml was changed meanwhile, and another site was tried", "run it again")
-    check_may_be_chosen(order.paths, order.wanted)
-
-
-def _folder(results: Path) -> str:
-    results.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return str(results)

@@ -45,10 +45,14 @@ if TYPE_CHECKING:
     from appliance.gateway.metrics import Metrics
     from appliance.gateway.ports import Engine
     from appliance.gateway.quota import Quotas
+    from appliance.gateway.rollouts import Rollouts
     from appliance.gateway.savings import Savings
     from appliance.gateway.steps import Keeper
 
 _log = structlog.get_logger(__name__)
+REFUSED = "refused"
+_OURS = 500
+"""From this status on a refusal is nobody's who asked."""
 MAX_SECONDS = 600.0  # shorter than the lease of a conversation (turns.LEASE)
 
 
@@ -61,6 +65,7 @@ class Desk:
     metrics: Metrics
     documents: Documents
     savings: Savings
+    rollouts: Rollouts
 
 
 class Answer:
@@ -178,12 +183,14 @@ class Answer:
             return self._unanswered(error or NotReadyError("the request was stopped before it began", code="stopped"))
         if error is not None and not self._started:
             await self._desk.ledger.refused_by_engine(self.job, error)
+            if error.status >= _OURS:
+                await self._desk.rollouts.note(self.job, self.tally, REFUSED)
             return self._unanswered(error)
         return await self._answered(request, error)
 
     def _unanswered(self, error: HttpError) -> Step:
         self.tally.prompt_tokens = self.tally.completion_tokens = 0  # nothing was given, nothing is charged
-        self._desk.metrics.answers.labels(self.job.grant.model, "refused").inc()
+        self._desk.metrics.answers.labels(self.job.grant.model, REFUSED).inc()
         return Failed(error)
 
     async def _answered(self, request: Position, error: HttpError | None) -> Step:
@@ -195,6 +202,7 @@ class Answer:
             receipt = receipts.logged(bare, request, position)
         except NotReadyError as unlogged:
             error = error or unlogged
+        await self._desk.rollouts.note(self.job, self.tally, self.tally.outcome)
         if self._started:
             try:
                 await self._keeper.finished(self.tally.text, self.tally.outcome, receipt)

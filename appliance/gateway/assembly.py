@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from appliance.gateway.abstaining import Abstention
@@ -30,6 +30,8 @@ from appliance.gateway.metrics import Metrics
 from appliance.gateway.packs import Packs, check_adapter
 from appliance.gateway.quota import Quotas
 from appliance.gateway.rate_bound import RateBound
+from appliance.gateway.rollout_watch import Watch
+from appliance.gateway.rollouts import Rollouts
 from appliance.gateway.rulings import Rulings
 from appliance.gateway.running import Running
 from appliance.gateway.savings import Savings
@@ -128,9 +130,11 @@ class Gateway:
         self.identity_events = _identity_events(parts, events, self.metrics) if events is not None else None
         self.documents = Documents(parts.site, parts.database, self.engines)
         self.bringing = Bringing(parts.site, parts.database, self.engines, self.ledger, self.quotas)
+        self.rollouts = Rollouts(parts.site, parts.database, parts.keys.pseudonym, self.metrics)
+        self.watch = Watch(self.rollouts.store, self.packs, self.ledger, parts.site.learning.rollout)
         self.savings = Savings()
         self.counting = Counting(parts.database)
-        self._desk = Desk(self.ledger, self.quotas, self.metrics, self.documents, self.savings)
+        self._desk = Desk(self.ledger, self.quotas, self.metrics, self.documents, self.savings, self.rollouts)
 
     async def granted(
         self,
@@ -157,7 +161,11 @@ class Gateway:
                 param="model",
             )
         if role == "chat":
-            found = await (self.packs.under(found) if pack is None else self.packs.tried(found, pack))
+            if pack is None:
+                placed = await self.rollouts.placed(found.group, caller, told=brief == IN_FORCE)
+                found = await self.packs.under(replace(found, rollout=placed))
+            else:
+                found = await self.packs.tried(found, pack)
             check_adapter(found, info.receipt)
         if found.adapter is not None and found.adapter not in info.receipt.get("adapters", {}):
             raise NotReadyError(

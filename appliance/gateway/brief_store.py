@@ -28,7 +28,7 @@ from appliance.memory.schema import brief, brief_line, brief_strike
 from appliance.memory.store import TURN
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -123,9 +123,16 @@ class BriefStore:
         async with self._changing() as connection:
             return await self._set(connection, run.id, run.state, state=state or run.state, cause=cause, **values)
 
-    async def put_in_force(self, run: Run, *, accepted: bool = False) -> Brief:
+    async def put_in_force(
+        self,
+        run: Run,
+        *,
+        accepted: bool = False,
+        within: Callable[[AsyncConnection], Awaitable[None]] | None = None,
+    ) -> Brief:
         """Have the group told it from the next question on, in place of what it is told.
 
+        ``within`` changes in the same transaction what goes with it; where it raises, nothing is changed.
         Raises ``ConflictError``: where it is no brief that waits; where, by the gate's word alone, something else is in
         force than it was judged against; or where nothing of it stands any more.
         """
@@ -143,6 +150,8 @@ class BriefStore:
             if not lines:
                 raise ConflictError("nothing of the brief stands any more", "the next run compiles another")
             await connection.execute(update(brief).where(former).values(state="replaced", changed=func.now()))
+            if within is not None:
+                await within(connection)
             values = {"state": "in_force", "cause": None, "against": in_force}
             return Brief(await self._set(connection, run.id, now.state, **values), lines)
 

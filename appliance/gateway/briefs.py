@@ -6,6 +6,7 @@ is the evaluating client's alone, and is never pinned.
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -14,12 +15,11 @@ from appliance.gateway.database import needed
 from appliance.gateway.errors import NotFoundError, UnprocessableError
 
 if TYPE_CHECKING:
-    import uuid
-
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from appliance.gateway.conversations import ConversationStore
     from appliance.gateway.entitlements import Grant
+    from appliance.gateway.rollout_values import Rollout
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,9 @@ class Briefs:
         group = granted.group
         if not group.brief or wish == NONE:
             return granted
+        placed = granted.rollout
+        if wish == IN_FORCE and placed is not None and placed.rollout.kind == "brief" and placed.arm.new:
+            return await self._rolled_out(granted, placed.rollout)
         with needed():
             if isinstance(wish, Trial):
                 try:
@@ -65,3 +68,19 @@ class Briefs:
         trial = granted.instructions.trial or isinstance(wish, Trial)
         told = replace(granted.instructions, brief=found.text, trial=trial)
         return replace(granted, instructions=told)
+
+    async def _rolled_out(self, granted: Grant, rollout: Rollout) -> Grant:
+        """``granted`` with the brief of the new arm; one that is not there leaves the one in force, in no arm."""
+        with needed():
+            try:
+                found = await self.store.one(uuid.UUID(rollout.change), [granted.group.name])
+            except NotFoundError:
+                return await self.told(replace(granted, rollout=None), IN_FORCE)
+        return replace(granted, instructions=replace(granted.instructions, brief=found.text))
+
+    async def digest(self, number: str, group: str) -> str | None:
+        """Of what stands of the group's brief ``number``; None where nothing does."""
+        try:
+            return (await self.store.one(uuid.UUID(number), [group])).digest
+        except NotFoundError:
+            return None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from appliance.gateway.packs import UnderPack
+    from appliance.gateway.rollout_values import Placed
     from appliance.packs.content import Adapter
     from appliance.site.config import SiteConfig
     from appliance.site.groups import Group
@@ -27,7 +28,8 @@ class Grant:
     """Permission to use ``model``, and the group that pays for it.
 
     ``adapter`` is the model's adapter that the group is answered with, ``instructions`` what it is answered under.
-    ``pack`` is where those come from, if they come from one; ``made_for`` the adapter that it names.
+    ``pack`` is where those come from, if they come from one; ``made_for`` the adapter that it names. ``rollout`` is
+    where whoever asks stands while their group goes from one to another.
     """
 
     model: str
@@ -36,6 +38,7 @@ class Grant:
     instructions: Instructions = NO_INSTRUCTIONS
     pack: UnderPack | None = None
     made_for: Adapter | None = None
+    rollout: Placed | None = None
 
 
 def allowed_models(site: SiteConfig, groups: Iterable[str]) -> tuple[str, ...]:

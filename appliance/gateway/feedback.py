@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from appliance.gateway import learnt
 from appliance.gateway.conversations import opened_feedback
 from appliance.gateway.errors import ExhaustedError, NotFoundError, UnprocessableError
+from appliance.gateway.rollout_store import marked as counted_mark
 from appliance.gateway.schema import conversation, failure, feedback, message, ruling
 from appliance.learning.failures import Remark, Sent
 from appliance.memory.documents import Place
@@ -129,6 +130,7 @@ class FeedbackStore:
             }
             statement = upsert(feedback).values(message_id=key, **values)
             await connection.execute(statement.on_conflict_do_update(index_elements=["message_id"], set_=values))
+            await counted_mark(connection, key, remark.verdict)
             this = failure.c.message_id == key
             await learnt.withdrawn(
                 connection, subject, this if sent is None else this & (failure.c.group_name != remark.group)
@@ -154,6 +156,7 @@ class FeedbackStore:
         remark = feedback.c.message_id == message_id, feedback.c.message_id.in_(own)
         async with self._engine.begin() as connection:
             await connection.execute(delete(feedback).where(*remark))
+            await counted_mark(connection, message_id, None)
             await learnt.withdrawn(connection, subject, mine)
 
 

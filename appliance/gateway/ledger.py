@@ -19,7 +19,7 @@ from appliance.audit import events
 from appliance.audit.commitment import commit
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError
 from appliance.audit.events_documents import document_change
-from appliance.audit.events_learning import expert_act, feedback
+from appliance.audit.events_learning import expert_act, feedback, rollout_decision
 from appliance.audit.events_reading import log_read, memory_read
 from appliance.audit.open_requests import BEGUN, ENDED
 from appliance.audit.roles import GATEWAY
@@ -97,6 +97,7 @@ class Ledger:
             tool_calls=counted(tally.calls),
             documents=documents,
             spans=spans,
+            rollout=job.grant.rollout.entered() if job.grant.rollout is not None else None,
         )
         return await self._ended(entry, self._step(job, ENDED), attempts=_END_ATTEMPTS)
 
@@ -142,6 +143,13 @@ class Ledger:
         """Somebody brings a document. Raises ``NotReadyError``: then nothing of it is kept."""
         entry = document_change(subject=caller.subject, groups=caller.groups, digest=digest, detail=detail)
         return await self._written(entry, GATEWAY.id(uuid.uuid4().hex, "document"))
+
+    async def rollout_decided(self, entry_id: str, **about: Any) -> Position:
+        """A rollout goes on or back by itself (``events_learning``). Raises ``NotReadyError``: then it does not yet.
+
+        The same decision under the same ``entry_id`` is one entry, whichever gateway writes it.
+        """
+        return await self._written(rollout_decision(**about), GATEWAY.id("rollout", entry_id))
 
     async def refused_by_engine(self, job: Job, error: HttpError) -> None:
         """Close a request that is in the log already; quotas bound these."""

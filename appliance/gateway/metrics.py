@@ -40,6 +40,12 @@ class Metrics:
             ["model", "tier"],
             registry=self.registry,
         )
+        self.rollout_answers = Counter(
+            "sovereign_rollout_answers",
+            "Answers of staged rollouts by arm, old or new, and by outcome and signal, of all groups in sum",
+            ["arm", "outcome"],
+            registry=self.registry,
+        )
         self.joules = Counter("sovereign_joules", "Energy of answers by model", ["model"], registry=self.registry)
         self.running = Gauge("sovereign_answers_running", "Answers under way", ["model"], registry=self.registry)
         self.first_token = Histogram(

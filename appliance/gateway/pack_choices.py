@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from appliance.gateway.rollout_store import RolloutStore
 from appliance.gateway.schema import group_pack
 from appliance.packs.record import NONE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -44,6 +45,7 @@ class ChoiceStore:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self.rollouts = RolloutStore(engine)
 
     async def pack(self, group: str) -> str | None:
         """Digest, ``none``, or None where nothing was ever chosen for ``group``."""
@@ -57,10 +59,15 @@ class ChoiceStore:
         async with self._engine.connect() as connection:
             return await _all(connection)
 
-    async def put(self, chosen: Chosen, also: Callable[[dict[str, Chosen]], None]) -> None:
+    async def put(
+        self,
+        chosen: Chosen,
+        also: Callable[[dict[str, Chosen]], None],
+        within: Callable[[AsyncConnection], Awaitable[None]] | None = None,
+    ) -> None:
         """Put ``chosen`` in force. ``also`` is called with every choice as it will be, before that is committed.
 
-        Where ``also`` raises, nothing has changed here.
+        ``within`` changes in the same transaction what goes with it. Where either raises, nothing has changed here.
         """
         values = {
             "group_name": chosen.group,
@@ -73,6 +80,8 @@ class ChoiceStore:
         statement = upsert(group_pack).values(values)
         async with self._engine.begin() as connection:
             await connection.execute(statement.on_conflict_do_update(index_elements=["group_name"], set_=changed))
+            if within is not None:
+                await within(connection)
             also(await _all(connection))
 
     async def forget(self, digest: str) -> None:

@@ -18,6 +18,7 @@ from appliance.gateway.errors import NotReadyError, UnprocessableError
 from appliance.gateway.instructions import Instructions
 from appliance.gateway.pack_choices import ChoiceStore
 from appliance.packs.errors import PackLostError
+from appliance.packs.permits import Permit, permitted, read_permits
 from appliance.packs.record import NONE, agreed, read_record
 from appliance.packs.shelf import open_pack
 from appliance.packs.wording import instructions_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from appliance.gateway.entitlements import Grant
+    from appliance.gateway.rollout_values import Rollout
     from appliance.packs.content import Pack
 
 _PAUSES = (0.05, 0.2)
@@ -59,12 +61,50 @@ class Packs:
         self._folder = folder
 
     async def under(self, granted: Grant) -> Grant:
-        """``granted`` under the pack of its group. Raises ``NotReadyError`` where that cannot be established."""
+        """``granted`` under the pack of its group, or of its arm. Raises ``NotReadyError`` where that cannot be told.
+
+        While a rollout runs that the record does not permit, nobody of the group is answered, in whichever arm.
+        """
         try:
-            found = await self._opened(await self.chosen(granted.group.name))
+            chosen = await self.chosen(granted.group.name)
+            found = await self._opened(await self._arm(granted, chosen))
         except PackLostError as error:
             raise _lost(granted.group.name, error) from error
         return granted if found is None else _applied(granted, *found)
+
+    async def check(self, rollout: Rollout) -> None:
+        """Raise ``PackLostError`` unless a rollout of packs is permitted and its pack is there.
+
+        Also where the group was put under another pack meanwhile. ``NotReadyError``: the database does not answer.
+        """
+        chosen = await self.chosen(rollout.group)
+        await asyncio.to_thread(self._permitted, rollout, chosen)
+        await self._opened(rollout.change)
+
+    async def permits(self, rollout: Rollout, percent: int) -> bool:
+        """Whether the record permits a rollout of packs to ``percent`` of its group."""
+        wanted = _permit(rollout, percent)
+        try:
+            await asyncio.to_thread(self._recorded_permit, rollout.group, wanted)
+        except PackLostError:
+            return False
+        return True
+
+    async def _arm(self, granted: Grant, chosen: str) -> str:
+        """The pack of whoever asks: ``chosen`` for the group, or what is rolled out to them."""
+        placed = granted.rollout
+        if placed is None or placed.rollout.kind != "pack" or chosen == placed.rollout.change:
+            return chosen  # in force for everybody, a moment ago
+        await asyncio.to_thread(self._permitted, placed.rollout, chosen)
+        return placed.rollout.change if placed.arm.new else chosen
+
+    def _permitted(self, rollout: Rollout, chosen: str) -> None:
+        if rollout.former != chosen:
+            raise PackLostError("another pack is in force than the rollout began with", _ASK)
+        self._recorded_permit(rollout.group, _permit(rollout, rollout.share))
+
+    def _recorded_permit(self, group: str, wanted: Permit) -> None:
+        permitted(read_permits(self._folder) if self._folder is not None else {}, group, wanted)
 
     async def tried(self, granted: Grant, named: str) -> Grant:
         """``granted`` under the pack ``named``, or under none, for this request alone.
@@ -100,7 +140,7 @@ class Packs:
         return agreed(recorded.get(group), chosen)
 
     async def standing(self, groups: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Of each of ``groups``: what it answers under, or why its people are not answered.
+        """Of each of ``groups``: what it answers under, or why its people are not answered; and what is rolled out.
 
         Groups that disagree wait together: however many they are, whoever asks for the site's status is told in time.
         """
@@ -117,9 +157,14 @@ class Packs:
         try:
             choice = await self.chosen(group)
             await self._opened(choice)
+            with needed():
+                rolled = await self._choices.rollouts.running(group)
+            if rolled is not None and rolled.kind == "pack":
+                await asyncio.to_thread(self._permitted, rolled, choice)
         except PackLostError as error:
             return {"pack": None, "refused": error.cause}
-        return {"pack": choice, "refused": None}
+        on_its_way = {} if rolled is None else {"rollout": {"kind": rolled.kind, "percent": rolled.share}}
+        return {"pack": choice, "refused": None, **on_its_way}
 
     def _recorded(self) -> Mapping[str, str]:
         return read_record(self._folder) if self._folder is not None else {}
@@ -131,6 +176,10 @@ class Packs:
         if self._folder is None:
             raise PackLostError("this gateway holds no packs")
         return await asyncio.to_thread(open_pack, self._folder, digest), digest
+
+
+def _permit(rollout: Rollout, percent: int) -> Permit:
+    return Permit(id=str(rollout.id), former=rollout.former, change=rollout.change, most=percent)
 
 
 def _applied(granted: Grant, pack: Pack, digest: str) -> Grant:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from appliance.gateway.conversations import Message
     from appliance.gateway.grounding import Grounding
     from appliance.gateway.metrics import Metrics
+    from appliance.gateway.rollouts import Rollouts
     from appliance.gateway.turns import Turn, TurnStore
 
 PURPOSE = "conversation"
@@ -59,10 +60,11 @@ class NewMessage(BaseModel):
 class TurnKeeper:
     """Keeps an answer in its conversation. The lease is its own from ``started`` on; before, it is the route's."""
 
-    def __init__(self, turns: TurnStore, turn: Turn, metrics: Metrics) -> None:
+    def __init__(self, turns: TurnStore, turn: Turn, metrics: Metrics, rollouts: Rollouts) -> None:
         self._turns = turns
         self._turn = turn
         self._signals = metrics.signals
+        self._rollouts = rollouts
         self._asked = Asked(turn.question, datetime.now(UTC))
         self._started = False
 
@@ -76,8 +78,10 @@ class TurnKeeper:
         """Write the answer."""
         with needed():
             await self._turns.finish(self._turn, text, outcome, receipt)
-        for signal in signals(self._turn.history, self._asked, text, outcome, receipt):
+        found = signals(self._turn.history, self._asked, text, outcome, receipt)
+        for signal in found:
             self._signals.labels(self._turn.model, signal).inc()
+        await self._rollouts.signs(receipt, self._turn.message_id, found)
 
     async def closed(self) -> None:
         """Give the lease back."""
@@ -145,7 +149,7 @@ async def _begun(
                 messages=messages,
                 grounding=grounding,
             )
-        answer = gateway.answer(job, TurnKeeper(gateway.turns, turn, gateway.metrics))
+        answer = gateway.answer(job, TurnKeeper(gateway.turns, turn, gateway.metrics, gateway.rollouts))
         steps = answer.steps()
         async with sse.on_disconnect(request.receive, answer.stop):
             first = await anext(steps)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, select, text
 
 from appliance.gateway import learnt
-from appliance.gateway.schema import conversation, message, quota_counter, session, user_key
+from appliance.gateway.schema import conversation, message, quota_counter, rollout_answer, session, user_key
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -47,9 +47,11 @@ class People:
         """
         by_subject = select(conversation.c.id).where(conversation.c.subject == subject).order_by(conversation.c.created)
         quotas = select(quota_counter).where(quota_counter.c.subject == subject)
+        counted = select(rollout_answer).where(rollout_answer.c.subject == subject).order_by(rollout_answer.c.at)
         async with self._engine.begin() as connection:
             found = (await connection.execute(by_subject)).scalars().all()
             counters = (await connection.execute(quotas)).mappings().all()
+            rolled = (await connection.execute(counted)).mappings().all()
             learning = await learnt.held(connection, await self._conversations.sealer(connection, subject), subject)
         kept = [await self._conversations.read(subject, one) for one in found]
         return {
@@ -58,6 +60,7 @@ class People:
             "conversations": [asdict(one) for one in kept],
             "quotas": [{name: value for name, value in row.items() if name != "subject"} for row in counters],
             "learning": learning,
+            "rollouts": [{name: value for name, value in row.items() if name != "subject"} for row in rolled],
         }
 
     async def erase(self, subject: Subject) -> Erased:
@@ -73,6 +76,7 @@ class People:
             sessions = await connection.execute(delete(session).where(session.c.subject == subject))
             gone = await connection.execute(delete(conversation).where(conversation.c.subject == subject))
             await connection.execute(delete(quota_counter).where(quota_counter.c.subject == subject))
+            await connection.execute(delete(rollout_answer).where(rollout_answer.c.subject == subject))
             await learnt.erased(connection, subject)
         async with self._engine.connect() as connection:
             alone = await connection.execution_options(isolation_level="AUTOCOMMIT")

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def unlogged(job: Job, tally: Tally) -> dict[str, Any]:
     """The receipt without its place in the log.
 
-    ``adapter``, ``pack``, ``instructions`` and ``documents`` are there where an answer was given with them.
+    ``adapter``, ``pack``, ``rollout``, ``instructions`` and ``documents`` are there where an answer was given with
+    them.
     ``timing`` and ``energy`` are null when an answer was broken off.
     """
     model = dict(job.model.receipt)
@@ -36,6 +37,7 @@ def unlogged(job: Job, tally: Tally) -> dict[str, Any]:
         "model": model,
         **adapter,
         **({"pack": pack.receipt()} if pack is not None else {}),
+        **({"rollout": job.grant.rollout.receipt()} if job.grant.rollout is not None else {}),
         **({"instructions": told} if told else {}),
         **({"documents": tally.rested} if tally.rested is not None else {}),
         **({"sampler": job.sampling.receipt()} if job.inputs is None else {}),

@@ -8,11 +8,14 @@ very same ones are told. What a group's brief says is for that group, as long as
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from appliance.gateway.entitlements import Grant, granting
 from appliance.gateway.errors import NotReadyError, UnprocessableError
 from appliance.gateway.instructions import Instructions
+from appliance.gateway.rollout_values import Placed
+from appliance.learning.arms import Arm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,13 +60,25 @@ async def chosen(gateway: Gateway, caller: Caller, marked: Marked, named: str | 
 
 
 async def _told_the_same(gateway: Gateway, group: Group, ground: Ground) -> bool:
-    """By what the group is told at this moment, under its pack; a group whose pack is lost is told nothing."""
+    """By what the group is told at this moment, under its pack; a group whose pack is lost is told nothing.
+
+    While a rollout runs, both arms are of the group.
+    """
+    told = Grant("", group, instructions=Instructions.for_group(gateway.site, group))
+    arms = [told, *(replace(told, rollout=placed) for placed in await _new_arm(gateway, group.name))]
     try:
-        granted = await gateway.packs.under(Grant("", group, instructions=Instructions.for_group(gateway.site, group)))
+        granted = [await gateway.packs.under(one) for one in arms]
     except NotReadyError:
         return False
-    adapters = set(group.adapters) | ({granted.adapter} if granted.adapter is not None else set())
-    return ground.instructions <= {granted.instructions.digests().get("group")} and ground.adapters <= adapters
+    adapters = set(group.adapters) | {one.adapter for one in granted if one.adapter is not None}
+    words = {one.instructions.digests().get("group") for one in granted}
+    return ground.instructions <= words and ground.adapters <= adapters
+
+
+async def _new_arm(gateway: Gateway, group: str) -> list[Placed]:
+    """Somebody in the new arm of the rollout that runs in ``group``, if one does."""
+    found = await gateway.rollouts.store.running(group)
+    return [Placed(found, Arm(new=True, drawn=False), person=True)] if found is not None else []
 
 
 async def _may_read(gateway: Gateway, places: Sequence[Place], group: str) -> bool:
@@ -75,4 +90,8 @@ async def _may_read(gateway: Gateway, places: Sequence[Place], group: str) -> bo
 
 async def _was_told(gateway: Gateway, ground: Ground, group: str) -> bool:
     """Whether every brief that the answer was given with is one of the group's, of which nothing was taken since."""
-    return all([await gateway.briefs.store.told_as(group, one) for one in ground.briefs])
+    if not ground.briefs:
+        return True
+    ids = [one.rollout.change for one in await _new_arm(gateway, group) if one.rollout.kind == "brief"]
+    rolled = {await gateway.briefs.digest(number, group) for number in ids}
+    return all([one in rolled or await gateway.briefs.store.told_as(group, one) for one in ground.briefs])

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from appliance.learning.rollout_schema import define as define_rollouts
 from appliance.learning.schema import define as define_learning
 from appliance.memory.schema import define
 
@@ -109,6 +110,10 @@ define_learning(metadata)
 failure = metadata.tables["failure"]
 ruling = metadata.tables["ruling"]
 gold_case = metadata.tables["gold_case"]
+
+define_rollouts(metadata)
+rollout = metadata.tables["rollout"]
+rollout_answer = metadata.tables["rollout_answer"]
 
 quota_counter = Table(
     "quota_counter",

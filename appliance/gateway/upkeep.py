@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 EVERY_SECONDS = 600.0
 OWED_SECONDS = 5.0
+ROLLOUT_SECONDS = 10.0
 
 
 async def keep_up(gateway: Gateway, every: float = EVERY_SECONDS) -> None:
@@ -44,6 +45,13 @@ async def sweep_up(gateway: Gateway, every: float = EVERY_SECONDS) -> None:
     """
     while True:
         await _tried(gateway, "documents", partial(sweeping.sweep, gateway.database, 1))
+        await asyncio.sleep(every)
+
+
+async def watch_over(gateway: Gateway, every: float = ROLLOUT_SECONDS) -> None:
+    """Let rollouts go on or back by themselves, for ever."""
+    while True:
+        await _tried(gateway, "rollouts", gateway.watch.look)
         await asyncio.sleep(every)
 
 

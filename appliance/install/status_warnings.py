@@ -129,7 +129,7 @@ def _warned_of(paths: SitePaths, name: str) -> Iterator[str]:
 
 
 def pack_warnings(config: SiteConfig, paths: SitePaths, now: datetime) -> tuple[str, ...]:
-    """Groups whose people are not answered because of their pack; and packs in force that may not be chosen any more.
+    """Groups not answered because of their pack, what is rolled out, and packs in force that may not be chosen now.
 
     The gateway says whether a group is answered. Where it does not run, its row says so.
     """
@@ -140,15 +140,20 @@ def pack_warnings(config: SiteConfig, paths: SitePaths, now: datetime) -> tuple[
         for group, one in refused.items()
         if isinstance(one, dict) and one.get("refused")
     ]
+    rolled_out = [
+        f"a {rolled['kind']} is rolled out to {rolled['percent']} percent of {group}: `sovereign learn rollout status`"
+        for group, one in refused.items()
+        if isinstance(one, dict) and (rolled := one.get("rollout"))
+    ]
     try:
         used, root = read_record(paths.packs), TrustState.load(paths.trust).root
     except (SovereignError, BundleError) as error:
-        return (*warned, *([error.cause] if isinstance(error, SovereignError) and not warned else []))
+        return (*warned, *rolled_out, *([error.cause] if isinstance(error, SovereignError) and not warned else []))
     for one in shelved(paths.packs)[0]:
         groups = sorted(group for group, digest in used.items() if digest == one.digest)
         if groups and (reason := one.withdrawn(root, now)) is not None:
             warned.append(f"{', '.join(groups)} answers under {one.pack.name}, which may not be chosen now: {reason}")
-    return tuple(warned)
+    return (*warned, *rolled_out)
 
 
 def standby_warnings(standbys: Mapping[str, Running]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from appliance.site.groups import Group, ServiceClient  # noqa: TC001 - pydantic reads them at run time
+from appliance.site.rolling import Learning
 from appliance.site.served import Documents, Memory, Model
 from appliance.site.shapes import (
     LOOPBACK,
@@ -50,6 +51,7 @@ class Use(Strict):
     service_clients: tuple[ServiceClient, ...] = ()
     documents: Documents = Documents()
     memory: Memory = Memory()
+    learning: Learning = Learning()
 
     def unknown_references(self) -> list[str]:
         """Names that nothing has, and names that two things have; each message starts with the path it concerns."""

@@ -81,6 +81,10 @@ class Compile(Strict):
         default=512,
         description="The most tokens of a brief, by the gateway's estimate; they stay in an engine's memory.",
     )
+    staged: bool = Field(
+        default=False,
+        description="A brief that passed the gate is rolled out (`learning.rollout`) instead of told to all at once.",
+    )
     joules: Annotated[float, Field(gt=0)] = Field(
         default=50_000, description="The most energy that a night takes, over all groups; the next one goes on."
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from appliance.audit import events, events_cluster, events_identity
 from appliance.audit.events_documents import document_change
-from appliance.audit.events_learning import expert_act, feedback, learning_decision
+from appliance.audit.events_learning import expert_act, feedback, learning_decision, rollout_decision
 from appliance.audit.events_operation import log_pruned, log_recovery
 from appliance.audit.events_reading import log_read, memory_read
 
@@ -53,6 +53,11 @@ EVENTS: dict[str, tuple[dict[str, Any], int, int]] = {
         learning_decision(actor="uid 0", what="gate", target="sha256:00", figures={"passed": True}, at=AT),
         3004,
         1,
+    ),
+    "rollout_decision": (
+        rollout_decision(target="1", figures={"evidence": 41.5}, action="delete", at=AT),
+        3004,
+        4,
     ),
     "document_change": (document_change(**WHO, digest="sha256:d0", detail="3 passages", at=AT), 3004, 1),
     "memory_read": (memory_read(**WHO, at=AT), 3004, 2),

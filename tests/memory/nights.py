@@ -14,6 +14,7 @@ from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.failures import FailureStore
 from appliance.gateway.gold_cases import CaseStore
 from appliance.gateway.packs import Packs
+from appliance.gateway.rollout_store import RolloutStore
 from appliance.learning.briefs import Judged
 from appliance.site.paths import SitePaths
 from tests.gateway.doubles import site
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from appliance.cli.memory_night import Stage
     from appliance.gateway.brief_values import Brief, Run
     from appliance.site.config import SiteConfig
     from appliance.site.groups import Group
@@ -60,6 +62,7 @@ class Bed:
     computed: list[tuple[str, str]] = field(default_factory=list)
     judged: list[tuple[str | None, str | None]] = field(default_factory=list)
     killed_at: str | None = None
+    stage: Stage | None = None
 
     @property
     def desk(self) -> Desk:
@@ -67,7 +70,7 @@ class Bed:
         cases = CaseStore(self.pool, conversations)
         inputs = BriefInputs(self.pool, cases, FailureStore(self.pool, conversations))
         paths, store = SitePaths(self.folder), BriefStore(self.pool, conversations)
-        return Desk(paths, self.config, store, inputs, cases, Packs(self.pool, paths.packs))
+        return Desk(paths, self.config, store, inputs, cases, Packs(self.pool, paths.packs), RolloutStore(self.pool))
 
     @property
     def store(self) -> BriefStore:
@@ -76,8 +79,8 @@ class Bed:
     async def night(self, group: str = "analysts", energy: Energy | None = None) -> Run:
         """One night of the group."""
         (found,) = (one for one in self.config.groups if one.name == group)
-        desk = self.desk
-        return await Night(desk, energy or Energy(1e6), self._judge, self._enter, self._compute).of(found)
+        desk, energy = self.desk, energy or Energy(1e6)
+        return await Night(desk, energy, self._judge, self._enter, self._compute, self.stage).of(found)
 
     async def told(self, group: str = "analysts") -> list[str]:
         """The sentences that the group is told now."""

@@ -39,7 +39,7 @@ OWN = {
         "gateway/x",
         {
             *("sign_in", "sign_out", "request", "answer", "refusal"),
-            *("log_read", "memory_read", "document_change", "feedback", "expert_act"),
+            *("log_read", "memory_read", "document_change", "feedback", "expert_act", "rollout_decision"),
         },
     ),
     ENGINE: ("engine/demo/x", {"model_load"}),

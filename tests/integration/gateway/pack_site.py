@@ -151,7 +151,7 @@ class Site:
 def running(tmp_path: Path, cluster: postgres.Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """The site, over a real database and a real audit writer; the trial's questions go to its model."""
     with cluster.admin("sovereign") as admin:
-        admin.execute("TRUNCATE gold_case, user_key, group_pack")
+        admin.execute("TRUNCATE gold_case, user_key, group_pack, rollout_answer, rollout")
     paths = SitePaths(tmp_path / "site")
     bench = Bench(paths.audit_log)
     folder = tmp_path / "files"

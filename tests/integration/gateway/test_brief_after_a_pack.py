@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appliance.cli.memory_night import Energy
-from appliance.cli.memory_warm import Warm
+from appliance.cli.memory_warm import Warm, new_arm
+from appliance.gateway.brief_store import BriefStore
+from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.packs import Packs
 from appliance.packs.shelf import keep
 from appliance.packs.wording import instructions_of
 from tests import packs
 from tests.gateway.doubles import site
+from tests.integration.gateway.conftest import KEYS
+from tests.integration.gateway.rollout_bed import NEW, Rolling
 from tests.integration.gateway.test_packs import PACK, choose
 
 if TYPE_CHECKING:
@@ -54,6 +58,19 @@ async def test_a_brief_follows_the_words_of_the_groups_pack(house: Any, computed
     under, without = (granted.instructions for granted in computed)
     assert under.group == instructions_of(PACK)
     assert (without.group, without.brief, under.brief) == ("You serve clerks.", "A quoted line.", "A quoted line.")
+
+
+async def test_while_a_pack_is_rolled_out_the_new_arms_words_are_computed_too(
+    house: Any, computed: list[Grant]
+) -> None:
+    rolling = Rolling(house)
+    await rolling.begin()
+    desk: Any = _Desk(house)
+    desk.store = BriefStore(house.pool, ConversationStore(house.pool, KEYS.content))
+    await new_arm(desk, CONFIG.groups[0], await rolling.now())
+    (under,) = computed
+    assert under.instructions.group == instructions_of(NEW)
+    assert under.instructions.scope == "group"
 
 
 async def test_where_the_pack_is_lost_nothing_is_computed_in_its_place(

@@ -26,6 +26,7 @@ OWNER = {
     "feedback": GATEWAY,
     "expert_act": GATEWAY,
     "learning_decision": OPERATOR,
+    "rollout_decision": GATEWAY,
     "document_change": GATEWAY,
     "model_load": engine("demo"),
     "install_step": OPERATOR,

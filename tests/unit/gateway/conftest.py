@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from appliance.gateway.quota import Reservation
     from appliance.gateway.steps import Step
+    from appliance.gateway.tally import Tally
     from appliance.memory.documents import Found, Place
 
 
@@ -78,6 +79,14 @@ class Shelf:
         return self.there
 
 
+class NoRollouts:
+    """Nothing is rolled out, so nothing is counted."""
+
+    async def note(self, job: Job, tally: Tally, outcome: str) -> None:
+        del tally, outcome
+        assert job.grant.rollout is None
+
+
 class Bench:
     """One answer at a time over doubles."""
 
@@ -90,6 +99,7 @@ class Bench:
         self.ledger = Ledger(self.log, self.metrics)
         self.shelf = Shelf()
         self.savings = Savings()
+        self.rollouts = NoRollouts()
 
     async def job(self, question: str = "what is this?", **changes: Any) -> Job:
         fields: dict[str, Any] = {
@@ -104,7 +114,7 @@ class Bench:
         return Job(**{**fields, **changes})
 
     async def start(self, question: str = "what is this?", **changes: Any) -> Answer:
-        desk = Desk(self.ledger, self.quotas, self.metrics, self.shelf, self.savings)
+        desk = Desk(self.ledger, self.quotas, self.metrics, self.shelf, self.savings, self.rollouts)
         return Answer(desk, self.engine, await self.job(question, **changes), self.keeper)
 
     async def steps(self, question: str = "what is this?", **changes: Any) -> list[Step]:

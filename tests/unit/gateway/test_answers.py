@@ -155,7 +155,7 @@ async def test_a_request_that_the_engine_refuses_is_closed_by_a_refusal_and_cost
 async def test_an_engine_that_is_down_gives_503(bench: Any) -> None:
     job = await bench.job()
     bench.engine.up = False
-    desk = answers.Desk(bench.ledger, bench.quotas, bench.metrics, bench.shelf, bench.savings)
+    desk = answers.Desk(bench.ledger, bench.quotas, bench.metrics, bench.shelf, bench.savings, bench.rollouts)
     answer = answers.Answer(desk, bench.engine, job, bench.keeper)
     assert failure(await rest(answer)).status == 503
 
