@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from appliance.audit.checkpoint import parse_body
 from appliance.audit.errors import (
     AuditUnavailableError,
     EntryRefusedError,
@@ -16,11 +18,13 @@ from appliance.audit.errors import (
     NotYoursError,
     TooYoungError,
 )
+from appliance.audit.merkle import inclusion_holds, leaf_hash
+from appliance.errors import SovereignError
 
 if TYPE_CHECKING:
-    import httpx
+    from collections.abc import Sequence
 
-    from appliance.errors import SovereignError
+    import httpx
 
 ENOUGH_ENTRIES = 32
 MAX_FRAME_ENTRIES = 1024
@@ -43,11 +47,17 @@ _ENTRY_ERRORS: dict[str, type[EntryRefusedError]] = {
 
 @dataclass(frozen=True)
 class Position:
-    """Where an entry lies, and the signed note that covers it: a log of ``size`` entries."""
+    """Where an entry lies, and the signed note that covers it: a log of ``size`` entries.
+
+    Where a proof was asked for, ``entry`` is what was logged, and ``hashes`` its inclusion proof under that note, in
+    base64, leaf's sibling first.
+    """
 
     index: int
     size: int
     checkpoint: str
+    entry: bytes = b""
+    hashes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,8 +82,8 @@ def read_positions(response: httpx.Response, count: int) -> list[Position]:
     return _positions(_answer(response), count)
 
 
-def read_reply(payload: bytes, count: int) -> list[Position]:
-    """Positions of the ``count`` entries of a frame, from the frame that answers it. Raises as ``read_positions``."""
+def read_reply(payload: bytes, entries: Sequence[bytes], *, proven: bool = False) -> list[Position]:
+    """Positions of the ``entries`` of a frame, from the frame that answers it. Raises as ``read_positions``."""
     try:
         answer = json.loads(payload)
     except ValueError as error:
@@ -82,7 +92,31 @@ def read_reply(payload: bytes, count: int) -> list[Position]:
         raise _nonsense()
     if answer["status"] != HTTPStatus.OK:
         raise _refusal(answer["status"], answer)
-    return _positions(answer, count)
+    positions = _positions(answer, len(entries))
+    return _proven(positions, entries, answer.get("proofs")) if proven else positions
+
+
+def _proven(positions: list[Position], entries: Sequence[bytes], proofs: object) -> list[Position]:
+    if not isinstance(proofs, list) or len(proofs) != len(positions):
+        raise _nonsense()
+    if not all(isinstance(one, list) and all(isinstance(text, str) for text in one) for one in proofs):
+        raise _nonsense()
+    proven = []
+    for position, entry, hashes in zip(positions, entries, proofs, strict=True):
+        if not _holds(position, entry, hashes):
+            raise _nonsense()
+        proven.append(replace(position, entry=entry, hashes=tuple(hashes)))
+    return proven
+
+
+def _holds(position: Position, entry: bytes, hashes: Sequence[str]) -> bool:
+    """Whether the proof leads from the entry to the checkpoint's root; who signed that is for who verifies it."""
+    try:
+        head = parse_body(position.checkpoint.partition("\n\n")[0] + "\n")
+        raw = [base64.b64decode(one, validate=True) for one in hashes]
+    except (SovereignError, ValueError):
+        return False
+    return head.size == position.size and inclusion_holds(position.index, head.size, leaf_hash(entry), raw, head.root)
 
 
 def _positions(answer: dict[str, Any], count: int) -> list[Position]:

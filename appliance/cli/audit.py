@@ -20,7 +20,7 @@ from appliance.audit.usage import build_report
 from appliance.audit.usage_csv import render_csv
 from appliance.audit.usage_html import render_html
 from appliance.audit.usage_table import printable, render_table
-from appliance.cli import audit_keeping, audit_verify, audit_witness
+from appliance.cli import audit_keeping, audit_receipt, audit_verify, audit_witness
 from appliance.cli.audit_names import NamesOption, names_in, require_nameable
 from appliance.cli.audit_options import (
     KeptOption,
@@ -42,6 +42,7 @@ app = typer.Typer(no_args_is_help=True)
 app.add_typer(audit_witness.app, name="witness")
 audit_keeping.register(app)
 audit_verify.register(app)
+audit_receipt.register(app)
 
 
 class ReportFormat(enum.StrEnum):

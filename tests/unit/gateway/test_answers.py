@@ -11,14 +11,14 @@ import pytest
 
 from appliance.audit.commitment import commit
 from appliance.audit.open_requests import instance, step
+from appliance.audit.receipt_check import check_receipt, receipt_digest
 from appliance.engine.protocol import Token
 from appliance.gateway import answers, ledger
 from appliance.gateway.engine_asked import engine_request
 from appliance.gateway.entitlements import grant
 from appliance.gateway.errors import NotReadyError
-from appliance.gateway.receipts import digest
 from appliance.gateway.steps import Failed, Finished, Started, Step, Text
-from tests.gateway.doubles import site
+from tests.gateway.doubles import LOG_KEYS, site
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -234,8 +234,12 @@ async def test_a_receipt_can_be_checked_by_whoever_holds_the_texts(bench: Any) -
     assert entry["answer_commitment"] == commitments["answer"]
     bare = {name: value for name, value in receipt.items() if name != "log"}
     raw = json.dumps(bare, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-    assert entry["receipt_digest"] == digest(receipt) == "sha256:" + hashlib.sha256(raw).hexdigest()
-    assert receipt["log"] == {"origin": "sovereign/test", "request_index": 0, "answer_index": 1, "size": 2}
+    assert entry["receipt_digest"] == receipt_digest(receipt) == "sha256:" + hashlib.sha256(raw).hexdigest()
+    place = {name: value for name, value in receipt["log"].items() if name != "proof"}
+    assert place == {"origin": "sovereign/test", "request_index": 0, "answer_index": 1, "size": 2}
+    checked = check_receipt(receipt, LOG_KEYS.vkeys("sovereign/test"), b"Hello there.")
+    assert (checked.index, checked.answer_matches) == (1, True)
+    assert check_receipt(receipt, LOG_KEYS.vkeys("sovereign/test"), b"Hello there").answer_matches is False
     assert receipt["sampler"] == {"temperature": 0.5, "top_p": 0.9, "seed": 7, "max_tokens": 64}
 
 
