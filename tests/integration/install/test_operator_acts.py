@@ -12,16 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from typer.testing import CliRunner
 
+from airgap_bundle.trust_state import TrustState, fingerprint
 from appliance.audit.checkpoint import read_vkeys
 from appliance.audit.keys import CheckpointKeys
 from appliance.audit.stored import read_stored
+from appliance.cli.main import app
 from appliance.errors import SovereignError
 from appliance.install import power
 from appliance.install import uninstall as removal
 from appliance.install.accounts import Accounts, accounts_for, service_names
 from appliance.install.acts import announce, journaled
 from appliance.install.audit_spool import spool
+from appliance.install.file_changes import journaled_changes
 from appliance.install.journal import Journal
 from appliance.install.layout import make_folders, runtime_folders, site_folders
 from appliance.install.model_record import note
@@ -31,10 +35,13 @@ from appliance.site.load import load_site
 from appliance.site.paths import AUDIT, GATEWAY, SitePaths, engine_service
 from tests.audit.processes import until
 from tests.audit.samples import EVENTS
+from tests.bundles import root_bytes, second_root
 from tests.other_users import as_uid, ask, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from click.testing import Result
 
 REPOSITORY = Path(__file__).parents[3]
 EXAMPLE = REPOSITORY / "appliance" / "install" / "site.example.yaml"
@@ -168,6 +175,96 @@ def test_a_decision_about_a_model_is_an_entry_with_who_why_and_digests(
         "signers": ["custodian", "deputy"],
         "waived": [],
     }
+
+
+def changes(paths: SitePaths) -> list[tuple[str, str, str, str | None, str | None]]:
+    """Kind, name, activity and digests of every administrative change."""
+    found = []
+    for event in map(json.loads, logged(paths)):
+        ours, entity = event["unmapped"]["sovereign"], event.get("entity", {})
+        if ours["kind"] == "admin_change":
+            digests = ours.get("before_digest"), ours.get("after_digest")
+            found.append((entity["type"], entity["name"], event["activity_name"], *digests))
+    return found
+
+
+def test_each_policy_waiver_and_key_that_an_install_brings_or_takes_is_an_entry_of_its_own(
+    paths: SitePaths, writer: Callable[[], None]
+) -> None:
+    old, new = "00" * 32, "11" * 32
+    journal = Journal.open(paths.journal)
+    for digests in (
+        {"models.yaml": (None, old), "waivers/one": (None, old), "auditors/custodian.pub": (None, old)},
+        {"waivers/one": (old, None), "models.yaml": (old, new)},
+    ):
+        journal.append("policies", "started", "sha256:00", journaled_changes(digests))
+        journal.append("policies", "done", "sha256:00", journaled_changes(digests))
+    journal.close()
+    writer()
+    for _ in range(2):  # a second telling, as after a crash before it was noted, adds nothing
+        spool(CONFIG, paths, "1.0.0")
+        (paths.journal.with_name("spooled.json")).unlink()
+    assert changes(paths) == [
+        ("policy", "models.yaml", "Create", None, f"sha256:{old}"),
+        ("waiver", "waivers/one", "Create", None, f"sha256:{old}"),
+        ("key", "auditors/custodian.pub", "Create", None, f"sha256:{old}"),
+        ("waiver", "waivers/one", "Delete", f"sha256:{old}", None),
+        ("policy", "models.yaml", "Update", f"sha256:{old}", f"sha256:{new}"),
+    ]
+
+
+def test_another_root_is_an_entry_with_the_one_before_whatever_brought_it(
+    paths: SitePaths, writer: Callable[[], None]
+) -> None:
+    writer()
+    first, second = root_bytes(), second_root()
+    TrustState(fingerprint(first), first).save(paths.trust)
+    spool(CONFIG, paths, "1.0.0")
+    spool(CONFIG, paths, "1.0.0")
+    one, other = str(fingerprint(first)), str(fingerprint(second))
+    assert changes(paths) == [("key", "trust root", "Create", None, one)]
+    TrustState(fingerprint(first), second, sequence=5).save(paths.trust)
+    spool(CONFIG, paths, "1.0.0")
+    (paths.journal.with_name("spooled.json")).unlink()
+    spool(CONFIG, paths, "1.0.0")
+    assert changes(paths)[1:] == [("key", "trust root", "Update", one, other)]
+    for copy in paths.trust.iterdir():
+        copy.write_bytes(b"damaged")
+    spool(CONFIG, paths, "1.0.0")
+    assert len(changes(paths)) == 2, "a state that nobody can read is for others to name"
+
+
+def test_an_operators_look_at_the_sites_own_log_is_in_it_before_the_look(
+    paths: SitePaths, writer: Callable[[], None]
+) -> None:
+    def audit(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["--site", str(paths.root), "audit", *arguments])
+
+    writer()
+    spool(CONFIG, paths, "1.0.0")
+    found = json.loads(audit("verify", "--output", "json").stdout)
+    assert found["size"] == 2, "the look is among the entries that are looked at"
+    assert audit("report", "--output", "json", "--cache", str(paths.root / "cache")).exit_code == 0
+    assert audit("prove", "0", "--output", "json").exit_code == 0
+    assert audit("witness", "request", "--out", str(paths.root / "request")).exit_code == 0
+    looks = [(kind, name, what) for kind, name, what, *_ in changes(paths)]
+    assert looks == [
+        ("audit_log", name, "Read") for name in ("verification", "report", "proof of entry 0", "request to a witness")
+    ]
+    copy = audit("verify", "--log", str(paths.audit_log), "--output", "json")
+    assert (copy.exit_code, len(changes(paths))) == (0, 4), "a folder that is named is a copy: it has no writer"
+
+
+def test_a_look_without_a_writer_goes_on_and_says_that_it_is_in_no_log(
+    paths: SitePaths, writer: Callable[[], None]
+) -> None:
+    writer()
+    spool(CONFIG, paths, "1.0.0")
+    before = logged(paths)
+    paths.socket(AUDIT).unlink()
+    result = CliRunner().invoke(app, ["--site", str(paths.root), "audit", "verify"])
+    assert (result.exit_code, "this look is not in the log" in result.stderr) == (0, True)
+    assert logged(paths) == before
 
 
 def test_down_is_in_the_log_before_the_writer_is_stopped(
