@@ -99,14 +99,16 @@ export class Figures {
  */
 function people(pairs) {
   const figures = [t("audit.figures.requests"), t("audit.figures.tokens"), t("audit.figures.joules")];
-  const heads = [t("audit.filter.subject"), t("audit.filter.model"), ...figures].map((name) => h("th", { scope: "col" }, name));
+  const heads = [t("audit.filter.subject"), t("audit.filter.model"), ...figures].map((name, place) =>
+    h("th", { scope: "col", class: place > 1 ? "number" : "" }, name),
+  );
   const rows = pairs.map(({ subject, model, requests, tokens, joules }) =>
     h(
       "tr",
       {},
       h("td", { class: "mono", title: subject }, subject.slice(0, SHORT)),
       h("td", {}, model),
-      ...[requests, tokens, joules].map((value) => h("td", { class: "number" }, number(value, 1))),
+      ...[requests, tokens, joules].map((value, at) => h("td", { class: "number", "data-label": figures[at] }, number(value, 1))),
     ),
   );
   const shown =
