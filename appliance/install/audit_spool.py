@@ -58,17 +58,28 @@ def spool(config: SiteConfig, paths: SitePaths, release: str) -> int:
         for _, record in waiting:
             number = str(record.seq)
             client.append(_event(record, release), id=OPERATOR.id(config.log_origin, "install", number))
-            for at, (_, event) in enumerate(file_events(record)):
-                client.append(event, id=OPERATOR.id(config.log_origin, "install", number, "file", str(at)))
+            client.append_all(
+                (OPERATOR.id(config.log_origin, "install", number, "file", str(at)), event)
+                for at, (_, event) in enumerate(file_events(record))
+            )
         if root is not None and root[0] != sent.get("root"):
-            event = root_event(sent.get("root"), *root)
-            with suppress(IdReusedError):  # the log was told of this root, before what was noted of that was lost
-                client.append(event, id=OPERATOR.id(config.log_origin, "root", root[0].rpartition(":")[2]))
+            _tell_root(client, config.log_origin, sent.get("root"), *root)
             sent["root"] = root[0]
     if waiting:
         sent["seq"] = waiting[-1][0]
     write_private(_marker(paths), json.dumps(sent).encode() + b"\n")
     return len(waiting)
+
+
+def _tell_root(client: SyncAuditClient, origin: str, before: str | None, root: str, version: int) -> None:
+    """Enter that the site trusts ``root``, once; and once more where it came back after another, ``before``."""
+    event, name = root_event(before, root, version), root.rpartition(":")[2]
+    try:
+        client.append(event, id=OPERATOR.id(origin, "root", name))
+    except IdReusedError:  # the log was told of this root: before what was noted of that was lost, or before another
+        if before is not None:
+            with suppress(IdReusedError):
+                client.append(event, id=OPERATOR.id(origin, "root", name, before.rpartition(":")[2][:16]))
 
 
 def _ended(records: Iterable[Record]) -> Iterator[tuple[int, Record]]:

@@ -40,6 +40,7 @@ from tests.other_users import as_uid, ask, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from subprocess import Popen
 
     from click.testing import Result
 
@@ -86,16 +87,17 @@ def paths() -> Iterator[SitePaths]:
 
 
 @pytest.fixture
-def writer(paths: SitePaths) -> Iterator[Callable[[], None]]:
+def writer(paths: SitePaths) -> Iterator[Callable[[], Popen[bytes]]]:
     """Starts the site's writer by the command that its service manager uses."""
-    running: list[subprocess.Popen[bytes]] = []
+    running: list[Popen[bytes]] = []
 
-    def start() -> None:
+    def start() -> Popen[bytes]:
         argv = [sys.executable, "-c", RUN, "--site", str(paths.root), "serve", AUDIT]
         env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY)}
         running.append(subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL))
         probe = Probe("unix-http", str(paths.socket(AUDIT)))
         until(lambda: answers(probe) or running[-1].poll() is not None)
+        return running[-1]
 
     yield start
     for process in running:
@@ -117,7 +119,7 @@ def entries(paths: SitePaths) -> list[tuple[str, str, str]]:
 
 
 def test_up_and_down_are_entries_beside_the_steps_of_the_installation(
-    paths: SitePaths, writer: Callable[[], None]
+    paths: SitePaths, writer: Callable[[], Popen[bytes]]
 ) -> None:
     writer()
     with journaled(paths, "up"):
@@ -132,7 +134,7 @@ def test_up_and_down_are_entries_beside_the_steps_of_the_installation(
 
 
 def test_an_act_while_the_writer_is_down_is_entered_when_it_is_back(
-    paths: SitePaths, writer: Callable[[], None]
+    paths: SitePaths, writer: Callable[[], Popen[bytes]]
 ) -> None:
     cause = announce(CONFIG, paths, "down")
     assert cause is not None
@@ -142,7 +144,7 @@ def test_an_act_while_the_writer_is_down_is_entered_when_it_is_back(
     assert entries(paths)[-1] == ("down", "Stop", "Success")
 
 
-def test_a_start_that_failed_is_entered_as_failed(paths: SitePaths, writer: Callable[[], None]) -> None:
+def test_a_start_that_failed_is_entered_as_failed(paths: SitePaths, writer: Callable[[], Popen[bytes]]) -> None:
     with pytest.raises(KeyboardInterrupt), journaled(paths, "up"):
         raise KeyboardInterrupt
     writer()
@@ -151,7 +153,7 @@ def test_a_start_that_failed_is_entered_as_failed(paths: SitePaths, writer: Call
 
 
 def test_a_decision_about_a_model_is_an_entry_with_who_why_and_digests(
-    paths: SitePaths, writer: Callable[[], None]
+    paths: SitePaths, writer: Callable[[], Popen[bytes]]
 ) -> None:
     detail = {"name": "demo", "weights": "sha256:b6", "former": "sha256:a5", "bundle": "1.1.0"}
     told = {"signers": "custodian, deputy", "waived": "", "by": "root", "reason": "it answers in German"}
@@ -189,7 +191,7 @@ def changes(paths: SitePaths) -> list[tuple[str, str, str, str | None, str | Non
 
 
 def test_each_policy_waiver_and_key_that_an_install_brings_or_takes_is_an_entry_of_its_own(
-    paths: SitePaths, writer: Callable[[], None]
+    paths: SitePaths, writer: Callable[[], Popen[bytes]]
 ) -> None:
     old, new = "00" * 32, "11" * 32
     journal = Journal.open(paths.journal)
@@ -213,8 +215,20 @@ def test_each_policy_waiver_and_key_that_an_install_brings_or_takes_is_an_entry_
     ]
 
 
+def test_hundreds_of_waivers_are_each_an_entry_in_their_order(
+    paths: SitePaths, writer: Callable[[], Popen[bytes]]
+) -> None:
+    names = [f"waivers/{n:03}" for n in range(200)]
+    journal = Journal.open(paths.journal)
+    journal.append("policies", "done", "sha256:00", journaled_changes(dict.fromkeys(names, (None, "00" * 32))))
+    journal.close()
+    writer()
+    spool(CONFIG, paths, "1.0.0")
+    assert [name for _, name, *_ in changes(paths)] == names
+
+
 def test_another_root_is_an_entry_with_the_one_before_whatever_brought_it(
-    paths: SitePaths, writer: Callable[[], None]
+    paths: SitePaths, writer: Callable[[], Popen[bytes]]
 ) -> None:
     writer()
     first, second = root_bytes(), second_root()
@@ -228,14 +242,17 @@ def test_another_root_is_an_entry_with_the_one_before_whatever_brought_it(
     (paths.journal.with_name("spooled.json")).unlink()
     spool(CONFIG, paths, "1.0.0")
     assert changes(paths)[1:] == [("key", "trust root", "Update", one, other)]
+    TrustState(fingerprint(first), first).save(paths.trust)  # as from an old backup
+    spool(CONFIG, paths, "1.0.0")
+    assert changes(paths)[2:] == [("key", "trust root", "Update", other, one)]
     for copy in paths.trust.iterdir():
         copy.write_bytes(b"damaged")
     spool(CONFIG, paths, "1.0.0")
-    assert len(changes(paths)) == 2, "a state that nobody can read is for others to name"
+    assert len(changes(paths)) == 3, "a state that nobody can read is for others to name"
 
 
 def test_an_operators_look_at_the_sites_own_log_is_in_it_before_the_look(
-    paths: SitePaths, writer: Callable[[], None]
+    paths: SitePaths, writer: Callable[[], Popen[bytes]]
 ) -> None:
     def audit(*arguments: str) -> Result:
         return CliRunner().invoke(app, ["--site", str(paths.root), "audit", *arguments])
@@ -256,7 +273,7 @@ def test_an_operators_look_at_the_sites_own_log_is_in_it_before_the_look(
 
 
 def test_a_look_without_a_writer_goes_on_and_says_that_it_is_in_no_log(
-    paths: SitePaths, writer: Callable[[], None]
+    paths: SitePaths, writer: Callable[[], Popen[bytes]]
 ) -> None:
     writer()
     spool(CONFIG, paths, "1.0.0")
@@ -268,7 +285,7 @@ def test_a_look_without_a_writer_goes_on_and_says_that_it_is_in_no_log(
 
 
 def test_down_is_in_the_log_before_the_writer_is_stopped(
-    paths: SitePaths, writer: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    paths: SitePaths, writer: Callable[[], Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, str, str]] = []
     monkeypatch.setattr(power, "stop_services", lambda *_: seen.extend(entries(paths)))
@@ -277,7 +294,7 @@ def test_down_is_in_the_log_before_the_writer_is_stopped(
     assert seen[-1] == ("down", "Stop", "Success")
 
 
-def test_up_that_finds_no_secrets_is_entered_as_failed(paths: SitePaths, writer: Callable[[], None]) -> None:
+def test_up_that_finds_no_secrets_is_entered_as_failed(paths: SitePaths, writer: Callable[[], Popen[bytes]]) -> None:
     with pytest.raises(SovereignError):
         power.up(paths, passphrase=lambda: b"", ready=lambda _ready, _of: None)
     writer()
@@ -286,10 +303,17 @@ def test_up_that_finds_no_secrets_is_entered_as_failed(paths: SitePaths, writer:
 
 
 def test_the_removal_is_the_last_entry_of_the_log_that_goes_with_it(
-    paths: SitePaths, writer: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    paths: SitePaths, writer: Callable[[], Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(removal, "remove_accounts", lambda _paths: ())  # they are not ours to remove
-    writer()
+    process = writer()
+
+    def stop(*_: object) -> None:
+        """As the service manager does: it waits until the writer, which still settles what it entered, is gone."""
+        process.terminate()
+        process.wait(timeout=30)
+
+    monkeypatch.setattr(removal, "stop_services", stop)
     gone = removal.uninstall(paths)
     assert gone.unlogged is None
     assert gone.log_head is not None
@@ -328,7 +352,7 @@ def forged(paths: SitePaths) -> bytes:
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 @pytest.mark.parametrize("service", [GATEWAY, ENGINE, "database"])
 def test_no_service_puts_an_entry_in_the_operators_way_and_status_names_who_tried(
-    paths: SitePaths, writer: Callable[[], None], service: str
+    paths: SitePaths, writer: Callable[[], Popen[bytes]], service: str
 ) -> None:
     writer()
     paths.socket(AUDIT).chmod(0o666)  # this writer runs as root, whose group is not the services'
