@@ -5,7 +5,7 @@ digits that it made at its start. Then frames both ways, each behind its length 
 - to the writer: an entry bundle as in a tile, each entry in its canonical spelling behind 16 bits of length
 - from the writer: a JSON object, ``status`` and what POST /append answers, under the number that it answers
 A number whose highest bit is set (``PROVEN``) asks for more: ``proofs``, for each entry the hashes of its inclusion
-proof under the checkpoint of the answer, leaf's sibling first, in base64.
+proof under the checkpoint of the answer, leaf's sibling first, in base64. They are left out where a tile is damaged.
 A connection's frames are appended in their order. While one is open, the writer takes its instance to be alive.
 """
 

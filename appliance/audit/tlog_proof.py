@@ -66,7 +66,11 @@ def open_tlog_proof(text: str, vkeys: Sequence[VerifierKey]) -> tuple[TlogProof,
     Raises ``NoteError``, and ``UsageError`` for keys that could verify none.
     """
     proof = read_tlog_proof(text)
-    head = open_checkpoint(proof.checkpoint.encode(), vkeys)
+    try:
+        note = proof.checkpoint.encode()
+    except UnicodeEncodeError as error:
+        raise NoteError("the proof's checkpoint is no text", _AGAIN) from error
+    head = open_checkpoint(note, vkeys)
     if not inclusion_holds(proof.index, head.size, leaf_hash(proof.extra), proof.hashes, head.root):
         raise NoteError(f"the proof does not hold: the entry is not entry {proof.index} of the signed log", _AGAIN)
     return proof, head

@@ -39,7 +39,8 @@ T = TypeVar("T")
 class Receipt:
     """Where a submission's entries lie, and the durable checkpoint that covers them.
 
-    ``proofs`` holds each entry's inclusion proof under that checkpoint where the submission asked for them.
+    ``proofs`` holds each entry's inclusion proof under that checkpoint where the submission asked for them, and None
+    where nobody did or the log's tiles do not give them.
     """
 
     positions: list[int]
@@ -207,16 +208,14 @@ class GroupWriter:
             for number, submission in enumerate(submissions)
         ]
 
-    def _receipt(
-        self, submission: _Submission, known: dict[str, int], signed: Signed
-    ) -> Receipt | AuditUnavailableError:
+    def _receipt(self, submission: _Submission, known: dict[str, int], signed: Signed) -> Receipt:
         positions = [known[entry_id] for entry_id, _ in submission.records]
         if not submission.proven:
             return Receipt(positions, signed)
         try:
             return Receipt(positions, signed, self._log.prove(positions))
-        except LogInconsistentError as error:  # what others handed in is durable, and their answer does not need this
-            return AuditUnavailableError(f"the entry is in the log, and cannot be proved: {error.cause}", error.hint)
+        except LogInconsistentError:  # a tile is damaged: what was handed in is durable all the same
+            return Receipt(positions, signed)
 
     def _enter(self, records: list[Record]) -> list[int]:
         try:

@@ -194,6 +194,8 @@ class Answer:
             bare = receipts.unlogged(self.job, self.tally)
             position = await self._desk.ledger.answer(self.job, self.tally, request, receipt_digest(bare))
             receipt = receipts.logged(bare, request, position)
+            if not position.entry:
+                _log.warning("receipt.unproven", request_id=self.job.request_id)
         except NotReadyError as unlogged:
             error = error or unlogged
         if self._started:

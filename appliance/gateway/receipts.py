@@ -65,14 +65,14 @@ def logged(receipt: dict[str, Any], request: Position, answer: Position) -> dict
     """The receipt with its place in the log; the origin is the first line of the checkpoint that covers it.
 
     ``proof`` is a c2sp.org/tlog-proof of the answer's entry, with that entry in it: about 3.5 KB of signatures, a line
-    for each doubling of the log, and the entry.
+    for each doubling of the log, and the entry. None where the log's writer could make none: the entry is durable.
     """
     place = {
         "origin": answer.checkpoint.partition("\n")[0],
         "request_index": request.index,
         "answer_index": answer.index,
         "size": answer.size,
-        "proof": tlog_proof(answer.index, answer.hashes, answer.checkpoint, answer.entry),
+        "proof": tlog_proof(answer.index, answer.hashes, answer.checkpoint, answer.entry) if answer.entry else None,
     }
     return {**receipt, "log": place}
 

@@ -217,6 +217,7 @@ class MemoryLog:
     go: asyncio.Event | None = None
     refuse_kinds: frozenset[str] = frozenset()
     instance: str = "0123456789abcdef"
+    proves: bool = True
 
     async def append(self, event: dict[str, Any], *, id: str, proven: bool = False) -> Position:  # noqa: A002 - the protocol's name
         if self.go is not None:
@@ -225,9 +226,10 @@ class MemoryLog:
             raise AuditUnavailableError("the audit writer does not answer")
         for index, (known, _) in enumerate(self.entries):
             if known == id:
-                return self._proven(index) if proven else self._position(index)
+                return self._proven(index) if proven and self.proves else self._position(index)
         self.entries.append((id, event))
-        return self._proven(len(self.entries) - 1) if proven else self._position(len(self.entries) - 1)
+        last = len(self.entries) - 1
+        return self._proven(last) if proven and self.proves else self._position(last)
 
     async def healthy(self) -> bool:
         return self.up

@@ -23,10 +23,12 @@ from appliance.audit.keys import CheckpointKeys
 from appliance.audit.log import TileLog
 from appliance.audit.merkle import inclusion_holds, leaf_hash
 from appliance.audit.receipt_check import check_receipt, receipt_digest
+from appliance.audit.replies import appended
 from appliance.audit.server import create_app
 from appliance.audit.tlog_proof import read_tlog_proof, tlog_proof
 from appliance.audit.writer import GroupWriter
 from appliance.cli import audit
+from appliance.errors import LogInconsistentError
 from tests.audit.bench import EVERY_ROLE
 
 if TYPE_CHECKING:
@@ -135,6 +137,22 @@ async def test_proofs_are_of_the_log_as_it_is_after_a_failure_too(
 
 
 @pytest.mark.anyio
+async def test_what_cannot_be_proved_is_durable_and_answered_without_a_proof(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(_: object) -> None:
+        raise LogInconsistentError("a tile is missing")
+
+    log = TileLog(bench.directory, bench.origin, bench.keys)
+    writer = GroupWriter(log)
+    monkeypatch.setattr(log, "prove", damaged)
+    receipt = await writer.put(bench.records(0, 1), proven=True)
+    await writer.close()
+    assert (receipt.positions, receipt.proofs, "proofs" in appended(receipt)) == ([0, 1], None, False)
+    bench.verify()
+
+
+@pytest.mark.anyio
 async def test_a_client_gets_proofs_for_those_who_asked(bench: Bench, serve: Callable[..., Running]) -> None:
     running = serve(create_app(TileLog(bench.directory, bench.origin, bench.keys), EVERY_ROLE))
     async with AuditClient(running.socket) as client:
@@ -158,9 +176,26 @@ def test_a_reply_whose_proof_does_not_lead_to_its_checkpoint_is_no_reply(bench: 
     entries = [bench.records(3)[0][1]]
     answer = {"status": 200, "positions": [3], "size": 5, "root": "", "checkpoint": signed.note, "proofs": [proof]}
     assert wire.read_reply(json.dumps(answer).encode(), entries, proven=True)[0].hashes == tuple(proof)
-    for wrong in ({"proofs": [proof[:-1]]}, {"proofs": []}, {"proofs": [["?"]]}, {"positions": [2]}, {"proofs": None}):
+    long = (
+        {"checkpoint": signed.note + "x" * 40_000},
+        {"checkpoint": signed.note + "\ud800"},
+        {"proofs": [proof * 64]},
+    )
+    for wrong in (
+        {"proofs": [proof[:-1]]},
+        {"proofs": []},
+        {"proofs": [["?"]]},
+        {"positions": [2]},
+        {"proofs": None},
+        *long,
+    ):
         with pytest.raises(AuditUnavailableError):
             wire.read_reply(json.dumps(answer | wrong).encode(), entries, proven=True)
+    with pytest.raises(AuditUnavailableError):
+        wire.read_reply(b"[" * 1_000_000, entries, proven=True)
+    del answer["proofs"]
+    (unproven,) = wire.read_reply(json.dumps(answer).encode(), entries, proven=True)
+    assert (unproven.index, unproven.entry, unproven.hashes) == (3, b"", ())
 
 
 def test_a_receipt_proves_itself_under_the_keys_alone(bench: Bench) -> None:
@@ -181,6 +216,7 @@ def test_a_receipt_proves_itself_under_the_keys_alone(bench: Bench) -> None:
         ({"commitments": "none"}, "commitment"),
         ({"log": {}}, "no proof"),
         ({"log": None}, "no proof"),
+        ({"log": {"proof": None}}, "no proof"),
     ],
 )
 def test_a_word_changed_in_a_receipt_is_found(bench: Bench, changes: dict[str, Any], named: str) -> None:
@@ -210,6 +246,24 @@ def test_another_receipts_proof_and_another_logs_keys_are_refused(bench: Bench) 
     forged = tlog_proof(proof.index, hashes, proof.checkpoint, encode_entry(event, "gateway/i/r1/end"))
     with pytest.raises(NoteError, match="does not hold"):
         check_receipt({**mine, "log": {**receipt["log"], "proof": forged}}, bench.vkeys)
+
+
+def _lines(text: str, *, drop: str = "", add: str = "") -> str:
+    kept = [line for line in text.split("\n") if not drop or not line.startswith(drop)]
+    return "\n".join(kept) + add
+
+
+def test_a_proof_with_a_signature_less_a_line_more_or_no_text_is_refused(bench: Bench) -> None:
+    receipt = _logged(bench, _receipt())
+    proof: str = receipt["log"]["proof"]
+    signatures = [line for line in proof.split("\n") if line.startswith("\N{EM DASH} ")]
+    assert len(signatures) == 2
+    damaged = [_lines(proof, drop=one) for one in signatures]
+    damaged += [_lines(proof, add=more) for more in ("more\n", "\n", "\ud800\n", "x" * (1 << 20))]
+    damaged += [proof.replace("index 300", "index 299"), proof.replace("index 300", "index 300\nindex 300")]
+    for one in damaged:
+        with pytest.raises(NoteError):
+            check_receipt({**receipt, "log": {**receipt["log"], "proof": one}}, bench.vkeys)
 
 
 def test_what_an_operator_wrote_is_no_answers_entry(bench: Bench) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appliance.audit.commitment import commit
+from appliance.audit.errors import ReceiptError
 from appliance.audit.open_requests import instance, step
 from appliance.audit.receipt_check import check_receipt, receipt_digest
 from appliance.engine.protocol import Token
@@ -168,6 +169,17 @@ async def test_an_answer_whose_entry_cannot_be_written_has_no_receipt(
     steps = await bench.steps()
     assert failure(steps).code == "audit_unavailable"
     assert (bench.keeper.text, bench.keeper.receipt) == ("Hello there.", None)
+
+
+async def test_an_answer_whose_entry_cannot_be_proved_has_a_receipt_that_says_so(bench: Any) -> None:
+    bench.log.proves = False
+    receipt = (await bench.steps())[-1].receipt
+    assert receipt["log"]["proof"] is None
+    assert receipt["log"]["answer_index"] == 1
+    (entry,) = (event["unmapped"]["sovereign"] for event in bench.log.of_kind("answer"))
+    assert entry["receipt_digest"] == receipt_digest(receipt)
+    with pytest.raises(ReceiptError, match="carries no proof"):
+        check_receipt(receipt, LOG_KEYS.vkeys("sovereign/test"))
 
 
 async def test_the_end_that_the_log_did_not_take_is_written_once_it_is_back(
