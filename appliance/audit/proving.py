@@ -46,7 +46,10 @@ def prove_each(state: OpenLog, positions: Sequence[int]) -> list[list[bytes]]:
 
     For the log's own thread, after the entries are durable. Raises ``LogInconsistentError`` for a tile that is damaged.
     """
-    if len(state.nodes) > _REMEMBERED:
-        state.nodes.clear()
     reader = _RememberingReader(state.directory, state.edge.size, state.hashes_ahead(), nodes=state.nodes)
-    return [inclusion_proof(reader, position) for position in positions]
+    proofs = []
+    for position in positions:
+        if len(state.nodes) > _REMEMBERED:  # asked before each: one caller may name entries all over the log
+            state.nodes.clear()
+        proofs.append(inclusion_proof(reader, position))
+    return proofs
