@@ -38,6 +38,7 @@ _RECONNECT_SECONDS = 0.5
 class _Waiting:
     entry: bytes
     done: asyncio.Future[Position]
+    proven: bool
 
 
 class AuditClient:
@@ -59,8 +60,8 @@ class AuditClient:
         self._connecting: asyncio.Lock = asyncio.Lock()
         self._staying: asyncio.Task[None] | None = None
 
-    async def append(self, event: dict[str, Any], *, id: str) -> Position:  # noqa: A002 - the contract's name
-        """Log ``event`` under ``id``; returns once it is durable under a signed checkpoint.
+    async def append(self, event: dict[str, Any], *, id: str, proven: bool = False) -> Position:  # noqa: A002 - the contract's name
+        """Log ``event`` under ``id``; returns once it is durable under a signed checkpoint, ``proven``: with its proof.
 
         The same id and event give the same position again. Raises ``AuditUnavailableError`` (``LogFullError`` when the
         disk is full) and ``EntryRefusedError`` (too large, malformed, id used for another event): in both cases the
@@ -70,7 +71,7 @@ class AuditClient:
         if self._count >= MAX_WAITING:
             raise AuditUnavailableError("too many entries wait for the audit writer", "try again in a moment")
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(entry, loop.create_future())
+        waiting = _Waiting(entry, loop.create_future(), proven)
         if not self._gathered:
             loop.call_soon(self._send_gathered)
         self._gathered.append(waiting)
@@ -142,6 +143,10 @@ class AuditClient:
     def _send_gathered(self) -> None:
         """Everything that was gathered goes out, in frames of bounded size; without callers that went away already."""
         gathered, self._gathered = [one for one in self._gathered if not one.done.done()], []
+        for proven in (False, True):
+            self._send_frames([one for one in gathered if one.proven is proven])
+
+    def _send_frames(self, gathered: list[_Waiting]) -> None:
         while gathered:
             size = count = 0
             while count < min(len(gathered), wire.MAX_FRAME_ENTRIES) and size < wire.MAX_FRAME_BYTES:
@@ -173,15 +178,16 @@ class AuditClient:
                 _fail(waiting, AuditUnavailableError("the audit client was closed"))
 
     async def _post(self, batch: list[_Waiting]) -> list[Position]:
-        payload = encode_entries([waiting.entry for waiting in batch])
+        entries, proven = [waiting.entry for waiting in batch], batch[0].proven
+        payload = encode_entries(entries)
         try:
             try:
-                reply = await (await self._linked()).ask(payload, wire.ANSWER_SECONDS)
+                reply = await (await self._linked()).ask(payload, wire.ANSWER_SECONDS, proven=proven)
             except ConnectionError:  # a kept connection may belong to a writer that is gone; a new one tells
-                reply = await (await self._linked()).ask(payload, wire.ANSWER_SECONDS)
+                reply = await (await self._linked()).ask(payload, wire.ANSWER_SECONDS, proven=proven)
         except (OSError, TimeoutError) as error:
             raise wire.unreachable(error) from error
-        return wire.read_reply(reply, len(batch))
+        return wire.read_reply(reply, entries, proven=proven)
 
 
 def _fail(waiting: _Waiting, error: SovereignError) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
-from appliance.audit.tally import MAX_LOADS, Figures, ModelLoad, Tally
+from appliance.audit.tally import MAX_LOADS, PAIR, Figures, ModelLoad, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +59,7 @@ def _request(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> N
     for tally in _tallies(figures, event, ours):
         tally.requests += 1
     if uid := _text(_object(_object(event, "actor"), "user"), "uid"):
-        figures.hours[f"{uid} {_plausible(event.get('time')) % _DAY_MS // _HOUR_MS:02d}"] += 1
+        figures.hours[intern(f"{uid} {_plausible(event.get('time')) % _DAY_MS // _HOUR_MS:02d}")] += 1
 
 
 def _answer(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
@@ -134,14 +135,15 @@ _COUNTERS: dict[str, Callable[[Figures, dict[str, Any], dict[str, Any]], None]] 
 
 
 def _tallies(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> list[Tally]:
-    """The day's tally, and those of the groups, model, purpose and user that a call concerns."""
+    """The day's tally, and those of the groups, model, purpose, user, and user with model that a call concerns."""
     user = _object(_object(event, "actor"), "user")
     model = _text(_object(event, "ai_model"), "name") or _text(ours, "model_name") or _NO_MODEL
     found = [figures.total, *(figures.by_group[name] for name in _groups(user)), figures.by_model[model]]
     if purpose := _text(ours, "purpose"):
         found.append(figures.by_purpose[purpose])
     if uid := _text(user, "uid"):
-        found.append(figures.by_user[uid])
+        pair = intern(uid.replace(PAIR, " ") + PAIR + model)  # one text for all days: names are most of the memory
+        found += [figures.by_user[intern(uid)], figures.by_user_model[pair]]
     return found
 
 

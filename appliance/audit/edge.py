@@ -57,6 +57,11 @@ class Edge:
         files: dict[str, bytes] = {}
         if self.tail and before != self.size:
             files[tile_path(None, self.size // WIDTH, len(self.tail))] = encode_entries(self.tail)
+        return files | self.partial_tiles(before)
+
+    def partial_tiles(self, before: int = 0) -> dict[str, bytes]:
+        """The unfinished tiles alone."""
+        files: dict[str, bytes] = {}
         for level, hashes in enumerate(self.levels):
             width = self.size >> (HEIGHT * level)
             if hashes and width != before >> (HEIGHT * level):

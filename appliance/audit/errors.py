@@ -19,6 +19,7 @@ SovereignError
 │   └── NotYoursError              … its kind or its id belongs to another writer
 └── LogInconsistentError
     ├── ArchiveError               an archive does not hold what the log signed, or not whole
+    ├── ReceiptError               a receipt does not say what the log's entry holds, or proves nothing
     ├── NoteError                  a checkpoint is malformed, or not signed by the expected keys
     └── LogTamperedError           the log does not prove what was signed; carries the findings
         ├── LogRewoundError        … it is shorter than a checkpoint that it signed before
@@ -74,6 +75,10 @@ class EntryPrunedError(UsageError):
             f"entry {position} was pruned, with all before {end}: the log keeps their hashes",
             "`sovereign audit archive restore` puts entries back",
         )
+
+
+class ReceiptError(LogInconsistentError):
+    """A receipt and the entry that it proves do not belong together, or it carries no proof."""
 
 
 class RevealError(NotAllowedError):

@@ -15,7 +15,7 @@ from appliance.audit import replies
 from appliance.audit.append_body import MAX_ENTRIES
 from appliance.audit.canonical import read_entry
 from appliance.audit.errors import AuditUnavailableError, BadRequestError, NotYoursError
-from appliance.audit.frames import PREFACE_BYTES, FrameReader, frame, read_preface, speaks_frames
+from appliance.audit.frames import PREFACE_BYTES, PROVEN, FrameReader, frame, read_preface, speaks_frames
 from appliance.audit.tiles import decode_entries
 from appliance.errors import SovereignError
 from appliance.site.peer_protocol import PEER, PeerProtocol
@@ -142,7 +142,8 @@ class _FrameProtocol(asyncio.Protocol):
             self._answer(number, *replies.refused(error))
             return
         self._unanswered += 1
-        self._desk.writer.put(records).add_done_callback(lambda done: self._settled(number, done))
+        put = self._desk.writer.put(records, proven=bool(number & PROVEN))
+        put.add_done_callback(lambda done: self._settled(number, done))
 
     def _records(self, payload: bytes) -> list[Record]:
         entries, used = decode_entries(payload, MAX_ENTRIES)

@@ -4,6 +4,8 @@ A connection opens with a preface that no HTTP request begins with: the protocol
 digits that it made at its start. Then frames both ways, each behind its length and a number (32 bits each, big-endian):
 - to the writer: an entry bundle as in a tile, each entry in its canonical spelling behind 16 bits of length
 - from the writer: a JSON object, ``status`` and what POST /append answers, under the number that it answers
+A number whose highest bit is set (``PROVEN``) asks for more: ``proofs``, for each entry the hashes of its inclusion
+proof under the checkpoint of the answer, leaf's sibling first, in base64. They are left out where a tile is damaged.
 A connection's frames are appended in their order. While one is open, the writer takes its instance to be alive.
 """
 
@@ -20,6 +22,8 @@ INSTANCE = re.compile(r"[0-9a-f]{16}")
 MAX_PAYLOAD = 2 << 20
 _WORD = b"sovereign-audit/1 "
 PREFACE_BYTES = len(_WORD) + 17
+PROVEN = 1 << 31
+"""In a frame's number: with proofs."""
 _HEAD = struct.Struct(">II")
 
 

@@ -6,12 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from appliance.audit.errors import BadRequestError
-from appliance.audit.frames import FrameReader, frame, preface
+from appliance.audit.frames import PROVEN, FrameReader, frame, preface
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_NUMBERS = 1 << 32
+_NUMBERS = PROVEN
 
 
 class Link(asyncio.Protocol):
@@ -31,15 +31,16 @@ class Link(asyncio.Protocol):
         self._transport = transport
         transport.write(self._preface)
 
-    async def ask(self, payload: bytes, seconds: float) -> bytes:
-        """The answer to ``payload``. Raises ``ConnectionError`` when the connection ends before it came.
+    async def ask(self, payload: bytes, seconds: float, *, proven: bool = False) -> bytes:
+        """The answer to ``payload``, with proofs where they are asked for.
 
-        Raises ``TimeoutError`` after ``seconds``, and ends the connection: whoever does not answer one does not answer.
+        Raises ``ConnectionError`` when the connection ends before it came, and ``TimeoutError`` after ``seconds``: then
+        it ends the connection, since whoever does not answer one does not answer.
         """
         if self.closed.is_set() or self._transport is None:
             raise ConnectionResetError("the connection is closed")
         self._last = self._last % (_NUMBERS - 1) + 1
-        number = self._last
+        number = self._last | PROVEN if proven else self._last
         done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._asked[number] = done
         self._transport.write(frame(number, payload))

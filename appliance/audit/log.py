@@ -22,6 +22,7 @@ from appliance.audit.errors import AuditUnavailableError, JournalFullError, disk
 from appliance.audit.journal import SEGMENTS, Journal, encode_batch
 from appliance.audit.lock import lock_directory
 from appliance.audit.opening import open_log
+from appliance.audit.proving import prove_each
 from appliance.audit.pruned import PRUNED, encode_pruned
 from appliance.audit.settling import Settlement, Signed, Unsettled
 from appliance.audit.storage import DiskStorage, Storage
@@ -144,6 +145,10 @@ class TileLog:
         state.unsettled.add(first, entries, growth)
         state.signed, state.edge = signed, growth.edge
         return list(range(first, first + len(records)))
+
+    def prove(self, positions: Sequence[int]) -> list[list[bytes]]:
+        """The inclusion proof of each of these durable entries under ``signed``. Raises ``LogInconsistentError``."""
+        return prove_each(self._ready(), positions)
 
     @property
     def filling(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,12 @@ from appliance.audit.tiles import WIDTH, TileReader
 from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from appliance.audit.edge import Edge
     from appliance.audit.ids import IdIndex
+    from appliance.audit.proving import Nodes
 
 
 @dataclass
@@ -35,6 +37,7 @@ class OpenLog:
     settling: Settlement | None = None
     pruned: int = 0
     """Entries before this position are not looked at: they may be gone."""
+    nodes: Nodes = field(default_factory=dict)
 
     def grown(self, signed: Signed, edge: Edge) -> OpenLog:
         """The same after a commit that went into tiles at once."""
@@ -47,6 +50,11 @@ class OpenLog:
     def settlement(self, unsettled: Unsettled, segments: tuple[int, ...]) -> Settlement:
         """Putting ``unsettled`` into tiles, up to what is signed now; ``segments`` of the journal hold it."""
         return Settlement(unsettled, self.signed, self.edge, self.settled.head.size, segments)
+
+    def hashes_ahead(self) -> Mapping[str, bytes]:
+        """Tiles of hashes that readers of the folder do not find yet, by path; those of a full tile win."""
+        settling = self.settling.unsettled.tiles if self.settling else {}
+        return ChainMap(self.edge.partial_tiles(), self.unsettled.tiles, settling)
 
     def stored(self, ids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         """Position and bytes of those ``ids`` that are logged. An index that does not fit the log is rebuilt."""

@@ -16,6 +16,7 @@ from appliance.audit.errors import NoteError
 from appliance.audit.merkle import HASH_BYTES, inclusion_holds, leaf_hash
 from appliance.audit.proofs import inclusion_proof
 from appliance.audit.stored import read_stored
+from appliance.audit.tlog_proof import tlog_proof
 from appliance.errors import LogInconsistentError, UsageError
 
 if TYPE_CHECKING:
@@ -53,11 +54,6 @@ def prove(directory: Path, index: int, *, vkeys: Sequence[VerifierKey]) -> dict[
     }
     verify_proof(bundle, vkeys=vkeys)
     return bundle
-
-
-def tlog_proof(index: int, hashes: Sequence[str], checkpoint: str) -> str:
-    """The proof as c2sp.org/tlog-proof@v1 text."""
-    return "\n".join(("c2sp.org/tlog-proof@v1", f"index {index}", *hashes, "", checkpoint))
 
 
 def verify_proof(bundle: Mapping[str, Any], *, vkeys: Sequence[VerifierKey]) -> dict[str, Any]:

@@ -35,9 +35,12 @@ _ANSWERS: dict[type[SovereignError], tuple[int, str]] = {  # the first that fits
 
 
 def appended(receipt: Receipt) -> dict[str, Any]:
-    """Where the entries lie, and the checkpoint that covers them."""
+    """Where the entries lie, the checkpoint that covers them, and their proofs where they were asked for."""
     head = receipt.signed.head
+    proofs = receipt.proofs
+    proven = {} if proofs is None else {"proofs": [[base64.b64encode(one).decode() for one in p] for p in proofs]}
     return {
+        **proven,
         "positions": receipt.positions,
         "size": head.size,
         "root": base64.b64encode(head.root).decode(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket as sockets
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -13,15 +14,17 @@ from appliance.audit.entry import encode_entry
 from appliance.audit.errors import AuditUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from appliance.audit.wire import Position
 
+_AT_ONCE = 128
 _TIMEOUT = httpx.Timeout(wire.ANSWER_SECONDS, connect=wire.CONNECT_SECONDS)
 
 
 class SyncAuditClient:
-    """As ``AuditClient``, one entry a POST. Close it with ``close`` or use it as a context manager."""
+    """As ``AuditClient``, without an event loop. Close it with ``close`` or use it as a context manager."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
@@ -33,6 +36,16 @@ class SyncAuditClient:
         """Log ``event`` under ``id``; returns once it is durable. Raises as ``AuditClient.append``."""
         body = wire.post_body([(id, encode_entry(event, id))])
         return wire.read_positions(self._ask("POST", "/append", body), 1)[0]
+
+    def append_all(self, entries: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Log each event under the id before it, in their order, many a POST, which succeeds or fails whole.
+
+        Returns once all are durable. Raises as ``append``: then the POSTs before are in the log.
+        """
+        rest = iter(entries)
+        while some := list(islice(rest, _AT_ONCE)):
+            body = wire.post_body([(entry_id, encode_entry(event, entry_id)) for entry_id, event in some])
+            wire.read_positions(self._ask("POST", "/append", body), len(some))
 
     def checkpoint(self) -> str:
         """The latest durable checkpoint, a signed note."""

@@ -1,4 +1,4 @@
-"""A usage report as a value: tallies per day, group, model, purpose and user, and the log they were counted from.
+"""A usage report as a value: tallies per day, group, model, purpose, user, and user with model; and their log.
 
 Figures of parts of a log add up: floats included, when they are added in the same order.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import asdict, astuple, dataclass, field
 from functools import cached_property
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from appliance.audit.habits import Habits, Unusual
@@ -19,9 +20,13 @@ SCHEMA = 1
 TOP_USERS = 10
 MAX_LOADS = 200
 MAX_DOCUMENTS = 100
+MODELS_OF_A_USER = 5
+"""Rows of one user in what tells users and models together."""
+PAIR = "\x1f"
+"""Between a user and a model in one name."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Tally:
     """What happened to one day, group, model, purpose or user. Joules are as declared by ``energy_method``."""
 
@@ -74,6 +79,8 @@ class Figures:
     by_model: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     by_purpose: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     by_user: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    by_user_model: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    """By user and model, with ``PAIR`` between them."""
     refusal_reasons: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     energy_methods: Counter[str] = field(default_factory=Counter)
@@ -112,16 +119,16 @@ class Figures:
         found = cls(total=Tally(*value[0]))
         at = 1
         for name in _TALLIES:
-            getattr(found, name).update({key: Tally(*tally) for key, tally in value[at].items()})
+            getattr(found, name).update({intern(key): Tally(*tally) for key, tally in value[at].items()})
             at += 1
         for name in _COUNTERS:
-            getattr(found, name).update(value[at])
+            getattr(found, name).update({intern(key): number for key, number in value[at].items()})
             at += 1
         found.model_loads = [ModelLoad(*load) for load in value[at]]
         return found
 
 
-_TALLIES = ("by_group", "by_model", "by_purpose", "by_user")
+_TALLIES = ("by_group", "by_model", "by_purpose", "by_user", "by_user_model")
 _COUNTERS = ("refusal_reasons", "outcomes", "energy_methods", "kinds", "documents", "hours")
 
 
@@ -167,6 +174,20 @@ class UsageReport(Figures):
         by_use = sorted(self.by_user.items(), key=lambda u: (-u[1].requests, -u[1].tokens, u[0]))
         return by_use[: self.top]
 
+    @property
+    def top_pairs(self) -> list[tuple[str, str, Tally]]:
+        """Each of the top users with the models that they used most, ``MODELS_OF_A_USER`` at most."""
+        models: dict[str, dict[str, Tally]] = {subject: {} for subject, _ in self.top_users}
+        for pair, tally in self.by_user_model.items():
+            subject, _, model = pair.partition(PAIR)
+            if subject in models:
+                models[subject][model] = tally
+        return [
+            (subject, model, tally)
+            for subject, used in models.items()
+            for model, tally in ranked(used)[:MODELS_OF_A_USER]
+        ]
+
     def as_json(self) -> dict[str, Any]:
         """The report as JSON-ready data; users beyond the top are counted, not listed."""
         return {
@@ -189,6 +210,9 @@ class UsageReport(Figures):
             "model_loads": [asdict(load) for load in self.model_loads],
             "users": len(self.by_user),
             "top_users": [{"subject": name, **_rounded(tally)} for name, tally in self.top_users],
+            "top_users_by_model": [
+                {"subject": name, "model": model, **_rounded(tally)} for name, model, tally in self.top_pairs
+            ],
         }
 
 

@@ -2,9 +2,10 @@
 
 Every row has the same columns; what does not apply is empty. ``table`` says what ``name`` is: ``log`` (its origin, with
 its size as ``count``), ``root`` (in hex), ``pruned`` where its beginning is gone (so many entries), ``total``, ``day``,
-``group``, ``model``, ``purpose``, ``user`` (a pseudonym, the top ones); with a ``count`` only ``refusal``, ``outcome``
-and ``document``; ``charge`` with an ``amount``. What is unusual is in the other forms. Names come from people: one that
-a spreadsheet would take for a formula has an apostrophe before it; characters that move a cursor are replaced.
+``group``, ``model``, ``purpose``, ``user`` (a pseudonym, the top ones), ``user_model`` (these by ``model``, each with
+those used most); with a ``count`` only ``refusal``, ``outcome`` and ``document``; ``charge`` with an ``amount``. What
+is unusual is in the other forms. Names come from people: one that a spreadsheet would take for a formula has an
+apostrophe before it; characters that move a cursor are replaced.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from appliance.audit.charges import Prices
     from appliance.audit.tally import UsageReport
 
-COLUMNS = ("table", "name", *(one.name for one in fields(Tally)), "tokens", "count", "amount", "currency")
+COLUMNS = ("table", "name", *(one.name for one in fields(Tally)), "tokens", "count", "amount", "currency", "model")
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What begins a formula, the full-width forms included: some spreadsheets take them alike."""
 Row = dict[str, object]
@@ -49,6 +50,8 @@ def _rows(report: UsageReport, prices: Prices | None) -> Iterator[Row]:
     yield from _tallies("model", ranked(report.by_model))
     yield from _tallies("purpose", ranked(report.by_purpose))
     yield from _tallies("user", report.top_users)
+    for subject, model, tally in report.top_pairs:
+        yield from ({**row, "model": _safe(model)} for row in _tallies("user_model", [(subject, tally)]))
     yield from _counts("refusal", report.refusal_reasons.most_common())
     yield from _counts("outcome", report.outcomes.most_common())
     yield from _counts("document", report.documents.most_common(MAX_DOCUMENTS))

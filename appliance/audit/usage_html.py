@@ -16,7 +16,7 @@ from markupsafe import Markup
 from appliance.audit import figures, svg
 from appliance.audit.charges import charges
 from appliance.audit.habits import explained
-from appliance.audit.tally import MAX_DOCUMENTS, ranked
+from appliance.audit.tally import MAX_DOCUMENTS, MODELS_OF_A_USER, ranked
 
 if TYPE_CHECKING:
     from appliance.audit.charges import Prices
@@ -51,6 +51,8 @@ def render_html(report: UsageReport, prices: Prices | None = None) -> str:
         purposes=ranked(report.by_purpose),
         days=sorted(report.by_day.items()),
         top_users=report.top_users,
+        top_pairs=report.top_pairs,
+        most_models=MODELS_OF_A_USER,
         prices=prices,
         charges=charges(report, prices) if prices else [],
         documents=report.documents.most_common(MAX_DOCUMENTS),

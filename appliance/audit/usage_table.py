@@ -63,6 +63,7 @@ def render_table(
     _pairs(console, "Documents that answers rested on", ("document", "answers"), documents)
     users = [(_person(subject, names), tally) for subject, tally in report.top_users]
     _tallies(console, f"Top users (of {len(report.by_user)}, pseudonyms)", "user", users, columns=_USER_CELLS)
+    _pairs_of_users(console, report, names)
     _unusual(console, report, names)
     _loads(console, report)
 
@@ -111,6 +112,25 @@ def _pairs(console: Console, title: str, heads: tuple[str, str], rows: list[tupl
     table.add_column(heads[1], justify="right")
     for name, value in rows:
         table.add_row(Text(printable(name)), Text(printable(value)))
+    console.print(table)
+
+
+def _pairs_of_users(console: Console, report: UsageReport, names: Mapping[str, str | None] | None) -> None:
+    rows = report.top_pairs
+    if not rows:
+        return
+    table = Table(title="Top users by model", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("user", "model"):
+        table.add_column(column, overflow="fold")
+    for column in _USER_CELLS:
+        table.add_column(column, justify="right")
+    before = None
+    for subject, model, tally in rows:
+        person = "" if subject == before else _person(subject, names)
+        table.add_row(
+            Text(printable(person)), Text(printable(model)), *(_CELLS[column](tally) for column in _USER_CELLS)
+        )
+        before = subject
     console.print(table)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from appliance.audit.checkpoint import parse_body
 from appliance.audit.errors import (
     AuditUnavailableError,
     EntryRefusedError,
@@ -16,11 +18,14 @@ from appliance.audit.errors import (
     NotYoursError,
     TooYoungError,
 )
+from appliance.audit.merkle import HASH_BYTES, inclusion_holds, leaf_hash
+from appliance.audit.tlog_proof import MAX_HASHES
+from appliance.errors import SovereignError
 
 if TYPE_CHECKING:
-    import httpx
+    from collections.abc import Sequence
 
-    from appliance.errors import SovereignError
+    import httpx
 
 ENOUGH_ENTRIES = 32
 MAX_FRAME_ENTRIES = 1024
@@ -30,6 +35,8 @@ ANSWER_SECONDS = 15.0
 LONG_SECONDS = 1800.0
 """For what reads the whole log first."""
 BASE_URL = "http://audit"
+_MOST_CHECKPOINT = 1 << 15
+"""Characters of a checkpoint that goes into a receipt: two signatures have 3,500."""
 _ENTRY_ERRORS: dict[str, type[EntryRefusedError]] = {
     "id_reused": IdReusedError,
     "entry_too_large": EntryTooLargeError,
@@ -43,11 +50,17 @@ _ENTRY_ERRORS: dict[str, type[EntryRefusedError]] = {
 
 @dataclass(frozen=True)
 class Position:
-    """Where an entry lies, and the signed note that covers it: a log of ``size`` entries."""
+    """Where an entry lies, and the signed note that covers it: a log of ``size`` entries.
+
+    Where a proof was asked for and made, ``entry`` is what was logged, and ``hashes`` its inclusion proof under that
+    note, in base64, leaf's sibling first.
+    """
 
     index: int
     size: int
     checkpoint: str
+    entry: bytes = b""
+    hashes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,17 +85,49 @@ def read_positions(response: httpx.Response, count: int) -> list[Position]:
     return _positions(_answer(response), count)
 
 
-def read_reply(payload: bytes, count: int) -> list[Position]:
-    """Positions of the ``count`` entries of a frame, from the frame that answers it. Raises as ``read_positions``."""
+def read_reply(payload: bytes, entries: Sequence[bytes], *, proven: bool = False) -> list[Position]:
+    """Positions of the ``entries`` of a frame, from the frame that answers it. Raises as ``read_positions``.
+
+    ``proven``: with the proofs in it, each of which holds. A writer that can make none leaves them out.
+    """
     try:
         answer = json.loads(payload)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AuditUnavailableError("the audit writer answered without JSON") from error
     if not isinstance(answer, dict) or not isinstance(answer.get("status"), int):
         raise _nonsense()
     if answer["status"] != HTTPStatus.OK:
         raise _refusal(answer["status"], answer)
-    return _positions(answer, count)
+    positions = _positions(answer, len(entries))
+    return _proven(positions, entries, answer["proofs"]) if proven and "proofs" in answer else positions
+
+
+def _proven(positions: list[Position], entries: Sequence[bytes], proofs: object) -> list[Position]:
+    if not isinstance(proofs, list) or len(proofs) != len(positions):
+        raise _nonsense()
+    if not all(isinstance(one, list) and all(isinstance(text, str) for text in one) for one in proofs):
+        raise _nonsense()
+    proven = []
+    for position, entry, hashes in zip(positions, entries, proofs, strict=True):
+        if not _holds(position, entry, hashes):
+            raise _nonsense()
+        proven.append(replace(position, entry=entry, hashes=tuple(hashes)))
+    return proven
+
+
+def _holds(position: Position, entry: bytes, hashes: Sequence[str]) -> bool:
+    """Whether the proof leads from the entry to the checkpoint's root; who signed that is for who verifies it."""
+    if len(position.checkpoint) > _MOST_CHECKPOINT or len(hashes) > MAX_HASHES:
+        return False
+    try:
+        position.checkpoint.encode()  # a receipt is text: no lone surrogates
+        head = parse_body(position.checkpoint.partition("\n\n")[0] + "\n")
+        raw = [base64.b64decode(one, validate=True) for one in hashes]
+    except (SovereignError, ValueError):
+        return False
+    if [base64.b64encode(one).decode() for one in raw] != list(hashes) or {len(one) for one in raw} - {HASH_BYTES}:
+        return False
+    return head.size == position.size and inclusion_holds(position.index, head.size, leaf_hash(entry), raw, head.root)
 
 
 def _positions(answer: dict[str, Any], count: int) -> list[Position]:

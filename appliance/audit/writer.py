@@ -18,7 +18,7 @@ from appliance.audit.crowd import Crowd
 from appliance.audit.entry import same_event
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError, IdReusedError, JournalFullError
 from appliance.audit.settler import Settler
-from appliance.errors import SovereignError
+from appliance.errors import LogInconsistentError, SovereignError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,10 +37,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Receipt:
-    """Where a submission's entries lie, and the durable checkpoint that covers them."""
+    """Where a submission's entries lie, and the durable checkpoint that covers them.
+
+    ``proofs`` holds each entry's inclusion proof under that checkpoint where the submission asked for them, and None
+    where nobody did or the log's tiles do not give them.
+    """
 
     positions: list[int]
     signed: Signed
+    proofs: list[list[bytes]] | None = None
 
 
 @dataclass
@@ -48,6 +53,7 @@ class _Submission:
     records: list[Record]
     size: int
     done: asyncio.Future[Receipt]
+    proven: bool
 
 
 class GroupWriter:
@@ -81,10 +87,10 @@ class GroupWriter:
         """
         return await self.put(records)
 
-    def put(self, records: list[Record]) -> asyncio.Future[Receipt]:
-        """As ``submit``, for who waits otherwise. What is put first lies first in the log."""
+    def put(self, records: list[Record], *, proven: bool = False) -> asyncio.Future[Receipt]:
+        """As ``submit``, for who waits otherwise. What is put first lies first in the log. ``proven``: with proofs."""
         size = sum(len(entry) for _, entry in records)
-        submission = _Submission(records, size, asyncio.get_running_loop().create_future())
+        submission = _Submission(records, size, asyncio.get_running_loop().create_future(), proven)
         if self._waiting_bytes + size > MAX_WAITING_BYTES:
             submission.done.set_exception(
                 AuditUnavailableError("the audit writer is overloaded", "try again in a moment")
@@ -148,7 +154,7 @@ class GroupWriter:
                 batch = self._take()
                 begin = loop.time()
                 try:
-                    outcomes = await loop.run_in_executor(self._thread, self._commit, [s.records for s in batch])
+                    outcomes = await loop.run_in_executor(self._thread, self._commit, batch)
                 except SovereignError as error:
                     self.failure = error
                     outcomes = [error] * len(batch)
@@ -183,14 +189,14 @@ class GroupWriter:
         self._waiting_bytes = 0
         self._crowd.clear()
 
-    def _commit(self, submissions: list[list[Record]]) -> list[Receipt | SovereignError]:
+    def _commit(self, submissions: list[_Submission]) -> list[Receipt | SovereignError]:
         """In the writer's thread: sort out what is logged already and what may not be, then commit the rest at once."""
         fresh: dict[str, bytes] = {}
         refused: dict[int, EntryRefusedError] = {}
-        stored = self._log.stored([entry_id for records in submissions for entry_id, _ in records])
-        for number, records in enumerate(submissions):
+        stored = self._log.stored([entry_id for one in submissions for entry_id, _ in one.records])
+        for number, submission in enumerate(submissions):
             try:
-                self._admit(records, fresh, stored)
+                self._admit(submission.records, fresh, stored)
             except EntryRefusedError as error:
                 refused[number] = error
         known = {entry_id: position for entry_id, (position, _) in stored.items()}
@@ -198,9 +204,18 @@ class GroupWriter:
             known |= dict(zip(fresh, self._enter(list(fresh.items())), strict=True))
         signed = self._log.open()
         return [
-            refused.get(number) or Receipt([known[entry_id] for entry_id, _ in records], signed)
-            for number, records in enumerate(submissions)
+            refused.get(number) or self._receipt(submission, known, signed)
+            for number, submission in enumerate(submissions)
         ]
+
+    def _receipt(self, submission: _Submission, known: dict[str, int], signed: Signed) -> Receipt:
+        positions = [known[entry_id] for entry_id, _ in submission.records]
+        if not submission.proven:
+            return Receipt(positions, signed)
+        try:
+            return Receipt(positions, signed, self._log.prove(positions))
+        except LogInconsistentError:  # a tile is damaged: what was handed in is durable all the same
+            return Receipt(positions, signed)
 
     def _enter(self, records: list[Record]) -> list[int]:
         try:

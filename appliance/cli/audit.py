@@ -20,14 +20,14 @@ from appliance.audit.usage import build_report
 from appliance.audit.usage_csv import render_csv
 from appliance.audit.usage_html import render_html
 from appliance.audit.usage_table import printable, render_table
-from appliance.cli import audit_keeping, audit_verify, audit_witness
+from appliance.cli import audit_keeping, audit_receipt, audit_verify, audit_witness
+from appliance.cli.audit_looks import looked_at
 from appliance.cli.audit_names import NamesOption, names_in, require_nameable
 from appliance.cli.audit_options import (
     KeptOption,
     LogOption,
     VkeysOption,
     kept_checkpoint,
-    log_folder,
     site_prices,
     verifier_keys,
     write_text,
@@ -42,6 +42,7 @@ app = typer.Typer(no_args_is_help=True)
 app.add_typer(audit_witness.app, name="witness")
 audit_keeping.register(app)
 audit_verify.register(app)
+audit_receipt.register(app)
 
 
 class ReportFormat(enum.StrEnum):
@@ -89,7 +90,7 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
         require_nameable(log, to_file=out is not None or output in {ReportFormat.html, ReportFormat.csv})
     with progress("counting", unit="steps") as show:
         usage = build_report(
-            log_folder(context, log),
+            looked_at(context, log, "report"),
             vkeys=verifier_keys(context, vkeys),
             since=_day(since),
             until=_day(until),
@@ -124,7 +125,7 @@ def prove(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Prove that one entry is in the signed log; the bundle is checked with `verify --proof`, without the log."""
-    bundle = make_proof(log_folder(context, log), index, vkeys=verifier_keys(context, vkeys))
+    bundle = make_proof(looked_at(context, log, f"proof of entry {index}"), index, vkeys=verifier_keys(context, vkeys))
     if out is not None:
         _write(json.dumps(bundle, indent=2) + "\n", out)
         return
@@ -145,7 +146,7 @@ def export(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     """Export entries with their proofs and a script that checks them with nothing but Python and the log's keys."""
     with progress("exporting", unit="steps") as report:
         found = export_range(
-            log_folder(context, log),
+            looked_at(context, log, f"export of entries {first} to {last}"),
             out,
             first=first,
             last=last,

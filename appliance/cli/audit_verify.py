@@ -15,13 +15,13 @@ from appliance.audit.prove import verify_proof
 from appliance.audit.usage_table import printable
 from appliance.audit.verify import LogReport, verify_growth, verify_log
 from appliance.cli import audit_witness
+from appliance.cli.audit_looks import looked_at
 from appliance.cli.audit_options import (
     KeptOption,
     LogOption,
     VkeysOption,
     WitnessesOption,
     kept_checkpoint,
-    log_folder,
     verifier_keys,
     witnessed,
 )
@@ -67,7 +67,7 @@ def verify(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     if proof is not None:
         _verify_proof(proof, keys, output)
         return
-    folder = log_folder(context, log)
+    folder = looked_at(context, log, "verification of what was gained" if growth else "verification")
     vouched = witnessed(context, folder, keys, witnesses)
     before = kept_checkpoint(kept)
     try:

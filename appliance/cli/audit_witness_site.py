@@ -14,13 +14,15 @@ import typer
 from rich.text import Text
 
 from airgap_bundle import durable
+from airgap_bundle.digest import sha256
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.cosigned import brought_back, read_witnesses
 from appliance.audit.delivery import check_delivery, enrolled
 from appliance.audit.events import admin_change
 from appliance.audit.roles import OPERATOR
 from appliance.audit.witness_request import make_request
-from appliance.cli.audit_options import WITNESSES, LogOption, VkeysOption, log_folder, verifier_keys, write_text
+from appliance.cli.audit_looks import looked_at
+from appliance.cli.audit_options import WITNESSES, LogOption, VkeysOption, verifier_keys, write_text
 from appliance.cli.terminal import OutputFormat, OutputOption, emit, site_paths
 from appliance.errors import UsageError
 from appliance.site.paths import AUDIT
@@ -44,10 +46,19 @@ def enrol(
     witness, after = enrolled(paths.policies / WITNESSES, _text(vkeys), origin)
     ids = [key.key_id.hex() for key in witness.keys]
     detail = f"key ids {', '.join(ids)}"
-    event = admin_change(actor=_actor(), action="enroll", kind="witness", target=witness.name, detail=detail)
+    file = paths.policies / WITNESSES
+    event = admin_change(
+        actor=_actor(),
+        action="enroll",
+        kind="witness",
+        target=witness.name,
+        detail=detail,
+        before_digest=str(sha256(file.read_bytes())) if file.exists() else None,
+        after_digest=str(sha256(after.encode())),
+    )
     with SyncAuditClient(paths.socket(AUDIT)) as audit:
         audit.append(event, id=OPERATOR.id("witness", secrets.token_hex(16)))
-    durable.replace(paths.policies / WITNESSES, after.encode())
+    durable.replace(file, after.encode())
     emit(
         {"witness": witness.name, "key_ids": ids},
         output,
@@ -66,7 +77,7 @@ def request(
     vkeys: VkeysOption = None,
 ) -> None:
     """At the site: write the checkpoint, and the proof that it extends the witness's last, for a witness elsewhere."""
-    keys, folder = verifier_keys(context, vkeys), log_folder(context, log)
+    keys, folder = verifier_keys(context, vkeys), looked_at(context, log, "request to a witness")
     if old is None:
         known = brought_back(folder, keys, read_witnesses(site_paths(context).policies / WITNESSES))
         if len(known) > 1:

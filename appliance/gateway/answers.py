@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from appliance.audit.receipt_check import receipt_digest
 from appliance.engine import protocol as engine_protocol
 from appliance.engine.errors import EngineBusyError, EngineRefusedError, EngineUnavailableError
 from appliance.gateway import receipts, tally
@@ -198,8 +199,10 @@ class Answer:
         await self._look_again()
         try:
             bare = receipts.unlogged(self.job, self.tally)
-            position = await self._desk.ledger.answer(self.job, self.tally, request, receipts.digest(bare))
+            position = await self._desk.ledger.answer(self.job, self.tally, request, receipt_digest(bare))
             receipt = receipts.logged(bare, request, position)
+            if not position.entry:
+                _log.warning("receipt.unproven", request_id=self.job.request_id)
         except NotReadyError as unlogged:
             error = error or unlogged
         await self._desk.rollouts.note(self.job, self.tally, self.tally.outcome)

@@ -73,7 +73,7 @@ class Ledger:
         return await self._written(entry, self._step(job, BEGUN))
 
     async def answer(self, job: Job, tally: Tally, request: Position, receipt_digest: str) -> Position:
-        """The entry about how it ended; tried again for a moment, because the answer was already given."""
+        """The entry about how it ended, with its proof; tried again for a moment: the answer was already given."""
         documents, spans = entered(tally.rested)
         entry = events.answer(
             request_id=job.request_id,
@@ -99,7 +99,7 @@ class Ledger:
             spans=spans,
             rollout=job.grant.rollout.entered() if job.grant.rollout is not None else None,
         )
-        return await self._ended(entry, self._step(job, ENDED), attempts=_END_ATTEMPTS)
+        return await self._ended(entry, self._step(job, ENDED), attempts=_END_ATTEMPTS, proven=True)
 
     async def sign_in(self, *, caller: Caller, session_id: str | None) -> Position:
         """Somebody signed in to the page. Raises ``NotReadyError``: then there is no session."""
@@ -209,21 +209,21 @@ class Ledger:
     def _step(self, job: Job, step: str) -> str:
         return GATEWAY.id(self._audit.instance, job.request_id, step)
 
-    async def _ended(self, entry: dict[str, Any], entry_id: str, attempts: int) -> Position:
+    async def _ended(self, entry: dict[str, Any], entry_id: str, attempts: int, *, proven: bool = False) -> Position:
         """Write how a request ended: tried ``attempts`` times, and owed from then on."""
         for _ in range(attempts - 1):
             try:
-                return await self._written(entry, entry_id)
+                return await self._written(entry, entry_id, proven=proven)
             except NotReadyError:
                 await asyncio.sleep(_ATTEMPT_PAUSE)
         self._owed[entry_id] = entry
-        position = await self._written(entry, entry_id)
+        position = await self._written(entry, entry_id, proven=proven)
         del self._owed[entry_id]
         return position
 
-    async def _written(self, entry: dict[str, Any], entry_id: str) -> Position:
+    async def _written(self, entry: dict[str, Any], entry_id: str, *, proven: bool = False) -> Position:
         try:
-            return await self._audit.append(entry, id=entry_id)
+            return await self._audit.append(entry, id=entry_id, proven=proven)
         except AuditUnavailableError as error:
             raise NotReadyError(
                 "the audit log cannot be written, so nothing is answered",

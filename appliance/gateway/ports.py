@@ -40,8 +40,8 @@ class Audit(Protocol):
     instance: str
     """The name of this process, which the writer takes to be alive as long as it is connected."""
 
-    async def append(self, event: dict[str, Any], *, id: str) -> Position:  # noqa: A002 - the contract's name
-        """Where the entry lies; returns only when it is durable."""
+    async def append(self, event: dict[str, Any], *, id: str, proven: bool = False) -> Position:  # noqa: A002 - the contract's name
+        """Where the entry lies, and ``proven`` its proof; returns only when it is durable."""
 
     async def healthy(self) -> bool:
         """Whether appending works at the moment."""

@@ -1,18 +1,17 @@
 """The receipt: which model answered, made and signed by whom, drawn how, at what cost, and where the log says so.
 
-The log's answer entry carries the digest of the receipt without its ``log`` part (sorted keys, no spaces, UTF-8),
-because the positions are known only once the entries are written.
+The log's answer entry carries the digest of the receipt without its ``log`` part (``receipt_check``), because the
+positions are known only once the entries are written. The ``log`` part carries the proof of that entry.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from appliance.audit.commitment import commit
+from appliance.audit.tlog_proof import tlog_proof
 
 if TYPE_CHECKING:
     from appliance.audit.client import Position
@@ -32,7 +31,7 @@ def unlogged(job: Job, tally: Tally) -> dict[str, Any]:
     adapter = {} if job.grant.adapter is None else {"adapter": dict(adapters[job.grant.adapter])}
     told = job.grant.instructions.digests() if job.messages is not None else {}
     pack = job.grant.pack if job.messages is not None else None
-    return {
+    receipt = {
         "request_id": job.request_id,
         "model": model,
         **adapter,
@@ -52,22 +51,30 @@ def unlogged(job: Job, tally: Tally) -> dict[str, Any]:
         },
         "issued": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
+    return {name: _plain(value) for name, value in receipt.items()}
 
 
-def digest(receipt: dict[str, Any]) -> str:
-    """``sha256:`` over the receipt without its ``log`` part."""
-    bare = {name: value for name, value in receipt.items() if name != "log"}
-    raw = json.dumps(bare, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-    return "sha256:" + hashlib.sha256(raw).hexdigest()
+def _plain(value: Any) -> Any:
+    """Whole numbers without a fraction, as every reader of JSON spells them: the receipt's digest is over its text."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def logged(receipt: dict[str, Any], request: Position, answer: Position) -> dict[str, Any]:
-    """The receipt with its place in the log; the origin is the first line of the checkpoint that covers it."""
+    """The receipt with its place in the log; the origin is the first line of the checkpoint that covers it.
+
+    ``proof`` is a c2sp.org/tlog-proof of the answer's entry, with that entry in it: about 3.5 KB of signatures, a line
+    for each doubling of the log, and the entry. None where the log's writer could make none: the entry is durable.
+    """
     place = {
         "origin": answer.checkpoint.partition("\n")[0],
         "request_index": request.index,
         "answer_index": answer.index,
         "size": answer.size,
+        "proof": tlog_proof(answer.index, answer.hashes, answer.checkpoint, answer.entry) if answer.entry else None,
     }
     return {**receipt, "log": place}
 

@@ -8,14 +8,17 @@ it was about to change, and never ended is an entry as well, once it is begun ag
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from appliance.audit import events
 from appliance.audit.client import SyncAuditClient
+from appliance.audit.errors import IdReusedError
 from appliance.audit.roles import OPERATOR
-from appliance.install.file_changes import FILES, changes_of
+from appliance.install.change_events import file_events, root_event, trusted_root
+from appliance.install.file_changes import DIGESTS, FILES, changes_of
 from appliance.install.journal import Record, read_journal
 from appliance.install.model_record import ACTIONS, INTERRUPTED, model_event
 from appliance.install.pack_record import STEPS, pack_event
@@ -35,22 +38,48 @@ _ACTIONS: Mapping[str, Literal["start", "stop", "remove", "restart"]] = {
     "uninstall": "remove",
     "resume": "restart",
 }
+_LISTS = {FILES, DIGESTS}
+"""Of a record's detail: what has a field, or entries, of its own."""
 
 
 def spool(config: SiteConfig, paths: SitePaths, release: str) -> int:
     """Append every finished, failed or interrupted step that is not in the log yet; how many.
 
-    Raises ``AuditUnavailableError`` when the writer does not answer; what was sent stays sent.
+    Each of the operator's files that a step changed is an entry of its own beside it, and so is another root than the
+    one that the log was last told of. Raises ``AuditUnavailableError`` when the writer does not answer; what was sent
+    stays sent.
     """
     sent = _sent(paths)
-    waiting = [(seq, record) for seq, record in _ended(read_journal(paths.journal)) if seq > sent]
-    if not waiting:
+    waiting = [(seq, record) for seq, record in _ended(read_journal(paths.journal)) if seq > sent["seq"]]
+    root = trusted_root(paths.trust)
+    if not waiting and (root is None or root[0] == sent.get("root")):
         return 0
     with SyncAuditClient(paths.socket(AUDIT)) as client:
         for _, record in waiting:
-            client.append(_event(record, release), id=OPERATOR.id(config.log_origin, "install", str(record.seq)))
-    write_private(_marker(paths), json.dumps({"seq": waiting[-1][0]}).encode() + b"\n")
+            number = str(record.seq)
+            client.append(_event(record, release), id=OPERATOR.id(config.log_origin, "install", number))
+            client.append_all(
+                (OPERATOR.id(config.log_origin, "install", number, "file", str(at)), event)
+                for at, (_, event) in enumerate(file_events(record))
+            )
+        if root is not None and root[0] != sent.get("root"):
+            _tell_root(client, config.log_origin, sent.get("root"), *root)
+            sent["root"] = root[0]
+    if waiting:
+        sent["seq"] = waiting[-1][0]
+    write_private(_marker(paths), json.dumps(sent).encode() + b"\n")
     return len(waiting)
+
+
+def _tell_root(client: SyncAuditClient, origin: str, before: str | None, root: str, version: int) -> None:
+    """Enter that the site trusts ``root``, once; and once more where it came back after another, ``before``."""
+    event, name = root_event(before, root, version), root.rpartition(":")[2]
+    try:
+        client.append(event, id=OPERATOR.id(origin, "root", name))
+    except IdReusedError:  # the log was told of this root: before what was noted of that was lost, or before another
+        if before is not None:
+            with suppress(IdReusedError):
+                client.append(event, id=OPERATOR.id(origin, "root", name, before.rpartition(":")[2][:16]))
 
 
 def _ended(records: Iterable[Record]) -> Iterator[tuple[int, Record]]:
@@ -71,7 +100,7 @@ def _event(record: Record, release: str) -> dict[str, Any]:
         return model_event(record)
     if record.step in STEPS:
         return pack_event(record)
-    detail = ", ".join(f"{name}: {value}" for name, value in record.detail.items() if name != FILES)
+    detail = ", ".join(f"{name}: {value}" for name, value in record.detail.items() if name not in _LISTS)
     return events.install_step(
         step=record.step,
         action=_ACTIONS.get(record.step, "install"),
@@ -85,12 +114,13 @@ def _event(record: Record, release: str) -> dict[str, Any]:
     )
 
 
-def _sent(paths: SitePaths) -> int:
+def _sent(paths: SitePaths) -> dict[str, Any]:
+    """What the log was told: ``seq``, the last record, and ``root``, the fingerprint of the last root."""
     try:
-        seq: int = json.loads(_marker(paths).read_bytes())["seq"]
+        found: dict[str, Any] = json.loads(_marker(paths).read_bytes())
     except FileNotFoundError:
-        return 0
-    return seq
+        return {"seq": 0}
+    return found
 
 
 def _marker(paths: SitePaths) -> Path:

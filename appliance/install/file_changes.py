@@ -15,34 +15,55 @@ FILES = "files"
 _SHORT = 12
 """Digits of a file's sha256: enough to tell which file it was, when somebody shows one."""
 Changes = dict[str, list[str]]
+DIGESTS = "digests"
+"""Under which a record holds the whole digests of each changed file: one entry of the log is made of each."""
+Digests = dict[str, tuple[str | None, str | None]]
+"""By name: sha256 in hex of what was there and of what is there then; None where there is nothing."""
 
 
-def file_changes(wanted: Mapping[str, tuple[Path, bytes]], owned: Iterable[tuple[str, Path]]) -> Changes:
+def digests_of_changes(wanted: Mapping[str, tuple[Path, bytes]], owned: Iterable[tuple[str, Path]]) -> Digests:
     """What writing ``wanted`` (name: where to, what) changes; all files of the folders ``owned`` not in it are removed.
 
-    Under ``removed``, ``changed`` and ``added``, as far as there are any: the digest of what is there then, or was, and
-    the name. Nothing is written. After an interruption, what was written already counts as unchanged: so it is asked,
+    Nothing is written. After an interruption, what was written already counts as unchanged: so it is asked,
     and what it says is kept, before anything is written.
     """
     before = {name: _read(path) for name, (path, _) in wanted.items()}
     going = {
-        f"{name}/{path.name}": _read(path)
+        f"{name}/{path.name}": (_digest(_read(path)), None)
         for name, folder in owned
         if folder.is_dir()
         for path in sorted(folder.iterdir())
         if f"{name}/{path.name}" not in wanted
     }
-    found = {
-        "removed": _told(going),
-        "changed": _told({n: data for n, (_, data) in wanted.items() if before[n] not in {None, data}}),
-        "added": _told({n: data for n, (_, data) in wanted.items() if before[n] is None}),
+    return going | {
+        name: (None if before[name] is None else _digest(before[name]), _digest(data))
+        for name, (_, data) in wanted.items()
+        if before[name] != data
     }
-    return {kind: names for kind, names in found.items() if names}
 
 
-def journaled_changes(changes: Changes) -> dict[str, str]:
+def told_changes(digests: Digests) -> Changes:
+    """The same in short, as one entry has it.
+
+    Under ``removed``, ``changed`` and ``added``, as far as there are any: the beginning of the digest of what is there
+    then, or was, and the name.
+    """
+    found: Changes = {"removed": [], "changed": [], "added": []}
+    for name, (before, after) in digests.items():
+        sort = "removed" if after is None else "added" if before is None else "changed"
+        found[sort].append(f"{(after or before or '')[:_SHORT]} {name}")
+    return {sort: names for sort, names in found.items() if names}
+
+
+def journaled_changes(digests: Digests) -> dict[str, str]:
     """As a record of the install journal holds them; nothing where nothing changes."""
-    return {FILES: json.dumps(changes)} if changes else {}
+    return {FILES: json.dumps(told_changes(digests)), DIGESTS: json.dumps(digests)} if digests else {}
+
+
+def digests_of(detail: Mapping[str, str]) -> Digests:
+    """The digests that a record of the install journal holds; none in one of an earlier release."""
+    found: dict[str, list[str | None]] = json.loads(detail.get(DIGESTS, "{}"))
+    return {name: (before, after) for name, (before, after) in found.items()}
 
 
 def changes_of(detail: Mapping[str, str]) -> Changes:
@@ -51,8 +72,8 @@ def changes_of(detail: Mapping[str, str]) -> Changes:
     return found
 
 
-def _told(files: Mapping[str, bytes | None]) -> list[str]:
-    return [f"{hashlib.sha256(data or b'').hexdigest()[:_SHORT]} {name}" for name, data in files.items()]
+def _digest(data: bytes | None) -> str:
+    return hashlib.sha256(data or b"").hexdigest()
 
 
 def _read(path: Path) -> bytes | None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from appliance.audit.closing import OUTCOME
 from appliance.audit.entry import decode_entry
 from appliance.audit.open_requests import end_id, step
+from appliance.audit.receipt_check import receipt_digest
 from appliance.audit.verify import verify_log
-from appliance.gateway.receipts import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,7 +108,7 @@ def reconcile(logged: Logged, seen: Seen) -> dict[str, int]:
             place = receipt["log"]
             found = (begun[by_number[number]], logged.index[end_id(by_number[number])])
             assert found == (place["request_index"], place["answer_index"]), f"{number} lies elsewhere"
-            assert said["receipt_digest"] == digest(receipt), f"another receipt of {number}"
+            assert said["receipt_digest"] == receipt_digest(receipt), f"another receipt of {number}"
     outcomes = [str(_ours(event).get("outcome")) for event in ends.values()]
     return {
         "asked": seen.asked,

@@ -59,13 +59,15 @@ async def open_loop(client: AuditClient, rate: float, seconds: float) -> list[fl
     taken: list[float] = []
     begin = time.perf_counter()
 
-    async def one(number: int) -> None:
-        due = begin + number / rate
-        await asyncio.sleep(due - time.perf_counter())
+    async def one(number: int, due: float) -> None:
         await client.append(event(f"r{number}"), id=f"gateway/r/{number}")
         taken.append(time.perf_counter() - due)
 
-    await asyncio.gather(*(one(number) for number in range(int(rate * seconds))))
+    async with asyncio.TaskGroup() as group:
+        for number in range(int(rate * seconds)):
+            due = begin + number / rate
+            await asyncio.sleep(due - time.perf_counter())
+            group.create_task(one(number, due))
     return taken
 
 

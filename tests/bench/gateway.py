@@ -1,11 +1,12 @@
 """`make bench-gateway`: what sign-in, policy, quota and log add to an answer.
 
-    python -m tests.bench.gateway
+    python -m tests.bench.gateway [--quick]
 
 A whole gateway answers on loopback (real tokens, PostgreSQL, the log's writer, the engine's socket protocol; the model
 is a double that answers at once). One client, in a process of its own, asks it and the engine's socket by turns: to the
 first token, and for streams of many tokens. The throughput that it costs is the time it adds to a token at the rate of
-a full batch, on all of the machine's processors. Last line: one JSON object.
+a full batch, on all of the machine's processors. Then what the log alone adds (``gateway_log``), which is all that
+``--quick`` measures, and briefly. Last line: one JSON object.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 
 import httpx
 
+from tests.bench import gateway_log
 from tests.bench.claims import Claim, at_most, tell
 from tests.contract.conftest import running_site
 
@@ -37,6 +39,19 @@ FULL_BATCH_TOK_S = 351
 
 def main() -> int:
     """Measure, and print the JSON object; 0 when every claim holds."""
+    quick = "--quick" in sys.argv
+    found = {} if quick else _medians()
+    log, added = gateway_log.measured(quick=quick)
+    claims = [*(judged(found) if found else []), *added]
+    for claim in claims:
+        tell(f"{claim.name}: {claim.value} {claim.unit} ({'holds' if claim.holds else 'DOES NOT HOLD'})")
+    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}"
+    result = {"machine": machine, "versions": {"python": platform.python_version()}, "rounds": TURNS, "medians": found}
+    print(json.dumps(result | {"log": log, "claims": [asdict(claim) for claim in claims]}))
+    return 0 if all(claim.holds for claim in claims) else 1
+
+
+def _medians() -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="bench-gateway-") as name:
         quota = {"requests_per_minute": 1_000_000, "tokens_per_day": 1_000_000_000}
         with running_site(Path(name), per_user=quota, per_group=quota) as site:
@@ -44,12 +59,8 @@ def main() -> int:
             given = json.dumps({"url": site.url, "socket": f"{name}/engine.sock", "token": token})
             argv = [sys.executable, "-m", "tests.bench.gateway", "--client"]
             said = subprocess.run(argv, input=given.encode(), check=True, stdout=subprocess.PIPE).stdout
-    found = json.loads(said)
-    claims = judged(found)
-    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}"
-    result = {"machine": machine, "versions": {"python": platform.python_version()}, "rounds": TURNS, "medians": found}
-    print(json.dumps(result | {"claims": [asdict(claim) for claim in claims]}))
-    return 0 if all(claim.holds for claim in claims) else 1
+    found: dict[str, float] = json.loads(said)
+    return found
 
 
 def judged(found: dict[str, float]) -> list[Claim]:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from appliance.engine.protocol import Event
+    from appliance.gateway.ports import Audit
     from appliance.site.config import SiteConfig
 
 _KEYS = Keys(content=b"c" * 32, session=b"s" * 32, pseudonym=b"p" * 32)
@@ -91,6 +92,7 @@ class _Process:
     loop: asyncio.AbstractEventLoop | None = None
     stopping: asyncio.Event | None = None
     analysts: dict[str, Any] = field(default_factory=dict)
+    audit: Audit | None = None
 
     def run(self) -> None:
         asyncio.run(self._run())
@@ -127,11 +129,15 @@ class _Process:
             site=config,
             database=pool,
             engines={"small": engine},
-            audit=await stack.enter_async_context(AuditClient(self.folder / "audit.sock")),
+            audit=await self._log(stack),
             verifier=TokenVerifier(config.issuer, AUDIENCE, http),
             sign_in=OidcClient(config.issuer, "sovereign-web", "unused", http),
             keys=_KEYS,
         )
+
+    async def _log(self, stack: AsyncExitStack) -> Audit:
+        given = self.audit or AuditClient(self.folder / "audit.sock")
+        return await stack.enter_async_context(given) if isinstance(given, AuditClient) else given
 
     async def _listen(self, stack: AsyncExitStack, name: str, settings: uvicorn.Config) -> None:
         bound = socket.socket(socket.AF_UNIX)
@@ -170,10 +176,13 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @contextmanager
-def running_site(folder: Path, **analysts: Any) -> Iterator[Site]:
-    """The site in a thread, its files in ``folder``; ``analysts`` are more fields of that group."""
+def running_site(folder: Path, *, audit: Audit | None = None, **analysts: Any) -> Iterator[Site]:
+    """The site in a thread, its files in ``folder``; ``analysts`` are more fields of that group.
+
+    ``audit`` is asked in the place of the log's writer that runs beside it; a client is opened and closed here.
+    """
     with postgres.cluster() as cluster, socket.create_server(("127.0.0.1", 0)) as port:
-        process = _Process(folder, cluster, port, analysts=analysts)
+        process = _Process(folder, cluster, port, analysts=analysts, audit=audit)
         thread = threading.Thread(target=process.run)
         thread.start()
         assert process.ready.wait(60)

@@ -6,15 +6,23 @@ Each implements the protocol of ``appliance.gateway.ports`` and keeps what it wa
 from __future__ import annotations
 
 import asyncio
+import base64
 import struct
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from appliance.audit.checkpoint import Checkpoint
 from appliance.audit.client import Position
+from appliance.audit.edge import Edge
+from appliance.audit.entry import encode_entry
 from appliance.audit.errors import AuditUnavailableError
+from appliance.audit.keys import CheckpointKeys
+from appliance.audit.proofs import inclusion_proof
 from appliance.audit.reader import Page as LogPage
 from appliance.audit.search import Wanted, read_found
+from appliance.audit.tiles import TileReader
 from appliance.engine.client import ModelInfo
 from appliance.engine.errors import EngineAbsentError, EngineBusyError, EngineRefusedError, EngineUnavailableError
 from appliance.engine.protocol import (
@@ -44,6 +52,8 @@ if TYPE_CHECKING:
 
 DIGEST = "sha256:" + "a5" * 32
 ORIGIN = "sovereign/test"
+LOG_KEYS = CheckpointKeys.generate()
+"""What a ``MemoryLog`` signs with."""
 
 
 def site(**changes: Any) -> SiteConfig:
@@ -207,17 +217,19 @@ class MemoryLog:
     go: asyncio.Event | None = None
     refuse_kinds: frozenset[str] = frozenset()
     instance: str = "0123456789abcdef"
+    proves: bool = True
 
-    async def append(self, event: dict[str, Any], *, id: str) -> Position:  # noqa: A002 - the protocol's name
+    async def append(self, event: dict[str, Any], *, id: str, proven: bool = False) -> Position:  # noqa: A002 - the protocol's name
         if self.go is not None:
             await self.go.wait()
         if not self.up or event["unmapped"]["sovereign"]["kind"] in self.refuse_kinds:
             raise AuditUnavailableError("the audit writer does not answer")
         for index, (known, _) in enumerate(self.entries):
             if known == id:
-                return self._position(index)
+                return self._proven(index) if proven and self.proves else self._position(index)
         self.entries.append((id, event))
-        return self._position(len(self.entries) - 1)
+        last = len(self.entries) - 1
+        return self._proven(last) if proven and self.proves else self._position(last)
 
     async def healthy(self) -> bool:
         return self.up
@@ -227,6 +239,15 @@ class MemoryLog:
 
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
         return [event for _, event in self.entries if event["unmapped"]["sovereign"]["kind"] == kind]
+
+    def _proven(self, index: int) -> Position:
+        """As the writer proves it: under its keys, by the hashes of everything that was logged."""
+        entries = [encode_entry(event, entry_id) for entry_id, event in self.entries]
+        edge = Edge().grow(entries)
+        head = Checkpoint(ORIGIN, len(entries), edge.edge.tree.root())
+        hashes = inclusion_proof(TileReader(Path(), head.size, edge.files), index)
+        proof = tuple(base64.b64encode(one).decode() for one in hashes)
+        return Position(index, head.size, LOG_KEYS.sign(head, time=1_700_000_000), entries[index], proof)
 
     def _position(self, index: int) -> Position:
         return Position(index, len(self.entries), f"{ORIGIN}\n{len(self.entries)}\nroot\n")

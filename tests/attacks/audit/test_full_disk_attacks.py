@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from appliance.audit.client import Position
+from appliance.audit.entry import encode_entry
 from appliance.audit.errors import LogFullError
 from tests.audit.filling_storage import FillingStorage
 from tests.audit.logged import find
@@ -61,11 +63,13 @@ class SmallDisk:
     def __init__(self, log: TileLog, storage: FillingStorage) -> None:
         self.log, self.storage = log, storage
 
-    async def append(self, event: dict[str, Any], *, id: str) -> Position:  # noqa: A002 - the protocol's name
-        raw = json.dumps({**event, "metadata": {**event["metadata"], "uid": id}}).encode()
+    async def append(self, event: dict[str, Any], *, id: str, proven: bool = False) -> Position:  # noqa: A002 - the protocol's name
+        raw = encode_entry(event, id)
         (index,) = self.log.append([(id, raw)])
         assert self.log.signed is not None
-        return Position(index, self.log.signed.head.size, self.log.signed.note)
+        proof = self.log.prove([index])[0] if proven else []
+        hashes = tuple(base64.b64encode(one).decode() for one in proof)
+        return Position(index, self.log.signed.head.size, self.log.signed.note, raw, hashes)
 
     async def healthy(self) -> bool:
         return self.storage.room is None

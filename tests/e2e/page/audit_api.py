@@ -74,7 +74,10 @@ def audit_routes(api: PageApi) -> list[Route]:  # noqa: C901 - one small functio
             f"2026-11-{day:02d}": {"answers": 40 + day * 7 % 30, "refusals": day % 9, "joules": 11.6 * (40 + day)}
             for day in range(1, 27)
         }
-        return JSONResponse({"by_day": days, "refusal_reasons": {"quota_exceeded": 61, "not_entitled": 22, "csrf": 3}})
+        use = {"requests": 1412, "tokens": 88_200, "joules": 5210.5}
+        pairs = [{"subject": "2".zfill(32), "model": model, **use} for model in ("small", "large-with-a-long-name-q4")]
+        reasons = {"quota_exceeded": 61, "not_entitled": 22, "csrf": 3}
+        return JSONResponse({"by_day": days, "refusal_reasons": reasons, "top_users_by_model": pairs})
 
     async def export(_request: Request) -> Response:
         return Response(b"PK", media_type="application/zip", headers={"Content-Disposition": "attachment"})

@@ -47,7 +47,7 @@ def opened(page: Page, gateway: FakeGateway, name: str) -> Page:
 
 def ready(page: Page) -> None:
     expect(page.locator(ROWS)).to_have_count(PAGE)
-    expect(page.locator("#auditor-figures figure")).to_have_count(3)
+    expect(page.locator("#auditor-figures figure")).to_have_count(4)
 
 
 def test_the_latest_of_a_million_entries_come_first_and_a_page_at_a_time(auditor: Page, gateway: FakeGateway) -> None:
@@ -93,6 +93,13 @@ def test_plots_have_their_numbers_beside_them_and_witnesses_are_named(auditor: P
     expect(figure.locator("tbody tr").first).to_contain_text("quota_exceeded")
     expect(figure.locator("tbody tr").first).to_contain_text("61")
     expect(auditor.locator("#auditor-state")).to_contain_text("auditor.example/w1 saw 999,000 entries")
+
+
+def test_who_used_which_model_is_one_table(auditor: Page) -> None:
+    rows = auditor.get_by_role("figure", name="by model").locator("tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("000000000000small1,412")
+    expect(rows.nth(1)).to_contain_text("large-with-a-long-name-q4")
 
 
 def test_the_page_speaks_every_language(auditor: Page) -> None:

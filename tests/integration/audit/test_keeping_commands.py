@@ -83,4 +83,4 @@ def test_entries_leave_for_a_medium_and_come_back(bench: Bench, site: Path, tmp_
     assert told(sovereign(site, "verify", "--output", "json"))["pruned"] is None
     assert told(sovereign(site, "prove", "7", "--output", "json"))["index"] == 7
     kinds = told(sovereign(site, "report", "--output", "json", "--cache", str(tmp_path / "figures")))["kinds"]
-    assert kinds == {"sign_in": COUNT, "log_pruned": 1, "admin_change": 1}
+    assert kinds == {"sign_in": COUNT, "log_pruned": 1, "admin_change": 1 + 6}, "what came back, and six looks"

@@ -105,27 +105,29 @@ def test_a_witness_watches_a_site_through_files_that_are_carried(site: tuple[Sit
 
     assert sovereign(paths, "witness", "request", "--out", request).exit_code == 0
     seen = done(sovereign(paths, "witness", "check", laptop, "--request", request, *JSON))
-    assert (seen["size"], seen["before"]) == (6, None)  # five, and the enrolment
+    assert (seen["size"], seen["before"]) == (7, None)  # five, the enrolment, and the request
     assert (
         sovereign(paths, "witness", "cosign", laptop, "--request", request, "--out", cosigned, phrase=True).exit_code
         == 0
     )
-    assert done(sovereign(paths, "witness", "deliver", cosigned, *JSON))["size"] == 6
+    assert done(sovereign(paths, "witness", "deliver", cosigned, *JSON))["size"] == 7
 
     found = witnessing(paths)
     assert found is not None
-    assert (found.enrolled, found.witness, found.size) == (1, "auditor.example/w1", 6)
+    assert (found.enrolled, found.witness, found.size) == (1, "auditor.example/w1", 7)
     assert found.warnings(_now()) == ()
-    assert done(sovereign(paths, "verify", *JSON))["witnessed"][0]["size"] == 6
+    assert done(sovereign(paths, "verify", *JSON))["witnessed"][0]["size"] == 7
     assert entities(bench) == [
         ("Enroll", "witness", "auditor.example/w1"),
+        ("Read", "audit_log", "request to a witness"),
         ("Update", "witness", "auditor.example/w1"),
+        ("Read", "audit_log", "verification"),
     ]
 
     assert sovereign(paths, "witness", "request", "--out", request).exit_code == 0  # from what came back
     again = done(sovereign(paths, "witness", "check", laptop, "--request", request, *JSON))
-    assert (again["size"], again["before"]["size"]) == (7, 6)
-    assert done(sovereign(paths, "witness", "check", laptop, *JSON))["size"] == 7  # the log itself
+    assert (again["size"], again["before"]["size"]) == (10, 7)
+    assert done(sovereign(paths, "witness", "check", laptop, *JSON))["size"] == 10  # the log itself
 
 
 def test_what_a_witness_refuses_exits_with_6_and_a_fork_leaves_evidence(

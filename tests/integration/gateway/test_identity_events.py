@@ -310,10 +310,10 @@ async def test_one_gateway_reads_at_a_time(reading: Reading) -> None:
 
 async def test_what_another_release_told_otherwise_is_in_the_log_already(reading: Reading) -> None:
     class Remembering(MemoryLog):
-        async def append(self, event: dict[str, Any], *, id: str) -> Any:  # noqa: A002 - the protocol's name
+        async def append(self, event: dict[str, Any], *, id: str, proven: bool = False) -> Any:  # noqa: A002 - the protocol's name
             if id == "identity/event/known":
                 raise IdReusedError("already used by a different entry")
-            return await super().append(event, id=id)
+            return await super().append(event, id=id, proven=proven)
 
     reading.log = Remembering()
     reading.source.add("known", NOW - 2)

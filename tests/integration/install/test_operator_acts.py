@@ -12,16 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from typer.testing import CliRunner
 
+from airgap_bundle.trust_state import TrustState, fingerprint
 from appliance.audit.checkpoint import read_vkeys
 from appliance.audit.keys import CheckpointKeys
 from appliance.audit.stored import read_stored
+from appliance.cli.main import app
 from appliance.errors import SovereignError
 from appliance.install import power
 from appliance.install import uninstall as removal
 from appliance.install.accounts import Accounts, accounts_for, service_names
 from appliance.install.acts import announce, journaled
 from appliance.install.audit_spool import spool
+from appliance.install.file_changes import journaled_changes
 from appliance.install.journal import Journal
 from appliance.install.layout import make_folders, runtime_folders, site_folders
 from appliance.install.model_record import note
@@ -31,10 +35,14 @@ from appliance.site.load import load_site
 from appliance.site.paths import AUDIT, GATEWAY, SitePaths, engine_service
 from tests.audit.processes import until
 from tests.audit.samples import EVENTS
+from tests.bundles import root_bytes, second_root
 from tests.other_users import as_uid, ask, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from subprocess import Popen
+
+    from click.testing import Result
 
 REPOSITORY = Path(__file__).parents[3]
 EXAMPLE = REPOSITORY / "appliance" / "install" / "site.example.yaml"
@@ -79,16 +87,17 @@ def paths() -> Iterator[SitePaths]:
 
 
 @pytest.fixture
-def writer(paths: SitePaths) -> Iterator[Callable[[], None]]:
+def writer(paths: SitePaths) -> Iterator[Callable[[], Popen[bytes]]]:
     """Starts the site's writer by the command that its service manager uses."""
-    running: list[subprocess.Popen[bytes]] = []
+    running: list[Popen[bytes]] = []
 
-    def start() -> None:
+    def start() -> Popen[bytes]:
         argv = [sys.executable, "-c", RUN, "--site", str(paths.root), "serve", AUDIT]
         env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY)}
         running.append(subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL))
         probe = Probe("unix-http", str(paths.socket(AUDIT)))
         until(lambda: answers(probe) or running[-1].poll() is not None)
+        return running[-1]
 
     yield start
     for process in running:
@@ -110,7 +119,7 @@ def entries(paths: SitePaths) -> list[tuple[str, str, str]]:
 
 
 def test_up_and_down_are_entries_beside_the_steps_of_the_installation(
-    paths: SitePaths, writer: Callable[[], None]
+    paths: SitePaths, writer: Callable[[], Popen[bytes]]
 ) -> None:
     writer()
     with journaled(paths, "up"):
@@ -125,7 +134,7 @@ def test_up_and_down_are_entries_beside_the_steps_of_the_installation(
 
 
 def test_an_act_while_the_writer_is_down_is_entered_when_it_is_back(
-    paths: SitePaths, writer: Callable[[], None]
+    paths: SitePaths, writer: Callable[[], Popen[bytes]]
 ) -> None:
     cause = announce(CONFIG, paths, "down")
     assert cause is not None
@@ -135,7 +144,7 @@ def test_an_act_while_the_writer_is_down_is_entered_when_it_is_back(
     assert entries(paths)[-1] == ("down", "Stop", "Success")
 
 
-def test_a_start_that_failed_is_entered_as_failed(paths: SitePaths, writer: Callable[[], None]) -> None:
+def test_a_start_that_failed_is_entered_as_failed(paths: SitePaths, writer: Callable[[], Popen[bytes]]) -> None:
     with pytest.raises(KeyboardInterrupt), journaled(paths, "up"):
         raise KeyboardInterrupt
     writer()
@@ -144,7 +153,7 @@ def test_a_start_that_failed_is_entered_as_failed(paths: SitePaths, writer: Call
 
 
 def test_a_decision_about_a_model_is_an_entry_with_who_why_and_digests(
-    paths: SitePaths, writer: Callable[[], None]
+    paths: SitePaths, writer: Callable[[], Popen[bytes]]
 ) -> None:
     detail = {"name": "demo", "weights": "sha256:b6", "former": "sha256:a5", "bundle": "1.1.0"}
     told = {"signers": "custodian, deputy", "waived": "", "by": "root", "reason": "it answers in German"}
@@ -170,8 +179,113 @@ def test_a_decision_about_a_model_is_an_entry_with_who_why_and_digests(
     }
 
 
+def changes(paths: SitePaths) -> list[tuple[str, str, str, str | None, str | None]]:
+    """Kind, name, activity and digests of every administrative change."""
+    found = []
+    for event in map(json.loads, logged(paths)):
+        ours, entity = event["unmapped"]["sovereign"], event.get("entity", {})
+        if ours["kind"] == "admin_change":
+            digests = ours.get("before_digest"), ours.get("after_digest")
+            found.append((entity["type"], entity["name"], event["activity_name"], *digests))
+    return found
+
+
+def test_each_policy_waiver_and_key_that_an_install_brings_or_takes_is_an_entry_of_its_own(
+    paths: SitePaths, writer: Callable[[], Popen[bytes]]
+) -> None:
+    old, new = "00" * 32, "11" * 32
+    journal = Journal.open(paths.journal)
+    for digests in (
+        {"models.yaml": (None, old), "waivers/one": (None, old), "auditors/custodian.pub": (None, old)},
+        {"waivers/one": (old, None), "models.yaml": (old, new)},
+    ):
+        journal.append("policies", "started", "sha256:00", journaled_changes(digests))
+        journal.append("policies", "done", "sha256:00", journaled_changes(digests))
+    journal.close()
+    writer()
+    for _ in range(2):  # a second telling, as after a crash before it was noted, adds nothing
+        spool(CONFIG, paths, "1.0.0")
+        (paths.journal.with_name("spooled.json")).unlink()
+    assert changes(paths) == [
+        ("policy", "models.yaml", "Create", None, f"sha256:{old}"),
+        ("waiver", "waivers/one", "Create", None, f"sha256:{old}"),
+        ("key", "auditors/custodian.pub", "Create", None, f"sha256:{old}"),
+        ("waiver", "waivers/one", "Delete", f"sha256:{old}", None),
+        ("policy", "models.yaml", "Update", f"sha256:{old}", f"sha256:{new}"),
+    ]
+
+
+def test_hundreds_of_waivers_are_each_an_entry_in_their_order(
+    paths: SitePaths, writer: Callable[[], Popen[bytes]]
+) -> None:
+    names = [f"waivers/{n:03}" for n in range(200)]
+    journal = Journal.open(paths.journal)
+    journal.append("policies", "done", "sha256:00", journaled_changes(dict.fromkeys(names, (None, "00" * 32))))
+    journal.close()
+    writer()
+    spool(CONFIG, paths, "1.0.0")
+    assert [name for _, name, *_ in changes(paths)] == names
+
+
+def test_another_root_is_an_entry_with_the_one_before_whatever_brought_it(
+    paths: SitePaths, writer: Callable[[], Popen[bytes]]
+) -> None:
+    writer()
+    first, second = root_bytes(), second_root()
+    TrustState(fingerprint(first), first).save(paths.trust)
+    spool(CONFIG, paths, "1.0.0")
+    spool(CONFIG, paths, "1.0.0")
+    one, other = str(fingerprint(first)), str(fingerprint(second))
+    assert changes(paths) == [("key", "trust root", "Create", None, one)]
+    TrustState(fingerprint(first), second, sequence=5).save(paths.trust)
+    spool(CONFIG, paths, "1.0.0")
+    (paths.journal.with_name("spooled.json")).unlink()
+    spool(CONFIG, paths, "1.0.0")
+    assert changes(paths)[1:] == [("key", "trust root", "Update", one, other)]
+    TrustState(fingerprint(first), first).save(paths.trust)  # as from an old backup
+    spool(CONFIG, paths, "1.0.0")
+    assert changes(paths)[2:] == [("key", "trust root", "Update", other, one)]
+    for copy in paths.trust.iterdir():
+        copy.write_bytes(b"damaged")
+    spool(CONFIG, paths, "1.0.0")
+    assert len(changes(paths)) == 3, "a state that nobody can read is for others to name"
+
+
+def test_an_operators_look_at_the_sites_own_log_is_in_it_before_the_look(
+    paths: SitePaths, writer: Callable[[], Popen[bytes]]
+) -> None:
+    def audit(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["--site", str(paths.root), "audit", *arguments])
+
+    writer()
+    spool(CONFIG, paths, "1.0.0")
+    found = json.loads(audit("verify", "--output", "json").stdout)
+    assert found["size"] == 2, "the look is among the entries that are looked at"
+    assert audit("report", "--output", "json", "--cache", str(paths.root / "cache")).exit_code == 0
+    assert audit("prove", "0", "--output", "json").exit_code == 0
+    assert audit("witness", "request", "--out", str(paths.root / "request")).exit_code == 0
+    looks = [(kind, name, what) for kind, name, what, *_ in changes(paths)]
+    assert looks == [
+        ("audit_log", name, "Read") for name in ("verification", "report", "proof of entry 0", "request to a witness")
+    ]
+    copy = audit("verify", "--log", str(paths.audit_log), "--output", "json")
+    assert (copy.exit_code, len(changes(paths))) == (0, 4), "a folder that is named is a copy: it has no writer"
+
+
+def test_a_look_without_a_writer_goes_on_and_says_that_it_is_in_no_log(
+    paths: SitePaths, writer: Callable[[], Popen[bytes]]
+) -> None:
+    writer()
+    spool(CONFIG, paths, "1.0.0")
+    before = logged(paths)
+    paths.socket(AUDIT).unlink()
+    result = CliRunner().invoke(app, ["--site", str(paths.root), "audit", "verify"])
+    assert (result.exit_code, "this look is not in the log" in result.stderr) == (0, True)
+    assert logged(paths) == before
+
+
 def test_down_is_in_the_log_before_the_writer_is_stopped(
-    paths: SitePaths, writer: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    paths: SitePaths, writer: Callable[[], Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, str, str]] = []
     monkeypatch.setattr(power, "stop_services", lambda *_: seen.extend(entries(paths)))
@@ -180,7 +294,7 @@ def test_down_is_in_the_log_before_the_writer_is_stopped(
     assert seen[-1] == ("down", "Stop", "Success")
 
 
-def test_up_that_finds_no_secrets_is_entered_as_failed(paths: SitePaths, writer: Callable[[], None]) -> None:
+def test_up_that_finds_no_secrets_is_entered_as_failed(paths: SitePaths, writer: Callable[[], Popen[bytes]]) -> None:
     with pytest.raises(SovereignError):
         power.up(paths, passphrase=lambda: b"", ready=lambda _ready, _of: None)
     writer()
@@ -189,10 +303,17 @@ def test_up_that_finds_no_secrets_is_entered_as_failed(paths: SitePaths, writer:
 
 
 def test_the_removal_is_the_last_entry_of_the_log_that_goes_with_it(
-    paths: SitePaths, writer: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    paths: SitePaths, writer: Callable[[], Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(removal, "remove_accounts", lambda _paths: ())  # they are not ours to remove
-    writer()
+    process = writer()
+
+    def stop(*_: object) -> None:
+        """As the service manager does: it waits until the writer, which still settles what it entered, is gone."""
+        process.terminate()
+        process.wait(timeout=30)
+
+    monkeypatch.setattr(removal, "stop_services", stop)
     gone = removal.uninstall(paths)
     assert gone.unlogged is None
     assert gone.log_head is not None
@@ -231,7 +352,7 @@ def forged(paths: SitePaths) -> bytes:
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 @pytest.mark.parametrize("service", [GATEWAY, ENGINE, "database"])
 def test_no_service_puts_an_entry_in_the_operators_way_and_status_names_who_tried(
-    paths: SitePaths, writer: Callable[[], None], service: str
+    paths: SitePaths, writer: Callable[[], Popen[bytes]], service: str
 ) -> None:
     writer()
     paths.socket(AUDIT).chmod(0o666)  # this writer runs as root, whose group is not the services'

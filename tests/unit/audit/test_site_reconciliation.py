@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appliance.gateway.receipts import digest
+from appliance.audit.receipt_check import receipt_digest
 from tests.audit.site_reconciliation import Logged, Seen, outstanding, read_diary, reconcile
 from tests.audit.site_storm import IDENTITY, OF_KEYCLOAK, WEIGHTS, order
 
@@ -32,7 +32,7 @@ def _logged(**changes: dict[str, Any] | None) -> Logged:
         "gateway/keycloak/1": _event("identity_sign_in"),
         _name("b", "request"): _event("request"),
         _name("a", "request"): _event("request"),
-        _name("b", "end"): _event("answer", outcome="stop", receipt_digest=digest(RECEIPT)),
+        _name("b", "end"): _event("answer", outcome="stop", receipt_digest=receipt_digest(RECEIPT)),
         _name("a", "end"): _event("answer", outcome="interrupted"),
     }
     entries |= {_name(*name.split("_")): event for name, event in changes.items() if event}

@@ -121,6 +121,7 @@ def test_parts_add_up_to_what_one_count_gives(log: Bench, cache: TallyCache) -> 
         "outcomes",
         "kinds",
         "users",
+        "top_users_by_model",
     ):
         assert mine[name] == theirs[name]
     assert len(found.model_loads) == 200

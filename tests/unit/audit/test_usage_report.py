@@ -18,7 +18,7 @@ from appliance.audit.entry import encode_entry
 from appliance.audit.errors import LogTamperedError
 from appliance.audit.events_identity import identity_sign_in
 from appliance.audit.habits import Habits, Unusual
-from appliance.audit.tally import Figures, Tally, UsageReport
+from appliance.audit.tally import MODELS_OF_A_USER, PAIR, Figures, Tally, UsageReport
 from appliance.audit.usage import build_report
 from appliance.audit.usage_html import render_html
 from appliance.audit.usage_table import printable, render_table
@@ -111,6 +111,11 @@ def test_days_groups_models_and_users_are_told_apart(report: UsageReport) -> Non
     assert data["outcomes"] == {"stop": 3}
     assert [(user["subject"], user["requests"]) for user in data["top_users"]] == [("s1", 2), ("s2", 1)]
     assert data["users"] == 2
+    assert [(one["subject"], one["model"], one["requests"], one["answers"]) for one in data["top_users_by_model"]] == [
+        ("s1", "demo", 2, 2),
+        ("s2", "other", 1, 1),
+        ("s2", "demo", 0, 0),
+    ], "the last was refused"
     assert [(load["model"], load["accepted"], load["waivers"]) for load in data["model_loads"]] == [
         ("demo", True, 1),
         ("x", False, 0),
@@ -138,6 +143,19 @@ def test_an_entry_edited_into_a_bomb_is_a_finding_and_no_crash(bench: Bench, rep
 def test_the_top_is_as_long_as_asked(bench: Bench, report: UsageReport) -> None:
     assert len(report.by_user) == 2
     assert len(build_report(bench.directory, vkeys=bench.vkeys, top=1).top_users) == 1
+
+
+def test_users_by_model_are_as_many_rows_as_are_bound_to_be_read() -> None:
+    report = UsageReport(top=2)
+    figures = Figures()
+    for user in range(4):
+        for model in range(9):
+            tally = Tally(requests=10 * user + model, completion_tokens=user)
+            figures.by_user[f"u{user}"].add(tally)
+            figures.by_user_model[f"u{user}{PAIR}m {model}"].add(tally)
+    report.add_day("2026-11-20", figures)
+    found = [(subject, model) for subject, model, _ in report.top_pairs]
+    assert found == [(f"u{user}", f"m {model}") for user in (3, 2) for model in range(8, 8 - MODELS_OF_A_USER, -1)]
 
 
 def test_there_is_no_report_of_a_log_that_does_not_hold(bench: Bench, report: UsageReport) -> None:

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appliance.audit.commitment import commit
+from appliance.audit.errors import ReceiptError
 from appliance.audit.open_requests import instance, step
+from appliance.audit.receipt_check import check_receipt, receipt_digest
 from appliance.engine.protocol import Token
 from appliance.gateway import answers, ledger
 from appliance.gateway.engine_asked import engine_request
 from appliance.gateway.entitlements import grant
 from appliance.gateway.errors import NotReadyError
-from appliance.gateway.receipts import digest
 from appliance.gateway.steps import Failed, Finished, Started, Step, Text
-from tests.gateway.doubles import site
+from tests.gateway.doubles import LOG_KEYS, site
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -170,6 +171,17 @@ async def test_an_answer_whose_entry_cannot_be_written_has_no_receipt(
     assert (bench.keeper.text, bench.keeper.receipt) == ("Hello there.", None)
 
 
+async def test_an_answer_whose_entry_cannot_be_proved_has_a_receipt_that_says_so(bench: Any) -> None:
+    bench.log.proves = False
+    receipt = (await bench.steps())[-1].receipt
+    assert receipt["log"]["proof"] is None
+    assert receipt["log"]["answer_index"] == 1
+    (entry,) = (event["unmapped"]["sovereign"] for event in bench.log.of_kind("answer"))
+    assert entry["receipt_digest"] == receipt_digest(receipt)
+    with pytest.raises(ReceiptError, match="carries no proof"):
+        check_receipt(receipt, LOG_KEYS.vkeys("sovereign/test"))
+
+
 async def test_the_end_that_the_log_did_not_take_is_written_once_it_is_back(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,8 +246,12 @@ async def test_a_receipt_can_be_checked_by_whoever_holds_the_texts(bench: Any) -
     assert entry["answer_commitment"] == commitments["answer"]
     bare = {name: value for name, value in receipt.items() if name != "log"}
     raw = json.dumps(bare, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-    assert entry["receipt_digest"] == digest(receipt) == "sha256:" + hashlib.sha256(raw).hexdigest()
-    assert receipt["log"] == {"origin": "sovereign/test", "request_index": 0, "answer_index": 1, "size": 2}
+    assert entry["receipt_digest"] == receipt_digest(receipt) == "sha256:" + hashlib.sha256(raw).hexdigest()
+    place = {name: value for name, value in receipt["log"].items() if name != "proof"}
+    assert place == {"origin": "sovereign/test", "request_index": 0, "answer_index": 1, "size": 2}
+    checked = check_receipt(receipt, LOG_KEYS.vkeys("sovereign/test"), b"Hello there.")
+    assert (checked.index, checked.answer_matches) == (1, True)
+    assert check_receipt(receipt, LOG_KEYS.vkeys("sovereign/test"), b"Hello there").answer_matches is False
     assert receipt["sampler"] == {"temperature": 0.5, "top_p": 0.9, "seed": 7, "max_tokens": 64}
 
 

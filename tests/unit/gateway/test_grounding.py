@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from appliance.audit.commitment import opens
+from appliance.audit.receipt_check import receipt_digest
 from appliance.engine.protocol import Message
 from appliance.gateway.documents import room
 from appliance.gateway.errors import UnprocessableError
 from appliance.gateway.grounding import Grounding, checked, entered, looked_up, rested, shown
-from appliance.gateway.receipts import digest
 from appliance.gateway.steps import Finished
 from appliance.memory.quoting import RULE
 from tests.memory.passages import passage
@@ -41,8 +41,8 @@ async def test_the_receipt_says_what_an_answer_rests_on_and_its_digest_in_the_lo
     (claim,) = receipt["documents"]["claims"]
     assert (claim["support"], claim["citations"][0]["first"]) == ("quoted", 100)
     ours = bench.log.of_kind("answer")[0]["unmapped"]["sovereign"]
-    assert ours["receipt_digest"] == digest(receipt)
-    assert digest({**receipt, "documents": {}}) != digest(receipt)
+    assert ours["receipt_digest"] == receipt_digest(receipt)
+    assert receipt_digest({**receipt, "documents": {}}) != receipt_digest(receipt)
     assert bench.shelf.asked == [("analysts",)]
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from appliance.audit.receipt_check import receipt_digest
 from appliance.engine.protocol import Message
 from appliance.gateway.engine_asked import engine_request
 from appliance.gateway.entitlements import grant
 from appliance.gateway.instructions import Instructions, conversation
 from appliance.gateway.openai_responses import model_object
-from appliance.gateway.receipts import digest
 from tests.gateway.doubles import receipt, site
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ async def test_the_receipt_names_them_by_digest_and_not_by_their_words(bench: An
     }
     assert "Be brief" not in str(given)
     _, entry = bench.log.entries[-1]
-    assert digest(given) in str(entry)
+    assert receipt_digest(given) in str(entry)
 
 
 @pytest.mark.anyio

@@ -201,7 +201,7 @@ def test_a_step_that_fails_tells_what_it_was_to_change(desk: Desk, monkeypatch: 
 
 
 def test_every_ended_step_is_told_once_and_one_that_is_under_way_is_not() -> None:
-    plan = journaled_changes({"added": ["0 x"]})
+    plan = journaled_changes({"x": (None, "0")})
     records = [
         Record(1, "2026-11-26T09:00:00.000+00:00", "policies", "started", "d", plan),
         Record(2, "2026-11-26T09:00:01.000+00:00", "folders", "started", "d"),

@@ -113,7 +113,7 @@ export class Entries {
       h(
         "table",
         { class: "auditor-table" },
-        h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", { scope: "col" }, head)))),
+        h("thead", {}, h("tr", {}, ...heads.map((head, place) => h("th", { scope: "col", class: place === 0 ? "number" : "" }, head)))),
         h("tbody", {}, ...this.entries.map((entry) => row(entry, this.names))),
       ),
     );

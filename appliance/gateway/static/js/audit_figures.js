@@ -4,14 +4,17 @@ import * as api from "./api.js";
 import { field, today } from "./audit_form.js";
 import { columns } from "./audit_plots.js";
 import { h } from "./dom.js";
+import { number } from "./format.js";
 import { onLanguage, t } from "./i18n.js";
 
 const DAYS = 30;
 const MOST_REASONS = 8;
+const SHORT = 12;
 
 /**
  * @typedef {{ answers: number, refusals: number, joules: number }} Tally
- * @typedef {{ by_day: Record<string, Tally>, refusal_reasons: Record<string, number> }} Report
+ * @typedef {{ subject: string, model: string, requests: number, tokens: number, joules: number }} Pair
+ * @typedef {{ by_day: Record<string, Tally>, refusal_reasons: Record<string, number>, top_users_by_model: Pair[] }} Report
  */
 
 export class Figures {
@@ -84,6 +87,42 @@ export class Figures {
         [t("audit.figures.joules")],
         days.map(([label, { joules }]) => ({ label, values: [joules] })),
       ),
+      people(this.report.top_users_by_model),
     );
   }
+}
+
+/**
+ * Who used which model how much: the users with most requests, by pseudonym.
+ *
+ * @param {Pair[]} pairs
+ */
+function people(pairs) {
+  const figures = [t("audit.figures.requests"), t("audit.figures.tokens"), t("audit.figures.joules")];
+  const heads = [t("audit.filter.subject"), t("audit.filter.model"), ...figures].map((name, place) =>
+    h("th", { scope: "col", class: place > 1 ? "number" : "" }, name),
+  );
+  const rows = pairs.map(({ subject, model, requests, tokens, joules }) =>
+    h(
+      "tr",
+      {},
+      h("td", { class: "mono", title: subject }, subject.slice(0, SHORT)),
+      h("td", {}, model),
+      ...[requests, tokens, joules].map((value, at) => h("td", { class: "number", "data-label": figures[at] }, number(value, 1))),
+    ),
+  );
+  const shown =
+    rows.length > 0
+      ? h(
+          "div",
+          { class: "auditor-scroll" },
+          h(
+            "table",
+            { class: "auditor-table" },
+            h("thead", {}, h("tr", {}, ...heads)),
+            h("tbody", {}, ...rows),
+          ),
+        )
+      : h("p", {}, t("audit.figures.none"));
+  return h("figure", { class: "auditor-people" }, h("figcaption", {}, t("audit.figures.people")), shown);
 }

@@ -64,9 +64,9 @@ export function columns(title, first, names, rows) {
  */
 function table(first, names, rows) {
   if (rows.length === 0) return null;
-  const head = [first, ...names].map((name) => h("th", { scope: "col" }, name));
+  const head = [first, ...names].map((name, place) => h("th", { scope: "col", class: place > 0 ? "number" : "" }, name));
   const body = rows.map(({ label, values }) =>
-    h("tr", {}, h("td", {}, label), ...values.map((value) => h("td", { class: "number" }, number(value, 1)))),
+    h("tr", {}, h("td", {}, label), ...values.map((value, at) => h("td", { class: "number", "data-label": names[at] }, number(value, 1)))),
   );
   return h(
     "details",
