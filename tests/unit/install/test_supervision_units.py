@@ -13,6 +13,7 @@ from appliance.engine.confinement.filters import permits
 from appliance.install.accounts import Accounts, service_names
 from appliance.install.services import Service, site_services
 from appliance.install.supervision.systemd import Systemd
+from appliance.install.timed import documents_sync
 from appliance.site.gpu import Gpu
 from appliance.site.load import load_site
 from appliance.site.paths import SitePaths
@@ -142,7 +143,7 @@ def test_systemd_finds_no_fault_with_the_units(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     users = Accounts(dict.fromkeys(service_names(CONFIG), "daemon"))
-    files = Systemd(paths, tmp_path).files(site_services(CONFIG, paths, users), "demo", 60)
+    files = Systemd(paths, tmp_path).files(site_services(CONFIG, paths, users), "demo", (documents_sync(60),))
     for path, text in files.items():
         path.write_text(text)
     done = subprocess.run(
