@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from appliance.install.backup.due import calendar
 from appliance.install.brief_runs import compile_at
 from appliance.install.document_syncs import sync_minutes
-from appliance.install.supervision.timed import BRIEFS, DOCUMENTS, Timed
+from appliance.install.supervision.timed import BACKUP, BRIEFS, DOCUMENTS, Timed
 
 if TYPE_CHECKING:
+    from appliance.site.backups import Backups
     from appliance.site.config import SiteConfig
 
 _BY_THE_MINUTE = "AccuracySec=1min"
@@ -23,6 +25,7 @@ def timed_commands(config: SiteConfig) -> tuple[Timed, ...]:
     found = (
         documents_sync(minutes) if minutes is not None else None,
         briefs_compile(at) if at is not None else None,
+        backup_run(config.backup) if config.backup is not None else None,
     )
     return tuple(one for one in found if one is not None)
 
@@ -40,3 +43,8 @@ def briefs_compile(at: str) -> Timed:
     """Compiles groups' briefs once a day; it asks the gateway, as the program that evaluates does."""
     when = (f"OnCalendar=*-*-* {at}:00", _MISSED, _BY_THE_MINUTE)
     return Timed(BRIEFS, "compile groups' briefs", ("memory", "compile"), when, "AF_UNIX AF_INET AF_INET6")
+
+
+def backup_run(plan: Backups) -> Timed:
+    """Backs up at the times that the site says: as root, whose alone the secrets are."""
+    return Timed(BACKUP, "back up", ("backup", "run"), (*calendar(plan), _MISSED, _BY_THE_MINUTE))
