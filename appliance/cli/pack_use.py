@@ -13,7 +13,7 @@ import typer
 
 from appliance.cli.learn_evaluate import client_of, share_of
 from appliance.cli.learn_site import case_store, enter, site_database
-from appliance.cli.pack_choice import choose, readable, recorded, settled, told
+from appliance.cli.pack_choice import choose, recorded, settled, stands, told
 from appliance.cli.pack_site import GroupOption, say_unlogged
 from appliance.cli.pack_standing import about_pack, check_may_be_chosen
 from appliance.cli.pack_tables import draw, planned
@@ -186,8 +186,8 @@ def _before(found: Chosen | None, digest: str) -> tuple[str, ...]:
 
 def _mended(order: _Order, now: Chosen | None, output: OutputFormat, *, dry_run: bool) -> None:
     """The group answers under it already, by file or database: no gate, and both say so afterwards."""
-    group, there = order.group, recorded(order.paths).get(order.group)
-    whole = readable(order.paths) and there == (now.pack if now is not None else None)
+    group = order.group
+    whole = stands(order.paths, group, now.pack if now is not None else None)
     if not whole and not dry_run:
         with site_lock(order.paths):
             say_unlogged(asyncio.run(_put_in_force(order, now, "mend")))

@@ -12,10 +12,11 @@ from airgap_bundle.trust_state import TrustState
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.errors import AuditUnavailableError
 from appliance.errors import SovereignError
+from appliance.install.pack_record import last_choices
 from appliance.install.probe import Probe, answers, fetch_json
 from appliance.models.serving import read_decisions
 from appliance.models.shelf import damaged_bundles, ended
-from appliance.packs.record import read_record
+from appliance.packs.record import NONE, read_record
 from appliance.packs.shelf import shelved
 from appliance.site.paths import AUDIT
 
@@ -144,6 +145,11 @@ def pack_warnings(config: SiteConfig, paths: SitePaths, now: datetime) -> tuple[
         used, root = read_record(paths.packs), TrustState.load(paths.trust).root
     except (SovereignError, BundleError) as error:
         return (*warned, *([error.cause] if isinstance(error, SovereignError) and not warned else []))
+    warned += [
+        f"{group} was put under {digest[:19]}… and packs/groups.json does not say so: `sovereign pack use` for {group}"
+        for group, digest in last_choices(paths).items()
+        if digest != NONE and group not in used and group not in refused
+    ]
     for one in shelved(paths.packs)[0]:
         groups = sorted(group for group, digest in used.items() if digest == one.digest)
         if groups and (reason := one.withdrawn(root, now)) is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from appliance.cli import pack_choice
-from appliance.errors import UnavailableError
+from appliance.errors import UnavailableError, UsageError
 from appliance.gateway import database
 from appliance.gateway.pack_choices import ChoiceStore, Chosen
 from appliance.install import pack_import
@@ -49,7 +49,7 @@ def test_a_lost_record_is_written_anew_by_naming_what_is_in_force_and_by_nothing
     assert not site.told("use", "trial", "--group", "clerks")["mended"]
 
 
-def test_a_damaged_record_is_mended_group_by_group_and_opens_none_meanwhile(site: Site) -> None:
+def test_a_damaged_record_is_mended_from_journal_and_database(site: Site) -> None:
     site.bring()
     use(site, ONE)
     use(site, TWO, "guards")
@@ -57,7 +57,35 @@ def test_a_damaged_record_is_mended_group_by_group_and_opens_none_meanwhile(site
     assert "nobody is answered" in site.run("list").stderr
     assert site.told("use", "trial", "--group", "clerks")["mended"]
     assert site.in_force() == ONE.digest
-    with pytest.raises(PackLostError):
+    assert site.in_force("guards") == TWO.digest  # journal and database agree
+    assert not site.told("use", "second", "--group", "guards")["mended"]
+
+
+@pytest.mark.parametrize("lost", ["damaged", "gone"])
+def test_a_record_that_is_lost_beside_a_new_database_opens_no_group_until_each_was_put_under_its_pack(
+    site: Site, lost: str
+) -> None:
+    site.bring()
+    use(site, ONE)
+    use(site, TWO, "guards")
+    record = site.paths.packs / FILE
+    if lost == "damaged":
+        record.write_text("{")
+    else:
+        record.unlink()
+    with site.cluster.admin("sovereign") as admin:
+        admin.execute("TRUNCATE group_pack")
+    listed = site.told("list")
+    assert {one["name"]: one["groups"] for one in listed["packs"]} == {"trial": ["clerks"], "second": ["guards"]}
+    (warned, *_) = pack_warnings(load_site(site.paths.site_yaml), site.paths, packs.soon())
+    assert "packs/groups.json" in warned
+    site.model.broken = 1
+    site.refused(GateRefusedError, "use", "second", "--group", "clerks")  # what was lost opens nothing without a gate
+    site.model.broken = 0
+    site.refused(UsageError, "use", "none", "--group", "clerks")
+    assert site.told("use", "trial", "--group", "clerks")["mended"]
+    assert site.in_force() == ONE.digest
+    with pytest.raises(PackLostError):  # the one that was mended takes no other out of the record
         site.in_force("guards")
     assert site.told("use", "second", "--group", "guards")["mended"]
     assert site.in_force("guards") == TWO.digest
