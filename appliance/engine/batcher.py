@@ -21,7 +21,8 @@ from appliance.engine.job import BATCH
 from appliance.engine.keeping import Keeper
 from appliance.engine.memory import SAVED_PART
 from appliance.engine.preemption import victim
-from appliance.engine.prefixes import Pins, PrefixCache
+from appliance.engine.prefix_values import Pins
+from appliance.engine.prefixes import PrefixCache
 from appliance.engine.protocol import End, Failed
 from appliance.engine.reception import Reception
 from appliance.engine.scheduler import Candidate, Limits, Scheduler
