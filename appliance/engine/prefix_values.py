@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from appliance.engine.cell_store import Pair
+    from appliance.engine.context import Context
     from appliance.engine.job import Owner
 
 WORTH_WAITING = 32  # tokens; a shorter gain is computed twice rather than waited for
@@ -75,3 +76,10 @@ class Pins:
 
     cells: int = 0
     holdings: int = 0
+
+
+def pins_in(context: Context, slots: int, tokens: int | None) -> Pins:
+    """What may be pinned, at most ``tokens``: never so much that a request of full length, or one more, has no room."""
+    room = min(context.cells // 2, context.cells - context.context_tokens)
+    cells = room if tokens is None else min(tokens, room)
+    return Pins(max(0, cells), max(0, (context.sequences // 2 - slots) // 2))
