@@ -10,6 +10,7 @@ import httpx
 
 from airgap_bundle import strict_json
 from airgap_bundle.errors import FormatError
+from appliance.engine import bounded
 from appliance.engine.errors import (
     EngineAbsentError,
     EngineBusyError,
@@ -84,21 +85,23 @@ class EngineClient:
         """Events of ``request``: ``Admitted``, ``Token`` …, ``End``. Closing the iterator cancels it in the engine.
 
         Raises ``EngineBusyError``, ``EngineRefusedError``, ``EngineDrainingError`` before the first event, and
-        ``EngineUnavailableError`` at any time, also where the engine itself reports that a request failed.
+        ``EngineUnavailableError`` at any time: where the engine itself reports that a request failed, and where it says
+        more than an answer to ``request`` can be.
         """
         try:
-            async with self._http.stream("POST", "/generate", content=encode_request(request)) as response:
+            content, headers = encode_request(request), {"accept-encoding": "identity"}
+            async with self._http.stream("POST", "/generate", content=content, headers=headers) as response:
                 if response.status_code != httpx.codes.OK:
                     async with asyncio.timeout(_CONNECT_S):
-                        raise _refused(response, await _bounded(response))
-                async for line in response.aiter_lines():
+                        raise _refused(response, await bounded.body(response, MAX_BYTES))
+                async for line in bounded.lines(response, request):
                     event = decode_event(line)
                     if isinstance(event, Failed):
                         raise EngineUnavailableError(f"the engine could not finish: {event.message}")
                     yield event
                     if isinstance(event, End):
                         return
-        except (httpx.HTTPError, ValueError, KeyError, TypeError, FormatError, TimeoutError) as error:
+        except (httpx.HTTPError, ValueError, KeyError, TypeError, FormatError, TimeoutError, RecursionError) as error:
             raise EngineUnavailableError(f"the engine does not answer: {error}") from error
         raise EngineUnavailableError("the engine stopped in the middle of an answer")
 
@@ -153,19 +156,7 @@ class EngineClient:
         """Status and body at ``path``. Raises ``EngineUnavailableError`` for more than ``MAX_BYTES``."""
         headers = {"accept-encoding": "identity"}
         async with self._http.stream("GET", path, timeout=_CONNECT_S, headers=headers) as response:
-            return response.status_code, await _bounded(response)
-
-
-async def _bounded(response: httpx.Response) -> bytes:
-    """The body of ``response``, with no encoding undone. Raises ``EngineUnavailableError`` for too much, or for one."""
-    if "content-encoding" in response.headers:
-        raise EngineUnavailableError("it does not tell it in plain bytes")
-    body = bytearray()
-    async for part in response.aiter_raw():
-        body += part
-        if len(body) > MAX_BYTES:
-            raise EngineUnavailableError("it says more than is read")
-    return bytes(body)
+            return response.status_code, await bounded.body(response, MAX_BYTES)
 
 
 def _model(body: bytes) -> ModelInfo:

@@ -74,6 +74,19 @@ def chunked(size: bytes, status: str = "200 OK") -> Answering:
     return answer
 
 
+def repeating(line: bytes) -> Answering:
+    """``line`` again and again, and no end."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        many = line * max(1, 0x10000 // len(line))
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(f"{len(many):x}\r\n".encode() + many + b"\r\n")
+            await writer.drain()
+
+    return answer
+
+
 async def endless_head(writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\n")
     while True:
