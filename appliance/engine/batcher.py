@@ -26,6 +26,7 @@ from appliance.engine.protocol import End, Failed
 from appliance.engine.reception import Reception
 from appliance.engine.scheduler import Limits
 from appliance.engine.showing import Reads, Showing
+from appliance.engine.telling import Telling
 
 if TYPE_CHECKING:
     from appliance.engine.admission import AdmissionQueue
@@ -79,8 +80,7 @@ class Batcher:
             draw=draw,
         )
         self._planner = Planner(queue, Limits(context.batch_tokens, chunk_tokens, apart_tokens))
-        self._told = (0, 0)
-        self._pinned = (0, 0)
+        self._telling = Telling(self._store, self._cache, self._reception, self._keeper, metrics)
         self._computed = 0.0
         self._reads = Reads(draw)
         self._showing = Showing(self._store, self._cache, self._reads)
@@ -97,7 +97,7 @@ class Batcher:
     @property
     def pinned(self) -> tuple[int, int]:
         """As ``PrefixCache.pinned``, at the last step. Any thread."""
-        return self._pinned
+        return self._telling.pinned
 
     @property
     def shown(self) -> Shown:
@@ -141,17 +141,7 @@ class Batcher:
         self._tell()
 
     def _tell(self) -> None:
-        evicted, put_off = self._told
-        self._pinned = self._cache.pinned
-        self._told = (self._cache.evicted, self._reception.put_offs)
-        self._metrics.room(
-            live=self._store.live,
-            parked=self._cache.parked,
-            pinned=self._pinned[1],
-            evicted=self._told[0] - evicted,
-            put_off=self._told[1] - put_off,
-        )
-        self._metrics.kept(self._keeper.figures())
+        self._telling.tell()
         self._showing.look(self._residents)
 
     def _dismiss(self) -> None:
