@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from appliance.gateway.pack_choices import Chosen
+from appliance.install.decisions import demand_log, tell_log
 from appliance.install.journal import beside
 from appliance.install.model_record import INTERRUPTED, operator
-from appliance.install.model_switch import demand_log, tell_log
 from appliance.install.pack_record import last_choices, left_open, note
 from appliance.packs.errors import PackLostError
 from appliance.packs.record import NONE, read_record, write_record
@@ -52,12 +52,15 @@ def stands(paths: SitePaths, group: str, chosen: str | None) -> bool:
 
 
 async def settled(paths: SitePaths, store: ChoiceStore) -> dict[str, Chosen]:
-    """Bring what a power cut left of a choice to its end; every choice by group. The caller holds the site's lock."""
-    found = await store.all()
+    """Bring what a power cut left of a choice to its end; every choice by group. The caller holds the site's lock.
+
+    A group whose row is lost keeps in the file what it was put under last: it stays refused.
+    """
+    found, last = await store.all(), last_choices(paths)
     for record in left_open(paths):
         group = record.detail.get("group", "")
         chosen = found.get(group)
-        _put_down(paths, group, chosen.pack if chosen is not None else None)
+        _put_down(paths, group, chosen.pack if chosen is not None else last.get(group))
         made = chosen is not None and (chosen.pack, chosen.since.isoformat()) == (
             record.digest,
             record.detail.get("since"),

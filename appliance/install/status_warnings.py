@@ -142,12 +142,14 @@ def pack_warnings(config: SiteConfig, paths: SitePaths, now: datetime) -> tuple[
         if isinstance(one, dict) and one.get("refused")
     ]
     try:
-        used, root = read_record(paths.packs), TrustState.load(paths.trust).root
+        used, root, chosen = read_record(paths.packs), TrustState.load(paths.trust).root, last_choices(paths)
     except (SovereignError, BundleError) as error:
         return (*warned, *([error.cause] if isinstance(error, SovereignError) and not warned else []))
+    except OSError:  # whoever may not read the site's state
+        return tuple(warned)
     warned += [
         f"{group} was put under {digest[:19]}… and packs/groups.json does not say so: `sovereign pack use` for {group}"
-        for group, digest in last_choices(paths).items()
+        for group, digest in chosen.items()
         if digest != NONE and group not in used and group not in refused
     ]
     for one in shelved(paths.packs)[0]:

@@ -116,6 +116,38 @@ def test_a_database_made_anew_is_told_and_mended_from_the_file(site: Site) -> No
     assert site.in_force() == ONE.digest
 
 
+def test_a_choice_that_is_cut_off_beside_a_database_made_anew_takes_no_group_out_of_its_pack(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither half would name the group then, and it would be answered without boundaries."""
+    site.bring()
+    use(site, ONE)
+    with site.cluster.admin("sovereign") as admin:
+        admin.execute("TRUNCATE group_pack")
+
+    async def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ChoiceStore, "put", cut)
+        assert isinstance(site.run("use", "second", "--group", "clerks").exception, KeyboardInterrupt | SystemExit)
+    with pytest.raises(PackLostError):
+        site.in_force()
+    assert site.told("use", "trial", "--group", "clerks")["mended"]
+    assert site.in_force() == ONE.digest
+
+
+def test_a_journal_that_may_not_be_read_or_is_damaged_leaves_the_other_warnings(site: Site) -> None:
+    site.bring()
+    use(site, ONE)
+    config, kept = load_site(site.paths.site_yaml), site.paths.journal.read_bytes()
+    site.paths.journal.write_bytes(b"{\n" + kept)
+    assert "the install journal is damaged" in pack_warnings(config, site.paths, packs.soon())[0]
+    site.paths.journal.unlink()
+    site.paths.journal.mkdir()
+    assert pack_warnings(config, site.paths, packs.soon()) == ()
+
+
 def test_a_pack_whose_file_is_lost_is_gone_back_from_or_replaced(site: Site) -> None:
     site.bring()
     use(site, ONE)
