@@ -10,13 +10,13 @@ from appliance.cli.backup import render_statement
 from appliance.cli.terminal import (
     OutputFormat,
     OutputOption,
-    PassphraseFdOption,
     emit,
     progress,
-    read_passphrase,
     say,
     site_paths,
 )
+from appliance.errors import UsageError
+from appliance.install.backup.places import NOBODY_TYPES
 from appliance.install.backup.unattended import back_up
 from appliance.install.lock import SiteBusyError, site_lock
 from appliance.install.vault import Vault
@@ -30,9 +30,7 @@ def register(app: typer.Typer) -> None:
     app.command()(run)
 
 
-def run(
-    context: typer.Context, passphrase_fd: PassphraseFdOption = None, output: OutputOption = OutputFormat.table
-) -> None:
+def run(context: typer.Context, output: OutputOption = OutputFormat.table) -> None:
     """Back up as `backup` in site.yaml says: a new folder, read again, then older ones are removed.
 
     Waits up to half an hour while another command changes the site. `sovereign status` tells what the last one came to
@@ -40,7 +38,7 @@ def run(
     """
     paths = site_paths(context)
     config = load_site(paths.site_yaml)
-    vault = Vault(paths, lambda: read_passphrase("passphrase of the site key", passphrase_fd))
+    vault = Vault(paths, _nobody)
     with ExitStack() as held:
         try:
             held.enter_context(site_lock(paths, _PART))
@@ -59,3 +57,7 @@ def run(
     emit(data, output, lambda console: render_statement(told, console))
     gone = ", ".join(folder.name for folder in done.removed) or "nothing"
     say(f"written, and read again: {done.folder}; removed: {gone}")
+
+
+def _nobody() -> bytes:
+    raise UsageError(NOBODY_TYPES, "run `sovereign backup create` yourself")

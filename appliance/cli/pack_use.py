@@ -21,8 +21,8 @@ from appliance.cli.pack_trial import Trial, chat_models, tried
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.errors import UsageError
 from appliance.gateway.pack_choices import ChoiceStore, Chosen, chosen_or_none
+from appliance.install.decisions import installed
 from appliance.install.lock import site_lock
-from appliance.install.model_switch import installed
 from appliance.install.pack_import import check_may
 from appliance.learning.errors import GateRefusedError
 from appliance.packs.cases import cases_of

@@ -46,6 +46,8 @@ class Backups(Strict):
                 "run `sovereign backup create` yourself"
             )
         out, apart = PurePosixPath(self.out), PurePosixPath(self.subject_keys)
+        if ".." in {*out.parts, *apart.parts}:
+            found.append("backup.out: it and subject_keys are named without `..`")
         if out == apart or out in apart.parents or apart in out.parents:
             found.append("backup.subject_keys: is to lie apart from backup.out, on another medium")
         return found

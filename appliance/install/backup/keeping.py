@@ -7,8 +7,11 @@ back. What goes loses its name before its first byte, so that a folder with a ba
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import shutil
+from contextlib import contextmanager
 from datetime import UTC
 from typing import TYPE_CHECKING
 
@@ -17,9 +20,11 @@ from airgap_bundle.errors import VerificationError
 from airgap_bundle.statement import MAX_STATEMENT_BYTES
 from appliance.errors import DeploymentError
 from appliance.install.backup.statement import BACKUP_TYPE, STATEMENT, verified
+from appliance.install.lock import SiteBusyError
+from appliance.packs.files import read_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -33,6 +38,22 @@ _NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z")
 def folder_name(now: datetime) -> str:
     """``2026-11-26T033000Z``: what every file system takes, in the order of time."""
     return f"{now.astimezone(UTC):%Y-%m-%dT%H%M%SZ}"
+
+
+@contextmanager
+def alone_in(out: Path) -> Iterator[None]:
+    """Hold ``out`` among the sites of a host, which may name one folder: what one writes is not another's leftover.
+
+    Raises ``SiteBusyError`` while another site's run holds it, and ``OSError``.
+    """
+    descriptor = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise SiteBusyError(f"another site is backed up into {out}", "give each site a folder of its own") from error
+    finally:
+        os.close(descriptor)
 
 
 def older(out: Path, site_keys: Sequence[PublicSigner], newest: Path, keep: int) -> tuple[Path, ...]:
@@ -75,10 +96,8 @@ def set_aside(folder: Path) -> Path:
 
 def _statement(folder: Path, site_keys: Sequence[PublicSigner]) -> Statement | None:
     try:
-        path = folder / STATEMENT
-        if folder.is_symlink() or path.is_symlink() or not path.is_file():
+        if folder.is_symlink():
             return None
-        with path.open("rb") as file:
-            return verified(file.read(MAX_STATEMENT_BYTES + 1), BACKUP_TYPE, site_keys)
-    except (OSError, VerificationError):
+        return verified(read_regular(folder / STATEMENT, MAX_STATEMENT_BYTES), BACKUP_TYPE, site_keys)
+    except (OSError, ValueError, VerificationError):
         return None

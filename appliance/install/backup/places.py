@@ -11,13 +11,15 @@ if TYPE_CHECKING:
     from appliance.site.backups import Backups
     from appliance.site.paths import SitePaths
 
+NOBODY_TYPES = "the site key asks for a passphrase, which no timer can type"
+
 
 def faults(plan: Backups, paths: SitePaths) -> tuple[str, ...]:
     """Why no backup could be made as ``plan`` says, each with what is wrong; none: it could, as far as can be seen."""
     out, above = Path(plan.out), Path(plan.subject_keys).parent
     found = [fault for folder in (out, above) if (fault := _fault(folder, paths.root, on_mount=plan.on_mount))]
     if _kind(paths) == "passphrase":
-        found.append("the site key asks for a passphrase, which no timer can type")
+        found.append(NOBODY_TYPES)
     return tuple(found)
 
 

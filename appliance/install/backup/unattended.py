@@ -12,17 +12,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import BundleError, StoreError
 from appliance.audit.client import SyncAuditClient
-from appliance.audit.errors import AuditUnavailableError
 from appliance.audit.events import admin_change
 from appliance.audit.roles import OPERATOR
 from appliance.errors import DeploymentError, SovereignError, UsageError
 from appliance.install.backup.creating import Created, create_backup
-from appliance.install.backup.keeping import folder_name, older, remove, set_aside
+from appliance.install.backup.keeping import alone_in, folder_name, older, remove, set_aside
 from appliance.install.backup.last import last_backup, put_back
 from appliance.install.backup.places import faults
 from appliance.install.backup.recovery_key import FOLDER, load_recipient
@@ -36,13 +35,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airgap_bundle.keys import PublicSigner
+    from appliance.audit.ocsf import Event
     from appliance.install.vault import Vault
+    from appliance.site.backups import Backups
     from appliance.site.config import SiteConfig
     from appliance.site.paths import SitePaths
 
     Advance = Callable[[int, int], None]
 
 _T = TypeVar("_T")
+_MOST_CAUSE = 2000
 
 
 @dataclass(frozen=True)
@@ -80,61 +82,82 @@ def back_up(
 
     Where the new backup cannot be read again, no older one is removed, and it does not count as one.
     """
-    made: Path | None = None
-    patience = patience or Patience()
+    run = _Run(config, paths, vault, advance, patience or Patience())
     try:
-        folder, created, site_key = _made(config, paths, vault, advance, patience)
-        made = folder
-        removed = patience.until_free(lambda: _pruned(config, paths, folder, site_key))
-    except (SovereignError, BundleError) as error:
-        _noted(paths, Ran(_now(), str(made) if made else None, error.cause))
-        _enter_failure(paths, str(made or (config.backup and config.backup.out)), error.cause)
+        folder, created, site_key = run.make()
+        removed = run.patience.until_free(lambda: run.prune(folder, site_key))
+    except (SovereignError, BundleError, OSError) as error:
+        _failed(paths, run, _cause(error))
+        if isinstance(error, OSError):
+            raise DeploymentError(_cause(error), "look at the media, and at what uses them") from error
         raise
     _noted(paths, Ran(_now(), str(folder)))
     return Kept(folder, created, removed)
 
 
-def _made(
-    config: SiteConfig, paths: SitePaths, vault: Vault, advance: Advance, patience: Patience
-) -> tuple[Path, Created, PublicSigner]:
-    plan = config.backup
-    if plan is None:
-        raise UsageError("site.yaml declares no backup", "docs/reference/site.md describes it")
-    if found := faults(plan, paths):
-        raise UsageError("; ".join(found), "mount what is missing; nothing was changed")
-    recipients = [load_recipient(paths.policies / FOLDER / Path(name).name) for name in plan.recovery_keys]
-    former = last_backup(paths)
-    site_key = patience.until_free(lambda: site_signer(paths, vault, config.name)).public
-    out, apart = Path(plan.out), Path(plan.subject_keys)
+@dataclass
+class _Run:
+    """One run; ``made`` is the new backup once it was read again."""
 
-    def make() -> tuple[Path, Created]:
-        folder = out / folder_name(datetime.now(UTC))
-        created = create_backup(
-            paths, out=folder, subject_keys=apart, recipients=recipients, vault=vault, advance=advance
-        )
-        return folder, created
+    config: SiteConfig
+    paths: SitePaths
+    vault: Vault
+    advance: Advance
+    patience: Patience
+    made: Path | None = None
 
-    folder, created = patience.until_free(make)
-    try:
-        for one in (folder, apart):
-            _forget_cached(one)
-        open_pair(folder, apart, [site_key], lambda _done, _all: None)
-    except (SovereignError, BundleError, OSError) as error:
-        put_back(paths, former)
-        why = error.strerror if isinstance(error, OSError) else error.cause
-        aside = set_aside(folder)
-        raise DeploymentError(
-            f"the new backup cannot be read again: {why}; it lies in {aside}", "look at the medium; older ones are kept"
-        ) from error
-    return folder, created, site_key
+    def make(self) -> tuple[Path, Created, PublicSigner]:
+        plan = self._plan()
+        recipients = [load_recipient(self.paths.policies / FOLDER / Path(name).name) for name in plan.recovery_keys]
+        former, out, apart = last_backup(self.paths), Path(plan.out), Path(plan.subject_keys)
+        site_key = self.patience.until_free(lambda: site_signer(self.paths, self.vault, self.config.name)).public
 
+        def make() -> tuple[Path, Created]:
+            self._plan()  # once more: while this waited, a medium may have been taken out
+            folder = out / folder_name(datetime.now(UTC))
+            with alone_in(out):
+                created = create_backup(
+                    self.paths,
+                    out=folder,
+                    subject_keys=apart,
+                    recipients=recipients,
+                    vault=self.vault,
+                    advance=self.advance,
+                )
+            return folder, created
 
-def _pruned(config: SiteConfig, paths: SitePaths, folder: Path, site_key: PublicSigner) -> tuple[Path, ...]:
-    assert config.backup is not None
-    with site_lock(paths):
-        gone = older(folder.parent, [site_key], folder, config.backup.keep)
-        remove(folder.parent, gone)
-    return gone
+        folder, created = self.patience.until_free(make)
+        try:
+            for one in (folder, apart):
+                _forget_cached(one)
+            open_pair(folder, apart, [site_key], lambda _done, _all: None)
+        except (SovereignError, BundleError, OSError) as error:
+            aside = set_aside(folder)
+            put_back(self.paths, former)
+            raise DeploymentError(
+                f"the new backup cannot be read again: {_cause(error)}; it lies in {aside}",
+                "look at the medium; older ones are kept",
+            ) from error
+        self.made = folder
+        return folder, created, site_key
+
+    def prune(self, folder: Path, site_key: PublicSigner) -> tuple[Path, ...]:
+        """Remove what the plan does not keep. The log knows before anything goes: what is not logged is not done."""
+        with site_lock(self.paths), alone_in(folder.parent):
+            gone = older(folder.parent, [site_key], folder, self._plan().keep)
+            if gone:
+                names = ", ".join(one.name for one in gone)
+                _enter(self.paths, _event("delete", str(folder.parent), detail=f"older than those that stay: {names}"))
+            remove(folder.parent, gone)
+        return gone
+
+    def _plan(self) -> Backups:
+        plan = self.config.backup
+        if plan is None:
+            raise UsageError("site.yaml declares no backup", "docs/reference/site.md describes it")
+        if found := faults(plan, self.paths):
+            raise UsageError("; ".join(found), "mount what is missing; nothing was changed")
+        return plan
 
 
 def _forget_cached(folder: Path) -> None:
@@ -147,12 +170,29 @@ def _forget_cached(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _enter_failure(paths: SitePaths, target: str, cause: str) -> None:
-    event = admin_change(
-        actor=f"uid {os.getuid()}", action="read", kind="backup", target=target, success=False, detail=cause
-    )
-    with suppress(AuditUnavailableError), SyncAuditClient(paths.socket(AUDIT)) as audit:
-        audit.append(event, id=OPERATOR.id("backup", sha256(f"{_now()} {cause}".encode()).hex))
+def _cause(error: SovereignError | BundleError | OSError) -> str:
+    """Bounded, since the log and `status` keep it."""
+    told = f"{error.filename or 'a medium'}: {error.strerror}" if isinstance(error, OSError) else error.cause
+    return told[:_MOST_CAUSE]
+
+
+def _failed(paths: SitePaths, run: _Run, cause: str) -> None:
+    plan = run.config.backup
+    _noted(paths, Ran(_now(), str(run.made) if run.made else None, cause))
+    target = str(run.made or (plan.out if plan else paths.root))
+    with suppress(SovereignError):  # the first cause is the one to tell
+        _enter(paths, _event("read", target, success=False, detail=cause))
+
+
+def _event(action: Literal["read", "delete"], target: str, *, detail: str, success: bool = True) -> Event:
+    actor = f"uid {os.getuid()}"
+    return admin_change(actor=actor, action=action, kind="backup", target=target, success=success, detail=detail)
+
+
+def _enter(paths: SitePaths, event: Event) -> None:
+    """Into the audit log. Raises ``AuditUnavailableError``, or why it is refused."""
+    with SyncAuditClient(paths.socket(AUDIT)) as audit:
+        audit.append(event, id=OPERATOR.id("backup", sha256(os.urandom(16)).hex))
 
 
 def _noted(paths: SitePaths, ran: Ran) -> None:

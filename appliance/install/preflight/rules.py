@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from appliance.install.preflight.facts import Facts, listen_ports
 from appliance.install.preflight.rule import GIB, Needs, Rule
+from appliance.install.preflight.rules_backup import BACKUP
 from appliance.site.processor import QUICK
 
 SOCKET_PATH_BYTES = 107  # sun_path holds 108 with its NUL (unix(7))
@@ -208,22 +209,7 @@ RULES: tuple[Rule, ...] = (
         lambda _f, _n: "useradd and its family",
         "install the distribution's passwd (or shadow-utils) package",
     ),
-    Rule(
-        "backup folders",
-        "advised",
-        lambda f, _: not f.backup_faults,
-        lambda f, n: "; ".join(f.backup_faults) or ("as declared" if n.config.backup else "none declared"),
-        lambda _f, _n: "on mounted media, where site.yaml declares backups",
-        "mount both media and make the folders, else no backup is made; or change `backup` in site.yaml",
-    ),
-    Rule(
-        "backup media",
-        "advised",
-        lambda f, _: not f.backup_together,
-        lambda f, n: "one medium for both" if f.backup_together else "two" if n.config.backup else "none declared",
-        lambda _f, _n: "the keys of people's contents on a medium of their own",
-        "name a folder on another medium in backup.subject_keys: who finds both has what people wrote",
-    ),
+    *BACKUP,
     Rule(
         "seccomp",
         "required",

@@ -133,6 +133,7 @@ def test_what_is_kept_of_a_run_is_read_back_and_damage_counts_as_nothing(tmp_pat
     ("changes", "part"),
     [
         ({"subject_keys": "/media/disk/keys"}, "is to lie apart"),
+        ({"out": "/media/disk/../stick"}, "named without `..`"),
         ({"out": "media/disk"}, "out"),
         ({"keep": 0}, "keep"),
         ({"every_hours": 5}, "every_hours"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,16 +13,18 @@ import pytest
 
 from airgap_bundle import keys
 from airgap_bundle.digest import sha256
+from airgap_bundle.errors import MalformedError
+from appliance.audit.errors import AuditUnavailableError
 from appliance.errors import DeploymentError, UsageError
 from appliance.install.backup import unattended
 from appliance.install.backup.creating import Created
 from appliance.install.backup.folder import open_folder
-from appliance.install.backup.keeping import DAMAGED, GOING, folder_name, older, remove
+from appliance.install.backup.keeping import DAMAGED, GOING, alone_in, folder_name, older, remove
 from appliance.install.backup.last import last_backup, note_backup
 from appliance.install.backup.places import faults, mount_of
 from appliance.install.backup.recovery_key import FOLDER
 from appliance.install.backup.runs import last_run
-from appliance.install.backup.statement import BACKUP_TYPE, LOG, SEALED, SUBJECT_KEYS_TYPE
+from appliance.install.backup.statement import BACKUP_TYPE, LOG, SEALED, STATEMENT, SUBJECT_KEYS_TYPE
 from appliance.install.backup.unattended import Patience, back_up
 from appliance.install.lock import SiteBusyError, site_lock
 from appliance.site.paths import SitePaths
@@ -45,11 +48,17 @@ class Host:
     written: Written
     spoil: Any = None
     size: int = 10
+    deaf: bool = False
     entered: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def out(self) -> Path:
         return self.written.base / "disk"
+
+    def enter(self, event: Any) -> None:
+        if self.deaf:
+            raise AuditUnavailableError("the log does not answer")
+        self.entered.append((event["entity"]["name"], event["comment"]))
 
     def create(self, paths: SitePaths, *, out: Path, subject_keys: Path, **_: Any) -> Created:
         with site_lock(paths):
@@ -101,7 +110,7 @@ def host(written: Written, recovery_file: Path, monkeypatch: pytest.MonkeyPatch)
     found = Host(paths, declared(base), written)
     monkeypatch.setattr(unattended, "create_backup", found.create)
     monkeypatch.setattr(unattended, "site_signer", lambda *_: written.signer)
-    monkeypatch.setattr(unattended, "_enter_failure", lambda _, target, cause: found.entered.append((target, cause)))
+    monkeypatch.setattr(unattended, "_enter", lambda _, event: found.enter(event))
     return found
 
 
@@ -113,7 +122,71 @@ def test_the_newest_stay_and_older_ones_go_only_after_the_new_one_was_read_again
     ran = last_run(host.paths)
     assert ran is not None
     assert (ran.folder, ran.cause) == (str(done.folder), None)
-    assert host.entered == []
+    names = ", ".join(sorted((one.name for one in older_ones[:2]), reverse=True))
+    assert host.entered == [(str(host.out), f"older than those that stay: {names}")]
+
+
+def test_what_the_log_does_not_know_is_not_removed(host: Host) -> None:
+    older_ones = [host.earlier(day, size) for day, size in ((1, 5), (2, 6), (3, 7))]
+    host.deaf = True
+    with pytest.raises(AuditUnavailableError):
+        host.back_up()
+    assert {one.name for one in older_ones} < host.names()
+    ran = last_run(host.paths)
+    assert ran is not None
+    assert ran.folder is not None
+    assert ran.cause == "the log does not answer"
+
+
+def test_a_medium_that_is_taken_out_while_the_run_waits_fills_no_other_disk(host: Host) -> None:
+    """It was there at first; then another command held the site, and it went."""
+    looked: list[tuple[str, ...]] = [(), ("no medium is mounted there",)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(unattended, "faults", lambda *_: looked.pop(0))
+        with pytest.raises(UsageError, match="no medium is mounted there"):
+            host.back_up()
+    assert (looked, host.names()) == ([], set())
+
+
+def test_a_medium_that_goes_before_older_ones_are_looked_for_is_told(host: Host) -> None:
+    def gone(*_: object) -> tuple[Path, ...]:
+        raise OSError(5, "Input/output error", str(host.out))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(unattended, "older", gone)
+        with pytest.raises(DeploymentError, match="Input/output error"):
+            host.back_up()
+    ran = last_run(host.paths)
+    assert ran is not None
+    assert ran.cause == f"{host.out}: Input/output error"
+    assert [cause for _, cause in host.entered] == [ran.cause]
+
+
+def test_a_cause_without_end_is_kept_to_a_bound_and_not_lost(host: Host) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(unattended, "faults", lambda *_: ("x" * 100_000,))
+        with pytest.raises(UsageError):
+            host.back_up()
+    ran = last_run(host.paths)
+    assert ran is not None
+    assert ran.cause == "x" * 2000
+
+
+def test_two_sites_that_name_one_folder_do_not_take_each_others_for_leftovers(host: Host) -> None:
+    with alone_in(host.out):
+        with pytest.raises(SiteBusyError, match="another site is backed up"):
+            host.back_up()
+        assert host.names() == set()
+    assert host.back_up().folder.is_dir()
+
+
+def test_a_pipe_that_is_called_a_statement_keeps_nobody_waiting(host: Host) -> None:
+    own = host.earlier(1, 1)
+    (own / STATEMENT).unlink()
+    os.mkfifo(own / STATEMENT)
+    assert older(host.out, [host.written.signer.public], host.out / "new", 1) == ()
+    with pytest.raises(MalformedError, match="is no plain file"):
+        open_folder(own, BACKUP_TYPE, [host.written.signer.public], lambda _done, _all: None)
 
 
 @pytest.mark.parametrize("part", [f"{LOG}{SEALED}", "backup.json"])
