@@ -97,7 +97,7 @@ def create(  # noqa: PLR0913 - typer: one parameter per option
             paths, out=out, subject_keys=subject_keys, recipients=recipients, vault=vault, advance=advance
         )
     data = {"backup": str(out), "subject_keys": str(subject_keys), "digest": str(done.digest)}
-    emit({**data, **done.statement.to_json()}, output, lambda console: _render(done.statement, console))
+    emit({**data, **done.statement.to_json()}, output, lambda console: render_statement(done.statement, console))
     say(f"written: {out} and {subject_keys}; in the audit log as {done.digest}")
 
 
@@ -125,7 +125,7 @@ def verify(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
         "opened": recovery_key is not None,
         **pair.main.statement.to_json(),
     }
-    emit(data, output, lambda console: _render(pair.main.statement, console, verdict))
+    emit(data, output, lambda console: render_statement(pair.main.statement, console, verdict))
 
 
 def _open_all(pair: Pair, recovery_key: Path, recovery_fd: int | None) -> None:
@@ -142,7 +142,8 @@ def _open_all(pair: Pair, recovery_key: Path, recovery_fd: int | None) -> None:
             advance(number, len(files))
 
 
-def _render(told: Statement, console: Console, verdict: str | None = None) -> None:
+def render_statement(told: Statement, console: Console, verdict: str | None = None) -> None:
+    """What a backup holds, for whom, and ``verdict`` on it."""
     console.print(f"{told.site}, {told.made:%Y-%m-%d %H:%M} UTC, release {told.release}", markup=False)
     for file in told.files:
         console.print(f"  {size_text(file.size):>10}  {file.name}{SEALED}", markup=False)

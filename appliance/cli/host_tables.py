@@ -75,6 +75,7 @@ def render_status(status: SiteStatus, console: Console) -> None:
         ),
         *((("last witness", _witness(status.witnessing)),) if status.witnessing else ()),
         *((("last backup", shown(status.backup.made)),) if status.backup else ()),
+        *((("next backup", f"due {shown(status.next_backup)}"),) if status.next_backup else ()),
         ("disk free", f"{status.disk_free / MIB / 1024:.1f} GiB"),
     )
     for name, value in facts:

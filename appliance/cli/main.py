@@ -24,7 +24,7 @@ class CommandTree(LazyGroup):
         "status": Entry("Show what runs, what is in force and what to act on.", HOST, group=False),
         "up": Entry("Start the site and wait until it is ready.", HOST, group=False),
         "down": Entry("Stop the site; its data stay.", HOST, group=False),
-        "backup": Entry("Back up the site, sealed to a recovery key; check a backup.", ("backup",)),
+        "backup": Entry("Back up the site, sealed to a recovery key; check a backup.", ("backup", "backup_run")),
         "restore": Entry("Make a site again from its backup, on a host that has none.", ("restore",), group=False),
         "certificates": Entry("Issue the site's certificates anew before they end.", ("certificates",)),
         "support-bundle": Entry("Collect what somebody who helps may see, redacted.", ("support",), group=False),

@@ -15,10 +15,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from appliance.errors import UsageError
 from appliance.gateway.pack_choices import Chosen
+from appliance.install.decisions import demand_log, tell_log
 from appliance.install.journal import beside
 from appliance.install.model_record import INTERRUPTED, operator
-from appliance.install.model_switch import demand_log, tell_log
-from appliance.install.pack_record import left_open, note
+from appliance.install.pack_record import last_choices, left_open, note
 from appliance.packs.errors import PackLostError
 from appliance.packs.record import NONE, read_record, write_record
 
@@ -34,28 +34,36 @@ if TYPE_CHECKING:
 
 
 def recorded(paths: SitePaths) -> dict[str, str]:
-    """What the file says; nothing where it is damaged: the groups that were in it are answered again one by one."""
+    """What the file says; of groups that it does not name, all where it is damaged or lost, what the journal says.
+
+    So whoever writes it anew for one group takes no other out of it: a group whose database row is lost as well stays
+    refused, and is not answered without its pack.
+    """
+    said: dict[str, str] = {}
     with suppress(PackLostError):
-        return read_record(paths.packs)
-    return {}
+        said = read_record(paths.packs)
+    return {**last_choices(paths), **said}
 
 
-def readable(paths: SitePaths) -> bool:
-    """Whether the file is whole, or not there; a damaged one refuses every group until it is written anew."""
+def stands(paths: SitePaths, group: str, chosen: str | None) -> bool:
+    """Whether the file is whole and says ``chosen`` of ``group``; None: nothing, of a group that never had a choice."""
     try:
-        read_record(paths.packs)
+        said = read_record(paths.packs).get(group)
     except PackLostError:
         return False
-    return True
+    return said == chosen and (said is not None or group not in last_choices(paths))
 
 
 async def settled(paths: SitePaths, store: ChoiceStore) -> dict[str, Chosen]:
-    """Bring what a power cut left of a choice to its end; every choice by group. The caller holds the site's lock."""
-    found = await store.all()
+    """Bring what a power cut left of a choice to its end; every choice by group. The caller holds the site's lock.
+
+    A group whose row is lost keeps in the file what it was put under last: it stays refused.
+    """
+    found, last = await store.all(), last_choices(paths)
     for record in left_open(paths):
         group = record.detail.get("group", "")
         chosen = found.get(group)
-        _put_down(paths, group, chosen.pack if chosen is not None else None)
+        _put_down(paths, group, chosen.pack if chosen is not None else last.get(group))
         made = chosen is not None and (chosen.pack, chosen.since.isoformat()) == (
             record.digest,
             record.detail.get("since"),

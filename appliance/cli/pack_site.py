@@ -15,9 +15,9 @@ from appliance.cli.pack_choice import choose, recorded, settled, told
 from appliance.cli.pack_standing import about_pack, clock_of, root_in_force
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.gateway.pack_choices import ChoiceStore, Chosen
+from appliance.install.decisions import demand_log, installed, tell_log
 from appliance.install.lock import site_lock
 from appliance.install.model_record import operator
-from appliance.install.model_switch import demand_log, installed, tell_log
 from appliance.install.pack_import import bring, check_may
 from appliance.install.pack_record import note
 from appliance.packs.errors import PackError, PackLostError

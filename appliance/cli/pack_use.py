@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from appliance.cli.learn_site import site_database
-from appliance.cli.pack_choice import choose, readable, recorded, settled, told
+from appliance.cli.pack_choice import choose, recorded, settled, stands, told
 from appliance.cli.pack_gate import Asking, Order, check_group, check_still, passed
 from appliance.cli.pack_site import GroupOption, say_unlogged
 from appliance.cli.pack_standing import about_pack
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.errors import UsageError
 from appliance.gateway.pack_choices import ChoiceStore, Chosen, chosen_or_none
+from appliance.install.decisions import installed
 from appliance.install.lock import site_lock
-from appliance.install.model_switch import installed
 from appliance.install.pack_import import check_may
 from appliance.packs.record import NONE
 from appliance.packs.shelf import open_pack, pick
@@ -121,8 +121,8 @@ def before_of(found: Chosen | None, digest: str) -> tuple[str, ...]:
 
 def _mended(order: Order, now: Chosen | None, output: OutputFormat, *, dry_run: bool) -> None:
     """The group answers under it already, by file or database: no gate, and both say so afterwards."""
-    group, there = order.group, recorded(order.paths).get(order.group)
-    whole = readable(order.paths) and there == (now.pack if now is not None else None)
+    group = order.group
+    whole = stands(order.paths, group, now.pack if now is not None else None)
     if not whole and not dry_run:
         with site_lock(order.paths):
             say_unlogged(asyncio.run(_put_in_force(order, now, "mend")))

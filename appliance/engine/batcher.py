@@ -8,7 +8,6 @@ alone; the one that fails again ends, the others go on.
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from appliance.engine.answering import Answering
@@ -17,20 +16,19 @@ from appliance.engine.cell_store import CellStore
 from appliance.engine.copies import Copies
 from appliance.engine.energy import Watch
 from appliance.engine.errors import DecodeError, NoRoomError
-from appliance.engine.job import BATCH
 from appliance.engine.keeping import Keeper
 from appliance.engine.memory import SAVED_PART
+from appliance.engine.planning import Planner
 from appliance.engine.preemption import victim
-from appliance.engine.prefixes import Pins, PrefixCache
+from appliance.engine.prefix_values import pins_in
+from appliance.engine.prefixes import PrefixCache
 from appliance.engine.protocol import End, Failed
 from appliance.engine.reception import Reception
-from appliance.engine.scheduler import Candidate, Limits, Scheduler
+from appliance.engine.scheduler import Limits
 from appliance.engine.showing import Reads, Showing
-from appliance.engine.turns import Turns
+from appliance.engine.telling import Telling
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from appliance.engine.admission import AdmissionQueue
     from appliance.engine.context import Context
     from appliance.engine.energy import Draw
@@ -81,12 +79,8 @@ class Batcher:
             keeper=self._keeper,
             draw=draw,
         )
-        limits = Limits(context.batch_tokens, chunk_tokens, apart_tokens)
-        self._schedulers: defaultdict[str, Scheduler[Resident]] = defaultdict(lambda: Scheduler(limits))
-        self._turns = Turns()
-        self._suspects: list[Resident] = []
-        self._told = (0, 0)
-        self._pinned = (0, 0)
+        self._planner = Planner(queue, Limits(context.batch_tokens, chunk_tokens, apart_tokens))
+        self._telling = Telling(self._store, self._cache, self._reception, self._keeper, metrics)
         self._computed = 0.0
         self._reads = Reads(draw)
         self._showing = Showing(self._store, self._cache, self._reads)
@@ -103,7 +97,7 @@ class Batcher:
     @property
     def pinned(self) -> tuple[int, int]:
         """As ``PrefixCache.pinned``, at the last step. Any thread."""
-        return self._pinned
+        return self._telling.pinned
 
     @property
     def shown(self) -> Shown:
@@ -140,24 +134,14 @@ class Batcher:
         self._reception.admit()
         for resident in self._residents:
             self._reception.land(resident)
-        plan = self._plan()
+        plan = self._planner.plan(self._residents)
         if plan:
             self._compute(plan)
         self._keeper.put_away(idle=not plan)
         self._tell()
 
     def _tell(self) -> None:
-        evicted, put_off = self._told
-        self._pinned = self._cache.pinned
-        self._told = (self._cache.evicted, self._reception.put_offs)
-        self._metrics.room(
-            live=self._store.live,
-            parked=self._cache.parked,
-            pinned=self._pinned[1],
-            evicted=self._told[0] - evicted,
-            put_off=self._told[1] - put_off,
-        )
-        self._metrics.kept(self._keeper.figures())
+        self._telling.tell()
         self._showing.look(self._residents)
 
     def _dismiss(self) -> None:
@@ -170,37 +154,6 @@ class Batcher:
                 last = answering.finish("cancelled")
                 self._reception.discard(answering)
                 self._close(job, last, None)
-
-    def _plan(self) -> dict[Resident, int]:
-        while self._suspects:
-            if self._suspects[0] in self._residents:
-                suspect = self._suspects[0]
-                return self._schedulers[suspect.job.adapter].plan([self._candidate(suspect)])
-            self._suspects.pop(0)
-        candidates = [self._candidate(resident) for resident in self._residents]
-        waiting = self._queue.next()
-        if waiting is not None and waiting.rank < BATCH:
-            urgent = [c for c in candidates if c.rank < BATCH]
-            candidates = urgent if any(c.pending for c in urgent) else candidates
-        return self._of_one_adapter(candidates)
-
-    def _of_one_adapter(self, candidates: Sequence[Candidate[Resident]]) -> dict[Resident, int]:
-        work: defaultdict[str, list[tuple[int, str, float]]] = defaultdict(list)
-        for candidate in (c for c in candidates if c.pending):
-            job = candidate.key.job
-            work[job.adapter].append((candidate.rank, job.user, job.weight))
-        chosen = self._turns.choose(work)
-        if chosen is None:
-            return {}
-        return self._schedulers[chosen].plan([c for c in candidates if c.key.job.adapter == chosen])
-
-    def _candidate(self, resident: Resident) -> Candidate[Resident]:
-        job = resident.job
-        waiters = [r.job for r in self._residents if r.flight and r.flight.reading in resident.readings]
-        payers = {job.user: job.weight} | {waiter.user: waiter.weight for waiter in waiters}
-        return Candidate(
-            resident, resident.pending, resident.decoding, job.rank, tuple(payers.items()), resident.filled
-        )
 
     def _compute(self, plan: dict[Resident, int]) -> None:
         watch = Watch(self._draw)
@@ -226,8 +179,7 @@ class Batcher:
             self._store.appended(resident.pair, count)
             resident.answering.meter.step(cost, count, all_rows)
             self._cache.progress(resident.readings, resident.filled)
-            if resident in self._suspects:
-                self._suspects.remove(resident)
+            self._planner.cleared(resident)
             if piece.sampled:
                 self._draw_for(resident, row)
 
@@ -260,11 +212,9 @@ class Batcher:
         for resident in plan:
             if not self._store.resync(resident.pair, resident.filled):
                 resident.filled = 0
-        if set(plan) <= set(self._suspects):
+        if not self._planner.suspect(plan):
             for resident in plan:
                 self._fail(resident, Failed("decode_failed", error.cause))
-            return
-        self._suspects = list(plan)
 
     def _end(self, resident: Resident, reason: FinishReason) -> None:
         last = resident.answering.finish(reason)
@@ -290,10 +240,3 @@ class Batcher:
         self._queue.finished(job, seconds)
         self._metrics.finished(last)
         job.emit(last)
-
-
-def pins_in(context: Context, slots: int, tokens: int | None) -> Pins:
-    """What may be pinned, at most ``tokens``: never so much that a request of full length, or one more, has no room."""
-    room = min(context.cells // 2, context.cells - context.context_tokens)
-    cells = room if tokens is None else min(tokens, room)
-    return Pins(max(0, cells), max(0, (context.sequences // 2 - slots) // 2))

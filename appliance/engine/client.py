@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from airgap_bundle import strict_json
+from airgap_bundle.errors import FormatError
+from appliance.engine import bounded
 from appliance.engine.errors import (
     EngineAbsentError,
     EngineBusyError,
@@ -39,6 +42,8 @@ __all__ = [
 
 _CONNECT_S = 5.0
 _MEMORY_S = 3.0  # in all, whatever comes by then
+_DEPTH = 32  # of what it says of its model
+_MOST = 1 << 31  # tokens or dimensions
 _SILENCE_S = 900.0  # a request may wait long behind others; an engine that is gone closes the connection at once
 
 
@@ -80,33 +85,40 @@ class EngineClient:
         """Events of ``request``: ``Admitted``, ``Token`` …, ``End``. Closing the iterator cancels it in the engine.
 
         Raises ``EngineBusyError``, ``EngineRefusedError``, ``EngineDrainingError`` before the first event, and
-        ``EngineUnavailableError`` at any time, also where the engine itself reports that a request failed.
+        ``EngineUnavailableError`` at any time: where the engine itself reports that a request failed, and where it says
+        more than an answer to ``request`` can be.
         """
         try:
-            async with self._http.stream("POST", "/generate", content=encode_request(request)) as response:
+            content, headers = encode_request(request), {"accept-encoding": "identity"}
+            async with self._http.stream("POST", "/generate", content=content, headers=headers) as response:
                 if response.status_code != httpx.codes.OK:
-                    await response.aread()
-                    raise _refused(response)
-                async for line in response.aiter_lines():
+                    async with asyncio.timeout(_CONNECT_S):
+                        raise _refused(response, await bounded.body(response, MAX_BYTES))
+                async for line in bounded.lines(response, request):
                     event = decode_event(line)
                     if isinstance(event, Failed):
                         raise EngineUnavailableError(f"the engine could not finish: {event.message}")
                     yield event
                     if isinstance(event, End):
                         return
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        except (httpx.HTTPError, ValueError, KeyError, TypeError, FormatError, TimeoutError, RecursionError) as error:
             raise EngineUnavailableError(f"the engine does not answer: {error}") from error
         raise EngineUnavailableError("the engine stopped in the middle of an answer")
 
     async def model(self) -> ModelInfo:
-        """What is served. Raises ``EngineUnavailableError``."""
+        """What is served. Raises ``EngineUnavailableError``.
+
+        As of its memory, the engine is not believed: it has ``MAX_BYTES`` and a few seconds in all.
+        """
         try:
-            response = await self._http.get("/model", timeout=_CONNECT_S)
-            body = response.raise_for_status().json()
-            return ModelInfo(
-                body["record"], body["receipt"], body["context_tokens"], body["queue"], body.get("dimensions")
-            )
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            async with asyncio.timeout(_CONNECT_S):
+                status, body = await self._small("/model")
+            if status != httpx.codes.OK:
+                raise EngineUnavailableError(f"the engine answered with status {status}")
+            return _model(body)
+        except TimeoutError as error:
+            raise EngineUnavailableError("the engine does not answer in time") from error
+        except (httpx.HTTPError, ValueError, KeyError, TypeError, FormatError) as error:
             raise EngineUnavailableError(f"the engine does not answer: {error}") from error
 
     async def tiers(self) -> EngineTiers:
@@ -117,46 +129,55 @@ class EngineClient:
         """
         try:
             async with asyncio.timeout(_MEMORY_S):
-                body = await self._small("/memory")
+                status, body = await self._small("/memory")
         except TimeoutError as error:
             raise EngineUnavailableError("it does not say in time what its memory holds") from error
         except httpx.ConnectError as error:
             raise EngineAbsentError("no engine listens") from error
         except (httpx.HTTPError, ValueError) as error:
             raise EngineUnavailableError("it breaks off, or speaks no HTTP") from error
+        if status != httpx.codes.OK:
+            raise EngineUnavailableError("it does not tell what its memory holds")
         try:
             return decode(body)
         except ValueError as error:
             raise EngineUnavailableError(str(error)) from error
 
-    async def _small(self, path: str) -> bytes:
-        """The body at ``path``. Raises ``EngineUnavailableError`` for another status, or more than ``MAX_BYTES``."""
-        headers = {"accept-encoding": "identity"}
-        async with self._http.stream("GET", path, timeout=_MEMORY_S, headers=headers) as response:
-            if response.status_code != httpx.codes.OK or "content-encoding" in response.headers:
-                raise EngineUnavailableError("it does not tell what its memory holds")
-            body = bytearray()
-            async for part in response.aiter_raw():
-                body += part
-                if len(body) > MAX_BYTES:
-                    raise EngineUnavailableError("it says more of its memory than is read")
-            return bytes(body)
-
     async def healthy(self) -> bool:
         """Whether the engine takes requests now."""
         try:
-            return (await self._http.get("/healthz", timeout=_CONNECT_S)).status_code == httpx.codes.OK
-        except httpx.HTTPError:
+            async with asyncio.timeout(_CONNECT_S):
+                status, _ = await self._small("/healthz")
+        except (httpx.HTTPError, ValueError, TimeoutError, EngineUnavailableError):
             return False
+        return status == httpx.codes.OK
+
+    async def _small(self, path: str) -> tuple[int, bytes]:
+        """Status and body at ``path``. Raises ``EngineUnavailableError`` for more than ``MAX_BYTES``."""
+        headers = {"accept-encoding": "identity"}
+        async with self._http.stream("GET", path, timeout=_CONNECT_S, headers=headers) as response:
+            return response.status_code, await bounded.body(response, MAX_BYTES)
 
 
-def _refused(response: httpx.Response) -> Exception:
+def _model(body: bytes) -> ModelInfo:
+    """What ``body`` says. Raises ``FormatError``, ``KeyError`` or ``TypeError`` for what is none of ours."""
+    told = strict_json.load_object(body, max_bytes=MAX_BYTES, max_depth=_DEPTH)
+    found = ModelInfo(told["record"], told["receipt"], told["context_tokens"], told["queue"], told.get("dimensions"))
+    numbers = (found.context_tokens, *(() if found.dimensions is None else (found.dimensions,)))
+    if not all(isinstance(part, dict) for part in (found.record, found.receipt, found.queue)):
+        raise TypeError("it tells a model that is none")
+    if not all(isinstance(number, int) and 0 < number < _MOST for number in numbers):
+        raise TypeError("it tells a model of a size that none has")
+    return found
+
+
+def _refused(response: httpx.Response, body: bytes) -> Exception:
     """The error that a status other than 200 stands for."""
     if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
         headers = response.headers
         return EngineBusyError(int(headers.get("retry-after", "1")), int(headers.get("x-queue-position", "0")))
     if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
-        error = response.json()["error"]
+        error = strict_json.load_object(body, max_bytes=MAX_BYTES, max_depth=_DEPTH)["error"]
         return EngineRefusedError(str(error["code"]), str(error["message"]))
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
         return EngineDrainingError("the engine is about to stop", "ask again in a minute")

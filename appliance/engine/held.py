@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from appliance.engine.cell_store import CellStore
     from appliance.engine.job import Owner
     from appliance.engine.kv.index import Kept
-    from appliance.engine.prefixes import Holding
+    from appliance.engine.prefix_values import Holding
     from appliance.engine.protocol import Scope, Tier
 
 _WIDEST_FIRST: dict[Scope, int] = {"site": 0, "group": 1, "user": 2}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.engine.held import Held, on_disk
-from appliance.engine.prefixes import WORTH_WAITING
+from appliance.engine.prefix_values import WORTH_WAITING
 
 if TYPE_CHECKING:
     from appliance.engine.cell_store import CellStore
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from appliance.engine.job import Job
     from appliance.engine.kv.index import Kept
     from appliance.engine.kv.shelf import KvShelf
-    from appliance.engine.prefixes import Holding, PrefixCache
+    from appliance.engine.prefix_values import Holding
+    from appliance.engine.prefixes import PrefixCache
 
 WORTH_KEEPING = 64  # tokens; less is computed sooner than it is read
 _A_STEP_S = 0.05

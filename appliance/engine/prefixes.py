@@ -10,12 +10,11 @@ announced can be waited for (single flight): two requests never compute one pass
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from appliance.engine.prefix_tree import PrefixTree
+from appliance.engine.prefix_values import WORTH_WAITING, Credit, Flight, Holding, Pins, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,71 +22,8 @@ if TYPE_CHECKING:
     from appliance.engine.cell_store import CellStore, Pair
     from appliance.engine.job import Owner, Passage
 
-WORTH_WAITING = 32  # tokens; a shorter gain is computed twice rather than waited for
 
-
-@dataclass(eq=False)
-class Holding:
-    """Parked cells of ``tokens``, for the requests of ``owner``. ``used`` is the tick of the last use.
-
-    One that is ``pinned`` makes way for nothing but what its owner wrote later. ``since`` is when it came to be here
-    (``time.monotonic``). What was ``restored`` from disk was spared by the disk once: ``seen`` of it have been already.
-    """
-
-    owner: Owner
-    tokens: tuple[int, ...]
-    pair: Pair
-    used: int
-    pinned: bool = False
-    restored: bool = False
-    seen: int = 0
-    since: float = field(default_factory=time.monotonic)
-
-    @property
-    def done(self) -> int:
-        """Tokens that are there."""
-        return len(self.tokens)
-
-
-@dataclass(eq=False)
-class Reading:
-    """A passage that a request computes: ``done`` of its ``tokens`` are there so far."""
-
-    owner: Owner
-    tokens: tuple[int, ...]
-    pair: Pair
-    rank: int
-    done: int = 0
-    gone: bool = False
-
-
-@dataclass(frozen=True)
-class Credit:
-    """The first ``length`` tokens of a prompt are there, in ``source``."""
-
-    length: int = 0
-    source: Holding | Reading | None = None
-
-
-@dataclass(frozen=True)
-class Flight:
-    """The first ``length`` tokens of a prompt are on their way, in ``reading``."""
-
-    length: int
-    reading: Reading
-
-    @property
-    def landed(self) -> bool:
-        """Whether waiting is over: they are there, or will never be."""
-        return self.reading.gone or self.reading.done >= self.length
-
-
-@dataclass(frozen=True)
-class Pins:
-    """What may be pinned: so many ``cells``, in so many ``holdings``."""
-
-    cells: int = 0
-    holdings: int = 0
+_NO_PINS = Pins()
 
 
 class PrefixCache:
@@ -97,7 +33,7 @@ class PrefixCache:
     ``settled``: what of a site or a group was computed and parked since somebody looked; whoever looks clears it.
     """
 
-    def __init__(self, store: CellStore, pins: Pins = Pins()) -> None:
+    def __init__(self, store: CellStore, pins: Pins = _NO_PINS) -> None:
         self._store = store
         self._pins = pins
         self._trees: defaultdict[Owner, PrefixTree[Holding | Reading]] = defaultdict(PrefixTree)

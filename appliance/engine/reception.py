@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from appliance.engine.answering import Answering
 from appliance.engine.preemption import victim_for
-from appliance.engine.prefixes import Credit
+from appliance.engine.prefix_values import Credit
 from appliance.engine.resident import Resident
 from appliance.engine.sparing import spared
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from appliance.engine.answering import Answering
     from appliance.engine.cell_store import Pair
     from appliance.engine.job import Job
-    from appliance.engine.prefixes import Flight, Reading
+    from appliance.engine.prefix_values import Flight, Reading
 
 
 @dataclass(eq=False)

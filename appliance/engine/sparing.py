@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from appliance.engine.prefixes import Holding
+from appliance.engine.prefix_values import Holding
 from appliance.engine.protocol import Scope, Spared, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from appliance.engine.job import Passage
-    from appliance.engine.prefixes import Credit, PrefixCache
+    from appliance.engine.prefix_values import Credit
+    from appliance.engine.prefixes import PrefixCache
 
 
 def spared(

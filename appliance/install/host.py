@@ -7,6 +7,7 @@ bundle (verified and imported, or refused) → journaled steps. Until the bundle
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from appliance.install.engines import SupervisedEngines
 from appliance.install.journal import Journal, latest_done, read_journal
 from appliance.install.lock import site_lock
 from appliance.install.model_settle import settle
+from appliance.install.postgres_version import check_data
 from appliance.install.preflight.report import PreflightReport, check_host
 from appliance.install.release_env import PYTHON_VERSION, check_fits, choose_python, host_glibc
 from appliance.install.runner import Advance, Observer, execute
@@ -127,7 +129,7 @@ def install(
         )
     with site_lock(paths):
         existed = _is_foreign_root(paths)
-        release = admit(request.bundle, paths, request.root_fingerprint, progress)
+        release = admit(request.bundle, paths, request.root_fingerprint, progress, partial(check_data, paths))
         return put_in_force(paths, files, release, passphrase=passphrase, observer=observer, root_existed=existed)
 
 

@@ -17,12 +17,12 @@ from airgap_bundle.model_bundle import SHELF, import_models
 from airgap_bundle.trust_state import TrustState
 from appliance.errors import SovereignError
 from appliance.install.admission import check_is_bundle
+from appliance.install.decisions import check_allowed, demand_log, installed, tell_log
 from appliance.install.engines import Engines, SupervisedEngines
 from appliance.install.journal import beside
 from appliance.install.lock import site_lock
 from appliance.install.model_record import UNKNOWN, note, operator
 from appliance.install.model_settle import enter_imports, settle
-from appliance.install.model_switch import check_allowed, demand_log, installed, tell_log
 from appliance.models.admission import examine_model, grounds
 from appliance.models.errors import ModelRefusedError
 from appliance.models.passage import MODEL_KIND

@@ -13,13 +13,12 @@ Whether the engine answers now is not asked: one whose model policy refuses by n
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from appliance.errors import DeploymentError, NotAllowedError, SovereignError, UsageError
-from appliance.install.audit_spool import spool
+from appliance.errors import UsageError
+from appliance.install.decisions import check_allowed, demand_log, installed, tell_log
 from appliance.install.engines import Engines, SupervisedEngines
 from appliance.install.interruption import ending_in_order
 from appliance.install.journal import beside
@@ -29,15 +28,11 @@ from appliance.install.model_history import choice_of, former, history, served_b
 from appliance.install.model_record import describe, note, operator
 from appliance.install.model_settle import end_standby, settle
 from appliance.install.model_trial import said, try_model
-from appliance.install.probe import Probe, answers
-from appliance.install.release_description import active_version
 from appliance.models.adapters import require_adapter
 from appliance.models.admission import examine_model, grounds
 from appliance.models.errors import ModelRefusedError
 from appliance.models.serving import Decisions, read_decisions
 from appliance.models.shelf import Held, damaged_bundles, held_models, pick
-from appliance.site.load import load_site
-from appliance.site.paths import AUDIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -112,35 +107,6 @@ def rollback(
     """Let the model serve that served as ``name`` before. A new decision, judged as one; raises as ``promote``."""
     order = _order("rollback", paths, name, reason, engines, progress)
     return _switch(order, lambda models, served: former(models, served, name, damaged_bundles(paths)))
-
-
-def check_allowed(paths: SitePaths) -> None:
-    """Raise ``NotAllowedError`` unless this process may change the site: as root, or as who installed it."""
-    if os.geteuid() not in {0, paths.root.stat().st_uid}:
-        raise NotAllowedError("only root, or who installed this site, may change its models", "ask its operator")
-
-
-def installed(paths: SitePaths) -> SiteConfig:
-    """The site's configuration. Raises ``UsageError`` where nothing is installed."""
-    if not paths.site_yaml.exists() or not paths.current.exists():
-        raise UsageError(f"nothing is installed at {paths.root}", "run `sovereign install` first")
-    return load_site(paths.site_yaml)
-
-
-def demand_log(config: SiteConfig, paths: SitePaths) -> None:
-    """Raise ``DeploymentError`` unless the audit log takes entries: what cannot be logged is not done."""
-    if not answers(Probe("unix-http", str(paths.socket(AUDIT)))):
-        raise DeploymentError("the audit log does not answer, and what is not logged is not done", "`sovereign up`")
-    spool(config, paths, active_version(paths))
-
-
-def tell_log(config: SiteConfig, paths: SitePaths) -> str | None:
-    """Enter what the journal holds into the log; why that did not succeed, or None: it did."""
-    try:
-        spool(config, paths, active_version(paths))
-    except SovereignError as error:
-        return error.cause
-    return None
 
 
 def _order(  # noqa: PLR0913, PLR0917 - one private caller each

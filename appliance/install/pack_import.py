@@ -15,10 +15,10 @@ from airgap_bundle.metadata import MAX_METADATA_BYTES
 from airgap_bundle.pack_signature import SignedPack, verify_pack
 from airgap_bundle.trust_state import TrustState
 from appliance.errors import DeploymentError, NotAllowedError, UsageError
+from appliance.install.decisions import check_allowed, demand_log, installed, tell_log
 from appliance.install.journal import beside as journal_beside
 from appliance.install.lock import site_lock
 from appliance.install.model_record import operator
-from appliance.install.model_switch import check_allowed, demand_log, installed, tell_log
 from appliance.install.pack_record import came_in, highest_number, note
 from appliance.models.policy import load_policy
 from appliance.packs.content import MAX_BYTES, Pack, digest_of, read_pack

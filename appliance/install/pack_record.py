@@ -51,6 +51,16 @@ def pack_event(record: Record) -> dict[str, Any]:
     )
 
 
+def last_choices(paths: SitePaths) -> dict[str, str]:
+    """What each group was put under last, to the end of it, by the journal: a digest or ``none``.
+
+    It outlives the record of packs in use and the database; so who lost one of them, or both, is not taken for a group
+    that never had a pack.
+    """
+    done = (r for r in read_journal(paths.journal) if r.step in CHOICES and r.state == "done")
+    return {record.detail.get("group", ""): record.digest for record in done}
+
+
 def left_open(paths: SitePaths) -> Iterable[Record]:
     """The last line about each group where it announces a choice and nothing follows."""
     last = {r.detail.get("group", ""): r for r in read_journal(paths.journal) if r.step in CHOICES}

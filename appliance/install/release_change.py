@@ -1,7 +1,8 @@
 """What a release changes at a site: which artifacts, and whether the one before it could read the data afterwards.
 
 Data do not go back: Keycloak migrates its database at its first start of a version, and the gateway's has its own
-revisions. So a release may return only where it is of the same Keycloak and knows every revision.
+revisions. So a release may return only where it is of the same Keycloak and knows every revision. PostgreSQL of
+another major version reads the data neither way.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from appliance.errors import RefusedError
+from appliance.install.postgres_version import WHEEL as POSTGRES
+from appliance.install.postgres_version import cannot_read, major_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +40,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Held:
-    """A release, as far as a change of releases asks. ``revisions`` are those of the gateway's database it knows."""
+    """A release, as far as a change of releases asks. ``revisions`` are those of the gateway's database it knows.
+
+    ``postgres`` is the major version of its PostgreSQL.
+    """
 
     version: str
     digest: Digest
@@ -45,6 +51,7 @@ class Held:
     min_release: int
     parts: Mapping[str, Part]
     keycloak: str
+    postgres: str
     revisions: frozenset[str]
 
 
@@ -69,8 +76,10 @@ def held(release: VerifiedRelease) -> Held:
     files = release.artifacts[_only(release.version, parts, "wheelhouse")].files
     with files[_wheel(release.version, files)].open() as stream:
         known = _revisions(stream.read())
+    with files[_wheel(release.version, files, POSTGRES)].open() as stream:
+        postgres = major_in(stream)
     numbers = (release.number, release.min_release)
-    return Held(release.version, release.digest, *numbers, parts, parts[keycloak].version, known)
+    return Held(release.version, release.digest, *numbers, parts, parts[keycloak].version, postgres, known)
 
 
 def announced(digest: Digest, contents: Contents, read: Callable[[Digest, int], bytes]) -> Held:
@@ -86,7 +95,9 @@ def announced(digest: Digest, contents: Contents, read: Callable[[Digest, int], 
     runtime = _only(info.version, parts, "wheelhouse")
     (files,) = (m.files for m in contents.artifacts if m.name == runtime)
     known = _revisions(read(files[_wheel(info.version, files)].digest, MAX_WHEEL_BYTES))
-    return Held(info.version, digest, info.number, info.min_release, parts, parts[keycloak].version, known)
+    postgres = major_in(io.BytesIO(read(files[_wheel(info.version, files, POSTGRES)].digest, MAX_WHEEL_BYTES)))
+    numbers = (info.number, info.min_release)
+    return Held(info.version, digest, *numbers, parts, parts[keycloak].version, postgres, known)
 
 
 def changes(before: Held, after: Held) -> tuple[Change, ...]:
@@ -102,6 +113,8 @@ def changes(before: Held, after: Held) -> tuple[Change, ...]:
 
 def unreadable(active: Held, wanted: Held) -> str | None:
     """Why ``wanted`` cannot read what ``active`` left; None: it can. Pure."""
+    if active.postgres != wanted.postgres:
+        return cannot_read(wanted.postgres, active.postgres)
     if active.keycloak != wanted.keycloak:
         return f"Keycloak {wanted.keycloak} cannot read the database of Keycloak {active.keycloak}"
     if missing := active.revisions - wanted.revisions:
@@ -142,11 +155,11 @@ def _only(version: str, parts: Mapping[str, Part], kind: str) -> str:
     return found[0]
 
 
-def _wheel(version: str, files: Mapping[str, object]) -> str:
+def _wheel(version: str, files: Mapping[str, object], name: str = _WHEEL) -> str:
     for title in files:
-        if title.startswith(_WHEEL) and title.endswith(".whl"):
+        if title.startswith(name) and title.endswith(".whl"):
             return title
-    raise RefusedError(f"release {version} holds no wheel of the appliance", "build the release again")
+    raise RefusedError(f"release {version} holds no wheel {name.removesuffix('-')}", "build the release again")
 
 
 def _revisions(wheel: bytes) -> frozenset[str]:

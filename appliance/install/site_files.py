@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.errors import SiteFileError
+from appliance.errors import SiteFileError, UsageError
+from appliance.install.backup.recovery_key import FOLDER as RECOVERY
+from appliance.install.backup.recovery_key import parse_recipient
 from appliance.site.load import parse_site, read_site_bytes
 from appliance.site.marks import read_marked
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from appliance.site.cluster import ClusterSite
-    from appliance.site.config import SiteConfig, Use
+    from appliance.site.config import SiteConfig
     from appliance.site.paths import SitePaths
 
 MAX_BYTES = 1024 * 1024
@@ -35,6 +37,7 @@ class SiteFiles:
     waivers: Mapping[str, bytes]
     statements: Mapping[str, bytes] = field(default_factory=dict)
     auditors: Mapping[str, bytes] = field(default_factory=dict)
+    recovery: Mapping[str, bytes] = field(default_factory=dict)
 
     def installed(self) -> dict[str, bytes]:
         """Everything under ``SitePaths.policies`` that comes from the operator, by relative name."""
@@ -42,6 +45,7 @@ class SiteFiles:
         files |= {f"officers/{name}.pub": data for name, data in self.officers.items()}
         files |= {f"auditors/{name}.pub": data for name, data in self.auditors.items()}
         files |= {f"waivers/{name}": data for name, data in self.waivers.items()}
+        files |= {f"{RECOVERY}/{name}": data for name, data in self.recovery.items()}
         return files | {f"statements/{name}": data for name, data in self.statements.items()}
 
 
@@ -65,9 +69,9 @@ def read_cluster_files(source: Path, described: ClusterSite) -> SiteFiles:
 
 
 def _named(
-    source: Path, reader: _Reader, config: Use, above: tuple[str, ...]
-) -> tuple[bytes | None, dict[str, bytes], dict[str, bytes], dict[str, bytes], dict[str, bytes]]:
-    """Policy, officers' keys, waivers, statements, auditors' keys; ``above`` is where in the file ``config`` stands."""
+    source: Path, reader: _Reader, config: SiteConfig, above: tuple[str, ...]
+) -> tuple[bytes | None, dict[str, bytes], dict[str, bytes], dict[str, bytes], dict[str, bytes], dict[str, bytes]]:
+    """Policy, officers' keys, waivers, statements, auditors', recovery keys; ``above``: where ``config`` stands."""
     policy = reader.read((*above, "model_policy"), "models.yaml", config.model_policy) if config.model_policy else None
     officers = {
         o.name: reader.read((*above, "officers", i, "public_key"), f"officers/{o.name}.pub", o.public_key)
@@ -79,9 +83,23 @@ def _named(
     }
     waivers = reader.read_all(above, "waivers", config.waivers)
     statements = reader.read_all(above, "statements", config.statements)
+    recovery = _recovery_keys(reader, config) if config.backup is not None else {}
     if reader.mistakes:
         raise SiteFileError(str(source), tuple(reader.mistakes))
-    return policy, officers, waivers, statements, auditors
+    return policy, officers, waivers, statements, auditors, recovery
+
+
+def _recovery_keys(reader: _Reader, config: SiteConfig) -> dict[str, bytes]:
+    """Public recovery keys by the names that they are installed under; one that is none is a mistake of its line."""
+    assert config.backup is not None
+    found = reader.read_all(("backup",), "recovery_keys", config.backup.recovery_keys, RECOVERY)
+    for i, given in enumerate(config.backup.recovery_keys):
+        if data := found.get(Path(given).name):
+            try:
+                parse_recipient(data, Path(given))
+            except UsageError as error:
+                reader.note(("backup", "recovery_keys", i), error.cause)
+    return found
 
 
 def _given_place(base: Path) -> Callable[[str, str], Path]:
@@ -110,14 +128,16 @@ class _Reader:
             self.note(place, f"{given}: larger than {MAX_BYTES // 1024} KiB")
         return data
 
-    def read_all(self, above: tuple[str, ...], field: str, given: tuple[str, ...]) -> dict[str, bytes]:
-        """The files that ``field`` lists, by the names that they are installed under."""
+    def read_all(
+        self, above: tuple[str, ...], field: str, given: tuple[str, ...], folder: str | None = None
+    ) -> dict[str, bytes]:
+        """The files that ``field`` lists, by the names that they are installed under, in ``folder`` or one so named."""
         found: dict[str, bytes] = {}
         for i, path in enumerate(given):
             name = Path(path).name
             if name in found:
                 self.note((*above, field, i), f"two {field} files are named {name}")
-            found[name] = self.read((*above, field, i), f"{field}/{name}", path)
+            found[name] = self.read((*above, field, i), f"{folder or field}/{name}", path)
         return found
 
     def note(self, place: tuple[str | int, ...], cause: str) -> None:

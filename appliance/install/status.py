@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from appliance.errors import UsageError
 from appliance.install import ca
 from appliance.install.accounts import load_accounts
+from appliance.install.backup.due import next_due
 from appliance.install.backup.last import LastBackup, backup_warnings, last_backup
+from appliance.install.backup.runs import last_run, run_warnings
 from appliance.install.brief_runs import brief_warnings, last
 from appliance.install.confinement import EngineConfinement, engine_confinement
 from appliance.install.document_syncs import document_warnings
@@ -86,6 +88,7 @@ class SiteStatus:
     confinement: tuple[EngineConfinement, ...]
     witnessing: Witnessing | None
     backup: LastBackup | None
+    next_backup: str | None
     disk_free: int
     warnings: tuple[str, ...]
 
@@ -122,6 +125,7 @@ def site_status(paths: SitePaths) -> SiteStatus:
         *confinement_warnings(confinement),
         *(witnesses.warnings(datetime.now(UTC)) if witnesses else ()),
         *backup_warnings(paths, datetime.now(UTC)),
+        *run_warnings(config.backup, last_run(paths), last_backup(paths), datetime.now(UTC)),
         *host_warnings(found, disk),
         *model_warnings(config, paths),
         *document_warnings(config, paths, datetime.now(UTC)),
@@ -142,6 +146,7 @@ def site_status(paths: SitePaths) -> SiteStatus:
         confinement=confinement,
         witnessing=witnesses,
         backup=last_backup(paths),
+        next_backup=next_due(config.backup, datetime.now(UTC), timed=supervision.kind == "systemd"),
         disk_free=disk,
         warnings=warnings,
     )

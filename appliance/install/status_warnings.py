@@ -12,10 +12,11 @@ from airgap_bundle.trust_state import TrustState
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.errors import AuditUnavailableError
 from appliance.errors import SovereignError
+from appliance.install.pack_record import last_choices
 from appliance.install.probe import Probe, answers, fetch_json
 from appliance.models.serving import read_decisions
 from appliance.models.shelf import damaged_bundles, ended
-from appliance.packs.record import read_record
+from appliance.packs.record import NONE, read_record
 from appliance.packs.shelf import shelved
 from appliance.site.paths import AUDIT
 
@@ -135,10 +136,10 @@ def pack_warnings(config: SiteConfig, paths: SitePaths, now: datetime) -> tuple[
     """
     told = fetch_json(Probe("http", f"127.0.0.1:{config.listen.management_port}", "/packs"))
     refused = told if isinstance(told, dict) else {}
+    unanswered = {g: one["refused"] for g, one in refused.items() if isinstance(one, dict) and one.get("refused")}
     warned = [
-        f"people of {group} are not answered: {one['refused']}; `sovereign pack back --group {group}`, or use another"
-        for group, one in refused.items()
-        if isinstance(one, dict) and one.get("refused")
+        f"people of {group} are not answered: {reason}; `sovereign pack back --group {group}`, or use another"
+        for group, reason in unanswered.items()
     ]
     rolled_out = [
         f"a {rolled['kind']} is rolled out to {rolled['percent']} percent of {group}: `sovereign learn rollout status`"
@@ -146,9 +147,16 @@ def pack_warnings(config: SiteConfig, paths: SitePaths, now: datetime) -> tuple[
         if isinstance(one, dict) and (rolled := one.get("rollout"))
     ]
     try:
-        used, root = read_record(paths.packs), TrustState.load(paths.trust).root
+        used, root, chosen = read_record(paths.packs), TrustState.load(paths.trust).root, last_choices(paths)
     except (SovereignError, BundleError) as error:
         return (*warned, *rolled_out, *([error.cause] if isinstance(error, SovereignError) and not warned else []))
+    except OSError:  # whoever may not read the site's state
+        return (*warned, *rolled_out)
+    warned += [
+        f"{group} was put under {digest[:19]}… and packs/groups.json does not say so: `sovereign pack use` for {group}"
+        for group, digest in chosen.items()
+        if digest != NONE and group not in used and group not in unanswered
+    ]
     for one in shelved(paths.packs)[0]:
         groups = sorted(group for group, digest in used.items() if digest == one.digest)
         if groups and (reason := one.withdrawn(root, now)) is not None:

@@ -19,6 +19,8 @@ from appliance.install.backup.last import CLOCKS, LastBackup, last_backup, shown
 from appliance.install.backup.mark import refuse_half_restored
 from appliance.install.host import Installed, Request, check_same_name, put_in_force, site_files
 from appliance.install.lock import site_lock
+from appliance.install.postgres_version import HINT as OTHER_POSTGRES
+from appliance.install.postgres_version import cannot_read, check_data, data_major
 from appliance.install.preflight.report import check_host
 from appliance.install.release_change import Change, Held, cannot_take_over, changes, held, no_way_back
 from appliance.install.release_description import active_version
@@ -72,18 +74,20 @@ class Upgrade:
 def plan_upgrade(paths: SitePaths, bundle: Path) -> Upgrade:
     """Compare ``bundle`` with what is in force; nothing is changed, and its blobs are not all read.
 
-    Raises ``UsageError`` where nothing is installed, and as ``announce``.
+    Raises ``UsageError`` where nothing is installed, and as ``announce`` and ``data_major``.
     """
     active = held(Store(paths.store).open_release(active_version(paths)))
-    return planned(active, announce(bundle, paths), last_backup(paths), datetime.now(UTC))
+    return planned(active, announce(bundle, paths), last_backup(paths), datetime.now(UTC), data_major(paths))
 
 
-def planned(active: Held, new: Held, backup: LastBackup | None, now: datetime) -> Upgrade:
-    """The same of what is known. Pure."""
+def planned(active: Held, new: Held, backup: LastBackup | None, now: datetime, data: str | None = None) -> Upgrade:
+    """The same of what is known; ``data`` is the major version of PostgreSQL that the site's data are of. Pure."""
     same = new.digest == active.digest
     final = None if same else no_way_back(active, new)
     refusal, hint = None, None
-    if not same and (why := cannot_take_over(active, new)) is not None:
+    if (why := cannot_read(new.postgres, data or active.postgres)) is not None:
+        refusal, hint = f"release {new.version} cannot take over this site: {why}", OTHER_POSTGRES
+    elif not same and (why := cannot_take_over(active, new)) is not None:
         refusal, hint = f"release {new.version} cannot take over this site: {why}", "ask for one that is made after it"
     elif final is not None and (lacking := _lacking(backup, active, now)) is not None:
         refusal, hint = f"{final}, and {lacking}", _BACK_UP
@@ -146,6 +150,7 @@ def upgrade(  # noqa: PLR0913 - what an upgrade is made of, by keyword
                 raise RefusedError(
                     f"{request.bundle} holds another release now", "look at the medium, and upgrade again"
                 )
+            check_data(paths, release)
             judge_models(Context(paths, files, release, Vault(paths, passphrase), choose_python() or Path()))
 
         release = admit(request.bundle, paths, None, progress, accept)

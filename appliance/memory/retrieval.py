@@ -22,8 +22,8 @@ from appliance.memory.access import keeping, reading
 from appliance.memory.documents import Found, Place
 from appliance.memory.fusion import fused
 from appliance.memory.language import CONFIGURATION
+from appliance.memory.passages import EVERY, lowered
 from appliance.memory.schema import document, passage
-from appliance.memory.store import EVERY, lowered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

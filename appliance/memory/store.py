@@ -17,8 +17,8 @@ from appliance.memory import sweeping
 from appliance.memory.access import keeping, reading
 from appliance.memory.documents import Document
 from appliance.memory.errors import DocumentRefusedError, NoDocumentError
-from appliance.memory.language import CONFIGURATION
-from appliance.memory.schema import brief_line, brief_strike, document, passage, passage_vector
+from appliance.memory.passages import count, keep, uncount
+from appliance.memory.schema import brief_line, brief_strike, document, passage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,33 +27,13 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-    from appliance.memory.documents import Arrival, Passage, Reading
+    from appliance.memory.documents import Arrival, Reading
     from appliance.memory.errors import Reason
-    from appliance.memory.language import Language
 
 _UNFIT = (DataError, ProgramLimitExceeded)
 Outcome = Literal["new", "replaced", "unchanged", "refused"]
-EVERY = ""
-"""In the counts of words: how many passages there are in a language."""
 TURN = text("SELECT pg_advisory_xact_lock(x'646f6373'::int)")
 """Whoever changes documents, or writes down where their sentences stand, does so one at a time."""
-_OF = "(SELECT ARRAY(SELECT DISTINCT unnest(groups) ORDER BY 1) FROM document WHERE id = :id)"
-_COUNTED = (
-    f"SELECT {_OF} AS groups, language, word, count(*) AS passages "  # noqa: S608 - text of this module
-    "FROM (SELECT language, unnest(tsvector_to_array(words)) AS word "
-    "FROM passage WHERE document_id = :id UNION ALL SELECT language, '' FROM passage WHERE document_id = :id) AS said "
-    "GROUP BY language, word"
-)
-_COUNT = text(
-    f"INSERT INTO word_count (groups, language, word, passages) {_COUNTED} "
-    "ON CONFLICT (groups, language, word) DO UPDATE SET passages = word_count.passages + excluded.passages"
-)
-_UNCOUNT = text(
-    f"UPDATE word_count AS kept SET passages = kept.passages - gone.passages FROM ({_COUNTED}) AS gone "  # noqa: S608 - as above
-    "WHERE kept.groups = gone.groups AND kept.language = gone.language AND kept.word = gone.word"
-)
-_UNHEARD = text("DELETE FROM word_count WHERE passages <= 0")
-_WORDS = "setweight(to_tsvector('{name}', :heads), 'A') || to_tsvector('{name}', :said)"
 _DUE = text("INSERT INTO sweep_due (what) VALUES ('documents') ON CONFLICT (what) DO UPDATE SET since = now()")
 
 
@@ -88,8 +68,8 @@ class Library:
             await connection.execute(TURN)
             row, outcome = await self._row(connection, arrival, values)
             try:
-                await _keep(connection, row.id, read.language, read.passages)
-                await connection.execute(_COUNT, {"id": row.id})
+                await keep(connection, row.id, read.language, read.passages)
+                await count(connection, row.id)
             except DBAPIError as error:
                 if isinstance(error.orig, _UNFIT):
                     raise DocumentRefusedError("damaged", "the database cannot hold what the document says") from error
@@ -110,10 +90,9 @@ class Library:
         changed = update(document).where(document.c.id == document_id).values(groups=list(groups)).returning(document)
         async with keeping(self._engine) as connection:
             await connection.execute(TURN)
-            await connection.execute(_UNCOUNT, {"id": document_id})
-            await connection.execute(_UNHEARD)
+            await uncount(connection, document_id)
             row = (await connection.execute(changed)).one_or_none()
-            await connection.execute(_COUNT, {"id": document_id})
+            await count(connection, document_id)
         if row is None:
             raise NoDocumentError(f"there is no document {document_id}", "`sovereign document list` names them")
         return _document(row)
@@ -198,53 +177,9 @@ def seen_by(groups: Sequence[str]) -> Any:
 
 async def _forget(connection: AsyncConnection, document_id: uuid.UUID) -> None:
     await connection.execute(_DUE)
-    await connection.execute(_UNCOUNT, {"id": document_id})
-    await connection.execute(_UNHEARD)
+    await uncount(connection, document_id)
     await connection.execute(delete(passage).where(passage.c.document_id == document_id))
     await connection.execute(delete(brief_line).where(brief_line.c.source == document_id))
-
-
-async def _keep(
-    connection: AsyncConnection, document_id: uuid.UUID, language: Language, passages: Sequence[Passage]
-) -> None:
-    if not passages:
-        return
-    words = text(_WORDS.format(name=CONFIGURATION[language]))
-    rows = [
-        {
-            "document_id": document_id,
-            "ordinal": ordinal,
-            "first": one.chunk.start,
-            "last": one.chunk.end,
-            "page": one.chunk.page,
-            "headings": list(one.chunk.headings),
-            "body": one.body,
-            "language": language,
-            "heads": lowered(" ".join(one.chunk.headings)),
-            "said": lowered(one.body),
-        }
-        for ordinal, one in enumerate(passages)
-    ]
-    names = ("document_id", "ordinal", "first", "last", "page", "headings", "body", "language")
-    columns, marks = ", ".join(names), ", ".join(f":{name}" for name in names)
-    await connection.execute(
-        text(f"INSERT INTO passage ({columns}, words) VALUES ({marks}, {words})"),  # noqa: S608 - names of this module
-        rows,
-    )
-    vectors = [{"o": n, "e": one.vector, "d": document_id} for n, one in enumerate(passages) if one.vector is not None]
-    if vectors:
-        await connection.execute(
-            text(
-                f"INSERT INTO {passage_vector.name} (passage_id, document_id, embedding) "  # noqa: S608 - as above
-                "SELECT id, document_id, CAST(:e AS halfvec) FROM passage WHERE document_id = :d AND ordinal = :o"
-            ),
-            vectors,
-        )
-
-
-def lowered(said: str) -> str:
-    """In small letters, as words are kept and asked for: the database's own ways know those of English only."""
-    return said.lower().replace("\u2019", "'")
 
 
 def _document(row: Row[Any]) -> Document:

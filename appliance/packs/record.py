@@ -36,14 +36,16 @@ def read_record(folder: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise PackLostError(f"the record of packs in use cannot be read: {error}", _HINT) from error
+        raise PackLostError(f"packs/groups.json, the record of packs in use, cannot be read: {error}", _HINT) from error
     except FormatError as error:
-        raise PackLostError(f"the record of packs in use is damaged: {error.cause}", _HINT) from error
+        raise PackLostError(
+            f"packs/groups.json, the record of packs in use, is damaged: {error.cause}", _HINT
+        ) from error
     groups = value.get("groups")
     if value.get("schema") != 1 or set(value) != {"schema", "groups"} or not isinstance(groups, dict):
-        raise PackLostError("the record of packs in use is damaged: it is no list of groups", _HINT)
+        raise PackLostError("packs/groups.json, the record of packs in use, is damaged: it is no list of groups", _HINT)
     if not all(isinstance(one, str) and _CHOICE.fullmatch(one) for one in groups.values()):
-        raise PackLostError("the record of packs in use is damaged: it is no list of groups", _HINT)
+        raise PackLostError("packs/groups.json, the record of packs in use, is damaged: it is no list of groups", _HINT)
     return dict(groups)
 
 

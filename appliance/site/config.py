@@ -10,6 +10,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from appliance.site.backups import Backups  # noqa: TC001 - pydantic reads it at run time
 from appliance.site.groups import Group, ServiceClient  # noqa: TC001 - pydantic reads them at run time
 from appliance.site.rolling import Learning
 from appliance.site.served import Documents, Memory, Model
@@ -142,6 +143,9 @@ class SiteConfig(Use):
     listen: Listen = Listen()
     tls: Tls = Tls()
     edge: Edge | None = Field(default=None, description="In pods only: where people reach the site.")
+    backup: Backups | None = Field(
+        default=None, description="Backups by a timer of systemd's; `sovereign backup run` makes the same by hand."
+    )
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
@@ -151,6 +155,10 @@ class SiteConfig(Use):
             mistakes.append(f"tls.mode: off is accepted on loopback only, not on {self.listen.host}")
         if (self.profile == "pod") != (self.edge is not None) or (self.edge is not None and self.tls.mode != "off"):
             mistakes.append("edge: a pod's site has an edge and no TLS of its own; other sites have no edge")
+        if self.backup is not None:
+            mistakes += self.backup.mistakes(self.site_key.kind)
+            if self.profile == "pod":
+                mistakes.append("backup: a cluster has no backup yet")
         if mistakes:
             raise ValueError("\n".join(mistakes))
         return self

@@ -25,8 +25,9 @@ HEAD = """\
 What an operator states about a site. The installer reports every mistake at once, each with its line. Unknown fields,
 duplicate keys, anchors, aliases and tags are mistakes. Plain words are text: `off` is not false.
 
-This page is written from `config.py`, `groups.py`, `served.py`, `shapes.py` and `cluster.py` in `appliance/site`
-(`python -m appliance.site.reference`); a test holds it current. An example: `appliance/install/site.example.yaml`.
+This page is written from `config.py`, `groups.py`, `served.py`, `backups.py`, `shapes.py` and `cluster.py` in
+`appliance/site` (`python -m appliance.site.reference`); a test holds it current. An example:
+`appliance/install/site.example.yaml`.
 """
 CLUSTER = """
 # The site file of a cluster

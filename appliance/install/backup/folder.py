@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from airgap_bundle import durable
 from airgap_bundle.digest import Digest, sha256, sha256_stream
-from airgap_bundle.errors import DigestMismatchError, MissingFileError, StoreError, UnlistedFileError
+from airgap_bundle.errors import DigestMismatchError, MalformedError, MissingFileError, StoreError, UnlistedFileError
 from airgap_bundle.statement import MAX_STATEMENT_BYTES
 from appliance.errors import DeploymentError, UsageError
 from appliance.install.backup.sealed import SealedReader, SealingWriter
 from appliance.install.backup.statement import SEALED, STATEMENT, SealedFile, Statement, verified
+from appliance.packs.files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -116,11 +117,12 @@ def open_folder(
     there is no backup.
     """
     try:
-        with (folder / STATEMENT).open("rb") as file:
-            data = file.read(MAX_STATEMENT_BYTES + 1)
+        data = read_regular(folder / STATEMENT, MAX_STATEMENT_BYTES)
         found = {path.name for path in folder.iterdir()}
     except OSError as error:
         raise UsageError(f"there is no backup in {folder}: {error.strerror}", "name the folder itself") from error
+    except ValueError as error:
+        raise MalformedError(f"{folder / STATEMENT} {error}", "use another copy of the backup") from error
     statement = verified(data, type_, site_keys)
     listed = {f"{file.name}{SEALED}" for file in statement.files}
     if extra := sorted(found - listed - {STATEMENT}):

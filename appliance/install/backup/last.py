@@ -61,6 +61,15 @@ def note_backup(paths: SitePaths, made: datetime, digest: Digest, release: Diges
     durable.replace(_file(paths), json.dumps(note).encode())
 
 
+def put_back(paths: SitePaths, former: LastBackup | None) -> None:
+    """Keep ``former`` as the newest backup again, since the one after it does not count. Raises ``StoreError``."""
+    if former is None:
+        durable.discard(_file(paths))
+        return
+    note = {"made": former.made, "digest": former.digest, "release": former.release}
+    durable.replace(_file(paths), json.dumps(note).encode())
+
+
 def note_erasure(paths: SitePaths, now: datetime) -> None:
     """Keep that an erasure ended. In a file of its own: a backup that is being made meanwhile does not hide it."""
     if _file(paths).exists():

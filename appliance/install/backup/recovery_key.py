@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _KIND = "MLKEM768-X25519"
+FOLDER = "recovery"
+"""Of the site's policies: public halves that backups by a timer are sealed to."""
 _LABEL = "recovery"
 _INFO = b"sovereign backup v1 "
 _COSTS = {"n": 2**17, "r": 8, "p": 1}
@@ -111,7 +113,12 @@ def make_recovery_key(out: Path, passphrase: Callable[[], bytes]) -> Recipient:
 
 def load_recipient(path: Path) -> Recipient:
     """The public half in ``path``. Raises ``UsageError`` when it holds none, or the private half as well."""
-    fields = _read(path)
+    return parse_recipient(_bytes(path), path)
+
+
+def parse_recipient(data: bytes, path: Path) -> Recipient:
+    """As ``load_recipient``, of ``data`` from ``path``."""
+    fields = _fields(data, path)
     if "private" in fields:
         raise UsageError(
             f"{path} is a private recovery key", f"give {path.name}.pub, and take this file off this machine"
@@ -131,7 +138,7 @@ def _recipient(fields: dict[str, Any], path: Path) -> Recipient:
 
 def open_recovery_key(path: Path, passphrase: Callable[[], bytes]) -> RecoveryKey:
     """The private half in ``path``. Raises ``UsageError`` when it holds none, or for a wrong passphrase."""
-    fields = _read(path)
+    fields = _fields(_bytes(path), path)
     try:
         costs = {name: int(str(fields["scrypt"][name])) for name in _COSTS}
         salt, sealed = base64.b64decode(fields["scrypt"]["salt"], validate=True), json.dumps(fields["private"]).encode()
@@ -152,13 +159,17 @@ def open_recovery_key(path: Path, passphrase: Callable[[], bytes]) -> RecoveryKe
     return key
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-        fields = json.loads(data) if len(data) <= _MAX_BYTES else None
+            return file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {(error.strerror or '').lower()}") from error
+
+
+def _fields(data: bytes, path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(data) if len(data) <= _MAX_BYTES else None
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict) or fields.get("kind") != _KIND:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from appliance.engine.confinement.kernel import Linux
 from appliance.errors import SovereignError
 from appliance.install.accounts import other_sites, service_names, standby_names
+from appliance.install.backup.places import faults, on_one_medium
 from appliance.install.preflight.disk_speed import fsync_p99_ms
 from appliance.install.probe import is_local_address, port_is_free, resolves
 from appliance.install.release_env import choose_python, host_glibc, reachable_by_others
@@ -64,6 +65,8 @@ class Facts:
     neighbours: Mapping[str, tuple[int, ...]]
     missing_tools: tuple[str, ...]
     missing_gpus: tuple[str, ...]
+    backup_faults: tuple[str, ...]
+    backup_together: bool
 
 
 def collect(config: SiteConfig, paths: SitePaths) -> Facts:
@@ -101,6 +104,8 @@ def collect(config: SiteConfig, paths: SitePaths) -> Facts:
         neighbours=_neighbours(paths),
         missing_tools=_missing_tools(),
         missing_gpus=_missing_gpus(config),
+        backup_faults=faults(config.backup, paths) if config.backup is not None else (),
+        backup_together=config.backup is not None and on_one_medium(config.backup),
     )
 
 

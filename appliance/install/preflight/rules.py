@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from appliance.install.preflight.facts import Facts, listen_ports
 from appliance.install.preflight.rule import GIB, Needs, Rule
+from appliance.install.preflight.rules_backup import BACKUP
 from appliance.site.processor import QUICK
 
 SOCKET_PATH_BYTES = 107  # sun_path holds 108 with its NUL (unix(7))
@@ -208,6 +209,7 @@ RULES: tuple[Rule, ...] = (
         lambda _f, _n: "useradd and its family",
         "install the distribution's passwd (or shadow-utils) package",
     ),
+    *BACKUP,
     Rule(
         "seccomp",
         "required",

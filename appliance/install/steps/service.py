@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from appliance.identity.apply import apply_realm
-from appliance.install.brief_runs import compile_at
-from appliance.install.document_syncs import sync_minutes
 from appliance.install.probe import answers
 from appliance.install.runner import Advance, Step
 from appliance.install.services import standby_services
 from appliance.install.startup import prepare_runtime, start_services, startable, stop_services
 from appliance.install.steps.context import digest
 from appliance.install.supervision import choose_supervision
+from appliance.install.timed import timed_commands
 from appliance.install.vault import client_secret
 from appliance.site.paths import GATEWAY
 from appliance.site.secrets import write_private
@@ -37,7 +36,7 @@ def _supervision(context: Context) -> Step:
         standby = standby_services(context.config, context.paths, context.accounts)
         config = context.config
         return choose_supervision(context.paths).files(
-            (*context.services, *standby), config.name, sync_minutes(config), compile_at(config)
+            (*context.services, *standby), config.name, timed_commands(config)
         )
 
     def work(_: Advance) -> Mapping[str, str]:

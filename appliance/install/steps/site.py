@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from appliance.install.accounts import accounts_present, make_accounts
+from appliance.install.backup.recovery_key import FOLDER as RECOVERY
 from appliance.install.file_changes import digests_of_changes, journaled_changes
 from appliance.install.layout import folders_present, make_folders, site_folders
 from appliance.install.model_check import AUDITORS, OFFICERS, POLICY, STATEMENTS, WAIVERS, check_models, write_policies
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from appliance.site.config import SiteConfig
 
 
-_FOLDERS = (OFFICERS, AUDITORS, WAIVERS, STATEMENTS)
+_FOLDERS = (OFFICERS, AUDITORS, WAIVERS, STATEMENTS, RECOVERY)
 """Of the policies: whatever the operator does not bring any more goes."""
 
 

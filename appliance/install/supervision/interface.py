@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from appliance.install.services import Service
+    from appliance.install.supervision.timed import Timed
 
 State = Literal["running", "starting", "stopped", "failed"]
 
@@ -29,13 +30,10 @@ class Supervision(Protocol):
     def kind(self) -> str:
         """``systemd`` or ``supervisord``."""
 
-    def files(
-        self, services: Sequence[Service], site: str, sync_minutes: int | None = None, compile_at: str | None = None
-    ) -> Mapping[Path, str]:
+    def files(self, services: Sequence[Service], site: str, timed: Sequence[Timed] = ()) -> Mapping[Path, str]:
         """The configuration files that describe ``services``: ``{path: text}``. Pure.
 
-        ``sync_minutes``: how often `document sync` is to run, where the manager has timers; ``compile_at``: the
-        time of day of `memory compile`.
+        ``timed`` is what runs by itself where the manager has timers.
         """
 
     def drop(self, files: Mapping[Path, str]) -> None:

@@ -8,7 +8,6 @@ that a new one would trip over. The keeper, a program of its own, brings a kille
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import time
 import xmlrpc.client
@@ -18,20 +17,18 @@ from typing import TYPE_CHECKING, Any
 from supervisor.xmlrpc import SupervisorTransport
 
 from appliance.errors import DeploymentError
-from appliance.install.keeper import KEEPER
 from appliance.install.logs import log_tail
 from appliance.install.process import PATH, start_detached
-from appliance.install.services import MIB, runtime_environment
 from appliance.install.supervision.interface import Running, State
+from appliance.install.supervision.programs import configuration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from appliance.install.services import Service
+    from appliance.install.supervision.timed import Timed
     from appliance.site.paths import SitePaths
 
-LOG_BYTES = 10 * 1024 * 1024
-LOG_COPIES = 5
 WAIT_S = 20.0
 _STATES: Mapping[str, State] = {
     "RUNNING": "running",
@@ -40,7 +37,6 @@ _STATES: Mapping[str, State] = {
     "STOPPING": "starting",
     "FATAL": "failed",
 }
-_KEPT = {"directory": "/", "autorestart": "true", "startretries": "100000", "redirect_stderr": "true"}
 _ALREADY_STARTED = 60
 _NOT_RUNNING = 70
 
@@ -61,19 +57,10 @@ class Supervisord:
     def _socket(self) -> Path:
         return self._paths.run / "supervisor.sock"
 
-    def files(
-        self, services: Sequence[Service], site: str, sync_minutes: int | None = None, compile_at: str | None = None
-    ) -> Mapping[Path, str]:
+    def files(self, services: Sequence[Service], site: str, timed: Sequence[Timed] = ()) -> Mapping[Path, str]:
         """The one configuration file. It has no timers: what they would run is the operator's to run."""
-        del sync_minutes, compile_at
-        head = _section("unix_http_server", {"file": str(self._socket), "chmod": "0700"})
-        head += _section("supervisord", self._daemon(site))
-        head += _section(
-            "rpcinterface:supervisor",
-            {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
-        )
-        head += _section(f"program:{KEEPER}", self._keeper())
-        return {self._config: head + "".join(_section(f"program:{s.name}", _program(s)) for s in services)}
+        del timed
+        return {self._config: configuration(self._paths, services, site, self._socket)}
 
     def drop(self, files: Mapping[Path, str]) -> None:
         """Nothing: there are no timers."""
@@ -135,32 +122,6 @@ class Supervisord:
                 raise DeploymentError(f"supervisord (pid {pid}) does not stop", "stop it by hand, then try again")
             time.sleep(0.05)
 
-    def _daemon(self, site: str) -> dict[str, str]:
-        return {
-            "identifier": site,
-            "pidfile": str(self._paths.run / "supervisord.pid"),
-            "logfile": str(self._paths.log("supervisord")),
-            "logfile_maxbytes": str(LOG_BYTES),
-            "logfile_backups": str(LOG_COPIES),
-            "childlogdir": str(self._paths.log("x").parent),
-            "umask": "027",
-            "silent": "true",
-            **({"user": "root"} if os.geteuid() == 0 else {}),
-        }
-
-    def _keeper(self) -> dict[str, str]:
-        """The one program that is not told to stop when supervisord dies."""
-        argv = (str(self._paths.env / "bin" / "python"), "-m", "appliance.install.keeper", str(self._paths.root))
-        env = {"PATH": PATH, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", **runtime_environment(self._paths)}
-        return {
-            **_KEPT,
-            "command": _command((*_only(env), *argv)),
-            "priority": "1000",  # the first to be stopped
-            "autostart": "true",
-            "stdout_logfile": str(self._paths.log(KEEPER)),
-            "stdout_logfile_maxbytes": "0",  # the keeper writes to it itself when supervisord is gone
-        }
-
     def _pid(self) -> int | None:
         """The living supervisord of this site: its pid file's process, if that answers on the socket."""
         try:
@@ -191,53 +152,6 @@ class Supervisord:
                 return getattr(proxy.supervisor, method)(*arguments)
         finally:
             transport.close()
-
-
-def _program(service: Service) -> dict[str, str]:
-    return {
-        **_KEPT,
-        "command": _command((*_harness(service), *service.argv)),
-        **({"user": service.user} if os.geteuid() == 0 else {}),
-        "autostart": "false",
-        "startsecs": "1",
-        "stopsignal": service.stop_signal.name.removeprefix("SIG"),
-        "stopwaitsecs": str(service.stop_timeout_s),
-        "killasgroup": "true",
-        "stdout_logfile": str(service.log),
-        "stdout_logfile_maxbytes": str(LOG_BYTES),
-        "stdout_logfile_backups": str(LOG_COPIES),
-    }
-
-
-def _harness(service: Service) -> tuple[str, ...]:
-    """No new privileges, the stop signal when supervisord dies (prctl(2)), bounded memory, no inherited environment.
-
-    Memory is what a process may write to, by ``RLIMIT_DATA`` (getrlimit(2)): a mapped model or jar does not count, nor
-    does what Java reserves and does not use. It holds for each process by itself.
-    """
-    setpriv, prlimit = (shutil.which(name, path=PATH) for name in ("setpriv", "prlimit"))
-    signal_name = service.stop_signal.name.removeprefix("SIG")
-    tether = (setpriv, "--no-new-privs", "--pdeathsig", signal_name, "--") if setpriv else ()
-    bound = (prlimit, f"--data={service.memory_mib * MIB}", "--") if prlimit else ()
-    return (*tether, *bound, *_only(service.env))
-
-
-def _only(env: Mapping[str, str]) -> tuple[str, ...]:
-    """What runs a program with ``env`` and nothing else: supervisord cannot express every value, and adds its own."""
-    return (shutil.which("env", path=PATH) or "/usr/bin/env", "-i", *(f"{k}={v}" for k, v in env.items()))
-
-
-def _section(name: str, values: Mapping[str, str]) -> str:
-    return f"[{name}]\n" + "".join(f"{k}={v}\n" for k, v in values.items()) + "\n"
-
-
-def _command(argv: Sequence[str]) -> str:
-    return " ".join(_word(word) for word in argv)
-
-
-def _word(text: str) -> str:
-    """One shell-like word of a command line; supervisord expands ``%(name)s``."""
-    return "'" + text.replace("'", "'\"'\"'").replace("%", "%%") + "'"
 
 
 def _running(said: Mapping[str, Any] | None) -> Running:

@@ -13,7 +13,7 @@ from airgap_bundle.model_bundle import SHELF
 from airgap_bundle.store import Store
 from airgap_bundle.trust_state import TrustState
 from appliance.errors import DeploymentError
-from appliance.install import model_switch
+from appliance.install import decisions
 from appliance.install.model_import import bring
 from appliance.install.model_list import list_models
 from appliance.install.model_switch import promote, rollback
@@ -35,8 +35,8 @@ SUCCESSORS = ("custodian", "stranger")
 
 @pytest.fixture
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SitePaths:
-    monkeypatch.setattr(model_switch, "answers", lambda _probe: True)
-    monkeypatch.setattr(model_switch, "spool", lambda *_: 0)
+    monkeypatch.setattr(decisions, "answers", lambda _probe: True)
+    monkeypatch.setattr(decisions, "spool", lambda *_: 0)
     return site_of_models.install(tmp_path / "site", tmp_path)
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from appliance.audit.keys import CheckpointKeys
-from appliance.install import model_switch
+from appliance.install import decisions
 from appliance.install.model_import import bring
 from appliance.install.model_switch import promote
 from appliance.site.layers import LAYERS
@@ -133,8 +133,8 @@ def test_an_engine_passes_gate_log_and_loader_under_every_layer(host: Host) -> N
 def test_an_engine_loads_what_was_decided_from_inside_its_confinement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_switch, "answers", lambda _probe: True)
-    monkeypatch.setattr(model_switch, "spool", lambda *_: 0)
+    monkeypatch.setattr(decisions, "answers", lambda _probe: True)
+    monkeypatch.setattr(decisions, "spool", lambda *_: 0)
     site = site_of_models.install(tmp_path / "site", tmp_path)
     for service in ("audit", f"engine-{NAME}"):
         site.data(service).mkdir(parents=True)

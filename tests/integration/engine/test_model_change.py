@@ -15,7 +15,7 @@ from appliance.engine.errors import EngineUnavailableError
 from appliance.engine.protocol import End, Message, Request
 from appliance.engine.served import receipt_digest
 from appliance.gateway.standby import EngineWithStandby
-from appliance.install import model_beside, model_switch
+from appliance.install import decisions, model_beside
 from appliance.install.model_import import bring
 from appliance.install.model_switch import promote
 from tests import site_of_models
@@ -98,8 +98,8 @@ class Asked:
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SitePaths:
     """A site that serves the old model, with the new one in its store."""
-    monkeypatch.setattr(model_switch, "answers", lambda _probe: True)
-    monkeypatch.setattr(model_switch, "spool", lambda *_: 0)
+    monkeypatch.setattr(decisions, "answers", lambda _probe: True)
+    monkeypatch.setattr(decisions, "spool", lambda *_: 0)
     monkeypatch.setattr(model_beside, "GRACE_S", 0.5)  # nobody here remembers what an engine serves
     monkeypatch.setattr(model_beside, "_POLL_S", 0.1)
     paths = site_of_models.install(tmp_path / "site", tmp_path)

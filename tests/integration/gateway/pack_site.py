@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from typer.testing import CliRunner, Result
 
 from appliance.audit.client import SyncAuditClient
-from appliance.cli import pack_choice, pack_trial
+from appliance.cli import pack_trial
 from appliance.cli.main import app
 from appliance.errors import SovereignError
 from appliance.gateway.pack_choices import ChoiceStore, Chosen
 from appliance.learning.errors import CaseRefusedError
 from appliance.learning.running import Answered
-from appliance.packs.record import agreed
+from appliance.packs.errors import PackLostError
+from appliance.packs.record import FILE, agreed, read_record
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
 from tests import packs
 from tests.audit.bench import Bench
@@ -132,11 +133,18 @@ class Site:
                 await pool.dispose()
 
         found = asyncio.run(look())
-        return pack_choice.recorded(self.paths), {name: (one.pack, one.before) for name, one in found.items()}
+        return self.recorded(), {name: (one.pack, one.before) for name, one in found.items()}
+
+    def recorded(self) -> dict[str, str]:
+        """The record; of a damaged one its bytes, so that a change of them is seen."""
+        try:
+            return read_record(self.paths.packs)
+        except PackLostError:
+            return {"damaged": (self.paths.packs / FILE).read_bytes().hex()}
 
     def in_force(self, group: str = "clerks") -> str:
-        recorded, chosen = self.standing()
-        return agreed(recorded.get(group), chosen[group][0] if group in chosen else None)
+        _, chosen = self.standing()
+        return agreed(read_record(self.paths.packs).get(group), chosen[group][0] if group in chosen else None)
 
     def logged(self) -> list[tuple[str, dict[str, Any]]]:
         with SyncAuditClient(self.paths.socket(AUDIT)) as client:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from appliance.cli import pack_choice
-from appliance.errors import UnavailableError
+from appliance.errors import UnavailableError, UsageError
 from appliance.gateway import database
 from appliance.gateway.pack_choices import ChoiceStore, Chosen
 from appliance.install import pack_import
@@ -49,7 +49,7 @@ def test_a_lost_record_is_written_anew_by_naming_what_is_in_force_and_by_nothing
     assert not site.told("use", "trial", "--group", "clerks")["mended"]
 
 
-def test_a_damaged_record_is_mended_group_by_group_and_opens_none_meanwhile(site: Site) -> None:
+def test_a_damaged_record_is_mended_from_journal_and_database(site: Site) -> None:
     site.bring()
     use(site, ONE)
     use(site, TWO, "guards")
@@ -57,7 +57,35 @@ def test_a_damaged_record_is_mended_group_by_group_and_opens_none_meanwhile(site
     assert "nobody is answered" in site.run("list").stderr
     assert site.told("use", "trial", "--group", "clerks")["mended"]
     assert site.in_force() == ONE.digest
-    with pytest.raises(PackLostError):
+    assert site.in_force("guards") == TWO.digest  # journal and database agree
+    assert not site.told("use", "second", "--group", "guards")["mended"]
+
+
+@pytest.mark.parametrize("lost", ["damaged", "gone"])
+def test_a_record_that_is_lost_beside_a_new_database_opens_no_group_until_each_was_put_under_its_pack(
+    site: Site, lost: str
+) -> None:
+    site.bring()
+    use(site, ONE)
+    use(site, TWO, "guards")
+    record = site.paths.packs / FILE
+    if lost == "damaged":
+        record.write_text("{")
+    else:
+        record.unlink()
+    with site.cluster.admin("sovereign") as admin:
+        admin.execute("TRUNCATE group_pack")
+    listed = site.told("list")
+    assert {one["name"]: one["groups"] for one in listed["packs"]} == {"trial": ["clerks"], "second": ["guards"]}
+    (warned, *_) = pack_warnings(load_site(site.paths.site_yaml), site.paths, packs.soon())
+    assert "packs/groups.json" in warned
+    site.model.broken = 1
+    site.refused(GateRefusedError, "use", "second", "--group", "clerks")  # what was lost opens nothing without a gate
+    site.model.broken = 0
+    site.refused(UsageError, "use", "none", "--group", "clerks")
+    assert site.told("use", "trial", "--group", "clerks")["mended"]
+    assert site.in_force() == ONE.digest
+    with pytest.raises(PackLostError):  # the one that was mended takes no other out of the record
         site.in_force("guards")
     assert site.told("use", "second", "--group", "guards")["mended"]
     assert site.in_force("guards") == TWO.digest
@@ -86,6 +114,38 @@ def test_a_database_made_anew_is_told_and_mended_from_the_file(site: Site) -> No
     site.refused(GateRefusedError, "use", "second", "--group", "clerks")
     assert site.told("use", "trial", "--group", "clerks")["mended"]
     assert site.in_force() == ONE.digest
+
+
+def test_a_choice_that_is_cut_off_beside_a_database_made_anew_takes_no_group_out_of_its_pack(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither half would name the group then, and it would be answered without boundaries."""
+    site.bring()
+    use(site, ONE)
+    with site.cluster.admin("sovereign") as admin:
+        admin.execute("TRUNCATE group_pack")
+
+    async def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ChoiceStore, "put", cut)
+        assert isinstance(site.run("use", "second", "--group", "clerks").exception, KeyboardInterrupt | SystemExit)
+    with pytest.raises(PackLostError):
+        site.in_force()
+    assert site.told("use", "trial", "--group", "clerks")["mended"]
+    assert site.in_force() == ONE.digest
+
+
+def test_a_journal_that_may_not_be_read_or_is_damaged_leaves_the_other_warnings(site: Site) -> None:
+    site.bring()
+    use(site, ONE)
+    config, kept = load_site(site.paths.site_yaml), site.paths.journal.read_bytes()
+    site.paths.journal.write_bytes(b"{\n" + kept)
+    assert "the install journal is damaged" in pack_warnings(config, site.paths, packs.soon())[0]
+    site.paths.journal.unlink()
+    site.paths.journal.mkdir()
+    assert pack_warnings(config, site.paths, packs.soon()) == ()
 
 
 def test_a_pack_whose_file_is_lost_is_gone_back_from_or_replaced(site: Site) -> None:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.engine.batcher import pins_in
 from appliance.engine.errors import DecodeError, NoRoomError
 from appliance.engine.job import BATCH
+from appliance.engine.prefix_values import pins_in
 from appliance.engine.protocol import Failed
 from tests.engine.batches import Asked, Desk
 from tests.engine.quoting_context import QuotingContext, expected

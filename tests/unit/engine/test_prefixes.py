@@ -4,7 +4,8 @@ import pytest
 
 from appliance.engine.cell_store import CellStore, Pair
 from appliance.engine.job import BATCH, INTERACTIVE, Owner, Passage
-from appliance.engine.prefixes import WORTH_WAITING, Credit, Holding, Pins, PrefixCache
+from appliance.engine.prefix_values import WORTH_WAITING, Credit, Holding, Pins
+from appliance.engine.prefixes import PrefixCache
 from tests.engine.windowed_memory import WindowedMemory
 
 SITE, CLERKS, ANALYST, OFFICER = Owner("site", ""), Owner("group", "clerks"), Owner("user", "a"), Owner("user", "o")

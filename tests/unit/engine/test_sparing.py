@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.engine.held import parked
 from appliance.engine.job import Owner, Passage
-from appliance.engine.prefixes import Holding, Pins
+from appliance.engine.prefix_values import Holding, Pins
 from appliance.engine.protocol import Spared
 from appliance.engine.sparing import spared
 from tests.unit.engine.test_prefixes import ANALYST, CLERKS, OFFICER, SITE, TEXT, Shelf

@@ -10,6 +10,7 @@ import pytest
 
 from appliance.install.brief_runs import Compiled, brief_warnings, compile_at, last, note
 from appliance.install.supervision.systemd import Systemd
+from appliance.install.timed import briefs_compile, documents_sync, timed_commands
 from appliance.site.paths import SitePaths
 from tests.gateway.doubles import site
 
@@ -65,7 +66,9 @@ def test_what_is_kept_of_a_night_is_read_back_and_damage_counts_as_nothing(tmp_p
 def test_systemd_compiles_at_the_hour_that_the_site_says_and_comes_after_everybody() -> None:
     files = {
         path.name: text
-        for path, text in Systemd(PATHS, Path("/units")).files((), "demo", 60, compile_at(declared("03:15"))).items()
+        for path, text in Systemd(PATHS, Path("/units"))
+        .files((), "demo", (documents_sync(60), *timed_commands(declared("03:15"))))
+        .items()
     }
     prefix = PATHS.run.name
     timer, unit = files[f"{prefix}-briefs.timer"], files[f"{prefix}-briefs.service"]
@@ -84,7 +87,7 @@ def test_a_site_that_has_no_brief_any_more_has_no_timer_any_more(
     told: list[list[str]] = []
     monkeypatch.setattr("appliance.install.supervision.systemd.succeeds", lambda words, **_: told.append(words))
     manager, prefix = Systemd(PATHS, tmp_path), PATHS.run.name
-    for path, text in manager.files((), "demo", None, "02:30").items():
+    for path, text in manager.files((), "demo", (briefs_compile("02:30"),)).items():
         path.write_text(text)
     manager.drop(manager.files((), "demo"))
     assert told == [["systemctl", "stop", f"{prefix}-briefs.{kind}"] for kind in ("timer", "service")]

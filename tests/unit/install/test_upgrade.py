@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,15 +18,15 @@ from airgap_bundle.store import Store
 from appliance.errors import RefusedError, SovereignError, UsageError
 from appliance.install import upgrade as module
 from appliance.install.backup.last import LastBackup, note_backup, note_erasure
+from appliance.install.database import cluster
 from appliance.install.host import Installed, Request
+from appliance.install.postgres_version import HEADER, major_in
 from appliance.install.release_change import Change
 from appliance.install.upgrade import RECENT, Upgrade, may_upgrade, plan_upgrade, upgrade
 from tests import bundles
 from tests.unit.install.test_rollback import FIRST, Draft, Ground
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from airgap_bundle.store import VerifiedRelease
     from appliance.site.paths import SitePaths
 
@@ -238,3 +242,70 @@ def test_the_plan_names_each_artifact_with_both_versions(site: Running) -> None:
     site.backed_up(timedelta(hours=1))
     backup = plan_upgrade(site.paths, site.brought(3, keycloak="26.8.0")).backup
     assert isinstance(backup, LastBackup)
+
+
+@pytest.mark.parametrize("changes", [{}, {"revisions": SECOND}])
+def test_a_postgresql_of_another_major_is_refused_before_anything_is_stopped_whatever_was_backed_up(
+    site: Running, changes: dict[str, Any]
+) -> None:
+    bundle = site.brought(2, postgres="18", **changes)
+    site.backed_up(timedelta(hours=1))
+    before = bundles.tree(site.paths.root)
+    why = "PostgreSQL 18 cannot read the data of PostgreSQL 16"
+    assert why in str(plan_upgrade(site.paths, bundle).refusal)
+    with pytest.raises(RefusedError, match=why) as refused:
+        site.may(bundle)
+    assert "a backup is restored by its own release alone" in str(refused.value.hint)
+    assert bundles.tree(site.paths.root) == before
+    assert site.forced == []
+
+
+@pytest.mark.parametrize(("data", "refused"), [(b"16\n", False), (b"16", False), (b"15\n", True), (b"18\n", True)])
+def test_the_data_say_of_which_postgresql_they_are_whatever_the_release_in_force_brings(
+    site: Running, data: bytes, *, refused: bool
+) -> None:
+    folder = cluster(site.paths)
+    folder.mkdir(parents=True)
+    (folder / "PG_VERSION").write_bytes(data)
+    assert (plan_upgrade(site.paths, site.brought(2)).refusal is not None) is refused
+
+
+@pytest.mark.parametrize("spoil", ["a link", "no version", "much", "a folder"])
+def test_data_that_say_no_version_are_refused_and_not_guessed(site: Running, spoil: str) -> None:
+    folder = cluster(site.paths)
+    folder.mkdir(parents=True)
+    path = folder / "PG_VERSION"
+    match spoil:
+        case "a link":
+            path.symlink_to("/dev/zero")
+        case "no version":
+            path.write_bytes(b"x")
+        case "much":
+            path.write_bytes(b"1" * 65)
+        case _:
+            path.mkdir()
+    with pytest.raises(RefusedError, match="PG_VERSION"):
+        plan_upgrade(site.paths, site.brought(2))
+
+
+def test_data_that_were_exchanged_after_the_plan_are_found_before_the_site_learns_of_the_release(site: Running) -> None:
+    """The plan was made, and then data of another version lie there: nothing is brought in."""
+    bundle = site.brought(2)
+    found = site.may(bundle)
+    folder = cluster(site.paths)
+    folder.mkdir(parents=True)
+    (folder / "PG_VERSION").write_bytes(b"15\n")
+    held = bundles.tree(site.paths.trust)
+    with pytest.raises(RefusedError, match="PostgreSQL 16 cannot read the data of PostgreSQL 15"):
+        site.go(bundle, found)
+    assert bundles.tree(site.paths.trust) == held
+    assert site.forced == []
+
+
+@pytest.mark.skipif(not list(Path(sys.prefix).glob(f"lib/python3.*/site-packages/{HEADER}")), reason="no PostgreSQL")
+def test_the_header_of_the_real_wheel_is_read() -> None:
+    (header,) = Path(sys.prefix).glob(f"lib/python3.*/site-packages/{HEADER}")
+    major = major_in(io.BytesIO(bundles.archive({HEADER: header.read_bytes()})))
+    program = header.parents[1] / "bin" / "postgres"
+    said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
+    assert said.startswith(f"postgres (PostgreSQL) {major}.")

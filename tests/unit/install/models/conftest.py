@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from appliance.install import model_switch
+from appliance.install import decisions
 from appliance.install.model_import import bring
 from appliance.site.paths import SitePaths
 from tests import site_of_models
@@ -32,8 +32,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def paths(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SitePaths:
     """The site; its audit log answers, and is looked at by what the journal would enter into it."""
     shutil.copytree(made / "site", tmp_path / "site", symlinks=True)
-    monkeypatch.setattr(model_switch, "answers", lambda _probe: True)
-    monkeypatch.setattr(model_switch, "spool", lambda *_: 0)
+    monkeypatch.setattr(decisions, "answers", lambda _probe: True)
+    monkeypatch.setattr(decisions, "spool", lambda *_: 0)
     return SitePaths(tmp_path / "site")
 
 

@@ -16,7 +16,7 @@ from airgap_bundle.digest import sha256
 from airgap_bundle.errors import DigestMismatchError, NotEnoughSignersError, RollbackError, StoreError, UnsignedError
 from appliance.cli import model_serve
 from appliance.errors import DeploymentError, UsageError
-from appliance.install import model_import, model_switch
+from appliance.install import decisions, model_import
 from appliance.install.model_import import bring
 from appliance.install.model_switch import promote
 from appliance.models.errors import ModelRefusedError
@@ -108,7 +108,7 @@ def test_a_disk_without_room_is_told_before_anything_is_written(
 def test_without_the_log_nothing_is_done(
     paths: SitePaths, engines: GatedEngines, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_switch, "answers", lambda _probe: False)
+    monkeypatch.setattr(decisions, "answers", lambda _probe: False)
     before = bundles.tree(paths.root)
     with pytest.raises(DeploymentError, match="not logged is not done"):
         bring(paths, models, rehearse=False, engines=engines)
