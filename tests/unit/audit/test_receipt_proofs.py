@@ -174,6 +174,8 @@ def test_a_reply_whose_proof_does_not_lead_to_its_checkpoint_is_no_reply(bench: 
     assert signed is not None
     proof = [base64.b64encode(one).decode() for one in log.prove([3])[0]]
     entries = [bench.records(3)[0][1]]
+    spare = proof[0][:-2] + chr(ord(proof[0][-2]) + 1) + "="  # bits that stand for nothing: the same hash, misspelt
+    assert base64.b64decode(spare) == base64.b64decode(proof[0])
     answer = {"status": 200, "positions": [3], "size": 5, "root": "", "checkpoint": signed.note, "proofs": [proof]}
     assert wire.read_reply(json.dumps(answer).encode(), entries, proven=True)[0].hashes == tuple(proof)
     long = (
@@ -183,6 +185,7 @@ def test_a_reply_whose_proof_does_not_lead_to_its_checkpoint_is_no_reply(bench: 
     )
     for wrong in (
         {"proofs": [proof[:-1]]},
+        {"proofs": [[spare, *proof[1:]]]},
         {"proofs": []},
         {"proofs": [["?"]]},
         {"positions": [2]},
