@@ -1,4 +1,4 @@
-"""Kubernetes goes one minor version at a time and comes back within one; etcd does not come back; hosts have an order."""
+"""Kubernetes goes one minor version at a time and comes back within one, etcd does not; hosts have an order."""
 
 from __future__ import annotations
 
