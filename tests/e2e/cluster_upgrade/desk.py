@@ -44,11 +44,11 @@ class UpgradeDesk(Desk):
         """The release that is upgraded to."""
         self._release("after", newer, OTHER_MODEL, "other.yaml")
 
-    def _release(self, name: str, build: Callable[[Path], Path], model: str, site: str) -> None:
+    def _release(self, name: str, build: Callable[[Path, bytes], Path], model: str, site: str) -> None:
         bundle = self.folder / name / "bundle"
         if not (self.folder / name / "signed").exists():  # whoever works on the journey keeps the folder
             shutil.rmtree(self.folder / name, ignore_errors=True)
-            build(self.folder / name)
+            build(self.folder / name, self.root())
             (self.folder / name / "signed").touch()
         self._waive(bundle, model, self.folder / f"{model}.waiver.json")
         described = self.described()
@@ -58,6 +58,13 @@ class UpgradeDesk(Desk):
             "groups": [{"name": "analysts", "models": [model]}],
         }
         (self.folder / site).write_text(yaml.safe_dump(described))
+
+    def root(self) -> bytes:
+        """The root of both releases: each process signs anew, and the folder may be another's."""
+        kept = self.folder / "root.json"
+        if not kept.exists():
+            kept.write_bytes(root_bytes())
+        return kept.read_bytes()
 
     def _waive(self, bundle: Path, model: str, out: Path) -> None:
         found = json.loads(self.sovereign("bundle", "inspect", str(bundle), "--output", "json"))
@@ -70,7 +77,7 @@ class UpgradeDesk(Desk):
     def install(self) -> dict[str, Any]:
         """`sovereign install` of the older release."""
         asked = ("install", str(self.folder / "before/bundle"), "--profile", "cluster", "--output", "json")
-        named = ("--config", str(self.folder / "site.yaml"), "--root", str(fingerprint(root_bytes())))
+        named = ("--config", str(self.folder / "site.yaml"), "--root", str(fingerprint(self.root())))
         return dict(json.loads(self.sovereign(*asked, *named)))
 
     def make_delta(self) -> dict[str, Any]:
@@ -107,6 +114,11 @@ class UpgradeDesk(Desk):
         """`sovereign rollback`, with the site file of the older release."""
         asked = ("rollback", "--config", str(self.folder / "site.yaml"), "--output", "json")
         return dict(json.loads(self.sovereign(*asked)))
+
+    def status(self) -> dict[str, Any]:
+        """`sovereign status`, which ends with 5 while something waits."""
+        argv = self.entering(self.typed("status", "--output", "json"))
+        return dict(json.loads(subprocess.run(argv, capture_output=True, check=False).stdout))
 
     def typed(self, *arguments: str) -> list[str]:
         """The command as it is typed."""

@@ -23,7 +23,7 @@ _SUMS = Path(__file__).with_name(f"kube-{BEFORE.removeprefix('v')}.sum")
 _PROMPT = ("answers briefly and truthfully", "answers in one sentence, and truthfully")
 
 
-def older(folder: Path) -> Path:
+def older(folder: Path, root: bytes) -> Path:
     """The bundle of release 1.0.0, with the Kubernetes of ``BEFORE``; its description lies in ``folder`` as well."""
     sources = _sources(folder)
     _replace(sources / "cluster.yaml", AFTER, BEFORE)
@@ -32,10 +32,10 @@ def older(folder: Path) -> Path:
     kept = [line for line in (kube / "go.sum").read_text().splitlines() if AFTER.removeprefix("v1") not in line]
     (kube / "go.sum").write_text("\n".join(sorted([*kept, *_SUMS.read_text().splitlines()])) + "\n")
     lock_release(sources / "cluster.yaml", cache=BuildCache.default(), stage=printed, relock=("kube",))
-    return _built(folder, sources)
+    return _built(folder, sources, root)
 
 
-def newer(folder: Path) -> Path:
+def newer(folder: Path, root: bytes) -> Path:
     """The bundle of release 1.1.0, with today's Kubernetes and ``OTHER_MODEL`` beside the one before."""
     sources = _sources(folder)
     model = sources / "models" / OTHER_MODEL
@@ -58,7 +58,7 @@ def newer(folder: Path) -> Path:
     (sources / "release.yaml").write_text(f"{described[:end]}\n\n{again}{described[end:]}")
     for name in ("release", "cluster"):
         lock_release(sources / f"{name}.yaml", cache=BuildCache.default(), stage=printed)
-    return _built(folder, sources)
+    return _built(folder, sources, root)
 
 
 def _sources(folder: Path) -> Path:
@@ -70,9 +70,9 @@ def _sources(folder: Path) -> Path:
     return Path(shutil.copytree(REPOSITORY / "sources", folder / "sources"))
 
 
-def _built(folder: Path, sources: Path) -> Path:
+def _built(folder: Path, sources: Path, root: bytes) -> Path:
     build_release(sources / "cluster.yaml", folder / "bundle", cache=BuildCache.default(), stage=printed)
-    return sign(folder / "bundle", "architect", "builder", "release")
+    return sign(folder / "bundle", "architect", "builder", "release", roots={1: root})
 
 
 def _replace(path: Path, old: str, new: str) -> None:

@@ -264,7 +264,7 @@ def test_a_release_that_cannot_read_the_data_is_not_gone_back_to(ground: Ground)
 
 def test_install_with_another_bundle_says_upgrade_and_changes_nothing(ground: Ground) -> None:
     bundle, before = ground.bundle(2, "v1.36.3"), tree(ground.paths.root)
-    with pytest.raises(UsageError, match="runs release 1.0.0, and the bundle brings 2.0.0") as refused:
+    with pytest.raises(UsageError, match=r"runs release 1\.0\.0, and the bundle brings 2\.0\.0") as refused:
         ground.install(bundle)
     assert "sovereign upgrade" in str(refused.value.hint)
     assert tree(ground.paths.root) == before
