@@ -97,10 +97,20 @@ class UpgradeDesk(Desk):
         taken = take_inventory(paths.trust, paths.store, site="lab", active="1.0.0", now=now)
         return write_delta(self.folder / "after/bundle", taken.inventory, self.folder / "delta")
 
-    def upgrading(self, *more: str) -> list[str]:
+    def ask_too_much(self) -> Path:
+        """A site file of the newer release whose engine fits on no host, and whose charts have little time."""
+        settings = yaml.safe_load((self.folder / "lab.yaml").read_text()) | {"assistant_seconds": 60}
+        (self.folder / "hasty.yaml").write_text(yaml.safe_dump(settings))
+        described = yaml.safe_load((self.folder / "other.yaml").read_text())
+        described["assistant"]["models"][0]["memory_mib"] = 900_000
+        described["cluster"]["settings"] = "hasty.yaml"
+        (self.folder / "too-much.yaml").write_text(yaml.safe_dump(described))
+        return self.folder / "too-much.yaml"
+
+    def upgrading(self, config: Path | None = None) -> list[str]:
         """The command line of the upgrade by the delta."""
-        config = ("--config", str(self.folder / "other.yaml"))
-        return self.typed("upgrade", str(self.folder / "delta"), *config, "--yes", "--output", "json", *more)
+        site = ("--config", str(config or self.folder / "other.yaml"))
+        return self.typed("upgrade", str(self.folder / "delta"), *site, "--yes", "--output", "json")
 
     def upgrade(self) -> dict[str, Any]:
         """`sovereign upgrade`, to its end."""

@@ -143,6 +143,17 @@ def test_a_host_that_loses_its_power_on_the_way_boots(desk: UpgradeDesk, cluster
     assert versions(cluster) == {"node1": AFTER, "node2": BEFORE}
 
 
+def test_a_release_that_does_not_come_to_leaves_the_former_one_serving(desk: UpgradeDesk, cluster: Kubernetes) -> None:
+    """Kubernetes is through; the engine of the newer release fits on no host."""
+    with pytest.raises(AssertionError, match="the former release serves again"):
+        desk.run(desk.upgrading(desk.ask_too_much()))
+    until(lambda: answers(desk), "the older release answered")
+    assert served(desk) == MODEL
+    assert versions(cluster) == dict.fromkeys(NODES, AFTER)
+    state = json.loads((desk.site / "cluster/state.json").read_text())
+    assert (state["release"], state["changing"]) == ("1.0.0", "1.1.0")
+
+
 def test_run_again_it_goes_on_and_people_are_answered_meanwhile(desk: UpgradeDesk, cluster: Kubernetes) -> None:
     with Asking(desk) as asking:
         done = desk.upgrade()
