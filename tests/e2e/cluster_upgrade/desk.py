@@ -99,7 +99,7 @@ class UpgradeDesk(Desk):
 
     def ask_too_much(self) -> Path:
         """A site file of the newer release whose engine fits on no host, and whose charts have little time."""
-        settings = yaml.safe_load((self.folder / "lab.yaml").read_text()) | {"assistant_seconds": 60}
+        settings = yaml.safe_load((self.folder / "lab.yaml").read_text()) | {"assistant_seconds": 120}
         (self.folder / "hasty.yaml").write_text(yaml.safe_dump(settings))
         described = yaml.safe_load((self.folder / "other.yaml").read_text())
         described["assistant"]["models"][0]["memory_mib"] = 900_000
