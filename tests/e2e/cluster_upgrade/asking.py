@@ -36,6 +36,11 @@ class Asking:
         assert self._thread is not None
         self._thread.join()
 
+    @property
+    def told(self) -> str:
+        """What came of it, in words."""
+        return f"answered {self.answered}, failed {self.failed}, longest gap {self.gap:.0f} s"
+
     def _ask(self) -> None:
         last = time.monotonic()
         while not self._ended.is_set():
