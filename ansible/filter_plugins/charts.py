@@ -34,7 +34,9 @@ def charts_due(charts: Iterable[Mapping[str, Any]], releases: Iterable[str]) -> 
 
 
 def charts_back(charts: Iterable[Mapping[str, Any]], releases: Iterable[str]) -> list[dict[str, Any]]:
-    """Where each of ``charts`` stood at ``releases``, the last chart first: `name`, `namespace` and `revision`.
+    """Where each of ``charts`` stood at ``releases``, in their order, since later ones wait for earlier ones.
+
+    Each is `name`, `namespace` and `revision`.
 
     A chart that was not deployed then has no place to go back to.
     """
@@ -44,7 +46,7 @@ def charts_back(charts: Iterable[Mapping[str, Any]], releases: Iterable[str]) ->
         at = (chart["namespace"], chart["name"])
         if at in deployed:
             found.append({"name": chart["name"], "namespace": at[0], "revision": str(deployed[at]["version"])})
-    return found[::-1]
+    return found
 
 
 def objects_again(listed: str) -> str:

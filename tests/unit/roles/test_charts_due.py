@@ -63,7 +63,7 @@ def test_another_s_release_says_nothing_of_a_chart(tmp_path: Path, other: dict[s
     assert len(charts.charts_due([told], [])) == 1
 
 
-def test_the_way_back_is_to_what_was_deployed_and_the_last_chart_goes_first(tmp_path: Path) -> None:
+def test_the_way_back_is_to_what_was_deployed_in_the_order_of_an_installation(tmp_path: Path) -> None:
     told = [chart(tmp_path) | {"name": name} for name in ("audit", "edge", "assistant")]
     runs = [
         listed(8, "superseded", "a"),
@@ -72,8 +72,8 @@ def test_the_way_back_is_to_what_was_deployed_and_the_last_chart_goes_first(tmp_
         listed(3, "deployed", "d", "edge"),
     ]
     assert charts.charts_back(told, runs) == [
-        {"name": "edge", "namespace": "sovereign", "revision": "3"},
         {"name": "audit", "namespace": "sovereign", "revision": "9"},
+        {"name": "edge", "namespace": "sovereign", "revision": "3"},
     ]
 
 
