@@ -106,6 +106,10 @@ lab-ssh: venv ## Enter a test host by ssh; HOST=node2 for another
 test-cluster: venv ## Journeys on two hosts with no way out (root)
 	$(BIN)/pytest -m cluster tests/e2e/two_hosts
 
+.PHONY: test-cluster-upgrade
+test-cluster-upgrade: venv ## A cluster from Kubernetes 1.36.2 to 1.36.3 by a delta, and back (root)
+	$(BIN)/pytest -m cluster tests/e2e/cluster_upgrade
+
 REQUESTS ?= 50000
 .PHONY: soak
 soak: venv ## Ask one small engine REQUESTS times under eviction, failures and departures; the last line is JSON

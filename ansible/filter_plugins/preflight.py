@@ -78,7 +78,8 @@ def _of_itself(host: str, seen: Mapping[str, Any], rules: Mapping[str, Any]) -> 
     """What a host lacks on its own."""
     skew = float(seen["skew_seconds"])
     folder, free = min(seen["free_bytes"].items(), key=lambda item: item[1])
-    needed = int(rules["spare_bytes"] if _is_ours(seen, rules) else rules["disk_bytes"])
+    more = int(rules["spare_bytes"]) + int(rules["more_bytes"])
+    needed = more if _is_ours(seen, rules) else int(rules["disk_bytes"])
     checks = (
         (
             abs(skew) > float(rules["clock_seconds"]),
@@ -147,9 +148,9 @@ def _is_ours(seen: Mapping[str, Any], rules: Mapping[str, Any]) -> bool:
 def _of_its_past(host: str, seen: Mapping[str, Any], rules: Mapping[str, Any]) -> Iterator[Finding]:
     """Whether the host belongs to someone else or to another release, or something listens where the cluster will."""
     if _is_ours(seen, rules):
-        if seen["kubernetes"] not in {"", rules["kubernetes_version"]}:
+        if seen["kubernetes"] not in {"", rules["kubernetes_version"], *rules["kubernetes_met"]}:
             what = f"it runs {seen['kubernetes']}, the release has {rules['kubernetes_version']}"
-            yield _finding(host, "kubernetes", what, "install the release that it runs; there is no upgrade yet")
+            yield _finding(host, "kubernetes", what, "`sovereign upgrade` takes a cluster to another Kubernetes")
         return
     if seen["site"] or seen["cluster_traces"]:
         trace = "/etc/sovereign/site.json" if seen["site"] else seen["cluster_traces"][0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Self
 
@@ -17,7 +17,7 @@ from appliance.cluster.playbook import HostsRefusedError, table
 from appliance.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from appliance.cli.terminal import OutputFormat
@@ -115,14 +115,26 @@ def install_cluster(
     """Verify a bundle and bring the hosts of the site file to it. Findings of the hosts are a table on stdout."""
     if dry_run:
         raise UsageError("--dry-run is of the host profile", "a cluster's hosts are judged before the first change")
+    with telling(output) as tasks:
+        done = install(paths, request, watch=tasks.watch, progress=tasks.verified, passphrase=passphrase)
+    tell_installed(done, output)
+
+
+@contextmanager
+def telling(output: OutputFormat) -> Iterator[TaskProgress]:
+    """The tasks of a run as they begin; where the hosts are refused, every finding of theirs as a table on stdout."""
     try:
         with TaskProgress() as tasks:
-            done = install(paths, request, watch=tasks.watch, progress=tasks.verified, passphrase=passphrase)
+            yield tasks
     except HostsRefusedError as error:
         found = [asdict(finding) for finding in error.findings]
         shown = table(error.findings)
         emit({"findings": found}, output, lambda console: console.print(shown, markup=False, soft_wrap=True))
         raise
+
+
+def tell_installed(done: Installed, output: OutputFormat) -> None:
+    """What is on the cluster now."""
     data = {"release": done.version, "changed": dict(done.changed), "endpoint": done.endpoint, "url": done.url}
     emit(data, output, lambda console: _render(done, console))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from appliance.cli.cluster_change import Answers, roll_back_cluster
 from appliance.cli.host import ConfigOption, render_installed, tell_kept_down
 from appliance.cli.step_progress import StepProgress
 from appliance.cli.terminal import (
@@ -18,6 +19,8 @@ from appliance.cli.terminal import (
     read_passphrase,
     site_paths,
 )
+from appliance.cluster.rollback import returns as returns_of_cluster
+from appliance.cluster.standing import is_cluster
 from appliance.install.rollback import Return, returns, roll_back
 
 if TYPE_CHECKING:
@@ -46,13 +49,17 @@ def rollback(  # noqa: PLR0913 - typer: one parameter per option
     """Go back to a release that this site ran before, from its own store.
 
     Its blobs are hashed again. A release below the lowest number that a newer one was signed with is refused, and so is
-    one that cannot read the data that the active one left. What the site remembers of the newest release stays: older
+    one that cannot read the data that the active one left. A cluster's Kubernetes goes back with it, within a minor
+    version. What the site remembers of the newest release stays: older
     bundles are refused as before, and the newer release can be installed again.
     """
     paths = site_paths(context)
     if dry_run:
-        found = returns(paths)
+        found = returns_of_cluster(paths) if is_cluster(paths) else returns(paths)
         emit([each.data() for each in found], output, lambda console: _render(found, console))
+        return
+    if is_cluster(paths):
+        roll_back_cluster(paths, version, config, output, Answers(passphrase_fd, yes=True, dry_run=False))
         return
     with progress("check the store") as advance, StepProgress() as observer:
         done = roll_back(

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from appliance.cli.changes import render_change
+from appliance.cli.cluster_change import Answers, upgrade_cluster
 from appliance.cli.host import BundleArgument, ConfigOption, render_installed, tell_kept_down
 from appliance.cli.host_tables import render_plan
 from appliance.cli.step_progress import StepProgress
@@ -23,13 +24,10 @@ from appliance.cli.terminal import (
 from appliance.cluster.standing import is_cluster
 from appliance.errors import RefusedError, UsageError
 from appliance.install import host
-from appliance.install.backup.last import shown
-from appliance.install.upgrade import Upgrade, may_upgrade, plan_upgrade
+from appliance.install.upgrade import may_upgrade, plan_upgrade
 from appliance.install.upgrade import upgrade as go_to
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from appliance.site.paths import SitePaths
 
 
@@ -54,9 +52,10 @@ def upgrade(  # noqa: PLR0913 - typer: one parameter per option
     of the last day has to be there. Interrupted, run it again with the same bundle.
     """
     paths = site_paths(context)
-    if is_cluster(paths):
-        raise UsageError("a cluster cannot be upgraded in this version")
     request = host.Request(bundle, config, None)
+    if is_cluster(paths):
+        upgrade_cluster(paths, request, output, Answers(passphrase_fd, yes=yes, dry_run=dry_run))
+        return
     if dry_run:
         _show(paths, request, output)
         return
@@ -95,30 +94,3 @@ def _show(paths: SitePaths, request: host.Request, output: OutputFormat) -> None
         raise typer.Exit(plan.exit_code)
     if found is not None and found.refusal is not None:
         raise typer.Exit(RefusedError.exit_code)
-
-
-def render_change(found: Upgrade, console: Console, config: Path | None) -> None:
-    """Artifacts that differ, then the way back."""
-    if found.before == found.after:
-        console.print(f"release {found.after} is in force: what is not in place is put in place", markup=False)
-        return
-    console.print(f"from release {found.before} to {found.after}", markup=False, style="bold")
-    if found.changes:
-        table = Table("artifact", "kind", "now", "then", box=None, pad_edge=False)
-        for change in found.changes:
-            table.add_row(change.name, change.kind, change.before or "none", change.after or "none")
-        console.print(table)
-    else:
-        console.print("every artifact is the one that is in force", markup=False)
-    if found.refusal is not None:
-        console.print(f"refused: {found.refusal}", markup=False, style="red", soft_wrap=True)
-        console.print(f"hint: {found.hint}", markup=False, soft_wrap=True)
-        return
-    if found.final is None:
-        kept = " with --config and the site file of now: keep it" if config is not None else ""
-        console.print(f"the way back: `sovereign rollback`{kept}", markup=False, soft_wrap=True)
-        return
-    console.print(f"no rollback: {found.final}", markup=False, soft_wrap=True)
-    if found.backup is not None:
-        way = f"a restore of the backup of {shown(found.backup.made)} with the whole bundle of release {found.before}"
-        console.print(f"the way back: {way}, then importing models again", markup=False, soft_wrap=True)

@@ -12,6 +12,7 @@ import typer
 from airgap_bundle.media.inventory import take_inventory
 from appliance.cli.returns import OutFileOption, YesOption, send
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, progress, say, site_paths
+from appliance.cluster.standing import is_cluster, standing
 from appliance.errors import UsageError
 from appliance.install.release_description import active_version
 from appliance.site.load import load_site
@@ -36,7 +37,7 @@ def export_command(
     A damaged blob is left out, so that the next delta brings it again.
     """
     paths = site_paths(context)
-    site = load_site(paths.site_yaml).name
+    site = load_site(paths.administered).name
     with progress("reading the store") as advance:
         taken = take_inventory(
             paths.trust,
@@ -55,6 +56,8 @@ def export_command(
 
 
 def _active(paths: SitePaths) -> str | None:
+    if is_cluster(paths):
+        return standing(paths).state.release or None
     with suppress(UsageError):
         return active_version(paths)
     return None

@@ -15,7 +15,7 @@ from appliance.install.database import SUPERUSER
 from appliance.install.vault import AUDIT_KEYS, SUPERUSER_PASSWORD, client_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from airgap_bundle.store import VerifiedRelease
     from appliance.cluster.objects import Object
@@ -29,12 +29,16 @@ _UNSPEAKABLE = re.compile(r"[^A-Za-z0-9._-]|\\.\\.")
 
 @dataclass(frozen=True)
 class Content:
-    """What pods are given of the release and of the site: ``policies`` are files by path, as the gate reads them."""
+    """What pods are given of the release and of the site: ``policies`` are files by path, as the gate reads them.
+
+    ``former`` are digests of images that are admitted beside the release's, on the way from another one.
+    """
 
     release: VerifiedRelease
     parts: ReleaseParts
     site_yaml: bytes
     policies: Mapping[str, bytes]
+    former: Collection[str] = ()
 
 
 def contents(paths: SitePaths, store: SecretStore, config: SiteConfig, content: Content) -> tuple[Object, ...]:

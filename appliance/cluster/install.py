@@ -8,20 +8,22 @@ where it ended, or changes nothing.
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airgap_bundle.durable import replace
+from airgap_bundle import durable
 from airgap_bundle.store import Store
 from appliance.cluster.inventory import Site, inventory
 from appliance.cluster.playbook import run
 from appliance.cluster.settings import read_settings
 from appliance.cluster.staging import NoClusterError, stage_release
 from appliance.cluster.state import ClusterState, begin_state, read_state, write_state
+from appliance.cluster.way import admitted, change_to, keeping
 from appliance.cluster.workloads import Content, prepare
 from appliance.errors import UsageError
-from appliance.install.admission import admit, is_first_install
+from appliance.install.admission import admit, announced_by, is_first_install
 from appliance.install.lock import site_lock
 from appliance.install.model_check import POLICY, check_models, write_policies
 from appliance.install.site_files import read_cluster_files
@@ -33,12 +35,16 @@ if TYPE_CHECKING:
 
     from airgap_bundle.store import VerifiedRelease
     from appliance.cluster.playbook import Watch
+    from appliance.cluster.standing import Standing
     from appliance.install.host import Request
     from appliance.install.runner import Advance
     from appliance.install.site_files import SiteFiles
     from appliance.site.cluster import ClusterSite
     from appliance.site.paths import SitePaths
     from appliance.site.site_key import Passphrase
+
+_LONG = 4 * 3600.0
+"""Hosts follow each other, and each may take its quarter of an hour."""
 
 
 @dataclass(frozen=True)
@@ -71,20 +77,62 @@ def install(  # noqa: PLR0913 - what an installation is given, by keyword
     ``HostsRefusedError`` with every finding, and ``DeploymentError`` with host, task and cause.
     """
     known = read_state(paths.cluster_state)
-    source = _source(request, known)
-    described = load_cluster_site(source)
-    read_settings(described, source)  # a mistake there is told before the bundle is read
-    files = read_cluster_files(source, described) if described.assistant is not None else None
+    site = read_site(_source(request.config, known))
     if is_first_install(paths) and request.root_fingerprint is None:
         raise UsageError(
             "the first installation needs the fingerprint of the root to trust",
             "give --root sha256:…, read from a source that you trust and not from the bundle's medium",
         )
+    if known is not None and known.release:
+        _refuse_another(paths, request.bundle, known)
     with site_lock(paths):
         release = admit(request.bundle, paths, request.root_fingerprint, progress)
-        return put_in_force(
-            paths, Wanted(described, source, release, files), watch=watch, passphrase=passphrase, enter=enter
+        return put_in_force(paths, site.bringing(release), watch=watch, passphrase=passphrase, enter=enter)
+
+
+def _refuse_another(paths: SitePaths, bundle: Path, known: ClusterState) -> None:
+    """Raise ``UsageError`` where ``bundle`` is of a release that this cluster neither runs nor is on its way to."""
+    version = announced_by(bundle, paths, lambda _digest, contents, _read: contents.release.info.version)
+    if version not in {known.release, known.changing}:
+        raise UsageError(
+            f"the cluster runs release {known.release}, and the bundle brings {version}",
+            "`sovereign upgrade` goes to another release, and says before what it changes",
         )
+
+
+@dataclass(frozen=True)
+class SiteSource:
+    """A site file, read, with the operator's files that it names where the site has an assistant."""
+
+    described: ClusterSite
+    source: Path
+    files: SiteFiles | None
+
+    def bringing(self, release: VerifiedRelease) -> Wanted:
+        """The hosts with ``release``."""
+        return Wanted(self.described, self.source, release, self.files)
+
+
+def read_site(source: Path) -> SiteSource:
+    """The site file ``source``, every mistake in it told at once. Raises ``SiteFileError``, ``UsageError``."""
+    described = load_cluster_site(source)
+    read_settings(described, source)  # a mistake there is told before the bundle is read
+    files = read_cluster_files(source, described) if described.assistant is not None else None
+    return SiteSource(described, source, files)
+
+
+def site_of(known: Standing, config: Path | None) -> SiteSource:
+    """The site file ``config`` of a cluster that was installed, or the one of its last run. Raises as ``read_site``.
+
+    Raises ``UsageError`` for another name: it is in the log's origin and in the authority's certificate.
+    """
+    found = read_site(_source(config, known.state))
+    if found.described.name != known.described.name:
+        raise UsageError(
+            f"this site is named {known.described.name}, the site file says {found.described.name}",
+            "keep the name, or install another site with another --site",
+        )
+    return found
 
 
 @dataclass(frozen=True)
@@ -106,20 +154,25 @@ class Wanted:
 def put_in_force(
     paths: SitePaths, wanted: Wanted, *, watch: Watch, passphrase: Passphrase, enter: Sequence[str] = ()
 ) -> Installed:
-    """Bring the hosts to ``wanted``. The caller holds the site's lock. Raises as ``install`` does."""
+    """Bring the hosts to ``wanted``. The caller holds the site's lock. Raises as ``install`` does.
+
+    Where another release is in force, or a way to one was cut off, hosts go through Kubernetes' own order first if they
+    may run another one, and images of both are admitted until all is done.
+    """
     described, release, files = wanted.described, wanted.release, wanted.files
     known = read_state(paths.cluster_state)
-    policies = _judged(files, release) if files is not None else {}
+    policies = judged(files, release) if files is not None else {}
     models = tuple(model.name for model in files.config.models) if files is not None else ()
     parts = stage_release(Store(paths.store), release.version, paths.root / "cluster" / "release", models)
+    change = change_to(Store(paths.store), release.version, known) if known is not None else None
     workloads = None
     if files is not None:
-        content = Content(release, parts, files.site_yaml, policies)
+        content = Content(release, parts, files.site_yaml, policies, change.digests if change is not None else ())
         workloads = prepare(paths, Vault(paths, passphrase), described, content, anew=wanted.anew)
-        replace(paths.pods_yaml, files.site_yaml)
+        durable.replace(paths.pods_yaml, files.site_yaml)
     hosts = described.cluster.hosts
     before = known or begin_state(wanted.source)
-    state = before.touching(wanted.source, hosts)
+    state = before.touching(wanted.source, hosts).going_to(release.version if change is not None else "")
     write_state(paths.cluster_state, state)
     site = Site(described.name, state.identity, wanted.source.parent)
     told = inventory(
@@ -129,14 +182,20 @@ def put_in_force(
         settings={**read_settings(described, wanted.source), **wanted.options},
         leaving=before.leaving(hosts),
         workloads=workloads,
+        change=change,
     )
-    changed = run("cluster.yml", told, watch, enter=enter)
-    write_state(paths.cluster_state, state.settled(hosts, release.version))
+    changed: Counter[str] = Counter()
+    if change is not None and change.of_kubernetes:
+        changed.update(
+            run("kubernetes.yml", told, keeping(paths, release.version, watch), enter=enter, timeout_s=_LONG)
+        )
+    changed.update(run("cluster.yml", told, watch, enter=enter))
+    write_state(paths.cluster_state, state.settled(hosts, release.version, admitted(parts)))
     url = described.pods.gateway_url if described.assistant is not None else None
     return Installed(release.version, release.signers, changed, described.cluster.api_endpoint, url)
 
 
-def _judged(files: SiteFiles, release: VerifiedRelease) -> dict[str, bytes]:
+def judged(files: SiteFiles, release: VerifiedRelease) -> dict[str, bytes]:
     """The site's policies by path, after its models passed the gate with them, as they will at every start."""
     policies = {POLICY: _release_policy(release), **files.installed()}
     with tempfile.TemporaryDirectory(prefix="sovereign-") as folder:
@@ -153,10 +212,10 @@ def _release_policy(release: VerifiedRelease) -> bytes:
     raise NoClusterError(f"policy {POLICY}")
 
 
-def _source(request: Request, known: ClusterState | None) -> Path:
+def _source(config: Path | None, known: ClusterState | None) -> Path:
     """The site file: what is given, else that of the last run. Raises ``UsageError``."""
-    if request.config is not None:
-        return request.config.resolve()
+    if config is not None:
+        return config.resolve()
     if known is None:
         raise UsageError("no cluster was installed from here yet", "name the site file with --config")
     return Path(known.site_file)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from appliance.cluster.change import in_turn
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from appliance.cluster.change import Change
     from appliance.cluster.parts import ReleaseParts
     from appliance.cluster.state import KnownHost
     from appliance.cluster.workloads import Workloads
@@ -32,10 +35,12 @@ def inventory(  # noqa: PLR0913 - what an inventory is made of, by keyword
     settings: Mapping[str, Any],
     leaving: Iterable[KnownHost] = (),
     workloads: Workloads | None = None,
+    change: Change | None = None,
 ) -> dict[str, Any]:
     """Ansible's inventory. ``settings`` are further options of the roles, ``leaving`` hosts that the site named before.
 
-    ``workloads`` is the assistant; without it the roles bring the cluster alone.
+    ``workloads`` is the assistant; without it the roles bring the cluster alone. ``change`` is the way from another
+    release, whose hosts are in the group `changing`, in their order.
 
     A name that is used again gets a number, so that the preflight sees both hosts and refuses the name.
     """
@@ -47,6 +52,7 @@ def inventory(  # noqa: PLR0913 - what an inventory is made of, by keyword
                 **_options(site, cluster),
                 **_release(parts),
                 **(workloads.options() if workloads is not None else {}),
+                **(change.options() if change is not None else {}),
                 **settings,
             },
             "children": {
@@ -57,6 +63,7 @@ def inventory(  # noqa: PLR0913 - what an inventory is made of, by keyword
                     }
                 },
                 "leaving": {"hosts": {h.name: {"ansible_host": h.address, "node_name": h.name} for h in leaving}},
+                **({"changing": _in_turn(cluster.hosts, change)} if change is not None else {}),
             },
         }
     }
@@ -90,6 +97,10 @@ def _group(hosts: Mapping[str, Host], role: str) -> dict[str, Any]:
             if host.role == role
         }
     }
+
+
+def _in_turn(hosts: Iterable[Host], change: Change) -> dict[str, Any]:
+    return {"hosts": {name: {} for name in in_turn(hosts, back=change.back)}}
 
 
 def _access(site: Site, cluster: Cluster) -> dict[str, Any]:

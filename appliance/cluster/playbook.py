@@ -83,7 +83,10 @@ def outcome(status: int, seen: Sequence[Event]) -> dict[str, int]:
         first = failures[0]
         others = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
         where = f"{first.role}: " if first.role else ""
-        raise DeploymentError(f"{first.host}: {where}{first.task.lower()}: {first.cause}{others}", first.hint)
+        told = max(
+            (f.cause for f in failures if f.cause.startswith(first.cause)), key=len
+        )  # and what was done about it
+        raise DeploymentError(f"{first.host}: {where}{first.task.lower()}: {told}{others}", first.hint)
     ends = [event for event in seen if isinstance(event, Ended)]
     if status != 0 or not ends:
         said = " / ".join([event.text for event in seen if isinstance(event, Said)][-_TAIL:])

@@ -93,6 +93,11 @@ class _Observed(_Strict):
     cause: str
 
 
+class _Changing(_Strict):
+    to: str
+    step: str
+
+
 class _Reading(_Strict):
     time: float
     disk_free: int
@@ -100,6 +105,7 @@ class _Reading(_Strict):
     certificates: dict[str, str]
     cluster: _Cluster | None
     observed: _Observed | None = None
+    changing: _Changing | None = None
     firewall: _Firewall | None = None
     denied: list[_Denied] | None = None
     denied_rotated: bool = False

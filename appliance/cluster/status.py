@@ -96,7 +96,7 @@ def cluster_status(paths: SitePaths, known: Standing, readings: Readings, now: d
         release=known.state.release,
         hosts=hosts,
         workloads=tuple(_workloads(told)) if told else (),
-        waiting=tuple(_waiting(known, told)),
+        waiting=(*_on_its_way(known, readings), *_waiting(known, told)),
         certificates=found,
         warnings=(*_warnings(known, hosts, found), *unlogged(readings)),
     )
@@ -139,6 +139,16 @@ def _belongs(pod: Mapping[str, Any], workload: Mapping[str, Any]) -> bool:
     """A Deployment's pods are its ReplicaSets', whose names are its own and a hash."""
     owner = pod["owner"].rpartition("-")[0] if workload["kind"] == "Deployment" else pod["owner"]
     return (pod["namespace"], owner) == (workload["namespace"], workload["name"])
+
+
+def _on_its_way(known: Standing, readings: Readings) -> Iterator[Waiting]:
+    """A way to another release that is not whole, and where each host is that bears its mark."""
+    if known.state.changing:
+        again = "`sovereign upgrade` goes on with it, and `sovereign rollback` goes back"
+        yield Waiting(f"the way from release {known.state.release} to {known.state.changing}", f"not whole; {again}")
+    for host, reading in readings.items():
+        if found := reading.get("changing"):
+            yield Waiting(f"{host} on its way to Kubernetes {found['to']}", f"it was at: {found['step']}")
 
 
 def _waiting(known: Standing, told: Mapping[str, Any] | None) -> Iterator[Waiting]:

@@ -53,6 +53,11 @@ class Chart:
     archive: Path
     values: Mapping[str, Any]
 
+    def option(self) -> dict[str, Any]:
+        """As the role `assistant` is given it."""
+        told = {"name": self.name, "namespace": self.namespace, "archive": str(self.archive)}
+        return {**told, "values": dict(self.values)}
+
 
 @dataclass(frozen=True)
 class Volume:
@@ -67,6 +72,7 @@ class Workloads:
     """Everything of the assistant that the roles bring to a cluster; ``objects`` come after the first chart.
 
     ``observers`` are the files by which each host reaches the ``collector`` (`address:port`), by the host's name.
+    ``last`` is the first chart as it is once no pod of a former release is left; None: there is none.
     """
 
     charts: tuple[Chart, ...]
@@ -75,6 +81,7 @@ class Workloads:
     state_host: str
     collector: str = ""
     observers: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
+    last: Chart | None = None
 
     def options(self) -> dict[str, Any]:
         """What the role `assistant` is given. What may hold braces is told in base64: Ansible would read them."""
@@ -82,10 +89,8 @@ class Workloads:
         return {
             "assistant_state_host": self.state_host,
             "assistant_volumes": [{"path": str(v.path), "user": v.user} for v in self.volumes],
-            "assistant_charts": [
-                {"name": c.name, "namespace": c.namespace, "archive": str(c.archive), "values": dict(c.values)}
-                for c in self.charts
-            ],
+            "assistant_charts": [chart.option() for chart in self.charts],
+            **({"assistant_last_chart": self.last.option()} if self.last is not None else {}),
             "assistant_objects": base64.b64encode(json.dumps(listed).encode()).decode(),
             "observer_collector": self.collector,
             "observer_credentials": {
@@ -107,16 +112,18 @@ def prepare(
     found = contents(paths, store, described.pods, content)
     values = _Values(described, content, {item["metadata"]["name"]: item for item in found})
     charts = content.parts.charts
+
+    def chart(name: str, told: Mapping[str, Any]) -> Chart:
+        return Chart(name, objects.NAMESPACE if name != "policies" else "kube-system", charts[name], told)
+
     return Workloads(
-        tuple(
-            Chart(name, objects.NAMESPACE if name != "policies" else "kube-system", charts[name], told)
-            for name, told in values.by_chart().items()
-        ),
+        tuple(chart(name, told) for name, told in values.by_chart().items()),
         found,
         (Volume(VOLUMES, 0), *(Volume(VOLUMES / name, user) for name, user in _USERS.items())),
         described.state_host,
         f"{values.collector_address()}:{COLLECTOR_PORT}",
         {host: link_files(paths, store, host_link(host)) for host in hosts},
+        chart("policies", values.policies()) if content.former else None,
     )
 
 
@@ -125,13 +132,16 @@ class _Values:
 
     def __init__(self, described: ClusterSite, content: Content, found: Mapping[str, Object]) -> None:
         self._described, self._config = described, described.pods
-        self._images = content.parts.images
+        self._images, self._former = content.parts.images, content.former
         self._found = found
 
+    def policies(self, *more: str) -> dict[str, Any]:
+        """The images of the release alone, and ``more``."""
+        return {"digests": sorted({*(name.rpartition("@")[2] for name in self._images.values()), *more})}
+
     def by_chart(self) -> dict[str, dict[str, Any]]:
-        digests = sorted({reference.rpartition("@")[2] for reference in self._images.values()})
         return {
-            "policies": {"digests": digests},
+            "policies": self.policies(*self._former),
             "postgresql": self._postgresql(),
             "keycloak": self._keycloak(),
             "audit": self._audit(),

@@ -6,8 +6,9 @@ right what was damaged there; where nothing was, it changes no byte.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from airgap_bundle.blobs import blob_path
 from airgap_bundle.digest import sha256
@@ -24,15 +25,19 @@ from appliance.errors import UsageError
 from appliance.install.release_change import announced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from airgap_bundle.digest import Digest
+    from airgap_bundle.oci import Contents
     from airgap_bundle.report import Report
     from airgap_bundle.store import VerifiedRelease
     from appliance.install.release_change import Held
     from appliance.install.runner import Advance
     from appliance.site.paths import SitePaths
+
+T = TypeVar("T")
+Read = Callable[["Digest", int], bytes]
+Describe = Callable[["Digest", "Contents", Read], T]
 
 
 def admit(
@@ -86,8 +91,14 @@ def inspect(bundle: Path, paths: SitePaths, root_fingerprint: str | None) -> Rep
 
 
 def announce(bundle: Path, paths: SitePaths) -> Held:
-    """What ``bundle`` would bring: quick, its signed lists are verified, and of its blobs the one that is read.
+    """What ``bundle`` would bring. Raises as ``announced_by``, and as ``announced``."""
+    return announced_by(bundle, paths, announced)
 
+
+def announced_by(bundle: Path, paths: SitePaths, describe: Describe[T]) -> T:
+    """What ``describe`` makes of ``bundle``: quick, its signed lists are verified, and of its blobs those it reads.
+
+    It is given the release's digest, what it lists, and a function that reads a blob of at most so many bytes.
     Nothing is changed. Raises ``VerificationError`` for a refusal, and ``UsageError`` where ``bundle`` is no bundle.
     """
     check_is_bundle(bundle)
@@ -108,7 +119,7 @@ def announce(bundle: Path, paths: SitePaths) -> Held:
                 )
             return data
 
-        return announced(sha256(run.raw[RELEASE_FILE]), run.contents, read)
+        return describe(sha256(run.raw[RELEASE_FILE]), run.contents, read)
 
 
 def is_first_install(paths: SitePaths) -> bool:

@@ -21,13 +21,15 @@ from appliance.install.release_description import active_version
 from appliance.install.site_files import read_site_files
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
+    from airgap_bundle.store_record import Record
     from appliance.install.runner import Advance, Observer
     from appliance.site.paths import SitePaths
     from appliance.site.site_key import Passphrase
 
-_RESTORE = "its data would have to be restored from a backup that was made under that release"
+RESTORE = "its data would have to be restored from a backup that was made under that release"
 
 
 @dataclass(frozen=True)
@@ -46,17 +48,26 @@ class Return:
 
 def returns(paths: SitePaths) -> tuple[Return, ...]:
     """Every release that was in force here, by number. Changes nothing; blobs are not read."""
-    store, trust = Store(paths.store), TrustState.load(paths.trust)
-    active = active_version(paths)
+    store, active = Store(paths.store), active_version(paths)
+
+    def why(record: Record) -> str | None:
+        return unreadable(held(store.open_release(active)), held(store.open_record(record)))
+
+    return returns_of(store, TrustState.load(paths.trust), active, _ran(paths), why)
+
+
+def returns_of(
+    store: Store, trust: TrustState, active: str, ran: Collection[str], why: Callable[[Record], str | None]
+) -> tuple[Return, ...]:
+    """Those of ``store`` that ``ran``, by number; ``why`` says of one that may run why it cannot be gone back to."""
     allowed = {record.version for record in may_return(store, trust)}
-    ran = _ran(paths)
     found = []
     for record in store.survey()[0]:
         if record.version not in ran:
             continue
         refusal = None if record.version in allowed else f"below {trust.min_release}, the lowest number that may run"
         if refusal is None and record.version != active:
-            refusal = unreadable(held(store.open_release(active)), held(store.open_record(record)))
+            refusal = why(record)
         found.append(Return(record.version, record.number, record.version == active, refusal))
     return tuple(found)
 
@@ -88,17 +99,17 @@ def roll_back(  # noqa: PLR0913 - what a rollback is made of, by keyword
         if wanted not in _ran(paths):
             raise UsageError(f"release {wanted} never ran here", "install its bundle, or go back to one that did")
         if (why := unreadable(held(store.open_release(active)), held(release))) is not None:
-            raise RefusedError(f"release {wanted} cannot be gone back to: {why}", _RESTORE)
+            raise RefusedError(f"release {wanted} cannot be gone back to: {why}", RESTORE)
         return put_in_force(paths, files, release, passphrase=passphrase, observer=observer)
 
 
 def _default(paths: SitePaths) -> str:
     newest = Store(paths.store).survey()[0][-1].version
     begun = newest not in _ran(paths) and paths.release(newest).exists()
-    return active_version(paths) if begun else _before(returns(paths))
+    return active_version(paths) if begun else before(returns(paths))
 
 
-def _before(found: tuple[Return, ...]) -> str:
+def before(found: tuple[Return, ...]) -> str:
     """The newest that may return with a lower number than the active one. Raises ``UsageError``."""
     active = next((each.number for each in found if each.active), 0)
     older = [each for each in found if each.number < active and each.refusal is None]

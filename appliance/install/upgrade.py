@@ -80,14 +80,26 @@ def plan_upgrade(paths: SitePaths, bundle: Path) -> Upgrade:
     return planned(active, announce(bundle, paths), last_backup(paths), datetime.now(UTC), data_major(paths))
 
 
-def planned(active: Held, new: Held, backup: LastBackup | None, now: datetime, data: str | None = None) -> Upgrade:
-    """The same of what is known; ``data`` is the major version of PostgreSQL that the site's data are of. Pure."""
+def planned(  # noqa: PLR0913 - what is known, and what more speaks against it
+    active: Held,
+    new: Held,
+    backup: LastBackup | None,
+    now: datetime,
+    data: str | None = None,
+    *,
+    against: str | None = None,
+    final: str | None = None,
+) -> Upgrade:
+    """The same of what is known; ``data`` is the major version of PostgreSQL that the site's data are of. Pure.
+
+    ``against`` is a further reason why ``new`` cannot take over, and ``final`` one why it could not be undone.
+    """
     same = new.digest == active.digest
-    final = None if same else no_way_back(active, new)
+    final = None if same else no_way_back(active, new) or final
     refusal, hint = None, None
     if (why := cannot_read(new.postgres, data or active.postgres)) is not None:
         refusal, hint = f"release {new.version} cannot take over this site: {why}", OTHER_POSTGRES
-    elif not same and (why := cannot_take_over(active, new)) is not None:
+    elif not same and (why := cannot_take_over(active, new) or against) is not None:
         refusal, hint = f"release {new.version} cannot take over this site: {why}", "ask for one that is made after it"
     elif final is not None and (lacking := _lacking(backup, active, now)) is not None:
         refusal, hint = f"{final}, and {lacking}", _BACK_UP

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NAME = "assistant.example"
 ADDRESS = "10.77.0.12"
-_SOVEREIGN = (sys.executable, "-c", "from appliance.cli.entry import run; run()")
+SOVEREIGN = (sys.executable, "-c", "from appliance.cli.entry import run; run()")
 # The administrator's machine knows the assistant's name by its hosts file, for these commands alone.
 _NAMED = 'mount --bind "$0" /etc/hosts && exec "$@"'
 
@@ -50,17 +50,18 @@ class Desk:
         sign(self.folder / "bundle", "architect", "builder", "release")
         (self.folder / "hosts").write_text(f"127.0.0.1 localhost\n{ADDRESS} {NAME}\n")
         (self.folder / "phrase").write_text("a phrase of the officer's\n")
-        self._officer("trust", "keygen", OFFICER, "--out", str(self.folder))
+        self.officer("trust", "keygen", OFFICER, "--out", str(self.folder))
         found = json.loads(self.sovereign("bundle", "inspect", str(self.folder / "bundle"), "--output", "json"))
         files = next(a["files"] for a in found["artifacts"] if a["name"] == MODEL)
         about = ("--model", MODEL, "--digest", files["model.gguf"]["digest"], "--days", "30", "--reason", WAIVER_REASON)
         waived = [word for check in WAIVED for word in ("--waives", check)]
         key = ("--key", str(self.folder / f"{OFFICER}.key"), "--out", str(self.folder / "waiver.json"))
-        self._officer("trust", "waive", *key, *about, *waived)
+        self.officer("trust", "waive", *key, *about, *waived)
         shutil.copy(LAB_SETTINGS, self.folder / "lab.yaml")
-        (self.folder / "site.yaml").write_text(yaml.safe_dump(self._described()))
+        (self.folder / "site.yaml").write_text(yaml.safe_dump(self.described()))
 
-    def _described(self) -> dict[str, Any]:
+    def described(self) -> dict[str, Any]:
+        """The site file."""
         hosts = [{"name": seat.node.name, "address": seat.node.address} for seat in self.lab.state().seats]
         hosts[0]["role"] = "control-plane"
         access = self.lab.access
@@ -94,7 +95,7 @@ class Desk:
 
     def sovereign(self, *arguments: str) -> str:
         """Run the command on the administrator's side of the bridge; what it prints."""
-        return self.run([*_SOVEREIGN, "--site", str(self.site), *arguments])
+        return self.run([*SOVEREIGN, "--site", str(self.site), *arguments])
 
     def visit(self, *arguments: str) -> Any:
         """Run ``visit`` there, as data."""
@@ -102,13 +103,17 @@ class Desk:
 
     def run(self, argv: list[str], **more: Any) -> str:
         """Run a program on the administrator's side of the bridge. Raises ``AssertionError`` with what it said."""
-        entered = self.lab.from_outside(["unshare", "-m", "sh", "-c", _NAMED, str(self.folder / "hosts"), *argv])
-        done = subprocess.run(entered, capture_output=True, text=True, check=False, **more)
+        done = subprocess.run(self.entering(argv), capture_output=True, text=True, check=False, **more)
         assert done.returncode == 0, f"{argv} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def _officer(self, *arguments: str) -> None:
+    def entering(self, argv: list[str]) -> list[str]:
+        """The command line that runs ``argv`` there, where the assistant's name is known."""
+        return self.lab.from_outside(["unshare", "-m", "sh", "-c", _NAMED, str(self.folder / "hosts"), *argv])
+
+    def officer(self, *arguments: str) -> None:
+        """Run a command with the officer's passphrase."""
         with (self.folder / "phrase").open("rb") as phrase:
             descriptor = phrase.fileno()
-            argv = [*_SOVEREIGN, *arguments, "--passphrase-fd", str(descriptor)]
+            argv = [*SOVEREIGN, *arguments, "--passphrase-fd", str(descriptor)]
             self.run(argv, pass_fds=[descriptor])

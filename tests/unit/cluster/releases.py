@@ -47,9 +47,9 @@ def store_of(folder: Path, images: Mapping[str, str] = IMAGES, **programs: Any) 
     return site
 
 
-def bundle_of(folder: Path, images: Mapping[str, str] = IMAGES, **programs: Any) -> Path:
-    """The release, signed; ``programs`` replaces fields of the programs' config."""
-    bundle = Draft().write(folder / "bundle")
+def bundle_of(folder: Path, images: Mapping[str, str] = IMAGES, *, draft: Draft | None = None, **programs: Any) -> Path:
+    """The release, signed; ``programs`` replaces fields of the programs' config, ``draft`` what else is in it."""
+    bundle = (draft or Draft()).write(folder / "bundle")
     tar = io.BytesIO()
     write_tar(tar, [Entry("cilium/Chart.yaml", b"name: cilium\n")])
     _add(bundle, "host-programs", PROGRAMS | programs, {"kube": b"kube's bytes", "loopback": b"loopback's"})

@@ -63,6 +63,13 @@ def test_the_first_failure_is_told_with_host_role_task_and_cause() -> None:
     assert caught.value.hint == "look"
 
 
+def test_what_was_done_about_a_failure_is_told_with_it() -> None:
+    first = Failure("node1", "assistant", "Install", "not ready", "look")
+    again = Failure("node1", "assistant", "It did not come to", "not ready; the former release serves again", "")
+    with pytest.raises(DeploymentError, match=r"install: not ready; the former release serves again \(and 1 more\)$"):
+        outcome(2, [first, again, Ended({})])
+
+
 @pytest.mark.parametrize("seen", [[], [Said("ERROR! the inventory is wrong")]])
 def test_a_run_without_an_end_is_a_failure(seen: list[Said]) -> None:
     with pytest.raises(DeploymentError, match="ansible ended with status 4") as caught:

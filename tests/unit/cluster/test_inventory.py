@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from appliance.cluster.change import Change
 from appliance.cluster.inventory import Site, inventory
 from appliance.cluster.parts import KubernetesImages, Program, ReleaseParts
 from appliance.cluster.state import KnownHost
@@ -44,9 +45,10 @@ def cluster(**fields: Any) -> Cluster:
     return Cluster.model_validate_json(json.dumps({**GIVEN, **fields}))
 
 
-def made(settings: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
-    assistant = Workloads((), (), (), "b")
-    return dict(inventory(SITE, cluster(**fields), PARTS, settings=settings or {}, workloads=assistant)["all"])
+def made(settings: dict[str, Any] | None = None, change: Change | None = None, **fields: Any) -> dict[str, Any]:
+    assistant, given = Workloads((), (), (), "b"), settings or {}
+    told = inventory(SITE, cluster(**fields), PARTS, settings=given, workloads=assistant, change=change)
+    return dict(told["all"])
 
 
 def names(group: dict[str, Any]) -> list[str]:
@@ -141,4 +143,13 @@ def test_every_option_that_a_role_requires_is_in_the_inventory(role: str) -> Non
         for name, option in spec["options"].items()
         if option.get("required")
     }
-    assert required <= set(made()["vars"])
+    way = Change("v1.36.2", ("v1.36.2",), "v1.36.3") if role == "kubernetes" else None
+    assert required <= set(made(change=way)["vars"])
+
+
+@pytest.mark.parametrize(("wanted", "order"), [("v1.36.3", ["a", "b"]), ("v1.36.1", ["b", "a"])])
+def test_hosts_on_their_way_are_listed_in_their_order(wanted: str, order: list[str]) -> None:
+    told = made(change=Change("v1.36.2", ("v1.36.2",), wanted))
+    assert names(told["children"]["changing"]) == order
+    assert told["vars"]["release_changing"] is True
+    assert "release_changing" not in made()["vars"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from appliance.cluster import looking
 from appliance.cluster.events import Failure, Reading
+from appliance.cluster.reading import checked
 from appliance.cluster.state import KnownHost
 from appliance.cluster.status import cluster_status
 from appliance.errors import DeploymentError
@@ -174,3 +176,20 @@ def test_what_does_not_reach_the_log_is_told_with_how_much_waits(
     assert found.ok
     assert {host.name: host.unlogged for host in found.hosts} == {"node1": 3 << 20, "node2": None}
     assert [expected in warning for warning in found.warnings] == [True] * bool(expected)
+
+
+def test_a_way_that_was_cut_off_is_told_with_the_step_of_each_host(tmp_path: Path) -> None:
+    told, standing = readings(), known()
+    told["node2"]["changing"] = {"to": "v1.36.3", "step": "programs"}
+    on_its_way = replace(standing, state=standing.state.going_to("2.0.0"))
+    found = cluster_status(SitePaths(tmp_path), on_its_way, told, NOW)
+    assert not found.ok
+    assert [(each.what, each.why.split(";")[0]) for each in found.waiting] == [
+        ("the way from release 1.0.0 to 2.0.0", "not whole"),
+        ("node2 on its way to Kubernetes v1.36.3", "it was at: programs"),
+    ]
+
+
+@pytest.mark.parametrize("said", [{"to": "v1.36.3"}, "v1.36.3", {"to": 1, "step": []}])
+def test_a_host_that_says_nonsense_of_its_way_is_not_read(said: object) -> None:
+    assert "changing" in str(checked(reading("node2") | {"changing": said})["failed"])

@@ -61,3 +61,29 @@ def test_another_s_release_says_nothing_of_a_chart(tmp_path: Path, other: dict[s
     runs = [listed(**{"version": 1, "status": "deployed", "digest": charts.digest(told), **other})]
     assert len(charts.charts_due([told], runs)) == 1
     assert len(charts.charts_due([told], [])) == 1
+
+
+def test_the_way_back_is_to_what_was_deployed_in_the_order_of_an_installation(tmp_path: Path) -> None:
+    told = [chart(tmp_path) | {"name": name} for name in ("audit", "edge", "assistant")]
+    runs = [
+        listed(8, "superseded", "a"),
+        listed(9, "deployed", "b"),
+        listed(10, "failed", "c"),
+        listed(3, "deployed", "d", "edge"),
+    ]
+    assert charts.charts_back(told, runs) == [
+        {"name": "audit", "namespace": "sovereign", "revision": "9"},
+        {"name": "edge", "namespace": "sovereign", "revision": "3"},
+    ]
+
+
+def test_objects_go_back_without_what_the_api_added_to_them() -> None:
+    given = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "data": {"a": "Yg=="},
+        "metadata": {"name": "s", "namespace": "n", "labels": {"l": "1"}, "resourceVersion": "7", "uid": "u"},
+    }
+    again = json.loads(charts.objects_again(json.dumps({"kind": "List", "items": [given]})))
+    assert again["items"] == [given | {"metadata": {"name": "s", "namespace": "n", "labels": {"l": "1"}}}]

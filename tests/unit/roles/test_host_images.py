@@ -45,12 +45,19 @@ class Host:
         ]
         (self.layout / "index.json").write_text(json.dumps({"manifests": manifests}))
 
-    def run(self, status: int = 0) -> subprocess.CompletedProcess[str]:
+    def former(self) -> None:
+        """What the index says now is what a former release brought."""
+        (self.layout / "index-before.json").write_bytes((self.layout / "index.json").read_bytes())
+
+    def blobs(self) -> set[str]:
+        return {path.name for path in (self.layout / "blobs/sha256").iterdir()}
+
+    def run(self, status: int = 0, *more: str) -> subprocess.CompletedProcess[str]:
         environment = {
             "PATH": f"{self.folder}/bin:/usr/bin:/bin",
             "FAKE_CONTAINERD": str(self.folder / "containerd.json"),
         }
-        argv = [sys.executable, str(PROGRAM), str(self.layout)]
+        argv = [sys.executable, str(PROGRAM), str(self.layout), *more]
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == status, done.stderr
         return done
@@ -147,3 +154,37 @@ def test_a_missing_blob_is_named(host: Host, two: dict[str, dict[str, Any]]) -> 
     digest = two["one"]["digest"].removeprefix("sha256:")
     (host.layout / "blobs/sha256" / digest).unlink()
     assert f"error: blob {digest} is missing" in host.run(status=3).stderr
+
+
+def test_images_of_a_former_release_stay_pinned_until_the_way_from_it_is_whole(host: Host) -> None:
+    """Under its own name by digest, also where its name by tag is another image's by now."""
+    old, gone, new = (image(host.layout, data) for data in (b"old", b"gone", b"new"))
+    host.index(app=old, left=gone)
+    host.run()
+    host.former()
+    host.index(app=new)
+    assert host.changes()["removed"] == []
+    names = host.images()
+    exact = f"registry.example/app@{old['digest']}"
+    assert names["registry.example/app:v1"]["digest"] == new["digest"]
+    assert {PINNED} <= set(names[exact]["labels"])
+    assert {PINNED} <= set(names["registry.example/left:v1"]["labels"])
+    (host.layout / "index-before.json").unlink()
+    assert exact in host.changes()["removed"]
+
+
+def test_blobs_go_only_when_an_installation_says_so_and_no_release_names_them(host: Host) -> None:
+    old, new = (image(host.layout, data) for data in (b"old", b"new"))
+    host.index(app=old)
+    before = host.blobs()
+    host.run()
+    host.former()
+    host.index(app=new)
+    host.run(0, "--prune")
+    assert host.blobs() == before
+    (host.layout / "index-before.json").unlink()
+    host.run()
+    assert host.blobs() == before
+    host.run(0, "--prune")
+    assert host.blobs() < before
+    assert host.changes() == {"imported": [], "removed": []}

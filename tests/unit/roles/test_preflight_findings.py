@@ -18,6 +18,8 @@ RULES = {
     "clock_seconds": 30,
     "disk_bytes": 10 << 30,
     "spare_bytes": 2 << 30,
+    "more_bytes": 0,
+    "kubernetes_met": [],
     "memory_mib": 1700,
     "cores": 2,
     "cgroup_versions": [2],
@@ -163,3 +165,16 @@ def test_a_name_that_the_site_gives_twice_is_found() -> None:
 def test_a_cluster_of_another_kubernetes_is_not_replaced_under_its_pods() -> None:
     assert judge(node1=probe(1, site=OURS, kubernetes="v1.36.2")) == [("node1", "kubernetes")]
     assert judge(node1=probe(1, site=OURS, kubernetes="v1.36.3")) == []
+
+
+def test_a_host_on_its_way_from_another_release_may_run_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RULES, "kubernetes_met", ["v1.36.2", "v1.36.3"])
+    assert judge(node1=probe(1, site=OURS, kubernetes="v1.36.2")) == []
+    assert judge(node1=probe(1, site=OURS, kubernetes="v1.35.9")) == [("node1", "kubernetes")]
+
+
+def test_a_host_of_this_site_needs_room_for_what_another_release_brings(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = {"/var/lib/containerd": 5 << 30}
+    assert judge(node1=probe(1, site=OURS, free_bytes=free)) == []
+    monkeypatch.setitem(RULES, "more_bytes", 4 << 30)
+    assert judge(node1=probe(1, site=OURS, free_bytes=free)) == [("node1", "disk")]

@@ -17,7 +17,7 @@ FOLDERS = (
     *("/etc/cni", "/etc/containerd", "/etc/kubernetes", "/run/cilium", "/run/containerd"),
     *("/var/lib/cni", "/var/lib/containerd", "/var/lib/etcd", "/var/lib/kubelet"),
     *("/var/log/containers", "/var/log/kubernetes", "/var/log/pods", "/usr/libexec/kubernetes", "/opt/containerd"),
-    "/usr/local/lib/sovereign-observer",
+    *("/usr/local/lib/sovereign-observer", "/usr/local/lib/sovereign-next"),
 )
 FILES = (
     "/etc/modules-load.d/sovereign.conf",

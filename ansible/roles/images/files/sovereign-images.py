@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """Brings containerd to what the host's image layout says: every image unpacked, under name and digest, pinned.
 
-    sovereign-images LAYOUT
+    sovereign-images LAYOUT [--prune]
 
 Prints {"imported": […], "removed": […]}. Every blob is hashed before it is imported; a wrong one is removed, named on
-stderr, and ends the run with status 3: the next installation sends it again. Runs on hosts with their distribution's
-Python and containerd's `ctr`.
+stderr, and ends the run with status 3: the next installation sends it again. An `index-before.json` beside the index
+names what a former release brought, which stays. With `--prune`, blobs that neither index leads to are removed: only an
+installation may, once all is sent. Runs on hosts with their distribution's Python and containerd's `ctr`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ CTR = ("ctr", "--namespace", "k8s.io")
 PINNED = "io.cri-containerd.pinned"
 NAME = "io.containerd.image.name"
 OURS = "sovereign.release"
+BEFORE = "index-before.json"
 REFUSED = 3
 
 
@@ -46,10 +48,22 @@ def known() -> dict[str, tuple[str, str]]:
     return {row[0]: (next(w for w in row if w.startswith("sha256:")), row[-1]) for row in rows}
 
 
+def listed(index: Path) -> dict[str, dict[str, Any]]:
+    """Descriptor of every image in an index, by name; none where it is not there."""
+    if not index.exists():
+        return {}
+    return {d["annotations"][NAME]: d for d in json.loads(index.read_bytes())["manifests"]}
+
+
 def wanted(layout: Path) -> dict[str, dict[str, Any]]:
-    """Descriptor of every image in the layout's index, by name."""
-    index = json.loads((layout / "index.json").read_bytes())
-    return {d["annotations"][NAME]: d for d in index["manifests"]}
+    """Descriptor of every image by name. A name that both releases have is the new one's; see ``held``."""
+    return {**listed(layout / BEFORE), **listed(layout / "index.json")}
+
+
+def held(layout: Path) -> set[str]:
+    """Names by digest of what a former release brought under a name that is another image's by now."""
+    new = listed(layout / "index.json")
+    return {by_digest(name, d["digest"]) for name, d in listed(layout / BEFORE).items() if name in new}
 
 
 def by_digest(name: str, digest: str) -> str:
@@ -127,17 +141,29 @@ def bring(layout: Path) -> dict[str, list[str]]:
             if f"{PINNED}=pinned" not in there.get(alias, ("", ""))[1]:
                 pin(alias)
                 changed.add(name)
-    keep = {alias for name, d in images.items() for alias in (name, by_digest(name, d["digest"]))}
+    keep = {alias for name, d in images.items() for alias in (name, by_digest(name, d["digest"]))} | held(layout)
     stale = sorted(name for name, (_, labels) in there.items() if f"{OURS}=" in labels and name not in keep)
     for name in stale:
         ctr("images", "label", name, f"{PINNED}=", f"{OURS}=")  # the kubelet collects it once no pod uses it
     return {"imported": sorted(changed), "removed": stale}
 
 
+def prune(layout: Path) -> None:
+    """Remove blobs that the indexes do not lead to."""
+    known = {**listed(layout / "index.json"), **{f"{name} ": d for name, d in listed(layout / BEFORE).items()}}
+    named = {digest for descriptor in known.values() for digest in blobs(layout, descriptor)}
+    for path in (layout / "blobs/sha256").iterdir():
+        if path.name not in named:
+            path.unlink()
+
+
 def main() -> int:
     """Run; the exit status."""
+    layout = Path(sys.argv[1])
     try:
-        done = bring(Path(sys.argv[1]))
+        done = bring(layout)
+        if "--prune" in sys.argv[2:]:
+            prune(layout)
     except DamagedBlobError as error:
         sys.stderr.write(f"error: blob {error}\nhint: run the installation again; it sends what is missing\n")
         return REFUSED

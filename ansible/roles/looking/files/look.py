@@ -17,6 +17,7 @@ from typing import Any
 
 UNITS = ("containerd.service", "kubelet.service", "sovereign-firewall.service", "sovereign-images.timer")
 OBSERVER, OBSERVED = Path("/etc/systemd/system/sovereign-observer.service"), Path("/run/sovereign-observer/status.json")
+CHANGING = Path("/etc/sovereign/changing")
 ADMIN = "/etc/kubernetes/admin.conf"
 CONFIGURATIONS, PKI = Path("/etc/kubernetes"), Path("/etc/kubernetes/pki")
 KUBELET = Path("/var/lib/kubelet/pki/kubelet-client-current.pem")
@@ -49,6 +50,14 @@ def observed() -> Any:
     """How far what this host observes is in the audit log, as its observer says; None where it says nothing."""
     try:
         return json.loads(OBSERVED.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def changing() -> Any:
+    """To which Kubernetes this host is on its way, and at which step; None where it is on none."""
+    try:
+        return json.loads(CHANGING.read_text())
     except (OSError, ValueError):
         return None
 
@@ -254,6 +263,7 @@ def main(subjects: str) -> None:
             for unit in units()
         },
         "observed": observed(),
+        "changing": changing(),
         "certificates": certificates(),
         "cluster": cluster(),
     }

@@ -1,0 +1,76 @@
+"""The way of a cluster from the release in force to another one, out of the store and of what was remembered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airgap_bundle import durable
+from appliance.cluster.change import Change
+from appliance.cluster.events import Reading
+from appliance.cluster.versions import versions_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airgap_bundle.digest import Digest
+    from airgap_bundle.store import Store
+    from appliance.cluster.events import Event
+    from appliance.cluster.parts import ReleaseParts
+    from appliance.cluster.playbook import Watch
+    from appliance.cluster.state import ClusterState
+    from appliance.cluster.versions import Versions
+    from appliance.site.paths import SitePaths
+
+PLAN = "kubernetes_plan"
+
+
+def change_to(store: Store, version: str, known: ClusterState) -> Change | None:
+    """The way to ``version``; None: it is in force, or nothing is yet, and no way to another one was begun."""
+    if not known.release or (version == known.release and not known.changing):
+        return None
+    running, wanted = versions_in(store, known.release), versions_in(store, version)
+    begun = (versions_in(store, known.changing).kubernetes,) if known.changing else ()
+    met = tuple(sorted({running.kubernetes, wanted.kubernetes, *begun}))
+    digests = known.digests or tuple(sorted(str(d) for d in _images(store, known.release)))
+    more = _bytes(store, version, without=_blobs(store, known.release))
+    return Change(running.kubernetes, met, wanted.kubernetes, digests, more)
+
+
+def versions_in(store: Store, version: str) -> Versions:
+    """What a release of the store brings. Raises as ``versions_of``, and ``StoreError`` where it is not there."""
+    return versions_of(version, store.contents(store.record(version)).artifacts)
+
+
+def admitted(parts: ReleaseParts) -> tuple[str, ...]:
+    """Digests of the images that a release's policy admits."""
+    return tuple(sorted({reference.rpartition("@")[2] for reference in parts.images.values()}))
+
+
+def keeping(paths: SitePaths, version: str, watch: Watch) -> Watch:
+    """``watch``, which also keeps kubeadm's own plan of the way to ``version``, beside the cluster's state."""
+
+    def heard(event: Event) -> None:
+        if isinstance(event, Reading) and PLAN in event.value:
+            folder = paths.cluster_state.with_name("plans")
+            folder.mkdir(exist_ok=True)
+            durable.replace(folder / f"{version}.txt", str(event.value[PLAN]).encode())
+        watch(event)
+
+    return heard
+
+
+def _images(store: Store, version: str) -> Iterable[Digest]:
+    artifacts = store.contents(store.record(version)).artifacts
+    return (manifest.descriptor.digest for manifest in artifacts if manifest.kind == "image")
+
+
+def _blobs(store: Store, version: str) -> dict[Digest, int]:
+    """Blobs of a release's images, with their sizes."""
+    artifacts = store.contents(store.record(version)).artifacts
+    parts = (part for m in artifacts if m.kind == "image" for part in (m.descriptor, m.config, *m.layers))
+    return {part.digest: part.size for part in parts}
+
+
+def _bytes(store: Store, version: str, *, without: dict[Digest, int]) -> int:
+    """What the images of ``version`` take beside those blobs: as they are sent, and unpacked."""
+    return 2 * sum(size for digest, size in _blobs(store, version).items() if digest not in without)
