@@ -22,6 +22,7 @@ from appliance.cluster.state import ClusterState, begin_state, read_state, write
 from appliance.cluster.workloads import Content, prepare
 from appliance.errors import UsageError
 from appliance.install.admission import admit, is_first_install
+from appliance.install.backup.mark import refuse_half_restored
 from appliance.install.lock import site_lock
 from appliance.install.model_check import POLICY, check_models, write_policies
 from appliance.install.site_files import read_cluster_files
@@ -70,6 +71,7 @@ def install(  # noqa: PLR0913 - what an installation is given, by keyword
     hosts. Raises ``SiteFileError``, ``UsageError``, ``VerificationError``, ``RefusedError`` for a model,
     ``HostsRefusedError`` with every finding, and ``DeploymentError`` with host, task and cause.
     """
+    refuse_half_restored(paths)
     known = read_state(paths.cluster_state)
     source = _source(request, known)
     described = load_cluster_site(source)
@@ -92,7 +94,8 @@ class Wanted:
     """What hosts are brought to: the site file ``source`` as ``described``, and a release that the store holds.
 
     ``files`` are the operator's, of a site with an assistant; ``options`` further ones of the roles, for one run;
-    ``anew`` has the certificates of edge and links issued again.
+    ``anew`` has the certificates of edge and links issued again. ``charts`` are those of the assistant that this run
+    brings, all where None; a run that brings some is a part of what comes, and ``playbook`` is what it plays.
     """
 
     described: ClusterSite
@@ -101,6 +104,8 @@ class Wanted:
     files: SiteFiles | None
     options: Mapping[str, object] = field(default_factory=dict)
     anew: bool = False
+    charts: tuple[str, ...] | None = None
+    playbook: str = "cluster.yml"
 
 
 def put_in_force(
@@ -116,6 +121,7 @@ def put_in_force(
     if files is not None:
         content = Content(release, parts, files.site_yaml, policies)
         workloads = prepare(paths, Vault(paths, passphrase), described, content, anew=wanted.anew)
+        workloads = workloads if wanted.charts is None else workloads.only(wanted.charts)
         replace(paths.pods_yaml, files.site_yaml)
     hosts = described.cluster.hosts
     before = known or begin_state(wanted.source)
@@ -130,8 +136,9 @@ def put_in_force(
         leaving=before.leaving(hosts),
         workloads=workloads,
     )
-    changed = run("cluster.yml", told, watch, enter=enter)
-    write_state(paths.cluster_state, state.settled(hosts, release.version))
+    changed = run(wanted.playbook, told, watch, enter=enter)
+    if wanted.charts is None:
+        write_state(paths.cluster_state, state.settled(hosts, release.version))
     url = described.pods.gateway_url if described.assistant is not None else None
     return Installed(release.version, release.signers, changed, described.cluster.api_endpoint, url)
 
