@@ -11,7 +11,7 @@ from appliance.cli.cluster import TaskProgress, render_installed
 from appliance.cli.restore_erasures import erase_again_on_cluster
 from appliance.cli.terminal import emit, say
 from appliance.cluster.backup.restoring import plan, restore
-from appliance.cluster.backup.site_part import lay_out_given
+from appliance.cluster.backup.site_part import lay_out_given, lay_out_snapshot
 from appliance.cluster.playbook import HostsRefusedError, table
 from appliance.errors import RefusedError, UsageError
 from appliance.site.site_key import key_kind
@@ -28,13 +28,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClusterRequest:
-    """A verified backup, the key that opens it, the release's bundle, and where the site file is or is to be."""
+    """A verified backup, the key that opens it, the release's bundle, and where the site file is.
+
+    ``site_files`` and ``etcd_snapshot`` are where the backup's own are to be written, and nothing else done.
+    """
 
     pair: Pair
     key: RecoveryKey
     bundle: Path
     config: Path | None
     site_files: Path | None
+    etcd_snapshot: Path | None
 
 
 def restore_cluster(
@@ -44,6 +48,10 @@ def restore_cluster(
     if asked.site_files is not None:
         lay_out_given(asked.pair, asked.key, asked.site_files)
         say(f"written: {asked.site_files}; write into it where the hosts are now, and the key that enters them")
+    if asked.etcd_snapshot is not None:
+        lay_out_snapshot(asked.pair, asked.key, asked.etcd_snapshot)
+        say(f"written: {asked.etcd_snapshot}; it is for the control plane that it was taken from, and no other")
+    if asked.site_files or asked.etcd_snapshot:
         return
     if asked.config is None:
         raise UsageError(

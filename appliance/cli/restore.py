@@ -64,6 +64,10 @@ def restore(  # noqa: PLR0913 - typer: one parameter per option
         Path | None,
         typer.Option("--site-files", metavar="DIR", help="Of a cluster: write what was its site file to DIR, and end."),
     ] = None,
+    etcd_snapshot: Annotated[
+        Path | None,
+        typer.Option("--etcd-snapshot", metavar="FILE", help="Of a cluster: write its snapshot to FILE, and end."),
+    ] = None,
     recovery_fd: RecoveryFdOption = None,
     passphrase_fd: PassphraseFdOption = None,
     output: OutputOption = OutputFormat.table,
@@ -82,12 +86,12 @@ def restore(  # noqa: PLR0913 - typer: one parameter per option
         pair = open_pair(folder, subject_keys, [keys.load_public(site_key)], advance)
     opened = open_recovery_key(recovery_key, lambda: read_passphrase("passphrase of the recovery key", recovery_fd))
     if pair.main.statement.of_cluster:
-        asked = ClusterRequest(pair, opened, bundle, config, site_files)
+        asked = ClusterRequest(pair, opened, bundle, config, site_files, etcd_snapshot)
         secret = first_passphrase(paths, passphrase_fd)
         restore_cluster(paths, asked, output, passphrase=secret, dry_run=dry_run)
         return
-    if config is not None or site_files is not None:
-        raise UsageError("--config and --site-files are of a cluster", "a host's site file is in its backup")
+    if config or site_files or etcd_snapshot:
+        raise UsageError("it is a backup of a single host", "leave out --config, --site-files and --etcd-snapshot")
     if dry_run:
         found = plan(paths, pair, opened, bundle)
         emit(_data(pair, found), output, lambda console: _render(found, console))

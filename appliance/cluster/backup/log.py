@@ -114,8 +114,16 @@ def log_of(reach: Reach, vkeys: Sequence[VerifierKey], most: int, beginning: int
     program = inspect.getsource(inside_writer)  # it comes along: whichever release runs there, both ends agree
     argv = reach.inside(POD, CONTAINER, PYTHON, "-c", program, str(IN_PODS.audit_log))
     keys = "".join(f"{key.encode()}\n" for key in vkeys).encode()
+    cut: LogInconsistentError | None = None
     with output(argv, env={}, stdin=keys, timeout_s=_HOURS) as source:
-        yield JudgedLog(source, vkeys, most, beginning)
+        try:
+            yield JudgedLog(source, vkeys, most, beginning)
+        except LogInconsistentError as error:
+            if source.read(1):
+                raise
+            cut = error  # where the program failed, it says why when the block ends
+    if cut is not None:
+        raise cut
 
 
 def receive_log(reach: Reach, host: str, log: JudgedLog) -> Passed:

@@ -10,6 +10,7 @@ all that is made out of the bundle.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from airgap_bundle.store import Store
 from appliance.errors import UsageError
 from appliance.install.backup.folder import new_folder
 from appliance.install.backup.restoring import staged_site
+from appliance.install.backup.statement import ETCD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,3 +114,17 @@ def lay_out_given(pair: Pair, key: RecoveryKey, out: Path) -> None:
             raise UsageError("the backup holds no cluster's site file", "use the site file of your own")
         with new_folder(out) as folder:
             shutil.copytree(staged.root / GIVEN, folder, dirs_exist_ok=True)
+
+
+def lay_out_snapshot(pair: Pair, key: RecoveryKey, out: Path) -> None:
+    """Write the backup's snapshot of etcd to the new file ``out`` (0600). Raises ``UsageError``, ``RefusedError``."""
+    try:
+        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error.strerror}", "name a new file with room") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file, pair.main.open(ETCD, key) as content:
+            shutil.copyfileobj(content, file)
+    except BaseException:
+        out.unlink(missing_ok=True)
+        raise
