@@ -97,6 +97,7 @@ def place(run: Run, staged: SitePaths, state: ClusterState, vault: Vault, reach:
     if not run.progress.kept:
         for name in ("trust", "tls", "policies"):
             put_back(staged.root / name, paths.root / name)
+        paths.secrets.mkdir(mode=0o700, exist_ok=True)
         store = vault.create(load_cluster_site(source).pods.site_key.kind)
         with run.pair.main.open(statement.SECRETS, run.key) as content:
             for name, value in read_secrets(content).items():
