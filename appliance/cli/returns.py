@@ -128,7 +128,7 @@ def send(  # noqa: PLR0913 - what to send, where to, and how to ask
 ) -> None:
     """Show ``contents`` (kind and stream by name), ask, and write them as the return bundle ``out``."""
     paths = site_paths(context)
-    manifest = describe(load_site(paths.site_yaml).name, datetime.now(UTC).replace(microsecond=0), contents)
+    manifest = describe(load_site(paths.administered).name, datetime.now(UTC).replace(microsecond=0), contents)
     say(f"to leave this site, in {out}:")
     for file in manifest.files:
         say(f"  {size_text(file.size):>10}  {file.name}  {file.type}")
@@ -151,7 +151,7 @@ def _ask() -> None:
 def _signer(context: typer.Context, passphrase_fd: int | None) -> Signer:
     paths = site_paths(context)
     vault = Vault(paths, lambda: read_passphrase("passphrase of the site key", passphrase_fd))
-    return site_signer(paths, vault, load_site(paths.site_yaml).name)
+    return site_signer(paths, vault, load_site(paths.administered).name)
 
 
 def _open(path: Path) -> BinaryIO:

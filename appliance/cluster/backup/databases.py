@@ -1,8 +1,9 @@
 """The databases of a cluster's site as streams, by PostgreSQL's own programs in its pod.
 
-Each dump is made and loaded by the role that owns the database, and by no superuser: a dump is a program, and what a
-host that was taken over wrote into one may do what that role could do anyway. The one thing that the superuser does is
-to make a database anew, by statements of ours. Passwords go in by stdin, before the data.
+A dump is loaded by the role that owns the database, and by no superuser: it is a program, and what a host that was
+taken over wrote into one may do what that role could do anyway. The superuser reads for a dump, since the documents'
+rows are kept from their own owner as well, and makes a database anew, by statements of ours. Passwords go in by
+stdin, before the data.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _SEATS = {
     IDENTITY_DATABASE: (_LOOPBACK, "identity/db_password"),
 }
 """Where each database's owner may come in (`install.database.HBA`), and the name of its password."""
+_SUPERUSER = ("--host", _SOCKET, "--port", str(PORT), "--username", SUPERUSER, "--no-password")
 _WITH_PASSWORD = f"IFS= read -r PGPASSWORD; export PGPASSWORD; {AND_MARK}"
 _AS_OWNER = ("--no-owner", "--no-privileges", "--no-comments")
 _HOURS = 6 * 3600.0
@@ -53,8 +55,8 @@ class PodServer:
         Raises ``DeploymentError`` where it fails or is cut, ``RefusedError`` beyond ``most``.
         """
         whole = Whole(sink, f"the dump of {database}", most)
-        where, password = self._owner(database)
-        argv = self._run("pg_dump", *where, "--format=custom", *_AS_OWNER, *options, database)
+        argv = self._run("pg_dump", *_SUPERUSER, "--format=custom", *_AS_OWNER, *options, database)
+        password = self._superuser()
         drain(argv, as_file(whole), env={}, stdin=password, timeout_s=_HOURS)
         whole.finish()
 
@@ -66,10 +68,9 @@ class PodServer:
             f"CREATE DATABASE {database} OWNER {owner};",
             f"REVOKE ALL ON DATABASE {database} FROM PUBLIC;",
         )
-        where = ("--host", _SOCKET, "--port", str(PORT), "--username", SUPERUSER, "--no-password")
-        password = self.store.get(SUPERUSER_PASSWORD) + b"\n"
+        password = self._superuser()
         for place, lines in (("postgres", statements), (database, EXTENSIONS.get(database, ()))):
-            argv = self._run("psql", *where, "--set=ON_ERROR_STOP=1", "--quiet", "--no-psqlrc", place)
+            argv = self._run("psql", *_SUPERUSER, "--set=ON_ERROR_STOP=1", "--quiet", "--no-psqlrc", place)
             said(argv, stdin=password + "\n".join(lines).encode())
 
     def load(self, database: str, source: BinaryIO) -> None:
@@ -78,6 +79,9 @@ class PodServer:
         whole = ("--exit-on-error", "--single-transaction", *_AS_OWNER, f"--dbname={database}")
         argv = self._run("pg_restore", *where, *whole)
         feed(argv, as_file(Behind(password, source)), env={}, timeout_s=_HOURS)
+
+    def _superuser(self) -> bytes:
+        return self.store.get(SUPERUSER_PASSWORD) + b"\n"
 
     def _owner(self, database: str) -> tuple[tuple[str, ...], bytes]:
         host, secret = _SEATS[database]

@@ -213,7 +213,7 @@ def test_a_backup_has_every_part_its_entry_in_the_log_and_no_plain_word(desk: De
     report = verify_log(desk.log.directory, vkeys=desk.log.vkeys)
     assert report.size == 5  # the backup's own entry
     kept = b"".join(path.read_bytes() for name in ("backup", "keys") for path in (desk.folder / name).iterdir())
-    secret = desk.vault.store().get("gateway/db_password")
+    secret = desk.vault.store().get("database/superuser_password")
     assert secret not in kept
     assert b"dump:" not in kept
     key = desk.opened()

@@ -1,4 +1,4 @@
-"""Dumps of a pod's PostgreSQL are made and loaded by who owns the database: no superuser runs what is in one."""
+"""Dumps of a pod's PostgreSQL hold every row and are loaded by who owns the database: no superuser runs one."""
 
 from __future__ import annotations
 
@@ -124,6 +124,11 @@ def test_what_is_dumped_comes_back_again_and_again_vectors_and_keys_apart(server
         "create table session (s int)",
         "insert into session values (9)",
         "create table logout_replay (s int)",
+        "create table closed (c int)",
+        "insert into closed values (6)",
+        "alter table closed enable row level security",
+        "alter table closed force row level security",
+        "create policy asked on closed using (current_setting('app.groups', true) = 'staff')",
         role="gateway",
     )
     for _ in range(2):
@@ -136,6 +141,8 @@ def test_what_is_dumped_comes_back_again_and_again_vectors_and_keys_apart(server
         assert pod.sql("sovereign", "select x, v::text from kept", role="gateway") == [(7, "[1,2]")]
         assert pod.sql("sovereign", "select k from user_key", role="gateway") == [(8,)]
         assert pod.sql("sovereign", "select s from session", role="gateway") == []
+    assert pod.sql("sovereign", "select c from closed", role="gateway") == []  # closed to its own owner, as before
+    assert pod.sql("sovereign", "select c from closed") == [(6,)]
     owners = pod.sql("sovereign", "select distinct tableowner from pg_tables where schemaname = 'public'")
     assert owners == [("gateway",)]
 
@@ -204,7 +211,7 @@ def test_a_wrong_password_is_told_and_no_password_is_in_a_command_line(
     words = "\n".join(line for _, line in hosts.calls)
     assert "pg_dump" in words
     assert not [role for role, password in pod.passwords.items() if password.decode() in words]
-    SecretStore(tmp_path / "secrets", bytes(32)).put("gateway/db_password", b"wrong")
+    SecretStore(tmp_path / "secrets", bytes(32)).put(SUPERUSER_PASSWORD, b"wrong")
     with pytest.raises(DeploymentError, match="password authentication failed"):
         dumped(server, GATEWAY_DATABASE)
 
