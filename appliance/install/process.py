@@ -38,6 +38,8 @@ class Account:
     gid: int
 
 
+Attached = subprocess.Popen
+"""A program that ``attach`` started; who did so kills it and waits for it."""
 NOBODY = Account(_OVERFLOW_ID, _OVERFLOW_ID)
 
 
@@ -167,7 +169,7 @@ def output(
         yield cast("BinaryIO", child.stdout)
 
 
-def attach(argv: Sequence[str], connection: socket.socket) -> subprocess.Popen[bytes]:
+def attach(argv: Sequence[str], connection: socket.socket) -> Attached[bytes]:
     """Start ``argv`` with ``connection`` for both its stdin and stdout; who starts it ends it. Raises ``OSError``.
 
     It dies with the thread that started it.

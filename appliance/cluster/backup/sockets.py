@@ -20,10 +20,10 @@ from appliance.install.process import attach
 from appliance.site.shapes import SIGN_IN
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator, Sequence
 
     from appliance.cluster.reach import Reach
+    from appliance.install.process import Attached
 
 _SOCKETS = "sockets"
 """The volume of the charts in which services listen."""
@@ -77,7 +77,7 @@ def _unix(path: Path) -> socket.socket:
 @contextmanager
 def _carried(listener: socket.socket, argv: Sequence[str]) -> Iterator[None]:
     """Every connection to ``listener`` is one run of ``argv``; all of them end with the block."""
-    running: list[subprocess.Popen[bytes]] = []
+    running: list[Attached[bytes]] = []
     ended = threading.Event()
 
     def serve() -> None:
