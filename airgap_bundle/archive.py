@@ -32,7 +32,7 @@ from airgap_bundle.tar_header import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from airgap_bundle.tar_header import Member
 
@@ -133,7 +133,29 @@ def extract(tar: BinaryIO, dest: Path, limits: Limits = Limits()) -> int:
         os.close(root)
 
 
+def read_files(tar: BinaryIO, limits: Limits, most: int) -> Iterator[tuple[str, bytes]]:
+    """Every file of ``tar`` by its path, one after the other as the archive passes, none of more than ``most`` bytes.
+
+    Raises as ``extract``, and ``FormatError`` for a directory. That the archive is whole is known at the end alone.
+    """
+    for member in _members(tar, limits):
+        if member.directory or member.size > most:
+            raise FormatError(f"tar member {member.path!r} is no file of {most} bytes or less")
+        data = _read_exactly(tar, member.size)
+        if any(_read_exactly(tar, -member.size % BLOCK)):
+            raise FormatError(f"tar pads {member.path} with data")
+        yield member.path, data
+
+
 def _extract_members(tar: BinaryIO, root: int, limits: Limits) -> int:
+    count = 0
+    for count, member in enumerate(_members(tar, limits), 1):  # noqa: B007 - how many there were
+        _extract_member(tar, root, member)
+    return count
+
+
+def _members(tar: BinaryIO, limits: Limits) -> Iterator[Member]:
+    """Every member, in the one spelling; who takes it reads its content before the next."""
     budget = limits.total_bytes
     paths: list[str] = []
     while (block := _read_exactly(tar, BLOCK)) != b"\0" * BLOCK:
@@ -147,11 +169,10 @@ def _extract_members(tar: BinaryIO, root: int, limits: Limits) -> int:
         budget -= member.size
         if len(paths) > limits.members or budget < 0:
             raise FormatError(f"tar exceeds {limits.members} members or {limits.total_bytes} bytes")
-        _extract_member(tar, root, member)
+        yield member
     check_distinct(paths)
     if _read_exactly(tar, BLOCK) != b"\0" * BLOCK or tar.read(1):
         raise FormatError("tar does not end after its two closing blocks")
-    return len(paths)
 
 
 def _read_header(tar: BinaryIO, block: bytes) -> tuple[Member, bytes]:

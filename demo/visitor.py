@@ -87,6 +87,10 @@ class Visitor:
                     raise RuntimeError(f"{data.get('title')}: {data.get('detail')}")
         return "".join(words), receipt
 
+    def conversations(self) -> list[dict[str, Any]]:
+        """What the page lists of this person's conversations."""
+        return list(self._get("/api/conversations")["conversations"])
+
     def __enter__(self) -> Self:
         return self
 

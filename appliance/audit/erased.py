@@ -9,12 +9,13 @@ from appliance.audit import ocsf
 from appliance.audit.verify import verify_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from appliance.audit.note import VerifierKey
 
 PERSON = "person"
+_MARK = json.dumps(PERSON).encode()
 _DELETE = next(n for n, name in ocsf.ENTITY_MANAGEMENT.activities.items() if name == "Delete")
 
 
@@ -26,15 +27,15 @@ def erased_people(
     Raises what ``verify_log`` raises: a log that does not hold says nothing about anybody.
     """
     found: set[str] = set()
-    mark = json.dumps(PERSON).encode()
-
-    def visit(_first: int, entries: list[bytes]) -> None:
-        found.update(
-            event["entity"]["name"] for entry in entries if mark in entry and _erases(event := json.loads(entry))
-        )
-
-    verify_log(directory, vkeys=vkeys, visit=visit, progress=progress)
+    verify_log(
+        directory, vkeys=vkeys, visit=lambda _first, entries: found.update(erased_in(entries)), progress=progress
+    )
     return frozenset(found)
+
+
+def erased_in(entries: Iterable[bytes]) -> Iterator[str]:
+    """Pseudonyms of whose erasure ``entries`` tell; whether they are the log's is for the caller to know."""
+    return (event["entity"]["name"] for entry in entries if _MARK in entry and _erases(event := json.loads(entry)))
 
 
 def _erases(event: dict[str, Any]) -> bool:

@@ -55,19 +55,20 @@ def read_pruned(directory: Path, head: Checkpoint, tiles: TileReader) -> Pruned 
         return None
     except OSError as error:
         raise LogInconsistentError(f"{directory / PRUNED} cannot be read: {error.strerror}") from error
-    end, index = _parse(data)
+    end, index = parse_pruned(data)
     if not (0 < end <= index < head.size) or end % WIDTH:
         raise _unfounded(end)
     entry = tiles.entry(index)
     if not inclusion_holds(index, head.size, leaf_hash(entry), inclusion_proof(tiles, index), head.root):
         raise LogInconsistentError(f"entry {index} was changed", "run `sovereign audit verify` to see where")
-    until = _until(entry, end)
+    until = said_until(entry, end)
     if until is None:
         raise _unfounded(end)
     return Pruned(end, index, until)
 
 
-def _parse(data: bytes) -> tuple[int, int]:
+def parse_pruned(data: bytes) -> tuple[int, int]:
+    """Where the pruned entries end and which entry says so, by the file's bytes alone; zeros where it says nothing."""
     try:
         value = json.loads(data)
         end, index = value["end"], value["entry"]
@@ -76,7 +77,7 @@ def _parse(data: bytes) -> tuple[int, int]:
     return (end, index) if type(end) is int and type(index) is int else (0, 0)
 
 
-def _until(entry: bytes, end: int) -> int | None:
+def said_until(entry: bytes, end: int) -> int | None:
     """When the last of the pruned entries was logged, if ``entry`` says that those before ``end`` were."""
     try:
         entry_id, event = decode_entry(entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,8 @@ from appliance.cli.terminal import (
     say,
     site_paths,
 )
+from appliance.cluster.backup.creating import create_backup as create_cluster_backup
+from appliance.cluster.standing import is_cluster, standing
 from appliance.errors import UsageError
 from appliance.install.backup.creating import create_backup
 from appliance.install.backup.recovery_key import load_recipient, make_recovery_key, open_recovery_key
@@ -85,6 +88,8 @@ def create(  # noqa: PLR0913 - typer: one parameter per option
 ) -> None:
     """Back up the running site: conversations, people, secrets, trust and the audit log, sealed and signed.
 
+    Of a cluster its hosts are asked over ssh, for a snapshot of etcd as well.
+
     The keys of people's contents go into a folder of their own, which is to lie elsewhere and to be kept briefly: when
     somebody is erased, back up again, and no older backup opens what was theirs. The store is left out: keep the
     release's bundle.
@@ -93,8 +98,9 @@ def create(  # noqa: PLR0913 - typer: one parameter per option
     recipients = [load_recipient(path) for path in recovery_key]
     vault = Vault(paths, lambda: read_passphrase("passphrase of the site key", passphrase_fd))
     with progress("back up", unit="steps") as advance:
-        done = create_backup(
-            paths, out=out, subject_keys=subject_keys, recipients=recipients, vault=vault, advance=advance
+        of_cluster = partial(create_cluster_backup, paths, standing(paths)) if is_cluster(paths) else None
+        done = (of_cluster or partial(create_backup, paths))(
+            out=out, subject_keys=subject_keys, recipients=recipients, vault=vault, advance=advance
         )
     data = {"backup": str(out), "subject_keys": str(subject_keys), "digest": str(done.digest)}
     emit({**data, **done.statement.to_json()}, output, lambda console: render_statement(done.statement, console))

@@ -136,10 +136,11 @@ def telling(output: OutputFormat) -> Iterator[TaskProgress]:
 def tell_installed(done: Installed, output: OutputFormat) -> None:
     """What is on the cluster now."""
     data = {"release": done.version, "changed": dict(done.changed), "endpoint": done.endpoint, "url": done.url}
-    emit(data, output, lambda console: _render(done, console))
+    emit(data, output, lambda console: render_installed(done, console))
 
 
-def _render(done: Installed, console: Console) -> None:
+def render_installed(done: Installed, console: Console) -> None:
+    """What is in force now."""
     moved = {host: count for host, count in sorted(done.changed.items()) if count}
     what = ", ".join(f"{host}: {count} changes" for host, count in moved.items()) or "nothing to do"
     console.print(f"release {done.version} is on the cluster ({what})", markup=False)

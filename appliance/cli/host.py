@@ -94,7 +94,7 @@ def install(  # noqa: PLR0913, PLR0917 - typer's parameters are the command's op
     paths = site_paths(context)
     if profile is Profile.cluster:
         request = host.Request(bundle, config, root or _ask_root(host.needs_root(paths)))
-        install_cluster(paths, request, output, passphrase=_first_passphrase(paths, passphrase_fd), dry_run=dry_run)
+        install_cluster(paths, request, output, passphrase=first_passphrase(paths, passphrase_fd), dry_run=dry_run)
         return
     if dry_run:
         plan = host.plan(paths, host.Request(bundle, config, root))
@@ -103,7 +103,7 @@ def install(  # noqa: PLR0913, PLR0917 - typer's parameters are the command's op
             raise typer.Exit(plan.exit_code)
         return
     request = host.Request(bundle, config, root or _ask_root(host.needs_root(paths)))
-    secret = _first_passphrase(paths, passphrase_fd)
+    secret = first_passphrase(paths, passphrase_fd)
     with progress("verify and import") as advance, StepProgress() as observer:
         done = host.install(paths, request, passphrase=secret, observer=observer, progress=advance)
     data = {"release": done.release.version, "steps": list(done.ran), "url": done.url, "logged": done.logged}
@@ -188,7 +188,7 @@ def _passphrase(fd: int | None) -> Callable[[], bytes]:
     return lambda: read_passphrase("passphrase of the site key", fd)
 
 
-def _first_passphrase(paths: SitePaths, fd: int | None) -> Callable[[], bytes]:
+def first_passphrase(paths: SitePaths, fd: int | None) -> Callable[[], bytes]:
     """As ``_passphrase``; where the site key is yet to be made, a new one: typed twice, since nothing else knows it."""
     if key_kind(paths.secrets) is not None:
         return _passphrase(fd)

@@ -14,7 +14,8 @@ from appliance.cli.backup import (  # noqa: TC001 - as above
     SiteKeyOption,
     SubjectKeysOption,
 )
-from appliance.cli.host import render_installed, tell_kept_down
+from appliance.cli.cluster_restore import ClusterRequest, restore_cluster
+from appliance.cli.host import first_passphrase, render_installed, tell_kept_down
 from appliance.cli.host_tables import render_preflight
 from appliance.cli.restore_erasures import erase_again
 from appliance.cli.signers import NewPassphrase
@@ -29,7 +30,7 @@ from appliance.cli.terminal import (
     say,
     site_paths,
 )
-from appliance.errors import PreflightError, RefusedError
+from appliance.errors import PreflightError, RefusedError, UsageError
 from appliance.install.backup.recovery_key import open_recovery_key
 from appliance.install.backup.restoring import open_pair, plan
 from appliance.install.backup.restoring import restore as bring_back
@@ -55,12 +56,26 @@ def restore(  # noqa: PLR0913 - typer: one parameter per option
         Path, typer.Option("--recovery-key", metavar="FILE", help="The private recovery key that opens the backup.")
     ],
     bundle: Annotated[Path, typer.Option("--bundle", help="The bundle of the release that was backed up.")],
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="Of a cluster: the site file, with the hosts that it is to come back on."),
+    ] = None,
+    site_files: Annotated[
+        Path | None,
+        typer.Option("--site-files", metavar="DIR", help="Of a cluster: write what was its site file to DIR, and end."),
+    ] = None,
+    etcd_snapshot: Annotated[
+        Path | None,
+        typer.Option("--etcd-snapshot", metavar="FILE", help="Of a cluster: write its snapshot to FILE, and end."),
+    ] = None,
     recovery_fd: RecoveryFdOption = None,
     passphrase_fd: PassphraseFdOption = None,
     output: OutputOption = OutputFormat.table,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check backup, host and bundle; change nothing.")] = False,
 ) -> None:
     """Make the site of a backup again, on a host that has none; run again it goes on where it stopped.
+
+    A cluster comes back from the administrator's machine, on the hosts of --config; none of them may hold a state.
 
     Log, people, conversations and keys are those of the backup; the site key is new. Whoever the log says was erased
     is erased again before anybody can sign in. What happened after the backup is lost: an auditor who kept a later
@@ -70,6 +85,13 @@ def restore(  # noqa: PLR0913 - typer: one parameter per option
     with progress("check the backup") as advance:
         pair = open_pair(folder, subject_keys, [keys.load_public(site_key)], advance)
     opened = open_recovery_key(recovery_key, lambda: read_passphrase("passphrase of the recovery key", recovery_fd))
+    if pair.main.statement.of_cluster:
+        asked = ClusterRequest(pair, opened, bundle, config, site_files, etcd_snapshot)
+        secret = first_passphrase(paths, passphrase_fd)
+        restore_cluster(paths, asked, output, passphrase=secret, dry_run=dry_run)
+        return
+    if config or site_files or etcd_snapshot:
+        raise UsageError("it is a backup of a single host", "leave out --config, --site-files and --etcd-snapshot")
     if dry_run:
         found = plan(paths, pair, opened, bundle)
         emit(_data(pair, found), output, lambda console: _render(found, console))

@@ -22,23 +22,46 @@ from appliance.install.steps.secrets import VKEYS
 from appliance.site.paths import AUDIT, DATABASE
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from keycloak import KeycloakAdmin
+
+    from appliance.cluster.backup.restored import Doors
     from appliance.install.steps.context import Context
+    from appliance.site.secrets import SecretStore
 
 
 def erase_again(context: Context, known: frozenset[str]) -> int:
     """Destroy keys, rows and accounts of ``known`` and whom the log names; of how many people something was found."""
-    logged = erased_people(context.paths.audit_log, vkeys=read_vkeys(context.paths.policies / VKEYS))
-    erased = known | logged
-    if not erased:
+    paths, config, store = context.paths, context.config, context.vault.store()
+    logged = erased_people(paths.audit_log, vkeys=read_vkeys(paths.policies / VKEYS))
+    if not known | logged:
         return 0
-    _enter(context, known - logged)
-    found = asyncio.run(_rows(context, erased))
-    return len(found | _accounts(context, erased))
+    _enter(paths.socket(AUDIT), known - logged)
+    found = asyncio.run(_rows(paths.run / DATABASE, config.listen.database_port, store, known | logged))
+    ca = paths.tls / "ca.pem" if config.scheme == "https" else None
+    admin = administration(config, secret=_secret(store), ca=ca)
+    return len(found | _accounts(admin, store, known | logged))
 
 
-def _enter(context: Context, people: frozenset[str]) -> None:
+def erase_again_on_cluster(doors: Doors, known: frozenset[str], logged: frozenset[str]) -> int:
+    """The same of a cluster, whose log was read already and names ``logged``."""
+    if not known | logged:
+        return 0
+    _enter(doors.audit, known - logged)
+    found = asyncio.run(_rows(doors.database, doors.database_port, doors.store, known | logged))
+    admin = administration(doors.config, secret=_secret(doors.store), ca=None, address=doors.keycloak)
+    return len(found | _accounts(admin, doors.store, known | logged))
+
+
+def _secret(store: SecretStore) -> str:
+    return store.get("identity/bootstrap_admin_secret").decode()
+
+
+def _enter(socket: Path, people: frozenset[str]) -> None:
     """Whom this log does not tell of: the next backup's list is made of what it tells."""
-    with SyncAuditClient(context.paths.socket(AUDIT)) as audit:
+    with SyncAuditClient(socket) as audit:
         for subject in sorted(people):
             event = admin_change(
                 actor=f"uid {os.getuid()}",
@@ -50,10 +73,9 @@ def _enter(context: Context, people: frozenset[str]) -> None:
             audit.append(event, id=OPERATOR.id("erased again", subject))
 
 
-async def _rows(context: Context, erased: frozenset[str]) -> frozenset[str]:
-    store = context.vault.store()
+async def _rows(folder: Path, port: int, store: SecretStore, erased: frozenset[str]) -> frozenset[str]:
     password, content_key = store.get("gateway/db_password").decode(), store.get("gateway/content_key")
-    pool = database.connect(context.paths.run / DATABASE, context.config.listen.database_port, password)
+    pool = database.connect(folder, port, password)
     try:
         people = People(pool, ConversationStore(pool, content_key))
         gone = {subject: await people.erase(Subject(subject)) for subject in sorted(erased)}
@@ -64,11 +86,11 @@ async def _rows(context: Context, erased: frozenset[str]) -> frozenset[str]:
     return frozenset(subject for subject, what in gone.items() if what != Erased(0, 0, 0, key=False))
 
 
-def _accounts(context: Context, erased: frozenset[str]) -> frozenset[str]:
-    store, config = context.vault.store(), context.config
+def _accounts(
+    administrator: AbstractContextManager[KeycloakAdmin], store: SecretStore, erased: frozenset[str]
+) -> frozenset[str]:
     key = store.get("gateway/pseudonym_key")
-    ca = context.paths.tls / "ca.pem" if config.scheme == "https" else None
-    with administration(config, secret=store.get("identity/bootstrap_admin_secret").decode(), ca=ca) as admin:
+    with administrator as admin:
         found = {subject_of(user, key): user for user in every_user_id(admin)}
         back = {subject: user for subject, user in found.items() if subject in erased}
         for user in back.values():

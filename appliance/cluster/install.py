@@ -24,6 +24,7 @@ from appliance.cluster.way import admitted, change_to, keeping
 from appliance.cluster.workloads import Content, prepare
 from appliance.errors import UsageError
 from appliance.install.admission import admit, announced_by, is_first_install
+from appliance.install.backup.mark import refuse_half_restored
 from appliance.install.lock import site_lock
 from appliance.install.model_check import POLICY, check_models, write_policies
 from appliance.install.site_files import read_cluster_files
@@ -76,6 +77,7 @@ def install(  # noqa: PLR0913 - what an installation is given, by keyword
     hosts. Raises ``SiteFileError``, ``UsageError``, ``VerificationError``, ``RefusedError`` for a model,
     ``HostsRefusedError`` with every finding, and ``DeploymentError`` with host, task and cause.
     """
+    refuse_half_restored(paths)
     known = read_state(paths.cluster_state)
     site = read_site(_source(request.config, known))
     if is_first_install(paths) and request.root_fingerprint is None:
@@ -140,7 +142,8 @@ class Wanted:
     """What hosts are brought to: the site file ``source`` as ``described``, and a release that the store holds.
 
     ``files`` are the operator's, of a site with an assistant; ``options`` further ones of the roles, for one run;
-    ``anew`` has the certificates of edge and links issued again.
+    ``anew`` has the certificates of edge and links issued again. ``charts`` are those of the assistant that this run
+    brings, all where None; a run that brings some is a part of what comes, and ``playbook`` is what it plays.
     """
 
     described: ClusterSite
@@ -149,6 +152,8 @@ class Wanted:
     files: SiteFiles | None
     options: Mapping[str, object] = field(default_factory=dict)
     anew: bool = False
+    charts: tuple[str, ...] | None = None
+    playbook: str = "cluster.yml"
 
 
 def put_in_force(
@@ -169,6 +174,7 @@ def put_in_force(
     if files is not None:
         content = Content(release, parts, files.site_yaml, policies, change.digests if change is not None else ())
         workloads = prepare(paths, Vault(paths, passphrase), described, content, anew=wanted.anew)
+        workloads = workloads if wanted.charts is None else workloads.only(wanted.charts)
         durable.replace(paths.pods_yaml, files.site_yaml)
     hosts = described.cluster.hosts
     before = known or begin_state(wanted.source)
@@ -189,8 +195,9 @@ def put_in_force(
         changed.update(
             run("kubernetes.yml", told, keeping(paths, release.version, watch), enter=enter, timeout_s=_LONG)
         )
-    changed.update(run("cluster.yml", told, watch, enter=enter))
-    write_state(paths.cluster_state, state.settled(hosts, release.version, admitted(parts)))
+    changed.update(run(wanted.playbook, told, watch, enter=enter))
+    if wanted.charts is None:
+        write_state(paths.cluster_state, state.settled(hosts, release.version, admitted(parts)))
     url = described.pods.gateway_url if described.assistant is not None else None
     return Installed(release.version, release.signers, changed, described.cluster.api_endpoint, url)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airgap_bundle.store import Store
 from appliance.cluster.install import Wanted, put_in_force
 from appliance.errors import UsageError
+from appliance.install.backup.mark import refuse_half_restored
 from appliance.install.lock import site_lock
 from appliance.install.site_files import read_cluster_files
 
@@ -29,6 +30,7 @@ def renew(
     that is not there is issued, and a host that began to renew its own is marked. Raises as an installation does, and
     ``UsageError`` where none went through yet.
     """
+    refuse_half_restored(paths)
     if not known.state.release:
         raise UsageError("no installation of the cluster went through yet", "run `sovereign install` first")
     with site_lock(paths):

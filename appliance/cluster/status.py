@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from appliance.cluster.certificates import Certificate, advice, kept_here, of_host
 from appliance.cluster.observed import unlogged
 from appliance.cluster.reading import FAILED, of_cluster
+from appliance.install.backup.last import last_backup, warnings_of
+from appliance.install.backup.mark import restoring_from
 from appliance.install.status_warnings import LOW_DISK_BYTES, SOON
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ def cluster_status(paths: SitePaths, known: Standing, readings: Readings, now: d
         workloads=tuple(_workloads(told)) if told else (),
         waiting=(*_on_its_way(known, readings), *_waiting(known, told)),
         certificates=found,
-        warnings=(*_warnings(known, hosts, found), *unlogged(readings)),
+        warnings=(*_warnings(known, hosts, found), *unlogged(readings), *_backups(paths, known, now)),
     )
 
 
@@ -166,6 +168,15 @@ def _waiting(known: Standing, told: Mapping[str, Any] | None) -> Iterator[Waitin
             yield Waiting(f"{found['namespace']}/{found['name']} ({found['kind'].lower()})", counted)
     for claim in told["unbound"]:
         yield Waiting(f"{claim['namespace']}/{claim['name']} (storage)", "not bound")
+
+
+def _backups(paths: SitePaths, known: Standing, now: datetime) -> tuple[str, ...]:
+    """Of a site that is restored in part that is what is to be acted on; of one without an assistant nothing is."""
+    if restoring_from(paths) is not None:
+        return ("the site is restored in part: run `sovereign restore` again, it goes on",)
+    if known.described.assistant is None or not known.state.release:
+        return ()
+    return warnings_of(last_backup(paths), now)
 
 
 def _warnings(known: Standing, hosts: tuple[HostStatus, ...], found: tuple[Certificate, ...]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from appliance.cluster import objects
@@ -31,7 +31,7 @@ from appliance.site.paths import engine_service
 from appliance.site.shapes import SIGN_IN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from appliance.cluster.objects import Object
@@ -82,6 +82,10 @@ class Workloads:
     collector: str = ""
     observers: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     last: Chart | None = None
+
+    def only(self, names: Collection[str]) -> Workloads:
+        """The same with these charts alone, in their order."""
+        return replace(self, charts=tuple(chart for chart in self.charts if chart.name in names))
 
     def options(self) -> dict[str, Any]:
         """What the role `assistant` is given. What may hold braces is told in base64: Ansible would read them."""

@@ -15,11 +15,12 @@ import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from appliance.errors import DeploymentError
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
@@ -37,6 +38,8 @@ class Account:
     gid: int
 
 
+Attached = subprocess.Popen
+"""A program that ``attach`` started; who did so kills it and waits for it."""
 NOBODY = Account(_OVERFLOW_ID, _OVERFLOW_ID)
 
 
@@ -129,13 +132,57 @@ def stream(
     return child.returncode
 
 
-def drain(
-    argv: Sequence[str], sink: BinaryIO, *, env: Mapping[str, str], account: Account | None = None, timeout_s: float
+def drain(  # noqa: PLR0913 - each is a property of the process
+    argv: Sequence[str],
+    sink: BinaryIO,
+    *,
+    env: Mapping[str, str],
+    account: Account | None = None,
+    timeout_s: float,
+    stdin: bytes = b"",
 ) -> None:
-    """Run ``argv`` and write what it puts out to ``sink``, piece by piece. Raises as ``run``, and as ``sink`` does."""
-    with _piped(argv, env, account, timeout_s, stdout=subprocess.PIPE) as child:
+    """Run ``argv`` and write what it puts out to ``sink``, piece by piece. Raises as ``run``, and as ``sink`` does.
+
+    ``stdin`` is what it reads, a few lines at the most.
+    """
+    with output(argv, env=env, account=account, timeout_s=timeout_s, stdin=stdin) as source:
+        shutil.copyfileobj(source, sink, _PIECE)
+
+
+@contextmanager
+def output(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    account: Account | None = None,
+    timeout_s: float,
+    stdin: bytes = b"",
+) -> Iterator[BinaryIO]:
+    """What ``argv`` puts out, to be read to its end inside the block. Raises as ``run`` when the block ends."""
+    given = subprocess.PIPE if stdin else subprocess.DEVNULL
+    with _piped(argv, env, account, timeout_s, stdin=given, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
-        shutil.copyfileobj(child.stdout, sink, _PIECE)
+        if child.stdin is not None:
+            with suppress(BrokenPipeError):  # it ended early, and says why
+                child.stdin.write(stdin)
+                child.stdin.close()
+        yield cast("BinaryIO", child.stdout)
+
+
+def attach(argv: Sequence[str], connection: socket.socket) -> Attached[bytes]:
+    """Start ``argv`` with ``connection`` for both its stdin and stdout; who starts it ends it. Raises ``OSError``.
+
+    It dies with the thread that started it.
+    """
+    return subprocess.Popen(
+        [*_tether(), *argv],
+        env={"PATH": PATH, "LC_ALL": "C.UTF-8"},
+        cwd="/",
+        stdin=connection.fileno(),
+        stdout=connection.fileno(),
+        stderr=subprocess.DEVNULL,
+        umask=0o077,
+    )
 
 
 def feed(

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -25,8 +24,8 @@ from appliance.audit.erased import erased_people
 from appliance.audit.events import admin_change
 from appliance.audit.roles import OPERATOR
 from appliance.audit.stored import read_stored
-from appliance.errors import UsageError
 from appliance.install.backup import contents, statement
+from appliance.install.backup.apart import places, replaced
 from appliance.install.backup.dumps import (
     GATEWAY_DATABASE,
     IDENTITY_DATABASE,
@@ -46,7 +45,7 @@ from appliance.site.load import load_site
 from appliance.site.paths import AUDIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -58,8 +57,6 @@ if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
 
     Advance = Callable[[int, int], None]
-
-MOST_RECIPIENTS = 16
 
 
 @dataclass(frozen=True)
@@ -87,9 +84,9 @@ def create_backup(  # noqa: PLR0913 - what goes where and for whom, by keyword
     subject keys of the earlier backup are as they were.
     """
     config = load_site(paths.site_yaml)
-    out, subject_keys = _places(out, subject_keys, recipients)
+    out, subject_keys = places(out, subject_keys, recipients)
     store, signer = vault.store(), site_signer(paths, vault, config.name)
-    with site_lock(paths), new_folder(out) as folder, _replaced(subject_keys) as keys_folder:
+    with site_lock(paths), new_folder(out) as folder, replaced(subject_keys) as keys_folder:
         made = datetime.now(UTC).replace(microsecond=0)
         release = Store(paths.store).open_release(active_version(paths))
         parts: list[SealedFile] = []
@@ -129,61 +126,18 @@ def create_backup(  # noqa: PLR0913 - what goes where and for whom, by keyword
         apart_signed = statement.sign(apart_told, statement.SUBJECT_KEYS_TYPE, signer)
         durable.write_new(folder / statement.STATEMENT, signed, 0o600)
         durable.write_new(keys_folder / statement.STATEMENT, apart_signed, 0o600)
-        _enter(paths, sha256(signed), told)
+        enter(paths.socket(AUDIT), sha256(signed), told)
     with suppress(StoreError):  # the backup lies there: `status` then warns of the one before
         note_backup(paths, made, sha256(signed), release.digest)
     return Created(told, sha256(signed), sha256(apart_signed))
-
-
-def _places(out: Path, subject_keys: Path, recipients: Sequence[Recipient]) -> tuple[Path, Path]:
-    """Both folders by their whole paths, if a backup can be put there. Raises ``UsageError``."""
-    if not 0 < len(recipients) <= MOST_RECIPIENTS:
-        raise UsageError(f"a backup is sealed to 1 to {MOST_RECIPIENTS} recovery keys", "name fewer")
-    out, subject_keys = out.absolute(), subject_keys.absolute()
-    for place in (out, subject_keys):
-        if not place.name or place.is_mount():
-            raise UsageError(f"{place} is the medium itself", f"name a folder on it: {place / 'backup'}")
-    if out == subject_keys or out in subject_keys.parents or subject_keys in out.parents:
-        raise UsageError("the backup and the subject keys are to lie apart", "name two folders, on two media")
-    return out, subject_keys
-
-
-@contextmanager
-def _replaced(folder: Path) -> Iterator[Path]:
-    """A new folder in the place of ``folder``, which may hold subject keys of an earlier backup and nothing else."""
-    fresh, former = folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.former")
-    for path in (folder, fresh, former):
-        if path.is_symlink() or (path.exists() and not _is_ours(path)):
-            raise UsageError(f"{path} holds something else than subject keys", "name a folder of their own")
-    if former.exists() and not folder.exists():  # a power cut came between the two renames
-        former.rename(folder)
-    for left in (fresh, former):
-        if left.exists():
-            shutil.rmtree(left)
-    with new_folder(fresh) as inside:
-        yield inside
-    try:
-        if folder.exists():
-            folder.rename(former)
-        fresh.rename(folder)
-        durable.sync_directory(folder.parent)
-        if former.exists():
-            shutil.rmtree(former)
-    except OSError as error:
-        cause = f"{folder} cannot be replaced, or what it held cannot be removed: {error.strerror}"
-        raise UsageError(cause, f"see to {folder}, {fresh} and {former}, and back up again") from error
-
-
-def _is_ours(folder: Path) -> bool:
-    known = {statement.STATEMENT, *(f"{name}{statement.SEALED}" for name in statement.APART)}
-    return folder.is_dir() and {path.name for path in folder.iterdir()} <= known
 
 
 def _imported(config: SiteConfig, paths: SitePaths, release: VerifiedRelease) -> tuple[str, ...]:
     return tuple(m.name for m in config.models if in_force(paths, m.name, release) is not release)
 
 
-def _enter(paths: SitePaths, digest: Digest, told: Statement) -> None:
+def enter(socket: Path, digest: Digest, told: Statement) -> None:
+    """Enter the backup into the audit log. Raises ``AuditUnavailableError``: it gets no name then."""
     event = admin_change(
         actor=f"uid {os.getuid()}",
         action="read",
@@ -192,5 +146,5 @@ def _enter(paths: SitePaths, digest: Digest, told: Statement) -> None:
         detail=f"log of {told.log_size} entries; sealed to {', '.join(told.recipients)}; subject keys apart",
         after_digest=str(digest),
     )
-    with SyncAuditClient(paths.socket(AUDIT)) as audit:
+    with SyncAuditClient(socket) as audit:
         audit.append(event, id=OPERATOR.id("backup", digest.hex))

@@ -49,9 +49,14 @@ def check_free(paths: SitePaths, backup: Digest) -> bool:
 def mark(paths: SitePaths, backup: Digest) -> None:
     """Begin, or go on. Raises as ``check_free``."""
     if not check_free(paths, backup):
-        paths.root.mkdir(mode=0o755, parents=True, exist_ok=True)
-        write_private(paths.restoring, json.dumps({"backup": str(backup)}).encode() + b"\n")
-        paths.restoring.chmod(0o644)
+        write_mark(paths, backup)
+
+
+def write_mark(paths: SitePaths, backup: Digest) -> None:
+    """Write the mark, whatever is at ``paths``: whether that is free was looked at before."""
+    paths.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+    write_private(paths.restoring, json.dumps({"backup": str(backup)}).encode() + b"\n")
+    paths.restoring.chmod(0o644)
 
 
 def unmark(paths: SitePaths) -> None:

@@ -89,10 +89,11 @@ class Plan:
 
 def plan(paths: SitePaths, pair: Pair, key: RecoveryKey, bundle: Path) -> Plan:
     """Check root, host and bundle against what the backup holds. Nothing is changed. Raises as ``restore``."""
+    _refuse_cluster(pair)
     check_free(paths, pair.main.digest)
-    _check_release(bundle, pair)
-    with _staged(pair, key) as staged:
-        return Plan(check_host(_files(staged), paths, bundle), inspect_again(bundle, paths, _pinned(staged)))
+    check_release(bundle, pair)
+    with staged_site(pair, key) as staged:
+        return Plan(check_host(_files(staged), paths, bundle), inspect_again(bundle, paths, pinned(staged)))
 
 
 def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
@@ -111,17 +112,18 @@ def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
     Raises ``UsageError`` where a site is, ``RefusedError`` for another release or a backup that does not open, and as
     an installation does. Before the bundle was accepted nothing was changed.
     """
-    with site_lock(paths), _staged(pair, key) as staged:
+    _refuse_cluster(pair)
+    with site_lock(paths), staged_site(pair, key) as staged:
         check_free(paths, pair.main.digest)
-        _check_release(bundle, pair)
+        check_release(bundle, pair)
         files = _files(staged)
         check_host(files, paths, bundle).demand()
-        _check_room(paths, pair)
-        _demand(inspect_again(bundle, paths, _pinned(staged)))
+        check_room_of(paths, pair)
+        demand_bundle(inspect_again(bundle, paths, pinned(staged)))
         mark(paths, pair.main.digest)
         _place(staged, paths)
         learnt = staged.root.with_name("learnt")
-        release = admit_again(bundle, learnt, paths.store, _pinned(staged), progress)
+        release = admit_again(bundle, learnt, paths.store, pinned(staged), progress)
         source = Source(pair.main, pair.subject_keys, key)
         return put_in_force(
             paths,
@@ -133,16 +135,23 @@ def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
         )
 
 
+def _refuse_cluster(pair: Pair) -> None:
+    if pair.main.statement.of_cluster:
+        raise RefusedError(
+            "it is a backup of a cluster, and this is a single host", "name the cluster's site file with --config"
+        )
+
+
 def _files(staged: SitePaths) -> SiteFiles:
     return read_site_files(staged.site_yaml, staged)
 
 
-def _pinned(staged: SitePaths) -> str:
+def pinned(staged: SitePaths) -> str:
     """The root that the site pinned when it was first installed."""
     return str(TrustState.load(staged.trust).pinned)
 
 
-def _check_release(bundle: Path, pair: Pair) -> None:
+def check_release(bundle: Path, pair: Pair) -> None:
     """By the digest of what says which release it is. Whether that is signed is for ``inspect`` and ``admit``."""
     check_is_bundle(bundle)
     with open_bundle(bundle) as medium:
@@ -153,19 +162,20 @@ def _check_release(bundle: Path, pair: Pair) -> None:
         raise RefusedError(cause, f"restore with the bundle of {wanted}, then install a newer one")
 
 
-def _demand(report: Report) -> None:
+def demand_bundle(report: Report) -> None:
+    """Raise ``RefusedError`` for a bundle that verification refuses."""
     if not report.ok:
         raise RefusedError("the bundle is refused", "`sovereign bundle verify` says why; nothing was changed")
 
 
-def _check_room(paths: SitePaths, pair: Pair) -> None:
+def check_room_of(paths: SitePaths, pair: Pair) -> None:
     """Databases and log take more room than their sealed dumps: three times as much is taken for enough."""
     place = next(folder for folder in (paths.root, *paths.root.parents) if folder.exists())
     check_room(place, 3 * sum(file.size for file in pair.main.statement.files))
 
 
 @contextmanager
-def _staged(pair: Pair, key: RecoveryKey) -> Iterator[SitePaths]:
+def staged_site(pair: Pair, key: RecoveryKey) -> Iterator[SitePaths]:
     """The backup's site files in a private folder, as if that were the site's; gone at the end."""
     try:
         with tempfile.TemporaryDirectory(prefix="sovereign-restore-") as folder:
@@ -178,20 +188,25 @@ def _staged(pair: Pair, key: RecoveryKey) -> Iterator[SitePaths]:
         raise DeploymentError(cause, "mend that and run it again; it goes on where it stopped") from error
 
 
+def put_back(source: Path, target: Path) -> None:
+    """The folder ``source`` as ``target``, whole or absent; what is there already stays."""
+    if target.exists() or not source.exists():
+        return
+    part = target.with_name(f"{target.name}{durable.PARTIAL}")
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(source, part)
+    os.sync()
+    part.rename(target)
+    durable.sync_directory(target.parent)
+
+
 def _place(staged: SitePaths, paths: SitePaths) -> None:
     """What must be there before the first step: trust with its floors, certificates, packs, the install journal.
 
     Each is whole or absent, the journal comes last. What is there is of an earlier run, which went further.
     """
     for source, target in ((staged.trust, paths.trust), (staged.tls, paths.tls), (staged.packs, paths.packs)):
-        if target.exists() or not source.exists():
-            continue
-        part = target.with_name(f"{target.name}{durable.PARTIAL}")
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(source, part)
-        os.sync()
-        part.rename(target)
-        durable.sync_directory(target.parent)
+        put_back(source, target)
     paths.journal.parent.mkdir(mode=0o700, exist_ok=True)
     for name in ("spooled.json", paths.journal.name):
         source, target = staged.journal.with_name(name), paths.journal.with_name(name)

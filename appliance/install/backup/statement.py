@@ -27,7 +27,10 @@ SUBJECT_KEYS_TYPE = "application/vnd.sovereign.subject-keys.v1+json"
 STATEMENT = "backup.json"
 SITE, SECRETS, DATABASE, IDENTITY, LOG = "site", "secrets", "database", "identity", "log"
 SUBJECT_KEYS, ERASED = "subject-keys", "erased"
+ETCD, INVENTORY = "etcd", "inventory"
 PARTS = (DATABASE, IDENTITY, LOG, SECRETS, SITE)
+CLUSTER_PARTS = (DATABASE, ETCD, IDENTITY, INVENTORY, LOG, SECRETS, SITE)
+"""Of a cluster: also a snapshot of etcd, and what the store held."""
 APART = (ERASED, SUBJECT_KEYS)
 SEALED = ".sealed"
 
@@ -64,6 +67,11 @@ class Statement:
     """Models that served from bundles of their own, which a backup does not hold."""
     files: tuple[SealedFile, ...]
 
+    @property
+    def of_cluster(self) -> bool:
+        """Whether it is of a cluster: it comes back on one, and not on a single host."""
+        return any(file.name == ETCD for file in self.files)
+
     def to_json(self) -> dict[str, Any]:
         """The statement's payload."""
         files = [{**asdict(file), "sha256": file.sha256.hex, "header": file.header.hex} for file in self.files]
@@ -91,7 +99,7 @@ def verified(data: bytes, type_: str, site_keys: Sequence[PublicSigner]) -> Stat
     """
     payload, signer = verify_statement(data, type_, site_keys)
     try:
-        found = _parse(payload, APART if type_ == SUBJECT_KEYS_TYPE else PARTS)
+        found = _parse(payload, (APART,) if type_ == SUBJECT_KEYS_TYPE else (PARTS, CLUSTER_PARTS))
     except (KeyError, TypeError, ValueError, FormatError) as error:
         raise MalformedError("the backup's statement is not of this format", "use the release that wrote it") from error
     if found.site != signer:
@@ -99,11 +107,11 @@ def verified(data: bytes, type_: str, site_keys: Sequence[PublicSigner]) -> Stat
     return found
 
 
-def _parse(payload: dict[str, Any], parts: tuple[str, ...]) -> Statement:
+def _parse(payload: dict[str, Any], allowed: Sequence[tuple[str, ...]]) -> Statement:
     if payload["schema"] != 1:
         raise ValueError("schema")
     files = tuple(_file(fields) for fields in payload["files"])
-    if tuple(file.name for file in files) != parts:
+    if tuple(file.name for file in files) not in allowed:
         raise ValueError("files")
     base64.b64decode(payload["log"]["root"], validate=True)
     return Statement(

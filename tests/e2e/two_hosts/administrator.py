@@ -93,9 +93,9 @@ class Desk:
         named = ("--config", str(self.folder / "site.yaml"), "--root", str(fingerprint(root_bytes())))
         return dict(json.loads(self.sovereign(*asked, *named)))
 
-    def sovereign(self, *arguments: str) -> str:
+    def sovereign(self, *arguments: str, **more: Any) -> str:
         """Run the command on the administrator's side of the bridge; what it prints."""
-        return self.run([*SOVEREIGN, "--site", str(self.site), *arguments])
+        return self.run([*SOVEREIGN, "--site", str(self.site), *arguments], **more)
 
     def visit(self, *arguments: str) -> Any:
         """Run ``visit`` there, as data."""

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from appliance.errors import DeploymentError
 from lab.lab import Lab, scratch_folder
+from tests.e2e.two_hosts.administrator import Desk
+from tests.e2e.two_hosts.clusters import LabSite, empty_parts
+from tests.e2e.two_hosts.hosts import NODES, assert_same, contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,3 +35,19 @@ def lab() -> Iterator[Lab]:
         yield made
     finally:
         made.down()
+
+
+@pytest.fixture(scope="session")
+def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """Both hosts after one command; when all journeys on them have ended, they are as they were before it."""
+    found = Desk(lab, tmp_path_factory.mktemp("desk"))
+    found.prepare()
+    before = contents(lab)
+    assert set(found.install()["changed"]) == set(NODES)
+    yield found
+    stranger = LabSite(lab, found.folder, empty_parts(found.folder), "another-site")
+    with pytest.raises(DeploymentError, match="belongs to another site"):
+        stranger.run("removal.yml")
+    found.sovereign("uninstall", "--yes")
+    assert_same(contents(lab), before)
+    assert not found.site.exists()

@@ -3,45 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from appliance.errors import DeploymentError
 from appliance.install.vault import Vault
 from appliance.site.paths import SitePaths
 from demo.release import MODEL
 from tests.e2e.two_hosts.administrator import ADDRESS, NAME, Desk
-from tests.e2e.two_hosts.clusters import LabSite, empty_parts
-from tests.e2e.two_hosts.hosts import BEYOND, NODES, assert_same, attempt, contents
+from tests.e2e.two_hosts.hosts import BEYOND, NODES, attempt
 from tests.e2e.two_hosts.kubernetes import Kubernetes, until
 from tests.e2e.two_hosts.records import FILL, log_copy, observed
 
 pytestmark = pytest.mark.cluster
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from lab.lab import Lab
-
 CHARTS = ("postgresql", "keycloak", "audit", "assistant")
 PEOPLE = ("people", "analyst", "a-Passphrase-of-the-analyst-1", "analysts")
 ASK = ("ask", "analyst", "a-Passphrase-of-the-analyst-1", "Which city is the capital of France?")
-
-
-@pytest.fixture(scope="module")
-def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """Both hosts after one command; afterwards they are as they were before it."""
-    found = Desk(lab, tmp_path_factory.mktemp("desk"))
-    found.prepare()
-    before = contents(lab)
-    assert set(found.install()["changed"]) == set(NODES)
-    yield found
-    stranger = LabSite(lab, found.folder, empty_parts(found.folder), "another-site")
-    with pytest.raises(DeploymentError, match="belongs to another site"):
-        stranger.run("removal.yml")
-    found.sovereign("uninstall", "--yes")
-    assert_same(contents(lab), before)
-    assert not found.site.exists()
 
 
 @pytest.fixture(scope="module")

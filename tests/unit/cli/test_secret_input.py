@@ -153,11 +153,11 @@ def test_the_passphrase_of_a_site_key_is_new_until_there_is_one(
         "appliance.cli.signers.read_passphrase", lambda what, _fd: asked.append(what) or SECRET.encode()
     )
     monkeypatch.setattr(host, "read_passphrase", lambda what, _fd: asked.append(what) or SECRET.encode())
-    assert host._first_passphrase(paths, None)() == SECRET.encode()
+    assert host.first_passphrase(paths, None)() == SECRET.encode()
     assert asked == ["new passphrase of the site key", "once more, new passphrase of the site key"]
     paths.secrets.mkdir(parents=True)
     create_key(paths.secrets, "file", sealer=SystemdCreds(), passphrase=bytes)
-    host._first_passphrase(paths, None)()
+    host.first_passphrase(paths, None)()
     assert asked[2:] == ["passphrase of the site key"]
 
 

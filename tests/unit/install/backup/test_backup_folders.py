@@ -10,7 +10,7 @@ import pytest
 from airgap_bundle import keys
 from airgap_bundle.errors import BundleError, UnlistedFileError, VerificationError
 from appliance.errors import RefusedError, UsageError
-from appliance.install.backup.creating import _places, _replaced
+from appliance.install.backup.apart import places, replaced
 from appliance.install.backup.folder import new_folder, open_folder, seal_file
 from appliance.install.backup.restoring import open_pair
 from appliance.install.backup.statement import BACKUP_TYPE, LOG, PARTS, SEALED, STATEMENT, SUBJECT_KEYS_TYPE
@@ -107,14 +107,14 @@ def test_new_subject_keys_replace_the_old_ones_after_success_only(written: Writt
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
 
     def fail() -> None:
-        with _replaced(folder) as fresh:
+        with replaced(folder) as fresh:
             (fresh / STATEMENT).write_bytes(b"new")
             raise RefusedError("no")
 
     with pytest.raises(RefusedError):
         fail()
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    with _replaced(folder) as fresh:
+    with replaced(folder) as fresh:
         (fresh / STATEMENT).write_bytes(b"new")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {STATEMENT: b"new"}
     assert sorted(path.name for path in folder.parent.iterdir() if path.name.startswith("keys")) == ["keys"]
@@ -126,7 +126,7 @@ def test_a_power_cut_between_the_renames_loses_no_subject_keys(written: Written)
     shutil.copytree(folder.with_name("keys.former"), folder.with_name("keys.new"))
 
     def fail() -> None:
-        with _replaced(folder):
+        with replaced(folder):
             raise RefusedError("no")
 
     with pytest.raises(RefusedError):
@@ -137,7 +137,7 @@ def test_a_power_cut_between_the_renames_loses_no_subject_keys(written: Written)
 def test_a_folder_with_anything_else_in_it_is_not_taken_for_subject_keys(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "one.jpg").write_bytes(b"x")
-    with pytest.raises(UsageError, match="something else"), _replaced(tmp_path / "photos"):
+    with pytest.raises(UsageError, match="something else"), replaced(tmp_path / "photos"):
         raise AssertionError
     assert (tmp_path / "photos" / "one.jpg").read_bytes() == b"x"
 
@@ -147,7 +147,7 @@ def test_what_strangers_call_by_the_names_of_our_steps_is_kept(written: Written)
     for name in ("keys.new", "keys.former"):
         (folder.parent / name).mkdir()
         (folder.parent / name / "thesis.odt").write_bytes(b"mine")
-        with pytest.raises(UsageError, match="something else"), _replaced(folder):
+        with pytest.raises(UsageError, match="something else"), replaced(folder):
             raise AssertionError
         assert (folder.parent / name / "thesis.odt").read_bytes() == b"mine"
         shutil.rmtree(folder.parent / name)
@@ -160,7 +160,7 @@ def test_places_that_cannot_hold_a_backup_are_refused_at_once(
     written: Written, tmp_path: Path, out: str, keys_folder: str
 ) -> None:
     with pytest.raises(UsageError):
-        _places(tmp_path / out, tmp_path / keys_folder, [written.key.recipient])
+        places(tmp_path / out, tmp_path / keys_folder, [written.key.recipient])
 
 
 def test_a_file_that_is_exchanged_after_it_was_checked_does_not_open(written: Written) -> None:

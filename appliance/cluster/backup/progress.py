@@ -1,0 +1,73 @@
+"""How far a restore of a cluster came, beside the mark that says that one is under way."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from airgap_bundle import durable
+from airgap_bundle.digest import Digest
+from appliance.errors import DeploymentError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from appliance.site.paths import SitePaths
+
+PLACED, HOSTS, DATABASES, LOG, DOORS, ERASED = "placed", "hosts", "databases", "log", "doors", "erased"
+_OF_BOTH = (DATABASES, DOORS, ERASED)
+"""What depends on the subject keys as well, or comes behind what does."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Which steps are done, of the backup and with the subject keys of these digests.
+
+    ``kept``: this machine had the site before, and its trust and its keys are those.
+    """
+
+    backup: Digest
+    subject_keys: Digest
+    kept: bool
+    done: tuple[str, ...] = ()
+
+    def with_done(self, step: str) -> Progress:
+        """One step further."""
+        return replace(self, done=(*self.done, step))
+
+    def on_with(self, subject_keys: Digest) -> Progress:
+        """The same with subject keys that may be others: what was made of the former ones is to be done again."""
+        if subject_keys == self.subject_keys:
+            return self
+        done = tuple(step for step in self.done if step not in _OF_BOTH)
+        return replace(self, subject_keys=subject_keys, done=done)
+
+
+def read_progress(paths: SitePaths) -> Progress | None:
+    """What is kept; None: nothing was begun. Raises ``DeploymentError`` for a damaged file."""
+    path = _file(paths)
+    try:
+        told = json.loads(path.read_bytes())
+        digests = (Digest.parse(told["backup"]), Digest.parse(told["subject_keys"]))
+        return Progress(*digests, bool(told["kept"]), tuple(map(str, told["done"])))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DeploymentError(f"{path} is damaged", "uninstall this site, and restore it anew") from error
+
+
+def write_progress(paths: SitePaths, progress: Progress) -> None:
+    """Whole or as before. Raises ``StoreError``."""
+    told = {"backup": str(progress.backup), "subject_keys": str(progress.subject_keys)}
+    _file(paths).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    durable.replace(_file(paths), json.dumps({**told, "kept": progress.kept, "done": progress.done}).encode() + b"\n")
+
+
+def forget_progress(paths: SitePaths) -> None:
+    """The site is whole."""
+    _file(paths).unlink(missing_ok=True)
+
+
+def _file(paths: SitePaths) -> Path:
+    return paths.cluster_state.with_name("restore.json")

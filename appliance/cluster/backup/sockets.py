@@ -1,0 +1,105 @@
+"""Sockets of a cluster's services, within reach of this machine for as long as a command needs them.
+
+Each connection here becomes one ssh to a host, where a few lines of Python go on to the socket. So what speaks to the
+database and to the log on a host speaks to those of a cluster by the same code. The log's writer knows who is root on
+its host as the operator (`audit.roles`): nothing is granted for this that was not there.
+"""
+
+from __future__ import annotations
+
+import inspect
+import socket
+import tempfile
+import threading
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from appliance.cluster.backup import databases, log, relay
+from appliance.install.process import attach
+from appliance.site.shapes import SIGN_IN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from appliance.cluster.reach import Reach
+    from appliance.install.process import Attached
+
+_SOCKETS = "sockets"
+"""The volume of the charts in which services listen."""
+_HOST_PYTHON = "python3"
+_KEYCLOAK = "8444"
+
+
+@contextmanager
+def audit_socket(reach: Reach, state_host: str) -> Iterator[Path]:
+    """A Unix socket that leads to the log's writer, who takes whoever speaks there for the operator."""
+    place = f"{reach.volume(log.POD, _SOCKETS)}/sock"
+    with tempfile.TemporaryDirectory(prefix="sovereign-") as folder:
+        path = Path(folder, "sock")
+        with _carried(_unix(path), _on_host(reach, state_host, place)):
+            yield path
+
+
+@contextmanager
+def database_socket(reach: Reach, state_host: str) -> Iterator[Path]:
+    """The folder of a Unix socket that leads to PostgreSQL; its port is ``databases.PORT``."""
+    name = f".s.PGSQL.{databases.PORT}"
+    place = f"{reach.volume(databases.POD, _SOCKETS)}/{name}"
+    with tempfile.TemporaryDirectory(prefix="sovereign-") as folder:
+        path = Path(folder, name)
+        with _carried(_unix(path), _on_host(reach, state_host, place)):
+            yield path.parent
+
+
+@contextmanager
+def keycloak_address(reach: Reach) -> Iterator[str]:
+    """Where Keycloak's own port answers here, on loopback: what it asks of callers is what the edge's callers show."""
+    pod = reach.pod_of("keycloak")
+    argv = reach.inside(pod, "link-identity", log.PYTHON, "-c", inspect.getsource(relay), "127.0.0.1", _KEYCLOAK)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    with _carried(listener, argv):
+        yield f"http://127.0.0.1:{port}{SIGN_IN}"
+
+
+def _on_host(reach: Reach, host: str, place: str) -> list[str]:
+    return reach.on(host, _HOST_PYTHON, "-c", inspect.getsource(relay), place)
+
+
+def _unix(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))  # in a folder that is this user's alone
+    listener.listen()
+    return listener
+
+
+@contextmanager
+def _carried(listener: socket.socket, argv: Sequence[str]) -> Iterator[None]:
+    """Every connection to ``listener`` is one run of ``argv``; all of them end with the block."""
+    running: list[Attached[bytes]] = []
+    ended = threading.Event()
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:  # it was closed
+                break
+            with connection, suppress(OSError):  # who cannot be served sees the end of the connection
+                running.append(attach(argv, connection))
+        ended.wait()  # the programs die with the thread that started them
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for child in running:
+            child.kill()
+            child.wait()
+        ended.set()
+        thread.join()

@@ -1,0 +1,89 @@
+"""Entering hosts of a cluster by ssh for what streams: as the roles enter them, with the keys that the site file names.
+
+A host is entered at the address that the site file gives it, whatever the cluster says; what runs there is a list of
+words, quoted once for the shell that sshd starts. Kubernetes is asked through the first host of the control plane.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from appliance.cluster.objects import NAMESPACE
+from appliance.errors import DeploymentError, UnavailableError
+from appliance.install.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from appliance.site.cluster import Cluster
+
+_KUBECTL = ("env", "KUBECONFIG=/etc/kubernetes/admin.conf", "KUBECACHEDIR=/run/sovereign/kubectl", "kubectl")
+_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_VOLUMES = "/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~empty-dir/{volume}"
+_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The way to the hosts of ``cluster``, whose site file lies in ``folder``; ``enter`` goes before each command."""
+
+    cluster: Cluster
+    folder: Path
+    enter: Sequence[str] = ()
+
+    def on(self, host: str, *command: str) -> list[str]:
+        """The command line that runs ``command`` as root on the host of that name."""
+        ssh = self.cluster.ssh
+        address = next(one.address for one in self.cluster.hosts if one.name == host)
+        options = (
+            "BatchMode=yes",
+            "ConnectTimeout=15",
+            "IdentitiesOnly=yes",
+            "LogLevel=ERROR",
+            "ServerAliveInterval=15",
+            "StrictHostKeyChecking=yes",
+            f"UserKnownHostsFile={self.folder / ssh.known_hosts}",
+        )
+        given = [word for option in options for word in ("-o", option)]
+        become = () if ssh.user == "root" else ("sudo", "-n", "--")
+        key = ("-i", str(self.folder / ssh.key), "-p", str(ssh.port), "-l", ssh.user)
+        return [*self.enter, "ssh", "-F", "none", "-T", *given, *key, "--", address, shlex.join([*become, *command])]
+
+    def kubectl(self, *arguments: str) -> list[str]:
+        """The command line that asks Kubernetes."""
+        return self.on(self.cluster.control_plane[0].name, *_KUBECTL, *arguments)
+
+    def inside(self, pod: str, container: str, *command: str) -> list[str]:
+        """The command line that runs ``command`` in a pod of the assistant, with this side's stdin."""
+        where = (f"--namespace={NAMESPACE}", pod, f"--container={container}")
+        return self.kubectl("exec", "--stdin", *where, "--", *command)
+
+    def volume(self, pod: str, name: str) -> str:
+        """Where the volume ``name``, in memory, of a running pod lies on its host. Raises ``UnavailableError``."""
+        asked = self.kubectl("get", "pod", pod, f"--namespace={NAMESPACE}", "--output=jsonpath={.metadata.uid}")
+        uid = said(asked).decode(errors="replace").strip()
+        if not _UID.fullmatch(uid):
+            raise UnavailableError(f"pod {pod} is not there", "run `sovereign status`")
+        return _VOLUMES.format(uid=uid, volume=name)
+
+    def pod_of(self, app: str) -> str:
+        """Name of the pod that runs for ``app``. Raises ``UnavailableError`` unless one does."""
+        asked = ("get", "pods", f"--namespace={NAMESPACE}", f"--selector=app.kubernetes.io/name={app}")
+        try:
+            found = json.loads(said(self.kubectl(*asked, "--output=json")))["items"]
+            running = [str(pod["metadata"]["name"]) for pod in found if pod["status"]["phase"] == "Running"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DeploymentError("the cluster's answer cannot be read", "run `sovereign status`") from error
+        if not running:
+            raise UnavailableError(f"no pod of {app} runs", "run `sovereign status`")
+        return running[0]
+
+
+def said(argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = _SECONDS) -> bytes:
+    """What a command line puts out. Raises ``DeploymentError`` with its last lines where it fails."""
+    return run(argv, stdin=stdin, timeout_s=timeout_s)
