@@ -44,7 +44,8 @@ class CommandTree(LazyGroup):
             ("memory", "memory_compile", "memory_brief"),
         ),
         "learn": Entry(
-            "Gold cases, evaluation, and the gate that a change has to pass.", ("learn", "learn_evaluate", "learn_gate")
+            "Gold cases, evaluation, the gate that a change has to pass, and the exchange between sites.",
+            ("learn", "learn_evaluate", "learn_gate", "learn_export", "learn_send", "learn_import"),
         ),
         "pack": Entry(
             "An organisation's values and words, signed: made, brought, put in force for a group.",
