@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from airgap_bundle import durable
+from appliance.cli.learn_release import accept, offer
 from appliance.cli.learn_site import actor, case_store, enter, host_site
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.errors import UsageError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 cases = typer.Typer(no_args_is_help=True, help="What answers are checked against.")
 app.add_typer(cases, name="cases")
+cases.command()(accept)
 MAX_BYTES = 64 << 20
 GroupOption = Annotated[
     list[str], typer.Option("--group", metavar="GROUP", help="Only of this group; may be given several times.")
@@ -86,13 +88,26 @@ def export(
 
 
 @cases.command("import")
-def import_command(
+def import_command(  # noqa: PLR0913 - one parameter per option
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="One case a line, as JSON.")],
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="One case a line, as JSON.")] = None,
+    *,
+    from_release: Annotated[
+        bool, typer.Option("--from-release", help="Offer groups what the release carries of other sites' learning.")
+    ] = False,
+    group: GroupOption = [],  # noqa: B006 - as above
     passphrase_fd: PassphraseFdOption = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
-    """Take cases in: all of FILE or none. Those that contradict another are blocked with it until an expert decides."""
+    """Take cases in: all of FILE or none. Those that contradict another are blocked with it until an expert decides.
+
+    With --from-release, offer those of the active release to each --group; without one, to groups that had some before.
+    """
+    if from_release == (file is not None) or (group and not from_release):
+        raise UsageError("cases come from a file, or from the release for groups", "name FILE, or give --from-release")
+    if file is None:
+        offer(context, group, passphrase_fd, output)
+        return
     paths = site_paths(context)
     raw = _read(file)
     contents = _contents(paths, raw, file)

@@ -16,6 +16,7 @@ from appliance.gateway import database
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.failures import FailureStore
 from appliance.gateway.gold_cases import CaseStore
+from appliance.gateway.released_cases import ReleasedCases
 from appliance.site.load import load_site
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
 
@@ -69,6 +70,14 @@ async def gathering(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterato
     async with site_database(paths, passphrase_fd) as pool:
         conversations = ConversationStore(pool, content_key)
         yield CaseStore(pool, conversations), FailureStore(pool, conversations)
+
+
+@asynccontextmanager
+async def released_cases(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterator[ReleasedCases]:
+    """The cases that came with releases. Raises as ``case_store``."""
+    content_key = service_secret(paths, GATEWAY, "content_key", passphrase_fd)
+    async with site_database(paths, passphrase_fd) as pool:
+        yield ReleasedCases(pool, ConversationStore(pool, content_key))
 
 
 @asynccontextmanager

@@ -63,6 +63,11 @@ class ReleasedCases:
                     done["offered"] += 1
         return done
 
+    async def groups(self) -> tuple[str, ...]:
+        """Groups that something was offered to, by name."""
+        async with self._engine.begin() as connection:
+            return tuple(sorted({group for _, group in await _before(connection)}))
+
     async def accept(self, ids: Collection[uuid.UUID]) -> tuple[Case, ...]:
         """Put offered cases in force, all of them or none.
 

@@ -16,7 +16,9 @@ def shared(question: str = NOTICE, *expected: str, **more: Any) -> Shared:
     return Shared.model_validate({**said, **more})
 
 
-def export(site: str, number: int, *cases: Shared, retired: tuple[str, ...] = (), roles: tuple[str, ...] = ()) -> Export:
-    head = Head(site=site, number=number, made="2026-11-20", approvals=2)
+def export(
+    site: str, number: int, *cases: Shared, retired: tuple[str, ...] = (), roles: tuple[str, ...] = ()
+) -> Export:
+    head = Head(site=site, number=number, made="2026-05-30", approvals=2)
     lines = tuple(CaseLine(digest=one.digest, roles=roles, case=one) for one in cases)
     return Export(head, lines, tuple(RetiredLine(digest=one) for one in retired)).ordered()
