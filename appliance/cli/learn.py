@@ -186,7 +186,7 @@ def shown(one: Kept) -> dict[str, Any]:
     about = {"id": str(one.case.id), "version": one.case.version, "state": one.state, "digest": one.case.content.digest}
     origin, digest = (one.origin.subject, one.origin.digest) if one.origin is not None else (None, None)
     came = {"origin": origin, "origin_digest": digest, "author": one.author, "created": one.created}
-    return about | one.case.content.model_dump(mode="json") | came
+    return about | one.case.content.model_dump(mode="json") | came | {"released": one.released}
 
 
 async def _current(
