@@ -79,7 +79,11 @@ class ReleasedCases:
             if missing := set(ids) - set(offered):
                 raise NotFoundError(f"{min(map(str, missing))} is not offered")
             alive = [one for one in known if one.state in ALIVE]
+            there = {one.case.content.digest for one in alive}
             for one in offered.values():
+                if one.case.content.digest in there:  # the site made the very case itself meanwhile: that one is asked
+                    await gold_rows.set_state(connection, one.case, "retired")
+                    continue
                 others = await asyncio.to_thread(speaking_against, alive, one.case.content)
                 if others:
                     raise ConflictError(

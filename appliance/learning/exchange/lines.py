@@ -19,7 +19,7 @@ from appliance.learning.exchange.shared import MAX_ROLES, Digest, Role, Shared
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-MAX_LINE = 64 << 10
+MAX_LINE = 256 << 10
 _L = TypeVar("_L", bound="Line")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from airgap_bundle import strict_json
 from appliance.learning.cases import Content, Language
@@ -41,7 +41,11 @@ class Shared(BaseModel):
     def _says_something(self) -> Self:
         if any(hides(text) for text in self.texts):
             raise ValueError("a text holds what is not shown")
-        said = self.content((_ANY,))
+        try:
+            said = self.content((_ANY,))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            raise ValueError(first["msg"].removeprefix("Value error, ")) from None
         if (said.question, said.expected) != (self.question, self.expected):
             raise ValueError("a text begins or ends with blanks")
         return self
