@@ -1,4 +1,4 @@
-"""A release carries the cases that sites learnt: the very file that the merge wrote, and nothing else under its name."""
+"""A release carries the cases that sites learnt: the very file that the merge wrote, and no other in its place."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airgap_bundle.build import cases_artifact
-from airgap_bundle.build.cache import Cache
+from airgap_bundle.build.cache import BuildCache
 from airgap_bundle.build.kinds import KINDS
 from airgap_bundle.descriptor import KINDS as KNOWN
 from airgap_bundle.errors import BuildError
@@ -25,7 +25,7 @@ def built(tmp_path: Path, data: bytes | None) -> object:
     (tmp_path / "learnt").mkdir()
     if data is not None:
         (tmp_path / "learnt" / cases_artifact.FILE).write_bytes(data)
-    context = SimpleNamespace(folder=tmp_path, cache=Cache(tmp_path / "cache"), version="1.0.0")
+    context = SimpleNamespace(folder=tmp_path, cache=BuildCache(tmp_path / "cache"), version="1.0.0")
     return cases_artifact.build(SPEC, context)  # type: ignore[arg-type]  # what of the context is used
 
 
