@@ -23,9 +23,9 @@ from appliance.cli.learn_draft import (
 from appliance.cli.learn_site import enter, gathering, host_site
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.errors import UsageError
-from appliance.gateway.gold_rows import SITE
+from appliance.gateway.gold_rows import ALIVE, SITE
 from appliance.install.exchange_record import read_sent
-from appliance.learning.exchange.draft import Given, drafted, work_of
+from appliance.learning.exchange.draft import Given, drafted, retired_of, work_of
 from appliance.learning.exchange.export import Head
 from appliance.learning.exchange.failure_figures import failure_lines, score_lines
 from appliance.learning.exchange.shared import Role, Shared
@@ -88,28 +88,31 @@ def export(  # noqa: PLR0913 - one parameter per option
     exchange = exchange_of(site)
     roles = _roles(site, role)
     rows = read_results(read_bounded(scores, MAX_RESULTS), str(scores)).rows if scores is not None else ()
-    enter(paths, what="exchange", target="draft", figures={"roles": sorted(roles.values())}, action="read")
+    figures = {"roles": sorted(roles.values()), "looked_for_accounts": not without_accounts}
+    enter(paths, what="exchange", target="draft", figures=figures, action="read")
     redactor = redactor_of(paths, site, passphrase_fd, without_accounts=without_accounts)
     kept, failures = asyncio.run(_gathered(paths, site, passphrase_fd))
-    work, left = work_of((_given(one) for one in kept), roles)
+    active = [one for one in kept if one.state == "active"]
+    work, left = work_of((_given(one) for one in active), roles)
     sent = read_sent(paths.exchange)
     head = Head(
         site=exchange.name,
         number=max(sent.number, above) + 1,
         made=f"{datetime.now(UTC):%Y-%m-%d}",
         approvals=exchange.threshold,
+        accounts=not without_accounts,
     )
     made = drafted(
         head,
         work,
         redactor,
-        sent=sent.cases,
-        failures=failure_lines(failures, roles, _cases_of(kept)),
+        retired=retired_of(sent.cases, {f"{one.case.id} {one.case.version}" for one in kept}),
+        failures=failure_lines(failures, roles, _cases_of(active)),
         scores=score_lines(rows),
         left=left,
     )
     make_draft(out, made)
-    _tell(out, made, output, without_accounts=without_accounts)
+    _tell(out, made, output)
 
 
 def revise(
@@ -130,11 +133,11 @@ def revise(
     former = read_draft(draft)
     work = read_lines_of_work(draft)
     redactor = redactor_of(paths, site, passphrase_fd, without_accounts=without_accounts)
-    sent = read_sent(paths.exchange).cases
-    left = read_stays(draft)
-    made = drafted(former.head, work, redactor, sent=sent, failures=former.failures, scores=former.scores, left=left)
+    head = former.head.model_copy(update={"accounts": not without_accounts})
+    retired, left = [one.digest for one in former.retired], read_stays(draft)
+    made = drafted(head, work, redactor, retired=retired, failures=former.failures, scores=former.scores, left=left)
     change_draft(draft, made)
-    _tell(draft, made, output, without_accounts=without_accounts)
+    _tell(draft, made, output)
 
 
 def _roles(site: SiteConfig, given: Sequence[str]) -> dict[str, str]:
@@ -155,7 +158,7 @@ async def _gathered(
     paths: SitePaths, site: SiteConfig, passphrase_fd: int | None
 ) -> tuple[tuple[Kept, ...], tuple[Failure, ...]]:
     async with gathering(paths, passphrase_fd) as (cases, failures):
-        kept = await cases.current(None, ("active",))
+        kept = await cases.current(None, ALIVE)
         return kept, await failures.of_groups([group.name for group in site.groups])
 
 
@@ -178,8 +181,8 @@ def _cases_of(kept: Sequence[Kept]) -> dict[uuid.UUID, str]:
     return found
 
 
-def _tell(folder: Path, made: Drafted, output: OutputFormat, *, without_accounts: bool) -> None:
-    held = {"held": len(made.held), "looked_for_accounts": not without_accounts}
+def _tell(folder: Path, made: Drafted, output: OutputFormat) -> None:
+    held = {"held": len(made.held)}
     shown = {"draft": str(folder), **made.export.figures(), **held, **made.left.told()}
 
     def render(console: Console) -> None:

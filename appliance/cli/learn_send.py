@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -35,6 +35,7 @@ from appliance.cli.terminal import (
 )
 from appliance.errors import UsageError
 from appliance.install.exchange_record import Sent, read_sent, write_sent
+from appliance.install.lock import site_lock
 from appliance.install.site_export import export as write_export
 from appliance.install.site_identity import EXCHANGE_SECRETS, site_signer
 from appliance.install.vault import Vault
@@ -116,15 +117,20 @@ def send(  # noqa: PLR0913 - one parameter per option
         raise ExchangeRefusedError(f"the draft is of {export.head.site}, and this site is {exchange.name} outside")
     given = [read_bounded(path, _MAX_APPROVAL) for path in approval]
     names = require_approved(export, given, approvers_of(paths, exchange), exchange.threshold, datetime.now(UTC))
+    if export.head.accounts and without_accounts:
+        raise UsageError("the draft says that texts were looked through for accounts", "leave out --without-accounts")
     _check_clean(export, redactor_of(paths, site, passphrase_fd, without_accounts=without_accounts))
-    sent = _next(export, read_sent(paths.exchange), Drafted(export, read_lines_of_work(draft)).sent)
+    work = Drafted(export, read_lines_of_work(draft)).sent
+    _next(export, read_sent(paths.exchange), work)
     content = io.BytesIO(export.to_bytes())
     manifest = describe(exchange.name, datetime.now(UTC).replace(microsecond=0), {NAME: (KIND, content)})
 
     def note(digest: Digest, _: Manifest) -> None:
-        figures: dict[str, Any] = {**export.figures(), "approved_by": list(names), "bundle": str(digest)}
-        enter(paths, what="exchange", target=str(digest), figures=figures)
-        write_sent(paths.exchange, sent)
+        said = {"approved_by": list(names), "bundle": str(digest), "looked_again": not without_accounts}
+        with site_lock(paths):  # of two drafts with one number that are sent at once, one goes
+            sent = _next(export, read_sent(paths.exchange), work)
+            enter(paths, what="exchange", target=str(digest), figures={**export.figures(), **said})
+            write_sent(paths.exchange, sent)
 
     digest = write_export(out, manifest, {NAME: content}, _signer(paths, exchange.name, passphrase_fd), note)
     shown = {"file": str(out), "sha256": digest.hex, "approved_by": list(names), **export.figures()}
@@ -166,11 +172,17 @@ def _check_clean(export: Export, redactor: Redactor) -> None:
 
 
 def _next(export: Export, sent: Sent, cases: dict[str, tuple[str, ...]]) -> Sent:
-    """The record once this has left. Raises ``ExchangeRefusedError`` for a draft that another export overtook."""
+    """The record once this has left, with which ``cases`` of the site each digest is.
+
+    Raises ``ExchangeRefusedError`` for a draft that another export overtook, and for one whose cases are not those of
+    work.jsonl: nobody could tell later whether the site retired them.
+    """
     head = export.head
     if not sent.may_go(head.number, export.digest):
         raise ExchangeRefusedError(f"export {sent.number} has left since this draft was made", "make a new draft")
     of = {line.digest: cases.get(line.digest, ()) for line in export.cases}
+    if not all(of.values()):
+        raise ExchangeRefusedError("the draft's cases are not those of its work.jsonl", "`sovereign learn revise` it")
     return Sent(head.number, export.digest, {**sent.cases, **of})
 
 

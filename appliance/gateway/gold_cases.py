@@ -159,6 +159,8 @@ class CaseStore:
     async def decide(self, case_id: uuid.UUID, groups: Collection[str], enter: Enter) -> Made:
         """Keep a blocked or offered case and retire those that it contradicts; ``enter`` logs it before that holds.
 
+        An offered one that the groups have already gives way to that one, which is in force from then on.
+
         Raises ``NotFoundError``; ``ConflictError`` where one of them is another group's as well.
         """
         async with self._writing() as connection:
@@ -166,10 +168,16 @@ class CaseStore:
             kept = _by_id(blocked, case_id)
             known = await gold_rows.read(connection, self._conversations, kept.case.content.groups, ALIVE)
             others = [one for one in known if one.case.id != case_id]
+            same = there(others, kept.case.content) if kept.state == OFFERED else None
             against = await asyncio.to_thread(speaking_against, others, kept.case.content)
             await self._retire(connection, [kept, *against], groups, of=against)
-            await gold_rows.set_state(connection, kept.case, "active")
-            made = Made(kept.case, changed=True, retired=tuple(one.case for one in against))
+            retired, stands = [one.case for one in against], kept.case
+            if same is not None:
+                await gold_rows.set_state(connection, kept.case, "retired")
+                retired, stands = [*retired, kept.case], same.case
+            await gold_rows.set_state(connection, stands, "active")
+            changed = same is None or same.state != "active"
+            made = Made(stands, changed=changed, retired=tuple(retired))
             await enter(made)
         return made
 
@@ -199,6 +207,16 @@ class CaseStore:
 
 async def _lock(connection: AsyncConnection) -> None:
     await connection.execute(select(func.pg_advisory_xact_lock(WRITING)))
+
+
+def there(known: Iterable[Kept], content: Content) -> Kept | None:
+    """Which of ``known`` asks and expects what ``content`` does, of all its groups and maybe of more."""
+    groups = set(content.groups)
+    for one in known:
+        other = one.case.content
+        if groups <= set(other.groups) and other.model_copy(update={"groups": content.groups}) == content:
+            return one
+    return None
 
 
 def speaking_against(known: Iterable[Kept], content: Content) -> list[Kept]:

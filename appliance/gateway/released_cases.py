@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 
 from appliance.gateway import gold_rows
 from appliance.gateway.errors import ConflictError, NotFoundError
-from appliance.gateway.gold_cases import CONTRADICTING, WRITING, speaking_against
+from appliance.gateway.gold_cases import CONTRADICTING, WRITING, speaking_against, there
 from appliance.gateway.gold_rows import ALIVE, OFFERED, RELEASE
 from appliance.gateway.schema import gold_case
 from appliance.learning.cases import Case
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from appliance.gateway.conversations import ConversationStore
+    from appliance.gateway.gold_rows import Kept
+    from appliance.learning.cases import Content
     from appliance.learning.exchange.released import Released
 
 
@@ -48,12 +50,12 @@ class ReleasedCases:
                 if one.released in gone and one.state != "retired":
                     await gold_rows.set_state(connection, one.case, "retired")
                     done["retired"] += 1
-            alive = {one.case.content.digest for one in known if one.state in ALIVE}
+            alive = {_asked(one.case.content, group) for one in known if one.state in ALIVE for group in _groups(one)}
             before = await _before(connection)
             for line in released.cases:
                 for group in groups:
                     content = line.case.content((group,))
-                    if (line.digest, group) in before or content.digest in alive or line.digest in gone:
+                    if (line.digest, group) in before or _asked(content, group) in alive or line.digest in gone:
                         done["unchanged"] += 1
                         continue
                     case = Case(uuid.uuid4(), 1, content)
@@ -79,9 +81,8 @@ class ReleasedCases:
             if missing := set(ids) - set(offered):
                 raise NotFoundError(f"{min(map(str, missing))} is not offered")
             alive = [one for one in known if one.state in ALIVE]
-            there = {one.case.content.digest for one in alive}
             for one in offered.values():
-                if one.case.content.digest in there:  # the site made the very case itself meanwhile: that one is asked
+                if there(alive, one.case.content) is not None:  # the site has the very case itself: that one is asked
                     await gold_rows.set_state(connection, one.case, "retired")
                     continue
                 others = await asyncio.to_thread(speaking_against, alive, one.case.content)
@@ -100,6 +101,15 @@ class ReleasedCases:
         async with self._engine.begin() as connection:
             await connection.execute(select(func.pg_advisory_xact_lock(WRITING)))
             yield connection
+
+
+def _groups(one: Kept) -> tuple[str, ...]:
+    return one.case.content.groups
+
+
+def _asked(content: Content, group: str) -> str:
+    """What is asked of one group, as a digest: a case of several groups is asked of each."""
+    return content.model_copy(update={"groups": (group,)}).digest
 
 
 async def _before(connection: AsyncConnection) -> set[tuple[str, str]]:

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from airgap_bundle import strict_json
 from airgap_bundle.errors import BundleError
 from appliance.learning.errors import ExchangeError
-from appliance.learning.exchange.export import MAX_CASES, Export
+from appliance.learning.exchange.export import MAX_BYTES as MAX_EXPORT
+from appliance.learning.exchange.export import MAX_CASES, MAX_RETIRED, Export
 from appliance.learning.exchange.lines import MAX_LINE, CaseLine, Line, RetiredLine, line_of
 from appliance.learning.exchange.shared import MAX_ROLES, Role, Shared
 
@@ -126,19 +127,27 @@ def _joined(former: WorkLine | None, line: WorkLine) -> WorkLine:
     return WorkLine(roles=roles, case=line.case, cases=tuple(sorted({*former.cases, *line.cases})))
 
 
+def retired_of(sent: Mapping[str, Collection[str]], alive: Collection[str]) -> tuple[str, ...]:
+    """Which of the digests ``sent`` the site retired: none of the cases that each was is ``alive`` (``ID VERSION``).
+
+    What somebody only kept back is not among them: it goes no more, and stays in force wherever it is.
+    """
+    return tuple(digest for digest, cases in sent.items() if cases and set(alive).isdisjoint(cases))
+
+
 def drafted(  # noqa: PLR0913 - the parts of an export, by keyword
     head: Head,
     work: Sequence[WorkLine],
     redactor: Redactor,
     *,
-    sent: Collection[str],
+    retired: Collection[str],
     failures: Iterable[FailuresLine] = (),
     scores: Iterable[ScoreLine] = (),
     left: Left | None = None,
 ) -> Drafted:
-    """The export of ``work``, without what ``redactor`` finds something in; ``sent`` is what went before, by digest.
+    """The export of ``work``, without what ``redactor`` finds something in. ``retired``: what is no case any more.
 
-    Names of clusters with a finding lose the words that have it. Raises ``ExchangeError`` for too many cases.
+    Names of clusters with a finding lose the words that have it. Raises ``ExchangeError`` for more than fits.
     """
     looked = [WorkLine(held=_why(one, redactor), roles=one.roles, case=one.case, cases=one.cases) for one in work]
     going: dict[str, WorkLine] = {}
@@ -148,9 +157,11 @@ def drafted(  # noqa: PLR0913 - the parts of an export, by keyword
     if len(going) > MAX_CASES:
         raise ExchangeError(f"{len(going)} cases are more than {MAX_CASES}", "drop some, or retire them at the site")
     cases = (CaseLine(digest=digest, roles=one.roles, case=one.case) for digest, one in going.items())
-    retired = (RetiredLine(digest=digest) for digest in set(sent) - set(going))
+    gone = [RetiredLine(digest=digest) for digest in set(retired) - set(going)]
     clean = (_nameable(one, redactor, going) for one in failures)
-    export = Export(head, tuple(cases), tuple(retired), tuple(clean), tuple(scores)).ordered()
+    export = Export(head, tuple(cases), tuple(gone), tuple(clean), tuple(scores)).ordered()
+    if len(gone) > MAX_RETIRED or len(export.to_bytes()) > MAX_EXPORT:
+        raise ExchangeError(f"{MAX_RETIRED} retired cases and {MAX_EXPORT} bytes are the most", "drop some cases")
     return Drafted(export, tuple(sorted(looked, key=lambda one: (not one.held, one.case.digest))), left or Left())
 
 

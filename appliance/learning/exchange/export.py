@@ -37,7 +37,10 @@ _Count = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class Head(Line):
-    """Who sends. ``approvals``: so many persons of the site signed these bytes, at least."""
+    """Who sends. ``approvals``: so many persons of the site signed these bytes, at least.
+
+    ``accounts``: texts were looked through for names of the site's accounts.
+    """
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     type: Literal["learning"] = "learning"
@@ -45,6 +48,7 @@ class Head(Line):
     number: Annotated[int, Field(ge=1, le=2**53)]
     made: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
     approvals: Annotated[int, Field(ge=1, le=16)]
+    accounts: bool = False
 
 
 class FailuresLine(Line):
@@ -95,6 +99,7 @@ class Export:
             "site": self.head.site,
             "number": self.head.number,
             "digest": self.digest,
+            "looked_for_accounts": self.head.accounts,
             "cases": len(self.cases),
             "retired": len(self.retired),
             "failures": sum(one.count for one in self.failures),

@@ -7,7 +7,7 @@ many persons used it: what one person wrote names nothing outside.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from appliance.learning.clusters import LEAST_OF_WORDS, MOST, by_words, clustered, names
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LEAST = 3
 """Persons of whom a figure is not one person's."""
+STEP = 5
+"""Counts of failures are multiples of it."""
 _FEWEST = 5
 """Cases of a slice whose mean is told."""
 _MOST_CASES = 100
@@ -39,13 +41,17 @@ def failure_lines(
     lines, rest = [], []
     for name, cluster in zip(names(questions, found), found, strict=True):
         members = [read[index] for index in cluster]
-        if len({one.subject for one in members}) >= LEAST:
+        if _enough(members):
             lines.append(_line(_common(name, members), members, roles, cases))
         else:
             rest += members
-    if len({one.subject for one in rest}) >= LEAST:
+    if _enough(rest):
         lines.append(_line((), rest, roles, cases))
     return tuple(lines)
+
+
+def _enough(members: Sequence[Failure]) -> bool:
+    return len({one.subject for one in members}) >= LEAST and len(members) >= STEP
 
 
 def _common(name: Iterable[str], members: Sequence[Failure]) -> tuple[str, ...]:
@@ -61,18 +67,28 @@ def _line(
     name: tuple[str, ...], members: Sequence[Failure], roles: Mapping[str, str], cases: Mapping[uuid.UUID, str]
 ) -> FailuresLine:
     digests = sorted({cases[one.id] for one in members if one.id in cases})
+    corrected = [(one.subject, "corrected") for one in members if one.sent.correction is not None]
     return FailuresLine.model_validate(
         {
             "name": name,
-            "count": len(members),
-            "roles": dict(Counter(roles[one.group] for one in members if one.group in roles)),
-            "languages": dict(Counter(language(one.sent.question) for one in members)),
-            "reasons": dict(Counter(reason for one in members for reason in one.sent.reasons)),
-            "rulings": dict(Counter(ruling for one in members for ruling in one.rulings.values())),
-            "corrected": sum(one.sent.correction is not None for one in members),
+            "count": len(members) // STEP * STEP,
+            "roles": _told((one.subject, roles[one.group]) for one in members if one.group in roles),
+            "languages": _told((one.subject, language(one.sent.question)) for one in members),
+            "reasons": _told((one.subject, reason) for one in members for reason in one.sent.reasons),
+            "rulings": _told((one.subject, ruling) for one in members for ruling in one.rulings.values()),
+            "corrected": _told(corrected).get("corrected", 0),
             "cases": tuple(digests[:_MOST_CASES]),
         }
     )
+
+
+def _told(said: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """Counts of what was ``said``, each with whose failure it is of: those of ``LEAST`` persons or more, rounded."""
+    whose: dict[str, list[str]] = defaultdict(list)
+    for subject, what in said:
+        whose[what].append(subject)
+    enough = {what: len(of) // STEP * STEP for what, of in whose.items() if len(set(of)) >= LEAST}
+    return {what: count for what, count in enough.items() if count}
 
 
 def score_lines(rows: Iterable[Row]) -> tuple[ScoreLine, ...]:

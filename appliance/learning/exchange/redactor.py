@@ -1,52 +1,41 @@
 """What in a text must not leave a site: it is flagged, never rewritten; a person edits the text, or drops it. Pure.
 
 A mask in the middle of a question makes another question. So nothing is masked: a text with a finding stays until
-somebody has put it into other words. Patterns and lists know what is written in a known form. A person's plain name is
-found only where the site's accounts have it: that is why persons read a draft before they sign it.
+somebody has put it into other words. Patterns (``forms``) and lists know what is written in a known form. A person's
+plain name is found behind a title, and where the site's accounts have it: that is why persons read a draft before they
+sign it.
 
-An IBAN is held against its check digits (ISO 13616, modulus 97 of ISO 7064). Compatibility forms of Unicode count as
-the plain ones (NFKC), so that digits of full width are digits.
+Texts are looked through in a plain form: compatibility forms of Unicode count as the plain ones (NFKC), and what is
+not shown is taken out. Names are compared without case, without marks and with *ae* for *ä*, word by word, whatever
+stands between the words. A word of letters of two scripts is flagged, as it looks like another word.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
+from appliance.learning.exchange.forms import Form, found
 from appliance.memory.parsing.blocks import cleaned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
-What = Literal["unseen", "email", "iban", "address", "link", "secret", "number", "host", "account", "group"]
+What = Literal["unseen", "mixed", "host", "account", "group"] | Form
 LEAST_NAME = 3
 """Characters of a name that is looked for: shorter ones are in every second text."""
-_EMAIL = re.compile(r"[^\s@<>()\[\],;:]{1,64}@[^\s@<>()\[\],;:]{1,253}")
-_IBAN = re.compile(r"(?<![^\W_])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}", re.IGNORECASE)
-_LINK = re.compile(r"[a-z][a-z0-9+.-]{1,20}://|\bwww\.", re.IGNORECASE)
-_V4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d]|\.\d)")
-_V6 = re.compile(r"(?<![\w:])[0-9a-f:]{2,39}(?:\d{1,3}(?:\.\d{1,3}){3})?(?![\w:])", re.IGNORECASE)
-_DIGITS = re.compile(r"\+?\d(?:[ ./()-]{0,2}\d){6,}")
-_DATE = re.compile(r"(?:\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4})")
-_SECRET = (
-    re.compile(r"-----BEGIN [A-Z ]{1,40}-----"),
-    re.compile(r"\beyJ[\w-]{8,}\.[\w.-]{8,}"),
-    re.compile(r"\b(?:sk|pk|rk|ghp|gho|ghs|glpat|xox[abprs]|hf|npm|pypi)[-_][A-Za-z0-9_-]{10,}"),
-    re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}"),
-    re.compile(r"\b(?:Bearer|Basic)\s{1,8}[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE),
-    re.compile(
-        r"\b(?:password|passphrase|passwort|kennwort|mot de passe|secret|token|api[ _-]?key)\s{0,4}[=:]\s{0,4}\S",
-        re.IGNORECASE,
-    ),
-)
-_TOKEN = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/_=-]{20,}")
-_HEX = re.compile(r"(?<![0-9A-Za-z])(?=[a-f]*\d)[0-9a-f]{16,}(?![0-9A-Za-z])", re.IGNORECASE)
-_WORD = re.compile(r"[^\W_]+")
-_NAME = re.compile(r"[^\W_](?:[\w.@-]*[^\W_])?")
+_MARKS = "\u0300-\u036f"
+_WORD = re.compile(rf"(?:[^\W_][{_MARKS}]*)+")
+_JOINERS = "\u200c\u200d"
+_GAP = 3
+"""Characters between two words of one name, at most."""
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "æ": "ae"})
+_SCRIPTS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+"""Scripts that are written without blanks between words."""
 
 
 @dataclass(frozen=True)
@@ -66,90 +55,79 @@ class Redactor:
 
     def __init__(self, hosts: Iterable[str] = (), accounts: Iterable[str] = (), groups: Iterable[str] = ()) -> None:
         given: tuple[tuple[What, Iterable[str]], ...] = (("host", hosts), ("account", accounts), ("group", groups))
-        self._known: dict[str, What] = {}
+        self._known: dict[str, dict[tuple[str, ...], What]] = {}
+        self._unspaced: dict[str, What] = {}
         for what, names in given:
             for name in names:
-                folded = plain(name).casefold()
-                if len(folded) >= LEAST_NAME:
-                    self._known.setdefault(folded, what)
+                self._learn(what, plain(name))
+
+    def _learn(self, what: What, name: str) -> None:
+        if _UNSPACED.search(name) and len(name) > 1:
+            self._unspaced.setdefault(name.casefold(), what)
+        for folded in {_folded(name), _folded(name.casefold().translate(_UMLAUTS))}:
+            words = tuple(_WORD.findall(folded))
+            if words and len(folded) >= LEAST_NAME:
+                self._known.setdefault(words[0], {}).setdefault(words, what)
 
     def findings(self, text: str) -> tuple[Finding, ...]:
         """What holds ``text`` back, in the order of the text."""
         unseen = (Finding("unseen"),) if hides(text) else ()
         seen = plain(text)
-        found = [*_patterns(seen), *self._names(seen)]
-        return (*unseen, *sorted(set(found), key=lambda one: (one.start, one.end, one.what)))
+        formed = (Finding(what, start, end) for what, start, end in found(seen))
+        all_of_it = {*formed, *self._names(seen), *_mixed(seen)}
+        return (*unseen, *sorted(all_of_it, key=lambda one: (one.start, one.end, one.what)))
 
     def _names(self, text: str) -> Iterator[Finding]:
-        for pattern in (_WORD, _NAME):
-            for match in pattern.finditer(text):
-                what = self._known.get(match.group().casefold())
-                if what is not None:
-                    yield Finding(what, *match.span())
+        words = [(_folded(match.group()), *match.span()) for match in _WORD.finditer(text)]
+        for index, (first, start, _) in enumerate(words):
+            for name, what in self._known.get(first, {}).items():
+                here = words[index : index + len(name)]
+                near = all(other[1] - one[2] <= _GAP for one, other in pairwise(here))
+                if near and tuple(word for word, _, _ in here) == name:
+                    yield Finding(what, start, here[-1][2])
+        folded = text.casefold()
+        for part, what in self._unspaced.items():
+            if (at := folded.find(part)) >= 0:
+                yield Finding(what, at, at + len(part))
 
 
 def plain(text: str) -> str:
     """The form that a text is looked through in."""
-    return unicodedata.normalize("NFKC", text)
+    normal = unicodedata.normalize("NFKC", text.replace("\u2019", "'"))
+    return "".join(one for one in normal if unicodedata.category(one) != "Cf")
 
 
 def hides(text: str) -> bool:
-    """Whether some of ``text`` is not shown, or steers how the rest is: controls, bidirectional marks, tags."""
-    spaced = " ".join(text.split())
-    return cleaned(text) != unicodedata.normalize("NFC", spaced) or "\x1b" in text
+    """Whether some of ``text`` is not shown, or steers how the rest is: controls, bidirectional marks, tags.
+
+    Joiners count where they stand beside a Latin letter or a digit: no writing needs them there.
+    """
+    if any(unicodedata.category(one) in {"Cc", "Cs", "Co", "Cn"} and one not in "\n\t" for one in text):
+        return True
+    if "\u2800" in text or any(_joins_latin(text, at) for at, one in enumerate(text) if one in _JOINERS):
+        return True
+    return cleaned(text) != unicodedata.normalize("NFC", " ".join(text.split()))
 
 
-def _patterns(text: str) -> Iterator[Finding]:
-    for what, pattern, is_one in _FORMS:
-        for match in pattern.finditer(text):
-            if is_one(match.group()):
-                yield Finding(what, *match.span())
+def _joins_latin(text: str, at: int) -> bool:
+    return any(one.isdigit() or _script(one) == "LATIN" for one in (text[max(at - 1, 0)], text[at + 1 : at + 2]) if one)
 
 
-def _checks(text: str) -> bool:
-    """Whether ``text``, or a beginning of it, is an IBAN: what follows one may look like more of it."""
-    plain_text = re.sub(r"[ -]", "", text).upper()
-    return any(_modulus(plain_text[:length]) == 1 for length in range(15, min(len(plain_text), 34) + 1))
+def _folded(text: str) -> str:
+    """``text`` as names are compared: without case and marks."""
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(one for one in apart if not "\u0300" <= one <= "\u036f")
 
 
-def _modulus(iban: str) -> int:
-    turned = iban[4:] + iban[:4]
-    return int("".join(str(int(character, 36)) for character in turned)) % 97
+def _mixed(text: str) -> Iterator[Finding]:
+    if text.isascii():
+        return
+    for match in _WORD.finditer(text):
+        if not match.group().isascii() and len({_script(one) for one in match.group()} - {""}) > 1:
+            yield Finding("mixed", *match.span())
 
 
-def _is_address(text: str) -> bool:
-    if text.count(":") == 1:
-        return False
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return text != "::"
-
-
-def _is_mixed(text: str) -> bool:
-    """Whether a run looks drawn rather than written: letters and digits change places often, or cases do."""
-    kinds = ["d" if c.isdigit() else "u" if c.isupper() else "l" if c.islower() else "" for c in text]
-    said = [kind for kind in kinds if kind]
-    turns = sum(one != other for one, other in pairwise(said))
-    return len(set(said)) > 1 and "d" in said and turns * 4 >= len(said)
-
-
-def _always(_text: str) -> bool:
-    return True
-
-
-def _is_number(text: str) -> bool:
-    return not _DATE.fullmatch(text)
-
-
-_FORMS: tuple[tuple[What, re.Pattern[str], Callable[[str], bool]], ...] = (
-    ("email", _EMAIL, _always),
-    ("iban", _IBAN, _checks),
-    ("link", _LINK, _always),
-    ("address", _V4, _is_address),
-    ("address", _V6, _is_address),
-    ("number", _DIGITS, _is_number),
-    *(("secret", pattern, _always) for pattern in (*_SECRET, _HEX)),
-    ("secret", _TOKEN, _is_mixed),
-)
+def _script(character: str) -> str:
+    """The script of a letter, of those whose letters look like each other's; else nothing."""
+    first = unicodedata.name(character, "").partition(" ")[0]
+    return first if first in _SCRIPTS else ""

@@ -22,6 +22,7 @@ _ADVICE = (
     "Each line below would leave this site. Patterns do not know a person's plain name, a nickname or a project: read "
     "every text. What should not leave is edited or dropped in work.jsonl; then run `sovereign learn revise`."
 )
+_BLIND = "\n**Nobody looked for the names of this site's accounts: --without-accounts was given.**"
 
 
 def sheet(drafted: Drafted) -> str:
@@ -36,13 +37,15 @@ def going(export: Export) -> Iterator[str]:
     yield f"\nMade on {head.made}. At least {head.approvals} persons have to sign.\n"
     yield f"    {export.digest}\n"
     yield _ADVICE
+    if not head.accounts:
+        yield _BLIND
     yield f"\n## {len(export.cases)} cases"
     for number, one in enumerate(export.cases, start=1):
         vital = ", vital" if one.case.vital else ""
         yield f"\n{number}. {one.case.kind}, {one.case.language}{vital}; {_roles(one.roles)}\n"
         yield from _texts(one.case)
         yield f"\n    {one.digest}"
-    yield f"\n## {len(export.retired)} cases that went before and are not asked any more\n"
+    yield f"\n## {len(export.retired)} cases that went before and that this site retired\n"
     yield from (f"    {one.digest}" for one in export.retired)
     yield f"\n## Figures of {sum(one.count for one in export.failures)} answers that people sent to experts\n"
     yield from (f"    {line}" for one in export.failures for line in _failures(one))

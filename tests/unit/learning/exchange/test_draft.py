@@ -8,7 +8,16 @@ import pytest
 
 from appliance.learning.cases import Case, Content
 from appliance.learning.errors import ExchangeError
-from appliance.learning.exchange.draft import Drafted, Given, drafted, read_left, read_work, work_bytes, work_of
+from appliance.learning.exchange.draft import (
+    Drafted,
+    Given,
+    drafted,
+    read_left,
+    read_work,
+    retired_of,
+    work_bytes,
+    work_of,
+)
 from appliance.learning.exchange.export import Head, read_export
 from appliance.learning.exchange.redactor import Redactor
 from appliance.learning.exchange.sheet import sheet
@@ -23,9 +32,9 @@ def given(number: int = 1, *, own_words: bool = False, released: bool = False, *
     return Given(Case(uuid.UUID(int=number), 1, Content.model_validate(said)), own_words=own_words, released=released)
 
 
-def made(*cases: Given, sent: tuple[str, ...] = (), redactor: Redactor | None = None) -> Drafted:
+def made(*cases: Given, retired: tuple[str, ...] = (), redactor: Redactor | None = None) -> Drafted:
     work, left = work_of(cases, {"analysts": "research"})
-    return drafted(HEAD, work, redactor or Redactor(groups=["analysts"]), sent=sent, left=left)
+    return drafted(HEAD, work, redactor or Redactor(groups=["analysts"]), retired=retired, left=left)
 
 
 def test_cases_go_without_groups_and_what_stays_is_counted() -> None:
@@ -50,20 +59,41 @@ def test_two_groups_that_ask_the_same_are_one_case() -> None:
 
 def test_a_flagged_case_is_held_back_until_it_is_edited() -> None:
     found = made(given(1), given(2, question="Who is clerk@ministry.example?"))
-    assert [one.held for one in found.held] == [("email",)]
+    assert [one.held for one in found.held] == [("email", "link")]
     assert b"ministry" not in found.export.to_bytes()
     edited = work_bytes(found.work).replace(b"clerk@ministry.example", b"in charge of parking")
-    again = drafted(HEAD, read_work(edited), Redactor(), sent=())
+    again = drafted(HEAD, read_work(edited), Redactor(), retired=())
     assert again.held == ()
     assert len(again.export.cases) == 2
-    lied = work_bytes(found.work).replace(b'"held": ["email"]', b'"held": []')
-    assert [one.held for one in drafted(HEAD, read_work(lied), Redactor(), sent=()).held] == [("email",)]
+    lied = work_bytes(found.work).replace(b'"held": ["email", "link"]', b'"held": []')
+    assert [one.held for one in drafted(HEAD, read_work(lied), Redactor(), retired=()).held] == [("email", "link")]
 
 
-def test_what_went_before_and_goes_no_more_is_retired() -> None:
-    one, other = shared(), shared("Where is the lift?", "hall")
-    found = made(given(1), sent=(one.digest, other.digest))
-    assert {line.digest for line in found.export.retired} == {one.digest, other.digest}
+def test_what_the_site_retired_is_told_and_what_somebody_only_kept_back_is_not() -> None:
+    one, other, third = shared(), shared("Where is the lift?", "hall"), shared("Who has the key?", "porter")
+    sent = {one.digest: ("a 1",), other.digest: ("b 1", "c 1"), third.digest: ("d 1",)}
+    gone = retired_of(sent, {"c 1", "d 2"})
+    assert gone == (one.digest, third.digest)
+    found = made(given(1), retired=gone)
+    assert {line.digest for line in found.export.retired} == set(gone)
+    same = made(given(1, question=one.question, expected=one.expected), retired=gone)
+    assert [line.digest for line in same.export.retired] == [third.digest]
+
+
+def test_more_than_an_export_holds_is_refused_before_anybody_signs() -> None:
+    long = tuple("x " * 450 + str(number) for number in range(10))
+    many = [given(number, question=f"{number}?", expected=long) for number in range(1, 1000)]
+    with pytest.raises(ExchangeError, match="are the most"):
+        made(*many)
+    with pytest.raises(ExchangeError, match="are the most"):
+        made(retired=tuple(f"sha256:{number:064x}" for number in range(20_001)))
+
+
+def test_the_sheet_says_whether_names_of_accounts_were_looked_for() -> None:
+    found = made(given(1))
+    assert "--without-accounts" in sheet(found)
+    looked = HEAD.model_copy(update={"accounts": True})
+    assert "--without-accounts" not in sheet(drafted(looked, found.work, Redactor(), retired=()))
 
 
 def test_equal_cases_give_equal_bytes_in_whatever_order_they_come() -> None:

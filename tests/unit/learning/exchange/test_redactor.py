@@ -7,7 +7,9 @@ import pytest
 from appliance.learning.exchange.redactor import Redactor
 
 REDACTOR = Redactor(
-    hosts=["assistant.ministry.example", "assistant"], accounts=["clerk", "o.fficer", "Ana"], groups=["guards"]
+    hosts=["assistant.ministry.example", "assistant"],
+    accounts=["clerk", "o.fficer", "Ana", "O'Neil", "Anne-Marie", "M\u00fcller", "\u5f20\u4f1f"],
+    groups=["guards", "front-desk"],
 )
 
 
@@ -47,6 +49,42 @@ def found(text: str) -> set[str]:
         ("a\x1b[31mb", "unseen"),
         ("a\u202eb", "unseen"),
         ("a\u200bb", "unseen"),
+        ("a \r b", "unseen"),
+        ("a \x85 b", "unseen"),
+        ("What may cl\u200cerk see?", "unseen"),
+        ("What may cl\u200cerk see?", "account"),
+        ("What may c\u2800lerk see?", "unseen"),
+        ("What may cl\u00ebrk see?", "account"),
+        ("What may c\u0301lerk see?", "account"),
+        ("What may \u0441lerk see?", "mixed"),
+        ("What may \uff43\uff4cerk see?", "account"),
+        ("Did O\u2019Neil come?", "account"),
+        ("Did anne marie come?", "account"),
+        ("Did Mueller or MULLER come?", "account"),
+        ("\u8bf7\u95ee\u5f20\u4f1f\u5728\u54ea\u91cc", "account"),
+        ("What may the front desk see?", "group"),
+        ("Is assistant . ministry . example up?", "host"),
+        ("Write to clerk (at) ministry", "email"),
+        ("Write to clerk @ ministry", "email"),
+        ("Look at wiki.ministry.intern", "link"),
+        ("Look at \\\\files\\share", "link"),
+        ("Is 00:1b:44:11:3a:b7 up?", "address"),
+        ("Call 031\u2013123\u201345\u201367", "number"),
+        ("Call \u0660\u0661\u0662\u0663\u0664\u0665\u0666", "number"),
+        ("Is 12.34.5678 free?", "number"),
+        ("Born on 01.02.1980, when is the pension due?", "number"),
+        ("What of case number 4711?", "number"),
+        ("Was gilt f\u00fcr Aktenzeichen K 345/21?", "number"),
+        ("Ring Durchwahl 4711", "number"),
+        ("The card L01X00T47 is lost", "number"),
+        ("What did Mrs. Miller want?", "name"),
+        ("Was wollte Frau Dr. von Stein?", "name"),
+        ("Who lives at Bahnhofstrasse 12?", "place"),
+        ("Qui habite 12, rue de la Gare ?", "place"),
+        ("Who lives at 12 Old Mill Road?", "place"),
+        ("Y2xlcmtAbWluaXN0cnk", "secret"),
+        ("What is SGVsbG9Xb3JsZEhlbGxv?", "secret"),
+        ("The password is hunter2", "secret"),
         ("Call \uff10\uff13\uff11\uff11\uff12\uff13\uff14\uff15\uff16\uff17", "number"),
     ],
 )
@@ -64,6 +102,11 @@ def test_what_may_not_leave_is_found(text: str, what: str) -> None:
         "Is a fee of 1,250.50 francs due at 14:30?",
         "What is the difference between guardsmen and clerkship?",
         "Donaudampfschifffahrtsgesellschaftskapitän",
+        "Is the way 12 km long, and the ring road 3?",
+        "Does ISO27001 ask for a case to be filed under article 12?",
+        "Wer darf getUserNameFromTable aufrufen?",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "\u041a\u0430\u043a\u043e\u0439 \u0441\u0440\u043e\u043a?",
         "Line one\nline two\tand a tab",
         "An emoji \N{GRINNING FACE} and a ratio 3:4",
     ],
@@ -84,5 +127,16 @@ def test_where_a_finding_stands_is_told_in_the_order_of_the_text() -> None:
 
 
 def test_a_text_of_the_greatest_length_costs_no_more_than_its_length() -> None:
-    for evil in ("1 " * 2000, "a@" * 2000, "AA00 " * 800, ":" * 4000, "x1" * 2000, "eyJ" * 1300):
+    for evil in (
+        "1 " * 2000,
+        "a@" * 2000,
+        "AA00 " * 800,
+        ":" * 4000,
+        "x1" * 2000,
+        "eyJ" * 1300,
+        "a (" * 1300,
+        "rue a" * 800,
+        "AB1" * 1300,
+        "a." * 2000,
+    ):
         REDACTOR.findings(evil)  # the suite's limit on a test's time is what would fail
