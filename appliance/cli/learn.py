@@ -17,7 +17,7 @@ from appliance.cli.learn_site import actor, case_store, enter, host_site
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.errors import UsageError
 from appliance.gateway.errors import ConflictError, NotFoundError
-from appliance.gateway.gold_rows import SITE
+from appliance.gateway.gold_rows import ALIVE, OFFERED, SITE
 from appliance.learning.cases import read_cases
 from appliance.memory.parsing.blocks import cleaned
 
@@ -142,7 +142,7 @@ def replace(
 
     async def act() -> Case:
         async with case_store(paths, passphrase_fd) as store:
-            await _check_alive(store, case_id)
+            await _check_alive(store, case_id, ALIVE)
             figures = {"digest": contents[0].digest}
             await asyncio.to_thread(enter, paths, what="cases", target=str(case_id), figures=figures, action="update")
             try:
@@ -217,9 +217,12 @@ def _id(case: str) -> uuid.UUID:
         raise UsageError(f"{case!a} is no case's id", "`sovereign learn cases list` names them") from None
 
 
-async def _check_alive(store: CaseStore, case_id: uuid.UUID) -> None:
-    if not any(one.case.id == case_id and one.state != "retired" for one in await store.current()):
+async def _check_alive(store: CaseStore, case_id: uuid.UUID, states: Sequence[str] = (*ALIVE, OFFERED)) -> None:
+    found = next((one for one in await store.current() if one.case.id == case_id and one.state != "retired"), None)
+    if found is None:
         raise UsageError(f"there is no case {case_id}", "`sovereign learn cases list` names them")
+    if found.state not in states:
+        raise UsageError(f"case {case_id} is only {found.state}", "take it on first: `sovereign learn cases accept`")
 
 
 def _contents(paths: SitePaths, raw: bytes, file: Path) -> tuple[Content, ...]:
