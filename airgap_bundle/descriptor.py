@@ -18,7 +18,7 @@ EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 EMPTY_BLOB = b"{}"
 CYCLONEDX_TYPE = "application/vnd.cyclonedx+json"
 ARTIFACT_PREFIX = "application/vnd.sovereign."
-KINDS = ("wheelhouse", "keycloak", "model", "policy", "image", "host-programs", "chart")
+KINDS = ("wheelhouse", "keycloak", "model", "policy", "image", "host-programs", "chart", "cases")
 
 TITLE = "org.opencontainers.image.title"
 NAME = "org.opencontainers.image.ref.name"

@@ -99,11 +99,20 @@ class PolicyArtifact(_Strict):
     file: str
 
 
+class CasesArtifact(_Strict):
+    """Cases that sites learnt and sent back, merged by `sovereign learn import`."""
+
+    kind: Literal["cases"]
+    name: Name
+    folder: str = Field(description="folder that `sovereign learn import` keeps; its cases.jsonl is carried")
+
+
 ArtifactSpec = Annotated[
     WheelhouseArtifact
     | KeycloakArtifact
     | ModelArtifact
     | PolicyArtifact
+    | CasesArtifact
     | ImageArtifact
     | RecipeArtifact
     | HostProgramsArtifact

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.build import (
+    cases_artifact,
     chart,
     host_programs,
     image_artifact,
@@ -58,6 +59,7 @@ KINDS: dict[str, Kind] = {
     "model": Kind(model_artifact.requests, model_artifact.build),
     "image": Kind(image_artifact.requests, image_artifact.build),
     "policy": Kind(policy_artifact.requests, policy_artifact.build),
+    "cases": Kind(cases_artifact.requests, cases_artifact.build),
     "image-recipe": Kind(recipe.requests, recipe.build, programs=recipe.programs, packages=recipe.packages),
     "host-programs": Kind(host_programs.requests, host_programs.build, programs=host_programs.programs),
     "chart": Kind(chart.requests, chart.build, programs=chart.programs),

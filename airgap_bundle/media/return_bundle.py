@@ -49,6 +49,7 @@ KINDS: Mapping[str, str] = {
     "statement": "application/vnd.sovereign.statement.v1+json",
     "support": "application/vnd.sovereign.support.v1",
     "export": "application/vnd.sovereign.export.v1",
+    "learning": "application/vnd.sovereign.learning.v1",
 }
 
 

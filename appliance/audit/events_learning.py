@@ -66,7 +66,7 @@ def expert_act(  # noqa: PLR0913 - the fields of an expert's act, by keyword
 def learning_decision(  # noqa: PLR0913 - the fields of a decision, by keyword
     *,
     actor: str,
-    what: Literal["evaluation", "gate", "cases", "pack", "brief", "rollout"],
+    what: Literal["evaluation", "gate", "cases", "pack", "brief", "rollout", "exchange", "calibration"],
     target: str,
     figures: Mapping[str, Any],
     action: Action = "create",
@@ -78,7 +78,9 @@ def learning_decision(  # noqa: PLR0913 - the fields of a decision, by keyword
     Of a ``pack``: it came in, was put in force for a group, or was taken away, as ``figures`` say. Of a ``brief``: what
     was read for it (read), what it was compiled of (create), what was decided on it (update), that a line was struck or
     it was taken back (delete). Of a ``rollout``: it began (create), went on or was kept (update), was
-    taken back (delete).
+    taken back (delete). Of an ``exchange``: a draft was made of what could leave the site (read), or an approved
+    one left it (create), with its digest and counts. Of a ``calibration``: it was put in force (create), or did not
+    hold, or was taken back.
     """
     ours = {"kind": "learning_decision", "figures": scalars(figures)}
     return _act(action, what, target, {"user": ocsf.user(actor, kind=2)}, ours, at, success=success)

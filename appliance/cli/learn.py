@@ -12,11 +12,12 @@ import typer
 from rich.table import Table
 
 from airgap_bundle import durable
+from appliance.cli.learn_release import accept, offer
 from appliance.cli.learn_site import actor, case_store, enter, host_site
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.errors import UsageError
 from appliance.gateway.errors import ConflictError, NotFoundError
-from appliance.gateway.gold_rows import SITE
+from appliance.gateway.gold_rows import ALIVE, OFFERED, SITE
 from appliance.learning.cases import read_cases
 from appliance.memory.parsing.blocks import cleaned
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 cases = typer.Typer(no_args_is_help=True, help="What answers are checked against.")
 app.add_typer(cases, name="cases")
+cases.command()(accept)
 MAX_BYTES = 64 << 20
 GroupOption = Annotated[
     list[str], typer.Option("--group", metavar="GROUP", help="Only of this group; may be given several times.")
@@ -86,13 +88,26 @@ def export(
 
 
 @cases.command("import")
-def import_command(
+def import_command(  # noqa: PLR0913 - one parameter per option
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="One case a line, as JSON.")],
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="One case a line, as JSON.")] = None,
+    *,
+    from_release: Annotated[
+        bool, typer.Option("--from-release", help="Offer groups what the release carries of other sites' learning.")
+    ] = False,
+    group: GroupOption = [],  # noqa: B006 - as above
     passphrase_fd: PassphraseFdOption = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
-    """Take cases in: all of FILE or none. Those that contradict another are blocked with it until an expert decides."""
+    """Take cases in: all of FILE or none. Those that contradict another are blocked with it until an expert decides.
+
+    With --from-release, offer those of the active release to each --group; without one, to groups that had some before.
+    """
+    if from_release == (file is not None) or (group and not from_release):
+        raise UsageError("cases come from a file, or from the release for groups", "name FILE, or give --from-release")
+    if file is None:
+        offer(context, group, passphrase_fd, output)
+        return
     paths = site_paths(context)
     raw = _read(file)
     contents = _contents(paths, raw, file)
@@ -127,7 +142,7 @@ def replace(
 
     async def act() -> Case:
         async with case_store(paths, passphrase_fd) as store:
-            await _check_alive(store, case_id)
+            await _check_alive(store, case_id, ALIVE)
             figures = {"digest": contents[0].digest}
             await asyncio.to_thread(enter, paths, what="cases", target=str(case_id), figures=figures, action="update")
             try:
@@ -171,7 +186,7 @@ def shown(one: Kept) -> dict[str, Any]:
     about = {"id": str(one.case.id), "version": one.case.version, "state": one.state, "digest": one.case.content.digest}
     origin, digest = (one.origin.subject, one.origin.digest) if one.origin is not None else (None, None)
     came = {"origin": origin, "origin_digest": digest, "author": one.author, "created": one.created}
-    return about | one.case.content.model_dump(mode="json") | came
+    return about | one.case.content.model_dump(mode="json") | came | {"released": one.released}
 
 
 async def _current(
@@ -202,9 +217,12 @@ def _id(case: str) -> uuid.UUID:
         raise UsageError(f"{case!a} is no case's id", "`sovereign learn cases list` names them") from None
 
 
-async def _check_alive(store: CaseStore, case_id: uuid.UUID) -> None:
-    if not any(one.case.id == case_id and one.state != "retired" for one in await store.current()):
+async def _check_alive(store: CaseStore, case_id: uuid.UUID, states: Sequence[str] = (*ALIVE, OFFERED)) -> None:
+    found = next((one for one in await store.current() if one.case.id == case_id and one.state != "retired"), None)
+    if found is None:
         raise UsageError(f"there is no case {case_id}", "`sovereign learn cases list` names them")
+    if found.state not in states:
+        raise UsageError(f"case {case_id} is only {found.state}", "take it on first: `sovereign learn cases accept`")
 
 
 def _contents(paths: SitePaths, raw: bytes, file: Path) -> tuple[Content, ...]:

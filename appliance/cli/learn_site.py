@@ -14,7 +14,9 @@ from appliance.cli.user_keycloak import service_secret
 from appliance.errors import UnavailableError, UsageError
 from appliance.gateway import database
 from appliance.gateway.conversations import ConversationStore
+from appliance.gateway.failures import FailureStore
 from appliance.gateway.gold_cases import CaseStore
+from appliance.gateway.released_cases import ReleasedCases
 from appliance.site.load import load_site
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
 
@@ -41,7 +43,7 @@ def host_site(paths: SitePaths) -> SiteConfig:
 def enter(  # noqa: PLR0913 - the fields of a decision, by keyword
     paths: SitePaths,
     *,
-    what: Literal["evaluation", "gate", "cases", "brief", "rollout"],
+    what: Literal["evaluation", "gate", "cases", "brief", "rollout", "exchange", "calibration"],
     target: str,
     figures: Mapping[str, Any],
     action: Literal["create", "read", "update", "delete"] = "create",
@@ -59,6 +61,23 @@ async def case_store(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterat
     content_key = service_secret(paths, GATEWAY, "content_key", passphrase_fd)
     async with site_database(paths, passphrase_fd) as pool:
         yield CaseStore(pool, ConversationStore(pool, content_key))
+
+
+@asynccontextmanager
+async def gathering(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterator[tuple[CaseStore, FailureStore]]:
+    """The site's cases and failures. Raises as ``case_store``."""
+    content_key = service_secret(paths, GATEWAY, "content_key", passphrase_fd)
+    async with site_database(paths, passphrase_fd) as pool:
+        conversations = ConversationStore(pool, content_key)
+        yield CaseStore(pool, conversations), FailureStore(pool, conversations)
+
+
+@asynccontextmanager
+async def released_cases(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterator[ReleasedCases]:
+    """The cases that came with releases. Raises as ``case_store``."""
+    content_key = service_secret(paths, GATEWAY, "content_key", passphrase_fd)
+    async with site_database(paths, passphrase_fd) as pool:
+        yield ReleasedCases(pool, ConversationStore(pool, content_key))
 
 
 @asynccontextmanager

@@ -44,8 +44,17 @@ class CommandTree(LazyGroup):
             ("memory", "memory_compile", "memory_brief"),
         ),
         "learn": Entry(
-            "Gold cases, evaluation, the gate that a change has to pass, and its rollout.",
-            ("learn", "learn_evaluate", "learn_gate", "learn_rollout"),
+            "Gold cases, evaluation, the gate that a change has to pass, its rollout, and the exchange between sites.",
+            (
+                "learn",
+                "learn_evaluate",
+                "learn_gate",
+                "learn_calibrate",
+                "learn_rollout",
+                "learn_export",
+                "learn_send",
+                "learn_import",
+            ),
         ),
         "pack": Entry(
             "An organisation's values and words, signed: made, brought, put in force for a group.",

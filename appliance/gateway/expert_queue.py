@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from appliance.errors import SovereignError
+from appliance.gateway.gold_rows import OFFERED
 from appliance.gateway.page_routes import moment
 from appliance.learning import clusters
 from appliance.learning.agreement import experts, overall
@@ -32,6 +33,8 @@ _LEAST = 60
 _PATIENCE = 3
 _EXCERPT = 240
 _SHORT = 12
+_OFFERED = 50
+"""Offered cases that the page shows at once; the next ones come when these are decided."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,8 @@ async def _vectors(gateway: Gateway, questions: list[str]) -> list[list[float]] 
     return [[float(number) for number in one.strip("[]").split(",")] for one in written]
 
 
-def shown_queue(found: Grouped, expert: str, judged: list[tuple[str, str, str]], blocked: Sequence[Kept]) -> Any:
-    """What the page is given."""
+def shown_queue(found: Grouped, expert: str, judged: list[tuple[str, str, str]], standing: Sequence[Kept]) -> Any:
+    """What the page is given; ``standing`` are cases that wait for an expert: blocked ones, and offered ones."""
     return {
         "by": found.by,
         "clusters": [
@@ -95,7 +98,8 @@ def shown_queue(found: Grouped, expert: str, judged: list[tuple[str, str, str]],
             for name, members in zip(found.names, found.members, strict=True)
         ],
         "contradicting": [[str(one), str(other)] for one, other in found.contradicting],
-        "blocked": [shown_case(one) for one in blocked],
+        "blocked": [shown_case(one) for one in standing if one.state == "blocked"],
+        "offered": [shown_case(one) for one in standing if one.state == OFFERED][:_OFFERED],
         "agreement": _agreement(overall(judged)),
         "experts": [
             {

@@ -19,6 +19,7 @@ from appliance.gateway.assembly import gateway_of
 from appliance.gateway.body import read_json
 from appliance.gateway.errors import ExhaustedError, ForbiddenError, NotFoundError, UnprocessableError
 from appliance.gateway.expert_queue import grouped, shown_case, shown_failure, shown_queue
+from appliance.gateway.gold_rows import OFFERED
 from appliance.gateway.page_routes import path_id
 from appliance.gateway.rulings import Said, entered
 from appliance.learning.cases import Content, Kind
@@ -128,13 +129,13 @@ async def desk_of(request: Request) -> AsyncGenerator[Desk, None]:
 
 
 async def queue(request: Request) -> Response:
-    """GET /api/expert/queue: what waits for this expert, in clusters; blocked cases; agreement."""
+    """GET /api/expert/queue: what waits for this expert, in clusters; blocked and offered cases; agreement."""
     async with desk_of(request) as desk, desk.look("queue", desk.named) as gateway:
         expert = desk.caller
         found = await grouped(gateway, await gateway.failures.waiting(expert.groups, expert.subject))
         judged = await gateway.failures.judged(expert.groups)
-        blocked = await gateway.cases.current(expert.groups, ("blocked",))
-        return JSONResponse(shown_queue(found, expert.subject, judged, blocked))
+        standing = await gateway.cases.current(expert.groups, ("blocked", OFFERED))
+        return JSONResponse(shown_queue(found, expert.subject, judged, standing))
 
 
 async def failure(request: Request) -> Response:
@@ -167,7 +168,7 @@ async def cases(request: Request) -> Response:
 
 
 async def decide(request: Request) -> Response:
-    """POST /api/expert/cases/{id}/decision: keep this one of those that contradict each other."""
+    """POST /api/expert/cases/{id}/decision: keep this one of those that contradict each other, or take it on."""
     async with desk_of(request) as desk:
         desk.check_bound()
 

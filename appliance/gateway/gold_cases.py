@@ -1,7 +1,8 @@
 """Gold cases as they are kept: versions side by side, none changed; whoever adds or decides does so one at a time.
 
 A case in a person's own words is sealed under that person's key and goes with them; any other under the key of the
-site. The state of a version is all that changes: ``active``; ``blocked`` while it contradicts another; ``retired``.
+site. The state of a version is all that changes: ``active``; ``blocked`` while it contradicts another; ``retired``; and
+``offered`` while it came with a release and nobody of the site accepted it (``released_cases``).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sqlalchemy import func, select
 
 from appliance.gateway import gold_rows
 from appliance.gateway.errors import ConflictError, NotFoundError
-from appliance.gateway.gold_rows import ALIVE, Kept
+from appliance.gateway.gold_rows import ALIVE, OFFERED, Kept
 from appliance.learning.cases import Case, Compared
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 CONTRADICTING = "contradicting_cases"
 NOT_YOURS = "not_yours_to_decide"
-_WRITING = 0x5056_6C63  # any fixed number: gateways and commands take turns on it
+WRITING = 0x5056_6C63  # any fixed number: gateways and commands take turns on it
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class CaseStore:
         same = next((one for one in known if one.case.content.digest == content.digest), None)
         if same is not None and same.state == "active":
             return Made(same.case)
-        against = await asyncio.to_thread(_against, known, content)
+        against = await asyncio.to_thread(speaking_against, known, content)
         if (count := len(against) + speaking) and not decided:
             raise ConflictError(f"{count} others contradict this", "look at them, then decide", code=CONTRADICTING)
         await self._retire(connection, against, groups)
@@ -140,7 +141,7 @@ class CaseStore:
         async with self._writing() as connection:
             known = await gold_rows.read(connection, self._conversations, None, ALIVE)
             former = _by_id(known, case_id)
-            if _against((one for one in known if one.case.id != case_id), content):
+            if speaking_against((one for one in known if one.case.id != case_id), content):
                 raise ConflictError("the case contradicts others", "decide between them first", code=CONTRADICTING)
             await gold_rows.set_state(connection, former.case, "retired")
             case = Case(case_id, former.case.version + 1, content)
@@ -148,26 +149,35 @@ class CaseStore:
         return case
 
     async def retire(self, case_id: uuid.UUID) -> Case:
-        """Ask it no more. Raises ``NotFoundError``."""
+        """Ask it no more; what is only offered is declined. Raises ``NotFoundError``."""
         async with self._writing() as connection:
-            found = _by_id(await gold_rows.read(connection, self._conversations, None, ALIVE), case_id)
+            alive = await gold_rows.read(connection, self._conversations, None, (*ALIVE, OFFERED))
+            found = _by_id(alive, case_id)
             await gold_rows.set_state(connection, found.case, "retired")
         return found.case
 
     async def decide(self, case_id: uuid.UUID, groups: Collection[str], enter: Enter) -> Made:
-        """Keep a blocked case and retire those that it contradicts; ``enter`` puts it into the log before that holds.
+        """Keep a blocked or offered case and retire those that it contradicts; ``enter`` logs it before that holds.
+
+        An offered one that the groups have already gives way to that one, which is in force from then on.
 
         Raises ``NotFoundError``; ``ConflictError`` where one of them is another group's as well.
         """
         async with self._writing() as connection:
-            blocked = await gold_rows.read(connection, self._conversations, groups, ("blocked",))
+            blocked = await gold_rows.read(connection, self._conversations, groups, ("blocked", OFFERED))
             kept = _by_id(blocked, case_id)
             known = await gold_rows.read(connection, self._conversations, kept.case.content.groups, ALIVE)
             others = [one for one in known if one.case.id != case_id]
-            against = await asyncio.to_thread(_against, others, kept.case.content)
+            same = there(others, kept.case.content) if kept.state == OFFERED else None
+            against = await asyncio.to_thread(speaking_against, others, kept.case.content)
             await self._retire(connection, [kept, *against], groups, of=against)
-            await gold_rows.set_state(connection, kept.case, "active")
-            made = Made(kept.case, changed=True, retired=tuple(one.case for one in against))
+            retired, stands = [one.case for one in against], kept.case
+            if same is not None:
+                await gold_rows.set_state(connection, kept.case, "retired")
+                retired, stands = [*retired, kept.case], same.case
+            await gold_rows.set_state(connection, stands, "active")
+            changed = same is None or same.state != "active"
+            made = Made(stands, changed=changed, retired=tuple(retired))
             await enter(made)
         return made
 
@@ -196,10 +206,21 @@ class CaseStore:
 
 
 async def _lock(connection: AsyncConnection) -> None:
-    await connection.execute(select(func.pg_advisory_xact_lock(_WRITING)))
+    await connection.execute(select(func.pg_advisory_xact_lock(WRITING)))
 
 
-def _against(known: Iterable[Kept], content: Content) -> list[Kept]:
+def there(known: Iterable[Kept], content: Content) -> Kept | None:
+    """Which of ``known`` asks and expects what ``content`` does, of all its groups and maybe of more."""
+    groups = set(content.groups)
+    for one in known:
+        other = one.case.content
+        if groups <= set(other.groups) and other.model_copy(update={"groups": content.groups}) == content:
+            return one
+    return None
+
+
+def speaking_against(known: Iterable[Kept], content: Content) -> list[Kept]:
+    """Which of ``known`` contradict ``content``."""
     mine = Compared(content)
     return [one for one in known if Compared(one.case.content).contradicts(mine)]
 

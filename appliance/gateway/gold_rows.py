@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 SITE = Subject("site")
 """Whose key seals what is nobody's own words."""
 ALIVE = ("active", "blocked")
+OFFERED = "offered"
+RELEASE = "release"
+"""The author of what came with a release."""
 _log = structlog.get_logger(__name__)
 
 
@@ -54,7 +57,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Kept:
-    """The latest version of a case."""
+    """The latest version of a case. ``released``: it came with a release, as the case of this digest."""
 
     case: Case
     state: str
@@ -62,6 +65,7 @@ class Kept:
     origin: Origin | None
     sealed_for: str
     created: datetime
+    released: str | None = None
 
 
 async def read(
@@ -100,6 +104,7 @@ async def add(  # noqa: PLR0913, PLR0917 - the columns of a case
     state: str,
     author: str,
     origin: Origin | None,
+    released: str | None = None,
 ) -> Kept:
     """Insert a version. Raises ``NotFoundError`` when it is in the words of somebody who was erased."""
     sealed_for = origin.subject if origin is not None and origin.verbatim else SITE
@@ -122,6 +127,7 @@ async def add(  # noqa: PLR0913, PLR0917 - the columns of a case
         "origin_digest": origin.digest if origin is not None else None,
         "failure_id": origin.failure if origin is not None else None,
         "author": author,
+        "released": released,
     }
     row = (await connection.execute(insert(gold_case).values(values).returning(gold_case))).one()
     return _opened(row, sealer)
@@ -151,4 +157,4 @@ def _opened(row: Row[Any], sealer: UserSealer) -> Kept:
     origin = None
     if row.origin is not None:
         origin = Origin(Subject(row.origin), row.failure_id, row.origin_digest, row.sealed_for == row.origin)
-    return Kept(case, row.state, row.author, origin, row.sealed_for, row.created)
+    return Kept(case, row.state, row.author, origin, row.sealed_for, row.created, row.released)

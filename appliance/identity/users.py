@@ -115,6 +115,17 @@ def every_account(admin: KeycloakAdmin) -> Iterator[tuple[str, str]]:
             yield from pages.take(admin.get_users(pages.query))
 
 
+def every_name(admin: KeycloakAdmin) -> tuple[str, ...]:
+    """What people of the realm are called: account, first and last names, a word each and in one."""
+    admin.change_current_realm(REALM)
+    found: set[str] = set()
+    for user in admin.get_users({}):
+        for field in ("username", "firstName", "lastName", "email"):
+            name = str(user.get(field) or "")
+            found |= {name, *name.split()} - {""}
+    return tuple(sorted(found))
+
+
 def remove_user(admin: KeycloakAdmin, user_id: str) -> None:
     """Delete the account, and with it the only thing that leads from a name to a pseudonym."""
     admin.change_current_realm(REALM)

@@ -107,6 +107,11 @@ class Compared:
         self._grams = grams(content.question)
         self._groups = frozenset(content.groups)
 
+    @property
+    def size(self) -> int:
+        """Of the question, as ``words.reach`` counts: only questions of like size are near each other."""
+        return len(self._grams)
+
     def contradicts(self, other: Compared) -> bool:
         """As ``contradict``; what costs most is looked at last."""
         if self.content.language != other.content.language or self._groups.isdisjoint(other._groups):

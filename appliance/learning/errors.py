@@ -3,8 +3,10 @@
 UsageError
 ├── CaseError                     a case that says nothing that can be checked, or a file of them that cannot be read
 ├── CaseRefusedError              the site refuses to answer one case: it is worth nothing, and the others are asked
+├── ExchangeError                 a draft, an approval or a file of the exchange that is not what it has to be
 └── ResultError                   a file of results that is damaged, of another run, or not to be compared
 RefusedError
+├── ExchangeRefusedError          what came from a site, or is to leave one, is not taken: forged, older, unapproved
 └── GateRefusedError              the change does not pass
 UnavailableError
 └── SpentError                    nothing more is answered for now, a quota is used up: the run ends and goes on later
@@ -29,6 +31,14 @@ class CaseRefusedError(UsageError):
 
 class ResultError(UsageError):
     """A file of results that is damaged, belongs to another run, or cannot be compared with the other."""
+
+
+class ExchangeError(UsageError):
+    """A draft, an approval or a file of the exchange that is not in its form, or not what it says it is."""
+
+
+class ExchangeRefusedError(RefusedError):
+    """What came from a site, or is to leave one, is not taken: forged, older than what is there, or not approved."""
 
 
 class GateRefusedError(RefusedError):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
 RULINGS = ("right", "wrong", "unclear")
-CASE_STATES = ("active", "blocked", "retired")
+CASE_STATES = ("active", "blocked", "retired", "offered")
 
 
 def define(metadata: MetaData) -> None:
@@ -80,7 +80,8 @@ def define(metadata: MetaData) -> None:
         Column("failure_id", Uuid, nullable=True),
         Column("author", Text, nullable=False),
         Column("created", moment, nullable=False, server_default=func.now()),
-        CheckConstraint("state IN ('active', 'blocked', 'retired')", name="state"),
+        Column("released", Text, nullable=True),
+        CheckConstraint("state IN ('active', 'blocked', 'retired', 'offered')", name="state"),
         Index("ix_gold_case_sealed_for", "sealed_for"),
         Index("ix_gold_case_origin", "origin"),
         Index("ix_gold_case_failure_id", "failure_id"),

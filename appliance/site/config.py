@@ -19,6 +19,7 @@ from appliance.site.shapes import (
     SIGN_IN,
     Audit,
     Edge,
+    Exchange,
     Instructions,
     Listen,
     Officer,
@@ -41,6 +42,9 @@ class Use(Strict):
     officers: tuple[Officer, ...] = ()
     auditors: tuple[Officer, ...] = Field(
         default=(), description="Persons of whom two together may reveal what was said behind an entry of the log."
+    )
+    exchange: Exchange | None = Field(
+        default=None, description="Without this, nothing that this site learnt leaves it."
     )
     waivers: tuple[str, ...] = Field(default=(), description="Signed waiver files, relative to site.yaml.")
     statements: tuple[str, ...] = Field(
@@ -78,6 +82,7 @@ class Use(Strict):
             for name in folder.groups
             if name not in groups
         ]
+        found += self._exchange_mistakes()
         of = {name: model.name for model in self.models for name in model.adapters}
         found += [
             f"models.{i}.adapters: {name} is {of[name]}'s too, and an adapter is made for one model"
@@ -113,6 +118,19 @@ class Use(Strict):
             ("documents.folders", [f.path for f in self.documents.folders]),
         ):
             found += [f"{field}.{i}.name: {n} is named twice" for i, n in enumerate(names) if n in names[:i]]
+        return found
+
+    def _exchange_mistakes(self) -> list[str]:
+        if self.exchange is None:
+            return []
+        officers, approvers = {one.name for one in self.officers}, self.exchange.approvers
+        found = [
+            f"exchange.approvers.{i}: {name} is not among this site's officers"
+            for i, name in enumerate(approvers)
+            if name not in officers
+        ]
+        if self.exchange.threshold > len(set(approvers)):
+            found.append(f"exchange.threshold: {len(set(approvers))} persons cannot give so many signatures")
         return found
 
     def _pinned(self, model: Model) -> int:

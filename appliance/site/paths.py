@@ -63,6 +63,11 @@ class SitePaths:
         return self.root / "state" / "journal.jsonl"
 
     @property
+    def exchange(self) -> Path:
+        """What left this site of its learning: number of the last export and digests that ever went, JSON."""
+        return self.root / "state" / "exchange.json"
+
+    @property
     def restoring(self) -> Path:
         """There while the site is being made again from a backup: nothing serves then (readable by every service)."""
         return self.root / "restoring.json"

@@ -60,6 +60,14 @@ class Officer(Strict):
     public_key: str = Field(description="Path of the officer's public key file, relative to site.yaml.")
 
 
+class Exchange(Strict):
+    """What of this site's learning may leave it, and who has to sign for that."""
+
+    name: Slug = Field(description="What the site is called outside for this: a name that does not say which it is.")
+    approvers: tuple[Slug, ...] = Field(min_length=1, max_length=16, description="Officers whose signatures count.")
+    threshold: int = Field(default=2, ge=1, le=16, description="How many of them have to sign each export.")
+
+
 class Price(Strict):
     """What groups are charged in reports."""
 

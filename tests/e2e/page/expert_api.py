@@ -77,6 +77,9 @@ class ExpertApi:
             {"id": "b1", "version": 1, "question": "Who signs?", "kind": "contains", "expected": ["the head"]},
             {"id": "b2", "version": 1, "question": "Who signs?", "kind": "contains", "expected": ["the deputy"]},
         ]
+        offered = [
+            {"id": "o1", "version": 1, "question": "<i>Who pays?</i>", "kind": "contains", "expected": ["the till"]},
+        ]
         experts = [
             {
                 "name": "5f3a9c1b77e0",
@@ -99,7 +102,8 @@ class ExpertApi:
             {
                 "clusters": clusters,
                 "contradicting": [["00", "01"]] if {"00", "01"} <= {one["id"] for one in waiting} else [],
-                "blocked": [] if self.api.state.kept else blocked,
+                "blocked": [] if {"b1", "b2"} & set(self.api.state.kept) else blocked,
+                "offered": [one for one in offered if one["id"] not in self.api.state.kept],
                 "agreement": {"count": 14, "observed": 0.86, "kappa": 0.71},
                 "experts": experts,
             }

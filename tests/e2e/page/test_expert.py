@@ -116,6 +116,16 @@ def test_cases_that_contradict_each_other_wait_for_a_decision(expert: Page, gate
     assert gateway.kept == ["b1"]
 
 
+def test_a_case_of_another_site_is_shown_as_text_and_taken_on(expert: Page, gateway: FakeGateway) -> None:
+    part = expert.locator("#expert-offered-part")
+    expect(part).to_contain_text("<i>Who pays?</i> → contains: the till")
+    expect(part.locator("i")).to_have_count(0)
+    part.get_by_role("button", name="Ask it here").click()
+    expect(part).to_be_hidden()
+    expect(expert.locator("#expert-blocked li")).to_have_count(2)
+    assert gateway.kept == ["o1"]
+
+
 def test_agreement_is_shown_with_its_count_and_one_sided_experts_are_named(expert: Page) -> None:
     part = expert.locator("#expert-agreement")
     expect(part).to_contain_text("14 answers were judged by two")

@@ -1,7 +1,7 @@
 /** The experts' page: what waits, one failure at a time, and how experts agree. */
 
 import * as api from "./api.js";
-import { drawAgreement, drawBlocked } from "./expert_agreement.js";
+import { drawAgreement, drawCases } from "./expert_agreement.js";
 import { OpenFailure } from "./expert_failure.js";
 import { Queue } from "./expert_queue.js";
 import { byId } from "./dom.js";
@@ -48,7 +48,9 @@ class Desk {
     this.failure.draw();
     drawAgreement(byId("expert-agreement"), this.found);
     byId("expert-blocked-part").hidden = this.found.blocked.length === 0;
-    drawBlocked(byId("expert-blocked"), this.found.blocked, (id) => this.keep(id));
+    drawCases(byId("expert-blocked"), this.found.blocked, t("expert.blocked.keep"), (id) => this.keep(id));
+    byId("expert-offered-part").hidden = this.found.offered.length === 0;
+    drawCases(byId("expert-offered"), this.found.offered, t("expert.offered.accept"), (id) => this.keep(id));
   }
 
   /** @param {string} id */

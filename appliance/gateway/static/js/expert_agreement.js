@@ -63,15 +63,16 @@ const kappa = (value) => (value === null ? "–" : number(value, 2));
 /**
  * @param {HTMLElement} place
  * @param {import("./expert_queue.js").Case[]} cases
+ * @param {string} label of the button
  * @param {(id: string) => void} onKeep
  */
-export function drawBlocked(place, cases, onKeep) {
+export function drawCases(place, cases, label, onKeep) {
   const rows = cases.map(({ id, question, kind, expected }) =>
     h(
       "li",
       {},
       h("span", {}, `${question} → ${kind}: ${expected.join(" · ")}`),
-      h("button", { type: "button", class: "button", onclick: () => onKeep(id) }, t("expert.blocked.keep")),
+      h("button", { type: "button", class: "button", onclick: () => onKeep(id) }, label),
     ),
   );
   place.replaceChildren(h("ul", { class: "expert-blocked" }, ...rows));

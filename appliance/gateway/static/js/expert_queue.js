@@ -10,7 +10,7 @@ import { t, tn } from "./i18n.js";
  * @typedef {{ name: string, you: boolean, rulings: Record<string, number>, one_sided: boolean, count: number,
  *   kappa: number | null }} Expert
  * @typedef {{ clusters: Array<{ name: string[], failures: Listed[] }>, contradicting: string[][], blocked: Case[],
- *   agreement: { count: number, observed: number, kappa: number | null }, experts: Expert[] }} Found
+ *   offered: Case[], agreement: { count: number, observed: number, kappa: number | null }, experts: Expert[] }} Found
  */
 
 export class Queue {
