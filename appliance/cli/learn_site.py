@@ -41,7 +41,7 @@ def host_site(paths: SitePaths) -> SiteConfig:
 def enter(  # noqa: PLR0913 - the fields of a decision, by keyword
     paths: SitePaths,
     *,
-    what: Literal["evaluation", "gate", "cases", "brief"],
+    what: Literal["evaluation", "gate", "cases", "brief", "calibration"],
     target: str,
     figures: Mapping[str, Any],
     action: Literal["create", "read", "update", "delete"] = "create",

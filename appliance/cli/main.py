@@ -44,7 +44,13 @@ class CommandTree(LazyGroup):
             ("memory", "memory_compile", "memory_brief"),
         ),
         "learn": Entry(
-            "Gold cases, evaluation, and the gate that a change has to pass.", ("learn", "learn_evaluate", "learn_gate")
+            "Gold cases, evaluation, and the gate that a change has to pass.",
+            (
+                "learn",
+                "learn_evaluate",
+                "learn_gate",
+                "learn_calibrate",
+            ),
         ),
         "pack": Entry(
             "An organisation's values and words, signed: made, brought, put in force for a group.",

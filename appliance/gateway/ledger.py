@@ -97,6 +97,8 @@ class Ledger:
             tool_calls=counted(tally.calls),
             documents=documents,
             spans=spans,
+            confidence=tally.judged.value,
+            abstained=tally.judged.cause if tally.judged.withheld else None,
         )
         return await self._ended(entry, self._step(job, ENDED), attempts=_END_ATTEMPTS)
 

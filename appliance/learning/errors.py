@@ -1,10 +1,12 @@
 """Errors of the learning loop.
 
 UsageError
+├── CalibrationError              labels that are too few or of several models, or a calibration that cannot be read
 ├── CaseError                     a case that says nothing that can be checked, or a file of them that cannot be read
 ├── CaseRefusedError              the site refuses to answer one case: it is worth nothing, and the others are asked
 └── ResultError                   a file of results that is damaged, of another run, or not to be compared
 RefusedError
+├── CalibrationRefusedError       what was fitted does not hold on answers that it had not seen
 └── GateRefusedError              the change does not pass
 UnavailableError
 └── SpentError                    nothing more is answered for now, a quota is used up: the run ends and goes on later
@@ -13,6 +15,14 @@ UnavailableError
 from __future__ import annotations
 
 from appliance.errors import RefusedError, UnavailableError, UsageError
+
+
+class CalibrationError(UsageError):
+    """Labels that are too few, or of several models, or a calibration that cannot be read."""
+
+
+class CalibrationRefusedError(RefusedError):
+    """A calibration that does not hold on answers that it had not seen, or says no more than their share does."""
 
 
 class CaseError(UsageError):

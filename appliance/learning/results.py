@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from airgap_bundle import strict_json
 from airgap_bundle.errors import BundleError
 from appliance.learning.cases import Kind, Language
+from appliance.learning.confidence import NAMES
 from appliance.learning.errors import ResultError
 
 if TYPE_CHECKING:
@@ -96,12 +97,17 @@ class Row(_Line):
         default=None, description="Position of the answer's entry in the audit log."
     )
     refused: _Text | None = None
+    signal: dict[str, _Finite] | None = Field(
+        default=None, description="What the answer gave away of how sure it is (`confidence.Signal`); absent: nothing."
+    )
 
     @model_validator(mode="after")
     def _answered_or_refused(self) -> Self:
         answered = self.model is not None and self.entry is not None
         if answered == (self.refused is not None) or (self.refused is not None and self.score > 0):
             raise ValueError("a question was answered or refused")
+        if self.signal is not None and set(self.signal) != set(NAMES):
+            raise ValueError("other features than those of this release")
         return self
 
     @property
