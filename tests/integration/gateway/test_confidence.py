@@ -158,9 +158,8 @@ async def test_a_calibration_of_another_model_or_one_that_was_changed_is_none(ho
         await in_force(house)
         assert (await asked(http))["sovereign"]["confidence"]["calibrated"] is True
         async with house.pool.begin() as connection:
-            await connection.execute(
-                text("UPDATE calibration SET body = replace(body, '\"labels\":300', '\"labels\":900')")
-            )
+            change = text("UPDATE calibration SET body = replace(body, :was, :now)")
+            await connection.execute(change, {"was": '"labels":300', "now": '"labels":900'})
         assert (await asked(http))["sovereign"]["confidence"]["calibrated"] is False
 
 
