@@ -1,8 +1,8 @@
 """A calibration made of labels, and whether it may be put in force. Pure.
 
 It may where, on answers that it had not seen, the expected calibration error is at most ``MOST_ECE``, and it comes
-nearer to what was right than whoever always says the share of right answers does (Brier score): a number that is the
-same for every answer would decide nothing.
+nearer to what was right than whoever always says the share of right answers does (Brier score, beyond noise): a number
+that is the same for every answer would decide nothing.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Made:
         told = []
         if after.ece > MOST_ECE:
             told.append(f"its expected calibration error is {after.ece:.3f}, and {MOST_ECE} is the most")
-        if after.brier >= blind:
+        if self.found.gain <= 0:
             told.append(
-                f"it tells right answers from wrong ones no better than their share does "
+                f"it tells right answers from wrong ones no better than their share does, beyond noise "
                 f"(Brier score {after.brier:.3f}, and {blind:.3f})"
             )
         return told
@@ -59,6 +59,7 @@ class Made:
             "brier_before": round(found.before.brier, 4),
             "brier_after": round(found.after.brier, 4),
             "brier_blind": round(found.blind, 4),
+            "gain": round(found.gain, 5),
             "bins": len(found.after.bins),
             "plain": made.plain,
             "grounded": made.grounded,

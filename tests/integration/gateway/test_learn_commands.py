@@ -250,7 +250,7 @@ def sure(found: Any, *, informative: bool = True) -> Any:
     drawn = random.Random(3)
 
     def signal(right: bool) -> dict[str, float]:  # noqa: FBT001 - the outcome
-        mean = -drawn.uniform(0.05, 0.9 if right or not informative else 1.8)
+        mean = min(-0.01, drawn.gauss(-0.6 if right or not informative else -1.1, 0.3))
         return {"mean": mean, "lowest": 2 * mean, "length": 3.0, "grounded": 0.0, "supported": 0.0, "retrieved": 0.0}
 
     rows = [one.model_copy(update={"signal": signal(one.score == 1)}) for one in found.rows]
