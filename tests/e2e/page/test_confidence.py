@@ -72,8 +72,7 @@ def test_marked_and_withheld_answers_say_why(analyst: Page, gateway: FakeGateway
 
 def test_an_answer_that_is_held_back_shows_how_far_it_is(analyst: Page, gateway: FakeGateway) -> None:
     gateway.play(Script(text="It is so.", confidence=SURE, held=(1, 9), hold_after=0))
-    analyst.get_by_role("textbox", name="Message").fill("Is it so?")
-    analyst.keyboard.press("Enter")
+    flows.send(analyst, "Is it so?")
     expect(analyst.locator(".waiting")).to_contain_text("9 tokens written")
     assert "It is so." not in analyst.locator(".turn-answer").last.inner_text()
     gateway.release()
