@@ -73,7 +73,7 @@ export class ExpertAnswers {
     try {
       const answers = await api.expertAnswers();
       const body = answers.map((one) => h("div", {}, h("p", { class: "expert-answer-question" }, one.question ?? ""), shown(one, there(one))));
-      openDrawer({ title: t("experts.title"), body: body.length > 0 ? body : [h("p", {}, t("experts.none"))] });
+      openDrawer({ title: t("experts.title"), body: body.length > 0 ? body : [h("p", {}, t("experts.none"))], foot: [] });
       await this.see(answers);
     } catch (error) {
       this.onError(error);
