@@ -6,7 +6,9 @@ holds under the same condition, and never for programs that evaluate: they measu
 
 Where a threshold holds and the group says ``abstain`` or ``ask_back``, the answer is held back until it is judged. What
 is unknown then counts as unsure: an engine that gives no log probabilities, or such as do not belong to the text, would
-otherwise choose which answers are looked at. An answer that declines, or calls tools, claims nothing and is given.
+otherwise choose which answers are looked at. An answer that declines claims nothing, so no number is told of it; it is
+measured against the threshold all the same, or words of refusal in front would carry any answer past it. One that calls
+tools is given.
 """
 
 from __future__ import annotations
@@ -67,8 +69,7 @@ class Judging:
 
     def judged(self, tally: Tally, grounding: Grounding | None) -> Judged:
         """Of an answer that came to its end by itself."""
-        declines = len(tally.text) <= _SHORT and turned_down(tally.text, None)
-        if tally.calls or declines:
+        if tally.calls:
             return Judged()
         found = None
         if spelt(tally):
@@ -76,7 +77,8 @@ class Judging:
             found = signal([one.logprob for one in tally.logprobs], tally.rested, cosines)
         value = self.calibration.confidence(found) if self.calibration is not None and found is not None else None
         if self.threshold is None or (value is not None and value >= self.threshold.below):
-            return Judged(found, value)
+            declines = len(tally.text) <= _SHORT and turned_down(tally.text, None)
+            return Judged() if declines else Judged(found, value)
         return Judged(
             found, value, _BELOW[self.threshold.then], "low_confidence" if value is not None else "not_judged"
         )

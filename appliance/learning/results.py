@@ -31,6 +31,7 @@ MAX_BYTES = 64 << 20
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Measured = Annotated[float, Field(allow_inf_nan=False, ge=-1000, le=1000)]
 _Drawn = Annotated[str, Field(pattern=r"^[^ ]{1,200} [1-9][0-9]{0,9} [^ ]{1,63}$")]
 MOST_DRAWN = 65_536
 
@@ -97,7 +98,7 @@ class Row(_Line):
         default=None, description="Position of the answer's entry in the audit log."
     )
     refused: _Text | None = None
-    signal: dict[str, _Finite] | None = Field(
+    signal: dict[str, _Measured] | None = Field(
         default=None, description="What the answer gave away of how sure it is (`confidence.Signal`); absent: nothing."
     )
 

@@ -2,7 +2,7 @@
 
 The demonstration's model answers questions whose answers are known (``questions``), drawn as the page draws, by going
 on with a text that states facts. Features, fit, folds and bins are those of `sovereign learn calibrate`. The last line
-is JSON; the diagram lies beside it.
+is JSON; the diagram is in ``dist``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tests.engine.served import Sizes, our_engine
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OUT = Path("bench-confidence.html")
+OUT = Path("dist/bench-confidence.html")
 _TOKENS = 6
 _TOGETHER = 4
 
@@ -92,6 +92,7 @@ def main() -> None:
         pairs = asyncio.run(labelled(engine.socket, questions(given.questions), given.minutes * 60 or math.inf))
     labels = [label for _, label in pairs]
     made = calibrate(labels, "sha256:" + "0" * 64, NO_ADAPTER)
+    OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(render(made, given.model.name, []))
     found = made.found
     claims = [

@@ -249,3 +249,16 @@ async def test_the_page_is_told_how_far_it_is_and_then_the_answer(house: Any) ->
     events = [line.removeprefix("event: ") for line in text.splitlines() if line.startswith("event: ")]
     assert events[:4] == ["start", "held", "held", "held"]
     assert events[4:] == ["token"] * 20 + ["receipt", "done"]
+
+
+async def test_words_of_refusal_in_front_do_not_carry_an_answer_past_the_threshold(house: Any) -> None:
+    await in_force(house)
+    house.engine = Unsure(words=("I", " cannot", " answer", " that", ":", f" {SECRET}", "."))
+    async with house.open(config()) as http:
+        body = await asked(http)
+        assert SECRET not in str(body)
+        assert body["sovereign"]["confidence"]["cause"] == "low_confidence"
+        house.engine.logprob = -0.05
+        sure = await asked(http)
+    assert SECRET in said(sure)
+    assert sure["sovereign"]["confidence"]["value"] is None
