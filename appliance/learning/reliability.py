@@ -128,5 +128,15 @@ def findings(labels: Sequence[Label]) -> Findings:
     before = reliability([label.signal.likelihood for label in labels], right)
     guessed = [(value - outcome) ** 2 for value, outcome in zip(blind, right, strict=True)]
     nearer = [far - (value - outcome) ** 2 for far, value, outcome in zip(guessed, said, right, strict=True)]
-    gain = statistics.fmean(nearer) - _ONE_SIDED * statistics.stdev(nearer) / math.sqrt(len(nearer))
+    gain = statistics.fmean(nearer) - _ONE_SIDED * _error(nearer, [label.case for label in labels])
     return Findings(before, reliability(said, right), statistics.fmean(guessed), gain, sliced)
+
+
+def _error(values: Sequence[float], cases: Sequence[str]) -> float:
+    """Of the mean, by case: answers to one question are one observation, however often or for whom it was asked."""
+    mean = statistics.fmean(values)
+    of: dict[str, float] = defaultdict(float)
+    for value, case in zip(values, cases, strict=True):
+        of[case] += value - mean
+    count = len(of)
+    return math.sqrt(sum(one * one for one in of.values()) * count / (count - 1)) / len(values)

@@ -20,7 +20,7 @@ from appliance.learning.calibration import (
 from appliance.learning.calibration_html import render
 from appliance.learning.confidence import NAMES, Signal
 from appliance.learning.errors import CalibrationError
-from appliance.learning.reliability import crossed, reliability
+from appliance.learning.reliability import crossed, findings, reliability
 from tests.learning.labelled_answers import labels
 
 MODEL = "sha256:" + "a" * 64
@@ -172,3 +172,9 @@ def test_the_report_stands_alone_and_runs_nothing() -> None:
     assert "https://" not in page
     assert page.count("<circle") >= 10
     assert "ECE after" in page
+
+
+def test_the_same_answers_counted_again_prove_no_more() -> None:
+    once = labels(120)
+    one, many = findings(once), findings(once * 8)
+    assert many.gain <= one.gain + 0.01
