@@ -136,6 +136,10 @@ bench-gpu: venv ## An engine on the GPU beside one on the processor; the last li
 bench-learning: venv ## Ask Debian's manuals in three languages; MODEL=the embedding model's GGUF; the last line is JSON
 	$(BIN)/python -m tests.bench.learning --model $(MODEL)
 
+.PHONY: bench-confidence
+bench-confidence: venv ## How far confidence is off after calibration; MODEL=a chat model's GGUF; the last line is JSON
+	$(BIN)/python -m tests.bench.confidence --model $(MODEL)
+
 .PHONY: bench-gate
 bench-gate: venv ## How often the gate stops a change of nothing, and which falls it sees; the last line is JSON
 	$(BIN)/python -m tests.bench.gate

@@ -99,6 +99,8 @@ def answer(  # noqa: PLR0913 - the fields of an answer, by keyword
     documents: Sequence[str] = (),
     spans: Sequence[str] = (),
     rollout: str | None = None,
+    confidence: float | None = None,
+    abstained: str | None = None,
     at: datetime | None = None,
 ) -> Event:
     """What a request cost and how it ended: ``outcome`` is ``stop``, ``length``, ``cancelled`` or ``error``.
@@ -106,7 +108,8 @@ def answer(  # noqa: PLR0913 - the fields of an answer, by keyword
     ``tool_calls``: how often the answer called which tool. ``documents``: digests of the files that it rests on;
     ``spans``: which passages of them, as ``DOCUMENT VERSION FIRST-LAST``. ``rollout``: in which arm of which staged
     rollout it was given, as ``ID new`` or ``ID old``. The receipt, whose digest this entry has,
-    says the same in full where a list here is cut.
+    says the same in full where a list here is cut. ``confidence``: how often answers like it were right, where that is
+    known; ``abstained``: why it was withheld from whoever asked, who paid for it all the same.
     """
     ours = compact(
         {
@@ -124,6 +127,8 @@ def answer(  # noqa: PLR0913 - the fields of an answer, by keyword
             "documents": texts(list(documents)) if documents else None,
             "spans": texts(list(spans)) if spans else None,
             "rollout": maybe(rollout),
+            "confidence": round(min(1.0, max(0.0, float(confidence))), 3) if confidence is not None else None,
+            "abstained": maybe(abstained),
         }
     )
     fields = _call(request_id, subject, groups, operation, 200)

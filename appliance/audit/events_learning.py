@@ -25,12 +25,13 @@ def feedback(  # noqa: PLR0913 - the fields of a person's word on an answer, by 
     corrected: bool = False,
     sent: bool = False,
     sent_to: str | None = None,
+    asked: bool = False,
     at: datetime | None = None,
 ) -> Event:
     """A person marked an answer, changed that or took it back: ``verdict`` up or down, reasons from a short list.
 
     ``corrected``: they wrote what it should have said. ``sent``: they let the experts of a group, ``sent_to``, see
-    question and answer.
+    question and answer. ``asked``: they want an answer from those.
     """
     ours = compact(
         {
@@ -40,6 +41,7 @@ def feedback(  # noqa: PLR0913 - the fields of a person's word on an answer, by 
             "corrected": corrected,
             "sent": sent,
             "sent_to": maybe(sent_to),
+            "asked": asked or None,
         }
     )
     return _act(action, "feedback", "answer", {"user": ocsf.user(subject, groups)}, ours, at)
@@ -50,14 +52,15 @@ def expert_act(  # noqa: PLR0913 - the fields of an expert's act, by keyword
     subject: str,
     groups: tuple[str, ...],
     action: Action,
-    what: Literal["queue", "failure", "ruling", "cases", "case", "brief"],
+    what: Literal["queue", "failure", "ruling", "cases", "case", "brief", "answer"],
     target: str,
     details: Mapping[str, Any] | None = None,
     at: datetime | None = None,
 ) -> Event:
     """An expert looked at the ``queue``, at one ``failure`` or at all ``cases``, ruled, made or retired a case.
 
-    Of a ``brief``: accepted it (update), struck a line of it, or took it back (delete).
+    Of an ``answer``: wrote one to whoever had asked, who is not named. Of a ``brief``: accepted it (update), struck a
+    line of it, or took it back (delete).
     """
     ours = compact({"kind": "expert_act", "details": scalars(details) if details else None})
     return _act(action, what, target, {"user": ocsf.user(subject, groups)}, ours, at)

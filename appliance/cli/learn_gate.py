@@ -46,7 +46,7 @@ def gate(  # noqa: PLR0913, PLR0917 - one parameter per option
     The decision with all its figures is in the audit log before it is told.
     Example: `sovereign learn gate before.jsonl after.jsonl --claim language=fr`.
     """
-    old, new = _read(before), _read(after)
+    old, new = read(before), read(after)
     decision = decide(old, new, claim, resamples=resamples, seed=seed)
     enter(
         site_paths(context),
@@ -66,7 +66,8 @@ def gate(  # noqa: PLR0913, PLR0917 - one parameter per option
     say("the change passes")
 
 
-def _read(path: Path) -> Results:
+def read(path: Path) -> Results:
+    """The results in a file. Raises ``UsageError`` and ``ResultError``."""
     try:
         with path.open("rb") as opened:
             raw = opened.read(MAX_BYTES + 1)

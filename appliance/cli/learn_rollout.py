@@ -25,8 +25,8 @@ from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOptio
 from appliance.errors import UsageError
 from appliance.gateway.pack_choices import ChoiceStore
 from appliance.gateway.rollout_store import end_kept
+from appliance.install.decisions import installed
 from appliance.install.lock import site_lock
-from appliance.install.model_switch import installed
 from appliance.install.pack_import import check_may
 from appliance.learning.comparing import figures
 from appliance.learning.errors import GateRefusedError

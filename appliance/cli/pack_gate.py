@@ -17,7 +17,7 @@ from appliance.cli.pack_trial import Trial, chat_models, tried
 from appliance.cli.terminal import OutputFormat, emit, say
 from appliance.errors import UsageError
 from appliance.gateway.pack_choices import Chosen, chosen_or_none
-from appliance.install.model_switch import installed
+from appliance.install.decisions import installed
 from appliance.learning.errors import GateRefusedError
 from appliance.packs.cases import cases_of
 from appliance.packs.errors import PackLostError

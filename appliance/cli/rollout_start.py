@@ -20,8 +20,8 @@ from appliance.errors import UsageError
 from appliance.gateway.errors import NotFoundError
 from appliance.gateway.pack_choices import ChoiceStore, chosen_or_none
 from appliance.gateway.rollout_values import NOTHING, Rollout
+from appliance.install.decisions import installed
 from appliance.install.lock import site_lock
-from appliance.install.model_switch import installed
 from appliance.install.pack_import import check_may
 from appliance.packs.record import NONE
 from appliance.packs.shelf import open_pack, pick

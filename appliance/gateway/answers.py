@@ -12,9 +12,11 @@ Ordering rules, each of which somebody relies on:
 4. The receipt is handed out last (where documents were asked for, with what of the answer rests on which of them, by
    the library as it is then), with the positions of both entries. If the answer entry cannot be written, the
    caller is told so instead of being given a receipt.
-5. Quota is settled and the keeper (a conversation) written also when the caller is gone.
+5. Where the group withholds answers that are too unsure, nothing of the text is handed out before it is whole, judged
+   and entered; what is withheld is nowhere kept. What ends early is not judged, and nothing of it is handed out.
+6. Quota is settled and the keeper (a conversation) written also when the caller is gone.
 
-The work runs in a task of its own, not in the request's: ``stop`` ends the engine's part only, and 3 to 5 still happen.
+The work runs in a task of its own, not in the request's: ``stop`` ends the engine's part only, and 3 to 6 still happen.
 """
 
 from __future__ import annotations
@@ -29,12 +31,14 @@ import structlog
 from appliance.audit.receipt_check import receipt_digest
 from appliance.engine import protocol as engine_protocol
 from appliance.engine.errors import EngineBusyError, EngineRefusedError, EngineUnavailableError
-from appliance.gateway import receipts, tally
+from appliance.gateway import receipts
+from appliance.gateway import tally as tallied
 from appliance.gateway.database import DATABASE_DOWN
 from appliance.gateway.engine_asked import as_seen, engine_request
 from appliance.gateway.errors import HttpError, NotReadyError
 from appliance.gateway.grounding import rested
-from appliance.gateway.steps import Called, Failed, Finished, Started, Step, Text
+from appliance.gateway.judging import emptied, in_its_place
+from appliance.gateway.steps import Called, Failed, Finished, Held, Started, Step, Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -54,6 +58,8 @@ _log = structlog.get_logger(__name__)
 REFUSED = "refused"
 _OURS = 500
 """From this status on a refusal is nobody's who asked."""
+_TOLD_EVERY = 8
+"""Tokens after which whoever waits for an answer that is held back is told how many there are."""
 MAX_SECONDS = 600.0  # shorter than the lease of a conversation (turns.LEASE)
 
 
@@ -67,6 +73,8 @@ class Desk:
     documents: Documents
     savings: Savings
     rollouts: Rollouts
+    language: str = "en"
+    """The site's first: in which its own sentences are said where the question's language cannot be told."""
 
 
 class Answer:
@@ -77,15 +85,16 @@ class Answer:
         self._engine = engine
         self._keeper = keeper
         self.job = job
-        self.tally = tally.Tally()
+        self.tally = tallied.Tally()
         self._queue: asyncio.Queue[Step] = asyncio.Queue()  # holds max_tokens steps at most
+        self._held: list[Step] | None = [] if job.judging is not None and job.judging.holds else None
         self._stopped: str | None = None
         self._started = False
         self._entry: asyncio.Task[Position] | None = None
         self._conversing: asyncio.Task[None] | None = None
         self.task = asyncio.create_task(self._run(), name=f"answer {job.request_id}")
 
-    def stop(self, outcome: str = tally.CANCELLED) -> None:
+    def stop(self, outcome: str = tallied.CANCELLED) -> None:
         """End the engine's part; what was written so far is the answer. The first call decides the outcome."""
         if self._stopped is None:
             self._stopped = outcome
@@ -121,13 +130,13 @@ class Answer:
             async with asyncio.timeout(MAX_SECONDS):
                 await self._conversing
         except TimeoutError:
-            self.tally.outcome = tally.INTERRUPTED
+            self.tally.outcome = tallied.INTERRUPTED
         except asyncio.CancelledError:
             if self._stopped is None:
                 raise  # the loop itself is being torn down
             self.tally.outcome = self._stopped
         except HttpError as error:
-            self.tally.outcome = tally.FAILED
+            self.tally.outcome = tallied.FAILED
             return error
         return None
 
@@ -139,7 +148,7 @@ class Answer:
                     await self._take(event)
         except (EngineBusyError, EngineRefusedError, EngineUnavailableError) as error:
             raise as_seen(error) from error
-        if self.tally.outcome == tally.RUNNING:
+        if self.tally.outcome == tallied.RUNNING:
             raise NotReadyError("the engine broke off", "ask again", code="engine_interrupted")
 
     async def _take(self, event: engine_protocol.Event) -> None:
@@ -156,11 +165,11 @@ class Answer:
                 raise NotReadyError("the engine answered before it admitted", "ask again", code="engine_failed")
             case engine_protocol.Token():
                 self.tally.add(event)
-                self._queue.put_nowait(Text(event.text, event.logprobs))
+                self._show(Text(event.text, event.logprobs))
             case engine_protocol.ToolCall():
                 if not self.job.tools.offers(event.name):
                     raise NotReadyError("the engine called what was not offered", "ask again", code="engine_failed")
-                self._queue.put_nowait(Called(event, len(self.tally.calls)))
+                self._show(Called(event, len(self.tally.calls)))
                 self.tally.calls.append(event)
             case engine_protocol.Vectors():
                 self.tally.vectors = event.vectors
@@ -168,6 +177,14 @@ class Answer:
                 self.tally.end(event)
             case engine_protocol.Failed():
                 raise NotReadyError(f"the engine broke off: {event.message}", "ask again", code="engine_failed")
+
+    def _show(self, step: Text | Called) -> None:
+        if self._held is None:
+            self._queue.put_nowait(step)
+            return
+        self._held.append(step)
+        if self.tally.completion_tokens % _TOLD_EVERY == 1:
+            self._queue.put_nowait(Held(self.tally.completion_tokens))
 
     async def _logged(self) -> None:
         assert self._entry is not None
@@ -197,6 +214,7 @@ class Answer:
     async def _answered(self, request: Position, error: HttpError | None) -> Step:
         receipt: dict[str, Any] | None = None
         await self._look_again()
+        await self._judge()
         try:
             bare = receipts.unlogged(self.job, self.tally)
             position = await self._desk.ledger.answer(self.job, self.tally, request, receipt_digest(bare))
@@ -205,6 +223,9 @@ class Answer:
                 _log.warning("receipt.unproven", request_id=self.job.request_id)
         except NotReadyError as unlogged:
             error = error or unlogged
+            if self._held is not None:
+                self.tally.replace("")  # nobody was given it, and nobody will be
+        self._release()
         await self._desk.rollouts.note(self.job, self.tally, self.tally.outcome)
         if self._started:
             try:
@@ -227,6 +248,30 @@ class Answer:
         places = [one.place for one in grounding.passages]
         there = await self._desk.documents.still(places, self.job.caller.groups)
         self.tally.rested = await asyncio.to_thread(rested, self.tally.text, grounding, there)
+
+    async def _judge(self) -> None:
+        """How sure the answer is; where that is too little, the site's sentence takes its place."""
+        tally, judging = self.tally, self.job.judging
+        if judging is None:
+            return
+        if tally.outcome not in {tallied.STOP, tallied.LENGTH}:
+            if self._held is not None:
+                self._put_in_its_place("")
+            return
+        tally.judged = await asyncio.to_thread(judging.judged, tally, self.job.grounding)
+        if tally.judged.withheld:
+            said = (self.job.messages or ({"content": self.job.prompt or ""},))[-1]["content"]
+            self._put_in_its_place(in_its_place(tally.judged, said, tally, self._desk.language))
+
+    def _put_in_its_place(self, text: str) -> None:
+        self.tally.replace(text)
+        self.tally.rested = emptied(self.tally.rested)
+        self._held = [Text(text)] if text else []
+
+    def _release(self) -> None:
+        """Hand out what was held back, as far as it is the answer; only what the log has."""
+        for step in self._held or () if self.tally.text or self.tally.calls else ():
+            self._queue.put_nowait(step)
 
     def _count(self) -> None:
         metrics, model = self._desk.metrics, self.job.grant.model

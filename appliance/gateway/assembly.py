@@ -10,6 +10,7 @@ from appliance.gateway.account_names import AccountNames
 from appliance.gateway.answers import Answer, Desk
 from appliance.gateway.briefs import IN_FORCE, Briefs
 from appliance.gateway.bringing import Bringing
+from appliance.gateway.calibrations import CalibrationStore
 from appliance.gateway.catalogue import Catalogue
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.cookies import Cookies
@@ -17,6 +18,7 @@ from appliance.gateway.documents import Documents
 from appliance.gateway.entitlements import grant, priority
 from appliance.gateway.errors import NotReadyError, UnprocessableError
 from appliance.gateway.event_cursor import CursorStore
+from appliance.gateway.expert_answers import ExpertAnswers
 from appliance.gateway.failures import FailureStore
 from appliance.gateway.feedback import FeedbackStore
 from appliance.gateway.gold_cases import CaseStore
@@ -26,6 +28,7 @@ from appliance.gateway.identity_events import IdentityEvents
 from appliance.gateway.jobs import Job
 from appliance.gateway.ledger import Ledger
 from appliance.gateway.looks import Looks
+from appliance.gateway.measuring import Measuring
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.packs import Packs, check_adapter
 from appliance.gateway.quota import Quotas
@@ -121,6 +124,7 @@ class Gateway:
         self.failures = FailureStore(parts.database, self.conversations)
         self.cases = CaseStore(parts.database, self.conversations)
         self.rulings = Rulings(parts.database, self.conversations, self.failures, self.cases)
+        self.expert_answers = ExpertAnswers(parts.database, self.conversations)
         self.expert_bound = RateBound(burst=_EXPERT_ENTRIES, seconds=1.0)
         self.briefs = Briefs(parts.database, self.conversations)
         self.cookies = Cookies(secure=parts.site.scheme == "https")
@@ -134,7 +138,9 @@ class Gateway:
         self.watch = Watch(self.rollouts.store, self.packs, self.ledger, parts.site.learning.rollout)
         self.savings = Savings()
         self.counting = Counting(parts.database)
-        self._desk = Desk(self.ledger, self.quotas, self.metrics, self.documents, self.savings, self.rollouts)
+        self.measuring = Measuring(CalibrationStore(parts.database))
+        kept = (self.ledger, self.quotas, self.metrics, self.documents, self.savings, self.rollouts)
+        self._desk = Desk(*kept, language=parts.site.languages[0])
 
     async def granted(
         self,
@@ -200,6 +206,7 @@ class Gateway:
         asked = most_tokens([*told, tools.text, *words, *(inputs or (prompt or "",))])
         at_once = model.context_tokens * (1 if inputs is None else len(inputs))
         most = min(asked + sampling.max_tokens, at_once)
+        judging = await self.measuring.of(granted, model, purpose, grounding) if inputs is None else None
         reservation = await self.quotas.reserve(caller.subject, granted, most, choices)
         return tuple(
             Job(
@@ -214,6 +221,7 @@ class Gateway:
                 inputs=tuple(inputs) if inputs is not None else None,
                 tools=tools,
                 grounding=grounding,
+                judging=judging,
                 priority=priority(self.site, caller.client_id),
             )
             for number in range(choices)

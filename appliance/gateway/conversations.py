@@ -215,4 +215,5 @@ def opened_feedback(sealer: UserSealer, row: Row[Any]) -> Remark | None:
         correction=detail.get("correction"),
         send=row.sent_to is not None,
         group=row.sent_to,
+        asks=bool(detail.get("asks", False)),
     )

@@ -32,7 +32,7 @@ def engine_request(job: Job) -> engine_protocol.Request:
         seed=sampling.seed,
         stop=sampling.stop,
         json_schema=sampling.json_schema,
-        top_logprobs=sampling.top_logprobs,
+        top_logprobs=0 if sampling.top_logprobs is None and job.judging is not None else sampling.top_logprobs,
         adapter=job.grant.adapter,
         tools=job.tools.offered,
         tool_choice=job.tools.choice,

@@ -17,7 +17,7 @@ from appliance.memory.vectors import Embedder
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from appliance.gateway.assembly import Gateway
     from appliance.gateway.failures import Ruled
@@ -123,12 +123,15 @@ def _listed(one: Failure) -> dict[str, Any]:
         "day": one.created.date().isoformat(),
         "reasons": list(one.sent.reasons),
         "corrected": one.sent.correction is not None,
+        "asks": one.sent.asks,
         "standing": one.standing,
     }
 
 
-def shown_failure(one: Failure, expert: str, ruled: Sequence[Ruled]) -> dict[str, Any]:
-    """A failure whole; what others ruled is shown to whoever has ruled as well."""
+def shown_failure(
+    one: Failure, expert: str, ruled: Sequence[Ruled], answers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """A failure whole; what others ruled and answered is shown to whoever has ruled as well."""
     mine = next((said for said in ruled if said.subject == expert), None)
     others = [said for said in ruled if said.subject != expert] if mine is not None else []
     sent = one.sent
@@ -141,6 +144,8 @@ def shown_failure(one: Failure, expert: str, ruled: Sequence[Ruled]) -> dict[str
         "correction": sent.correction,
         "ruling": mine.ruling if mine else None,
         "note": mine.note if mine else None,
+        "answer_given": (answers or {}).get(expert),
+        "others_answered": [text for by, text in (answers or {}).items() if by != expert and mine is not None],
         "others": [{"ruling": said.ruling, "note": said.note} for said in others],
     }
 

@@ -78,6 +78,9 @@ class NewRuling(BaseModel):
     ruling: Ruling
     note: Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)] | None = None
     case: NewCase | None = None
+    answer: Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)] | None = Field(
+        default=None, description="For whoever sent it, who is not named here and is told by which group's expert."
+    )
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,8 @@ async def failure(request: Request) -> Response:
         found = await desk.failure(request)
         async with desk.look("failure", str(found.id)) as gateway:
             ruled = await gateway.failures.ruled(found.id)
-            return JSONResponse(shown_failure(found, desk.caller.subject, ruled))
+            answers = await gateway.expert_answers.written(found)
+            return JSONResponse(shown_failure(found, desk.caller.subject, ruled, answers))
 
 
 async def rule(request: Request) -> Response:
@@ -154,7 +158,7 @@ async def rule(request: Request) -> Response:
         found = await desk.failure(request)
         case = asked.case
         content = case.content(found.group) if case is not None else None
-        said = Said(asked.ruling, asked.note or None, content, case is not None and case.decided)
+        said = Said(asked.ruling, asked.note or None, content, case is not None and case.decided, asked.answer or None)
         desk.check_bound()
         made = await desk.gateway.rulings.rule(desk.caller, found, said, desk.enter)
         return JSONResponse({"case": str(made.case.id) if made is not None else None})

@@ -191,7 +191,7 @@ async def _to_send(
         cause = f"experts take questions of {LONGEST_QUESTION} and answers of {LONGEST_ANSWER} characters"
         raise UnprocessableError(cause, "ask again with less", code="too_long_to_send", param="send")
     grounded = "documents" in _receipt(sealer, rows[0])
-    return Sent(question, answer, remark.reasons, remark.reason, remark.correction, grounded)
+    return Sent(question, answer, remark.reasons, remark.reason, remark.correction, grounded, remark.asks)
 
 
 async def _send(  # noqa: PLR0913, PLR0917 - private; one call

@@ -39,17 +39,20 @@ class Feedback(BaseModel):
     correction: _Words | None = None
     send: bool = False
     group: Annotated[str, Field(max_length=63)] | None = Field(default=None, description="Whose experts see it.")
+    asks: bool = Field(default=False, description="They are asked for an answer.")
 
     @model_validator(mode="after")
     def _failures_are_sent(self) -> Self:
-        if self.send and self.verdict == "up" and not self.correction:
-            raise ValueError("what is sent to experts is marked as not good, or corrected")
+        if self.send and self.verdict == "up" and not (self.correction or self.asks):
+            raise ValueError("what is sent to experts is marked as not good, corrected, or asked about")
+        if self.asks and not self.send:
+            raise ValueError("experts answer what is sent to them")
         return self
 
     def remark(self, group: str | None) -> Remark:
         """As it is kept, and sent to ``group``; each reason once, in one order."""
         reasons = tuple(sorted(set(self.reasons)))
-        return Remark(self.verdict, reasons, self.reason or None, self.correction or None, self.send, group)
+        return Remark(self.verdict, reasons, self.reason or None, self.correction or None, self.send, group, self.asks)
 
 
 async def about(request: Request) -> Response:
@@ -72,7 +75,12 @@ async def give(request: Request) -> Response:
         async def enter() -> None:
             _check_bound(gateway, person)
             entry: dict[str, Any] = {"verdict": remark.verdict, "reasons": remark.reasons}
-            entry |= {"corrected": remark.correction is not None, "sent": remark.send, "sent_to": remark.group}
+            entry |= {
+                "corrected": remark.correction is not None,
+                "sent": remark.send,
+                "sent_to": remark.group,
+                "asked": remark.asks,
+            }
             await gateway.ledger.feedback(caller=person.caller, action=action, **entry)
 
         await gateway.feedback.give(person.caller.subject, marked, remark, enter)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from appliance.gateway.entitlements import Grant
     from appliance.gateway.grounding import Grounding
     from appliance.gateway.history import ChatMessage
+    from appliance.gateway.judging import Judging
     from appliance.gateway.quota import Reservation
     from appliance.gateway.sampling import Sampling
 
@@ -39,6 +40,8 @@ class Job:
     inputs: tuple[str, ...] | None = None
     tools: Tools = NO_TOOLS
     grounding: Grounding | None = None
+    judging: Judging | None = None
+    """How sure the answer is, is measured where this is there."""
     priority: int = 0
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     prompt_salt: bytes = field(default_factory=new_salt)

@@ -1,4 +1,4 @@
-"""What the loop holds of one person: what they sent, what they ruled as an expert, cases in their words."""
+"""What the loop holds of one person: what they sent and were answered, what they ruled, cases in their words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select, update
 
-from appliance.gateway.schema import failure, gold_case, message, ruling
+from appliance.gateway.schema import expert_answer, failure, gold_case, message, ruling
 
 if TYPE_CHECKING:
     import uuid
@@ -28,6 +28,8 @@ async def held(connection: AsyncConnection, sealer: UserSealer, subject: Subject
     ruled = (await connection.execute(select(ruling).where(ruling.c.subject == subject))).all()
     theirs = (gold_case.c.sealed_for == subject) | (gold_case.c.origin == subject) | (gold_case.c.author == subject)
     cases = (await connection.execute(select(gold_case).where(theirs))).all()
+    told = expert_answer.c.subject == subject, expert_answer.c.author == subject
+    answers = (await connection.execute(select(expert_answer).where(told[0] | told[1]))).all()
     return {
         "sent": [
             {
@@ -48,6 +50,18 @@ async def held(connection: AsyncConnection, sealer: UserSealer, subject: Subject
             }
             for row in ruled
         ],
+        "expert_answers": [
+            {
+                "failure": row.failure_id,
+                "created": row.created,
+                "seen": row.seen,
+                "author": row.author == subject,
+                "content": sealer.unseal(row.sealed, bound_to=f"expert-answer:{row.id}")
+                if row.subject == subject
+                else None,
+            }
+            for row in answers
+        ],
         "cases": [
             {
                 "id": row.id,
@@ -65,9 +79,13 @@ async def held(connection: AsyncConnection, sealer: UserSealer, subject: Subject
 
 
 async def erased(connection: AsyncConnection, subject: Subject) -> None:
-    """Destroy it. A case that an expert put into other words stays, and names nobody any more."""
+    """Destroy it. A case that an expert put into other words stays, and names nobody any more.
+
+    What experts answered them goes with what they had sent; what they answered others as an expert is those others'.
+    """
     await connection.execute(delete(failure).where(failure.c.subject == subject))
     await connection.execute(delete(ruling).where(ruling.c.subject == subject))
+    await connection.execute(update(expert_answer).where(expert_answer.c.author == subject).values(author=ERASED))
     await connection.execute(delete(gold_case).where(gold_case.c.sealed_for == subject))
     await connection.execute(update(gold_case).where(gold_case.c.origin == subject).values(_NOBODYS))
     await connection.execute(update(gold_case).where(gold_case.c.author == subject).values(author=ERASED))

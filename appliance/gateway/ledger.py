@@ -98,6 +98,8 @@ class Ledger:
             documents=documents,
             spans=spans,
             rollout=job.grant.rollout.entered() if job.grant.rollout is not None else None,
+            confidence=tally.judged.value,
+            abstained=tally.judged.cause if tally.judged.withheld else None,
         )
         return await self._ended(entry, self._step(job, ENDED), attempts=_END_ATTEMPTS, proven=True)
 

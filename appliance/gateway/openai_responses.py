@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from appliance.gateway.tally import Tally
 
 Object = dict[str, Any]
-_PLURAL = {"receipt": "receipts", "citations": "citations"}
+_PLURAL = {"receipt": "receipts", "citations": "citations", "confidence": "confidence"}
 
 
 def model_list(models: Mapping[str, ModelInfo]) -> Object:
@@ -57,7 +57,7 @@ def whole(answers: Sequence[Answer], receipts: Sequence[Object]) -> Object:
     """All answers to one call in one piece, and what they took together.
 
     ``sovereign.receipt`` is the only answer's; of several, ``sovereign.receipts`` has them in the order of the choices.
-    So with ``sovereign.citations``, where documents were asked for.
+    So with ``sovereign.citations``, where documents were asked for, and ``sovereign.confidence``, where it is measured.
     """
     worded = wordings([answer.job for answer in answers])
     choices = [wording.choice(answer.tally) for wording, answer in zip(worded, answers, strict=True)]
@@ -67,11 +67,15 @@ def whole(answers: Sequence[Answer], receipts: Sequence[Object]) -> Object:
 
 
 def told(answer: Answer, receipt: Object) -> Object:
-    """What is said of one answer: its receipt, and where documents were asked for, its citations with their words."""
-    grounding, rested = answer.job.grounding, answer.tally.rested
+    """What is said of one answer: its receipt; where documents were asked for, its citations with their words.
+
+    And how sure it is, where that is measured.
+    """
+    grounding, rested, judging = answer.job.grounding, answer.tally.rested, answer.job.judging
+    sure = {"confidence": judging.told(answer.tally.judged)} if judging is not None else {}
     if grounding is None or rested is None:
-        return {"receipt": receipt}
-    return {"receipt": receipt, "citations": shown(rested, grounding)}
+        return {"receipt": receipt, **sure}
+    return {"receipt": receipt, "citations": shown(rested, grounding), **sure}
 
 
 def summed(answers: Sequence[Answer]) -> Object:

@@ -19,7 +19,7 @@ from appliance.gateway.jobs import CHAT, COMPLETION
 from appliance.gateway.openai_requests import ChatRequest, CompletionRequest
 from appliance.gateway.problems import openai_body
 from appliance.gateway.refusals import refusals_logged
-from appliance.gateway.steps import Called, Failed, Finished, Text, Unkept
+from appliance.gateway.steps import Called, Failed, Finished, Held, Text, Unkept
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -160,12 +160,11 @@ async def _chunks(choices: Choices, *, usage_wanted: bool) -> AsyncGenerator[byt
     async for index, step in choices.steps():
         if isinstance(step, Text | Called):
             yield sse.data_only({**wordings[index].piece(step), **nothing_yet})
-        elif isinstance(step, Failed):
+        elif isinstance(step, Held):
+            yield sse.KEEPALIVE
+        elif (error := _ended_early(step)) is not None:
             whole = False
-            yield sse.data_only(openai_body(step.error))
-        elif isinstance(step, Finished) and step.outcome not in _WHOLE:
-            whole = False
-            yield sse.data_only(openai_body(_broken_off(step.outcome)))
+            yield sse.data_only(openai_body(error))
         elif isinstance(step, Finished):
             last = {"sovereign": openai_responses.told(choices.answers[index], step.receipt)}
             end = {**wordings[index].last(step.outcome), **nothing_yet}
@@ -175,6 +174,13 @@ async def _chunks(choices: Choices, *, usage_wanted: bool) -> AsyncGenerator[byt
         yield sse.data_only(usage if several else {**usage, **last})
     if whole:
         yield sse.DONE
+
+
+def _ended_early(step: Step) -> HttpError | None:
+    """Why the answer is not whole, where its last step says so."""
+    if isinstance(step, Failed):
+        return step.error
+    return _broken_off(step.outcome) if isinstance(step, Finished) and step.outcome not in _WHOLE else None
 
 
 def _broken_off(outcome: str) -> HttpError:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from appliance.engine.client import ModelInfo
     from appliance.gateway.conversations import Conversation, Message, Summary
+    from appliance.gateway.expert_answers import ExpertAnswer
 
 
 class _Body(BaseModel):
@@ -55,6 +56,7 @@ async def session(request: Request) -> Response:
                 "site": {"name": gateway.site.name},
                 "models": [_model(name, info) for name, info in models.items()],
                 "documents": await gateway.documents.open_to(person.caller.groups),
+                "expert_answers": await gateway.expert_answers.unseen(person.caller.subject),
                 "brings": list(gateway.bringing.groups_of(person.caller.groups)),
             }
         )
@@ -79,9 +81,11 @@ async def create_conversation(request: Request) -> Response:
 
 async def read_conversation(request: Request) -> Response:
     """GET /api/conversations/{id}."""
+    gateway = gateway_of(request)
     async with visit(request) as person:
-        found = await gateway_of(request).conversations.read(person.caller.subject, path_id(request, "id"))
-        return JSONResponse(_conversation(found))
+        found = await gateway.conversations.read(person.caller.subject, path_id(request, "id"))
+        answers = await gateway.expert_answers.of(person.caller.subject, found.id)
+        return JSONResponse({**_conversation(found), "expert_answers": [shown_answer(one) for one in answers]})
 
 
 async def rename_conversation(request: Request) -> Response:
@@ -112,6 +116,18 @@ def path_id(request: Request, name: str) -> uuid.UUID:
 def moment(at: datetime) -> str:
     """RFC 3339 in UTC."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def shown_answer(one: ExpertAnswer) -> dict[str, Any]:
+    """An expert's answer, without who wrote it."""
+    return {
+        "id": str(one.id),
+        "message_id": str(one.message_id),
+        "group": one.group,
+        "answer": one.text,
+        "created": moment(one.created),
+        "seen": one.seen,
+    }
 
 
 def _model(name: str, info: ModelInfo) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from appliance.gateway.history import asked_after, estimated_prompt, estimated_t
 from appliance.gateway.page_routes import path_id
 from appliance.gateway.problems import problem_body
 from appliance.gateway.refusals import refusals_logged
-from appliance.gateway.steps import Failed, Finished, Started, Step, Text
+from appliance.gateway.steps import Failed, Finished, Held, Started, Step, Text
 from appliance.learning.signals import Asked, signals
 from appliance.memory.claims import unnumbered
 
@@ -179,6 +179,8 @@ async def _events(
     async for step in steps:
         if isinstance(step, Text):
             yield sse.event("token", {"text": step.text})
+        elif isinstance(step, Held):
+            yield sse.event("held", {"tokens": step.tokens})
         elif isinstance(step, Finished):
             yield _end(answer, step)
         elif isinstance(step, Failed):

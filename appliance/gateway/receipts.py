@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.audit.commitment import commit
 from appliance.audit.tlog_proof import tlog_proof
+from appliance.gateway.judging import BETA
 
 if TYPE_CHECKING:
     from appliance.audit.client import Position
@@ -23,7 +24,7 @@ def unlogged(job: Job, tally: Tally) -> dict[str, Any]:
     """The receipt without its place in the log.
 
     ``adapter``, ``pack``, ``rollout``, ``instructions`` and ``documents`` are there where an answer was given with
-    them.
+    them. ``confidence`` is there where it is measured, ``beta`` where a feature that is being tried changed the answer.
     ``timing`` and ``energy`` are null when an answer was broken off.
     """
     model = dict(job.model.receipt)
@@ -39,6 +40,8 @@ def unlogged(job: Job, tally: Tally) -> dict[str, Any]:
         **({"rollout": job.grant.rollout.receipt()} if job.grant.rollout is not None else {}),
         **({"instructions": told} if told else {}),
         **({"documents": tally.rested} if tally.rested is not None else {}),
+        **({"confidence": job.judging.receipt(tally.judged)} if job.judging is not None else {}),
+        **({"beta": [BETA]} if tally.judged.outcome != "given" else {}),
         **({"sampler": job.sampling.receipt()} if job.inputs is None else {}),
         "usage": tally.usage,
         "timing": tally.timing,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from appliance.gateway import expert_answers
 from appliance.gateway.errors import ConflictError, NotFoundError
 from appliance.gateway.gold_rows import Origin
 from appliance.gateway.pseudonyms import Subject
@@ -38,19 +39,23 @@ if TYPE_CHECKING:
         """Puts an act into the log."""
 
         def __call__(
-            self, action: Literal["create", "update", "delete"], what: Literal["ruling", "case"], target: str
+            self, action: Literal["create", "update", "delete"], what: Literal["ruling", "case", "answer"], target: str
         ) -> Awaitable[None]:
             """Returns once it is durable. Raises ``NotReadyError``."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """What an expert says of a failure. ``decided``: the case of ``content`` stands against what contradicts it."""
+    """What an expert says of a failure. ``decided``: the case of ``content`` stands against what contradicts it.
+
+    ``answer`` is for whoever sent it; None leaves what they answered before.
+    """
 
     ruling: str
     note: str | None = None
     content: Content | None = None
     decided: bool = False
+    answer: str | None = None
 
 
 class Rulings:
@@ -80,6 +85,8 @@ class Rulings:
             known = expert.subject in earlier
             await enter("update" if known else "create", "ruling", str(found.id))
             await _keep(connection, sealers[expert.subject], expert.subject, found, said)
+            if said.answer is not None:
+                await _answer(connection, sealers[found.subject], expert.subject, found, said.answer, enter)
             if said.content is not None:
                 others += sum(word != said.ruling for one, word in earlier.items() if one != expert.subject)
                 try:
@@ -129,6 +136,16 @@ async def entered(made: Made, enter: Enter) -> None:
         await enter("create" if made.new else "update", "case", f"{made.case.id} {made.case.version}")
     for one in made.retired:
         await enter("delete", "case", f"{one.id} {one.version}")
+
+
+async def _answer(  # noqa: PLR0913, PLR0917 - private; one call
+    connection: AsyncConnection, sealer: UserSealer, expert: Subject, found: Failure, text: str, enter: Enter
+) -> None:
+    """Keep an answer to whoever asked, entered first; the same once more is nothing new."""
+    before = (await expert_answers.written(connection, sealer, found)).get(expert)
+    if text != before:
+        await enter("create" if before is None else "update", "answer", str(found.id))
+        await expert_answers.keep(connection, sealer, found, expert, text)
 
 
 async def _earlier(connection: AsyncConnection, found: Failure) -> dict[str, str]:

@@ -110,6 +110,8 @@ define_learning(metadata)
 failure = metadata.tables["failure"]
 ruling = metadata.tables["ruling"]
 gold_case = metadata.tables["gold_case"]
+expert_answer = metadata.tables["expert_answer"]
+calibration = metadata.tables["calibration"]
 
 define_rollouts(metadata)
 rollout = metadata.tables["rollout"]

@@ -1,4 +1,7 @@
-"""What a reader of an answer sees, in order: ``Started``, any ``Text`` and ``Called``, ``Finished`` or ``Failed``."""
+"""What a reader of an answer sees, in order.
+
+``Started``; any ``Text``, ``Called`` and ``Held``; ``Finished`` or ``Failed``.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,13 @@ class Called:
 
 
 @dataclass(frozen=True)
+class Held:
+    """There is more of the answer, which is shown once it was judged: ``tokens`` so far."""
+
+    tokens: int
+
+
+@dataclass(frozen=True)
 class Finished:
     """The answer is over, however it ended (``tally.Tally.outcome``); the receipt is complete."""
 
@@ -46,7 +56,7 @@ class Failed:
     error: HttpError
 
 
-Step = Started | Text | Called | Finished | Failed
+Step = Started | Text | Called | Held | Finished | Failed
 
 
 class Keeper(Protocol):

@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from appliance.audit.commitment import new_salt
+from appliance.gateway.judging import NOT_JUDGED
 from appliance.gateway.tools import committed
 
 if TYPE_CHECKING:
     from appliance.engine.protocol import End, Spared, Token, TokenLogprob, ToolCall
+    from appliance.gateway.judging import Judged
 
 RUNNING = "running"
 STOP = "stop"
@@ -39,6 +41,8 @@ class Tally:
     vectors: tuple[bytes, ...] = ()
     rested: dict[str, Any] | None = None
     """What of the answer rests on which passages (``grounding.rested``), where documents were asked for."""
+    judged: Judged = NOT_JUDGED
+    """How sure it is, and what follows, where that is measured."""
     _parts: list[str] = field(default_factory=list)
     _began: float = field(default_factory=time.monotonic)
     first_token_seconds: float | None = None
@@ -84,6 +88,12 @@ class Tally:
         self._parts.append(event.text)
         self.logprobs += event.logprobs
         self.completion_tokens += 1
+
+    def replace(self, text: str) -> None:
+        """What was generated is not the answer; ``text`` is, of which no token has a probability. It is paid for."""
+        self._parts[:] = [text] if text else []
+        self.logprobs.clear()
+        self.calls.clear()
 
     def end(self, event: End) -> None:
         """The engine's own account replaces ours."""

@@ -1,11 +1,13 @@
 """Errors of the learning loop.
 
 UsageError
+├── CalibrationError              labels that are too few or of several models, or a calibration that cannot be read
 ├── CaseError                     a case that says nothing that can be checked, or a file of them that cannot be read
 ├── CaseRefusedError              the site refuses to answer one case: it is worth nothing, and the others are asked
 ├── ExchangeError                 a draft, an approval or a file of the exchange that is not what it has to be
 └── ResultError                   a file of results that is damaged, of another run, or not to be compared
 RefusedError
+├── CalibrationRefusedError       what was fitted does not hold on answers that it had not seen
 ├── ExchangeRefusedError          what came from a site, or is to leave one, is not taken: forged, older, unapproved
 └── GateRefusedError              the change does not pass
 UnavailableError
@@ -15,6 +17,14 @@ UnavailableError
 from __future__ import annotations
 
 from appliance.errors import RefusedError, UnavailableError, UsageError
+
+
+class CalibrationError(UsageError):
+    """Labels that are too few, or of several models, or a calibration that cannot be read."""
+
+
+class CalibrationRefusedError(RefusedError):
+    """A calibration that does not hold on answers that it had not seen, or says no more than their share does."""
 
 
 class CaseError(UsageError):

@@ -33,7 +33,10 @@ OWN_WORDS = 0.7
 
 @dataclass(frozen=True)
 class Remark:
-    """What a person says of an answer. ``send``: experts of ``group`` may see it, with question and answer."""
+    """What a person says of an answer. ``send``: experts of ``group`` may see it, with question and answer.
+
+    ``asks``: they want to be told the right answer.
+    """
 
     verdict: Verdict
     reasons: tuple[Reason, ...] = ()
@@ -41,15 +44,20 @@ class Remark:
     correction: str | None = None
     send: bool = False
     group: str | None = None
+    asks: bool = False
 
     def detail(self) -> str:
-        """Reasons and correction, to be sealed."""
-        return json.dumps({"reasons": list(self.reasons), "correction": self.correction}, ensure_ascii=False)
+        """Reasons, correction and whether they ask, to be sealed."""
+        said = {"reasons": list(self.reasons), "correction": self.correction, "asks": self.asks}
+        return json.dumps(said, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
 class Sent:
-    """The words of a failure, as the person sent them. ``documents``: the answer was asked for from documents."""
+    """The words of a failure, as the person sent them.
+
+    ``documents``: the answer was asked for from documents. ``asks``: the person wants to be told the right one.
+    """
 
     question: str
     answer: str
@@ -57,6 +65,7 @@ class Sent:
     reason: str | None = None
     correction: str | None = None
     documents: bool = False
+    asks: bool = False
 
     def text(self) -> str:
         """As JSON, to be sealed."""

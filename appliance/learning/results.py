@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from airgap_bundle import strict_json
 from airgap_bundle.errors import BundleError
 from appliance.learning.cases import Kind, Language
+from appliance.learning.confidence import NAMES
 from appliance.learning.errors import ResultError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ MAX_BYTES = 64 << 20
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Measured = Annotated[float, Field(allow_inf_nan=False, ge=-1000, le=1000)]
 _Drawn = Annotated[str, Field(pattern=r"^[^ ]{1,200} [1-9][0-9]{0,9} [^ ]{1,63}$")]
 MOST_DRAWN = 65_536
 
@@ -96,12 +98,17 @@ class Row(_Line):
         default=None, description="Position of the answer's entry in the audit log."
     )
     refused: _Text | None = None
+    signal: dict[str, _Measured] | None = Field(
+        default=None, description="What the answer gave away of how sure it is (`confidence.Signal`); absent: nothing."
+    )
 
     @model_validator(mode="after")
     def _answered_or_refused(self) -> Self:
         answered = self.model is not None and self.entry is not None
         if answered == (self.refused is not None) or (self.refused is not None and self.score > 0):
             raise ValueError("a question was answered or refused")
+        if self.signal is not None and set(self.signal) != set(NAMES):
+            raise ValueError("other features than those of this release")
         return self
 
     @property

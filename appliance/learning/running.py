@@ -162,6 +162,7 @@ def scored(question: Question, answered: Answered) -> Row:
         "adapter": (receipt.get("adapter") or {}).get("digest"),
         "instructions": dict(receipt.get("instructions", {})),
         "entry": int(receipt["log"]["answer_index"]),
+        "signal": (receipt.get("confidence") or {}).get("signal"),
     }
     return Row.model_validate(_about(question) | said)
 

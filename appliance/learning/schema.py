@@ -1,7 +1,8 @@
 """Tables of the loop. The gateway's migrations create them; a test holds the two equal.
 
-What a person sent is sealed under that person's key, what an expert wrote under the expert's, and a case under the key
-of whoever's words it holds (``gold_case.sealed_for``): erasing a person destroys all of it. Groups, models, rulings and
+What a person sent is sealed under that person's key, and so is what an expert answered them; what an expert noted under
+the expert's, and a case under the key of whoever's words it holds (``gold_case.sealed_for``): erasing a person destroys
+all of it. Groups, models, rulings and
 states lie open, because they are counted.
 """
 
@@ -63,6 +64,29 @@ def define(metadata: MetaData) -> None:
         Column("created", moment, nullable=False, server_default=func.now()),
         CheckConstraint("ruling IN ('right', 'wrong', 'unclear')", name="ruling"),
         Index("ix_ruling_subject", "subject"),
+    )
+    Table(
+        "expert_answer",
+        metadata,
+        Column("id", Uuid, primary_key=True),
+        Column("failure_id", Uuid, ForeignKey("failure.id", ondelete="CASCADE"), nullable=False),
+        Column("subject", Text, nullable=False),
+        Column("author", Text, nullable=False),
+        Column("sealed", LargeBinary, nullable=False),
+        Column("created", moment, nullable=False, server_default=func.now()),
+        Column("seen", moment, nullable=True),
+        Index("ix_expert_answer_failure_id", "failure_id"),
+        Index("ix_expert_answer_subject", "subject"),
+    )
+    Table(
+        "calibration",
+        metadata,
+        Column("model", Text, primary_key=True),
+        Column("adapter", Text, primary_key=True),
+        Column("digest", Text, nullable=False),
+        Column("body", Text, nullable=False),
+        Column("chosen_by", Text, nullable=False),
+        Column("since", moment, nullable=False),
     )
     Table(
         "gold_case",

@@ -27,7 +27,9 @@ _FEWEST = 3
 _OPENING = 240
 """Characters within which an answer that declines says so."""
 ABSTAINED = "abstained"
-"""What a receipt calls an answer that the site itself declined, because no document fits."""
+"""What a receipt calls an answer that the site itself declined: no document fits, or it was too unsure."""
+ASKED_BACK = "asked_back"
+"""What it calls one that was too unsure, and in whose place the site asked for a narrower question."""
 _LEFT = frozenset({"cancelled"})
 _DECLINES = re.compile(
     r"\bi(?:'m| am) (?:not able|unable|sorry)\b|\bi (?:cannot|can't|can not|do not|don't|won't) "
@@ -75,9 +77,13 @@ def declined(answer: str) -> bool:
 
 
 def turned_down(answer: str, receipt: Mapping[str, Any] | None) -> bool:
-    """Whether the answer declines: by its words, or by its receipt, where the site itself did as no document fits."""
-    documents = (receipt or {}).get("documents") or {}
-    return documents.get("outcome") == ABSTAINED or declined(answer)
+    """Whether the answer declines: by its words, or by its receipt.
+
+    There the site itself did, as no document fits, or as the answer was withheld for being too unsure.
+    """
+    documents, confidence = ((receipt or {}).get(part) or {} for part in ("documents", "confidence"))
+    withheld = confidence.get("outcome") in {ABSTAINED, ASKED_BACK}
+    return withheld or documents.get("outcome") == ABSTAINED or declined(answer)
 
 
 def abandoned(finish_reason: str | None) -> bool:

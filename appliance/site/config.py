@@ -83,6 +83,11 @@ class Use(Strict):
             if name not in groups
         ]
         found += self._exchange_mistakes()
+        found += [
+            f"groups.{i}.confidence: confidence is beta, and {group.name} has to be given it with `beta: [confidence]`"
+            for i, group in enumerate(self.groups)
+            if group.confidence is not None and "confidence" not in group.beta
+        ]
         of = {name: model.name for model in self.models for name in model.adapters}
         found += [
             f"models.{i}.adapters: {name} is {of[name]}'s too, and an adapter is made for one model"

@@ -25,6 +25,23 @@ class Brought(Strict):
     )
 
 
+class Threshold(Strict):
+    """What follows for an answer that is too unsure. It holds only where the answering model was calibrated.
+
+    `sovereign learn calibrate` does that; until then every answer is given, and says that it is not calibrated.
+    """
+
+    below: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="Answers of which fewer than this share were right are too unsure: 0.5 is five of ten."
+    )
+    then: Literal["abstain", "ask_back", "mark"] = Field(
+        default="mark",
+        description="`mark`: the answer is given with a warning. `abstain`: it is not given, and the assistant says "
+        "so. `ask_back`: it is not given, and the assistant asks for a narrower question. With the last two an answer "
+        "is shown only once it is whole.",
+    )
+
+
 class Group(Strict):
     """A Keycloak group: its models and its quotas."""
 
@@ -48,6 +65,14 @@ class Group(Strict):
     roles: tuple[Literal["auditor", "auditor-names", "expert", "admin"], ...] = Field(
         default=(),
         description="`auditor-names`, beside `auditor`: its people may see whom a pseudonym of the log stands for.",
+    )
+    beta: tuple[Literal["confidence"], ...] = Field(
+        default=(),
+        description="Features that its people get while they are being tried, marked as beta. `confidence`: answers "
+        "say how sure they are.",
+    )
+    confidence: Threshold | None = Field(
+        default=None, description="What follows for an answer that is too unsure; with `beta: [confidence]`."
     )
     weight: Annotated[float, Field(ge=0.01, le=100)] = Field(
         default=1.0, description="Its users' share of a busy engine, beside users of other groups."

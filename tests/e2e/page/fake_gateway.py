@@ -50,6 +50,7 @@ class FakeGateway:
         self.shelf: dict[Place, Found] = {}
         self.looked: list[str] = []
         self.feedback: dict[str, dict[str, Any]] = {}
+        self.expert_answers: list[dict[str, Any]] = []
         self.open_to = ["analysts"]
         self.rulings: dict[str, dict[str, Any]] = {}
         self.kept: list[str] = []
@@ -66,6 +67,7 @@ class FakeGateway:
         """As if it had just started; sessions and everything asked are gone."""
         for memory in (self.scripts, self.asked, self.looked, self.kept, self.acts, self.from_documents, self.brought):
             memory.clear()
+        self.expert_answers.clear()
         for known in (self.feedback, self.rulings, self.sessions, self.conversations, self.shelf):
             known.clear()
         self._released.clear()
@@ -131,6 +133,8 @@ class FakeGateway:
         """Write one answer; the reader's going away ends it early and keeps what there is."""
         message = conversation["messages"][-1]
         yield _event("start", {"user_message_id": conversation["messages"][-2]["id"], "message_id": message["id"]})
+        for tokens in script.held:
+            yield _event("held", {"tokens": tokens})
         try:
             for count, token in enumerate(script.tokens()):
                 if script.hold_after == count:
@@ -152,6 +156,8 @@ class FakeGateway:
             return
         message["finish_reason"] = script.finish_reason
         message["receipt"] = self._receipt(conversation["model"], question, message["content"])
+        if script.confidence is not None:
+            message["receipt"]["confidence"] = script.confidence
         if (grounding := script.grounding) is not None:
             found = rested(message["content"], grounding, grounding.passages)
             message["receipt"]["documents"] = found

@@ -89,6 +89,7 @@ class PageApi:
             "site": {"name": "north-clinic"},
             "models": [session_model(name) for name in known.models],
             "documents": True,
+            "expert_answers": sum(not one["seen"] for one in self.state.expert_answers),
             "brings": list(known.groups),
         }
         return JSONResponse(body)
@@ -113,7 +114,9 @@ class PageApi:
             found["title"] = (await request.json())["title"]
         there = {message["id"] for message in found["messages"]}
         before = [one for one, said in self.state.feedback.items() if said.get("send") and one not in there]
-        return JSONResponse({k: found[k] for k in ("id", "title", "model", "messages")} | {"sent_before": before})
+        answers = [one for one in self.state.expert_answers if one["conversation_id"] == found["id"]]
+        shown = {k: found[k] for k in ("id", "title", "model", "messages")}
+        return JSONResponse(shown | {"sent_before": before, "expert_answers": answers})
 
     async def ask(self, request: Request, user: str) -> Response:
         found = self._own(request, user)
@@ -128,6 +131,14 @@ class PageApi:
         if found is None:
             return problem(NOT_FOUND)
         return self.state.answer(found, found["messages"][-2]["content"], replaces=request.path_params["message"])
+
+    async def expert_answers(self, request: Request, _user: str) -> Response:
+        if request.method == "GET":
+            return JSONResponse({"answers": self.state.expert_answers})
+        seen = (await request.json())["ids"]
+        for one in self.state.expert_answers:
+            one["seen"] = one["seen"] or one["id"] in seen
+        return Response(status_code=204)
 
     async def passages(self, request: Request, _user: str) -> Response:
         places = [PlaceAsked.model_validate(one).place() for one in (await request.json())["places"]]
@@ -172,6 +183,8 @@ class PageApi:
             Route("/api/conversations/{id}/messages/{message}/retry", own(self.retry), methods=["POST"]),
             Route("/api/messages/{message}/feedback", own(self.feedback), methods=["GET", "PUT", "DELETE"]),
             Route("/api/documents/{group}/{name}", own(self.bring), methods=["PUT"]),
+            Route("/api/expert-answers", own(self.expert_answers)),
+            Route("/api/expert-answers/seen", own(self.expert_answers), methods=["POST"]),
             Route("/api/passages", own(self.passages), methods=["POST"]),
         ]
 

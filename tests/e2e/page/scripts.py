@@ -118,6 +118,10 @@ class Script:
     finish_reason: str = "stop"
     passages: tuple[Found, ...] | None = None
     token_seconds: float = 0.0
+    confidence: dict[str, Any] | None = None
+    """What the receipt says of how sure it is."""
+    held: tuple[int, ...] = ()
+    """Tokens that the reader is told of before any of them is shown; ``hold_after=0`` waits after these."""
 
     @property
     def grounding(self) -> Grounding | None:

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 ORIGIN = "http://localhost:8443"
 KEYS = Keys(content=b"c" * 32, session=b"s" * 32, pseudonym=b"p" * 32)
 _TABLES = (
-    "gold_case, ruling, failure, feedback, message, conversation, quota_counter, logout_replay, session, user_key, "
-    "passage_vector, passage, word_count, document, sweep_due, group_pack, brief_strike, brief_line, brief, "
-    "rollout_answer, rollout"
+    "gold_case, expert_answer, calibration, ruling, failure, feedback, message, conversation, quota_counter, "
+    "logout_replay, session, user_key, passage_vector, passage, word_count, document, sweep_due, group_pack, "
+    "brief_strike, brief_line, brief, rollout_answer, rollout"
 )
 
 

@@ -150,7 +150,7 @@ async def test_feedback_is_kept_with_its_answer_and_the_latest_counts(page: Any)
     assert (await feedback(page, answer["id"], verdict="down", reason="too short")).status_code == 204
     kept = (await page.read(conversation))["messages"][1]["feedback"]
     said = {"verdict": "down", "reasons": [], "reason": "too short", "correction": None}
-    assert kept == {**said, "send": False, "group": None}
+    assert kept == {**said, "send": False, "group": None, "asks": False}
     assert (await feedback(page, question["id"], verdict="up")).status_code == 404
     assert (await feedback(page, answer["id"], verdict="sideways")).status_code == 422
 

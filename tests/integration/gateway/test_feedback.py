@@ -54,7 +54,12 @@ def subject(name: str) -> Any:
 async def test_everything_said_comes_back_to_whoever_said_it(page: Any) -> None:
     conversation, message = await answered(page)
     assert (await put(page, message, **SAID)).status_code == 204
-    assert await kept(page, conversation) == {**SAID, "reasons": ["incomplete", "wrong"], "group": "analysts"}
+    assert await kept(page, conversation) == {
+        **SAID,
+        "reasons": ["incomplete", "wrong"],
+        "group": "analysts",
+        "asks": False,
+    }
 
 
 async def test_the_log_counts_it_and_holds_no_word_of_it(page: Any, house: Any) -> None:
@@ -177,7 +182,8 @@ async def test_export_gives_it_to_the_person_and_erasure_leaves_nothing_that_ope
     assert (sent["question"], sent["correction"]) == ("how is marmalade made?", SAID["correction"])
     await people.erase(subject("analyst"))
     assert [await house.count(table) for table in ("feedback", "failure", "user_key")] == [0, 0, 0]
-    assert (await people.export(subject("analyst")))["learning"] == {"sent": [], "rulings": [], "cases": []}
+    held = (await people.export(subject("analyst")))["learning"]
+    assert held == {"sent": [], "rulings": [], "expert_answers": [], "cases": []}
 
 
 async def test_signs_of_failure_are_counted_by_model_and_by_nothing_else(page: Any, house: Any) -> None:

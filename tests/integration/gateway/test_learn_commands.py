@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import shutil
 import uuid
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from appliance.audit.errors import AuditUnavailableError
 from appliance.cli.main import app
 from appliance.errors import RefusedError, UsageError
 from appliance.gateway import gold_rows
+from appliance.gateway.calibrations import CalibrationStore
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.gold_rows import Origin
 from appliance.gateway.pseudonyms import Subject
@@ -28,7 +30,7 @@ from tests.audit.bench import Bench
 from tests.audit.processes import writers
 from tests.gateway import postgres
 from tests.integration.gateway.conftest import KEYS, pool_of
-from tests.learning.seeded_results import harder, items, results
+from tests.learning.seeded_results import harder, items, of_rows, results
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +82,7 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path, cluster: postgres.Cluster) -> Iterator[Site]:
     with cluster.admin("sovereign") as admin:
-        admin.execute("TRUNCATE gold_case, user_key")
+        admin.execute("TRUNCATE gold_case, user_key, calibration")
     paths = SitePaths(tmp_path / "site")
     bench = Bench(paths.audit_log)
     folder = tmp_path / "files"
@@ -241,3 +243,63 @@ def test_what_cannot_be_asked_of_a_group_is_said_before_anything_is(site: Site) 
         assert isinstance(refused.exception, UsageError)
         assert said in refused.exception.cause
         assert not (site.folder / "x.jsonl").exists()
+
+
+def sure(found: Any, *, informative: bool = True) -> Any:
+    """Results whose answers gave away something of how sure they are; else nothing that goes with being right."""
+    drawn = random.Random(3)
+
+    def signal(right: bool) -> dict[str, float]:  # noqa: FBT001 - the outcome
+        mean = min(-0.01, drawn.gauss(-0.6 if right or not informative else -1.1, 0.3))
+        return {"mean": mean, "lowest": 2 * mean, "length": 3.0, "grounded": 0.0, "supported": 0.0, "retrieved": 0.0}
+
+    rows = [one.model_copy(update={"signal": signal(one.score == 1)}) for one in found.rows]
+    return of_rows(rows)
+
+
+def in_force(cluster: postgres.Cluster) -> list[str]:
+    async def read() -> list[str]:
+        pool = pool_of(cluster)
+        found = [one.digest for one in await CalibrationStore(pool).all()]
+        await pool.dispose()
+        return found
+
+    return asyncio.run(read())
+
+
+def test_a_calibration_that_holds_is_logged_put_in_force_and_taken_back(site: Site, cluster: postgres.Cluster) -> None:
+    given, page = kept(site, "sure", sure(results(items(600), 11))), site.folder / "report.html"
+    told = site.told("calibrate", given, "--dry-run")
+    assert (told["passed"], told["labels"] >= 200, told["ece_after"] <= 0.1) == (True, True, True)
+    assert in_force(cluster) == []
+    assert site.run("calibrate", given, "--report", str(page)).exit_code == 0
+    assert in_force(cluster) == [told["calibration"]]
+    assert "<svg" in page.read_text()
+    (entry,) = [one for one in site.logged() if one["entity"]["type"] == "calibration"]
+    assert entry["entity"]["name"] == told["calibration"]
+    assert entry["unmapped"]["sovereign"]["figures"]["ece_after"] == told["ece_after"]
+    assert site.run("uncalibrate", told["calibration"]).exit_code == 0
+    assert in_force(cluster) == []
+    assert isinstance(site.run("uncalibrate", told["calibration"]).exception, UsageError)
+    assert site.logged()[-1]["activity_name"] == "Delete"
+
+
+def test_a_calibration_that_does_not_hold_leaves_what_is_in_force(site: Site, cluster: postgres.Cluster) -> None:
+    site.run("calibrate", kept(site, "sure", sure(results(items(600), 11))))
+    before = in_force(cluster)
+    refused = site.run("calibrate", kept(site, "noise", sure(results(items(600), 12), informative=False)))
+    assert isinstance(refused.exception, RefusedError)
+    assert in_force(cluster) == before != []
+    assert site.logged()[-1]["status"] == "Failure"
+
+
+def test_without_labels_or_without_a_log_nothing_is_calibrated(site: Site, cluster: postgres.Cluster) -> None:
+    nothing = site.run("calibrate", kept(site, "old", results(items(), 11)))
+    assert isinstance(nothing.exception, UsageError)
+    few = site.run("calibrate", kept(site, "few", sure(results(items(60), 11))))
+    assert isinstance(few.exception, UsageError)
+    assert site.logged() == []
+    site.paths.socket(AUDIT).unlink()
+    unlogged = site.run("calibrate", kept(site, "sure", sure(results(items(600), 11))))
+    assert isinstance(unlogged.exception, AuditUnavailableError)
+    assert in_force(cluster) == []

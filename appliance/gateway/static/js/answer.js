@@ -1,7 +1,9 @@
 /** One answer in the conversation: its text as it grows, how it ended, and what can be done with it. */
 
 import { copyButton } from "./clipboard.js";
+import { confidenceLine } from "./confidence.js";
 import { h, icon, iconButton } from "./dom.js";
+import { answersOf } from "./expert_answers.js";
 import { FeedbackControl } from "./feedback.js";
 import { duration, number } from "./format.js";
 import { t, tn } from "./i18n.js";
@@ -56,6 +58,15 @@ export class Answer {
     this.drawing ??= setTimeout(() => this.#draw(), DRAW_MS);
   }
 
+  /**
+   * There is more of it, which is shown once it was judged.
+   *
+   * @param {number} tokens
+   */
+  held(tokens) {
+    this.status.textContent = tn("answer.held", tokens);
+  }
+
   #draw() {
     clearTimeout(this.drawing);
     this.drawing = undefined;
@@ -85,8 +96,10 @@ export class Answer {
       ...[
         note ? h("p", { class: "answer-note" }, note) : "",
         sources ?? "",
+        confidenceLine(this.message.receipt?.confidence) ?? "",
         h("div", { class: "answer-foot", role: "group", "aria-label": t("answer.actions") }, ...actions),
         feedback?.place ?? "",
+        answersOf(this.message.expert_answers ?? []) ?? "",
       ],
     );
   }

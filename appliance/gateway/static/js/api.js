@@ -5,44 +5,33 @@
  * stream ended without saying so. An abort by the caller stays an `AbortError`.
  */
 
+import { Cut, Problem, Unreachable } from "./failures.js";
 import { EventParser } from "./sse.js";
+
+export { Cut, Problem, Unreachable };
 
 /**
  * @typedef {{ id: string, licence?: string, producer?: string, signers?: string[], digest?: string, waived?: boolean,
  *   context_tokens?: number }} Model
  * @typedef {{ user: { name: string, groups: string[], roles: string[] }, csrf: string, languages: string[],
- *   site: { name: string }, models: Model[], documents: boolean, brings: string[] }} Session
+ *   site: { name: string }, models: Model[], documents: boolean, brings: string[],
+ *   expert_answers?: number }} Session
+ * @typedef {{ id: string, message_id: string, conversation_id?: string, group: string, question?: string, answer: string,
+ *   created: string, seen: boolean }} ExpertAnswer
  * @typedef {{ id: string, title: string | null, model: string, updated: string }} Summary
  * @typedef {{ id: string, role: "user" | "assistant", content: string, created?: string, finish_reason?: string | null,
  *   receipt?: import("./receipt.js").Receipt | null, feedback?: Feedback | null,
- *   citations?: import("./citations.js").Documents }} Message
+ *   citations?: import("./citations.js").Documents, expert_answers?: ExpertAnswer[] }} Message
  * @typedef {{ title: string, headings: string[], page: number | null, text: string }} Passage
  * @typedef {{ verdict: "up" | "down", reasons?: string[], reason?: string | null, correction?: string | null,
- *   send?: boolean, group?: string | null }} Feedback
- * @typedef {{ id: string, title: string | null, model: string, messages: Message[], sent_before?: string[] }} Conversation
+ *   send?: boolean, group?: string | null, asks?: boolean }} Feedback
+ * @typedef {{ id: string, title: string | null, model: string, messages: Message[], sent_before?: string[],
+ *   expert_answers?: ExpertAnswer[] }} Conversation
  * @typedef {{ type: "start", user_message_id?: string, message_id: string } | { type: "token", text: string }
+ *   | { type: "held", tokens: number }
  *   | ({ type: "citations" } & import("./citations.js").Documents)
  *   | { type: "receipt", receipt: import("./receipt.js").Receipt } | { type: "done", finish_reason: string }} AnswerEvent
  */
-
-/** The gateway refused: problem details with the page's few readings of them. */
-export class Problem extends Error {
-  /** @param {{ status?: number, title?: string, detail?: string, code?: string, hint?: string, retry_after?: number }} details */
-  constructor(details) {
-    super(details.detail ?? details.title ?? String(details.status ?? ""));
-    this.status = details.status ?? 0;
-    this.code = details.code ?? "";
-    this.detail = details.detail ?? "";
-    this.hint = details.hint ?? "";
-    this.retryAfter = details.retry_after ?? null;
-  }
-}
-
-/** Nothing answered at all. */
-export class Unreachable extends Error {}
-
-/** The stream ended before it said that it was done. */
-export class Cut extends Error {}
 
 let csrf = "";
 
@@ -172,6 +161,12 @@ export const feedbackGroups = async (messageId) =>
 
 /** @param {string} messageId */
 export const takeBackFeedback = (messageId) => send("DELETE", `/api/messages/${encodeURIComponent(messageId)}/feedback`);
+
+/** @returns {Promise<ExpertAnswer[]>} newest first */
+export const expertAnswers = async () => (await (await send("GET", "/api/expert-answers")).json()).answers;
+
+/** @param {string[]} ids */
+export const seeExpertAnswers = (ids) => send("POST", "/api/expert-answers/seen", { ids });
 
 /**
  * What experts read: `queue`, `cases`, `briefs`, or `failures/ID`.

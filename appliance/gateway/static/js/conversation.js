@@ -10,6 +10,7 @@ import * as api from "./api.js";
 import { documentsWanted } from "./documents.js";
 import { byId, h } from "./dom.js";
 import { t } from "./i18n.js";
+import { answersOf } from "./expert_answers.js";
 import { announce } from "./live.js";
 import { Follower } from "./follower.js";
 import { SentBefore } from "./sent_before.js";
@@ -20,7 +21,7 @@ const SETTLE_MS = 500;
 
 /**
  * @typedef {{ busy: (running: boolean) => void, refused: (error: unknown, question: string) => void,
- *   failed: (error: unknown) => void, changed: () => void }} Listener
+ *   failed: (error: unknown) => void, changed: () => void, answered: (answers: api.ExpertAnswer[]) => void }} Listener
  */
 
 export class ConversationView {
@@ -37,6 +38,8 @@ export class ConversationView {
     this.running = null;
     this.list = h("ol", { class: "thread" });
     this.before = new SentBefore(listener.failed);
+    /** @type {api.ExpertAnswer[]} */
+    this.answered = [];
   }
 
   /**
@@ -50,10 +53,23 @@ export class ConversationView {
     this.running = null;
     this.id = conversation?.id ?? null;
     this.messages = conversation?.messages ?? [];
+    this.#placeAnswers(conversation?.expert_answers ?? []);
     this.before.show(conversation?.sent_before);
     this.draw();
     if (this.messages.length > 0) this.follower.jump();
     else this.follower.rest();
+  }
+
+  /**
+   * Experts' answers go below what was asked about; those about an answer that is gone, below the conversation.
+   *
+   * @param {api.ExpertAnswer[]} answers
+   */
+  #placeAnswers(answers) {
+    const known = new Set(this.messages.map(({ id }) => id));
+    for (const message of this.messages) message.expert_answers = answers.filter((one) => one.message_id === message.id);
+    this.answered = answers.filter((one) => !known.has(one.message_id));
+    if (answers.length > 0) this.listener.answered(answers);
   }
 
   /** Build every turn again, also after a change of language. */
@@ -65,7 +81,7 @@ export class ConversationView {
       this.list.append(message.role === "user" ? questionTurn(message.content) : this.#finished(message, message === last));
     }
     this.before.draw();
-    this.column.replaceChildren(this.list, this.before.element);
+    this.column.replaceChildren(this.list, this.before.element, answersOf(this.answered) ?? "");
   }
 
   /**
@@ -170,6 +186,7 @@ export class ConversationView {
       this.messages.push(answer.message);
       this.listener.changed();
     } else if (event.type === "token") answer.append(event.text);
+    else if (event.type === "held") answer.held(event.tokens);
     else if (event.type === "citations") answer.message.citations = event;
     else if (event.type === "receipt") answer.message.receipt = event.receipt;
     else if (event.type === "done") answer.message.finish_reason = event.finish_reason;

@@ -4,7 +4,9 @@ import { h, icon } from "./dom.js";
 import { language, t } from "./i18n.js";
 
 export class CaseForm {
-  constructor() {
+  /** @param {() => string} answer what the expert answers whoever asked: what a case expects, unless they say otherwise */
+  constructor(answer) {
+    this.answer = answer;
     this.wanted = h("input", { type: "checkbox", id: "expert-case-wanted" });
     this.question = h("textarea", { id: "expert-case-question", class: "field", rows: 2, maxlength: 4000 });
     this.kind = h("select", { id: "expert-case-kind" });
@@ -16,7 +18,10 @@ export class CaseForm {
     this.contradicted = false;
     this.part = h("div", { class: "expert-case", hidden: true });
     this.decision = h("div", {});
-    this.wanted.addEventListener("change", () => this.#show());
+    this.wanted.addEventListener("change", () => {
+      if (this.wanted.checked && this.expected.value.trim() === "") this.expected.value = this.answer().trim();
+      this.#show();
+    });
     this.kind.addEventListener("change", () => {
       this.kindChosen = this.kind.value;
     });

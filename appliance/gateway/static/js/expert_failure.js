@@ -7,7 +7,7 @@ import { t } from "./i18n.js";
 /**
  * @typedef {{ id: string, question: string, answer: string, reasons: string[], reason: string | null,
  *   correction: string | null, documents: boolean, ruling: string | null, note: string | null,
- *   others: Array<{ ruling: string, note: string | null }> }} Failure
+ *   asks?: boolean, answer_given?: string | null, others_answered?: string[], others: Array<{ ruling: string, note: string | null }> }} Failure
  */
 
 const RULINGS = ["right", "wrong", "unclear"];
@@ -26,7 +26,8 @@ export class OpenFailure {
     this.shown = null;
     /** @type {HTMLInputElement[]} */
     this.choices = [];
-    this.cases = new CaseForm();
+    this.cases = new CaseForm(() => this.answer.value);
+    this.answer = h("textarea", { id: "expert-answer", class: "field", rows: 3, maxlength: 4000 });
     this.note = h("textarea", { id: "expert-note", class: "field", rows: 2, maxlength: 4000 });
     document.addEventListener("keydown", (event) => this.#key(event));
   }
@@ -35,6 +36,7 @@ export class OpenFailure {
   open(shown) {
     this.shown = shown;
     this.note.value = shown.note ?? "";
+    this.answer.value = shown.answer_given ?? "";
     this.cases.open(shown);
     this.choices = [];
     this.draw();
@@ -85,6 +87,8 @@ export class OpenFailure {
         h("fieldset", {}, h("legend", {}, t("expert.ruling.legend")), h("div", { class: "expert-choices" }, ...rows)),
         h("label", { for: this.note.id }, t("expert.note")),
         this.note,
+        h("label", { for: this.answer.id }, shown.asks ? t("expert.answer.asked") : t("expert.answer")),
+        this.answer,
         this.cases.draw(),
         h("div", { class: "row" }, h("button", { type: "submit", class: "button button-primary" }, t("expert.keep"))),
       ),
@@ -96,7 +100,8 @@ export class OpenFailure {
     if (this.shown === null || ruling === undefined) return;
     const made = this.cases.said();
     const note = this.note.value.trim();
-    this.onRule(this.shown.id, { ruling, ...(note ? { note } : {}), ...(made === null ? {} : { case: made }) });
+    const answer = this.answer.value.trim();
+    this.onRule(this.shown.id, { ruling, ...(note ? { note } : {}), ...(answer ? { answer } : {}), ...(made === null ? {} : { case: made }) });
   }
 
   /** @param {KeyboardEvent} event */
@@ -139,6 +144,7 @@ function said(shown) {
     [t("expert.said.reason"), shown.reason],
     [t("expert.said.correction"), shown.correction],
     [t("expert.said.others"), others.join("\n")],
+    [t("expert.said.answered"), (shown.others_answered ?? []).join("\n")],
   ].filter(([, text]) => text);
   return h("dl", { class: "expert-said" }, ...rows.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]));
 }

@@ -1,6 +1,7 @@
 /** Thumbs up or down on an answer, at once; then, for whoever wants to, what is behind it; and taking it all back. */
 
 import * as api from "./api.js";
+import { askForm } from "./ask_expert.js";
 import { h, iconButton } from "./dom.js";
 import { feedbackForm } from "./feedback_form.js";
 import { t } from "./i18n.js";
@@ -21,7 +22,8 @@ export class FeedbackControl {
     this.onError = onError;
     this.up = iconButton("up", t("feedback.up"), { onclick: () => this.#mark("up") });
     this.down = iconButton("down", t("feedback.down"), { onclick: () => this.#mark("down") });
-    this.buttons = [this.up, this.down];
+    this.ask = h("button", { type: "button", class: "button button-quiet", onclick: () => this.#askExperts() }, t("ask.open"));
+    this.buttons = [this.up, this.down, this.ask];
     this.place = h("div", { class: "feedback-place" });
     this.#show();
   }
@@ -30,7 +32,27 @@ export class FeedbackControl {
   #show() {
     this.up.setAttribute("aria-pressed", String(this.given?.verdict === "up"));
     this.down.setAttribute("aria-pressed", String(this.given?.verdict === "down"));
-    this.place.replaceChildren(...(this.given?.send ? [h("p", { class: "answer-note" }, t("feedback.sent", { group: this.given.group ?? "" }))] : []));
+    const { send, asks, group } = this.given ?? {};
+    const of = { group: group ?? "" };
+    this.place.replaceChildren(...(send ? [h("p", { class: "answer-note" }, asks ? t("ask.sent", of) : t("feedback.sent", of))] : []));
+  }
+
+  /** Ask experts for the right answer: whose, and what they see, is said first. */
+  async #askExperts() {
+    const groups = await this.#groups();
+    if (groups === null) return;
+    const close = () => {
+      this.#show();
+      this.ask.focus();
+    };
+    const ask = async (/** @type {string} */ group) => {
+      if (!(await this.#change({ verdict: "down", ...this.given, send: true, asks: true, group }))) return;
+      announce(t("ask.sent", { group }));
+      close();
+    };
+    const form = askForm(this.messageId, groups, { ask, close });
+    this.place.replaceChildren(form);
+    form.querySelector("button")?.focus();
   }
 
   /** @param {Verdict} verdict */

@@ -35,6 +35,6 @@ export function sendPart(messageId, groups, given) {
   );
   return {
     element: h("div", { class: "feedback-send" }, gone, groups.length > 1 && choice, tick),
-    said: () => (input.checked ? { send: true, group: which.value } : {}),
+    said: () => (input.checked ? { send: true, group: which.value, ...(given.asks ? { asks: true } : {}) } : {}),
   };
 }

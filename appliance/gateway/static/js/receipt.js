@@ -4,6 +4,7 @@
  */
 
 import { copy } from "./clipboard.js";
+import { confidenceFacts } from "./confidence.js";
 import { openDrawer } from "./dialogs.js";
 import { h, icon } from "./dom.js";
 import { day, duration, energy, listing, moment, number } from "./format.js";
@@ -17,6 +18,7 @@ import { answerMatches } from "./commitment.js";
  * @typedef {{ queue_ms?: number, first_token_ms?: number, decode_ms?: number }} Timing
  * @typedef {{ request_id?: string, model?: ModelPart, adapter?: ModelPart, pack?: { name?: string, version?: string, digest?: string },
  *   documents?: import("./citations.js").Documents, instructions?: { site?: string, group?: string, brief?: string }, sampler?: Record<string, unknown>,
+ *   confidence?: import("./confidence.js").Confidence, beta?: string[],
  *   usage?: { prompt_tokens?: number, cached_tokens?: number, completion_tokens?: number } | null,
  *   timing?: Timing | null, energy?: { joules?: number, method?: string, watts?: number, idle_joules?: number } | null,
  *   log?: { origin?: string, request_index?: number, answer_index?: number, size?: number },
@@ -46,6 +48,7 @@ export function openReceipt(receipt, content) {
     ...(receipt.model?.waivers ?? []).map(waiverBox),
     section(t("receipt.model"), modelFacts(receipt)),
     section(t("receipt.cost"), costFacts(receipt)),
+    ...(receipt.confidence ? [section(t("receipt.confidence"), facts(confidenceFacts(receipt.confidence)))] : []),
     section(t("receipt.log"), logFacts(receipt)),
     h("section", { class: "receipt-section" }, h("h3", {}, t("receipt.proves")), proofs(receipt), result),
   ];

@@ -11,6 +11,7 @@ import { confirm } from "./dialogs.js";
 import { offerDocuments } from "./documents.js";
 import { byId, h } from "./dom.js";
 import { goToSignIn, NEW } from "./drafts.js";
+import { ExpertAnswers } from "./expert_answers.js";
 import { ConversationHead } from "./head.js";
 import { onLanguage, t } from "./i18n.js";
 import { announce } from "./live.js";
@@ -30,6 +31,7 @@ export class Workspace {
     this.waiting = null;
     this.asking = false;
     this.account = new Account(session, (error) => this.failed(error));
+    this.expertAnswers = new ExpertAnswers(session.expert_answers ?? 0, (error) => this.failed(error));
     this.sidebar = new Sidebar(() => this.startNew());
     this.composer = new Composer({ ask: (question) => this.#ask(question), stop: () => this.view.stop() });
     offerDocuments(session.documents);
@@ -43,6 +45,7 @@ export class Workspace {
       refused: (error, question) => this.#refused(error, question),
       failed: (error) => this.failed(error),
       changed: () => this.refresh(),
+      answered: (answers) => this.expertAnswers.see(answers),
     });
   }
 
@@ -59,6 +62,7 @@ export class Workspace {
 
   #speakAgain() {
     this.account.draw();
+    this.expertAnswers.draw();
     this.sidebar.draw();
     this.head.draw();
     this.#showModel();
