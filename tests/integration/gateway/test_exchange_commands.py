@@ -12,36 +12,48 @@ import shutil
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airgap_bundle.digest import sha256
-from airgap_bundle.store import Artifact, StoredFile, VerifiedRelease
+from airgap_bundle import keys
+from airgap_bundle.build.release import build_release
+from airgap_bundle.build.stage import silent
+from airgap_bundle.lock import ReleaseLock, dump_lock
+from airgap_bundle.trust_state import fingerprint
 from appliance.audit.client import SyncAuditClient
-from appliance.cli import learn_draft, learn_release, learn_send
+from appliance.cli import learn_draft, learn_send
 from appliance.errors import SovereignError, UsageError
 from appliance.gateway import gold_rows
 from appliance.gateway.conversations import ConversationStore
+from appliance.gateway.gold_cases import CaseStore, Made
 from appliance.gateway.gold_rows import Origin
 from appliance.gateway.pseudonyms import Subject
+from appliance.gateway.released_cases import ReleasedCases
+from appliance.install.admission import admit
+from appliance.install.vault import Vault
 from appliance.learning.cases import Case, Content
 from appliance.learning.errors import ExchangeRefusedError
-from appliance.learning.exchange.released import FILE
+from appliance.learning.exchange.released import FILE, Released, ReleasedCase
 from appliance.learning.running import questions
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
 from tests.audit.bench import Bench
 from tests.audit.processes import writers
-from tests.bundles import signer
+from tests.bundles import root_bytes, sign, signer
 from tests.commands import run, run_json
 from tests.gateway import postgres
 from tests.integration.gateway.conftest import KEYS, pool_of
+from tests.learning.exchanging import shared
+from tests.unit.build.synthetic_release import make_synthetic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+VAULT_SIGNER = learn_send._signer
+pytestmark = pytest.mark.usefixtures("cheap_keys")
 SITE = """\
 schema: 1
 name: {name}
@@ -111,8 +123,8 @@ def open_site(
         with cluster.admin("sovereign") as admin:
             admin.execute("TRUNCATE gold_case, user_key")
         home = tmp_path / outside
-        paths, folder, keys = SitePaths(home / "site"), home / "files", home / "keys"
-        for one in (paths.root / "policies" / "officers", folder, keys, paths.credentials(GATEWAY)):
+        paths, folder, log_keys = SitePaths(home / "site"), home / "files", home / "keys"
+        for one in (paths.root / "policies" / "officers", folder, log_keys, paths.credentials(GATEWAY)):
             one.mkdir(parents=True)
         paths.site_yaml.write_text(SITE.format(name=f"ministry-{outside}", outside=outside, port=postgres.PORT))
         for one in ("custodian", "deputy"):
@@ -121,7 +133,7 @@ def open_site(
         (paths.credentials(GATEWAY) / "content_key").write_bytes(KEYS.content)
         (paths.run / DATABASE).symlink_to(cluster.socket_dir)
         bench = Bench(paths.audit_log)
-        with writers(bench, keys, paths.socket(AUDIT), {"operator": os.getuid(), "gateway": os.getuid()}) as begin:
+        with writers(bench, log_keys, paths.socket(AUDIT), {"operator": os.getuid(), "gateway": os.getuid()}) as begin:
             begin()
             yield Site(paths, folder, bench)
         shutil.rmtree(paths.run)
@@ -129,17 +141,32 @@ def open_site(
     return opened
 
 
-def carrying(data: bytes, folder: Path, number: int = 1) -> VerifiedRelease:
-    """A release in a store that carries ``data`` as its cases."""
-    blob = folder / f"blob{number}"
-    blob.write_bytes(data)
-    file = StoredFile(sha256(data), len(data), "application/octet-stream", blob)
-    artifact = Artifact("learnt", "cases", f"{number}", sha256(b""), {}, {FILE: file})
-    return VerifiedRelease("demo", f"{number}", number, 1, "", (), {"learnt": artifact}, sha256(b""))
+def brought(paths: SitePaths, learnt: Path, work: Path, number: int) -> None:
+    """Release ``number``, built with the folder ``learnt``, signed, verified and imported into the site's store."""
+    work.mkdir()
+    made = make_synthetic(work)
+    shutil.copytree(learnt, made.release.parent / "learnt")
+
+    def change(value: dict[str, Any]) -> None:
+        value.update(version=f"1.{number}.0", number=number)
+        parts = [one for one in value["artifacts"] if one["kind"] == "policy"]
+        value["artifacts"] = [*parts, {"kind": "cases", "name": "learnt", "folder": "learnt"}]
+
+    made.edit(change)
+    lock = made.release.with_name("release.lock")
+    lock.write_bytes(dump_lock(ReleaseLock("tiny-release", f"1.{number}.0", ())))
+    build_release(made.release, work / "bundle", cache=made.cache, stage=silent)
+    bundle = sign(work / "bundle", "architect", "builder", "release", now=datetime.now(UTC))
+    release = admit(bundle, paths, str(fingerprint(root_bytes())), lambda _done, _total: None)
+    home = paths.release(release.version)
+    home.mkdir(parents=True)
+    (home / "release.json").write_bytes((bundle / "release.json").read_bytes())
+    paths.current.unlink(missing_ok=True)
+    paths.current.symlink_to(home)
 
 
 def test_what_two_sites_learnt_is_asked_at_a_third_once_somebody_there_accepts_it(
-    open_site: Callable[[str], AbstractContextManager[Site]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_site: Callable[[str], AbstractContextManager[Site]], tmp_path: Path
 ) -> None:
     learnt = tmp_path / "learnt"
     (learnt / "keys").mkdir(parents=True)
@@ -164,10 +191,8 @@ def test_what_two_sites_learnt_is_asked_at_a_third_once_somebody_there_accepts_i
     assert run_json("learn", "import", "--into", learnt, "--keep", keep, "--drop", drop)["cases"] == 2
     assert run_json("learn", "import", *reversed(returns), "--into", learnt)["new"] == 0
 
-    release = carrying((learnt / FILE).read_bytes(), tmp_path)
-    monkeypatch.setattr(learn_release, "active_version", lambda _paths: "1")
-    monkeypatch.setattr(learn_release.Store, "open_release", lambda _store, _version: release)
     with open_site("west") as site:
+        brought(site.paths, learnt, tmp_path / "first", 1)
         own = {**BICYCLES, "question": "Where does the bus stop?"}
         site.take(own)
         with pytest.raises(UsageError, match="to whom"):
@@ -179,6 +204,9 @@ def test_what_two_sites_learnt_is_asked_at_a_third_once_somebody_there_accepts_i
         ids = [one["id"] for one in listed if one["state"] == "offered"]
         assert [one["author"] for one in listed if one["id"] in ids] == ["release", "release"]
         assert asked(site) == {own["question"]}
+        (site.folder / "one.jsonl").write_text(json.dumps({**own, "groups": ["clerks"]}) + "\n")
+        with pytest.raises(UsageError, match="is only offered"):
+            run("learn", "cases", "replace", ids[0], site.folder / "one.jsonl", site=site.paths.root)
         site.run("cases", "accept", *ids)
         assert asked(site) == {own["question"], BICYCLES["question"], NOTICE["question"]}
         assert site.run("cases", "import", "--from-release")["offered"] == 0
@@ -187,7 +215,8 @@ def test_what_two_sites_learnt_is_asked_at_a_third_once_somebody_there_accepts_i
 
         bicycles = next(one["released"] for one in site.run("cases", "list") if one["question"] == BICYCLES["question"])
         later = b'{"schema":1,"type":"cases"}\n{"digest":"%s","type":"retired"}\n' % bicycles.encode()
-        release = carrying(later, tmp_path, 2)
+        (learnt / FILE).write_bytes(later)
+        brought(site.paths, learnt, tmp_path / "second", 2)
         assert site.run("cases", "import", "--from-release")["retired"] == 1
         assert asked(site) == {own["question"], NOTICE["question"]}
 
@@ -197,6 +226,82 @@ def asked(site: Site) -> set[str]:
     from appliance.cli.learn_evaluate import _cases  # noqa: PLC0415 - what the command itself asks
 
     return {one.case.content.question for one in questions(asyncio.run(_cases(site.paths, None)), ("clerks",), 1)}
+
+
+def test_a_person_approves_and_the_vaults_key_signs_by_the_commands_themselves(
+    open_site: Callable[[str], AbstractContextManager[Site]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learn_send, "_signer", VAULT_SIGNER)
+    learnt = tmp_path / "learnt"
+    (learnt / "keys").mkdir(parents=True)
+    with open_site("north") as site:
+        site.paths.secrets.mkdir(mode=0o700)
+        Vault(site.paths, lambda: b"").create("file")
+        site.take(BICYCLES)
+        site.run("key", "--out", learnt / "keys" / "north.pub")
+        draft = site.draft()
+        given: list[object] = []
+        for one in ("custodian", "deputy"):
+            keys.save(signer(one), site.folder, b"phrase")
+            out = site.folder / f"{one}.approval"
+            arguments = ("learn", "approve", draft, "--key", site.folder / f"{one}.key", "--out", out)
+            with pytest.raises(UsageError):
+                run(*arguments, phrase=b"phrase\n")
+            assert not out.exists()
+            told = run(*arguments, "--yes", phrase=b"phrase\n")
+            assert BICYCLES["question"] in told.output
+            given += ["--approval", out]
+        with pytest.raises(UsageError, match="exists"):
+            run(*arguments, "--yes", phrase=b"phrase\n")
+        site.send(draft, "back", *map(str, given))
+        again = site.folder / "again.pub"
+        site.run("key", "--out", again)
+        assert again.read_bytes() == (learnt / "keys" / "north.pub").read_bytes()
+        assert run_json("learn", "import", site.folder / "back", "--into", learnt)["cases"] == 1
+
+
+def test_a_case_that_somebody_only_dropped_is_no_tombstone(
+    open_site: Callable[[str], AbstractContextManager[Site]],
+) -> None:
+    with open_site("north") as site:
+        site.take(BICYCLES, {**NOTICE, "expected": ["three months"]})
+        first = site.draft()
+        site.send(first, "back", *site.approved(first, "custodian", "deputy"))
+        second = site.draft("second")
+        work = second / "work.jsonl"
+        work.write_text("".join(line for line in work.read_text().splitlines(keepends=True) if "bicycles" not in line))
+        site.run("revise", second, "--without-accounts")
+        export = learn_draft.read_draft(second)
+        assert (len(export.cases), export.retired) == (1, ())
+
+
+def test_an_offered_case_that_the_site_has_already_is_not_in_force_twice(
+    open_site: Callable[[str], AbstractContextManager[Site]], cluster: postgres.Cluster
+) -> None:
+    case = shared(BICYCLES["question"], *BICYCLES["expected"])
+    released = Released((ReleasedCase(digest=case.digest, sites=1, case=case),))
+
+    async def decided() -> list[str]:
+        pool = pool_of(cluster)
+        store = ConversationStore(pool, KEYS.content)
+        cases = CaseStore(pool, store)
+        assert (await ReleasedCases(pool, store).offer(released, ("clerks",)))["offered"] == 1
+        await cases.add(case.content(("clerks", "guards")), "uid 0")
+        assert (await ReleasedCases(pool, store).offer(released, ("guards",)))["offered"] == 0
+        (offered,) = await cases.current(None, ("offered",))
+        entered: list[Made] = []
+
+        async def enter(made: Made) -> None:
+            entered.append(made)
+
+        await cases.decide(offered.case.id, ("clerks", "guards"), enter)
+        states = [one.state for one in await cases.current()]
+        await pool.dispose()
+        assert [(one.changed, one.retired) for one in entered] == [(False, (offered.case,))]
+        return states
+
+    with open_site("west"):
+        assert sorted(asyncio.run(decided())) == ["active", "retired"]
 
 
 def test_without_approvals_of_these_very_bytes_nothing_leaves(
