@@ -23,7 +23,8 @@ class Change:
 
     ``running`` is the Kubernetes that is in force, ``met`` every version that hosts may run by now, ``wanted`` the one
     they go to. ``digests`` are images of the former release, which are admitted until the way is whole; ``more_bytes``
-    is what the new release's images take on a host that has the former's.
+    is what the new release's images take on a host that has the former's. ``may_return``: the former release can read
+    what this one leaves, so it may serve again where a chart fails.
     """
 
     running: str
@@ -31,6 +32,7 @@ class Change:
     wanted: str
     digests: tuple[str, ...] = ()
     more_bytes: int = 0
+    may_return: bool = True
 
     @property
     def of_kubernetes(self) -> bool:
@@ -46,6 +48,7 @@ class Change:
         """Options of the roles."""
         return {
             "release_changing": True,
+            "release_may_return": self.may_return,
             "kubernetes_running": self.running,
             "kubernetes_met": sorted(self.met),
             "kubernetes_drain": any(needs_drain(version, self.wanted) for version in self.met),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from airgap_bundle import durable
 from airgap_bundle.store import Store
 from appliance.cluster.inventory import Site, inventory
-from appliance.cluster.playbook import run
+from appliance.cluster.playbook import PLAYBOOK_SECONDS, run
 from appliance.cluster.settings import read_settings
 from appliance.cluster.staging import NoClusterError, stage_release
 from appliance.cluster.state import ClusterState, begin_state, read_state, write_state
@@ -169,7 +169,9 @@ def put_in_force(
     policies = judged(files, release) if files is not None else {}
     models = tuple(model.name for model in files.config.models) if files is not None else ()
     parts = stage_release(Store(paths.store), release.version, paths.root / "cluster" / "release", models)
-    change = change_to(Store(paths.store), release.version, known) if known is not None else None
+    change = None
+    if known is not None and wanted.charts is None:  # a restore brings its parts to hosts that have nothing
+        change = change_to(Store(paths.store), release.version, known)
     workloads = None
     if files is not None:
         content = Content(release, parts, files.site_yaml, policies, change.digests if change is not None else ())
@@ -178,7 +180,9 @@ def put_in_force(
         durable.replace(paths.pods_yaml, files.site_yaml)
     hosts = described.cluster.hosts
     before = known or begin_state(wanted.source)
-    state = before.touching(wanted.source, hosts).going_to(release.version if change is not None else "")
+    state = before.touching(wanted.source, hosts).going_to("")
+    if change is not None:
+        state = state.going_to(release.version, {*change.digests, *admitted(parts)})
     write_state(paths.cluster_state, state)
     site = Site(described.name, state.identity, wanted.source.parent)
     told = inventory(
@@ -195,7 +199,8 @@ def put_in_force(
         changed.update(
             run("kubernetes.yml", told, keeping(paths, release.version, watch), enter=enter, timeout_s=_LONG)
         )
-    changed.update(run(wanted.playbook, told, watch, enter=enter))
+    timeout_s = _LONG if change is not None else PLAYBOOK_SECONDS
+    changed.update(run(wanted.playbook, told, watch, enter=enter, timeout_s=timeout_s))
     if wanted.charts is None:
         write_state(paths.cluster_state, state.settled(hosts, release.version, admitted(parts)))
     url = described.pods.gateway_url if described.assistant is not None else None

@@ -36,8 +36,16 @@ class HostsRefusedError(PreflightError):
         self.findings = findings
 
 
+PLAYBOOK_SECONDS = 3600.0
+
+
 def run(
-    name: str, inventory: Mapping[str, Any], watch: Watch, *, enter: Sequence[str] = (), timeout_s: float = 3600
+    name: str,
+    inventory: Mapping[str, Any],
+    watch: Watch,
+    *,
+    enter: Sequence[str] = (),
+    timeout_s: float = PLAYBOOK_SECONDS,
 ) -> dict[str, int]:
     """Run ``name`` of the playbooks on ``inventory``; how many tasks changed something, by host.
 

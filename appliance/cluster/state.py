@@ -31,7 +31,7 @@ class ClusterState:
 
     ``release`` is what the last run that went through brought; empty before. ``changing`` is the release that a run is
     on its way to, or was when it was cut off. ``history`` names every release that was in force, the last one last, and
-    ``digests`` the images that ``release`` admits.
+    ``digests`` the images that are admitted: those of ``release``, and of ``changing``.
     """
 
     identity: str
@@ -48,9 +48,12 @@ class ClusterState:
         before = tuple(host for host in self.hosts if host.name not in found)
         return replace(self, site_file=str(site_file), hosts=(*before, *found.values()))
 
-    def going_to(self, release: str) -> ClusterState:
-        """The state from before the first change of a way to ``release`` until it is whole."""
-        return replace(self, changing=release)
+    def going_to(self, release: str, digests: Iterable[str] = ()) -> ClusterState:
+        """The state from before the first change of a way to ``release`` until it is whole.
+
+        ``digests`` are images of both: whatever way is gone from here, none that may run is refused.
+        """
+        return replace(self, changing=release, digests=tuple(sorted({*self.digests, *digests})))
 
     def leaving(self, hosts: Iterable[Host]) -> tuple[KnownHost, ...]:
         """Hosts of an earlier run that the site file no longer names."""

@@ -74,7 +74,8 @@ class _Brought:
 def plan_upgrade(paths: SitePaths, bundle: Path, known: Standing) -> ClusterUpgrade:
     """Compare ``bundle`` with what is in force; nothing is changed, and its blobs are not all read.
 
-    Raises ``UsageError`` where no installation went through, and as ``announced_by``.
+    Raises ``UsageError`` where no installation went through, ``RefusedError`` for a third release while hosts are
+    between two, and as ``announced_by``.
     """
     if not known.state.release:
         raise UsageError("no installation of the cluster went through yet", "run `sovereign install` first")
@@ -82,6 +83,11 @@ def plan_upgrade(paths: SitePaths, bundle: Path, known: Standing) -> ClusterUpgr
     record = store.record(known.state.release)
     now = _Brought(held(store.open_record(record)), versions_of(record.version, store.contents(record).artifacts))
     new = announced_by(bundle, paths, _brought)
+    if known.state.changing and new.held.version not in (known.state.changing, known.state.release):
+        raise RefusedError(
+            f"hosts are on their way to release {known.state.changing}, and {new.held.version} was compared with none",
+            f"upgrade with the bundle of {known.state.changing} to its end, or go back with `sovereign rollback`",
+        )
     found = planned(
         now.held,
         new.held,

@@ -8,6 +8,7 @@ from airgap_bundle import durable
 from appliance.cluster.change import Change
 from appliance.cluster.events import Reading
 from appliance.cluster.versions import versions_of
+from appliance.install.release_change import held, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +34,8 @@ def change_to(store: Store, version: str, known: ClusterState) -> Change | None:
     met = tuple(sorted({running.kubernetes, wanted.kubernetes, *begun}))
     digests = known.digests or tuple(sorted(str(d) for d in _images(store, known.release)))
     more = _bytes(store, version, without=_blobs(store, known.release))
-    return Change(running.kubernetes, met, wanted.kubernetes, digests, more)
+    returns = unreadable(held(store.open_release(version)), held(store.open_release(known.release))) is None
+    return Change(running.kubernetes, met, wanted.kubernetes, digests, more, may_return=returns)
 
 
 def versions_in(store: Store, version: str) -> Versions:

@@ -85,7 +85,7 @@ class Workloads:
 
     def only(self, names: Collection[str]) -> Workloads:
         """The same with these charts alone, in their order."""
-        return replace(self, charts=tuple(chart for chart in self.charts if chart.name in names))
+        return replace(self, charts=tuple(chart for chart in self.charts if chart.name in names), last=None)
 
     def options(self) -> dict[str, Any]:
         """What the role `assistant` is given. What may hold braces is told in base64: Ansible would read them."""

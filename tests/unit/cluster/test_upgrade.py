@@ -15,7 +15,9 @@ from airgap_bundle.trust_state import fingerprint
 from appliance.cluster import install as installing
 from appliance.cluster import rollback, upgrade
 from appliance.cluster.events import Reading
-from appliance.cluster.state import read_state
+from appliance.cluster.renewal import renew
+from appliance.cluster.standing import standing
+from appliance.cluster.state import ClusterState, read_state
 from appliance.errors import DeploymentError, RefusedError, SovereignError, UsageError
 from appliance.install.backup.last import note_backup
 from appliance.install.host import Request
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from appliance.cluster.state import ClusterState
 
 HOSTS = [
     {"name": "node1", "address": "192.168.7.1", "role": "control-plane"},
@@ -187,6 +188,37 @@ def test_a_way_that_was_cut_off_is_gone_on_with(by: str, ground: Ground) -> None
     ground.go(bundle) if by == "upgrade" else ground.install(bundle)
     assert ground.runs.ran[1:] == ["kubernetes.yml", "cluster.yml"]
     assert (ground.state().release, ground.state().changing) == ("2.0.0", "")
+
+
+def test_between_two_releases_a_third_is_refused_and_so_is_a_renewal(ground: Ground) -> None:
+    ground.runs.failing = "kubernetes.yml"
+    with pytest.raises(DeploymentError):
+        ground.go(ground.bundle(2, "v1.36.3"))
+    third, before = ground.bundle(3, "v1.36.3"), tree(ground.paths.root)
+    with pytest.raises(RefusedError, match=r"on their way to release 2\.0\.0"):
+        ground.go(third)
+    with pytest.raises(UsageError, match=r"a way to release 2\.0\.0 was cut off"):
+        renew(ground.paths, standing(ground.paths), watch=lambda _: None, passphrase=lambda: b"")
+    assert tree(ground.paths.root) == before
+    assert ground.runs.ran == ["kubernetes.yml"]
+
+
+def test_until_a_way_is_whole_images_of_both_are_remembered_and_then_those_of_one() -> None:
+    first = ClusterState("a", "site.yaml", release="1.0.0", digests=("one", "two"))
+    between = first.going_to("2.0.0", ("two", "three")).going_to("1.0.0", ("one",))
+    assert between.digests == ("one", "three", "two")
+    assert between.settled((), "1.0.0", ("one", "two")).digests == ("one", "two")
+
+
+@pytest.mark.parametrize(("more", "may"), [((), True), (("r0002_second_tables",), False)])
+def test_roles_are_told_whether_the_former_release_may_serve_again(
+    more: tuple[str, ...],
+    may: bool,  # noqa: FBT001 - a case's column
+    ground: Ground,
+) -> None:
+    ground.backed_up()
+    ground.go(ground.bundle(2, "v1.36.3", revisions=(*FIRST, *more)))
+    assert ground.runs.last["vars"]["release_may_return"] is may
 
 
 def test_a_way_that_was_cut_off_can_be_gone_back_with_the_workers_first(ground: Ground) -> None:
