@@ -67,6 +67,7 @@ def spool(config: SiteConfig, paths: SitePaths, release: str) -> int:
             sent["root"] = root[0]
     if waiting:
         sent["seq"] = waiting[-1][0]
+    _marker(paths).parent.mkdir(mode=0o700, exist_ok=True)
     write_private(_marker(paths), json.dumps(sent).encode() + b"\n")
     return len(waiting)
 

@@ -93,8 +93,8 @@ class Site:
 def site(tmp_path: Path, cluster: postgres.Cluster) -> Iterator[Site]:
     with cluster.admin("sovereign") as admin:
         admin.execute(
-            "TRUNCATE gold_case, user_key, failure, ruling, document, passage, passage_vector, word_count, sweep_due, "
-            "brief, brief_line, brief_strike"
+            "TRUNCATE gold_case, user_key, expert_answer, failure, ruling, document, passage, passage_vector, "
+            "word_count, sweep_due, brief, brief_line, brief_strike"
         )
     paths = SitePaths(tmp_path / "site")
     bench = Bench(paths.audit_log)

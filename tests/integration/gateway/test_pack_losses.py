@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -187,12 +187,12 @@ def test_a_power_cut_before_the_database_has_it_answers_nobody_and_is_taken_back
     use(site, ONE)
     real = ChoiceStore.put
 
-    async def cut(store: ChoiceStore, chosen: Chosen, also: Callable[[dict[str, Chosen]], None]) -> None:
+    async def cut(store: ChoiceStore, chosen: Chosen, also: Callable[[dict[str, Chosen]], None], *more: Any) -> None:
         def then(found: dict[str, Chosen]) -> None:
             also(found)
             raise KeyboardInterrupt
 
-        await real(store, chosen, then)
+        await real(store, chosen, then, *more)
 
     with monkeypatch.context() as patched:
         patched.setattr(ChoiceStore, "put", cut)

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,6 +130,7 @@ def test_a_site_that_runs_is_backed_up_read_again_and_the_older_one_goes(site: S
     assert last.digest == json.loads(done.stdout)["digest"]
     assert ran is not None
     assert (ran.folder, ran.cause) == (str(first), None)
+    time.sleep(1)  # folders are named by the second
     again = site.run()
     assert again.exit_code == 0, (again.exception, again.stderr)
     second = Path(json.loads(again.stdout)["backup"])
