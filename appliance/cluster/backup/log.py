@@ -83,7 +83,11 @@ class JudgedLog(io.RawIOBase):
         try:
             for path, data in read_files(as_file(self._source), limits, _FILE_BYTES):
                 folder, _, name = path.partition("/")
-                self._log.take(name if folder == LOG else path, data)
+                if folder != LOG or not name:
+                    raise LogInconsistentError(
+                        f"{path!r} is no file of a log", "ask what runs on the host of the state"
+                    )
+                self._log.take(name, data)
                 yield self._source.taken()
             self.passed = self._log.finish()
         except FormatError as error:

@@ -16,20 +16,22 @@ if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
 
 PLACED, HOSTS, DATABASES, LOG, DOORS, ERASED = "placed", "hosts", "databases", "log", "doors", "erased"
-_OF_BOTH = (DATABASES, DOORS, ERASED)
-"""What depends on the subject keys as well, or comes behind what does."""
+_OF_BOTH = (HOSTS, DATABASES, DOORS, ERASED)
+"""What depends on the subject keys as well, or comes behind what does; and what stops all that was started on it."""
 
 
 @dataclass(frozen=True)
 class Progress:
     """Which steps are done, of the backup and with the subject keys of these digests.
 
-    ``kept``: this machine had the site before, and its trust and its keys are those.
+    ``state_host`` is where the state goes, by name and address. ``kept``: this machine had the site before, and its
+    trust and its keys are those.
     """
 
     backup: Digest
     subject_keys: Digest
     kept: bool
+    state_host: str
     done: tuple[str, ...] = ()
 
     def with_done(self, step: str) -> Progress:
@@ -50,7 +52,7 @@ def read_progress(paths: SitePaths) -> Progress | None:
     try:
         told = json.loads(path.read_bytes())
         digests = (Digest.parse(told["backup"]), Digest.parse(told["subject_keys"]))
-        return Progress(*digests, bool(told["kept"]), tuple(map(str, told["done"])))
+        return Progress(*digests, bool(told["kept"]), str(told["state_host"]), tuple(map(str, told["done"])))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -59,7 +61,11 @@ def read_progress(paths: SitePaths) -> Progress | None:
 
 def write_progress(paths: SitePaths, progress: Progress) -> None:
     """Whole or as before. Raises ``StoreError``."""
-    told = {"backup": str(progress.backup), "subject_keys": str(progress.subject_keys)}
+    told = {
+        "backup": str(progress.backup),
+        "subject_keys": str(progress.subject_keys),
+        "state_host": progress.state_host,
+    }
     _file(paths).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     durable.replace(_file(paths), json.dumps({**told, "kept": progress.kept, "done": progress.done}).encode() + b"\n")
 

@@ -152,14 +152,24 @@ def _check(paths: SitePaths, pair: Pair, staged: SitePaths, described: ClusterSi
 
 
 def _begin(paths: SitePaths, pair: Pair, state: ClusterState, reach: Reach, described: ClusterSite) -> Progress:
-    """The mark, and how far an earlier run came. Until the first has run to its hosts, they may hold nobody's state."""
+    """The mark, and how far an earlier run came.
+
+    The host of the state is looked at before the mark, when nothing of this restore can lie there, and stays the same.
+    """
     kept = check_root(paths, pair.main.digest, state, pair.main.statement.release)
     known = read_progress(paths) if restoring_from(paths) is not None else None
+    address = next(host.address for host in described.cluster.hosts if host.name == described.state_host)
+    place = f"{described.state_host} ({address})"
     if known is None:
         check_state_host(reach, described.state_host)
-        known = Progress(pair.main.digest, pair.subject_keys.digest, kept)
+        known = Progress(pair.main.digest, pair.subject_keys.digest, kept, place)
         write_progress(paths, known)
         write_mark(paths, pair.main.digest)
+    if known.state_host != place:
+        raise RefusedError(
+            f"the state is on its way back to {known.state_host}, and the site file has it on {place}",
+            "name that host again; or `sovereign uninstall`, and restore anew",
+        )
     known = known.on_with(pair.subject_keys.digest)
     write_progress(paths, known)
     return known

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -79,6 +80,18 @@ def test_a_log_that_was_changed_on_the_way_takes_no_place(hosts: PretendedHosts,
         with pytest.raises(LogInconsistentError):
             receive_log(hosts.reach(), "node2", JudgedLog(io.BytesIO(wrong), bench.vkeys, MOST))
         assert (place / "log/checkpoint").read_bytes() == b"older"
+
+
+@pytest.mark.parametrize("beside", ["checkpoint", "other/checkpoint", "log.partial/x"])
+def test_a_stream_that_has_a_file_beside_the_log_is_refused(hosts: PretendedHosts, bench: Bench, beside: str) -> None:
+    """It would be sealed and verified, and then stop every restore."""
+    bench.fill(300)
+    data, _ = carried(hosts, bench)
+    more = io.BytesIO(data)
+    with tarfile.open(fileobj=more, mode="a:") as archive:
+        archive.addfile(tarfile.TarInfo(beside))
+    with pytest.raises(LogInconsistentError, match="is no file of a log"):
+        JudgedLog(io.BytesIO(more.getvalue()), bench.vkeys, MOST).to_end()
 
 
 @pytest.mark.parametrize("size", [0, 512, 5000])

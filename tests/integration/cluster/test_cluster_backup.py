@@ -353,6 +353,39 @@ def test_a_host_that_holds_a_state_is_refused_and_nothing_is_changed(desk: Desk,
     assert not way_back.runs.told
 
 
+def test_the_state_goes_to_the_host_on_which_it_was_begun_and_to_no_other(desk: Desk, way_back: Return) -> None:
+    """Only that one was seen to hold nothing: on another, a living database would be dropped."""
+    pair = desk.back_up()
+    way_back.runs.fail_at = 1
+    with pytest.raises(DeploymentError):
+        way_back.restore(pair)
+    way_back.runs.fail_at = None
+    elsewhere = yaml.safe_load(desk.config.read_text())
+    elsewhere["assistant"]["state_host"] = "node1"
+    config = desk.config.with_name("elsewhere.yaml")
+    config.write_text(yaml.safe_dump(elsewhere))
+    before = tree(way_back.paths.root)
+    with pytest.raises(RefusedError, match=r"on its way back to node2 \(10\.77\.0\.12\)"):
+        way_back.restore(pair, config=config)
+    assert tree(way_back.paths.root) == before
+    assert len(way_back.runs.told) == 1
+    way_back.restore(pair)
+
+
+def test_later_subject_keys_stop_what_serves_before_they_are_loaded(desk: Desk, way_back: Return) -> None:
+    desk.back_up()
+    shutil.copytree(desk.folder / "keys", desk.folder / "keys-of-then")
+    way_back.runs.fail_at = 3  # the last one, which opens the site to people
+    with pytest.raises(DeploymentError):
+        way_back.restore(desk.pair(keys="keys-of-then"))
+    desk.back_up("second")
+    way_back.restore(desk.pair("backup", "keys"))
+    first, again = way_back.runs.told[:3], way_back.runs.told[3:]
+    assert first == again
+    assert again[0][0] == "restoring.yml"
+    assert len(way_back.erased) == 2
+
+
 def test_another_site_s_file_root_and_bundle_are_refused(desk: Desk, way_back: Return) -> None:
     pair = desk.back_up()
     other = yaml.safe_load(desk.config.read_text()) | {"name": "other"}
