@@ -82,7 +82,7 @@ def test_a_log_that_was_changed_on_the_way_takes_no_place(hosts: PretendedHosts,
         assert (place / "log/checkpoint").read_bytes() == b"older"
 
 
-@pytest.mark.parametrize("beside", ["checkpoint", "other/checkpoint", "log.partial/x"])
+@pytest.mark.parametrize("beside", ["other", "other/checkpoint", "witnessed/x.note"])
 def test_a_stream_that_has_a_file_beside_the_log_is_refused(hosts: PretendedHosts, bench: Bench, beside: str) -> None:
     """It would be sealed and verified, and then stop every restore."""
     bench.fill(300)
