@@ -7,16 +7,17 @@ where it ended, or changes nothing.
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airgap_bundle import durable
 from airgap_bundle.store import Store
 from appliance.cluster.inventory import Site, inventory
-from appliance.cluster.playbook import PLAYBOOK_SECONDS, run
+from appliance.cluster.playbook import PLAYBOOK_SECONDS, HostsRefusedError, run
 from appliance.cluster.settings import read_settings
 from appliance.cluster.staging import NoClusterError, stage_release
 from appliance.cluster.state import ClusterState, begin_state, read_state, write_state
@@ -171,7 +172,7 @@ def put_in_force(
     parts = stage_release(Store(paths.store), release.version, paths.root / "cluster" / "release", models)
     change = None
     if known is not None and wanted.charts is None:  # a restore brings its parts to hosts that have nothing
-        change = change_to(Store(paths.store), release.version, known)
+        change = change_to(Store(paths.store), release.version, known, parts.layout)
     workloads = None
     if files is not None:
         content = Content(release, parts, files.site_yaml, policies, change.digests if change is not None else ())
@@ -185,22 +186,28 @@ def put_in_force(
         state = state.going_to(release.version, {*change.digests, *admitted(parts)})
     write_state(paths.cluster_state, state)
     site = Site(described.name, state.identity, wanted.source.parent)
-    told = inventory(
+    told = functools.partial(
+        inventory,
         site,
         described.cluster,
         parts,
         settings={**read_settings(described, wanted.source), **wanted.options},
         leaving=before.leaving(hosts),
         workloads=workloads,
-        change=change,
     )
     changed: Counter[str] = Counter()
-    if change is not None and change.of_kubernetes:
-        changed.update(
-            run("kubernetes.yml", told, keeping(paths, release.version, watch), enter=enter, timeout_s=_LONG)
-        )
-    timeout_s = _LONG if change is not None else PLAYBOOK_SECONDS
-    changed.update(run(wanted.playbook, told, watch, enter=enter, timeout_s=timeout_s))
+    rest = change
+    try:
+        if change is not None and change.of_kubernetes:
+            heard = keeping(paths, release.version, watch)
+            changed.update(run("kubernetes.yml", told(change=change), heard, enter=enter, timeout_s=_LONG))
+            rest = replace(change, more_bytes=0)  # the images are there by now
+        timeout_s = _LONG if change is not None else PLAYBOOK_SECONDS
+        changed.update(run(wanted.playbook, told(change=rest), watch, enter=enter, timeout_s=timeout_s))
+    except HostsRefusedError:
+        if rest is change:  # no host was touched: no way was begun that was not before
+            write_state(paths.cluster_state, replace(state, changing=before.changing, digests=before.digests))
+        raise
     if wanted.charts is None:
         write_state(paths.cluster_state, state.settled(hosts, release.version, admitted(parts)))
     url = described.pods.gateway_url if described.assistant is not None else None

@@ -12,6 +12,7 @@ from appliance.install.release_change import held, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from airgap_bundle.digest import Digest
     from airgap_bundle.store import Store
@@ -25,15 +26,18 @@ if TYPE_CHECKING:
 PLAN = "kubernetes_plan"
 
 
-def change_to(store: Store, version: str, known: ClusterState) -> Change | None:
-    """The way to ``version``; None: it is in force, or nothing is yet, and no way to another one was begun."""
+def change_to(store: Store, version: str, known: ClusterState, layout: Path) -> Change | None:
+    """The way to ``version``, whose images lie in ``layout``.
+
+    None: it is in force, or nothing is yet, and no way to another one was begun.
+    """
     if not known.release or (version == known.release and not known.changing):
         return None
     running, wanted = versions_in(store, known.release), versions_in(store, version)
     begun = (versions_in(store, known.changing).kubernetes,) if known.changing else ()
     met = tuple(sorted({running.kubernetes, wanted.kubernetes, *begun}))
     digests = known.digests or tuple(sorted(str(d) for d in _images(store, known.release)))
-    more = _bytes(store, version, without=_blobs(store, known.release))
+    more = _bytes(layout, without=_blobs(store, known.release))
     returns = unreadable(held(store.open_release(version)), held(store.open_release(known.release))) is None
     return Change(running.kubernetes, met, wanted.kubernetes, digests, more, may_return=returns)
 
@@ -66,13 +70,16 @@ def _images(store: Store, version: str) -> Iterable[Digest]:
     return (manifest.descriptor.digest for manifest in artifacts if manifest.kind == "image")
 
 
-def _blobs(store: Store, version: str) -> dict[Digest, int]:
-    """Blobs of a release's images, with their sizes."""
+def _blobs(store: Store, version: str) -> set[str]:
+    """Blobs of a release's images, as files of a layout are named."""
     artifacts = store.contents(store.record(version)).artifacts
-    parts = (part for m in artifacts if m.kind == "image" for part in (m.descriptor, m.config, *m.layers))
-    return {part.digest: part.size for part in parts}
+    return {part.digest.hex for m in artifacts if m.kind == "image" for part in (m.descriptor, m.config, *m.layers)}
 
 
-def _bytes(store: Store, version: str, *, without: dict[Digest, int]) -> int:
-    """What the images of ``version`` take beside those blobs: as they are sent, and unpacked."""
-    return 2 * sum(size for digest, size in _blobs(store, version).items() if digest not in without)
+def _bytes(layout: Path, *, without: set[str]) -> int:
+    """What the images of ``layout``, the store's with its models among them, take beside those blobs.
+
+    Twice: as they are sent, and unpacked.
+    """
+    blobs = (path for path in (layout / "blobs/sha256").iterdir() if path.name not in without)
+    return 2 * sum(path.stat().st_size for path in blobs)

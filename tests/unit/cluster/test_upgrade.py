@@ -15,9 +15,11 @@ from airgap_bundle.trust_state import fingerprint
 from appliance.cluster import install as installing
 from appliance.cluster import rollback, upgrade
 from appliance.cluster.events import Reading
+from appliance.cluster.playbook import HostsRefusedError
 from appliance.cluster.renewal import renew
 from appliance.cluster.standing import standing
 from appliance.cluster.state import ClusterState, read_state
+from appliance.cluster.way import change_to
 from appliance.errors import DeploymentError, RefusedError, SovereignError, UsageError
 from appliance.install.backup.last import note_backup
 from appliance.install.host import Request
@@ -39,14 +41,16 @@ KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "ku
 
 
 class Runs:
-    """Stands in for Ansible: which playbooks ran with what, and what was remembered then. ``failing`` one fails."""
+    """Stands in for Ansible: which playbooks ran with what, and what was remembered then. ``failing`` one
+    fails, and in the ``refusing`` one no host passes the look before the first change.
+    """
 
     def __init__(self, paths: SitePaths) -> None:
         self.paths = paths
         self.ran: list[str] = []
         self.told: list[Mapping[str, Any]] = []
         self.remembered: list[ClusterState] = []
-        self.failing = ""
+        self.failing = self.refusing = ""
 
     def __call__(self, playbook: str, told: Mapping[str, Any], watch: Any, **_more: object) -> dict[str, int]:
         self.ran.append(playbook)
@@ -54,6 +58,8 @@ class Runs:
         state = read_state(self.paths.cluster_state)
         assert state is not None
         self.remembered.append(state)
+        if playbook == self.refusing:
+            raise HostsRefusedError(())
         if playbook == self.failing:
             raise DeploymentError("node2: kubernetes: drain: it would not go")
         if playbook == "kubernetes.yml":
@@ -201,6 +207,31 @@ def test_between_two_releases_a_third_is_refused_and_so_is_a_renewal(ground: Gro
         renew(ground.paths, standing(ground.paths), watch=lambda _: None, passphrase=lambda: b"")
     assert tree(ground.paths.root) == before
     assert ground.runs.ran == ["kubernetes.yml"]
+
+
+def test_hosts_that_are_refused_at_the_first_look_are_on_no_way(ground: Ground) -> None:
+    before, ground.runs.refusing = ground.state(), "kubernetes.yml"
+    with pytest.raises(HostsRefusedError):
+        ground.go(ground.bundle(2, "v1.36.3"))
+    assert ground.state() == before
+
+
+def test_hosts_that_are_refused_half_way_stay_on_it(ground: Ground) -> None:
+    ground.runs.refusing = "cluster.yml"
+    with pytest.raises(HostsRefusedError):
+        ground.go(ground.bundle(2, "v1.36.3"))
+    assert (ground.state().release, ground.state().changing) == ("1.0.0", "2.0.0")
+
+
+def test_room_for_the_new_images_is_asked_for_once_and_for_nothing_that_is_there(ground: Ground) -> None:
+    ground.go(ground.bundle(2, "v1.36.3"))
+    first, second = (told["vars"]["preflight_more_bytes"] for told in ground.runs.told)
+    assert (first, second) == (0, 0)  # this small release has the images of the one before
+    layout = ground.paths.root / "cluster/release/layout/blobs/sha256"
+    (layout / ("0" * 64)).write_bytes(bytes(1000))  # such as the store's with its models
+    change = change_to(Store(ground.paths.store), "1.0.0", ground.state(), layout.parents[1])
+    assert change is not None
+    assert change.more_bytes == 2000
 
 
 def test_until_a_way_is_whole_images_of_both_are_remembered_and_then_those_of_one() -> None:
