@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from appliance.cli.asking_options import (  # noqa: TC001 - typer reads the annotations at run time
+    ClientOption,
+    MaxTokensOption,
+)
 from appliance.cli.learn import GroupOption  # noqa: TC001 - typer reads the annotations at run time
 from appliance.cli.learn_results import opened
 from appliance.cli.learn_sign_in import asking
@@ -58,7 +62,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     ] = None,
     group: GroupOption = [],  # noqa: B006 - typer reads it and never changes it
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Draws the answers; the gate wants equal seeds.")] = 1,
-    max_tokens: Annotated[int, typer.Option(min=1, max=4096, help="The most tokens of an answer.")] = 256,
+    max_tokens: MaxTokensOption = 256,
     tokens: Annotated[
         int | None,
         typer.Option(
@@ -66,9 +70,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
         ),
     ] = None,
     minutes: Annotated[int | None, typer.Option(min=1, help="Stop after so many minutes.")] = None,
-    client: Annotated[
-        str | None, typer.Option(help="Service client that asks; default: the one that evaluates.")
-    ] = None,
+    client: ClientOption = None,
     pack: Annotated[
         str | None,
         typer.Option("--pack", metavar="PACK", help="Try a pack of the site, or `none`, for these questions alone."),

@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from appliance.cli.asking_options import (  # noqa: TC001 - typer reads the annotations at run time
+    ClientOption,
+    MaxTokensOption,
+    SeedOption,
+    TokensOption,
+    TrialOption,
+)
 from appliance.cli.learn_site import site_database
 from appliance.cli.pack_choice import choose, recorded, settled, stands, told
 from appliance.cli.pack_gate import Asking, Order, check_group, check_still, passed
@@ -44,17 +51,11 @@ def use(  # noqa: PLR0913 - one parameter per option
         Path | None,
         typer.Option("--results", metavar="DIR", help="Folder for the results; a trial that stopped goes on there."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Draws the answers.")] = 1,
-    max_tokens: Annotated[int, typer.Option(min=1, max=4096, help="The most tokens of an answer.")] = 256,
-    tokens: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many tokens; default: a quarter of the group's day.")
-    ] = None,
-    client: Annotated[
-        str | None, typer.Option(help="Service client that asks; default: the one that evaluates.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be asked and changed; do neither.")
-    ] = False,
+    seed: SeedOption = 1,
+    max_tokens: MaxTokensOption = 256,
+    tokens: TokensOption = None,
+    client: ClientOption = None,
+    dry_run: TrialOption = False,
     passphrase_fd: PassphraseFdOption = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
