@@ -6,6 +6,7 @@ A brief of the night is told once somebody accepts it, and until it is struck.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,7 @@ def test_answers_rest_on_documents_of_ones_own_groups_and_on_none_that_were_dele
     )
     assert (theirs["citations"]["outcome"], theirs["citations"]["passages"]) == ("abstained", [])
     assert theirs["receipt"]["usage"]["completion_tokens"] == 0
-    assert "4711" not in json.dumps([mine, theirs])
+    assert not re.search(r"\b4711\b", json.dumps([mine, theirs]))  # digests may have these digits, too
 
     before, used = spared(host), memory(host)["library"]["passages_used"]
     again = asked(host, tmp_path, ASKED[0], ASKED[0])
