@@ -129,6 +129,16 @@ class Lab:
             self._settle(seat)
         return self._running(seat)
 
+    def replace(self, name: str) -> Running:
+        """Have a new host stand where one was: the same name, address and keys, and nothing of its disk."""
+        with self._alone():
+            node = self.state().seat(name).node
+            self._remove(self.state().seat(name))
+            self._write(self.state().without(name))
+            seat = self._switch_on(node)
+            self._settle(seat)
+        return self._running(seat)
+
     def from_outside(self, argv: Sequence[str]) -> list[str]:
         """The command line that runs ``argv`` on the administrator's side of the bridge."""
         keeper = self.state().keeper

@@ -21,6 +21,8 @@ securityContext:
 tolerations:   # a host that is lost is given up after half a minute, not after five
 - {key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: 30}
 - {key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 30}
+dnsConfig:   # a host that is lost may be one of the two that answer for names, and nobody left to say so
+  options: [{name: timeout, value: "1"}, {name: attempts, value: "4"}]
 {{- end }}
 
 {{- define "sovereign.container" -}}

@@ -50,9 +50,9 @@ POD = {
 }
 
 
-def until(met: Callable[[], bool], what: str) -> None:
+def until(met: Callable[[], bool], what: str, *, seconds: float = PATIENCE_SECONDS) -> None:
     """Wait until a condition holds; which one it was stands in the failure."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < deadline, f"it never came that {what}"
         time.sleep(0.5)
@@ -95,10 +95,15 @@ class Kubernetes:
     def host_of(self, pod: dict[str, Any]) -> Running:
         return self.lab.host(pod["spec"]["nodeName"])
 
+    def answers(self) -> bool:
+        """Whether the API does."""
+        argv = ["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "--raw", "/readyz"]
+        return self.lab.host("node1").run(argv, check=False).returncode == 0
+
     def ready(self) -> bool:
-        """Whether every host and every pod says that it is ready."""
-        nodes = self.get("nodes")["items"]
-        return all(_is_ready(item) for item in (*nodes, *self.pods()))
+        """Whether every host and every pod that has not done its work says that it is ready."""
+        pods = (pod for pod in self.pods() if pod["status"]["phase"] != "Succeeded")
+        return all(_is_ready(item) for item in (*self.get("nodes")["items"], *pods))
 
 
 def _is_ready(item: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -37,11 +38,11 @@ print(answer.status)
 """
 
 
-def log_copy(desk: Desk, name: str) -> Path:
+def log_copy(desk: Desk, name: str, host: str = "node2") -> Path:
     """A copy of the log as it is now, from the host that has it."""
     copied = desk.folder / name
     shutil.rmtree(copied, ignore_errors=True)
-    tar = desk.lab.host("node2").inside(["tar", "-C", "/var/lib/sovereign/volumes/audit/log", "-cf", "-", "."])
+    tar = desk.lab.host(host).inside(["tar", "-C", "/var/lib/sovereign/volumes/audit/log", "-cf", "-", "."])
     desk.run(["sh", "-c", f'mkdir {copied} && "$@" | tar -C {copied} -xf -', "sh", *tar])
     return copied
 
@@ -54,3 +55,10 @@ def observed(desk: Desk) -> dict[int, dict[str, Any]]:
     found = {at: json.loads(tiles.entry(at)) for at in range(report.head.size - report.journaled)}
     kinds = ("api_call", "network_refusal", "cluster_reading")
     return {at: one for at, one in found.items() if one["unmapped"]["sovereign"]["kind"] in kinds}
+
+
+def root_of(log: Path, desk: Desk, size: int) -> str:
+    """Of the first entries of a log that verifies."""
+    report = verify_log(log, vkeys=read_vkeys(desk.site / "policies/audit-vkeys"))
+    assert report.size >= size
+    return base64.b64encode(TileReader(log, size).root()).decode()

@@ -129,11 +129,6 @@ def test_after_a_power_cut_of_both_hosts_everything_is_back_by_itself(
         site.lab.cut_power(name)
     for name in NODES:
         site.lab.start(name)
-
-    def answers() -> bool:
-        argv = ["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "--raw", "/readyz"]
-        return site.lab.host("node1").run(argv, check=False).returncode == 0
-
-    until(answers, "the API answered")
+    until(cluster.answers, "the API answered")
     until(cluster.ready, "every host and pod was ready again")
     assert site.run("cluster.yml") == dict.fromkeys(NODES, 0)

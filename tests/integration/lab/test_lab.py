@@ -153,6 +153,15 @@ def test_a_power_cut_takes_exactly_one_host_and_its_disk_comes_back(lab: Lab) ->
     assert said(lab, "node1", "cat", "/proc/sys/kernel/random/boot_id") != boot["node1"]
 
 
+def test_a_host_that_replaces_another_has_its_name_and_nothing_of_its_disk(lab: Lab) -> None:
+    said(lab, "node1", "touch", "/etc/of-the-former")
+    other = lab.state().seat("node2")
+    lab.replace("node1")
+    assert lab.state().seat("node2") == other
+    assert said(lab, "node1", "hostname") == "node1"
+    assert ssh(lab, "node1", "test", "-e", "/etc/of-the-former").returncode == 1
+
+
 def test_a_second_lab_up_changes_nothing(lab: Lab) -> None:
     running = lab.state()
     assert lab.up(2) == running

@@ -5,7 +5,6 @@ It goes on from the installation of the stage before, and leaves one behind that
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,10 @@ from appliance.audit.checkpoint import read_vkeys
 from appliance.audit.tiles import TileReader
 from appliance.audit.verify import verify_log
 from tests.e2e.two_hosts.hosts import NODES
-from tests.e2e.two_hosts.records import log_copy
+from tests.e2e.two_hosts.media import Media
+from tests.e2e.two_hosts.records import log_copy, root_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.e2e.two_hosts.administrator import Desk
 
 pytestmark = pytest.mark.cluster
@@ -28,32 +26,6 @@ WORD = "a-Passphrase-of-the-clerk-1"
 ANALYST = ("analyst", "a-Passphrase-of-the-analyst-1")
 QUESTION = "Which city is the capital of France?"
 MOST_SECONDS = 600.0
-
-
-class Media:
-    """A recovery key, and two folders for each backup."""
-
-    def __init__(self, desk: Desk) -> None:
-        self.desk, self.folder = desk, desk.folder / "media"
-        self.folder.mkdir(exist_ok=True)
-        (self.folder / "phrase").write_text("a phrase of the custodian's\n")
-        self.key = self.folder / "recovery.key"
-        if not self.key.exists():
-            self.with_phrase("backup", "key", "--out", str(self.key), given="--passphrase-fd")
-
-    def with_phrase(self, *arguments: str, given: str = "--recovery-fd") -> str:
-        with (self.folder / "phrase").open("rb") as phrase:
-            descriptor = phrase.fileno()
-            return self.desk.sovereign(*arguments, given, str(descriptor), pass_fds=[descriptor])
-
-    def back_up(self, name: str) -> dict[str, Any]:
-        to = (str(self.folder / name), "--subject-keys", str(self.folder / "keys"))
-        asked = ("backup", "create", *to, "--recovery-key", f"{self.key}.pub", "--output", "json")
-        return dict(json.loads(self.desk.sovereign(*asked)))
-
-    def of(self, name: str) -> tuple[str, ...]:
-        where = (str(self.folder / name), "--subject-keys", str(self.folder / "keys"))
-        return (*where, "--site-key", str(self.folder / "site.pub"), "--recovery-key", str(self.key))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +40,7 @@ def backed_up(desk: Desk, media: Media) -> dict[str, Any]:
     desk.visit("people", "clerk", WORD, "analysts")
     for who in (ANALYST, ("clerk", WORD)):
         assert desk.visit("ask", *who, QUESTION)["text"].strip()
-    desk.sovereign("return", "key", "--out", str(media.folder / "site.pub"))
+    media.keep_the_site_s_key()
     told = media.back_up("first")
     subject = desk.visit("erase", "clerk", "")
     media.back_up("second")
@@ -88,15 +60,10 @@ def test_a_backup_of_the_running_cluster_holds_and_is_in_its_log(
     assert not [w for w in json.loads(desk.sovereign("status", "--output", "json"))["warnings"] if "backup" in w]
 
 
-def test_hosts_that_hold_the_state_are_refused(desk: Desk, media: Media, backed_up: dict[str, Any]) -> None:
+def test_hosts_that_hold_the_state_are_refused(media: Media, backed_up: dict[str, Any]) -> None:
     assert backed_up["site"] == "lab"
     with pytest.raises(AssertionError, match=r"holds a site.s state"):
-        media.with_phrase(*restoring(desk, media), "--dry-run")
-
-
-def restoring(desk: Desk, media: Media) -> tuple[str, ...]:
-    by = ("--bundle", str(desk.folder / "bundle"), "--config", str(desk.folder / "site.yaml"))
-    return ("restore", *media.of("first"), *by, "--output", "json")
+        media.with_phrase(*media.restoring("first"), "--dry-run")
 
 
 def test_from_the_backup_everything_is_back_within_ten_minutes_and_the_erased_stay_erased(
@@ -104,7 +71,7 @@ def test_from_the_backup_everything_is_back_within_ten_minutes_and_the_erased_st
 ) -> None:
     desk.sovereign("uninstall", "--yes")
     begun = time.monotonic()
-    done = json.loads(media.with_phrase(*restoring(desk, media)))
+    done = json.loads(media.with_phrase(*media.restoring("first")))
     assert set(done["changed"]) == set(NODES)
     found = desk.visit("ask", *ANALYST, QUESTION)
     taken = time.monotonic() - begun
@@ -116,13 +83,6 @@ def test_from_the_backup_everything_is_back_within_ten_minutes_and_the_erased_st
     copied = log_copy(desk, "restored")
     assert root_of(copied, desk, backed_up["log"]["size"]) == backed_up["log"]["root"]
     assert taken < MOST_SECONDS, taken
-
-
-def root_of(log: Path, desk: Desk, size: int) -> str:
-    """Of the first entries of a log that verifies."""
-    report = verify_log(log, vkeys=read_vkeys(desk.site / "policies/audit-vkeys"))
-    assert report.size >= size
-    return base64.b64encode(TileReader(log, size).root()).decode()
 
 
 def test_a_second_run_of_the_restored_site_changes_nothing(desk: Desk) -> None:
