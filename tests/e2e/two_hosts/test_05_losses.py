@@ -1,4 +1,8 @@
-"""What two hosts lose and get over by themselves: the host that holds no state, and room on a disk."""
+"""What two hosts lose and get over by themselves: the host that holds no state, and what pods are started from.
+
+A lab's kubelet cannot judge a disk (its cadvisor finds none in the control groups that a lab host sees), so that it never
+takes images away here. The test does, and takes more than a kubelet would: all, pinned ones and those in use.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,6 @@ import pytest
 from tests.e2e.two_hosts.kubernetes import Kubernetes, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lab.machine import Running
     from tests.e2e.two_hosts.administrator import Desk
 
@@ -21,10 +23,6 @@ ASK = ("ask", *PERSON, "Which city is the capital of Italy?")
 MOST_SECONDS = 120.0
 NAMES_KEPT_SECONDS = 30
 """How long who asked for a name may keep the answer (the cluster's own names)."""
-COLLECTED_FROM, EVICTED_FROM = 0.85, 0.90
-"""The kubelet's defaults: how much of a disk is used when images go, and when pods go."""
-FILLER = "/var/tmp/filler"
-ROOM = "import os; s = os.statvfs('/var/lib/containerd'); print(s.f_blocks * s.f_frsize, s.f_bavail * s.f_frsize)"
 
 
 @pytest.fixture(scope="module")
@@ -33,19 +31,6 @@ def cluster(desk: Desk) -> Kubernetes:
     until(found.ready, "everything was ready")
     desk.visit("people", *PERSON, "analysts")
     return found
-
-
-@pytest.fixture(scope="module")
-def filled(cluster: Kubernetes) -> Iterator[set[str]]:
-    """The state's host with so little room that its kubelet takes images away; which it had before."""
-    node2 = cluster.lab.host("node2")
-    had = images(node2)
-    total, free = map(int, node2.run(["python3", "-c", ROOM]).stdout.split())
-    wanted = int(total * (COLLECTED_FROM + EVICTED_FROM) / 2) - (total - free)
-    assert wanted > 0, f"{free} of {total} bytes are free: the disk is as full as it is to be made"
-    node2.run(["fallocate", "--length", str(wanted), FILLER])
-    yield had
-    cluster.lab.host("node2").run(["rm", "-f", FILLER])
 
 
 def images(host: Running) -> set[str]:
@@ -59,10 +44,9 @@ def test_names_are_answered_on_both_hosts(cluster: Kubernetes) -> None:
 
 
 def test_when_the_host_without_state_is_lost_people_are_answered_within_two_minutes(
-    desk: Desk, cluster: Kubernetes, filled: set[str]
+    desk: Desk, cluster: Kubernetes
 ) -> None:
     """It is the control plane: nobody is left who would move a pod, or take a lost one off a service."""
-    assert filled
     desk.lab.cut_power("node1")
     gone = time.monotonic()
     try:
@@ -92,22 +76,13 @@ def answered(desk: Desk) -> None:
     raise AssertionError(f"nobody is answered: {said}")
 
 
-def test_after_the_kubelet_took_images_from_a_full_disk_and_a_reboot_every_pod_starts(
-    desk: Desk, cluster: Kubernetes, filled: set[str]
-) -> None:
+def test_a_host_that_lost_every_image_starts_every_pod_after_a_reboot(desk: Desk, cluster: Kubernetes) -> None:
     node2 = desk.lab.host("node2")
-    until(lambda: not filled <= images(node2) or collected(node2), "the kubelet took images away", seconds=600)
-    node2.run(["rm", "-f", FILLER])
+    had = images(node2)
+    node2.run(["ctr", "--namespace", "k8s.io", "images", "remove", "--sync", *sorted(had)])
+    assert images(node2) == set()
     desk.lab.cut_power("node2")
     node2 = desk.lab.start("node2")
-    until(lambda: filled <= images(node2), "every image of the release was there again")
+    until(lambda: had <= images(node2), "every image of the release was there again")
     until(cluster.ready, "everything was ready")
     assert desk.visit(*ASK)["text"].strip()
-
-
-def collected(host: Running) -> bool:
-    """Whether the kubelet says that it made room."""
-    said = host.run(
-        ["journalctl", "--unit=kubelet", "--no-pager", "--grep=Disk usage on image filesystem"], check=False
-    )
-    return "over the high threshold" in said.stdout
