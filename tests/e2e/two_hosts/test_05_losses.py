@@ -1,6 +1,6 @@
 """What two hosts lose and get over by themselves: the host that holds no state, and what pods are started from.
 
-A lab's kubelet cannot judge a disk (its cadvisor finds none in the control groups that a lab host sees), so that it never
+A lab's kubelet cannot judge a disk (its cadvisor finds none in the control groups that a lab host sees), and never
 takes images away here. The test does, and takes more than a kubelet would: all, pinned ones and those in use.
 """
 
