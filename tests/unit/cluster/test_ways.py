@@ -42,9 +42,9 @@ def cut(ground: Ground, bundle: Path | None, at: str) -> None:
     ground.runs.failing = ""
 
 
-def describe(ground: Ground, hosts: list[dict[str, str]]) -> None:
+def describe(ground: Ground, hosts: list[dict[str, str]], **more: str) -> None:
     site = yaml.safe_load((ground.folder / "site.yaml").read_text())
-    site["cluster"]["hosts"] = hosts
+    site["cluster"] |= {"hosts": hosts, **more}
     (ground.folder / "site.yaml").write_text(yaml.safe_dump(site))
 
 
@@ -157,7 +157,8 @@ def test_a_host_that_comes_new_joins_afterwards_and_is_not_in_the_plan_s_order(g
 
 
 def test_a_new_host_that_would_lead_the_way_is_refused_before_anything_is_brought_in(ground: Ground) -> None:
-    describe(ground, [{"name": "node0", "address": "192.168.7.9", "role": "control-plane"}, *HOSTS])
+    coming = [{"name": f"node{n}", "address": f"192.168.7.9{n}", "role": "control-plane"} for n in (0, 4)]
+    describe(ground, [*coming, *HOSTS], endpoint="192.168.7.99:6443")
     ground.refuses(ground.bundle(2, "v1.36.3"), "node0 is not in the cluster yet")
     ground.go(ground.bundle(3, "v1.36.2"))  # without another Kubernetes nothing is led from there
 
