@@ -108,6 +108,8 @@ class Acting:
             self._end("failed", {"error": type(error).__name__})
         if isinstance(error, Exception):  # who pressed a key waits for no host
             self._enter()
+            if self.unlogged is not None:
+                error.add_note(f"nor is it in the audit log yet: {self.unlogged}; the next run enters it")
 
     def _end(self, state: Literal["done", "failed"], more: dict[str, str]) -> None:
         assert self._begun is not None

@@ -91,6 +91,13 @@ def test_what_the_writer_could_not_take_is_entered_by_the_next_run_and_once(desk
     assert len(entries(desk)) == len(wanted) + 2
 
 
+def test_a_failure_that_the_log_has_not_heard_of_says_so(desk: Desk) -> None:
+    away(desk)
+    with pytest.raises(DeploymentError) as failed:
+        fail(desk, "upgrade", DeploymentError("node2: disk full"))
+    assert "nor is it in the audit log yet" in failed.value.__notes__[0]
+
+
 def test_a_first_installation_asks_for_no_writer_until_there_is_one(desk: Desk) -> None:
     with acting(desk) as run:
         run.begin("install", Release(), OLD)

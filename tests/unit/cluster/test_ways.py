@@ -158,7 +158,7 @@ def test_a_host_that_comes_new_joins_afterwards_and_is_not_in_the_plan_s_order(g
 
 def test_a_new_host_that_would_lead_the_way_is_refused_before_anything_is_brought_in(ground: Ground) -> None:
     coming = [{"name": f"node{n}", "address": f"192.168.7.9{n}", "role": "control-plane"} for n in (0, 4)]
-    describe(ground, [*coming, *HOSTS], endpoint="192.168.7.99:6443")
+    describe(ground, [*coming, *HOSTS], endpoint="192.168.7.99")
     ground.refuses(ground.bundle(2, "v1.36.3"), "node0 is not in the cluster yet")
     ground.go(ground.bundle(3, "v1.36.2"))  # without another Kubernetes nothing is led from there
 
