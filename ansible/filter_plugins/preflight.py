@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 Finding = dict[str, str]
 Readings = dict[str, dict[str, Any]]
@@ -79,7 +79,7 @@ def _of_itself(host: str, seen: Mapping[str, Any], rules: Mapping[str, Any]) -> 
     skew = float(seen["skew_seconds"])
     folder, free = min(seen["free_bytes"].items(), key=lambda item: item[1])
     more = int(rules["spare_bytes"]) + int(rules["more_bytes"])
-    needed = more if _is_ours(seen, rules) else int(rules["disk_bytes"])
+    needed = more + _lacking(seen, rules["images"]) if _is_ours(seen, rules) else int(rules["disk_bytes"])
     checks = (
         (
             abs(skew) > float(rules["clock_seconds"]),
@@ -136,6 +136,17 @@ def _of_itself(host: str, seen: Mapping[str, Any], rules: Mapping[str, Any]) -> 
     for applies, check, what, hint in checks:
         if applies:
             yield _finding(host, check, what, hint)
+
+
+def _lacking(seen: Mapping[str, Any], images: Iterable[Mapping[str, Any]]) -> int:
+    """What the release's images take on a host that may have some: as they are sent, and once more as imported."""
+    sent, imported = set(seen["blobs"]), set(seen["images"])
+    sizes: dict[str, int] = {}
+    unpacked: set[str] = set()
+    for image in images:
+        sizes |= image["blobs"]
+        unpacked |= set(image["blobs"]) if image["digest"] in imported else set()
+    return sum(size * ((name not in sent) + (name not in unpacked)) for name, size in sizes.items())
 
 
 def _is_ours(seen: Mapping[str, Any], rules: Mapping[str, Any]) -> bool:

@@ -25,6 +25,7 @@ class FilterModule:
             "missing_links": missing_links,
             "missing_blobs": missing_blobs,
             "layout_blobs": layout_blobs,
+            "layout_images": layout_images,
         }
 
 
@@ -62,8 +63,26 @@ def layout_blobs(layout: str) -> list[str]:
     Raises ``FileNotFoundError`` when a manifest is not there.
     """
     folder = Path(layout)
+    return sorted(_led_to(folder, json.loads((folder / "index.json").read_text())["manifests"]))
+
+
+def layout_images(layout: str) -> list[dict[str, Any]]:
+    """Every image of an OCI layout: its `digest`, and its `blobs`, hex digests with their sizes in bytes.
+
+    Raises ``FileNotFoundError`` as ``layout_blobs``.
+    """
+    folder = Path(layout)
+    found = []
+    for descriptor in json.loads((folder / "index.json").read_text())["manifests"]:
+        names = sorted(_led_to(folder, [descriptor]))
+        sizes = {name: (folder / "blobs/sha256" / name).stat().st_size for name in names}
+        found.append({"digest": descriptor["digest"], "blobs": sizes})
+    return found
+
+
+def _led_to(folder: Path, descriptors: Iterable[Mapping[str, Any]]) -> set[str]:
     found: set[str] = set()
-    waiting = list(json.loads((folder / "index.json").read_text())["manifests"])
+    waiting = list(descriptors)
     while waiting:
         descriptor = waiting.pop()
         digest = descriptor["digest"].removeprefix("sha256:")
@@ -75,7 +94,7 @@ def layout_blobs(layout: str) -> list[str]:
             waiting += document.get("manifests", [])
             waiting += [document["config"]] if "config" in document else []
             waiting += document.get("layers", [])
-    return sorted(found)
+    return found
 
 
 def missing_blobs(layout: str, present: Iterable[str]) -> dict[str, list[str]]:

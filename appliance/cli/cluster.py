@@ -136,7 +136,9 @@ def telling(output: OutputFormat) -> Iterator[TaskProgress]:
 def tell_installed(done: Installed, output: OutputFormat) -> None:
     """What is on the cluster now."""
     data = {"release": done.version, "changed": dict(done.changed), "endpoint": done.endpoint, "url": done.url}
-    emit(data, output, lambda console: render_installed(done, console))
+    emit({**data, "unlogged": done.unlogged}, output, lambda console: render_installed(done, console))
+    if done.unlogged is not None:
+        say(f"not in the audit log yet: {done.unlogged}; the next run enters it")
 
 
 def render_installed(done: Installed, console: Console) -> None:

@@ -97,6 +97,7 @@ def install(  # noqa: PLR0913, PLR0917 - typer's parameters are the command's op
         install_cluster(paths, request, output, passphrase=first_passphrase(paths, passphrase_fd), dry_run=dry_run)
         return
     if dry_run:
+        host.refuse_another(paths, bundle)
         plan = host.plan(paths, host.Request(bundle, config, root))
         emit(plan.data(), output, lambda console: render_plan(plan, console))
         if not plan.ok:

@@ -51,7 +51,7 @@ def rollback(  # noqa: PLR0913 - typer: one parameter per option
     Its blobs are hashed again. A release below the lowest number that a newer one was signed with is refused, and so is
     one that cannot read the data that the active one left. A cluster's Kubernetes goes back with it, within a minor
     version. What the site remembers of the newest release stays: older
-    bundles are refused as before, and the newer release can be installed again.
+    bundles are refused as before, and the newer release can be upgraded to again. Repeated on a cluster, it goes on.
     """
     paths = site_paths(context)
     if dry_run:

@@ -22,17 +22,17 @@ class Change:
     """The way to another release.
 
     ``running`` is the Kubernetes that is in force, ``met`` every version that hosts may run by now, ``wanted`` the one
-    they go to. ``digests`` are images of the former release, which are admitted until the way is whole; ``more_bytes``
-    is what the new release's images take on a host that has the former's. ``may_return``: the former release can read
-    what this one leaves, so it may serve again where a chart fails.
+    they go to. ``digests`` are images of the former release, which are admitted until the way is whole.
+    ``may_return``: the former release can read what this one leaves, so it may serve again where a chart fails. What it
+    had is kept on the cluster under ``mark``, the way's, from before the first change until the way is whole.
     """
 
     running: str
     met: tuple[str, ...]
     wanted: str
     digests: tuple[str, ...] = ()
-    more_bytes: int = 0
     may_return: bool = True
+    mark: str = ""
 
     @property
     def of_kubernetes(self) -> bool:
@@ -49,10 +49,10 @@ class Change:
         return {
             "release_changing": True,
             "release_may_return": self.may_return,
+            "release_way": self.mark,
             "kubernetes_running": self.running,
             "kubernetes_met": sorted(self.met),
             "kubernetes_drain": any(needs_drain(version, self.wanted) for version in self.met),
-            "preflight_more_bytes": self.more_bytes,
         }
 
 

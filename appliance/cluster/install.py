@@ -7,7 +7,6 @@ where it ended, or changes nothing.
 
 from __future__ import annotations
 
-import functools
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -16,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle import durable
 from airgap_bundle.store import Store
+from appliance.cluster.acts import Acting, Release, in_force
 from appliance.cluster.inventory import Site, inventory
 from appliance.cluster.playbook import PLAYBOOK_SECONDS, HostsRefusedError, run
 from appliance.cluster.settings import read_settings
 from appliance.cluster.staging import NoClusterError, stage_release
-from appliance.cluster.state import ClusterState, begin_state, read_state, write_state
-from appliance.cluster.way import admitted, change_to, keeping
+from appliance.cluster.state import KUBERNETES, ClusterState, begin_state, read_state, write_state
+from appliance.cluster.way import admitted, change_to, keeping, refuse_turn, steps_of
 from appliance.cluster.workloads import Content, prepare
 from appliance.errors import UsageError
 from appliance.install.admission import admit, announced_by, is_first_install
@@ -53,7 +53,8 @@ _LONG = 4 * 3600.0
 class Installed:
     """The outcome: the release, who signed it, and how many tasks changed something, by host (all 0: nothing to do).
 
-    ``endpoint`` is that of the API, ``url`` where people reach the assistant, if the site has one.
+    ``endpoint`` is that of the API, ``url`` where people reach the assistant, if the site has one. ``unlogged`` says
+    why what was done is not in the audit log yet; None: it is, or there is no log.
     """
 
     version: str
@@ -61,6 +62,7 @@ class Installed:
     changed: Mapping[str, int]
     endpoint: str
     url: str | None
+    unlogged: str | None = None
 
 
 def install(  # noqa: PLR0913 - what an installation is given, by keyword
@@ -88,15 +90,22 @@ def install(  # noqa: PLR0913 - what an installation is given, by keyword
         )
     if known is not None and known.release:
         _refuse_another(paths, request.bundle, known)
-    with site_lock(paths):
-        release = admit(request.bundle, paths, request.root_fingerprint, progress)
-        return put_in_force(paths, site.bringing(release), watch=watch, passphrase=passphrase, enter=enter)
+    with site_lock(paths), Acting(paths, site.described, site.source.parent, enter) as acting:
+
+        def accept(release: VerifiedRelease) -> None:
+            acting.begin("install", in_force(paths), Release(release.version, str(release.digest)))
+
+        release = admit(request.bundle, paths, request.root_fingerprint, progress, accept)
+        done = put_in_force(paths, site.bringing(release), watch=watch, passphrase=passphrase, enter=enter)
+    return replace(done, unlogged=acting.unlogged)
 
 
 def _refuse_another(paths: SitePaths, bundle: Path, known: ClusterState) -> None:
     """Raise ``UsageError`` where ``bundle`` is of a release that this cluster neither runs nor is on its way to."""
     version = announced_by(bundle, paths, lambda _digest, contents, _read: contents.release.info.version)
-    if version not in {known.release, known.changing}:
+    refuse_turn(known, version)
+    ends = {known.way.before, known.way.other} if known.way is not None else {known.release}
+    if version not in ends:
         raise UsageError(
             f"the cluster runs release {known.release}, and the bundle brings {version}",
             "`sovereign upgrade` goes to another release, and says before what it changes",
@@ -144,7 +153,8 @@ class Wanted:
 
     ``files`` are the operator's, of a site with an assistant; ``options`` further ones of the roles, for one run;
     ``anew`` has the certificates of edge and links issued again. ``charts`` are those of the assistant that this run
-    brings, all where None; a run that brings some is a part of what comes, and ``playbook`` is what it plays.
+    brings, all where None; a run that brings some is a part of what comes, and ``playbook`` is what it plays. ``back``:
+    it is a rollback.
     """
 
     described: ClusterSite
@@ -155,6 +165,7 @@ class Wanted:
     anew: bool = False
     charts: tuple[str, ...] | None = None
     playbook: str = "cluster.yml"
+    back: bool = False
 
 
 def put_in_force(
@@ -163,52 +174,50 @@ def put_in_force(
     """Bring the hosts to ``wanted``. The caller holds the site's lock. Raises as ``install`` does.
 
     Where another release is in force, or a way to one was cut off, hosts go through Kubernetes' own order first if they
-    may run another one, and images of both are admitted until all is done.
+    may run another one, and images of both are admitted until all is done; letting go of the former's is the last step.
     """
     described, release, files = wanted.described, wanted.release, wanted.files
     known = read_state(paths.cluster_state)
     policies = judged(files, release) if files is not None else {}
     models = tuple(model.name for model in files.config.models) if files is not None else ()
     parts = stage_release(Store(paths.store), release.version, paths.root / "cluster" / "release", models)
+    before = known or begin_state(wanted.source)
+    state = before.touching(wanted.source, described.cluster.hosts)
     change = None
-    if known is not None and wanted.charts is None:  # a restore brings its parts to hosts that have nothing
-        change = change_to(Store(paths.store), release.version, known, parts.layout)
+    if wanted.charts is None:  # a restore brings its parts to hosts that have nothing
+        change = change_to(Store(paths.store), release.version, before)
+    if change is not None:
+        state = state.going_to(release.version, {*change.digests, *admitted(parts)}, back=wanted.back)
+        change = change_to(Store(paths.store), release.version, state)
     workloads = None
     if files is not None:
         content = Content(release, parts, files.site_yaml, policies, change.digests if change is not None else ())
         workloads = prepare(paths, Vault(paths, passphrase), described, content, anew=wanted.anew)
         workloads = workloads if wanted.charts is None else workloads.only(wanted.charts)
         durable.replace(paths.pods_yaml, files.site_yaml)
-    hosts = described.cluster.hosts
-    before = known or begin_state(wanted.source)
-    state = before.touching(wanted.source, hosts).going_to("")
-    if change is not None:
-        state = state.going_to(release.version, {*change.digests, *admitted(parts)})
-    write_state(paths.cluster_state, state)
-    site = Site(described.name, state.identity, wanted.source.parent)
-    told = functools.partial(
-        inventory,
-        site,
+    told = inventory(
+        Site(described.name, state.identity, wanted.source.parent),
         described.cluster,
         parts,
         settings={**read_settings(described, wanted.source), **wanted.options},
-        leaving=before.leaving(hosts),
+        leaving=before.leaving(described.cluster.hosts),
         workloads=workloads,
+        change=change,
     )
     changed: Counter[str] = Counter()
-    rest = change
+    stages = steps_of(change, wanted.playbook)
     try:
-        if change is not None and change.of_kubernetes:
-            heard = keeping(paths, release.version, watch)
-            changed.update(run("kubernetes.yml", told(change=change), heard, enter=enter, timeout_s=_LONG))
-            rest = replace(change, more_bytes=0)  # the images are there by now
-        timeout_s = _LONG if change is not None else PLAYBOOK_SECONDS
-        changed.update(run(wanted.playbook, told(change=rest), watch, enter=enter, timeout_s=timeout_s))
+        for step, playbook in stages:
+            write_state(paths.cluster_state, state := state.at(step))
+            timeout_s = _LONG if change is not None else PLAYBOOK_SECONDS
+            heard = keeping(paths, release.version, watch) if step == KUBERNETES else watch
+            changed.update(run(playbook, told, heard, enter=enter, timeout_s=timeout_s))
     except HostsRefusedError:
-        if rest is change:  # no host was touched: no way was begun that was not before
-            write_state(paths.cluster_state, replace(state, changing=before.changing, digests=before.digests))
+        if (step, playbook) == stages[0]:  # no host was touched: no way was begun that was not before
+            write_state(paths.cluster_state, replace(state, way=before.way, digests=before.digests))
         raise
     if wanted.charts is None:
+        hosts = described.cluster.hosts
         write_state(paths.cluster_state, state.settled(hosts, release.version, admitted(parts)))
     url = described.pods.gateway_url if described.assistant is not None else None
     return Installed(release.version, release.signers, changed, described.cluster.api_endpoint, url)

@@ -33,8 +33,8 @@ def renew(
     refuse_half_restored(paths)
     if not known.state.release:
         raise UsageError("no installation of the cluster went through yet", "run `sovereign install` first")
-    if known.state.changing:
-        raise UsageError(f"a way to release {known.state.changing} was cut off", "bring it to its end, or back, first")
+    if known.state.way is not None:
+        raise UsageError(f"a way to release {known.state.way.heading} was cut off", known.state.onward())
     with site_lock(paths):
         store = Store(paths.store)
         release = store.open_record(store.record(known.state.release))

@@ -6,11 +6,13 @@ etcd. Where it cannot, the release is refused before anything is touched (ADR 11
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airgap_bundle.reactivation import reactivate
 from airgap_bundle.store import Store
 from airgap_bundle.trust_state import TrustState
+from appliance.cluster.acts import Acting, Release, in_force
 from appliance.cluster.install import put_in_force, site_of
 from appliance.cluster.standing import standing
 from appliance.cluster.versions import cannot_return
@@ -55,23 +57,35 @@ def roll_back(  # noqa: PLR0913 - what a rollback is made of, by keyword
 ) -> Installed:
     """Put ``version`` in force again; by default the newest before the one in force that can be gone back to.
 
-    After an upgrade that was cut off that is the one in force itself. Raises ``UsageError`` where it never ran here,
-    ``RefusedError`` where it cannot read what is there or Kubernetes cannot go back, as ``reactivate``, and as an
-    installation does.
+    After an upgrade that was cut off that is the one in force itself, and a rollback that was cut off is gone on with.
+    Raises ``UsageError`` where it never ran here, ``RefusedError`` where it cannot read what is there, Kubernetes
+    cannot go back, or a way to other releases is not whole, as ``reactivate``, and as an installation does.
     """
     refuse_half_restored(paths)
     known = standing(paths)
     site = site_of(known, config)
-    with site_lock(paths):
+    with site_lock(paths), Acting(paths, site.described, site.source.parent, enter) as acting:
         state = _installed(standing(paths).state)
-        wanted = version or (state.release if state.changing else before(returns(paths)))
+        wanted = version or _default(paths, state)
+        if state.way is not None and wanted not in (state.way.before, state.way.other):
+            raise RefusedError(f"hosts are between release {state.way.before} and {state.way.other}", state.onward())
         store = Store(paths.store)
         release = reactivate(store, TrustState.load(paths.trust), wanted, progress, active=state.release)
         if wanted not in state.ran:
             raise UsageError(f"release {wanted} never ran here", "go to one that did, or upgrade with a bundle")
         if (why := _why(store, state, store.record(wanted))) is not None:
             raise RefusedError(f"release {wanted} cannot be gone back to: {why}", RESTORE)
-        return put_in_force(paths, site.bringing(release), watch=watch, passphrase=passphrase, enter=enter)
+        acting.begin("rollback", in_force(paths), Release(wanted, str(release.digest)))
+        wished = replace(site.bringing(release), back=True)
+        done = put_in_force(paths, wished, watch=watch, passphrase=passphrase, enter=enter)
+    return replace(done, unlogged=acting.unlogged)
+
+
+def _default(paths: SitePaths, state: ClusterState) -> str:
+    """Where a rollback goes that names nothing: on with one that was cut off, else back."""
+    if state.way is None:
+        return before(returns(paths))
+    return state.way.heading if state.way.back else state.release
 
 
 def _installed(state: ClusterState) -> ClusterState:
@@ -83,9 +97,8 @@ def _installed(state: ClusterState) -> ClusterState:
 def _why(store: Store, state: ClusterState, record: Record) -> str | None:
     """Why the release of ``record`` cannot be gone back to; None: it can. A way that was begun counts as gone."""
     back, kubernetes = held(store.open_record(record)), versions_in(store, record.version)
-    for version in filter(None, (state.release, state.changing)):
-        if version == record.version:
-            continue
+    ends = (state.way.before, state.way.other) if state.way is not None else ()
+    for version in {state.release, *ends} - {record.version}:
         now = held(store.open_release(version))
         why = unreadable(now, back) or cannot_return(versions_in(store, version), kubernetes)
         if why is not None:

@@ -1,17 +1,21 @@
-"""What the administrator's machine remembers of a cluster: whose its hosts are, and which it ever touched."""
+"""What the administrator's machine remembers of a cluster: whose its hosts are, which it ever touched, and their way.
+
+A way between two releases is one record from before its first change until it is whole: roles, `upgrade`, `rollback`
+and `status` read it here, and nobody guesses it from what runs.
+"""
 
 from __future__ import annotations
 
 import json
 import secrets
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airgap_bundle import durable
 from appliance.errors import DeploymentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from appliance.site.cluster import Host
@@ -25,20 +29,50 @@ class KnownHost:
     address: str
 
 
+KUBERNETES, RELEASE, FORMER = "Kubernetes", "network and assistant", "letting go of the former release"
+"""Steps of a way, in their order."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way that is not whole, between ``before``, which is in force, and ``other``.
+
+    ``heading`` is where the last run went, one of both, and ``back`` says that it was a rollback; ``step`` is what it
+    was at. ``mark`` names the way on the cluster, where what the former release had is kept under it; a way that an
+    earlier version of this program began has none.
+    """
+
+    mark: str
+    before: str
+    other: str
+    heading: str
+    back: bool
+    step: str = KUBERNETES
+
+    @property
+    def turning(self) -> str:
+        """The other end: where a run that turns round goes."""
+        return self.other if self.heading == self.before else self.before
+
+    def towards(self, release: str, *, back: bool) -> Way:
+        """The same way, gone on with or turned round; its hosts go through it from the first step."""
+        return replace(self, heading=release, back=back, step=KUBERNETES)
+
+
 @dataclass(frozen=True)
 class ClusterState:
     """``identity`` is written to every host before anything else; ``site_file`` is the one of the last run.
 
-    ``release`` is what the last run that went through brought; empty before. ``changing`` is the release that a run is
-    on its way to, or was when it was cut off. ``history`` names every release that was in force, the last one last, and
-    ``digests`` the images that are admitted: those of ``release``, and of ``changing``.
+    ``release`` is what the last run that went through brought; empty before. ``way`` is the one that a run is on, or
+    was when it was cut off. ``history`` names every release that was in force, the last one last, and ``digests`` the
+    images that are admitted: those of ``release``, and of both ends of the way.
     """
 
     identity: str
     site_file: str
     hosts: tuple[KnownHost, ...] = ()
     release: str = ""
-    changing: str = ""
+    way: Way | None = None
     history: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
 
@@ -48,12 +82,33 @@ class ClusterState:
         before = tuple(host for host in self.hosts if host.name not in found)
         return replace(self, site_file=str(site_file), hosts=(*before, *found.values()))
 
-    def going_to(self, release: str, digests: Iterable[str] = ()) -> ClusterState:
+    def going_to(self, release: str, digests: Iterable[str] = (), *, back: bool = False) -> ClusterState:
         """The state from before the first change of a way to ``release`` until it is whole.
 
         ``digests`` are images of both: whatever way is gone from here, none that may run is refused.
         """
-        return replace(self, changing=release, digests=tuple(sorted({*self.digests, *digests})))
+        begun = self.way or Way("", self.release, release, release, back)
+        way = replace(begun.towards(release, back=back), mark=begun.mark or secrets.token_hex(8))
+        return replace(self, way=way, digests=tuple(sorted({*self.digests, *digests})))
+
+    def at(self, step: str) -> ClusterState:
+        """The same at that step of the way, where it is on one."""
+        return replace(self, way=replace(self.way, step=step)) if self.way is not None else self
+
+    def onward(self) -> str:
+        """The two commands that end the way, in words; empty where there is none."""
+        if self.way is None:
+            return ""
+        way = self.way
+        on = "`sovereign rollback`" if way.back else f"`sovereign upgrade` with the bundle of {way.heading}"
+        if way.turning == way.heading:  # an earlier version of this program noted one end alone
+            return f"{on} goes on"
+        turn = f"`sovereign upgrade` with the bundle of {way.turning}"
+        if not way.back:
+            turn = "`sovereign rollback`"
+        elif way.turning in self.ran:
+            turn = f"`sovereign rollback {way.turning}`"
+        return f"{on} goes on, and {turn} goes back to {way.turning}"
 
     def leaving(self, hosts: Iterable[Host]) -> tuple[KnownHost, ...]:
         """Hosts of an earlier run that the site file no longer names."""
@@ -64,7 +119,7 @@ class ClusterState:
         """The state after a run that went through: hosts that left are clean."""
         known = tuple(KnownHost(h.name, h.address) for h in hosts)
         ran = (*(version for version in self.ran if version != release), release)
-        return replace(self, hosts=known, release=release, changing="", history=ran, digests=tuple(digests))
+        return replace(self, hosts=known, release=release, way=None, history=ran, digests=tuple(digests))
 
     @property
     def ran(self) -> tuple[str, ...]:
@@ -79,8 +134,8 @@ def read_state(path: Path) -> ClusterState | None:
         hosts = tuple(KnownHost(str(host["name"]), str(host["address"])) for host in value["hosts"])
         words = (str(value["identity"]), str(value["site_file"]))
         history, digests = (tuple(map(str, value.get(name, ()))) for name in ("history", "digests"))
-        release, changing = (str(value.get(name, "")) for name in ("release", "changing"))
-        return ClusterState(*words, hosts, release, changing, history, digests)
+        release = str(value.get("release", ""))
+        return ClusterState(*words, hosts, release, _way(value, release, history), history, digests)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -88,6 +143,18 @@ def read_state(path: Path) -> ClusterState | None:
             f"{path} cannot be read: {error}",
             "restore it from a backup; /etc/sovereign/site.json on a host has the identity",
         ) from error
+
+
+def _way(value: Mapping[str, Any], release: str, history: tuple[str, ...]) -> Way | None:
+    """Earlier versions of this program noted ``changing`` alone: the release that the last run went to."""
+    found = value.get("way")
+    if found is not None:
+        mark, before, other, heading, step = (
+            str(found[name]) for name in ("mark", "before", "other", "heading", "step")
+        )
+        return Way(mark, before, other, heading, bool(found["back"]), step)
+    changing = str(value.get("changing", ""))
+    return Way("", release, changing, changing, changing in (*history, release)) if changing else None
 
 
 def begin_state(site_file: Path) -> ClusterState:

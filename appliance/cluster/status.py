@@ -145,9 +145,12 @@ def _belongs(pod: Mapping[str, Any], workload: Mapping[str, Any]) -> bool:
 
 def _on_its_way(known: Standing, readings: Readings) -> Iterator[Waiting]:
     """A way to another release that is not whole, and where each host is that bears its mark."""
-    if known.state.changing:
-        again = "`sovereign upgrade` goes on with it, and `sovereign rollback` goes back"
-        yield Waiting(f"the way from release {known.state.release} to {known.state.changing}", f"not whole; {again}")
+    if (way := known.state.way) is not None:
+        from_ = f" from release {way.turning} to" if way.turning != way.heading else " to release"
+        yield Waiting(
+            f"the {'rollback' if way.back else 'way'}{from_} {way.heading}",
+            f"not whole; it was at: {way.step}; {known.state.onward()}",
+        )
     for host, reading in readings.items():
         if found := reading.get("changing"):
             yield Waiting(f"{host} on its way to Kubernetes {found['to']}", f"it was at: {found['step']}")

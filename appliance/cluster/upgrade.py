@@ -6,11 +6,13 @@ release has another Kubernetes, then what every run brings (ADR 118).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airgap_bundle.store import Store
+from appliance.cluster.acts import Acting, Release, in_force
+from appliance.cluster.ahead import look_ahead
 from appliance.cluster.change import in_turn
 from appliance.cluster.install import Installed, judged, put_in_force, site_of
 from appliance.cluster.standing import standing
@@ -23,6 +25,7 @@ from appliance.cluster.versions import (
     is_newer,
     versions_of,
 )
+from appliance.cluster.way import refuse_turn
 from appliance.errors import RefusedError, UsageError
 from appliance.install.admission import admit, announced_by
 from appliance.install.backup.last import last_backup
@@ -74,8 +77,8 @@ class _Brought:
 def plan_upgrade(paths: SitePaths, bundle: Path, known: Standing) -> ClusterUpgrade:
     """Compare ``bundle`` with what is in force; nothing is changed, and its blobs are not all read.
 
-    Raises ``UsageError`` where no installation went through, ``RefusedError`` for a third release while hosts are
-    between two, and as ``announced_by``.
+    Raises ``UsageError`` where no installation went through, and where a rollback from this very release was cut off,
+    ``RefusedError`` for a third release while hosts are between two, and as ``announced_by``.
     """
     if not known.state.release:
         raise UsageError("no installation of the cluster went through yet", "run `sovereign install` first")
@@ -83,10 +86,12 @@ def plan_upgrade(paths: SitePaths, bundle: Path, known: Standing) -> ClusterUpgr
     record = store.record(known.state.release)
     now = _Brought(held(store.open_record(record)), versions_of(record.version, store.contents(record).artifacts))
     new = announced_by(bundle, paths, _brought)
-    if known.state.changing and new.held.version not in (known.state.changing, known.state.release):
+    refuse_turn(known.state, new.held.version)
+    way = known.state.way
+    if way is not None and new.held.version not in (way.before, way.other):
         raise RefusedError(
-            f"hosts are on their way to release {known.state.changing}, and {new.held.version} was compared with none",
-            f"upgrade with the bundle of {known.state.changing} to its end, or go back with `sovereign rollback`",
+            f"hosts are between release {way.before} and {way.other}, and {new.held.version} was compared with none",
+            known.state.onward(),
         )
     found = planned(
         now.held,
@@ -97,7 +102,8 @@ def plan_upgrade(paths: SitePaths, bundle: Path, known: Standing) -> ClusterUpgr
         final=cannot_return(new.versions, now.versions),
     )
     before, after = now.versions.kubernetes, new.versions.kubernetes
-    hosts = known.described.cluster.hosts
+    there = {host.name for host in known.state.hosts}  # a host that comes new joins with the new one
+    hosts = [host for host in known.described.cluster.hosts if host.name in there]
     order = in_turn(hosts, back=is_newer(before, after)) if before != after else ()
     return ClusterUpgrade(found, differences(now.versions, new.versions), order)
 
@@ -109,15 +115,22 @@ def _brought(digest: Digest, contents: Contents, read: Read) -> _Brought:
 def may_upgrade(paths: SitePaths, request: Request) -> ClusterUpgrade:
     """What ``upgrade`` would change, where it may begin; nothing is changed, and no host is asked.
 
-    Raises ``RefusedError`` where the release cannot take over, or where only a backup leads back and there is none of
-    today; ``SiteFileError`` and ``UsageError`` for the site file; and as ``plan_upgrade``.
+    Raises ``RefusedError`` where the release cannot take over, where only a backup leads back and there is none of
+    today, or where a new host would come first in Kubernetes' own order; ``SiteFileError`` and
+    ``UsageError`` for the site file; and as ``plan_upgrade``.
     """
     refuse_half_restored(paths)
     known = standing(paths)
     found = plan_upgrade(paths, request.bundle, known)
     if found.found.refusal is not None:
         raise RefusedError(found.found.refusal, found.found.hint)
-    site_of(known, request.config)
+    site = site_of(known, request.config)
+    first = site.described.cluster.control_plane[0].name
+    if found.order and first not in {host.name for host in known.state.hosts}:
+        raise RefusedError(
+            f"{first} is not in the cluster yet, and Kubernetes would be upgraded from there",
+            "name it after a host of the control plane that is, or upgrade before it comes",
+        )
     return found
 
 
@@ -134,12 +147,14 @@ def upgrade(  # noqa: PLR0913 - what an upgrade is made of, by keyword
     """Go to the release that ``may_upgrade`` ``found``. Running it again, with the same bundle, goes on where it ended.
 
     Raises as ``install`` does, and ``RefusedError`` where the bundle is another than ``found`` or the site's policy
-    refuses a model of the new release: the site has learnt of nothing then, and no host was touched.
+    refuses a model of the new release; hosts are looked at before the site learns of it, too. What is refused so far
+    touched no host, and the site has learnt of nothing.
     """
     known = standing(paths)
     site = site_of(known, request.config)
-    with site_lock(paths):
-        if standing(paths).state.release not in (found.found.before, found.found.after):
+    with site_lock(paths), Acting(paths, site.described, site.source.parent, enter) as acting:
+        state = standing(paths).state
+        if state.release not in (found.found.before, found.found.after):
             raise UsageError("another release was put in force meanwhile", "upgrade again")
 
         def accept(release: VerifiedRelease) -> None:
@@ -150,6 +165,10 @@ def upgrade(  # noqa: PLR0913 - what an upgrade is made of, by keyword
                 )
             if site.files is not None:
                 judged(site.files, release)
+            if release.version != state.release and state.way is None:
+                look_ahead(paths, site, release, state, watch, enter)
+            acting.begin("upgrade", in_force(paths), Release(release.version, str(release.digest)))
 
         release = admit(request.bundle, paths, None, progress, accept)
-        return put_in_force(paths, site.bringing(release), watch=watch, passphrase=passphrase, enter=enter)
+        done = put_in_force(paths, site.bringing(release), watch=watch, passphrase=passphrase, enter=enter)
+    return replace(done, unlogged=acting.unlogged)

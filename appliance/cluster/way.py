@@ -7,39 +7,60 @@ from typing import TYPE_CHECKING
 from airgap_bundle import durable
 from appliance.cluster.change import Change
 from appliance.cluster.events import Reading
+from appliance.cluster.state import FORMER, KUBERNETES, RELEASE
 from appliance.cluster.versions import versions_of
+from appliance.errors import UsageError
 from appliance.install.release_change import held, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from airgap_bundle.digest import Digest
     from airgap_bundle.store import Store
     from appliance.cluster.events import Event
     from appliance.cluster.parts import ReleaseParts
     from appliance.cluster.playbook import Watch
-    from appliance.cluster.state import ClusterState
+    from appliance.cluster.state import ClusterState, Way
     from appliance.cluster.versions import Versions
     from appliance.site.paths import SitePaths
 
 PLAN = "kubernetes_plan"
 
 
-def change_to(store: Store, version: str, known: ClusterState, layout: Path) -> Change | None:
-    """The way to ``version``, whose images lie in ``layout``.
+def change_to(store: Store, version: str, known: ClusterState) -> Change | None:
+    """The way to ``version`` as the roles go it; ``known`` is the state before, or once the way was begun.
 
     None: it is in force, or nothing is yet, and no way to another one was begun.
     """
-    if not known.release or (version == known.release and not known.changing):
+    if not known.release or (version == known.release and known.way is None):
         return None
     running, wanted = versions_in(store, known.release), versions_in(store, version)
-    begun = (versions_in(store, known.changing).kubernetes,) if known.changing else ()
-    met = tuple(sorted({running.kubernetes, wanted.kubernetes, *begun}))
+    ends = _ends(store, known.way) if known.way is not None else ()
+    met = {running.kubernetes, wanted.kubernetes, *(versions_in(store, end).kubernetes for end in ends)}
     digests = known.digests or tuple(sorted(str(d) for d in _images(store, known.release)))
-    more = _bytes(layout, without=_blobs(store, known.release))
     returns = unreadable(held(store.open_release(version)), held(store.open_release(known.release))) is None
-    return Change(running.kubernetes, met, wanted.kubernetes, digests, more, may_return=returns)
+    mark = known.way.mark if known.way is not None else ""
+    return Change(running.kubernetes, tuple(sorted(met)), wanted.kubernetes, digests, may_return=returns, mark=mark)
+
+
+def _ends(store: Store, way: Way) -> tuple[str, ...]:
+    """Releases whose Kubernetes hosts may run; of a way whose record has one end alone, any that is here."""
+    if way.turning != way.heading:
+        return (way.before, way.other)
+    return tuple(record.version for record in store.survey()[0])
+
+
+def refuse_turn(known: ClusterState, version: str) -> None:
+    """Raise ``UsageError`` where a rollback from ``version`` was cut off: to bring it again would undo that unasked."""
+    if known.way is not None and known.way.back and version == known.release != known.way.heading:
+        raise UsageError(f"a rollback from {version} to {known.way.heading} was cut off", known.onward())
+
+
+def steps_of(change: Change | None, playbook: str) -> tuple[tuple[str, str], ...]:
+    """Steps of a run with the playbook of each: the release's own, and what a way has before and after it."""
+    first = ((KUBERNETES, "kubernetes.yml"),) if change is not None and change.of_kubernetes else ()
+    last = ((FORMER, "former.yml"),) if change is not None else ()
+    return (*first, (RELEASE, playbook), *last)
 
 
 def versions_in(store: Store, version: str) -> Versions:
@@ -68,18 +89,3 @@ def keeping(paths: SitePaths, version: str, watch: Watch) -> Watch:
 def _images(store: Store, version: str) -> Iterable[Digest]:
     artifacts = store.contents(store.record(version)).artifacts
     return (manifest.descriptor.digest for manifest in artifacts if manifest.kind == "image")
-
-
-def _blobs(store: Store, version: str) -> set[str]:
-    """Blobs of a release's images, as files of a layout are named."""
-    artifacts = store.contents(store.record(version)).artifacts
-    return {part.digest.hex for m in artifacts if m.kind == "image" for part in (m.descriptor, m.config, *m.layers)}
-
-
-def _bytes(layout: Path, *, without: set[str]) -> int:
-    """What the images of ``layout``, the store's with its models among them, take beside those blobs.
-
-    Twice: as they are sent, and unpacked.
-    """
-    blobs = (path for path in (layout / "blobs/sha256").iterdir() if path.name not in without)
-    return 2 * sum(path.stat().st_size for path in blobs)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airgap_bundle.digest import sha256
-from airgap_bundle.store import VerifiedRelease
+from airgap_bundle.store import Store, VerifiedRelease
 from appliance.errors import PreflightError, RefusedError, UsageError
 from appliance.install.accounts import load_accounts
-from appliance.install.admission import admit, inspect, is_first_install
+from appliance.install.admission import admit, announced_by, inspect, is_first_install
 from appliance.install.audit_spool import spool
 from appliance.install.backup.mark import refuse_half_restored
 from appliance.install.engines import SupervisedEngines
@@ -24,6 +24,7 @@ from appliance.install.lock import site_lock
 from appliance.install.model_settle import settle
 from appliance.install.postgres_version import check_data
 from appliance.install.preflight.report import PreflightReport, check_host
+from appliance.install.release_description import active_version
 from appliance.install.release_env import PYTHON_VERSION, check_fits, choose_python, host_glibc
 from appliance.install.runner import Advance, Observer, execute
 from appliance.install.site_files import SiteFiles, read_site_files
@@ -117,10 +118,14 @@ def plan(paths: SitePaths, request: Request) -> Plan:
 def install(
     paths: SitePaths, request: Request, *, passphrase: Passphrase, observer: Observer, progress: Advance
 ) -> Installed:
-    """Verify, import and install; services are ready when it returns. Running it again finishes or changes nothing."""
+    """Verify, import and install; services are ready when it returns. Running it again finishes or changes nothing.
+
+    Raises ``UsageError`` for another release than the one in force: ``upgrade`` asks first whether one could return.
+    """
     refuse_half_restored(paths)
     files = site_files(paths, request.config)
     check_same_name(paths, files)
+    refuse_another(paths, request.bundle)
     check_host(files, paths, request.bundle).demand()
     if is_first_install(paths) and request.root_fingerprint is None:
         raise UsageError(
@@ -131,6 +136,24 @@ def install(
         existed = _is_foreign_root(paths)
         release = admit(request.bundle, paths, request.root_fingerprint, progress, partial(check_data, paths))
         return put_in_force(paths, files, release, passphrase=passphrase, observer=observer, root_existed=existed)
+
+
+def refuse_another(paths: SitePaths, bundle: Path) -> None:
+    """Raise ``UsageError`` where a release is in force and ``bundle`` is of another; nothing is changed.
+
+    An installation that was cut off before its first release was in force may be begun anew with any.
+    """
+    if not paths.current.exists() or is_first_install(paths):
+        return
+    active = Store(paths.store).record(active_version(paths))
+    digest, version = announced_by(
+        bundle, paths, lambda digest, contents, _read: (digest, contents.release.info.version)
+    )
+    if digest != active.release:
+        raise UsageError(
+            f"release {active.version} is in force, and the bundle brings {version}",
+            "`sovereign upgrade BUNDLE` goes to another release, and says before whether it could be undone",
+        )
 
 
 def put_in_force(  # noqa: PLR0913 - what an installation is made of, by keyword

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 RECENT = timedelta(hours=24)
 """Where only a restore leads back, the backup is as old at most: what came after it would be lost."""
 
-_BACK_UP = "`sovereign backup create`, then upgrade; where nothing runs any more `install` takes it, without a way back"
+_BACK_UP = "`sovereign backup create`, then upgrade; where nothing runs, `install` of what is in force mends it first"
 
 
 @dataclass(frozen=True)

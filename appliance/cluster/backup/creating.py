@@ -79,8 +79,8 @@ def create_backup(  # noqa: PLR0913 - what goes where and for whom, by keyword
     refuse_half_restored(paths)
     if known.described.assistant is None or not known.state.release:
         raise UsageError("there is no assistant on the cluster to back up", "run `sovereign install` to its end first")
-    if known.state.changing:  # the data may be the other release's by now
-        raise UsageError(f"a way to release {known.state.changing} was cut off", "bring it to its end, or back, first")
+    if known.state.way is not None:  # the data may be the other release's by now
+        raise UsageError(f"a way to release {known.state.way.heading} was cut off", known.state.onward())
     out, subject_keys = places(out, subject_keys, recipients)
     store, signer = vault.store(), site_signer(paths, vault, known.described.name)
     reach = Reach(known.described.cluster, known.source.parent, enter_by)

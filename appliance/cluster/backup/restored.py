@@ -106,7 +106,7 @@ def place(run: Run, staged: SitePaths, state: ClusterState, vault: Vault, reach:
     hosts = known.hosts if survives(reach, state.identity) else ()
     write_state(
         paths.cluster_state,
-        replace(known, site_file=str(source), hosts=hosts, release="", changing="", history=(), digests=()),
+        replace(known, site_file=str(source), hosts=hosts, release="", way=None, history=(), digests=()),
     )
 
 

@@ -117,22 +117,29 @@ class UpgradeDesk(Desk):
         return dict(json.loads(self.run(self.upgrading())))
 
     def kill_upgrade_when(self, met: Callable[[], bool], seconds: float = 1800) -> None:
-        """Begin the upgrade, and kill it, and all that it started here, once ``met``. Raises where it ended before."""
-        begun = subprocess.Popen(self.entering(self.upgrading()), start_new_session=True)
+        """As ``kill_when``, of the upgrade."""
+        self.kill_when(self.upgrading(), met, seconds)
+
+    def kill_when(self, typed: list[str], met: Callable[[], bool], seconds: float = 1800) -> None:
+        """Begin a command, and kill it, and all that it started here, once ``met``. Raises where it ended before."""
+        begun = subprocess.Popen(self.entering(typed), start_new_session=True)
         deadline = time.monotonic() + seconds
         try:
             while not met():
-                assert begun.poll() is None, "the upgrade ended before it could be killed"
-                assert time.monotonic() < deadline, "the moment to kill the upgrade never came"
+                assert begun.poll() is None, "the command ended before it could be killed"
+                assert time.monotonic() < deadline, "the moment to kill the command never came"
                 time.sleep(0.2)
         finally:
             os.killpg(begun.pid, signal.SIGKILL)
             begun.wait()
 
+    def rolling_back(self) -> list[str]:
+        """The command line of the rollback, with the site file of the older release."""
+        return self.typed("rollback", "--config", str(self.folder / "site.yaml"), "--output", "json")
+
     def roll_back(self) -> dict[str, Any]:
-        """`sovereign rollback`, with the site file of the older release."""
-        asked = ("rollback", "--config", str(self.folder / "site.yaml"), "--output", "json")
-        return dict(json.loads(self.sovereign(*asked)))
+        """`sovereign rollback`, to its end."""
+        return dict(json.loads(self.run(self.rolling_back())))
 
     def status(self) -> dict[str, Any]:
         """`sovereign status`, which ends with 5 while something waits."""

@@ -151,7 +151,16 @@ def test_a_release_that_does_not_come_to_leaves_the_former_one_serving(desk: Upg
     assert served(desk) == MODEL
     assert versions(cluster) == dict.fromkeys(NODES, AFTER)
     state = json.loads((desk.site / "cluster/state.json").read_text())
-    assert (state["release"], state["changing"]) == ("1.0.0", "1.1.0")
+    assert (state["release"], state["way"]["heading"]) == ("1.0.0", "1.1.0")
+
+
+def test_a_second_run_that_fails_leaves_the_same_one_serving(desk: UpgradeDesk, cluster: Kubernetes) -> None:
+    """What the first run brought of the newer release is not taken for the former one."""
+    with pytest.raises(AssertionError, match="the former release serves again"):
+        desk.run(desk.upgrading(desk.ask_too_much()))
+    until(lambda: answers(desk), "the older release answered")
+    assert served(desk) == MODEL
+    assert "sovereign-former" in cluster.kubectl("--namespace=kube-system", "get", "secrets", "--output=name")
 
 
 def test_run_again_it_goes_on_and_people_are_answered_meanwhile(desk: UpgradeDesk, cluster: Kubernetes) -> None:
@@ -175,7 +184,8 @@ def test_only_the_newer_release_is_admitted_afterwards(desk: UpgradeDesk, cluste
     running = {c["image"].rpartition("@")[2] for pod in ours for c in pod["spec"]["containers"]}
     state = json.loads((desk.site / "cluster/state.json").read_text())
     assert running <= images(cluster) == set(state["digests"])
-    assert (state["release"], state["changing"], state["history"]) == ("1.1.0", "", ["1.0.0", "1.1.0"])
+    assert (state["release"], state["way"], state["history"]) == ("1.1.0", None, ["1.0.0", "1.1.0"])
+    assert "sovereign-former" not in cluster.kubectl("--namespace=kube-system", "get", "secrets", "--output=name")
 
 
 def test_the_log_went_on_from_where_it_was(desk: UpgradeDesk) -> None:
@@ -189,6 +199,16 @@ def test_a_second_run_changes_nothing(desk: UpgradeDesk) -> None:
     assert desk.upgrade()["changed"] == dict.fromkeys(NODES, 0)
 
 
+def test_a_rollback_that_is_cut_off_says_which_commands_end_it(desk: UpgradeDesk) -> None:
+    desk.kill_when(desk.rolling_back(), lambda: step(desk, "node2") != "")
+    waits = next(
+        each for each in desk.status()["waiting"] if each["what"] == "the rollback from release 1.1.0 to 1.0.0"
+    )
+    assert "`sovereign rollback` goes on, and `sovereign rollback 1.1.0` goes back to 1.1.0" in waits["why"]
+    with pytest.raises(AssertionError, match=r"a rollback from 1\.1\.0 to 1\.0\.0 was cut off"):
+        desk.run(desk.upgrading())
+
+
 def test_it_comes_back(desk: UpgradeDesk, cluster: Kubernetes) -> None:
     listed = json.loads(desk.sovereign("rollback", "--dry-run", "--output", "json"))
     assert [(each["version"], each["refusal"]) for each in listed] == [("1.0.0", None), ("1.1.0", None)]
@@ -199,3 +219,17 @@ def test_it_comes_back(desk: UpgradeDesk, cluster: Kubernetes) -> None:
     assert versions(cluster) == dict.fromkeys(NODES, BEFORE)
     until(cluster.ready, "every host and pod was ready")
     assert served(desk) == MODEL
+
+
+def test_every_act_is_in_the_log_with_both_releases(desk: UpgradeDesk) -> None:
+    """Those that were killed, too; one that failed says so."""
+    kept = [json.loads(entry) for entry in entries(desk, "log-acts")]
+    acts = [one for one in kept if one["unmapped"]["sovereign"].get("step") in {"install", "upgrade", "rollback"}]
+    told = [(a["unmapped"]["sovereign"]["step"], a["status_detail"].partition(";")[0]) for a in acts]
+    assert told[:2] == [("install", "begun"), ("install", "went through")]
+    assert ("upgrade", "failed: interrupted") in told
+    assert ("upgrade", "failed: DeploymentError") in told
+    assert ("rollback", "failed: interrupted") in told
+    assert told[-2:] == [("rollback", "begun"), ("rollback", "went through")]
+    assert "from release 1.1.0 (sha256:" in acts[-1]["status_detail"]
+    assert sum(what == "begun" for _, what in told) == sum(what != "begun" for _, what in told)

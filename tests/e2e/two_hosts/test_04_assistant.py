@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from appliance.audit.checkpoint import read_vkeys
+from appliance.audit.tiles import TileReader
+from appliance.audit.verify import verify_log
 from appliance.install.vault import Vault
 from appliance.site.paths import SitePaths
 from demo.release import MODEL
@@ -118,6 +121,19 @@ def test_the_log_of_it_all_verifies_away_from_the_cluster(desk: Desk) -> None:
     keys = ("--log", str(copied), "--vkeys", str(desk.site / "policies/audit-vkeys"))
     found = json.loads(desk.sovereign("audit", "verify", *keys, "--output", "json"))
     assert found["size"] >= 4  # the model's load, the sign-in, the request and its answer
+
+
+def test_the_log_has_both_installations_begun_and_ended(desk: Desk) -> None:
+    copied = log_copy(desk, "log-of-acts")
+    report = verify_log(copied, vkeys=read_vkeys(desk.site / "policies/audit-vkeys"))
+    size = report.head.size - report.journaled
+    tiles = TileReader(copied, size)
+    kept = [json.loads(tiles.entry(at)) for at in range(size)]
+    told = [
+        one["status_detail"].partition(";")[0] for one in kept if one["unmapped"]["sovereign"].get("step") == "install"
+    ]
+    assert told[:2] == ["begun", "went through"]
+    assert told.count("begun") == told.count("went through") >= 2
 
 
 def test_status_names_hosts_workloads_the_page_and_every_certificate(desk: Desk) -> None:

@@ -11,15 +11,14 @@ import yaml
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import StoreError, VerificationError
 from airgap_bundle.store import Store
-from airgap_bundle.trust_state import fingerprint
+from airgap_bundle.trust_state import TrustState, fingerprint
+from appliance.cluster import ahead, rollback, upgrade
 from appliance.cluster import install as installing
-from appliance.cluster import rollback, upgrade
 from appliance.cluster.events import Reading
 from appliance.cluster.playbook import HostsRefusedError
 from appliance.cluster.renewal import renew
 from appliance.cluster.standing import standing
-from appliance.cluster.state import ClusterState, read_state
-from appliance.cluster.way import change_to
+from appliance.cluster.state import FORMER, KUBERNETES, RELEASE, ClusterState, read_state
 from appliance.errors import DeploymentError, RefusedError, SovereignError, UsageError
 from appliance.install.backup.last import note_backup
 from appliance.install.host import Request
@@ -37,7 +36,8 @@ HOSTS = [
     {"name": "node1", "address": "192.168.7.1", "role": "control-plane"},
     {"name": "node2", "address": "192.168.7.2"},
 ]
-KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
+WAY = ("kubernetes.yml", "cluster.yml", "former.yml")
+OF_KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
 
 
 class Runs:
@@ -50,11 +50,14 @@ class Runs:
         self.ran: list[str] = []
         self.told: list[Mapping[str, Any]] = []
         self.remembered: list[ClusterState] = []
+        self.trusted: list[int] = []
         self.failing = self.refusing = ""
 
     def __call__(self, playbook: str, told: Mapping[str, Any], watch: Any, **_more: object) -> dict[str, int]:
         self.ran.append(playbook)
         self.told.append(told["all"])
+        if playbook == "preflight.yml":
+            self.trusted.append(TrustState.load(self.paths.trust).release_number)
         state = read_state(self.paths.cluster_state)
         assert state is not None
         self.remembered.append(state)
@@ -78,6 +81,7 @@ class Ground:
         self.folder, self.paths = folder, SitePaths(folder / "root")
         self.runs = Runs(self.paths)
         monkeypatch.setattr(installing, "run", self.runs)
+        monkeypatch.setattr(ahead, "run", self.runs)
         ssh = {"key": "id", "known_hosts": "known"}
         cluster = {"hosts": HOSTS, "ssh": ssh, "administration": ["10.0.0.1/32"]}
         site = {"schema": 1, "name": "s", "profile": "cluster", "cluster": cluster}
@@ -86,7 +90,7 @@ class Ground:
         self.runs.__init__(self.paths)  # type: ignore[misc]  # what follows is counted from here
 
     def bundle(self, number: int, kubernetes: str, etcd: str = "v3.7.3", **draft: Any) -> Path:
-        images = IMAGES | dict.fromkeys(KUBERNETES, kubernetes) | {"etcd": etcd}
+        images = IMAGES | dict.fromkeys(OF_KUBERNETES, kubernetes) | {"etcd": etcd}
         folder = self.folder / f"brought-{number}-{kubernetes}-{etcd}"
         folder.mkdir()
         made = Draft(version=f"{number}.0.0", number=number, **draft)
@@ -110,6 +114,11 @@ class Ground:
         found = read_state(self.paths.cluster_state)
         assert found is not None
         return found
+
+    def heading(self) -> str:
+        way = self.state().way
+        assert way is not None
+        return way.heading
 
     def backed_up(self) -> None:
         (self.paths.root / "state").mkdir(exist_ok=True)
@@ -155,14 +164,20 @@ def test_versions_and_the_hosts_order_are_told_before_and_nothing_is_changed(gro
 
 def test_hosts_go_through_kubernetes_own_order_before_the_rest(ground: Ground) -> None:
     ground.go(ground.bundle(2, "v1.36.3"))
-    assert ground.runs.ran == ["kubernetes.yml", "cluster.yml"]
+    assert ground.runs.ran == ["preflight.yml", *WAY]
     given = ground.runs.last["vars"]
     assert (given["kubernetes_running"], given["kubernetes_version"]) == ("v1.36.2", "v1.36.3")
     assert given["kubernetes_met"] == ["v1.36.2", "v1.36.3"]
     assert list(ground.runs.last["children"]["changing"]["hosts"]) == ["node1", "node2"]
-    assert [(state.release, state.changing) for state in ground.runs.remembered] == [("1.0.0", "2.0.0")] * 2
+    first, *rest = ground.runs.remembered
+    assert (first.release, first.way) == ("1.0.0", None)
+    ways = [state.way for state in rest]
+    assert {(way.before, way.other, way.heading, way.back, way.mark) for way in ways if way} == {
+        ("1.0.0", "2.0.0", "2.0.0", False, given["release_way"])
+    }
+    assert [way.step for way in ways if way] == [KUBERNETES, RELEASE, FORMER]
     state = ground.state()
-    assert (state.release, state.changing, state.history) == ("2.0.0", "", ("1.0.0", "2.0.0"))
+    assert (state.release, state.way, state.history) == ("2.0.0", None, ("1.0.0", "2.0.0"))
     assert "TARGET" in (ground.paths.cluster_state.with_name("plans") / "2.0.0.txt").read_text()
 
 
@@ -170,7 +185,7 @@ def test_a_release_with_the_same_kubernetes_touches_no_host_s_kubernetes(ground:
     bundle = ground.bundle(2, "v1.36.2")
     assert ground.may(bundle).order == ()
     ground.go(bundle)
-    assert ground.runs.ran == ["cluster.yml"]
+    assert ground.runs.ran == ["preflight.yml", "cluster.yml", "former.yml"]
     assert ground.runs.last["vars"]["release_changing"] is True
 
 
@@ -178,7 +193,7 @@ def test_a_second_run_has_no_way_left(ground: Ground) -> None:
     bundle = ground.bundle(2, "v1.36.3")
     ground.go(bundle)
     ground.go(bundle)
-    assert ground.runs.ran == ["kubernetes.yml", "cluster.yml", "cluster.yml"]
+    assert ground.runs.ran == ["preflight.yml", *WAY, "cluster.yml"]
     assert "release_changing" not in ground.runs.last["vars"]
     assert "changing" not in ground.runs.last["children"]
 
@@ -189,11 +204,11 @@ def test_a_way_that_was_cut_off_is_gone_on_with(by: str, ground: Ground) -> None
     ground.runs.failing = "kubernetes.yml"
     with pytest.raises(DeploymentError):
         ground.go(bundle)
-    assert (ground.state().release, ground.state().changing) == ("1.0.0", "2.0.0")
+    assert (ground.state().release, ground.heading()) == ("1.0.0", "2.0.0")
     ground.runs.failing = ""
     ground.go(bundle) if by == "upgrade" else ground.install(bundle)
-    assert ground.runs.ran[1:] == ["kubernetes.yml", "cluster.yml"]
-    assert (ground.state().release, ground.state().changing) == ("2.0.0", "")
+    assert ground.runs.ran[2:] == list(WAY)
+    assert (ground.state().release, ground.state().way) == ("2.0.0", None)
 
 
 def test_between_two_releases_a_third_is_refused_and_so_is_a_renewal(ground: Ground) -> None:
@@ -201,12 +216,12 @@ def test_between_two_releases_a_third_is_refused_and_so_is_a_renewal(ground: Gro
     with pytest.raises(DeploymentError):
         ground.go(ground.bundle(2, "v1.36.3"))
     third, before = ground.bundle(3, "v1.36.3"), tree(ground.paths.root)
-    with pytest.raises(RefusedError, match=r"on their way to release 2\.0\.0"):
+    with pytest.raises(RefusedError, match=r"hosts are between release 1\.0\.0 and 2\.0\.0"):
         ground.go(third)
     with pytest.raises(UsageError, match=r"a way to release 2\.0\.0 was cut off"):
         renew(ground.paths, standing(ground.paths), watch=lambda _: None, passphrase=lambda: b"")
     assert tree(ground.paths.root) == before
-    assert ground.runs.ran == ["kubernetes.yml"]
+    assert ground.runs.ran == ["preflight.yml", "kubernetes.yml"]
 
 
 def test_hosts_that_are_refused_at_the_first_look_are_on_no_way(ground: Ground) -> None:
@@ -220,18 +235,7 @@ def test_hosts_that_are_refused_half_way_stay_on_it(ground: Ground) -> None:
     ground.runs.refusing = "cluster.yml"
     with pytest.raises(HostsRefusedError):
         ground.go(ground.bundle(2, "v1.36.3"))
-    assert (ground.state().release, ground.state().changing) == ("1.0.0", "2.0.0")
-
-
-def test_room_for_the_new_images_is_asked_for_once_and_for_nothing_that_is_there(ground: Ground) -> None:
-    ground.go(ground.bundle(2, "v1.36.3"))
-    first, second = (told["vars"]["preflight_more_bytes"] for told in ground.runs.told)
-    assert (first, second) == (0, 0)  # this small release has the images of the one before
-    layout = ground.paths.root / "cluster/release/layout/blobs/sha256"
-    (layout / ("0" * 64)).write_bytes(bytes(1000))  # such as the store's with its models
-    change = change_to(Store(ground.paths.store), "1.0.0", ground.state(), layout.parents[1])
-    assert change is not None
-    assert change.more_bytes == 2000
+    assert (ground.state().release, ground.heading()) == ("1.0.0", "2.0.0")
 
 
 def test_until_a_way_is_whole_images_of_both_are_remembered_and_then_those_of_one() -> None:
@@ -258,11 +262,11 @@ def test_a_way_that_was_cut_off_can_be_gone_back_with_the_workers_first(ground: 
         ground.go(ground.bundle(2, "v1.36.3"))
     ground.runs.failing = ""
     ground.back()
-    assert ground.runs.ran[2:] == ["kubernetes.yml", "cluster.yml"]
+    assert ground.runs.ran[3:] == list(WAY)
     assert ground.runs.last["vars"]["kubernetes_version"] == "v1.36.2"
     assert list(ground.runs.last["children"]["changing"]["hosts"]) == ["node2", "node1"]
     state = ground.state()
-    assert (state.release, state.changing, state.history) == ("1.0.0", "", ("1.0.0",))
+    assert (state.release, state.way, state.history) == ("1.0.0", None, ("1.0.0",))
 
 
 def test_rollback_goes_to_the_release_before_and_the_newer_one_can_come_again(ground: Ground) -> None:
@@ -314,7 +318,7 @@ def test_what_does_not_come_back_waits_for_a_backup_and_is_refused_afterwards(
     with pytest.raises(RefusedError, match="cannot be gone back to"):
         ground.back("1.0.0")
     assert tree(ground.paths.root) == before
-    assert ground.runs.ran == ["kubernetes.yml", "cluster.yml"]
+    assert ground.runs.ran == ["preflight.yml", *WAY]
 
 
 def test_a_release_that_cannot_read_the_data_is_not_gone_back_to(ground: Ground) -> None:

@@ -63,7 +63,11 @@ def test_another_s_release_says_nothing_of_a_chart(tmp_path: Path, other: dict[s
     assert len(charts.charts_due([told], [])) == 1
 
 
-def test_the_way_back_is_to_what_was_deployed_in_the_order_of_an_installation(tmp_path: Path) -> None:
+def kept(charts_of: list[dict[str, Any]], runs: list[str], way: str = "w1", listed: str = '{"items": []}') -> str:
+    return str(charts.former_kept(listed, charts_of, runs, way))
+
+
+def test_what_is_kept_is_what_was_deployed_in_the_order_of_an_installation(tmp_path: Path) -> None:
     told = [chart(tmp_path) | {"name": name} for name in ("audit", "edge", "assistant")]
     runs = [
         listed(8, "superseded", "a"),
@@ -71,10 +75,46 @@ def test_the_way_back_is_to_what_was_deployed_in_the_order_of_an_installation(tm
         listed(10, "failed", "c"),
         listed(3, "deployed", "d", "edge"),
     ]
-    assert charts.charts_back(told, runs) == [
-        {"name": "audit", "namespace": "sovereign", "revision": "9"},
-        {"name": "edge", "namespace": "sovereign", "revision": "3"},
+    found = charts.former_of(kept(told, runs), "w1")
+    assert found["charts"] == [
+        {"name": "audit", "namespace": "sovereign", "revision": "9", "digest": "b"},
+        {"name": "edge", "namespace": "sovereign", "revision": "3", "digest": "d"},
     ]
+
+
+@pytest.mark.parametrize("way", ["w2", ""])
+def test_what_is_kept_of_another_way_is_nothing_of_this_one(way: str, tmp_path: Path) -> None:
+    assert charts.former_of(kept([chart(tmp_path)], [listed(1, "deployed", "a")]), way) == {}
+    assert charts.former_of("", way) == {}
+
+
+def test_a_third_run_goes_back_to_the_first_release_though_the_second_run_deployed_the_newer_one(
+    tmp_path: Path,
+) -> None:
+    """Helm's last word is the newer release; what is kept from the beginning is not asked of Helm."""
+    former = charts.former_of(kept([chart(tmp_path)], [listed(1, "deployed", "old")]), "w1")["charts"]
+    runs = [listed(1, "superseded", "old"), listed(2, "deployed", "new"), listed(3, "failed", "newer")]
+    assert charts.charts_back(former, runs) == [{"name": "audit", "namespace": "sovereign", "revision": "1"}]
+
+
+def test_history_that_forgot_the_revision_has_the_same_again_from_a_way_back(tmp_path: Path) -> None:
+    former = charts.former_of(kept([chart(tmp_path)], [listed(1, "deployed", "old")]), "w1")["charts"]
+    runs = [listed(11, "superseded", "old"), listed(12, "deployed", "new"), listed(13, "failed", "old")]
+    assert [each["revision"] for each in charts.charts_back(former, runs)] == ["11"]
+
+
+def test_a_chart_that_runs_as_it_did_is_left_alone(tmp_path: Path) -> None:
+    former = charts.former_of(kept([chart(tmp_path)], [listed(1, "deployed", "old")]), "w1")["charts"]
+    assert charts.charts_back(former, [listed(1, "superseded", "old"), listed(2, "deployed", "old")]) == []
+    assert charts.charts_back(former, [listed(1, "deployed", "old"), listed(2, "failed", "new")]) != []
+
+
+def test_a_chart_without_a_digest_goes_back_to_its_revision_or_nowhere(tmp_path: Path) -> None:
+    former = charts.former_of(kept([chart(tmp_path)], [listed(4, "deployed", None)]), "w1")["charts"]
+    assert [
+        c["revision"] for c in charts.charts_back(former, [listed(4, "superseded", None), listed(5, "failed", "b")])
+    ] == ["4"]
+    assert charts.charts_back(former, [listed(5, "failed", "b")]) == []
 
 
 def test_objects_go_back_without_what_the_api_added_to_them() -> None:
@@ -85,5 +125,6 @@ def test_objects_go_back_without_what_the_api_added_to_them() -> None:
         "data": {"a": "Yg=="},
         "metadata": {"name": "s", "namespace": "n", "labels": {"l": "1"}, "resourceVersion": "7", "uid": "u"},
     }
-    again = json.loads(charts.objects_again(json.dumps({"kind": "List", "items": [given]})))
+    listing = json.dumps({"kind": "List", "items": [given]})
+    again = json.loads(charts.former_of(kept([], [], listed=listing), "w1")["objects"])
     assert again["items"] == [given | {"metadata": {"name": "s", "namespace": "n", "labels": {"l": "1"}}}]

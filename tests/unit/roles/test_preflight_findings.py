@@ -19,6 +19,7 @@ RULES = {
     "disk_bytes": 10 << 30,
     "spare_bytes": 2 << 30,
     "more_bytes": 0,
+    "images": [],
     "kubernetes_met": [],
     "memory_mib": 1700,
     "cores": 2,
@@ -40,6 +41,8 @@ GOOD = {
     "kubernetes": "",
     "site": "",
     "taken_ports": [],
+    "blobs": [],
+    "images": [],
 }
 OURS = json.dumps({"id": "site-1", "name": "s"})
 
@@ -178,3 +181,29 @@ def test_a_host_of_this_site_needs_room_for_what_another_release_brings(monkeypa
     assert judge(node1=probe(1, site=OURS, free_bytes=free)) == []
     monkeypatch.setitem(RULES, "more_bytes", 4 << 30)
     assert judge(node1=probe(1, site=OURS, free_bytes=free)) == [("node1", "disk")]
+
+
+IMAGES = [
+    {"digest": "sha256:a", "blobs": {"a": 0, "shared": 1 << 30}},
+    {"digest": "sha256:b", "blobs": {"b": 0, "shared": 1 << 30, "own": 2 << 30}},
+]
+
+
+@pytest.mark.parametrize(
+    ("blobs", "images", "gib"),
+    [
+        ([], [], 2 + 6),
+        (["shared"], [], 2 + 5),  # cut off while images were sent
+        (["a", "b", "shared", "own"], [], 2 + 3),  # … and before they were imported
+        (["a", "shared"], ["sha256:a"], 2 + 4),  # what a former release had in common
+        (["a", "b", "shared", "own"], ["sha256:a", "sha256:b"], 2),
+    ],
+)
+def test_a_run_that_goes_on_asks_a_host_for_no_room_that_its_images_take_already(
+    blobs: list[str], images: list[str], gib: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RULES, "images", IMAGES)
+    has = {"site": OURS, "blobs": blobs, "images": images}
+    enough, less = ({"/var/lib/containerd": (gib << 30) - lacks} for lacks in (0, 1))
+    assert judge(node1=probe(1, **has, free_bytes=enough)) == []
+    assert judge(node1=probe(1, **has, free_bytes=less)) == [("node1", "disk")]

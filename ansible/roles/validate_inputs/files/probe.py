@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 
 FOLDERS = ("/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd", "/var/lib/sovereign")
+LAYOUT = "/var/lib/sovereign/images/blobs/sha256"
+SEARCHED = {**os.environ, "PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 PORTS = (6443, 10250, 10257, 10259, 2379, 2380)
 TRACES = ("/etc/kubernetes/kubelet.conf", "/etc/kubernetes/admin.conf", "/var/lib/etcd/member")
 
@@ -75,6 +77,22 @@ def kubernetes() -> str:
     return done.stdout.strip()
 
 
+def blobs() -> list[str]:
+    """Names of what the host's own layout of images holds."""
+    folder = Path(LAYOUT)
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def images() -> list[str]:
+    """Digests of the images that containerd has imported; none where it does not answer."""
+    asked = ["ctr", "--namespace", "k8s.io", "images", "list"]
+    try:
+        said = subprocess.run(asked, capture_output=True, check=False, text=True, timeout=20, env=SEARCHED).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return sorted({word for line in said.splitlines() for word in line.split() if word.startswith("sha256:")})
+
+
 def read(now: float, services: str, commands: list[str]) -> dict[str, object]:
     """Everything, by name."""
     skew = time.time() - now
@@ -97,6 +115,8 @@ def read(now: float, services: str, commands: list[str]) -> dict[str, object]:
         "service_route": has_route(services),
         "cluster_traces": [trace for trace in TRACES if Path(trace).exists()],
         "kubernetes": kubernetes(),
+        "blobs": blobs(),
+        "images": images(),
         "site": text("/etc/sovereign/site.json"),
         "taken_ports": [port for port in PORTS if taken(port)],
     }

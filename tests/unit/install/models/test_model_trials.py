@@ -79,6 +79,7 @@ def test_an_installation_finds_no_trial(
     values: Mapping[str, Any] = {
         "check_host": passed,
         "choose_python": Path("/usr/bin/python3"),
+        "refuse_another": None,
         "admit": release,
         "Context": SimpleNamespace(only=lambda _kind: None),
         "check_fits": None,

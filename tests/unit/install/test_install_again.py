@@ -1,0 +1,66 @@
+"""`install` takes the release in force again, and no other: what changes, and the way back, are `upgrade`'s to say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from appliance.errors import UsageError
+from appliance.install import host
+from appliance.install.host import Installed, Request
+from tests import bundles
+from tests.unit.install.test_upgrade import Running
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airgap_bundle.store import VerifiedRelease
+    from appliance.site.paths import SitePaths
+
+
+class Installing(Running):
+    """A site that runs release 1.0.0; ``forced`` is what an installation put in force."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(folder, monkeypatch)
+        monkeypatch.setattr(host, "check_host", lambda *_: self)
+        monkeypatch.setattr(host, "put_in_force", self._installed)
+
+    def _installed(self, _paths: SitePaths, _files: object, release: VerifiedRelease, **_: object) -> Installed:
+        self.forced.append(release.version)
+        return Installed(release, (), 0, "")
+
+    def install(self, bundle: Path) -> None:
+        host.install(
+            self.paths,
+            Request(bundle, None, None),
+            passphrase=lambda: b"",
+            observer=None,  # type: ignore[arg-type]  # nothing runs here
+            progress=lambda _done, _total: None,
+        )
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installing:
+    return Installing(tmp_path, monkeypatch)
+
+
+def test_a_newer_bundle_is_refused_with_the_command_that_takes_it_and_nothing_changes(site: Installing) -> None:
+    newer, before = site.brought(2), bundles.tree(site.paths.root)
+    with pytest.raises(UsageError, match=r"release 1\.0\.0 is in force, and the bundle brings 2\.0\.0") as refused:
+        site.install(newer)
+    assert "`sovereign upgrade BUNDLE`" in str(refused.value.hint)
+    assert bundles.tree(site.paths.root) == before
+    assert site.forced == []
+
+
+def test_the_same_bundle_is_taken_again(site: Installing) -> None:
+    site.install(site.folder / "1.0.0")
+    assert site.forced == ["1.0.0"]
+
+
+def test_a_first_installation_that_was_cut_off_may_be_begun_anew_with_another_bundle(site: Installing) -> None:
+    site.paths.current.unlink()
+    site.install(site.brought(2))
+    assert site.forced == ["2.0.0"]
