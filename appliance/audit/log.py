@@ -17,7 +17,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from appliance.audit.apart_store import ApartStore
 from appliance.audit.commit import Committer, Record
+from appliance.audit.entry import decode_entry
 from appliance.audit.errors import AuditUnavailableError, JournalFullError, disk_trouble, unavailable
 from appliance.audit.journal import SEGMENTS, Journal, encode_batch
 from appliance.audit.lock import lock_directory
@@ -26,14 +28,16 @@ from appliance.audit.proving import prove_each
 from appliance.audit.pruned import PRUNED, encode_pruned
 from appliance.audit.settling import Settlement, Signed, Unsettled
 from appliance.audit.storage import DiskStorage, Storage
-from appliance.audit.tiles import WIDTH, tile_path
+from appliance.audit.tiles import WIDTH, decode_entries, tile_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from appliance.audit.apart import Item
     from appliance.audit.keys import CheckpointKeys
     from appliance.audit.note import VerifierKey
+    from appliance.audit.ocsf import Event
     from appliance.audit.open_log import OpenLog
 
 _ROOM_FOR_NOTE = 8192
@@ -64,6 +68,7 @@ class TileLog:
         self._journal = journal or Journal(directory)
         self._disk = threading.Lock()  # held by whoever writes tiles and the checkpoint's file
         self._storage = storage or DiskStorage(directory)
+        self._apart = ApartStore(directory, keys.ed25519, self._storage)
         self._commits = Committer(origin, keys, self._storage, clock=clock, in_doubt=self._forget)
 
     @property
@@ -146,6 +151,21 @@ class TileLog:
         state.signed, state.edge = signed, growth.edge
         return list(range(first, first + len(records)))
 
+    def keep(self, entry_id: str, event: Event, sender: int | None) -> Record:
+        """See ``ApartStore.keep``. Raises as ``open``."""
+        with disk_trouble():
+            return self._apart.keep(entry_id, event, sender)
+
+    def forget(self, subject: str) -> None:
+        """See ``ApartStore.forget``. Raises as ``open``."""
+        with disk_trouble():
+            self._apart.forget(subject)
+
+    def read_apart(self, entry: bytes) -> list[tuple[Item, bytes, str]]:
+        """See ``ApartStore.read``, of a logged entry."""
+        with disk_trouble():
+            return self._apart.read(*decode_entry(entry))
+
     def prove(self, positions: Sequence[int]) -> list[list[bytes]]:
         """The inclusion proof of each of these durable entries under ``signed``. Raises ``LogInconsistentError``."""
         return prove_each(self._ready(), positions)
@@ -223,7 +243,15 @@ class TileLog:
             self._storage.replace(PRUNED, encode_pruned(end, index))
             self._ready().pruned = end
             for bundle in range(end // WIDTH):
+                self._apart.discard(self._entries_left(bundle))
                 self._storage.remove(tile_path(None, bundle))
+
+    def _entries_left(self, bundle: int) -> list[bytes]:
+        """Of a full bundle that is to go; none where it is gone already."""
+        try:
+            return decode_entries((self._directory / tile_path(None, bundle)).read_bytes(), WIDTH)[0]
+        except FileNotFoundError:
+            return []
 
     def put_back(self, index: int, bundle: bytes) -> None:
         """Put the entries of bundle ``index`` back, which were pruned; they are what the log's hashes say."""

@@ -33,6 +33,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from appliance.audit import replies
+from appliance.audit.apart import may_be_long
 from appliance.audit.append_body import MAX_BODY, read_body
 from appliance.audit.closing import Closer
 from appliance.audit.errors import AuditUnavailableError, BadRequestError, EntryTooLargeError, NotYoursError
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from appliance.audit.commit import Record
+    from appliance.audit.append_body import Sent
     from appliance.audit.keys import CheckpointKeys
     from appliance.audit.roles import Roles
 
@@ -99,11 +100,14 @@ def create_app(  # noqa: C901, PLR0915 - one small function a route
         uid = sender.uid if sender else None
         try:
             roles.of(uid)  # before a byte of the body is read
-            records = _records(await _body(request), uid, roles)
+            sent = _admitted(await _body(request), uid, roles)
         except NotYoursError as error:
             if sender:
                 refused.note(sender, "append_refused", cause=error.cause)
             raise
+        records = [record for record, _ in sent]
+        if any(may_be_long(entry) for _, entry in records):
+            records = await writer.keep([(entry_id, event) for (entry_id, _), event in sent], uid)
         return JSONResponse(replies.appended(await writer.submit(records)))
 
     async def witnessed(request: Request) -> Response:
@@ -173,12 +177,12 @@ async def _body(request: Request) -> bytes:
     return b"".join(parts)
 
 
-def _records(body: bytes, uid: int | None, roles: Roles) -> list[Record]:
-    """The records in the body of a POST by ``uid``. Raises as ``read_body``, and ``NotYoursError``."""
+def _admitted(body: bytes, uid: int | None, roles: Roles) -> Sent:
+    """What is in the body of a POST by ``uid``. Raises as ``read_body``, and ``NotYoursError``."""
     sent = read_body(body)
     for (entry_id, _), event in sent:
         roles.admit(uid, entry_id, event)
-    return [record for record, _ in sent]
+    return sent
 
 
 async def _explain(_: Request, error: Exception) -> Response:
