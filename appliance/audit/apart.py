@@ -36,8 +36,9 @@ SEALED_KEY_BYTES = 12 + 32 + 16
 MAX_FILE_BYTES = 12 + 32 + ocsf.MAX_LONG + 3 + 16
 """Nonce, salt, text and tag."""
 MAX_ITEMS = 96
-MAX_POINTER = 200
+MAX_POINTER = 400
 _LONG = re.compile(rb'"[^"]{%d}' % (ocsf.MAX_TEXT + 1))
+_SMALL = 1536
 _LIMITS = (ocsf.MAX_TEXT, 256, 64)
 _BEYOND = ocsf.MAX_LONG + len(ocsf.ELLIPSIS.encode())
 
@@ -71,8 +72,11 @@ class Long:
 
 
 def may_be_long(entry: bytes) -> bool:
-    """Whether an encoded event has a text that is to be kept apart. Quick; texts full of quotation marks escape it."""
-    return len(entry) > MAX_ENTRY_BYTES or (len(entry) > ocsf.MAX_TEXT and _LONG.search(entry) is not None)
+    """Whether an encoded event has a text that is to be kept apart.
+
+    It is asked of every entry, and quick: in small entries, and between quotation marks, a longer text stays as it is.
+    """
+    return len(entry) > _SMALL and (len(entry) > MAX_ENTRY_BYTES or _LONG.search(entry) is not None)
 
 
 def require_own(event: Event) -> None:

@@ -14,7 +14,9 @@ from appliance.audit.errors import EntryRefusedError, EntryTooLargeError
 from appliance.audit.tiles import MAX_ENTRY_BYTES
 
 MAX_ID = 200
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True, check_circular=False
+)
 _MARK = b'"apart":['
 Event = dict[str, Any]
 

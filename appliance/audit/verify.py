@@ -111,7 +111,9 @@ def verify_growth(  # noqa: PLR0913 - as ``verify_log``
     before = open_checkpoint(kept.encode(), vkeys).size
     pruned_since = stored.pruned is not None and stored.pruned.index >= before
     unread = 0 if pruned_since else min(before, stored.head.size) // WIDTH
-    return check_stored(stored, vkeys=vkeys, kept=kept, witnessed=witnessed, unread=unread, visit=visit, progress=progress)
+    return check_stored(
+        stored, vkeys=vkeys, kept=kept, witnessed=witnessed, unread=unread, visit=visit, progress=progress
+    )
 
 
 def check_stored(  # noqa: PLR0913 - as ``verify_log``

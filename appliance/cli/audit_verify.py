@@ -79,9 +79,7 @@ def verify(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
                     folder, vkeys=keys, kept=before, witnessed=vouched, visit=apart.visit, progress=show
                 )
             else:
-                found = verify_log(
-                    folder, vkeys=keys, kept=before, witnessed=vouched, visit=apart.visit, progress=show
-                )
+                found = verify_log(folder, vkeys=keys, kept=before, witnessed=vouched, visit=apart.visit, progress=show)
             apart.finish(found)
     except LogTamperedError as error:
         _show_findings(error, output)

@@ -76,7 +76,10 @@ def export(
         keys = verifier_keys(context, None)
         entries = entries_about(own_log(paths), subject, vkeys=keys, progress=report)
     texts = _kept_apart(paths, entries)
-    _write_private(out, json.dumps(held | {"kept_apart": texts, "username": username, "log": entries}, indent=1, default=str) + "\n")
+    _write_private(
+        out,
+        json.dumps(held | {"kept_apart": texts, "username": username, "log": entries}, indent=1, default=str) + "\n",
+    )
     say(f"written: {out} ({len(held['conversations'])} conversations, {len(entries)} entries of the log)")
 
 

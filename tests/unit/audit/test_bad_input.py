@@ -30,7 +30,7 @@ MEGABYTE = "\N{SNOWMAN}" * 350_000
 
 
 def test_a_field_of_a_megabyte_is_whole_in_its_event_and_is_no_entry_as_it_is(bench: Bench) -> None:
-    event = events.refusal(request_id="r", reason_code="x", status=400, detail=MEGABYTE[:MAX_LONG // 3])
+    event = events.refusal(request_id="r", reason_code="x", status=400, detail=MEGABYTE[: MAX_LONG // 3])
     assert event["status_detail"] == MEGABYTE[: MAX_LONG // 3]
     longer = events.refusal(request_id="r", reason_code="x", status=400, detail=MEGABYTE)["status_detail"]
     assert len(longer.encode()) <= MAX_LONG + 3
