@@ -59,6 +59,7 @@ class TileLog:
         storage: Storage | None = None,
         journal: Journal | None = None,
         clock: Callable[[], float] = time.time,
+        fence: Callable[[], None] = lambda: None,
     ) -> None:
         self._directory = directory
         self._vkeys = keys.vkeys(origin)
@@ -69,7 +70,8 @@ class TileLog:
         self._disk = threading.Lock()  # held by whoever writes tiles and the checkpoint's file
         self._storage = storage or DiskStorage(directory)
         self._apart = ApartStore(directory, keys.ed25519, self._storage)
-        self._commits = Committer(origin, keys, self._storage, clock=clock, in_doubt=self._forget)
+        self._commits = Committer(origin, keys, self._storage, clock=clock, fence=fence, in_doubt=self._forget)
+        self._fence = fence
 
     @property
     def directory(self) -> Path:
@@ -95,6 +97,10 @@ class TileLog:
     def settled(self) -> Signed | None:
         """The last checkpoint whose tree lies in tiles; what readers of the folder see. None as ``signed``."""
         return self._state.settled if self._state else None
+
+    def require(self) -> None:
+        """Raises ``AuditUnavailableError`` where this writer may not sign now: another one may, or will soon."""
+        self._fence()
 
     def open(self) -> Signed:
         """Read the log from disk if it is not open, and recover what a crash left. Idempotent.

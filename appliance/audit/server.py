@@ -62,6 +62,7 @@ if TYPE_CHECKING:
 
     from appliance.audit.append_body import Sent
     from appliance.audit.keys import CheckpointKeys
+    from appliance.audit.lease import Lease
     from appliance.audit.roles import Roles
 
 
@@ -143,6 +144,7 @@ def create_app(  # noqa: C901, PLR0915 - one small function a route
         )
 
     async def healthz(_: Request) -> Response:
+        writer.require()
         signed = await writer.open() if writer.failure or not writer.signed else writer.signed
         counts = {str(uid): count for uid, count in sorted(refused.counts.items())}
         open_requests = await writer.count_open()
@@ -200,17 +202,30 @@ def serve(  # noqa: PLR0913 - a log, where it listens, and who may write
     roles: Roles,
     grace: float = GRACE_SECONDS,
     retention_days: int = LEAST_DAYS,
+    lease: Lease | None = None,
 ) -> None:
     """Run the audit writer until SIGTERM. Blocking, and for a process's main thread.
+
+    With a ``lease`` it waits until it holds that, signs only while it does, and lets go of it at the end.
 
     Raises ``WriterLockedError`` when the log has a writer already, ``LogInconsistentError`` when the log in
     ``directory`` is not what was signed. The socket is made with mode 0660 before anyone can connect to it.
     """
     os.umask(0o027)
     sys.setswitchinterval(_SWITCH_SECONDS)
+    log = TileLog(directory, origin, keys, fence=lease.require if lease else lambda: None)
+    if lease:
+        lease.acquire()
+    try:
+        _serve(log, socket, roles, grace, retention_days)
+    finally:
+        if lease:
+            lease.release()
+
+
+def _serve(log: TileLog, socket: Path, roles: Roles, grace: float, retention_days: int) -> None:
     # uvicorn drains on SIGTERM and then raises it once more; by then there is nothing left to end but this function.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    log = TileLog(directory, origin, keys)
     try:
         log.open()
     except AuditUnavailableError:

@@ -106,6 +106,10 @@ class GroupWriter:
             self._running = asyncio.create_task(self._drain())
         return submission.done
 
+    def require(self) -> None:
+        """As ``TileLog.require``."""
+        self._log.require()
+
     async def open(self) -> Signed:
         """Make sure that the log is open: at start, and to find out whether a failure is over."""
         try:
@@ -214,6 +218,7 @@ class GroupWriter:
         if fresh:
             known |= dict(zip(fresh, self._enter(list(fresh.items())), strict=True))
         signed = self._log.open()
+        self._log.require()  # whoever lost the right to sign while it wrote tells nobody
         return [
             refused.get(number) or self._forget(submission.records) or self._receipt(submission, known, signed)
             for number, submission in enumerate(submissions)

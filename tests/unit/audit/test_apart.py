@@ -97,7 +97,7 @@ def test_what_cannot_be_made_to_fit_is_refused_and_nothing_is_written(bench: Ben
     log.open()
     before = bench.snapshot()
     deep: Any = "y" * 2000
-    for number in range(12):
+    for number in range(20):
         deep = {f"a key of some length, number {number}": deep}
     for comment in ([7] * 60_000, ["z" * 2000] * 200, deep, "x" * (MAX_LONG + 4)):
         with pytest.raises(EntryTooLargeError):
