@@ -27,7 +27,7 @@ from appliance.errors import DeploymentError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-DURATION_SECONDS, DEADLINE_SECONDS, RENEW_SECONDS = 60.0, 40.0, 5.0
+DURATION_SECONDS, DEADLINE_SECONDS, RENEW_SECONDS = 180.0, 150.0, 5.0
 ASK_SECONDS = 5.0
 ENVIRONMENT = "AUDIT_LEASE"
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")

@@ -41,6 +41,11 @@ class ApiServer:
             return True
 
 
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Whoever asked was killed."""
+
+
 @contextlib.contextmanager
 def api_server() -> Iterator[ApiServer]:
     """Runs one on a free port."""
@@ -71,7 +76,7 @@ def api_server() -> Iterator[ApiServer]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with _Quiet(("127.0.0.1", 0), Handler) as server:
         api.address = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

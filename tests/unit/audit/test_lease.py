@@ -74,7 +74,7 @@ def test_another_waits_out_what_they_see_and_never_are_there_two() -> None:
     world = World()
     one, other = world.lease("a"), world.lease("b")
     assert one.step()
-    for second in range(400):
+    for second in range(600):
         world.now += 1.0
         if second < 100 and second % 5 == 0:
             assert one.step()
