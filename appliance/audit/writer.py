@@ -245,7 +245,11 @@ class GroupWriter:
     def _enter(self, records: list[Record]) -> list[int]:
         try:
             return self._log.enter(records)
-        except JournalFullError:  # callers came faster than the disk settles, or with more than a segment holds
+        except JournalFullError:  # callers came faster than the disk settles
+            self._log.settle()
+        try:
+            return self._log.enter(records)
+        except JournalFullError:  # more than a segment holds
             return self._log.append(records)
 
     @staticmethod
