@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from appliance.audit.apart import subject_of
 from appliance.audit.verify import verify_log
 
 if TYPE_CHECKING:
@@ -30,14 +31,8 @@ def entries_about(
 
     def visit(first: int, entries: list[bytes]) -> None:
         for index, entry in enumerate(entries, first):
-            if mark in entry and _subject(event := json.loads(entry)) == subject:
+            if mark in entry and subject_of(event := json.loads(entry)) == subject:
                 found.append({"index": index, "event": event})
 
     verify_log(directory, vkeys=vkeys, visit=visit, progress=progress)
     return found
-
-
-def _subject(event: dict[str, Any]) -> object:
-    actor = event.get("actor")
-    user = event.get("user") or (actor.get("user") if isinstance(actor, dict) else None)
-    return user.get("uid") if isinstance(user, dict) else None

@@ -24,7 +24,7 @@ Sent = list[tuple["Record", "Event"]]
 
 
 def read_body(body: bytes) -> Sent:
-    """Each entry of ``body`` as the record that is logged, and its event.
+    """Each entry of ``body`` as a record, and its event. It may be longer than what is logged: see ``apart``.
 
     Raises ``BadRequestError`` for anything but 1 to ``MAX_ENTRIES`` of them in strict JSON, ``EntryRefusedError`` for
     an event that cannot be logged.
@@ -47,5 +47,5 @@ def _entries(asked: Any) -> Sent:
     for one in entries:
         if not (isinstance(one, dict) and isinstance(one.get("id"), str) and isinstance(one.get("event"), dict)):
             raise BadRequestError("each entry needs an id (text) and an event (object)")
-        sent.append(((one["id"], encode_entry(one["event"], one["id"])), one["event"]))
+        sent.append(((one["id"], encode_entry(one["event"], one["id"], MAX_BODY)), one["event"]))
     return sent

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from appliance.audit import wire
+from appliance.audit.apart import MAX_SENT, may_be_long
 from appliance.audit.entry import encode_entry
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError
 from appliance.audit.frames import new_instance
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["AuditClient", "Position", "Proof", "SyncAuditClient"]
 
 MAX_WAITING = 10_000
+MAX_LONG_BYTES = 32 << 20
+"""Of entries with long texts, sent and not answered."""
 _TIMEOUT = httpx.Timeout(wire.ANSWER_SECONDS, connect=wire.CONNECT_SECONDS)
 _RECONNECT_SECONDS = 0.5
 
@@ -55,6 +58,7 @@ class AuditClient:
         self._http = httpx.AsyncClient(transport=transport, base_url=wire.BASE_URL, timeout=_TIMEOUT)
         self._gathered: list[_Waiting] = []
         self._count = 0
+        self._long_bytes = 0
         self._sending: set[asyncio.Task[None]] = set()
         self._link: Link | None = None
         self._connecting: asyncio.Lock = asyncio.Lock()
@@ -65,9 +69,12 @@ class AuditClient:
 
         The same id and event give the same position again. Raises ``AuditUnavailableError`` (``LogFullError`` when the
         disk is full) and ``EntryRefusedError`` (too large, malformed, id used for another event): in both cases the
-        entry does not count as logged.
+        entry does not count as logged. Texts that are too long for an entry are kept apart by the writer; such an entry
+        comes without its proof.
         """
-        entry = encode_entry(event, id)
+        entry = encode_entry(event, id, MAX_SENT)
+        if may_be_long(entry):
+            return await self._append_long(id, entry)
         if self._count >= MAX_WAITING:
             raise AuditUnavailableError("too many entries wait for the audit writer", "try again in a moment")
         loop = asyncio.get_running_loop()
@@ -82,6 +89,23 @@ class AuditClient:
             return await waiting.done
         finally:
             self._count -= 1
+
+    async def _append_long(self, entry_id: str, entry: bytes) -> Position:
+        """By POST: no frame holds it, and its sender cannot spell it as it is logged."""
+        body = wire.post_body([(entry_id, entry)])
+        if self._long_bytes and self._long_bytes + len(body) > MAX_LONG_BYTES:
+            raise AuditUnavailableError("too much waits for the audit writer", "try again in a moment")
+        self._long_bytes += len(body)
+        try:
+            try:
+                response = await self._http.post("/append", content=body)
+            except (httpx.NetworkError, httpx.RemoteProtocolError):  # as in ``_post``
+                response = await self._http.post("/append", content=body)
+        except httpx.HTTPError as error:
+            raise wire.unreachable(error) from error
+        finally:
+            self._long_bytes -= len(body)
+        return wire.read_positions(response, 1)[0]
 
     async def proof(self, index: int) -> Proof:
         """An inclusion proof of entry ``index`` under the latest checkpoint."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from appliance.audit.apart import APART, FILE_NAME, KEY_NAME, KEYS, SEALED_KEY_BYTES
 from appliance.audit.cosigned import WITNESSED
 from appliance.audit.errors import EntryPrunedError
 from appliance.audit.note import MAX_NOTE_BYTES
@@ -36,12 +37,23 @@ def log_files(stored: StoredLog) -> Iterator[tuple[str, bytes | Path]]:
     if folder.is_dir():
         for path in sorted(folder.glob("*.note")):  # the folder is the writer's: a link in it would lead elsewhere
             yield f"{WITNESSED}/{path.name}", read_regular(path, MAX_NOTE_BYTES + 1)
+    yield from _kept_apart(stored.tiles.directory)
     for level in (None, *range(MAX_LEVELS)):
         for index in range(-(-level_width(stored.head.size, level or 0) // WIDTH)):
             try:
                 yield _tile(stored, level, index)
             except EntryPrunedError:  # its hashes are there
                 continue
+
+
+def _kept_apart(directory: Path) -> Iterator[tuple[str, bytes | Path]]:
+    """Sealed texts, and the keys to those of nobody: a person's key is copied nowhere, so that it can be destroyed."""
+    for path in sorted((directory / KEYS).glob("*")):
+        if KEY_NAME.fullmatch(name := f"{KEYS}/{path.name}"):
+            yield name, read_regular(path, SEALED_KEY_BYTES + 1)
+    for path in sorted((directory / APART).glob("??/*")):
+        if FILE_NAME.fullmatch(name := path.relative_to(directory).as_posix()) and not path.is_symlink():
+            yield name, path
 
 
 def _tile(stored: StoredLog, level: int | None, index: int) -> tuple[str, bytes | Path]:

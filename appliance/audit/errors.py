@@ -18,6 +18,7 @@ SovereignError
 │   ├── TooYoungError              … it asks for entries to be pruned that are to be kept
 │   └── NotYoursError              … its kind or its id belongs to another writer
 └── LogInconsistentError
+    ├── ApartError               what is kept apart of an entry is not there, erased, or not what the entry commits to
     ├── ArchiveError               an archive does not hold what the log signed, or not whole
     ├── ReceiptError               a receipt does not say what the log's entry holds, or proves nothing
     ├── NoteError                  a checkpoint is malformed, or not signed by the expected keys
@@ -61,6 +62,10 @@ class LogFullError(AuditUnavailableError):
 
 class JournalFullError(AuditUnavailableError):
     """The journal holds no more until its batches are in tiles."""
+
+
+class ApartError(LogInconsistentError):
+    """A text that is kept apart of an entry cannot be shown: missing, erased, or not what the entry commits to."""
 
 
 class WriterLockedError(DeploymentError):

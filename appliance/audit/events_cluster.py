@@ -83,7 +83,7 @@ def api_call(  # noqa: PLR0913 - the fields of a call, by keyword
         "api": compact(api),
         "src_endpoint": {"ip": text(source)} if source else {"name": "unknown"},
         "resources": [compact(called)],
-        "http_request": {"user_agent": text(agent, ocsf.MAX_NAME)} if agent else None,
+        "http_request": {"user_agent": text(agent)} if agent else None,
     }
     return envelope(
         ocsf.API_ACTIVITY,

@@ -115,7 +115,7 @@ def _files(changes: Mapping[str, Sequence[str]]) -> Event:
     kept: Event = {}
     room = MAX_FILES
     for kind, names in changes.items():
-        kept[text(kind, ocsf.MAX_NAME)] = [text(name, MAX_FILE) for name in names[:room]]
+        kept[ocsf.short(kind, ocsf.MAX_NAME)] = [ocsf.short(name, MAX_FILE) for name in names[:room]]
         room -= min(room, len(names))
     more = sum(map(len, changes.values())) - (MAX_FILES - room)
     if not more:

@@ -25,6 +25,7 @@ Kind = Literal[
     "rewound",
     "forked",
     "replaced",
+    "apart",
 ]
 _MAX_LISTED = 8
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 JOURNAL = "journal"
-SEGMENT_BYTES = 4 << 20
+SEGMENT_BYTES = 8 << 20
 SEGMENTS = 2
 _HEAD = struct.Struct(">4sQIII")
 _MAGIC = b"SAJ1"

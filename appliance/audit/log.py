@@ -17,7 +17,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from appliance.audit.apart_store import ApartStore
 from appliance.audit.commit import Committer, Record
+from appliance.audit.entry import decode_entry
 from appliance.audit.errors import AuditUnavailableError, JournalFullError, disk_trouble, unavailable
 from appliance.audit.journal import SEGMENTS, Journal, encode_batch
 from appliance.audit.lock import lock_directory
@@ -26,14 +28,16 @@ from appliance.audit.proving import prove_each
 from appliance.audit.pruned import PRUNED, encode_pruned
 from appliance.audit.settling import Settlement, Signed, Unsettled
 from appliance.audit.storage import DiskStorage, Storage
-from appliance.audit.tiles import WIDTH, tile_path
+from appliance.audit.tiles import WIDTH, decode_entries, tile_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from appliance.audit.apart import Item
     from appliance.audit.keys import CheckpointKeys
     from appliance.audit.note import VerifierKey
+    from appliance.audit.ocsf import Event
     from appliance.audit.open_log import OpenLog
 
 _ROOM_FOR_NOTE = 8192
@@ -55,6 +59,7 @@ class TileLog:
         storage: Storage | None = None,
         journal: Journal | None = None,
         clock: Callable[[], float] = time.time,
+        fence: Callable[[], None] = lambda: None,
     ) -> None:
         self._directory = directory
         self._vkeys = keys.vkeys(origin)
@@ -64,7 +69,9 @@ class TileLog:
         self._journal = journal or Journal(directory)
         self._disk = threading.Lock()  # held by whoever writes tiles and the checkpoint's file
         self._storage = storage or DiskStorage(directory)
-        self._commits = Committer(origin, keys, self._storage, clock=clock, in_doubt=self._forget)
+        self._apart = ApartStore(directory, keys.ed25519, self._storage)
+        self._commits = Committer(origin, keys, self._storage, clock=clock, fence=fence, in_doubt=self._forget)
+        self._fence = fence
 
     @property
     def directory(self) -> Path:
@@ -90,6 +97,10 @@ class TileLog:
     def settled(self) -> Signed | None:
         """The last checkpoint whose tree lies in tiles; what readers of the folder see. None as ``signed``."""
         return self._state.settled if self._state else None
+
+    def require(self) -> None:
+        """Raises ``AuditUnavailableError`` where this writer may not sign now: another one may, or will soon."""
+        self._fence()
 
     def open(self) -> Signed:
         """Read the log from disk if it is not open, and recover what a crash left. Idempotent.
@@ -145,6 +156,21 @@ class TileLog:
         state.unsettled.add(first, entries, growth)
         state.signed, state.edge = signed, growth.edge
         return list(range(first, first + len(records)))
+
+    def keep(self, entry_id: str, event: Event, sender: int | None) -> Record:
+        """See ``ApartStore.keep``. Raises as ``open``."""
+        with disk_trouble():
+            return self._apart.keep(entry_id, event, sender)
+
+    def forget(self, subject: str) -> None:
+        """See ``ApartStore.forget``. Raises as ``open``."""
+        with disk_trouble():
+            self._apart.forget(subject)
+
+    def read_apart(self, entry: bytes) -> list[tuple[Item, bytes, str]]:
+        """See ``ApartStore.read``, of a logged entry."""
+        with disk_trouble():
+            return self._apart.read(*decode_entry(entry))
 
     def prove(self, positions: Sequence[int]) -> list[list[bytes]]:
         """The inclusion proof of each of these durable entries under ``signed``. Raises ``LogInconsistentError``."""
@@ -223,7 +249,15 @@ class TileLog:
             self._storage.replace(PRUNED, encode_pruned(end, index))
             self._ready().pruned = end
             for bundle in range(end // WIDTH):
+                self._apart.discard(self._entries_left(bundle))
                 self._storage.remove(tile_path(None, bundle))
+
+    def _entries_left(self, bundle: int) -> list[bytes]:
+        """Of a full bundle that is to go; none where it is gone already."""
+        try:
+            return decode_entries((self._directory / tile_path(None, bundle)).read_bytes(), WIDTH)[0]
+        except FileNotFoundError:
+            return []
 
     def put_back(self, index: int, bundle: bytes) -> None:
         """Put the entries of bundle ``index`` back, which were pruned; they are what the log's hashes say."""

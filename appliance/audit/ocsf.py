@@ -3,7 +3,8 @@
 Classes: Account Change 3001, Authentication 3002, Entity Management 3004, Network Activity 4001, Application Lifecycle
 6002, API Activity 6003. What OCSF has no field for lies under ``unmapped.sovereign``, whose ``kind`` names the builder
 in ``events``. Of the captions that OCSF allows beside its numbers, those that a reader needs are written and no others:
-an entry is kept for months. Text is cut to a bounded length and freed of lone surrogates; it is never interpreted.
+an entry is kept for months. Text is freed of lone surrogates and never interpreted; what is long is kept apart
+(``apart``).
 """
 
 from __future__ import annotations
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = "1.9.0"
 MAX_TEXT = 1024
+"""Bytes that a text may take in an entry; of a longer one the beginning stays there, and all of it is kept apart."""
+MAX_LONG = 1 << 20
+"""Bytes of a text in UTF-8, wherever it is kept."""
 MAX_NAME = 200
 MAX_ITEMS = 32
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _ESCAPED = frozenset('"\\')
 SUCCESS, FAILURE = 1, 2
 INFORMATIONAL, LOW, MEDIUM = 1, 2, 3
@@ -125,23 +130,33 @@ def classification(event_class: EventClass, activity: int) -> Event:
     }
 
 
-def text(value: str, limit: int = MAX_TEXT) -> str:
+def text(value: str) -> str:
+    """``value`` as valid Unicode of at most ``MAX_LONG`` bytes; one that is cut there ends in an ellipsis."""
+    if len(value) <= MAX_TEXT and value.isascii():
+        return value  # nearly every text
+    data = value.encode("utf-8", "replace")
+    if len(data) <= MAX_LONG:
+        return data.decode()
+    return data[:MAX_LONG].decode("utf-8", "ignore") + ELLIPSIS
+
+
+def short(value: str, limit: int = MAX_TEXT) -> str:
     """``value`` as valid Unicode that takes at most ``limit`` bytes in an entry, where JSON escapes all but ASCII.
 
-    Control characters stay: escaped, they harm nobody.
+    Control characters stay: escaped, they harm nobody. What is cut ends in an ellipsis, which is not counted.
     """
     if len(value) <= limit and value.isascii() and value.isprintable() and not _ESCAPED & set(value):
-        return value  # as it is in JSON; nearly every text
+        return value  # as it is in JSON
     clean = value[:limit].encode("utf-8", "replace").decode("utf-8")
     cut = len(clean) < len(value)
     while len(json.dumps(clean)) - 2 > limit:
         clean, cut = clean[: len(clean) * 3 // 4], True
-    return clean + "\N{HORIZONTAL ELLIPSIS}" if cut else clean
+    return clean + ELLIPSIS if cut else clean
 
 
 def texts(values: tuple[str, ...] | list[str]) -> list[str]:
-    """A bounded list of short texts: names."""
-    return [text(value, MAX_NAME) for value in list(values)[:MAX_ITEMS]]
+    """A bounded list of texts: names."""
+    return [text(value) for value in list(values)[:MAX_ITEMS]]
 
 
 def user(subject: str, groups: tuple[str, ...] = (), *, kind: int = 1) -> Event:
@@ -175,13 +190,13 @@ def model(name: str, digest: str, producer: str | None, version: str | None = No
 
 
 def scalars(mapping: Mapping[str, Any]) -> Event:
-    """Numbers, booleans and bounded texts of ``mapping``; lists of texts stay lists, anything else is left out."""
+    """Numbers, booleans and texts of ``mapping``; lists of texts stay lists, anything else is left out."""
     kept: Event = {}
     for name, value in list(mapping.items())[:MAX_ITEMS]:
         if isinstance(value, str):
-            kept[text(name, MAX_NAME)] = text(value, 2 * MAX_NAME)
+            kept[short(name, MAX_NAME)] = text(value)
         elif isinstance(value, (bool, int, float)):
-            kept[text(name, MAX_NAME)] = value
+            kept[short(name, MAX_NAME)] = value
         elif isinstance(value, (list, tuple)):
-            kept[text(name, MAX_NAME)] = texts([item for item in value if isinstance(item, str)])
+            kept[short(name, MAX_NAME)] = texts([item for item in value if isinstance(item, str)])
     return kept

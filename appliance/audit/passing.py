@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from appliance.audit.apart import FILE_NAME, KEY_NAME, SEALED_KEY_BYTES
 from appliance.audit.checkpoint import Checkpoint, open_checkpoint
 from appliance.audit.cosigned import WITNESSED
 from appliance.audit.erased import erased_in
@@ -77,6 +78,11 @@ class PassingLog:
             self._head = open_checkpoint(data, self.vkeys)
         elif name == PRUNED and not self._pruned[0]:
             self._pruned = parse_pruned(data)
+        elif found := FILE_NAME.fullmatch(name):
+            if sha256(data).hexdigest() != found[2]:
+                raise LogInconsistentError(f"{name} was changed", _HINT)
+        elif KEY_NAME.fullmatch(name) and len(data) <= SEALED_KEY_BYTES:
+            return  # it opens with the log's key, or it is of no use
         elif found := _TILE.fullmatch(name):
             level = None if found[1] == "entries" else int(found[1])
             index = int(found[2].replace("x", "").replace("/", ""))

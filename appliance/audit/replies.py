@@ -6,6 +6,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from appliance.audit.errors import (
+    ApartError,
     BadRequestError,
     EntryPrunedError,
     EntryRefusedError,
@@ -28,6 +29,7 @@ _ANSWERS: dict[type[SovereignError], tuple[int, str]] = {  # the first that fits
     EntryTooLargeError: (413, "entry_too_large"),
     TooYoungError: (422, "too_young"),
     EntryRefusedError: (422, "entry_refused"),
+    ApartError: (410, "apart"),
     BadRequestError: (400, "bad_request"),
     EntryPrunedError: (410, "pruned"),
     UsageError: (400, "bad_request"),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from appliance.audit import ocsf
+from appliance.audit.apart import require_own
 from appliance.audit.errors import NotYoursError
 from appliance.audit.ocsf import Event, EventClass, classification
 from appliance.audit.open_requests import BEGUN, ENDED, step
@@ -124,7 +125,11 @@ class Roles:
         return cls(by_uid)
 
     def admit(self, uid: int | None, entry_id: str, event: Event) -> None:
-        """Raises ``NotYoursError`` unless one role of ``uid`` owns both the kind of ``event`` and ``entry_id``."""
+        """Raises ``NotYoursError`` unless one role of ``uid`` owns both the kind of ``event`` and ``entry_id``.
+
+        Raises ``EntryRefusedError`` where the event says what only the writer knows.
+        """
+        require_own(event)
         if not any(role.owns(entry_id, event) for role in self.of(uid)):
             kind = kind_of(event) or "an event of no kind that is logged here"
             raise NotYoursError(

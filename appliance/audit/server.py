@@ -33,6 +33,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from appliance.audit import replies
+from appliance.audit.apart import may_be_long
 from appliance.audit.append_body import MAX_BODY, read_body
 from appliance.audit.closing import Closer
 from appliance.audit.errors import AuditUnavailableError, BadRequestError, EntryTooLargeError, NotYoursError
@@ -59,8 +60,9 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from appliance.audit.commit import Record
+    from appliance.audit.append_body import Sent
     from appliance.audit.keys import CheckpointKeys
+    from appliance.audit.lease import Lease
     from appliance.audit.roles import Roles
 
 
@@ -99,11 +101,14 @@ def create_app(  # noqa: C901, PLR0915 - one small function a route
         uid = sender.uid if sender else None
         try:
             roles.of(uid)  # before a byte of the body is read
-            records = _records(await _body(request), uid, roles)
+            sent = _admitted(await _body(request), uid, roles)
         except NotYoursError as error:
             if sender:
                 refused.note(sender, "append_refused", cause=error.cause)
             raise
+        records = [record for record, _ in sent]
+        if any(may_be_long(entry) for _, entry in records):
+            records = await writer.keep([(entry_id, event) for (entry_id, _), event in sent], uid)
         return JSONResponse(replies.appended(await writer.submit(records)))
 
     async def witnessed(request: Request) -> Response:
@@ -139,6 +144,7 @@ def create_app(  # noqa: C901, PLR0915 - one small function a route
         )
 
     async def healthz(_: Request) -> Response:
+        writer.require()
         signed = await writer.open() if writer.failure or not writer.signed else writer.signed
         counts = {str(uid): count for uid, count in sorted(refused.counts.items())}
         open_requests = await writer.count_open()
@@ -173,12 +179,12 @@ async def _body(request: Request) -> bytes:
     return b"".join(parts)
 
 
-def _records(body: bytes, uid: int | None, roles: Roles) -> list[Record]:
-    """The records in the body of a POST by ``uid``. Raises as ``read_body``, and ``NotYoursError``."""
+def _admitted(body: bytes, uid: int | None, roles: Roles) -> Sent:
+    """What is in the body of a POST by ``uid``. Raises as ``read_body``, and ``NotYoursError``."""
     sent = read_body(body)
     for (entry_id, _), event in sent:
         roles.admit(uid, entry_id, event)
-    return [record for record, _ in sent]
+    return sent
 
 
 async def _explain(_: Request, error: Exception) -> Response:
@@ -196,17 +202,30 @@ def serve(  # noqa: PLR0913 - a log, where it listens, and who may write
     roles: Roles,
     grace: float = GRACE_SECONDS,
     retention_days: int = LEAST_DAYS,
+    lease: Lease | None = None,
 ) -> None:
     """Run the audit writer until SIGTERM. Blocking, and for a process's main thread.
+
+    With a ``lease`` it waits until it holds that, signs only while it does, and lets go of it at the end.
 
     Raises ``WriterLockedError`` when the log has a writer already, ``LogInconsistentError`` when the log in
     ``directory`` is not what was signed. The socket is made with mode 0660 before anyone can connect to it.
     """
     os.umask(0o027)
     sys.setswitchinterval(_SWITCH_SECONDS)
+    log = TileLog(directory, origin, keys, fence=lease.require if lease else lambda: None)
+    if lease:
+        lease.acquire()
+    try:
+        _serve(log, socket, roles, grace, retention_days)
+    finally:
+        if lease:
+            lease.release()
+
+
+def _serve(log: TileLog, socket: Path, roles: Roles, grace: float, retention_days: int) -> None:
     # uvicorn drains on SIGTERM and then raises it once more; by then there is nothing left to end but this function.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    log = TileLog(directory, origin, keys)
     try:
         log.open()
     except AuditUnavailableError:

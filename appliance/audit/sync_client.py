@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import socket as sockets
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
 from appliance.audit import wire
+from appliance.audit.apart import MAX_SENT
 from appliance.audit.entry import encode_entry
 from appliance.audit.errors import AuditUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from appliance.audit.wire import Position
+    from appliance.audit.wire import Position, Text
 
-_AT_ONCE = 128
+_AT_ONCE, _BYTES_AT_ONCE = 128, 1 << 20
 _TIMEOUT = httpx.Timeout(wire.ANSWER_SECONDS, connect=wire.CONNECT_SECONDS)
 
 
@@ -34,7 +34,7 @@ class SyncAuditClient:
 
     def append(self, event: dict[str, Any], *, id: str) -> Position:  # noqa: A002 - the contract's name
         """Log ``event`` under ``id``; returns once it is durable. Raises as ``AuditClient.append``."""
-        body = wire.post_body([(id, encode_entry(event, id))])
+        body = wire.post_body([(id, encode_entry(event, id, MAX_SENT))])
         return wire.read_positions(self._ask("POST", "/append", body), 1)[0]
 
     def append_all(self, entries: Iterable[tuple[str, dict[str, Any]]]) -> None:
@@ -42,10 +42,16 @@ class SyncAuditClient:
 
         Returns once all are durable. Raises as ``append``: then the POSTs before are in the log.
         """
-        rest = iter(entries)
-        while some := list(islice(rest, _AT_ONCE)):
-            body = wire.post_body([(entry_id, encode_entry(event, entry_id)) for entry_id, event in some])
-            wire.read_positions(self._ask("POST", "/append", body), len(some))
+        encoded = ((entry_id, encode_entry(event, entry_id, MAX_SENT)) for entry_id, event in entries)
+        for some in _together(encoded):
+            wire.read_positions(self._ask("POST", "/append", wire.post_body(some)), len(some))
+
+    def apart(self, index: int) -> list[Text]:
+        """What is kept apart of entry ``index``, held against its commitments. Raises ``ApartError`` where it is not.
+
+        The operator alone is answered, and enters who sees it before they do.
+        """
+        return wire.read_apart(self._ask("GET", f"/apart?index={index}"))
 
     def checkpoint(self) -> str:
         """The latest durable checkpoint, a signed note."""
@@ -102,3 +108,15 @@ class SyncAuditClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _together(entries: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    """In groups for one POST each: so many, or so many bytes; never none."""
+    some: list[tuple[str, bytes]] = []
+    for one in entries:
+        if some and (len(some) == _AT_ONCE or sum(len(entry) for _, entry in some) + len(one[1]) > _BYTES_AT_ONCE):
+            yield some
+            some = []
+        some.append(one)
+    if some:
+        yield some

@@ -92,12 +92,13 @@ def verify_log(  # noqa: PLR0913 - what an auditor holds against the log, by key
     )
 
 
-def verify_growth(
+def verify_growth(  # noqa: PLR0913 - as ``verify_log``
     directory: Path,
     *,
     vkeys: Sequence[VerifierKey],
     kept: str,
     witnessed: Sequence[Witnessed] = (),
+    visit: Callable[[int, list[bytes]], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> LogReport:
     """Check what the log in ``directory`` gained behind the checkpoint ``kept``, up to which it was verified before.
@@ -110,7 +111,9 @@ def verify_growth(
     before = open_checkpoint(kept.encode(), vkeys).size
     pruned_since = stored.pruned is not None and stored.pruned.index >= before
     unread = 0 if pruned_since else min(before, stored.head.size) // WIDTH
-    return check_stored(stored, vkeys=vkeys, kept=kept, witnessed=witnessed, unread=unread, progress=progress)
+    return check_stored(
+        stored, vkeys=vkeys, kept=kept, witnessed=witnessed, unread=unread, visit=visit, progress=progress
+    )
 
 
 def check_stored(  # noqa: PLR0913 - as ``verify_log``

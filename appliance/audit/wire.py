@@ -9,7 +9,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from appliance.audit.checkpoint import parse_body
+from appliance.audit.commitment import opens
 from appliance.audit.errors import (
+    ApartError,
     AuditUnavailableError,
     EntryRefusedError,
     EntryTooLargeError,
@@ -74,10 +76,35 @@ class Proof:
     checkpoint: str
 
 
+@dataclass(frozen=True)
+class Text:
+    """A text that is kept apart of an entry: where it stood, the entry's commitment to it, and what opens that."""
+
+    at: str
+    commitment: str
+    salt: bytes
+    text: str
+
+
 def post_body(entries: list[tuple[str, bytes]]) -> bytes:
     """Body of POST /append. Each entry is (id, its encoded event), so nothing is encoded twice."""
     parts = [b'{"id":' + json.dumps(entry_id).encode() + b',"event":' + entry + b"}" for entry_id, entry in entries]
     return b'{"entries":[' + b",".join(parts) + b"]}"
+
+
+def read_apart(response: httpx.Response) -> list[Text]:
+    """The texts in an answer to GET /apart, each held against its commitment. Raises what was answered instead."""
+    try:
+        found = [
+            Text(str(one["at"]), str(one["commitment"]), base64.b64decode(one["salt"]), str(one["text"]))
+            for one in _answer(response)["texts"]
+        ]
+        holds = all(opens(one.commitment, one.text.encode(), one.salt) for one in found)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _nonsense() from error
+    if not holds:
+        raise _nonsense()
+    return found
 
 
 def read_positions(response: httpx.Response, count: int) -> list[Position]:
@@ -217,5 +244,7 @@ def _refusal(status: int, answer: dict[str, Any]) -> SovereignError:
     cause = str(details.get("message", f"the audit writer answered {status}"))
     hint = details.get("hint")
     code = str(details.get("code"))
+    if code == "apart":
+        return ApartError(cause, str(hint) if hint else None)
     kind: type[SovereignError] = _ENTRY_ERRORS.get(code, LogFullError if code == "log_full" else AuditUnavailableError)
     return kind(cause, str(hint) if hint else None)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from appliance.audit.crowd import Crowd
 from appliance.audit.entry import same_event
+from appliance.audit.erased import erased_in
 from appliance.audit.errors import AuditUnavailableError, EntryRefusedError, IdReusedError, JournalFullError
 from appliance.audit.settler import Settler
 from appliance.errors import LogInconsistentError, SovereignError
@@ -23,8 +24,10 @@ from appliance.errors import LogInconsistentError, SovereignError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from appliance.audit.apart import Item
     from appliance.audit.commit import Record
     from appliance.audit.log import TileLog
+    from appliance.audit.ocsf import Event
     from appliance.audit.settling import Signed
 
 MAX_COMMIT_ENTRIES = 4096
@@ -103,6 +106,10 @@ class GroupWriter:
             self._running = asyncio.create_task(self._drain())
         return submission.done
 
+    def require(self) -> None:
+        """As ``TileLog.require``."""
+        self._log.require()
+
     async def open(self) -> Signed:
         """Make sure that the log is open: at start, and to find out whether a failure is over."""
         try:
@@ -132,6 +139,14 @@ class GroupWriter:
     async def put_back(self, index: int, bundle: bytes) -> None:
         """As ``TileLog.put_back``."""
         await self._in_thread(self._log.put_back, index, bundle)
+
+    async def keep(self, sent: list[tuple[str, Event]], sender: int | None) -> list[Record]:
+        """The records of what ``sender`` hands in, their long texts kept apart, durably. Raises as ``TileLog.keep``."""
+        return await self._in_thread(lambda: [self._log.keep(entry_id, event, sender) for entry_id, event in sent])
+
+    async def read_apart(self, entry: bytes) -> list[tuple[Item, bytes, str]]:
+        """As ``TileLog.read_apart``."""
+        return await self._in_thread(self._log.read_apart, entry)
 
     async def close(self) -> None:
         """Finish what was submitted, then release the log."""
@@ -203,10 +218,20 @@ class GroupWriter:
         if fresh:
             known |= dict(zip(fresh, self._enter(list(fresh.items())), strict=True))
         signed = self._log.open()
+        self._log.require()  # whoever lost the right to sign while it wrote tells nobody
         return [
-            refused.get(number) or self._receipt(submission, known, signed)
+            refused.get(number) or self._forget(submission.records) or self._receipt(submission, known, signed)
             for number, submission in enumerate(submissions)
         ]
+
+    def _forget(self, records: list[Record]) -> SovereignError | None:
+        """Whoever ``records`` say is erased: what is kept apart of them is, before anybody is told that it is."""
+        try:
+            for subject in erased_in(entry for _, entry in records):
+                self._log.forget(subject)
+        except AuditUnavailableError as error:
+            return error
+        return None
 
     def _receipt(self, submission: _Submission, known: dict[str, int], signed: Signed) -> Receipt:
         positions = [known[entry_id] for entry_id, _ in submission.records]
@@ -220,7 +245,11 @@ class GroupWriter:
     def _enter(self, records: list[Record]) -> list[int]:
         try:
             return self._log.enter(records)
-        except JournalFullError:  # callers came faster than the disk settles, or with more than a segment holds
+        except JournalFullError:  # callers came faster than the disk settles
+            self._log.settle()
+        try:
+            return self._log.enter(records)
+        except JournalFullError:  # more than a segment holds
             return self._log.append(records)
 
     @staticmethod

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from appliance.audit.apart_check import ApartCheck
 from appliance.audit.errors import LogTamperedError
 from appliance.audit.prove import verify_proof
 from appliance.audit.usage_table import printable
@@ -70,16 +71,21 @@ def verify(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     folder = looked_at(context, log, "verification of what was gained" if growth else "verification")
     vouched = witnessed(context, folder, keys, witnesses)
     before = kept_checkpoint(kept)
+    apart = ApartCheck(folder)
     try:
         with progress("verifying", unit="steps") as show:
             if growth and before is not None:
-                found = verify_growth(folder, vkeys=keys, kept=before, witnessed=vouched, progress=show)
+                found = verify_growth(
+                    folder, vkeys=keys, kept=before, witnessed=vouched, visit=apart.visit, progress=show
+                )
             else:
-                found = verify_log(folder, vkeys=keys, kept=before, witnessed=vouched, progress=show)
+                found = verify_log(folder, vkeys=keys, kept=before, witnessed=vouched, visit=apart.visit, progress=show)
+            apart.finish(found)
     except LogTamperedError as error:
         _show_findings(error, output)
         raise
-    emit(_as_json(found, vouched), output, lambda console: _show(found, vouched, console))
+    told = _as_json(found, vouched) | {"apart": apart.texts}
+    emit(told, output, lambda console: _show(found, vouched, apart.texts, console))
 
 
 def _verify_proof(path: Path, keys: tuple[VerifierKey, ...], output: OutputFormat) -> None:
@@ -110,7 +116,7 @@ def _as_json(found: LogReport, vouched: Sequence[Witnessed]) -> dict[str, Any]:
     }
 
 
-def _show(found: LogReport, vouched: Sequence[Witnessed], console: Console) -> None:
+def _show(found: LogReport, vouched: Sequence[Witnessed], apart: int, console: Console) -> None:
     console.print(
         Text(f"the log holds: {printable(found.head.origin)}, {found.size} entries, signed {found.head.signed_at}")
     )
@@ -121,6 +127,8 @@ def _show(found: LogReport, vouched: Sequence[Witnessed], console: Console) -> N
         last = datetime.fromtimestamp(found.pruned.until / 1000, UTC).date()
         gone = f"entries before {found.pruned.end} were pruned (the last of {last}), as entry {found.pruned.index} says"
         console.print(Text(f"{gone}: their hashes hold, their texts are in archives"))
+    if apart:
+        console.print(Text(f"{apart} long texts are kept apart, as their entries name them"))
     if found.journaled:
         console.print(Text(f"the last {found.journaled} lie in the journal: the writer has not put them into tiles"))
     if found.incomplete:

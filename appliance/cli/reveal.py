@@ -1,4 +1,7 @@
-"""``sovereign reveal``: what was said behind an entry of the log, when two auditors agree; entered before shown."""
+"""``sovereign reveal``: what was said behind an entry of the log, when two auditors agree; entered before shown.
+
+Or, of an entry whose long texts are kept apart, these; where it is both, both.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from airgap_bundle import durable
+from appliance.audit.apart import items_of, subject_of
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.errors import RevealError
 from appliance.audit.merkle import leaf_hash
@@ -36,6 +40,8 @@ from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
 
 if TYPE_CHECKING:
     from airgap_bundle.keys import PublicSigner
+    from appliance.audit.apart import Item
+    from appliance.audit.wire import Text
 
 app = typer.Typer(help="Show what was said behind an entry, when two auditors agree.", no_args_is_help=True)
 KeyOption = Annotated[Path, typer.Option("--key", metavar="NAME.key", help="Your key, of an auditor in site.yaml.")]
@@ -63,7 +69,7 @@ def request(  # noqa: PLR0913 - typer: one parameter per option
     Example: `sovereign reveal request 42 --key custodian.key --reason "complaint of 3 May" --out request`.
     """
     bundle = prove(log_folder(context, log), index, vkeys=verifier_keys(context, vkeys))
-    _commitment(json.loads(base64.b64decode(bundle["entry"])), index)
+    _hidden(json.loads(base64.b64decode(bundle["entry"])), index)
     with opened(key, passphrase_fd, pin_fd) as signer:
         data = sign_request(
             signer,
@@ -133,22 +139,29 @@ def show(
     if leaf_hash(entry) != allowed.leaf:
         raise RevealError(f"entry {allowed.index} is not the one that the request names")
     event = json.loads(entry)
-    commitment = _commitment(event, allowed.index)
-    subject = Subject(event["actor"]["user"]["uid"])
-    _enter(paths, allowed)
-    said = asyncio.run(_said(paths, subject, commitment, passphrase_fd))
-    if said is None:
+    commitment, apart = _hidden(event, allowed.index)
+    subject = Subject(subject_of(event))
+    texts = _enter(paths, allowed, apart=apart)
+    said = asyncio.run(_said(paths, subject, commitment, passphrase_fd)) if commitment else None
+    if said is None and not texts:
         cause = f"nothing is held of what was said behind entry {allowed.index}"
         raise UsageError(cause, "it was erased, or never kept")
-    told = {"entry": allowed.index, "subject": subject, **asdict(said)}
+    told = {"entry": allowed.index, "subject": subject, **(asdict(said) if said else {})}
+    if texts:
+        told["apart"] = [{"at": one.at, "salt": one.salt.hex(), "text": one.text} for one in texts]
     _write_private(out, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     say(f"written: {out}; entered as read by {allowed.requester} and {allowed.approver}")
 
 
-def _enter(paths: SitePaths, allowed: Reveal) -> None:
+def _enter(paths: SitePaths, allowed: Reveal, *, apart: tuple[Item, ...]) -> list[Text]:
+    """Enter the act; then the texts that the entry names as kept apart, where it names any: those and no others."""
     with SyncAuditClient(paths.socket(AUDIT)) as audit:
         for entry_id, event in (*allowed.entries(), allowed.shown(f"uid {os.getuid()}", secrets.token_hex(16))):
             audit.append(event, id=entry_id)
+        texts = audit.apart(allowed.index) if any(one.file for one in apart) else []
+    if {(one.at, one.commitment) for one in texts} - {(one.at, one.commitment) for one in apart}:
+        raise RevealError(f"what the writer gave out is not what entry {allowed.index} commits to")
+    return texts
 
 
 async def _said(paths: SitePaths, subject: Subject, commitment: str, passphrase_fd: int | None) -> Said | None:
@@ -164,13 +177,17 @@ async def _said(paths: SitePaths, subject: Subject, commitment: str, passphrase_
         await pool.dispose()
 
 
-def _commitment(event: dict[str, Any], index: int) -> str:
-    """The prompt's commitment of a request's entry. Raises ``UsageError`` for any other entry."""
+def _hidden(event: dict[str, Any], index: int) -> tuple[str | None, tuple[Item, ...]]:
+    """The prompt's commitment, of a request's entry, and what is kept apart. Raises ``UsageError`` where neither is."""
     ours = event.get("unmapped", {}).get("sovereign", {})
     commitment = ours.get("prompt_commitment")
+    apart = items_of(event)
     if ours.get("kind") != "request" or not isinstance(commitment, str):
-        raise UsageError(f"entry {index} is no request: nothing was said behind it", "name the entry of the request")
-    return commitment
+        commitment = None
+    if commitment is None and not apart:
+        cause = f"entry {index} is no request: nothing was said behind it, nor is anything of it kept apart"
+        raise UsageError(cause, "name the entry of the request")
+    return commitment, apart
 
 
 def _auditors(context: typer.Context, given: Path | None) -> tuple[PublicSigner, ...]:

@@ -9,6 +9,8 @@ Imports lie inside the functions: a process loads the code of its own service an
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -117,6 +119,7 @@ def _bound_stacks() -> None:
 
 def _audit(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
     from appliance.audit.keys import CheckpointKeys
+    from appliance.audit.lease import lease_here
     from appliance.audit.server import serve as serve_audit
 
     _bound_stacks()
@@ -128,6 +131,7 @@ def _audit(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> No
         keys=keys,
         roles=_roles(config, paths),
         retention_days=config.audit.retention_days,
+        lease=lease_here(ended=lambda: os.kill(os.getpid(), signal.SIGTERM)),
     )
 
 

@@ -14,14 +14,16 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
 from airgap_bundle import durable
 from airgap_bundle.errors import StoreError
 from appliance.audit.about import entries_about
+from appliance.audit.apart import items_of
 from appliance.audit.client import SyncAuditClient
+from appliance.audit.errors import ApartError, EntryRefusedError
 from appliance.audit.events_operation import admin_change
 from appliance.audit.roles import OPERATOR
 from appliance.cli.audit_options import own_log, verifier_keys
@@ -73,7 +75,11 @@ def export(
     with progress("reading the log", unit="steps") as report:
         keys = verifier_keys(context, None)
         entries = entries_about(own_log(paths), subject, vkeys=keys, progress=report)
-    _write_private(out, json.dumps(held | {"username": username, "log": entries}, indent=1, default=str) + "\n")
+    texts = _kept_apart(paths, entries)
+    _write_private(
+        out,
+        json.dumps(held | {"kept_apart": texts, "username": username, "log": entries}, indent=1, default=str) + "\n",
+    )
     say(f"written: {out} ({len(held['conversations'])} conversations, {len(entries)} entries of the log)")
 
 
@@ -115,6 +121,18 @@ def erase(
             markup=False,
         ),
     )
+
+
+def _kept_apart(paths: SitePaths, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The person's texts that were too long for their entries; where one cannot be had, why."""
+    found: list[dict[str, Any]] = []
+    with SyncAuditClient(paths.socket(AUDIT)) as audit:
+        for index in (one["index"] for one in entries if any(item.file for item in items_of(one["event"]))):
+            try:
+                found += [{"index": index, "at": one.at, "text": one.text} for one in audit.apart(index)]
+            except (ApartError, EntryRefusedError) as error:  # pruned since, or lost with the disk
+                found.append({"index": index, "missing": error.cause})
+    return found
 
 
 def _erase(paths: SitePaths, subject: Subject, passphrase_fd: int | None) -> Erased:

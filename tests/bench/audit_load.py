@@ -1,11 +1,12 @@
 """Callers of the audit writer, in a process of their own, across its socket: `python -m tests.bench.audit_load`.
 
-    SOCKET CALLERS SECONDS          each caller appends again as soon as its entry is durable
+    SOCKET CALLERS[xN] SECONDS      each caller has N entries in flight (1), the next as soon as one is durable
     SOCKET rate:PER_SECOND SECONDS  entries come at this rate, whatever the writer does
 
 In the first, events are built before the clock runs: each entry is encoded, sent and awaited. In the second, all of it
 counts.
-The answer is one JSON object: entries, seconds, and every latency in milliseconds, sorted.
+The answer is one JSON object: entries, seconds, every latency in milliseconds, sorted, how many commits answered
+(checkpoints that differ), and the processor seconds that the callers took.
 """
 
 from __future__ import annotations
@@ -38,20 +39,22 @@ def event(name: str) -> dict[str, Any]:
     )
 
 
-async def closed_loop(client: AuditClient, callers: int, seconds: float) -> list[float]:
-    """Latencies of entries that ``callers`` append one after another, for ``seconds``."""
+async def closed_loop(client: AuditClient, callers: int, flight: int, seconds: float) -> tuple[list[float], int]:
+    """Latencies of entries of which ``callers`` have ``flight`` each on the way, for ``seconds``; and the commits."""
     made = [event(f"{number}") for number in range(callers)]
     end, taken = time.perf_counter() + seconds, []
+    sizes: set[int] = set()
 
-    async def call(number: int) -> None:
+    async def call(number: int, hand: int) -> None:
         turn = 0
         while (begin := time.perf_counter()) < end:
-            await client.append(made[number], id=f"gateway/{number}/{turn}")
+            position = await client.append(made[number], id=f"gateway/{number}/{hand}/{turn}")
             taken.append(time.perf_counter() - begin)
+            sizes.add(position.size)
             turn += 1
 
-    await asyncio.gather(*(call(number) for number in range(callers)))
-    return taken
+    await asyncio.gather(*(call(number, hand) for number in range(callers) for hand in range(flight)))
+    return taken, len(sizes)
 
 
 async def open_loop(client: AuditClient, rate: float, seconds: float) -> list[float]:
@@ -74,14 +77,17 @@ async def open_loop(client: AuditClient, rate: float, seconds: float) -> list[fl
 async def main(socket: str, load: str, seconds: str) -> None:
     """Play the load and print what it took."""
     async with AuditClient(Path(socket)) as client:
-        begin = time.perf_counter()
+        begin, before = time.perf_counter(), time.process_time()
         kind, _, rate = load.partition(":")
+        commits = None
         if kind == "rate":
             taken = await open_loop(client, float(rate), float(seconds))
         else:
-            taken = await closed_loop(client, int(load), float(seconds))
-        spent = time.perf_counter() - begin
-    found = {"entries": len(taken), "seconds": spent, "latencies_ms": sorted(1000 * one for one in taken)}
+            callers, _, flight = load.partition("x")
+            taken, commits = await closed_loop(client, int(callers), int(flight or 1), float(seconds))
+        spent, worked = time.perf_counter() - begin, time.process_time() - before
+    found = {"entries": len(taken), "seconds": spent, "commits": commits, "processor_seconds": worked}
+    found["latencies_ms"] = sorted(1000 * one for one in taken)
     sys.stdout.write(json.dumps(found) + "\n")
 
 

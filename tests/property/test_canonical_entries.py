@@ -12,7 +12,7 @@ from appliance.audit import canonical
 from appliance.audit.entry import encode_entry
 from appliance.audit.errors import EntryRefusedError
 from appliance.audit.frames import FrameReader, frame
-from appliance.audit.ocsf import text
+from appliance.audit.ocsf import short
 from tests.audit.samples import EVENTS
 
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
@@ -129,7 +129,7 @@ def test_frames_arrive_whole_however_they_are_cut(frames: list[tuple[int, bytes]
 
 @given(st.text(max_size=40) | st.text('ab"\\\n\x7f é', max_size=40), st.integers(1, 30))
 def test_a_text_takes_no_more_bytes_in_an_entry_than_it_may(value: str, limit: int) -> None:
-    kept = text(value, limit)
+    kept = short(value, limit)
     whole = kept == value
     assert len(json.dumps(kept.removesuffix("" if whole else "\N{HORIZONTAL ELLIPSIS}"))) - 2 <= limit
     fits = len(value) <= limit and len(json.dumps(value)) - 2 <= limit

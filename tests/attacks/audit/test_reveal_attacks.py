@@ -23,8 +23,10 @@ from airgap_bundle.statement import sign_statement
 from appliance.audit import events, reveal
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.commitment import commit, new_salt
-from appliance.audit.errors import RevealError
+from appliance.audit.errors import ApartError, RevealError
+from appliance.audit.events_operation import install_step
 from appliance.audit.merkle import leaf_hash
+from appliance.audit.roles import OPERATOR
 from appliance.cli.main import app
 from appliance.errors import SovereignError, UnavailableError, UsageError
 from appliance.gateway import database
@@ -58,6 +60,7 @@ auditors:
 KEYS = {"content_key": b"c" * 32, "db_password": postgres.PASSWORD.encode()}
 SUBJECT = Subject("ab" * 16)
 PROMPT, ANSWER = "may I tell my superior that I am ill?", "You need not say what ails you."
+LONG = "the step failed: " + "x" * 9000
 REASON = "complaint of the third of May"
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -186,6 +189,27 @@ def test_two_persons_see_what_was_said_and_the_log_has_both_and_each_showing(sit
     assert isinstance(site.show().exception, UsageError)  # never overwritten
     assert site.show("again").exit_code == 0
     assert site.logged() == [*once, shown, shown]
+
+
+def test_a_text_that_is_kept_apart_is_shown_to_two_persons_and_to_nobody_unseen(site: Site) -> None:
+    step = install_step(step="start", detail=LONG, actor="uid 0", success=False)
+    with SyncAuditClient(site.paths.socket(AUDIT)) as audit:
+        index = audit.append(step, id=OPERATOR.id("step")).index
+    site.request(entry=index)
+    with pytest.raises(RevealError, match="asked for it"):
+        site.approve("custodian")
+    assert isinstance(site.show().exception, UsageError)
+    assert not (site.desk / "said").exists()
+    assert site.logged() == []
+    site.approve()
+    assert site.show().exit_code == 0
+    (told,) = json.loads((site.desk / "said").read_text())["apart"]
+    assert (told["at"], told["text"]) == ("/status_detail", LONG)
+    assert [what for _, _, what in site.logged()] == ["requested", "approved", "shown"]
+    (file,) = site.paths.audit_log.glob("apart/??/*")
+    file.write_bytes(b"something else")
+    assert isinstance(site.show("again").exception, ApartError)
+    assert not (site.desk / "again").exists()
 
 
 def _refused(site: Site, kind: type[SovereignError] = RevealError) -> str:

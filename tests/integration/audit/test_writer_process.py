@@ -38,7 +38,7 @@ def start(bench: Bench, tmp_path: Path, socket: Path) -> Iterator[Callable[[], s
 def _append_for_ever(bench: Bench, client: SyncAuditClient, acknowledged: dict[str, int]) -> None:
     while True:
         name = f"e{len(acknowledged)}"
-        acknowledged[name] = client.append(bench.event(name, comment="x" * 50_000), id=GATEWAY.id(name)).index
+        acknowledged[name] = client.append(bench.event(name, comment=[7] * 25_000), id=GATEWAY.id(name)).index
 
 
 # A writer killed between the client's look and its connect leaves httpcore with a socket that it forgets to close.
@@ -103,13 +103,13 @@ def test_a_tampered_log_is_not_served(bench: Bench, start: Callable[[], subproce
 
 @pytest.fixture
 def small_disk(bench: Bench, tmp_path: Path) -> Iterator[Path]:
-    """A file system of 9 MiB, mounted where the log will lie: the journal's eight, and little beside it."""
+    """A file system of 17 MiB, mounted where the log will lie: the journal's sixteen, and little beside it."""
     if os.geteuid() != 0:
         pytest.skip("mounting needs root; tests/unit/audit/test_full_disk.py plays a full disk everywhere")
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=9m", "tmpfs", str(disk)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=17m", "tmpfs", str(disk)], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip(f"mounting is not permitted here: {mounted.stderr.decode().strip()}")
@@ -127,15 +127,15 @@ def test_a_disk_that_is_really_full_refuses_and_recovers_by_itself(
         with pytest.raises(LogFullError):
             _append_for_ever(bench, client, acknowledged)
         with pytest.raises(LogFullError):
-            client.append(bench.event("later", comment="x" * 50_000), id="gateway/later")
+            client.append(bench.event("later", comment=[7] * 25_000), id="gateway/later")
         assert acknowledged
         assert bench.verify().size <= len(acknowledged)
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://audit") as http:
             assert http.get("/healthz").status_code in {200, 507}
-        subprocess.run(["mount", "-o", "remount,size=32m", str(small_disk)], check=True)
-        later = client.append(bench.event("later", comment="x" * 50_000), id="gateway/later")
+        subprocess.run(["mount", "-o", "remount,size=48m", str(small_disk)], check=True)
+        later = client.append(bench.event("later", comment=[7] * 25_000), id="gateway/later")
         assert later.index >= len(acknowledged)
-        again = {n: client.append(bench.event(n, comment="x" * 50_000), id=GATEWAY.id(n)).index for n in acknowledged}
+        again = {n: client.append(bench.event(n, comment=[7] * 25_000), id=GATEWAY.id(n)).index for n in acknowledged}
     assert again == acknowledged
     bench.verify()
 
@@ -145,7 +145,7 @@ def test_a_writer_that_starts_on_a_full_disk_waits_for_space(
 ) -> None:
     ballast = small_disk / "ballast"
     with contextlib.suppress(OSError), ballast.open("wb") as file:
-        file.write(bytes(10 << 20))
+        file.write(bytes(18 << 20))
         file.flush()
     bench.directory.mkdir()
     start()

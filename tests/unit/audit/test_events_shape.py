@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appliance.audit import events
+from appliance.audit.apart import set_apart
 from appliance.audit.entry import encode_entry
+from appliance.audit.ocsf import MAX_TEXT
 from appliance.audit.tiles import MAX_ENTRY_BYTES
 from tests.audit.samples import AT, EVENTS
 
@@ -90,7 +92,8 @@ def test_hostile_text_becomes_a_bounded_valid_entry(hostile: str) -> None:
         lambda: events.admin_change(actor=hostile, action="update", kind=hostile, target=hostile, detail=hostile),
     ]  # fmt: skip
     for build in built:
-        event = build()
+        event, apart = set_apart(build(), "id")
         entry = encode_entry(event, "id")
+        assert {len(one.text) for one in apart} == ({100_000} if len(hostile) > MAX_TEXT else set())
         assert len(entry) <= MAX_ENTRY_BYTES
         assert event["unmapped"]["sovereign"]["kind"] in {"request", "refusal", "admin_change"}

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from appliance.audit.apart import Item, set_apart
+from appliance.audit.apart import told as saying
 from appliance.audit.entry import encode_entry
 from appliance.audit.events_operation import MAX_FILE, MAX_FILES, install_step
 from appliance.install import audit_spool
@@ -153,7 +155,9 @@ def test_more_files_than_an_entry_has_room_for_are_counted_and_committed_to() ->
     kept = ours(event)["files"]
     assert (len(kept["removed"]), len(kept["added"]), kept["more"]) == (30, MAX_FILES - 30, 40)
     assert all(len(json.dumps(one)) <= MAX_FILE + len('"\\u2026"') for one in kept["added"])
-    encode_entry(event, "i" * 200)
+    short, apart = set_apart(event, "i" * 200)
+    assert [one.at for one in apart] == ["/status_detail"]
+    encode_entry(saying(short, [Item("/status_detail", 5000, "c" * 71, "f" * 71)]), "i" * 200)
     other = install_step(step="policies", files={"removed": names[:30], "added": [*names[30:-1], "x"]})
     assert ours(other)["files"]["all"] != kept["all"]
     assert "all" not in ours(install_step(step="policies", files={"added": names[:MAX_FILES]}))["files"]
