@@ -206,7 +206,9 @@ class Gateway:
         asked = most_tokens([*told, tools.text, *words, *(inputs or (prompt or "",))])
         at_once = model.context_tokens * (1 if inputs is None else len(inputs))
         most = min(asked + sampling.max_tokens, at_once)
-        judging = await self.measuring.of(granted, model, purpose, grounding) if inputs is None else None
+        judging = None
+        if inputs is None:
+            judging = await self.measuring.of(granted, model, purpose, grounding, told=messages is not None)
         reservation = await self.quotas.reserve(caller.subject, granted, most, choices)
         return tuple(
             Job(

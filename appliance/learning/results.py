@@ -102,6 +102,10 @@ class Row(_Line):
         default=None, description="What the answer gave away of how sure it is (`confidence.Signal`); absent: nothing."
     )
 
+    setting: Digest | None = Field(
+        default=None, description="What it was answered under (`learning.setting`); absent in older results."
+    )
+
     @model_validator(mode="after")
     def _answered_or_refused(self) -> Self:
         answered = self.model is not None and self.entry is not None
