@@ -54,6 +54,7 @@ class Run(_Line):
     top_p: Annotated[_Finite, Field(ge=0, le=1)]
     cases: Digest
     pack: _Text | None = Field(default=None, description="Under which pack it was tried; absent: as in force.")
+    change: _Text | None = Field(default=None, description="Under which change of site.yaml it was tried.")
     drawn: Annotated[tuple[_Drawn, ...], Field(max_length=MOST_DRAWN, strict=False)] = Field(
         description="`CASE VERSION GROUP` of each question."
     )
