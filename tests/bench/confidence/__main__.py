@@ -86,7 +86,7 @@ def main() -> None:
     """Measure, print progress on stderr and claims on stdout."""
     options = argparse.ArgumentParser()
     options.add_argument("--model", type=Path, required=True, help="the model's GGUF, from a release's store")
-    options.add_argument("--questions", type=int, default=450)
+    options.add_argument("--questions", type=int, default=300)
     options.add_argument("--minutes", type=float, default=0, help="ask for so long at most; 0: until all are asked")
     options.add_argument("--threads", type=int, default=2, help="of the engine")
     given = options.parse_args()
