@@ -137,8 +137,8 @@ bench-learning: venv ## Ask Debian's manuals in three languages; MODEL=the embed
 	$(BIN)/python -m tests.bench.learning --model $(MODEL)
 
 .PHONY: bench-confidence
-bench-confidence: venv ## How far confidence is off after calibration; MODEL=a chat model's GGUF; the last line is JSON
-	$(BIN)/python -m tests.bench.confidence --model $(MODEL)
+bench-confidence: venv ## How far confidence is off after calibration; MODEL=a chat model's GGUF, QUICK=1 for minutes; the last line is JSON
+	$(BIN)/python -m tests.bench.confidence --model $(MODEL) $(if $(QUICK),--minutes 2.5)
 
 .PHONY: bench-gate
 bench-gate: venv ## How often the gate stops a change of nothing, and which falls it sees; the last line is JSON

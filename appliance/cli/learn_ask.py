@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from appliance.errors import NotAllowedError, UnavailableError
-from appliance.gateway.evaluation import BRIEF_HEADER, HEADER, PACK_HEADER
+from appliance.gateway.evaluation import BRIEF_HEADER, CHANGE_HEADER, HEADER, PACK_HEADER
 from appliance.learning.errors import CaseRefusedError, SpentError
 from appliance.learning.running import Answered
 
@@ -22,7 +22,7 @@ _PATIENCE = 60
 _ATTEMPTS = 20
 _MARGIN = 30.0
 _SECONDS = 900.0
-_OF_ALL = frozenset({"no_group", "no_brief"})
+_OF_ALL = frozenset({"no_group", "no_brief", "no_such_change"})
 """Refusals with a client's status that are about the run and not about a case."""
 
 
@@ -69,6 +69,8 @@ class SiteAsker:
         headers = {"Authorization": f"Bearer {await self._bearer()}", HEADER: group, **self._named}
         if self._run.pack is not None:
             headers[PACK_HEADER] = self._run.pack
+        if self._run.change is not None:
+            headers[CHANGE_HEADER] = self._run.change
         try:
             return await self._http.post(
                 f"{self._url}/v1/chat/completions", json=body, headers=headers, timeout=_SECONDS

@@ -19,6 +19,7 @@ from appliance.gateway.calibrations import CalibrationStore
 from appliance.learning.calibrating import calibrate as made_of
 from appliance.learning.calibration_html import render
 from appliance.learning.errors import CalibrationRefusedError
+from appliance.learning.figures import parts
 from appliance.learning.labels import RIGHT, answered_by, labels
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - one parameter per option
         _write(report, render(made, named, digests))
     passed = not made.refusals
     if not dry_run:
-        figures = made.figures() | {"name": named, "results": digests, "right_from": right}
+        settings = parts("settings", made.calibration.settings)
+        figures = made.figures() | settings | {"name": named, "results": digests, "right_from": right}
         enter(paths, what="calibration", target=made.calibration.digest, figures=figures, success=passed)
     told = made.figures() | {"passed": passed, "refusals": made.refusals}
     told["slices"] = {name: {"labels": one.count, "ece": round(one.ece, 4)} for name, one in made.found.slices.items()}
@@ -131,6 +133,7 @@ def _draw(console: Console, made: Made) -> None:
     console.print(table, markup=False)
     console.print(
         f"{calibration.right} of {calibration.labels} right; held out by case, {len(found.after.bins)} bins of equally "
-        f"many; {calibration.digest}",
+        f"many; learnt under {len(calibration.settings)} settings, {made.left_out} labels left out; "
+        f"{calibration.digest}",
         markup=False,
     )

@@ -75,6 +75,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
         str | None,
         typer.Option("--pack", metavar="PACK", help="Try a pack of the site, or `none`, for these questions alone."),
     ] = None,
+    change: Annotated[
+        str | None, typer.Option("--change", metavar="NAME", help="Try a change of site.yaml (`learning.changes`).")
+    ] = None,
     passphrase_fd: PassphraseFdOption = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
@@ -102,6 +105,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
         top_p=DEFAULT_TOP_P,
         cases=digest_of({one.case.id: one.case for one in asked}.values()),
         pack=pack if pack in {None, NONE} else pick(paths.packs, str(pack)).digest,
+        change=change,
         drawn=tuple(one.drawn for one in asked),
     )
     most = tokens or share_of(site, groups)
@@ -182,6 +186,7 @@ def _begun(results: ResultFile, left: int, most: int) -> dict[str, Any]:
     run_of = results.run
     about = {"model": run_of.model, "groups": list(run_of.groups), "seed": run_of.seed, "cases": run_of.count}
     tried = {"pack": run_of.pack} if run_of.pack is not None else {}
+    tried |= {"change": run_of.change} if run_of.change is not None else {}
     return about | tried | {"left": left, "tokens_at_most": most}
 
 

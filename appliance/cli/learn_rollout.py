@@ -18,11 +18,13 @@ from appliance.cli.pack_choice import choose, settled
 from appliance.cli.pack_site import say_unlogged
 from appliance.cli.pack_standing import about_pack, check_may_be_chosen
 from appliance.cli.pack_use import before_of
+from appliance.cli.rollout_change import check_kept
 from appliance.cli.rollout_site import STATUS, Field, field
 from appliance.cli.rollout_tables import draw
 from appliance.cli.rollout_vital import broken
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
 from appliance.errors import UsageError
+from appliance.gateway.changes import KINDS
 from appliance.gateway.pack_choices import ChoiceStore
 from appliance.gateway.rollout_store import end_kept
 from appliance.install.decisions import installed
@@ -88,6 +90,8 @@ def advance(context: typer.Context, group: GroupOption, passphrase_fd: Passphras
             if found.kind == "pack" and found.change != NONE:
                 check_may_be_chosen(paths, pick(paths.packs, found.change))
             if found.last:
+                if found.kind in KINDS:
+                    check_kept(site, found)
                 return found, True, await _kept(open_field, found, passphrase_fd)
             async with open_field.store.held(found.id) as held:
                 if held.rollout.stage != found.stage:
@@ -96,7 +100,7 @@ def advance(context: typer.Context, group: GroupOption, passphrase_fd: Passphras
                 _check_may_go_on(open_field, held.rollout, seen)
                 percent = found.stages[found.stage + 1]
                 await open_field.enter("update", found, "advance", seen, percent=percent)
-                if found.kind == "pack":
+                if found.kind != "brief":
                     await open_field.permit(found, open_field.most(percent))
                 await held.go_on(figures(seen))
             return await open_field.running(group), False, None
@@ -177,6 +181,11 @@ async def _kept(open_field: Field, found: Rollout, passphrase_fd: int | None) ->
         async with desk(open_field.paths, passphrase_fd) as open_desk:
             brief = await open_desk.store.one(uuid.UUID(found.change), [found.group])
             await open_desk.store.put_in_force(brief.run, within=ends)
+        return None
+    if found.kind in KINDS:
+        async with open_field.pool.begin() as connection:
+            await ends(connection)
+        await open_field.permit()
         return None
     store = ChoiceStore(open_field.pool)
     now = (await settled(open_field.paths, store)).get(found.group)

@@ -50,6 +50,7 @@ class CommandTree(LazyGroup):
                 "learn_evaluate",
                 "learn_gate",
                 "learn_calibrate",
+                "learn_status",
                 "learn_rollout",
                 "learn_export",
                 "learn_send",

@@ -76,7 +76,7 @@ class Field:
 
         Raises ``DeploymentError``; the former file stands then.
         """
-        running = {(one.group, str(one.id)) for one in await self.store.all_running() if one.kind == "pack"}
+        running = {(one.group, str(one.id)) for one in await self.store.all_running() if one.kind != "brief"}
         try:
             there = read_permits(self.paths.packs)
         except PackLostError:

@@ -21,6 +21,7 @@ from appliance.cli.memory_warm import new_arm
 from appliance.cli.pack_choice import settled
 from appliance.cli.pack_gate import Asking, Order, check_group, check_still, passed
 from appliance.cli.pack_use import in_force, state
+from appliance.cli.rollout_change import begin_change
 from appliance.cli.rollout_site import field, planned
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, say, site_paths
 from appliance.errors import UsageError
@@ -54,6 +55,15 @@ def start(  # noqa: PLR0913 - one parameter per option
     brief: Annotated[
         str | None, typer.Option("--brief", metavar="ID", help="A brief of the group that the gate let pass.")
     ] = None,
+    change: Annotated[
+        str | None, typer.Option("--change", metavar="NAME", help="Of site.yaml: instructions, or a model by another.")
+    ] = None,
+    before: Annotated[
+        Path | None, typer.Option("--before", metavar="FILE", help="Results of what is in force, with --change.")
+    ] = None,
+    after: Annotated[
+        Path | None, typer.Option("--after", metavar="FILE", help="Results of `learn evaluate --change NAME`.")
+    ] = None,
     results: Annotated[
         Path | None, typer.Option("--results", metavar="DIR", help="Folder for the results, as for `pack use`.")
     ] = None,
@@ -75,9 +85,16 @@ def start(  # noqa: PLR0913 - one parameter per option
     site = installed(paths)
     check_may(paths)
     check_group(site, group)
-    if (pack is None) == (brief is None):
-        raise UsageError("a rollout is of one pack or one brief", "name it with --pack or --brief")
+    if [pack, brief, change].count(None) != len(("pack", "brief")):
+        raise UsageError("a rollout is of one pack, brief or change", "name it with --pack, --brief or --change")
     asyncio.run(_check_none_runs(paths, site, group, passphrase_fd))
+    if change is not None:
+        if dry_run or before is None or after is None:
+            raise UsageError("a change passes the gate by its results", "name --before and --after, without --dry-run")
+        with site_lock(paths):
+            begun = asyncio.run(begin_change(paths, site, group, change, (before, after), passphrase_fd))
+        say(f"rollout {begun.id}: {begun.share} percent of {group} from the next question on")
+        return
     if brief is not None:
         if dry_run:
             raise UsageError("a brief was judged already, so there is nothing to try", "leave out --dry-run")

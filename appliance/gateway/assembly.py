@@ -12,6 +12,7 @@ from appliance.gateway.briefs import IN_FORCE, Briefs
 from appliance.gateway.bringing import Bringing
 from appliance.gateway.calibrations import CalibrationStore
 from appliance.gateway.catalogue import Catalogue
+from appliance.gateway.changes import Changes
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.cookies import Cookies
 from appliance.gateway.documents import Documents
@@ -135,20 +136,22 @@ class Gateway:
         self.documents = Documents(parts.site, parts.database, self.engines)
         self.bringing = Bringing(parts.site, parts.database, self.engines, self.ledger, self.quotas)
         self.rollouts = Rollouts(parts.site, parts.database, parts.keys.pseudonym, self.metrics)
-        self.watch = Watch(self.rollouts.store, self.packs, self.ledger, parts.site.learning.rollout)
+        self.changes = Changes(parts.site, self.catalogue, self.packs)
+        self.watch = Watch(self.rollouts.store, self.packs, self.changes, self.ledger, parts.site.learning.rollout)
         self.savings = Savings()
         self.counting = Counting(parts.database)
         self.measuring = Measuring(CalibrationStore(parts.database))
         kept = (self.ledger, self.quotas, self.metrics, self.documents, self.savings, self.rollouts)
         self._desk = Desk(*kept, language=parts.site.languages[0])
 
-    async def granted(
+    async def granted(  # noqa: PLR0913, PLR0917 - who asks for what, and what an evaluation tries
         self,
         caller: Caller,
         model: str,
         role: str = "chat",
         pack: str | None = None,
         brief: Wish = IN_FORCE,
+        change: str | None = None,
     ) -> tuple[Grant, ModelInfo]:
         """Entitlement before anything else: the grant, and what the engine says of the model, which is of ``role``.
 
@@ -168,10 +171,14 @@ class Gateway:
             )
         if role == "chat":
             if pack is None:
-                placed = await self.rollouts.placed(found.group, caller, told=brief == IN_FORCE)
+                told = brief == IN_FORCE
+                placed = await self.rollouts.placed(found.group, caller, told=told) if change is None else None
                 found = await self.packs.under(replace(found, rollout=placed))
             else:
                 found = await self.packs.tried(found, pack)
+            found, info = await self.changes.applied(found, info)
+            if change is not None:
+                found, info = await self.changes.tried(found, info, change)
             check_adapter(found, info.receipt)
         if found.adapter is not None and found.adapter not in info.receipt.get("adapters", {}):
             raise NotReadyError(
@@ -206,7 +213,9 @@ class Gateway:
         asked = most_tokens([*told, tools.text, *words, *(inputs or (prompt or "",))])
         at_once = model.context_tokens * (1 if inputs is None else len(inputs))
         most = min(asked + sampling.max_tokens, at_once)
-        judging = await self.measuring.of(granted, model, purpose, grounding) if inputs is None else None
+        judging = None
+        if inputs is None:
+            judging = await self.measuring.of(granted, model, purpose, grounding, told=messages is not None)
         reservation = await self.quotas.reserve(caller.subject, granted, most, choices)
         return tuple(
             Job(

@@ -24,6 +24,7 @@ from appliance.memory.vectors import Embedder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -82,7 +83,23 @@ class Documents:
                 code="context_length_exceeded",
                 param="documents",
             )
-        return Grounding(taken, abstain=self._settings.nothing_fits == "abstain")
+        return Grounding(taken, self._settings.nothing_fits == "abstain", self._looked_up_by(meaning.model, wanted))
+
+    async def looked_up_by(self) -> Mapping[str, Any] | None:
+        """By what passages would be looked up now; None where nobody is answered from documents.
+
+        Raises ``NotReadyError`` where the embedding model does not answer.
+        """
+        if (name := self._settings.model) is None:
+            return None
+        try:
+            model = await Embedder(self._engines[name], "site").model()
+        except UnavailableError as error:
+            raise NotReadyError("the embedding model does not answer", code="documents_unavailable") from error
+        return self._looked_up_by(model, self._settings.passages)
+
+    def _looked_up_by(self, model: str, passages: int) -> Mapping[str, Any]:
+        return {"model": model, "passages": passages, "nothing_fits": self._settings.nothing_fits}
 
     async def still(self, places: Sequence[Place], groups: Sequence[str]) -> tuple[Found | None, ...] | None:
         """Each place as it stands now for people of ``groups``; None where the library does not answer."""

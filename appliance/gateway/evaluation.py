@@ -23,6 +23,8 @@ HEADER = "X-Sovereign-Group"
 PACK_HEADER = "X-Sovereign-Pack"
 """Under which pack a program that evaluates is answered: a digest, or ``none``; without it, under the one in force."""
 BRIEF_HEADER = "X-Sovereign-Brief"
+CHANGE_HEADER = "X-Sovereign-Change"
+"""A change of site.yaml (``learning.changes``) that the answer is to be given under."""
 WITHOUT = "none"
 PURPOSE = "evaluation"
 _PACK = re.compile(r"none|sha256:[0-9a-f]{64}")
@@ -56,6 +58,13 @@ def pack_on_trial(site: SiteConfig, caller: Caller, named: str | None) -> str | 
         raise ForbiddenError(f"only a client that evaluates names a pack with {PACK_HEADER}", code="not_evaluating")
     if not _PACK.fullmatch(named):
         raise UnprocessableError(f"{PACK_HEADER} is a pack's digest, or none", code="no_such_pack", param="pack")
+    return named
+
+
+def change_on_trial(purpose: str, named: str | None) -> str | None:
+    """The change that an evaluating client names. Raises ``ForbiddenError`` for anybody else who names one."""
+    if named is not None and purpose != PURPOSE:
+        raise ForbiddenError(f"only a client that evaluates names a change with {CHANGE_HEADER}", code="not_evaluating")
     return named
 
 

@@ -8,7 +8,7 @@ passage's text is kept in a receipt, a conversation or the log: they name places
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from appliance.engine.protocol import Message
@@ -18,7 +18,7 @@ from appliance.memory.citations import cited
 from appliance.memory.wording import terms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from appliance.gateway.history import ChatMessage
     from appliance.memory.documents import Found, Place
@@ -34,6 +34,8 @@ class Grounding:
 
     passages: tuple[Found, ...]
     abstain: bool = False
+    looked_up_by: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """The site's settings that passages were looked up by, and the digest of the model that made vectors."""
 
     @property
     def outcome(self) -> Outcome:

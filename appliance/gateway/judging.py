@@ -1,8 +1,9 @@
 """How sure an answer is, and what follows from it for a group: values and pure functions.
 
 Measured are answers of groups that are given ``confidence`` (beta), and of programs that evaluate. A number is told
-only where a calibration for this model and adapter is in force and covers answers of this sort; a group's threshold
-holds under the same condition, and never for programs that evaluate: they measure the answers themselves.
+only where a calibration for this model and adapter is in force, was learnt under the very instructions, pack, brief and
+settings that the answer is given under, and covers answers of this sort; a group's threshold holds under the same
+condition, and never for programs that evaluate: they measure the answers themselves.
 
 Where a threshold holds and the group says ``abstain`` or ``ask_back``, the answer is held back until it is judged. What
 is unknown then counts as unsure: an engine that gives no log probabilities, or such as do not belong to the text, would
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 BETA = "confidence"
 Outcome = Literal["given", "marked", "abstained", "asked_back"]
 Cause = Literal["low_confidence", "not_judged"]
+Unmeasured = Literal["not_calibrated", "other_setting", "other_sort"]
+"""No calibration for model and adapter; one that was learnt under another setting; one of other answers."""
 _SHORT = 600
 """Characters up to which an answer that begins by declining is taken to do nothing else."""
 _BELOW: dict[str, Outcome] = {"abstain": "abstained", "ask_back": "asked_back", "mark": "marked"}
@@ -56,11 +59,16 @@ NOT_JUDGED = Judged()
 
 @dataclass(frozen=True)
 class Judging:
-    """How one answer is judged: by which calibration and threshold, both of which may be missing."""
+    """How one answer is judged: by which calibration and threshold, both of which may be missing.
+
+    ``setting``: the digest of what it is given under. ``unmeasured``: why there is no calibration for it.
+    """
 
     calibration: Calibration | None = None
     threshold: Threshold | None = None
     beta: bool = False
+    setting: str = ""
+    unmeasured: Unmeasured | None = None
 
     @property
     def holds(self) -> bool:
@@ -88,6 +96,7 @@ class Judging:
         return {
             **({"signal": judged.signal.told()} if judged.signal is not None else {}),
             **self.told(judged),
+            **({"setting": self.setting} if self.setting else {}),
             **({"calibration": self.calibration.digest} if self.calibration is not None else {}),
             **({"below": self.threshold.below} if self.threshold is not None else {}),
         }
@@ -101,6 +110,7 @@ class Judging:
             "labels": known.labels if known is not None else None,
             "ece": round(known.ece, 3) if known is not None else None,
             "outcome": judged.outcome,
+            **({"unmeasured": self.unmeasured} if self.unmeasured is not None else {}),
             **({"cause": judged.cause} if judged.cause is not None else {}),
             "beta": self.beta,
         }

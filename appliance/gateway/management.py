@@ -13,6 +13,7 @@ from appliance.errors import UnavailableError
 from appliance.gateway import database
 from appliance.gateway.errors import NotReadyError
 from appliance.gateway.hierarchy_look import totals
+from appliance.gateway.measured import measured
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -23,7 +24,7 @@ _METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 
 
 def create_management_app(gateway: Gateway) -> Starlette:
-    """/healthz, /readyz, /metrics, /documents (a sweep's due), /memory (sums), /packs (by group) over ``gateway``."""
+    """/healthz, /readyz, /metrics, /documents (a sweep's due), /memory (sums), and by group /packs and /confidence."""
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -52,6 +53,9 @@ def create_management_app(gateway: Gateway) -> Starlette:
             return JSONResponse({}, status_code=503)
         return JSONResponse(found)
 
+    async def confidence(_: Request) -> Response:
+        return JSONResponse({"groups": await measured(gateway)})
+
     return Starlette(
         routes=[
             Route("/healthz", healthz, methods=["GET"]),
@@ -60,6 +64,7 @@ def create_management_app(gateway: Gateway) -> Starlette:
             Route("/documents", documents, methods=["GET"]),
             Route("/memory", memory, methods=["GET"]),
             Route("/packs", packs, methods=["GET"]),
+            Route("/confidence", confidence, methods=["GET"]),
         ]
     )
 

@@ -1,18 +1,20 @@
 """Whether, and by what, an answer's confidence is judged: by the group that pays for it, and by what was calibrated.
 
 Asked anew for each request, so a calibration is in force with the next question. Another model or another adapter than
-those it was made for has none.
+those it was made for has none; and under other instructions, another pack or brief, other settings of documents or
+thresholds (``shaping``) than those that it was learnt under, it says nothing.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from appliance.gateway import evaluation
 from appliance.gateway.database import needed
 from appliance.gateway.judging import BETA, Judging
+from appliance.gateway.shaping import shaped
 from appliance.learning.calibration import NO_ADAPTER
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from appliance.gateway.calibrations import CalibrationStore
     from appliance.gateway.entitlements import Grant
     from appliance.gateway.grounding import Grounding
+    from appliance.gateway.judging import Unmeasured
     from appliance.learning.calibration import Calibration
 
 
@@ -29,18 +32,36 @@ class Measuring:
     def __init__(self, calibrations: CalibrationStore) -> None:
         self._calibrations = calibrations
 
-    async def of(self, granted: Grant, model: ModelInfo, purpose: str, grounding: Grounding | None) -> Judging | None:
+    async def of(
+        self, granted: Grant, model: ModelInfo, purpose: str, grounding: Grounding | None, *, told: bool
+    ) -> Judging | None:
         """None where nothing is measured: for groups without the feature, and where the site itself abstains.
 
-        Raises ``NotReadyError`` when the database does not answer.
+        ``told``: the answer is given under the group's instructions. Raises ``NotReadyError`` when the database does
+        not answer.
         """
         beta, evaluates = BETA in granted.group.beta, purpose == evaluation.PURPOSE
         if not (beta or evaluates) or (grounding is not None and grounding.outcome == "abstained"):
             return None
+        under = shaped(granted, model, grounding, told=told)
         found = await self._calibration(granted, model)
-        covers = found is not None and found.covers(grounded=grounding is not None and bool(grounding.passages))
-        threshold = granted.group.confidence if covers and not evaluates else None
-        return Judging(found, threshold, beta)
+        why = _unmeasured(found, under, grounded=grounding is not None and bool(grounding.passages))
+        threshold = granted.group.confidence if why is None and not evaluates else None
+        return Judging(found if why is None else None, threshold, beta, under, why)
+
+    async def standing(
+        self, granted: Grant, model: ModelInfo, grounding: Grounding | None, *, grounded: bool
+    ) -> dict[str, Any]:
+        """Whether answers of ``granted`` say how sure they are now, and if not, why; ``grounded``: from documents."""
+        under = shaped(granted, model, grounding, told=True)
+        found = await self._calibration(granted, model)
+        why = _unmeasured(found, under, grounded=grounded)
+        return {
+            "setting": under,
+            "calibration": found.digest if found is not None else None,
+            "labels": found.labels if found is not None else None,
+            "unmeasured": why,
+        }
 
     async def _calibration(self, granted: Grant, model: ModelInfo) -> Calibration | None:
         receipt = model.receipt
@@ -50,3 +71,12 @@ class Measuring:
                 return await self._calibrations.of(str(receipt["digest"]), adapter)
         except SQLAlchemyError:
             return None  # a database of another release: nothing is calibrated there
+
+
+def _unmeasured(found: Calibration | None, under: str, *, grounded: bool) -> Unmeasured | None:
+    """Why the calibration ``found`` says nothing of an answer; None where it does."""
+    if found is None:
+        return "not_calibrated"
+    if under not in found.settings:
+        return "other_setting"
+    return None if found.covers(grounded=grounded) else "other_sort"

@@ -66,10 +66,11 @@ async def chat_completions(request: Request) -> Response:
         tried = evaluation.pack_on_trial(gateway.site, caller, request.headers.get(evaluation.PACK_HEADER))
         caller, purpose = evaluation.asked_as(gateway.site, caller, request.headers.get(evaluation.HEADER), PURPOSE)
         brief = evaluation.brief_wished(purpose, request.headers.get(evaluation.BRIEF_HEADER))
+        change = evaluation.change_on_trial(purpose, request.headers.get(evaluation.CHANGE_HEADER))
         tools = asked.offered()
         if tools.offered:
             brief = briefs.NONE  # so that no document can make a model call one (ADR 144)
-        granted, model = await gateway.granted(caller, asked.model, pack=tried, brief=brief)
+        granted, model = await gateway.granted(caller, asked.model, pack=tried, brief=brief, change=change)
         jobs = await gateway.admitted(
             caller=caller,
             granted=granted,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from appliance.memory.schema import brief
 from appliance.packs.errors import PackLostError
 
 if TYPE_CHECKING:
+    from appliance.gateway.changes import Changes
     from appliance.gateway.ledger import Ledger
     from appliance.gateway.packs import Packs
     from appliance.gateway.rollout_store import Held, RolloutStore
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 BACK = "back"
+_SILENT = 3
+"""Looks, ten seconds apart: an engine that is started anew is back by then."""
 ON = "on"
 
 
@@ -51,8 +54,11 @@ class Watch:
 
     store: RolloutStore
     packs: Packs
+    changes: Changes
     ledger: Ledger
     settings: Settings
+    silent: dict[uuid.UUID, int] = field(default_factory=dict)
+    """Looks in a row at which an engine of a rollout of a model did not answer."""
 
     async def look(self) -> None:
         """Once at each. One that cannot be looked at now is looked at again; the others have their turn."""
@@ -108,17 +114,24 @@ class Watch:
 
     async def _lost(self, found: Rollout) -> str | None:
         """Why a pack's rollout cannot be established; nobody of the group is answered until it is over."""
-        if found.kind != "pack":
-            return None
         try:
-            await self.packs.check(found)
+            if found.kind == "pack":
+                await self.packs.check(found)
+            elif found.kind != "brief":
+                await self.changes.established(found)
         except PackLostError as error:
             return error.cause
+        except NotReadyError:
+            if found.kind == "pack":
+                raise
+            self.silent[found.id] = self.silent.get(found.id, 0) + 1
+            return "an engine of the rollout does not answer" if self.silent[found.id] >= _SILENT else None
+        self.silent.pop(found.id, None)
         return None
 
     async def _permitted(self, found: Rollout) -> bool:
         """Whether the operator's record lets a pack go to the next share without a command."""
-        return found.kind != "pack" or await self.packs.permits(found, found.stages[found.stage + 1])
+        return found.kind == "brief" or await self.packs.permits(found, found.stages[found.stage + 1])
 
     def _goes_on(self, found: Rollout, seen: Comparison, now: datetime) -> bool:
         lasted = now - found.stage_since >= timedelta(hours=self.settings.hours)

@@ -7,10 +7,11 @@ that is the same for every answer would decide nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from appliance.learning.calibration import OF_A_SORT, Calibration, check_enough, fit
+from appliance.learning.calibration import MOST_SETTINGS, OF_A_SORT, Calibration, check_enough, fit
 from appliance.learning.confidence import NAMES
 from appliance.learning.errors import CalibrationError
 from appliance.learning.reliability import findings
@@ -30,6 +31,8 @@ class Made:
 
     calibration: Calibration
     found: Findings
+    left_out: int = 0
+    """Labels of settings, or of a sort, of which there were too few."""
 
     @property
     def refusals(self) -> list[str]:
@@ -63,6 +66,8 @@ class Made:
             "bins": len(found.after.bins),
             "plain": made.plain,
             "grounded": made.grounded,
+            "settings": list(made.settings),
+            "left_out": self.left_out,
         }
 
 
@@ -71,6 +76,8 @@ def calibrate(labels: Sequence[Label], model: str, adapter: str) -> Made:
     check_enough(labels)
     if len({label.case for label in labels}) < OF_A_SORT:
         raise CalibrationError(f"answers to fewer than {OF_A_SORT} cases say too little", "make more cases")
+    given, labels = len(labels), _of_settings(labels)
+    check_enough(labels)
     sorts = {sort: [one for one in labels if bool(one.signal.grounded) == sort] for sort in (False, True)}
     covered = {sort: len(of) >= OF_A_SORT for sort, of in sorts.items()}
     kept = [one for sort, of in sorts.items() if covered[sort] for one in of]
@@ -90,5 +97,18 @@ def calibrate(labels: Sequence[Label], model: str, adapter: str) -> Made:
         bins=len(found.after.bins),
         plain=covered[False],
         grounded=covered[True],
+        settings=tuple(sorted({label.setting for label in kept})),
     )
-    return Made(made, found)
+    return Made(made, found, given - len(kept))
+
+
+def _of_settings(labels: Sequence[Label]) -> list[Label]:
+    """Those given under a setting of which there are ``OF_A_SORT``: of any other it would say what it did not see.
+
+    Raises ``CalibrationError`` for more settings than can be kept.
+    """
+    counted = Counter(label.setting for label in labels)
+    enough = {one for one, count in counted.items() if one and count >= OF_A_SORT}
+    if len(enough) > MOST_SETTINGS:
+        raise CalibrationError(f"answers of {len(enough)} settings are too many", "name fewer results or groups")
+    return [label for label in labels if label.setting in enough]

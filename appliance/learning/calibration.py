@@ -5,8 +5,9 @@ than one input. Isotonic regression needs about a thousand labels before it does
 "Predicting Good Probabilities With Supervised Learning", ICML 2005), and a site has a few hundred. That a network's own
 probabilities are no such thing: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
 
-A calibration belongs to one model and one adapter, by digest, and to the sorts of answers (from documents or not) of
-which it saw ``OF_A_SORT`` labels. Of everything else it says nothing.
+A calibration belongs to one model and one adapter, by digest, to the settings (``setting``) and to the sorts of answers
+(from documents or not) of which it saw ``OF_A_SORT`` labels. Of everything else it says nothing. One of an earlier
+release names no setting, and says nothing of any answer.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ LEAST_OF_EACH = 10
 OF_A_SORT = 20
 PENALTY = 1.0
 """Of the squared weights; they are of standardised features, so this is a prior of variance 1."""
+MOST_SETTINGS = 256
 MAX_BYTES = 64 << 10
 NO_ADAPTER = "none"
 _STEPS = 100
@@ -52,6 +54,7 @@ class Label:
     right: bool
     language: str = ""
     group: str = ""
+    setting: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,9 @@ class Calibration(BaseModel):
     bins: Annotated[int, Field(ge=1, le=100)]
     plain: bool = Field(description="Whether it saw enough answers that were not from documents.")
     grounded: bool = Field(description="Whether it saw enough answers that were.")
+    settings: Annotated[tuple[Digest, ...], Field(max_length=MOST_SETTINGS, strict=False)] = Field(
+        default=(), description="Digests of what the labels were answered under; absent in older ones, which fit none."
+    )
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -104,7 +110,8 @@ class Calibration(BaseModel):
     @property
     def raw(self) -> bytes:
         """JSON with sorted keys, no spaces."""
-        said = self.model_dump(mode="json", by_alias=True)
+        older = set() if self.settings else {"settings"}  # its digest is over what its release wrote
+        said = self.model_dump(mode="json", by_alias=True, exclude=older)
         return json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
     @property

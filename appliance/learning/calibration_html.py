@@ -33,6 +33,7 @@ def render(made: Made, name: str, results: Sequence[str]) -> str:
         made=made.calibration,
         found=found,
         refusals=made.refusals,
+        left_out=made.left_out,
         name=name,
         results=results,
         folds=FOLDS,

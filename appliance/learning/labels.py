@@ -31,7 +31,9 @@ def answered_by(results: Iterable[Results], groups: Collection[str] = ()) -> tup
     """
     found = sorted({(str(row.model), row.adapter or NO_ADAPTER) for row in _rows(results, groups)})
     if not found:
-        raise CalibrationError("no answer here can be a label", "evaluate again: older results hold no features")
+        raise CalibrationError(
+            "no answer here can be a label", "evaluate again: older results do not say what was answered under what"
+        )
     if len(found) > 1:
         raise CalibrationError(
             f"answers of {len(found)} models or adapters are no one calibration",
@@ -50,6 +52,7 @@ def labels(results: Iterable[Results], right: float = RIGHT, groups: Collection[
             right=row.score >= right,
             language=row.language,
             group=row.group,
+            setting=row.setting or "",
         )
         for row in by_entry.values()
     ]
@@ -58,6 +61,6 @@ def labels(results: Iterable[Results], right: float = RIGHT, groups: Collection[
 def _rows(results: Iterable[Results], groups: Collection[str]) -> Iterator[Row]:
     for one in results:
         for row in one.rows:
-            usable = row.signal is not None and row.kind in _CHECKED and not row.declined
+            usable = row.signal is not None and row.setting is not None and row.kind in _CHECKED and not row.declined
             if usable and (not groups or row.group in groups):
                 yield row

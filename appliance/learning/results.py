@@ -54,6 +54,7 @@ class Run(_Line):
     top_p: Annotated[_Finite, Field(ge=0, le=1)]
     cases: Digest
     pack: _Text | None = Field(default=None, description="Under which pack it was tried; absent: as in force.")
+    change: _Text | None = Field(default=None, description="Under which change of site.yaml it was tried.")
     drawn: Annotated[tuple[_Drawn, ...], Field(max_length=MOST_DRAWN, strict=False)] = Field(
         description="`CASE VERSION GROUP` of each question."
     )
@@ -100,6 +101,10 @@ class Row(_Line):
     refused: _Text | None = None
     signal: dict[str, _Measured] | None = Field(
         default=None, description="What the answer gave away of how sure it is (`confidence.Signal`); absent: nothing."
+    )
+
+    setting: Digest | None = Field(
+        default=None, description="What it was answered under (`learning.setting`); absent in older results."
     )
 
     @model_validator(mode="after")

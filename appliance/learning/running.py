@@ -163,6 +163,7 @@ def scored(question: Question, answered: Answered) -> Row:
         "instructions": dict(receipt.get("instructions", {})),
         "entry": int(receipt["log"]["answer_index"]),
         "signal": (receipt.get("confidence") or {}).get("signal"),
+        "setting": (receipt.get("confidence") or {}).get("setting"),
     }
     return Row.model_validate(_about(question) | said)
 

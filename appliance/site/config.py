@@ -83,6 +83,14 @@ class Use(Strict):
             if name not in groups
         ]
         found += self._exchange_mistakes()
+        of_groups = {group.name: group.models for group in self.groups}
+        found += [
+            f"learning.changes.{i}: {change.name} is of a group or a model that is not there, or not the group's"
+            for i, change in enumerate(self.learning.changes)
+            if change.group not in groups
+            or (change.by is not None and change.by not in models - {self.documents.model})
+            or (change.model is not None and not {change.model, change.by} & set(of_groups[change.group]))
+        ]
         found += [
             f"groups.{i}.confidence: confidence is beta, and {group.name} has to be given it with `beta: [confidence]`"
             for i, group in enumerate(self.groups)

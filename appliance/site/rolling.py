@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from appliance.site.shapes import Strict
+from appliance.site.shapes import Instructions, Slug, Strict
 
 Percent = Annotated[int, Field(ge=1, le=99)]
 
@@ -52,7 +52,29 @@ class Rollout(Strict):
         return stages
 
 
+class Change(Strict):
+    """Instructions or a model that may be rolled out to a group: `sovereign learn rollout start --change NAME`."""
+
+    name: Slug
+    group: Slug
+    instructions: Instructions | None = Field(
+        default=None, description="In the place of the group's `instructions`; empty: none."
+    )
+    model: Slug | None = Field(default=None, description="A model of the group, in whose place `by` answers.")
+    by: Slug | None = Field(default=None, description="Another model of the site, of the same use.")
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        of_model = self.model is not None and self.by is not None and self.model != self.by
+        if of_model == (self.instructions is not None) or (self.model is None) != (self.by is None):
+            raise ValueError("a change is of instructions, or of a model by another")
+        return self
+
+
 class Learning(Strict):
     """How the site learns."""
 
     rollout: Rollout = Rollout()
+    changes: Annotated[tuple[Change, ...], Field(max_length=100)] = Field(
+        default=(), description="What may be tried by an evaluation and rolled out; nothing is in force by it."
+    )

@@ -2,8 +2,8 @@
 
 A mask in the middle of a question makes another question. So nothing is masked: a text with a finding stays until
 somebody has put it into other words. Patterns (``forms``) and lists know what is written in a known form. A person's
-plain name is found behind a title, and where the site's accounts have it: that is why persons read a draft before they
-sign it.
+plain name is found behind a title or a role, as two words with capitals inside a sentence (``untitled``), and where the
+site's accounts have it; any other passes: that is why persons read a draft before they sign it.
 
 Texts are looked through in a plain form: compatibility forms of Unicode count as the plain ones (NFKC), and what is
 not shown is taken out. Names are compared without case, without marks and with *ae* for *ä*, word by word, whatever
@@ -19,6 +19,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from appliance.learning.exchange.forms import Form, found
+from appliance.learning.exchange.untitled import untitled
 from appliance.memory.parsing.blocks import cleaned
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class Redactor:
         unseen = (Finding("unseen"),) if hides(text) else ()
         seen = plain(text)
         formed = (Finding(what, start, end) for what, start, end in found(seen))
-        all_of_it = {*formed, *self._names(seen), *_mixed(seen)}
+        names = (Finding("name", start, end) for start, end in untitled(seen))
+        all_of_it = {*formed, *names, *self._names(seen), *_mixed(seen)}
         return (*unseen, *sorted(all_of_it, key=lambda one: (one.start, one.end, one.what)))
 
     def _names(self, text: str) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ from appliance.learning.calibration import NO_ADAPTER, Label
 from appliance.learning.calibration_html import render
 from appliance.learning.confidence import signal
 from appliance.learning.scoring import score
+from appliance.learning.setting import setting
 from appliance.learning.signals import declined
 from tests.bench.claims import at_least, at_most, tell
 from tests.bench.confidence.questions import SEED, Asked, questions
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 OUT = Path("dist/bench-confidence.html")
 _TOKENS = 6
+_SETTING = setting({"bench": "completions"})
 _TOGETHER = 4
 
 
@@ -57,7 +59,7 @@ async def labelled(socket: Path, asks: Sequence[Asked], seconds: float = math.in
         measured = signal([one.logprob for token in tokens for one in token.logprobs])
         if measured is not None and not declined(text):
             right = score(asked.content, text) >= 1
-            found.append((asked, Label(asked.name, measured, right, asked.content.language)))
+            found.append((asked, Label(asked.name, measured, right, asked.content.language, setting=_SETTING)))
         if number % 20 == 0:
             tell(f"  {number}/{len(asks)}")
 
@@ -84,7 +86,7 @@ def main() -> None:
     """Measure, print progress on stderr and claims on stdout."""
     options = argparse.ArgumentParser()
     options.add_argument("--model", type=Path, required=True, help="the model's GGUF, from a release's store")
-    options.add_argument("--questions", type=int, default=450)
+    options.add_argument("--questions", type=int, default=300)
     options.add_argument("--minutes", type=float, default=0, help="ask for so long at most; 0: until all are asked")
     options.add_argument("--threads", type=int, default=2, help="of the engine")
     given = options.parse_args()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from appliance.learning.cases import Content, Language
 
 SEED = 20_261_126
-_BESIDE = (2, 4, 7)
+_BESIDE = (2, 3, 5)
 _PLACES = (
     *("Alder", "Birch", "Cedar", "Dogwood", "Elder", "Fir", "Ginkgo", "Hazel", "Ivy", "Juniper"),
     *("Larch", "Maple", "Nutmeg", "Oak", "Pine", "Quince", "Rowan", "Spruce", "Thuja", "Willow"),

@@ -56,6 +56,16 @@ def test_what_is_not_calibrated_has_no_number(analyst: Page, gateway: FakeGatewa
     expect(none.locator(".confidence")).to_have_count(0)
 
 
+def test_what_was_measured_under_other_instructions_says_so_and_has_no_number(
+    analyst: Page, gateway: FakeGateway
+) -> None:
+    answer = told(analyst, gateway, {**UNKNOWN, "unmeasured": "other_setting"})
+    expect(answer.locator(".confidence")).to_contain_text("not measured for these instructions")
+    assert not any(letter.isdigit() for letter in answer.locator(".confidence").inner_text())
+    answer.locator(".receipt-button").click()
+    expect(analyst.get_by_role("dialog")).to_contain_text("not measured for these instructions")
+
+
 def test_a_number_that_no_calibration_stands_behind_is_not_drawn(analyst: Page, gateway: FakeGateway) -> None:
     answer = told(analyst, gateway, {**SURE, "calibrated": False})
     expect(answer.locator(".confidence")).to_contain_text("not calibrated")

@@ -80,6 +80,7 @@ class House:
     door: OpenDoor = field(default_factory=OpenDoor)
     reader: OpenBook = field(default_factory=OpenBook)
     register: OpenRegister | None = field(default_factory=OpenRegister)
+    large: ObedientEngine = field(default_factory=lambda: ObedientEngine("large"))
     embedding: CountingEngine = field(default_factory=CountingEngine)
 
     @property
@@ -105,7 +106,7 @@ class House:
     @asynccontextmanager
     async def open(self, config: SiteConfig | None = None) -> AsyncGenerator[httpx.AsyncClient, None]:
         """Serve one gateway; several may be open at once over the same database."""
-        engines = {"small": self.engine, "large": ObedientEngine("large"), "minilm": self.embedding}
+        engines = {"small": self.engine, "large": self.large, "minilm": self.embedding}
         neighbours: dict[str, Any] = {"log_reader": self.reader, "accounts": self.register, "packs": self.packs}
         parts = Parts(config or site(), self.pool, engines, self.log, self.door, self.door, KEYS, **neighbours)
         app = create_app(parts)

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from appliance.engine.client import ModelInfo
 from appliance.engine.protocol import Token
 from appliance.gateway.asking_back import ABSTAINS, ASKS
 from appliance.gateway.calibrations import CalibrationStore
+from appliance.gateway.entitlements import grant
 from appliance.gateway.evaluation import HEADER
+from appliance.gateway.shaping import shaped
 from appliance.identity.tokens import Principal
 from appliance.learning.calibrating import calibrate
 from appliance.learning.calibration import NO_ADAPTER
-from tests.gateway.doubles import DIGEST, ObedientEngine, site
+from tests.gateway.doubles import DIGEST, ObedientEngine, receipt, site
 from tests.integration.gateway.conftest import Page
 from tests.learning.labelled_answers import labels
 
@@ -57,8 +60,16 @@ def config(then: str | None = "abstain", **group: Any) -> Any:
     return site(groups=[analysts, {"name": "clerks", "models": ["small"]}], service_clients=clients)
 
 
-async def in_force(house: Any, model: str = DIGEST) -> Calibration:
-    made = calibrate(labels(300), model, NO_ADAPTER).calibration
+def setting_of(settings: Any, **changes: Any) -> str:
+    """What an answer of analysts on the small model is given under, as the gateway has it."""
+    granted = grant(settings, ("analysts",), "small")
+    info = ModelInfo({}, receipt("small") | changes.pop("model", {}), 4096, {}, None)
+    return shaped(replace(granted, **changes), info, None, told=True)
+
+
+async def in_force(house: Any, model: str = DIGEST, setting: str | None = None) -> Calibration:
+    learnt_under = setting_of(config()) if setting is None else setting
+    made = calibrate(labels(300, setting=learnt_under), model, NO_ADAPTER).calibration
     await CalibrationStore(house.pool).put(made, "uid 0")
     return made
 

@@ -30,6 +30,7 @@ from tests.audit.bench import Bench
 from tests.audit.processes import writers
 from tests.gateway import postgres
 from tests.integration.gateway.conftest import KEYS, pool_of
+from tests.learning.labelled_answers import SETTING
 from tests.learning.seeded_results import harder, items, of_rows, results
 
 if TYPE_CHECKING:
@@ -253,7 +254,7 @@ def sure(found: Any, *, informative: bool = True) -> Any:
         mean = min(-0.01, drawn.gauss(-0.6 if right or not informative else -1.1, 0.3))
         return {"mean": mean, "lowest": 2 * mean, "length": 3.0, "grounded": 0.0, "supported": 0.0, "retrieved": 0.0}
 
-    rows = [one.model_copy(update={"signal": signal(one.score == 1)}) for one in found.rows]
+    rows = [one.model_copy(update={"signal": signal(one.score == 1), "setting": SETTING}) for one in found.rows]
     return of_rows(rows)
 
 

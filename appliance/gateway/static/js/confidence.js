@@ -6,7 +6,7 @@ import { t } from "./i18n.js";
 
 /**
  * @typedef {{ value?: number | null, calibrated?: boolean, labels?: number | null, ece?: number | null, below?: number,
- *   calibration?: string, outcome?: string, cause?: string, beta?: boolean }} Confidence
+ *   calibration?: string, outcome?: string, unmeasured?: string, cause?: string, beta?: boolean }} Confidence
  */
 
 /**
@@ -31,14 +31,18 @@ export function confidenceLine(confidence) {
 export const betaMark = () => h("span", { class: "beta", title: t("beta.title") }, t("beta"));
 
 /** @param {Confidence} confidence */
-function words({ value, calibrated, labels }) {
-  if (!calibrated || typeof value !== "number") return t("confidence.unknown");
+function words(confidence) {
+  const { value, calibrated, labels } = confidence;
+  if (!calibrated || typeof value !== "number") return unknown(confidence);
   const of = { value: number(value, 2), labels: number(labels ?? 0) };
   const tens = Math.round(value * 10);
   if (tens >= 10) return t("confidence.nearly_all", of);
   if (tens <= 0) return t("confidence.hardly_any", of);
   return t("confidence.about", { ...of, tens: number(tens) });
 }
+
+/** @param {Confidence} confidence */
+const unknown = ({ unmeasured }) => unmeasured === "other_setting" ? t("confidence.other_setting") : t("confidence.unknown");
 
 /**
  * Rows for the receipt.
@@ -51,7 +55,7 @@ export function confidenceFacts(confidence) {
   const { value, calibrated, labels, ece, below, calibration } = confidence;
   const known = calibrated && typeof value === "number";
   return [
-    [t("receipt.confidence.value"), known ? number(value, 2) : t("confidence.unknown")],
+    [t("receipt.confidence.value"), known ? number(value, 2) : unknown(confidence)],
     [t("receipt.confidence.labels"), known && typeof labels === "number" ? number(labels) : null],
     [t("receipt.confidence.ece"), known && typeof ece === "number" ? number(ece, 3) : null],
     [t("receipt.confidence.below"), typeof below === "number" ? number(below, 2) : null],

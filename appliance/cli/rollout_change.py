@@ -1,0 +1,90 @@
+"""A change of instructions or of a model that site.yaml names, past the gate by two files of results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from appliance.cli.learn_gate import read
+from appliance.cli.learn_site import enter
+from appliance.cli.rollout_site import field, planned
+from appliance.errors import UsageError
+from appliance.gateway.changes import words_digest
+from appliance.learning.errors import GateRefusedError
+from appliance.learning.gate import decide
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from appliance.gateway.rollout_values import Kind, Rollout
+    from appliance.learning.results import Results
+    from appliance.site.config import SiteConfig
+    from appliance.site.paths import SitePaths
+    from appliance.site.rolling import Change
+
+_HINT = "evaluate without and with `--change`, for this group alone, to the end"
+
+
+async def begin_change(  # noqa: PLR0913, PLR0917 - what it rests on
+    paths: SitePaths, site: SiteConfig, group: str, named: str, files: tuple[Path, Path], passphrase_fd: int | None
+) -> Rollout:
+    """The rollout of the change ``named``, if the gate passes what was found before and under it.
+
+    The caller holds the site's lock. Order: the gate's decision in the log, the rollout in the log, permit, row.
+    Raises ``UsageError`` for results of something else, and ``GateRefusedError``.
+    """
+    change = next((one for one in site.learning.changes if (one.group, one.name) == (group, named)), None)
+    if change is None:
+        raise UsageError(f"{named!a} is no change of {group}", "name it under learning.changes in site.yaml")
+    before, after = read(files[0]), read(files[1])
+    former, made = _digests(site, change, before, after)
+    decision = decide(before, after)
+    enter(paths, what="gate", target=decision.after, figures=decision.figures(), success=decision.passed)
+    if not decision.passed:
+        raise GateRefusedError(
+            f"the change does not pass: {decision.refusals[0]}", "keep what is in force, and mend the change"
+        )
+    kind: Kind = "instructions" if change.model is None else "model"
+    async with field(paths, site, passphrase_fd) as open_field:
+        begun = planned(site, group, kind, former, made)
+        await open_field.enter("create", begun, "start", name=named)
+        await open_field.permit(begun, open_field.most(begun.share))
+        return await open_field.store.begin(begun)
+
+
+def check_kept(site: SiteConfig, found: Rollout) -> None:
+    """Raise ``UsageError`` unless site.yaml has the change in force, so that its rollout may end."""
+    group = next(one for one in site.groups if one.name == found.group)
+    if found.kind == "instructions":
+        kept = words_digest(group.instructions) == found.change
+    else:
+        of_group = [one for one in site.learning.changes if one.group == found.group and one.model is not None]
+        kept = any(one.by in group.models and one.model not in group.models for one in of_group)
+    if not kept:
+        raise UsageError(
+            "site.yaml does not have the change in force yet",
+            "put it in the place of the former one in site.yaml, run `sovereign install`, and advance again",
+        )
+
+
+def _digests(site: SiteConfig, change: Change, before: Results, after: Results) -> tuple[str, str]:
+    """Digests of what is in force and of the change: of words by site.yaml, of weights by the answers' receipts."""
+    for results, tried in ((before, None), (after, change.name)):
+        if results.run.groups != (change.group,) or results.run.change != tried:
+            raise UsageError(f"these are no results of {change.group} before and under {change.name}", _HINT)
+    if change.model is None:
+        group = next(one for one in site.groups if one.name == change.group)
+        former, made = words_digest(group.instructions), words_digest(change.instructions or "")
+        found = [
+            {row.instructions.get("group", "none") for row in one.rows if row.entry is not None}
+            for one in (before, after)
+        ]
+    else:
+        if {before.run.model, after.run.model} != {change.model}:
+            raise UsageError(f"these are no results of {change.model}", f"evaluate with `--model {change.model}`")
+        found = [{str(row.model) for row in one.rows if row.entry is not None} for one in (before, after)]
+        if any(len(one) != 1 for one in found):
+            raise UsageError("these are results of several models, or of none", _HINT)
+        former, made = found[0].copy().pop(), found[1].copy().pop()
+    if found != [{former}, {made}] or former == made:
+        raise UsageError("the results were not given under what site.yaml says now", _HINT)
+    return former, made
