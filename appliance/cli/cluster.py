@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from appliance.cli.cluster_entry import enter_change, failing
 from appliance.cli.terminal import emit, progress, say
 from appliance.cluster.events import TaskStarted
 from appliance.cluster.install import install
@@ -115,8 +116,9 @@ def install_cluster(
     """Verify a bundle and bring the hosts of the site file to it. Findings of the hosts are a table on stdout."""
     if dry_run:
         raise UsageError("--dry-run is of the host profile", "a cluster's hosts are judged before the first change")
-    with telling(output) as tasks:
+    with failing(paths, "install"), telling(output) as tasks:
         done = install(paths, request, watch=tasks.watch, progress=tasks.verified, passphrase=passphrase)
+    enter_change(paths, "install", done)
     tell_installed(done, output)
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from appliance.cli.changes import render_cluster_change
 from appliance.cli.cluster import tell_installed, telling
+from appliance.cli.cluster_entry import enter_change, failing
 from appliance.cli.terminal import emit, read_passphrase
 from appliance.cluster.rollback import roll_back
 from appliance.cluster.standing import standing
@@ -50,8 +51,9 @@ def upgrade_cluster(paths: SitePaths, request: Request, output: OutputFormat, an
     question = f"upgrade from {found.before} to {found.after}?"
     if not answers.yes and found.before != found.after and not typer.confirm(question, err=True):
         raise UsageError("not upgraded", "answer y, or give --yes")
-    with telling(output) as tasks:
+    with failing(paths, "upgrade"), telling(output) as tasks:
         done = go_to(paths, request, plan, watch=tasks.watch, progress=tasks.verified, passphrase=answers.passphrase)
+    enter_change(paths, "upgrade", done)
     tell_installed(done, output)
 
 
@@ -75,7 +77,7 @@ def roll_back_cluster(
     paths: SitePaths, version: str | None, config: Path | None, output: OutputFormat, answers: Answers
 ) -> None:
     """Go back to a release that was in force."""
-    with telling(output) as tasks:
+    with failing(paths, "rollback"), telling(output) as tasks:
         done = roll_back(
             paths,
             version,
@@ -84,4 +86,5 @@ def roll_back_cluster(
             progress=tasks.verified,
             passphrase=answers.passphrase,
         )
+    enter_change(paths, "rollback", done)
     tell_installed(done, output)

@@ -12,6 +12,7 @@ import pytest
 
 from tests import packs
 from tests.e2e.two_hosts.kubernetes import Kubernetes
+from tests.e2e.two_hosts.records import entries
 
 if TYPE_CHECKING:
     from tests.e2e.two_hosts.administrator import Desk
@@ -102,3 +103,14 @@ def test_a_report_of_the_cluster_s_log_names_people_and_says_so_in_it(desk: Desk
     named = told(desk, "audit", "report", *figures, "--names")
     assert "analyst" in named["names"].values()
     assert json.loads(desk.sovereign("audit", "verify", "--output", "json"))["size"] >= 4
+
+
+def test_the_installation_is_an_entry_of_the_cluster_s_own_log(desk: Desk) -> None:
+    assert "cluster-install" in {one["step"] for one in entries(desk, "install_step")}
+
+
+def test_people_are_imported_from_the_desk(desk: Desk) -> None:
+    people = desk.folder / "people.csv"
+    people.write_text("username,groups\nanalyst,analysts\n")
+    (row,) = told(desk, "user", "import", str(people))
+    assert (row["username"], row["groups"]) == ("analyst", ["analysts"])

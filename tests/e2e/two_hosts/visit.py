@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def erase(paths: SitePaths, config: SiteConfig, name: str) -> str:
-    """Erase a person as a restore does, who has no command for it on a cluster yet; the pseudonym."""
+    """Erase a person as a restore does; the pseudonym."""
     known, store = standing(paths), Vault(paths, lambda: b"").store()
     reach, host = Reach(known.described.cluster, known.source.parent), known.described.state_host
     secret, ca = store.get("identity/bootstrap_admin_secret").decode(), paths.tls / "ca.pem"

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,15 +14,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
+from appliance.audit.checkpoint import read_vkeys
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.errors import AuditUnavailableError
 from appliance.audit.events_operation import admin_change
 from appliance.audit.keys import CheckpointKeys
 from appliance.audit.roles import OPERATOR
+from appliance.audit.verify import verify_log
 from appliance.cli import audit_names, reached
+from appliance.cli.cluster_entry import enter_change, failing
 from appliance.cli.main import app
 from appliance.cluster.assistant_warnings import assistant_warnings
 from appliance.cluster.backup.databases import PORT
+from appliance.cluster.install import Installed
 from appliance.cluster.memory_status import cluster_memory_status
 from appliance.cluster.reached import reached_site
 from appliance.errors import DeploymentError, LogInconsistentError, NotAllowedError, UsageError
@@ -242,3 +247,47 @@ def test_status_warns_of_nights_that_never_were_and_of_groups_that_nobody_answer
     never, unanswered = assistant_warnings(site.paths, now, enter=site.hosts.enter)
     assert "never compiled" in never
     assert unanswered.startswith("people of staff are not answered")
+
+
+def entries(site: Desk) -> list[dict[str, Any]]:
+    """The log's entries, from its writer."""
+    seen: list[dict[str, Any]] = []
+    with reached_site(site.paths, site.hosts.enter) as found:
+        verify_log(
+            found.copy_log(),
+            vkeys=read_vkeys(site.paths.policies / VKEYS),
+            visit=lambda _, raw: seen.extend(map(json.loads, raw)),
+        )
+    return seen
+
+
+def steps(site: Desk) -> list[tuple[str, str]]:
+    """Steps of changes of the cluster in the log, with what came of each."""
+    found = [one for one in entries(site) if one["unmapped"]["sovereign"]["kind"] == "install_step"]
+    return [(one["unmapped"]["sovereign"]["step"], one["status"]) for one in found]
+
+
+def test_an_upgrade_is_an_entry_and_one_that_changed_nothing_is_none(site: Desk) -> None:
+    done = Installed("1.1.0", ("builder",), {"node1": 4, "node2": 0}, "10.77.0.11:6443", "https://assistant.example")
+    assert enter_change(site.paths, "upgrade", done, enter=site.hosts.enter) is None
+    nothing = replace(done, changed={"node1": 0, "node2": 0})
+    assert enter_change(site.paths, "install", nothing, enter=site.hosts.enter) is None
+    assert steps(site) == [("cluster-upgrade", "Success")]
+
+
+def test_what_the_log_could_not_be_told_is_entered_with_what_is_next(site: Desk) -> None:
+    done = Installed("1.1.0", ("builder",), {"node1": 4}, "10.77.0.11:6443", "https://assistant.example")
+    with (
+        pytest.raises(DeploymentError, match="disk full"),
+        failing(site.paths, "upgrade"),
+    ):
+        raise DeploymentError("node2: images: disk full")
+    site.hosts.answers["get pod"], site.hosts.codes["get pod"] = "", 255
+    assert enter_change(site.paths, "upgrade", done, enter=site.hosts.enter) is not None
+    del site.hosts.answers["get pod"], site.hosts.codes["get pod"]
+    assert enter_change(site.paths, "rollback", done, enter=site.hosts.enter) is None
+    assert steps(site) == [
+        ("cluster-upgrade", "Failure"),
+        ("cluster-upgrade", "Success"),
+        ("cluster-rollback", "Success"),
+    ]
