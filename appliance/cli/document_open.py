@@ -77,7 +77,8 @@ async def desk(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterator[Des
     """The site's library, open. Raises ``UnavailableError`` when the database does not answer."""
     site = described_site(paths)
     model = site.documents.model
-    client = EngineClient(paths.socket(engine_service(model))) if model is not None else None
+    patience = paths.engine_patience_s
+    client = EngineClient(paths.socket(engine_service(model)), patience) if model is not None else None
     embedder = Embedder(client, f"uid {os.getuid()}") if client is not None else None
     try:
         async with site_pool(paths, passphrase_fd) as pool:

@@ -70,6 +70,11 @@ class ReachedPaths(SitePaths):
         """Two ssh come before an answer, on hosts that are busy with others'."""
         return 9.0
 
+    @property
+    def engine_patience_s(self) -> float:
+        """The same, and what an engine takes on a host."""
+        return 15.0
+
     def copy_log(self) -> Path:
         """A copy of the log as it is now, judged on its way, which goes with the command.
 

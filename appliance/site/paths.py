@@ -163,8 +163,13 @@ class SitePaths:
 
     @property
     def patience_s(self) -> float:
-        """How long what listens at a socket may take for an answer, in seconds: here it is on this host."""
+        """How long what listens at a socket may take to say how it is, in seconds: here it is on this host."""
         return 2.0
+
+    @property
+    def engine_patience_s(self) -> float:
+        """How long an engine may take to say what it serves, beside what it computes, in seconds."""
+        return 5.0
 
     @property
     def run(self) -> Path:
