@@ -15,6 +15,7 @@ from appliance.packs.permits import Permit, read_permits, write_permits
 from appliance.packs.record import read_record, write_record
 from appliance.packs.shelf import served
 from tests.pretended_hosts import POD_UID, PretendedHosts
+from tests.unit.cluster.test_workloads import CHARTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,3 +149,10 @@ def test_a_pod_that_the_cluster_makes_up_is_no_place_and_no_option(
     with pytest.raises(DeploymentError):
         publish(hosts.hosts.reach(), shelf, seconds=1)
     assert not any("annotate" in line or "sh -c" in line for _, line in hosts.hosts.calls)
+
+
+def test_packs_are_mounted_whole_and_read_only_so_that_a_running_gateway_sees_them_change() -> None:
+    text = (CHARTS / "assistant/templates/deployment.yaml").read_text()
+    assert "- {name: packs, mountPath: /site/packs, readOnly: true}" in text
+    assert "configMap: {name: packs, optional: true}" in text
+    assert text.count("name: packs") == 3  # no engine has them

@@ -15,9 +15,7 @@ from airgap_bundle.store import VerifiedRelease
 from appliance.cluster.custody import provide
 from appliance.cluster.parts import KubernetesImages, ReleaseParts
 from appliance.cluster.workloads import Content, Workloads, prepare
-from appliance.gateway.bringing import BOUNDS, MAX_UPLOAD, UPLOADS
 from appliance.install import ca
-from appliance.install.services import READING_MIB
 from appliance.install.vault import Vault
 from appliance.link.ways import Ways
 from appliance.site.cluster import ClusterSite
@@ -248,18 +246,3 @@ def test_the_ways_of_charts_can_be_read_by_links() -> None:
             Ways.model_validate_json(json.dumps(value))
             text, found = text[end:], found + 1
     assert found >= 6
-
-
-def test_a_gateway_gets_memory_for_reading_where_people_bring_documents_and_not_else(tmp_path: Path) -> None:
-    bringing = [{"name": "staff", "models": ["small"], "brings_documents": True}]
-    assert values(made(tmp_path))["assistant"]["readingMib"] == 0
-    assert values(made(tmp_path, groups=bringing))["assistant"]["readingMib"] == READING_MIB
-    child = MAX_UPLOAD * (UPLOADS + 1) + BOUNDS.memory_bytes
-    assert child < READING_MIB << 20  # the process meets its own bound before the pod's
-
-
-def test_packs_are_mounted_whole_and_read_only_so_that_a_running_gateway_sees_them_change() -> None:
-    text = (CHARTS / "assistant/templates/deployment.yaml").read_text()
-    assert "- {name: packs, mountPath: /site/packs, readOnly: true}" in text
-    assert "configMap: {name: packs, optional: true}" in text
-    assert text.count("name: packs") == 3  # no engine has them
