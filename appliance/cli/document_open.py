@@ -13,7 +13,7 @@ from appliance.audit.client import SyncAuditClient
 from appliance.audit.events_operation import admin_change
 from appliance.audit.roles import OPERATOR
 from appliance.cli.learn_site import described_site
-from appliance.cli.reached import site_pool
+from appliance.cli.site_database import site_pool
 from appliance.cli.terminal import say
 from appliance.engine.client import EngineClient
 from appliance.errors import UsageError

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.events_learning import learning_decision
 from appliance.audit.roles import OPERATOR
-from appliance.cli.reached import service_secret, site_pool
+from appliance.cli.reached import service_secret
+from appliance.cli.site_database import site_pool
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.failures import FailureStore
 from appliance.gateway.gold_cases import CaseStore

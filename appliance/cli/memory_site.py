@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.cli.learn_site import described_site
-from appliance.cli.reached import service_secret, site_pool
+from appliance.cli.reached import service_secret
+from appliance.cli.site_database import site_pool
 from appliance.errors import UsageError
 from appliance.gateway.brief_inputs import BriefInputs
 from appliance.gateway.brief_store import BriefStore

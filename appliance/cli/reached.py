@@ -1,7 +1,7 @@
 """The site that a command is about: of this host, or of a cluster that is administered from here.
 
-Commands find it by the same paths either way (`cluster.reached`). What differs is said here: how long an answer from
-elsewhere may take, and where the log lies that is read.
+Commands find it by the same paths either way (`cluster.reached`). What differs is said here and in `site_database`:
+where the log lies that is read, and how long a way may take.
 """
 
 from __future__ import annotations
@@ -15,22 +15,15 @@ from appliance.audit.errors import AuditUnavailableError
 from appliance.cli.terminal import read_passphrase, site_paths
 from appliance.cluster.reached import ReachedPaths, reached_site
 from appliance.cluster.standing import is_cluster
-from appliance.errors import UnavailableError
-from appliance.gateway import database
 from appliance.install.vault import Vault
-from appliance.site.load import load_site
-from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
+from appliance.site.paths import AUDIT, SitePaths
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     import typer
-    from sqlalchemy.ext.asyncio import AsyncEngine
 
 _SITE = "appliance.cli.reached"
-_AWAY_S = 30
-"""For a connection to the database of a cluster: two ssh come before it."""
 
 
 def reached(context: typer.Context) -> SitePaths:
@@ -60,22 +53,6 @@ def service_secret(paths: SitePaths, service: str, name: str, passphrase_fd: int
 def vault_of(paths: SitePaths, passphrase_fd: int | None) -> Vault:
     """The site's vault: one for all of a command, so that a passphrase is asked for once."""
     return Vault(paths, lambda: read_passphrase("passphrase of the site key", passphrase_fd))
-
-
-@contextlib.asynccontextmanager
-async def site_pool(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterator[AsyncEngine]:
-    """The gateway's database. Raises ``UnavailableError`` when it does not answer."""
-    password = service_secret(paths, GATEWAY, "db_password", passphrase_fd).decode()
-    port = load_site(paths.site_yaml).listen.database_port
-    folder = paths.socket(DATABASE).parent
-    away = {"connect_s": _AWAY_S} if isinstance(paths, ReachedPaths) else {}
-    pool = database.connect(folder, port, password, **away)
-    try:
-        yield pool
-    except database.DATABASE_DOWN as error:
-        raise UnavailableError("the database does not answer", "run `sovereign status`") from error
-    finally:
-        await pool.dispose()
 
 
 def own_log(paths: SitePaths) -> Path:

@@ -21,8 +21,9 @@ from appliance.audit.merkle import leaf_hash
 from appliance.audit.prove import prove
 from appliance.audit.reveal import MAX_DAYS, SECOND, Reveal, agreed, open_request, sign_approval, sign_request
 from appliance.cli.audit_options import LogOption, VkeysOption, log_folder, verifier_keys
-from appliance.cli.reached import own_log, reached, service_secret, site_pool
+from appliance.cli.reached import own_log, reached, service_secret
 from appliance.cli.signers import PinFdOption, consent, opened
+from appliance.cli.site_database import site_pool
 from appliance.cli.terminal import PassphraseFdOption, say
 from appliance.errors import UsageError
 from appliance.gateway.behind import Said, said_behind

@@ -25,7 +25,8 @@ from appliance.audit.client import SyncAuditClient
 from appliance.audit.events_operation import admin_change
 from appliance.audit.roles import OPERATOR
 from appliance.cli.audit_options import verifier_keys
-from appliance.cli.reached import own_log, reached, service_secret, site_pool
+from appliance.cli.reached import own_log, reached, service_secret
+from appliance.cli.site_database import site_pool
 from appliance.cli.terminal import (
     OutputFormat,
     OutputOption,
