@@ -3,7 +3,7 @@
 An act goes into the journal on the administrator's machine first, which needs nobody, and from there into the log: its
 beginning before anything of the site changes, its end afterwards. While the log's writer does not answer the journal
 keeps both, and the next run enters them. Each entry has the act's own id, so that sending it twice gives one. An act
-that was cut off is entered as failed once the next one begins.
+that was cut off is entered once the next one begins: as failed, unless what it went to is in force by then.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from airgap_bundle.store import Store
 from appliance.audit.client import SyncAuditClient
+from appliance.audit.errors import IdReusedError
 from appliance.audit.events import install_step
 from appliance.audit.roles import OPERATOR
 from appliance.cluster.backup.sockets import audit_socket
@@ -86,7 +87,8 @@ class Acting:
         with closing(Journal.open(self._paths.journal)) as journal:
             last = journal.records[-1] if journal.records else None
             if last is not None and last.step in _NAMES and last.state == "started":
-                journal.append(last.step, "failed", last.digest, {**last.detail, "error": INTERRUPTED})
+                state, more = _cut_off(last, before)
+                journal.append(last.step, state, last.digest, {**last.detail, **more})
             journal.append(act, "started", after.digest, detail)
         self._begun = act, detail
         if before.version:
@@ -133,14 +135,38 @@ def enter_acts(paths: SitePaths, described: ClusterSite, reach: Reach) -> int:
     Raises ``UnavailableError`` and ``DeploymentError`` where the way to the writer or the writer itself does not
     answer; what was sent stays sent, and is not doubled by the next run.
     """
-    sent = _sent(paths)
-    waiting = [record for record in read_journal(paths.journal) if record.seq > sent and record.step in _NAMES]
+    records = [record for record in read_journal(paths.journal) if record.step in _NAMES]
+    sent = _sent(paths, records)
+    waiting = [record for record in records if record.seq > sent]
     if not waiting:
         return 0
     with audit_socket(reach, described.state_host) as socket, SyncAuditClient(socket) as client:
-        client.append_all(_entries(described.pods.log_origin, waiting))
-    write_private(_marker(paths), json.dumps({"seq": waiting[-1].seq}).encode() + b"\n")
+        _append(client, list(_entries(described.pods.log_origin, waiting)))
+    told = {"seq": waiting[-1].seq, "act": waiting[-1].detail["act"]}
+    write_private(_marker(paths), json.dumps(told).encode() + b"\n")
     return len(waiting)
+
+
+def tell_again(paths: SitePaths) -> None:
+    """Have the next run send all of the journal's acts: the log may be an earlier one. What it has is not doubled."""
+    _marker(paths).unlink(missing_ok=True)
+
+
+def _append(client: SyncAuditClient, entries: list[tuple[str, dict[str, Any]]]) -> None:
+    """All in one; else one by one: what the log has under an act's id, in an earlier program's words, is entered."""
+    try:
+        client.append_all(entries)
+    except IdReusedError:
+        for entry_id, event in entries:
+            with suppress(IdReusedError):
+                client.append(event, id=entry_id)
+
+
+def _cut_off(last: Record, now: Release) -> tuple[Literal["done", "failed"], dict[str, str]]:
+    """How an act ended that nobody ended, with ``now`` in force: a release is that only once all of it went through."""
+    if last.detail["to_digest"] == now.digest != last.detail["from_digest"]:
+        return "done", {"note": "its end was noted later"}
+    return "failed", {"error": INTERRUPTED}
 
 
 def _entries(origin: str, records: Iterable[Record]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -153,7 +179,7 @@ def _entries(origin: str, records: Iterable[Record]) -> Iterator[tuple[str, dict
 def _event(record: Record) -> dict[str, Any]:
     told = record.detail
     ends = (Release(told["from"], told["from_digest"]), Release(told["to"], told["to_digest"]))
-    why = f": {told['error']}" if "error" in told else ""
+    why = next((f": {told[name]}" for name in ("error", "note") if name in told), "")
     return install_step(
         step=record.step,
         action="install" if record.step == "install" else "update",
@@ -166,12 +192,14 @@ def _event(record: Record) -> dict[str, Any]:
     )
 
 
-def _sent(paths: SitePaths) -> int:
-    """Number of the last record that the log was told."""
+def _sent(paths: SitePaths, records: Iterable[Record]) -> int:
+    """Number of the last record that the log was told; 0, and all is sent, where that note is none of this journal."""
     try:
-        return int(json.loads(_marker(paths).read_bytes())["seq"])
-    except FileNotFoundError:
+        told = json.loads(_marker(paths).read_bytes())
+        seq, act = told["seq"], told["act"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return 0
+    return next((record.seq for record in records if (record.seq, record.detail["act"]) == (seq, act)), 0)
 
 
 def _marker(paths: SitePaths) -> Path:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from appliance.audit.checkpoint import read_vkeys
+from appliance.cluster.acts import tell_again
 from appliance.cluster.backup.databases import PORT
 from appliance.cluster.backup.ground import survives
 from appliance.cluster.backup.log import JudgedLog, log_of, receive_log, take_log
@@ -125,10 +126,11 @@ def load_databases(run: Run, running: PodServer) -> None:
 
 
 def lay_log(run: Run, reach: Reach, state_host: str) -> None:
-    """Into its place only once all of it was the statement's."""
+    """Into its place only once all of it was the statement's. It may lack acts that the log before it was told."""
     with run.log() as log:
         _demand_told(run, receive_log(reach, state_host, log))
     take_log(reach, state_host)
+    tell_again(run.paths)
 
 
 def _demand_told(run: Run, passed: Passed) -> None:

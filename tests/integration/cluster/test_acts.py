@@ -127,3 +127,40 @@ def test_what_never_began_is_no_entry(desk: Desk) -> None:
         raise DeploymentError("the bundle was changed")
     assert not desk.paths.journal.exists()
     assert in_force(desk.paths).version == "1.0.0"
+
+
+def test_an_act_that_was_killed_once_all_of_it_was_done_is_no_failure(desk: Desk) -> None:
+    """A release is in force only after its last step: what was lost is the note of that."""
+    acting(desk).begin("upgrade", OLD, NEW)
+    assert act(desk, "install", NEW, NEW) is None
+    assert [what for _, _, what in told(desk)][:2] == ["begun", "went through: its end was noted later"]
+    assert [outcome for _, outcome, _ in told(desk)] == ["Success"] * 4
+
+
+@pytest.mark.parametrize("marker", [b"", b"[]", b'{"seq": 2}', b'{"seq": 2, "act": "of a journal that was lost"}'])
+def test_a_note_of_what_was_sent_that_is_none_of_this_journal_keeps_nothing_back(marker: bytes, desk: Desk) -> None:
+    desk.paths.journal.parent.mkdir(exist_ok=True)
+    acts._marker(desk.paths).write_bytes(marker)
+    assert act(desk) is None
+    assert [what for _, _, what in told(desk)] == ["begun", "went through"]
+    assert act(desk) is None
+    assert len(told(desk)) == 4
+
+
+def test_what_the_log_has_in_other_words_holds_up_no_later_act(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that was replaced between sending and noting it words the same record another way."""
+    with monkeypatch.context() as former:
+        former.setitem(acts._WORDS, "started", "started")
+        former.setattr(acts, "write_private", lambda *_: None)
+        lost = acting(desk)
+        lost.begin("upgrade", OLD, NEW)
+    assert act(desk) is None
+    assert [what for _, _, what in told(desk)] == ["started", "failed: interrupted", "begun", "went through"]
+
+
+def test_a_log_that_was_put_back_is_told_again_of_what_it_lacks(desk: Desk) -> None:
+    assert act(desk) is None
+    acts.tell_again(desk.paths)
+    acts.tell_again(desk.paths)  # whoever restores again finds no note
+    assert act(desk, "rollback", NEW, OLD) is None
+    assert len(told(desk)) == 4
