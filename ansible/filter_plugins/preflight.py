@@ -78,8 +78,9 @@ def _of_itself(host: str, seen: Mapping[str, Any], rules: Mapping[str, Any]) -> 
     """What a host lacks on its own."""
     skew = float(seen["skew_seconds"])
     folder, free = min(seen["free_bytes"].items(), key=lambda item: item[1])
-    more = int(rules["spare_bytes"]) + int(rules["more_bytes"])
-    needed = more + _lacking(seen, rules["images"]) if _is_ours(seen, rules) else int(rules["disk_bytes"])
+    ours = _is_ours(seen, rules)
+    needed = int(rules["spare_bytes"]) + _lacking(seen, rules["images"]) if ours else int(rules["disk_bytes"])
+    needed += int(rules["more_bytes"])
     checks = (
         (
             abs(skew) > float(rules["clock_seconds"]),

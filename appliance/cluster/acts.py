@@ -3,7 +3,7 @@
 An act goes into the journal on the administrator's machine first, which needs nobody, and from there into the log: its
 beginning before anything of the site changes, its end afterwards. While the log's writer does not answer the journal
 keeps both, and the next run enters them. Each entry has the act's own id, so that sending it twice gives one. An act
-that was cut off is entered as failed once the next one begins.
+that was cut off is entered once the next one begins: as failed, unless what it went to is in force by then.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from appliance.install.journal import Record
     from appliance.site.cluster import ClusterSite
     from appliance.site.paths import SitePaths
 
@@ -68,7 +69,8 @@ class Acting:
         with closing(Journal.open(self._paths.journal)) as journal:
             last = journal.records[-1] if journal.records else None
             if last is not None and is_act(last) and last.state == "started":
-                journal.append(last.step, "failed", last.digest, {**last.detail, "error": INTERRUPTED})
+                state, more = _cut_off(last, before)
+                journal.append(last.step, state, last.digest, {**last.detail, **more})
             journal.append(act, "started", after.digest, detail)
         self._begun = act, detail
         if before.version:
@@ -121,3 +123,10 @@ def enter_acts(paths: SitePaths, described: ClusterSite, reach: Reach) -> int:
     release = known.release if known is not None else ""
     with audit_socket(reach, described.state_host) as socket, SyncAuditClient(socket) as client:
         return spool_to(client, described.pods.log_origin, paths, release)
+
+
+def _cut_off(last: Record, now: Release) -> tuple[Literal["done", "failed"], dict[str, str]]:
+    """How an act ended that nobody ended, with ``now`` in force: a release is that only once all of it went through."""
+    if last.detail["to_digest"] == now.digest != last.detail["from_digest"]:
+        return "done", {"note": "its end was noted later"}
+    return "failed", {"error": INTERRUPTED}

@@ -22,8 +22,8 @@ from appliance.cluster.playbook import PLAYBOOK_SECONDS, HostsRefusedError, run
 from appliance.cluster.reach import Reach
 from appliance.cluster.settings import read_settings
 from appliance.cluster.staging import NoClusterError, stage_release
-from appliance.cluster.state import KUBERNETES, ClusterState, begin_state, read_state, write_state
-from appliance.cluster.way import admitted, change_to, keeping, refuse_turn, steps_of
+from appliance.cluster.state import KUBERNETES, begin_state, read_state, write_state
+from appliance.cluster.way import admitted, change_to, keeping, refuse_another, steps_of
 from appliance.cluster.workloads import Content, prepare
 from appliance.errors import UsageError
 from appliance.install.act_record import Release
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from airgap_bundle.store import VerifiedRelease
     from appliance.cluster.playbook import Watch
     from appliance.cluster.standing import Standing
+    from appliance.cluster.state import ClusterState
     from appliance.install.host import Request
     from appliance.install.runner import Advance
     from appliance.install.site_files import SiteFiles
@@ -92,27 +93,18 @@ def install(  # noqa: PLR0913 - what an installation is given, by keyword
             "give --root sha256:…, read from a source that you trust and not from the bundle's medium",
         )
     if known is not None and known.release:
-        _refuse_another(paths, request.bundle, known)
+        brought = announced_by(request.bundle, paths, lambda _digest, contents, _read: contents.release.info.version)
+        refuse_another(known, brought)
     with site_lock(paths), Acting(paths, site.described, site.source.parent, enter) as acting:
 
         def accept(release: VerifiedRelease) -> None:
+            if (now := read_state(paths.cluster_state)) is not None:  # another run may have come between
+                refuse_another(now, release.version)
             acting.begin("install", in_force(paths), Release(release.version, str(release.digest)))
 
         release = admit(request.bundle, paths, request.root_fingerprint, progress, accept)
         done = put_in_force(paths, site.bringing(release), watch=watch, passphrase=passphrase, enter=enter)
     return replace(done, unlogged=acting.unlogged)
-
-
-def _refuse_another(paths: SitePaths, bundle: Path, known: ClusterState) -> None:
-    """Raise ``UsageError`` where ``bundle`` is of a release that this cluster neither runs nor is on its way to."""
-    version = announced_by(bundle, paths, lambda _digest, contents, _read: contents.release.info.version)
-    refuse_turn(known, version)
-    ends = {known.way.before, known.way.other} if known.way is not None else {known.release}
-    if version not in ends:
-        raise UsageError(
-            f"the cluster runs release {known.release}, and the bundle brings {version}",
-            "`sovereign upgrade` goes to another release, and says before what it changes",
-        )
 
 
 @dataclass(frozen=True)

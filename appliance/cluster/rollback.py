@@ -16,7 +16,7 @@ from appliance.cluster.acts import Acting, in_force
 from appliance.cluster.install import put_in_force, site_of
 from appliance.cluster.standing import standing
 from appliance.cluster.versions import cannot_return
-from appliance.cluster.way import versions_in
+from appliance.cluster.way import refuse_third, versions_in
 from appliance.errors import RefusedError, UsageError
 from appliance.install.act_record import Release
 from appliance.install.backup.mark import refuse_half_restored
@@ -68,8 +68,7 @@ def roll_back(  # noqa: PLR0913 - what a rollback is made of, by keyword
     with site_lock(paths), Acting(paths, site.described, site.source.parent, enter) as acting:
         state = _installed(standing(paths).state)
         wanted = version or _default(paths, state)
-        if state.way is not None and wanted not in (state.way.before, state.way.other):
-            raise RefusedError(f"hosts are between release {state.way.before} and {state.way.other}", state.onward())
+        refuse_third(state, wanted)
         store = Store(paths.store)
         release = reactivate(store, TrustState.load(paths.trust), wanted, progress, active=state.release)
         if wanted not in state.ran:

@@ -104,7 +104,7 @@ class ClusterState:
         if way.turning == way.heading:  # an earlier version of this program noted one end alone
             return f"{on} goes on"
         turn = f"`sovereign upgrade` with the bundle of {way.turning}"
-        if not way.back:
+        if not way.back and way.turning == way.before:  # to what is in force, which is where it goes unnamed
             turn = "`sovereign rollback`"
         elif way.turning in self.ran:
             turn = f"`sovereign rollback {way.turning}`"

@@ -25,7 +25,7 @@ from appliance.cluster.versions import (
     is_newer,
     versions_of,
 )
-from appliance.cluster.way import refuse_turn
+from appliance.cluster.way import refuse_third, refuse_turn
 from appliance.errors import RefusedError, UsageError
 from appliance.install.act_record import Release
 from appliance.install.admission import admit, announced_by
@@ -88,12 +88,8 @@ def plan_upgrade(paths: SitePaths, bundle: Path, known: Standing) -> ClusterUpgr
     now = _Brought(held(store.open_record(record)), versions_of(record.version, store.contents(record).artifacts))
     new = announced_by(bundle, paths, _brought)
     refuse_turn(known.state, new.held.version)
+    refuse_third(known.state, new.held.version)
     way = known.state.way
-    if way is not None and new.held.version not in (way.before, way.other):
-        raise RefusedError(
-            f"hosts are between release {way.before} and {way.other}, and {new.held.version} was compared with none",
-            known.state.onward(),
-        )
     found = planned(
         now.held,
         new.held,
@@ -101,6 +97,7 @@ def plan_upgrade(paths: SitePaths, bundle: Path, known: Standing) -> ClusterUpgr
         datetime.now(UTC),
         against=cannot_follow(now.versions, new.versions),
         final=cannot_return(new.versions, now.versions),
+        begun=way is not None and way.other == new.held.version,  # and between two releases no backup is made
     )
     before, after = now.versions.kubernetes, new.versions.kubernetes
     there = {host.name for host in known.state.hosts}  # a host that comes new joins with the new one
@@ -164,6 +161,8 @@ def upgrade(  # noqa: PLR0913 - what an upgrade is made of, by keyword
                 raise RefusedError(
                     f"{request.bundle} holds another release now", "look at the medium, and upgrade again"
                 )
+            refuse_turn(state, release.version)  # what another run began since it was asked
+            refuse_third(state, release.version)
             if site.files is not None:
                 judged(site.files, release)
             if release.version != state.release and state.way is None:

@@ -9,7 +9,7 @@ from appliance.cluster.change import Change
 from appliance.cluster.events import Reading
 from appliance.cluster.state import FORMER, KUBERNETES, RELEASE
 from appliance.cluster.versions import versions_of
-from appliance.errors import UsageError
+from appliance.errors import RefusedError, UsageError
 from appliance.install.release_change import held, unreadable
 
 if TYPE_CHECKING:
@@ -54,6 +54,26 @@ def refuse_turn(known: ClusterState, version: str) -> None:
     """Raise ``UsageError`` where a rollback from ``version`` was cut off: to bring it again would undo that unasked."""
     if known.way is not None and known.way.back and version == known.release != known.way.heading:
         raise UsageError(f"a rollback from {version} to {known.way.heading} was cut off", known.onward())
+
+
+def refuse_third(known: ClusterState, version: str) -> None:
+    """Raise ``RefusedError`` where hosts are between two releases and ``version`` is neither."""
+    if known.way is not None and version not in (known.way.before, known.way.other):
+        raise RefusedError(
+            f"hosts are between release {known.way.before} and {known.way.other}, and {version} was compared with none",
+            known.onward(),
+        )
+
+
+def refuse_another(known: ClusterState, version: str) -> None:
+    """Raise ``UsageError`` where this cluster neither runs release ``version`` nor is on its way to it."""
+    refuse_turn(known, version)
+    ends = {known.way.before, known.way.other} if known.way is not None else {known.release}
+    if known.release and version not in ends:
+        raise UsageError(
+            f"the cluster runs release {known.release}, and the bundle brings {version}",
+            "`sovereign upgrade` goes to another release, and says before what it changes",
+        )
 
 
 def steps_of(change: Change | None, playbook: str) -> tuple[tuple[str, str], ...]:

@@ -42,7 +42,7 @@ def act_event(record: Record) -> dict[str, Any]:
     """The audit log's entry for a record. Pure: the same record gives the same bytes whenever it is sent."""
     told = record.detail
     ends = (Release(told["from"], told["from_digest"]), Release(told["to"], told["to_digest"]))
-    why = f": {told['error']}" if "error" in told else ""
+    why = next((f": {told[name]}" for name in ("error", "note") if name in told), "")
     return install_step(
         step=record.step,
         action="install" if record.step == "install" else "update",

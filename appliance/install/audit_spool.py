@@ -68,7 +68,8 @@ def spool_to(client: SyncAuditClient, origin: str, paths: SitePaths, release: st
     waiting = _waiting(paths, sent)
     for _, record in waiting:
         if is_act(record):
-            client.append(act_event(record), id=OPERATOR.id(origin, *act_id(record)))
+            with suppress(IdReusedError):  # the log has it in an earlier program's words
+                client.append(act_event(record), id=OPERATOR.id(origin, *act_id(record)))
             continue
         number = str(record.seq)
         client.append(_event(record, release), id=OPERATOR.id(origin, "install", number))
@@ -81,6 +82,7 @@ def spool_to(client: SyncAuditClient, origin: str, paths: SitePaths, release: st
         sent["root"] = root[0]
     if waiting:
         sent["seq"] = waiting[-1][0]
+        sent["at"] = next(one.at for one in read_journal(paths.journal) if one.seq == sent["seq"])
     _marker(paths).parent.mkdir(mode=0o700, exist_ok=True)
     write_private(_marker(paths), json.dumps(sent).encode() + b"\n")
     return len(waiting)
@@ -136,13 +138,23 @@ def _event(record: Record, release: str) -> dict[str, Any]:
     )
 
 
+def tell_again(paths: SitePaths) -> None:
+    """Have the next run send all of the journal: the log may be an earlier one. What it has is not doubled."""
+    _marker(paths).unlink(missing_ok=True)
+
+
 def _sent(paths: SitePaths) -> dict[str, Any]:
-    """What the log was told: ``seq``, the last record, and ``root``, the fingerprint of the last root."""
+    """What the log was told: ``seq``, the last record; ``at``, its time; ``root``, the fingerprint of the last root.
+
+    A note that is damaged, or of another journal than this one, keeps nothing back: all is sent, and ids tell it apart.
+    """
     try:
-        found: dict[str, Any] = json.loads(_marker(paths).read_bytes())
-    except FileNotFoundError:
+        found: dict[str, Any] = dict(json.loads(_marker(paths).read_bytes()))
+        seq = int(found["seq"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return {"seq": 0}
-    return found
+    last = next((record.at for record in read_journal(paths.journal) if record.seq == seq), None)
+    return found if last == found.get("at", last) else {**found, "seq": 0}
 
 
 def _marker(paths: SitePaths) -> Path:

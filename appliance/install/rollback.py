@@ -97,7 +97,7 @@ def roll_back(  # noqa: PLR0913 - what a rollback is made of, by keyword
         store, active = Store(paths.store), active_version(paths)
         release = reactivate(store, TrustState.load(paths.trust), wanted, progress, active=active)
         if wanted not in _ran(paths):
-            raise UsageError(f"release {wanted} never ran here", "install its bundle, or go back to one that did")
+            raise UsageError(f"release {wanted} never ran here", "upgrade with its bundle, or go back to one that did")
         if (why := unreadable(held(store.open_release(active)), held(release))) is not None:
             raise RefusedError(f"release {wanted} cannot be gone back to: {why}", RESTORE)
         return put_in_force(paths, files, release, passphrase=passphrase, observer=observer)

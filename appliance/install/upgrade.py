@@ -89,10 +89,12 @@ def planned(  # noqa: PLR0913 - what is known, and what more speaks against it
     *,
     against: str | None = None,
     final: str | None = None,
+    begun: bool = False,
 ) -> Upgrade:
     """The same of what is known; ``data`` is the major version of PostgreSQL that the site's data are of. Pure.
 
     ``against`` is a further reason why ``new`` cannot take over, and ``final`` one why it could not be undone.
+    ``begun``: the way to ``new`` was, with a backup where one had to be, and is gone on with.
     """
     same = new.digest == active.digest
     final = None if same else no_way_back(active, new) or final
@@ -101,7 +103,7 @@ def planned(  # noqa: PLR0913 - what is known, and what more speaks against it
         refusal, hint = f"release {new.version} cannot take over this site: {why}", OTHER_POSTGRES
     elif not same and (why := cannot_take_over(active, new) or against) is not None:
         refusal, hint = f"release {new.version} cannot take over this site: {why}", "ask for one that is made after it"
-    elif final is not None and (lacking := _lacking(backup, active, now)) is not None:
+    elif final is not None and not begun and (lacking := _lacking(backup, active, now)) is not None:
         refusal, hint = f"{final}, and {lacking}", _BACK_UP
     return Upgrade(active.version, new.version, new.digest, changes(active, new), final, backup, refusal, hint)
 

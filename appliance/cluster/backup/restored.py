@@ -17,6 +17,7 @@ from appliance.cluster.backup.sockets import audit_socket, database_socket, keyc
 from appliance.cluster.events import TaskStarted
 from appliance.cluster.state import read_state, write_state
 from appliance.errors import LogInconsistentError
+from appliance.install.audit_spool import tell_again
 from appliance.install.backup import statement
 from appliance.install.backup.contents import read_erased, read_secrets
 from appliance.install.backup.dumps import GATEWAY_DATABASE, IDENTITY_DATABASE
@@ -126,10 +127,11 @@ def load_databases(run: Run, running: PodServer) -> None:
 
 
 def lay_log(run: Run, reach: Reach, state_host: str) -> None:
-    """Into its place only once all of it was the statement's."""
+    """Into its place only once all of it was the statement's. It may lack acts that the log before it was told."""
     with run.log() as log:
         _demand_told(run, receive_log(reach, state_host, log))
     take_log(reach, state_host)
+    tell_again(run.paths)
 
 
 def _demand_told(run: Run, passed: Passed) -> None:

@@ -159,7 +159,7 @@ def check_release(bundle: Path, pair: Pair) -> None:
     if found != pair.main.statement.release_digest:
         wanted = pair.main.statement.release
         cause = f"the bundle is not release {wanted} as it was backed up"
-        raise RefusedError(cause, f"restore with the bundle of {wanted}, then install a newer one")
+        raise RefusedError(cause, f"restore with the bundle of {wanted}, then upgrade to a newer one")
 
 
 def demand_bundle(report: Report) -> None:

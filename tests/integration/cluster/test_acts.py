@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,8 +12,9 @@ from appliance.audit.client import SyncAuditClient
 from appliance.audit.entry import decode_entry
 from appliance.audit.tiles import TileReader
 from appliance.cluster.acts import Acting, Name, in_force
+from appliance.cluster.backup import restored
 from appliance.errors import DeploymentError
-from appliance.install import audit_spool
+from appliance.install import act_record, audit_spool
 from appliance.install.act_record import Release
 from appliance.install.journal import read_journal
 from appliance.install.pack_record import note
@@ -142,3 +145,44 @@ def test_what_commands_did_here_meanwhile_goes_into_the_log_with_an_act_each_onc
     tiles = TileReader(desk.log.directory, size)
     found = [decode_entry(tiles.entry(at))[1]["unmapped"]["sovereign"] for at in range(size)]
     assert len([one for one in found if one["kind"] == "learning_decision"]) == 1
+
+
+def test_an_act_that_was_killed_once_all_of_it_was_done_is_no_failure(desk: Desk) -> None:
+    """A release is in force only after its last step: what was lost is the note of that."""
+    acting(desk).begin("upgrade", OLD, NEW)
+    assert act(desk, "install", NEW, NEW) is None
+    assert [what for _, _, what in told(desk)][:2] == ["begun", "went through: its end was noted later"]
+    assert [outcome for _, outcome, _ in told(desk)] == ["Success"] * 4
+
+
+@pytest.mark.parametrize("marker", [b"", b"[]", b'{"seq": "x"}', b'{"seq": 2, "at": "2026-01-01T00:00:00+00:00"}'])
+def test_a_note_of_what_was_sent_that_is_none_of_this_journal_keeps_nothing_back(marker: bytes, desk: Desk) -> None:
+    desk.paths.journal.parent.mkdir(exist_ok=True)
+    audit_spool._marker(desk.paths).write_bytes(marker)
+    assert act(desk) is None
+    assert [what for _, _, what in told(desk)] == ["begun", "went through"]
+    assert act(desk) is None
+    assert len(told(desk)) == 4
+
+
+def test_what_the_log_has_in_other_words_holds_up_no_later_act(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that was replaced between sending and noting it words the same record another way."""
+    with monkeypatch.context() as former:
+        former.setitem(act_record._WORDS, "started", "started")
+        former.setattr(audit_spool, "write_private", lambda *_: None)
+        lost = acting(desk)
+        lost.begin("upgrade", OLD, NEW)
+    assert act(desk) is None
+    assert [what for _, _, what in told(desk)] == ["started", "failed: interrupted", "begun", "went through"]
+
+
+def test_a_log_that_was_put_back_is_told_again_of_what_it_lacks(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert act(desk) is None
+    for name in ("receive_log", "take_log", "_demand_told"):
+        monkeypatch.setattr(restored, name, lambda *_: None)
+    run: Any = SimpleNamespace(paths=desk.paths, log=nullcontext)
+    restored.lay_log(run, desk.hosts.reach(), "node2")
+    restored.lay_log(run, desk.hosts.reach(), "node2")  # whoever restores again finds no note
+    assert not audit_spool._marker(desk.paths).exists()
+    assert act(desk, "rollback", NEW, OLD) is None
+    assert len(told(desk)) == 4

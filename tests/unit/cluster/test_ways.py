@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from airgap_bundle.trust_state import TrustState
+from appliance.cluster import upgrade as upgrading
 from appliance.cluster.playbook import HostsRefusedError
 from appliance.cluster.standing import standing
 from appliance.cluster.state import FORMER, ClusterState, Way, read_state, write_state
 from appliance.cluster.status import cluster_status
 from appliance.errors import DeploymentError, RefusedError, UsageError
+from appliance.install.admission import admit
+from appliance.install.host import Request
 from tests.bundles import NOW, tree
-from tests.unit.cluster.test_upgrade import HOSTS, WAY, Ground
+from tests.unit.cluster.test_upgrade import HOSTS, WAY, Ground, _quiet, _silent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -198,3 +202,60 @@ def test_every_step_of_a_way_is_remembered_before_it_begins(ground: Ground) -> N
         (name, state.way.step) for name, state in zip(ground.runs.ran, ground.runs.remembered, strict=True) if state.way
     ]
     assert steps == list(zip(WAY, ("Kubernetes", "network and assistant", FORMER), strict=True))
+
+
+def test_a_rollback_that_was_turned_round_twice_names_commands_that_go_where_they_say(ground: Ground) -> None:
+    """Unnamed, a rollback goes to what is in force; to the other end it goes by name."""
+    newer = ground.bundle(2, "v1.36.3")
+    ground.go(newer)
+    cut(ground, None, "cluster.yml")
+    ground.runs.failing = "cluster.yml"
+    with pytest.raises(DeploymentError):
+        ground.back("2.0.0")
+    cut(ground, newer, "cluster.yml")
+    assert ground.state().onward() == (
+        "`sovereign upgrade` with the bundle of 2.0.0 goes on, and `sovereign rollback 1.0.0` goes back to 1.0.0"
+    )
+    ground.back("1.0.0")
+    assert (ground.state().release, ground.state().way) == ("1.0.0", None)
+
+
+def test_a_way_without_return_is_gone_on_with_when_its_backup_has_grown_old(ground: Ground) -> None:
+    """Between two releases none is made: asked for again, no command would be left."""
+    final = ground.bundle(2, "v1.36.3", min_release=2)
+    ground.backed_up()
+    cut(ground, final, "cluster.yml")
+    (ground.paths.root / "state/backup.json").unlink()
+    assert ground.may(final).found.final is not None
+    ground.go(final)
+    assert (ground.state().release, ground.state().way) == ("2.0.0", None)
+
+
+def test_a_way_that_another_run_began_since_it_was_asked_is_left_for_no_third_release(ground: Ground) -> None:
+    third = ground.bundle(3, "v1.36.2")
+    asked = ground.may(third)
+    cut(ground, ground.bundle(2, "v1.36.2"), "cluster.yml")
+    way = ground.state().way
+    with pytest.raises(RefusedError, match=r"between release 1\.0\.0 and 2\.0\.0, and 3\.0\.0 was compared with none"):
+        upgrading.upgrade(
+            ground.paths, Request(third, None, None), asked, watch=_quiet, progress=_silent, passphrase=lambda: b""
+        )
+    assert ground.state().way == way
+    assert TrustState.load(ground.paths.trust).release_number == 2
+
+
+def test_a_way_that_another_run_ended_meanwhile_is_not_begun_again_by_an_installation(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = ground.bundle(2, "v1.36.2")
+    cut(ground, second, "cluster.yml")
+
+    def slower(*given: Any) -> Any:
+        write_state(ground.paths.cluster_state, replace(ground.state(), way=None))
+        return admit(*given)
+
+    monkeypatch.setattr("appliance.cluster.install.admit", slower)
+    ran = list(ground.runs.ran)
+    with pytest.raises(UsageError, match=r"runs release 1\.0\.0, and the bundle brings 2\.0\.0"):
+        ground.install(second)
+    assert ground.runs.ran == ran

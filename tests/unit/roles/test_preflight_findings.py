@@ -183,6 +183,14 @@ def test_a_host_of_this_site_needs_room_for_what_another_release_brings(monkeypa
     assert judge(node1=probe(1, site=OURS, free_bytes=free)) == [("node1", "disk")]
 
 
+def test_a_host_that_comes_new_needs_room_for_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models are counted apart when hosts are looked at before the site learns of a release."""
+    enough, less = ({"/var/lib/containerd": (10 << 30) + more} for more in (4 << 30, (4 << 30) - 1))
+    monkeypatch.setitem(RULES, "more_bytes", 4 << 30)
+    assert judge(node1=probe(1, free_bytes=enough)) == []
+    assert judge(node1=probe(1, free_bytes=less)) == [("node1", "disk")]
+
+
 IMAGES = [
     {"digest": "sha256:a", "blobs": {"a": 0, "shared": 1 << 30}},
     {"digest": "sha256:b", "blobs": {"b": 0, "shared": 1 << 30, "own": 2 << 30}},
