@@ -6,7 +6,9 @@ from the log's Ed25519 key. To erase somebody is to destroy their key, and the s
 says so, and what comes later of them is not kept. No backup holds ``apart/people``.
 
 Salt, nonce and file follow from the data key, the entry's id and the text: what is appended once more after a crash is
-the same file and the same entry. A file is durable before the entry that names it. One thread owns the store.
+the same file and the same entry. A file is durable before the entry that names it, and whole or absent: a key that was
+cut to nothing would say that somebody was erased, a text that was cut would be refused by a restore. One thread owns
+the store.
 Everything raises ``OSError`` unchanged.
 """
 
@@ -113,7 +115,7 @@ class ApartStore:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-        self._storage.write({_key_path(subject): b""})
+        self._storage.replace(_key_path(subject), b"")
 
     def discard(self, entries: Iterable[bytes]) -> None:
         """The files of ``entries`` go, before they are pruned themselves."""
@@ -132,7 +134,7 @@ class ApartStore:
                 return self._key(subject)
             return None
         key, nonce = secrets.token_bytes(KEY_BYTES), secrets.token_bytes(NONCE_BYTES)
-        self._storage.write({name: nonce + self._wrapping.encrypt(nonce, key, name.encode())})
+        self._storage.replace(name, nonce + self._wrapping.encrypt(nonce, key, name.encode()))
         return key
 
     def _key(self, subject: str) -> bytes | None:
@@ -172,7 +174,7 @@ class ApartStore:
         path = file_path(item)
         assert path is not None
         if not _holds(self._directory, item):
-            self._storage.write({path: sealed})
+            self._storage.replace(path, sealed)
         return item
 
     def _opened(self, key: bytes, entry_id: str, item: Item) -> tuple[Item, bytes, str]:

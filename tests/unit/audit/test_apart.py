@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appliance.audit import apart_store, events
+from appliance.audit import apart_store, events, storage
 from appliance.audit.apart import Item, items_of
 from appliance.audit.apart_check import ApartCheck
 from appliance.audit.apart_store import file_path
@@ -16,7 +17,7 @@ from appliance.audit.client import AuditClient, SyncAuditClient
 from appliance.audit.commitment import opens
 from appliance.audit.copying import log_files
 from appliance.audit.entry import decode_entry, encode_entry
-from appliance.audit.errors import ApartError, EntryRefusedError, EntryTooLargeError
+from appliance.audit.errors import ApartError, AuditUnavailableError, EntryRefusedError, EntryTooLargeError
 from appliance.audit.events_operation import admin_change, install_step
 from appliance.audit.ocsf import MAX_LONG, MAX_TEXT, short
 from appliance.audit.passing import PassingLog
@@ -248,3 +249,33 @@ def test_both_clients_hand_in_what_no_frame_holds_and_the_operator_has_it_back(b
     check = ApartCheck(bench.directory)
     check.finish(bench.verify(visit=check.visit))
     assert check.texts == 7
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_key_or_a_text_that_was_cut_off_while_it_was_written_is_not_there(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    """A key of no bytes would say that its person was erased; a cut text would be in every copy, and refused there."""
+    log = bench.open()
+    append(log, refused(LONG, "cd" * 16), "gateway/before")
+    whole, left = storage._write, [kept]
+
+    def cut(path: Path, data: bytes) -> int:
+        if "apart/" in str(path):
+            if not left[0]:
+                path.write_bytes(data[: len(data) // 2])
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            left[0] -= 1
+        return whole(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "_write", cut)
+        with pytest.raises(AuditUnavailableError):
+            log.keep("gateway/a", refused(LONG), 0)
+    stored = read_stored(bench.directory, bench.vkeys)
+    passing = PassingLog(bench.vkeys)
+    for name, data in log_files(stored):
+        passing.take(name, data if isinstance(data, bytes) else data.read_bytes())
+    assert passing.finish()
+    ((_, _, text),) = log.read_apart(append(log, refused(LONG), "gateway/a"))
+    assert text == LONG
