@@ -45,8 +45,10 @@ from appliance.audit.apart import (
 )
 from appliance.audit.commitment import SALT_BYTES, commit, opens
 from appliance.audit.entry import encode_entry
+from appliance.audit.erased import erased_in
 from appliance.audit.errors import ApartError
 from appliance.audit.regular_file import read_regular
+from appliance.audit.tiles import WIDTH, TileReader
 from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ if TYPE_CHECKING:
 
 PERIOD_SECONDS, PERIOD_BYTES = 3600, 16 << 20
 """How much of one sender is kept in an hour; whoever is let call often can say much, and all of it stays for months."""
+LATE = 4096
+"""Entries that one commit holds at most (``writer``): so far back a crash can have left a key that is to be gone."""
 RESERVE = 50
 """One part in so many of the disk is left to entries."""
 KEY_BYTES, NONCE_BYTES = 32, 12
@@ -84,9 +88,9 @@ class ApartStore:
         """The record of ``event`` with its long texts kept, durably. Raises as ``set_apart``."""
         made, longs = set_apart(event, entry_id)
         if longs:
-            key = self._key_to_keep(subject_of(event))
-            spent = self._spent(sender, sum(one.size for one in longs))
-            items = [self._kept(key, entry_id, one) if key and spent else Item(one.at, one.size) for one in longs]
+            may = self._spent(sender, sum(one.size for one in longs))  # else not even a key is made
+            key = self._key_to_keep(subject_of(event)) if may else None
+            items = [self._kept(key, entry_id, one) if key else Item(one.at, one.size) for one in longs]
             made = told(made, items)
         return entry_id, encode_entry(made, entry_id)
 
@@ -116,6 +120,22 @@ class ApartStore:
             finally:
                 os.close(descriptor)
         self._storage.replace(_key_path(subject), b"")
+
+    def forget_again(self, size: int, pruned: int) -> None:
+        """Destroy the keys of whom the log's last entries say that they were erased, where a crash came in between.
+
+        The log has ``size`` entries, all in tiles; before ``pruned`` they may be gone.
+        """
+        if not (self._directory / PEOPLE).is_dir():
+            return
+        tiles, found = TileReader(self._directory, size), set[str]()
+        for start in range(max(size - LATE, pruned, 0) // WIDTH * WIDTH, size, WIDTH):
+            with suppress(LogInconsistentError):  # a damaged tile is for `audit verify` to name
+                found.update(erased_in(tiles.entries(start // WIDTH)))
+        for subject in found:
+            path = self._directory / _key_path(subject)
+            if path.exists() and path.stat().st_size:
+                self.forget(subject)
 
     def discard(self, entries: Iterable[bytes]) -> None:
         """The files of ``entries`` go, before they are pruned themselves."""

@@ -261,7 +261,7 @@ def elsewhere(desk: Desk, members: list[str], state: str) -> Path:
     hosts = [{"name": n, "address": a, "role": "control-plane"} for n, a in zip(names, members, strict=False)]
     site["cluster"]["hosts"] = [*hosts, {"name": "node2", "address": state}]
     if len(members) > 1:
-        site["cluster"]["endpoint"] = "api.example"
+        site["cluster"]["endpoint"] = "10.77.0.9"
     made = desk.config.with_name("elsewhere.yaml")
     made.write_text(yaml.safe_dump(site))
     return made

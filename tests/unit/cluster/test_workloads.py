@@ -174,7 +174,7 @@ def test_the_log_s_writer_is_told_how_many_hosts_the_control_plane_has(
     assert values(made(tmp_path))["audit"]["controlPlanes"] == 1
     more = [{"name": f"node{n}", "address": f"10.77.0.1{n}", "role": "control-plane"} for n in (1, 3, 4)]
     hosts = [*more, {"name": "node2", "address": "10.77.0.12"}]
-    cluster = SITE["cluster"] | {"hosts": hosts, "endpoint": "api.example"}
+    cluster = SITE["cluster"] | {"hosts": hosts, "endpoint": "10.77.0.9"}
     monkeypatch.setitem(SITE, "cluster", cluster)
     assert values(made(tmp_path))["audit"]["controlPlanes"] == 3
 
