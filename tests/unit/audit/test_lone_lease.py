@@ -198,3 +198,23 @@ def test_a_note_that_is_a_link_or_a_folder_names_nobody(note: HolderNote, tmp_pa
     (tmp_path / HOLDER).mkdir()
     assert not note.names("a")
     assert not note.names("")
+
+
+def test_an_answer_between_two_silences_makes_them_count_anew(note: HolderNote) -> None:
+    world = World()
+    one = world.lease("a", note)
+    assert one.step()
+    assert not silence(world, one, TRIES - 1)
+    world.api.reachable = True
+    assert one.step()
+    assert not silence(world, one, TRIES - 1)
+    assert silence(world, one, 1)
+
+
+def test_a_lease_that_was_made_anew_under_the_same_name_is_another(note: HolderNote) -> None:
+    world = World()
+    one = world.lease("a", note)
+    assert one.step()
+    world.api.uid = "2"
+    assert not one.step()
+    assert one.lost
