@@ -315,3 +315,21 @@ def test_only_an_act_of_the_operator_s_is_believed_to_erase_somebody() -> None:
         made = event | {"unmapped": {"sovereign": event["unmapped"]["sovereign"] | {"kind": kind}}}
         assert list(erased_in([encode_entry(made, "gateway/a")])) == []
     assert not any("admin_change" in role.kinds for role in (GATEWAY, IDENTITY, CLUSTER, engine("m")))
+
+
+def test_a_text_that_rotted_or_is_no_file_keeps_no_copy_of_the_log_from_being_made(bench: Bench) -> None:
+    log = bench.open()
+    paths = [
+        bench.directory / str(file_path(items_of(decode_entry(append(log, step(LONG), name))[1])[0])) for name in "abc"
+    ]
+    paths[0].write_bytes(paths[0].read_bytes()[:-1])
+    paths[1].unlink()
+    os.mkfifo(paths[1])
+    passing, copied = PassingLog(bench.vkeys), []
+    for name, data in log_files(read_stored(bench.directory, bench.vkeys)):
+        passing.take(name, data if isinstance(data, bytes) else data.read_bytes())
+        copied.append(name)
+    assert passing.finish()
+    assert [name for name in copied if name.startswith("apart/") and "keys" not in name] == [
+        paths[2].relative_to(bench.directory).as_posix()
+    ]
