@@ -68,14 +68,25 @@ class Visitor:
         answer.raise_for_status()
         return dict(answer.json())
 
-    def ask(self, question: str) -> tuple[str, dict[str, Any]]:
-        """Ask in a new conversation. Returns the answer and its receipt; raises ``RuntimeError`` on a problem."""
+    def bring(self, group: str, name: str, data: bytes) -> dict[str, Any]:
+        """Bring a document for a group, as the page does. Returns what became of it."""
+        answer = self._http.put(f"/api/documents/{group}/{name}", content=data)
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    def ask(self, question: str, *, documents: bool = False) -> tuple[str, dict[str, Any]]:
+        """Ask in a new conversation, from ``documents`` if so. Returns the answer and its receipt.
+
+        Raises ``RuntimeError`` on a problem.
+        """
         created = self._http.post("/api/conversations", json={"model": self.session["models"][0]["id"]})
         created.raise_for_status()
         words: list[str] = []
         receipt: dict[str, Any] = {}
         path = f"/api/conversations/{created.json()['id']}/messages"
-        with self._http.stream("POST", path, json={"content": question}) as stream:
+        with self._http.stream(
+            "POST", path, json={"content": question, **({"documents": True} if documents else {})}
+        ) as stream:
             stream.raise_for_status()
             for name, data in _events(stream):
                 if name == "token":

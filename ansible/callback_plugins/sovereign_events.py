@@ -95,7 +95,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no ty
 
 
 def _cause(result: dict[str, Any]) -> str:
-    """The last lines of what was said; of a loop, by the first item that failed."""
+    """What a program marked as errors, else the last lines of what was said; of a loop, by the first that failed."""
     if "censored" in result:
         return "it failed; what it said may hold a secret and is not shown"
     for item in result.get("results", ()):
@@ -105,4 +105,5 @@ def _cause(result: dict[str, Any]) -> str:
         result.get("stderr") or result.get("module_stderr") or result.get("msg") or result.get("stdout") or "no reason"
     )
     lines = [line.strip() for line in str(said).splitlines() if line.strip()]
-    return " / ".join(lines[-_TAIL:])
+    marked = [line for line in lines if line.startswith("[ERROR")]  # as kubeadm does, before words about its options
+    return " / ".join((marked or lines)[-_TAIL:])

@@ -19,8 +19,9 @@ from appliance.audit.pruning import find_prunable
 from appliance.audit.restoring import restore_archive
 from appliance.audit.roles import OPERATOR
 from appliance.audit.usage_table import printable
-from appliance.cli.audit_options import LogOption, VkeysOption, log_folder, own_log, verifier_keys
-from appliance.cli.terminal import OutputFormat, OutputOption, emit, progress, say, site_paths
+from appliance.cli.audit_options import LogOption, VkeysOption, log_folder, verifier_keys
+from appliance.cli.reached import own_log, reached
+from appliance.cli.terminal import OutputFormat, OutputOption, emit, progress, say
 from appliance.errors import UsageError
 from appliance.site.load import load_site
 from appliance.site.paths import AUDIT
@@ -48,7 +49,7 @@ def prune(
     Shows what will go and asks. Nothing younger than six months goes, whatever the policy or the clock says: age counts
     by the log's own entries. Example: `sovereign audit archive write /media/stick/2026`, then `sovereign audit prune`.
     """
-    paths = site_paths(context)
+    paths = reached(context)
     days = load_site(paths.site_yaml).audit.retention_days
     with progress("verifying", unit="steps") as show:
         stored, old = find_prunable(own_log(paths), vkeys=verifier_keys(context, None), days=days, progress=show)
@@ -135,7 +136,7 @@ def restore(
         if log is not None:
             count = restore_archive(folder, log, vkeys=keys, progress=show)
         else:
-            paths = site_paths(context)
+            paths = reached(context)
             with SyncAuditClient(paths.socket(AUDIT)) as audit:
                 detail = f"entries are put back from an archive of {check_archive(folder, vkeys=keys).end}"
                 event = admin_change(

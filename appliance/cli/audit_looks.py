@@ -15,7 +15,8 @@ from appliance.audit.errors import AuditUnavailableError, NotYoursError
 from appliance.audit.events import admin_change
 from appliance.audit.roles import OPERATOR
 from appliance.cli.audit_options import log_folder
-from appliance.cli.terminal import say, site_paths
+from appliance.cli.reached import reached
+from appliance.cli.terminal import say
 from appliance.site.paths import AUDIT
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def looked_at(context: typer.Context, given: Path | None, what: str) -> Path:
     if given is None:
         event = admin_change(actor=f"uid {os.getuid()}", action="read", kind="audit_log", target=what)
         try:
-            with SyncAuditClient(site_paths(context).socket(AUDIT)) as audit:
+            with SyncAuditClient(reached(context).socket(AUDIT)) as audit:
                 audit.append(event, id=OPERATOR.id("look", secrets.token_hex(16)))
         except (AuditUnavailableError, NotYoursError) as error:
             say(f"note: this look is not in the log: {error.cause}")

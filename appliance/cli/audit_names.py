@@ -17,8 +17,8 @@ from appliance.audit.client import SyncAuditClient
 from appliance.audit.commitment import PSEUDONYM_HEX
 from appliance.audit.events_operation import admin_change
 from appliance.audit.roles import OPERATOR
-from appliance.cli.terminal import site_paths
-from appliance.cli.user_keycloak import keycloak, service_secret
+from appliance.cli.reached import reached, service_secret
+from appliance.cli.user_keycloak import keycloak
 from appliance.errors import NotAllowedError, SovereignError, UsageError
 from appliance.gateway.pseudonyms import subject_of
 from appliance.identity.users import every_account
@@ -54,7 +54,7 @@ def names_in(context: typer.Context, usage: UsageReport, passphrase_fd: int | No
     Raises ``NotAllowedError`` for who does not hold the site's key, ``UnavailableError`` when the log or Keycloak does
     not answer: then nobody is named.
     """
-    paths = site_paths(context)
+    paths = reached(context)
     listed = [*(name for name, _ in usage.top_users), *(one.subject for one in usage.unusual)]
     found: Names = {one: None for one in listed if _PSEUDONYM.fullmatch(one)}
     key = _key(paths, passphrase_fd)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,19 +9,16 @@ import typer
 
 from appliance.audit.charges import Prices
 from appliance.audit.checkpoint import read_vkeys
-from appliance.audit.client import SyncAuditClient
 from appliance.audit.cosigned import Witnessed, brought_back, read_witnesses
-from appliance.audit.errors import AuditUnavailableError
+from appliance.cli.reached import own_log, reached
 from appliance.cli.terminal import say, site_paths
 from appliance.errors import UsageError
 from appliance.site.load import load_site
-from appliance.site.paths import AUDIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from appliance.audit.note import VerifierKey
-    from appliance.site.paths import SitePaths
 
 WITNESSES = "audit-witnesses"
 
@@ -47,24 +43,14 @@ WitnessesOption = Annotated[
 
 def log_folder(context: typer.Context, given: Path | None) -> Path:
     """The log to read."""
-    return given if given is not None else own_log(site_paths(context))
-
-
-def own_log(paths: SitePaths) -> Path:
-    """The site's own log, after its writer put everything that it acknowledged where readers look for it.
-
-    Where no writer runs, they read it from the journal.
-    """
-    with contextlib.suppress(AuditUnavailableError), SyncAuditClient(paths.socket(AUDIT)) as client:
-        client.checkpoint()
-    return paths.audit_log
+    return given if given is not None else own_log(reached(context))
 
 
 def site_prices(context: typer.Context, given: Path | None, log: Path | None) -> Prices | None:
     """The prices of the site file that was named; else, for the site's own log, of the site here, if it has any."""
     if given is None and log is not None:
         return None
-    path = given if given is not None else site_paths(context).site_yaml
+    path = given if given is not None else site_paths(context).administered
     if given is None and not path.is_file():
         return None
     price = load_site(path).audit.price

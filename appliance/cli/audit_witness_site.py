@@ -23,7 +23,8 @@ from appliance.audit.roles import OPERATOR
 from appliance.audit.witness_request import make_request
 from appliance.cli.audit_looks import looked_at
 from appliance.cli.audit_options import WITNESSES, LogOption, VkeysOption, verifier_keys, write_text
-from appliance.cli.terminal import OutputFormat, OutputOption, emit, site_paths
+from appliance.cli.reached import own_log, reached
+from appliance.cli.terminal import OutputFormat, OutputOption, emit
 from appliance.errors import UsageError
 from appliance.site.paths import AUDIT
 
@@ -41,7 +42,7 @@ def enrol(
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """At the site: make a witness known, so that its cosignatures count. Compare the key ids by voice."""
-    paths = site_paths(context)
+    paths = reached(context)
     origin = verifier_keys(context, None)[0].name
     witness, after = enrolled(paths.policies / WITNESSES, _text(vkeys), origin)
     ids = [key.key_id.hex() for key in witness.keys]
@@ -79,7 +80,7 @@ def request(
     """At the site: write the checkpoint, and the proof that it extends the witness's last, for a witness elsewhere."""
     keys, folder = verifier_keys(context, vkeys), looked_at(context, log, "request to a witness")
     if old is None:
-        known = brought_back(folder, keys, read_witnesses(site_paths(context).policies / WITNESSES))
+        known = brought_back(folder, keys, read_witnesses(reached(context).policies / WITNESSES))
         if len(known) > 1:
             raise UsageError("several witnesses are known here", "say with --old what yours cosigned")
         old = known[0].head.size if known else 0
@@ -92,10 +93,10 @@ def deliver(
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """At the site: put a cosigned checkpoint beside the log, where `verify` and `status` count it."""
-    paths = site_paths(context)
+    paths = reached(context)
     data, keys = _text(cosigned).encode(), verifier_keys(context, None)
     witnesses = read_witnesses(paths.policies / WITNESSES)
-    found = check_delivery(paths.audit_log, data, log_keys=keys, witnesses=witnesses)
+    found = check_delivery(own_log(paths), data, log_keys=keys, witnesses=witnesses)
     names = ", ".join(one.witness for one in found)
     detail = f"{found[0].head.size} entries, root {found[0].head.root.hex()}"
     event = admin_change(actor=_actor(), action="update", kind="witness", target=names, detail=detail)

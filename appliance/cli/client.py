@@ -12,9 +12,10 @@ import typer
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.events import admin_change
 from appliance.audit.roles import OPERATOR
-from appliance.cli.terminal import PassphraseFdOption, read_passphrase, say, site_paths
+from appliance.cli.reached import reached, vault_of
+from appliance.cli.terminal import PassphraseFdOption, say
 from appliance.errors import UsageError
-from appliance.install.vault import Vault, client_secret
+from appliance.install.vault import client_secret
 from appliance.site.load import load_site
 from appliance.site.paths import AUDIT
 from appliance.site.secrets import write_private
@@ -30,14 +31,13 @@ def secret_command(
     passphrase_fd: PassphraseFdOption = None,
 ) -> None:
     """Hand out a service client's secret: to a file, never to the screen, and with an entry in the audit log."""
-    paths = site_paths(context)
+    paths = reached(context)
     known = [entry.id for entry in load_site(paths.administered).service_clients]
     if client not in known:
         raise UsageError(f"{client} is no service client of this site", f"it has {', '.join(known) or 'none'}")
     if out.exists():
         raise UsageError(f"{out} exists", "name a new file")
-    vault = Vault(paths, lambda: read_passphrase("passphrase of the site key", passphrase_fd))
-    value = vault.store().get(client_secret(client))
+    value = vault_of(paths, passphrase_fd).store().get(client_secret(client))
     event = admin_change(actor=f"uid {os.getuid()}", action="read", kind="client secret", target=client)
     with SyncAuditClient(paths.socket(AUDIT)) as audit:
         audit.append(event, id=OPERATOR.id("client-secret", secrets.token_hex(16)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from appliance.cli.terminal import emit, say
+from appliance.cluster.assistant_warnings import assistant_warnings
 from appliance.cluster.egress import attempts, counters, incomplete, silent
 from appliance.cluster.looking import look
 from appliance.cluster.standing import standing
@@ -35,6 +37,7 @@ def show_status(paths: SitePaths, output: OutputFormat) -> None:
     """Ask every host and show the cluster; exits with 5 when something is not ready."""
     known = standing(paths)
     found = cluster_status(paths, known, look(known))
+    found = replace(found, warnings=(*found.warnings, *assistant_warnings(paths, datetime.now(UTC))))
     emit(found.data(), output, lambda console: _render(found, console))
     if not found.ok:
         raise typer.Exit(DeploymentError.exit_code)

@@ -13,7 +13,8 @@ from rich.table import Table
 from appliance.cli.document_import import GroupOption  # noqa: TC001 - typer reads the annotations at run time
 from appliance.cli.document_open import TRY_AGAIN, Desk, desk, known_groups, swept
 from appliance.cli.memory_warm import retold
-from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
+from appliance.cli.reached import reached
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say
 from appliance.errors import UnavailableError, UsageError
 from appliance.memory.parsing.blocks import cleaned
 from appliance.memory.retrieval import Meaning
@@ -38,7 +39,7 @@ def list_command(
     """List the documents, those that could not be read included."""
 
     async def ask() -> tuple[Document, ...]:
-        async with desk(site_paths(context), passphrase_fd) as open_desk:
+        async with desk(reached(context), passphrase_fd) as open_desk:
             listed = await open_desk.library.listed()
             await _notes(open_desk, listed)
             return listed
@@ -72,7 +73,7 @@ def show(
     """Show a document: where it came from, who may see it, and the text that the assistant reads."""
 
     async def ask() -> tuple[Document, str]:
-        async with desk(site_paths(context), passphrase_fd) as open_desk:
+        async with desk(reached(context), passphrase_fd) as open_desk:
             return await open_desk.library.shown(_id(document))
 
     found, text = asyncio.run(ask())
@@ -102,7 +103,7 @@ def delete(
     ids = [_id(one) for one in documents]
     if not yes and not typer.confirm(f"delete {len(ids)} documents?", err=True):
         raise UsageError("nothing was deleted", "answer y, or give --yes")
-    asyncio.run(_deleted(site_paths(context), ids, passphrase_fd))
+    asyncio.run(_deleted(reached(context), ids, passphrase_fd))
 
 
 async def _deleted(paths: SitePaths, ids: Sequence[uuid.UUID], passphrase_fd: int | None) -> None:
@@ -126,7 +127,7 @@ def sweep(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> N
     """
 
     async def run() -> None:
-        async with desk(site_paths(context), passphrase_fd) as open_desk:
+        async with desk(reached(context), passphrase_fd) as open_desk:
             if not await open_desk.library.sweep():
                 raise UnavailableError("somebody's open transaction could still ask for what was deleted", TRY_AGAIN)
 
@@ -145,7 +146,7 @@ def search(  # noqa: PLR0913, PLR0917 - one parameter per option
     """Show which passages a question finds: for people of the groups named, or among all documents."""
 
     async def ask() -> tuple[Found, ...]:
-        async with desk(site_paths(context), passphrase_fd) as open_desk:
+        async with desk(reached(context), passphrase_fd) as open_desk:
             groups = known_groups(open_desk.site, group) or None
             asked = None
             if (embedder := open_desk.embedder) is not None:

@@ -13,8 +13,10 @@ import typer
 from rich.table import Table
 
 from appliance.cli.document_files import Found, Gathered, gather, opened
-from appliance.cli.document_open import desk, host_site, known_groups, swept
-from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, progress, say, site_paths
+from appliance.cli.document_open import desk, known_groups, swept
+from appliance.cli.learn_site import described_site
+from appliance.cli.reached import reached
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, progress, say
 from appliance.errors import RefusedError, UsageError
 from appliance.memory.chunking import chunks
 from appliance.memory.errors import DocumentRefusedError
@@ -77,8 +79,8 @@ def import_command(  # noqa: PLR0913 - one parameter per option
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Read documents and let groups' people be answered with them; a file imported before is replaced."""
-    site = site_paths(context)
-    groups = known_groups(host_site(site), group)
+    site = reached(context)
+    groups = known_groups(described_site(site), group)
     gathered = gather(paths)
     if title is not None and len(gathered.files) != 1:
         raise UsageError("--title is for one file", "leave it away, and documents keep their own titles")

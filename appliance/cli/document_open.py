@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Literal
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.events_operation import admin_change
 from appliance.audit.roles import OPERATOR
+from appliance.cli.learn_site import described_site
+from appliance.cli.site_database import site_pool
 from appliance.cli.terminal import say
-from appliance.cli.user_keycloak import service_secret
 from appliance.engine.client import EngineClient
-from appliance.errors import UnavailableError, UsageError
-from appliance.gateway import database
+from appliance.errors import UsageError
 from appliance.memory.retrieval import Retrieval
 from appliance.memory.store import Library
 from appliance.memory.vectors import Embedder
-from appliance.site.load import load_site
-from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths, engine_service
+from appliance.site.paths import AUDIT, SitePaths, engine_service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -65,13 +64,6 @@ class Desk:
             audit.append(event, id=OPERATOR.id("document", secrets.token_hex(16)))
 
 
-def host_site(paths: SitePaths) -> SiteConfig:
-    """The site on this host. Raises ``UsageError`` for a cluster that is administered from here."""
-    if paths.administered != paths.site_yaml:
-        raise UsageError("documents of a cluster cannot be administered from here yet", "they can on a single host")
-    return load_site(paths.site_yaml)
-
-
 def known_groups(site: SiteConfig, named: Sequence[str]) -> tuple[str, ...]:
     """``named``, if they are groups of the site. Raises ``UsageError``."""
     known = [group.name for group in site.groups]
@@ -83,20 +75,17 @@ def known_groups(site: SiteConfig, named: Sequence[str]) -> tuple[str, ...]:
 @asynccontextmanager
 async def desk(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterator[Desk]:
     """The site's library, open. Raises ``UnavailableError`` when the database does not answer."""
-    site = host_site(paths)
-    password = service_secret(paths, GATEWAY, "db_password", passphrase_fd).decode()
-    pool = database.connect(paths.run / DATABASE, site.listen.database_port, password)
+    site = described_site(paths)
     model = site.documents.model
-    client = EngineClient(paths.socket(engine_service(model))) if model is not None else None
+    patience = paths.engine_patience_s
+    client = EngineClient(paths.socket(engine_service(model)), patience) if model is not None else None
     embedder = Embedder(client, f"uid {os.getuid()}") if client is not None else None
     try:
-        yield Desk(paths, site, Library(pool), Retrieval(pool), embedder)
-    except database.DATABASE_DOWN as error:
-        raise UnavailableError("the database does not answer", "run `sovereign status`") from error
+        async with site_pool(paths, passphrase_fd) as pool:
+            yield Desk(paths, site, Library(pool), Retrieval(pool), embedder)
     finally:
         if client is not None:
             await client.aclose()
-        await pool.dispose()
 
 
 async def swept(library: Library) -> None:

@@ -13,9 +13,11 @@ import typer  # noqa: TC002 - typer reads the annotations at run time
 from airgap_bundle.errors import BundleError
 from appliance.cli.document_files import Gathered, below
 from appliance.cli.document_import import Result, Wanted, imported, nameless, told
-from appliance.cli.document_open import Desk, desk, host_site, swept
+from appliance.cli.document_open import Desk, desk, swept
+from appliance.cli.learn_site import described_site
 from appliance.cli.memory_warm import retold
-from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, say, site_paths
+from appliance.cli.reached import reached
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, say
 from appliance.errors import SovereignError, UsageError
 from appliance.install.document_syncs import Synced, note, now_utc
 from appliance.install.lock import SiteBusyError, busy, site_lock
@@ -48,7 +50,7 @@ def sync(
     is changed. `sovereign status` tells what the last one came to; under systemd, a timer runs it. One runs at a time,
     and none while another command changes the site: this one then does nothing.
     """
-    paths = site_paths(context)
+    paths = reached(context)
     try:
         with site_lock(paths, _PART):
             if busy(paths):
@@ -58,7 +60,7 @@ def sync(
         say("nothing was read: another `document sync` runs, or a command that changes the site")
         return
     except SovereignError as error:
-        if host_site(paths).documents.folders:
+        if described_site(paths).documents.folders:
             _noted(paths, Synced(now_utc(), cause=error.cause))
         raise
     counted = Counter(one.outcome for one in results)
@@ -78,8 +80,8 @@ def _noted(paths: SitePaths, synced: Synced) -> None:
 
 
 async def _synced(context: typer.Context, passphrase_fd: int | None) -> list[Result]:
-    site = site_paths(context)
-    folders = host_site(site).documents.folders
+    site = reached(context)
+    folders = described_site(site).documents.folders
     found = _declared(folders)
     wanted = [Wanted(file, of.groups, None, of.path) for of, part in found for file in part.files]
     there = {str(one.file.path) for one in wanted}
@@ -95,7 +97,7 @@ async def _synced(context: typer.Context, passphrase_fd: int | None) -> list[Res
     async with desk(site, passphrase_fd) as open_desk:
         dropped += await _dropped(open_desk, [one for one in gone if one not in orphans], _FILE_GONE)
     if dropped or any(one.outcome == "replaced" for one in results):
-        await retold(site, [group.name for group in host_site(site).groups], passphrase_fd)
+        await retold(site, [group.name for group in described_site(site).groups], passphrase_fd)
     return [*results, *(one for _, part in found for one in nameless(part)), *dropped]
 
 

@@ -13,8 +13,9 @@ from rich.table import Table
 
 from airgap_bundle import durable
 from appliance.cli.learn_release import accept, offer
-from appliance.cli.learn_site import actor, case_store, enter, host_site
-from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
+from appliance.cli.learn_site import actor, case_store, described_site, enter
+from appliance.cli.reached import reached
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say
 from appliance.errors import UsageError
 from appliance.gateway.errors import ConflictError, NotFoundError
 from appliance.gateway.gold_rows import ALIVE, OFFERED, SITE
@@ -49,7 +50,7 @@ def list_command(
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """List the latest version of each case. That somebody looked is in the audit log."""
-    paths = site_paths(context)
+    paths = reached(context)
     enter(paths, what="cases", target="list", figures={"groups": group}, action="read")
     found = asyncio.run(_current(context, group, passphrase_fd, ()))
     emit([shown(one) for one in found], output, lambda console: _draw(console, found))
@@ -66,7 +67,7 @@ def export(
 
     The audit log has it first.
     """
-    paths = site_paths(context)
+    paths = reached(context)
     active = asyncio.run(_current(context, group, passphrase_fd, ("active",)))
     found = [one for one in active if one.sealed_for == SITE]
     raw = b"".join(one.case.content.model_dump_json().encode() + b"\n" for one in found)
@@ -108,7 +109,7 @@ def import_command(  # noqa: PLR0913 - one parameter per option
     if file is None:
         offer(context, group, passphrase_fd, output)
         return
-    paths = site_paths(context)
+    paths = reached(context)
     raw = _read(file)
     contents = _contents(paths, raw, file)
     digest = "sha256:" + hashlib.sha256(raw).hexdigest()
@@ -134,7 +135,7 @@ def replace(
     passphrase_fd: PassphraseFdOption = None,
 ) -> None:
     """Put the case of FILE in the place of another, as its next version; the former one is asked no more and stays."""
-    paths = site_paths(context)
+    paths = reached(context)
     case_id = _id(case)
     contents = _contents(paths, _read(file), file)
     if len(contents) != 1:
@@ -163,7 +164,7 @@ def retire(
     passphrase_fd: PassphraseFdOption = None,
 ) -> None:
     """Ask a case no more. Its versions stay."""
-    paths = site_paths(context)
+    paths = reached(context)
     case_id = _id(case)
 
     async def act() -> None:
@@ -192,8 +193,8 @@ def shown(one: Kept) -> dict[str, Any]:
 async def _current(
     context: typer.Context, groups: Sequence[str], passphrase_fd: int | None, states: Sequence[str]
 ) -> tuple[Kept, ...]:
-    paths = site_paths(context)
-    known = [group.name for group in host_site(paths).groups]
+    paths = reached(context)
+    known = [group.name for group in described_site(paths).groups]
     if unknown := [name for name in groups if name not in known]:
         raise UsageError(f"{unknown[0]} is not a group of this site", f"its groups are {', '.join(known)}")
     async with case_store(paths, passphrase_fd) as store:
@@ -228,7 +229,7 @@ async def _check_alive(store: CaseStore, case_id: uuid.UUID, states: Sequence[st
 def _contents(paths: SitePaths, raw: bytes, file: Path) -> tuple[Content, ...]:
     """Cases of a file's bytes, for groups of this site."""
     contents = read_cases(raw, str(file))
-    known = {group.name for group in host_site(paths).groups}
+    known = {group.name for group in described_site(paths).groups}
     if unknown := sorted({name for one in contents for name in one.groups} - known):
         raise UsageError(
             f"{file}: {unknown[0]} is not a group of this site", f"its groups are {', '.join(sorted(known))}"

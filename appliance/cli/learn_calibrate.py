@@ -12,8 +12,9 @@ from rich.table import Table
 from airgap_bundle import durable
 from appliance.cli.learn import GroupOption  # noqa: TC001 - typer reads it at run time
 from appliance.cli.learn_gate import read
-from appliance.cli.learn_site import actor, enter, host_site, site_database
-from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
+from appliance.cli.learn_site import actor, described_site, enter, site_database
+from appliance.cli.reached import reached
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say
 from appliance.errors import UsageError
 from appliance.gateway.calibrations import CalibrationStore
 from appliance.learning.calibrating import calibrate as made_of
@@ -57,8 +58,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - one parameter per option
     Refused (exit code 3) where it does not hold on answers that it had not seen. The audit log has it first.
     Example: `sovereign learn calibrate before.jsonl --report calibration.html`.
     """
-    paths = site_paths(context)
-    host_site(paths)
+    paths = reached(context)
+    described_site(paths)
     read_in = [read(path) for path in results]
     model, adapter = answered_by(read_in, group)
     made = made_of(labels(read_in, right, group), model, adapter)
@@ -91,7 +92,7 @@ def uncalibrate(
     passphrase_fd: PassphraseFdOption = None,
 ) -> None:
     """Take a calibration out of force: no number is told any more, and no threshold holds. The log has it first."""
-    paths = site_paths(context)
+    paths = reached(context)
 
     async def act() -> bool:
         async with site_database(paths, passphrase_fd) as pool:

@@ -15,7 +15,8 @@ from appliance.cli.asking_options import (  # noqa: TC001 - typer reads the anno
 from appliance.cli.learn import GroupOption  # noqa: TC001 - typer reads the annotations at run time
 from appliance.cli.learn_results import opened
 from appliance.cli.learn_sign_in import asking
-from appliance.cli.learn_site import case_store, enter, host_site
+from appliance.cli.learn_site import case_store, described_site, enter
+from appliance.cli.reached import reached
 from appliance.cli.terminal import (
     OutputFormat,
     OutputOption,
@@ -23,7 +24,6 @@ from appliance.cli.terminal import (
     emit,
     progress,
     say,
-    site_paths,
 )
 from appliance.errors import UsageError
 from appliance.gateway.sampling import DEFAULT_TEMPERATURE, DEFAULT_TOP_P
@@ -86,8 +86,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     Answers are drawn as the page draws them, with the group's instructions and adapter. Each is an entry of the audit
     log, of purpose `evaluation`. Example: `sovereign learn evaluate --out before.jsonl`.
     """
-    paths = site_paths(context)
-    site = host_site(paths)
+    paths = reached(context)
+    site = described_site(paths)
     program = client_of(site, client)
     groups = _groups(program, group)
     named = model_of(site, model, groups)

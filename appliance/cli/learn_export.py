@@ -20,8 +20,9 @@ from appliance.cli.learn_draft import (
     read_stays,
     redactor_of,
 )
-from appliance.cli.learn_site import enter, gathering, host_site
-from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
+from appliance.cli.learn_site import described_site, enter, gathering
+from appliance.cli.reached import reached
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say
 from appliance.errors import UsageError
 from appliance.gateway.gold_rows import ALIVE, SITE
 from appliance.install.exchange_record import read_sent
@@ -83,8 +84,8 @@ def export(  # noqa: PLR0913 - one parameter per option
     Cases in the words of whoever asked stay, as do those about the site's documents. What looks personal or secret is
     held back until somebody edits or drops it. Example: `sovereign learn export --out draft --role analysts=research`.
     """
-    paths = site_paths(context)
-    site = host_site(paths)
+    paths = reached(context)
+    site = described_site(paths)
     exchange = exchange_of(site)
     roles = _roles(site, role)
     rows = read_results(read_bounded(scores, MAX_RESULTS), str(scores)).rows if scores is not None else ()
@@ -127,8 +128,8 @@ def revise(
 
     Lines of work.jsonl may be changed and dropped. Of exchange.jsonl, figures and scores may be dropped.
     """
-    paths = site_paths(context)
-    site = host_site(paths)
+    paths = reached(context)
+    site = described_site(paths)
     exchange_of(site)
     former = read_draft(draft)
     work = read_lines_of_work(draft)

@@ -10,7 +10,8 @@ import typer
 from rich.table import Table
 
 from appliance.cli.learn_site import enter
-from appliance.cli.terminal import OutputFormat, OutputOption, emit, say, site_paths
+from appliance.cli.reached import reached
+from appliance.cli.terminal import OutputFormat, OutputOption, emit, say
 from appliance.errors import UsageError
 from appliance.learning.errors import GateRefusedError
 from appliance.learning.figures import parts
@@ -49,7 +50,7 @@ def gate(  # noqa: PLR0913, PLR0917 - one parameter per option
     old, new = read(before), read(after)
     decision = decide(old, new, claim, resamples=resamples, seed=seed)
     enter(
-        site_paths(context),
+        reached(context),
         what="gate",
         target=decision.after,
         figures=decision.figures() | parts("was", old.answered_by) | parts("is", new.answered_by),

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airgap_bundle.store import Store
-from appliance.cli.learn_site import enter, host_site, released_cases
-from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
+from appliance.cli.learn_site import described_site, enter, released_cases
+from appliance.cli.reached import reached
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say
 from appliance.errors import UsageError
 from appliance.gateway.errors import ConflictError, NotFoundError
 from appliance.install.release_description import active_version
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 def offer(context: typer.Context, groups: Sequence[str], passphrase_fd: int | None, output: OutputFormat) -> None:
     """Offer what the active release carries to ``groups``, or to those that were offered something before."""
-    paths = site_paths(context)
-    known = [group.name for group in host_site(paths).groups]
+    paths = reached(context)
+    known = [group.name for group in described_site(paths).groups]
     if unknown := [name for name in groups if name not in known]:
         raise UsageError(f"{unknown[0]!a} is not a group of this site", f"its groups are {', '.join(known)}")
     version, released = _carried(paths)
@@ -60,8 +61,8 @@ def accept(
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Put offered cases in force for the group that each was offered to: all of them or none. `retire` declines one."""
-    paths = site_paths(context)
-    host_site(paths)
+    paths = reached(context)
+    described_site(paths)
     ids = [_id(one) for one in case]
 
     async def act() -> tuple[Case, ...]:

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from appliance.cli import rollout_start
-from appliance.cli.learn_site import host_site
+from appliance.cli.learn_site import described_site
 from appliance.cli.memory_site import desk
 from appliance.cli.pack_choice import choose, settled
 from appliance.cli.pack_site import say_unlogged
 from appliance.cli.pack_standing import about_pack, check_may_be_chosen
 from appliance.cli.pack_use import before_of
+from appliance.cli.reached import reached
 from appliance.cli.rollout_change import check_kept
 from appliance.cli.rollout_site import STATUS, Field, field
 from appliance.cli.rollout_tables import draw
 from appliance.cli.rollout_vital import broken
-from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say
 from appliance.errors import UsageError
 from appliance.gateway.changes import KINDS
 from appliance.gateway.pack_choices import ChoiceStore
@@ -54,8 +55,8 @@ def status(
     context: typer.Context, passphrase_fd: PassphraseFdOption = None, output: OutputOption = OutputFormat.table
 ) -> None:
     """Show each group's rollouts: what runs, both arms in figures, the evidence of harm, and what became of others."""
-    paths = site_paths(context)
-    site = host_site(paths)
+    paths = reached(context)
+    site = described_site(paths)
 
     async def ask() -> list[tuple[Rollout, Comparison | None]]:
         async with field(paths, site, passphrase_fd) as open_field:
@@ -77,7 +78,7 @@ def advance(context: typer.Context, group: GroupOption, passphrase_fd: Passphras
     Refused while fewer people and answers were seen than site.yaml asks for and the stage's hours are not over, and
     where the change is about to go back. The figures are in the audit log first.
     """
-    paths = site_paths(context)
+    paths = reached(context)
     site = installed(paths)
     check_may(paths)
     asked = _check_vital(context, group, passphrase_fd)
@@ -117,7 +118,7 @@ def advance(context: typer.Context, group: GroupOption, passphrase_fd: Passphras
 @rollout.command()
 def check(context: typer.Context, group: GroupOption, passphrase_fd: PassphraseFdOption = None) -> None:
     """Ask the vital cases under a pack that is rolled out; one that fails takes it back at once (exit code 3)."""
-    check_may(site_paths(context))
+    check_may(reached(context))
     asked = _check_vital(context, group, passphrase_fd)
     say("every vital case holds" if asked.kind == "pack" else "a brief's cases were asked in the night that judged it")
 
@@ -125,14 +126,14 @@ def check(context: typer.Context, group: GroupOption, passphrase_fd: PassphraseF
 @rollout.command()
 def back(context: typer.Context, group: GroupOption, passphrase_fd: PassphraseFdOption = None) -> None:
     """Take the change back from everybody: at once, without a gate. What was in force goes on for the whole group."""
-    check_may(site_paths(context))
+    check_may(reached(context))
     found = _taken_back(context, group, "by hand", passphrase_fd)
     say(f"rollout {found.id} was taken back: all of {group} is answered as before")
 
 
 def _check_vital(context: typer.Context, group: str, passphrase_fd: int | None) -> Rollout:
     """The rollout whose vital cases hold. Raises ``GateRefusedError`` where one fails: the rollout is over then."""
-    paths = site_paths(context)
+    paths = reached(context)
     site = installed(paths)
 
     async def ask() -> Rollout:
@@ -152,7 +153,7 @@ def _taken_back(
     context: typer.Context, group: str, reason: str, passphrase_fd: int | None, only: Rollout | None = None
 ) -> Rollout:
     """The rollout as it was; the log has its figures and the reason first. Raises ``UsageError`` for another's."""
-    paths = site_paths(context)
+    paths = reached(context)
     site = installed(paths)
 
     async def act() -> Rollout:

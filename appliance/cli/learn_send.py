@@ -23,22 +23,20 @@ from appliance.cli.learn_export import (  # noqa: TC001 - as above
     DraftArgument,
     WithoutAccountsOption,
 )
-from appliance.cli.learn_site import enter, host_site
+from appliance.cli.learn_site import described_site, enter
+from appliance.cli.reached import reached, vault_of
 from appliance.cli.signers import PinFdOption, YesOption, consent, opened
 from appliance.cli.terminal import (
     OutputFormat,
     OutputOption,
     PassphraseFdOption,
     emit,
-    read_passphrase,
-    site_paths,
 )
 from appliance.errors import UsageError
 from appliance.install.exchange_record import Sent, read_sent, write_sent
 from appliance.install.lock import site_lock
 from appliance.install.site_export import export as write_export
 from appliance.install.site_identity import EXCHANGE_SECRETS, site_signer
-from appliance.install.vault import Vault
 from appliance.learning.errors import ExchangeRefusedError
 from appliance.learning.exchange.approval import approve as sign_approval
 from appliance.learning.exchange.approval import require_approved
@@ -109,8 +107,8 @@ def send(  # noqa: PLR0913 - one parameter per option
 
     Refused without enough approvals of these very bytes, and where a text is flagged. The audit log has it first.
     """
-    paths = site_paths(context)
-    site = host_site(paths)
+    paths = reached(context)
+    site = described_site(paths)
     exchange = exchange_of(site)
     export = read_draft(draft)
     if export.head.site != exchange.name:
@@ -147,8 +145,8 @@ def key(
 
     It is another key than that of `sovereign return key`: nothing links the two. Read its digest out on another way.
     """
-    paths = site_paths(context)
-    name = exchange_of(host_site(paths)).name
+    paths = reached(context)
+    name = exchange_of(described_site(paths)).name
     if out.exists():
         raise UsageError(f"{out} exists", "name a new file")
     public = _signer(paths, name, passphrase_fd).public
@@ -187,5 +185,5 @@ def _next(export: Export, sent: Sent, cases: dict[str, tuple[str, ...]]) -> Sent
 
 
 def _signer(paths: SitePaths, name: str, passphrase_fd: int | None) -> Signer:
-    vault = Vault(paths, lambda: read_passphrase("passphrase of the site key", passphrase_fd))
+    vault = vault_of(paths, passphrase_fd)
     return site_signer(paths, vault, name, EXCHANGE_SECRETS)

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from appliance.cli.learn_ask import SiteAsker
-from appliance.cli.terminal import read_passphrase
+from appliance.cli.reached import vault_of
 from appliance.gateway.issuer import issuer_client
 from appliance.identity.oidc import OidcClient
-from appliance.install.vault import Vault, client_secret
+from appliance.install.vault import client_secret
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -26,7 +26,7 @@ async def asking(
     paths: SitePaths, site: SiteConfig, program: ServiceClient, passphrase_fd: int | None
 ) -> AsyncIterator[Callable[[Run], Asker]]:
     """Makes askers for runs of ``program``."""
-    secret = Vault(paths, lambda: read_passphrase("passphrase of the site key", passphrase_fd)).store()
+    secret = vault_of(paths, passphrase_fd).store()
     password = secret.get(client_secret(program.id)).decode()
     async with issuer_client(site, paths) as http:
         sign_in = OidcClient(site.issuer, program.id, password, http)

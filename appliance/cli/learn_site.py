@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.events_learning import learning_decision
 from appliance.audit.roles import OPERATOR
-from appliance.cli.user_keycloak import service_secret
-from appliance.errors import UnavailableError, UsageError
-from appliance.gateway import database
+from appliance.cli.reached import service_secret
+from appliance.cli.site_database import site_pool
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.failures import FailureStore
 from appliance.gateway.gold_cases import CaseStore
 from appliance.gateway.released_cases import ReleasedCases
 from appliance.site.load import load_site
-from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
+from appliance.site.paths import AUDIT, GATEWAY, SitePaths
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -33,10 +32,8 @@ def actor() -> str:
     return f"uid {os.getuid()}"
 
 
-def host_site(paths: SitePaths) -> SiteConfig:
-    """The site on this host. Raises ``UsageError`` for a cluster that is administered from here."""
-    if paths.administered != paths.site_yaml:
-        raise UsageError("cases of a cluster cannot be administered from here yet", "they can on a single host")
+def described_site(paths: SitePaths) -> SiteConfig:
+    """The site that a command is about."""
     return load_site(paths.site_yaml)
 
 
@@ -83,12 +80,5 @@ async def released_cases(paths: SitePaths, passphrase_fd: int | None) -> AsyncIt
 @asynccontextmanager
 async def site_database(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterator[AsyncEngine]:
     """The gateway's database. Raises ``UnavailableError`` when it does not answer."""
-    site = host_site(paths)
-    password = service_secret(paths, GATEWAY, "db_password", passphrase_fd).decode()
-    pool = database.connect(paths.run / DATABASE, site.listen.database_port, password)
-    try:
+    async with site_pool(paths, passphrase_fd) as pool:
         yield pool
-    except database.DATABASE_DOWN as error:
-        raise UnavailableError("the database does not answer", "run `sovereign status`") from error
-    finally:
-        await pool.dispose()

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 import typer  # noqa: TC002 - typer reads the annotations at run time
 from rich.table import Table
 
-from appliance.cli.learn_site import host_site
-from appliance.cli.terminal import OutputFormat, OutputOption, emit, say, site_paths
+from appliance.cli.learn_site import described_site
+from appliance.cli.reached import reached
+from appliance.cli.terminal import OutputFormat, OutputOption, emit, say
+from appliance.cluster.reached import ReachedPaths
 from appliance.errors import UnavailableError
 from appliance.install.probe import Probe, fetch_json
+from appliance.site.paths import GATEWAY, SitePaths
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,8 +38,7 @@ def status(context: typer.Context, output: OutputOption = OutputFormat.table) ->
     What a calibration was learnt under is in it: after a change of instructions, pack, brief, adapter, model or of how
     documents are looked up, answers carry no number until they were measured again. The running gateway is asked.
     """
-    site = host_site(site_paths(context))
-    told = fetch_json(Probe("http", f"127.0.0.1:{site.listen.management_port}", "/confidence"))
+    told = fetch_json(_gateway(reached(context)))
     rows = told.get("groups") if isinstance(told, dict) else None
     if not isinstance(rows, list):
         raise UnavailableError("the gateway does not answer", "run `sovereign status`")
@@ -44,6 +46,14 @@ def status(context: typer.Context, output: OutputOption = OutputFormat.table) ->
     emit(found, output, lambda console: _draw(console, found))
     if any(one.get("unmeasured") in {"not_calibrated", "other_setting", "other_sort"} for one in found):
         say(_AGAIN)
+
+
+def _gateway(paths: SitePaths) -> Probe:
+    """The question to the management port of the gateway, or of one of a cluster's."""
+    if isinstance(paths, ReachedPaths):
+        return Probe("unix-http", str(paths.socket(GATEWAY)), "/confidence", paths.patience_s)
+    port = described_site(paths).listen.management_port
+    return Probe("http", f"127.0.0.1:{port}", "/confidence")
 
 
 def _draw(console: Console, found: list[dict[str, Any]]) -> None:

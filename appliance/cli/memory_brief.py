@@ -14,7 +14,8 @@ from appliance.cli.memory_compile import entering
 from appliance.cli.memory_night import Energy
 from appliance.cli.memory_site import Desk, briefed, desk
 from appliance.cli.memory_warm import Warm
-from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
+from appliance.cli.reached import reached
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say
 from appliance.errors import UsageError
 from appliance.gateway.brief_values import check_acceptable
 from appliance.gateway.errors import ConflictError, NotFoundError
@@ -47,7 +48,7 @@ def list_command(
     """List the runs of every group that has a brief, the latest first, with their state and why."""
 
     async def ask() -> tuple[Run, ...]:
-        async with desk(site_paths(context), passphrase_fd) as open_desk:
+        async with desk(reached(context), passphrase_fd) as open_desk:
             return await open_desk.store.listed(_groups(open_desk))
 
     found = asyncio.run(ask())
@@ -64,7 +65,7 @@ def show(
     """Show a brief: each sentence with its source, what is new since the one before, and what is gone."""
 
     async def ask() -> tuple[Brief, Changes]:
-        async with desk(site_paths(context), passphrase_fd) as open_desk:
+        async with desk(reached(context), passphrase_fd) as open_desk:
             found = await _brief(open_desk, which)
             return found, changes(await _before(open_desk, found), found.lines)
 
@@ -81,7 +82,7 @@ def accept(context: typer.Context, which: BriefArgument, passphrase_fd: Passphra
     """Put a brief in force by your word: one that is too little judged, or that the gate refused. It is in the log."""
 
     async def act() -> Brief:
-        async with desk(site_paths(context), passphrase_fd) as open_desk:
+        async with desk(reached(context), passphrase_fd) as open_desk:
             found = await _brief(open_desk, which)
             check_acceptable(found.run)
             told = {"group": found.run.group, "accepted": True, "was": found.run.state}
@@ -104,7 +105,7 @@ def strike(
     """Strike a line: from the next question on, the group is not told it, nor by any later brief."""
 
     async def act() -> tuple[Line, Brief]:
-        async with desk(site_paths(context), passphrase_fd) as open_desk:
+        async with desk(reached(context), passphrase_fd) as open_desk:
             found = await _brief(open_desk, which)
             if line > len(found.lines):
                 raise UsageError(f"the brief has {len(found.lines)} lines", "`memory brief show` numbers them")
@@ -132,7 +133,7 @@ def back(
     """Take a group's brief back: the one before is told again, or none where there was none."""
 
     async def act() -> Brief | None:
-        async with desk(site_paths(context), passphrase_fd) as open_desk:
+        async with desk(reached(context), passphrase_fd) as open_desk:
             briefed(open_desk.site, [group])
             found = await _brief(open_desk, group)
             told = {"group": group, "taken_back": True, "to": str(found.run.against or "")}

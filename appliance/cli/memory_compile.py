@@ -10,25 +10,24 @@ import typer
 from rich.table import Table
 
 from airgap_bundle.errors import BundleError
-from appliance.cli.learn_site import enter, host_site
+from appliance.cli.learn_site import described_site, enter
 from appliance.cli.memory_judge import CaseJudge, drop, kept, site_asking
 from appliance.cli.memory_night import Energy, Night
 from appliance.cli.memory_site import Desk, briefed, desk
 from appliance.cli.memory_warm import Warm
+from appliance.cli.reached import reached, vault_of
 from appliance.cli.rollout_nights import SiteStage
 from appliance.cli.terminal import (
     OutputFormat,
     OutputOption,
     PassphraseFdOption,
     emit,
-    read_passphrase,
     say,
-    site_paths,
 )
 from appliance.errors import SovereignError
 from appliance.install.brief_runs import Compiled, compile_at, note, now_utc
 from appliance.install.lock import SiteBusyError, busy, site_lock
-from appliance.install.vault import Vault, client_secret
+from appliance.install.vault import client_secret
 from appliance.memory.briefs import OPEN
 
 if TYPE_CHECKING:
@@ -63,8 +62,8 @@ def compile_command(
     again. Until the very end, and where nothing changed, the brief of before is told. Under systemd, a timer runs it.
     Example: `sovereign memory compile --group clerks`.
     """
-    paths = site_paths(context)
-    groups = briefed(host_site(paths), group)
+    paths = reached(context)
+    groups = briefed(described_site(paths), group)
     try:
         with site_lock(paths, _PART):
             if busy(paths):
@@ -74,7 +73,7 @@ def compile_command(
         say("nothing was compiled: another `memory compile` runs, or a command that changes the site")
         return
     except SovereignError as error:
-        if compile_at(host_site(paths)) is not None:
+        if compile_at(described_site(paths)) is not None:
             _noted(paths, Compiled(now_utc(), cause=error.cause))
         raise
     _noted(paths, Compiled(now_utc(), {run.group: run.state for run in runs}, round(energy.spent, 1)))
@@ -105,8 +104,7 @@ def night_of(open_desk: Desk, group: Group, energy: Energy, passphrase_fd: int |
     """The night as it is on this host."""
 
     def secret(client: str) -> str:
-        vault = Vault(open_desk.paths, lambda: read_passphrase("passphrase of the site key", passphrase_fd))
-        return vault.store().get(client_secret(client)).decode()
+        return vault_of(open_desk.paths, passphrase_fd).store().get(client_secret(client)).decode()
 
     asking = site_asking(open_desk.paths, open_desk.site, group, secret)
     judge = CaseJudge(open_desk, energy, asking)

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from appliance.cli.learn_site import host_site
-from appliance.cli.user_keycloak import service_secret
-from appliance.errors import UnavailableError, UsageError
-from appliance.gateway import database
+from appliance.cli.learn_site import described_site
+from appliance.cli.reached import service_secret
+from appliance.cli.site_database import site_pool
+from appliance.errors import UsageError
 from appliance.gateway.brief_inputs import BriefInputs
 from appliance.gateway.brief_store import BriefStore
 from appliance.gateway.conversations import ConversationStore
@@ -17,7 +17,7 @@ from appliance.gateway.failures import FailureStore
 from appliance.gateway.gold_cases import CaseStore
 from appliance.gateway.packs import Packs
 from appliance.gateway.rollout_store import RolloutStore
-from appliance.site.paths import DATABASE, GATEWAY
+from appliance.site.paths import GATEWAY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -43,20 +43,14 @@ class Desk:
 @asynccontextmanager
 async def desk(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterator[Desk]:
     """All of it, open. Raises ``UnavailableError`` when the database does not answer."""
-    site = host_site(paths)
-    password = service_secret(paths, GATEWAY, "db_password", passphrase_fd).decode()
+    site = described_site(paths)
     content_key = service_secret(paths, GATEWAY, "content_key", passphrase_fd)
-    pool = database.connect(paths.run / DATABASE, site.listen.database_port, password)
-    conversations = ConversationStore(pool, content_key)
-    cases = CaseStore(pool, conversations)
-    inputs = BriefInputs(pool, cases, FailureStore(pool, conversations))
-    try:
+    async with site_pool(paths, passphrase_fd) as pool:
+        conversations = ConversationStore(pool, content_key)
+        cases = CaseStore(pool, conversations)
+        inputs = BriefInputs(pool, cases, FailureStore(pool, conversations))
         briefs, packs = BriefStore(pool, conversations), Packs(pool, paths.packs)
         yield Desk(paths, site, briefs, inputs, cases, packs, RolloutStore(pool))
-    except database.DATABASE_DOWN as error:
-        raise UnavailableError("the database does not answer", "run `sovereign status`") from error
-    finally:
-        await pool.dispose()
 
 
 def briefed(site: SiteConfig, named: Sequence[str] = ()) -> tuple[Group, ...]:

@@ -11,7 +11,7 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from appliance.cli.learn_site import host_site
+from appliance.cli.learn_site import described_site
 from appliance.cli.memory_night import Energy
 from appliance.cli.memory_site import desk
 from appliance.cli.terminal import say
@@ -70,7 +70,7 @@ class Warm:
 
 async def retold(paths: SitePaths, groups: Collection[str], passphrase_fd: int | None) -> None:
     """Have engines compute what those of ``groups`` that have a brief are told now, in place of what was taken out."""
-    site = host_site(paths)
+    site = described_site(paths)
     having = [group for group in site.groups if group.brief and group.name in groups]
     if not having:
         return

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from appliance.cli.pack_served import served
 from appliance.errors import UsageError
 from appliance.gateway.pack_choices import Chosen
 from appliance.install.decisions import demand_log, tell_log
@@ -103,7 +104,7 @@ async def choose(  # noqa: PLR0913 - what a choice consists of, by keyword
     try:
         await store.put(
             Chosen(group, pack, before, detail["by"], since),
-            lambda _: write_record(paths.packs, {**there, group: pack}),
+            lambda _: _write(paths, {**there, group: pack}),
             within,
         )
     except Exception as error:
@@ -117,7 +118,12 @@ async def choose(  # noqa: PLR0913 - what a choice consists of, by keyword
 def _put_down(paths: SitePaths, group: str, pack: str | None) -> None:
     """Let the file say ``pack`` of ``group``; None: nothing."""
     said = {name: one for name, one in recorded(paths).items() if name != group}
-    write_record(paths.packs, said if pack is None else {**said, group: pack})
+    _write(paths, said if pack is None else {**said, group: pack})
+
+
+def _write(paths: SitePaths, groups: Mapping[str, str]) -> None:
+    write_record(paths.packs, groups)
+    served(paths)
 
 
 def told(pack: str) -> str:

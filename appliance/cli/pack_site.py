@@ -10,10 +10,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from appliance.cli.learn_site import host_site, site_database
+from appliance.cli.learn_site import described_site, site_database
 from appliance.cli.pack_choice import choose, recorded, settled, told
+from appliance.cli.pack_served import served
 from appliance.cli.pack_standing import about_pack, clock_of, root_in_force
-from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
+from appliance.cli.reached import reached
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say
 from appliance.gateway.pack_choices import ChoiceStore, Chosen
 from appliance.install.decisions import demand_log, installed, tell_log
 from appliance.install.lock import site_lock
@@ -54,7 +56,9 @@ def import_command(
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Take a pack in, once its signatures, its bytes and the site's policy pass. No group answers under it for that."""
-    done = bring(site_paths(context), file, signature)
+    paths = reached(context)
+    done = bring(paths, file, signature)
+    served(paths)
     shown = {
         "pack": done.digest,
         "name": done.pack.name,
@@ -70,8 +74,8 @@ def import_command(
 
 def list_command(context: typer.Context, output: OutputOption = OutputFormat.table) -> None:
     """List the site's packs, who signed them, whether they may be chosen now, and which group uses which."""
-    paths = site_paths(context)
-    site = host_site(paths)
+    paths = reached(context)
+    site = described_site(paths)
     used = recorded(paths)
     root = root_in_force(paths)
     whole, damaged = shelved(paths.packs)
@@ -116,7 +120,7 @@ def back(
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Return a group to the pack that it answered under before: at once, without a gate, whoever has left since."""
-    paths = site_paths(context)
+    paths = reached(context)
     site = installed(paths)
     check_may(paths)
 
@@ -160,7 +164,7 @@ def drop(
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Remove a pack that no group uses; no group can go back to it then. An older one does not come in for that."""
-    paths = site_paths(context)
+    paths = reached(context)
     site = installed(paths)
     check_may(paths)
 
@@ -178,6 +182,7 @@ def drop(
             await store.forget(digest)
             note(paths, "drop", "done", digest, {**about, "by": operator()})
             remove(paths.packs, digest)
+            served(paths)
             return tell_log(site, paths)
 
     with site_lock(paths):

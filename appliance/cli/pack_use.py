@@ -20,7 +20,8 @@ from appliance.cli.pack_choice import choose, recorded, settled, stands, told
 from appliance.cli.pack_gate import Asking, Order, check_group, check_still, passed
 from appliance.cli.pack_site import GroupOption, say_unlogged
 from appliance.cli.pack_standing import about_pack
-from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
+from appliance.cli.reached import reached
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say
 from appliance.errors import UsageError
 from appliance.gateway.pack_choices import ChoiceStore, Chosen, chosen_or_none
 from appliance.install.decisions import installed
@@ -65,7 +66,7 @@ def use(  # noqa: PLR0913 - one parameter per option
     vital case fails or answers become worse beyond noise; the figures are in the audit log either way. With the pack
     that is in force already, nothing is asked, and a damaged record of it is written anew.
     """
-    paths = site_paths(context)
+    paths = reached(context)
     site = installed(paths)
     check_may(paths)
     check_group(site, group)

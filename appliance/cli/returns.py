@@ -20,6 +20,7 @@ from airgap_bundle.media.return_bundle import (
     read_claims,
     verify_return,
 )
+from appliance.cli.reached import reached
 from appliance.cli.sizes import size_text
 from appliance.cli.terminal import (
     OutputFormat,
@@ -127,7 +128,7 @@ def send(  # noqa: PLR0913 - what to send, where to, and how to ask
     output: OutputFormat,
 ) -> None:
     """Show ``contents`` (kind and stream by name), ask, and write them as the return bundle ``out``."""
-    paths = site_paths(context)
+    paths = reached(context)
     manifest = describe(load_site(paths.administered).name, datetime.now(UTC).replace(microsecond=0), contents)
     say(f"to leave this site, in {out}:")
     for file in manifest.files:

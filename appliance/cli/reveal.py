@@ -24,19 +24,19 @@ from appliance.audit.errors import RevealError
 from appliance.audit.merkle import leaf_hash
 from appliance.audit.prove import prove
 from appliance.audit.reveal import MAX_DAYS, SECOND, Reveal, agreed, open_request, sign_approval, sign_request
-from appliance.cli.audit_options import LogOption, VkeysOption, log_folder, own_log, verifier_keys
+from appliance.cli.audit_options import LogOption, VkeysOption, log_folder, verifier_keys
+from appliance.cli.reached import own_log, reached, service_secret
 from appliance.cli.signers import PinFdOption, consent, opened
-from appliance.cli.terminal import PassphraseFdOption, say, site_paths
-from appliance.cli.user_keycloak import service_secret
-from appliance.errors import UnavailableError, UsageError
-from appliance.gateway import database
+from appliance.cli.site_database import site_pool
+from appliance.cli.terminal import PassphraseFdOption, say
+from appliance.errors import UsageError
 from appliance.gateway.behind import Said, said_behind
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.pseudonyms import Subject
 from appliance.install.model_check import AUDITORS
 from appliance.models.officers import load_officers
 from appliance.site.load import load_site
-from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
+from appliance.site.paths import AUDIT, GATEWAY, SitePaths
 
 if TYPE_CHECKING:
     from airgap_bundle.keys import PublicSigner
@@ -129,7 +129,7 @@ def show(
 
     Example: `sovereign reveal show request approval --out said.json`.
     """
-    paths, keys = site_paths(context), verifier_keys(context, None)
+    paths, keys = reached(context), verifier_keys(context, None)
     auditors, now = _auditors(context, None), datetime.now(UTC)
     allowed = agreed(_read(asked), _read(approval), auditors, origin=keys[0].name, now=now)
     if out.exists():
@@ -165,16 +165,9 @@ def _enter(paths: SitePaths, allowed: Reveal, *, apart: tuple[Item, ...]) -> lis
 
 
 async def _said(paths: SitePaths, subject: Subject, commitment: str, passphrase_fd: int | None) -> Said | None:
-    password = service_secret(paths, GATEWAY, "db_password", passphrase_fd).decode()
     content_key = service_secret(paths, GATEWAY, "content_key", passphrase_fd)
-    port = load_site(paths.site_yaml).listen.database_port
-    pool = database.connect(paths.run / DATABASE, port, password)
-    try:
+    async with site_pool(paths, passphrase_fd) as pool:
         return await said_behind(pool, ConversationStore(pool, content_key), subject, commitment)
-    except database.DATABASE_DOWN as error:
-        raise UnavailableError("the database does not answer", "run `sovereign status`") from error
-    finally:
-        await pool.dispose()
 
 
 def _hidden(event: dict[str, Any], index: int) -> tuple[str | None, tuple[Item, ...]]:
@@ -193,7 +186,7 @@ def _hidden(event: dict[str, Any], index: int) -> tuple[str | None, tuple[Item, 
 def _auditors(context: typer.Context, given: Path | None) -> tuple[PublicSigner, ...]:
     if given is not None:
         return load_officers(given, sorted(path.stem for path in given.glob("*.pub")))
-    paths = site_paths(context)
+    paths = reached(context)
     return load_officers(paths.policies / AUDITORS, [one.name for one in load_site(paths.site_yaml).auditors])
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from appliance.cli.learn_site import actor, enter, site_database
+from appliance.cli.pack_served import served
 from appliance.errors import UsageError
 from appliance.gateway.errors import ConflictError, NotFoundError
 from appliance.gateway.rollout_store import RolloutStore
@@ -87,6 +88,7 @@ class Field:
             kept[found.group] = made
         if kept != there:
             write_permits(self.paths.packs, kept)
+            await asyncio.to_thread(served, self.paths)
 
 
 @asynccontextmanager

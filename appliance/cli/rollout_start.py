@@ -21,9 +21,10 @@ from appliance.cli.memory_warm import new_arm
 from appliance.cli.pack_choice import settled
 from appliance.cli.pack_gate import Asking, Order, check_group, check_still, passed
 from appliance.cli.pack_use import in_force, state
+from appliance.cli.reached import reached
 from appliance.cli.rollout_change import begin_change
 from appliance.cli.rollout_site import field, planned
-from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, say, site_paths
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, say
 from appliance.errors import UsageError
 from appliance.gateway.errors import NotFoundError
 from appliance.gateway.pack_choices import ChoiceStore, chosen_or_none
@@ -81,7 +82,7 @@ def start(  # noqa: PLR0913 - one parameter per option
     both are compared by what people do, and the change goes back by itself where they fare worse beyond noise.
     Example: `sovereign learn rollout start --group clerks --pack customer-care-en`.
     """
-    paths = site_paths(context)
+    paths = reached(context)
     site = installed(paths)
     check_may(paths)
     check_group(site, group)

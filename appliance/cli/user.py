@@ -16,7 +16,8 @@ from rich.table import Table
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.events_operation import admin_change
 from appliance.audit.roles import OPERATOR
-from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say, site_paths
+from appliance.cli.reached import reached
+from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say
 from appliance.cli.user_keycloak import keycloak
 from appliance.errors import UsageError
 from appliance.identity.passwords import read_passwords
@@ -52,7 +53,7 @@ def import_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     """Create people with one-time passwords, and give those who exist exactly the file's groups."""
     if passwords_out is not None and permanent is not None:
         raise UsageError("--passwords-out and --permanent exclude each other", "lasting passwords are not printed")
-    paths = site_paths(context)
+    paths = reached(context)
     config = load_site(paths.administered)
     users = read_users(_read(file), name=str(file), known_groups=[group.name for group in config.groups])
     given = read_passwords(permanent) if permanent is not None else None
@@ -72,7 +73,7 @@ def list_command(
     context: typer.Context, passphrase_fd: PassphraseFdOption = None, output: OutputOption = OutputFormat.table
 ) -> None:
     """List people, their groups, and who has yet to change a one-time password."""
-    with keycloak(site_paths(context), passphrase_fd) as admin:
+    with keycloak(reached(context), passphrase_fd) as admin:
         people = list_users(admin)
     emit([asdict(person) for person in people], output, lambda console: _draw_people(console, people))
 

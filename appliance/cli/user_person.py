@@ -26,7 +26,9 @@ from appliance.audit.client import SyncAuditClient
 from appliance.audit.errors import ApartError, EntryRefusedError
 from appliance.audit.events_operation import admin_change
 from appliance.audit.roles import OPERATOR
-from appliance.cli.audit_options import own_log, verifier_keys
+from appliance.cli.audit_options import verifier_keys
+from appliance.cli.reached import own_log, reached, service_secret
+from appliance.cli.site_database import site_pool
 from appliance.cli.terminal import (
     OutputFormat,
     OutputOption,
@@ -34,18 +36,15 @@ from appliance.cli.terminal import (
     emit,
     progress,
     say,
-    site_paths,
 )
-from appliance.cli.user_keycloak import keycloak, service_secret
-from appliance.errors import UnavailableError, UsageError
-from appliance.gateway import database
+from appliance.cli.user_keycloak import keycloak
+from appliance.errors import UsageError
 from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.people import Erased, People
 from appliance.gateway.pseudonyms import Subject, subject_of
 from appliance.identity.users import find_user, remove_user
 from appliance.install.backup.last import note_erasure
-from appliance.site.load import load_site
-from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
+from appliance.site.paths import AUDIT, GATEWAY, SitePaths
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -67,7 +66,7 @@ def export(
     passphrase_fd: PassphraseFdOption = None,
 ) -> None:
     """Write everything that is held about a person to FILE: conversations, quotas, and the log's entries."""
-    paths = site_paths(context)
+    paths = reached(context)
     with keycloak(paths, passphrase_fd) as admin:
         subject = _subject(paths, find_user(admin, username), passphrase_fd)
     _enter(paths, subject, "read", "everything that is held is exported")
@@ -98,7 +97,7 @@ def erase(
     """
     if not yes and not typer.confirm(f"destroy everything that is held about {username}?", err=True):
         raise UsageError("nothing was erased", "answer y, or give --yes")
-    paths = site_paths(context)
+    paths = reached(context)
     with keycloak(paths, passphrase_fd) as admin:
         user_id = find_user(admin, username)
         subject = _subject(paths, user_id, passphrase_fd)
@@ -147,16 +146,9 @@ async def _with_people(
     paths: SitePaths, passphrase_fd: int | None, act: Callable[[People], Awaitable[Result]]
 ) -> Result:
     """What ``act`` makes of the people in the site's database."""
-    password = service_secret(paths, GATEWAY, "db_password", passphrase_fd).decode()
     content_key = service_secret(paths, GATEWAY, "content_key", passphrase_fd)
-    port = load_site(paths.site_yaml).listen.database_port
-    pool = database.connect(paths.run / DATABASE, port, password)
-    try:
+    async with site_pool(paths, passphrase_fd) as pool:
         return await act(People(pool, ConversationStore(pool, content_key)))
-    except database.DATABASE_DOWN as error:
-        raise UnavailableError("the database does not answer", "run `sovereign status`") from error
-    finally:
-        await pool.dispose()
 
 
 def _enter(paths: SitePaths, subject: Subject, action: Literal["read", "delete"], detail: str) -> None:

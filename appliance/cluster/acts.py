@@ -8,49 +8,31 @@ that was cut off is entered as failed once the next one begins.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from airgap_bundle.store import Store
 from appliance.audit.client import SyncAuditClient
-from appliance.audit.events import install_step
-from appliance.audit.roles import OPERATOR
 from appliance.cluster.backup.sockets import audit_socket
 from appliance.cluster.reach import Reach
 from appliance.cluster.state import read_state
 from appliance.errors import SovereignError
-from appliance.install.journal import Journal, beside, read_journal
-from appliance.site.secrets import write_private
+from appliance.install.act_record import ACT, Release, is_act
+from appliance.install.audit_spool import is_waiting, spool_to
+from appliance.install.journal import Journal, beside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
     from types import TracebackType
 
-    from appliance.install.journal import Record
     from appliance.site.cluster import ClusterSite
     from appliance.site.paths import SitePaths
 
 Name = Literal["install", "upgrade", "rollback"]
-_NAMES = {"install", "upgrade", "rollback"}
 INTERRUPTED = "interrupted"
-_WORDS = {"started": "begun", "done": "went through", "failed": "failed"}
-
-
-@dataclass(frozen=True)
-class Release:
-    """One end of an act: a release by version and by digest; both are empty where none was in force."""
-
-    version: str = ""
-    digest: str = ""
-
-    def __str__(self) -> str:
-        return f"release {self.version} ({self.digest})" if self.version else "no release"
 
 
 def in_force(paths: SitePaths) -> Release:
@@ -76,7 +58,7 @@ class Acting:
     def begin(self, act: Name, before: Release, after: Release) -> None:
         """Journal that ``act`` begins, and enter it where a writer can be there. Raises ``DeploymentError``."""
         detail = {
-            "act": secrets.token_hex(16),
+            ACT: secrets.token_hex(16),
             "uid": str(os.getuid()),
             "from": before.version,
             "from_digest": before.digest,
@@ -85,7 +67,7 @@ class Acting:
         }
         with closing(Journal.open(self._paths.journal)) as journal:
             last = journal.records[-1] if journal.records else None
-            if last is not None and last.step in _NAMES and last.state == "started":
+            if last is not None and is_act(last) and last.state == "started":
                 journal.append(last.step, "failed", last.digest, {**last.detail, "error": INTERRUPTED})
             journal.append(act, "started", after.digest, detail)
         self._begun = act, detail
@@ -128,51 +110,14 @@ class Acting:
 
 
 def enter_acts(paths: SitePaths, described: ClusterSite, reach: Reach) -> int:
-    """Enter what the journal holds of acts and the log does not; how many entries.
+    """Enter what the journal holds and the log does not, acts and what else was done here; how many records.
 
     Raises ``UnavailableError`` and ``DeploymentError`` where the way to the writer or the writer itself does not
     answer; what was sent stays sent, and is not doubled by the next run.
     """
-    sent = _sent(paths)
-    waiting = [record for record in read_journal(paths.journal) if record.seq > sent and record.step in _NAMES]
-    if not waiting:
+    if not is_waiting(paths):
         return 0
+    known = read_state(paths.cluster_state)
+    release = known.release if known is not None else ""
     with audit_socket(reach, described.state_host) as socket, SyncAuditClient(socket) as client:
-        client.append_all(_entries(described.pods.log_origin, waiting))
-    write_private(_marker(paths), json.dumps({"seq": waiting[-1].seq}).encode() + b"\n")
-    return len(waiting)
-
-
-def _entries(origin: str, records: Iterable[Record]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each record's entry with its id. Pure: the same record gives the same bytes whenever it is sent."""
-    for record in records:
-        told = record.detail
-        yield OPERATOR.id(origin, record.step, told["act"], record.state), _event(record)
-
-
-def _event(record: Record) -> dict[str, Any]:
-    told = record.detail
-    ends = (Release(told["from"], told["from_digest"]), Release(told["to"], told["to_digest"]))
-    why = f": {told['error']}" if "error" in told else ""
-    return install_step(
-        step=record.step,
-        action="install" if record.step == "install" else "update",
-        success=record.state != "failed",
-        release=told["to"],
-        detail=f"{_WORDS[record.state]}{why}; from {ends[0]} to {ends[1]}",
-        actor=f"uid {told['uid']}",
-        inputs_digest=record.digest or None,
-        at=datetime.fromisoformat(record.at),
-    )
-
-
-def _sent(paths: SitePaths) -> int:
-    """Number of the last record that the log was told."""
-    try:
-        return int(json.loads(_marker(paths).read_bytes())["seq"])
-    except FileNotFoundError:
-        return 0
-
-
-def _marker(paths: SitePaths) -> Path:
-    return paths.journal.with_name("spooled.json")
+        return spool_to(client, described.pods.log_origin, paths, release)

@@ -15,15 +15,18 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle import durable
 from airgap_bundle.store import Store
-from appliance.cluster.acts import Acting, Release, in_force
+from appliance.cluster.acts import Acting, in_force
 from appliance.cluster.inventory import Site, inventory
+from appliance.cluster.packs import publish
 from appliance.cluster.playbook import PLAYBOOK_SECONDS, HostsRefusedError, run
+from appliance.cluster.reach import Reach
 from appliance.cluster.settings import read_settings
 from appliance.cluster.staging import NoClusterError, stage_release
 from appliance.cluster.state import KUBERNETES, ClusterState, begin_state, read_state, write_state
 from appliance.cluster.way import admitted, change_to, keeping, refuse_turn, steps_of
 from appliance.cluster.workloads import Content, prepare
 from appliance.errors import UsageError
+from appliance.install.act_record import Release
 from appliance.install.admission import admit, announced_by, is_first_install
 from appliance.install.backup.mark import refuse_half_restored
 from appliance.install.lock import site_lock
@@ -218,6 +221,10 @@ def put_in_force(
         raise
     if wanted.charts is None:
         hosts = described.cluster.hosts
+        if files is not None:
+            write_policies(paths.policies, policies)  # by which commands here judge packs, and know auditors
+        if files is not None and paths.packs.is_dir():  # hosts that are new, or come back, have none of them
+            publish(Reach(described.cluster, wanted.source.parent, tuple(enter)), paths.packs)
         write_state(paths.cluster_state, state.settled(hosts, release.version, admitted(parts)))
     url = described.pods.gateway_url if described.assistant is not None else None
     return Installed(release.version, release.signers, changed, described.cluster.api_endpoint, url)

@@ -6,6 +6,7 @@ words, quoted once for the shell that sshd starts. Kubernetes is asked through t
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import shlex
@@ -24,8 +25,20 @@ if TYPE_CHECKING:
 
 _KUBECTL = ("env", "KUBECONFIG=/etc/kubernetes/admin.conf", "KUBECACHEDIR=/run/sovereign/kubectl", "kubectl")
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _VOLUMES = "/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~empty-dir/{volume}"
 _SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod that runs: ``host`` is a host of the site file, by its name there; ``volumes`` are its own, by name."""
+
+    name: str
+    uid: str
+    host: str
+    address: str
+    volumes: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -69,7 +82,32 @@ class Reach:
         uid = said(asked).decode(errors="replace").strip()
         if not _UID.fullmatch(uid):
             raise UnavailableError(f"pod {pod} is not there", "run `sovereign status`")
-        return _VOLUMES.format(uid=uid, volume=name)
+        return volume_of(uid, name)
+
+    def running(self, app: str) -> tuple[Pod, ...]:
+        """Every pod that runs for ``app``, by name. Raises ``UnavailableError`` where none does.
+
+        What the cluster says of them is no place and no address until it looks like one: ``DeploymentError``.
+        """
+        asked = ("get", "pods", f"--namespace={NAMESPACE}", f"--selector=app.kubernetes.io/name={app}")
+        hosts = {host.name for host in self.cluster.hosts}
+        found: list[Pod] = []
+        try:
+            for told in json.loads(said(self.kubectl(*asked, "--output=json")))["items"]:
+                if told["status"]["phase"] != "Running" or "deletionTimestamp" in told["metadata"]:
+                    continue
+                address = str(ipaddress.ip_address(told["status"]["podIP"]))
+                name, uid = str(told["metadata"]["name"]), str(told["metadata"]["uid"])
+                host = str(told["spec"]["nodeName"])
+                volumes = frozenset(str(one["name"]) for one in told["spec"]["volumes"])
+                found.append(Pod(name, uid, host, address, volumes))
+        except (ValueError, KeyError, TypeError) as error:
+            raise DeploymentError("the cluster's answer cannot be read", "run `sovereign status`") from error
+        if any(not (_UID.fullmatch(p.uid) and _NAME.fullmatch(p.name) and p.host in hosts) for p in found):
+            raise DeploymentError("the cluster tells of a pod that cannot be", "run `sovereign status`")
+        if not found:
+            raise UnavailableError(f"no pod of {app} runs", "run `sovereign status`")
+        return tuple(sorted(found, key=lambda pod: pod.name))
 
     def pod_of(self, app: str) -> str:
         """Name of the pod that runs for ``app``. Raises ``UnavailableError`` unless one does."""
@@ -82,6 +120,11 @@ class Reach:
         if not running:
             raise UnavailableError(f"no pod of {app} runs", "run `sovereign status`")
         return running[0]
+
+
+def volume_of(uid: str, name: str) -> str:
+    """Where the volume ``name``, in memory, of the pod ``uid`` lies on its host."""
+    return _VOLUMES.format(uid=uid, volume=name)
 
 
 def said(argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = _SECONDS) -> bytes:

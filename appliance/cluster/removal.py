@@ -98,6 +98,7 @@ def _forget(paths: SitePaths, known: Standing, clean: set[str]) -> None:
 def _ours(paths: SitePaths) -> Iterator[Path]:
     """What a cluster's site has here. What says how hosts are entered goes last; a site file is the operator's."""
     yield from (paths.current, paths.release("x").parent, paths.store, paths.secrets, paths.tls, paths.policies)
+    yield paths.packs
     yield from (paths.trust, paths.serving("x").parent, paths.journal.parent, paths.log("x").parent, paths.restoring)
     folder = paths.cluster_state.parent
     yield from (path for path in sorted(folder.iterdir()) if path != paths.cluster_state)

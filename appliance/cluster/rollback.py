@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from airgap_bundle.reactivation import reactivate
 from airgap_bundle.store import Store
 from airgap_bundle.trust_state import TrustState
-from appliance.cluster.acts import Acting, Release, in_force
+from appliance.cluster.acts import Acting, in_force
 from appliance.cluster.install import put_in_force, site_of
 from appliance.cluster.standing import standing
 from appliance.cluster.versions import cannot_return
 from appliance.cluster.way import versions_in
 from appliance.errors import RefusedError, UsageError
+from appliance.install.act_record import Release
 from appliance.install.backup.mark import refuse_half_restored
 from appliance.install.lock import site_lock
 from appliance.install.release_change import held, unreadable

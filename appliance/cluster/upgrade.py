@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airgap_bundle.store import Store
-from appliance.cluster.acts import Acting, Release, in_force
+from appliance.cluster.acts import Acting, in_force
 from appliance.cluster.ahead import look_ahead
 from appliance.cluster.change import in_turn
 from appliance.cluster.install import Installed, judged, put_in_force, site_of
@@ -27,6 +27,7 @@ from appliance.cluster.versions import (
 )
 from appliance.cluster.way import refuse_turn
 from appliance.errors import RefusedError, UsageError
+from appliance.install.act_record import Release
 from appliance.install.admission import admit, announced_by
 from appliance.install.backup.last import last_backup
 from appliance.install.backup.mark import refuse_half_restored

@@ -27,6 +27,7 @@ from appliance.cluster.seats import (
 )
 from appliance.errors import UsageError
 from appliance.identity.keycloak_server import ADMIN_CLIENT, build_options, start_options
+from appliance.install.services import READING_MIB
 from appliance.site.paths import engine_service
 from appliance.site.shapes import SIGN_IN
 
@@ -236,6 +237,7 @@ class _Values:
             "policies": [
                 {"key": key, "path": key.replace("..", "/")} for key in sorted(self._found["policies"]["data"])
             ],
+            "readingMib": READING_MIB * any(group.brings_documents for group in self._config.groups),
             "secrets": self._mark("gateway", "link-gateway", *(f"link-{engine['name']}" for engine in engines)),
             "settings": self._mark("site", "policies"),
         }

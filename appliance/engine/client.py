@@ -59,9 +59,13 @@ class ModelInfo:
 
 
 class EngineClient:
-    """A client of the engine at ``socket``. Close it, or use it as an async context manager."""
+    """A client of the engine at ``socket``. Close it, or use it as an async context manager.
 
-    def __init__(self, socket: Path) -> None:
+    What it serves is told within ``patience_s`` seconds, or it does not answer.
+    """
+
+    def __init__(self, socket: Path, patience_s: float = _CONNECT_S) -> None:
+        self._patience_s = patience_s
         self._http = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=str(socket), limits=httpx.Limits(max_connections=None)),
             base_url="http://engine",
@@ -111,7 +115,7 @@ class EngineClient:
         As of its memory, the engine is not believed: it has ``MAX_BYTES`` and a few seconds in all.
         """
         try:
-            async with asyncio.timeout(_CONNECT_S):
+            async with asyncio.timeout(self._patience_s):
                 status, body = await self._small("/model")
             if status != httpx.codes.OK:
                 raise EngineUnavailableError(f"the engine answered with status {status}")
@@ -155,7 +159,7 @@ class EngineClient:
     async def _small(self, path: str) -> tuple[int, bytes]:
         """Status and body at ``path``. Raises ``EngineUnavailableError`` for more than ``MAX_BYTES``."""
         headers = {"accept-encoding": "identity"}
-        async with self._http.stream("GET", path, timeout=_CONNECT_S, headers=headers) as response:
+        async with self._http.stream("GET", path, timeout=self._patience_s, headers=headers) as response:
             return response.status_code, await bounded.body(response, MAX_BYTES)
 
 

@@ -25,8 +25,8 @@ _POOL_OVERFLOW = 20
 DATABASE_DOWN = (OperationalError, InterfaceError, PoolExhausted)
 
 
-def connect(socket_dir: Path, port: int, password: str) -> AsyncEngine:
-    """A pool for the gateway's database. Nothing is opened before the first use."""
+def connect(socket_dir: Path, port: int, password: str, connect_s: int = 5) -> AsyncEngine:
+    """A pool for the gateway's database. Nothing is opened before the first use, which waits for ``connect_s``."""
     url = URL.create(
         "postgresql+psycopg",
         username=ROLE,
@@ -41,7 +41,7 @@ def connect(socket_dir: Path, port: int, password: str) -> AsyncEngine:
         pool_timeout=5,
         pool_pre_ping=True,
         hide_parameters=True,
-        connect_args={"connect_timeout": 5, "options": "-c statement_timeout=15000 -c timezone=UTC"},
+        connect_args={"connect_timeout": connect_s, "options": "-c statement_timeout=15000 -c timezone=UTC"},
     )
 
 

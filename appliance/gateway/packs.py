@@ -20,7 +20,7 @@ from appliance.gateway.pack_choices import ChoiceStore
 from appliance.packs.errors import PackLostError
 from appliance.packs.permits import Permit, permitted, read_permits
 from appliance.packs.record import NONE, agreed, read_record
-from appliance.packs.shelf import open_pack
+from appliance.packs.shelf import open_pack, served
 from appliance.packs.wording import instructions_of
 
 if TYPE_CHECKING:
@@ -58,7 +58,12 @@ class Packs:
 
     def __init__(self, engine: AsyncEngine, folder: Path | None) -> None:
         self._choices = ChoiceStore(engine)
-        self._folder = folder
+        self._place = folder
+
+    @property
+    def _folder(self) -> Path | None:
+        """Asked for anew each time: in a pod the volume may come later than the gateway."""
+        return served(self._place) if self._place is not None else None
 
     async def under(self, granted: Grant) -> Grant:
         """``granted`` under the pack of its group, or of its arm. Raises ``NotReadyError`` where that cannot be told.

@@ -17,6 +17,7 @@ from appliance.audit import events
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.errors import IdReusedError
 from appliance.audit.roles import OPERATOR
+from appliance.install.act_record import act_event, act_id, is_act
 from appliance.install.change_events import file_events, root_event, trusted_root
 from appliance.install.file_changes import DIGESTS, FILES, changes_of
 from appliance.install.journal import Record, read_journal
@@ -49,27 +50,44 @@ def spool(config: SiteConfig, paths: SitePaths, release: str) -> int:
     one that the log was last told of. Raises ``AuditUnavailableError`` when the writer does not answer; what was sent
     stays sent.
     """
-    sent = _sent(paths)
-    waiting = [(seq, record) for seq, record in _ended(read_journal(paths.journal)) if seq > sent["seq"]]
-    root = trusted_root(paths.trust)
-    if not waiting and (root is None or root[0] == sent.get("root")):
+    if not is_waiting(paths):
         return 0
     with SyncAuditClient(paths.socket(AUDIT)) as client:
-        for _, record in waiting:
-            number = str(record.seq)
-            client.append(_event(record, release), id=OPERATOR.id(config.log_origin, "install", number))
-            client.append_all(
-                (OPERATOR.id(config.log_origin, "install", number, "file", str(at)), event)
-                for at, (_, event) in enumerate(file_events(record))
-            )
-        if root is not None and root[0] != sent.get("root"):
-            _tell_root(client, config.log_origin, sent.get("root"), *root)
-            sent["root"] = root[0]
+        return spool_to(client, config.log_origin, paths, release)
+
+
+def is_waiting(paths: SitePaths) -> bool:
+    """Whether there is anything that the log was not told."""
+    sent, root = _sent(paths), trusted_root(paths.trust)
+    return bool(_waiting(paths, sent)) or (root is not None and root[0] != sent.get("root"))
+
+
+def spool_to(client: SyncAuditClient, origin: str, paths: SitePaths, release: str) -> int:
+    """The same as ``spool``, to a writer that is reached already; ``origin`` is the log's."""
+    sent, root = _sent(paths), trusted_root(paths.trust)
+    waiting = _waiting(paths, sent)
+    for _, record in waiting:
+        if is_act(record):
+            client.append(act_event(record), id=OPERATOR.id(origin, *act_id(record)))
+            continue
+        number = str(record.seq)
+        client.append(_event(record, release), id=OPERATOR.id(origin, "install", number))
+        client.append_all(
+            (OPERATOR.id(origin, "install", number, "file", str(at)), event)
+            for at, (_, event) in enumerate(file_events(record))
+        )
+    if root is not None and root[0] != sent.get("root"):
+        _tell_root(client, origin, sent.get("root"), *root)
+        sent["root"] = root[0]
     if waiting:
         sent["seq"] = waiting[-1][0]
     _marker(paths).parent.mkdir(mode=0o700, exist_ok=True)
     write_private(_marker(paths), json.dumps(sent).encode() + b"\n")
     return len(waiting)
+
+
+def _waiting(paths: SitePaths, sent: Mapping[str, Any]) -> list[tuple[int, Record]]:
+    return [(seq, record) for seq, record in _ended(read_journal(paths.journal)) if seq > sent["seq"]]
 
 
 def _tell_root(client: SyncAuditClient, origin: str, before: str | None, root: str, version: int) -> None:
@@ -87,6 +105,9 @@ def _ended(records: Iterable[Record]) -> Iterator[tuple[int, Record]]:
     """What there is to say, each with the number of the record by which it is known."""
     begun: dict[str, Record] = {}
     for record in records:
+        if is_act(record):  # each of its states is told; who begins another ends one that was cut off
+            yield record.seq, record
+            continue
         earlier = begun.pop(record.step, None)
         if record.state != "started":
             yield record.seq, record

@@ -32,7 +32,7 @@ def installed(paths: SitePaths) -> SiteConfig:
 
 def demand_log(config: SiteConfig, paths: SitePaths) -> None:
     """Raise ``DeploymentError`` unless the audit log takes entries: what cannot be logged is not done."""
-    if not answers(Probe("unix-http", str(paths.socket(AUDIT)))):
+    if not answers(Probe("unix-http", str(paths.socket(AUDIT)), patience_s=paths.patience_s)):
         raise DeploymentError("the audit log does not answer, and what is not logged is not done", "`sovereign up`")
     spool(config, paths, active_version(paths))
 

@@ -1,4 +1,4 @@
-"""The hierarchy of memories of the site on this host, as its operator sees it. Reading only.
+"""The hierarchy of memories of a site, as its operator sees it. Reading only.
 
 Engines are asked on their sockets, as `status` asks them; the gateway's counts and the library's size come from the
 management port, where no group has a name. So groups are one row here; the page names them to whoever administers.
@@ -23,7 +23,10 @@ from appliance.site.load import load_site
 from appliance.site.paths import GATEWAY, engine_service, standby_service
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from appliance.engine.tiers import EngineTiers
+    from appliance.site.config import SiteConfig
     from appliance.site.paths import SitePaths
 
 _MUTE = Silent("not_known", "it does not say in time what its memory holds, or more than is read")
@@ -57,16 +60,23 @@ def memory_status(paths: SitePaths) -> MemoryStatus:
     services = (*site_services(config, paths, accounts), *standby_services(config, paths, accounts))
     states = choose_supervision(paths).states(services)
     probes = {service.name: service.probe for service in services if states[service.name].pid is not None}
-    port = Probe("http", f"127.0.0.1:{config.listen.management_port}", "/memory")
+    port = Probe("http", f"127.0.0.1:{config.listen.management_port}", "/memory") if GATEWAY in probes else None
+    running = any(name == GATEWAY or name.startswith(_ENGINES) for name in probes)
+    return told_by(config, port, lambda model: _engine(paths, model, probes), up=running)
+
+
+def told_by(
+    config: SiteConfig, gateway: Probe | None, engine: Callable[[str], EngineTiers | Silent], *, up: bool
+) -> MemoryStatus:
+    """What the management port ``gateway``, and ``engine`` of each model, say; all are asked side by side."""
     names = [model.name for model in config.models]
-    with ThreadPoolExecutor(len(names) + 1) as asking:  # side by side: one that hangs costs the others nothing
-        gateway = asking.submit(fetch_json, port) if GATEWAY in probes else None
-        engines = dict(zip(names, asking.map(lambda name: _engine(paths, name, probes), names), strict=True))
-        told = read_totals(gateway.result()) if gateway is not None else None
+    with ThreadPoolExecutor(len(names) + 1) as asking:  # one that hangs costs the others nothing
+        counting = asking.submit(fetch_json, gateway) if gateway is not None else None
+        engines = dict(zip(names, asking.map(engine, names), strict=True))
+        told = read_totals(counting.result()) if counting is not None else None
     counted, library = told if told is not None else (None, None)
     found = hierarchy(engines, counted, library, groups=(), now=datetime.now(UTC))
-    running = [name for name in probes if name == GATEWAY or name.startswith(_ENGINES)]
-    return MemoryStatus(config.name, bool(running), folded(found))
+    return MemoryStatus(config.name, up, folded(found))
 
 
 _ENGINES = engine_service("")
@@ -79,7 +89,12 @@ def _engine(paths: SitePaths, model: str, probes: dict[str, Probe]) -> EngineTie
         name = standby_service(model)
     if name not in probes:
         return Silent("not_running")
-    said = fetch_json(Probe(probes[name].kind, probes[name].target, "/memory"))
+    return engine_tiers(Probe(probes[name].kind, probes[name].target, "/memory"))
+
+
+def engine_tiers(probe: Probe) -> EngineTiers | Silent:
+    """What the engine behind ``probe`` says that it holds; it is not believed where that cannot be."""
+    said = fetch_json(probe)
     if said is None:
         return _MUTE
     try:

@@ -28,11 +28,15 @@ _STARTING_UP = b"57P03"  # SQLSTATE cannot_connect_now
 
 @dataclass(frozen=True)
 class Probe:
-    """What to ask a service. ``target`` is a Unix socket's path, or ``host:port`` for http."""
+    """What to ask a service. ``target`` is a Unix socket's path, or ``host:port`` for http.
+
+    ``patience_s`` is for each read: one that comes from another host may take longer than ``TIMEOUT_S``.
+    """
 
     kind: Literal["postgres", "unix-http", "http"]
     target: str
     path: str = "/healthz"
+    patience_s: float = TIMEOUT_S
 
 
 def answers(probe: Probe) -> bool:
@@ -89,20 +93,20 @@ def resolves(name: str) -> bool:
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=TIMEOUT_S)
-        self._path = path
+    def __init__(self, path: str, patience_s: float) -> None:
+        super().__init__("localhost", timeout=patience_s)
+        self._path, self._patience_s = path, patience_s
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(TIMEOUT_S)
+        self.sock.settimeout(self._patience_s)
         self.sock.connect(self._path)
 
 
 def _connection(probe: Probe) -> http.client.HTTPConnection:
     if probe.kind == "unix-http":
-        return _UnixConnection(probe.target)
-    return http.client.HTTPConnection(probe.target, timeout=TIMEOUT_S)
+        return _UnixConnection(probe.target, probe.patience_s)
+    return http.client.HTTPConnection(probe.target, timeout=probe.patience_s)
 
 
 def _http_status(probe: Probe) -> int:
@@ -114,7 +118,7 @@ def _http_status(probe: Probe) -> int:
 def _asked(probe: Probe) -> Iterator[http.client.HTTPResponse]:
     """The answer of the service behind ``probe``, whose connection ends after ``ANSWER_MAX_S`` whatever comes by then.
 
-    ``TIMEOUT_S`` is for each read, and one byte at a time would renew it for ever.
+    Its patience is for each read, and one byte at a time would renew it for ever.
     """
     connection = _connection(probe)
     try:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 _ENGINE_STOP_S = 45
 """An engine lets answers end for 30 seconds (``engine.service.DRAIN_BOUND_S``)."""
-_READING_MIB = 768
+READING_MIB = 768
 """Beside a gateway whose people bring documents: the process that reads one, and its copies (``gateway.bringing``)."""
 _OVERHEAD_MIB = {DATABASE: 768, IDENTITY: 900, AUDIT: 512, GATEWAY: 512}
 
@@ -82,7 +82,7 @@ def site_services(config: SiteConfig, paths: SitePaths, accounts: Accounts) -> t
             gateway,
             (DATABASE, AUDIT, IDENTITY, *engines),
             networked=True,
-            memory_mib=_OVERHEAD_MIB[GATEWAY] + _READING_MIB * any(g.brings_documents for g in config.groups),
+            memory_mib=_OVERHEAD_MIB[GATEWAY] + READING_MIB * any(g.brings_documents for g in config.groups),
         ),
     )
 

@@ -129,12 +129,12 @@ def _warned_of(paths: SitePaths, name: str) -> Iterator[str]:
         yield f"{error.cause}: the engine of {name} will not start"
 
 
-def pack_warnings(config: SiteConfig, paths: SitePaths, now: datetime) -> tuple[str, ...]:
+def pack_warnings(config: SiteConfig, paths: SitePaths, now: datetime, port: Probe | None = None) -> tuple[str, ...]:
     """Groups not answered because of their pack, what is rolled out, and packs in force that may not be chosen now.
 
-    The gateway says whether a group is answered. Where it does not run, its row says so.
+    The gateway says at its ``port`` whether a group is answered. Where it does not run, its row says so.
     """
-    told = fetch_json(Probe("http", f"127.0.0.1:{config.listen.management_port}", "/packs"))
+    told = fetch_json(port or Probe("http", f"127.0.0.1:{config.listen.management_port}", "/packs"))
     refused = told if isinstance(told, dict) else {}
     unanswered = {g: one["refused"] for g, one in refused.items() if isinstance(one, dict) and one.get("refused")}
     warned = [

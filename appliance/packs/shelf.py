@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _FILE = re.compile(r"[0-9a-f]{64}\.pack")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 MIN_PREFIX = 6
+IN_PODS = "..data"
+"""Where a ConfigMap's files lie in its volume: a link to a folder that is exchanged whole; in it they are plain."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,12 @@ class Shelved:
         digits = name.removeprefix("sha256:")
         by_digest = len(digits) >= MIN_PREFIX and self.digest.removeprefix("sha256:").startswith(digits)
         return by_name or by_digest
+
+
+def served(folder: Path) -> Path:
+    """Where the shelf of a gateway lies: ``folder`` on a host; in a pod, which may not write it, the volume's files."""
+    inside = folder / IN_PODS
+    return inside if inside.is_dir() else folder
 
 
 def open_pack(folder: Path, digest: str) -> Pack:

@@ -162,6 +162,16 @@ class SitePaths:
         return self.data(AUDIT) / "log"
 
     @property
+    def patience_s(self) -> float:
+        """How long what listens at a socket may take to say how it is, in seconds: here it is on this host."""
+        return 2.0
+
+    @property
+    def engine_patience_s(self) -> float:
+        """How long an engine may take to say what it serves, beside what it computes, in seconds."""
+        return 5.0
+
+    @property
     def run(self) -> Path:
         """Runtime directory (memory file system where the host has one)."""
         name = "sovereign-" + hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]

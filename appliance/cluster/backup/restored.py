@@ -20,7 +20,7 @@ from appliance.errors import LogInconsistentError
 from appliance.install.backup import statement
 from appliance.install.backup.contents import read_erased, read_secrets
 from appliance.install.backup.dumps import GATEWAY_DATABASE, IDENTITY_DATABASE
-from appliance.install.backup.restoring import put_back
+from appliance.install.backup.restoring import put_back, put_back_state
 from appliance.install.steps.secrets import VKEYS
 from appliance.site.load import load_cluster_site
 
@@ -95,8 +95,9 @@ def place(run: Run, staged: SitePaths, state: ClusterState, vault: Vault, reach:
     """Trust with its floors, certificates, the log's keys for verifiers, who the cluster is, and every secret."""
     paths = run.paths
     if not run.progress.kept:
-        for name in ("trust", "tls", "policies"):
+        for name in ("trust", "tls", "policies", "packs"):
             put_back(staged.root / name, paths.root / name)
+        put_back_state(staged, paths, paths.exchange.name)
         paths.secrets.mkdir(mode=0o700, exist_ok=True)
         store = vault.create(load_cluster_site(source).pods.site_key.kind)
         with run.pair.main.open(statement.SECRETS, run.key) as content:

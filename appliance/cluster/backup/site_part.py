@@ -1,6 +1,7 @@
 """What a backup of a cluster holds of the administrator's machine: the site's files there, and what the store held.
 
-    cluster/, policies/, tls/, trust/   as they lie in the site root
+    cluster/, packs/, policies/, tls/, trust/   as they lie in the site root
+    state/                              what was decided about packs, and what left of the site's learning
     given/                              the site file and what it names, but for the key that enters the hosts
 
 Left out, besides what a host's backup leaves out: the key of ssh, which is the administrator's and not the site's, and
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
 
 GIVEN, SITE_FILE = "given", "site.yaml"
-_FOLDERS = ("policies", "tls", "trust")
+_FOLDERS = ("packs", "policies", "tls", "trust")
 _MAX_FILE = 4 << 20
 
 
@@ -47,6 +48,9 @@ def write_site(paths: SitePaths, known: Standing) -> Callable[[BinaryIO], object
 def _kept(paths: SitePaths) -> Iterator[Entry]:
     for path in (paths.cluster_state, paths.pods_yaml):
         yield Entry(path.relative_to(paths.root).as_posix(), path.read_bytes())
+    for path in (paths.journal, paths.journal.with_name("spooled.json"), paths.exchange):
+        if path.is_file():
+            yield Entry(path.relative_to(paths.root).as_posix(), path.read_bytes())
     for folder in _FOLDERS:
         for path in sorted((paths.root / folder).rglob("*")):
             if path.is_file() and not path.is_symlink():

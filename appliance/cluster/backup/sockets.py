@@ -12,20 +12,22 @@ import socket
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.cluster.backup import databases, log, relay
+from appliance.errors import SovereignError
 from appliance.install.process import attach
 from appliance.site.shapes import SIGN_IN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from appliance.cluster.reach import Reach
     from appliance.install.process import Attached
 
-_SOCKETS = "sockets"
+SOCKETS = "sockets"
 """The volume of the charts in which services listen."""
 _HOST_PYTHON = "python3"
 _KEYCLOAK = "8444"
@@ -34,10 +36,10 @@ _KEYCLOAK = "8444"
 @contextmanager
 def audit_socket(reach: Reach, state_host: str) -> Iterator[Path]:
     """A Unix socket that leads to the log's writer, who takes whoever speaks there for the operator."""
-    place = f"{reach.volume(log.POD, _SOCKETS)}/sock"
+    place = f"{reach.volume(log.POD, SOCKETS)}/sock"
     with tempfile.TemporaryDirectory(prefix="sovereign-") as folder:
         path = Path(folder, "sock")
-        with _carried(_unix(path), _on_host(reach, state_host, place)):
+        with carried(unix_listener(path), partial(on_host, reach, state_host, place)):
             yield path
 
 
@@ -45,10 +47,10 @@ def audit_socket(reach: Reach, state_host: str) -> Iterator[Path]:
 def database_socket(reach: Reach, state_host: str) -> Iterator[Path]:
     """The folder of a Unix socket that leads to PostgreSQL; its port is ``databases.PORT``."""
     name = f".s.PGSQL.{databases.PORT}"
-    place = f"{reach.volume(databases.POD, _SOCKETS)}/{name}"
+    place = f"{reach.volume(databases.POD, SOCKETS)}/{name}"
     with tempfile.TemporaryDirectory(prefix="sovereign-") as folder:
         path = Path(folder, name)
-        with _carried(_unix(path), _on_host(reach, state_host, place)):
+        with carried(unix_listener(path), partial(on_host, reach, state_host, place)):
             yield path.parent
 
 
@@ -59,15 +61,17 @@ def keycloak_address(reach: Reach) -> Iterator[str]:
     argv = reach.inside(pod, "link-identity", log.PYTHON, "-c", inspect.getsource(relay), "127.0.0.1", _KEYCLOAK)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    with _carried(listener, argv):
+    with carried(listener, lambda: argv):
         yield f"http://127.0.0.1:{port}{SIGN_IN}"
 
 
-def _on_host(reach: Reach, host: str, place: str) -> list[str]:
+def on_host(reach: Reach, host: str, place: str) -> list[str]:
+    """The command line that goes on to the Unix socket ``place`` of a host."""
     return reach.on(host, _HOST_PYTHON, "-c", inspect.getsource(relay), place)
 
 
-def _unix(path: Path) -> socket.socket:
+def unix_listener(path: Path) -> socket.socket:
+    """A Unix socket at ``path`` that listens."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(path))  # in a folder that is this user's alone
     listener.listen()
@@ -75,8 +79,11 @@ def _unix(path: Path) -> socket.socket:
 
 
 @contextmanager
-def _carried(listener: socket.socket, argv: Sequence[str]) -> Iterator[None]:
-    """Every connection to ``listener`` is one run of ``argv``; all of them end with the block."""
+def carried(listener: socket.socket, way: Callable[[], Sequence[str]]) -> Iterator[None]:
+    """Every connection to ``listener`` is one run of the command line that ``way`` gives; all end with the block.
+
+    Where ``way`` raises a ``SovereignError``, who connected sees the end of the connection.
+    """
     running: list[Attached[bytes]] = []
     ended = threading.Event()
 
@@ -86,8 +93,9 @@ def _carried(listener: socket.socket, argv: Sequence[str]) -> Iterator[None]:
                 connection, _ = listener.accept()
             except OSError:  # it was closed
                 break
-            with connection, suppress(OSError):  # who cannot be served sees the end of the connection
-                running.append(attach(argv, connection))
+            running[:] = [child for child in running if child.poll() is None]
+            with connection, suppress(OSError, SovereignError):  # who cannot be served sees the end of the connection
+                running.append(attach(way(), connection))
         ended.wait()  # the programs die with the thread that started them
 
     thread = threading.Thread(target=serve, daemon=True)

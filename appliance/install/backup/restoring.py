@@ -207,8 +207,13 @@ def _place(staged: SitePaths, paths: SitePaths) -> None:
     """
     for source, target in ((staged.trust, paths.trust), (staged.tls, paths.tls), (staged.packs, paths.packs)):
         put_back(source, target)
+    put_back_state(staged, paths)
+
+
+def put_back_state(staged: SitePaths, paths: SitePaths, *more: str) -> None:
+    """The install journal, which comes last, and what the log was told of it, with ``more`` that lies beside it."""
     paths.journal.parent.mkdir(mode=0o700, exist_ok=True)
-    for name in ("spooled.json", paths.journal.name):
+    for name in (*more, "spooled.json", paths.journal.name):
         source, target = staged.journal.with_name(name), paths.journal.with_name(name)
         if source.exists() and not target.exists():
             write_private(target, source.read_bytes())

@@ -23,8 +23,8 @@ from appliance.audit.client import SyncAuditClient
 from appliance.audit.commitment import commit, new_salt, opens
 from appliance.audit.prove import prove, verify_proof
 from appliance.cli import user_person
-from appliance.cli.audit_options import own_log
 from appliance.cli.main import app
+from appliance.cli.reached import own_log
 from appliance.errors import UnavailableError, UsageError
 from appliance.gateway import database
 from appliance.gateway.conversations import ConversationStore

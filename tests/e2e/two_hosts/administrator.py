@@ -17,6 +17,7 @@ from airgap_bundle.build.stage import printed
 from airgap_bundle.trust_state import fingerprint
 from demo.release import MODEL, OFFICER, WAIVER_REASON
 from demo.site import WAIVED
+from tests import model_bundles
 from tests.bundles import root_bytes, sign
 from tests.e2e.two_hosts.clusters import LAB_SETTINGS
 from tests.e2e.two_hosts.shipment import RELEASE
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
 
 NAME = "assistant.example"
 ADDRESS = "10.77.0.12"
+EMBEDDER = "minilm-l6-v2"
+# People of a group bring documents, and a program evaluates in its name.
+WITH_DOCUMENTS = {
+    "models": [
+        {"name": MODEL, "context_tokens": 2048, "memory_mib": 900, "threads": 1},
+        {"name": EMBEDDER, "context_tokens": 256, "memory_mib": 300, "threads": 1, "disk_mib": 0},
+    ],
+    "groups": [{"name": "analysts", "models": [MODEL], "brings_documents": True}],
+    "service_clients": [{"id": "evaluator", "groups": ["analysts"], "evaluates": True}],
+    "documents": {"model": EMBEDDER},
+}
 SOVEREIGN = (sys.executable, "-c", "from appliance.cli.entry import run; run()")
 # The administrator's machine knows the assistant's name by its hosts file, for these commands alone.
 _NAMED = 'mount --bind "$0" /etc/hosts && exec "$@"'
@@ -47,7 +59,7 @@ class Desk:
     def prepare(self) -> None:
         """Build and sign the bundle; have the officer waive what the demonstration's model lacks; describe the site."""
         build_release(RELEASE, self.folder / "bundle", cache=BuildCache.default(), stage=printed)
-        sign(self.folder / "bundle", "architect", "builder", "release")
+        sign(self.folder / "bundle", "architect", "builder", "release", roots=model_bundles.roots())
         (self.folder / "hosts").write_text(f"127.0.0.1 localhost\n{ADDRESS} {NAME}\n")
         (self.folder / "phrase").write_text("a phrase of the officer's\n")
         self.officer("trust", "keygen", OFFICER, "--out", str(self.folder))
@@ -58,7 +70,9 @@ class Desk:
         key = ("--key", str(self.folder / f"{OFFICER}.key"), "--out", str(self.folder / "waiver.json"))
         self.officer("trust", "waive", *key, *about, *waived)
         shutil.copy(LAB_SETTINGS, self.folder / "lab.yaml")
-        (self.folder / "site.yaml").write_text(yaml.safe_dump(self.described()))
+        described = self.described()
+        described["assistant"] |= WITH_DOCUMENTS
+        (self.folder / "site.yaml").write_text(yaml.safe_dump(described))
 
     def described(self) -> dict[str, Any]:
         """The site file."""

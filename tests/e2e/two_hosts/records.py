@@ -47,6 +47,15 @@ def log_copy(desk: Desk, name: str, host: str = "node2") -> Path:
     return copied
 
 
+def entries(desk: Desk, kind: str) -> list[dict[str, Any]]:
+    """What is ours in every entry of ``kind``, of a log that verifies."""
+    found: list[dict[str, Any]] = []
+    keys = read_vkeys(desk.site / "policies/audit-vkeys")
+    verify_log(log_copy(desk, "entries"), vkeys=keys, visit=lambda _, raw: found.extend(map(json.loads, raw)))
+    ours = (one["unmapped"]["sovereign"] for one in found)
+    return [one for one in ours if one["kind"] == kind]
+
+
 def observed(desk: Desk) -> dict[int, dict[str, Any]]:
     """Entries of what hosts observed, by position, of a log that verifies."""
     copied = log_copy(desk, "observed")

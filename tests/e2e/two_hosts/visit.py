@@ -1,7 +1,8 @@
 """Run on the administrator's side of the lab: people are made, one signs in by the page's own way and asks.
 
-Arguments: the administrator's site, what to do (`people`, `ask`, `talks` or `erase`), a name, a password; a question to
-ask. Prints JSON.
+Arguments: the administrator's site, what to do (`people`, `ask`, `look-up`, `bring`, `talks` or `erase`), a name, a
+password; a question to ask, or to look up in documents; or a group, a file's name and its content to bring. It prints
+JSON.
 """
 
 from __future__ import annotations
@@ -50,12 +51,16 @@ def main() -> None:
         if act == "talks":
             print(json.dumps(visitor.conversations()))
             return
-        text, receipt = visitor.ask(asked[0])
+        if act == "bring":
+            group, called, content = asked
+            print(json.dumps(visitor.bring(group, called, content.encode())))
+            return
+        text, receipt = visitor.ask(asked[0], documents=act == "look-up")
     print(json.dumps({"text": text, "receipt": receipt}))
 
 
 def erase(paths: SitePaths, config: SiteConfig, name: str) -> str:
-    """Erase a person as a restore does, who has no command for it on a cluster yet; the pseudonym."""
+    """Erase a person as a restore does; the pseudonym."""
     known, store = standing(paths), Vault(paths, lambda: b"").store()
     reach, host = Reach(known.described.cluster, known.source.parent), known.described.state_host
     secret, ca = store.get("identity/bootstrap_admin_secret").decode(), paths.tls / "ca.pem"

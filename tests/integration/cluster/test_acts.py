@@ -9,10 +9,12 @@ import pytest
 from appliance.audit.client import SyncAuditClient
 from appliance.audit.entry import decode_entry
 from appliance.audit.tiles import TileReader
-from appliance.cluster import acts
-from appliance.cluster.acts import Acting, Name, Release, in_force
+from appliance.cluster.acts import Acting, Name, in_force
 from appliance.errors import DeploymentError
+from appliance.install import audit_spool
+from appliance.install.act_record import Release
 from appliance.install.journal import read_journal
+from appliance.install.pack_record import note
 
 if TYPE_CHECKING:
     from tests.integration.cluster.desk import Desk
@@ -86,7 +88,7 @@ def test_what_the_writer_could_not_take_is_entered_by_the_next_run_and_once(desk
     assert act(desk, "rollback", NEW, OLD) is None
     wanted = [("upgrade", "begun"), ("upgrade", "went through"), ("rollback", "begun"), ("rollback", "went through")]
     assert [(step, what) for step, _, what in told(desk)] == wanted
-    acts._marker(desk.paths).unlink()  # what was noted of it is lost: all is sent again
+    audit_spool._marker(desk.paths).unlink()  # what was noted of it is lost: all is sent again
     assert act(desk, "install", OLD, OLD) is None
     assert len(entries(desk)) == len(wanted) + 2
 
@@ -127,3 +129,16 @@ def test_what_never_began_is_no_entry(desk: Desk) -> None:
         raise DeploymentError("the bundle was changed")
     assert not desk.paths.journal.exists()
     assert in_force(desk.paths).version == "1.0.0"
+
+
+def test_what_commands_did_here_meanwhile_goes_into_the_log_with_an_act_each_once(desk: Desk) -> None:
+    away(desk)
+    assert act(desk) is not None
+    note(desk.paths, "drop", "done", "sha256:" + "3" * 64, {"uid": "0", "group": "analysts"})
+    desk.hosts.answers.clear()
+    assert act(desk, "rollback", NEW, OLD) is None
+    assert [what for _, _, what in told(desk)] == ["begun", "went through"] * 2
+    size = desk.log.verify().head.size
+    tiles = TileReader(desk.log.directory, size)
+    found = [decode_entry(tiles.entry(at))[1]["unmapped"]["sovereign"] for at in range(size)]
+    assert len([one for one in found if one["kind"] == "learning_decision"]) == 1

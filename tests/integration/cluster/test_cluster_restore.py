@@ -19,7 +19,10 @@ from appliance.cluster.state import ClusterState, read_state, write_state
 from appliance.errors import DeploymentError, RefusedError, UsageError
 from appliance.install.backup import statement
 from appliance.install.backup.restoring import restore as restore_on_a_host
+from appliance.install.exchange_record import Sent, read_sent, write_sent
+from appliance.install.pack_record import last_choices, note
 from appliance.install.vault import Vault
+from appliance.packs.record import write_record
 from tests.integration.cluster.desk import Desk, Return, quiet, tree
 
 if TYPE_CHECKING:
@@ -52,6 +55,19 @@ def test_a_cluster_comes_back_with_its_log_its_keys_and_who_was_erased(desk: Des
     assert tree(way_back.paths.tls) == tree(desk.paths.tls)
     assert not way_back.paths.restoring.exists()
     assert not way_back.paths.cluster_state.with_name("restore.json").exists()
+
+
+def test_packs_come_back_with_what_was_decided_about_them_and_what_left_of_the_learning(
+    desk: Desk, way_back: Return
+) -> None:
+    digest = f"sha256:{64 * 'a'}"
+    write_record(desk.paths.packs, {"staff": digest})
+    note(desk.paths, "use", "done", digest, {"group": "staff"})
+    write_sent(desk.paths.exchange, Sent(3, digest))
+    way_back.restore(desk.back_up())
+    assert tree(way_back.paths.packs) == tree(desk.paths.packs)
+    assert last_choices(way_back.paths) == {"staff": digest}
+    assert read_sent(way_back.paths.exchange).number == 3
 
 
 def statement_root(pair: Pair) -> bytes:

@@ -259,9 +259,12 @@ async def test_a_sweep_that_fails_is_counted_and_ends_neither_upkeep_nor_gateway
         assert b'task="documents"' in gateway.metrics.text()
 
 
-async def test_in_pods_nobody_brings_documents(house: House) -> None:
-    groups = bringing_site().model_copy(update={"profile": "pod"})
-    async with house.open(groups) as client:
+async def test_in_pods_people_bring_documents_for_their_groups_and_no_other(house: House) -> None:
+    site = bringing_site()
+    in_pods = site.model_copy(update={"profile": "pod"})
+    async with house.open(in_pods) as client:
         page = await Page(client).sign_in()
-        assert (await page.http.get("/api/session")).json()["brings"] == []
-        assert (await put(page, "a.txt")).status_code == 403
+        brings = (await page.http.get("/api/session")).json()["brings"]
+        assert brings == ["analysts"]
+        assert (await put(page, "a.txt")).status_code == 200
+        assert (await put(page, "a.txt", group="clerks")).status_code == 403

@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 from appliance.audit import events
 from appliance.audit.client import SyncAuditClient
 from appliance.cli import audit_names
-from appliance.cli.audit_options import own_log
 from appliance.cli.main import app
+from appliance.cli.reached import own_log
 from appliance.errors import NotAllowedError, UnavailableError, UsageError
 from appliance.gateway.pseudonyms import subject_of
 from appliance.site.paths import AUDIT, GATEWAY, SitePaths

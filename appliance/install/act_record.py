@@ -1,0 +1,55 @@
+"""How an act on a whole cluster stands in its administrator's journal, and from there in the audit log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from appliance.audit.events import install_step
+
+if TYPE_CHECKING:
+    from appliance.install.journal import Record
+
+STEPS = frozenset({"install", "upgrade", "rollback"})
+ACT = "act"
+"""In a record's detail: the act's own id, which its beginning and its end share."""
+_WORDS = {"started": "begun", "done": "went through", "failed": "failed"}
+
+
+@dataclass(frozen=True)
+class Release:
+    """One end of an act: a release by version and by digest; both are empty where none was in force."""
+
+    version: str = ""
+    digest: str = ""
+
+    def __str__(self) -> str:
+        return f"release {self.version} ({self.digest})" if self.version else "no release"
+
+
+def is_act(record: Record) -> bool:
+    """Whether a record is of an act: each of its states is an entry, its beginning, too."""
+    return record.step in STEPS and ACT in record.detail
+
+
+def act_id(record: Record) -> tuple[str, str, str]:
+    """What tells the entry of an act's record from all others of the site."""
+    return record.step, record.detail[ACT], record.state
+
+
+def act_event(record: Record) -> dict[str, Any]:
+    """The audit log's entry for a record. Pure: the same record gives the same bytes whenever it is sent."""
+    told = record.detail
+    ends = (Release(told["from"], told["from_digest"]), Release(told["to"], told["to_digest"]))
+    why = f": {told['error']}" if "error" in told else ""
+    return install_step(
+        step=record.step,
+        action="install" if record.step == "install" else "update",
+        success=record.state != "failed",
+        release=told["to"],
+        detail=f"{_WORDS[record.state]}{why}; from {ends[0]} to {ends[1]}",
+        actor=f"uid {told['uid']}",
+        inputs_digest=record.digest or None,
+        at=datetime.fromisoformat(record.at),
+    )
