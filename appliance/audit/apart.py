@@ -115,8 +115,10 @@ def told(event: Event, items: Iterable[Item]) -> Event:
 
 def items_of(event: Event) -> tuple[Item, ...]:
     """What an entry says is kept apart of it. Raises ``ValueError`` where it says it otherwise than we do."""
+    unmapped = event.get("unmapped")
+    ours = unmapped.get("sovereign") if isinstance(unmapped, dict) else None
     try:
-        items = event["unmapped"]["sovereign"].get(APART, [])
+        items = ours.get(APART, []) if isinstance(ours, dict) else []
         found = tuple(Item(one["at"], one["bytes"], one.get("commitment"), one.get("file")) for one in items)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("the entry does not say what is kept apart of it as the writer does") from error

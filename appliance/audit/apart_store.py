@@ -6,7 +6,9 @@ from the log's Ed25519 key. To erase somebody is to destroy their key, and the s
 says so, and what comes later of them is not kept. No backup holds ``apart/people``.
 
 Salt, nonce and file follow from the data key, the entry's id and the text: what is appended once more after a crash is
-the same file and the same entry. A file is durable before the entry that names it. One thread owns the store.
+the same file and the same entry. A file is durable before the entry that names it, and whole or absent: a key that was
+cut to nothing would say that somebody was erased, a text that was cut would be refused by a restore. One thread owns
+the store.
 Everything raises ``OSError`` unchanged.
 """
 
@@ -43,8 +45,10 @@ from appliance.audit.apart import (
 )
 from appliance.audit.commitment import SALT_BYTES, commit, opens
 from appliance.audit.entry import encode_entry
+from appliance.audit.erased import erased_in
 from appliance.audit.errors import ApartError
 from appliance.audit.regular_file import read_regular
+from appliance.audit.tiles import WIDTH, TileReader
 from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:
@@ -59,6 +63,8 @@ if TYPE_CHECKING:
 
 PERIOD_SECONDS, PERIOD_BYTES = 3600, 16 << 20
 """How much of one sender is kept in an hour; whoever is let call often can say much, and all of it stays for months."""
+LATE = 4096
+"""Entries that one commit holds at most (``writer``): so far back a crash can have left a key that is to be gone."""
 RESERVE = 50
 """One part in so many of the disk is left to entries."""
 KEY_BYTES, NONCE_BYTES = 32, 12
@@ -82,9 +88,9 @@ class ApartStore:
         """The record of ``event`` with its long texts kept, durably. Raises as ``set_apart``."""
         made, longs = set_apart(event, entry_id)
         if longs:
-            key = self._key_to_keep(subject_of(event))
-            spent = self._spent(sender, sum(one.size for one in longs))
-            items = [self._kept(key, entry_id, one) if key and spent else Item(one.at, one.size) for one in longs]
+            may = self._spent(sender, sum(one.size for one in longs))  # else not even a key is made
+            key = self._key_to_keep(subject_of(event)) if may else None
+            items = [self._kept(key, entry_id, one) if key else Item(one.at, one.size) for one in longs]
             made = told(made, items)
         return entry_id, encode_entry(made, entry_id)
 
@@ -113,7 +119,23 @@ class ApartStore:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-        self._storage.write({_key_path(subject): b""})
+        self._storage.replace(_key_path(subject), b"")
+
+    def forget_again(self, size: int, pruned: int) -> None:
+        """Destroy the keys of whom the log's last entries say that they were erased, where a crash came in between.
+
+        The log has ``size`` entries, all in tiles; before ``pruned`` they may be gone.
+        """
+        if not (self._directory / PEOPLE).is_dir():
+            return
+        tiles, found = TileReader(self._directory, size), set[str]()
+        for start in range(max(size - LATE, pruned, 0) // WIDTH * WIDTH, size, WIDTH):
+            with suppress(LogInconsistentError):  # a damaged tile is for `audit verify` to name
+                found.update(erased_in(tiles.entries(start // WIDTH)))
+        for subject in found:
+            path = self._directory / _key_path(subject)
+            if path.exists() and path.stat().st_size:
+                self.forget(subject)
 
     def discard(self, entries: Iterable[bytes]) -> None:
         """The files of ``entries`` go, before they are pruned themselves."""
@@ -132,7 +154,7 @@ class ApartStore:
                 return self._key(subject)
             return None
         key, nonce = secrets.token_bytes(KEY_BYTES), secrets.token_bytes(NONCE_BYTES)
-        self._storage.write({name: nonce + self._wrapping.encrypt(nonce, key, name.encode())})
+        self._storage.replace(name, nonce + self._wrapping.encrypt(nonce, key, name.encode()))
         return key
 
     def _key(self, subject: str) -> bytes | None:
@@ -172,7 +194,7 @@ class ApartStore:
         path = file_path(item)
         assert path is not None
         if not _holds(self._directory, item):
-            self._storage.write({path: sealed})
+            self._storage.replace(path, sealed)
         return item
 
     def _opened(self, key: bytes, entry_id: str, item: Item) -> tuple[Item, bytes, str]:

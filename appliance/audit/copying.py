@@ -6,9 +6,10 @@ only, is given as bytes. Put together under one folder these are a log that veri
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from appliance.audit.apart import APART, FILE_NAME, KEY_NAME, KEYS, SEALED_KEY_BYTES
+from appliance.audit.apart import APART, FILE_NAME, KEY_NAME, KEYS, MAX_FILE_BYTES, SEALED_KEY_BYTES
 from appliance.audit.cosigned import WITNESSED
 from appliance.audit.errors import EntryPrunedError
 from appliance.audit.note import MAX_NOTE_BYTES
@@ -16,6 +17,7 @@ from appliance.audit.pruned import PRUNED, encode_pruned
 from appliance.audit.recovery import MAX_LEVELS
 from appliance.audit.regular_file import read_regular
 from appliance.audit.tiles import CHECKPOINT, WIDTH, encode_entries, level_width, tile_path
+from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,13 +49,24 @@ def log_files(stored: StoredLog) -> Iterator[tuple[str, bytes | Path]]:
 
 
 def _kept_apart(directory: Path) -> Iterator[tuple[str, bytes | Path]]:
-    """Sealed texts, and the keys to those of nobody: a person's key is copied nowhere, so that it can be destroyed."""
+    """Sealed texts, and the keys to those of nobody: a person's key is copied nowhere, so that it can be destroyed.
+
+    A text that is not whole stays where it is: it would be refused wherever the copy comes to. Verifying names it.
+    """
     for path in sorted((directory / KEYS).glob("*")):
         if KEY_NAME.fullmatch(name := f"{KEYS}/{path.name}"):
             yield name, read_regular(path, SEALED_KEY_BYTES + 1)
     for path in sorted((directory / APART).glob("??/*")):
-        if FILE_NAME.fullmatch(name := path.relative_to(directory).as_posix()) and not path.is_symlink():
+        name = path.relative_to(directory).as_posix()
+        if (found := FILE_NAME.fullmatch(name)) and _is_whole(path, found[2]):
             yield name, path
+
+
+def _is_whole(path: Path, digest: str) -> bool:
+    try:
+        return sha256(read_regular(path, MAX_FILE_BYTES + 1)).hexdigest() == digest
+    except (OSError, LogInconsistentError):
+        return False
 
 
 def _tile(stored: StoredLog, level: int | None, index: int) -> tuple[str, bytes | Path]:

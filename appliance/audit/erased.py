@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from appliance.audit import ocsf
+from appliance.audit.roles import kind_of
 from appliance.audit.verify import verify_log
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 PERSON = "person"
 _MARK = json.dumps(PERSON).encode()
+_KIND = "admin_change"
 _DELETE = next(n for n, name in ocsf.ENTITY_MANAGEMENT.activities.items() if name == "Delete")
 
 
@@ -41,7 +43,8 @@ def erased_in(entries: Iterable[bytes]) -> Iterator[str]:
 def _erases(event: dict[str, Any]) -> bool:
     entity = event.get("entity")
     return (
-        event.get("class_uid") == ocsf.ENTITY_MANAGEMENT.uid
+        kind_of(event) == _KIND  # the operator's alone: what else deletes is not believed of a person
+        and event.get("class_uid") == ocsf.ENTITY_MANAGEMENT.uid
         and event.get("activity_id") == _DELETE
         and isinstance(entity, dict)
         and entity.get("type") == PERSON

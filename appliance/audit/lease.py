@@ -5,32 +5,33 @@ and may sign until ``DEADLINE_SECONDS`` after it *began* the last renewal that s
 while the host sleeps. Whoever else wants the Lease takes it when its record has not changed for ``DURATION_SECONDS`` by
 a clock of their own: what others write as times is not believed. What lies between the two is for the commit that was
 checked just before its deadline. Once somebody else held it, this process never signs again (``lost``).
+
+Where the control plane is one host (``lone``), people go on while it is away: an API server that was asked ``TRIES``
+times and did not answer counts as a renewal, and a process that begins in the pod that the folder names as the last
+holder goes on. What the API server does say is obeyed at once: another holder, or no right to the Lease any more.
 """
 
 from __future__ import annotations
 
-import os
-import ssl
 import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import structlog
 
 from appliance.audit.errors import AuditUnavailableError
-from appliance.errors import DeploymentError
+from appliance.audit.lease_api import ASK_SECONDS, LeaseApi, Record, is_refusal, is_silence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+    from appliance.audit.lease_note import HolderNote
 
 DURATION_SECONDS, DEADLINE_SECONDS, RENEW_SECONDS = 180.0, 150.0, 5.0
-ASK_SECONDS = 5.0
-ENVIRONMENT = "AUDIT_LEASE"
-ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+TRIES = 3
 _HINT = "it answers again once the API server does; two writers would sign two logs"
 _log = structlog.get_logger()
 
@@ -55,28 +56,32 @@ class Terms:
 
 @dataclass
 class Lease:
-    """The Lease at ``path`` of ``http``'s API server, as ``holder``. ``token`` gives the account's token each time."""
+    """The Lease that ``api`` reads and writes, as ``holder``. ``acquire`` waits for it; then one thread keeps it."""
 
-    http: httpx.Client
-    path: str
+    api: LeaseApi
     holder: str
-    token: Callable[[], str] = lambda: ""
+    lone: HolderNote | None = None
+    """Of a control plane of one host; without it the API server's silence ends the right to sign."""
     terms: Terms = field(default_factory=Terms)
     clock: Callable[[], float] = since_boot
     ended: Callable[[], None] = lambda: None
-    """Called once when somebody else holds it."""
+    """Called once when it is lost."""
     lost: bool = False
     _until: float = 0.0
     _held: bool = False
-    _seen: tuple[object, ...] | None = None
+    _mine: Record | None = None
+    _noted: bool = False
+    _seen: Record | None = None
     _seen_at: float = 0.0
+    _silent: int = 0
+    _silent_at: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
     def require(self) -> None:
         """Raises ``AuditUnavailableError`` unless this process may sign now. Asks nobody."""
         if self.lost:
-            raise AuditUnavailableError("another audit writer holds the lease", "this one ends")
+            raise AuditUnavailableError("another audit writer holds the lease, or it was taken away", "this one ends")
         if self.clock() >= self._until:
             raise AuditUnavailableError("the audit writer could not renew its lease", _HINT)
 
@@ -95,53 +100,111 @@ class Lease:
         self._until = 0.0
         if self._held and not self.lost:
             try:
-                found = self._read()
-                if _spec(found).get("holderIdentity") == self.holder:
-                    self._write(found, {"holderIdentity": "", "leaseDurationSeconds": 1})
+                found = self.api.read()
+                if found.holder == self.holder and self._forgotten():  # nobody may follow while the folder names us
+                    self.api.write(found, {"holderIdentity": "", "leaseDurationSeconds": 1})
             except (httpx.HTTPError, OSError, ValueError):  # it ends by itself
                 pass
-        self.http.close()
+        self.api.close()
 
     def step(self) -> bool:
         """Renew it, or take it where it is free; whether it is held. Raises ``httpx.HTTPError``, ``ValueError``."""
         begin = self.clock()
-        found = self._read()
-        spec = _spec(found)
-        holder = spec.get("holderIdentity") or ""
-        if holder not in {"", self.holder}:
-            if self._held:
-                self._lose(str(holder))
-                return False
-            if not self._run_out(spec):
+        try:
+            held = self._asked(begin)
+        except httpx.HTTPError as error:
+            if self.lone is None:
+                raise
+            if is_refusal(error):
+                self._deny(str(error))
+            if not (is_silence(error) and self._goes_on(begin, self.lone)):
+                raise
+            return True
+        self._silent = 0
+        return held
+
+    def _asked(self, begin: float) -> bool:
+        found = self.api.read()
+        if self._held and self._another(found):
+            self._deny(f"holder {found.holder!r}")
+            return False
+        if found.holder not in {"", self.holder}:
+            self._forgotten()
+            if not self._run_out(found):
                 return False
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        again = holder == self.holder
+        again = found.holder == self.holder
+        transitions = found.transitions + (0 if again else 1)
         changes: dict[str, Any] = {
             "holderIdentity": self.holder,
             "leaseDurationSeconds": int(self.terms.duration),
             "renewTime": now,
-            "acquireTime": spec.get("acquireTime") or now if again else now,
-            "leaseTransitions": int(spec.get("leaseTransitions") or 0) + (0 if again else 1),
+            "acquireTime": found.spec.get("acquireTime") or now if again else now,
+            "leaseTransitions": transitions,
         }
-        if not self._write(found, changes):  # somebody wrote in between: the next step sees who
+        if not self.api.write(found, changes):  # somebody wrote in between: the next step sees who
             return False
+        self._note()
+        self._mine = Record(found.whole, {**found.spec, **changes})
         self._held, self._until = True, begin + self.terms.deadline
         return True
 
-    def _run_out(self, spec: Mapping[str, Any]) -> bool:
-        """Whether a foreign record has not changed for as long as it holds, seen by our own clock."""
-        record = tuple(spec.get(name) for name in ("holderIdentity", "renewTime", "leaseTransitions"))
-        if record != self._seen:
-            self._seen, self._seen_at = record, self.clock()
-        asked = spec.get("leaseDurationSeconds")
-        duration = max(self.terms.duration, float(asked) if isinstance(asked, int) else 0.0)
-        return self.clock() - self._seen_at >= duration
+    def _another(self, found: Record) -> bool:
+        """Whether somebody else held it since this process did, be it that they let go of it, or the object is new."""
+        if found.holder == self.holder:
+            return self._mine is not None and found.uid != self._mine.uid
+        if found.holder or self._mine is None:
+            return True
+        return (found.uid, found.transitions) != (self._mine.uid, self._mine.transitions)
 
-    def _lose(self, holder: str) -> None:
-        self.lost, self._until = True, 0.0
-        _log.error("lease_lost", holder=holder)
-        self._stop.set()
-        self.ended()
+    def _goes_on(self, begin: float, note: HolderNote) -> bool:
+        """No answer: whether it is one of several in a row, and this pod was the last that held the Lease.
+
+        After a pause (a stopped process, a sleeping host) it is asked as often again.
+        """
+        anew = begin - self._silent_at >= self.terms.deadline
+        self._silent, self._silent_at = 1 if anew else self._silent + 1, begin
+        if self._silent < TRIES or not (self._held or note.names(self.holder)):
+            return False
+        if self._silent == TRIES:
+            _log.warning("lease_without_api_server", holder=self.holder)
+        self._held, self._until = True, begin + self.terms.deadline
+        return True
+
+    def _run_out(self, found: Record) -> bool:
+        """Whether a foreign record has not changed for as long as it holds, seen by our own clock."""
+        if self._seen is None or found.claim != self._seen.claim:
+            self._seen, self._seen_at = found, self.clock()
+        return self.clock() - self._seen_at >= max(self.terms.duration, found.duration)
+
+    def _deny(self, cause: str) -> None:
+        """The API server said that it is not ours: whoever held it never signs again."""
+        if self._held and not self.lost:
+            self.lost, self._until = True, 0.0
+            _log.error("lease_lost", cause=cause[:300])
+            self._stop.set()
+            self.ended()
+        self._forgotten()
+
+    def _note(self) -> None:
+        """Have the folder name this pod; where its disk takes nothing, the next renewal tries again."""
+        if self.lone is not None and not self._noted:
+            try:
+                self.lone.write(self.holder)
+                self._noted = True
+            except OSError as error:
+                _log.warning("lease_not_noted", cause=str(error)[:300])
+
+    def _forgotten(self) -> bool:
+        """Have the folder name nobody; whether it does."""
+        self._noted = False
+        try:
+            if self.lone is not None:
+                self.lone.write("")
+        except OSError as error:
+            _log.warning("lease_not_noted", cause=str(error)[:300])
+            return False
+        return True
 
     def _tried(self) -> bool:
         try:
@@ -153,57 +216,3 @@ class Lease:
     def _keep(self) -> None:
         while not self._stop.wait(self.terms.renew):
             self._tried()
-
-    def _read(self) -> dict[str, Any]:
-        response = self.http.get(self.path, headers=self._headers())
-        response.raise_for_status()
-        found = response.json()
-        if not isinstance(found, dict) or not isinstance(found.get("metadata"), dict):
-            raise ValueError("the API server's answer is no lease")  # noqa: TRY004 - what was sent is wrong, not how we called
-        return found
-
-    def _write(self, found: dict[str, Any], changes: Mapping[str, Any]) -> bool:
-        """Put ``changes`` where nothing changed since it was read; False where something did."""
-        body = found | {"spec": {**_spec(found), **changes}}
-        response = self.http.put(self.path, json=body, headers=self._headers())
-        if response.status_code == httpx.codes.CONFLICT:
-            return False
-        response.raise_for_status()
-        return True
-
-    def _headers(self) -> dict[str, str]:
-        token = self.token()
-        return {"Authorization": f"Bearer {token}"} if token else {}
-
-
-def lease_of_pod(environment: Mapping[str, str], ended: Callable[[], None]) -> Lease | None:
-    """The Lease that the pod's environment names (``AUDIT_LEASE``, NAMESPACE/NAME/HOLDER); None where it names none.
-
-    Raises ``DeploymentError`` when it is named and the pod was not given what it takes to hold it.
-    """
-    named = environment.get(ENVIRONMENT)
-    if not named:
-        return None
-    host, port = environment.get("KUBERNETES_SERVICE_HOST"), environment.get("KUBERNETES_SERVICE_PORT", "443")
-    namespace, _, rest = named.partition("/")
-    name, _, holder = rest.partition("/")
-    if not (host and namespace and name and holder):
-        raise DeploymentError(f"{ENVIRONMENT} names no lease that can be held", "the chart `audit` sets it")
-    try:
-        trusted = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
-    except OSError as error:
-        raise DeploymentError("the pod has no certificate of the API server", "the chart `audit` mounts it") from error
-    address = f"[{host}]" if ":" in host else host
-    http = httpx.Client(base_url=f"https://{address}:{port}", verify=trusted, timeout=ASK_SECONDS, trust_env=False)
-    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}"
-    return Lease(http, path, holder, token=lambda: (ACCOUNT / "token").read_text(encoding="ascii").strip(), ended=ended)
-
-
-def lease_here(ended: Callable[[], None]) -> Lease | None:
-    """As ``lease_of_pod``, of this process."""
-    return lease_of_pod(os.environ, ended)
-
-
-def _spec(found: Mapping[str, Any]) -> dict[str, Any]:
-    spec = found.get("spec")
-    return dict(spec) if isinstance(spec, dict) else {}

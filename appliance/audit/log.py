@@ -110,7 +110,13 @@ class TileLog:
         """
         if self._state is None:
             with disk_trouble(), self._disk:
-                self._state = open_log(self._directory, self._vkeys, self._storage, self._journal, self._commits)
+                state = open_log(self._directory, self._vkeys, self._storage, self._journal, self._commits)
+                try:
+                    self._apart.forget_again(state.settled.head.size, state.pruned)
+                except BaseException:
+                    state.ids.close()
+                    raise
+                self._state = state
         return self._state.signed
 
     def stored(self, ids: Sequence[str]) -> dict[str, tuple[int, bytes]]:

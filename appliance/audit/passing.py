@@ -72,17 +72,17 @@ class PassingLog:
 
     def take(self, name: str, data: bytes) -> None:
         """One file by its name in the log's folder. Raises ``LogInconsistentError`` for what cannot be of this log."""
-        if self._head is None:
+        if found := FILE_NAME.fullmatch(name):  # what is kept apart comes first in an archive's order, and stands alone
+            if sha256(data).hexdigest() != found[2]:
+                raise LogInconsistentError(f"{name} was changed", _HINT)
+        elif KEY_NAME.fullmatch(name) and len(data) <= SEALED_KEY_BYTES:
+            return  # it opens with the log's key, or it is of no use
+        elif self._head is None:
             if name != CHECKPOINT:
                 raise LogInconsistentError(f"the log begins with {name!a} instead of its checkpoint", _HINT)
             self._head = open_checkpoint(data, self.vkeys)
         elif name == PRUNED and not self._pruned[0]:
             self._pruned = parse_pruned(data)
-        elif found := FILE_NAME.fullmatch(name):
-            if sha256(data).hexdigest() != found[2]:
-                raise LogInconsistentError(f"{name} was changed", _HINT)
-        elif KEY_NAME.fullmatch(name) and len(data) <= SEALED_KEY_BYTES:
-            return  # it opens with the log's key, or it is of no use
         elif found := _TILE.fullmatch(name):
             level = None if found[1] == "entries" else int(found[1])
             index = int(found[2].replace("x", "").replace("/", ""))

@@ -31,7 +31,10 @@ class Storage(Protocol):
         """
 
     def replace(self, path: str, data: bytes) -> None:
-        """Put ``data`` at ``path`` durably and atomically: a reader sees the old bytes or the new ones."""
+        """Put ``data`` at ``path`` durably and atomically: a reader sees the old bytes or none, or the new ones.
+
+        Its folder is made where there is none.
+        """
 
     def remove(self, path: str) -> None:
         """Remove a file or a whole folder; one that does not exist is no error."""
@@ -66,12 +69,14 @@ class DiskStorage:
     def replace(self, path: str, data: bytes) -> None:
         """See ``Storage``."""
         target = self._root / path
+        folders = self._make_folder(target.parent)
         self._exchange(target, data)
-        descriptor = os.open(target.parent, _FOLDER)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        for folder in sorted(folders):
+            descriptor = os.open(folder, _FOLDER)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def remove(self, path: str) -> None:
         """See ``Storage``."""

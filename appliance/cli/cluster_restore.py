@@ -10,6 +10,7 @@ import typer
 from appliance.cli.cluster import TaskProgress, render_installed
 from appliance.cli.restore_erasures import erase_again_on_cluster
 from appliance.cli.terminal import emit, say
+from appliance.cluster.backup.lost_host import lost_host
 from appliance.cluster.backup.restoring import plan, restore
 from appliance.cluster.backup.site_part import lay_out_given, lay_out_snapshot
 from appliance.cluster.playbook import HostsRefusedError, table
@@ -60,6 +61,8 @@ def restore_cluster(
     if dry_run:
         _plan(paths, asked, asked.config, output)
         return
+    if lost := lost_host(asked.pair, asked.key, asked.config):
+        say(str(lost))
     try:
         with TaskProgress() as tasks:
             done = restore(
@@ -85,17 +88,20 @@ def restore_cluster(
 
 def _plan(paths: SitePaths, asked: ClusterRequest, config: Path, output: OutputFormat) -> None:
     found = plan(paths, asked.pair, asked.key, asked.bundle, config)
+    lost = lost_host(asked.pair, asked.key, config)
     verdict = "verified" if found.bundle.ok else "refused"
     data = {
         "ok": found.bundle.ok,
         "backup": asked.pair.main.statement.to_json(),
         "bundle": found.bundle.to_json(),
         "state_host": found.state_host,
+        "keep_off": lost.host if lost else None,
         "site_key": key_kind(paths.secrets) is not None,
     }
     lines = (
         f"bundle: {verdict}\nstate: to {found.state_host}, which holds none\nhosts are judged before the first change"
     )
+    lines += f"\n{lost}" if lost else ""
     emit(data, output, lambda console: console.print(lines, markup=False))
     if not found.bundle.ok:
         raise typer.Exit(RefusedError.exit_code)

@@ -119,7 +119,7 @@ def _bound_stacks() -> None:
 
 def _audit(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> None:
     from appliance.audit.keys import CheckpointKeys
-    from appliance.audit.lease import lease_here
+    from appliance.audit.lease_pod import lease_here
     from appliance.audit.server import serve as serve_audit
 
     _bound_stacks()
@@ -131,7 +131,7 @@ def _audit(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> No
         keys=keys,
         roles=_roles(config, paths),
         retention_days=config.audit.retention_days,
-        lease=lease_here(ended=lambda: os.kill(os.getpid(), signal.SIGTERM)),
+        lease=lease_here(paths.audit_log, ended=lambda: os.kill(os.getpid(), signal.SIGTERM)),
     )
 
 

@@ -194,6 +194,7 @@ class _Values:
             "writers": writers,
             "collector": collector,
             "hosts": {host_link(host.name): host.role for host in self._described.cluster.hosts},
+            "controlPlanes": len(self._described.cluster.control_plane),
             "secrets": self._mark("audit", "link-audit"),
             "settings": self._mark("site"),
         }

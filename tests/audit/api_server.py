@@ -15,12 +15,17 @@ PATH = "/apis/coordination.k8s.io/v1/namespaces/sovereign/leases/audit"
 
 
 class ApiServer:
-    """The Lease, and ``reachable``: while it is not, every question is answered 503 and changes nothing."""
+    """The Lease, and ``reachable``: while it is not, every question is answered 503 and changes nothing.
+
+    ``denies`` is the status of every answer while it is not 0: 401, 403 or 404.
+    """
 
     def __init__(self) -> None:
         self.spec: dict[str, Any] = {}
         self.version = 1
         self.reachable = True
+        self.denies = 0
+        self.uid = "1"
         self.writes = 0
         self.address = ""
         self._lock = threading.Lock()
@@ -31,7 +36,10 @@ class ApiServer:
 
     def read(self) -> dict[str, Any]:
         with self._lock:
-            return {"metadata": {"name": "audit", "resourceVersion": str(self.version)}, "spec": dict(self.spec)}
+            return {
+                "metadata": {"name": "audit", "uid": self.uid, "resourceVersion": str(self.version)},
+                "spec": dict(self.spec),
+            }
 
     def write(self, lease: dict[str, Any]) -> bool:
         with self._lock:
@@ -61,9 +69,9 @@ def api_server() -> Iterator[ApiServer]:
                 self._answer(200, api.read()) if api.write(lease) else self._answer(409, {})
 
         def _known(self) -> bool:
-            if api.reachable and self.path == PATH:
+            if api.reachable and not api.denies and self.path == PATH:
                 return True
-            self._answer(404 if api.reachable else 503, {})
+            self._answer((api.denies or 404) if api.reachable else 503, {})
             return False
 
         def _answer(self, status: int, body: dict[str, Any]) -> None:

@@ -35,11 +35,14 @@ import httpx
 from appliance.audit import roles
 from appliance.audit.keys import CheckpointKeys
 from appliance.audit.lease import Lease, Terms
+from appliance.audit.lease_api import LeaseApi
+from appliance.audit.lease_note import HolderNote
 from appliance.audit.server import serve
-directory, socket, origin, keys, api, holder = sys.argv[1:]
+directory, socket, origin, keys, api, holder, members = sys.argv[1:]
 keys = Path(keys)
 lease = Lease(
-    httpx.Client(base_url=api, timeout=1.0, trust_env=False), {PATH!r}, holder,
+    LeaseApi(httpx.Client(base_url=api, timeout=1.0, trust_env=False), {PATH!r}), holder,
+    HolderNote(Path(directory)) if members == "1" else None,
     terms=Terms({DURATION}, {DEADLINE}, {RENEW}), ended=lambda: os.kill(os.getpid(), signal.SIGTERM),
 )
 serve(
@@ -77,10 +80,10 @@ class Site:
     keys: Bench
     writers: list[Writer]
 
-    def start(self, name: str, log: Path) -> Writer:
+    def start(self, name: str, log: Path, control_planes: int = 3) -> Writer:
         bench = Bench(log, keys=self.keys.keys, origin=self.keys.origin)
         socket = self.folder / f"{name}.sock"
-        words = [str(log), str(socket), bench.origin, str(self.folder), self.api.address, name]
+        words = [str(log), str(socket), bench.origin, str(self.folder), self.api.address, name, str(control_planes)]
         process = subprocess.Popen([sys.executable, "-c", PROGRAM, *words], stderr=subprocess.DEVNULL)
         self.writers.append(Writer(bench, socket, process))
         return self.writers[-1]
@@ -144,6 +147,67 @@ def test_a_writer_without_an_api_server_stops_before_its_lease_ends_and_goes_on_
     until(one.answers)
     assert one.append("b") == 1
     assert one.process.poll() is None
+
+
+def test_with_a_control_plane_of_one_host_its_silence_stops_nobody_and_a_container_begins_anew(site: Site) -> None:
+    log = site.folder / "log"
+    one = site.start("one", log, 1)
+    until(one.answers)
+    assert one.append("a") == 0
+    site.api.reachable = False
+    end = time.monotonic() + DURATION + DEADLINE
+    while time.monotonic() < end:
+        assert one.answers()
+        time.sleep(RENEW)
+    assert one.append("b") == 1
+    one.process.kill()
+    one.process.wait()
+    other = site.start("other", site.folder / "copy", 1)
+    again = site.start("one", log, 1)
+    until(again.answers)
+    assert again.append("c") > 1
+    assert not other.socket.exists()
+    site.api.reachable = True
+    time.sleep(5 * RENEW)
+    assert again.append("d") > 2
+    assert site.api.holder == "one"
+    assert again.process.poll() is None
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_with_a_control_plane_of_one_host_its_word_stops_the_writer_for_good(site: Site, status: int) -> None:
+    log = site.folder / "log"
+    one = site.start("one", log, 1)
+    until(one.answers)
+    assert one.append("a") == 0
+    before = one.bench.verify()
+    site.api.denies = status
+    one.process.wait(30)
+    site.api.denies, site.api.reachable = 0, False
+    again = site.start("one", log, 1)
+    time.sleep(DEADLINE)
+    assert not again.answers()
+    assert one.bench.verify().root == before.root
+    site.api.reachable = True
+    until(again.answers)  # it is asked, and nobody else has it
+    assert again.append("b") == 1
+
+
+def test_with_a_control_plane_of_one_host_who_was_cut_off_ends_when_it_hears_of_another(site: Site) -> None:
+    one = site.start("one", site.folder / "log", 1)
+    until(one.answers)
+    assert one.append("a") == 0
+    site.api.reachable = False
+    time.sleep(DEADLINE + 1)
+    assert one.append("b") == 1
+    with site.api._lock:
+        site.api.spec = {"holderIdentity": "other", "leaseTransitions": 2, "leaseDurationSeconds": int(DURATION)}
+        site.api.version += 1
+    before = one.bench.verify()
+    site.api.reachable = True
+    one.process.wait(30)
+    assert one.bench.verify().size == before.size
+    assert site.api.holder == "other"
 
 
 def test_a_second_writer_waits_and_follows_at_once_when_the_first_ends(site: Site) -> None:

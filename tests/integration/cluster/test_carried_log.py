@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from appliance.audit.client import SyncAuditClient
-from appliance.audit.events_operation import admin_change
+from appliance.audit.errors import ApartError
+from appliance.audit.events import refusal
+from appliance.audit.events_operation import admin_change, install_step
 from appliance.audit.roles import OPERATOR
 from appliance.audit.verify import verify_log
 from appliance.cluster.backup.log import POD, JudgedLog, log_of, receive_log, take_log
@@ -65,6 +67,27 @@ def test_a_log_comes_out_and_goes_in_as_the_same_log(hosts: PretendedHosts, benc
     assert (report.size, report.root) == (701, passed.head.root)
     assert [path.name for path in place.iterdir()] == ["log"]
     assert hosts.calls[-1][0] == "10.1.0.2"
+
+
+def test_texts_that_are_kept_apart_come_along_and_keys_of_people_do_not(
+    hosts: PretendedHosts, bench: Bench, tmp_path: Path
+) -> None:
+    writer, text = bench.open(), "a reason\n" * 500
+    step = install_step(step="start", detail=text, actor="uid 0", success=False)
+    told = refusal(request_id="r", reason_code="x", status=400, subject="ab" * 16, detail=text)
+    records = [writer.keep("operator/step", step, 0), writer.keep("gateway/r", told, 0)]
+    writer.append(records)
+    data, log = carried(hosts, bench)
+    log.to_end()
+    receive_log(hosts.reach(), "node2", JudgedLog(io.BytesIO(data), bench.vkeys, MOST))
+    take_log(hosts.reach(), "node2")
+    place = tmp_path / "volumes/audit/log"
+    assert not (place / "apart/people").exists()
+    there = Bench(place, keys=bench.keys, origin=bench.origin).open()
+    assert [one[2] for one in there.read_apart(records[0][1])] == [text]
+    with pytest.raises(ApartError, match="key to what is kept apart is gone"):
+        there.read_apart(records[1][1])
+    there.close()
 
 
 def test_a_log_that_was_changed_on_the_way_takes_no_place(hosts: PretendedHosts, bench: Bench, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import yaml
 from appliance.audit.verify import verify_log
 from appliance.cluster.backup import restoring
 from appliance.cluster.backup.creating import create_backup
+from appliance.cluster.backup.lost_host import lost_host
 from appliance.cluster.backup.site_part import lay_out_given, lay_out_snapshot
 from appliance.cluster.state import ClusterState, read_state, write_state
 from appliance.errors import DeploymentError, RefusedError, UsageError
@@ -25,6 +26,8 @@ from appliance.packs.record import write_record
 from tests.integration.cluster.desk import Desk, Return, quiet, tree
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from appliance.install.backup.restoring import Pair
 
 
@@ -245,3 +248,36 @@ def test_a_plan_changes_nothing(desk: Desk, way_back: Return) -> None:
     assert (found.bundle.ok, found.state_host) == (True, "node2")
     assert not way_back.paths.root.exists()
     assert not way_back.runs.told
+
+
+@pytest.mark.parametrize(
+    ("node1", "until"), [("10.77.0.11", "until this restore has ended"), ("10.77.0.21", "for good")]
+)
+def test_a_lost_host_of_the_state_that_is_left_out_is_to_be_kept_off(desk: Desk, node1: str, until: str) -> None:
+    pair = desk.back_up()
+    assert lost_host(pair, desk.opened(), desk.config) is None
+    lost = lost_host(pair, desk.opened(), elsewhere(desk, [node1], "10.77.0.13"))
+    assert lost is not None
+    assert f"keep node2 (10.77.0.12) switched off {until}" in str(lost)
+
+
+def test_with_a_control_plane_of_three_nothing_is_asked_of_a_lost_host(desk: Desk) -> None:
+    members = ["10.77.0.11", "10.77.0.31", "10.77.0.32"]
+    was = desk.config.read_bytes()
+    desk.config.write_bytes(elsewhere(desk, members, "10.77.0.12").read_bytes())
+    pair = desk.back_up()
+    assert lost_host(pair, desk.opened(), elsewhere(desk, members, "10.77.0.13")) is None
+    desk.config.write_bytes(was)
+
+
+def elsewhere(desk: Desk, members: list[str], state: str) -> Path:
+    """The site file with these addresses for the control plane, and that one for the host of the state."""
+    site = yaml.safe_load(desk.config.read_text())
+    names = ("node1", "node3", "node4")
+    hosts = [{"name": n, "address": a, "role": "control-plane"} for n, a in zip(names, members, strict=False)]
+    site["cluster"]["hosts"] = [*hosts, {"name": "node2", "address": state}]
+    if len(members) > 1:
+        site["cluster"]["endpoint"] = "10.77.0.9"
+    made = desk.config.with_name("elsewhere.yaml")
+    made.write_text(yaml.safe_dump(site))
+    return made

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appliance.audit import apart_store, events
+from appliance.audit import apart_store, events, storage
 from appliance.audit.apart import Item, items_of
 from appliance.audit.apart_check import ApartCheck
 from appliance.audit.apart_store import file_path
@@ -16,11 +18,12 @@ from appliance.audit.client import AuditClient, SyncAuditClient
 from appliance.audit.commitment import opens
 from appliance.audit.copying import log_files
 from appliance.audit.entry import decode_entry, encode_entry
-from appliance.audit.errors import ApartError, EntryRefusedError, EntryTooLargeError
+from appliance.audit.erased import erased_in
+from appliance.audit.errors import ApartError, AuditUnavailableError, EntryRefusedError, EntryTooLargeError
 from appliance.audit.events_operation import admin_change, install_step
 from appliance.audit.ocsf import MAX_LONG, MAX_TEXT, short
 from appliance.audit.passing import PassingLog
-from appliance.audit.roles import GATEWAY, OPERATOR
+from appliance.audit.roles import CLUSTER, GATEWAY, IDENTITY, OPERATOR, engine
 from appliance.audit.stored import read_stored
 from appliance.audit.tiles import MAX_ENTRY_BYTES, WIDTH
 from appliance.audit.writer import GroupWriter
@@ -169,6 +172,9 @@ def test_who_sends_too_much_has_entries_and_no_more_texts_until_the_hour_is_over
         return bool(items_of(decode_entry(log.keep(name, step("x" * 6000), sender)[1])[1])[0].file)
 
     assert [kept("a", 1), kept("b", 1), kept("c", 2)] == [True, False, True]
+    before = bench.snapshot()
+    log.keep("e", refused("x" * 6000), 1)
+    assert bench.snapshot() == before  # not even a key: there are as many as somebody can name people
     now += apart_store.PERIOD_SECONDS
     assert kept("d", 1)
 
@@ -248,3 +254,82 @@ def test_both_clients_hand_in_what_no_frame_holds_and_the_operator_has_it_back(b
     check = ApartCheck(bench.directory)
     check.finish(bench.verify(visit=check.visit))
     assert check.texts == 7
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_key_or_a_text_that_was_cut_off_while_it_was_written_is_not_there(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    """A key of no bytes would say that its person was erased; a cut text would be in every copy, and refused there."""
+    log = bench.open()
+    append(log, refused(LONG, "cd" * 16), "gateway/before")
+    whole, left = storage._write, [kept]
+
+    def cut(path: Path, data: bytes) -> int:
+        if "apart/" in str(path):
+            if not left[0]:
+                path.write_bytes(data[: len(data) // 2])
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            left[0] -= 1
+        return whole(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "_write", cut)
+        with pytest.raises(AuditUnavailableError):
+            log.keep("gateway/a", refused(LONG), 0)
+    stored = read_stored(bench.directory, bench.vkeys)
+    passing = PassingLog(bench.vkeys)
+    for name, data in log_files(stored):
+        passing.take(name, data if isinstance(data, bytes) else data.read_bytes())
+    assert passing.finish()
+    ((_, _, text),) = log.read_apart(append(log, refused(LONG), "gateway/a"))
+    assert text == LONG
+
+
+def test_a_crash_between_the_entry_of_an_erasure_and_the_key_is_mended_when_the_log_is_opened(bench: Bench) -> None:
+    log = bench.open()
+    kept = append(log, refused(LONG), "gateway/a")
+    other = append(log, refused(LONG, "cd" * 16), "gateway/b")
+    event = admin_change(actor=ANYBODY, action="delete", kind="person", target=PERSON)
+    log.enter([log.keep("operator/erase", event, 0)])  # durable, in the journal; its caller heard nothing
+    assert log.read_apart(kept)
+    bench.close()
+    again = bench.open()
+    again.open()
+    with pytest.raises(ApartError, match="key"):
+        again.read_apart(kept)
+    assert again.read_apart(other)
+    assert "commitment" not in json.dumps(decode_entry(again.keep("gateway/c", refused(LONG), 0)[1])[1]["unmapped"])
+
+
+def test_an_entry_that_says_nothing_of_its_own_has_nothing_kept_apart() -> None:
+    for event in ({}, {"unmapped": {}}, {"unmapped": None}, {"unmapped": {"sovereign": []}}):
+        assert items_of(event) == ()
+
+
+def test_only_an_act_of_the_operator_s_is_believed_to_erase_somebody() -> None:
+    """A gateway may say of what it keeps that it was deleted; not of a person, whose texts would go with it."""
+    event = admin_change(actor=ANYBODY, action="delete", kind="person", target=PERSON)
+    assert list(erased_in([encode_entry(event, "operator/a")])) == [PERSON]
+    for kind in ("feedback", "expert_act", "rollout_decision", "identity_change", None):
+        made = event | {"unmapped": {"sovereign": event["unmapped"]["sovereign"] | {"kind": kind}}}
+        assert list(erased_in([encode_entry(made, "gateway/a")])) == []
+    assert not any("admin_change" in role.kinds for role in (GATEWAY, IDENTITY, CLUSTER, engine("m")))
+
+
+def test_a_text_that_rotted_or_is_no_file_keeps_no_copy_of_the_log_from_being_made(bench: Bench) -> None:
+    log = bench.open()
+    paths = [
+        bench.directory / str(file_path(items_of(decode_entry(append(log, step(LONG), name))[1])[0])) for name in "abc"
+    ]
+    paths[0].write_bytes(paths[0].read_bytes()[:-1])
+    paths[1].unlink()
+    os.mkfifo(paths[1])
+    passing, copied = PassingLog(bench.vkeys), []
+    for name, data in log_files(read_stored(bench.directory, bench.vkeys)):
+        passing.take(name, data if isinstance(data, bytes) else data.read_bytes())
+        copied.append(name)
+    assert passing.finish()
+    assert [name for name in copied if name.startswith("apart/") and "keys" not in name] == [
+        paths[2].relative_to(bench.directory).as_posix()
+    ]

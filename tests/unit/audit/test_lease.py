@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,17 @@ import httpx
 import pytest
 
 from appliance.audit.errors import AuditUnavailableError
-from appliance.audit.lease import Lease, Terms, lease_of_pod
+from appliance.audit.lease import Lease, Terms
+from appliance.audit.lease_api import LeaseApi
+from appliance.audit.lease_pod import lease_of_pod
 from appliance.audit.log import TileLog
 from appliance.errors import DeploymentError
 from tests.audit.api_server import PATH, ApiServer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from appliance.audit.lease_note import HolderNote
     from tests.audit.bench import Bench
 
 
@@ -28,14 +34,17 @@ class World:
     takes: float = 0.0
     ended: list[str] = field(default_factory=list)
 
-    def lease(self, holder: str) -> Lease:
+    def lease(self, holder: str, lone: HolderNote | None = None) -> Lease:
         http = httpx.Client(base_url="http://api", transport=httpx.MockTransport(self._answer))
-        return Lease(http, PATH, holder, clock=lambda: self.now, ended=lambda: self.ended.append(holder))
+        api = LeaseApi(http, PATH)
+        return Lease(api, holder, lone, clock=lambda: self.now, ended=lambda: self.ended.append(holder))
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         if not self.api.reachable:
             raise httpx.ConnectError("no route")
         self.now += self.takes
+        if self.api.denies:
+            return httpx.Response(self.api.denies)
         if request.method == "GET":
             return httpx.Response(200, json=self.api.read())
         return httpx.Response(200 if self.api.write(json.loads(request.content)) else 409)
@@ -115,9 +124,9 @@ def test_times_that_others_wrote_are_not_believed() -> None:
 def test_of_two_who_take_it_at_once_one_has_it() -> None:
     world = World()
     one, other = world.lease("a"), world.lease("b")
-    read = other._read()
+    read = other.api.read()
     assert one.step()
-    assert not other._write(read, {"holderIdentity": "b"})
+    assert not other.api.write(read, {"holderIdentity": "b"})
     assert world.api.holder == "a"
 
 
@@ -172,10 +181,46 @@ def test_a_log_is_not_begun_without_it(bench: Bench) -> None:
     assert bench.snapshot() == {}
 
 
-def test_a_pod_that_was_named_a_lease_and_given_no_way_to_it_does_not_start() -> None:
-    assert lease_of_pod({}, lambda: None) is None
+@pytest.mark.parametrize("uid", ["1", "2"])
+def test_who_was_stopped_while_another_held_it_and_let_go_never_signs_again(uid: str) -> None:
+    world = World()
+    one, other = world.lease("a"), world.lease("b")
+    assert one.step()
+    world.now += 1.0
+    assert not other.step()
+    world.now += Terms().duration
+    assert other.step()
+    other.release()
+    assert world.api.holder == ""
+    if uid != world.api.uid:  # the object was removed, and made again
+        world.api.spec, world.api.uid = {"leaseTransitions": 1}, uid
+    assert not one.step()
+    assert one.lost
+    assert world.ended == ["a"]
+    assert world.api.holder == ""
+
+
+def test_a_pod_that_was_named_a_lease_and_given_no_way_to_it_does_not_start(tmp_path: Path) -> None:
+    pod = {"AUDIT_LEASE": "s/audit/a", "KUBERNETES_SERVICE_HOST": "10.96.0.1", "AUDIT_CONTROL_PLANES": "1"}
+    assert lease_of_pod({}, tmp_path, lambda: None) is None
     for named in ("sovereign/audit", "sovereign/audit/", "x"):
         with pytest.raises(DeploymentError, match="names no lease"):
-            lease_of_pod({"AUDIT_LEASE": named, "KUBERNETES_SERVICE_HOST": "10.96.0.1"}, lambda: None)
+            lease_of_pod(pod | {"AUDIT_LEASE": named}, tmp_path, lambda: None)
+    for members in ("", "0", "-1", "one"):
+        with pytest.raises(DeploymentError, match="no number of hosts"):
+            lease_of_pod(pod | {"AUDIT_CONTROL_PLANES": members}, tmp_path, lambda: None)
     with pytest.raises(DeploymentError, match="no certificate"):
-        lease_of_pod({"AUDIT_LEASE": "s/audit/a", "KUBERNETES_SERVICE_HOST": "10.96.0.1"}, lambda: None)
+        lease_of_pod(pod, tmp_path, lambda: None)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_the_pod_is_told_whether_the_api_server_outlives_a_host(
+    members: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssl, "create_default_context", lambda cafile: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))  # noqa: ARG005 - ssl's own names
+    pod = {"AUDIT_LEASE": "s/audit/a_1", "KUBERNETES_SERVICE_HOST": "fd00::1", "AUDIT_CONTROL_PLANES": str(members)}
+    made = lease_of_pod(pod, tmp_path, lambda: None)
+    assert made is not None
+    assert (made.lone is not None) == (members == 1)
+    assert made.holder == "a_1"
+    made.api.close()

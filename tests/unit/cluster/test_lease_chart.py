@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -61,5 +62,13 @@ def test_the_token_is_the_writers_alone_among_the_pods_containers() -> None:
     assert "serviceaccount" not in before + library
     assert containers.count("{name: account, mountPath: /var/run/secrets/kubernetes.io/serviceaccount") == 1
     assert "automountServiceAccountToken: false" in library
-    assert "serviceAccountToken: {path: token, expirationSeconds: 3600}" in volumes
+    assert "serviceAccountToken: {path: token, expirationSeconds: 604800}" in volumes
     assert "value: $(NAMESPACE)/audit/$(POD)_$(POD_UID)}" in containers
+    assert "{name: AUDIT_CONTROL_PLANES, value: {{ .Values.controlPlanes | quote }}}" in containers
+
+
+def test_how_many_hosts_the_control_plane_has_must_be_said() -> None:
+    schema = json.loads((TEMPLATES.parent / "values.schema.json").read_text())
+    assert "controlPlanes" in schema["required"]
+    assert schema["properties"]["controlPlanes"] == {"enum": [1, 3]}
+    assert yaml.safe_load((TEMPLATES.parent / "values.yaml").read_text())["controlPlanes"] not in {1, 3}

@@ -168,6 +168,17 @@ def test_engines_and_the_gateway_have_users_of_their_own_which_the_writer_knows(
     assert set(ports) <= {item["metadata"]["name"].removeprefix("link-") for item in workloads.objects}
 
 
+def test_the_log_s_writer_is_told_how_many_hosts_the_control_plane_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert values(made(tmp_path))["audit"]["controlPlanes"] == 1
+    more = [{"name": f"node{n}", "address": f"10.77.0.1{n}", "role": "control-plane"} for n in (1, 3, 4)]
+    hosts = [*more, {"name": "node2", "address": "10.77.0.12"}]
+    cluster = SITE["cluster"] | {"hosts": hosts, "endpoint": "10.77.0.9"}
+    monkeypatch.setitem(SITE, "cluster", cluster)
+    assert values(made(tmp_path))["audit"]["controlPlanes"] == 3
+
+
 def test_each_host_has_a_certificate_of_its_own_which_no_pod_has(tmp_path: Path) -> None:
     workloads = made(tmp_path)
     told = workloads.options()
