@@ -61,15 +61,15 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no ty
             self._tell("finding", **{key: str(value) for key, value in finding.items()})
         if "host_reading" in found.get("ansible_facts", {}):
             self._tell("reading", host=self._host(result), value=found["ansible_facts"]["host_reading"])
-        self._count(result, "results" in found)
+        self._count(result, "results" in found or "stood" in found)
         self._tell("done", host=self._host(result), changed=bool(found.get("changed", False)))
 
     def v2_runner_item_on_ok(self, result: Any) -> None:
         """One item of a loop is done."""
-        self._count(result, again=False)
+        self._count(result, again="stood" in result._result)  # noqa: SLF001 - as above
 
     def _count(self, result: Any, again: bool) -> None:  # noqa: FBT001 - one private caller of each kind
-        """A trip to a host; ``again``: it was counted item by item."""
+        """A trip to a host; ``again``: it was counted item by item, or a look before it had seen all."""
         action = result._task.action.rpartition(".")[2]  # noqa: SLF001 - Ansible's interface to callbacks
         self._trips += action not in _HERE and not again
 

@@ -10,6 +10,7 @@ from pathlib import Path
 FIREWALL = "sovereign-firewall.service"
 KEEPALIVED = Path("/etc/keepalived/keepalived.conf")
 OURS = "vrrp_instance control_plane {"  # only in the settings that the role made
+ENABLED = Path("/etc/sovereign/keepalived-enabled")  # by the role, and not before it
 MOUNTS = Path("/proc/mounts")
 IMAGES = "sovereign-images.timer"
 UNITS = ("sovereign-observer.service", "sovereign-images.service", "kubelet.service", "containerd.service")
@@ -24,6 +25,7 @@ FILES = (
     "/etc/ssh/sshd_config.d/10-sovereign.conf",
     "/etc/sysctl.d/90-sovereign.conf",
     "/etc/systemd/logind.conf.d/99-kubelet.conf",  # the kubelet's, so that a shutdown waits for its pods
+    "/usr/local/lib/sovereign-api-ready",
     "/usr/local/lib/sovereign-images",
 )
 PROGRAMS = Path("/etc/sovereign/programs")
@@ -58,9 +60,9 @@ def remove_folder(folder: str) -> None:
 
 
 def give_the_shared_address_back() -> None:
-    """Stop keepalived where the role set it up, and take its settings."""
+    """Stop keepalived where the role set it up, and take its settings; it starts at boot if it did before."""
     if KEEPALIVED.exists() and OURS in KEEPALIVED.read_text():
-        quietly("systemctl", "disable", "--now", "keepalived.service")
+        quietly("systemctl", *(("disable", "--now") if ENABLED.exists() else ("stop",)), "keepalived.service")
         KEEPALIVED.unlink()
 
 
