@@ -1,4 +1,4 @@
-"""Lays a file on a host unless the look at what stands there found it so: `ansible.builtin.copy`, without a trip in vain.
+"""Lays a file on a host unless the look at it found it so: `ansible.builtin.copy`, without a trip in vain.
 
 Arguments are `dest`, `content` and `mode`, and `validate` as `copy` has it. The look is the role `standing`'s, of this
 very run; without one, the file is compared as `copy` compares it.

@@ -1,4 +1,4 @@
-"""The administrator's desk of the journey of three control planes: a bundle, a site file, the commands as they are typed."""
+"""The administrator's desk of three control planes: a bundle, a site file, the commands as they are typed."""
 
 from __future__ import annotations
 

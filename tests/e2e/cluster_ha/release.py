@@ -1,4 +1,4 @@
-"""The cluster's release without the assistant: Kubernetes, its network and the hosts' programs, locked as they are there."""
+"""The cluster's release without the assistant: Kubernetes, its network and the hosts' programs, locked as in it."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ with socket.socket(type=socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGR
 
 
 def contents(lab: Lab, names: Sequence[str] = NODES) -> dict[str, set[str]]:
-    """What an installation could leave behind on each of these hosts: files with mode and size, users, units, mounts, network."""
+    """What an installation could leave behind on each host: files with mode and size, users, units, mounts, network."""
     pruned = " -o ".join(f"-path {folder}" for folder in VOLATILE)
     files = rf"find / \( {pruned} \) -prune -o -type f -printf '%p %m %s\n' -o -type l -printf '%p %l\n'"
     shown = f"{files}; nft list ruleset; {MORE}"

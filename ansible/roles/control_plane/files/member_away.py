@@ -1,7 +1,7 @@
 """Takes members out of etcd by name, from a host that is one and stays one; prints the names that were there.
 
-Runs on a host, from stdin. Ends with what etcd said where it refuses: it does where too few would be left that it hears.
-`--list` takes none out and prints all names.
+Runs on a host, from stdin. Ends with what etcd said where it refuses, as it does where it hears too few of those that
+would be left. `--list` takes none out and prints all names.
 """
 
 import json

@@ -4,8 +4,8 @@ Runs on a host, from stdin, with one argument: JSON with `files` (paths, and fol
 the end), `units` and `blobs` (a folder). Reads, and changes nothing.
 
 Of a file it says `MODE DIGEST`, of a link `-> TARGET`, of a folder `MODE /`; what is not there, or is another's than
-root's, is not told. Of a unit it says `ACTIVE ENABLED` as systemd has it, or `ACTIVE ENABLED stale` where the file on the
-disk is not the one that systemd read.
+root's, is not told. Of a unit it says `ACTIVE ENABLED` as systemd has it, or `ACTIVE ENABLED stale` where the file on
+the disk is not the one that systemd read.
 """
 
 import hashlib
@@ -59,6 +59,8 @@ def files(asked: Any) -> Any:
 
 def units(asked: Any) -> Any:
     """The state of each unit, by name."""
+    if not asked:
+        return {}
     argv = ["systemctl", "show", f"--property={','.join(SHOWN)}", "--", *asked]
     shown = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
     found = {}

@@ -63,7 +63,7 @@ def addresses() -> list[str]:
 
 
 def shares() -> dict[str, object]:
-    """What the control plane's shared address depends on: interfaces, whose keepalived this is, the cluster's endpoint."""
+    """What the control plane's address depends on: interfaces, keepalived and whose it is, the cluster's endpoint."""
     told = text(str(KEEPALIVED))
     server = re.search(r"server: https://(\S+)", text(ADMIN)) if MEMBER.exists() else None
     return {

@@ -1,7 +1,7 @@
-"""Waits until what every cluster has is there on every host; ends with what is not. Runs on a control plane, from stdin.
+"""Waits until what every cluster has is there on every host; ends with what is not.
 
-Names are told by two pods, which began on the one host that there was. Where there are more by now, and both pods are on
-one, it ends one of them, which comes up elsewhere. Prints which, in JSON.
+Runs on a control plane, from stdin. Names are told by two pods, which began on the one host that there was. Where there
+are more by now, and both pods are on one, it ends one of them, which comes up elsewhere. Prints which, in JSON.
 """
 
 import json
