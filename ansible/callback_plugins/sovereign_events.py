@@ -27,6 +27,7 @@ HINTS = (
 )  # fmt: skip
 RESUME = "mend the cause on the host and run the installation again; it continues from there"
 _TAIL = 3
+_KUBEADM = "[ERROR "  # a check of its that failed; general advice comes after it
 _HERE = {"include_role", "include_tasks", "set_fact", "validate_argument_spec", "fail", "meta"}
 
 
@@ -105,4 +106,5 @@ def _cause(result: dict[str, Any]) -> str:
         result.get("stderr") or result.get("module_stderr") or result.get("msg") or result.get("stdout") or "no reason"
     )
     lines = [line.strip() for line in str(said).splitlines() if line.strip()]
+    lines = [line for line in lines if line.startswith(_KUBEADM)] or lines
     return " / ".join(lines[-_TAIL:])

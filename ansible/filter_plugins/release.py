@@ -77,14 +77,19 @@ def stands(files: Iterable[Mapping[str, str]], standing: Mapping[str, Any]) -> b
 
 
 def members_of(hosts: Iterable[str], readings: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Those of ``hosts`` that bear the control plane's mark, or entered it in this run.
+    """Those of ``hosts`` that are in the control plane: they bear its mark, or entered it in this run.
 
-    Raises ``KeyError`` for a host that was not looked at: taken for none, it would begin a second control plane.
+    A mark does not count on a host that etcd does not know, as any member tells: it was taken out while it was
+    away. Raises ``KeyError`` for a host that was not looked at: taken for none, it would begin a second control plane.
     """
+    listed = list(hosts)
+    looks = {host: readings[host]["host_standing"] for host in listed}
+    told = [set(look["members"]) for look in looks.values() if look["members"] is not None]
+    known = set().union(*told) if told else set(listed)
     return [
         host
-        for host in hosts
-        if readings[host].get("control_plane_entered") or MEMBER in readings[host]["host_standing"]["files"]
+        for host in listed
+        if readings[host].get("control_plane_entered") or (MEMBER in looks[host]["files"] and host in known)
     ]
 
 

@@ -37,14 +37,14 @@ class HighDesk(Desk):
         shutil.copy(LAB_SETTINGS, self.folder / "lab.yaml")
         self.describe()
 
-    def describe(self, workers: Sequence[str] = (), **fields: Any) -> None:
-        """Write the site file, with these workers beside the three; ``fields`` replace those of the cluster."""
+    def describe(self, workers: Sequence[str] = (), members: Sequence[str] = MEMBERS) -> None:
+        """Write the site file, with these control planes and workers."""
         described = self.described()
         seats = {seat.node.name: seat.node.address for seat in self.lab.state().seats}
-        hosts = [{"name": name, "address": seats[name], "role": "control-plane"} for name in MEMBERS]
+        hosts = [{"name": name, "address": seats[name], "role": "control-plane"} for name in members]
         hosts += [{"name": name, "address": seats[name]} for name in workers]
         shared = {"address": SHARED, "interface": "host0"}
-        described["cluster"] |= {"hosts": hosts, "shared_address": shared, **fields}
+        described["cluster"] |= {"hosts": hosts, "shared_address": shared}
         del described["cluster"]["services"], described["assistant"]
         (self.folder / "site.yaml").write_text(yaml.safe_dump(described))
 

@@ -68,7 +68,16 @@ def test_the_shared_address_is_given_back_only_where_the_role_took_it(
     template = (ANSIBLE / "roles/control_plane/templates/keepalived.conf.j2").read_text()
     settings = tmp_path / "keepalived.conf"
     settings.write_text(template if ours else "vrrp_instance another {\n}\n")
-    clean.names["KEEPALIVED"] = settings
+    clean.names |= {"KEEPALIVED": settings, "TAKEN": tmp_path / "taken"}
     clean.give_the_shared_address_back()
     assert settings.exists() is not ours
     assert clean.names["ran"] == ([("systemctl", *ran, "keepalived.service")] if ran else [])
+
+
+def test_an_address_that_was_taken_before_keepalived_is_given_back_all_the_same(
+    tmp_path: Path, clean: SimpleNamespace
+) -> None:
+    (tmp_path / "taken").write_text("10.1.0.20/32 eth0\n")
+    clean.names |= {"KEEPALIVED": tmp_path / "none", "TAKEN": tmp_path / "taken"}
+    clean.give_the_shared_address_back()
+    assert clean.names["ran"] == [("ip", "address", "del", "10.1.0.20/32", "dev", "eth0")]

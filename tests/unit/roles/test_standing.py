@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -92,11 +92,30 @@ def test_blobs_are_told_by_name_and_none_where_there_is_no_folder(tmp_path: Path
     assert look(blobs=str(tmp_path / "none"))["blobs"] == []
 
 
+def standing(*, mark: bool, members: list[str] | None = None, **more: bool) -> dict[str, Any]:
+    files = {"/etc/sovereign/control-plane": "644 0"} if mark else {}
+    return {"host_standing": {"files": files, "members": members}, **more}
+
+
 def test_members_are_those_that_bear_the_mark_or_entered_in_this_run() -> None:
-    marked = {"host_standing": {"files": {"/etc/sovereign/control-plane": "644 0"}}}
-    entered = {"host_standing": {"files": {}}, "control_plane_entered": True}
-    fresh = {"host_standing": {"files": {}}}
-    assert release.members_of(["a", "b", "c"], {"a": fresh, "b": marked, "c": entered}) == ["b", "c"]
+    fresh, entered = standing(mark=False), standing(mark=False, control_plane_entered=True)
+    assert release.members_of(["a", "b", "c"], {"a": fresh, "b": standing(mark=True), "c": entered}) == ["b", "c"]
+
+
+def test_a_mark_counts_for_nothing_on_a_host_that_was_taken_out_while_it_was_away() -> None:
+    told = ["a", "b"]
+    hosts = {
+        "a": standing(mark=True, members=told),
+        "b": standing(mark=True),
+        "c": standing(mark=True),  # its own etcd ended with its membership
+        "d": standing(mark=False, control_plane_entered=True),
+    }
+    assert release.members_of(hosts, hosts) == ["a", "b", "d"]
+
+
+def test_where_no_member_hears_the_others_marks_are_believed() -> None:
+    hosts = {name: standing(mark=True) for name in "abc"}
+    assert release.members_of(hosts, hosts) == ["a", "b", "c"]
 
 
 def test_a_host_that_was_not_looked_at_is_not_taken_for_one_without_the_mark() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 FIREWALL = "sovereign-firewall.service"
 KEEPALIVED = Path("/etc/keepalived/keepalived.conf")
 OURS = "vrrp_instance control_plane {"  # only in the settings that the role made
+TAKEN = Path("/etc/sovereign/shared-address")
 ENABLED = Path("/etc/sovereign/keepalived-enabled")  # by the role, and not before it
 MOUNTS = Path("/proc/mounts")
 IMAGES = "sovereign-images.timer"
@@ -64,6 +65,9 @@ def give_the_shared_address_back() -> None:
     if KEEPALIVED.exists() and OURS in KEEPALIVED.read_text():
         quietly("systemctl", *(("disable", "--now") if ENABLED.exists() else ("stop",)), "keepalived.service")
         KEEPALIVED.unlink()
+    if TAKEN.exists():  # the host that began has it from before keepalived
+        address, interface = TAKEN.read_text().split()
+        quietly("ip", "address", "del", address, "dev", interface)
 
 
 def remove_unit(unit: str) -> None:

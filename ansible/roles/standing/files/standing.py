@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+PKI = Path("/etc/kubernetes/pki/etcd")
 PIECE = 1 << 20
 SHOWN = ("Id", "ActiveState", "UnitFileState", "NeedDaemonReload")
 
@@ -77,11 +78,29 @@ def blobs(folder: str) -> Any:
     return sorted(entry.name for entry in path.iterdir() if entry.is_file()) if path.is_dir() else []
 
 
+def members() -> Any:
+    """Names of etcd's members as most of them agree; None where there is no etcd here, or it does not hear them."""
+    if not (PKI / "healthcheck-client.crt").exists():
+        return None
+    argv = [
+        *("etcdctl", "--endpoints=https://127.0.0.1:2379", "--command-timeout=10s", f"--cacert={PKI}/ca.crt"),
+        *(f"--cert={PKI}/healthcheck-client.crt", f"--key={PKI}/healthcheck-client.key"),
+        *("member", "list", "--write-out=json", "--hex"),
+    ]
+    try:
+        done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=30)
+        listed = json.loads(done.stdout)["members"] if done.returncode == 0 else None
+    except (OSError, ValueError, KeyError, subprocess.TimeoutExpired):
+        return None
+    return None if listed is None else sorted(member.get("name", "") for member in listed)
+
+
 asked = json.loads(sys.argv[1])
 told = {
     "files": files(asked["files"]),
     "units": units(asked["units"]),
     "blobs": blobs(asked["blobs"]),
+    "members": members(),
     "hosts": Path("/etc/hosts").read_text(errors="replace"),
 }
 sys.stdout.write(json.dumps(told))
