@@ -73,7 +73,7 @@ def server(tmp_path: Path) -> Iterator[HTTPServer]:
 
 def says(authority: Path, port: int) -> bool:
     """What the program says, with this authority in place of the cluster's."""
-    source = PROGRAM.read_text().replace("/etc/kubernetes/pki/ca.crt", str(authority)).replace(":6443", f":{port}")
+    source = PROGRAM.read_text().replace("/etc/sovereign/api-ca.crt", str(authority)).replace(":6443", f":{port}")
     assert str(port) in source
     assert str(authority) in source
     return subprocess.run([sys.executable, "-c", source, HERE], check=False, capture_output=True).returncode == 0
