@@ -28,7 +28,7 @@ HINTS = (
 RESUME = "mend the cause on the host and run the installation again; it continues from there"
 _TAIL = 3
 _KUBEADM = "[ERROR "  # a check of its that failed; general advice comes after it
-_HERE = {"include_role", "include_tasks", "set_fact", "validate_argument_spec", "fail", "meta"}
+_HERE = {"include_role", "include_tasks", "set_fact", "validate_argument_spec", "fail", "group_by", "meta"}
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no types
