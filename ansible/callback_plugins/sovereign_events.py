@@ -27,7 +27,8 @@ HINTS = (
 )  # fmt: skip
 RESUME = "mend the cause on the host and run the installation again; it continues from there"
 _TAIL = 3
-_HERE = {"include_role", "include_tasks", "set_fact", "validate_argument_spec", "fail", "meta"}
+_KUBEADM = "[ERROR "  # a check of its that failed; general advice comes after it
+_HERE = {"include_role", "include_tasks", "set_fact", "validate_argument_spec", "fail", "group_by", "meta"}
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no types
@@ -61,15 +62,15 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no ty
             self._tell("finding", **{key: str(value) for key, value in finding.items()})
         if "host_reading" in found.get("ansible_facts", {}):
             self._tell("reading", host=self._host(result), value=found["ansible_facts"]["host_reading"])
-        self._count(result, "results" in found)
+        self._count(result, "results" in found or "stood" in found)
         self._tell("done", host=self._host(result), changed=bool(found.get("changed", False)))
 
     def v2_runner_item_on_ok(self, result: Any) -> None:
         """One item of a loop is done."""
-        self._count(result, again=False)
+        self._count(result, again="stood" in result._result)  # noqa: SLF001 - as above
 
     def _count(self, result: Any, again: bool) -> None:  # noqa: FBT001 - one private caller of each kind
-        """A trip to a host; ``again``: it was counted item by item."""
+        """A trip to a host; ``again``: it was counted item by item, or a look before it had seen all."""
         action = result._task.action.rpartition(".")[2]  # noqa: SLF001 - Ansible's interface to callbacks
         self._trips += action not in _HERE and not again
 
@@ -105,5 +106,5 @@ def _cause(result: dict[str, Any]) -> str:
         result.get("stderr") or result.get("module_stderr") or result.get("msg") or result.get("stdout") or "no reason"
     )
     lines = [line.strip() for line in str(said).splitlines() if line.strip()]
-    marked = [line for line in lines if line.startswith("[ERROR")]  # as kubeadm does, before words about its options
-    return " / ".join((marked or lines)[-_TAIL:])
+    lines = [line for line in lines if line.startswith(_KUBEADM)] or lines
+    return " / ".join(lines[-_TAIL:])

@@ -42,7 +42,7 @@ def findings(probes: Mapping[str, Mapping[str, Any]], rules: Mapping[str, Any]) 
         if reading is not None:
             readings[host] = reading
             found += [*_of_itself(host, reading, rules), *_of_its_past(host, reading, rules)]
-    found += [*_of_names(probes, readings), *_of_networks(readings, rules)]
+    found += [*_of_names(probes, readings), *_of_networks(readings, rules), *_of_control_plane(probes, readings, rules)]
     order = list(probes)
     return sorted(found, key=lambda f: order.index(f["host"]) if f["host"] in order else len(order))
 
@@ -189,6 +189,34 @@ def _of_names(probes: Mapping[str, Mapping[str, Any]], readings: Readings) -> It
             if value in first:
                 yield _finding(host, check, f"{value} is also that of {first[value]}", hint)
             first.setdefault(value, host)
+
+
+def _of_control_plane(
+    probes: Mapping[str, Mapping[str, Any]], readings: Readings, rules: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """What the hosts that begin, enter or share the control plane lack for its address, and an endpoint that moved."""
+    shared, members = str(rules["shared_address"]), [host for host in rules["members"] if host in readings]
+    for host, probe in probes.items():
+        if shared and probe.get("address") == shared:
+            yield _finding(host, "shared address", f"{shared} is the host's own", "choose one that no host has")
+    for host in members:
+        seen = readings[host]["shares"]
+        if seen["endpoint"] not in {"", rules["endpoint"]} and _is_ours(readings[host], rules):
+            what = f"the cluster answers at {seen['endpoint']}, the site file has {rules['endpoint']}"
+            yield _finding(host, "endpoint", what, "put the old one back: a cluster keeps its endpoint for life")
+        if not shared:
+            continue
+        if rules["interface"] not in seen["interfaces"]:
+            what = f"no interface {rules['interface']} for {shared}"
+            yield _finding(host, "shared address", what, f"it has {', '.join(seen['interfaces'])}")
+        if not seen["keepalived"]:
+            yield _finding(host, "programs", "missing: keepalived", "install the distribution's package of that name")
+        if seen["keepalived_of_others"]:
+            what = "its keepalived has settings that are not the appliance's"
+            yield _finding(host, "keepalived", what, "take hosts that share no other address, or give an `endpoint`")
+        own = [ipaddress.ip_interface(given).network for given in readings[host]["networks"]]
+        if not any(ipaddress.ip_address(shared) in network for network in own):
+            yield _finding(host, "shared address", f"{shared} is in none of its networks", "choose one of its network")
 
 
 def _of_networks(readings: Readings, rules: Mapping[str, Any]) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+MEMBER = "/etc/sovereign/control-plane"
 _SMALL = 1 << 20
 _PLACE = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._-]*)+")
 
@@ -24,6 +26,9 @@ class FilterModule:
             "missing_programs": missing_programs,
             "missing_links": missing_links,
             "missing_blobs": missing_blobs,
+            "folders_due": folders_due,
+            "stands": stands,
+            "members_of": members_of,
             "layout_blobs": layout_blobs,
             "layout_images": layout_images,
         }
@@ -48,13 +53,45 @@ def program_places(programs: Iterable[Mapping[str, Any]], links: Mapping[str, st
 
 
 def missing_programs(wanted: Iterable[Mapping[str, Any]], present: Mapping[str, str]) -> list[Mapping[str, Any]]:
-    """Those of ``wanted`` that are not there as they should be; ``present`` is what `present.py` found on the host."""
+    """Those of ``wanted`` that are not there as they should be; ``present`` is what the role `standing` read."""
     return [w for w in wanted if present.get(w["destination"]) != f"755 {w['sha256']}"]
 
 
 def missing_links(wanted: Mapping[str, str], present: Mapping[str, str]) -> dict[str, str]:
     """Those further names that are not there, or lead elsewhere."""
     return {path: target for path, target in wanted.items() if present.get(path) != f"-> {target}"}
+
+
+def folders_due(wanted: Iterable[str], standing: Mapping[str, Any], mode: str) -> list[str]:
+    """Those of ``wanted`` that are no folders of root's with ``mode`` yet; all of them where nobody looked."""
+    seen = standing.get("files", {})
+    return [path for path in wanted if seen.get(path) != f"{mode} /"]
+
+
+def stands(files: Iterable[Mapping[str, str]], standing: Mapping[str, Any]) -> bool:
+    """Whether each of ``files`` (`dest`, `content`, `mode`) is on the host as a file of root's, by the look at it."""
+    return all(
+        standing["files"].get(file["dest"])
+        == f"{int(file['mode'], 8):o} {hashlib.sha256(file['content'].encode()).hexdigest()}"
+        for file in files
+    )
+
+
+def members_of(hosts: Iterable[str], readings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Those of ``hosts`` that are in the control plane: they bear its mark, or entered it in this run.
+
+    A mark does not count on a host that etcd does not know, as any member tells: it was taken out while it was
+    away. Raises ``KeyError`` for a host that was not looked at: taken for none, it would begin a second control plane.
+    """
+    listed = list(hosts)
+    looks = {host: readings[host]["host_standing"] for host in listed}
+    told = [set(look["members"]) for look in looks.values() if look["members"] is not None]
+    known = set().union(*told) if told else set(listed)
+    return [
+        host
+        for host in listed
+        if readings[host].get("control_plane_entered") or (MEMBER in looks[host]["files"] and host in known)
+    ]
 
 
 def layout_blobs(layout: str) -> list[str]:

@@ -62,6 +62,7 @@ def inventory(  # noqa: PLR0913 - what an inventory is made of, by keyword
                         "workers": _group(named, "worker"),
                     }
                 },
+                "control_plane_due": {"hosts": {}},  # those on which something is, once they were looked at
                 "leaving": {"hosts": {h.name: {"ansible_host": h.address, "node_name": h.name} for h in leaving}},
                 **({"changing": _in_turn(cluster.hosts, change)} if change is not None else {}),
             },

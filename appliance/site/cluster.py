@@ -98,7 +98,7 @@ class Cluster(_Strict):
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
         """Rules between fields; each message starts with the path it concerns."""
-        mistakes = [*self._control_plane_stands(), *self._addresses_are()]
+        mistakes = [*self._control_plane_stands(), *self._shared_is_one(), *self._addresses_are()]
         if mistakes:
             raise ValueError("\n".join(mistakes))
         return self
@@ -109,6 +109,19 @@ class Cluster(_Strict):
             yield f"hosts: the control plane has 1 or 3 hosts, not {len(members)}"
         if len(members) > 1 and self.endpoint is None and self.shared_address is None:
             yield "hosts: a control plane of 3 needs an endpoint or a shared_address"
+
+    def _shared_is_one(self) -> Iterator[str]:
+        if self.shared_address is None:
+            return
+        if self.endpoint is not None:
+            yield "endpoint: the API has one address, and `shared_address` gives it already"
+        try:
+            ipaddress.ip_address(self.shared_address.address)
+        except ValueError:
+            yield f"shared_address.address: {self.shared_address.address} is no address"
+        taken = next((host for host in self.hosts if host.address == self.shared_address.address), None)
+        if taken is not None:
+            yield f"shared_address.address: {taken.name} has it already"
 
     def _addresses_are(self) -> Iterator[str]:
         for i, host in enumerate(self.hosts):

@@ -50,12 +50,12 @@ with socket.socket(type=socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGR
 """
 
 
-def contents(lab: Lab) -> dict[str, set[str]]:
+def contents(lab: Lab, names: Sequence[str] = NODES) -> dict[str, set[str]]:
     """What an installation could leave behind on each host: files with mode and size, users, units, mounts, network."""
     pruned = " -o ".join(f"-path {folder}" for folder in VOLATILE)
     files = rf"find / \( {pruned} \) -prune -o -type f -printf '%p %m %s\n' -o -type l -printf '%p %l\n'"
     shown = f"{files}; nft list ruleset; {MORE}"
-    return {name: set(lab.host(name).run(["sh", "-c", shown]).stdout.splitlines()) for name in NODES}
+    return {name: set(lab.host(name).run(["sh", "-c", shown]).stdout.splitlines()) for name in names}
 
 
 def assert_same(after: dict[str, set[str]], before: dict[str, set[str]]) -> None:

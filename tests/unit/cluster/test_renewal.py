@@ -70,10 +70,12 @@ def test_a_host_is_marked_from_before_its_renewal_until_its_own_api_server_runs_
     assert between[-1]["vars"] == {"control_plane_started_anew": []}
     assert waits_for_its_own(yaml.safe_load((ROLE / "tasks/start_anew.yml").read_text()))
     main = yaml.safe_load((ROLE / "tasks/main.yml").read_text())
-    seen = next(task for task in main if task.get("ansible.builtin.stat", {}).get("path") == mark)
     renewal = next(task for task in main if task.get("ansible.builtin.include_tasks") == "renew.yml")
-    assert f"control_plane_renew or {seen['register']}.stat.exists" in renewal["when"]
-    assert main.index(seen) < main.index(renewal)
+    assert f"control_plane_renew or '{mark}' in host_standing.files" in renewal["when"]
+    (due,) = yaml.safe_load((ROLE / "tasks/due.yml").read_text())
+    assert f"not control_plane_renew and '{mark}' not in host_standing.files" in due["vars"]["control_plane_stands"]
+    looked = yaml.safe_load((ROLE.parent / "standing/defaults/main.yml").read_text())["standing_files"]
+    assert f"{mark.rpartition('/')[0]}/" in looked
 
 
 def waits_for_its_own(tasks: list[dict[str, Any]]) -> bool:
@@ -85,18 +87,17 @@ def waits_for_its_own(tasks: list[dict[str, Any]]) -> bool:
 def test_an_api_server_alone_is_started_with_a_changed_policy_also_by_the_run_after_an_interrupted_one() -> None:
     """What it runs by is noted once it runs so; the file that it reads says nothing about that."""
     files = yaml.safe_load((ROLE / "tasks/api_files.yml").read_text())
-    laid = next(task for task in files if task.get("ansible.builtin.copy", {}).get("src") == "audit-policy.yaml")
-    seen = next(task for task in files if "ansible.builtin.stat" in task)
+    laid = next(task for task in files if task.get("laid") == "{{ control_plane_policy }}")
     anew = next(task for task in files if task.get("ansible.builtin.include_tasks") == "start_anew.yml")
     assert anew["vars"] == {"control_plane_started_anew": ["kube-apiserver"]}
-    assert files.index(laid) < files.index(seen) < files.index(anew)
-    assert f"{seen['register']}.stat.checksum | default('') != {laid['register']}.checksum" in anew["when"]
+    assert files.index(laid) < files.index(anew)
+    assert "not [control_plane_policy_in_force] | stands(host_standing)" in anew["when"]
     assert "inventory_hostname in control_plane_members" in anew["when"]
     main = yaml.safe_load((ROLE / "tasks/main.yml").read_text())
-    noted = next(task for task in main if "ansible.builtin.copy" in task)
+    noted = next(task for task in main if task.get("laid") == "{{ control_plane_policy_in_force }}")
     begun = next(task for task in main if "begin.yml" in str(task.get("ansible.builtin.include_tasks")))
-    assert noted["ansible.builtin.copy"]["dest"] == seen["ansible.builtin.stat"]["path"]
-    assert noted["ansible.builtin.copy"]["src"] == laid["ansible.builtin.copy"]["src"]
+    named = yaml.safe_load((ROLE / "vars/main.yml").read_text())
+    assert "control_plane_policy | combine({'dest': " in named["control_plane_policy_in_force"]
     assert main.index(begun) < main.index(noted)
 
 

@@ -55,14 +55,29 @@ def test_a_folder_with_a_mount_that_stays_is_not_entered(
     assert asked == [("umount", "--lazy", str(volume))]
 
 
-@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize(
+    ("ours", "enabled_by_us", "ran"),
+    [(True, True, ("disable", "--now")), (True, False, ("stop",)), (False, False, None)],
+)
 def test_the_shared_address_is_given_back_only_where_the_role_took_it(
-    tmp_path: Path, clean: SimpleNamespace, *, ours: bool
+    tmp_path: Path, clean: SimpleNamespace, *, ours: bool, enabled_by_us: bool, ran: tuple[str, ...] | None
 ) -> None:
+    if enabled_by_us:
+        (tmp_path / "keepalived-enabled").touch()
+    clean.names["ENABLED"] = tmp_path / "keepalived-enabled"
     template = (ANSIBLE / "roles/control_plane/templates/keepalived.conf.j2").read_text()
     settings = tmp_path / "keepalived.conf"
     settings.write_text(template if ours else "vrrp_instance another {\n}\n")
-    clean.names["KEEPALIVED"] = settings
+    clean.names |= {"KEEPALIVED": settings, "TAKEN": tmp_path / "taken"}
     clean.give_the_shared_address_back()
     assert settings.exists() is not ours
-    assert clean.names["ran"] == ([("systemctl", "disable", "--now", "keepalived.service")] if ours else [])
+    assert clean.names["ran"] == ([("systemctl", *ran, "keepalived.service")] if ran else [])
+
+
+def test_an_address_that_was_taken_before_keepalived_is_given_back_all_the_same(
+    tmp_path: Path, clean: SimpleNamespace
+) -> None:
+    (tmp_path / "taken").write_text("10.1.0.20/32 eth0\n")
+    clean.names |= {"KEEPALIVED": tmp_path / "none", "TAKEN": tmp_path / "taken"}
+    clean.give_the_shared_address_back()
+    assert clean.names["ran"] == [("ip", "address", "del", "10.1.0.20/32", "dev", "eth0")]

@@ -24,7 +24,12 @@ RULES = {
     "memory_mib": 1700,
     "cores": 2,
     "cgroup_versions": [2],
+    "members": ["node1"],
+    "endpoint": "192.168.7.50:6443",
+    "shared_address": "192.168.7.50",
+    "interface": "eth0",
 }
+SHARES = {"interfaces": ["eth0", "lo"], "keepalived": True, "keepalived_of_others": False, "endpoint": ""}
 GOOD = {
     "skew_seconds": 0.4,
     "uid": 0,
@@ -37,6 +42,7 @@ GOOD = {
     "cgroup_version": 2,
     "missing_commands": [],
     "service_route": True,
+    "shares": SHARES,
     "cluster_traces": [],
     "kubernetes": "",
     "site": "",
@@ -93,6 +99,34 @@ def test_good_hosts_have_no_findings() -> None:
 def test_a_bad_host_is_found_and_the_good_one_is_not(check: str, changes: dict[str, Any]) -> None:
     found = set(judge(node1=probe(1), node2=probe(2, **changes)))
     assert found == {("node2", check)}
+
+
+@pytest.mark.parametrize(
+    ("check", "changes", "shares"),
+    [
+        ("shared address", {}, {"interfaces": ["eno1", "lo"]}),
+        ("programs", {}, {"keepalived": False}),
+        ("keepalived", {}, {"keepalived_of_others": True}),
+        ("shared address", {"networks": ["192.168.9.1/24"]}, {}),
+        ("endpoint", {"site": OURS}, {"endpoint": "192.168.7.1:6443"}),
+    ],
+)
+def test_a_host_that_cannot_share_the_address_is_found_where_it_is_in_the_control_plane(
+    check: str, changes: dict[str, Any], shares: dict[str, Any]
+) -> None:
+    bad = {**changes, "shares": {**SHARES, **shares}}
+    assert judge(node1=probe(1, **bad), node2=probe(2)) == [("node1", check)]
+    assert judge(node1=probe(1), node2=probe(2, **bad)) == []
+
+
+def test_an_address_that_a_host_has_is_shared_by_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RULES, "shared_address", "192.168.7.2")
+    assert judge(node1=probe(1), node2=probe(2)) == [("node2", "shared address")]
+
+
+def test_nothing_is_asked_for_a_shared_address_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RULES, "shared_address", "")
+    assert judge(node1=probe(1, shares={**SHARES, "interfaces": [], "keepalived": False})) == []
 
 
 def test_all_findings_of_all_hosts_are_told_at_once_in_the_inventory_s_order() -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.unit.roles.plugins import ANSIBLE, load
+from tests.unit.roles.plugins import load
+from tests.unit.roles.standings import look
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,9 +75,7 @@ def test_programs_that_differ_or_lack_are_sent_and_others_are_not(tmp_path: Path
         places[name].chmod(0o644 if name == "readable" else 0o755)
     places["kept"].symlink_to("same")
     places["astray"].symlink_to("other")
-    (tmp_path / "list").write_text("".join(f"{path}\n" for path in places.values()))
-    asked = [sys.executable, str(ANSIBLE / "roles/programs/files/present.py"), str(tmp_path / "list")]
-    present = json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
+    present = look(files=[str(path) for path in places.values()])["files"]
     wanted = [
         {"name": name, "destination": str(places[name]), "sha256": hashlib.sha256(data).hexdigest()}
         for name, data in (("same", b"same"), ("other", b"new"), ("readable", b"readable"), ("gone", b"gone"))

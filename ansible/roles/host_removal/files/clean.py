@@ -10,6 +10,8 @@ from pathlib import Path
 FIREWALL = "sovereign-firewall.service"
 KEEPALIVED = Path("/etc/keepalived/keepalived.conf")
 OURS = "vrrp_instance control_plane {"  # only in the settings that the role made
+TAKEN = Path("/etc/sovereign/shared-address")
+ENABLED = Path("/etc/sovereign/keepalived-enabled")  # by the role, and not before it
 MOUNTS = Path("/proc/mounts")
 IMAGES = "sovereign-images.timer"
 UNITS = ("sovereign-observer.service", "sovereign-images.service", "kubelet.service", "containerd.service")
@@ -24,6 +26,7 @@ FILES = (
     "/etc/ssh/sshd_config.d/10-sovereign.conf",
     "/etc/sysctl.d/90-sovereign.conf",
     "/etc/systemd/logind.conf.d/99-kubelet.conf",  # the kubelet's, so that a shutdown waits for its pods
+    "/usr/local/lib/sovereign-api-ready",
     "/usr/local/lib/sovereign-images",
 )
 PROGRAMS = Path("/etc/sovereign/programs")
@@ -58,10 +61,13 @@ def remove_folder(folder: str) -> None:
 
 
 def give_the_shared_address_back() -> None:
-    """Stop keepalived where the role set it up, and take its settings."""
+    """Stop keepalived where the role set it up, and take its settings; it starts at boot if it did before."""
     if KEEPALIVED.exists() and OURS in KEEPALIVED.read_text():
-        quietly("systemctl", "disable", "--now", "keepalived.service")
+        quietly("systemctl", *(("disable", "--now") if ENABLED.exists() else ("stop",)), "keepalived.service")
         KEEPALIVED.unlink()
+    if TAKEN.exists():  # the host that began has it from before keepalived
+        address, interface = TAKEN.read_text().split()
+        quietly("ip", "address", "del", address, "dev", interface)
 
 
 def remove_unit(unit: str) -> None:

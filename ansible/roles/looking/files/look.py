@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 UNITS = ("containerd.service", "kubelet.service", "sovereign-firewall.service", "sovereign-images.timer")
+SHARING, SHARED = "keepalived.service", Path("/usr/local/lib/sovereign-api-ready")
 OBSERVER, OBSERVED = Path("/etc/systemd/system/sovereign-observer.service"), Path("/run/sovereign-observer/status.json")
 CHANGING = Path("/etc/sovereign/changing")
 ADMIN = "/etc/kubernetes/admin.conf"
@@ -43,7 +44,8 @@ def ran(*argv: str) -> Any:
 
 def units() -> Any:
     """Units that are to be active here."""
-    return (*UNITS, OBSERVER.name) if OBSERVER.exists() else UNITS
+    observer = (OBSERVER.name,) if OBSERVER.exists() else ()
+    return (*UNITS, *observer, SHARING) if SHARED.exists() else (*UNITS, *observer)
 
 
 def observed() -> Any:

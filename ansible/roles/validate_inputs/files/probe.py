@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,8 @@ FOLDERS = ("/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd", "/var/lib
 LAYOUT = "/var/lib/sovereign/images/blobs/sha256"
 SEARCHED = {**os.environ, "PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 PORTS = (6443, 10250, 10257, 10259, 2379, 2380)
+KEEPALIVED = Path("/etc/keepalived/keepalived.conf")
+ADMIN, MEMBER = "/etc/kubernetes/admin.conf", Path("/etc/sovereign/control-plane")
 TRACES = ("/etc/kubernetes/kubelet.conf", "/etc/kubernetes/admin.conf", "/var/lib/etcd/member")
 
 
@@ -59,6 +62,18 @@ def addresses() -> list[str]:
             continue
         networks += [f"{a['local']}/{a['prefixlen']}" for a in link["addr_info"]]
     return networks
+
+
+def shares() -> dict[str, object]:
+    """What the control plane's address depends on: interfaces, keepalived and whose it is, the cluster's endpoint."""
+    told = text(str(KEEPALIVED))
+    server = re.search(r"server: https://(\S+)", text(ADMIN)) if MEMBER.exists() else None
+    return {
+        "interfaces": sorted(link.name for link in Path("/sys/class/net").iterdir()),
+        "keepalived": bool(shutil.which("keepalived", path="/usr/sbin:/usr/bin:/sbin:/bin")),
+        "keepalived_of_others": bool(told) and "vrrp_instance control_plane {" not in told,
+        "endpoint": server[1] if server else "",
+    }
 
 
 def has_route(network: str) -> bool:
@@ -112,6 +127,7 @@ def read(now: float, services: str, commands: list[str]) -> dict[str, object]:
         "missing_commands": [c for c in commands if not shutil.which(c, path="/usr/sbin:/usr/bin:/sbin:/bin")],
         "overlayfs": "overlay" in text("/proc/filesystems") or shutil.which("modprobe") is not None,
         "networks": addresses(),
+        "shares": shares(),
         "service_route": has_route(services),
         "cluster_traces": [trace for trace in TRACES if Path(trace).exists()],
         "kubernetes": kubernetes(),

@@ -1,0 +1,41 @@
+"""Waits until what every cluster has is there on every host; ends with what is not.
+
+Runs on a control plane, from stdin. Names are told by two pods, which began on the one host that there was. Where there
+are more by now, and both pods are on one, it ends one of them, which comes up elsewhere. Prints which, in JSON.
+"""
+
+import json
+import subprocess
+import sys
+
+KUBECTL = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "--namespace=kube-system")
+PARTS = ("daemonset/cilium", "deployment/cilium-operator", "daemonset/kube-proxy", "deployment/coredns")
+PATIENCE = f"--timeout={sys.argv[1]}s"
+
+
+def told(*arguments: str) -> str:
+    """What kubectl prints. Ends the program with what it said where it fails."""
+    done = subprocess.run([*KUBECTL, *arguments], check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit((done.stderr or done.stdout).strip())
+    return done.stdout
+
+
+def together() -> "list[str]":
+    """The pods that tell names, where all of them are on one host and another could have one; else none."""
+    listed = json.loads(told("get", "nodes,pods", "--output=json"))["items"]
+    hosts = [i for i in listed if i["kind"] == "Node" and not i["spec"].get("unschedulable")]
+    pods = [i for i in listed if i["kind"] == "Pod" and i["metadata"]["labels"].get("k8s-app") == "kube-dns"]
+    staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    places = {pod["spec"].get("nodeName") for pod in staying}
+    alike = len(places) == 1 < min(len(staying), len(hosts))
+    return sorted(pod["metadata"]["name"] for pod in staying) if alike else []
+
+
+told("wait", "--for=condition=Ready", "node", "--all", PATIENCE)
+told("rollout", "status", *PARTS, PATIENCE)
+moved = together()[:1]
+if moved:
+    told("delete", "pod", "--wait=false", *moved)
+    told("rollout", "status", "deployment/coredns", PATIENCE)
+sys.stdout.write(json.dumps({"moved": moved}))
