@@ -83,8 +83,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no ty
         self._tell("failed", host=self._host(result), cause=cause, hint=hint)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        """One host did not answer."""
-        self._tell("unreachable", host=self._host(result), cause=_cause(result._result))  # noqa: SLF001 - as above
+        """One host did not answer; ``passed``: the task goes on without it."""
+        passed = bool(result._task.ignore_unreachable)  # noqa: SLF001 - Ansible's interface to callbacks
+        self._tell("unreachable", host=self._host(result), cause=_cause(result._result), passed=passed)  # noqa: SLF001 - as above
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The run has ended."""

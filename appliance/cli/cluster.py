@@ -135,10 +135,20 @@ def telling(output: OutputFormat) -> Iterator[TaskProgress]:
 
 def tell_installed(done: Installed, output: OutputFormat) -> None:
     """What is on the cluster now."""
-    data = {"release": done.version, "changed": dict(done.changed), "endpoint": done.endpoint, "url": done.url}
-    emit({**data, "unlogged": done.unlogged}, output, lambda console: render_installed(done, console))
+    data: dict[str, object] = {
+        "release": done.version,
+        "changed": dict(done.changed),
+        "endpoint": done.endpoint,
+        "url": done.url,
+    }
+    data |= {"unlogged": done.unlogged, "silent": list(done.silent)}
+    emit(data, output, lambda console: render_installed(done, console))
     if done.unlogged is not None:
         say(f"not in the audit log yet: {done.unlogged}; the next run enters it")
+    for host in done.silent:
+        say(
+            f"{host} did not answer: it left the cluster and is not clean; keep it off, or run this again when it is on"
+        )
 
 
 def render_installed(done: Installed, console: Console) -> None:

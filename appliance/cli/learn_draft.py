@@ -15,6 +15,7 @@ from appliance.learning.exchange.export import MAX_BYTES, NAME, read_export
 from appliance.learning.exchange.redactor import Redactor
 from appliance.learning.exchange.sheet import SHEET, sheet
 from appliance.models.officers import load_officers
+from appliance.packs.shelf import shelved
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,14 @@ def redactor_of(paths: SitePaths, site: SiteConfig, passphrase_fd: int | None, *
     if not without_accounts:
         with keycloak(paths, passphrase_fd) as admin:
             accounts = every_name(admin)
-    return Redactor(hosts=_hosts(site), accounts=accounts, groups=(group.name for group in site.groups))
+    groups = (group.name for group in site.groups)
+    return Redactor(hosts=_hosts(site), accounts=accounts, groups=groups, terms=_terms(paths))
+
+
+def _terms(paths: SitePaths) -> set[str]:
+    """What the site's packs call things. Damaged packs say nothing: what they would excuse is held back."""
+    found, _ = shelved(paths.packs)
+    return {word for one in found for term in one.pack.glossary for word in (term.term, term.use)}
 
 
 def _hosts(site: SiteConfig) -> list[str]:

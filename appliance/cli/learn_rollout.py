@@ -42,6 +42,13 @@ if TYPE_CHECKING:
 
 rollout = typer.Typer(no_args_is_help=True, help="Give a change to a group by shares, compare, and go on or back.")
 rollout_start.register(rollout)
+_BY_THE_GATE = "nothing was asked: vital cases of a change were asked for the results that it began with"
+_ASKED = {
+    "pack": "every vital case holds",
+    "brief": "a brief's cases were asked in the night that judged it",
+    "instructions": _BY_THE_GATE,
+    "model": _BY_THE_GATE,
+}
 GroupOption = Annotated[str, typer.Option("--group", metavar="GROUP", help="The group whose rollout it is.")]
 
 
@@ -120,7 +127,7 @@ def check(context: typer.Context, group: GroupOption, passphrase_fd: PassphraseF
     """Ask the vital cases under a pack that is rolled out; one that fails takes it back at once (exit code 3)."""
     check_may(reached(context))
     asked = _check_vital(context, group, passphrase_fd)
-    say("every vital case holds" if asked.kind == "pack" else "a brief's cases were asked in the night that judged it")
+    say(_ASKED[asked.kind])
 
 
 @rollout.command()

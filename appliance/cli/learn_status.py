@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer  # noqa: TC002 - typer reads the annotations at run time
 from rich.table import Table
+from rich.text import Text
 
+from airgap_bundle.names import printable
 from appliance.cli.learn_site import described_site
 from appliance.cli.reached import reached
 from appliance.cli.terminal import OutputFormat, OutputOption, emit, say
@@ -24,6 +26,7 @@ _WHY = {
     "other_setting": "no: not measured for these instructions, pack, brief and settings",
     "other_sort": "no: too few answers of this sort were checked",
 }
+_UNMEASURED = frozenset(words for said, words in _WHY.items() if said is not None)
 _AGAIN = "to measure again: `sovereign learn evaluate --out FILE`, then `sovereign learn calibrate FILE`"
 
 
@@ -44,7 +47,7 @@ def status(context: typer.Context, output: OutputOption = OutputFormat.table) ->
         raise UnavailableError("the gateway does not answer", "run `sovereign status`")
     found = [one for one in rows if isinstance(one, dict)]
     emit(found, output, lambda console: _draw(console, found))
-    if any(one.get("unmeasured") in {"not_calibrated", "other_setting", "other_sort"} for one in found):
+    if any(_why(one) in _UNMEASURED for one in found):
         say(_AGAIN)
 
 
@@ -60,7 +63,17 @@ def _draw(console: Console, found: list[dict[str, Any]]) -> None:
     table = Table("group", "model", "answers", "say how sure they are", "labels")
     for one in found:
         sort = "from documents" if one.get("documents") else "without documents"
-        why = f"not known: {one['refused']}" if "refused" in one else _WHY.get(one.get("unmeasured"), "no")
-        labels = one.get("labels") if why == "yes" else None
-        table.add_row(str(one.get("group")), str(one.get("model")), sort, why, "" if labels is None else str(labels))
-    console.print(table, markup=False)
+        sort = "" if "refused" in one else sort
+        why = _why(one)
+        labels = one.get("labels") if why == _WHY[None] else None
+        row = (one.get("group"), one.get("model"), sort, why, "" if labels is None else labels)
+        table.add_row(*(Text(printable(str(cell))) for cell in row))
+    console.print(table)
+
+
+def _why(one: dict[str, Any]) -> str:
+    """In words; the gateway that says it may be hostile."""
+    if "refused" in one:
+        return f"not known: {one['refused']}"
+    said = one.get("unmeasured")
+    return _WHY.get(said, "no") if said is None or isinstance(said, str) else "no"

@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING
 
 from appliance.cli.learn_gate import read
 from appliance.cli.learn_site import enter
+from appliance.cli.pack_choice import settled
 from appliance.cli.rollout_site import field, planned
 from appliance.errors import UsageError
 from appliance.gateway.changes import words_digest
+from appliance.gateway.pack_choices import ChoiceStore, chosen_or_none
 from appliance.learning.errors import GateRefusedError
 from appliance.learning.gate import decide
+from appliance.packs.record import NONE
+from appliance.packs.shelf import open_pack
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from appliance.cli.rollout_site import Field
     from appliance.gateway.rollout_values import Kind, Rollout
     from appliance.learning.results import Results
     from appliance.site.config import SiteConfig
@@ -30,13 +35,17 @@ async def begin_change(  # noqa: PLR0913, PLR0917 - what it rests on
     """The rollout of the change ``named``, if the gate passes what was found before and under it.
 
     The caller holds the site's lock. Order: the gate's decision in the log, the rollout in the log, permit, row.
-    Raises ``UsageError`` for results of something else, and ``GateRefusedError``.
+    Raises ``UsageError`` for results of something else, where a rollout runs or a pack leaves no room for it, and
+    ``GateRefusedError``.
     """
     change = next((one for one in site.learning.changes if (one.group, one.name) == (group, named)), None)
     if change is None:
         raise UsageError(f"{named!a} is no change of {group}", "name it under learning.changes in site.yaml")
     before, after = read(files[0]), read(files[1])
     former, made = _digests(site, change, before, after)
+    async with field(paths, site, passphrase_fd) as open_field:
+        await open_field.store.check_none_runs(group)
+        await _check_room(open_field, group, change)
     decision = decide(before, after)
     enter(paths, what="gate", target=decision.after, figures=decision.figures(), success=decision.passed)
     if not decision.passed:
@@ -58,11 +67,29 @@ def check_kept(site: SiteConfig, found: Rollout) -> None:
         kept = words_digest(group.instructions) == found.change
     else:
         of_group = [one for one in site.learning.changes if one.group == found.group and one.model is not None]
-        kept = any(one.by in group.models and one.model not in group.models for one in of_group)
+        kept = all(one.by in group.models and one.model not in group.models for one in of_group) and bool(of_group)
     if not kept:
         raise UsageError(
             "site.yaml does not have the change in force yet",
-            "put it in the place of the former one in site.yaml, run `sovereign install`, and advance again",
+            "put it in the place of the former one in site.yaml, take other changes of the group's models out, run "
+            "`sovereign install`, and advance again",
+        )
+
+
+async def _check_room(open_field: Field, group: str, change: Change) -> None:
+    """Raise ``UsageError`` where the group's pack stands in the place of its instructions, or has an adapter."""
+    chosen = chosen_or_none((await settled(open_field.paths, ChoiceStore(open_field.pool))).get(group))
+    if chosen == NONE:
+        return
+    if change.model is None:
+        raise UsageError(
+            f"{group} answers under a pack, whose words stand in the place of its instructions",
+            "roll out another pack, or `sovereign pack use none`",
+        )
+    if (adapter := open_pack(open_field.paths.packs, chosen).adapter) is not None:
+        raise UsageError(
+            f"{group} answers under a pack whose adapter {adapter.name} was made for {change.model}",
+            "roll out a pack without it first",
         )
 
 

@@ -88,6 +88,8 @@ def start(  # noqa: PLR0913 - one parameter per option
     check_group(site, group)
     if [pack, brief, change].count(None) != len(("pack", "brief")):
         raise UsageError("a rollout is of one pack, brief or change", "name it with --pack, --brief or --change")
+    if change is None and (before is not None or after is not None):
+        raise UsageError("results before and after are of a change", "leave out --before and --after, or name --change")
     asyncio.run(_check_none_runs(paths, site, group, passphrase_fd))
     if change is not None:
         if dry_run or before is None or after is None:

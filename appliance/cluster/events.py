@@ -27,13 +27,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Failure:
-    """A task that failed on a host."""
+    """A task that failed on a host; ``passed``: the host did not answer, and the run goes on without it."""
 
     host: str
     role: str
     task: str
     cause: str
     hint: str
+    passed: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ class EventReader:
             case "failed":
                 return Failure(told["host"], self._task.role, self._task.name, told["cause"], told["hint"])
             case "unreachable":
-                return Failure(told["host"], self._task.role, self._task.name, told["cause"], UNREACHABLE_HINT)
+                passed = bool(told.get("passed", False))
+                return Failure(told["host"], self._task.role, self._task.name, told["cause"], UNREACHABLE_HINT, passed)
             case "end":
                 changed = {host: int(counts["changed"]) for host, counts in told["hosts"].items()}
                 return Ended(changed, int(told.get("trips", 0)))

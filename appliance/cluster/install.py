@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from airgap_bundle import durable
 from airgap_bundle.store import Store
 from appliance.cluster.acts import Acting, in_force
+from appliance.cluster.events import Failure
 from appliance.cluster.inventory import Site, inventory
 from appliance.cluster.packs import publish
 from appliance.cluster.playbook import PLAYBOOK_SECONDS, HostsRefusedError, run
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airgap_bundle.store import VerifiedRelease
+    from appliance.cluster.events import Event
     from appliance.cluster.playbook import Watch
     from appliance.cluster.standing import Standing
     from appliance.cluster.state import ClusterState
@@ -58,7 +60,8 @@ class Installed:
     """The outcome: the release, who signed it, and how many tasks changed something, by host (all 0: nothing to do).
 
     ``endpoint`` is that of the API, ``url`` where people reach the assistant, if the site has one. ``unlogged`` says
-    why what was done is not in the audit log yet; None: it is, or there is no log.
+    why what was done is not in the audit log yet; None: it is, or there is no log. ``silent`` are hosts that left the
+    cluster and could not be cleaned, because they did not answer; the next run tries again.
     """
 
     version: str
@@ -67,6 +70,7 @@ class Installed:
     endpoint: str
     url: str | None
     unlogged: str | None = None
+    silent: tuple[str, ...] = ()
 
 
 def install(  # noqa: PLR0913 - what an installation is given, by keyword
@@ -200,12 +204,13 @@ def put_in_force(
         change=change,
     )
     changed: Counter[str] = Counter()
+    silent, hear = _silences(watch)
     stages = steps_of(change, wanted.playbook)
     try:
         for step, playbook in stages:
             write_state(paths.cluster_state, state := state.at(step))
             timeout_s = _LONG if change is not None else PLAYBOOK_SECONDS
-            heard = keeping(paths, release.version, watch) if step == KUBERNETES else watch
+            heard = keeping(paths, release.version, hear) if step == KUBERNETES else hear
             changed.update(run(playbook, told, heard, enter=enter, timeout_s=timeout_s))
     except HostsRefusedError:
         if (step, playbook) == stages[0]:  # no host was touched: no way was begun that was not before
@@ -217,9 +222,23 @@ def put_in_force(
             write_policies(paths.policies, policies)  # by which commands here judge packs, and know auditors
         if files is not None and paths.packs.is_dir():  # hosts that are new, or come back, have none of them
             publish(Reach(described.cluster, wanted.source.parent, tuple(enter)), paths.packs)
-        write_state(paths.cluster_state, state.settled(hosts, release.version, admitted(parts)))
+        write_state(paths.cluster_state, state.settled(hosts, release.version, admitted(parts), silent=silent))
     url = described.pods.gateway_url if described.assistant is not None else None
-    return Installed(release.version, release.signers, changed, described.cluster.api_endpoint, url)
+    return Installed(
+        release.version, release.signers, changed, described.cluster.api_endpoint, url, silent=tuple(sorted(silent))
+    )
+
+
+def _silences(watch: Watch) -> tuple[set[str], Watch]:
+    """Hosts that leave and do not answer, as they are told: they are out, and not clean; and who hears of them."""
+    silent = set[str]()
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Failure) and event.passed:
+            silent.add(event.host)
+        watch(event)
+
+    return silent, hear
 
 
 def judged(files: SiteFiles, release: VerifiedRelease) -> dict[str, bytes]:

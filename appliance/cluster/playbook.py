@@ -82,11 +82,11 @@ def _environment(folder: str) -> dict[str, str]:
 
 
 def outcome(status: int, seen: Sequence[Event]) -> dict[str, int]:
-    """What a run of this exit status told, as a result. Raises as ``run`` does."""
+    """What a run of this exit status told, as a result. Raises as ``run`` does, and not for hosts that it passed by."""
     findings = tuple(event for event in seen if isinstance(event, Finding))
     if findings:
         raise HostsRefusedError(findings)
-    failures = [event for event in seen if isinstance(event, Failure)]
+    failures = [event for event in seen if isinstance(event, Failure) and not event.passed]
     if failures:
         first = failures[0]
         others = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""

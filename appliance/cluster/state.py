@@ -15,7 +15,7 @@ from airgap_bundle import durable
 from appliance.errors import DeploymentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
     from pathlib import Path
 
     from appliance.site.cluster import Host
@@ -115,9 +115,12 @@ class ClusterState:
         named = {host.name for host in hosts}
         return tuple(host for host in self.hosts if host.name not in named)
 
-    def settled(self, hosts: Iterable[Host], release: str, digests: Iterable[str] = ()) -> ClusterState:
-        """The state after a run that went through: hosts that left are clean."""
-        known = tuple(KnownHost(h.name, h.address) for h in hosts)
+    def settled(
+        self, hosts: Iterable[Host], release: str, digests: Iterable[str] = (), *, silent: Container[str] = ()
+    ) -> ClusterState:
+        """The state after a run that went through: hosts that left are clean, but for those that were ``silent``."""
+        named = tuple(KnownHost(h.name, h.address) for h in hosts)
+        known = (*(host for host in self.leaving(hosts) if host.name in silent), *named)
         ran = (*(version for version in self.ran if version != release), release)
         return replace(self, hosts=known, release=release, way=None, history=ran, digests=tuple(digests))
 

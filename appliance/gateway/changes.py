@@ -48,8 +48,8 @@ class Changes:
             return nothing
         if change.model is not None and change.model != granted.model:
             return nothing
-        if change.model is None and granted.pack is not None:
-            return nothing  # a pack stands in the place of the group's instructions
+        if _in_the_way(change, pack=granted.pack is not None, adapter=granted.made_for is not None):
+            return nothing
         return await self._under(granted, info, change) if placed.arm.new else (granted, info)
 
     async def tried(self, granted: Grant, info: ModelInfo, named: str) -> tuple[Grant, ModelInfo]:
@@ -61,6 +61,13 @@ class Changes:
             raise UnprocessableError("a pack stands in the place of the group's instructions", code="no_such_change")
         found, model = await self._under(granted, info, change)
         return replace(found, instructions=replace(found.instructions, trial=True)), model
+
+    async def check(self, rollout: Rollout) -> None:
+        """Raise as ``established`` does, and ``PackLostError`` where a pack is in force that leaves no room for it."""
+        change = await self.established(rollout)
+        pack = await self._packs.of_group(rollout.group)
+        if _in_the_way(change, pack=pack is not None, adapter=pack is not None and pack.adapter is not None):
+            raise PackLostError("a pack is in force whose instructions or adapter stand in the way of the change")
 
     async def established(self, rollout: Rollout) -> Change:
         """The change that ``rollout`` gives. Raises ``PackLostError``, and ``NotReadyError`` for a silent engine.
@@ -100,6 +107,11 @@ class Changes:
 
     def _of(self, group: str, named: str) -> Change | None:
         return next((one for one in self._site.learning.changes if (one.group, one.name) == (group, named)), None)
+
+
+def _in_the_way(change: Change, *, pack: bool, adapter: bool) -> bool:
+    """A pack stands in the place of the group's instructions; its adapter was made for the former model's weights."""
+    return pack if change.model is None else adapter
 
 
 def words_digest(words: str) -> str:

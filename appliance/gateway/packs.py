@@ -77,6 +77,11 @@ class Packs:
             raise _lost(granted.group.name, error) from error
         return granted if found is None else _applied(granted, *found)
 
+    async def of_group(self, group: str) -> Pack | None:
+        """The pack in force. Raises ``PackLostError``, and ``NotReadyError`` when the database does not answer."""
+        found = await self._opened(await self.chosen(group))
+        return None if found is None else found[0]
+
     async def check(self, rollout: Rollout) -> None:
         """Raise ``PackLostError`` unless a rollout of packs is permitted and its pack is there.
 

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 BACK = "back"
-_SILENT = 3
-"""Looks, ten seconds apart: an engine that is started anew is back by then."""
+SILENT = 30
+"""Looks, ten seconds apart: large weights take minutes to load after a host's start, and nobody waits meanwhile."""
 ON = "on"
 
 
@@ -62,7 +62,9 @@ class Watch:
 
     async def look(self) -> None:
         """Once at each. One that cannot be looked at now is looked at again; the others have their turn."""
-        for found in await self.store.all_running():
+        running = await self.store.all_running()
+        self.silent = {number: looks for number, looks in self.silent.items() if number in {one.id for one in running}}
+        for found in running:
             try:
                 await self._decided(found)
                 await self._done(found)
@@ -113,19 +115,20 @@ class Watch:
         _log.info("a rollout was decided", rollout=str(found.id), act=act, reason=said["reason"])
 
     async def _lost(self, found: Rollout) -> str | None:
-        """Why a pack's rollout cannot be established; nobody of the group is answered until it is over."""
+        """Why a rollout cannot be established; of a pack, nobody of the group is answered until it is over."""
         try:
             if found.kind == "pack":
                 await self.packs.check(found)
             elif found.kind != "brief":
-                await self.changes.established(found)
+                await self.changes.check(found)
         except PackLostError as error:
+            self.silent.pop(found.id, None)
             return error.cause
         except NotReadyError:
             if found.kind == "pack":
                 raise
             self.silent[found.id] = self.silent.get(found.id, 0) + 1
-            return "an engine of the rollout does not answer" if self.silent[found.id] >= _SILENT else None
+            return "an engine of the rollout does not answer" if self.silent[found.id] >= SILENT else None
         self.silent.pop(found.id, None)
         return None
 

@@ -88,8 +88,14 @@ class Use(Strict):
             f"learning.changes.{i}: {change.name} is of a group or a model that is not there, or not the group's"
             for i, change in enumerate(self.learning.changes)
             if change.group not in groups
-            or (change.by is not None and change.by not in models - {self.documents.model})
+            or not {change.model, change.by} - {None} <= models - {self.documents.model}
             or (change.model is not None and not {change.model, change.by} & set(of_groups[change.group]))
+        ]
+        called = [(change.group, change.name) for change in self.learning.changes]
+        found += [
+            f"learning.changes.{i}: {name} is the name of two changes of {group}"
+            for i, (group, name) in enumerate(called)
+            if (group, name) in called[:i]
         ]
         found += [
             f"groups.{i}.confidence: confidence is beta, and {group.name} has to be given it with `beta: [confidence]`"

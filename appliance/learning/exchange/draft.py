@@ -19,6 +19,7 @@ from appliance.learning.errors import ExchangeError
 from appliance.learning.exchange.export import MAX_BYTES as MAX_EXPORT
 from appliance.learning.exchange.export import MAX_CASES, MAX_RETIRED, Export
 from appliance.learning.exchange.lines import MAX_LINE, CaseLine, Line, RetiredLine, line_of
+from appliance.learning.exchange.redactor import plain
 from appliance.learning.exchange.shared import MAX_ROLES, Role, Shared
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class Drafted:
     export: Export
     work: tuple[WorkLine, ...]
     left: Left = field(default_factory=Left)
+    found: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By digest of a case that is held back: what was found in it, `WHAT: WORDS` each; for the sheet alone."""
 
     @property
     def held(self) -> tuple[WorkLine, ...]:
@@ -162,11 +165,21 @@ def drafted(  # noqa: PLR0913 - the parts of an export, by keyword
     export = Export(head, tuple(cases), tuple(gone), tuple(clean), tuple(scores)).ordered()
     if len(gone) > MAX_RETIRED or len(export.to_bytes()) > MAX_EXPORT:
         raise ExchangeError(f"{MAX_RETIRED} retired cases and {MAX_EXPORT} bytes are the most", "drop some cases")
-    return Drafted(export, tuple(sorted(looked, key=lambda one: (not one.held, one.case.digest))), left or Left())
+    held = {one.case.digest: _found(one, redactor) for one in looked if one.held}
+    return Drafted(export, tuple(sorted(looked, key=lambda one: (not one.held, one.case.digest))), left or Left(), held)
 
 
 def _why(line: WorkLine, redactor: Redactor) -> tuple[str, ...]:
     return tuple(sorted({one.what for text in line.case.texts for one in redactor.findings(text)}))
+
+
+def _found(line: WorkLine, redactor: Redactor) -> tuple[str, ...]:
+    said: dict[str, None] = {}
+    for text in line.case.texts:
+        for one in redactor.findings(text):
+            words = " ".join(plain(text)[one.start : one.end].split())
+            said[f"{one.what}: {words}" if words else one.what] = None
+    return tuple(said)
 
 
 def _nameable(line: FailuresLine, redactor: Redactor, going: Collection[str]) -> FailuresLine:

@@ -52,9 +52,18 @@ class Redactor:
     """Looks for what a site knows by value, and for what has a known form.
 
     ``hosts``, ``accounts`` and ``groups`` are the site's own names; whatever their case, and whole words only.
+    ``terms`` are what it calls things: two words with capitals that are one of them are no person's name. That excuses
+    no account, no host and no group.
     """
 
-    def __init__(self, hosts: Iterable[str] = (), accounts: Iterable[str] = (), groups: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        hosts: Iterable[str] = (),
+        accounts: Iterable[str] = (),
+        groups: Iterable[str] = (),
+        terms: Iterable[str] = (),
+    ) -> None:
+        self._terms = frozenset(" ".join(plain(term).casefold().split()) for term in terms)
         given: tuple[tuple[What, Iterable[str]], ...] = (("host", hosts), ("account", accounts), ("group", groups))
         self._known: dict[str, dict[tuple[str, ...], What]] = {}
         self._unspaced: dict[str, What] = {}
@@ -75,7 +84,7 @@ class Redactor:
         unseen = (Finding("unseen"),) if hides(text) else ()
         seen = plain(text)
         formed = (Finding(what, start, end) for what, start, end in found(seen))
-        names = (Finding("name", start, end) for start, end in untitled(seen))
+        names = (Finding("name", start, end) for start, end in untitled(seen, self._terms))
         all_of_it = {*formed, *names, *self._names(seen), *_mixed(seen)}
         return (*unseen, *sorted(all_of_it, key=lambda one: (one.start, one.end, one.what)))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.names import printable
+from appliance.learning.exchange.untitled import doubtful
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 SHEET = "sheet.md"
 _ADVICE = (
     "Each line below would leave this site. Patterns do not know a person's plain name, a nickname or a project: read "
-    "every text. What should not leave is edited or dropped in work.jsonl; then run `sovereign learn revise`."
+    "every text. After `a name?` stand words with capitals that were let pass. What should not leave is edited or "
+    "dropped in work.jsonl; then run `sovereign learn revise`."
 )
 _BLIND = "\n**Nobody looked for the names of this site's accounts: --without-accounts was given.**"
 
@@ -44,6 +46,7 @@ def going(export: Export) -> Iterator[str]:
         vital = ", vital" if one.case.vital else ""
         yield f"\n{number}. {one.case.kind}, {one.case.language}{vital}; {_roles(one.roles)}\n"
         yield from _texts(one.case)
+        yield from _doubts(one.case)
         yield f"\n    {one.digest}"
     yield f"\n## {len(export.retired)} cases that went before and that this site retired\n"
     yield from (f"    {one.digest}" for one in export.retired)
@@ -58,6 +61,7 @@ def _staying(drafted: Drafted) -> Iterator[str]:
     for one in drafted.held:
         yield f"\n- {', '.join(one.held)}\n"
         yield from _texts(one.case)
+        yield from (f"    found {printable(what)}" for what in drafted.found.get(one.case.digest, ()))
     left = {name.replace("_", " "): count for name, count in drafted.left.told().items() if count}
     if left:
         yield "\n## Not in this draft\n"
@@ -68,6 +72,13 @@ def _texts(case: Shared) -> Iterator[str]:
     yield from _block("asks", case.question)
     for text in case.expected:
         yield from _block("must not say" if case.kind == "refusal" else "expects", text)
+
+
+def _doubts(case: Shared) -> Iterator[str]:
+    """What was let pass and is written large as names are; the rest has to be read all the same."""
+    words = dict.fromkeys(word for text in case.texts for word in doubtful(text, case.language))
+    if words:
+        yield f"    a name? {', '.join(printable(' '.join(word.split())) for word in words)}"
 
 
 def _block(name: str, text: str) -> Iterator[str]:

@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appliance.gateway.changes import words_digest
-from appliance.gateway.evaluation import CHANGE_HEADER, HEADER
+from appliance.gateway.evaluation import CHANGE_HEADER, HEADER, PACK_HEADER
 from appliance.gateway.rollout_values import Rollout
+from appliance.gateway.rollout_watch import SILENT
 from appliance.identity.tokens import Principal
 from appliance.packs.permits import Permit, write_permits
+from appliance.packs.shelf import keep
+from tests import packs
 from tests.gateway.doubles import DIGEST, ObedientEngine, site
-from tests.integration.gateway.rollout_bed import CLIENTS, SETTINGS, Rolling, ask
+from tests.integration.gateway.rollout_bed import CLIENTS, SETTINGS, Rolling, ask, choose
 
 if TYPE_CHECKING:
     import httpx
 
     from appliance.engine.client import ModelInfo
+    from appliance.packs.content import Pack
     from appliance.site.config import SiteConfig
     from tests.integration.gateway.conftest import House
 
@@ -130,9 +134,84 @@ async def test_an_engine_that_stays_silent_ends_the_rollout_and_nobody_waits_for
     new = rolling.person(0.1, new=True)
     async with house.open(config()) as api:
         assert await under(api, new) == (words_digest(OLD), DIGEST, None)
-        for state in ("running", "running", "back"):
-            await house.gateways[-1].watch.look()
+        watch = house.gateways[-1].watch
+        await watch.look()
+        watch.silent[rolling.number] = SILENT - 2
+        for state in ("running", "back"):
+            await watch.look()
             assert (await rolling.now()).state == state
+        await watch.look()
+        assert watch.silent == {}
+
+
+async def test_an_engine_that_is_back_in_time_starts_its_count_anew(house: House) -> None:
+    rolling = await begin(house, "model")
+    house.large.up = False
+    async with house.open(config()):
+        watch = house.gateways[-1].watch
+        await watch.look()
+        assert watch.silent == {rolling.number: 1}
+        house.large.up = True
+        await watch.look()
+        assert watch.silent == {}
+    assert (await rolling.now()).state == "running"
+
+
+async def in_force(house: House, found: Pack) -> None:
+    keep(house.packs, found.to_bytes(), packs.signed(found))
+    await choose(house, "analysts", found.digest)
+
+
+@pytest.mark.parametrize("kind", ["instructions", "model"])
+async def test_a_pack_that_came_into_force_ends_what_it_leaves_no_room_for_and_its_people_are_answered(
+    house: House, kind: str
+) -> None:
+    """Its words stand in the place of instructions; its adapter was made for the former weights."""
+    rolling = await begin(house, kind)
+    adapter = {"name": "legal", "sha256": "11" * 32, "base_sha256": DIGEST.removeprefix("sha256:")}
+    house.engine = ObedientEngine(adapters={"legal": {"digest": "sha256:" + "11" * 32}})
+    await in_force(house, packs.pack(adapter=adapter) if kind == "model" else packs.pack())
+    new = rolling.person(0.1, new=True)
+    async with house.open(config()) as api:
+        answer = await ask(api, new)
+        assert answer.status_code == 200, answer.text
+        assert "rollout" not in answer.json()["sovereign"]["receipt"]
+        await house.gateways[-1].watch.look()
+    assert (await rolling.now()).state == "back"
+
+
+async def test_a_pack_without_an_adapter_goes_along_with_another_model(house: House) -> None:
+    rolling = await begin(house, "model")
+    await in_force(house, packs.pack())
+    async with house.open(config()) as api:
+        assert (await under(api, rolling.person(0.1, new=True)))[1:] == (LARGER, "new")
+        await house.gateways[-1].watch.look()
+    assert (await rolling.now()).state == "running"
+
+
+@pytest.mark.parametrize("kind", ["instructions", "model"])
+async def test_nobody_picks_an_arm_nor_asks_the_other_arms_model(house: House, kind: str) -> None:
+    """Neither by a name, a header, a field of the request, nor by asking again."""
+    rolling = await begin(house, kind)
+    old = rolling.person(0.1, new=False)
+    async with house.open(config()) as api:
+        for headers in (
+            {HEADER: "analysts"},
+            {CHANGE_HEADER: "brief"},
+            {CHANGE_HEADER: "larger"},
+            {PACK_HEADER: "none"},
+        ):
+            assert (await ask(api, old, **headers)).status_code == 403
+        bearer = {"Authorization": f"Bearer {old}"}
+        body = {"model": "large", "messages": [{"role": "user", "content": "Hello?"}]}
+        named = await api.post("/v1/chat/completions", json=body, headers=bearer)
+        assert (named.status_code, named.json()["error"]["code"]) == (403, "model_not_allowed")
+        assert {one["id"] for one in (await api.get("/v1/models", headers=bearer)).json()["data"]} == {"small"}
+        fields = {"model": "small", "rollout": "new", "arm": "new", "change": "larger", "user": "somebody-else"}
+        sent = await api.post("/v1/chat/completions", json=body | fields, headers=bearer)
+        assert sent.status_code != 200 or sent.json()["sovereign"]["receipt"]["rollout"]["arm"] == "old"
+        assert await under(api, old) == (words_digest(OLD), DIGEST, "old")
+    assert house.large.requests == []
 
 
 async def test_in_the_last_stage_the_change_in_force_is_not_lost_until_it_is_kept(house: House) -> None:

@@ -63,6 +63,21 @@ def test_the_first_failure_is_told_with_host_role_task_and_cause() -> None:
     assert caught.value.hint == "look"
 
 
+def test_a_host_that_the_run_goes_on_without_does_not_fail_it() -> None:
+    lines = (
+        '{"event": "task", "role": "worker", "name": "Undo"}',
+        '{"event": "unreachable", "host": "node2", "cause": "x"',
+    )
+    reader = EventReader()
+    reader.read(lines[0])
+    passed, refused = (reader.read(lines[1] + more) for more in (', "passed": true}', "}"))
+    assert isinstance(passed, Failure)
+    assert isinstance(refused, Failure)
+    assert outcome(0, [passed, Ended({"node1": 1})]) == {"node1": 1}
+    with pytest.raises(DeploymentError, match="^node2: worker: undo: x$"):
+        outcome(4, [refused, Ended({"node1": 1})])
+
+
 def test_what_was_done_about_a_failure_is_told_with_it() -> None:
     first = Failure("node1", "assistant", "Install", "not ready", "look")
     again = Failure("node1", "assistant", "It did not come to", "not ready; the former release serves again", "")

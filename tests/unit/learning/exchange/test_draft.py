@@ -117,6 +117,15 @@ def test_the_sheet_holds_every_text_and_lets_none_be_markup() -> None:
     assert found.export.digest in text
 
 
+def test_the_sheet_says_what_was_found_and_marks_what_may_be_a_name_in_what_goes() -> None:
+    asked = "Is it true that Quercus Larix left?"
+    found = made(given(1, question="Does Betula work on Fridays?"), given(2, question=asked))
+    lines = sheet(found).split("\n")
+    assert "    a name? Does Betula, Fridays" in lines
+    assert "    found name: Quercus Larix" in lines
+    assert "Larix" not in found.export.to_bytes().decode()
+
+
 @pytest.mark.parametrize(
     "data",
     [b"{}\n", b'{"held":[],"roles":["A B"],"case":{},"cases":["x"]}\n', b"\x00\n", b"[1]\n", b"{}\n" * 5000],

@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from appliance.learning.exchange.redactor import Redactor
+from appliance.learning.exchange.untitled import doubtful
 
 TREES = ("Quercus", "Larix", "Fagus", "Betula", "Ulmus", "Tilia", "Salix", "Acer", "Alnus", "Picea")
 WITH_NAMES = (
@@ -52,3 +53,38 @@ def test_eight_of_ten_sentences_with_a_name_are_held_and_eleven_of_twelve_withou
 @pytest.mark.parametrize("text", [WITH_NAMES[8], WITH_NAMES[9]])
 def test_what_is_missed_is_known(text: str) -> None:
     assert not holds(text.format(a="Quercus", b="Larix"))
+
+
+def test_a_glossarys_term_is_no_name_and_excuses_neither_its_words_nor_an_account() -> None:
+    """Whoever writes a glossary lets no person pass by it."""
+    knows = Redactor(accounts=["Quercus"], terms=["debian  policy manual", "Larix Fagus"])
+    assert knows.findings(WITHOUT[3]) == ()
+    assert knows.findings("Is the Larix Fagus open?") == ()
+    for text in ("Does the Debian Policy say so?", "Is it true that Larix Betula left?", "Ask our colleague Fagus."):
+        assert [one.what for one in knows.findings(text)] == ["name"], text
+    assert "account" in {
+        one.what for one in Redactor(accounts=["Larix"], terms=["Larix Fagus"]).findings("A Larix Fagus?")
+    }
+
+
+@pytest.mark.parametrize("name", ["Łarix Šalix", "Ørnus Ķarex", "Acer-Larix O'Ulmus"])
+def test_names_with_any_latin_letter_are_names(name: str) -> None:
+    assert holds(f"Is it true that {name} left?")
+    assert holds(f"Does our colleague {name.split(maxsplit=1)[0]} know?")
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "left"),
+    [
+        (WITH_NAMES[8], "en", ("Does Quercus", "Fridays")),
+        (WITH_NAMES[9], "en", ("Quercus Larix",)),
+        ("Which form? Larix knows. We ask Larix.", "en", ("Larix",)),
+        ("Wo steht das Fahrrad? Quercus Larix fragt.", "de", ("Quercus Larix",)),
+        (WITHOUT[0], "en", ()),
+        (WITHOUT[7], "fr", ()),
+    ],
+)
+def test_what_is_let_pass_and_may_be_a_name_is_marked_for_whoever_reads(
+    text: str, language: str, left: tuple[str, ...]
+) -> None:
+    assert doubtful(text.format(a="Quercus", b="Larix"), language) == left

@@ -1,0 +1,197 @@
+"""`learn rollout start --change` and `advance` as an operator runs them: real database, log, permits and site.yaml."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from appliance.audit.errors import AuditUnavailableError
+from appliance.cli import rollout_change, rollout_site
+from appliance.errors import UsageError
+from appliance.gateway.changes import words_digest
+from appliance.gateway.rollout_store import RolloutStore
+from appliance.learning.errors import GateRefusedError
+from appliance.learning.results import written
+from appliance.packs.permits import read_permits
+from tests import packs
+from tests.integration.gateway.pack_site import ONE, use
+from tests.integration.gateway.test_rollout_commands import done, later, listed, refused, site, steps
+from tests.learning.seeded_results import DIGEST, harder, items, of_rows, results
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from tests.integration.gateway.pack_site import Site
+
+__all__ = ["site"]
+LARGER = "sha256:" + "1a" * 32
+OLD, NEW = "Be kind.", "Be kind and brief."
+CHANGES = """\
+learning:
+  changes:
+    - {name: brief, group: clerks, instructions: "Be kind and brief."}
+    - {name: larger, group: clerks, model: small, by: large}
+"""
+
+
+def settle(site: Site, *, words: str = OLD, models: str = "small", changes: str = CHANGES) -> None:
+    """What site.yaml says: the group's words and models, and what may be rolled out to it."""
+    said = site.paths.site_yaml.read_text().partition("learning:")[0]
+    clerks = f"{{name: clerks, models: [{models}], instructions: '{words}'}}"
+    written_anew = {
+        "models": "[{name: small, context_tokens: 4096}, {name: large, context_tokens: 4096}]",
+        "groups": f"[{clerks}, {{name: guards, models: [small]}}, {{name: auditors}}]",
+    }
+    lines = []
+    for line in said.splitlines():
+        name = line.partition(":")[0]
+        lines.append(f"{name}: {written_anew[name]}" if name in written_anew else line)
+    site.paths.site_yaml.write_text("\n".join(lines) + "\n" + changes)
+
+
+def given(site: Site, name: str, worse: float = 0.0, change: str | None = None, **told: Any) -> str:
+    """A file of results of clerks, as `learn evaluate` writes it."""
+    found = results(items(120), 1, harder(worse) if worse else lambda one: one)
+    about = {"group": "clerks", "instructions": {"group": words_digest(told.pop("words", OLD))}, **told}
+    rows = [one.model_copy(update=about) for one in found.rows]
+    made = of_rows(rows, groups=("clerks",), change=change)
+    path = site.folder / name
+    path.write_bytes(written(made.run, made.rows))
+    return str(path)
+
+
+def asked(site: Site, change: str, *, worse: float = 0.0) -> tuple[str, ...]:
+    """The command that begins ``change``, with results as they should be."""
+    under: dict[str, Any] = {"words": NEW} if change == "brief" else {"model": LARGER}
+    files = given(site, "before.jsonl"), given(site, f"{change}.jsonl", worse, change, **under)
+    return ("start", "--group", "clerks", "--change", change, "--before", files[0], "--after", files[1])
+
+
+DIGESTS = {"brief": (words_digest(OLD), words_digest(NEW)), "larger": (DIGEST, LARGER)}
+KEPT: dict[str, Callable[[Site], None]] = {
+    "brief": lambda site: settle(site, words=NEW),
+    "larger": lambda site: settle(site, models="large"),
+}
+
+
+@pytest.mark.parametrize("change", ["brief", "larger"])
+def test_a_change_goes_past_the_gate_to_a_tenth_to_half_to_all_and_is_kept_when_site_yaml_has_it(
+    site: Site, change: str
+) -> None:
+    settle(site)
+    former, made = DIGESTS[change]
+    assert "10 percent of clerks" in done(site, *asked(site, change))
+    (found,) = listed(site)
+    assert (found.kind, found.former, found.change) == (
+        "instructions" if change == "brief" else "model",
+        former,
+        made,
+    )
+    permit = read_permits(site.paths.packs)["clerks"]
+    assert (permit.id, permit.former, permit.change, permit.most) == (str(found.id), former, made, 10)
+    assert [kind for kind, _ in site.logged()] == ["gate", "rollout"]
+    assert site.logged()[-1][1]["name"] == change
+    assert "nothing was asked" in done(site, "check", "--group", "clerks")
+    for percent in (50, 100):
+        later(site)
+        assert f"{percent} percent of clerks" in done(site, "advance", "--group", "clerks")
+        assert read_permits(site.paths.packs)["clerks"].most == percent
+    later(site)
+    assert "does not have the change in force" in refused(site, UsageError, "advance", "--group", "clerks").cause
+    KEPT[change](site)
+    assert "is kept" in done(site, "advance", "--group", "clerks")
+    assert [one.state for one in listed(site)] == ["kept"]
+    assert read_permits(site.paths.packs) == {}
+    assert steps(site) == ["start 10", "advance 50", "advance 100", "keep 100"]
+
+
+def test_another_change_of_the_groups_models_in_force_keeps_nothing(site: Site) -> None:
+    settle(site)
+    done(site, *asked(site, "larger"))
+    for _ in range(2):
+        later(site)
+        done(site, "advance", "--group", "clerks")
+    later(site)
+    other = CHANGES + "    - {name: back, group: clerks, model: large, by: small}\n"
+    settle(site, changes=other)
+    refused(site, UsageError, "advance", "--group", "clerks")
+
+
+def test_a_change_that_is_worse_begins_nothing_and_the_log_says_so(site: Site) -> None:
+    settle(site)
+    refused(site, GateRefusedError, *asked(site, "brief", worse=0.6))
+    assert [kind for kind, _ in site.logged()] == ["gate"]
+
+
+def test_what_a_change_is_not_begins_nothing_and_is_not_logged(site: Site) -> None:
+    settle(site)
+    whole = asked(site, "brief")
+    swapped = (*whole[:5], "--before", whole[8], "--after", whole[6])
+    for arguments in (
+        swapped,
+        whole[:5],
+        (*whole, "--dry-run"),
+        (*whole, "--pack", "none"),
+        (*whole[:4], "unknown", *whole[5:]),
+        ("start", "--group", "guards", *whole[3:]),
+        ("start", "--group", "clerks", "--pack", "none", *whole[5:]),
+    ):
+        refused(site, UsageError, *arguments)
+    settle(site, words="Be strict.")
+    refused(site, UsageError, *whole)
+    assert site.logged() == []
+
+
+def test_a_second_rollout_is_refused_before_anything_is_logged(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that began between the first look and the site's lock."""
+    settle(site)
+    done(site, *asked(site, "brief"))
+    logged = site.logged()
+    refused(site, UsageError, *asked(site, "larger"))
+    none_runs = RolloutStore.check_none_runs
+    looks: list[str] = []
+
+    async def overtaken(store: RolloutStore, group: str) -> None:
+        looks.append(group)
+        if len(looks) > 1:
+            await none_runs(store, group)
+
+    monkeypatch.setattr(RolloutStore, "check_none_runs", overtaken)
+    refused(site, UsageError, *asked(site, "larger"))
+    assert looks == ["clerks", "clerks"]
+    assert site.logged() == logged
+
+
+def test_a_pack_in_force_leaves_no_room_for_instructions_nor_its_adapter_for_another_model(site: Site) -> None:
+    settle(site)
+    site.bring()
+    use(site, ONE)
+    logged = site.logged()
+    assert "under a pack" in refused(site, UsageError, *asked(site, "brief")).cause
+    assert site.logged() == logged
+    assert "10 percent" in done(site, *asked(site, "larger"))
+    done(site, "back", "--group", "clerks")
+
+
+def test_a_packs_adapter_leaves_no_room_for_another_model(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle(site)
+    site.bring()
+    use(site, ONE)
+    adapter = {"name": "legal", "sha256": "11" * 32, "base_sha256": "22" * 32}
+    monkeypatch.setattr(rollout_change, "open_pack", lambda *_: packs.pack(adapter=adapter))
+    assert "legal" in refused(site, UsageError, *asked(site, "larger")).cause
+
+
+@pytest.mark.parametrize("part", [rollout_change, rollout_site])
+def test_without_the_log_no_change_begins(site: Site, monkeypatch: pytest.MonkeyPatch, part: ModuleType) -> None:
+    """Neither without the gate's entry nor without the rollout's."""
+    settle(site)
+
+    def down(*_: object, **__: object) -> None:
+        raise AuditUnavailableError("the audit writer does not answer")
+
+    monkeypatch.setattr(part, "enter", down)
+    refused(site, AuditUnavailableError, *asked(site, "brief"))
+    assert [kind for kind, _ in site.logged()] == ([] if part is rollout_change else ["gate"])
