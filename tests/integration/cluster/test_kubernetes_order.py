@@ -27,7 +27,7 @@ def play(
     ``joined`` has what the look at each host read as its Kubernetes.
     """
     _look, *plays = yaml.safe_load((ROLES / "playbooks/kubernetes.yml").read_text())
-    which, *rest = plays
+    which, _standing, *rest = plays
     for number, each in enumerate(rest):
         each.pop("roles", None)
         note = f"echo {{{{ inventory_hostname }}}} >> {folder}/{number}"

@@ -74,7 +74,7 @@ def test_a_host_that_the_run_goes_on_without_does_not_fail_it() -> None:
     assert isinstance(passed, Failure)
     assert isinstance(refused, Failure)
     assert outcome(0, [passed, Ended({"node1": 1})]) == {"node1": 1}
-    with pytest.raises(DeploymentError, match="^node2: worker: undo: x$"):
+    with pytest.raises(DeploymentError, match=r"^node2: worker: undo: x$"):
         outcome(4, [refused, Ended({"node1": 1})])
 
 
