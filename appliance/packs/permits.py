@@ -65,6 +65,9 @@ def write_permits(folder: Path, permits: Mapping[str, Permit]) -> None:
     """Put ``permits`` down, durably and at once. Raises ``DeploymentError``; the former ones stand then."""
     said = {group: permit.model_dump() for group, permit in permits.items()}
     try:
+        if not folder.is_dir():  # a site that was installed before there were packs lacks it, and changes need none
+            folder.mkdir(mode=0o755)
+            folder.chmod(0o755)
         durable.replace(folder / FILE, strict_json.dumps({"schema": 1, "rollouts": said}))
     except (OSError, StoreError) as error:
         cause = error.cause if isinstance(error, StoreError) else f"{folder}: {error.strerror}"
