@@ -106,7 +106,7 @@ def test_a_report_of_the_cluster_s_log_names_people_and_says_so_in_it(desk: Desk
 
 
 def test_the_installation_is_an_entry_of_the_cluster_s_own_log(desk: Desk) -> None:
-    assert "cluster-install" in {one["step"] for one in entries(desk, "install_step")}
+    assert "install" in {one["step"] for one in entries(desk, "install_step")}
 
 
 def test_people_are_imported_from_the_desk(desk: Desk) -> None:
