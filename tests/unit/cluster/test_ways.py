@@ -19,7 +19,7 @@ from appliance.errors import DeploymentError, RefusedError, UsageError
 from appliance.install.admission import admit
 from appliance.install.host import Request
 from tests.bundles import NOW, tree
-from tests.unit.cluster.test_upgrade import HOSTS, WAY, Ground, _quiet, _silent
+from tests.unit.cluster.test_upgrade import HOSTS, WAY, Ground, _quiet, _silent, ground
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,15 +27,7 @@ if TYPE_CHECKING:
 AMONG = [*HOSTS, {"name": "node3", "address": "192.168.7.3"}]
 
 
-@pytest.fixture
-def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
-    class Clock:
-        @staticmethod
-        def now(_zone: object) -> object:
-            return NOW
-
-    monkeypatch.setattr("appliance.install.admission.datetime", Clock)
-    return Ground(tmp_path, monkeypatch)
+__all__ = ["ground"]
 
 
 def cut(ground: Ground, bundle: Path | None, at: str) -> None:
