@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lab.lab import Lab
     from lab.machine import Running
 
+HOST_ROLES = ("standing", "host_baseline", "admin_access", "firewall")
 SERVE = "import socket,sys; s=socket.create_server(('', int(sys.argv[1])))\nwhile True: s.accept()"
 
 
@@ -50,7 +51,7 @@ def test_a_second_run_changes_nothing(prepared: LabSite) -> None:
 def test_every_task_is_told_with_its_role(prepared: LabSite) -> None:
     prepared.run("hosts.yml")
     roles = [event.role for event in prepared.events if isinstance(event, TaskStarted)]
-    assert list(dict.fromkeys(roles)) == ["", "validate_inputs", "host_baseline", "admin_access", "firewall"]
+    assert list(dict.fromkeys(roles)) == ["", "validate_inputs", *HOST_ROLES]
 
 
 def test_a_host_carries_the_site_s_mark_and_the_others_names(prepared: LabSite) -> None:
