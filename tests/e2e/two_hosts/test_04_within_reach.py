@@ -23,6 +23,7 @@ PARKING = "Visitors may park in bay seven of the yard. A visit lasts at most nin
 SAFE = "The safe in the cellar opens at nine with the code 4711."
 GROUP = ("--group", "analysts")
 PACK = "house-words"
+NAMED = "app.kubernetes.io/name"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -58,9 +59,14 @@ def lab_pods(desk: Desk) -> Kubernetes:
 
 def restarts(cluster: Kubernetes) -> dict[str, int]:
     """Of every container of the assistant's pods."""
-    ours = [pod for pod in cluster.pods() if pod["metadata"]["labels"].get("app.kubernetes.io/name") == "assistant"]
-    states = (state for pod in ours for state in pod["status"].get("containerStatuses", ()))
-    return {state["name"]: state["restartCount"] for state in states}
+    ours = [pod for pod in cluster.pods() if pod["metadata"].get("labels", {}).get(NAMED) == "assistant"]
+    found = {
+        f"{pod['metadata']['name']}/{state['name']}": state["restartCount"]
+        for pod in ours
+        for state in pod["status"]["containerStatuses"]
+    }
+    assert found
+    return found
 
 
 def test_an_operator_takes_documents_in_and_out_from_the_desk(desk: Desk) -> None:
@@ -70,7 +76,7 @@ def test_an_operator_takes_documents_in_and_out_from_the_desk(desk: Desk) -> Non
     assert row["outcome"] == "new"
     found = told(desk, "document", "search", "Which code opens the safe?", *GROUP)
     assert SAFE in json.dumps(found)
-    desk.sovereign("document", "delete", row["id"])
+    desk.sovereign("document", "delete", row["id"], "--yes")
     assert str(path) not in json.dumps(told(desk, "document", "list"))
 
 
