@@ -1,7 +1,12 @@
 """Waits until what every cluster has is there on every host; ends with what is not.
 
-Runs on a control plane, from stdin. Names are told by two pods, which began on the one host that there was. Where there
-are more by now, and both pods are on one, it ends one of them, which comes up elsewhere. Prints which, in JSON.
+Runs on a control plane, from stdin, with the seconds to wait and ``open`` or ``kept``: whether hosts of the control
+plane take other pods. kubeadm marks them when they come in; a site file may say otherwise later, so the mark is set or
+taken off here. Pods that run there when it is set stay (Kubernetes: effect NoSchedule).
+
+Names are told by two pods, which began on the one host that there was. Where there are more by now, and both pods are
+on one, it ends one of them, which comes up elsewhere. Prints in JSON which hosts' mark it changed and which pods it
+ended.
 """
 
 import json
@@ -11,6 +16,8 @@ import sys
 KUBECTL = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "--namespace=kube-system")
 PARTS = ("daemonset/cilium", "deployment/cilium-operator", "daemonset/kube-proxy", "deployment/coredns")
 PATIENCE = f"--timeout={sys.argv[1]}s"
+KEPT = sys.argv[2] == "kept"
+MARK = "node-role.kubernetes.io/control-plane"
 
 
 def told(*arguments: str) -> str:
@@ -19,6 +26,16 @@ def told(*arguments: str) -> str:
     if done.returncode != 0:
         sys.exit((done.stderr or done.stdout).strip())
     return done.stdout
+
+
+def marked() -> "list[str]":
+    """Marks the control plane's hosts as they are to be; those that were not."""
+    nodes = json.loads(told("get", "nodes", f"--selector={MARK}", "--output=json"))["items"]
+    held = {node["metadata"]["name"]: [taint["key"] for taint in node["spec"].get("taints", ())] for node in nodes}
+    other = sorted(name for name, marks in held.items() if (MARK in marks) != KEPT)
+    if other:
+        told("taint", "node", *other, f"{MARK}:NoSchedule" if KEPT else f"{MARK}-")
+    return other
 
 
 def together() -> "list[str]":
@@ -34,8 +51,9 @@ def together() -> "list[str]":
 
 told("wait", "--for=condition=Ready", "node", "--all", PATIENCE)
 told("rollout", "status", *PARTS, PATIENCE)
+other = marked()
 moved = together()[:1]
 if moved:
     told("delete", "pod", "--wait=false", *moved)
     told("rollout", "status", "deployment/coredns", PATIENCE)
-sys.stdout.write(json.dumps({"moved": moved}))
+sys.stdout.write(json.dumps({"marked": other, "moved": moved}))
