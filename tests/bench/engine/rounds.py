@@ -129,6 +129,7 @@ def _alone(machine: Machine, names: Sequence[str], scale: Scale, measured: Measu
         with machine.ours() as completions:
             found = asyncio.run(_warmed(loads.heavy_alone, completions, scale, next(_seeds)))
         measured.figures.setdefault("heavy_alone", {}).setdefault(OURS, []).append(found)
+        tell(f"the heavy user alone: {found['tok_s']:.3g} tok/s")
 
 
 def _restarted(machine: Machine, scale: Scale) -> Figures:
