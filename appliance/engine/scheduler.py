@@ -11,7 +11,7 @@
 6. Streams that have ``apart_tokens`` or more behind them together get batches of their own, turn about with prompts: a
    row whose neighbours belong to other requests attends to the cells of all of them (ggml's tiles), which costs more
    than a batch does. Then who comes new does not wait for a turn: what they may begin with is the next batch, by
-   itself, once between two of the streams'.
+   itself, once between two of the streams'. For them a batch that has begun may be given up (``gives_way``).
 
 A prompt that others wait for (``flights``) is read on their account too: whoever waits lends their turn.
 """
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 K = TypeVar("K", bound="Hashable")
+_Books = tuple[dict[str, float], deque[str], dict[str, float], defaultdict[str, float], tuple[bool, bool]]
 QUANTUM = 16
 ADVANCE = 128
 """Tokens: about the longest question that is typed by hand."""
@@ -60,18 +61,24 @@ class Limits:
 
 
 class Scheduler(Generic[K]):
-    """Plans batches. Remembers how much every user has saved up, and whose turn it is."""
+    """Plans batches. Remembers how much every user has saved up, and whose turn it is.
+
+    ``gives_way``: whoever comes new while the last plan is computed would begin next.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self.gives_way = False
         self._saved: dict[str, float] = {}
         self._turns: deque[str] = deque()
         self._unused: dict[str, float] = {}
         self._lent: defaultdict[str, float] = defaultdict(float)
         self._streamed = self._begun = False
+        self._before = self._books()
 
     def plan(self, candidates: Sequence[Candidate[K]]) -> dict[K, int]:
         """How many tokens of which request the next batch takes; empty only when there is nothing to do."""
+        self._before = self._books()
         first = min((c.rank for c in candidates if c.pending), default=0)
         runnable = [c for c in candidates if c.rank == first and c.pending]
         decoding = [c for c in runnable if c.decoding][: self._limits.batch_tokens]
@@ -83,10 +90,13 @@ class Scheduler(Generic[K]):
         lines, weights = _lines(prompts)
         self._attend(lines)
         left = {c.key: c.pending for c in prompts}
-        if self._apart(decoding) and prompts:
+        apart = self._apart(decoding)
+        self._begun &= apart and bool(prompts)
+        self.gives_way = apart and not self._begun
+        if apart and prompts:
             alone = min(self._limits.batch_tokens, self._limits.chunk_tokens)
             if not self._begun and (began := self._begin(lines, left, alone)):
-                self._begun = True
+                self._begun, self.gives_way = True, False
                 return began
             self._streamed = not self._streamed
             if self._streamed:
@@ -95,6 +105,14 @@ class Scheduler(Generic[K]):
             plan, room = {}, alone
         self._read(lines, weights, left, room, plan)
         return plan
+
+    def undo(self) -> None:
+        """The last plan was not computed: nobody has read, streamed or begun by it."""
+        self._saved, self._turns, self._unused, self._lent, (self._streamed, self._begun) = self._before
+
+    def _books(self) -> _Books:
+        saved, turns, unused, lent = self._saved.copy(), self._turns.copy(), self._unused.copy(), self._lent.copy()
+        return saved, turns, unused, lent, (self._streamed, self._begun)
 
     def _apart(self, decoding: Sequence[Candidate[K]]) -> bool:
         least = self._limits.apart_tokens

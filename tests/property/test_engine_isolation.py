@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from appliance.engine.errors import DecodeError, NoRoomError
+from appliance.engine.errors import DecodeError, GivenUpError, NoRoomError
 from appliance.engine.prefix_tree import PrefixTree
 from appliance.engine.protocol import End
 from tests.engine.batches import Asked, Desk
@@ -98,7 +98,8 @@ def test_no_canary_crosses_users_under_eviction_preemption_failures_and_departur
         if len(asked) < 2500 and len(desk.queue.waiting()) < 40:
             asked += [_ask(draw, desk) for _ in range(draw.randrange(5))]
         if draw.random() < 0.02:
-            context.failures.append(draw.choice([NoRoomError("no room"), DecodeError("llama_decode returned 2")]))
+            failed = [NoRoomError("no room"), DecodeError("llama_decode returned -3"), GivenUpError("given up")]
+            context.failures.append(draw.choice(failed))
         if asked and draw.random() < 0.03:
             draw.choice(asked[-8:])[1].job.cancelled.set()
         desk.batcher.step()

@@ -7,6 +7,7 @@ by much more than rounding: so these tests would see a rule that is missing.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +15,10 @@ import pytest
 
 from appliance.engine.cell_store import CellStore, Pair
 from appliance.engine.context import Piece
+from appliance.engine.errors import GivenUpError
 from appliance.engine.llama import BATCH_TOKENS, LlamaContext
 from tests.engine.batches import Desk
+from tests.engine.given_up import given_up_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,6 +169,33 @@ def test_a_saved_state_is_not_credited_for_a_part_and_would_be_wrong_there(
     for sequence in wrong:
         context.share(again[0], sequence, PART)
     assert _off(_read(context, wrong, other, PART), expected) > WRONG
+
+
+def test_a_batch_that_was_given_up_half_way_leaves_what_was_there_and_is_computed_anew(
+    context: LlamaContext, store: CellStore, text: list[int]
+) -> None:
+    done = LONG - BATCH_TOKENS
+    last = Piece(tuple(text[done:LONG]), done, (), sampled=True)
+
+    def read(*given_up: float) -> list[Logits]:
+        """What two pairs with one beginning come to, when the first's last batch was given up after so many seconds."""
+        context.clear()
+        store.forget()
+        pair, beside = _fill(context, store, _pair(store), text[:done]), _pair(store)
+        store.share(pair, beside, done)
+        for seconds in given_up:
+            with pytest.raises(GivenUpError):
+                given_up_within(context, seconds, context.decode, [replace(last, sequences=pair)])
+            assert {context.extent(one) for one in pair} == {(0, LONG - 1), (0, done - 1)}, "one owner is not mended"
+            assert store.resync(pair, done)
+            assert {context.extent(one) for one in (*pair, *beside)} == {(0, done - 1)}
+        found = [_read(context, one, text, done) for one in (pair, beside)]
+        store.give(pair)
+        store.give(beside)
+        return found
+
+    for plain, again in zip(read(), read(0.0, 0.03, 0.1), strict=True):
+        assert _off(plain, again) < ROUNDING
 
 
 def test_the_engine_shares_evicts_puts_off_and_still_draws_what_an_empty_context_draws(
