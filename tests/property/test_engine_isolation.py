@@ -87,12 +87,14 @@ class Allowed:
         ]
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_no_canary_crosses_users_under_eviction_preemption_failures_and_departures(seed: int) -> None:
-    """2,500 requests a seed, 10,000 together, some forty of them side by side or waiting."""
+@pytest.mark.parametrize(("seed", "apart"), [(0, None), (1, None), (2, 30), (3, 1)])
+def test_no_canary_crosses_users_under_eviction_preemption_failures_and_departures(
+    seed: int, apart: int | None
+) -> None:
+    """2,500 requests a seed, 10,000 together, some forty of them side by side or waiting; batches of a kind in half."""
     draw = random.Random(seed)
     context = QuotingContext(cells=160, window=WINDOW, context_tokens=60, batch_tokens=24, sequences=24)
-    desk = Desk(context, slots=6, chunk_tokens=10)
+    desk = Desk(context, slots=6, chunk_tokens=10, apart_tokens=apart)
     asked: list[tuple[int, Asked]] = []
     while len(asked) < 2500 or desk.batcher.running or desk.queue.waiting():
         if len(asked) < 2500 and len(desk.queue.waiting()) < 40:

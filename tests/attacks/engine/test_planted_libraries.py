@@ -1,4 +1,4 @@
-"""A library for ggml in the working directory is somebody's code: a search by ggml runs it; an engine never searches."""
+"""A library for ggml in the working directory is somebody's code: ggml's search runs it; an engine never searches."""
 
 from __future__ import annotations
 
