@@ -35,6 +35,7 @@ class Interruption:
         self._lock = threading.Lock()
         self._came: set[str] = set()
         self._yielding: str | None = None
+        self._put_off = False
         self._began = 0.0
         self._usual = 0.0
         self._allowed_s = 0.0
@@ -57,10 +58,12 @@ class Interruption:
     def batch(self, adapter: str, *, gives_way: bool) -> Iterator[None]:
         """A batch that is computed with ``adapter``, from its beginning to its end or failure.
 
-        Raises ``GivenUpError`` where it would give way and somebody came since ``look``: nothing is lost yet.
+        Raises ``GivenUpError`` where it would give way and somebody came since ``look``: nothing is lost yet. That
+        happens once in a row, so that batches are computed however fast people come.
         """
         with self._lock:
-            if gives_way and adapter in self._came:
+            self._put_off = gives_way and adapter in self._came and not self._put_off
+            if self._put_off:
                 raise GivenUpError("somebody came before it began")
             self._began = self._clock()
             self._yielding = adapter if gives_way else None

@@ -85,6 +85,16 @@ def test_who_came_before_the_batch_began_is_looked_at_first_and_costs_nothing(cl
         assert not clocked.wanted, "whoever was looked at is no reason any more"
 
 
+def test_however_fast_people_come_every_other_batch_is_computed(clocked: Clocked) -> None:
+    computed = 0
+    for _ in range(20):
+        clocked.interruption.look()
+        clocked.interruption.came("")
+        with contextlib.suppress(GivenUpError), clocked.interruption.batch("", gives_way=True):
+            computed += 1
+    assert computed == 10
+
+
 def test_who_is_computed_with_another_adapter_gains_nothing_by_it(clocked: Clocked) -> None:
     with clocked.interruption.batch("formal", gives_way=True):
         clocked.now += 0.01
