@@ -10,8 +10,10 @@
 5. While anybody decodes, prompts get ``chunk_tokens`` rows together at most: that bounds how long a stream stalls.
 6. Streams that have ``apart_tokens`` or more behind them together get batches of their own, turn about with prompts: a
    row whose neighbours belong to other requests attends to the cells of all of them (ggml's tiles), which costs more
-   than a batch does. Then who comes new does not wait for a turn: what they may begin with is the next batch, by
-   itself, once between two of the streams'. For them a batch that has begun may be given up (``gives_way``).
+   than a batch does.
+7. Beside such streams, or beside somebody who has ``LONG`` tokens to read, who comes new does not wait for a turn: what
+   they may begin with is the next batch, by itself, once between two batches of the others. For them a batch that has
+   begun may be given up (``gives_way``).
 
 A prompt that others wait for (``flights``) is read on their account too: whoever waits lends their turn.
 """
@@ -30,6 +32,8 @@ _Books = tuple[dict[str, float], deque[str], dict[str, float], defaultdict[str, 
 QUANTUM = 16
 ADVANCE = 128
 """Tokens: about the longest question that is typed by hand."""
+LONG = 512
+"""Tokens: whole batches of them, and more than a question with what was said before."""
 
 
 @dataclass(frozen=True)
@@ -91,18 +95,19 @@ class Scheduler(Generic[K]):
         self._attend(lines)
         left = {c.key: c.pending for c in prompts}
         apart = self._apart(decoding)
-        self._begun &= apart and bool(prompts)
-        self.gives_way = apart and not self._begun
+        alone = min(self._limits.batch_tokens, self._limits.chunk_tokens if decoding else self._limits.batch_tokens)
+        self.gives_way = (apart or self._long(lines, left)) and not (self._begun and prompts)
+        if self.gives_way and (began := self._begin(lines, left, alone)):
+            self._begun, self.gives_way = True, False
+            return began
         if apart and prompts:
-            alone = min(self._limits.batch_tokens, self._limits.chunk_tokens)
-            if not self._begun and (began := self._begin(lines, left, alone)):
-                self._begun, self.gives_way = True, False
-                return began
             self._streamed = not self._streamed
             if self._streamed:
                 self._begun = False
                 return plan
             plan, room = {}, alone
+        else:
+            self._begun = False
         self._read(lines, weights, left, room, plan)
         return plan
 
@@ -117,6 +122,12 @@ class Scheduler(Generic[K]):
     def _apart(self, decoding: Sequence[Candidate[K]]) -> bool:
         least = self._limits.apart_tokens
         return least is not None and bool(decoding) and sum(c.behind for c in decoding) >= least
+
+    def _long(self, lines: Mapping[str, Iterable[K]], left: Mapping[K, int]) -> bool:
+        """Whether a user who did not come new has much to read."""
+        if self._limits.apart_tokens is None:
+            return False
+        return any(sum(left[key] for key in lines[user]) >= LONG for user in self._turns if self._unused[user] < 1)
 
     def _begin(self, lines: Mapping[str, Iterable[K]], left: Mapping[K, int], room: int) -> dict[K, int]:
         """What users who came new may begin with, and nothing else; not made good by anybody's reading."""

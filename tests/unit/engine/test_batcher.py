@@ -334,14 +334,14 @@ def test_the_batch_under_way_is_given_up_for_who_comes_new_and_nobody_is_answere
         computed = len(context.batches)
         desk.batcher.step()
         if given_up:
-            times += 1
-            (piece,) = context.batches[computed]
-            assert piece.tokens == asked[0].job.tokens, "the very next batch, by itself"
+            whole = [piece.tokens for piece in context.batches[computed]]
+            assert asked[0].job.tokens in whole, "in the very next batch"
+            times += len(whole) == 1
         desk.run()
         assert all(map(_right, asked))
         assert context.rows == sum(len(one.job.tokens) + _decoded(one) for one in asked), "nothing is computed twice"
         assert context.samplers == 0
-    assert times >= 8
+    assert times >= 8, "by itself, unless who made way for it had the last of much to read"
 
 
 @pytest.mark.parametrize("reason", ["other work of theirs runs", "nobody waits for it", "no place"])

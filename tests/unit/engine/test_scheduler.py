@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -157,6 +158,43 @@ def test_streams_without_prompts_give_way_too() -> None:
         assert scheduler.gives_way
     scheduler.undo()
     assert scheduler.plan([stream, _prompt("other", 30)]) == {"other": 30}
+
+
+@pytest.mark.parametrize("streams", [[], [_stream("s", behind=10)]], ids=["prompts alone", "a short stream"])
+def test_beside_who_has_much_to_read_who_comes_new_begins_alone_too(streams: list[Candidate[str]]) -> None:
+    scheduler = Scheduler[str](APART)
+    heavy = [*(_prompt(f"h{n}", 900, user="heavy") for n in range(3)), *streams]
+    usual = scheduler.plan(heavy)
+    for _ in range(8):  # the heavy user's advance is used
+        usual = scheduler.plan(heavy)
+    assert scheduler.gives_way
+    scheduler.undo()
+    assert scheduler.plan([*heavy, _prompt("light", 30)]) == {"light": 30}
+    assert not scheduler.gives_way
+    beside = scheduler.plan([*heavy, _prompt("other", 30)])
+    assert beside["other"] > 0
+    assert len(beside) > 1, "once between two batches of the others"
+    assert scheduler.plan(heavy) == usual, "and they go on"
+
+
+def test_who_has_little_to_read_is_no_reason_for_batches_apart() -> None:
+    scheduler = Scheduler[str](APART)
+    for _ in range(3):
+        scheduler.plan([_prompt("a", 400)])
+        assert not scheduler.gives_way
+    assert scheduler.plan([_prompt("a", 20), _prompt("b", 30)]) == {"b": 30, "a": 20}
+
+
+@pytest.mark.parametrize("pause", [2, 3])
+def test_many_short_questions_get_no_more_than_ones_share_beside_long_prompts_alone(pause: int) -> None:
+    scheduler, read, left = Scheduler[str](APART), Counter[str](), 0
+    long = [_prompt(f"long {n}", 1_000_000) for n in range(3)]
+    for turn in range(900):
+        left = left or (60 if turn % pause else 0)
+        plan = scheduler.plan([*long, *([_prompt("short", left)] if left else [])])
+        left -= plan.get("short", 0)
+        read.update(plan)
+    assert min(read[one.key] for one in long) + 2 * ADVANCE >= read["short"] > 0
 
 
 def test_a_plan_that_was_not_computed_leaves_no_trace() -> None:
