@@ -72,6 +72,11 @@ class AdmissionQueue:
             self._lock.notify_all()
             return True
 
+    def only_one(self, job: Job) -> bool:
+        """Whether nothing else of its user waits or runs."""
+        with self._lock:
+            return not self._running[job.user] and all(o is job or o.user != job.user for o in self._waiting)
+
     def next(self) -> Job | None:
         """The job whose turn it is; it stays where it is."""
         with self._lock:

@@ -2,7 +2,7 @@
 
 Failures stay with whom they concern. A batch that finds no cells changes nothing, and room is made: parked cells go,
 then the youngest is put off. After a batch that failed, every request in it goes back to where it was and is tried
-alone; the one that fails again ends, the others go on.
+alone; the one that fails again ends, the others go on. Of a batch that was given up nobody is suspected.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from appliance.engine.capacity import Capacity
 from appliance.engine.cell_store import CellStore
 from appliance.engine.copies import Copies
 from appliance.engine.energy import Watch
-from appliance.engine.errors import DecodeError, NoRoomError
+from appliance.engine.errors import DecodeError, GivenUpError, NoRoomError
+from appliance.engine.interruption import Interruption
 from appliance.engine.keeping import Keeper
 from appliance.engine.memory import SAVED_PART
 from appliance.engine.planning import Planner
@@ -79,6 +80,7 @@ class Batcher:
             keeper=self._keeper,
             draw=draw,
         )
+        self._interruption = Interruption(context.give_up)
         self._planner = Planner(queue, Limits(context.batch_tokens, chunk_tokens, apart_tokens))
         self._telling = Telling(self._store, self._cache, self._reception, self._keeper, metrics)
         self._computed = 0.0
@@ -129,7 +131,13 @@ class Batcher:
         if self._computed:
             self._metrics.scheduled(time.perf_counter() - began - self._computed)
 
+    def hurry(self, job: Job) -> None:
+        """``job`` is in the queue. A batch may give way to who comes new. Any thread."""
+        if self._reception.comes_new(job):
+            self._interruption.came(job.adapter)
+
     def _take_turn(self) -> None:
+        self._interruption.look()
         self._dismiss()
         self._reception.admit()
         for resident in self._residents:
@@ -160,9 +168,11 @@ class Batcher:
         pieces, all_rows = [resident.piece(count) for resident, count in plan.items()], sum(plan.values())
         while self._store.free < all_rows and self._cache.evict():
             pass
+        adapter = next(iter(plan)).job.adapter
         try:
-            self._context.adapt(next(iter(plan)).job.adapter)
-            rows = self._context.decode(pieces)
+            self._context.adapt(adapter)
+            with self._interruption.batch(adapter, gives_way=self._planner.gives_way):
+                rows = self._context.decode(pieces)
         except NoRoomError:
             self._make_room(plan)
             return
@@ -208,11 +218,13 @@ class Batcher:
             self._fail(resident, Failed("no_room", "the context has no room for this request"))
 
     def _recover(self, plan: dict[Resident, int], error: DecodeError) -> None:
-        """Everybody in the failed batch goes back to where they were, and to nothing where cells are missing."""
         for resident in plan:
             if not self._store.resync(resident.pair, resident.filled):
                 resident.filled = 0
-        if not self._planner.suspect(plan):
+        if isinstance(error, GivenUpError):
+            self._planner.undo()
+            self._metrics.gave_up()
+        elif not self._planner.suspect(plan):
             for resident in plan:
                 self._fail(resident, Failed("decode_failed", error.cause))
 

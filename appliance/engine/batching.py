@@ -129,6 +129,7 @@ class BatchingEngine:
         job.emit = lambda event: self._outbox.put(loop, events, event)
         try:
             position = self._queue.put(job)
+            self._batcher.hurry(job)
             self._metrics.queue(self._queue.status())
             yield Admitted(position, len(job.tokens), seed)
             while True:

@@ -149,7 +149,14 @@ class Context(Memory, Protocol):
         """*Owner.* Append all ``pieces``; the row of each piece's last token.
 
         Raises ``NoRoomError`` with nothing changed, or ``DecodeError`` after which some pieces may have been appended
-        in part: ``extent`` tells, ``cut`` mends.
+        in part: ``extent`` tells, ``cut`` mends. ``GivenUpError`` is one of these.
+        """
+        ...
+
+    def give_up(self, *, wanted: bool) -> None:
+        """From now on, the decode under way included, every decode may fail with ``GivenUpError``; or none does.
+
+        May be called from any thread. A wish: where it cannot be met, decodes go on to their end.
         """
         ...
 

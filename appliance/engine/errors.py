@@ -4,7 +4,8 @@ SovereignError
 ├── EngineRefusedError         this request cannot be served as asked (HTTP 422): ``code`` says why
 ├── SealBrokenError            a block on disk is not what was sealed; what it is a part of is computed again
 ├── DecodeError                llama.cpp failed in the middle of a request
-│   └── NoRoomError                no cells are left for a batch; nothing was changed
+│   ├── NoRoomError                no cells are left for a batch; nothing was changed
+│   └── GivenUpError               the batch was given up for somebody who came new
 └── DeploymentError
     ├── MemoryBudgetError      the model does not fit its ``memory_mib``
     ├── ConfinementError       a layer that confines the engine cannot be set, and no waiver covers it
@@ -38,6 +39,10 @@ class DecodeError(SovereignError):
 
 class NoRoomError(DecodeError):
     """The batch found no cells. The context is as it was before; room can be made, and the batch tried again."""
+
+
+class GivenUpError(DecodeError):
+    """The batch was given up because that was wanted; nothing is wrong with what is in it."""
 
 
 class MemoryBudgetError(DeploymentError):

@@ -17,7 +17,8 @@ import llama_cpp
 
 from appliance.engine import llama_backend, llama_model
 from appliance.engine.distribution import token_logprob
-from appliance.engine.errors import DecodeError, MemoryBudgetError, ModelLoadError, NoRoomError
+from appliance.engine.errors import DecodeError, GivenUpError, MemoryBudgetError, ModelLoadError, NoRoomError
+from appliance.engine.llama_abort import Abort
 from appliance.engine.llama_batch import Batch
 from appliance.engine.llama_sampler import (
     GrammarSampler,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from appliance.engine.protocol import TokenLogprob
 
 BATCH_TOKENS = 256
-_NO_SLOT = 1
+_NO_SLOT, _ABORTED = 1, 2
 
 
 class LlamaContext(LlamaVocabulary):
@@ -78,6 +79,7 @@ class LlamaContext(LlamaVocabulary):
             raise
         self._memory = llama_cpp.llama_get_memory(self._context)
         self._batch = Batch(BATCH_TOKENS)
+        self._abort = Abort(self._context)
         self._context_tokens = context_tokens
 
     def _new_context(self, layout: Layout, threads: int) -> Any:
@@ -155,9 +157,15 @@ class LlamaContext(LlamaVocabulary):
         code = llama_cpp.llama_decode(self._context, batch)
         if code == _NO_SLOT:
             raise NoRoomError("llama_decode found no room")
+        if code == _ABORTED:
+            raise GivenUpError("llama_decode was given up")
         if code != 0:
             raise DecodeError(f"llama_decode returned {code}")
         return rows
+
+    def give_up(self, *, wanted: bool) -> None:
+        """See ``Context``."""
+        self._abort.want(wanted)
 
     def logits(self, row: int) -> Logits:
         """*Owner.* A copy of the logits at ``row`` of the last decode."""

@@ -89,6 +89,10 @@ class EngineMetrics:
         self._rows.labels("prompt").inc(prompt_rows)
         self._rows.labels("decode").inc(decode_rows)
 
+    def gave_up(self) -> None:
+        """A batch was given up for somebody who came new."""
+        self._way.labels("given_up").inc()
+
     def scheduled(self, seconds: float) -> None:
         """A step took so long beside computing a batch and drawing from it."""
         self._scheduling.inc(max(0.0, seconds))

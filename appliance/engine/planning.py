@@ -27,13 +27,24 @@ class Planner:
         self._schedulers: defaultdict[str, Scheduler[Resident]] = defaultdict(lambda: Scheduler(limits))
         self._turns = Turns()
         self._suspects: list[Resident] = []
+        self._last: Scheduler[Resident] | None = None
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether somebody who comes new while the last plan is computed would be in the next one."""
+        return self._last is not None and not self._suspects and self._last.gives_way
+
+    def undo(self) -> None:
+        """The last plan was not computed."""
+        if self._last is not None:
+            self._last.undo()
 
     def plan(self, residents: Sequence[Resident]) -> dict[Resident, int]:
         """Rows of the next batch for each of ``residents`` that is in it; empty where nothing is to be computed."""
         while self._suspects:
             if self._suspects[0] in residents:
                 suspect = self._suspects[0]
-                return self._schedulers[suspect.job.adapter].plan([_candidate(suspect, residents)])
+                return self._planned(suspect.job.adapter, [_candidate(suspect, residents)])
             self._suspects.pop(0)
         candidates = [_candidate(resident, residents) for resident in residents]
         waiting = self._queue.next()
@@ -62,7 +73,11 @@ class Planner:
         chosen = self._turns.choose(work)
         if chosen is None:
             return {}
-        return self._schedulers[chosen].plan([c for c in candidates if c.key.job.adapter == chosen])
+        return self._planned(chosen, [c for c in candidates if c.key.job.adapter == chosen])
+
+    def _planned(self, adapter: str, candidates: Sequence[Candidate[Resident]]) -> dict[Resident, int]:
+        self._last = self._schedulers[adapter]
+        return self._last.plan(candidates)
 
 
 def _candidate(resident: Resident, residents: Sequence[Resident]) -> Candidate[Resident]:

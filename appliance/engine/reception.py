@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from appliance.engine.answering import Answering
+from appliance.engine.job import INTERACTIVE
 from appliance.engine.preemption import victim_for
 from appliance.engine.prefix_values import Credit
 from appliance.engine.resident import Resident
@@ -57,6 +58,13 @@ class Reception:
         """Let begin whoever's turn it is, while there is room."""
         while (job := self._queue.next()) is not None and self._begin(job):
             pass
+
+    def comes_new(self, job: Job) -> bool:
+        """Whether ``job``, which waits, is a person's only request here and would begin at once. Any thread."""
+        running = tuple(self.residents)
+        if job.rank != INTERACTIVE or job.alone or any(r.job.alone for r in running) or not self._queue.only_one(job):
+            return False
+        return len(running) < self._slots or victim_for(job, running) is not None
 
     def put_off(self, resident: Resident, *, save: bool) -> None:
         """Stop computing ``resident``; it goes on later where it was.

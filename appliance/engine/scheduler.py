@@ -10,8 +10,10 @@
 5. While anybody decodes, prompts get ``chunk_tokens`` rows together at most: that bounds how long a stream stalls.
 6. Streams that have ``apart_tokens`` or more behind them together get batches of their own, turn about with prompts: a
    row whose neighbours belong to other requests attends to the cells of all of them (ggml's tiles), which costs more
-   than a batch does. Then who comes new does not wait for a turn: what they may begin with is the next batch, by
-   itself, once between two of the streams'.
+   than a batch does.
+7. Beside such streams, or beside somebody who has ``LONG`` tokens to read, who comes new does not wait for a turn: what
+   they may begin with is the next batch, by itself, once between two batches of the others. For them a batch that has
+   begun may be given up (``gives_way``).
 
 A prompt that others wait for (``flights``) is read on their account too: whoever waits lends their turn.
 """
@@ -26,9 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 K = TypeVar("K", bound="Hashable")
+_Books = tuple[dict[str, float], deque[str], dict[str, float], defaultdict[str, float], tuple[bool, bool]]
 QUANTUM = 16
 ADVANCE = 128
 """Tokens: about the longest question that is typed by hand."""
+LONG = 512
+"""Tokens: whole batches of them, and more than a question with what was said before."""
 
 
 @dataclass(frozen=True)
@@ -60,18 +65,24 @@ class Limits:
 
 
 class Scheduler(Generic[K]):
-    """Plans batches. Remembers how much every user has saved up, and whose turn it is."""
+    """Plans batches. Remembers how much every user has saved up, and whose turn it is.
+
+    ``gives_way``: whoever comes new while the last plan is computed would begin next.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self.gives_way = False
         self._saved: dict[str, float] = {}
         self._turns: deque[str] = deque()
         self._unused: dict[str, float] = {}
         self._lent: defaultdict[str, float] = defaultdict(float)
         self._streamed = self._begun = False
+        self._before = self._books()
 
     def plan(self, candidates: Sequence[Candidate[K]]) -> dict[K, int]:
         """How many tokens of which request the next batch takes; empty only when there is nothing to do."""
+        self._before = self._books()
         first = min((c.rank for c in candidates if c.pending), default=0)
         runnable = [c for c in candidates if c.rank == first and c.pending]
         decoding = [c for c in runnable if c.decoding][: self._limits.batch_tokens]
@@ -83,22 +94,40 @@ class Scheduler(Generic[K]):
         lines, weights = _lines(prompts)
         self._attend(lines)
         left = {c.key: c.pending for c in prompts}
-        if self._apart(decoding) and prompts:
-            alone = min(self._limits.batch_tokens, self._limits.chunk_tokens)
-            if not self._begun and (began := self._begin(lines, left, alone)):
-                self._begun = True
-                return began
+        apart = self._apart(decoding)
+        alone = min(self._limits.batch_tokens, self._limits.chunk_tokens if decoding else self._limits.batch_tokens)
+        self.gives_way = (apart or self._long(lines, left)) and not (self._begun and prompts)
+        if self.gives_way and (began := self._begin(lines, left, alone)):
+            self._begun, self.gives_way = True, False
+            return began
+        if apart and prompts:
             self._streamed = not self._streamed
             if self._streamed:
                 self._begun = False
                 return plan
             plan, room = {}, alone
+        else:
+            self._begun = False
         self._read(lines, weights, left, room, plan)
         return plan
+
+    def undo(self) -> None:
+        """The last plan was not computed: nobody has read, streamed or begun by it."""
+        self._saved, self._turns, self._unused, self._lent, (self._streamed, self._begun) = self._before
+
+    def _books(self) -> _Books:
+        saved, turns, unused, lent = self._saved.copy(), self._turns.copy(), self._unused.copy(), self._lent.copy()
+        return saved, turns, unused, lent, (self._streamed, self._begun)
 
     def _apart(self, decoding: Sequence[Candidate[K]]) -> bool:
         least = self._limits.apart_tokens
         return least is not None and bool(decoding) and sum(c.behind for c in decoding) >= least
+
+    def _long(self, lines: Mapping[str, Iterable[K]], left: Mapping[K, int]) -> bool:
+        """Whether a user who did not come new has much to read."""
+        if self._limits.apart_tokens is None:
+            return False
+        return any(sum(left[key] for key in lines[user]) >= LONG for user in self._turns if self._unused[user] < 1)
 
     def _begin(self, lines: Mapping[str, Iterable[K]], left: Mapping[K, int], room: int) -> dict[K, int]:
         """What users who came new may begin with, and nothing else; not made good by anybody's reading."""

@@ -59,19 +59,22 @@ class Desk:
         *,
         slots: int = 4,
         chunk_tokens: int = 8,
+        apart_tokens: int | None = None,
         limit: int = MANY,
         shelf: KvShelf | None = None,
         pinned_tokens: int = 0,
     ) -> None:
         self.context = context
         self.queue = AdmissionQueue(limit, slots)
+        self.metrics = EngineMetrics()
         self.batcher = Batcher(
             context,
             self.queue,
             slots=slots,
             chunk_tokens=chunk_tokens,
+            apart_tokens=apart_tokens,
             draw=DRAW,
-            metrics=EngineMetrics(),
+            metrics=self.metrics,
             shelf=shelf,
             pinned_tokens=pinned_tokens,
         )

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from appliance.engine.errors import DecodeError, NoRoomError
+from appliance.engine.errors import DecodeError, GivenUpError, NoRoomError
 from appliance.engine.protocol import TokenLogprob
 from tests.engine.windowed_memory import WindowedMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from appliance.engine.context import Piece, Sampling
 
@@ -62,7 +62,10 @@ class QuotingSampler:
 
 
 class QuotingContext(WindowedMemory):
-    """Implements ``appliance.engine.context.Context``. ``failures`` are raised by coming decodes, one each."""
+    """Implements ``appliance.engine.context.Context``. ``failures`` are raised by coming decodes, one each.
+
+    ``meanwhile`` is called by every decode, half way; it may want it to be given up.
+    """
 
     def __init__(
         self,
@@ -81,6 +84,8 @@ class QuotingContext(WindowedMemory):
         self.rows = 0
         self.batches: list[list[Piece]] = []
         self.failures: list[Exception] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+        self.given_up = False
         self.poisoned: int | None = None
         self.samplers = 0
         self.adapters = ADAPTERS
@@ -125,6 +130,9 @@ class QuotingContext(WindowedMemory):
         failure = self.failures.pop(0) if self.failures else None
         if any(token & _PLAIN == self.poisoned for token, _, _ in rows):
             failure = DecodeError("llama_decode returned -3")
+        self.meanwhile()
+        if self.given_up:
+            failure = GivenUpError("llama_decode was given up")
         if failure is not None:
             if not isinstance(failure, NoRoomError):
                 self.append(rows[: len(rows) // 2])
@@ -134,6 +142,9 @@ class QuotingContext(WindowedMemory):
         self.rows += len(rows)
         self.batches.append(list(pieces))
         return self._choices(pieces)
+
+    def give_up(self, *, wanted: bool) -> None:
+        self.given_up = wanted
 
     def _choices(self, pieces: Sequence[Piece]) -> list[int]:
         last, found = -1, []

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from appliance.engine.errors import DecodeError, NoRoomError
+from appliance.engine.errors import DecodeError, GivenUpError, NoRoomError
 from appliance.engine.prefix_tree import PrefixTree
 from appliance.engine.protocol import End
 from tests.engine.batches import Asked, Desk
@@ -87,18 +87,21 @@ class Allowed:
         ]
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_no_canary_crosses_users_under_eviction_preemption_failures_and_departures(seed: int) -> None:
-    """2,500 requests a seed, 10,000 together, some forty of them side by side or waiting."""
+@pytest.mark.parametrize(("seed", "apart"), [(0, None), (1, None), (2, 30), (3, 1)])
+def test_no_canary_crosses_users_under_eviction_preemption_failures_and_departures(
+    seed: int, apart: int | None
+) -> None:
+    """2,500 requests a seed, 10,000 together, some forty of them side by side or waiting; batches of a kind in half."""
     draw = random.Random(seed)
     context = QuotingContext(cells=160, window=WINDOW, context_tokens=60, batch_tokens=24, sequences=24)
-    desk = Desk(context, slots=6, chunk_tokens=10)
+    desk = Desk(context, slots=6, chunk_tokens=10, apart_tokens=apart)
     asked: list[tuple[int, Asked]] = []
     while len(asked) < 2500 or desk.batcher.running or desk.queue.waiting():
         if len(asked) < 2500 and len(desk.queue.waiting()) < 40:
             asked += [_ask(draw, desk) for _ in range(draw.randrange(5))]
         if draw.random() < 0.02:
-            context.failures.append(draw.choice([NoRoomError("no room"), DecodeError("llama_decode returned 2")]))
+            failed = [NoRoomError("no room"), DecodeError("llama_decode returned -3"), GivenUpError("given up")]
+            context.failures.append(draw.choice(failed))
         if asked and draw.random() < 0.03:
             draw.choice(asked[-8:])[1].job.cancelled.set()
         desk.batcher.step()

@@ -20,6 +20,7 @@ from appliance.engine.llama import BATCH_TOKENS, LlamaContext
 from appliance.engine.memory import MIB, ResidentMemory
 from appliance.engine.protocol import End
 from tests.engine.batches import Asked, Desk
+from tests.engine.given_up import given_up_within
 from tests.engine.shelves import shelf_at
 from tests.engine.small_model import write
 
@@ -135,13 +136,15 @@ def _ask(draw: random.Random, desk: Desk) -> Asked:
 
 
 def _make_unreliable(context: LlamaContext, desk: Desk, draw: random.Random, answers: dict[Job, Answering]) -> None:
-    """One decode in a hundred fails; what is being answered is noted, to be judged afterwards."""
+    """One decode in a hundred fails, and one is given up; what is being answered is noted, to be judged afterwards."""
     inner = context.decode
 
     def decode(pieces: Sequence[Piece]) -> list[int]:
         answers.update({r.job: r.answering for r in desk.batcher._residents})
         if draw.random() < 0.01:
-            raise draw.choice([NoRoomError("no room"), DecodeError("llama_decode returned 2")])
+            raise draw.choice([NoRoomError("no room"), DecodeError("llama_decode returned -3")])
+        if draw.random() < 0.01:
+            return given_up_within(context, draw.uniform(0, 0.002), inner, pieces)
         return inner(pieces)
 
     context.decode = decode  # type: ignore[method-assign]

@@ -7,6 +7,7 @@ by much more than rounding: so these tests would see a rule that is missing.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,16 +15,22 @@ import pytest
 
 from appliance.engine.cell_store import CellStore, Pair
 from appliance.engine.context import Piece
+from appliance.engine.errors import GivenUpError
 from appliance.engine.llama import BATCH_TOKENS, LlamaContext
-from tests.engine.batches import Desk
+from tests.engine.batches import Asked, Desk
+from tests.engine.given_up import given_up_within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from appliance.engine.answering import Answering
+    from appliance.engine.job import Job
     from appliance.engine.llama_sampler import Logits
 
 ROUNDING, WRONG = 0.05, 1.0
+CLOSE = 0.5
+"""Logits of the best two, where other cells between theirs may choose: such cells move a logit by up to 0.8 here."""
 LONG, PART = 3 * BATCH_TOKENS, 600  # both beyond the model's window of 512
 
 
@@ -168,24 +175,71 @@ def test_a_saved_state_is_not_credited_for_a_part_and_would_be_wrong_there(
     assert _off(_read(context, wrong, other, PART), expected) > WRONG
 
 
-def test_the_engine_shares_evicts_puts_off_and_still_draws_what_an_empty_context_draws(
-    context: LlamaContext, text: list[int]
+def test_a_batch_that_was_given_up_half_way_leaves_what_was_there_and_is_computed_anew(
+    context: LlamaContext, store: CellStore, text: list[int]
 ) -> None:
-    """Where the two best tokens are close, rounding may choose; the first difference of two answers is looked at."""
+    done = LONG - BATCH_TOKENS
+    last = Piece(tuple(text[done:LONG]), done, (), sampled=True)
+
+    def read(*given_up: float) -> list[Logits]:
+        """What two pairs with one beginning come to, when the first's last batch was given up after so many seconds."""
+        context.clear()
+        store.forget()
+        pair, beside = _fill(context, store, _pair(store), text[:done]), _pair(store)
+        store.share(pair, beside, done)
+        for seconds in given_up:
+            with pytest.raises(GivenUpError):
+                given_up_within(context, seconds, context.decode, [replace(last, sequences=pair)])
+            assert {context.extent(one) for one in pair} == {(0, LONG - 1), (0, done - 1)}, "one owner is not mended"
+            assert store.resync(pair, done)
+            assert {context.extent(one) for one in (*pair, *beside)} == {(0, done - 1)}
+        found = [_read(context, one, text, done) for one in (pair, beside)]
+        store.give(pair)
+        store.give(beside)
+        return found
+
+    for plain, again in zip(read(), read(0.0, 0.03, 0.1), strict=True):
+        assert _off(plain, again) < ROUNDING
+
+
+def _lead(context: LlamaContext, asked: Asked, answer: list[int]) -> float:
+    """By how much the best token led the one that was given, at most, alone in an empty context."""
+    context.clear()
+    tokens = [*asked.job.tokens, *answer]
+    logits, leads = _read(context, (0, 1), list(asked.job.tokens)), []
+    for at in range(len(asked.job.tokens), len(tokens)):
+        leads.append(float(logits.max() - logits[tokens[at]]))
+        logits = _read(context, (0, 1), tokens[: at + 1], at)
+    context.clear()
+    return max(leads)
+
+
+def test_the_engine_shares_evicts_puts_off_and_still_draws_what_an_empty_context_draws(
+    context: LlamaContext, text: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every token is judged after the ones before it; where the two best are close, company may choose by rounding."""
     context.clear()
     desk = Desk(context, slots=2, chunk_tokens=64)
+    answers: dict[Job, Answering] = {}
+    inner = context.decode
+
+    def decode(pieces: Sequence[Piece]) -> list[int]:
+        answers.update({resident.job: resident.answering for resident in desk.batcher._residents})
+        return inner(pieces)
+
+    monkeypatch.setattr(context, "decode", decode)
     tails = [
         context.tokenize(f" Question {n}: who approves zone {n}?\nAnswer:", control=False, begin=False)
         for n in range(3)
     ]
-    alone = [desk.ask([*text[:800], *tail], most=6, alone=True) for tail in tails]
-    desk.run()
     beside = [desk.ask([*text[:800], *tail], user=f"user {n}", site=800, most=6) for n, tail in enumerate(tails)]
     desk.run()
     again = [desk.ask([*text[:800], *tail], user=f"user {n}", site=800, most=6) for n, tail in enumerate(tails)]
     desk.run()
     assert [one.cached for one in beside] == [0, 800, 800]
     assert all(one.cached > 800 for one in again)
-    for asked in (beside, again):
-        agreed = sum(one.text[:8] == other.text[:8] for one, other in zip(alone, asked, strict=True))
-        assert agreed >= 2
+    monkeypatch.undo()
+    for one in (*beside, *again):
+        answer = answers[one.job].tokens[len(one.job.tokens) :]
+        assert len(answer) > 1
+        assert _lead(context, one, answer) < CLOSE

@@ -107,6 +107,9 @@ class ScriptedContext(WindowedMemory):
             rows.append(last)
         return rows
 
+    def give_up(self, *, wanted: bool) -> None:
+        """It never does."""
+
     def logprob(self, row: int, token: int, top: int) -> TokenLogprob:
         assert row >= 0
         return TokenLogprob(self.piece(token), -0.5, tuple((bytes([65 + n]), -1.0 - n) for n in range(top)))

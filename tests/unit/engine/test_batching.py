@@ -2,18 +2,23 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from appliance.engine.batching import BatchingEngine
 from appliance.engine.errors import EngineBusyError, EngineDrainingError, EngineRefusedError
+from appliance.engine.metrics import EngineMetrics
+from appliance.engine.prompt import PromptReader
 from appliance.engine.protocol import Admitted, End, Event, Failed, Message, Request, Token
-from tests.unit.engine.scripted_context import ScriptedContext, scripted_engine
+from appliance.engine.template import ChatTemplate
+from tests.engine.quoting_context import QuotingContext
+from tests.unit.engine.scripted_context import DRAW, TEMPLATE, ScriptedContext, scripted_engine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from appliance.engine.batching import BatchingEngine
     from appliance.engine.context import Piece
 
 
@@ -240,6 +245,41 @@ def test_a_failed_step_is_reported_and_the_next_request_is_answered() -> None:
         assert isinstance((await _all(engine, _ask()))[-1], End)
 
     _with(engine, work)
+
+
+def test_a_question_that_arrives_while_anothers_stream_is_computed_is_computed_next() -> None:
+    """Through ``submit``, from the loop's thread, while the owner's is in the middle of a decode."""
+    context = QuotingContext(cells=512, batch_tokens=32)
+    prompts = PromptReader(context, ChatTemplate(TEMPLATE, ()))
+    metrics = EngineMetrics()
+    engine = BatchingEngine(context, prompts, slots=4, queue_limit=4, draw=DRAW, metrics=metrics, apart_tokens=1)
+    interruption = engine._batcher._interruption
+    interruption._usual = interruption._allowed_s = 1000.0
+    inside, given_up = threading.Event(), threading.Event()
+
+    def meanwhile() -> None:
+        if len(context.batches) == 3 and not inside.is_set():
+            inside.set()
+            for _ in range(2000):
+                if context.given_up:
+                    given_up.set()
+                    return
+                time.sleep(0.005)
+
+    context.meanwhile = meanwhile
+
+    async def work() -> None:
+        stream = asyncio.create_task(_all(engine, _ask("a long text that is quoted", max_tokens=40)))
+        await _until(inside.is_set)
+        short = Request(id="2", user="another", group="g", prompt="short", max_tokens=2)
+        assert isinstance((await _all(engine, short))[-1], End)
+        assert isinstance((await stream)[-1], End)
+
+    _with(engine, work)
+    assert given_up.is_set()
+    (piece,) = context.batches[3]
+    assert bytes(piece.tokens) == b"short"
+    assert 'engine_made_way_total{kind="given_up"} 1.0' in metrics.exposition().decode()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

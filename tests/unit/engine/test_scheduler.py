@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import random
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -129,6 +131,94 @@ def test_beside_them_who_comes_new_begins_alone_in_the_next_batch_whosever_turn_
             scheduler.plan(heavy)
         assert scheduler.plan([*heavy, _prompt("light", 30)]) == {"light": 30}
         assert sorted(sum(scheduler.plan(heavy).values()) for _ in range(2)) == [1, 32], "and then they go on"
+
+
+def test_a_batch_gives_way_only_where_who_comes_new_would_be_the_next_one() -> None:
+    scheduler = Scheduler[str](APART)
+    heavy = [*(_prompt(f"h{n}", 900, user="heavy") for n in range(3)), _stream("s", behind=1000)]
+    for turn in range(40):
+        before = scheduler.plan(heavy) if turn else {}
+        gives_way = scheduler.gives_way
+        if before:
+            scheduler.undo()
+        beside = scheduler.plan([*heavy, _prompt(f"light {turn}", 30)])
+        if before:
+            assert gives_way == (beside == {f"light {turn}": 30})
+        assert not (scheduler.gives_way and f"light {turn}" in beside), "nobody's beginning is given up"
+    assert scheduler.plan([_prompt("p", 900), _stream("s", behind=10)])
+    assert not scheduler.gives_way, "short batches are not worth it"
+
+
+def test_streams_without_prompts_give_way_too() -> None:
+    scheduler = Scheduler[str](APART)
+    stream = _stream("s", behind=1000)
+    assert scheduler.plan([stream, _prompt("light", 30)]) == {"light": 30}
+    for _ in range(3):
+        assert scheduler.plan([stream]) == {"s": 1}
+        assert scheduler.gives_way
+    scheduler.undo()
+    assert scheduler.plan([stream, _prompt("other", 30)]) == {"other": 30}
+
+
+@pytest.mark.parametrize("streams", [[], [_stream("s", behind=10)]], ids=["prompts alone", "a short stream"])
+def test_beside_who_has_much_to_read_who_comes_new_begins_alone_too(streams: list[Candidate[str]]) -> None:
+    scheduler = Scheduler[str](APART)
+    heavy = [*(_prompt(f"h{n}", 900, user="heavy") for n in range(3)), *streams]
+    usual = scheduler.plan(heavy)
+    for _ in range(8):  # the heavy user's advance is used
+        usual = scheduler.plan(heavy)
+    assert scheduler.gives_way
+    scheduler.undo()
+    assert scheduler.plan([*heavy, _prompt("light", 30)]) == {"light": 30}
+    assert not scheduler.gives_way
+    beside = scheduler.plan([*heavy, _prompt("other", 30)])
+    assert beside["other"] > 0
+    assert len(beside) > 1, "once between two batches of the others"
+    assert scheduler.plan(heavy) == usual, "and they go on"
+
+
+def test_who_has_little_to_read_is_no_reason_for_batches_apart() -> None:
+    scheduler = Scheduler[str](APART)
+    for _ in range(3):
+        scheduler.plan([_prompt("a", 400)])
+        assert not scheduler.gives_way
+    assert scheduler.plan([_prompt("a", 20), _prompt("b", 30)]) == {"b": 30, "a": 20}
+
+
+@pytest.mark.parametrize("pause", [2, 3])
+def test_many_short_questions_get_no_more_than_ones_share_beside_long_prompts_alone(pause: int) -> None:
+    scheduler, read, left = Scheduler[str](APART), Counter[str](), 0
+    long = [_prompt(f"long {n}", 1_000_000) for n in range(3)]
+    for turn in range(900):
+        left = left or (60 if turn % pause else 0)
+        plan = scheduler.plan([*long, *([_prompt("short", left)] if left else [])])
+        left -= plan.get("short", 0)
+        read.update(plan)
+    assert min(read[one.key] for one in long) + 2 * ADVANCE >= read["short"] > 0
+
+
+def test_a_plan_that_was_not_computed_leaves_no_trace() -> None:
+    """What is planned is the same whether or not any plan before was undone and made again."""
+    draw = random.Random(5)
+    plain, undone = Scheduler[str](APART), Scheduler[str](APART)
+    left = {f"u{n} {k}": draw.randrange(1, 400) for n in range(5) for k in range(6)}
+    there: set[str] = set()
+    while left:
+        there |= set(draw.sample(sorted(left), min(len(left), draw.randrange(3))))
+        work = [_prompt(key, left[key], user=key[:2]) for key in sorted(there)]
+        work += [_stream("s", behind=draw.choice([10, 1000]))]
+        for _ in range(draw.randrange(3)):
+            undone.plan([*work, _prompt("z", 50)] if draw.random() < 0.5 else work)
+            undone.undo()
+        plan = plain.plan(work)
+        assert undone.plan(work) == plan
+        assert undone.gives_way == plain.gives_way
+        for key, count in plan.items():
+            if key in left:
+                left[key] -= count
+                if not left[key]:
+                    del left[key]
+                    there.discard(key)
 
 
 def test_and_they_hold_streams_up_for_one_batch_only_however_many_come() -> None:
