@@ -87,7 +87,7 @@ async def main(socket: str, load: str, seconds: str) -> None:
             callers, _, flight = load.partition("x")
             taken, commits = await closed_loop(client, int(callers), int(flight or 1), float(seconds))
         spent, worked = time.perf_counter() - begin, time.process_time() - before
-    found = {"entries": len(taken), "seconds": spent, "commits": commits, "processor_seconds": worked}
+    found: dict[str, Any] = {"entries": len(taken), "seconds": spent, "commits": commits, "processor_seconds": worked}
     found["latencies_ms"] = sorted(1000 * one for one in taken)
     sys.stdout.write(json.dumps(found) + "\n")
 
