@@ -4,7 +4,7 @@
     SOCKET rate:PER_SECOND SECONDS  entries come at this rate, whatever the writer does
 
 In the first, events are built before the clock runs: each entry is encoded, sent and awaited. In the second, all of it
-counts. No call uses an id that another used: what is logged already is read and compared, which is not what is measured.
+counts. No call uses an id that another used: what is logged already is read and compared, which nobody measures here.
 The answer is one JSON object: entries, seconds, every latency in milliseconds, sorted, how many commits answered
 (checkpoints that differ), and the processor seconds that the callers took.
 """
