@@ -19,7 +19,6 @@ import hmac
 import os
 import re
 import secrets
-import shutil
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -43,6 +42,7 @@ from appliance.audit.apart import (
     subject_of,
     told,
 )
+from appliance.audit.apart_budget import Budget
 from appliance.audit.commitment import SALT_BYTES, commit, opens
 from appliance.audit.entry import encode_entry
 from appliance.audit.erased import erased_in
@@ -61,12 +61,8 @@ if TYPE_CHECKING:
     from appliance.audit.ocsf import Event
     from appliance.audit.storage import Storage
 
-PERIOD_SECONDS, PERIOD_BYTES = 3600, 16 << 20
-"""How much of one sender is kept in an hour; whoever is let call often can say much, and all of it stays for months."""
 LATE = 4096
 """Entries that one commit holds at most (``writer``): so far back a crash can have left a key that is to be gone."""
-RESERVE = 50
-"""One part in so many of the disk is left to entries."""
 KEY_BYTES, NONCE_BYTES = 32, 12
 _PERSON = re.compile(r"[0-9a-f]{32}")
 
@@ -79,17 +75,18 @@ class ApartStore:
     ) -> None:
         self._directory = directory
         self._storage = storage
-        self._clock = clock
         derived = HKDF(SHA256(), KEY_BYTES, None, b"sovereign/audit/apart/v1")
         self._wrapping = AESGCM(derived.derive(key.private_bytes_raw()))
-        self._sent: dict[int | None, tuple[float, int]] = {}
+        self._budget = Budget(directory, clock)
 
     def keep(self, entry_id: str, event: Event, sender: int | None) -> Record:
         """The record of ``event`` with its long texts kept, durably. Raises as ``set_apart``."""
         made, longs = set_apart(event, entry_id)
         if longs:
-            may = self._spent(sender, sum(one.size for one in longs))  # else not even a key is made
-            key = self._key_to_keep(subject_of(event)) if may else None
+            subject = subject_of(event)
+            new = [] if (self._directory / _key_path(subject)).exists() else [SEALED_KEY_BYTES]
+            may = self._budget.spend(sender, [*new, *(one.size for one in longs)])  # else not even a key is made
+            key = self._key_to_keep(subject) if may else None
             items = [self._kept(key, entry_id, one) if key else Item(one.at, one.size) for one in longs]
             made = told(made, items)
         return entry_id, encode_entry(made, entry_id)
@@ -172,18 +169,6 @@ class ApartStore:
             return self._wrapping.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], name.encode())
         except (InvalidTag, ValueError) as error:
             raise ApartError(f"{name} does not open", "it was changed, or is of another log's key") from error
-
-    def _spent(self, sender: int | None, size: int) -> bool:
-        """Whether ``size`` more bytes of ``sender`` may be kept; then they count."""
-        disk = shutil.disk_usage(self._directory)
-        begun, sent = self._sent.get(sender, (0.0, 0))
-        now = self._clock()
-        if not sent or now - begun >= PERIOD_SECONDS:
-            begun, sent = now, 0
-        if sent + size > PERIOD_BYTES or disk.free - size < disk.total // RESERVE:
-            return False
-        self._sent[sender] = begun, sent + size
-        return True
 
     def _kept(self, key: bytes, entry_id: str, long: Long) -> Item:
         text, place = long.text.encode(), _place(entry_id, long.at)

@@ -38,13 +38,13 @@ def _quickly(entry: bytes) -> tuple[str, Event] | None:
         event = from_json(entry, allow_inf_nan=False, cache_strings="keys")
     except ValueError:
         return None
-    if not isinstance(event, dict) or to_json(event) != entry or not _plain(event, entry, MAX_DEPTH):
+    if not isinstance(event, dict) or to_json(event) != entry or not _plain(event, MAX_DEPTH):
         return None
     entry_id = _id(event)
     return (entry_id, event) if entry_id else None
 
 
-def _plain(value: dict[str, Any], entry: bytes, depth: int) -> bool:
+def _plain(value: dict[str, Any], depth: int) -> bool:
     """Whether keys are in order at every level, and numbers are spelled as Python would spell them."""
     before = ""
     for key, one in value.items():
@@ -55,26 +55,26 @@ def _plain(value: dict[str, Any], entry: bytes, depth: int) -> bool:
         if kind is str:
             continue
         if kind is dict:  # here and not in ``_judged``: a call for each of them is a tenth of all the time
-            if depth == 1 or not _plain(one, entry, depth - 1):
+            if depth == 1 or not _plain(one, depth - 1):
                 return False
         elif kind is int:
             if not -_LARGE < one < _LARGE:
                 return False
-        elif not _judged(one, entry, depth):
+        elif not _judged(one, depth):
             return False
     return True
 
 
-def _judged(value: object, entry: bytes, depth: int) -> bool:
+def _judged(value: object, depth: int) -> bool:
     """As ``_plain``, of a value of any other type, or in a list."""
     kind = type(value)
     if kind is dict:
-        return depth > 1 and _plain(value, entry, depth - 1)  # type: ignore[arg-type]  # a dict, as was just seen
+        return depth > 1 and _plain(value, depth - 1)  # type: ignore[arg-type]  # a dict, as was just seen
     if kind is list:
-        return depth > 1 and all(type(one) is str or _judged(one, entry, depth - 1) for one in value)  # type: ignore[attr-defined]  # a list
+        return depth > 1 and all(type(one) is str or _judged(one, depth - 1) for one in value)  # type: ignore[attr-defined]  # a list
     if kind is int:
         return -_LARGE < value < _LARGE  # type: ignore[operator]  # an int
-    return value is None or kind is bool or repr(value).encode() in entry
+    return value is None or kind is bool or to_json(value) == repr(value).encode()
 
 
 def _id(event: Event) -> str | None:

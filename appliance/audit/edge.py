@@ -47,9 +47,9 @@ class Edge:
 
     def grow(self, entries: Sequence[bytes]) -> Growth:
         """Append ``entries``."""
-        pen = _Pen(self)
-        for entry in entries:
-            pen.append(entry)
+        pen, begin = _Pen(self), 0
+        while begin < len(entries):
+            begin += pen.write(entries[begin : begin + pen.room])
         return pen.finish()
 
     def partial_files(self, before: int) -> dict[str, bytes]:
@@ -101,12 +101,27 @@ class _Pen:
         self._files: dict[str, bytes] = {}
         self._obsolete: list[str] = []
 
-    def append(self, entry: bytes) -> None:
-        self._tail.append(entry)
-        if len(self._tail) == WIDTH:
+    @property
+    def room(self) -> int:
+        """How many entries complete the bundle."""
+        return WIDTH - len(self._tail)
+
+    def write(self, entries: Sequence[bytes]) -> int:
+        """Append ``entries``, for which there is room; how many they are."""
+        leaves = [leaf_hash(entry) for entry in entries]
+        last = leaves.pop() if len(entries) == self.room else None
+        self._tail += entries
+        if leaves:
+            if not self._levels:
+                self._levels.append([])
+            self._levels[0] += leaves
+        if last is not None:
             self._full(None, self._tree.size // WIDTH, encode_entries(self._tail))
             self._tail = []
-        self._tree.append(leaf_hash(entry), self._node)
+        self._tree.extend(leaves)  # they complete no tile: nobody asks for their nodes
+        if last is not None:
+            self._tree.append(last, self._node)
+        return len(entries)
 
     def _node(self, height: int, root: bytes) -> None:
         level, rest = divmod(height, HEIGHT)

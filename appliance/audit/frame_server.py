@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from starlette.datastructures import State
 
     from appliance.audit.commit import Record
+    from appliance.audit.committing import Receipt
     from appliance.audit.roles import Roles
     from appliance.audit.sessions import Sessions
-    from appliance.audit.writer import GroupWriter, Receipt
+    from appliance.audit.writer import GroupWriter
     from appliance.site.peers import RefusedPeers
 
 NO_NUMBER = 0

@@ -3,12 +3,17 @@
 A side file, derived from the log and rebuilt from it where it is behind or absent. It is written after the checkpoint
 is durable, so it can lag behind the log but never lead: an index that knows more entries than the log holds proves
 that the log's tail was cut or an older copy put in its place.
+
+What is new is noted in memory; writing it takes longer than a commit, and is for the thread that writes tiles: it has a
+connection of its own, so that nobody who looks an id up waits for it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
+import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from appliance.audit.open_requests import step
@@ -21,13 +26,29 @@ _QUERY_LIMIT = 500
 _LAYOUT = 2
 
 
+@dataclass
+class _Noted:
+    """What is to be written: where each id lies, how many entries are known with it, and the steps of requests."""
+
+    ids: dict[bytes, int] = field(default_factory=dict)
+    size: int = 0
+    steps: dict[str, int | None] = field(default_factory=dict)
+
+    def after(self, earlier: _Noted) -> _Noted:
+        """Both together: the first position of an id stays, and the last step of a request."""
+        return _Noted(self.ids | earlier.ids, max(self.size, earlier.size), earlier.steps | self.steps)
+
+
 class IdIndex:
-    """Maps ids to positions, in one SQLite file that only the writer opens (WAL: consistent after a power cut)."""
+    """Maps ids to positions, in one SQLite file that only the writer opens (WAL: consistent after a power cut).
+
+    One thread owns it; ``write_taken`` alone is for any.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._unwritten: dict[bytes, int] = {}
-        self._unwritten_size = 0
-        self._unwritten_steps: dict[str, int | None] = {}
+        self._noted = _Noted()
+        self._taken = _Noted()
+        self._writing = threading.Lock()  # held by whoever writes to the file, or changes what was taken
         try:
             self._db = _connect(path)
         except sqlite3.OperationalError:
@@ -36,6 +57,11 @@ class IdIndex:
             for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
                 name.unlink(missing_ok=True)
             self._db = _connect(path)
+        try:
+            self._pen: sqlite3.Connection | None = _connect(path)
+        except BaseException:
+            self._db.close()
+            raise
 
     @property
     def size(self) -> int:
@@ -46,7 +72,9 @@ class IdIndex:
         """Positions of those ids that are known. The caller confirms each by reading the entry."""
         by_digest = {_digest(one): one for one in ids}
         digests = list(by_digest)
-        found = {by_digest[digest]: self._unwritten[digest] for digest in digests if digest in self._unwritten}
+        noted, taken = self._noted.ids, self._taken.ids  # before the file: what is no longer taken is in there
+        found = {one: noted[digest] for digest, one in by_digest.items() if digest in noted}
+        found |= {one: taken[digest] for digest, one in by_digest.items() if digest in taken}
         for start in range(0, len(digests), _QUERY_LIMIT):
             part = digests[start : start + _QUERY_LIMIT]
             marks = ",".join("?" * len(part))
@@ -67,62 +95,84 @@ class IdIndex:
         self.write()
 
     def note(self, ids: Iterable[str], start: int) -> None:
-        """As ``add``, in memory only, until ``write``."""
+        """As ``add``, in memory only, until ``write``, or ``take`` and ``write_taken``."""
+        noted = self._noted
         for offset, one in enumerate(ids):
-            self._unwritten.setdefault(_digest(one), start + offset)
-            self._unwritten_size = start + offset + 1
+            noted.ids.setdefault(_digest(one), start + offset)
+            noted.size = start + offset + 1
             if (found := step(one)) is not None:
                 request, begins = found
-                self._unwritten_steps[request] = start + offset if begins else None
+                noted.steps[request] = start + offset if begins else None
 
     def write(self) -> None:
-        """Write what was noted, if the disk lets it."""
-        if not self._unwritten_size:
-            return
-        try:
-            with self._db:
-                self._db.executemany("INSERT OR IGNORE INTO ids VALUES (?, ?)", self._unwritten.items())
-                self._write_steps()
-                self._db.execute("UPDATE seen SET size = ?", (self._unwritten_size,))
-        except sqlite3.OperationalError:
-            return
-        self._unwritten.clear()
-        self._unwritten_steps.clear()
+        """Write what was noted, here and now, if the disk lets it."""
+        self.take()
+        self.write_taken()
 
-    def _write_steps(self) -> None:
-        begun = [(request, at) for request, at in self._unwritten_steps.items() if at is not None]
-        ended = [(request,) for request, at in self._unwritten_steps.items() if at is None]
-        self._db.executemany("INSERT OR IGNORE INTO open VALUES (?, ?)", begun)
-        self._db.executemany("DELETE FROM open WHERE request = ?", ended)
+    def take(self) -> None:
+        """Set aside what was noted, to be written by ``write_taken``."""
+        with self._writing:
+            self._taken, self._noted = self._noted.after(self._taken), _Noted()
+
+    def write_taken(self) -> None:
+        """Write what was taken, in any thread, if the disk lets it; else it stays taken. Nothing once it is closed."""
+        with self._writing:
+            if self._pen is None or not self._taken.size:
+                return
+            try:
+                with self._pen:
+                    rows = sorted(self._taken.ids.items())  # neighbours lie on one page
+                    self._pen.executemany("INSERT OR IGNORE INTO ids VALUES (?, ?)", rows)
+                    self._write_steps(self._pen)
+                    self._pen.execute("UPDATE seen SET size = ?", (self._taken.size,))
+            except sqlite3.DatabaseError:  # a damaged file is told of by who looks an id up
+                return
+            self._taken = _Noted()
+
+    def _write_steps(self, pen: sqlite3.Connection) -> None:
+        begun = [(request, at) for request, at in self._taken.steps.items() if at is not None]
+        ended = [(request,) for request, at in self._taken.steps.items() if at is None]
+        pen.executemany("INSERT OR IGNORE INTO open VALUES (?, ?)", begun)
+        pen.executemany("DELETE FROM open WHERE request = ?", ended)
 
     def open_requests(self) -> dict[str, int]:
         """Requests that have begun and not ended, and where they begin."""
+        later = self._taken.steps | self._noted.steps  # before the file: see ``find``
         stored = {str(request): int(at) for request, at in self._db.execute("SELECT request, position FROM open")}
-        return {request: at for request, at in (stored | self._unwritten_steps).items() if at is not None}
+        return {request: at for request, at in (stored | later).items() if at is not None}
 
     def forget_request(self, request: str) -> None:
         """Take ``request`` off the open ones: its end was found, or it turned out to be none."""
-        self._unwritten_steps.pop(request, None)
-        with self._db:
-            self._db.execute("DELETE FROM open WHERE request = ?", (request,))
+        self._noted.steps.pop(request, None)
+        with self._writing:
+            self._taken.steps.pop(request, None)
+            self._write("DELETE FROM open WHERE request = ?", request)
 
     def clear(self) -> None:
         """Forget everything, to be rebuilt from the log."""
-        self._unwritten.clear()
-        self._unwritten_steps.clear()
-        self._unwritten_size = 0
-        with self._db:
-            self._db.execute("DELETE FROM ids")
-            self._db.execute("DELETE FROM open")
-            self._db.execute("UPDATE seen SET size = 0")
+        self._noted = _Noted()
+        with self._writing:
+            self._taken = _Noted()
+            self._write("DELETE FROM ids")
+            self._write("DELETE FROM open")
+            self._write("UPDATE seen SET size = 0")
+
+    def _write(self, statement: str, *values: object) -> None:
+        assert self._pen is not None
+        with self._pen:
+            self._pen.execute(statement, values)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, when nobody writes to it."""
+        with self._writing:
+            if self._pen is not None:
+                self._pen.close()
+                self._pen = None
         self._db.close()
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, check_same_thread=False)  # the log's lock serialises its threads
+    db = sqlite3.connect(path, check_same_thread=False)  # never two threads at once: see ``IdIndex``
     try:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")

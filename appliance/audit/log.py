@@ -19,16 +19,17 @@ from typing import TYPE_CHECKING
 
 from appliance.audit.apart_store import ApartStore
 from appliance.audit.commit import Committer, Record
+from appliance.audit.emptying import Emptying
 from appliance.audit.entry import decode_entry
 from appliance.audit.errors import AuditUnavailableError, JournalFullError, disk_trouble, unavailable
-from appliance.audit.journal import SEGMENTS, Journal, encode_batch
+from appliance.audit.journal import Journal, encode_batch
+from appliance.audit.known import Known
 from appliance.audit.lock import lock_directory
 from appliance.audit.opening import open_log
 from appliance.audit.proving import prove_each
-from appliance.audit.pruned import PRUNED, encode_pruned
-from appliance.audit.settling import Settlement, Signed, Unsettled
+from appliance.audit.pruned import PRUNED, encode_pruned, remove_entries
 from appliance.audit.storage import DiskStorage, Storage
-from appliance.audit.tiles import WIDTH, decode_entries, tile_path
+from appliance.audit.tiles import tile_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,14 +37,13 @@ if TYPE_CHECKING:
 
     from appliance.audit.apart import Item
     from appliance.audit.keys import CheckpointKeys
-    from appliance.audit.note import VerifierKey
     from appliance.audit.ocsf import Event
-    from appliance.audit.open_log import OpenLog
+    from appliance.audit.settling import Settlement, Signed
 
 _ROOM_FOR_NOTE = 8192
 
 
-class TileLog:
+class TileLog(Known):
     """The only writer of the log in ``directory``. Not thread-safe: one thread owns it.
 
     Construction takes the lock and raises ``WriterLockedError`` when somebody else has it. Reading the log is put off
@@ -61,9 +61,7 @@ class TileLog:
         clock: Callable[[], float] = time.time,
         fence: Callable[[], None] = lambda: None,
     ) -> None:
-        self._directory = directory
-        self._vkeys = keys.vkeys(origin)
-        self._state: OpenLog | None = None
+        super().__init__(directory, keys.vkeys(origin))
         directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._lock = lock_directory(directory)
         self._journal = journal or Journal(directory)
@@ -72,31 +70,7 @@ class TileLog:
         self._apart = ApartStore(directory, keys.ed25519, self._storage)
         self._commits = Committer(origin, keys, self._storage, clock=clock, fence=fence, in_doubt=self._forget)
         self._fence = fence
-
-    @property
-    def directory(self) -> Path:
-        """The folder that holds the log."""
-        return self._directory
-
-    @property
-    def vkeys(self) -> tuple[VerifierKey, ...]:
-        """The keys that verify what this log signs."""
-        return self._vkeys
-
-    @property
-    def pruned(self) -> int:
-        """Entries before this position may be gone; 0 while the log is not open."""
-        return self._state.pruned if self._state else 0
-
-    @property
-    def signed(self) -> Signed | None:
-        """The last durable checkpoint, or None while the log is not open (before the first use, after a failure)."""
-        return self._state.signed if self._state else None
-
-    @property
-    def settled(self) -> Signed | None:
-        """The last checkpoint whose tree lies in tiles; what readers of the folder see. None as ``signed``."""
-        return self._state.settled if self._state else None
+        self._emptying = Emptying(self._journal, self._storage, self._disk)
 
     def require(self) -> None:
         """Raises ``AuditUnavailableError`` where this writer may not sign now: another one may, or will soon."""
@@ -130,15 +104,6 @@ class TileLog:
         self.open()
         with disk_trouble():
             return self._ready().open_requests(wanted, limit)
-
-    def count_open(self) -> int:
-        """How many requests have no end yet; 0 while the log is not open."""
-        return len(self._state.ids.open_requests()) if self._state else 0
-
-    def forget_request(self, request: str) -> None:
-        """See ``IdIndex.forget_request``."""
-        if self._state:
-            self._state.ids.forget_request(request)
 
     def enter(self, records: Sequence[Record]) -> list[int]:
         """Make ``records`` durable in the journal under a new signed checkpoint; their positions. Ids must be new.
@@ -187,54 +152,31 @@ class TileLog:
         """How full the journal's segment is, from 0 to 1."""
         return self._journal.filling
 
-    @property
-    def unsettled(self) -> bool:
-        """Whether entries lie in the journal only."""
-        return bool(self._state and (self._state.unsettled.entries or self._state.settling))
-
     def begin_settling(self) -> Settlement | None:
-        """What is to be written now, by ``write_settlement``; None when that is nothing, or is under way or done."""
-        state = self._state
-        if state is None or state.settling or not state.unsettled.entries:
-            return None
-        left = self._journal.turn()
-        if left is None:  # the other segment could not be settled before: nothing may come in between
-            self.settle()
-            return None
-        state.settling = state.settlement(state.unsettled, (left,))
-        state.unsettled = Unsettled()
-        return state.settling
+        """See ``Emptying.begin``; None while the log is not open. Raises as ``append``."""
+        return self._emptying.begin(self._state) if self._state else None
 
     def write_settlement(self, settlement: Settlement) -> None:
-        """Put it into tiles; in another thread than the log's. Raises ``OSError``, to be given to ``end_settling``."""
+        """Put it into tiles, and the ids that it holds into their index; in another thread than the log's.
+
+        Raises ``OSError``, to be given to ``end_settling``.
+        """
         with self._disk:
-            if self._state is not None and self._state.settling is settlement:  # else it was settled otherwise
-                settlement.write(self._storage)
+            state = self._state
+            if state is None or state.settling is not settlement:
+                return  # it was settled otherwise
+            settlement.write(self._storage)
+        state.ids.write_taken()
 
     def end_settling(self, settlement: Settlement, error: OSError | None) -> None:
-        """``settlement`` was written, or failed with ``error``: then it is part of the next one."""
-        state = self._state
-        if state is None or state.settling is not settlement:
-            return  # the log was read anew meanwhile, and settled in that
-        state.settling = None
-        if error is not None:
-            state.unsettled = state.unsettled.after(settlement.unsettled)
-            return
-        state.settled = settlement.signed
-        for segment in settlement.segments:
-            self._journal.free(segment)
-        state.ids.write()
+        """See ``Emptying.end``."""
+        if self._state:  # else the log is to be read anew, and settled in that
+            self._emptying.end(self._state, settlement, error)
 
     def settle(self) -> None:
-        """Put everything into tiles, here and now. Raises as ``append``."""
-        state = self._state
-        if state is None or not (state.unsettled.entries or state.settling):
-            return
-        settlement = state.settlement(state.all_unsettled(), tuple(range(SEGMENTS)))
-        with disk_trouble(), self._disk:
-            settlement.write(self._storage)
-            state.settling, state.unsettled = settlement, Unsettled()  # before another thread may write an older one
-        self.end_settling(settlement, None)
+        """See ``Emptying.now``. Raises as ``append``."""
+        if self._state:
+            self._emptying.now(self._state)
 
     def append(self, records: Sequence[Record]) -> list[int]:
         """Make ``records`` durable under a new signed checkpoint; their positions. Ids must be new (see ``stored``)."""
@@ -254,16 +196,7 @@ class TileLog:
         with disk_trouble(), self._disk:
             self._storage.replace(PRUNED, encode_pruned(end, index))
             self._ready().pruned = end
-            for bundle in range(end // WIDTH):
-                self._apart.discard(self._entries_left(bundle))
-                self._storage.remove(tile_path(None, bundle))
-
-    def _entries_left(self, bundle: int) -> list[bytes]:
-        """Of a full bundle that is to go; none where it is gone already."""
-        try:
-            return decode_entries((self._directory / tile_path(None, bundle)).read_bytes(), WIDTH)[0]
-        except FileNotFoundError:
-            return []
+            remove_entries(self._directory, self._storage, self._apart, end)
 
     def put_back(self, index: int, bundle: bytes) -> None:
         """Put the entries of bundle ``index`` back, which were pruned; they are what the log's hashes say."""
@@ -281,13 +214,3 @@ class TileLog:
         if isinstance(self._storage, DiskStorage):
             self._storage.close()
         os.close(self._lock)
-
-    def _ready(self) -> OpenLog:
-        if self._state is None:
-            raise AuditUnavailableError("the audit log is not open")
-        return self._state
-
-    def _forget(self) -> None:
-        if self._state:
-            self._state.ids.close()
-            self._state = None

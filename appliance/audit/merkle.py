@@ -69,6 +69,18 @@ class CompactTree:
         self.peaks.append(node)
         self.size += 1
 
+    def extend(self, leaves: Iterable[bytes]) -> None:
+        """Add the hashes of many leaves, telling nobody of nodes."""
+        peaks, size = self.peaks, self.size
+        for leaf in leaves:
+            node, rest = leaf, size
+            while rest & 1:
+                node = _sha256(b"\x01" + peaks.pop() + node).digest()
+                rest >>= 1
+            peaks.append(node)
+            size += 1
+        self.size = size
+
     def append_perfect(self, root: bytes, height: int) -> None:
         """Add a perfect subtree of 2**height leaves; the size must be a multiple of that."""
         width = 1 << height

@@ -15,13 +15,15 @@ from appliance.audit.merkle import inclusion_holds, leaf_hash
 from appliance.audit.proofs import inclusion_proof
 from appliance.audit.regular_file import read_regular
 from appliance.audit.roles import WRITER, kind_of
-from appliance.audit.tiles import WIDTH
+from appliance.audit.tiles import WIDTH, decode_entries, tile_path
 from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from appliance.audit.apart_store import ApartStore
     from appliance.audit.checkpoint import Checkpoint
+    from appliance.audit.storage import Storage
     from appliance.audit.tiles import TileReader
 
 PRUNED = "pruned"
@@ -88,6 +90,21 @@ def said_until(entry: bytes, end: int) -> int | None:
     ours: dict[str, Any] = event["unmapped"]["sovereign"]
     until = ours.get("until")
     return until if ours.get("end") == end and type(until) is int else None
+
+
+def remove_entries(directory: Path, storage: Storage, apart: ApartStore, end: int) -> None:
+    """The bundles before ``end``, which is a whole number of them, and first what is kept apart. Raises ``OSError``."""
+    for bundle in range(end // WIDTH):
+        apart.discard(_entries_left(directory, bundle))
+        storage.remove(tile_path(None, bundle))
+
+
+def _entries_left(directory: Path, bundle: int) -> list[bytes]:
+    """Of a full bundle that is to go; none where it is gone already."""
+    try:
+        return decode_entries((directory / tile_path(None, bundle)).read_bytes(), WIDTH)[0]
+    except FileNotFoundError:
+        return []
 
 
 def _unfounded(end: int) -> LogInconsistentError:

@@ -19,7 +19,7 @@ from appliance.audit.errors import (
 from appliance.errors import LogInconsistentError, SovereignError, UsageError
 
 if TYPE_CHECKING:
-    from appliance.audit.writer import Receipt
+    from appliance.audit.committing import Receipt
 
 OK = 200
 _ANSWERS: dict[type[SovereignError], tuple[int, str]] = {  # the first that fits

@@ -34,9 +34,9 @@ from starlette.routing import Route
 
 from appliance.audit import replies
 from appliance.audit.apart import may_be_long
-from appliance.audit.append_body import MAX_BODY, read_body
+from appliance.audit.append_body import admitted, whole_body
 from appliance.audit.closing import Closer
-from appliance.audit.errors import AuditUnavailableError, BadRequestError, EntryTooLargeError, NotYoursError
+from appliance.audit.errors import AuditUnavailableError, BadRequestError, NotYoursError
 from appliance.audit.frame_server import Desk, protocol_of
 from appliance.audit.keeping import keeping_routes
 from appliance.audit.listening import listen
@@ -60,7 +60,6 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from appliance.audit.append_body import Sent
     from appliance.audit.keys import CheckpointKeys
     from appliance.audit.lease import Lease
     from appliance.audit.roles import Roles
@@ -101,7 +100,7 @@ def create_app(  # noqa: C901, PLR0915 - one small function a route
         uid = sender.uid if sender else None
         try:
             roles.of(uid)  # before a byte of the body is read
-            sent = _admitted(await _body(request), uid, roles)
+            sent = admitted(await whole_body(request), uid, roles)
         except NotYoursError as error:
             if sender:
                 refused.note(sender, "append_refused", cause=error.cause)
@@ -116,7 +115,7 @@ def create_app(  # noqa: C901, PLR0915 - one small function a route
         if OPERATOR not in roles.of(sender.uid if sender else None):
             raise NotYoursError("cosigned checkpoints are the operator's to bring")
         await writer.settle()
-        names = await run_in_threadpool(shelve, log.directory, await _body(request), log.vkeys)
+        names = await run_in_threadpool(shelve, log.directory, await whole_body(request), log.vkeys)
         return JSONResponse({"witnesses": names})
 
     async def checkpoint(_: Request) -> Response:
@@ -158,7 +157,7 @@ def create_app(  # noqa: C901, PLR0915 - one small function a route
             Route("/checkpoint", checkpoint),
             Route("/proof", proof),
             Route("/healthz", healthz),
-            *keeping_routes(writer, log, roles, retention_days, _body),
+            *keeping_routes(writer, log, roles, retention_days, whole_body),
             *reading_routes(writer, log, roles, counting),
         ],
         exception_handlers={SovereignError: _explain},
@@ -166,25 +165,6 @@ def create_app(  # noqa: C901, PLR0915 - one small function a route
     )
     app.state.desk = Desk(writer, roles, refused, sessions)
     return app
-
-
-async def _body(request: Request) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY:
-            raise EntryTooLargeError(f"the request has more than {MAX_BODY} bytes", "append fewer entries at a time")
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _admitted(body: bytes, uid: int | None, roles: Roles) -> Sent:
-    """What is in the body of a POST by ``uid``. Raises as ``read_body``, and ``NotYoursError``."""
-    sent = read_body(body)
-    for (entry_id, _), event in sent:
-        roles.admit(uid, entry_id, event)
-    return sent
 
 
 async def _explain(_: Request, error: Exception) -> Response:

@@ -2,8 +2,8 @@
 
 While a commit runs, further submissions gather; the next commit takes all of them up to a bound. Where many wait, it
 also waits a little for those who were just answered (``crowd``): a disk that takes long takes twice as many for the
-same. A submission is one caller's list of entries and succeeds or fails as a whole, without harming those that share
-its commit. What commits put into the journal goes into tiles a moment later (``settler``).
+same. What one commit does is in ``committing``; what commits put into the journal goes into tiles a moment later
+(``settler``).
 """
 
 from __future__ import annotations
@@ -11,15 +11,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from appliance.audit.committing import GroupCommit, Receipt, Submission
 from appliance.audit.crowd import Crowd
-from appliance.audit.entry import same_event
-from appliance.audit.erased import erased_in
-from appliance.audit.errors import AuditUnavailableError, EntryRefusedError, IdReusedError, JournalFullError
+from appliance.audit.errors import AuditUnavailableError
 from appliance.audit.settler import Settler
-from appliance.errors import LogInconsistentError, SovereignError
+from appliance.errors import SovereignError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,34 +36,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Receipt:
-    """Where a submission's entries lie, and the durable checkpoint that covers them.
-
-    ``proofs`` holds each entry's inclusion proof under that checkpoint where the submission asked for them, and None
-    where nobody did or the log's tiles do not give them.
-    """
-
-    positions: list[int]
-    signed: Signed
-    proofs: list[list[bytes]] | None = None
-
-
-@dataclass
-class _Submission:
-    records: list[Record]
-    size: int
-    done: asyncio.Future[Receipt]
-    proven: bool
-
-
 class GroupWriter:
     """Owns a ``TileLog`` and the thread that it lives in. Use within one event loop; ``close`` ends it."""
 
     def __init__(self, log: TileLog) -> None:
         self._log = log
+        self._commit = GroupCommit(log).commit
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="audit-writer")
-        self._waiting: deque[_Submission] = deque()
+        self._waiting: deque[Submission] = deque()
         self._waiting_bytes = 0
         self._crowd = Crowd()
         self._running: asyncio.Task[None] | None = None
@@ -93,7 +71,7 @@ class GroupWriter:
     def put(self, records: list[Record], *, proven: bool = False) -> asyncio.Future[Receipt]:
         """As ``submit``, for who waits otherwise. What is put first lies first in the log. ``proven``: with proofs."""
         size = sum(len(entry) for _, entry in records)
-        submission = _Submission(records, size, asyncio.get_running_loop().create_future(), proven)
+        submission = Submission(records, size, asyncio.get_running_loop().create_future(), proven)
         if self._waiting_bytes + size > MAX_WAITING_BYTES:
             submission.done.set_exception(
                 AuditUnavailableError("the audit writer is overloaded", "try again in a moment")
@@ -162,7 +140,7 @@ class GroupWriter:
 
     async def _drain(self) -> None:
         loop = asyncio.get_running_loop()
-        batch: list[_Submission] = []
+        batch: list[Submission] = []
         try:
             while self._waiting:
                 await self._crowd.gather()
@@ -182,8 +160,8 @@ class GroupWriter:
             self._running = None
             self._abandon(batch)
 
-    def _take(self) -> list[_Submission]:
-        batch: list[_Submission] = []
+    def _take(self) -> list[Submission]:
+        batch: list[Submission] = []
         entries = size = 0
         while self._waiting:
             following = self._waiting[0]
@@ -195,7 +173,7 @@ class GroupWriter:
         self._crowd.taken(sum(len(one.records) for one in batch))
         return batch
 
-    def _abandon(self, batch: list[_Submission]) -> None:
+    def _abandon(self, batch: list[Submission]) -> None:
         """After a defect in the loop above nobody may wait for ever; otherwise there is nobody left."""
         for submission in [*batch, *self._waiting]:
             if not submission.done.done():
@@ -203,67 +181,6 @@ class GroupWriter:
         self._waiting.clear()
         self._waiting_bytes = 0
         self._crowd.clear()
-
-    def _commit(self, submissions: list[_Submission]) -> list[Receipt | SovereignError]:
-        """In the writer's thread: sort out what is logged already and what may not be, then commit the rest at once."""
-        fresh: dict[str, bytes] = {}
-        refused: dict[int, EntryRefusedError] = {}
-        stored = self._log.stored([entry_id for one in submissions for entry_id, _ in one.records])
-        for number, submission in enumerate(submissions):
-            try:
-                self._admit(submission.records, fresh, stored)
-            except EntryRefusedError as error:
-                refused[number] = error
-        known = {entry_id: position for entry_id, (position, _) in stored.items()}
-        if fresh:
-            known |= dict(zip(fresh, self._enter(list(fresh.items())), strict=True))
-        signed = self._log.open()
-        self._log.require()  # whoever lost the right to sign while it wrote tells nobody
-        return [
-            refused.get(number) or self._forget(submission.records) or self._receipt(submission, known, signed)
-            for number, submission in enumerate(submissions)
-        ]
-
-    def _forget(self, records: list[Record]) -> SovereignError | None:
-        """Whoever ``records`` say is erased: what is kept apart of them is, before anybody is told that it is."""
-        try:
-            for subject in erased_in(entry for _, entry in records):
-                self._log.forget(subject)
-        except AuditUnavailableError as error:
-            return error
-        return None
-
-    def _receipt(self, submission: _Submission, known: dict[str, int], signed: Signed) -> Receipt:
-        positions = [known[entry_id] for entry_id, _ in submission.records]
-        if not submission.proven:
-            return Receipt(positions, signed)
-        try:
-            return Receipt(positions, signed, self._log.prove(positions))
-        except LogInconsistentError:  # a tile is damaged: what was handed in is durable all the same
-            return Receipt(positions, signed)
-
-    def _enter(self, records: list[Record]) -> list[int]:
-        try:
-            return self._log.enter(records)
-        except JournalFullError:  # callers came faster than the disk settles
-            self._log.settle()
-        try:
-            return self._log.enter(records)
-        except JournalFullError:  # more than a segment holds
-            return self._log.append(records)
-
-    @staticmethod
-    def _admit(records: list[Record], fresh: dict[str, bytes], stored: dict[str, tuple[int, bytes]]) -> None:
-        """Add what is new of one submission to ``fresh``; nothing of it when any of its ids names another event."""
-        mine: dict[str, bytes] = {}
-        for entry_id, entry in records:
-            known = stored.get(entry_id)
-            twin = known[1] if known else fresh.get(entry_id) or mine.get(entry_id)
-            if twin is None:
-                mine[entry_id] = entry
-            elif not same_event(twin, entry):
-                raise IdReusedError(f"id {entry_id!r} is already used by a different entry")
-        fresh |= mine
 
     async def settle(self) -> Signed:
         """Have everything in tiles now; the checkpoint over it. Raises as ``open``."""
@@ -274,7 +191,7 @@ class GroupWriter:
         return settled
 
 
-def _settle(batch: list[_Submission], outcomes: list[Receipt | SovereignError]) -> None:
+def _settle(batch: list[Submission], outcomes: list[Receipt | SovereignError]) -> None:
     for submission, outcome in zip(batch, outcomes, strict=True):
         if submission.done.done():  # its caller went away; the entry stays
             continue

@@ -4,7 +4,7 @@
     SOCKET rate:PER_SECOND SECONDS  entries come at this rate, whatever the writer does
 
 In the first, events are built before the clock runs: each entry is encoded, sent and awaited. In the second, all of it
-counts.
+counts. No call uses an id that another used: what is logged already is read and compared, which nobody measures here.
 The answer is one JSON object: entries, seconds, every latency in milliseconds, sorted, how many commits answered
 (checkpoints that differ), and the processor seconds that the callers took.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import secrets
 import sys
 import time
 from pathlib import Path
@@ -42,13 +43,13 @@ def event(name: str) -> dict[str, Any]:
 async def closed_loop(client: AuditClient, callers: int, flight: int, seconds: float) -> tuple[list[float], int]:
     """Latencies of entries of which ``callers`` have ``flight`` each on the way, for ``seconds``; and the commits."""
     made = [event(f"{number}") for number in range(callers)]
-    end, taken = time.perf_counter() + seconds, []
+    end, taken, own = time.perf_counter() + seconds, [], secrets.token_hex(8)
     sizes: set[int] = set()
 
     async def call(number: int, hand: int) -> None:
         turn = 0
         while (begin := time.perf_counter()) < end:
-            position = await client.append(made[number], id=f"gateway/{number}/{hand}/{turn}")
+            position = await client.append(made[number], id=f"gateway/{own}/{number}.{hand}.{turn}")
             taken.append(time.perf_counter() - begin)
             sizes.add(position.size)
             turn += 1
@@ -59,11 +60,11 @@ async def closed_loop(client: AuditClient, callers: int, flight: int, seconds: f
 
 async def open_loop(client: AuditClient, rate: float, seconds: float) -> list[float]:
     """Latencies of entries that come ``rate`` times a second; each counts from when it was due."""
-    taken: list[float] = []
+    taken, own = list[float](), secrets.token_hex(8)
     begin = time.perf_counter()
 
     async def one(number: int, due: float) -> None:
-        await client.append(event(f"r{number}"), id=f"gateway/r/{number}")
+        await client.append(event(f"r{number}"), id=f"gateway/{own}/{number}")
         taken.append(time.perf_counter() - due)
 
     async with asyncio.TaskGroup() as group:
@@ -86,7 +87,7 @@ async def main(socket: str, load: str, seconds: str) -> None:
             callers, _, flight = load.partition("x")
             taken, commits = await closed_loop(client, int(callers), int(flight or 1), float(seconds))
         spent, worked = time.perf_counter() - begin, time.process_time() - before
-    found = {"entries": len(taken), "seconds": spent, "commits": commits, "processor_seconds": worked}
+    found: dict[str, Any] = {"entries": len(taken), "seconds": spent, "commits": commits, "processor_seconds": worked}
     found["latencies_ms"] = sorted(1000 * one for one in taken)
     sys.stdout.write(json.dumps(found) + "\n")
 

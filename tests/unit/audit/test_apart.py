@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appliance.audit import apart_store, events, storage
+from appliance.audit import events, storage
 from appliance.audit.apart import Item, items_of
 from appliance.audit.apart_check import ApartCheck
 from appliance.audit.apart_store import file_path
@@ -158,34 +158,6 @@ async def test_an_erasure_destroys_the_key_before_it_is_answered_and_nothing_mor
     check = ApartCheck(bench.directory)
     check.finish(bench.verify(visit=check.visit))
     assert check.texts == 2
-
-
-def test_who_sends_too_much_has_entries_and_no_more_texts_until_the_hour_is_over(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = 1000.0
-    monkeypatch.setattr(apart_store, "PERIOD_BYTES", 10_000)
-    log = bench.open()
-    monkeypatch.setattr(log._apart, "_clock", lambda: now)
-
-    def kept(name: str, sender: int) -> bool:
-        return bool(items_of(decode_entry(log.keep(name, step("x" * 6000), sender)[1])[1])[0].file)
-
-    assert [kept("a", 1), kept("b", 1), kept("c", 2)] == [True, False, True]
-    before = bench.snapshot()
-    log.keep("e", refused("x" * 6000), 1)
-    assert bench.snapshot() == before  # not even a key: there are as many as somebody can name people
-    now += apart_store.PERIOD_SECONDS
-    assert kept("d", 1)
-
-
-def test_a_disk_that_is_nearly_full_is_left_to_entries(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = bench.open()
-    total, used, free = 1 << 30, 1 << 30, (1 << 30) // apart_store.RESERVE
-    monkeypatch.setattr(apart_store.shutil, "disk_usage", lambda _: type("U", (), {"total": total, "free": free}))
-    entry = append(log, step(LONG), "operator/a")
-    assert items_of(decode_entry(entry)[1])[0].file is None
-    assert used == total
 
 
 def test_pruning_takes_the_texts_of_what_it_prunes_and_no_others(bench: Bench) -> None:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from appliance.audit import append_body, events
-from appliance.audit.entry import encode_entry
+from appliance.audit.entry import decode_entry, encode_entry
 from appliance.audit.errors import AuditUnavailableError, BadRequestError, EntryTooLargeError, LogFullError
 from appliance.audit.ocsf import MAX_LONG
 from appliance.audit.storage import DiskStorage
+from appliance.audit.stored import read_stored
 from appliance.audit.tiles import MAX_ENTRY_BYTES
 from appliance.errors import LogInconsistentError
 
@@ -94,6 +95,32 @@ def test_a_disk_that_turned_read_only_refuses_and_says_so_and_appending_resumes(
     storage.read_only = False
     assert log.append(bench.records(2)) == [2]
     assert bench.verify().size == 3
+
+
+def test_a_journal_on_a_disk_that_turned_read_only_refuses_and_says_so_and_appending_resumes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way that every entry of a service takes: no tile is written before it is acknowledged."""
+    log = bench.open()
+    assert log.enter(bench.records(0, 1)) == [0, 1]
+    before, write = bench.snapshot(), os.pwrite
+
+    def read_only(*_: object) -> int:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "pwrite", read_only)
+    for _ in range(2):
+        with pytest.raises(AuditUnavailableError, match="Read-only file system") as caught:
+            log.enter(bench.records(2))
+        assert not isinstance(caught.value, LogFullError)
+        assert bench.snapshot().items() >= {name: before[name] for name in ("journal/0", "journal/1")}.items()
+    monkeypatch.setattr(os, "pwrite", write)
+    (position,) = log.enter(bench.records(2))
+    bench.close()
+    stored = read_stored(bench.directory, bench.vkeys)
+    ids = [decode_entry(stored.tiles.entry(index))[0] for index in range(stored.head.size)]
+    assert (ids[:2], ids[position], ids.count("e2")) == (["e0", "e1"], "e2", 1)
+    bench.verify()
 
 
 @pytest.mark.parametrize("name", ["tile/0/001.p/44", "tile/entries/001.p/44", "tile/1/000.p/1"])

@@ -102,11 +102,26 @@ def test_keys_of_one_algorithm_alone_are_a_mistake_of_the_caller() -> None:
         open_checkpoint(SIGNED.encode(), [key for key in VKEYS if key.algorithm != ML_DSA_44])
 
 
+_ROOT = base64.b64encode(HEAD.root).decode()
+_MALFORMED = "origin, size and root are expected"
+
+
 @pytest.mark.parametrize(
-    "text", ["a\n", "a\nb\nc\n", "a\n01\nAA==\n", "a\n1\nAA==\n", "a\n1\n*\n", "\n1\nAA==\n", f"a\n{'9' * 30}\nAA==\n"]
+    ("text", "said"),
+    [
+        ("a\n", _MALFORMED),
+        ("a\n1\n", _MALFORMED),
+        (f"a\nb\n{_ROOT}\n", _MALFORMED),
+        *((f"a\n{size}\n{_ROOT}\n", _MALFORMED) for size in ("01", "00", "-1", "+1", " 1", "1_0", "\u0661", "9" * 30)),
+        (f"\n1\n{_ROOT}\n", _MALFORMED),
+        (f"a\n1\n{_ROOT}\n\n", _MALFORMED),
+        ("a\n1\nAA==\n", "has 1 bytes, not 32"),
+        ("a\n1\n*\n", "not base64"),
+    ],
 )
-def test_a_malformed_body_is_refused(text: str) -> None:
-    with pytest.raises(NoteError):
+def test_a_malformed_body_is_refused(text: str, said: str) -> None:
+    assert parse_body(f"a\n1\n{_ROOT}\n") == Checkpoint("a", 1, HEAD.root)  # of which each is a change
+    with pytest.raises(NoteError, match=said):
         parse_body(text)
 
 

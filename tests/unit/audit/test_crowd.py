@@ -13,8 +13,9 @@ from appliance.audit.log import TileLog
 from appliance.audit.writer import GroupWriter
 
 if TYPE_CHECKING:
-    from appliance.audit.commit import Record
-    from appliance.audit.writer import Receipt
+    from collections.abc import Sequence
+
+    from appliance.audit.committing import Receipt, Submission
     from appliance.errors import SovereignError
     from tests.audit.bench import Bench
 
@@ -92,9 +93,9 @@ class Held:
         self.begun = threading.Semaphore(0)
         self.go = threading.Semaphore(0)
         self._inner = writer._commit
-        writer._commit = self.commit  # type: ignore[method-assign]  # the same, held
+        writer._commit = self.commit  # the same, held
 
-    def commit(self, submissions: list[list[Record]]) -> list[Receipt | SovereignError]:
+    def commit(self, submissions: Sequence[Submission]) -> list[Receipt | SovereignError]:
         self.commits.append(len(submissions))
         self.begun.release()
         self.go.acquire()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from appliance.audit import writer as writer_module
+from appliance.audit.committing import Receipt
 from appliance.audit.errors import AuditUnavailableError, IdReusedError
 from appliance.audit.log import TileLog
-from appliance.audit.writer import GroupWriter, Receipt
+from appliance.audit.writer import GroupWriter
 from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:

@@ -296,6 +296,36 @@ def test_a_settlement_that_was_overtaken_writes_nothing(bench: Bench, log: TileL
     assert _names(bench) == ["e0", "e1"]
 
 
+def test_no_commit_waits_for_the_index_of_ids_to_be_written(bench: Bench, log: TileLog) -> None:
+    log.enter(bench.records(0))
+    settlement = log.begin_settling()
+    assert settlement is not None
+    assert log._state is not None
+    ids = log._state.ids
+    with ids._writing:  # what the other thread holds while it writes
+        assert find(log, bench.records(0, 1)) == {"e0": 0}
+        assert log.enter(bench.records(1)) == [1]
+        assert find(log, bench.records(0, 1)) == {"e0": 0, "e1": 1}
+    log.write_settlement(settlement)
+    log.end_settling(settlement, None)
+    assert ids.size == 1
+    assert find(log, bench.records(0, 1)) == {"e0": 0, "e1": 1}
+
+
+def test_the_settlement_of_a_log_that_was_read_anew_meanwhile_writes_nothing(bench: Bench, log: TileLog) -> None:
+    log.enter(bench.records(0))
+    settlement = log.begin_settling()
+    assert settlement is not None
+    log._forget()  # as after a write to the journal that failed
+    log.open()
+    assert log.enter(bench.records(1)) == [2]  # behind the recovery's own entry
+    log.settle()
+    before = bench.snapshot()
+    log.write_settlement(settlement)
+    log.end_settling(settlement, None)
+    assert bench.snapshot() == before
+
+
 @pytest.mark.anyio
 async def test_many_callers_and_small_segments_end_in_one_log(bench: Bench) -> None:
     log = TileLog(bench.directory, bench.origin, bench.keys, journal=Journal(bench.directory, SEGMENT))
