@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.store import Store
 from appliance.cluster.install import Wanted, put_in_force
+from appliance.cluster.lasting import refuse_moved
 from appliance.errors import UsageError
 from appliance.install.backup.mark import refuse_half_restored
 from appliance.install.lock import site_lock
@@ -35,6 +36,7 @@ def renew(
         raise UsageError("no installation of the cluster went through yet", "run `sovereign install` first")
     if known.state.way is not None:
         raise UsageError(f"a way to release {known.state.way.heading} was cut off", known.state.onward())
+    refuse_moved(known.state, known.described)
     with site_lock(paths):
         store = Store(paths.store)
         release = store.open_record(store.record(known.state.release))
