@@ -52,7 +52,7 @@ class Acting:
 
     def __init__(self, paths: SitePaths, described: ClusterSite, folder: Path, enter: Sequence[str] = ()) -> None:
         self._paths, self._described = paths, described
-        self._reach = Reach(described.cluster, folder, enter)
+        self._folder, self._by = folder, enter
         self._begun: tuple[Name, dict[str, str]] | None = None
         self.unlogged: str | None = None
 
@@ -106,7 +106,9 @@ class Acting:
         if self._described.assistant is None:
             return
         try:
-            enter_acts(self._paths, self._described, self._reach)
+            known = read_state(self._paths.cluster_state)
+            identity = known.identity if known is not None else ""
+            enter_acts(self._paths, self._described, Reach(self._described.cluster, self._folder, self._by, identity))
         except (SovereignError, OSError) as error:
             self.unlogged = error.cause if isinstance(error, SovereignError) else str(error)
 

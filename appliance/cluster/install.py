@@ -225,7 +225,7 @@ def put_in_force(
         if files is not None:
             write_policies(paths.policies, policies)  # by which commands here judge packs, and know auditors
         if files is not None and paths.packs.is_dir():  # hosts that are new, or come back, have none of them
-            publish(Reach(described.cluster, wanted.source.parent, tuple(enter)), paths.packs)
+            publish(Reach(described.cluster, wanted.source.parent, tuple(enter), state.identity), paths.packs)
         holds = described.state_host if files is not None else ""
         settled = state.settled(hosts, release.version, admitted(parts), silent=silent, state_host=holds)
         write_state(paths.cluster_state, settled)

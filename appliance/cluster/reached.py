@@ -102,7 +102,7 @@ def reached_site(paths: SitePaths, enter: Sequence[str] = ()) -> Iterator[Reache
     known = standing(paths)
     if known.described.assistant is None or not known.state.release or not paths.pods_yaml.exists():
         raise UsageError("there is no assistant on the cluster", "run `sovereign install` to its end first")
-    reach = Reach(known.described.cluster, known.source.parent, tuple(enter))
+    reach = Reach(known.described.cluster, known.source.parent, tuple(enter), known.state.identity)
     paths.journal.parent.mkdir(mode=0o700, exist_ok=True)  # where commands keep what they did, as on a host
     with tempfile.TemporaryDirectory(prefix="sovereign-") as folder, ExitStack() as stack:
         found = ReachedPaths(paths.root, here=Path(folder), reach=reach)
