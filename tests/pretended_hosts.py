@@ -62,8 +62,9 @@ sys.stdout.buffer.write(done.stdout[:cut])
 class PretendedHosts:
     """Two hosts, ``node1`` with the control plane and ``node2``; ``places`` are exchanged in whatever they run.
 
-    They bear the mark of the site ``identity``. ``answers`` are said instead of running what holds a sign, with an exit status of ``codes``; of what holds a sign of
-    ``cuts`` so many bytes come back, and no failure with them. ``bin`` holds programs that go before the real ones.
+    They bear the mark of the site ``identity``. ``answers`` are said instead of running what holds a sign, with an exit
+    status of ``codes``; of what holds a sign of ``cuts`` so many bytes come back, and no failure with them. ``bin``
+    holds programs that go before the real ones.
     """
 
     folder: Path

@@ -54,7 +54,7 @@ class Reach:
     """The way to the hosts of ``cluster``, whose site file lies in ``folder``; ``enter`` goes before each command.
 
     With an ``identity`` nothing runs on a host that does not bear the mark of that very site: hosts that were installed
-    from elsewhere since have the same addresses, and the same keys for ssh. A restore has none, since it makes the mark.
+    from elsewhere since have the same addresses, and keys for ssh. A restore has none: it makes the mark.
     """
 
     cluster: Cluster
