@@ -32,7 +32,7 @@ def entries(desk: Desk) -> list[dict[str, Any]]:
     size = desk.log.verify().head.size
     tiles = TileReader(desk.log.directory, size)
     found = (decode_entry(tiles.entry(at))[1] for at in range(size))
-    return [one for one in found if one["unmapped"]["sovereign"].get("step") in {"install", "upgrade", "rollback"}]
+    return [one for one in found if one["unmapped"]["sovereign"].get("step") in act_record.STEPS]
 
 
 def told(desk: Desk) -> list[tuple[str, str, str]]:

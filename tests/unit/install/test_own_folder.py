@@ -35,12 +35,17 @@ def aged(folder: Path) -> None:
     os.utime(folder, (1_700_000_000, 1_700_000_000))
 
 
-def test_it_is_the_user_s_alone_and_goes_at_the_end(temporary: Path) -> None:
-    with pytest.raises(KeyError), own_folder() as folder:
+def used_and_failed(temporary: Path) -> None:
+    with own_folder() as folder:
         assert folder.parent == temporary
         assert folder.stat().st_mode & 0o777 == 0o700
         (folder / "log").write_text("a copy")
         raise KeyError
+
+
+def test_it_is_the_user_s_alone_and_goes_at_the_end(temporary: Path) -> None:
+    with pytest.raises(KeyError):
+        used_and_failed(temporary)
     assert list(temporary.iterdir()) == []
 
 
