@@ -186,3 +186,9 @@ def test_a_log_that_was_put_back_is_told_again_of_what_it_lacks(desk: Desk, monk
     assert not audit_spool._marker(desk.paths).exists()
     assert act(desk, "rollback", NEW, OLD) is None
     assert len(told(desk)) == 4
+
+
+def test_an_act_is_told_to_no_log_of_another_site_at_the_same_addresses(desk: Desk) -> None:
+    (desk.hosts.folder / "site.json").write_text('{"id": "another"}')
+    assert "does not bear the mark of this site" in str(act(desk))
+    assert told(desk) == []

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airgap_bundle.store import Store
+from appliance.cluster import install as installing
 from appliance.cluster.lasting import refuse_moved, to_be_seen
 from appliance.cluster.state import begin_state, read_state, write_state
+from appliance.cluster.workloads import Workloads
 from appliance.errors import UsageError
 from appliance.site.cluster import ClusterSite
 from tests.unit.cluster.test_install import here
@@ -98,3 +102,34 @@ def test_hosts_are_asked_for_what_stands_from_the_second_run_on(here: Administra
     first, second = (told["vars"] for told in here.runs.told)
     assert "preflight_stands" not in first
     assert (second["preflight_stands"], second["preflight_state_host"]) == (True, "")
+
+
+def test_an_installation_with_the_state_elsewhere_is_refused_before_a_bundle_is_read(here: Administrator) -> None:
+    here.install()
+    state = read_state(here.paths.cluster_state)
+    assert state is not None
+    write_state(here.paths.cluster_state, replace(state, state_host="node9"))
+    with pytest.raises(UsageError, match="are on node9"):
+        here.install()
+    assert len(here.runs.told) == 1
+
+
+def test_a_run_that_goes_through_with_the_assistant_notes_where_its_state_is(
+    here: Administrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.install()
+    release = Store(here.paths.store).open_release("1.0.0")
+    site = described("node1", "node2", "node3")
+    files = SimpleNamespace(config=SimpleNamespace(models=()), site_yaml=b"{}")
+    monkeypatch.setattr(installing, "judged", lambda *_: {})
+    monkeypatch.setattr(installing, "prepare", lambda *_, **__: Workloads((), (), (), "b"))
+    wanted = installing.Wanted(site, here.folder / "site.yaml", release, files)  # type: ignore[arg-type]
+    for charts in (("policies",), None):  # the first is a part of a restore
+        state = read_state(here.paths.cluster_state)
+        assert state is not None
+        assert state.state_host == ""
+        brought = replace(wanted, charts=charts)
+        installing.put_in_force(here.paths, brought, watch=lambda _: None, passphrase=lambda: b"")
+    state = read_state(here.paths.cluster_state)
+    assert state is not None
+    assert state.state_host == "node2"
