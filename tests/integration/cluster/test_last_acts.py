@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +149,13 @@ def test_a_renewal_that_no_key_opens_was_none(desk: Desk, renew: Any, monkeypatc
         renew()
     assert told(desk) == []
     assert read_journal(desk.paths.journal) == ()
+
+
+def test_a_renewal_by_a_site_file_with_the_state_elsewhere_is_refused(desk: Desk, renew: Any) -> None:
+    desk.known = replace(desk.known, state=replace(desk.known.state, state_host="node1"))
+    with pytest.raises(UsageError, match="are on node1, and the site file has them on node2"):
+        renew()
+    assert told(desk) == []
 
 
 def test_a_restore_is_an_act_of_the_log_that_it_brings_with_the_backup_that_it_is_of(

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airgap_bundle.store import Store
+from appliance.cluster import ahead
 from appliance.cluster import install as installing
 from appliance.cluster.lasting import refuse_moved, to_be_seen
+from appliance.cluster.standing import standing
 from appliance.cluster.state import begin_state, read_state, write_state
 from appliance.cluster.workloads import Workloads
 from appliance.errors import UsageError
@@ -111,6 +113,8 @@ def test_an_installation_with_the_state_elsewhere_is_refused_before_a_bundle_is_
     write_state(here.paths.cluster_state, replace(state, state_host="node9"))
     with pytest.raises(UsageError, match="are on node9"):
         here.install()
+    with pytest.raises(UsageError, match="are on node9"):  # an upgrade and a rollback
+        installing.site_of(standing(here.paths), None)
     assert len(here.runs.told) == 1
 
 
@@ -133,3 +137,14 @@ def test_a_run_that_goes_through_with_the_assistant_notes_where_its_state_is(
     state = read_state(here.paths.cluster_state)
     assert state is not None
     assert state.state_host == "node2"
+
+
+def test_a_look_ahead_of_an_upgrade_looks_for_what_stands(here: Administrator, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.install()
+    state, asked = read_state(here.paths.cluster_state), list[dict[str, Any]]()
+    assert state is not None
+    monkeypatch.setattr(ahead, "run", lambda _playbook, told, *_, **__: asked.append(told["all"]["vars"]))
+    release = Store(here.paths.store).open_release("1.0.0")
+    site = installing.read_site(here.folder / "site.yaml")
+    ahead.look_ahead(here.paths, site, release, replace(state, state_host="node2"), lambda _: None)
+    assert [(one["preflight_stands"], one["preflight_state_host"]) for one in asked] == [(True, "node2")]
