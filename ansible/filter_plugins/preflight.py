@@ -221,10 +221,14 @@ def _of_control_plane(
 
 
 def _of_seats(readings: Readings, rules: Mapping[str, Any]) -> Iterator[Finding]:
-    """Hosts whose role the site file changes: none takes another one while it is in the cluster."""
+    """Hosts whose role the site file changes: none takes another one while it is in a cluster that stands.
+
+    Where none does, as in a restore, a worker that is left of the former one may begin the control plane.
+    """
     for host, seen in readings.items():
         wanted = "control-plane" if host in rules["members"] else "worker"
-        if _is_ours(seen, rules) and seen["seat"] not in {"", wanted}:
+        may = {"", wanted} if rules["stands"] else {"", wanted, "worker"}
+        if _is_ours(seen, rules) and seen["seat"] not in may:
             what = f"it is in the cluster as {seen['seat']}, the site file has it as {wanted}"
             yield _finding(host, "role", what, "take it out of the site file, install, and name it again afterwards")
 

@@ -54,9 +54,18 @@ def test_where_nothing_stands_yet_all_hosts_may_be_new(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(("first", "second"), [(MEMBER, MEMBER), (WORKER, WORKER)])
-def test_no_host_takes_another_role_while_it_is_in_the_cluster(first: dict[str, Any], second: dict[str, Any]) -> None:
-    found = judge(node1=probe(1, **first), node2=probe(2, **second))  # the file has node1 in the control plane alone
+def test_no_host_takes_another_role_while_it_is_in_the_cluster(
+    monkeypatch: pytest.MonkeyPatch, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    hosts = {"node1": probe(1, **first), "node2": probe(2, **second)}  # the file has node1 in the control plane alone
+    monkeypatch.setitem(RULES, "stands", True)  # noqa: FBT003 - the value of a rule
+    found = [one for one in judge(**hosts) if one[1] == "role"]
     assert found == [("node2" if first is MEMBER else "node1", "role")]
+
+
+def test_a_worker_that_is_left_of_a_lost_cluster_may_begin_the_one_that_a_restore_makes() -> None:
+    assert judge(node1=probe(1, **WORKER)) == []
+    assert judge(node1=probe(1), node2=probe(2, **MEMBER)) == [("node2", "role")]  # its API server would run on
 
 
 def test_a_host_on_its_way_in_goes_on_in_the_role_that_the_file_has() -> None:
