@@ -1,6 +1,7 @@
 """A folder of one command's own, which goes with it: at its end, or with the next command where it was killed.
 
-What lies there may be a copy of the audit log. Nobody but the command's user reads it; and a command that was killed
+What lies there may be a copy of the audit log, or what a cluster's Secrets are made of. Nobody but the command's user
+reads it; and a command that was killed
 cannot take it away, so that each one takes away what those before it left. The kernel says whether one still runs: it
 holds its folder's lock.
 """
