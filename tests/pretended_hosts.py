@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 POD_UID = "0a1b2c3d-0000-4000-8000-0123456789ab"
+IDENTITY = "1d" * 16
+"""Of the site whose mark the hosts bear."""
 _PROGRAM = r"""
 import json, os, shlex, subprocess, sys
 folder = sys.argv[1]
@@ -26,6 +28,14 @@ address, line = sys.argv[-2:]
 with open(os.path.join(folder, "calls"), "a") as calls:
     calls.write(json.dumps([address, line]) + "\n")
 words = shlex.split(line)
+at = next((at for at, word in enumerate(words) if "the mark of this site" in word), None)
+if at is not None:  # what looks for the mark runs before anything is said
+    looking = words[at - 2:at + 2]
+    for here, there in told["places"].items():
+        looking = [word.replace(here, there) for word in looking]
+    if status := subprocess.run([*looking, "true"]).returncode:
+        sys.exit(status)
+    words = words[:at - 2] + words[at + 2:]
 for sign, answer in told["answers"].items():
     if sign in line:
         sys.stdout.write(answer)
@@ -52,8 +62,9 @@ sys.stdout.buffer.write(done.stdout[:cut])
 class PretendedHosts:
     """Two hosts, ``node1`` with the control plane and ``node2``; ``places`` are exchanged in whatever they run.
 
-    ``answers`` are said instead of running what holds a sign, with an exit status of ``codes``; of what holds a sign of
-    ``cuts`` so many bytes come back, and no failure with them. ``bin`` holds programs that go before the real ones.
+    They bear the mark of the site ``identity``. ``answers`` are said instead of running what holds a sign, with an exit
+    status of ``codes``; of what holds a sign of ``cuts`` so many bytes come back, and no failure with them. ``bin``
+    holds programs that go before the real ones.
     """
 
     folder: Path
@@ -62,10 +73,13 @@ class PretendedHosts:
     codes: dict[str, int] = field(default_factory=dict)
     cuts: dict[str, int] = field(default_factory=dict)
     uid: str = POD_UID
+    identity: str = IDENTITY
 
     def __post_init__(self) -> None:
         (self.folder / "bin").mkdir(parents=True)
         (self.folder / "program.py").write_text(_PROGRAM)
+        (self.folder / "site.json").write_text(json.dumps({"id": self.identity, "name": "lab"}))
+        self.places.setdefault("/etc/sovereign/site.json", str(self.folder / "site.json"))
         self.program("chown", "#!/bin/sh\nexit 0\n")  # nobody but root may give files away
 
     def program(self, name: str, text: str) -> None:

@@ -43,6 +43,7 @@ def findings(probes: Mapping[str, Mapping[str, Any]], rules: Mapping[str, Any]) 
             readings[host] = reading
             found += [*_of_itself(host, reading, rules), *_of_its_past(host, reading, rules)]
     found += [*_of_names(probes, readings), *_of_networks(readings, rules), *_of_control_plane(probes, readings, rules)]
+    found += [*_of_seats(readings, rules), *_of_what_stands(readings, rules)]
     order = list(probes)
     return sorted(found, key=lambda f: order.index(f["host"]) if f["host"] in order else len(order))
 
@@ -217,6 +218,35 @@ def _of_control_plane(
         own = [ipaddress.ip_interface(given).network for given in readings[host]["networks"]]
         if not any(ipaddress.ip_address(shared) in network for network in own):
             yield _finding(host, "shared address", f"{shared} is in none of its networks", "choose one of its network")
+
+
+def _of_seats(readings: Readings, rules: Mapping[str, Any]) -> Iterator[Finding]:
+    """Hosts whose role the site file changes: none takes another one while it is in a cluster that stands.
+
+    Where none does, as in a restore, a worker that is left of the former one may begin the control plane.
+    """
+    for host, seen in readings.items():
+        wanted = "control-plane" if host in rules["members"] else "worker"
+        may = {"", wanted} if rules["stands"] else {"", wanted, "worker"}
+        if _is_ours(seen, rules) and seen["seat"] not in may:
+            what = f"it is in the cluster as {seen['seat']}, the site file has it as {wanted}"
+            yield _finding(host, "role", what, "take it out of the site file, install, and name it again afterwards")
+
+
+def _of_what_stands(readings: Readings, rules: Mapping[str, Any]) -> Iterator[Finding]:
+    """What an installation that went through left, and is not there: a run would begin it anew, and empty."""
+    if not rules["stands"]:
+        return
+    members = [host for host in rules["members"] if host in readings]
+    seats = [readings[host]["seat"] for host in members if _is_ours(readings[host], rules)]
+    if members == list(rules["members"]) and "control-plane" not in seats:  # one that does not answer may be it
+        what = "none of the control plane's hosts is in the cluster that was installed"
+        hint = "name one that is, and move them one after the other; where all are lost, `sovereign restore`"
+        yield _finding(members[0], "control plane", what, hint)
+    host = rules["state_host"]
+    if host in readings and not readings[host]["state"]:
+        what = "the site's database and log are not there"
+        yield _finding(host, "state", what, "put its disk back, or `sovereign restore` them from a backup")
 
 
 def _of_networks(readings: Readings, rules: Mapping[str, Any]) -> Iterator[Finding]:

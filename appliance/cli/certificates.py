@@ -85,7 +85,9 @@ def _leaves(paths: SitePaths) -> tuple[Certificate, ...]:
 
 def _renew_cluster(paths: SitePaths, passphrase: Callable[[], bytes]) -> None:
     with TaskProgress() as tasks:
-        clusters.renew(paths, standing(paths), watch=tasks.watch, passphrase=passphrase)
+        done = clusters.renew(paths, standing(paths), watch=tasks.watch, passphrase=passphrase)
+    if done.unlogged is not None:
+        say(f"not in the audit log yet: {done.unlogged}; the next run enters it")
 
 
 def _renew_host(paths: SitePaths, passphrase: Callable[[], bytes]) -> None:

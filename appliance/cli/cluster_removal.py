@@ -28,5 +28,7 @@ def remove_cluster(paths: SitePaths, *, yes: bool) -> None:
     with TaskProgress() as tasks:
         gone = uninstall(paths, known, watch=tasks.watch)
     say(f"removed the site's files in {gone.root}, and the appliance from {', '.join(gone.hosts)}")
+    if gone.unlogged is not None:
+        say(f"the removal was not among the log's entries: {gone.unlogged}")
     if gone.root.exists():
         say(f"{gone.root} stays: it holds files of others, or is a mount point")

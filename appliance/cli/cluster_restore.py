@@ -84,6 +84,8 @@ def restore_cluster(
     data = {"release": done.version, "changed": dict(done.changed), "url": done.url, "log_root": told.log_root}
     emit(data, output, lambda console: render_installed(done, console))
     say(f"restored as of {told.made:%Y-%m-%d %H:%M} UTC; the log went on from entry {told.log_size}")
+    if done.unlogged is not None:
+        say(f"not in the audit log yet: {done.unlogged}; the next run enters it")
 
 
 def _plan(paths: SitePaths, asked: ClusterRequest, config: Path, output: OutputFormat) -> None:

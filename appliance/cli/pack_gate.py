@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.cli.learn_evaluate import client_of, share_of
@@ -18,6 +16,7 @@ from appliance.cli.terminal import OutputFormat, emit, say
 from appliance.errors import UsageError
 from appliance.gateway.pack_choices import Chosen, chosen_or_none
 from appliance.install.decisions import installed
+from appliance.install.own_folder import own_folder
 from appliance.learning.errors import GateRefusedError
 from appliance.packs.cases import cases_of
 from appliance.packs.errors import PackLostError
@@ -25,6 +24,8 @@ from appliance.packs.record import NONE
 from appliance.packs.shelf import open_pack
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from appliance.cli.pack_trial import Tried
     from appliance.learning.cases import Case
     from appliance.packs.shelf import Shelved
@@ -81,8 +82,8 @@ def passed(order: Order, now: Chosen | None, how: Asking) -> bool:
         planned({"group": order.group, "pack": order.digest, "former": former, "models": models}, cases, how.output)
         return False
     budget = how.tokens or share_of(order.site, (order.group,))
-    with tempfile.TemporaryDirectory() if how.results is None else nullcontext(_folder(how.results)) as folder:
-        trial = Trial(order.group, order.digest, former, cases, how.seed, how.max_tokens, budget, Path(folder))
+    with own_folder() if how.results is None else nullcontext(_folder(how.results)) as folder:
+        trial = Trial(order.group, order.digest, former, cases, how.seed, how.max_tokens, budget, folder)
         found = asyncio.run(tried(order.paths, order.site, program, trial, order.passphrase_fd))
     _judge(order, former, found, how.output)
     return True
@@ -156,6 +157,6 @@ def check_still(order: Order) -> None:
     check_may_be_chosen(order.paths, order.wanted)
 
 
-def _folder(results: Path) -> str:
+def _folder(results: Path) -> Path:
     results.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return str(results)
+    return results

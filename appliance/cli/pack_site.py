@@ -228,4 +228,4 @@ def _using_now(paths: SitePaths, digest: str) -> list[str]:
 def say_unlogged(unlogged: str | None) -> None:
     """Say where the log lacks what was done."""
     if unlogged is not None:
-        say(f"the audit log has no entry about it yet: {unlogged}; `sovereign up` enters it")
+        say(f"the audit log has no entry about it yet: {unlogged}; `sovereign up` enters it, on a cluster the next run")

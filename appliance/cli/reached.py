@@ -15,6 +15,7 @@ from appliance.audit.errors import AuditUnavailableError
 from appliance.cli.terminal import read_passphrase, site_paths
 from appliance.cluster.reached import ReachedPaths, reached_site
 from appliance.cluster.standing import is_cluster
+from appliance.install.interruption import ending_in_order
 from appliance.install.vault import Vault
 from appliance.site.paths import AUDIT, SitePaths
 
@@ -35,6 +36,8 @@ def reached(context: typer.Context) -> SitePaths:
     if not is_cluster(paths):
         return paths
     root = context.find_root()
+    if _SITE not in root.meta:
+        root.with_resource(ending_in_order())  # what lies here of the site goes also where the command is told to end
     if (found := root.meta.get(_SITE)) is None:
         found = root.meta[_SITE] = root.with_resource(reached_site(paths))
     assert isinstance(found, ReachedPaths)

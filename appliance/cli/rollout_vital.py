@@ -6,13 +6,12 @@ One that fails takes the pack back from everybody, whatever else it made better.
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.cli.learn_evaluate import client_of, share_of
 from appliance.cli.pack_gate import Order, cases_for
 from appliance.cli.pack_trial import Trial, vital_failures
+from appliance.install.own_folder import own_folder
 from appliance.packs.record import NONE
 from appliance.packs.shelf import pick
 
@@ -39,6 +38,6 @@ def broken(paths: SitePaths, site: SiteConfig, found: Rollout, passphrase_fd: in
         return ()
     program = client_of(site, None)
     budget = share_of(site, (found.group,))
-    with tempfile.TemporaryDirectory() as folder:
-        trial = Trial(found.group, found.change, found.former, vital, _SEED, _MAX_TOKENS, budget, Path(folder))
+    with own_folder() as folder:
+        trial = Trial(found.group, found.change, found.former, vital, _SEED, _MAX_TOKENS, budget, folder)
         return asyncio.run(vital_failures(paths, site, program, trial, passphrase_fd))

@@ -1,9 +1,12 @@
-"""What an operator does to a whole cluster, as entries of its audit log: it is installed, upgraded, or gone back with.
+"""What an operator does to a whole cluster, as entries of its audit log.
+
+It is installed, upgraded or gone back with, its certificates are renewed, it is restored, or taken away.
 
 An act goes into the journal on the administrator's machine first, which needs nobody, and from there into the log: its
 beginning before anything of the site changes, its end afterwards. While the log's writer does not answer the journal
 keeps both, and the next run enters them. Each entry has the act's own id, so that sending it twice gives one. An act
-that was cut off is entered once the next one begins: as failed, unless what it went to is in force by then.
+that was cut off is entered once the next one begins: as failed, unless what it went to is in force by then. A restore
+is entered once the log that it brought is on; of a removal that goes through, the log has the beginning.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from appliance.install.audit_spool import is_waiting, spool_to
 from appliance.install.journal import Journal, beside
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from appliance.site.cluster import ClusterSite
     from appliance.site.paths import SitePaths
 
-Name = Literal["install", "upgrade", "rollback"]
+Name = Literal["install", "upgrade", "rollback", "renew", "restore", "uninstall"]
 INTERRUPTED = "interrupted"
 
 
@@ -52,12 +55,15 @@ class Acting:
 
     def __init__(self, paths: SitePaths, described: ClusterSite, folder: Path, enter: Sequence[str] = ()) -> None:
         self._paths, self._described = paths, described
-        self._reach = Reach(described.cluster, folder, enter)
+        self._folder, self._by = folder, enter
         self._begun: tuple[Name, dict[str, str]] | None = None
         self.unlogged: str | None = None
 
-    def begin(self, act: Name, before: Release, after: Release) -> None:
-        """Journal that ``act`` begins, and enter it where a writer can be there. Raises ``DeploymentError``."""
+    def begin(self, act: Name, before: Release, after: Release, more: Mapping[str, str] | None = None) -> None:
+        """Journal that ``act`` begins, and enter it where a writer can be there. Raises ``DeploymentError``.
+
+        ``more`` is what else its entries say of it.
+        """
         detail = {
             ACT: secrets.token_hex(16),
             "uid": str(os.getuid()),
@@ -65,6 +71,7 @@ class Acting:
             "from_digest": before.digest,
             "to": after.version,
             "to_digest": after.digest,
+            **(more or {}),
         }
         with closing(Journal.open(self._paths.journal)) as journal:
             last = journal.records[-1] if journal.records else None
@@ -75,6 +82,10 @@ class Acting:
         self._begun = act, detail
         if before.version:
             self._enter()
+
+    def took_the_log(self) -> None:
+        """The act took log and journal with it: its end stands nowhere."""
+        self._begun = None
 
     def __enter__(self) -> Self:
         return self
@@ -106,7 +117,9 @@ class Acting:
         if self._described.assistant is None:
             return
         try:
-            enter_acts(self._paths, self._described, self._reach)
+            known = read_state(self._paths.cluster_state)
+            identity = known.identity if known is not None else ""
+            enter_acts(self._paths, self._described, Reach(self._described.cluster, self._folder, self._by, identity))
         except (SovereignError, OSError) as error:
             self.unlogged = error.cause if isinstance(error, SovereignError) else str(error)
 

@@ -18,6 +18,7 @@ from airgap_bundle.store import Store
 from appliance.cluster.acts import Acting, in_force
 from appliance.cluster.events import Failure
 from appliance.cluster.inventory import Site, inventory
+from appliance.cluster.lasting import refuse_moved, to_be_seen
 from appliance.cluster.packs import publish
 from appliance.cluster.playbook import PLAYBOOK_SECONDS, HostsRefusedError, run
 from appliance.cluster.reach import Reach
@@ -91,6 +92,7 @@ def install(  # noqa: PLR0913 - what an installation is given, by keyword
     refuse_half_restored(paths)
     known = read_state(paths.cluster_state)
     site = read_site(_source(request.config, known))
+    refuse_moved(known, site.described)
     if is_first_install(paths) and request.root_fingerprint is None:
         raise UsageError(
             "the first installation needs the fingerprint of the root to trust",
@@ -135,7 +137,8 @@ def read_site(source: Path) -> SiteSource:
 def site_of(known: Standing, config: Path | None) -> SiteSource:
     """The site file ``config`` of a cluster that was installed, or the one of its last run. Raises as ``read_site``.
 
-    Raises ``UsageError`` for another name: it is in the log's origin and in the authority's certificate.
+    Raises ``UsageError`` for another name, which is in the log's origin and in the authority's certificate, and as
+    ``refuse_moved``.
     """
     found = read_site(_source(config, known.state))
     if found.described.name != known.described.name:
@@ -143,6 +146,7 @@ def site_of(known: Standing, config: Path | None) -> SiteSource:
             f"this site is named {known.described.name}, the site file says {found.described.name}",
             "keep the name, or install another site with another --site",
         )
+    refuse_moved(known.state, found.described)
     return found
 
 
@@ -198,7 +202,7 @@ def put_in_force(
         Site(described.name, state.identity, wanted.source.parent),
         described.cluster,
         parts,
-        settings={**read_settings(described, wanted.source), **wanted.options},
+        settings={**read_settings(described, wanted.source), **wanted.options, **to_be_seen(before)},
         leaving=before.leaving(described.cluster.hosts),
         workloads=workloads,
         change=change,
@@ -221,8 +225,10 @@ def put_in_force(
         if files is not None:
             write_policies(paths.policies, policies)  # by which commands here judge packs, and know auditors
         if files is not None and paths.packs.is_dir():  # hosts that are new, or come back, have none of them
-            publish(Reach(described.cluster, wanted.source.parent, tuple(enter)), paths.packs)
-        write_state(paths.cluster_state, state.settled(hosts, release.version, admitted(parts), silent=silent))
+            publish(Reach(described.cluster, wanted.source.parent, tuple(enter), state.identity), paths.packs)
+        holds = described.state_host if files is not None else ""
+        settled = state.settled(hosts, release.version, admitted(parts), silent=silent, state_host=holds)
+        write_state(paths.cluster_state, settled)
     url = described.pods.gateway_url if described.assistant is not None else None
     return Installed(
         release.version, release.signers, changed, described.cluster.api_endpoint, url, silent=tuple(sorted(silent))

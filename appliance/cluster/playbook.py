@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from appliance.cluster.events import Ended, Event, EventReader, Failure, Finding, Said
 from appliance.errors import DeploymentError, PreflightError
 from appliance.install import process
+from appliance.install.interruption import ending_in_order
+from appliance.install.own_folder import own_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,7 +52,8 @@ def run(
 
     ``enter`` goes before the command line, for an administrator whose way to the hosts leads through something.
     Raises ``HostsRefusedError`` when the preflight found something and ``DeploymentError`` with host, task, cause and
-    hint when a task failed. The inventory lies in a folder that only this user reads, for as long as the run lasts.
+    hint when a task failed. The inventory, which holds the site's secrets, lies in a folder that only this user reads,
+    for as long as the run lasts: a lost terminal ends it in order, and what a killed one left the next command removes.
     """
     reader, seen = EventReader(), list[Event]()
 
@@ -61,11 +63,11 @@ def run(
             seen.append(event)
             watch(event)
 
-    with tempfile.TemporaryDirectory(prefix="sovereign-") as folder:
-        hosts = Path(folder) / "inventory.json"
+    with ending_in_order(), own_folder() as folder:
+        hosts = folder / "inventory.json"
         hosts.write_text(json.dumps(inventory))
         argv = [*enter, sys.executable, "-m", "ansible", "playbook", "-i", str(hosts), str(ROLES / "playbooks" / name)]
-        status = process.stream(argv, on_line, env=_environment(folder), cwd=ROLES, timeout_s=timeout_s)
+        status = process.stream(argv, on_line, env=_environment(str(folder)), cwd=ROLES, timeout_s=timeout_s)
     return outcome(status, seen)
 
 

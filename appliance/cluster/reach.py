@@ -1,7 +1,8 @@
 """Entering hosts of a cluster by ssh for what streams: as the roles enter them, with the keys that the site file names.
 
 A host is entered at the address that the site file gives it, whatever the cluster says; what runs there is a list of
-words, quoted once for the shell that sshd starts. Kubernetes is asked through the first host of the control plane.
+words, quoted once for the shell that sshd starts. Kubernetes is asked through a host of the control plane: the first
+one that can be entered, so that three of them can do without one.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import json
 import re
 import shlex
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from appliance.cluster.objects import NAMESPACE
 from appliance.errors import DeploymentError, UnavailableError
-from appliance.install.process import run
+from appliance.install.process import run, succeeds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,11 +25,17 @@ if TYPE_CHECKING:
 
     from appliance.site.cluster import Cluster
 
-_KUBECTL = ("env", "KUBECONFIG=/etc/kubernetes/admin.conf", "KUBECACHEDIR=/run/sovereign/kubectl", "kubectl")
+_ADMIN = "/etc/kubernetes/admin.conf"
+_KUBECTL = ("env", f"KUBECONFIG={_ADMIN}", "KUBECACHEDIR=/run/sovereign/kubectl", "kubectl")
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _VOLUMES = "/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~empty-dir/{volume}"
 _SECONDS = 120.0
+_MARK = "/etc/sovereign/site.json"
+_OF_THE_SITE = (
+    f'grep -qsF "$0" {_MARK} || {{ echo "the host does not bear the mark of this site" >&2; exit 1; }}; exec "$@"'
+)
+"""For `sh -c`, with the site's identity for its name: runs the words behind it on hosts of that site alone."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +51,16 @@ class Pod:
 
 @dataclass(frozen=True)
 class Reach:
-    """The way to the hosts of ``cluster``, whose site file lies in ``folder``; ``enter`` goes before each command."""
+    """The way to the hosts of ``cluster``, whose site file lies in ``folder``; ``enter`` goes before each command.
+
+    With an ``identity`` nothing runs on a host that does not bear the mark of that very site: hosts that were installed
+    from elsewhere since have the same addresses, and keys for ssh. A restore has none: it makes the mark.
+    """
 
     cluster: Cluster
     folder: Path
     enter: Sequence[str] = ()
+    identity: str = ""
 
     def on(self, host: str, *command: str) -> list[str]:
         """The command line that runs ``command`` as root on the host of that name."""
@@ -63,13 +76,22 @@ class Reach:
             f"UserKnownHostsFile={self.folder / ssh.known_hosts}",
         )
         given = [word for option in options for word in ("-o", option)]
-        become = () if ssh.user == "root" else ("sudo", "-n", "--")
+        become: tuple[str, ...] = () if ssh.user == "root" else ("sudo", "-n", "--")
+        if self.identity:
+            become = (*become, "sh", "-c", _OF_THE_SITE, self.identity)
         key = ("-i", str(self.folder / ssh.key), "-p", str(ssh.port), "-l", ssh.user)
         return [*self.enter, "ssh", "-F", "none", "-T", *given, *key, "--", address, shlex.join([*become, *command])]
 
+    @cached_property
+    def member(self) -> str:
+        """The host of the control plane that is asked: the first that can be entered and is in it, else the first."""
+        first, *others = (host.name for host in self.cluster.control_plane)
+        can = (name for name in (first, *others) if succeeds(self.on(name, "test", "-e", _ADMIN)))
+        return next(can, first) if others else first
+
     def kubectl(self, *arguments: str) -> list[str]:
         """The command line that asks Kubernetes."""
-        return self.on(self.cluster.control_plane[0].name, *_KUBECTL, *arguments)
+        return self.on(self.member, *_KUBECTL, *arguments)
 
     def inside(self, pod: str, container: str, *command: str) -> list[str]:
         """The command line that runs ``command`` in a pod of the assistant, with this side's stdin."""

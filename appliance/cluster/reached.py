@@ -28,6 +28,7 @@ from appliance.errors import UsageError
 from appliance.install.backup.contents import unpack
 from appliance.install.backup.mark import refuse_half_restored
 from appliance.install.backup.statement import LOG
+from appliance.install.own_folder import own_folder
 from appliance.install.steps.secrets import VKEYS
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths, engine_service
 
@@ -82,7 +83,8 @@ class ReachedPaths(SitePaths):
         for, ``DeploymentError`` where the writer's pod does not answer.
         """
         packed = self.here / "log.tar"
-        with packed.open("wb") as sink, log_of(self.reach, read_vkeys(self.policies / VKEYS), room(self.here)) as found:
+        most = room(self.here) // 2  # it lies there twice for a moment
+        with packed.open("wb") as sink, log_of(self.reach, read_vkeys(self.policies / VKEYS), most) as found:
             while piece := found.read(_PIECE):
                 sink.write(piece)
         folder = Path(tempfile.mkdtemp(prefix="log-", dir=self.here))
@@ -102,10 +104,10 @@ def reached_site(paths: SitePaths, enter: Sequence[str] = ()) -> Iterator[Reache
     known = standing(paths)
     if known.described.assistant is None or not known.state.release or not paths.pods_yaml.exists():
         raise UsageError("there is no assistant on the cluster", "run `sovereign install` to its end first")
-    reach = Reach(known.described.cluster, known.source.parent, tuple(enter))
+    reach = Reach(known.described.cluster, known.source.parent, tuple(enter), known.state.identity)
     paths.journal.parent.mkdir(mode=0o700, exist_ok=True)  # where commands keep what they did, as on a host
-    with tempfile.TemporaryDirectory(prefix="sovereign-") as folder, ExitStack() as stack:
-        found = ReachedPaths(paths.root, here=Path(folder), reach=reach)
+    with own_folder() as folder, ExitStack() as stack:
+        found = ReachedPaths(paths.root, here=folder, reach=reach)
         found.current.mkdir()
         release = {"version": known.state.release}
         (found.current / "release.json").write_text(json.dumps(release))

@@ -1,4 +1,8 @@
-"""Takes a cluster away: every host becomes what it was, then what was kept here of it goes."""
+"""Takes a cluster away: every host becomes what it was, then what was kept here of it goes.
+
+That it begins is in the cluster's log before the first host is touched, where the log can be had; a removal that fails
+is, too. One that goes through takes log and journal along.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airgap_bundle.errors import StoreError
+from appliance.cluster.acts import Acting, in_force
 from appliance.cluster.events import Reading
 from appliance.cluster.playbook import run
 from appliance.cluster.state import write_state
-from appliance.errors import DeploymentError, UsageError
+from appliance.errors import DeploymentError, SovereignError, UsageError
+from appliance.install.act_record import Release
 from appliance.install.lock import site_lock
 
 if TYPE_CHECKING:
@@ -30,10 +37,14 @@ MARKED, REMOVED = "marked", "removed"
 
 @dataclass(frozen=True)
 class Removed:
-    """What went away: the site's files below ``root`` here, and the appliance on these hosts."""
+    """What went away: the site's files below ``root`` here, and the appliance on these hosts.
+
+    ``unlogged`` says why the log that went with it did not have its beginning; None: it had, or there was none.
+    """
 
     root: Path
     hosts: tuple[str, ...]
+    unlogged: str | None = None
 
 
 def refuse(paths: SitePaths, known: Standing) -> None:
@@ -69,7 +80,8 @@ def uninstall(paths: SitePaths, known: Standing, *, watch: Watch, enter: Sequenc
             removed.update({event.host} if event.value.get(REMOVED) else ())
         watch(event)
 
-    with site_lock(paths):
+    with site_lock(paths), Acting(paths, known.described, known.source.parent, enter) as acting:
+        unlogged = _announced(paths, known, acting)
         try:
             run("removal.yml", known.touched().inventory(), note, enter=enter)
         finally:
@@ -81,11 +93,25 @@ def uninstall(paths: SitePaths, known: Standing, *, watch: Watch, enter: Sequenc
                 "see whether another machine has that address; a host that was made anew leaves with "
                 "`sovereign install` once the site file names it no more",
             )
+        acting.took_the_log()
         for path in _ours(paths):
             _remove(path)
     with suppress(OSError):  # it holds files of others, or is a mount point
         paths.root.rmdir()
-    return Removed(paths.root, tuple(host.name for host in known.state.hosts))
+    return Removed(paths.root, tuple(host.name for host in known.state.hosts), unlogged)
+
+
+def _announced(paths: SitePaths, known: Standing, acting: Acting) -> str | None:
+    """Why the log does not say that the removal begins; None: it does. Neither log nor journal holds a removal up."""
+    try:
+        now = in_force(paths)
+    except StoreError:  # an earlier removal was cut off once it had the store
+        now = Release(known.state.release)
+    try:
+        acting.begin("uninstall", now, Release())
+    except (SovereignError, OSError) as error:
+        return error.cause if isinstance(error, SovereignError) else str(error)
+    return acting.unlogged
 
 
 def _forget(paths: SitePaths, known: Standing, clean: set[str]) -> None:

@@ -65,7 +65,8 @@ class ClusterState:
 
     ``release`` is what the last run that went through brought; empty before. ``way`` is the one that a run is on, or
     was when it was cut off. ``history`` names every release that was in force, the last one last, and ``digests`` the
-    images that are admitted: those of ``release``, and of both ends of the way.
+    images that are admitted: those of ``release``, and of both ends of the way. ``state_host`` has database and log
+    since then; empty: there is no assistant, or an earlier version of this program did not note it.
     """
 
     identity: str
@@ -75,6 +76,7 @@ class ClusterState:
     way: Way | None = None
     history: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
+    state_host: str = ""
 
     def touching(self, site_file: Path, hosts: Iterable[Host]) -> ClusterState:
         """The state before a run: what it may touch is remembered first."""
@@ -116,13 +118,23 @@ class ClusterState:
         return tuple(host for host in self.hosts if host.name not in named)
 
     def settled(
-        self, hosts: Iterable[Host], release: str, digests: Iterable[str] = (), *, silent: Container[str] = ()
+        self,
+        hosts: Iterable[Host],
+        release: str,
+        digests: Iterable[str] = (),
+        *,
+        silent: Container[str] = (),
+        state_host: str = "",
     ) -> ClusterState:
-        """The state after a run that went through: hosts that left are clean, but for those that were ``silent``."""
+        """The state after a run that went through: hosts that left are clean, but for those that were ``silent``.
+
+        ``state_host`` is where that run had the assistant's state; empty: there was no assistant.
+        """
         named = tuple(KnownHost(h.name, h.address) for h in hosts)
         known = (*(host for host in self.leaving(hosts) if host.name in silent), *named)
         ran = (*(version for version in self.ran if version != release), release)
-        return replace(self, hosts=known, release=release, way=None, history=ran, digests=tuple(digests))
+        settled = replace(self, hosts=known, release=release, way=None, history=ran, digests=tuple(digests))
+        return replace(settled, state_host=state_host or self.state_host)
 
     @property
     def ran(self) -> tuple[str, ...]:
@@ -138,7 +150,8 @@ def read_state(path: Path) -> ClusterState | None:
         words = (str(value["identity"]), str(value["site_file"]))
         history, digests = (tuple(map(str, value.get(name, ()))) for name in ("history", "digests"))
         release = str(value.get("release", ""))
-        return ClusterState(*words, hosts, release, _way(value, release, history), history, digests)
+        way, state_host = _way(value, release, history), str(value.get("state_host", ""))
+        return ClusterState(*words, hosts, release, way, history, digests, state_host)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

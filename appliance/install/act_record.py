@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from appliance.audit.events import install_step
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from appliance.install.journal import Record
 
-STEPS = frozenset({"install", "upgrade", "rollback"})
+STEPS = frozenset({"install", "upgrade", "rollback", "renew", "restore", "uninstall"})
 ACT = "act"
 """In a record's detail: the act's own id, which its beginning and its end share."""
+BACKUP = "backup"
+"""In a record's detail: the digest of the backup that a restore brings back."""
+_ACTIONS: Mapping[str, Literal["install", "remove"]] = {
+    "install": "install",
+    "restore": "install",
+    "uninstall": "remove",
+}
 _WORDS = {"started": "begun", "done": "went through", "failed": "failed"}
 
 
@@ -43,12 +52,13 @@ def act_event(record: Record) -> dict[str, Any]:
     told = record.detail
     ends = (Release(told["from"], told["from_digest"]), Release(told["to"], told["to_digest"]))
     why = next((f": {told[name]}" for name in ("error", "note") if name in told), "")
+    backup = f", out of backup {told[BACKUP]}" if BACKUP in told else ""
     return install_step(
         step=record.step,
-        action="install" if record.step == "install" else "update",
+        action=_ACTIONS.get(record.step, "update"),
         success=record.state != "failed",
-        release=told["to"],
-        detail=f"{_WORDS[record.state]}{why}; from {ends[0]} to {ends[1]}",
+        release=told["to"] or told["from"],
+        detail=f"{_WORDS[record.state]}{why}; from {ends[0]} to {ends[1]}{backup}",
         actor=f"uid {told['uid']}",
         inputs_digest=record.digest or None,
         at=datetime.fromisoformat(record.at),

@@ -123,8 +123,12 @@ def stream(
     try:
         with child:
             assert child.stdout is not None
-            for line in child.stdout:
-                on_line(line)
+            try:
+                for line in child.stdout:
+                    on_line(line)
+            except BaseException:  # before what it works in goes
+                child.kill()
+                raise
     finally:
         timer.cancel()
     if overdue.is_set():

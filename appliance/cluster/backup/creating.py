@@ -83,7 +83,7 @@ def create_backup(  # noqa: PLR0913 - what goes where and for whom, by keyword
         raise UsageError(f"a way to release {known.state.way.heading} was cut off", known.state.onward())
     out, subject_keys = places(out, subject_keys, recipients)
     store, signer = vault.store(), site_signer(paths, vault, known.described.name)
-    reach = Reach(known.described.cluster, known.source.parent, enter_by)
+    reach = Reach(known.described.cluster, known.source.parent, enter_by, known.state.identity)
     with site_lock(paths), new_folder(out) as folder, replaced(subject_keys) as keys_folder:
         made = datetime.now(UTC).replace(microsecond=0)
         release = Store(paths.store).open_release(known.state.release)

@@ -38,14 +38,13 @@ printf %s "$0"
 
 
 def snapshot(reach: Reach, sink: BinaryIO, most: int) -> None:
-    """Write a snapshot of the first host of the control plane to ``sink``, of ``most`` bytes.
+    """Write a snapshot of a host of the control plane, which all have the same, to ``sink``, of ``most`` bytes.
 
     Raises ``DeploymentError`` where there is none or it is not whole, ``RefusedError`` beyond ``most``.
     """
     checked = _Checked(sink)
     whole = Whole(as_file(checked), "the snapshot of etcd", most)
-    host = reach.cluster.control_plane[0].name
-    drain(reach.on(host, "sh", "-c", _SAVE, MARK), as_file(whole), env={}, timeout_s=_SECONDS)
+    drain(reach.on(reach.member, "sh", "-c", _SAVE, MARK), as_file(whole), env={}, timeout_s=_SECONDS)
     whole.finish()
     checked.finish()
 

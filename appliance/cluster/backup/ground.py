@@ -66,7 +66,7 @@ def check_state_host(reach: Reach, host: str) -> None:
 def survives(reach: Reach, identity: str) -> bool:
     """Whether the control plane of the very cluster still stands. One that does not answer is for the preflight."""
     try:
-        told = said(reach.on(reach.cluster.control_plane[0].name, "sh", "-c", _WHOSE))
+        told = said(reach.on(reach.member, "sh", "-c", _WHOSE))
         return bool(told) and bool(json.loads(told)["id"] == identity)
     except (DeploymentError, ValueError, KeyError, TypeError):
         return False

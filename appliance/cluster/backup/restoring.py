@@ -4,7 +4,7 @@ Order: both folders and the recovery key (every byte checked) → root, hosts an
 machine → hosts, API and an empty database; of the assistant nothing else runs → dumps and log → Keycloak and the
 log's writer, which nobody but this machine reaches → who was erased is erased again → edge and gateway. What is done
 is noted; killed at any point, it goes on when it is run again. Of etcd's snapshot nothing is used: the API's objects
-are made.
+are made. That it was done is an act in the log that it brings (`cluster.acts`), once that is on.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from appliance.cluster.acts import Acting
 from appliance.cluster.backup import progress as steps
 from appliance.cluster.backup.databases import PodServer
 from appliance.cluster.backup.ground import check_root, check_state_host
@@ -22,6 +23,7 @@ from appliance.cluster.reach import Reach
 from appliance.cluster.settings import read_settings
 from appliance.cluster.state import read_state
 from appliance.errors import RefusedError, UsageError
+from appliance.install.act_record import BACKUP, Release
 from appliance.install.admission import admit_again, inspect_again
 from appliance.install.backup.mark import restoring_from, unmark, write_mark
 from appliance.install.backup.restoring import (
@@ -98,7 +100,8 @@ def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
     source = config.resolve()
     described = load_cluster_site(source)
     read_settings(described, source)
-    with site_lock(paths), staged_site(pair, key) as staged:
+    acting = Acting(paths, described, source.parent, enter)
+    with site_lock(paths), staged_site(pair, key) as staged, acting:
         state = _check(paths, pair, staged, described, bundle)
         files = read_cluster_files(source, described)
         check_room_of(paths, pair)
@@ -114,6 +117,8 @@ def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
         )
         release = admit_again(bundle, staged.root.with_name("learnt"), paths.store, pinned(staged), progress)
         wanted = Wanted(described, source, release, files)
+        after = Release(release.version, str(release.digest))
+        acting.begin("restore", Release(), after, {BACKUP: str(pair.main.digest)})
 
         def bring(wanted: Wanted) -> Installed:
             return put_in_force(paths, wanted, watch=watch, passphrase=passphrase, enter=enter)
@@ -133,7 +138,7 @@ def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
         done = bring(wanted)
         unmark(paths)
         forget_progress(paths)
-    return done
+    return replace(done, unlogged=acting.unlogged)
 
 
 def _check(paths: SitePaths, pair: Pair, staged: SitePaths, described: ClusterSite, bundle: Path) -> ClusterState:

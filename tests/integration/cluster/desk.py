@@ -24,7 +24,7 @@ from appliance.install.site_identity import site_signer
 from appliance.install.vault import AUDIT_KEYS, Vault
 from appliance.site.paths import SitePaths
 from tests.audit.bench import Bench
-from tests.pretended_hosts import POD_UID, PretendedHosts
+from tests.pretended_hosts import IDENTITY, POD_UID, PretendedHosts
 from tests.unit.cluster.releases import store_of
 from tests.unit.cluster.test_workloads import SITE
 
@@ -75,7 +75,7 @@ class Desk:
         self.config.write_text(yaml.safe_dump(described))
         (self.config.parent / "known").write_text("10.77.0.11 ssh-ed25519 key\n")
         hosts = (KnownHost("node1", "10.77.0.11"), KnownHost("node2", "10.77.0.12"))
-        write_state(self.paths.cluster_state, ClusterState("1d" * 16, str(self.config), hosts, "1.0.0"))
+        write_state(self.paths.cluster_state, ClusterState(IDENTITY, str(self.config), hosts, "1.0.0"))
         self.paths.pods_yaml.write_bytes(b"{}")
         self.vault = Vault(self.paths, lambda: b"")
         self.known = standing(self.paths)

@@ -32,7 +32,7 @@ def entries(desk: Desk) -> list[dict[str, Any]]:
     size = desk.log.verify().head.size
     tiles = TileReader(desk.log.directory, size)
     found = (decode_entry(tiles.entry(at))[1] for at in range(size))
-    return [one for one in found if one["unmapped"]["sovereign"].get("step") in {"install", "upgrade", "rollback"}]
+    return [one for one in found if one["unmapped"]["sovereign"].get("step") in act_record.STEPS]
 
 
 def told(desk: Desk) -> list[tuple[str, str, str]]:
@@ -186,3 +186,9 @@ def test_a_log_that_was_put_back_is_told_again_of_what_it_lacks(desk: Desk, monk
     assert not audit_spool._marker(desk.paths).exists()
     assert act(desk, "rollback", NEW, OLD) is None
     assert len(told(desk)) == 4
+
+
+def test_an_act_is_told_to_no_log_of_another_site_at_the_same_addresses(desk: Desk) -> None:
+    (desk.hosts.folder / "site.json").write_text('{"id": "another"}')
+    assert "does not bear the mark of this site" in str(act(desk))
+    assert told(desk) == []

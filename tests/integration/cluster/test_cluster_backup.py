@@ -58,6 +58,7 @@ FAILURES: dict[str, Callable[[PretendedHosts], object]] = {
     "a log that is none": lambda h: h.answers.update({"audit-0 --container=writer": "hello"}),
     "a snapshot that is cut": lambda h: h.cuts.update({"etcdctl": 700}),
     "a writer that is not there": lambda h: h.answers.update({"get pod audit-0": ""}),
+    "hosts of another site": lambda h: (h.folder / "site.json").write_text("another"),
     "a writer that does not answer": lambda h: h.answers.update({"/sock": ""}),
 }
 

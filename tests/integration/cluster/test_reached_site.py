@@ -14,6 +14,7 @@ from appliance.audit.keys import CheckpointKeys
 from appliance.audit.roles import OPERATOR
 from appliance.cluster.backup.databases import PORT
 from appliance.cluster.memory_status import cluster_memory_status
+from appliance.cluster.packs import publish
 from appliance.cluster.reached import reached_site
 from appliance.errors import DeploymentError, LogInconsistentError, UsageError
 from appliance.install.backup.mark import write_mark
@@ -109,6 +110,25 @@ def test_a_host_that_cannot_be_entered_is_no_answer_and_no_hang(site: Desk) -> N
             audit.checkpoint()
         with pytest.raises(DeploymentError, match="what is not logged is not done"):
             demand_log(installed(found), found)
+
+
+def test_hosts_that_were_installed_from_elsewhere_since_are_told_and_given_nothing(site: Desk) -> None:
+    event = admin_change(actor="uid 0", action="create", kind="user", target="users")
+    before = site.log.verify().head
+    (site.hosts.folder / "site.json").write_text('{"id": "another site\'s", "name": "lab"}')
+    site.hosts.answers["apply --server-side"] = "applied"
+    with (
+        answering(site.folder / f".s.PGSQL.{PORT}", b"database") as rows,
+        reached_site(site.paths, site.hosts.enter) as found,
+    ):
+        with pytest.raises(AuditUnavailableError), SyncAuditClient(found.socket(AUDIT)) as audit:
+            audit.append(event, id=OPERATOR.id("user", "of another site"))
+        with pytest.raises(DeploymentError, match="does not bear the mark of this site"):
+            publish(found.reach, found.packs)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+            asking.connect(str(found.socket(DATABASE).with_name(f".s.PGSQL.{PORT}")))
+            assert asking.recv(100) == b""
+    assert (rows, site.log.verify().head) == ([], before)
 
 
 def test_while_a_restore_is_under_way_nothing_is_within_reach(site: Desk) -> None:

@@ -16,6 +16,7 @@ from appliance.cluster.events import Reading
 from appliance.cluster.standing import is_cluster, standing
 from appliance.cluster.state import KnownHost, begin_state, write_state
 from appliance.errors import DeploymentError, UsageError
+from appliance.install.journal import read_journal
 from appliance.site.paths import SitePaths
 from tests.unit.roles.plugins import ANSIBLE
 
@@ -177,7 +178,10 @@ def test_a_host_that_could_not_be_cleaned_keeps_everything_here(
     before = {path: path.read_bytes() for path in paths.root.rglob("*") if path.is_file()}
     with pytest.raises(DeploymentError, match="node2"):
         removal.uninstall(paths, standing(paths), watch=lambda _: None)
-    assert {path: path.read_bytes() for path in paths.root.rglob("*") if path.is_file()} == before
+    after = {path: path.read_bytes() for path in paths.root.rglob("*") if path.is_file()}
+    assert [record.state for record in read_journal(paths.journal)] == ["started", "failed"]
+    del after[paths.journal]
+    assert after == before
 
 
 def test_without_the_site_file_hosts_cannot_be_entered_and_it_is_asked_for(paths: SitePaths) -> None:

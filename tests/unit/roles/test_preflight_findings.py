@@ -28,6 +28,8 @@ RULES = {
     "endpoint": "192.168.7.50:6443",
     "shared_address": "192.168.7.50",
     "interface": "eth0",
+    "stands": False,
+    "state_host": "",
 }
 SHARES = {"interfaces": ["eth0", "lo"], "keepalived": True, "keepalived_of_others": False, "endpoint": ""}
 GOOD = {
@@ -43,6 +45,8 @@ GOOD = {
     "missing_commands": [],
     "service_route": True,
     "shares": SHARES,
+    "seat": "",
+    "state": False,
     "cluster_traces": [],
     "kubernetes": "",
     "site": "",

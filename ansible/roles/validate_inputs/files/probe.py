@@ -24,6 +24,8 @@ PORTS = (6443, 10250, 10257, 10259, 2379, 2380)
 KEEPALIVED = Path("/etc/keepalived/keepalived.conf")
 ADMIN, MEMBER = "/etc/kubernetes/admin.conf", Path("/etc/sovereign/control-plane")
 TRACES = ("/etc/kubernetes/kubelet.conf", "/etc/kubernetes/admin.conf", "/var/lib/etcd/member")
+SERVER = Path("/etc/kubernetes/manifests/kube-apiserver.yaml")
+STATE = tuple(Path("/var/lib/sovereign/volumes", place) for place in ("postgresql/pg", "audit/log"))
 
 
 def text(path: str) -> str:
@@ -74,6 +76,13 @@ def shares() -> dict[str, object]:
         "keepalived_of_others": bool(told) and "vrrp_instance control_plane {" not in told,
         "endpoint": server[1] if server else "",
     }
+
+
+def seat() -> str:
+    """What the host is in its cluster: `control-plane`, `worker`, or empty where it is in none, or on its way in."""
+    if MEMBER.exists():
+        return "control-plane"
+    return "worker" if Path(TRACES[0]).exists() and not SERVER.exists() else ""
 
 
 def has_route(network: str) -> bool:
@@ -128,6 +137,8 @@ def read(now: float, services: str, commands: list[str]) -> dict[str, object]:
         "overlayfs": "overlay" in text("/proc/filesystems") or shutil.which("modprobe") is not None,
         "networks": addresses(),
         "shares": shares(),
+        "seat": seat(),
+        "state": all(place.exists() for place in STATE),
         "service_route": has_route(services),
         "cluster_traces": [trace for trace in TRACES if Path(trace).exists()],
         "kubernetes": kubernetes(),
