@@ -31,6 +31,7 @@ from appliance.gateway.ledger import Ledger
 from appliance.gateway.looks import Looks
 from appliance.gateway.measuring import Measuring
 from appliance.gateway.metrics import Metrics
+from appliance.gateway.others_documents import OthersDocuments
 from appliance.gateway.packs import Packs, check_adapter
 from appliance.gateway.quota import Quotas
 from appliance.gateway.rate_bound import RateBound
@@ -126,6 +127,7 @@ class Gateway:
         self.cases = CaseStore(parts.database, self.conversations)
         self.rulings = Rulings(parts.database, self.conversations, self.failures, self.cases)
         self.expert_answers = ExpertAnswers(parts.database, self.conversations)
+        self.others_documents = OthersDocuments(parts.database)
         self.expert_bound = RateBound(burst=_EXPERT_ENTRIES, seconds=1.0)
         self.briefs = Briefs(parts.database, self.conversations)
         self.cookies = Cookies(secure=parts.site.scheme == "https")
@@ -215,7 +217,9 @@ class Gateway:
         most = min(asked + sampling.max_tokens, at_once)
         judging = None
         if inputs is None:
-            judging = await self.measuring.of(granted, model, purpose, grounding, told=messages is not None)
+            # who offers a tool is answered without the brief, and does not choose by it whether a threshold holds
+            under = await self.briefs.told(granted, IN_FORCE) if tools.offered else granted
+            judging = await self.measuring.of(under, model, purpose, grounding, told=messages is not None)
         reservation = await self.quotas.reserve(caller.subject, granted, most, choices)
         return tuple(
             Job(

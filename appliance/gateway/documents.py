@@ -83,7 +83,7 @@ class Documents:
                 code="context_length_exceeded",
                 param="documents",
             )
-        return Grounding(taken, self._settings.nothing_fits == "abstain", self._looked_up_by(meaning.model, wanted))
+        return Grounding(taken, self._settings.nothing_fits == "abstain", self._looked_up_by(meaning.model))
 
     async def looked_up_by(self) -> Mapping[str, Any] | None:
         """By what passages would be looked up now; None where nobody is answered from documents.
@@ -96,10 +96,11 @@ class Documents:
             model = await Embedder(self._engines[name], "site").model()
         except UnavailableError as error:
             raise NotReadyError("the embedding model does not answer", code="documents_unavailable") from error
-        return self._looked_up_by(model, self._settings.passages)
+        return self._looked_up_by(model)
 
-    def _looked_up_by(self, model: str, passages: int) -> Mapping[str, Any]:
-        return {"model": model, "passages": passages, "nothing_fits": self._settings.nothing_fits}
+    def _looked_up_by(self, model: str) -> Mapping[str, Any]:
+        """By the site's settings alone: who asks for fewer passages is not to choose whether a threshold holds."""
+        return {"model": model, "passages": self._settings.passages, "nothing_fits": self._settings.nothing_fits}
 
     async def still(self, places: Sequence[Place], groups: Sequence[str]) -> tuple[Found | None, ...] | None:
         """Each place as it stands now for people of ``groups``; None where the library does not answer."""
