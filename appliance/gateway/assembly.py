@@ -154,11 +154,14 @@ class Gateway:
         pack: str | None = None,
         brief: Wish = IN_FORCE,
         change: str | None = None,
+        *,
+        looks_up: bool = False,
     ) -> tuple[Grant, ModelInfo]:
         """Entitlement before anything else: the grant, and what the engine says of the model, which is of ``role``.
 
         A chat model answers under the group's pack, or under ``pack`` (a digest, or ``none``) where that is on trial,
-        and with the group's brief as it stands at this moment, or the one that is wished for.
+        and with the group's brief as it stands at this moment, or the one that is wished for. ``looks_up``: from
+        documents.
         Raises ``ForbiddenError``, ``UnprocessableError`` for a model of another role, or ``NotReadyError`` when the
         engine does not answer, the gateway is draining, or the group's pack cannot be established.
         """
@@ -174,7 +177,9 @@ class Gateway:
         if role == "chat":
             if pack is None:
                 told = brief == IN_FORCE
-                placed = await self.rollouts.placed(found.group, caller, told=told) if change is None else None
+                placed = None
+                if change is None:
+                    placed = await self.rollouts.placed(found.group, caller, told=told, looks_up=looks_up)
                 found = await self.packs.under(replace(found, rollout=placed))
             else:
                 found = await self.packs.tried(found, pack)

@@ -108,7 +108,7 @@ async def test_a_rollout_that_runs_while_the_gateway_is_upgraded_to_more_kinds_g
             assert await _rows(connection) == before
             assert await connection.run_sync(difference) == []
         async with pool.begin() as connection:
-            for number, kind in enumerate(("instructions", "model"), start=4):
+            for number, kind in enumerate(("instructions", "model", "documents"), start=4):
                 await _begun(connection, number, f"analysts{number}", kind)
         for wrong in ("settings of the weather", "running"):
             with pytest.raises(IntegrityError):
