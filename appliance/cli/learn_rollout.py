@@ -48,6 +48,7 @@ _ASKED = {
     "brief": "a brief's cases were asked in the night that judged it",
     "instructions": _BY_THE_GATE,
     "model": _BY_THE_GATE,
+    "documents": _BY_THE_GATE,
 }
 GroupOption = Annotated[str, typer.Option("--group", metavar="GROUP", help="The group whose rollout it is.")]
 

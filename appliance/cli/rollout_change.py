@@ -1,4 +1,4 @@
-"""A change of instructions or of a model that site.yaml names, past the gate by two files of results."""
+"""A change that site.yaml names (instructions, a model, how documents are looked up), past the gate by two files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from appliance.cli.learn_site import enter
 from appliance.cli.pack_choice import settled
 from appliance.cli.rollout_site import field, planned
 from appliance.errors import UsageError
-from appliance.gateway.changes import words_digest
+from appliance.gateway.changes import settings_digests, words_digest
+from appliance.gateway.looking import Looking
 from appliance.gateway.pack_choices import ChoiceStore, chosen_or_none
 from appliance.learning.errors import GateRefusedError
 from appliance.learning.gate import decide
@@ -52,7 +53,7 @@ async def begin_change(  # noqa: PLR0913, PLR0917 - what it rests on
         raise GateRefusedError(
             f"the change does not pass: {decision.refusals[0]}", "keep what is in force, and mend the change"
         )
-    kind: Kind = "instructions" if change.model is None else "model"
+    kind: Kind = change.kind
     async with field(paths, site, passphrase_fd) as open_field:
         begun = planned(site, group, kind, former, made)
         await open_field.enter("create", begun, "start", name=named)
@@ -65,6 +66,8 @@ def check_kept(site: SiteConfig, found: Rollout) -> None:
     group = next(one for one in site.groups if one.name == found.group)
     if found.kind == "instructions":
         kept = words_digest(group.instructions) == found.change
+    elif found.kind == "documents":
+        kept = Looking.of(site, group).digest == found.change
     else:
         of_group = [one for one in site.learning.changes if one.group == found.group and one.model is not None]
         kept = all(one.by in group.models and one.model not in group.models for one in of_group) and bool(of_group)
@@ -79,7 +82,7 @@ def check_kept(site: SiteConfig, found: Rollout) -> None:
 async def _check_room(open_field: Field, group: str, change: Change) -> None:
     """Raise ``UsageError`` where the group's pack stands in the place of its instructions, or has an adapter."""
     chosen = chosen_or_none((await settled(open_field.paths, ChoiceStore(open_field.pool))).get(group))
-    if chosen == NONE:
+    if chosen == NONE or change.kind == "documents":
         return
     if change.model is None:
         raise UsageError(
@@ -94,11 +97,17 @@ async def _check_room(open_field: Field, group: str, change: Change) -> None:
 
 
 def _digests(site: SiteConfig, change: Change, before: Results, after: Results) -> tuple[str, str]:
-    """Digests of what is in force and of the change: of words by site.yaml, of weights by the answers' receipts."""
+    """Digests of what is in force and of the change: of words and settings by site.yaml, of weights by receipts."""
     for results, tried in ((before, None), (after, change.name)):
         if results.run.groups != (change.group,) or results.run.change != tried:
             raise UsageError(f"these are no results of {change.group} before and under {change.name}", _HINT)
-    if change.model is None:
+    if change.kind == "documents":
+        group = next(one for one in site.groups if one.name == change.group)
+        former, made = settings_digests(site, group, change)
+        found = [{row.looked_up for row in one.rows if row.looked_up is not None} for one in (before, after)]
+        if not all(found):
+            raise UsageError("no case was answered from documents", "make cases with `documents: true`, and " + _HINT)
+    elif change.model is None:
         group = next(one for one in site.groups if one.name == change.group)
         former, made = words_digest(group.instructions), words_digest(change.instructions or "")
         found = [

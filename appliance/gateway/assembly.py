@@ -31,6 +31,7 @@ from appliance.gateway.ledger import Ledger
 from appliance.gateway.looks import Looks
 from appliance.gateway.measuring import Measuring
 from appliance.gateway.metrics import Metrics
+from appliance.gateway.others_documents import OthersDocuments
 from appliance.gateway.packs import Packs, check_adapter
 from appliance.gateway.quota import Quotas
 from appliance.gateway.rate_bound import RateBound
@@ -126,6 +127,7 @@ class Gateway:
         self.cases = CaseStore(parts.database, self.conversations)
         self.rulings = Rulings(parts.database, self.conversations, self.failures, self.cases)
         self.expert_answers = ExpertAnswers(parts.database, self.conversations)
+        self.others_documents = OthersDocuments(parts.database)
         self.expert_bound = RateBound(burst=_EXPERT_ENTRIES, seconds=1.0)
         self.briefs = Briefs(parts.database, self.conversations)
         self.cookies = Cookies(secure=parts.site.scheme == "https")
@@ -152,11 +154,14 @@ class Gateway:
         pack: str | None = None,
         brief: Wish = IN_FORCE,
         change: str | None = None,
+        *,
+        looks_up: bool = False,
     ) -> tuple[Grant, ModelInfo]:
         """Entitlement before anything else: the grant, and what the engine says of the model, which is of ``role``.
 
         A chat model answers under the group's pack, or under ``pack`` (a digest, or ``none``) where that is on trial,
-        and with the group's brief as it stands at this moment, or the one that is wished for.
+        and with the group's brief as it stands at this moment, or the one that is wished for. ``looks_up``: from
+        documents.
         Raises ``ForbiddenError``, ``UnprocessableError`` for a model of another role, or ``NotReadyError`` when the
         engine does not answer, the gateway is draining, or the group's pack cannot be established.
         """
@@ -172,7 +177,9 @@ class Gateway:
         if role == "chat":
             if pack is None:
                 told = brief == IN_FORCE
-                placed = await self.rollouts.placed(found.group, caller, told=told) if change is None else None
+                placed = None
+                if change is None:
+                    placed = await self.rollouts.placed(found.group, caller, told=told, looks_up=looks_up)
                 found = await self.packs.under(replace(found, rollout=placed))
             else:
                 found = await self.packs.tried(found, pack)
@@ -215,7 +222,9 @@ class Gateway:
         most = min(asked + sampling.max_tokens, at_once)
         judging = None
         if inputs is None:
-            judging = await self.measuring.of(granted, model, purpose, grounding, told=messages is not None)
+            # who offers a tool is answered without the brief, and does not choose by it whether a threshold holds
+            under = await self.briefs.told(granted, IN_FORCE) if tools.offered else granted
+            judging = await self.measuring.of(under, model, purpose, grounding, told=messages is not None)
         reservation = await self.quotas.reserve(caller.subject, granted, most, choices)
         return tuple(
             Job(

@@ -1,7 +1,8 @@
-"""Instructions and models on their way to a group: what site.yaml names as a change, by what a rollout's row says.
+"""Changes that site.yaml names on their way to a group: instructions, models, and how documents are looked up.
 
-The words, and which model stands in the place of which, are the operator's in site.yaml (``learning.changes``). The row
-and the record of permits (``packs.permits``) name digests: of the words, or of the weights that the engines serve.
+The words, which model stands in the place of which, and how documents are looked up, are the operator's in site.yaml
+(``learning.changes``). The row and the record of permits (``packs.permits``) name digests: of the words, of the weights
+that the engines serve, or of the settings (``looking``).
 Where these three do not agree, everybody of the group is answered as site.yaml says, in no arm, and the watch takes the
 rollout back: what is in force is always there.
 """
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from appliance.gateway.errors import NotReadyError, UnprocessableError
 from appliance.gateway.instructions import Instructions
+from appliance.gateway.looking import Looking
 from appliance.packs.errors import PackLostError
 from appliance.packs.record import NONE
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from appliance.site.groups import Group
     from appliance.site.rolling import Change
 
-KINDS = frozenset({"instructions", "model"})
+KINDS = frozenset({"instructions", "model", "documents"})
 
 
 class Changes:
@@ -57,7 +59,7 @@ class Changes:
         change = self._of(granted.group.name, named)
         if change is None or change.model not in {None, granted.model}:
             raise UnprocessableError(f"{granted.group.name} has no such change of this model", code="no_such_change")
-        if change.model is None and granted.pack is not None:
+        if change.kind == "instructions" and granted.pack is not None:
             raise UnprocessableError("a pack stands in the place of the group's instructions", code="no_such_change")
         found, model = await self._under(granted, info, change)
         return replace(found, instructions=replace(found.instructions, trial=True)), model
@@ -78,8 +80,7 @@ class Changes:
         if not await self._packs.permits(rollout, rollout.share):
             raise PackLostError("the record does not permit the rollout")
         group = next((one for one in self._site.groups if one.name == rollout.group), None)
-        of_group = [one for one in self._site.learning.changes if one.group == rollout.group]
-        of_kind = [one for one in of_group if (one.model is None) == (rollout.kind == "instructions")]
+        of_kind = [c for c in self._site.learning.changes if (c.group, c.kind) == (rollout.group, rollout.kind)]
         for change in of_kind if group is not None else ():
             assert group is not None
             former, made = await self._digests(group, change)
@@ -88,6 +89,8 @@ class Changes:
         raise PackLostError("site.yaml has no such change, or another is in force than the rollout began with")
 
     async def _digests(self, group: Group, change: Change) -> tuple[str, str]:
+        if change.kind == "documents":
+            return settings_digests(self._site, group, change)
         if change.model is None:
             return words_digest(group.instructions), words_digest(change.instructions or "")
         assert change.by is not None
@@ -96,6 +99,8 @@ class Changes:
         return former, made
 
     async def _under(self, granted: Grant, info: ModelInfo, change: Change) -> tuple[Grant, ModelInfo]:
+        if change.kind == "documents":
+            return replace(granted, looking=granted.looking.changed(change.documents)), info
         if change.model is None:
             words = replace(granted.instructions, group=(change.instructions or "").strip())
             return replace(granted, instructions=words), info
@@ -111,7 +116,13 @@ class Changes:
 
 def _in_the_way(change: Change, *, pack: bool, adapter: bool) -> bool:
     """A pack stands in the place of the group's instructions; its adapter was made for the former model's weights."""
-    return pack if change.model is None else adapter
+    return {"instructions": pack, "model": adapter, "documents": False}[change.kind]
+
+
+def settings_digests(site: SiteConfig, group: Group, change: Change) -> tuple[str, str]:
+    """Of how documents are looked up for the group now, and under the change."""
+    now = Looking.of(site, group)
+    return now.digest, now.changed(change.documents).digest
 
 
 def words_digest(words: str) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from appliance.gateway.callers import Caller
     from appliance.gateway.history import ChatMessage
+    from appliance.gateway.looking import Looking
     from appliance.gateway.ports import Engine
     from appliance.memory.documents import Found, Place
     from appliance.site.config import SiteConfig
@@ -53,11 +54,16 @@ class Documents:
         return self._settings.model is not None and await self._retrieval.answerable(groups)
 
     async def grounded(
-        self, caller: Caller, messages: Sequence[ChatMessage], tokens: int, most: int | None = None
+        self,
+        caller: Caller,
+        messages: Sequence[ChatMessage],
+        tokens: int,
+        looking: Looking,
+        most: int | None = None,
     ) -> Grounding:
         """Passages for the last question of ``messages``, in ``tokens`` by estimate (``room``).
 
-        At most ``most``, and never more than the site says (``documents.passages``).
+        At most ``most``, and never more than the group is given (``looking``).
         Raises ``UnprocessableError`` where the site has no documents for the caller, or no room is left for one, and
         ``NotReadyError`` where the library or the embedding model does not answer.
         """
@@ -72,7 +78,7 @@ class Documents:
                 )
             question = looked_up(messages).replace("\0", " ")  # which PostgreSQL takes in no text
             meaning = await self._meaning(question, caller)
-            wanted = min(most or self._settings.passages, self._settings.passages)
+            wanted = min(most or looking.passages, looking.passages)
             found = await self._retrieval.found(question, meaning, caller.groups, limit=wanted)
         fit = fitting(question, found)
         taken = within(fit, tokens, estimated_tokens)
@@ -83,9 +89,11 @@ class Documents:
                 code="context_length_exceeded",
                 param="documents",
             )
-        return Grounding(taken, self._settings.nothing_fits == "abstain", self._looked_up_by(meaning.model, wanted))
+        return Grounding(
+            taken, looking.nothing_fits == "abstain", _looked_up_by(meaning.model, looking), looking.digest
+        )
 
-    async def looked_up_by(self) -> Mapping[str, Any] | None:
+    async def looked_up_by(self, looking: Looking) -> Mapping[str, Any] | None:
         """By what passages would be looked up now; None where nobody is answered from documents.
 
         Raises ``NotReadyError`` where the embedding model does not answer.
@@ -96,10 +104,7 @@ class Documents:
             model = await Embedder(self._engines[name], "site").model()
         except UnavailableError as error:
             raise NotReadyError("the embedding model does not answer", code="documents_unavailable") from error
-        return self._looked_up_by(model, self._settings.passages)
-
-    def _looked_up_by(self, model: str, passages: int) -> Mapping[str, Any]:
-        return {"model": model, "passages": passages, "nothing_fits": self._settings.nothing_fits}
+        return _looked_up_by(model, looking)
 
     async def still(self, places: Sequence[Place], groups: Sequence[str]) -> tuple[Found | None, ...] | None:
         """Each place as it stands now for people of ``groups``; None where the library does not answer."""
@@ -131,6 +136,11 @@ class Documents:
                 code="documents_unavailable",
                 retry_after=5,
             ) from error
+
+
+def _looked_up_by(model: str, looking: Looking) -> Mapping[str, Any]:
+    """By the group's settings alone: who asks for fewer passages is not to choose whether a threshold holds."""
+    return {"model": model, **looking.told()}
 
 
 def room(context: int, answer: int, told: Sequence[str]) -> int:

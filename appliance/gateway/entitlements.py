@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from appliance.gateway.errors import ForbiddenError
 from appliance.gateway.instructions import NO_INSTRUCTIONS, Instructions
+from appliance.gateway.looking import DEFAULT, Looking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +40,8 @@ class Grant:
     pack: UnderPack | None = None
     made_for: Adapter | None = None
     rollout: Placed | None = None
+    looking: Looking = DEFAULT
+    """How documents are looked up."""
 
 
 def allowed_models(site: SiteConfig, groups: Iterable[str]) -> tuple[str, ...]:
@@ -70,7 +73,8 @@ def grant(site: SiteConfig, groups: Iterable[str], model: str) -> Grant:
     group = max(granting(site, groups, model), key=lambda group: group.per_user.tokens_per_day)
     known = {one.name: one for one in site.models}
     adapter = next((name for name in group.adapters if name in known[model].adapters), None)
-    return Grant(model, group, adapter, Instructions.for_group(site, group))
+    words, looking = Instructions.for_group(site, group), Looking.of(site, group)
+    return Grant(model, group, adapter, words, looking=looking)
 
 
 def priority(site: SiteConfig, client_id: str | None) -> int:

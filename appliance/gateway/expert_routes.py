@@ -82,6 +82,13 @@ class NewRuling(BaseModel):
         default=None, description="For whoever sent it, who is not named here and is told by which group's expert."
     )
 
+    def texts(self) -> list[tuple[str, str]]:
+        """What others will read, each with its field: the asker, other experts, and in briefs the whole group."""
+        case = [("case.question", self.case.question)] if self.case is not None else []
+        case += [("case.expected", one) for one in (self.case.expected if self.case is not None else ())]
+        said = (("answer", self.answer), ("note", self.note))
+        return [*((field, text) for field, text in said if text), *case]
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -160,6 +167,7 @@ async def rule(request: Request) -> Response:
         content = case.content(found.group) if case is not None else None
         said = Said(asked.ruling, asked.note or None, content, case is not None and case.decided, asked.answer or None)
         desk.check_bound()
+        await desk.gateway.others_documents.check(asked.texts(), desk.caller.groups, found.group, found.sent)
         made = await desk.gateway.rulings.rule(desk.caller, found, said, desk.enter)
         return JSONResponse({"case": str(made.case.id) if made is not None else None})
 

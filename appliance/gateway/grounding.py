@@ -35,7 +35,9 @@ class Grounding:
     passages: tuple[Found, ...]
     abstain: bool = False
     looked_up_by: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    """The site's settings that passages were looked up by, and the digest of the model that made vectors."""
+    """The settings that passages were looked up by, and the digest of the model that made vectors."""
+    settings: str | None = field(default=None, compare=False)
+    """The settings' digest (``looking``), for the receipt."""
 
     @property
     def outcome(self) -> Outcome:
@@ -95,6 +97,7 @@ def rested(answer: str, grounding: Grounding, there: Sequence[Found | None] | No
     return {
         "outcome": grounding.outcome,
         "checked": there is not None,
+        **({"settings": grounding.settings} if grounding.settings is not None else {}),
         "passages": [
             {
                 "number": number,

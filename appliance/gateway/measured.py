@@ -40,7 +40,7 @@ async def _of_model(gateway: Gateway, group: Group, model: str) -> list[dict[str
         return []
     found = await gateway.packs.under(grant(gateway.site, (group.name,), model))
     found = await gateway.briefs.told(found, IN_FORCE)
-    by = await gateway.documents.looked_up_by()
+    by = await gateway.documents.looked_up_by(found.looking)
     sorts = {False: None} if by is None else {False: None, True: Grounding((), looked_up_by=by)}
     return [
         {

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from appliance.gateway import evaluation
 from appliance.gateway.database import needed
+from appliance.gateway.errors import UnprocessableError
 from appliance.gateway.judging import BETA, Judging
 from appliance.gateway.shaping import shaped
 from appliance.learning.calibration import NO_ADAPTER
@@ -38,15 +39,23 @@ class Measuring:
         """None where nothing is measured: for groups without the feature, and where the site itself abstains.
 
         ``told``: the answer is given under the group's instructions. Raises ``NotReadyError`` when the database does
-        not answer.
+        not answer, and ``UnprocessableError`` for a bare prompt where the group withholds what is too unsure: nothing
+        was measured of those, and whoever asks is not to choose what is looked at.
         """
         beta, evaluates = BETA in granted.group.beta, purpose == evaluation.PURPOSE
         if not (beta or evaluates) or (grounding is not None and grounding.outcome == "abstained"):
             return None
         under = shaped(granted, model, grounding, told=told)
         found = await self._calibration(granted, model)
+        limit = granted.group.confidence if not evaluates else None
+        if not told and found is not None and limit is not None and limit.then != "mark":
+            raise UnprocessableError(
+                f"{granted.group.name} is given no answer that is too unsure, and of a bare prompt that is not known",
+                "POST /v1/chat/completions",
+                code="threshold_in_force",
+            )
         why = _unmeasured(found, under, grounded=grounding is not None and bool(grounding.passages))
-        threshold = granted.group.confidence if why is None and not evaluates else None
+        threshold = limit if why is None else None
         return Judging(found if why is None else None, threshold, beta, under, why)
 
     async def standing(

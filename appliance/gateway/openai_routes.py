@@ -70,7 +70,10 @@ async def chat_completions(request: Request) -> Response:
         tools = asked.offered()
         if tools.offered:
             brief = briefs.NONE  # so that no document can make a model call one (ADR 144)
-        granted, model = await gateway.granted(caller, asked.model, pack=tried, brief=brief, change=change)
+        looks_up = asked.documents is not None
+        granted, model = await gateway.granted(
+            caller, asked.model, pack=tried, brief=brief, change=change, looks_up=looks_up
+        )
         jobs = await gateway.admitted(
             caller=caller,
             granted=granted,
@@ -95,7 +98,7 @@ async def _grounded(
     messages = [message.plain() for message in asked.messages]
     told = [granted.instructions.text, *(message["content"] for message in messages)]
     left = room(model.context_tokens, asked.sampling(model.context_tokens).max_tokens, told)
-    return await gateway.documents.grounded(caller, messages, left, asked.documents.passages)
+    return await gateway.documents.grounded(caller, messages, left, granted.looking, asked.documents.passages)
 
 
 async def completions(request: Request) -> Response:

@@ -130,13 +130,13 @@ async def _begun(
     grounding: Grounding | None = None
     while True:
         async with refusals_logged(gateway, person.caller, PURPOSE):
-            granted, model = await gateway.granted(person.caller, turn.model)
+            granted, model = await gateway.granted(person.caller, turn.model, looks_up=turn.documents)
             drawn = sampling.for_conversation(model.context_tokens)
             told = granted.instructions.text
             if turn.documents and grounding is None:
                 await gateway.quotas.check(person.caller.subject, granted)
                 left = room(model.context_tokens, drawn.max_tokens, [told, turn.question])
-                grounding = await gateway.documents.grounded(person.caller, messages, left)
+                grounding = await gateway.documents.grounded(person.caller, messages, left, granted.looking)
             quoted = estimated_prompt(grounding.told(messages[-1:])[-1:]) if grounding is not None else 0
             spare = estimated_tokens(told) + max(0, quoted - estimated_prompt(messages[-1:]))
             messages = fitted(messages, model.context_tokens - drawn.max_tokens - spare)

@@ -44,15 +44,17 @@ class Rollouts:
         self._key = key
         self._metrics = metrics
 
-    async def placed(self, group: Group, caller: Caller, *, told: bool) -> Placed | None:
+    async def placed(self, group: Group, caller: Caller, *, told: bool, looks_up: bool = True) -> Placed | None:
         """Where ``caller`` stands, if a rollout runs in ``group``. Raises ``NotReadyError``.
 
-        ``told``: the answer is given with the group's brief; a rollout of one is none for others. Nothing else that a
-        request says has a part in it, so that nobody chooses.
+        ``told``: the answer is given with the group's brief; a rollout of one is none for others. ``looks_up``: it is
+        given from documents; likewise. Nothing else that a request says has a part in it, so that nobody chooses.
         """
         with needed():
             found = await self.store.running(group.name)
         if found is None or (found.kind == "brief" and not (told and group.brief)):
+            return None
+        if found.kind == "documents" and not looks_up:
             return None
         person = caller.client_id not in self._programs
         where = place(self._key, found.id, caller.subject) if person else None

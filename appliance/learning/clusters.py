@@ -26,6 +26,8 @@ MOST = 500
 LEAST_OF_WORDS = 0.15
 LEAST_OF_VECTORS = 0.55
 NAMED_BY = 4
+LONGEST = 40
+"""Characters of a word that names a cluster: people write it, and it stands above others' questions."""
 _STEM = 6
 
 
@@ -87,4 +89,5 @@ def names(texts: Sequence[str], clusters: Sequence[Sequence[int]]) -> list[tuple
     def weight(counts: Counter[str], word: str) -> float:
         return counts[word] / counts.total() * math.log(1 + average / total[word])
 
-    return [tuple(sorted(counts, key=lambda word: (-weight(counts, word), word))[:NAMED_BY]) for counts in counted]
+    named = [sorted(counts, key=lambda word: (-weight(counts, word), word))[:NAMED_BY] for counts in counted]
+    return [tuple(word[:LONGEST] for word in one) for one in named]

@@ -103,6 +103,9 @@ class Row(_Line):
         default=None, description="What the answer gave away of how sure it is (`confidence.Signal`); absent: nothing."
     )
 
+    looked_up: Digest | None = Field(
+        default=None, description="By which settings its documents were looked up; absent without documents."
+    )
     setting: Digest | None = Field(
         default=None, description="What it was answered under (`learning.setting`); absent in older results."
     )
@@ -146,7 +149,7 @@ class Results:
         """What answered, each once: models, adapters, and instructions of the site and of groups, by digest."""
         found: set[str] = set()
         for row in self.rows:
-            named = {"model": row.model, "adapter": row.adapter}
+            named = {"model": row.model, "adapter": row.adapter, "settings of documents": row.looked_up}
             named |= {f"instructions of the {whose}": digest for whose, digest in row.instructions.items()}
             found |= {f"{name} {digest}" for name, digest in named.items() if digest is not None}
         return sorted(found, key=lambda one: (not one.startswith("model"), one))

@@ -50,7 +50,7 @@ def define(metadata: MetaData) -> None:
         Column("created", moment, nullable=False, server_default=func.now()),
         Column("stage_since", moment, nullable=False, server_default=func.now()),
         Column("changed", moment, nullable=False, server_default=func.now()),
-        CheckConstraint("kind IN ('pack', 'brief', 'instructions', 'model')", name="kind"),
+        CheckConstraint("kind IN ('pack', 'brief', 'instructions', 'model', 'documents')", name="kind"),
         CheckConstraint("state IN ('running', 'back', 'kept')", name="state"),
         CheckConstraint("stage >= 0 AND stage < cardinality(stages)", name="stage"),
         Index("uq_rollout_running", "group_name", unique=True, postgresql_where=text("state = 'running'")),

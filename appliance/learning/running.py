@@ -161,6 +161,7 @@ def scored(question: Question, answered: Answered) -> Row:
         "model": receipt["model"]["digest"],
         "adapter": (receipt.get("adapter") or {}).get("digest"),
         "instructions": dict(receipt.get("instructions", {})),
+        "looked_up": documents.get("settings"),
         "entry": int(receipt["log"]["answer_index"]),
         "signal": (receipt.get("confidence") or {}).get("signal"),
         "setting": (receipt.get("confidence") or {}).get("setting"),

@@ -91,6 +91,11 @@ class Use(Strict):
             or not {change.model, change.by} - {None} <= models - {self.documents.model}
             or (change.model is not None and not {change.model, change.by} & set(of_groups[change.group]))
         ]
+        found += [
+            f"learning.changes.{i}: {change.name} is of documents, and `documents.model` names none that looks them up"
+            for i, change in enumerate(self.learning.changes)
+            if change.documents is not None and self.documents.model is None
+        ]
         called = [(change.group, change.name) for change in self.learning.changes]
         found += [
             f"learning.changes.{i}: {name} is the name of two changes of {group}"

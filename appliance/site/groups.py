@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from appliance.site.shapes import Instructions, Slug, Strict
+from appliance.site.shapes import Instructions, LookingUp, Slug, Strict
 
 
 class Quota(Strict):
@@ -57,6 +57,9 @@ class Group(Strict):
         default=False,
         description="`sovereign memory compile` chooses sentences from its documents overnight, which its people are "
         "answered with from then on (`memory.compile`).",
+    )
+    documents: LookingUp | None = Field(
+        default=None, description="How documents are looked up for its people, where not as the site's `documents` say."
     )
     brings_documents: bool = Field(
         default=False, description="Its people may bring documents on the page, for this group."

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from appliance.site.shapes import Instructions, Slug, Strict
+from appliance.site.shapes import Instructions, LookingUp, Slug, Strict
 
 Percent = Annotated[int, Field(ge=1, le=99)]
 
@@ -53,7 +53,10 @@ class Rollout(Strict):
 
 
 class Change(Strict):
-    """Instructions or a model that may be rolled out to a group: `sovereign learn rollout start --change NAME`."""
+    """What may be rolled out to a group: `sovereign learn rollout start --change NAME`. One of the three.
+
+    Instructions, a model in the place of another, or how documents are looked up.
+    """
 
     name: Slug
     group: Slug
@@ -63,11 +66,23 @@ class Change(Strict):
     model: Slug | None = Field(default=None, description="A model of the group, in whose place `by` answers.")
     by: Slug | None = Field(default=None, description="Another model of the site, of the same use.")
 
+    documents: LookingUp | None = Field(
+        default=None, description="In the place of how documents are looked up for the group."
+    )
+
+    @property
+    def kind(self) -> Literal["instructions", "model", "documents"]:
+        """What it is of."""
+        if self.documents is not None:
+            return "documents"
+        return "instructions" if self.model is None else "model"
+
     @model_validator(mode="after")
     def _is_one(self) -> Self:
         of_model = self.model is not None and self.by is not None and self.model != self.by
-        if of_model == (self.instructions is not None) or (self.model is None) != (self.by is None):
-            raise ValueError("a change is of instructions, or of a model by another")
+        of = (of_model, self.instructions is not None, self.documents is not None)
+        if sum(of) != 1 or (self.model is None) != (self.by is None):
+            raise ValueError("a change is of instructions, of a model by another, or of how documents are looked up")
         return self
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
@@ -19,6 +19,23 @@ class Strict(BaseModel):
     """What nobody declared is a mistake."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LookingUp(Strict):
+    """How documents are looked up for a group; what is not named is as the site's `documents` has it."""
+
+    passages: Annotated[int, Field(ge=1, le=12)] | None = Field(
+        default=None, description="The most passages that an answer is given."
+    )
+    nothing_fits: Literal["abstain", "answer"] | None = Field(
+        default=None, description="Where no passage fits: say so and no more, or answer without documents, marked."
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.passages is None and self.nothing_fits is None:
+            raise ValueError("say `passages`, `nothing_fits`, or both")
+        return self
 
 
 class Listen(Strict):

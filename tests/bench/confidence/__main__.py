@@ -2,13 +2,15 @@
 
 The demonstration's model answers questions whose answers are known (``questions``), drawn as the page draws, by going
 on with a text that states facts. Features, fit, folds and bins are those of `sovereign learn calibrate`. The last line
-is JSON; the diagram is in ``dist``.
+is JSON; the diagram is in ``dist``, and so are the answers: run again after ``--minutes``, or after it was ended in any
+way, it asks what is left.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 import math
 import os
@@ -27,10 +29,12 @@ from appliance.learning.calibrating import MOST_ECE, calibrate
 from appliance.learning.calibration import NO_ADAPTER, Label
 from appliance.learning.calibration_html import render
 from appliance.learning.confidence import signal
+from appliance.learning.errors import CalibrationError
 from appliance.learning.scoring import score
 from appliance.learning.setting import setting
 from appliance.learning.signals import declined
 from tests.bench.claims import at_least, at_most, tell
+from tests.bench.confidence.kept import Kept
 from tests.bench.confidence.questions import SEED, Asked, questions
 from tests.engine.served import Sizes, our_engine
 
@@ -38,34 +42,48 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OUT = Path("dist/bench-confidence.html")
+KEPT = Path("dist/bench-confidence.jsonl")
 _TOKENS = 6
 _SETTING = setting({"bench": "completions"})
 _TOGETHER = 4
 
 
-async def labelled(socket: Path, asks: Sequence[Asked], seconds: float = math.inf) -> list[tuple[Asked, Label]]:
-    """Each question asked once, for so many seconds; answers that decline, or have no token, are no labels."""
-    until = time.monotonic() + seconds
+async def ask(socket: Path, asks: Sequence[Asked], kept: Kept, seconds: float = math.inf) -> None:
+    """Each question that was not asked yet, for so many seconds; what declines, or has no token, is no label."""
+    begun = time.monotonic()
     client = EngineClient(socket)
     turns = asyncio.Semaphore(_TOGETHER)
-    found: list[tuple[Asked, Label]] = []
+    left = [(number, one) for number, one in enumerate(asks) if one.name not in kept.labels]
+    done = 0
 
     async def one(number: int, asked: Asked) -> None:
+        nonlocal done
         async with turns:
-            if time.monotonic() > until:
+            if time.monotonic() - begun > seconds:
                 return
             tokens = [event async for event in client.generate(_request(number, asked)) if isinstance(event, Token)]
-        text = "".join(token.text for token in tokens)
-        measured = signal([one.logprob for token in tokens for one in token.logprobs])
-        if measured is not None and not declined(text):
-            right = score(asked.content, text) >= 1
-            found.append((asked, Label(asked.name, measured, right, asked.content.language, setting=_SETTING)))
-        if number % 20 == 0:
-            tell(f"  {number}/{len(asks)}")
+        kept.add(asked.name, _label(asked, tokens))
+        done += 1
+        if done % 10 == 0 or done == len(left):
+            tell(progress(len(asks) - len(left) + done, len(asks), kept, (time.monotonic() - begun) / done))
 
-    await asyncio.gather(*(one(number, asked) for number, asked in enumerate(asks)))
+    await asyncio.gather(*(one(number, asked) for number, asked in left))
     await client.aclose()
-    return sorted(found, key=lambda pair: pair[0].name)
+
+
+def progress(asked: int, of: int, kept: Kept, each: float) -> str:
+    """How far it is, and how long the rest takes at this pace."""
+    labels = sum(one is not None for one in kept.labels.values())
+    return f"  {asked}/{of} asked, {labels} labels, about {math.ceil((of - asked) * each / 60)} min left"
+
+
+def _label(asked: Asked, tokens: Sequence[Token]) -> Label | None:
+    text = "".join(token.text for token in tokens)
+    measured = signal([one.logprob for token in tokens for one in token.logprobs])
+    if measured is None or declined(text):
+        return None
+    right = score(asked.content, text) >= 1
+    return Label(asked.name, measured, right, asked.content.language, setting=_SETTING)
 
 
 def _request(number: int, asked: Asked) -> Request:
@@ -88,12 +106,24 @@ def main() -> None:
     options.add_argument("--model", type=Path, required=True, help="the model's GGUF, from a release's store")
     options.add_argument("--questions", type=int, default=300)
     options.add_argument("--minutes", type=float, default=0, help="ask for so long at most; 0: until all are asked")
+    options.add_argument("--fresh", action="store_true", help="ask everything again")
     options.add_argument("--threads", type=int, default=2, help="of the engine")
     given = options.parse_args()
+    asks = questions(given.questions)
+    if given.fresh:
+        KEPT.unlink(missing_ok=True)
+    with given.model.open("rb") as file:
+        weights = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    kept = Kept(KEPT, {"model": weights, "seed": SEED, "tokens": _TOKENS, "setting": _SETTING})
+    tell(f"  {sum(one.name in kept.labels for one in asks)}/{len(asks)} were asked before, in {KEPT}")
     with our_engine(given.model, Sizes(context_tokens=1024, threads=given.threads)) as engine:
-        pairs = asyncio.run(labelled(engine.socket, questions(given.questions), given.minutes * 60 or math.inf))
+        asyncio.run(ask(engine.socket, asks, kept, given.minutes * 60 or math.inf))
+    pairs = [(one, label) for one in asks if (label := kept.labels.get(one.name)) is not None]
     labels = [label for _, label in pairs]
-    made = calibrate(labels, "sha256:" + "0" * 64, NO_ADAPTER)
+    try:
+        made = calibrate(labels, "sha256:" + "0" * 64, NO_ADAPTER)
+    except CalibrationError as error:
+        sys.exit(f"{error.cause}; {len(labels)} labels are kept in {KEPT}: run it again, it goes on from there")
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(render(made, given.model.name, []))
     found = made.found
@@ -108,6 +138,8 @@ def main() -> None:
         "machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0], "system": platform.platform()},
         "figures": made.figures() | {"slices": {name: round(one.ece, 4) for name, one in found.slices.items()}},
         "right_by_sort": {name: round(right[name] / sorts[name], 3) for name in sorted(sorts)},
+        "asked": sum(one.name in kept.labels for one in asks),
+        "of": len(asks),
         "refusals": made.refusals,
         "claims": [asdict(claim) for claim in claims],
     }

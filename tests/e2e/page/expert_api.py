@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 EXPERT = "expert"
 FORBIDDEN = Refusal(403, "not_an_expert", "this is for experts")
 GONE = Refusal(404, "not_found", "there is no such failure")
+OTHERS = Refusal(422, "of_other_groups", "this repeats 'Safe', which analysts may not read")
 CONTRADICTION = Refusal(409, "contradicting_cases", "1 others contradict this")
 CLUSTERS = (
     (("parking", "permit", "renew"), ("Who renews my parking permit?", "How long is a parking permit valid?")),
@@ -116,6 +117,8 @@ class ExpertApi:
     async def rule(self, request: Request) -> Response:
         said = await request.json()
         case = said.get("case")
+        if "4711" in said.get("answer", ""):
+            return problem(OTHERS)
         if case is not None and not case["decided"]:
             return problem(CONTRADICTION)
         self.api.state.rulings[request.path_params["id"]] = said

@@ -103,6 +103,23 @@ def test_a_case_that_is_contradicted_is_kept_only_once_the_expert_says_that_it_s
     }
 
 
+def test_an_answer_that_repeats_a_document_of_others_is_not_kept_and_stays_to_be_changed(
+    expert: Page, gateway: FakeGateway
+) -> None:
+    expert.locator(WAITING).first.click()
+    expert.get_by_role("radio", name="2 wrong").check()
+    expert.locator("#expert-answer").fill("The safe opens with the code 4711.")
+    expert.get_by_role("button", name="Keep, and open the next").click()
+    expect(expert.locator("#expert-problem")).to_contain_text("Nothing was kept.")
+    expect(expert.locator("#expert-problem")).to_contain_text("'Safe', which analysts may not read")
+    assert gateway.rulings == {}
+    expect(expert.locator("#expert-answer")).to_have_value("The safe opens with the code 4711.")
+    expert.locator("#expert-answer").fill("Ask the guards.")
+    expert.get_by_role("button", name="Keep, and open the next").click()
+    expect(expert.locator(WAITING)).to_have_count(2)
+    assert gateway.rulings["00"]["answer"] == "Ask the guards."
+
+
 def test_an_answer_is_shown_as_text(expert: Page) -> None:
     expert.locator(WAITING).first.click()
     expect(expert.locator("#expert-failure")).to_contain_text("<b>not markup</b>")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
+from appliance.gateway.looking import Looking
 from tests.gateway.doubles import site
 from tests.integration.gateway.conftest import Page, events_of
 from tests.memory.library import House as Importing
@@ -119,7 +120,9 @@ async def test_a_site_may_have_the_model_answer_all_the_same_and_the_answer_is_m
     async with house.open(housed(nothing_fits="answer")) as client:
         body = (await chat(client, "What is the weather like?")).json()
     assert body["choices"][0]["message"]["content"] == "Hello there."
-    assert body["sovereign"]["citations"] == {"outcome": "nothing_fits", "checked": True, "passages": [], "claims": []}
+    settings = Looking(nothing_fits="answer").digest
+    cited = {"outcome": "nothing_fits", "checked": True, "settings": settings, "passages": [], "claims": []}
+    assert body["sovereign"]["citations"] == cited
 
 
 async def test_a_stream_ends_with_the_same_citations(asked: httpx.AsyncClient) -> None:

@@ -10,6 +10,7 @@ from appliance.audit.errors import AuditUnavailableError
 from appliance.cli import rollout_change, rollout_site
 from appliance.errors import UsageError
 from appliance.gateway.changes import words_digest
+from appliance.gateway.looking import Looking
 from appliance.gateway.rollout_store import RolloutStore
 from appliance.learning.errors import GateRefusedError
 from appliance.learning.results import written
@@ -28,20 +29,25 @@ if TYPE_CHECKING:
 __all__ = ["site"]
 LARGER = "sha256:" + "1a" * 32
 OLD, NEW = "Be kind.", "Be kind and brief."
+FORMER, MADE = Looking().digest, Looking(passages=8).digest
 CHANGES = """\
+documents: {model: minilm}
 learning:
   changes:
     - {name: brief, group: clerks, instructions: "Be kind and brief."}
     - {name: larger, group: clerks, model: small, by: large}
+    - {name: more, group: clerks, documents: {passages: 8}}
 """
 
 
-def settle(site: Site, *, words: str = OLD, models: str = "small", changes: str = CHANGES) -> None:
-    """What site.yaml says: the group's words and models, and what may be rolled out to it."""
-    said = site.paths.site_yaml.read_text().partition("learning:")[0]
-    clerks = f"{{name: clerks, models: [{models}], instructions: '{words}'}}"
+def settle(
+    site: Site, *, words: str = OLD, models: str = "small", changes: str = CHANGES, looks: str = "{passages: 5}"
+) -> None:
+    """What site.yaml says: the group's words, models and settings, and what may be rolled out to it."""
+    said = site.paths.site_yaml.read_text().partition("documents: {model")[0].partition("learning:")[0]
+    clerks = f"{{name: clerks, models: [{models}], instructions: '{words}', documents: {looks}}}"
     written_anew = {
-        "models": "[{name: small, context_tokens: 4096}, {name: large, context_tokens: 4096}]",
+        "models": "[{name: small, context_tokens: 4096}, {name: large, context_tokens: 4096}, {name: minilm}]",
         "groups": f"[{clerks}, {{name: guards, models: [small]}}, {{name: auditors}}]",
     }
     lines = []
@@ -64,19 +70,22 @@ def given(site: Site, name: str, worse: float = 0.0, change: str | None = None, 
 
 def asked(site: Site, change: str, *, worse: float = 0.0) -> tuple[str, ...]:
     """The command that begins ``change``, with results as they should be."""
-    under: dict[str, Any] = {"words": NEW} if change == "brief" else {"model": LARGER}
-    files = given(site, "before.jsonl"), given(site, f"{change}.jsonl", worse, change, **under)
+    under: dict[str, Any] = {"brief": {"words": NEW}, "larger": {"model": LARGER}, "more": {"looked_up": MADE}}[change]
+    before = {"looked_up": FORMER} if change == "more" else {}
+    files = given(site, "before.jsonl", **before), given(site, f"{change}.jsonl", worse, change, **under)
     return ("start", "--group", "clerks", "--change", change, "--before", files[0], "--after", files[1])
 
 
-DIGESTS = {"brief": (words_digest(OLD), words_digest(NEW)), "larger": (DIGEST, LARGER)}
+DIGESTS = {"brief": (words_digest(OLD), words_digest(NEW)), "larger": (DIGEST, LARGER), "more": (FORMER, MADE)}
+KINDS = {"brief": "instructions", "larger": "model", "more": "documents"}
 KEPT: dict[str, Callable[[Site], None]] = {
     "brief": lambda site: settle(site, words=NEW),
     "larger": lambda site: settle(site, models="large"),
+    "more": lambda site: settle(site, looks="{passages: 8}"),
 }
 
 
-@pytest.mark.parametrize("change", ["brief", "larger"])
+@pytest.mark.parametrize("change", KINDS)
 def test_a_change_goes_past_the_gate_to_a_tenth_to_half_to_all_and_is_kept_when_site_yaml_has_it(
     site: Site, change: str
 ) -> None:
@@ -84,11 +93,7 @@ def test_a_change_goes_past_the_gate_to_a_tenth_to_half_to_all_and_is_kept_when_
     former, made = DIGESTS[change]
     assert "10 percent of clerks" in done(site, *asked(site, change))
     (found,) = listed(site)
-    assert (found.kind, found.former, found.change) == (
-        "instructions" if change == "brief" else "model",
-        former,
-        made,
-    )
+    assert (found.kind, found.former, found.change) == (KINDS[change], former, made)
     permit = read_permits(site.paths.packs)["clerks"]
     assert (permit.id, permit.former, permit.change, permit.most) == (str(found.id), former, made, 10)
     assert [kind for kind, _ in site.logged()] == ["gate", "rollout"]
@@ -144,6 +149,18 @@ def test_what_a_change_is_not_begins_nothing_and_is_not_logged(site: Site) -> No
     assert site.logged() == []
 
 
+def test_settings_of_documents_begin_only_where_answers_from_documents_were_judged_under_them(site: Site) -> None:
+    settle(site)
+    none = given(site, "none.jsonl"), given(site, "none_more.jsonl", change="more")
+    other = given(site, "other.jsonl", looked_up=MADE), given(site, "more.jsonl", change="more", looked_up=MADE)
+    for files, cause in ((none, "no case was answered from documents"), (other, "were not given under what site.yaml")):
+        begun = ("start", "--group", "clerks", "--change", "more", "--before", files[0], "--after", files[1])
+        assert cause in refused(site, UsageError, *begun).cause
+    settle(site, looks="{passages: 8}")
+    refused(site, UsageError, *asked(site, "more"))  # it is in force already
+    assert site.logged() == []
+
+
 def test_a_second_rollout_is_refused_before_anything_is_logged(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that began between the first look and the site's lock."""
     settle(site)
@@ -171,8 +188,9 @@ def test_a_pack_in_force_leaves_no_room_for_instructions_nor_its_adapter_for_ano
     logged = site.logged()
     assert "under a pack" in refused(site, UsageError, *asked(site, "brief")).cause
     assert site.logged() == logged
-    assert "10 percent" in done(site, *asked(site, "larger"))
-    done(site, "back", "--group", "clerks")
+    for change in ("larger", "more"):
+        assert "10 percent" in done(site, *asked(site, change))
+        done(site, "back", "--group", "clerks")
 
 
 def test_a_packs_adapter_leaves_no_room_for_another_model(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ function told(error) {
   if (error instanceof api.Problem && error.status === 404) return t("expert.problem.gone");
   if (error instanceof api.Problem && error.code === "not_yours_to_decide") return t("expert.problem.not_yours", { detail: error.detail });
   if (error instanceof api.Problem && error.status === 409) return t("expert.problem.contradiction");
+  if (error instanceof api.Problem && error.code === "of_other_groups") return t("expert.problem.others", { detail: error.detail });
   if (error instanceof api.Problem && error.status === 422) return t("expert.problem.input", { detail: error.detail });
   return t("expert.problem.other");
 }
