@@ -57,13 +57,21 @@ class Access:
             old.unlink()
         host_key = ssh / "ssh_host_ed25519_key"
         _generate(host_key, name)
-        with self.known_hosts.open("a") as known:
-            known.write(f"{address} {' '.join(host_key.with_suffix('.pub').read_text().split()[:2])}\n")
-        with self.config.open("a") as config:
-            config.write(f"\nHost {name}\n  HostName {address}\n")
+        kind, public = host_key.with_suffix(".pub").read_text().split()[:2]
+        self._note(name, address, f"{kind} {public}")
         theirs = root / "root/.ssh"
         theirs.mkdir(mode=0o700, exist_ok=True)
         shutil.copyfile(self.key.with_suffix(".pub"), theirs / "authorized_keys")
+
+    def _note(self, name: str, address: str, key: str) -> None:
+        """The key of the host at ``address`` in the place of the one that a former host there had."""
+        lines = self.known_hosts.read_text().splitlines() if self.known_hosts.exists() else []
+        others = [line for line in lines if line.split(" ", 1)[0] != address]
+        self.known_hosts.write_text("".join(f"{line}\n" for line in (*others, f"{address} {key}")))
+        entry = f"\nHost {name}\n  HostName {address}\n"
+        if entry not in self.config.read_text():
+            with self.config.open("a") as config:
+                config.write(entry)
 
 
 def _generate(path: Path, comment: str) -> None:
