@@ -27,6 +27,7 @@ from airgap_bundle.build.process import run
 from airgap_bundle.build.stage import printed
 from airgap_bundle.build.toolchain import build_environment, this_toolchain
 from airgap_bundle.lock import load_lock
+from tests.engine.processor import NO_TILES, traps_on_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,8 @@ _ONE = {
     "GGML_F16C": "ON",
     "GGML_FMA": "ON",
 }
-_NATIVE = {"GGML_NATIVE": "ON"}  # whatever this very processor has
+_NATIVE = {"GGML_NATIVE": "ON"}  # whatever this very processor has, and can do
+_COMPILERS = ("CMAKE_C_FLAGS", "CMAKE_CXX_FLAGS")
 _PEERS_OWN = {
     "BUILD_SHARED_LIBS": "ON",
     "CMAKE_BUILD_TYPE": "Release",
@@ -87,7 +89,10 @@ def cmake_flags(recipe: CompiledRecipe, *, native: bool = False) -> dict[str, st
     """The wheel's flags, what makes the server of the same sources, and the CPU code linked in: one variant of it."""
     left_out = _WRAPPERS_OWN | _VARIANTS
     kept = {name: value for name, value in recipe.cmake.items() if name not in left_out}
-    return kept | (_NATIVE if native else _ONE) | _PEERS_OWN
+    if not native:
+        return kept | _ONE | _PEERS_OWN
+    without = dict.fromkeys(_COMPILERS, NO_TILES) if traps_on_tiles() else {}
+    return kept | _NATIVE | without | _PEERS_OWN
 
 
 def build_llama_server(*, native: bool = False) -> LlamaServer:

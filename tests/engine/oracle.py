@@ -42,7 +42,10 @@ FLAGS = ("--swa-full", "--ctx-checkpoints", "0", "--cache-ram", "0", "--parallel
 
 
 def flags(threads: int, split: int = SPLIT, context_tokens: int = 1024) -> tuple[str, ...]:
-    """llama-server as oracle for an engine that reads prompts ``split`` tokens at a time with ``threads`` threads."""
+    """llama-server as oracle for an engine that reads prompts ``split`` tokens at a time with ``threads`` threads.
+
+    The last ``--parallel`` that is given counts: each slot has its share of ``context_tokens``.
+    """
     sizes = ("--batch-size", split, "--ubatch-size", split, "--threads", threads, "--threads-batch", threads)
     return (*FLAGS, *map(str, sizes), "--ctx-size", str(context_tokens))
 
@@ -155,6 +158,19 @@ class Oracle:
             if await self._tokens(before) == expected:
                 found.append(Place(before, step.data.decode(), step.margin))
         return found
+
+    async def forced(self, places: Sequence[Place], at_once: int) -> list[Difference]:
+        """Where it chooses another token itself, asked so many at the same time: started with as many slots."""
+        free = asyncio.Semaphore(at_once)
+
+        async def ask(place: Place) -> Difference | None:
+            asked = {"prompt": place.before, "n_predict": 1, "temperature": 0, "cache_prompt": False}
+            async with free:
+                chosen = str((await self._post("/completion", asked))["content"])
+            return None if chosen == place.text else Difference(place, chosen)
+
+        answers = await asyncio.gather(*(ask(place) for place in places))
+        return [answer for answer in answers if answer is not None]
 
     async def _tokens(self, text: str) -> list[int]:
         asked = {"content": text, "add_special": True, "parse_special": False}
