@@ -57,7 +57,7 @@ def test_from_the_backup_everything_is_back_on_the_other_host_within_ten_minutes
     done = json.loads(media.with_phrase(*media.restoring("before-the-loss")))
     found = desk.visit("ask", *ANALYST, QUESTION)
     taken = time.monotonic() - begun
-    assert set(done["changed"]) == {"node1"}
+    assert done["changed"]["node1"] > 0
     assert found["text"].strip()
     assert found["receipt"]["log"]["answer_index"] > lost["log"]["size"]
     assert root_of(log_copy(desk, "on-the-other", "node1"), desk, lost["log"]["size"]) == lost["log"]["root"]
