@@ -127,7 +127,7 @@ def test_a_run_that_goes_through_with_the_assistant_notes_where_its_state_is(
     files = SimpleNamespace(config=SimpleNamespace(models=()), site_yaml=b"{}")
     monkeypatch.setattr(installing, "judged", lambda *_: {})
     monkeypatch.setattr(installing, "prepare", lambda *_, **__: Workloads((), (), (), "b"))
-    wanted = installing.Wanted(site, here.folder / "site.yaml", release, files)  # type: ignore[arg-type]
+    wanted = installing.Wanted(site, here.folder / "site.yaml", release, files)  # type: ignore[arg-type]  # stand-ins
     for charts in (("policies",), None):  # the first is a part of a restore
         state = read_state(here.paths.cluster_state)
         assert state is not None

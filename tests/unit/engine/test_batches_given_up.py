@@ -6,29 +6,14 @@ import pytest
 
 from appliance.engine.job import BATCH
 from tests.engine.batches import Asked, Desk
-from tests.engine.quoting_context import QuotingContext, expected
-
-WINDOW = 16
-
-
-def _prompt(seed: int, length: int = 24) -> list[int]:
-    return [97 + (seed * 31 + n * n + n * seed) % 26 for n in range(length)]
-
-
-def _right(asked: Asked, window: int = WINDOW) -> bool:
-    job = asked.job
-    return asked.text == bytes(expected(job.tokens, job.max_tokens, window)).decode()
-
-
-def _decoded(asked: Asked) -> int:
-    """Rows that its answer took: the last token of one that was cut off is not decoded."""
-    return asked.end.usage.completion_tokens - (asked.end.finish_reason == "length")
+from tests.engine.quoted import decoded, letters, right
+from tests.engine.quoting_context import QuotingContext
 
 
 def _long_streams(context: QuotingContext) -> tuple[Desk, list[Asked]]:
     """A heavy user's streams with much behind them, and more prompts of theirs; batches of a kind."""
     desk = Desk(context, slots=6, chunk_tokens=16, apart_tokens=100)
-    heavy = [desk.ask(_prompt(n, 100), user="heavy", most=24) for n in range(12)]
+    heavy = [desk.ask(letters(n, 100), user="heavy", most=24) for n in range(12)]
     while not sum(bool(one.text) for one in heavy) >= 2:
         desk.batcher.step()
     return desk, heavy
@@ -45,7 +30,7 @@ def _light_asks_in_decode(number: int) -> tuple[QuotingContext, Desk, list[Asked
     def meanwhile() -> None:
         given_up.append(False)
         if len(given_up) == number:
-            light.append(desk.ask(_prompt(99, 12), user="light", most=4))
+            light.append(desk.ask(letters(99, 12), user="light", most=4))
             desk.batcher.hurry(light[0].job)
             given_up[-1] = context.given_up
 
@@ -66,8 +51,8 @@ def test_the_batch_under_way_is_given_up_for_who_comes_new_and_nobody_is_answere
             assert asked[0].job.tokens in whole, "in the very next batch"
             times += len(whole) == 1
         desk.run()
-        assert all(map(_right, asked))
-        assert context.rows == sum(len(one.job.tokens) + _decoded(one) for one in asked), "nothing is computed twice"
+        assert all(map(right, asked))
+        assert context.rows == sum(len(one.job.tokens) + decoded(one) for one in asked), "nothing is computed twice"
         assert context.samplers == 0
     assert times >= 8, "by itself, unless who made way for it had the last of much to read"
 
@@ -82,7 +67,7 @@ def test_no_batch_is_given_up_for_who_would_not_begin_at_once(reason: str) -> No
 
     def meanwhile() -> None:
         if not wanted:
-            asked = desk.ask(_prompt(99, 12), weight=0.01, **{"user": "light", **more[reason]})  # type: ignore[arg-type]
+            asked = desk.ask(letters(99, 12), weight=0.01, **{"user": "light", **more[reason]})  # type: ignore[arg-type]  # of several types
             desk.batcher.hurry(asked.job)
             wanted.append(context.given_up)
 
@@ -90,4 +75,4 @@ def test_no_batch_is_given_up_for_who_would_not_begin_at_once(reason: str) -> No
     desk.batcher.step()
     assert wanted == [False]
     desk.run()
-    assert all(map(_right, heavy))
+    assert all(map(right, heavy))
