@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.unit.roles.plugins import ANSIBLE
+from tests.unit.roles.plugins import ANSIBLE, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,3 +95,14 @@ def test_where_nothing_answers_or_no_authority_is_there_yet_it_is_not_had(server
     assert not says(tmp_path / "none.pem", port)
     server.socket.close()
     assert not says(tmp_path / "server.pem", port)
+
+
+@pytest.mark.parametrize(("authority", "ours"), [("server.pem", True), ("another.pem", False), ("none.pem", False)])
+def test_who_answers_at_the_shared_address_is_the_cluster_s_by_its_authority_alone(
+    server: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, authority: str, *, ours: bool
+) -> None:
+    certificate(tmp_path / "another.pem")
+    probe = load("roles/validate_inputs/files/probe.py")
+    monkeypatch.setattr(probe, "API_PORT", server.server_port)
+    monkeypatch.setattr(probe, "AUTHORITIES", (str(tmp_path / authority),))
+    assert probe.is_our_api(HERE) is ours

@@ -31,7 +31,16 @@ RULES = {
     "stands": False,
     "state_host": "",
 }
-SHARES = {"interfaces": ["eth0", "lo"], "keepalived": True, "keepalived_of_others": False, "endpoint": ""}
+SHARES: dict[str, Any] = {
+    "interfaces": ["eth0", "lo"],
+    "keepalived": True,
+    "keepalived_of_others": False,
+    "endpoint": "",
+    "holds": False,
+    "answers": [],
+    "our_api": False,
+    "hardware": [],
+}
 GOOD = {
     "skew_seconds": 0.4,
     "uid": 0,

@@ -1,7 +1,8 @@
 """Reads what the appliance must know of a host before it changes anything, and prints it as one JSON object.
 
 Runs on the host, from stdin, with the distribution's own Python (3.9 or newer) and nothing else. Arguments: the
-administrator's time in seconds since 1970, the service network, the programs to look for, separated by commas.
+administrator's time in seconds since 1970, the service network, the programs to look for, separated by commas, the
+address that the control plane is to share, or `-`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import os
 import re
 import shutil
 import socket
+import ssl
+import struct
 import subprocess
 import sys
 import time
@@ -25,6 +28,10 @@ KEEPALIVED = Path("/etc/keepalived/keepalived.conf")
 ADMIN, MEMBER = "/etc/kubernetes/admin.conf", Path("/etc/sovereign/control-plane")
 TRACES = ("/etc/kubernetes/kubelet.conf", "/etc/kubernetes/admin.conf", "/var/lib/etcd/member")
 SERVER = Path("/etc/kubernetes/manifests/kube-apiserver.yaml")
+AUTHORITIES = ("/etc/sovereign/api-ca.crt", "/etc/kubernetes/pki/ca.crt")
+API_PORT = 6443
+ARP, ETHERNET = 0x0806, "1"
+LISTENED_SECONDS, ASKED_AT = 1.0, (0.0, 0.3, 0.6)
 STATE = tuple(Path("/var/lib/sovereign/volumes", place) for place in ("postgresql/pg", "audit/log"))
 
 
@@ -55,22 +62,85 @@ def taken(port: int) -> bool:
     return False
 
 
-def addresses() -> list[str]:
-    """The host's IPv4 networks, as `address/prefix`."""
+def links() -> dict[str, list[str]]:
+    """The host's IPv4 networks by interface, as `address/prefix`; those of pods are left out."""
     shown = subprocess.run(["ip", "-j", "-4", "address"], capture_output=True, check=False).stdout
-    networks = []
+    found: dict[str, list[str]] = {}
     for link in json.loads(shown or b"[]"):
-        if link.get("ifname", "").startswith(("cilium", "lxc")) or link.get("ifname") == "lo":
+        if link.get("ifname", "").startswith(("cilium", "lxc")) or link.get("ifname") in {None, "lo"}:
             continue
-        networks += [f"{a['local']}/{a['prefixlen']}" for a in link["addr_info"]]
-    return networks
+        found[link["ifname"]] = [f"{a['local']}/{a['prefixlen']}" for a in link["addr_info"]]
+    return found
 
 
-def shares() -> dict[str, object]:
-    """What the control plane's address depends on: interfaces, keepalived and whose it is, the cluster's endpoint."""
+def answers(address: str, found: dict[str, list[str]]) -> list[str]:
+    """Hardware addresses that answer for ``address`` on the host's own networks; its own are none of them.
+
+    Asked is as RFC 5227 has it: the question bears no address of the asker, so that nobody's table changes by it.
+    Empty as well where this may not be asked.
+    """
+    sought, heard = ipaddress.ip_address(address), set()
+    for link, networks in found.items():
+        about = Path("/sys/class/net", link)
+        on_it = any(sought in ipaddress.ip_interface(given).network for given in networks)
+        if on_it and text(f"{about}/type").strip() == ETHERNET:
+            heard |= _heard(link, bytes.fromhex(text(f"{about}/address").strip().replace(":", "")), sought.packed)
+    return sorted(heard)
+
+
+def _heard(link: str, own: bytes, sought: bytes) -> set[str]:
+    """Who says on ``link`` within a second that the address is theirs."""
+    question = b"\xff" * 6 + own + struct.pack("!H", ARP)
+    question += struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + own + bytes(4) + bytes(6) + sought
+    heard, begun, asked = set(), time.monotonic(), 0
+    try:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ARP)) as asking:
+            asking.bind((link, ARP))
+            while (passed := time.monotonic() - begun) < LISTENED_SECONDS:
+                if asked < len(ASKED_AT) and passed >= ASKED_AT[asked]:
+                    asking.send(question)
+                    asked += 1
+                until = ASKED_AT[asked] if asked < len(ASKED_AT) else LISTENED_SECONDS
+                asking.settimeout(max(until - passed, 0.01))
+                try:
+                    frame = asking.recv(128)
+                except socket.timeout:  # noqa: UP041 - before Python 3.10 it is no TimeoutError
+                    continue
+                if frame[28:32] == sought and frame[22:28] != own:  # an answer, or a holder that names itself
+                    heard.add(frame[22:28].hex(":"))
+    except OSError:
+        return set()
+    return heard
+
+
+def is_our_api(address: str) -> bool:
+    """Whether an API server of the cluster that this host is in answers there, by the cluster's own authority."""
+    authority = next((path for path in AUTHORITIES if Path(path).exists()), None)
+    if authority is None:
+        return False
+    try:
+        context = ssl.create_default_context(cafile=authority)
+        with socket.create_connection((address, API_PORT), 3) as plain:
+            context.wrap_socket(plain, server_hostname=address).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def shares(address: str, found: dict[str, list[str]]) -> dict[str, object]:
+    """What the control plane's address depends on: interfaces, keepalived and whose it is, the cluster's endpoint.
+
+    Of ``address`` (`-`: none is shared) also whether the host has it, who else answers for it, and whether that is the
+    cluster's own API.
+    """
     told = text(str(KEEPALIVED))
     server = re.search(r"server: https://(\S+)", text(ADMIN)) if MEMBER.exists() else None
+    others = answers(address, found) if address != "-" else []
     return {
+        "holds": any(given.partition("/")[0] == address for networks in found.values() for given in networks),
+        "answers": others,
+        "our_api": bool(others) and is_our_api(address),
+        "hardware": sorted(text(f"/sys/class/net/{link}/address").strip() for link in found),
         "interfaces": sorted(link.name for link in Path("/sys/class/net").iterdir()),
         "keepalived": bool(shutil.which("keepalived", path="/usr/sbin:/usr/bin:/sbin:/bin")),
         "keepalived_of_others": bool(told) and "vrrp_instance control_plane {" not in told,
@@ -117,9 +187,9 @@ def images() -> list[str]:
     return sorted({word for line in said.splitlines() for word in line.split() if word.startswith("sha256:")})
 
 
-def read(now: float, services: str, commands: list[str]) -> dict[str, object]:
+def read(now: float, services: str, commands: list[str], shared: str) -> dict[str, object]:
     """Everything, by name."""
-    skew = time.time() - now
+    skew, found = time.time() - now, links()
     memory = next((int(line.split()[1]) for line in text("/proc/meminfo").splitlines() if "MemTotal" in line), 0)
     return {
         "skew_seconds": skew,
@@ -135,8 +205,8 @@ def read(now: float, services: str, commands: list[str]) -> dict[str, object]:
         "cgroup_version": 2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1,
         "missing_commands": [c for c in commands if not shutil.which(c, path="/usr/sbin:/usr/bin:/sbin:/bin")],
         "overlayfs": "overlay" in text("/proc/filesystems") or shutil.which("modprobe") is not None,
-        "networks": addresses(),
-        "shares": shares(),
+        "networks": [given for networks in found.values() for given in networks],
+        "shares": shares(shared, found),
         "seat": seat(),
         "state": all(place.exists() for place in STATE),
         "service_route": has_route(services),
@@ -150,4 +220,4 @@ def read(now: float, services: str, commands: list[str]) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(read(float(sys.argv[1]), sys.argv[2], sys.argv[3].split(","))))  # noqa: T201 - its one output
+    print(json.dumps(read(float(sys.argv[1]), sys.argv[2], sys.argv[3].split(","), sys.argv[4])))  # noqa: T201 - its one output
