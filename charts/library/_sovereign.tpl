@@ -75,8 +75,9 @@ securityContext:
 {{- end }}
 {{- end }}
 
-{{/* A chart's `helm test`: its links answer, and turn away whoever shows no certificate. Arguments: context, ends. */}}
-{{- define "sovereign.link-test" -}}
+{{/* A chart's `helm test`: a pod that runs a command and may speak to the chart's own pods. Arguments: context, command;
+     and where there is something to read: mounts, volumes. */}}
+{{- define "sovereign.test" -}}
 {{- $name := .context.Chart.Name }}
 apiVersion: v1
 kind: Pod
@@ -90,9 +91,11 @@ spec:
   containers:
   - name: main
     image: {{ .context.Values.linkImage }}
-    command: {{ toJson (concat (list "/usr/bin/python3.11" "-m" "appliance.link.check") .ends) }}
+    command: {{ toJson (concat (list "/usr/bin/python3.11" "-m") .command) }}
     {{- include "sovereign.container" . | nindent 4 }}
     resources: {requests: {cpu: 10m, memory: 48Mi}, limits: {memory: 128Mi}}
+    volumeMounts: {{ toJson (.mounts | default list) }}
+  volumes: {{ toJson (.volumes | default list) }}
 ---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -104,4 +107,9 @@ spec:
   policyTypes: [Egress]
   egress:
   - to: [{podSelector: {matchLabels: {app.kubernetes.io/name: {{ $name }}}}}]
+{{- end }}
+
+{{/* The same of a chart's links: they answer, and turn away whoever shows no certificate. Arguments: context, ends. */}}
+{{- define "sovereign.link-test" -}}
+{{- include "sovereign.test" (dict "context" .context "command" (concat (list "appliance.link.check") .ends)) }}
 {{- end }}
