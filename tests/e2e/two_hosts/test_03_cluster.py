@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from appliance.cluster.events import Ended
+from appliance.errors import DeploymentError
 from tests.e2e.two_hosts.clusters import LabSite
 from tests.e2e.two_hosts.hosts import BEYOND, NODES, Beyond, assert_same, attempt, contents, tried
 from tests.e2e.two_hosts.kubernetes import ASK, Kubernetes, until
@@ -41,11 +43,37 @@ def site(lab: Lab, beyond: Beyond, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("cluster")
     found = LabSite(lab, folder, shipped(folder), "7d2f-cluster")
     before = contents(lab)
-    assert min(found.run("cluster.yml").values()) > 15
-    yield found
-    assert found.run("removal.yml") == dict.fromkeys(NODES, 1)
+    try:
+        cut_off_while_it_begins(found)
+        assert min(found.run("cluster.yml").values()) > 0
+        yield found
+    finally:
+        removed = found.run("removal.yml")
+    assert removed == dict.fromkeys(NODES, 1)
     assert_same(contents(lab), before)
     assert found.run("removal.yml") == dict.fromkeys(NODES, 0)
+
+
+def cut_off_while_it_begins(site: LabSite) -> None:
+    """Install, and have the control plane's host lose its power while kubeadm begins: what follows goes on from there.
+
+    The failure names the host; the host is in no cluster after its boot, and is not taken for one that is.
+    """
+    node1 = site.lab.host("node1")
+    begun = ["sh", "-c", "test -e /etc/kubernetes/manifests/etcd.yaml -a ! -e /etc/sovereign/control-plane"]
+
+    def cut() -> None:
+        until(lambda: node1.run(begun, check=False).returncode == 0, "kubeadm had begun", seconds=900)
+        site.lab.cut_power("node1")
+        site.lab.start("node1")
+
+    with ThreadPoolExecutor(1) as beside:
+        done = beside.submit(cut)
+        with pytest.raises(DeploymentError, match="node1: control_plane: "):
+            site.run("cluster.yml")
+        done.result()
+    cut_off = site.lab.host("node1")
+    assert cut_off.run(["test", "-e", "/etc/sovereign/control-plane"], check=False).returncode == 1
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +129,12 @@ def test_pods_find_names_and_each_other_across_hosts(cluster: Kubernetes, pods: 
 def test_nothing_of_a_pod_or_a_host_leaves_and_what_tried_is_told(
     cluster: Kubernetes, beyond: Beyond, pods: dict[str, dict[str, Any]]
 ) -> None:
+    for name in NODES:
+        host = cluster.lab.host(name)
+        assert attempt(host, "tcp", BEYOND, 8443) != "through"
+        assert (BEYOND, "tcp", 8443) in tried(host)
+        assert host.run(["getent", "ahostsv4", "example.org"], check=False).returncode != 0
+        assert host.run(["getent", "ahostsv4", "node1"]).stdout.strip()
     for pod in pods.values():
         host, enter = cluster.host_of(pod), cluster.inside(pod)
         for kind, port in (("tcp", 443), ("udp", 53)):
@@ -114,10 +148,15 @@ def test_nothing_of_a_pod_or_a_host_leaves_and_what_tried_is_told(
 
 
 def test_secrets_are_sealed_on_the_disk(cluster: Kubernetes, site: LabSite) -> None:
-    word = "a-word-that-is-nowhere-else"
-    cluster.kubectl("create", "secret", "generic", "sealed", f"--from-literal=word={word}")
-    found = site.lab.host("node1").run(["grep", "-rc", word, "/var/lib/etcd"], check=False).stdout
-    assert all(line.endswith(":0") for line in found.splitlines())
+    secret, plain = "a-word-that-is-nowhere-else", "a-word-that-everybody-may-read"
+    cluster.kubectl("create", "secret", "generic", "sealed", f"--from-literal=word={secret}")
+    cluster.kubectl("create", "configmap", "open", f"--from-literal=word={plain}")
+
+    def files_with(word: str) -> list[str]:
+        return site.lab.host("node1").run(["grep", "-rl", word, "/var/lib/etcd"], check=False).stdout.splitlines()
+
+    until(lambda: bool(files_with(plain)), "what is not sealed was on the disk")
+    assert files_with(secret) == []
     assert cluster.get("secret", "sealed")["data"]["word"]
 
 

@@ -56,7 +56,7 @@ def _ready(pod: dict[str, Any]) -> bool:
     return conditions.get("Ready") == "True"
 
 
-@pytest.mark.parametrize("chart", CHARTS)
+@pytest.mark.parametrize("chart", [*CHARTS, "edge"])
 def test_each_chart_s_own_test_passes(chart: str, cluster: Kubernetes) -> None:
     told = ("KUBECONFIG=/etc/kubernetes/admin.conf", "KUBECACHEDIR=/run/kubectl", "HELM_CACHE_HOME=/run/helm")
     said = cluster.lab.host("node1").run(["env", *told, "helm", "test", chart, "--namespace=sovereign"]).stdout
