@@ -49,6 +49,7 @@ class _Pod(_Place):
     started: str
     reason: str
     restarts: int
+    images: list[str] = []
 
 
 class _Workload(_Place):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from appliance.cluster.certificates import Certificate, advice, kept_here, of_host
+from appliance.cluster.foreign import foreign_images
 from appliance.cluster.observed import unlogged
 from appliance.cluster.reading import FAILED, of_cluster
 from appliance.install.backup.last import last_backup, warnings_of
@@ -100,7 +101,12 @@ def cluster_status(paths: SitePaths, known: Standing, readings: Readings, now: d
         workloads=tuple(_workloads(told)) if told else (),
         waiting=(*_on_its_way(known, readings), *_waiting(known, told)),
         certificates=found,
-        warnings=(*_warnings(known, hosts, found), *unlogged(readings), *_backups(paths, known, now)),
+        warnings=(
+            *_warnings(known, hosts, found),
+            *foreign_images(known, told),
+            *unlogged(readings),
+            *_backups(paths, known, now),
+        ),
     )
 
 

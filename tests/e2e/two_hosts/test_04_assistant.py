@@ -148,6 +148,7 @@ def test_status_names_hosts_workloads_the_page_and_every_certificate(desk: Desk)
     assert {("node1", "apiserver"), ("node1", "admin.conf"), ("node2", "kubelet"), ("the site", "edge")} <= shown
     assert {name for where, name in shown if where == "the links"} >= {"authority", "audit", "database", "gateway"}
     assert min(c["days"] for c in found["certificates"]) > 300
+    assert not [warning for warning in found["warnings"] if "not of the release" in warning]
 
 
 def test_what_tried_to_leave_is_told_with_pod_destination_and_count(cluster: Kubernetes, desk: Desk) -> None:

@@ -72,6 +72,22 @@ def test_a_pod_that_waits_says_why(given: dict[str, Any], reason: str) -> None:
     assert (told["ready"], told["reason"]) == (False, reason)
 
 
+def test_what_a_pod_s_containers_run_is_told_by_digest_whatever_it_is_called() -> None:
+    first, other, bare = (f"sha256:{letter * 64}" for letter in "abc")
+    ran = {
+        "initContainerStatuses": [{"name": "link", "restartCount": 0, "state": {}, "imageID": f"r.internal/a@{first}"}],
+        "containerStatuses": [
+            {"name": "writer", "restartCount": 0, "state": {}, "imageID": f"other.example/a@{first}"},
+            {"name": "collector", "restartCount": 0, "state": {}, "imageID": ""},
+        ],
+        "ephemeralContainerStatuses": [
+            {"name": "look", "restartCount": 0, "state": {}, "imageID": other},
+            {"name": "more", "restartCount": 0, "state": {}, "imageID": bare},
+        ],
+    }
+    assert look.pod(pod(**ran))["images"] == [first, other, bare]
+
+
 @pytest.mark.parametrize(
     "given", [pod(ready=True), pod("Succeeded"), pod("Failed")], ids=["ready", "ended", "replaced"]
 )

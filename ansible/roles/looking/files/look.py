@@ -126,13 +126,19 @@ def pod(found: Any) -> Any:
         "started": found["status"].get("startTime", ""),
         "reason": reason(found),
         "restarts": sum(c["restartCount"] for c in found["status"].get("containerStatuses", ())),
+        "images": sorted({state["imageID"].rpartition("@")[2] for state in states(found) if state.get("imageID")}),
     }
+
+
+def states(found: Any) -> Any:
+    """Of every container of a pod, those that someone put in to look at it among them."""
+    kinds = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+    return [state for kind in kinds for state in found["status"].get(kind, ())]
 
 
 def reason(found: Any) -> Any:
     """Why a pod is not ready, as its containers or the scheduler say."""
-    states = found["status"].get("initContainerStatuses", []) + found["status"].get("containerStatuses", [])
-    for state in states:
+    for state in states(found):
         for kind in ("waiting", "terminated"):
             said = state["state"].get(kind, {})
             if said.get("reason") not in {None, "Completed", "PodInitializing"}:
