@@ -60,6 +60,17 @@ def test_the_cluster_admits_what_is_good_and_refuses_each_bad_resource_with_its_
     assert not wrong
 
 
+@pytest.mark.parametrize("namespace", ["default", "kube-node-lease", "kube-public"])
+def test_beside_the_assistant_s_no_namespace_takes_a_pod_that_reaches_its_host(
+    namespace: str, cluster: Kubernetes, image: str
+) -> None:
+    (bad,) = [case for case in cases("bad") if case.name == "host-path"]
+    metadata = {**bad.resource["metadata"], "namespace": namespace}
+    said = judged(cluster, Case(bad.name, {**bad.resource, "metadata": metadata}, bad.refused), image)
+    assert "forbidden" in said
+    assert str(bad.refused) in said
+
+
 @pytest.fixture(scope="module")
 def onlooker(cluster: Kubernetes) -> Iterator[dict[str, Any]]:
     """A pod of another namespace, on the host where the state is."""

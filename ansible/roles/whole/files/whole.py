@@ -4,9 +4,11 @@ Runs on a control plane, from stdin, with the seconds to wait and ``open`` or ``
 plane take other pods. kubeadm marks them when they come in; a site file may say otherwise later, so the mark is set or
 taken off here. Pods that run there when it is set stay (Kubernetes: effect NoSchedule).
 
+Kubernetes' own namespaces but the one of its parts let in restricted pods alone, where nobody gave them another level.
+
 Names are told by two pods, which began on the one host that there was. Where there are more by now, and both pods are
-on one, it ends one of them, which comes up elsewhere. Prints in JSON which hosts' mark it changed and which pods it
-ended.
+on one, it ends one of them, which comes up elsewhere. Prints in JSON which hosts' mark it changed, which namespaces it
+narrowed, and which pods it ended.
 """
 
 import json
@@ -18,6 +20,8 @@ PARTS = ("daemonset/cilium", "deployment/cilium-operator", "daemonset/kube-proxy
 PATIENCE = f"--timeout={sys.argv[1]}s"
 KEPT = sys.argv[2] == "kept"
 MARK = "node-role.kubernetes.io/control-plane"
+LEVEL = "pod-security.kubernetes.io/enforce"
+NARROWED = ("default", "kube-node-lease", "kube-public")
 
 
 def told(*arguments: str) -> str:
@@ -38,6 +42,16 @@ def marked() -> "list[str]":
     return other
 
 
+def narrowed() -> "list[str]":
+    """Has namespaces in which nobody is to run anything let in restricted pods alone; those that let in all."""
+    found = json.loads(told("get", "namespaces", "--output=json"))["items"]
+    free = {i["metadata"]["name"] for i in found if LEVEL not in i["metadata"].get("labels", {})}
+    wide = sorted(free.intersection(NARROWED))
+    if wide:
+        told("label", "namespace", *wide, f"{LEVEL}=restricted")
+    return wide
+
+
 def together() -> "list[str]":
     """The pods that tell names, where all of them are on one host and another could have one; else none."""
     listed = json.loads(told("get", "nodes,pods", "--output=json"))["items"]
@@ -51,9 +65,9 @@ def together() -> "list[str]":
 
 told("wait", "--for=condition=Ready", "node", "--all", PATIENCE)
 told("rollout", "status", *PARTS, PATIENCE)
-other = marked()
+other, wide = marked(), narrowed()
 moved = together()[:1]
 if moved:
     told("delete", "pod", "--wait=false", *moved)
     told("rollout", "status", "deployment/coredns", PATIENCE)
-sys.stdout.write(json.dumps({"marked": other, "moved": moved}))
+sys.stdout.write(json.dumps({"marked": other, "narrowed": wide, "moved": moved}))
