@@ -215,6 +215,7 @@ class _Values:
         }
 
     def _assistant(self) -> dict[str, Any]:
+        assert self._described.assistant is not None
         memory = {model.name: model.memory_mib for model in self._config.models}
         engines = [
             {
@@ -230,6 +231,7 @@ class _Values:
             **self._own(),
             "storeImage": self._images["site-store"],
             "run": RUN,
+            "replicas": self._described.assistant.gateways,
             "gateway": {"user": GATEWAY_USER},
             "engines": engines,
             "hostname": self._config.listen.hostname,

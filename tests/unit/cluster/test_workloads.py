@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
+from pydantic import ValidationError
 
 from airgap_bundle.digest import sha256
 from airgap_bundle.store import VerifiedRelease
@@ -24,8 +26,6 @@ from appliance.site.paths import SitePaths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import pytest
 
 CHARTS = Path(__file__).parents[3] / "charts"
 ORDER = ["policies", "postgresql", "keycloak", "audit", "edge", "assistant"]
@@ -166,6 +166,14 @@ def test_engines_and_the_gateway_have_users_of_their_own_which_the_writer_knows(
     ports = {w["name"]: w["port"] for w in told["audit"]["writers"]}
     assert {e["name"]: e["port"] for e in told["assistant"]["engines"]}.items() <= ports.items()
     assert set(ports) <= {item["metadata"]["name"].removeprefix("link-") for item in workloads.objects}
+
+
+def test_as_many_pods_answer_as_the_site_file_says(tmp_path: Path) -> None:
+    assert values(made(tmp_path))["assistant"]["replicas"] == 1
+    assert values(made(tmp_path, gateways=2))["assistant"]["replicas"] == 2
+    for none in (0, 33):
+        with pytest.raises(ValidationError, match="gateways"):
+            described(gateways=none)
 
 
 def test_the_log_s_writer_is_told_how_many_hosts_the_control_plane_has(
