@@ -37,7 +37,8 @@ def findings(probes: Mapping[str, Mapping[str, Any]], rules: Mapping[str, Any]) 
     found: list[Finding] = []
     readings: Readings = {}
     for host, probe in probes.items():
-        reading, trouble = _reading(host, probe)
+        may_leave = rules["stands"] and host != rules["state_host"] and len(probes) > 1
+        reading, trouble = _reading(host, probe, may_leave=may_leave)
         found += trouble
         if reading is not None:
             readings[host] = reading
@@ -59,15 +60,17 @@ def _finding(host: str, check: str, found: str, hint: str) -> Finding:
     return {"host": host, "check": check, "found": found, "hint": hint}
 
 
-def _reading(host: str, probe: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[Finding]]:
-    """What the probe printed, or the finding that says why it could not."""
+def _reading(host: str, probe: Mapping[str, Any], *, may_leave: bool) -> tuple[dict[str, Any] | None, list[Finding]]:
+    """What the probe printed, or the finding that says why it could not; ``may_leave``: the cluster goes on without."""
     if probe.get("unreachable"):
         said = str(probe.get("msg", ""))
         for sign, what, hint in _REFUSALS:
             if sign in said:
                 return None, [_finding(host, "access", what, hint)]
         last = said.strip().splitlines()[-1] if said.strip() else "no answer"
-        return None, [_finding(host, "reachable", last, "check that it is on, its address, and that sshd answers")]
+        hint = "check that it is on, its address, and that sshd answers"
+        hint += "; one that stays away leaves by the site file, and comes back by it" if may_leave else ""
+        return None, [_finding(host, "reachable", last, hint)]
     try:
         return dict(json.loads(probe["stdout"])), []
     except (KeyError, ValueError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.roles.plugins import ANSIBLE
-from tests.unit.roles.test_preflight_findings import OURS, RULES, judge, probe
+from tests.unit.roles.test_preflight_findings import OURS, RULES, judge, preflight, probe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +46,17 @@ def test_a_member_that_does_not_answer_may_be_the_one_that_is_left() -> None:
     lost = {"unreachable": True, "msg": "timed out", "address": "192.168.7.2", "node_name": "node2"}
     found = judge(node1=probe(1), node2=lost, node3=probe(3, **WORKER, state=True))
     assert found == [("node2", "reachable")]
+
+
+@pytest.mark.usefixtures("stands")
+def test_of_a_cluster_that_stands_a_host_that_stays_away_may_leave_unless_it_has_the_state() -> None:
+    lost = {"unreachable": True, "msg": "timed out", "address": "192.168.7.4", "node_name": "n"}
+    hosts = {"node1": probe(1, **MEMBER), "node2": lost, "node3": lost, "node4": lost}
+    found = preflight.findings(hosts, RULES)
+    told = {f["host"]: "leaves by the site file" in f["hint"] for f in found if f["check"] == "reachable"}
+    assert told == {"node2": True, "node3": False, "node4": True}
+    begun = preflight.findings(hosts, {**RULES, "stands": False})
+    assert not [f for f in begun if "leaves by the site file" in f["hint"]]
 
 
 def test_where_nothing_stands_yet_all_hosts_may_be_new(monkeypatch: pytest.MonkeyPatch) -> None:
