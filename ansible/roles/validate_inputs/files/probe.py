@@ -73,6 +73,13 @@ def links() -> dict[str, list[str]]:
     return found
 
 
+def hardware() -> list[str]:
+    """Hardware addresses of the host's own; Linux answers by any of them for whatever address it has."""
+    ours = [about for about in Path("/sys/class/net").iterdir() if not about.name.startswith(("cilium", "lxc"))]
+    told = {text(f"{about}/address").strip() for about in ours if text(f"{about}/type").strip() == ETHERNET}
+    return sorted(told)
+
+
 def answers(address: str, found: dict[str, list[str]]) -> list[str]:
     """Hardware addresses that answer for ``address`` on the host's own networks; its own are none of them.
 
@@ -140,7 +147,7 @@ def shares(address: str, found: dict[str, list[str]]) -> dict[str, object]:
         "holds": any(given.partition("/")[0] == address for networks in found.values() for given in networks),
         "answers": others,
         "our_api": bool(others) and is_our_api(address),
-        "hardware": sorted(text(f"/sys/class/net/{link}/address").strip() for link in found),
+        "hardware": hardware(),
         "interfaces": sorted(link.name for link in Path("/sys/class/net").iterdir()),
         "keepalived": bool(shutil.which("keepalived", path="/usr/sbin:/usr/bin:/sbin:/bin")),
         "keepalived_of_others": bool(told) and "vrrp_instance control_plane {" not in told,
