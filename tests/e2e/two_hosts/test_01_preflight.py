@@ -11,6 +11,7 @@ import pytest
 
 from appliance.cluster.events import Finding
 from appliance.cluster.playbook import HostsRefusedError, table
+from lab.switch import BRIDGE
 from tests.e2e.two_hosts.clusters import LabSite, empty_parts
 
 pytestmark = pytest.mark.cluster
@@ -125,3 +126,17 @@ def test_a_host_of_another_site_is_refused(site: LabSite) -> None:
         assert refused(site) == [("node2", "cluster")]
     finally:
         site.lab.host("node2").run(["rm", "-r", "/etc/sovereign"])
+
+
+def test_an_address_to_be_shared_that_a_stranger_has_is_found_and_a_free_one_is_not(site: LabSite) -> None:
+    """The stranger is on the administrator's side of the bridge."""
+    shared = {"address": "10.77.0.20", "interface": "host0"}
+    assert sum(site.run("preflight.yml", shared_address=shared).values()) == 0
+    taken = ["ip", "address", "add", "10.77.0.20/32", "dev", BRIDGE]
+    before = files(site.lab)
+    subprocess.run(site.lab.from_outside(taken), check=True)
+    try:
+        assert refused(site, shared_address=shared) == [("all", "shared address")]
+    finally:
+        subprocess.run(site.lab.from_outside(["ip", "address", "del", "10.77.0.20/32", "dev", BRIDGE]), check=True)
+    assert files(site.lab) == before
