@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Chart", "Content", "Volume", "Workloads", "prepare"]
 _EDGE_AT, _COLLECTOR_AT = 30, 12  # of the service network, whose lowest 16 (a /24's) to 256 are given out by name only
+_CONNECTIONS, _CONNECTIONS_OF_GATEWAY = 30, 30  # Keycloak's, those of commands and the superuser's; each gateway's pool
+_DATABASE_MIB, _DATABASE_MIB_OF_GATEWAY = 576, 192
 _USERS = {"postgresql": 5432, "audit": 20030}
 
 
@@ -164,8 +166,19 @@ class _Values:
         return {"linkImage": self._images["assistant"]}
 
     def _postgresql(self) -> dict[str, Any]:
-        secrets = self._mark("postgresql", "link-database")
-        return {**self._own(), **self._stored(), "image": self._images["postgresql"], "secrets": secrets}
+        gateways = self._gateways()
+        return {
+            **self._own(),
+            **self._stored(),
+            "image": self._images["postgresql"],
+            "connections": _CONNECTIONS + gateways * _CONNECTIONS_OF_GATEWAY,
+            "secrets": self._mark("postgresql", "link-database"),
+            "resources": {"limits": {"memory": f"{_DATABASE_MIB + gateways * _DATABASE_MIB_OF_GATEWAY}Mi"}},
+        }
+
+    def _gateways(self) -> int:
+        assert self._described.assistant is not None
+        return self._described.assistant.gateways
 
     def _keycloak(self) -> dict[str, Any]:
         return {
@@ -215,7 +228,6 @@ class _Values:
         }
 
     def _assistant(self) -> dict[str, Any]:
-        assert self._described.assistant is not None
         memory = {model.name: model.memory_mib for model in self._config.models}
         engines = [
             {
@@ -231,7 +243,7 @@ class _Values:
             **self._own(),
             "storeImage": self._images["site-store"],
             "run": RUN,
-            "replicas": self._described.assistant.gateways,
+            "replicas": self._gateways(),
             "gateway": {"user": GATEWAY_USER},
             "engines": engines,
             "hostname": self._config.listen.hostname,

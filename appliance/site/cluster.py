@@ -158,7 +158,7 @@ class Assistant(Use):
         default=None,
         description="Host whose disk holds database, log and content; default: the first worker, or the first host.",
     )
-    gateways: Annotated[int, Field(ge=1, le=32)] = Field(
+    gateways: Annotated[int, Field(ge=1, le=4)] = Field(
         default=1,
         description="How many pods answer, each with engines of its own: memory for a model is needed as often.",
     )

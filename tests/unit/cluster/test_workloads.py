@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from airgap_bundle.store import VerifiedRelease
 from appliance.cluster.custody import provide
 from appliance.cluster.parts import KubernetesImages, ReleaseParts
 from appliance.cluster.workloads import Content, Workloads, prepare
+from appliance.gateway.database import _POOL_OVERFLOW, _POOL_SIZE
+from appliance.identity.keycloak_server import start_options
 from appliance.install import ca
 from appliance.install.vault import Vault
 from appliance.link.ways import Ways
@@ -171,9 +174,23 @@ def test_engines_and_the_gateway_have_users_of_their_own_which_the_writer_knows(
 def test_as_many_pods_answer_as_the_site_file_says(tmp_path: Path) -> None:
     assert values(made(tmp_path))["assistant"]["replicas"] == 1
     assert values(made(tmp_path, gateways=2))["assistant"]["replicas"] == 2
-    for none in (0, 33):
+    for none in (0, 5):
         with pytest.raises(ValidationError, match="gateways"):
             described(gateways=none)
+
+
+@pytest.mark.parametrize("gateways", [1, 2, 4])
+def test_the_database_takes_every_connection_of_all_pools_at_once(tmp_path: Path, gateways: int) -> None:
+    """PostgreSQL keeps three for its superuser."""
+    told = values(made(tmp_path, gateways=gateways))
+    config = described().pods
+    pools = [
+        re.search(r"--db-pool-max-size=(\d+)", option) for option in start_options(config, SitePaths(tmp_path), None)
+    ]
+    (keycloak,) = [int(found[1]) for found in pools if found]
+    each = _POOL_SIZE + _POOL_OVERFLOW
+    assert told["postgresql"]["connections"] >= gateways * each + keycloak + 3
+    assert told["postgresql"]["connections"] == 60 or gateways > 1  # as on a host
 
 
 def test_the_log_s_writer_is_told_how_many_hosts_the_control_plane_has(
