@@ -85,7 +85,7 @@ def carried(listener: socket.socket, way: Callable[[], Sequence[str]]) -> Iterat
     Where ``way`` raises a ``SovereignError``, who connected sees the end of the connection.
     """
     running: list[Attached[bytes]] = []
-    ended = threading.Event()
+    closed, ended = threading.Event(), threading.Event()
 
     def serve() -> None:
         while True:
@@ -96,6 +96,7 @@ def carried(listener: socket.socket, way: Callable[[], Sequence[str]]) -> Iterat
             running[:] = [child for child in running if child.poll() is None]
             with connection, suppress(OSError, SovereignError):  # who cannot be served sees the end of the connection
                 running.append(attach(way(), connection))
+        closed.set()
         ended.wait()  # the programs die with the thread that started them
 
     thread = threading.Thread(target=serve, daemon=True)
@@ -106,6 +107,7 @@ def carried(listener: socket.socket, way: Callable[[], Sequence[str]]) -> Iterat
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+        closed.wait()  # a program may just be started for who came last
         for child in running:
             child.kill()
             child.wait()
