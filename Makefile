@@ -60,8 +60,8 @@ bench-bundle: venv ## Measure building and verifying the demonstration's release
 	$(BIN)/python -m tests.bench.bundle
 
 .PHONY: bench-images
-bench-images: venv ## Weigh the cluster's images and time their assembly; the last line is JSON
-	$(BIN)/python -m tests.bench.images
+bench-images: venv ## Weigh the cluster's images and time their assembly; COLD=1 compiles all of it before; the last line is JSON
+	$(BIN)/python -m tests.bench.images $(if $(COLD),--cold)
 
 .PHONY: bench-cluster
 bench-cluster: venv ## From the bundle to the first answer on two lab hosts, and their memory idle; the last line is JSON (root)
