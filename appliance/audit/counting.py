@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from appliance.audit.tally import MAX_LOADS, PAIR, Figures, ModelLoad, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 MAX_PLAUSIBLE = 1e15
 _FOREIGN = "(foreign)"
@@ -26,47 +26,91 @@ _EPOCH = date(1970, 1, 1)
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC).timestamp() * 1000
 
 
-def count(days: dict[str, Figures], entry: bytes) -> None:
-    """Add one entry to the figures of its day (ISO, UTC). Foreign and malformed entries are counted as such.
+class _Alike:
+    """Calls that add to the same tallies; those of nobody have no hours."""
 
-    What is no object at all has no day, and counts under the empty one.
-    """
-    event = _event(entry)
-    if not isinstance(event, dict):
-        days[_NO_DAY].kinds[_FOREIGN] += 1
-        return
-    figures = days[_day(event.get("time"))]
-    ours = _object(_object(event, "unmapped"), "sovereign")
-    kind = _text(ours, "kind") or _FOREIGN
-    figures.kinds[kind] += 1
-    counter = _COUNTERS.get(kind)
-    if counter:
-        counter(figures, event, ours)
+    __slots__ = ("_hours", "tallies", "uid")
+
+    def __init__(self, tallies: tuple[Tally, ...], uid: str) -> None:
+        self.tallies = tallies
+        self.uid = uid
+        self._hours: dict[int, str] = {}
+
+    def hour(self, milliseconds: object) -> str:
+        """The user and the hour of the day."""
+        number = _plausible(milliseconds) % _DAY_MS // _HOUR_MS
+        name = self._hours.get(number)
+        if name is None:  # one text for all days: names are most of the memory
+            name = self._hours[number] = intern(f"{self.uid} {number:02d}")
+        return name
 
 
-def _event(entry: bytes) -> Any:
-    """What ``entry`` says; None when it is no JSON. The quicker parser reads most, and refuses some that are."""
-    try:
-        return from_json(entry)
-    except ValueError:
+class Counting:
+    """Adds entries to the figures of their ``days``. What a call adds to is looked up once for all that are alike."""
+
+    def __init__(self, days: dict[str, Figures]) -> None:
+        self.days = days
+        self._alike: dict[tuple[Any, ...], _Alike] = {}
+
+    def add(self, entry: bytes) -> None:
+        """One entry more, to the figures of its day (ISO, UTC). Foreign and malformed entries are counted as such.
+
+        What is no object at all has no day, and counts under the empty one.
+        """
         try:
-            return json.loads(entry)
-        except (ValueError, RecursionError):  # the second: of an entry that somebody edited
-            return None
+            event = from_json(entry, cache_strings="keys")
+        except ValueError:
+            event = _otherwise(entry)
+        if not isinstance(event, dict):
+            self.days[_NO_DAY].kinds[_FOREIGN] += 1
+            return
+        day = _day(event.get("time"))
+        figures = self.days[day]
+        ours = _object(_object(event, "unmapped"), "sovereign")
+        kind = _text(ours, "kind") or _FOREIGN
+        figures.kinds[kind] += 1
+        if kind in _CALLS:
+            _CALLS[kind](figures, self._like(day, event, ours), event, ours)
+        elif kind in _OTHERS:
+            _OTHERS[kind](figures, event, ours)
+
+    def _like(self, day: str, event: dict[str, Any], ours: dict[str, Any]) -> _Alike:
+        """The day's tally, and those of the groups, model, purpose, user, and user with model that a call concerns."""
+        try:
+            user, model = event["actor"]["user"], event["ai_model"]["name"]
+            alike = (day, model, ours.get("purpose"), user["uid"], *[group["name"] for group in user["groups"]])
+            found = self._alike.get(alike)
+            if found is not None:
+                return found
+        except (KeyError, TypeError):  # somebody's shape: as good as any, and not kept
+            model = alike = None
+        uid = _text(_object(_object(event, "actor"), "user"), "uid")
+        made = _Alike(tuple(_look_up(self.days[day], event, ours)), uid)
+        if alike and isinstance(model, str) and model:  # else it is named elsewhere
+            self._alike[alike] = made
+        return made
 
 
-def _request(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
-    for tally in _tallies(figures, event, ours):
+def _otherwise(entry: bytes) -> Any:
+    """What ``entry`` says; None when it is no JSON. The quicker parser refuses some that is."""
+    try:
+        return json.loads(entry)
+    except (ValueError, RecursionError):  # the second: of an entry that somebody edited
+        return None
+
+
+def _request(figures: Figures, alike: _Alike, event: dict[str, Any], _: dict[str, Any]) -> None:
+    for tally in alike.tallies:
         tally.requests += 1
-    if uid := _text(_object(_object(event, "actor"), "user"), "uid"):
-        figures.hours[intern(f"{uid} {_plausible(event.get('time')) % _DAY_MS // _HOUR_MS:02d}")] += 1
+    if alike.uid:
+        figures.hours[alike.hour(event.get("time"))] += 1
 
 
-def _answer(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
+def _answer(figures: Figures, alike: _Alike, event: dict[str, Any], ours: dict[str, Any]) -> None:
     context = _object(event, "message_context")
     prompt, completion = int(_number(context, "prompt_tokens")), int(_number(context, "completion_tokens"))
     joules = _number(ours, "joules")
-    for tally in _tallies(figures, event, ours):
+    for tally in alike.tallies:
         tally.answers += 1
         tally.prompt_tokens += prompt
         tally.completion_tokens += completion
@@ -83,8 +127,8 @@ def _documents(ours: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(one for one in named if isinstance(one, str))) if isinstance(named, list) else []
 
 
-def _refusal(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
-    for tally in _tallies(figures, event, ours):
+def _refusal(figures: Figures, alike: _Alike, _: dict[str, Any], ours: dict[str, Any]) -> None:
+    for tally in alike.tallies:
         tally.refusals += 1
     figures.refusal_reasons[_text(ours, "reason_code") or "(none)"] += 1
 
@@ -124,27 +168,31 @@ def _model_load(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -
         )
 
 
-_COUNTERS: dict[str, Callable[[Figures, dict[str, Any], dict[str, Any]], None]] = {
+_CALLS: dict[str, Callable[[Figures, _Alike, dict[str, Any], dict[str, Any]], None]] = {
     "request": _request,
     "answer": _answer,
     "refusal": _refusal,
+}
+_OTHERS: dict[str, Callable[[Figures, dict[str, Any], dict[str, Any]], None]] = {
     "sign_in": _sign_in,
     "identity_sign_in": _failed_sign_in,
     "model_load": _model_load,
 }
 
 
-def _tallies(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> list[Tally]:
-    """The day's tally, and those of the groups, model, purpose, user, and user with model that a call concerns."""
+def _look_up(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> Iterator[Tally]:
     user = _object(_object(event, "actor"), "user")
     model = _text(_object(event, "ai_model"), "name") or _text(ours, "model_name") or _NO_MODEL
-    found = [figures.total, *(figures.by_group[name] for name in _groups(user)), figures.by_model[model]]
+    yield figures.total
+    yield from (figures.by_group[name] for name in _groups(user))
+    yield figures.by_model[model]
     if purpose := _text(ours, "purpose"):
-        found.append(figures.by_purpose[purpose])
+        yield figures.by_purpose[purpose]
     if uid := _text(user, "uid"):
-        pair = intern(uid.replace(PAIR, " ") + PAIR + model)  # one text for all days: names are most of the memory
-        found += [figures.by_user[intern(uid)], figures.by_user_model[pair]]
-    return found
+        yield figures.by_user[intern(uid)]
+        yield figures.by_user_model[
+            intern(uid.replace(PAIR, " ") + PAIR + model)
+        ]  # as in ``hour``
 
 
 def _groups(user: dict[str, Any]) -> list[str]:

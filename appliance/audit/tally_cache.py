@@ -45,6 +45,10 @@ class TallyCache:
     directory: Path
     key: bytes
 
+    def has(self, root: bytes) -> bool:
+        """Whether there may be figures of the block with this root: nothing of them was looked at."""
+        return self._path(root).exists()
+
     def get(self, root: bytes) -> Days | None:
         """The figures of the block with this root; None when they are not known, or not to be believed."""
         try:

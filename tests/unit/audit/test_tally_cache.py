@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from appliance.audit.counting import count
+from appliance.audit.counting import Counting
 from appliance.audit.errors import LogTamperedError
 from appliance.audit.keys import CheckpointKeys
 from appliance.audit.tally import Figures, UsageReport
@@ -43,8 +43,9 @@ def test_figures_of_the_cache_are_those_counted_anew(
 def test_parts_add_up_to_what_one_count_gives(log: Bench, cache: TallyCache) -> None:
     """Against a plain count over all entries, which knows no blocks; sums of floats may differ in their last digits."""
     days: dict[str, Figures] = defaultdict(Figures)
+    counting = Counting(days)
     for _, entry in records(COUNT):
-        count(days, entry)
+        counting.add(entry)
     plain = UsageReport()
     for day, figures in days.items():
         plain.add_day(day, figures)
@@ -154,8 +155,9 @@ def test_a_log_of_strange_keys_has_no_report_whatever_the_cache_holds(log: Bench
 
 def test_plain_figures_come_back_as_they_were(log: Bench) -> None:
     days: dict[str, Figures] = defaultdict(Figures)
+    counting = Counting(days)
     for _, entry in records(300):
-        count(days, entry)
+        counting.add(entry)
     assert log.directory.exists()
     for figures in days.values():
         assert Figures.of_plain(json.loads(json.dumps(figures.plain()))) == figures
