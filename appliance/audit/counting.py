@@ -190,9 +190,7 @@ def _look_up(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> I
         yield figures.by_purpose[purpose]
     if uid := _text(user, "uid"):
         yield figures.by_user[intern(uid)]
-        yield figures.by_user_model[
-            intern(uid.replace(PAIR, " ") + PAIR + model)
-        ]  # as in ``hour``
+        yield figures.by_user_model[intern(uid.replace(PAIR, " ") + PAIR + model)]  # as in ``hour``
 
 
 def _groups(user: dict[str, Any]) -> list[str]:

@@ -3,7 +3,8 @@
 For every request whose answer began to arrive there is one entry that it began and one, later, how it ended; a caller
 that was told the end finds that end in the log, with the receipt's digest, where the receipt says. What lies in the log
 was asked, and once: questions are told apart by the seed that each names, so that one which was logged twice is seen
-under whatever ids. No end is of a request that never began. Every sign-in that the program's client was granted is
+under whatever ids. No answer is to a request that never began (one that was refused because the log did not say that it
+took its beginning has its end, wherever that is). Every sign-in that the program's client was granted is
 there, and no more of them than it asked for.
 """
 
@@ -106,8 +107,8 @@ def reconcile(logged: Logged, seen: Seen) -> dict[str, int]:
     late = outstanding(logged, seen)
     assert not late, f"not in the log: {late[:5]}"
     assert all(logged.index[end_id(request)] > index for request, index in begun.items()), "an end before its beginning"
-    stray = _ended(logged) - {end_id(request) for request in begun}
-    assert not stray, f"an end of what never began: {sorted(stray)[:5]}"
+    stray = _answered(logged) - {end_id(request) for request in begun}
+    assert not stray, f"an answer to what never began: {sorted(stray)[:5]}"
     missing = set(seen.told) - set(by_number)
     assert not missing, f"answered, and not in the log: {sorted(missing)[:5]}"
     _require_once(logged, seen, by_number)
@@ -153,9 +154,10 @@ def _unfinished(logged: Logged) -> list[str]:
     return [f"the end of {request}" for request in _begun(logged) if end_id(request) not in logged.events]
 
 
-def _ended(logged: Logged) -> set[str]:
-    """Ids under which requests are ended; a refusal at the door has another."""
-    return {entry_id for entry_id in logged.order if step(entry_id) and entry_id.endswith(f"/{ENDED}")}
+def _answered(logged: Logged) -> set[str]:
+    """Ids under which requests are ended by an answer, or by the writer."""
+    suffix = f"/{ENDED}"
+    return {one for one, event in logged.events.items() if one.endswith(suffix) and _ours(event)["kind"] == "answer"}
 
 
 def _sign_ins(logged: Logged, seen: Seen) -> list[str]:

@@ -87,7 +87,7 @@ TWICE = {"c_request": _request(2), "c_end": _event("answer", outcome="interrupte
         ({}, {"asked": {2}}, "a question that nobody asked: 1"),
         (TWICE, {"asked": {1, 2, 3, 4, 5}}, "question 2 lies twice, as b and as c"),
         ({}, {"told": {"a": 2, "b": 1}}, "of another question"),
-        ({"c_end": _event("answer", outcome="interrupted")}, {}, "an end of what never began"),
+        ({"c_end": _event("answer", outcome="interrupted")}, {}, "an answer to what never began"),
         ({}, {"signed_in": 2, "signing_in": [1_795_348_799_999] * 2}, "sign-in"),
         ({}, {"signed_in": 0, "signing_in": []}, "2 sign-ins in the log, and 0 were asked for"),
         ({"a_end": None}, {}, "not in the log"),
@@ -99,6 +99,10 @@ TWICE = {"c_request": _request(2), "c_end": _event("answer", outcome="interrupte
 def test_whatever_is_missing_added_or_another_is_seen(logged: dict[str, Any], seen: dict[str, Any], said: str) -> None:
     with pytest.raises(AssertionError, match=said):
         reconcile(_logged(**logged), _seen(**seen))
+
+
+def test_a_request_that_was_refused_because_the_log_was_away_has_its_end_alone() -> None:
+    assert reconcile(_logged(c_end=_event("refusal")), _seen(asked={1, 2, 3}))["logged"] == 2
 
 
 def test_an_end_before_its_beginning_is_seen() -> None:
