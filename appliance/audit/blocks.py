@@ -64,7 +64,12 @@ class _Pass:
     found: Counted = field(default_factory=Counted)
 
     def __post_init__(self) -> None:
-        self._count = Counting(self.found.days).add
+        self._counting = Counting(self.found.days)
+
+    def counted(self) -> Counted:
+        """Everything that was taken."""
+        self._counting.finish()
+        return self.found
 
     def take(self, index: int) -> list[bytes]:
         """The entries of bundle ``index`` too; their leaf hashes, by the tile where they are pruned."""
@@ -73,7 +78,7 @@ class _Pass:
         except EntryPrunedError:
             self.found.pruned += WIDTH
             return split_hashes(self.tiles.tile(0, index))
-        count = self._count
+        count = self._counting.add
         for entry in entries:
             count(entry)
         return list(map(leaf_hash, entries))
@@ -84,7 +89,7 @@ def count_tail(tiles: TileReader, level: int) -> tuple[Counted, list[bytes]]:
     reading, leaves = _Pass(tiles), list[bytes]()
     for index in range(tiles.size // block_size(level) * block_size(level) // WIDTH, -(-tiles.size // WIDTH)):
         leaves += reading.take(index)
-    return reading.found, leaves
+    return reading.counted(), leaves
 
 
 def parts(level: int) -> int:
@@ -97,7 +102,8 @@ def count_part(tiles: TileReader, number: int, level: int) -> tuple[Counted, byt
     reading = _Pass(tiles)
     bundles = block_size(level) // WIDTH // parts(level)
     numbers = range(number * bundles, (number + 1) * bundles)
-    return reading.found, perfect_root([perfect_root(reading.take(index)) for index in numbers])
+    root = perfect_root([perfect_root(reading.take(index)) for index in numbers])
+    return reading.counted(), root
 
 
 def count_stored_part(directory: Path, size: int, pruned: int, number: int, level: int) -> tuple[Counted, bytes]:

@@ -7,11 +7,13 @@ import os
 import shutil
 from collections import defaultdict
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from appliance.audit import events
 from appliance.audit.counting import Counting
+from appliance.audit.entry import encode_entry
 from appliance.audit.errors import LogTamperedError
 from appliance.audit.keys import CheckpointKeys
 from appliance.audit.tally import Figures, UsageReport
@@ -46,6 +48,7 @@ def test_parts_add_up_to_what_one_count_gives(log: Bench, cache: TallyCache) -> 
     counting = Counting(days)
     for _, entry in records(COUNT):
         counting.add(entry)
+    counting.finish()
     plain = UsageReport()
     for day, figures in days.items():
         plain.add_day(day, figures)
@@ -158,6 +161,54 @@ def test_plain_figures_come_back_as_they_were(log: Bench) -> None:
     counting = Counting(days)
     for _, entry in records(300):
         counting.add(entry)
+    counting.finish()
     assert log.directory.exists()
     for figures in days.values():
         assert Figures.of_plain(json.loads(json.dumps(figures.plain()))) == figures
+
+
+STRANGE: list[Any] = [
+    None,
+    True,
+    1,
+    1.0,
+    "",
+    "1",
+    [],
+    {},
+    ["x"],
+    [{"name": "g"}],
+    [{"name": "g"}, {"name": 1}],
+    {"name": "g"},
+]
+
+
+def _calls() -> list[bytes]:
+    """Calls of every shape, each next to those that look nearly like it."""
+    plain = events.request(
+        request_id="r", subject="s", groups=("g",), model_digest="d", model_name="m", prompt_commitment="c", purpose="p"
+    )
+    made = [plain]
+    for value in STRANGE:
+        user = plain["actor"]["user"]
+        made += [plain | {"actor": {"user": user | {name: value}}} for name in ("uid", "groups")]
+        made += [plain | {name: value} for name in ("actor", "ai_model", "time")]
+        made += [plain | {"ai_model": {"name": value}}, plain | {"actor": {"user": value}}]
+        ours = plain["unmapped"]["sovereign"]
+        made += [plain | {"unmapped": {"sovereign": ours | {"purpose": value}}}]
+        made += [plain | {"ai_model": {}, "unmapped": {"sovereign": ours | {"model_name": value}}}]
+    return [encode_entry(event, f"e{number}") for number, event in enumerate(made * 2)]
+
+
+def test_what_was_looked_up_for_one_call_is_what_another_like_it_adds_to() -> None:
+    together: dict[str, Figures] = defaultdict(Figures)
+    apart: dict[str, Figures] = defaultdict(Figures)
+    counting = Counting(together)
+    for entry in _calls():
+        counting.add(entry)
+        alone = Counting(apart)  # which remembers nothing
+        alone.add(entry)
+        alone.finish()
+    counting.finish()
+    assert together == apart
+    assert sum(figures.total.requests for figures in together.values()) == len(_calls())
