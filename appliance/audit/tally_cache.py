@@ -63,9 +63,13 @@ class TallyCache:
     def put(self, root: bytes, days: Days) -> None:
         """Keep ``days``. A disk that refuses costs the next report its time, and no report anything else."""
         body = json.dumps({day: figures.plain() for day, figures in days.items()}, separators=(",", ":")).encode()
+        mine = self._path(root)
         try:
-            durable.replace(self._path(root), self._mac(root, body) + body)
-        except StoreError:
+            durable.replace(mine, self._mac(root, body) + body)
+            for other in self.directory.glob(f"{root.hex()}-*"):
+                if other != mine:  # counted by an earlier release: it would stay for ever
+                    other.unlink()
+        except (StoreError, OSError):
             return
 
     def _path(self, root: bytes) -> Path:

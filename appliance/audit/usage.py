@@ -101,7 +101,7 @@ def _count(
     """Figures of every block, in order, and of the entries behind the last one. The order of the checks matters."""
     roots = block_roots(stored.tiles, level)
     unknown = sum(known is None or not known.has(root) for root in roots) * block_size(level)
-    if most > 1 and unknown >= _WORTH_PROCESSES:
+    if min(most, os.cpu_count() or 1) > 1 and unknown >= _WORTH_PROCESSES:
         _context()
         ensure_running()  # it loads what counts while the tail is counted here
     tail, leaves = count_tail(stored.tiles, level)

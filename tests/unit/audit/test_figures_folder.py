@@ -66,18 +66,20 @@ def test_figures_that_were_damaged_or_brought_from_elsewhere_are_counted_anew(
     assert len(counted) == 1
 
 
-def test_figures_counted_by_other_rules_are_counted_anew(
+def test_figures_counted_by_other_rules_are_counted_anew_and_the_former_ones_go(
     log: Bench, cache: TallyCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report(log, cache)
-    names = [path.name for path in kept(cache)]
+    former = {path.name: path.read_bytes() for path in kept(cache)}
     monkeypatch.setattr(tally_cache, "rules", lambda: b"other rules, of 32 bytes in all.")
     counted = read_blocks(monkeypatch)
     report(log, cache)
     assert counted == [0, 1, 2]
-    for name in names:  # under the new name neither
-        root = name.partition("-")[0]
-        shutil.copyfile(cache.directory / name, next(cache.directory.glob(f"{root}-6f*")))
+    now = kept(cache)
+    assert len(now) == 3
+    assert not {path.name for path in now} & set(former)
+    for name, data in former.items():  # under the new name neither
+        next(cache.directory.glob(f"{name.partition('-')[0]}-6f*")).write_bytes(data)
     counted.clear()
     report(log, cache)
     assert counted == [0, 1, 2]
