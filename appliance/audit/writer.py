@@ -51,6 +51,8 @@ class GroupWriter:
         self._waiting: deque[Submission] = deque()
         self._waiting_bytes = 0
         self._crowd = Crowd()
+        self._calm = True
+        """Whether the last commit was of a single entry."""
         self._running: asyncio.Task[None] | None = None
         self._settler = Settler(log, self._in_thread)
         self.failure: SovereignError | None = None
@@ -148,13 +150,13 @@ class GroupWriter:
         return await asyncio.get_running_loop().run_in_executor(self._thread, owned)
 
     async def _committed(self, batch: list[Submission]) -> list[Receipt | SovereignError]:
-        """The outcomes of ``batch``, which is committed in the thread; or here, where it is a single entry.
+        """The outcomes of ``batch``, which is committed in the thread; or here, where single entries come.
 
         While that lasts nothing is read: whoever comes meanwhile finds company. What needs the log waits either way.
         What may take long is for the thread: reading the log at first or after a failure, and making room.
         """
         alone = len(batch) == 1 == len(batch[0].records) and not self._waiting
-        quick = self._log.signed is not None and self._log.filling < _NEARLY_FULL
+        quick = self._calm and self._log.signed is not None and self._log.filling < _NEARLY_FULL
         if alone and quick and self._owned.acquire(blocking=False):
             try:
                 return self._commit(batch)
@@ -178,7 +180,9 @@ class GroupWriter:
                 else:
                     self.failure = None
                 _settle(batch, outcomes)
-                self._crowd.answered(sum(len(one.records) for one in batch), loop.time() - begin)
+                count = sum(len(one.records) for one in batch)
+                self._calm = count == 1
+                self._crowd.answered(count, loop.time() - begin)
                 self._settler.plan()
         finally:
             self._running = None
