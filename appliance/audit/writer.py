@@ -142,10 +142,10 @@ class GroupWriter:
         self._thread.shutdown()
         self._settler.shutdown()
 
-    async def _in_thread(self, work: Callable[P, T], *args: P.args, **_: P.kwargs) -> T:
+    async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         def owned() -> T:
             with self._owned:
-                return work(*args)
+                return work(*args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, owned)
 
@@ -156,10 +156,10 @@ class GroupWriter:
         What may take long is for the thread: reading the log at first or after a failure, and making room.
         """
         alone = len(batch) == 1 == len(batch[0].records) and not self._waiting
-        quick = self._calm and self._log.signed is not None and self._log.filling < _NEARLY_FULL
-        if alone and quick and self._owned.acquire(blocking=False):
+        if alone and self._calm and self._owned.acquire(blocking=False):
             try:
-                return self._commit(batch)
+                if self._log.signed is not None and self._log.filling < _NEARLY_FULL:
+                    return self._commit(batch)
             finally:
                 self._owned.release()
         return await self._in_thread(self._commit, batch)
