@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,16 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+@cache
+def _made() -> tuple[tuple[str, dict[str, Any]], ...]:
+    return tuple(cases())
+
+
 @pytest.mark.parametrize("name", sorted({*builders(), "interrupted"}))
 def test_whatever_a_builder_is_given_its_event_is_as_ocsf_defines_it(name: str) -> None:
-    mine = [event for builder, event in cases() if builder == name]
+    mine = [event for builder, event in _made() if builder == name]
     assert len(mine) > 2
     found = {fault for event in mine for fault in faults(event)}
     assert not found
 
 
 def test_every_kind_of_entry_is_among_them() -> None:
-    made = {event["unmapped"]["sovereign"]["kind"] for _, event in cases()}
+    made = {event["unmapped"]["sovereign"]["kind"] for _, event in _made()}
     assert made == KINDS == set(EVENTS)
 
 
