@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from appliance.audit.counting import count
+from appliance.audit.counting import Counting
 from appliance.audit.errors import EntryPrunedError
 from appliance.audit.merkle import CompactTree, leaf_hash, perfect_root
 from appliance.audit.tally import Figures
@@ -18,10 +18,12 @@ from appliance.audit.tiles import HEIGHT, WIDTH, TileReader, split_hashes, unpac
 from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 LEVEL = 2
 """The level of the tiles whose hashes are blocks' roots."""
+_PARTS = 4
 Days = dict[str, Figures]
 """Figures by day, in the order in which the days first occur."""
 
@@ -53,39 +55,77 @@ class Counted:
     days: Days = field(default_factory=lambda: defaultdict(Figures))
     pruned: int = 0
 
-    def add(self, tiles: TileReader, index: int) -> list[bytes]:
+
+@dataclass
+class _Pass:
+    """Bundle by bundle."""
+
+    tiles: TileReader
+    found: Counted = field(default_factory=Counted)
+
+    def __post_init__(self) -> None:
+        self._counting = Counting(self.found.days)
+
+    def counted(self) -> Counted:
+        """Everything that was taken."""
+        self._counting.finish()
+        return self.found
+
+    def take(self, index: int) -> list[bytes]:
         """The entries of bundle ``index`` too; their leaf hashes, by the tile where they are pruned."""
         try:
-            entries = _bundle(tiles, index)
+            entries = _bundle(self.tiles, index)
         except EntryPrunedError:
-            self.pruned += WIDTH
-            return split_hashes(tiles.tile(0, index))
+            self.found.pruned += WIDTH
+            return split_hashes(self.tiles.tile(0, index))
+        count = self._counting.add
         for entry in entries:
-            count(self.days, entry)
+            count(entry)
         return list(map(leaf_hash, entries))
 
 
 def count_tail(tiles: TileReader, level: int) -> tuple[Counted, list[bytes]]:
     """The entries behind the last full block, and their leaf hashes."""
-    found = Counted()
-    leaves: list[bytes] = []
+    reading, leaves = _Pass(tiles), list[bytes]()
     for index in range(tiles.size // block_size(level) * block_size(level) // WIDTH, -(-tiles.size // WIDTH)):
-        leaves += found.add(tiles, index)
-    return found, leaves
+        leaves += reading.take(index)
+    return reading.counted(), leaves
+
+
+def parts(level: int) -> int:
+    """In how many parts a block is counted: small ones, so that processors that share a log end together."""
+    return min(_PARTS, block_size(level) // WIDTH)
+
+
+def count_part(tiles: TileReader, number: int, level: int) -> tuple[Counted, bytes]:
+    """Part ``number`` of all parts of a log's blocks, and the root that its entries have."""
+    reading = _Pass(tiles)
+    bundles = block_size(level) // WIDTH // parts(level)
+    numbers = range(number * bundles, (number + 1) * bundles)
+    root = perfect_root([perfect_root(reading.take(index)) for index in numbers])
+    return reading.counted(), root
+
+
+def count_stored_part(directory: Path, size: int, pruned: int, number: int, level: int) -> tuple[Counted, bytes]:
+    """As ``count_part``, for a process of its own: a part that lies in tiles."""
+    found, root = count_part(TileReader(directory, size, pruned=pruned), number, level)
+    return Counted(dict(found.days), found.pruned), root
+
+
+def join(counted: Sequence[tuple[Counted, bytes]]) -> tuple[Counted, bytes]:
+    """A block, of its parts in order: they are added up in that order, whoever counted them."""
+    whole = Counted()
+    for part, _ in counted:
+        whole.pruned += part.pruned
+        for day, figures in part.days.items():
+            whole.days[day].add(figures)
+    return whole, perfect_root([root for _, root in counted])
 
 
 def count_block(tiles: TileReader, number: int, level: int) -> tuple[Counted, bytes]:
     """Block ``number``, and the root that its entries have."""
-    found = Counted()
-    bundles = block_size(level) // WIDTH
-    numbers = range(number * bundles, (number + 1) * bundles)
-    return found, perfect_root([perfect_root(found.add(tiles, index)) for index in numbers])
-
-
-def count_stored_block(directory: Path, size: int, pruned: int, number: int, level: int) -> tuple[Counted, bytes]:
-    """As ``count_block``, for a process of its own: a block that lies in tiles."""
-    found, root = count_block(TileReader(directory, size, pruned=pruned), number, level)
-    return Counted(dict(found.days), found.pruned), root
+    count = parts(level)
+    return join([count_part(tiles, part, level) for part in range(number * count, (number + 1) * count)])
 
 
 def _bundle(tiles: TileReader, index: int) -> list[bytes]:

@@ -1,189 +1,129 @@
-"""Counting events. Entries were verified, not validated: whatever shape one has, it must not break or skew a report."""
+"""Counting events. Entries were verified, not validated: whatever shape one has, it must not break or skew a report.
+
+What an entry of each kind adds is in ``tallying``; here entries are read, and calls that are alike are found.
+"""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
-from appliance.audit.tally import MAX_LOADS, PAIR, Figures, ModelLoad, Tally
+from appliance.audit.tallying import (
+    CALLS,
+    DAY_MS,
+    HOUR_MS,
+    OTHERS,
+    REQUEST,
+    day_of,
+    look_up,
+    object_of,
+    plausible,
+    text_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from appliance.audit.tally import Figures, Tally
 
-MAX_PLAUSIBLE = 1e15
 _FOREIGN = "(foreign)"
 _NO_DAY = ""
-_DAY_MS = 86_400_000
-_HOUR_MS = 3_600_000
-_NO_GROUP = "(no group)"
-_NO_MODEL = "(no model)"
-_EPOCH = date(1970, 1, 1)
-_END_OF_TIME = datetime.max.replace(tzinfo=UTC).timestamp() * 1000
 
 
-def count(days: dict[str, Figures], entry: bytes) -> None:
-    """Add one entry to the figures of its day (ISO, UTC). Foreign and malformed entries are counted as such.
+class _Alike:
+    """Calls of one day, model, purpose, user and groups. Requests are most of them: counted here, added up later."""
 
-    What is no object at all has no day, and counts under the empty one.
+    __slots__ = ("figures", "hours", "tallies", "uid")
+
+    def __init__(self, figures: Figures, tallies: tuple[Tally, ...], uid: str) -> None:
+        self.figures = figures
+        self.tallies = tallies
+        self.uid = uid
+        self.hours: dict[int, int] = {}
+        """Requests by the hour of the day that are not added up yet."""
+
+    def add_up(self) -> None:
+        """All requests so far are in the figures, those of nobody in no hour."""
+        for hour, count in self.hours.items():
+            self.figures.kinds[REQUEST] += count
+            for tally in self.tallies:
+                tally.requests += count
+            if self.uid:  # one text for all days: names are most of the memory
+                self.figures.hours[intern(f"{self.uid} {hour:02d}")] += count
+        self.hours.clear()
+
+
+class Counting:
+    """Adds entries to the figures of their ``days``, which are whole after ``finish``.
+
+    What a call adds to is looked up once for all that are alike.
     """
-    event = _event(entry)
-    if not isinstance(event, dict):
-        days[_NO_DAY].kinds[_FOREIGN] += 1
-        return
-    figures = days[_day(event.get("time"))]
-    ours = _object(_object(event, "unmapped"), "sovereign")
-    kind = _text(ours, "kind") or _FOREIGN
-    figures.kinds[kind] += 1
-    counter = _COUNTERS.get(kind)
-    if counter:
-        counter(figures, event, ours)
 
+    def __init__(self, days: dict[str, Figures]) -> None:
+        self.days = days
+        self._alike: dict[tuple[Any, ...], _Alike] = {}
 
-def _event(entry: bytes) -> Any:
-    """What ``entry`` says; None when it is no JSON. The quicker parser reads most, and refuses some that are."""
-    try:
-        return from_json(entry)
-    except ValueError:
+    def add(self, entry: bytes) -> None:
+        """One entry more. Foreign and malformed ones are counted as such.
+
+        An entry counts on its day (ISO, UTC); what is no object at all has none, and counts under the empty one.
+        """
         try:
-            return json.loads(entry)
-        except (ValueError, RecursionError):  # the second: of an entry that somebody edited
-            return None
-
-
-def _request(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
-    for tally in _tallies(figures, event, ours):
-        tally.requests += 1
-    if uid := _text(_object(_object(event, "actor"), "user"), "uid"):
-        figures.hours[intern(f"{uid} {_plausible(event.get('time')) % _DAY_MS // _HOUR_MS:02d}")] += 1
-
-
-def _answer(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
-    context = _object(event, "message_context")
-    prompt, completion = int(_number(context, "prompt_tokens")), int(_number(context, "completion_tokens"))
-    joules = _number(ours, "joules")
-    for tally in _tallies(figures, event, ours):
-        tally.answers += 1
-        tally.prompt_tokens += prompt
-        tally.completion_tokens += completion
-        tally.joules += joules
-    figures.outcomes[_text(ours, "outcome") or "(none)"] += 1
-    for document in _documents(ours):
-        figures.documents[document] += 1
-    figures.energy_methods[_text(ours, "energy_method") or "(none)"] += 1
-
-
-def _documents(ours: dict[str, Any]) -> list[str]:
-    """Names or digests of the documents that an answer rested on, each once."""
-    named = ours.get("documents")
-    return list(dict.fromkeys(one for one in named if isinstance(one, str))) if isinstance(named, list) else []
-
-
-def _refusal(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
-    for tally in _tallies(figures, event, ours):
-        tally.refusals += 1
-    figures.refusal_reasons[_text(ours, "reason_code") or "(none)"] += 1
-
-
-def _sign_in(figures: Figures, event: dict[str, Any], _: dict[str, Any]) -> None:
-    user = _object(event, "user")
-    mine = [figures.by_group[name] for name in _groups(user)] + [figures.by_user[_text(user, "uid") or "(unknown)"]]
-    for tally in [figures.total, *mine]:
-        if event.get("status_id") == 1:
-            tally.sign_ins += 1
+            event = from_json(entry, cache_strings="keys")
+        except ValueError:
+            event = _otherwise(entry)
+        try:  # what a call looks like that our gateway logged; whatever looks otherwise is counted below
+            ours, user, time = event["unmapped"]["sovereign"], event["actor"]["user"], event["time"]
+            names = [group["name"] for group in user["groups"]]
+            key = (time // DAY_MS, event["ai_model"]["name"], ours.get("purpose"), user["uid"], *names)
+            alike = self._alike.get(key) or self._new(key, event, ours)
+            kind = ours["kind"]
+        except (KeyError, TypeError, AttributeError):
+            alike = None
+        if alike is None or type(time) is not int or type(kind) is not str or kind not in CALLS:
+            self._add_any(event)
+        elif kind == REQUEST:
+            hour = time % DAY_MS // HOUR_MS
+            alike.hours[hour] = alike.hours.get(hour, 0) + 1
         else:
-            tally.failed_sign_ins += 1
+            alike.figures.kinds[kind] += 1
+            CALLS[kind](alike.figures, alike.tallies, event, ours)
+
+    def finish(self) -> None:
+        """Everything that was added is in the figures. More may be added, and finished again."""
+        for alike in self._alike.values():
+            alike.add_up()
+
+    def _new(self, key: tuple[Any, ...], event: dict[str, Any], ours: dict[str, Any]) -> _Alike | None:
+        """What calls with this ``key`` add to; None where it does not say all of it."""
+        time, model, uid = event["time"], key[1], key[3]
+        if type(time) is not int or time != plausible(time) or not isinstance(model, str) or not model:
+            return None
+        if ours.get("kind") not in CALLS or not isinstance(uid, str):
+            return None
+        figures = self.days[day_of(time)]
+        made = self._alike[key] = _Alike(figures, tuple(look_up(figures, event, ours)), uid)
+        return made
+
+    def _add_any(self, event: Any) -> None:
+        if not isinstance(event, dict):
+            self.days[_NO_DAY].kinds[_FOREIGN] += 1
+            return
+        figures = self.days[day_of(event.get("time"))]
+        ours = object_of(object_of(event, "unmapped"), "sovereign")
+        kind = text_of(ours, "kind") or _FOREIGN
+        figures.kinds[kind] += 1
+        if kind in CALLS:
+            tallies = tuple(look_up(figures, event, ours))
+            CALLS[kind](figures, tallies, event, ours)
+        elif kind in OTHERS:
+            OTHERS[kind](figures, event, ours)
 
 
-def _failed_sign_in(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
-    """What Keycloak refused; a sign-in that worked is counted where the gateway says so."""
-    if event.get("status_id") != 1:
-        _sign_in(figures, event, ours)
-
-
-def _model_load(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
-    model = _object(event, "ai_model")
-    name = _text(model, "name") or _NO_MODEL
-    for tally in (figures.total, figures.by_model[name]):
-        tally.model_loads += 1
-    if len(figures.model_loads) < MAX_LOADS:
-        waivers = ours.get("waivers")
-        figures.model_loads.append(
-            ModelLoad(
-                _moment(event.get("time")).isoformat(timespec="seconds"),
-                name,
-                _text(model, "uid"),
-                event.get("status_id") == 1,
-                _text(event, "status_detail"),
-                len(waivers) if isinstance(waivers, list) else 0,
-            )
-        )
-
-
-_COUNTERS: dict[str, Callable[[Figures, dict[str, Any], dict[str, Any]], None]] = {
-    "request": _request,
-    "answer": _answer,
-    "refusal": _refusal,
-    "sign_in": _sign_in,
-    "identity_sign_in": _failed_sign_in,
-    "model_load": _model_load,
-}
-
-
-def _tallies(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> list[Tally]:
-    """The day's tally, and those of the groups, model, purpose, user, and user with model that a call concerns."""
-    user = _object(_object(event, "actor"), "user")
-    model = _text(_object(event, "ai_model"), "name") or _text(ours, "model_name") or _NO_MODEL
-    found = [figures.total, *(figures.by_group[name] for name in _groups(user)), figures.by_model[model]]
-    if purpose := _text(ours, "purpose"):
-        found.append(figures.by_purpose[purpose])
-    if uid := _text(user, "uid"):
-        pair = intern(uid.replace(PAIR, " ") + PAIR + model)  # one text for all days: names are most of the memory
-        found += [figures.by_user[intern(uid)], figures.by_user_model[pair]]
-    return found
-
-
-def _groups(user: dict[str, Any]) -> list[str]:
-    groups = user.get("groups")
-    names = [_text(g, "name") for g in groups if isinstance(g, dict)] if isinstance(groups, list) else []
-    return list(dict.fromkeys(filter(None, names))) or [_NO_GROUP]
-
-
-def _object(value: dict[str, Any], name: str) -> dict[str, Any]:
-    found = value.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _text(value: dict[str, Any], name: str) -> str:
-    found = value.get(name)
-    return found if isinstance(found, str) else ""
-
-
-def _number(value: dict[str, Any], name: str) -> float:
-    """A plausible number, else 0: a foreign entry cannot turn a sum into nonsense."""
-    found = value.get(name)
-    if isinstance(found, (int, float)) and not isinstance(found, bool) and 0 <= found <= MAX_PLAUSIBLE:
-        return found
-    return 0
-
-
-def _moment(milliseconds: object) -> datetime:
-    return datetime.fromtimestamp(_plausible(milliseconds) / 1000, UTC)
-
-
-def _plausible(milliseconds: object) -> int:
-    """A time that the calendar has, else 0."""
-    return milliseconds if isinstance(milliseconds, int) and 0 <= milliseconds < _END_OF_TIME else 0
-
-
-def _day(milliseconds: object) -> str:
-    return _name_of_day(_plausible(milliseconds) // _DAY_MS)
-
-
-@lru_cache(maxsize=4096)
-def _name_of_day(number: int) -> str:
-    return (_EPOCH + timedelta(days=number)).isoformat()
+def _otherwise(entry: bytes) -> Any:
+    """What ``entry`` says; None when it is no JSON. The quicker parser refuses some that is."""
+    try:
+        return json.loads(entry)
+    except (ValueError, RecursionError):  # the second: of an entry that somebody edited
+        return None

@@ -7,6 +7,7 @@ bodies nor the query of its address are taken over. ``recorded`` is the API serv
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from appliance.audit import ocsf
@@ -32,6 +33,8 @@ _ENTERED = (
     "nodes/proxy",
 )
 _REFUSE = 5
+_UNKNOWN = 0
+_LONGEST_ADDRESS = 40
 _USER, _SYSTEM, _SERVICE = 1, 3, 4
 
 
@@ -57,7 +60,8 @@ def api_call(  # noqa: PLR0913 - the fields of a call, by keyword
 ) -> Event:
     """Somebody called Kubernetes' API: ``verb`` is Kubernetes' own, ``resource`` is `group/resource/subresource`.
 
-    ``name`` is the object's, or the path of what is no object. ``call_id`` and ``agent`` are what the caller says.
+    ``name`` is the object's, or the path of what is no object; a collection is named as its sort is. ``call_id`` and
+    ``agent`` are what the caller says.
     ``left_out`` calls like it came before and have no entry.
     """
     success = code is None or code < _BAD_REQUEST
@@ -77,11 +81,11 @@ def api_call(  # noqa: PLR0913 - the fields of a call, by keyword
         "request": {"uid": text(call_id)},
         "response": {"code": code} if code is not None else None,
     }
-    called = {"type": maybe(resource), "namespace": maybe(namespace), "name": maybe(name)}
+    called = {"type": maybe(resource), "namespace": maybe(namespace), "name": text(name or resource or "unknown")}
     fields = {
         "actor": {"user": who},
         "api": compact(api),
-        "src_endpoint": {"ip": text(source)} if source else {"name": "unknown"},
+        "src_endpoint": _endpoint(source),
         "resources": [compact(called)],
         "http_request": {"user_agent": text(agent)} if agent else None,
     }
@@ -117,7 +121,7 @@ def network_refusal(  # noqa: PLR0913 - the fields of a refusal, by keyword
     fields: Event = {
         "src_endpoint": {"name": text(source or "unknown")},
         "dst_endpoint": compact({"name": text(destination or "unknown"), "port": port or None}),
-        "connection_info": {"protocol_name": text(protocol or "unknown")},
+        "connection_info": {"protocol_name": text(protocol or "unknown"), "direction_id": _UNKNOWN},
         "traffic": {"packets": packets},
         **ocsf.DENIED,
     }
@@ -142,7 +146,14 @@ def cluster_reading(  # noqa: PLR0913 - the fields of a reading, by keyword
     ``begun`` alone is no loss by itself: entries before it say whether there was a reading before.
     """
     gap = why != "begun"
-    ours = {"kind": "cluster_reading", "host": text(host), "of": of, "why": why, "place": text(place), "bytes": size}
+    ours = {
+        "kind": "cluster_reading",
+        "host": text(host),
+        "of": text(of),
+        "why": text(why),
+        "place": text(place),
+        "bytes": size,
+    }
     return envelope(
         ocsf.APPLICATION_LIFECYCLE,
         3,
@@ -152,6 +163,15 @@ def cluster_reading(  # noqa: PLR0913 - the fields of a reading, by keyword
         severity=ocsf.MEDIUM if gap else ocsf.INFORMATIONAL,
         fields={"app": {"name": "kubernetes", "vendor_name": "Kubernetes"}},
     )
+
+
+def _endpoint(source: str) -> Event:
+    """Where a call came from, as an address where it is one; OCSF takes nothing else for one."""
+    try:
+        ip_address(source)
+    except ValueError:
+        return {"name": text(source or "unknown")}
+    return {"ip": source} if len(source) <= _LONGEST_ADDRESS else {"name": text(source)}
 
 
 def _kind_of(user: str) -> int:

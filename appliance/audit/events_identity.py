@@ -110,7 +110,7 @@ def identity_reading(*, events: str, since: int | None, kept_since: int, at: dat
     knows how far; then entries before this one say what was.
     """
     gap = since is not None and since < kept_since
-    ours = {"kind": "identity_reading", "events": events, "since": since, "kept_since": kept_since, "gap": gap}
+    ours = {"kind": "identity_reading", "events": text(events), "since": since, "kept_since": kept_since, "gap": gap}
     return envelope(
         ocsf.APPLICATION_LIFECYCLE,
         3,

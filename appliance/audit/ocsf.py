@@ -2,9 +2,9 @@
 
 Classes: Account Change 3001, Authentication 3002, Entity Management 3004, Network Activity 4001, Application Lifecycle
 6002, API Activity 6003. What OCSF has no field for lies under ``unmapped.sovereign``, whose ``kind`` names the builder
-in ``events``. Of the captions that OCSF allows beside its numbers, those that a reader needs are written and no others:
-an entry is kept for months. Text is freed of lone surrogates and never interpreted; what is long is kept apart
-(``apart``).
+in ``events``; tests hold every event against OCSF's own definitions. Of the captions that OCSF allows beside its
+numbers, those that a reader needs are written and no others: an entry is kept for months. Text is freed of lone
+surrogates and never interpreted; what is long is kept apart (``apart``).
 """
 
 from __future__ import annotations

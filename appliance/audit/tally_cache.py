@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle import durable
 from airgap_bundle.errors import StoreError
-from appliance.audit import counting, tally
+from appliance.audit import counting, tally, tallying
 from appliance.audit.regular_file import read_regular
 from appliance.audit.tally import Figures
 from appliance.errors import LogInconsistentError, UsageError
@@ -45,6 +45,10 @@ class TallyCache:
     directory: Path
     key: bytes
 
+    def has(self, root: bytes) -> bool:
+        """Whether there may be figures of the block with this root: nothing of them was looked at."""
+        return self._path(root).exists()
+
     def get(self, root: bytes) -> Days | None:
         """The figures of the block with this root; None when they are not known, or not to be believed."""
         try:
@@ -59,9 +63,13 @@ class TallyCache:
     def put(self, root: bytes, days: Days) -> None:
         """Keep ``days``. A disk that refuses costs the next report its time, and no report anything else."""
         body = json.dumps({day: figures.plain() for day, figures in days.items()}, separators=(",", ":")).encode()
+        mine = self._path(root)
         try:
-            durable.replace(self._path(root), self._mac(root, body) + body)
-        except StoreError:
+            durable.replace(mine, self._mac(root, body) + body)
+            for other in self.directory.glob(f"{root.hex()}-*"):
+                if other != mine:  # counted by an earlier release: it would stay for ever
+                    other.unlink()
+        except (StoreError, OSError):
             return
 
     def _path(self, root: bytes) -> Path:
@@ -119,6 +127,6 @@ def _key(path: Path) -> bytes:
 def rules() -> bytes:
     """What decides how entries are counted: the modules that do it, by digest."""
     digest = hashlib.sha256()
-    for module in (counting, tally):
+    for module in (counting, tallying, tally):
         digest.update(hashlib.sha256(Path(str(module.__file__)).read_bytes()).digest())
     return digest.digest()

@@ -57,10 +57,10 @@ def decode_entries(data: bytes, limit: int = WIDTH) -> tuple[list[bytes], int]:
     A bundle is whole when that is all of it; what follows is a torn or foreign tail, for the caller to judge.
     """
     entries: list[bytes] = []
-    position = 0
-    while len(entries) < limit and position + 2 <= len(data):
+    position, size = 0, len(data)
+    while position + 2 <= size and len(entries) < limit:
         end = position + 2 + (data[position] << 8 | data[position + 1])
-        if end > len(data):
+        if end > size:
             break
         entries.append(data[position + 2 : end])
         position = end

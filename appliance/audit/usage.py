@@ -13,6 +13,7 @@ import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from multiprocessing.forkserver import ensure_running
 from typing import TYPE_CHECKING
 
 from appliance.audit.blocks import (
@@ -21,8 +22,10 @@ from appliance.audit.blocks import (
     block_roots,
     block_size,
     count_block,
-    count_stored_block,
+    count_stored_part,
     count_tail,
+    join,
+    parts,
     tree_of,
 )
 from appliance.audit.checkpoint import open_checkpoint
@@ -36,6 +39,7 @@ from appliance.errors import LogInconsistentError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import date
+    from multiprocessing.context import ForkServerContext
     from pathlib import Path
 
     from appliance.audit.note import VerifierKey
@@ -96,6 +100,10 @@ def _count(
 ) -> list[Counted]:
     """Figures of every block, in order, and of the entries behind the last one. The order of the checks matters."""
     roots = block_roots(stored.tiles, level)
+    unknown = sum(known is None or not known.has(root) for root in roots) * block_size(level)
+    if min(most, os.cpu_count() or 1) > 1 and unknown >= _WORTH_PROCESSES:
+        _context()
+        ensure_running()  # it loads what counts while the tail is counted here
     tail, leaves = count_tail(stored.tiles, level)
     if tree_of(roots, leaves, level).root() != stored.head.root:
         raise LogInconsistentError("the log's tiles do not hash to its signed checkpoint")
@@ -132,10 +140,23 @@ def _counted(stored: StoredLog, missing: Sequence[int], level: int, most: int) -
 def _side_by_side(
     stored: StoredLog, numbers: Sequence[int], level: int, processes: int
 ) -> Iterator[tuple[int, Counted, bytes]]:
-    context = multiprocessing.get_context("forkserver")  # a fork of a process with threads would be none to rely on
-    context.set_forkserver_preload([count_stored_block.__module__])
-    where = (stored.tiles.directory, stored.in_tiles, stored.tiles.pruned)
-    with ProcessPoolExecutor(processes, context) as pool:
-        begun = {pool.submit(count_stored_block, *where, number, level): number for number in numbers}
+    where, count = (stored.tiles.directory, stored.in_tiles, stored.tiles.pruned), parts(level)
+    with ProcessPoolExecutor(processes, _context()) as pool:
+        begun = {
+            pool.submit(count_stored_part, *where, part, level): part
+            for number in numbers
+            for part in range(number * count, (number + 1) * count)
+        }
+        found: dict[int, dict[int, tuple[Counted, bytes]]] = {number: {} for number in numbers}
         for done in as_completed(begun):
-            yield begun[done], *done.result()
+            number, part = divmod(begun[done], count)
+            found[number][part] = done.result()
+            if len(found[number]) == count:
+                yield number, *join([one for _, one in sorted(found.pop(number).items())])
+
+
+def _context() -> ForkServerContext:
+    """A fork of a process with threads would be none to rely on."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([count_stored_part.__module__])
+    return context

@@ -3,12 +3,13 @@
     python -m tests.audit.chaos [KILLS] [SEED]
 
 Whatever a caller was told must be so: an acknowledged entry lies where it was said to lie, under a checkpoint that the
-log still extends; no id lies there twice; nothing lies there that nobody sent; and every request has one end, its
-caller's, or the writer's when the caller died first.
+log still extends; no id lies there twice; nothing lies there that nobody sent, or otherwise than it was sent; and every
+request has one end, its caller's, or the writer's when the caller died first, and nothing else has one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -24,8 +25,9 @@ from appliance.audit.checkpoint import open_checkpoint
 from appliance.audit.closing import OUTCOME
 from appliance.audit.cosigned import Witnessed
 from appliance.audit.entry import decode_entry
-from appliance.audit.open_requests import end_id, step
+from appliance.audit.open_requests import ENDED, end_id, step
 from appliance.audit.prove import prove, verify_proof
+from appliance.audit.roles import kind_of
 from tests.audit.bench import Bench
 from tests.audit.processes import open_requests, until, writers
 
@@ -41,7 +43,8 @@ GRACE = 1.0
 class Seen:
     """What callers noted in their diaries."""
 
-    sent: set[str] = field(default_factory=set)
+    sent: dict[str, str] = field(default_factory=dict)
+    """The digest of each entry, by its id."""
     held: set[tuple[str, int]] = field(default_factory=set)
     late: set[str] = field(default_factory=set)
     signed: set[str] = field(default_factory=set)
@@ -101,22 +104,29 @@ def reconcile(bench: Bench, folder: Path) -> Outcome:
     seen = _read(folder)
     positions: dict[str, int] = {}
     outcomes: dict[str, str] = {}
+    digests: dict[str, str] = {}
+    recoveries: set[str] = set()
 
     def visit(first: int, entries: list[bytes]) -> None:
         for index, entry in enumerate(entries, first):
             entry_id, event = decode_entry(entry)
             assert entry_id not in positions, f"{entry_id} lies at {positions.get(entry_id)} and at {index}"
             positions[entry_id] = index
-            if entry_id.endswith("/end"):
+            digests[entry_id] = hashlib.sha256(entry).hexdigest()
+            if entry_id.startswith("writer/") and kind_of(event) == "log_recovery":
+                recoveries.add(entry_id)
+            if entry_id.endswith(f"/{ENDED}"):
                 outcomes[entry_id] = event["unmapped"]["sovereign"]["outcome"]
 
     heads = [open_checkpoint(note.encode(), bench.vkeys) for note in seen.signed]
     bench.verify(visit=visit, witnessed=[Witnessed("a caller", head, 0) for head in heads])
-    recoveries = {entry_id for entry_id in positions if entry_id.startswith("writer/")}
     ended = {one for one, outcome in outcomes.items() if outcome == OUTCOME}
     wrong = {one: (index, positions.get(one)) for one, index in seen.held if positions.get(one) != index}
     assert not wrong, f"acknowledged at one place, found at another: {dict(list(wrong.items())[:5])}"
-    assert set(positions) - recoveries - ended <= seen.sent
+    theirs = set(positions) - recoveries - ended
+    assert theirs <= set(seen.sent), f"nobody sent {sorted(theirs - set(seen.sent))[:5]}"
+    other = sorted(one for one in theirs if digests[one] != seen.sent[one])
+    assert not other, f"sent otherwise than they lie there: {other[:5]}"
     for index in random.Random(0).sample(sorted(index for _, index in seen.held), min(PROVEN, len(seen.held))):
         verify_proof(prove(bench.directory, index, vkeys=bench.vkeys), vkeys=bench.vkeys)
     return Outcome(len(positions), len(seen.held), len(recoveries), *_ends(seen, outcomes, positions))
@@ -128,7 +138,8 @@ def _ends(seen: Seen, outcomes: dict[str, str], positions: dict[str, int]) -> tu
     begun = {request: positions[entry_id] for request, begins, entry_id in steps if begins}
     ended = {end_id(request) for request in begun}
     assert ended <= set(outcomes), f"without an end: {sorted(ended - set(outcomes))[:5]}"
-    assert all(positions[end_id(request)] > index for request, index in begun.items())
+    assert set(outcomes) <= ended, f"an end of what never began: {sorted(set(outcomes) - ended)[:5]}"
+    assert all(positions[end_id(request)] > index for request, index in begun.items()), "an end before its beginning"
     told = {one for one, _ in seen.held}
     assert {outcomes[one] for one in ended & told} <= {"stop"}, "a caller was told of an end that is not in the log"
     assert {outcomes[one] for one in seen.late} <= {OUTCOME}, "a caller was refused the end that is in the log"
@@ -159,7 +170,7 @@ def _read(folder: Path) -> Seen:
             except ValueError:  # the line that its writer was killed in
                 continue
             if kind == "sent":
-                seen.sent.add(fields[0])
+                seen.sent[fields[0]] = fields[1]
             elif kind == "held":
                 seen.held.add((fields[0], fields[1]))
             elif kind == "late":

@@ -1,14 +1,15 @@
 """A gateway's callers that never give up: `python -m tests.audit.chaos_callers SOCKET DIARY NAME`.
 
-The diary is what was seen from outside, one JSON list a line, written before anything else happens: ["sent", id] before
-an entry is sent for the first time, ["held", id, index, size] once it was acknowledged, ["late", id] if the writer had
-ended that request itself, and now and then ["signed", checkpoint] with what the writer signed. An entry that was not
-acknowledged is sent again, as it was.
+The diary is what was seen from outside, one JSON list a line, written before anything else happens: ["sent", id,
+digest] before an entry is sent for the first time, ["held", id, index, size] once it was acknowledged, ["late", id] if
+the writer had ended that request itself, and now and then ["signed", checkpoint] with what the writer signed. An entry
+that was not acknowledged is sent again, as it was.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 from appliance.audit import events
 from appliance.audit.client import AuditClient, Position
+from appliance.audit.entry import encode_entry
 from appliance.audit.errors import AuditUnavailableError, IdReusedError
 from appliance.audit.open_requests import BEGUN, ENDED
 from appliance.audit.roles import GATEWAY
@@ -64,7 +66,7 @@ async def call(client: AuditClient, diary: int, name: str) -> None:
 
 
 async def _append(client: AuditClient, diary: int, entry_id: str, event: dict[str, Any]) -> Position:
-    _note(diary, "sent", entry_id)
+    _note(diary, "sent", entry_id, hashlib.sha256(encode_entry(event, entry_id)).hexdigest())
     while True:
         try:
             position = await client.append(event, id=entry_id)

@@ -2,9 +2,11 @@
 
 Standard input: the client's secret. Ends when that is closed, once every call under way has ended.
 
-The diary is what was seen from outside, one JSON list a line: ["signed-in"] once a token came, ["asked"] before a
-request, ["begun", request] when the first piece of its answer came, ["ended", request, receipt or null] when its end
-came, ["left", request] when its caller hung up in the middle.
+The diary is what was seen from outside, one JSON list a line: ["signing-in", milliseconds] before a token is asked
+for, ["signed-in"] once it came, ["asked", question] before a request, ["begun", request, question] when the first
+piece of its answer came, ["ended", request, question, receipt or null] when its end came, ["left", request] when its
+caller hung up in the middle. A question's number is the seed of its answer, which the log has: so none can lie there
+twice under two names.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import json
 import os
 import ssl
 import sys
+import time
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -22,6 +25,8 @@ from typing import Any
 import httpx
 
 CALLERS = 6
+TURNS = 1_000_000
+"""More than one caller takes: the numbers of its questions are its own."""
 LEAVES = 7
 WHOLE = 3
 PAUSE_SECONDS = 0.2
@@ -41,6 +46,7 @@ class Door:
         """A token. Raises ``httpx.HTTPError``."""
         async with self._lock:
             if not self._token:
+                self._diary.note("signing-in", time.time_ns() // 1_000_000)
                 answer = await self._http.post(self._url, data=self._credentials)
                 self._token = answer.raise_for_status().json()["access_token"]
                 self._diary.note("signed-in")
@@ -84,19 +90,21 @@ class Caller:
             if self.stop.is_set():
                 return
             with contextlib.suppress(httpx.HTTPError, httpx.StreamError):
+                question = number * TURNS + turn
                 if turn % WHOLE:
-                    await self._streamed(leaves=turn % LEAVES == 0)
+                    await self._streamed(question, leaves=turn % LEAVES == 0)
                 else:
-                    await self._whole()
+                    await self._whole(question)
             await asyncio.sleep(PAUSE_SECONDS)
 
-    def _body(self, **more: object) -> dict[str, Any]:
+    def _body(self, question: int, **more: object) -> dict[str, Any]:
         messages = [{"role": "user", "content": QUESTION}]
-        return {"model": self.model, "messages": messages, "max_tokens": 24, "temperature": 0, **more}
+        drawn = {"max_tokens": 24, "temperature": 0, "seed": question}
+        return {"model": self.model, "messages": messages, **drawn, **more}
 
-    async def _headers(self) -> dict[str, str]:
+    async def _headers(self, question: int) -> dict[str, str]:
         token = await self.door.token()
-        self.diary.note("asked")
+        self.diary.note("asked", question)
         return {"Authorization": f"Bearer {token}"}
 
     def _looked_at(self, answer: httpx.Response) -> None:
@@ -104,28 +112,28 @@ class Caller:
             self.door.refused(answer.request.headers["Authorization"].removeprefix("Bearer "))
         answer.raise_for_status()
 
-    async def _whole(self) -> None:
+    async def _whole(self, question: int) -> None:
         path = f"{self.url}/v1/chat/completions"
-        answer = await self.http.post(path, json=self._body(), headers=await self._headers())
+        answer = await self.http.post(path, json=self._body(question), headers=await self._headers(question))
         self._looked_at(answer)
         found = answer.json()
-        self.diary.note("ended", _request(found), found["sovereign"]["receipt"])
+        self.diary.note("ended", _request(found), question, found["sovereign"]["receipt"])
 
-    async def _streamed(self, *, leaves: bool) -> None:
-        path, headers = f"{self.url}/v1/chat/completions", await self._headers()
+    async def _streamed(self, question: int, *, leaves: bool) -> None:
+        path, headers = f"{self.url}/v1/chat/completions", await self._headers(question)
         request = None
-        async with self.http.stream("POST", path, json=self._body(stream=True), headers=headers) as answer:
+        async with self.http.stream("POST", path, json=self._body(question, stream=True), headers=headers) as answer:
             self._looked_at(answer)
             async for piece in _pieces(answer):
                 if request is None:
                     request = _request(piece)
-                    self.diary.note("begun", request)
+                    self.diary.note("begun", request, question)
                 choice = piece["choices"][0]
                 if leaves and choice["delta"].get("content"):
                     self.diary.note("left", request)
                     return
                 if choice["finish_reason"]:
-                    self.diary.note("ended", request, None)
+                    self.diary.note("ended", request, question, None)
 
 
 def _request(answer: dict[str, Any]) -> str:

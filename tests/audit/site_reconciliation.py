@@ -1,19 +1,24 @@
 """Holds a site's log against what programs saw of the site, whatever was killed meanwhile. Pure, but for two readers.
 
 For every request whose answer began to arrive there is one entry that it began and one, later, how it ended; a caller
-that was told the end finds that end in the log, with the receipt's digest, where the receipt says; there are no more
-requests in the log than were made; nothing lies there twice; every sign-in that Keycloak granted is there.
+that was told the end finds that end in the log, with the receipt's digest, where the receipt says. What lies in the log
+was asked, and once: questions are told apart by the seed that each names, so that one which was logged twice is seen
+under whatever ids. No answer is to a request that never began (one that was refused because the log did not say that it
+took its beginning has its end, wherever that is). Every sign-in that the program's client was granted is
+there, and no more of them than it asked for.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from appliance.audit.closing import OUTCOME
 from appliance.audit.entry import decode_entry
-from appliance.audit.open_requests import end_id, step
+from appliance.audit.ocsf import SUCCESS
+from appliance.audit.open_requests import BEGUN, ENDED, end_id, step
 from appliance.audit.receipt_check import receipt_digest
 from appliance.audit.verify import verify_log
 
@@ -28,11 +33,14 @@ _GIVEN = {"stop", "length"}
 
 @dataclass
 class Seen:
-    """What the callers noted; ``ended`` has the receipts of those who got one."""
+    """What the callers noted; ``ended`` has the receipts of those who got one, ``told`` the questions of requests."""
 
-    asked: int = 0
+    client: str
+    asked: set[int] = field(default_factory=set)
+    signing_in: list[int] = field(default_factory=list)
+    """When, in milliseconds."""
     signed_in: int = 0
-    begun: set[str] = field(default_factory=set)
+    told: dict[str, int] = field(default_factory=dict)
     ended: dict[str, dict[str, Any] | None] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
 
@@ -46,21 +54,24 @@ class Logged:
     index: dict[str, int] = field(default_factory=dict)
 
 
-def read_diary(path: Path) -> Seen:
-    """What stands in a diary."""
-    seen = Seen()
+def read_diary(path: Path, client: str) -> Seen:
+    """What stands in a diary of programs that sign in as ``client``."""
+    seen = Seen(client)
     for line in path.read_text().splitlines():
         kind, *fields = json.loads(line)
         if kind == "asked":
-            seen.asked += 1
+            seen.asked.add(fields[0])
+        elif kind == "signing-in":
+            seen.signing_in.append(fields[0])
         elif kind == "signed-in":
             seen.signed_in += 1
         elif kind == "begun":
-            seen.begun.add(fields[0])
+            seen.told[fields[0]] = fields[1]
         elif kind == "left":
             seen.left.add(fields[0])
         elif kind == "ended":
-            seen.ended[fields[0]] = fields[1]
+            seen.told[fields[0]] = fields[1]
+            seen.ended[fields[0]] = fields[2]
     return seen
 
 
@@ -84,7 +95,7 @@ def read_log(directory: Path, vkeys: tuple[VerifierKey, ...], start: int = 0) ->
 
 def outstanding(logged: Logged, seen: Seen) -> list[str]:
     """What the log does not say yet, and will: ends that its writer adds, sign-ins that a gateway has to fetch."""
-    missing = seen.signed_in - len(_sign_ins(logged))
+    missing = seen.signed_in - len(_sign_ins(logged, seen))
     return [*_unfinished(logged), *["a sign-in that Keycloak granted"] * max(missing, 0)]
 
 
@@ -96,10 +107,13 @@ def reconcile(logged: Logged, seen: Seen) -> dict[str, int]:
     late = outstanding(logged, seen)
     assert not late, f"not in the log: {late[:5]}"
     assert all(logged.index[end_id(request)] > index for request, index in begun.items()), "an end before its beginning"
-    told = seen.begun | set(seen.ended)
-    assert told <= set(by_number), f"answered, and not in the log: {sorted(told - set(by_number))[:5]}"
-    unheard = set(by_number) - told
-    assert len(unheard) <= seen.asked - len(told), "more requests in the log than were made"
+    stray = _answered(logged) - {end_id(request) for request in begun}
+    assert not stray, f"an answer to what never began: {sorted(stray)[:5]}"
+    missing = set(seen.told) - set(by_number)
+    assert not missing, f"answered, and not in the log: {sorted(missing)[:5]}"
+    _require_once(logged, seen, by_number)
+    granted = len(_sign_ins(logged, seen))
+    assert granted <= len(seen.signing_in), f"{granted} sign-ins in the log, and {len(seen.signing_in)} were asked for"
     ends = {number: logged.events[end_id(request)] for number, request in by_number.items()}
     for number, receipt in seen.ended.items():
         said = _ours(ends[number])
@@ -111,13 +125,24 @@ def reconcile(logged: Logged, seen: Seen) -> dict[str, int]:
             assert said["receipt_digest"] == receipt_digest(receipt), f"another receipt of {number}"
     outcomes = [str(_ours(event).get("outcome")) for event in ends.values()]
     return {
-        "asked": seen.asked,
+        "asked": len(seen.asked),
         "logged": len(begun),
         "told their end": len(seen.ended),
         "left": len(seen.left),
         "ended by the writer": outcomes.count(OUTCOME),
-        "sign-ins": len(_sign_ins(logged)),
+        "sign-ins": granted,
     }
+
+
+def _require_once(logged: Logged, seen: Seen, by_number: Mapping[str, str]) -> None:
+    """Each request in the log is of a question that was asked, and of no other request's; the one that was told."""
+    numbers: dict[int, str] = {}
+    for number, request in by_number.items():
+        question = _ours(logged.events[f"{request}/{BEGUN}"])["sampler"]["seed"]
+        assert question in seen.asked, f"{number} is of a question that nobody asked: {question}"
+        assert question not in numbers, f"question {question} lies twice, as {numbers.get(question)} and as {number}"
+        assert seen.told.get(number, question) == question, f"{number} is of another question than was asked"
+        numbers[question] = number
 
 
 def _begun(logged: Logged) -> dict[str, int]:
@@ -129,8 +154,22 @@ def _unfinished(logged: Logged) -> list[str]:
     return [f"the end of {request}" for request in _begun(logged) if end_id(request) not in logged.events]
 
 
-def _sign_ins(logged: Logged) -> list[str]:
-    return [name for name, event in logged.events.items() if _ours(event).get("kind") == "identity_sign_in"]
+def _answered(logged: Logged) -> set[str]:
+    """Ids under which requests are ended by an answer, or by the writer."""
+    suffix = f"/{ENDED}"
+    return {one for one, event in logged.events.items() if one.endswith(suffix) and _ours(event)["kind"] == "answer"}
+
+
+def _sign_ins(logged: Logged, seen: Seen) -> list[str]:
+    """Those that Keycloak granted to the programs' client since they began."""
+    wanted, since = {"kind": "identity_sign_in", "client_id": seen.client}, min(seen.signing_in, default=0)
+    return [
+        name
+        for name, event in logged.events.items()
+        if wanted.items() <= _ours(event).items()
+        and event["status_id"] == SUCCESS
+        and datetime.fromisoformat(event["metadata"]["original_time"]).timestamp() * 1000 >= since
+    ]
 
 
 def _ours(event: Mapping[str, Any]) -> dict[str, Any]:

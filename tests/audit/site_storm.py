@@ -138,7 +138,7 @@ def _storm(workspace: Workspace, kills: int, dice: random.Random) -> tuple[Count
             print(f"kill {number} of {kills}: {name}", file=sys.stderr)
     paths = SitePaths(workspace.site)
     vkeys = read_vkeys(paths.policies / "audit-vkeys")
-    seen = read_diary(diary)
+    seen = read_diary(diary, site.SERVICE_CLIENT)
     until(lambda: not outstanding(read_log(paths.audit_log, vkeys), seen), END_SECONDS)
     sovereign("--site", workspace.site, "audit", "verify")
     return Counter(names), reconcile(read_log(paths.audit_log, vkeys), seen)

@@ -23,6 +23,8 @@ from typing import Any
 from appliance.audit import events
 from appliance.audit.client import AuditClient
 
+_COARSE = 0.001
+
 
 def event(name: str) -> dict[str, Any]:
     """A request as the gateway logs it, with everything that it may hold."""
@@ -59,7 +61,10 @@ async def closed_loop(client: AuditClient, callers: int, flight: int, seconds: f
 
 
 async def open_loop(client: AuditClient, rate: float, seconds: float) -> list[float]:
-    """Latencies of entries that come ``rate`` times a second; each counts from when it was due."""
+    """Latencies of entries that come ``rate`` times a second; each counts from when it was due.
+
+    Timers of an event loop are whole milliseconds of epoll, rounded up: so much later than due counts from then.
+    """
     taken, own = list[float](), secrets.token_hex(8)
     begin = time.perf_counter()
 
@@ -71,7 +76,7 @@ async def open_loop(client: AuditClient, rate: float, seconds: float) -> list[fl
         for number in range(int(rate * seconds)):
             due = begin + number / rate
             await asyncio.sleep(due - time.perf_counter())
-            group.create_task(one(number, due))
+            group.create_task(one(number, min(max(due, time.perf_counter()), due + _COARSE)))
     return taken
 
 

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from tests.audit.auditor import auditor
 from tests.audit.bench import anyio_backend, bench
+from tests.audit.pruning import aged, pruned
+from tests.audit.revealing import reveal_cluster, reveal_site
 from tests.audit.running import serve
 from tests.integration.gateway.conftest import client, cluster, house, pool
 
-__all__ = ["anyio_backend", "auditor", "bench", "client", "cluster", "house", "pool", "serve"]
+__all__ = [
+    "aged",
+    "anyio_backend",
+    "auditor",
+    "bench",
+    "client",
+    "cluster",
+    "house",
+    "pool",
+    "pruned",
+    "reveal_cluster",
+    "reveal_site",
+    "serve",
+]

@@ -160,7 +160,7 @@ def test_services_that_are_killed_while_programs_ask_heal_and_the_log_has_every_
         for service in SERVICES:
             storm.strike(service)
     eventually_up(host)
-    seen, vkeys = read_diary(diary), read_vkeys(paths.policies / "audit-vkeys")
+    seen, vkeys = read_diary(diary, "batch"), read_vkeys(paths.policies / "audit-vkeys")
     until(lambda: not outstanding(read_log(paths.audit_log, vkeys, start), seen), HEAL_SECONDS)
     found = reconcile(read_log(paths.audit_log, vkeys, start), seen)
     assert found["told their end"] >= len(SERVICES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,10 @@ from appliance.audit.writer import GroupWriter
 from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from appliance.audit.committing import Submission
+    from appliance.errors import SovereignError
     from tests.audit.bench import Bench
 
 pytestmark = pytest.mark.anyio
@@ -32,6 +37,58 @@ async def test_concurrent_submissions_share_commits(bench: Bench) -> None:
     assert len({receipt.signed.note for receipt in receipts}) < 20
     assert all(receipt.positions[0] < receipt.signed.head.size for receipt in receipts)
     assert bench.verify().size == 200
+
+
+def _threads(writer: GroupWriter, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """In which thread each commit from here on is made."""
+    found: list[int] = []
+    commit = writer._commit
+
+    def committing(batch: Sequence[Submission]) -> list[Receipt | SovereignError]:
+        found.append(threading.get_ident())
+        return commit(batch)
+
+    monkeypatch.setattr(writer, "_commit", committing)
+    return found
+
+
+async def test_who_comes_alone_is_committed_where_they_were_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, here = _writer(bench), threading.get_ident()
+    threads = _threads(writer, monkeypatch)
+    await writer.submit(bench.records(0))  # the log is opened with it
+    await writer.submit(bench.records(1))
+    await writer.submit(bench.records(2, 3))
+    await asyncio.gather(*(writer.submit(bench.records(n)) for n in (4, 5)))
+    await writer.submit(bench.records(6))  # one of many who came late: others are expected
+    await writer.submit(bench.records(7))
+    assert [thread == here for thread in threads] == [False, True, False, False, False, True]
+    monkeypatch.setattr(writer_module, "_NEARLY_FULL", 0.0)
+    await writer.submit(bench.records(8))
+    assert threads[-1] != here
+    await writer.close()
+    assert bench.verify().size == 9
+
+
+async def test_who_comes_alone_waits_for_whoever_has_the_log(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, begun, go = _writer(bench), threading.Event(), threading.Event()
+    await writer.submit(bench.records(0))
+    threads = _threads(writer, monkeypatch)
+
+    def busy() -> bool:
+        begun.set()
+        return go.wait(60)
+
+    other = asyncio.create_task(writer._in_thread(busy))
+    assert await asyncio.to_thread(begun.wait, 60)
+    alone = asyncio.create_task(writer.submit(bench.records(1)))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not threads, "the log was changed under somebody's hands"
+    go.set()
+    assert (await alone).positions == [1]
+    assert await other
+    assert threads != [threading.get_ident()]
+    await writer.close()
 
 
 async def test_an_id_submitted_twice_at_once_is_logged_once(bench: Bench) -> None:

@@ -15,11 +15,20 @@ from tests.audit.site_storm import IDENTITY, OF_KEYCLOAK, WEIGHTS, order
 if TYPE_CHECKING:
     from pathlib import Path
 
-RECEIPT: dict[str, Any] = {"request_id": "b", "log": {"request_index": 1, "answer_index": 3}}
+RECEIPT: dict[str, Any] = {"request_id": "b", "log": {"request_index": 4, "answer_index": 6}}
 
 
 def _event(kind: str, **more: object) -> dict[str, Any]:
     return {"unmapped": {"sovereign": {"kind": kind, **more}}}
+
+
+def _sign_in(client: str = "batch", status: int = 1, at: str = "2026-11-22T12:00:00.000+00:00") -> dict[str, Any]:
+    made = _event("identity_sign_in", client_id=client)
+    return made | {"status_id": status, "metadata": {"original_time": at}}
+
+
+def _request(question: int) -> dict[str, Any]:
+    return _event("request", sampler={"seed": question})
 
 
 def _name(number: str, what: str) -> str:
@@ -27,11 +36,14 @@ def _name(number: str, what: str) -> str:
 
 
 def _logged(**changes: dict[str, Any] | None) -> Logged:
-    """Two requests, ``a`` whose caller left and ``b`` that was answered, and one sign-in."""
+    """Two requests, ``a`` whose caller left and ``b`` that was answered, and one sign-in; of others some more."""
     entries = {
-        "gateway/keycloak/1": _event("identity_sign_in"),
-        _name("b", "request"): _event("request"),
-        _name("a", "request"): _event("request"),
+        "identity/event/1": _sign_in(),
+        "identity/event/2": _sign_in("web"),
+        "identity/event/3": _sign_in(status=2),
+        "identity/event/4": _sign_in(at="2026-11-22T11:59:59.998+00:00"),
+        _name("b", "request"): _request(2),
+        _name("a", "request"): _request(1),
         _name("b", "end"): _event("answer", outcome="stop", receipt_digest=receipt_digest(RECEIPT)),
         _name("a", "end"): _event("answer", outcome="interrupted"),
     }
@@ -42,7 +54,15 @@ def _logged(**changes: dict[str, Any] | None) -> Logged:
 
 
 def _seen(**changes: Any) -> Seen:
-    given = {"asked": 2, "signed_in": 1, "begun": {"a"}, "ended": {"b": RECEIPT}, "left": {"a"}}
+    given = {
+        "client": "batch",
+        "asked": {1, 2},
+        "signing_in": [1_795_348_799_999],
+        "signed_in": 1,
+        "told": {"a": 1, "b": 2},
+        "ended": {"b": RECEIPT},
+        "left": {"a"},
+    }
     return Seen(**{**given, **changes})
 
 
@@ -57,21 +77,32 @@ def test_a_log_that_has_everything_once_is_reconciled() -> None:
     }
 
 
+TWICE = {"c_request": _request(2), "c_end": _event("answer", outcome="interrupted")}
+
+
 @pytest.mark.parametrize(
     ("logged", "seen", "said"),
     [
-        ({}, {"begun": {"a", "c"}, "asked": 3}, "answered, and not in the log"),
-        ({}, {"asked": 1}, "more requests in the log than were made"),
-        ({}, {"signed_in": 2}, "sign-in"),
+        ({}, {"told": {"a": 1, "b": 2, "c": 3}, "asked": {1, 2, 3}}, "answered, and not in the log"),
+        ({}, {"asked": {2}}, "a question that nobody asked: 1"),
+        (TWICE, {"asked": {1, 2, 3, 4, 5}}, "question 2 lies twice, as b and as c"),
+        ({}, {"told": {"a": 2, "b": 1}}, "of another question"),
+        ({"c_end": _event("answer", outcome="interrupted")}, {}, "an answer to what never began"),
+        ({}, {"signed_in": 2, "signing_in": [1_795_348_799_999] * 2}, "sign-in"),
+        ({}, {"signed_in": 0, "signing_in": []}, "2 sign-ins in the log, and 0 were asked for"),
         ({"a_end": None}, {}, "not in the log"),
         ({"b_end": _event("answer", outcome="interrupted")}, {}, "was told the end"),
         ({"b_end": _event("answer", outcome="stop", receipt_digest="sha256:00")}, {}, "another receipt"),
-        ({}, {"ended": {"b": RECEIPT | {"log": {"request_index": 1, "answer_index": 4}}}}, "lies elsewhere"),
+        ({}, {"ended": {"b": RECEIPT | {"log": {"request_index": 4, "answer_index": 7}}}}, "lies elsewhere"),
     ],
 )
 def test_whatever_is_missing_added_or_another_is_seen(logged: dict[str, Any], seen: dict[str, Any], said: str) -> None:
     with pytest.raises(AssertionError, match=said):
         reconcile(_logged(**logged), _seen(**seen))
+
+
+def test_a_request_that_was_refused_because_the_log_was_away_has_its_end_alone() -> None:
+    assert reconcile(_logged(c_end=_event("refusal")), _seen(asked={1, 2, 3}))["logged"] == 2
 
 
 def test_an_end_before_its_beginning_is_seen() -> None:
@@ -86,9 +117,10 @@ def test_what_is_still_to_come_is_told(tmp_path: Path) -> None:
     late = outstanding(_logged(a_end=None), _seen(signed_in=3))
     assert len(late) == 3
     assert _name("a", "end").removesuffix("/end") in late[0]
-    lines = [["signed-in"], ["asked"], ["asked"], ["begun", "a"], ["left", "a"], ["ended", "b", RECEIPT]]
+    lines = [["signing-in", 1_795_348_799_999], ["signed-in"], ["asked", 1], ["asked", 2], ["begun", "a", 1]]
+    lines += [["left", "a"], ["ended", "b", 2, RECEIPT]]
     (tmp_path / "diary").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert read_diary(tmp_path / "diary") == _seen()
+    assert read_diary(tmp_path / "diary", "batch") == _seen()
 
 
 def test_every_service_is_killed_and_keycloak_ten_times_at_most() -> None:
