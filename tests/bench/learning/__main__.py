@@ -81,7 +81,7 @@ class Scale:
 
 
 FULL = Scale()
-QUICK = Scale(("reference",), ("en",), 40, 3_000, 8, 10, 4, 0.4, printed=False)
+QUICK = Scale(("developers",), ("en",), 40, 3_000, 8, 10, 4, 0.4, printed=False)
 
 
 @dataclass

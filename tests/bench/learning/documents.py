@@ -109,11 +109,10 @@ async def existing(pool: AsyncEngine, question: Question, document: Document) ->
 
 async def asked(
     pool: AsyncEngine, embedder: Embedder | None, asks: list[Question], taken: dict[str, Document]
-) -> tuple[Scores, list[float]]:
-    """Scores by sort and language, and the time of each question in milliseconds (the vector's included)."""
+) -> Scores:
+    """Scores by sort and language."""
     retrieval = Retrieval(pool)
     scores: Scores = defaultdict(list)
-    times = []
     sections: dict[tuple[str, str | None], int] = {}
     for question in asks:
         document = taken[question.page]
@@ -122,13 +121,11 @@ async def asked(
             sections[key] = await existing(pool, question, document)
         if not sections[key]:
             continue
-        begun = time.perf_counter()
         means = await meant(embedder, question.said) if embedder is not None else None
         found = await retrieval.found(question.said, means, (GROUP,), DEPTH)
-        times.append(1000 * (time.perf_counter() - begun))
         judged = [right(question, one, document) for one in found if not _source(question, one.body)]
         scores[question.sort, question.language].append((found_within(judged, 5), ndcg(judged, sections[key])))
-    return scores, times
+    return scores
 
 
 async def meant(embedder: Embedder, question: str) -> Meaning:
@@ -217,7 +214,8 @@ async def looked_up(manuals: Manuals, papers: Sequence[Paper], limit: int, *, he
     asks = _spread(asks, limit)
     tell(f"looking up {len(asks)} questions of {'those held out' if held_out else 'those for tuning'}")
     both = await asked(manuals.pool, Embedder(manuals.client, "bench"), asks, manuals.taken)
-    return Looked(asks, both, await asked(manuals.pool, None, asks, manuals.taken))
+    words = await asked(manuals.pool, None, asks, manuals.taken)
+    return Looked(asks, both, words)
 
 
 async def timed(manuals: Manuals, asks: list[Question], passages: int) -> tuple[list[Claim], dict[str, object]]:

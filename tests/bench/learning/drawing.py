@@ -60,4 +60,5 @@ def below(plots: Sequence[str]) -> str:
     ]
     whole = f"0 0 {plot.WIDTH} {max(len(plots), 1) * height}"
     body = "".join(parts)
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{whole}">\n<rect width="100%" height="100%" fill="#fff"/>\n{body}</svg>\n'
+    ground = '<rect width="100%" height="100%" fill="#fff"/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{whole}">\n{ground}\n{body}</svg>\n'

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from appliance.audit.client import Position
 from appliance.audit.events_learning import learning_decision
 from appliance.audit.roles import OPERATOR
 from appliance.cli.learn_ask import SiteAsker
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     import httpx
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from appliance.audit.client import Position
     from appliance.gateway.assembly import Gateway
     from appliance.learning.running import Answered
     from appliance.site.config import SiteConfig

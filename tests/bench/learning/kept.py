@@ -107,7 +107,8 @@ class KeptEngine:
 def progress(asked: int, found: int, planned: int, seconds: float) -> str:
     """How far it is, and how long the rest takes at the pace of those that were computed. Pure."""
     left = max(0, planned - asked - found)
-    return f"  {asked + found}/{planned} answers, {found} of them kept, about {math.ceil(left * seconds / asked / 60)} min left"
+    minutes = math.ceil(left * seconds / asked / 60)
+    return f"  {asked + found}/{planned} answers, {found} of them kept, about {minutes} min left"
 
 
 def key_of(request: Request, digest: str) -> str | None:
