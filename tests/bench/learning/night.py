@@ -12,6 +12,7 @@ from appliance.cli.memory_judge import CaseJudge
 from appliance.cli.memory_night import Energy, Night
 from appliance.cli.memory_warm import Warm
 from appliance.gateway.pseudonyms import subject_of
+from appliance.gateway.sampling import DEFAULT_TEMPERATURE, DEFAULT_TOP_P
 from appliance.learning.briefs import held_out
 from appliance.learning.pairing import ENOUGH
 from appliance.learning.running import Answered
@@ -86,6 +87,8 @@ async def _answer(stand: Stand, who: str, fact: Fact, seed: int) -> Answered:
         "model": house.MODEL,
         "messages": [{"role": "user", "content": fact.question}],
         "max_tokens": house.ANSWER,
+        "temperature": DEFAULT_TEMPERATURE,  # as on the page
+        "top_p": DEFAULT_TOP_P,
         "seed": seed,
         "documents": {},
     }
