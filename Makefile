@@ -138,12 +138,12 @@ bench-gpu: venv ## An engine on the GPU beside one on the processor; the last li
 	$(BIN)/python -m tests.bench.gpu
 
 .PHONY: bench-learning
-bench-learning: venv ## Ask Debian's manuals in three languages; MODEL=the embedding model's GGUF; the last line is JSON
-	$(BIN)/python -m tests.bench.learning --model $(MODEL)
+bench-learning: venv ## What documents, a night and the loop are worth on Debian's manuals; QUICK=1 only tries it; the last line is JSON
+	$(BIN)/python -m tests.bench.learning $(if $(QUICK),--quick)
 
 .PHONY: bench-confidence
-bench-confidence: venv ## How far confidence is off after calibration; MODEL=a chat model's GGUF, QUICK=1 for minutes; the last line is JSON
-	$(BIN)/python -m tests.bench.confidence --model $(MODEL) $(if $(QUICK),--minutes 2.5)
+bench-confidence: venv ## How far confidence is off after calibration; QUICK=1 for minutes; the last line is JSON
+	$(BIN)/python -m tests.bench.confidence $(if $(MODEL),--model $(MODEL)) $(if $(QUICK),--minutes 2.5)
 
 .PHONY: bench-gate
 bench-gate: venv ## How often the gate stops a change of nothing, and which falls it sees; the last line is JSON

@@ -99,6 +99,7 @@ def our_engine(  # noqa: PLR0913 - what an engine may be started with
     *,
     role: str = "chat",
     receipt: Mapping[str, Any] = MappingProxyType({"digest": "sha256:0"}),
+    template: str = TEMPLATE,
     variant: str | None = None,
     processor: Processor | None = None,
 ) -> Iterator[Served]:
@@ -111,7 +112,7 @@ def our_engine(  # noqa: PLR0913 - what an engine may be started with
         (state / "kv_key").write_bytes(os.urandom(32))
     with _folder() as folder:
         given = _given(model, sizes, folder) | {"state": str(state or ""), "role": role, "variant": variant}
-        given["receipt"] = dict(receipt)
+        given["receipt"], given["template"] = dict(receipt), template
         given["waived"] = [] if processor is None else ["seccomp", "landlock"]
         argv = [sys.executable, "-c", _OURS, json.dumps(given)]
         patience = START_S if processor is None else EMULATED_START_S

@@ -6,6 +6,8 @@ subject, more than was said, words of the passage in another sense. Some of each
 
 from __future__ import annotations
 
+from appliance.memory.support import Evidence
+
 LEAVE = (
     "Employees have 25 days of paid leave in each calendar year. Days that are not taken by 31 March of the following "
     "year lapse. Part-time employees have leave in proportion to their hours. Leave of more than ten days in a row "
@@ -78,3 +80,10 @@ UNSOUND = (
     (BACKUP, "A restore is never tried out."),
     (BACKUP, "Restores run every night."),
 )
+
+
+def agreement() -> float:
+    """The share of all of them of which the rule says what people say."""
+    said = [(Evidence(passage).support(claim) is not None) for passage, claim in (*SOUND, *UNSOUND)]
+    labels = [True] * len(SOUND) + [False] * len(UNSOUND)
+    return sum(one == label for one, label in zip(said, labels, strict=True)) / len(labels)

@@ -20,7 +20,7 @@ import time
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from appliance.engine.client import EngineClient
 from appliance.engine.protocol import Request, Token
@@ -33,9 +33,10 @@ from appliance.learning.errors import CalibrationError
 from appliance.learning.scoring import score
 from appliance.learning.setting import setting
 from appliance.learning.signals import declined
-from tests.bench.claims import at_least, at_most, tell
+from tests.bench.claims import Claim, at_least, at_most, tell
 from tests.bench.confidence.kept import Kept
 from tests.bench.confidence.questions import SEED, Asked, questions
+from tests.bench.learning.models import CHAT, found
 from tests.engine.served import Sizes, our_engine
 
 if TYPE_CHECKING:
@@ -100,50 +101,64 @@ def _request(number: int, asked: Asked) -> Request:
     )
 
 
+def measured(
+    model: Path, count: int, minutes: float, threads: int = 2, *, fresh: bool = False
+) -> tuple[list[Claim], dict[str, Any]]:
+    """Claims and figures of ``count`` questions, asked for so many ``minutes`` (0: until all are asked).
+
+    What was asked before is not asked again. Raises ``CalibrationError`` where the labels are too few or too alike.
+    """
+    asks = questions(count)
+    if fresh:
+        KEPT.unlink(missing_ok=True)
+    with model.open("rb") as file:
+        weights = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    kept = Kept(KEPT, {"model": weights, "seed": SEED, "tokens": _TOKENS, "setting": _SETTING})
+    before = sum(one.name in kept.labels for one in asks)
+    tell(f"  {before}/{len(asks)} were asked before, in {KEPT}")
+    if before < len(asks):
+        with our_engine(model, Sizes(context_tokens=1024, threads=threads)) as engine:
+            asyncio.run(ask(engine.socket, asks, kept, minutes * 60 or math.inf))
+    pairs = [(one, label) for one in asks if (label := kept.labels.get(one.name)) is not None]
+    labels = [label for _, label in pairs]
+    made = calibrate(labels, "sha256:" + "0" * 64, NO_ADAPTER)
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(render(made, model.name, []))
+    seen = made.found
+    claims = [
+        at_most("expected calibration error after calibration, held out", seen.after.ece, "", MOST_ECE),
+        at_least("Brier score nearer than the share of right answers, beyond noise", seen.gain, "", 0.0),
+        at_least("labels", len(labels), "", 200),
+    ]
+    sorts = Counter(asked.sort for asked, _ in pairs)
+    right = Counter(asked.sort for asked, label in pairs if label.right)
+    told = {
+        "figures": made.figures() | {"slices": {name: round(one.ece, 4) for name, one in seen.slices.items()}},
+        "right_by_sort": {name: round(right[name] / sorts[name], 3) for name in sorted(sorts)},
+        "asked": sum(one.name in kept.labels for one in asks),
+        "asked_before": before,
+        "of": len(asks),
+        "refusals": made.refusals,
+    }
+    return claims, told
+
+
 def main() -> None:
     """Measure, print progress on stderr and claims on stdout."""
     options = argparse.ArgumentParser()
-    options.add_argument("--model", type=Path, required=True, help="the model's GGUF, from a release's store")
+    options.add_argument("--model", type=Path, help="the model's GGUF; without it, the release's own is found")
     options.add_argument("--questions", type=int, default=300)
     options.add_argument("--minutes", type=float, default=0, help="ask for so long at most; 0: until all are asked")
     options.add_argument("--fresh", action="store_true", help="ask everything again")
     options.add_argument("--threads", type=int, default=2, help="of the engine")
     given = options.parse_args()
-    asks = questions(given.questions)
-    if given.fresh:
-        KEPT.unlink(missing_ok=True)
-    with given.model.open("rb") as file:
-        weights = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-    kept = Kept(KEPT, {"model": weights, "seed": SEED, "tokens": _TOKENS, "setting": _SETTING})
-    tell(f"  {sum(one.name in kept.labels for one in asks)}/{len(asks)} were asked before, in {KEPT}")
-    with our_engine(given.model, Sizes(context_tokens=1024, threads=given.threads)) as engine:
-        asyncio.run(ask(engine.socket, asks, kept, given.minutes * 60 or math.inf))
-    pairs = [(one, label) for one in asks if (label := kept.labels.get(one.name)) is not None]
-    labels = [label for _, label in pairs]
+    model = given.model or found(CHAT).path
     try:
-        made = calibrate(labels, "sha256:" + "0" * 64, NO_ADAPTER)
+        claims, told = measured(model, given.questions, given.minutes, given.threads, fresh=given.fresh)
     except CalibrationError as error:
-        sys.exit(f"{error.cause}; {len(labels)} labels are kept in {KEPT}: run it again, it goes on from there")
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(render(made, given.model.name, []))
-    found = made.found
-    claims = [
-        at_most("expected calibration error after calibration, held out", found.after.ece, "", MOST_ECE),
-        at_least("Brier score nearer than the share of right answers, beyond noise", found.gain, "", 0.0),
-        at_least("labels", len(labels), "", 200),
-    ]
-    sorts = Counter(asked.sort for asked, _ in pairs)
-    right = Counter(asked.sort for asked, label in pairs if label.right)
-    result = {
-        "machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0], "system": platform.platform()},
-        "figures": made.figures() | {"slices": {name: round(one.ece, 4) for name, one in found.slices.items()}},
-        "right_by_sort": {name: round(right[name] / sorts[name], 3) for name in sorted(sorts)},
-        "asked": sum(one.name in kept.labels for one in asks),
-        "of": len(asks),
-        "refusals": made.refusals,
-        "claims": [asdict(claim) for claim in claims],
-    }
-    sys.stdout.write(json.dumps(result) + "\n")
+        sys.exit(f"{error.cause}; what was asked is kept in {KEPT}: run it again, it goes on from there")
+    machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "system": platform.platform()}
+    sys.stdout.write(json.dumps({"machine": machine, **told, "claims": [asdict(claim) for claim in claims]}) + "\n")
 
 
 if __name__ == "__main__":

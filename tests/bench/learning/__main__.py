@@ -1,285 +1,272 @@
-"""`make bench-learning`: documents, so far. What is found in Debian's manuals, how fast, and how fast they come in.
+"""`make bench-learning`: what documents, a night and the loop are worth, on Debian's manuals in three languages.
 
-Nothing was tuned on the half of the questions that is held out; ``--tune`` tells of the other half. The last line is
-JSON; a plot lies beside it. The database, the engine, the parser and the embedding model are the site's own.
+Everything that is claimed of the learning half of the appliance stands in one JSON object, the last line; a plot lies
+beside it. What was not measured in a run is named there with its cause, and nothing is left out. Answers are kept by
+what they depend on, so that a run that was ended goes on where it was; ``--quick`` tries all of it in minutes.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import json
 import os
 import platform
 import resource
-import statistics
+import signal
 import sys
-import time
-from collections import defaultdict
+import tempfile
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, text
+import structlog
 
 from appliance.engine.client import EngineClient
 from appliance.gateway import database
 from appliance.gateway.schema_upgrade import migrate
-from appliance.memory.access import keeping
-from appliance.memory.importing import Importer, Source
-from appliance.memory.retrieval import Meaning, Retrieval
-from appliance.memory.schema import passage
-from appliance.memory.store import Library
-from appliance.memory.vectors import Embedder
-from tests.bench import plot
-from tests.bench.claims import Claim, at_least, at_most, tell
-from tests.bench.learning import corpus
-from tests.bench.learning.measures import found_within, ndcg
-from tests.bench.learning.questions import Question, questions
+from appliance.learning.errors import CalibrationError
+from tests.bench.claims import Claim, at_least, tell
+from tests.bench.confidence.__main__ import measured as confidence_measured
+from tests.bench.learning import (
+    answers,
+    corpus,
+    documents,
+    facts,
+    first_token,
+    house,
+    models,
+    night,
+    rollback,
+    verbatim,
+)
+from tests.bench.learning.drawing import drawn
+from tests.bench.learning.kept import KeptEngine
+from tests.bench.learning.questions import questions
 from tests.engine.served import Sizes, our_engine
 from tests.gateway import postgres
+from tests.gateway.doubles import receipt
+from tests.learning.seeded_changes import NEUTRAL_OR_BETTER, REGRESSIONS, neutral_or_better, regression
+from tests.memory.labelled import SOUND, UNSOUND, agreement
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from collections.abc import Mapping
 
-    from appliance.memory.documents import Arrival, Document, Found
+    from appliance.learning.cases import Language
+    from tests.bench.learning.answers import Arm, Scored, Told
+    from tests.bench.learning.documents import Manuals
+    from tests.bench.learning.facts import Half
+    from tests.bench.learning.house import Stand
+    from tests.bench.learning.models import Weights
 
 OUT = Path("bench-learning.svg")
-GROUP = "readers"
-DEPTH = 20
-Scores = dict[tuple[str, str], list[tuple[float, float]]]
-_COPY = (
-    "WITH made AS (INSERT INTO passage (document_id, ordinal, first, last, page, headings, body, language, words) "
-    "SELECT document_id, 1000000 + (SELECT max(ordinal) FROM passage) + row_number() OVER (), first, last, page, "
-    "headings, body, language, words FROM passage ORDER BY id LIMIT :more RETURNING id, document_id) "
-    "INSERT INTO passage_vector SELECT made.id, made.document_id, v.embedding FROM made "
-    "JOIN (SELECT embedding, row_number() OVER () AS n FROM passage_vector) AS v "
-    "ON v.n = 1 + made.id % (SELECT count(*) FROM passage_vector)"
-)
-FULL = 50_000
+KEPT = Path.home() / ".cache" / "sovereign" / "bench" / "learning-answers.jsonl"
+CHAT_SIZES = {"context_tokens": 4096, "parallel": 4, "memory_mib": 1200}
 
 
-async def _entered(_arrival: Arrival, _detail: str) -> None:
-    """The log is not what is measured."""
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything is asked."""
+
+    manuals: tuple[str, ...] = ("handbook", "reference", "developers")
+    languages: tuple[Language, ...] = ("en", "fr", "de")
+    looked_up: int = 600
+    passages: int = 50_000
+    learning: int = 32
+    held_out: int = 70
+    turns: int = 15
+    minutes_of_confidence: float = 12
+    printed: bool = True
 
 
-async def take(importer: Importer, paths: list[Path], group: str, together: int = 2) -> dict[str, Document]:
-    """Import files, two at a time as the command does; documents by path."""
-    turns = asyncio.Semaphore(together)
-    taken: dict[str, Document] = {}
-
-    async def one(path: Path) -> None:
-        async with turns:
-            with path.open("rb") as file:
-                done = await importer.take(Source(file.fileno(), path.name, str(path), (group,), "bench"))
-        if done.document is not None and done.document.state == "ready":
-            taken[str(path)] = done.document
-        if len(taken) % 50 == 0:
-            tell(f"  {len(taken)}/{len(paths)}")
-
-    await asyncio.gather(*(one(path) for path in paths))
-    return taken
+FULL = Scale()
+QUICK = Scale(("developers",), ("en",), 40, 3_000, 8, 10, 4, 0.4, printed=False)
 
 
-def right(question: Question, found: Found, document: Document) -> bool:
-    """Whether a passage answers: it is of the page, under the section."""
-    if found.document != document.id:
-        return False
-    return question.section is None or any(_same(question.section, title) for title in found.headings)
+@dataclass
+class Found:
+    """What a run came to. ``missing``: what it did not measure, and why."""
 
+    claims: list[Claim] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    plots: dict[str, Any] = field(default_factory=dict)
 
-def _same(section: str, title: str) -> bool:
-    return "".join(filter(str.isalnum, section)) == "".join(filter(str.isalnum, title))
-
-
-def _source(question: Question, body: str) -> bool:
-    flat = " ".join(body.split())
-    return question.source is not None and any(part in flat for part in question.source if part)
-
-
-async def existing(pool: AsyncEngine, question: Question, document: Document) -> int:
-    """How many passages answer."""
-    async with keeping(pool) as connection:
-        query = select(passage.c.headings).where(passage.c.document_id == document.id)
-        headings = (await connection.execute(query)).scalars().all()
-    return sum(question.section is None or any(_same(question.section, title) for title in one) for one in headings)
-
-
-async def asked(
-    pool: AsyncEngine, embedder: Embedder | None, asks: list[Question], taken: dict[str, Document]
-) -> tuple[Scores, list[float]]:
-    """Scores by sort and language, and the time of each question in milliseconds (the vector's included)."""
-    retrieval = Retrieval(pool)
-    scores: Scores = defaultdict(list)
-    times = []
-    sections: dict[tuple[str, str | None], int] = {}
-    for question in asks:
-        document = taken[question.page]
-        key = (question.page, question.section)
-        if key not in sections:
-            sections[key] = await existing(pool, question, document)
-        if not sections[key]:
-            continue
-        begun = time.perf_counter()
-        means = await meant(embedder, question.said) if embedder is not None else None
-        found = await retrieval.found(question.said, means, (GROUP,), DEPTH)
-        times.append(1000 * (time.perf_counter() - begun))
-        judged = [right(question, one, document) for one in found if not _source(question, one.body)]
-        scores[question.sort, question.language].append((found_within(judged, 5), ndcg(judged, sections[key])))
-    return scores, times
-
-
-async def meant(embedder: Embedder, question: str) -> Meaning:
-    """The question as the model understands it."""
-    return Meaning((await embedder.vectors([question]))[0], await embedder.model())
-
-
-async def filled(pool: AsyncEngine, passages: int) -> int:
-    """Copy what there is, vectors turned a little, until the library holds so many passages; how many it holds then."""
-    async with pool.connect() as connection:
-        alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        for statement in ("SET statement_timeout = 0", "SET sovereign.groups = '*'"):
-            await alone.execute(text(statement))
-        there: int = (await alone.execute(text("SELECT count(*) FROM passage"))).scalar_one()
-        while there < passages:
-            await alone.execute(text(_COPY), {"more": passages - there})
-            there = (await alone.execute(text("SELECT count(*) FROM passage"))).scalar_one()
-        await alone.execute(text("UPDATE word_count SET passages = passages * :times"), {"times": 3})
-        await alone.execute(text("VACUUM ANALYZE"))
-        await alone.execute(text("RESET sovereign.groups"))
-    return there
-
-
-async def waited(pool: AsyncEngine, embedder: Embedder, asks: list[Question]) -> tuple[list[float], list[float]]:
-    """Milliseconds of each question: in all, and without making its vector."""
-    retrieval = Retrieval(pool)
-    whole, searching = [], []
-    for question in asks:
-        begun = time.perf_counter()
-        means = await meant(embedder, question.said)
-        made = time.perf_counter()
-        await retrieval.found(question.said, means, (GROUP,), 8)
-        whole.append(1000 * (time.perf_counter() - begun))
-        searching.append(1000 * (time.perf_counter() - made))
-    return whole, searching
-
-
-def mean(pairs: list[tuple[float, float]], which: int) -> float:
-    """The mean of one of the two measures."""
-    return statistics.fmean(pair[which] for pair in pairs) if pairs else 0.0
+    def took(self, name: str, claims: list[Claim], figures: Mapping[str, Any] | None = None) -> None:
+        """Keep a part's claims and figures."""
+        self.claims += claims
+        self.figures[name] = dict(figures or {})
+        for claim in claims:
+            tell(f"{claim.name}: {claim.value} {claim.unit} ({'holds' if claim.holds else 'DOES NOT HOLD'})")
 
 
 def main() -> None:
     """Measure, print progress on stderr and claims on stdout."""
     options = argparse.ArgumentParser()
-    options.add_argument("--tune", action="store_true", help="ask the half that may be tuned on")
-    options.add_argument("--limit", type=int, default=0, help="ask so many questions only")
-    options.add_argument("--passages", type=int, default=FULL, help="fill up to so many passages before timing")
-    options.add_argument("--manual", action="append", help="only this one: handbook, reference or developers")
-    options.add_argument("--threads", type=int, default=2, help="of the engine")
-    options.add_argument("--model", type=Path, required=True, help="the embedding model's GGUF, from a release's store")
+    options.add_argument("--quick", action="store_true", help="try all of it, in minutes; what it finds is no figure")
+    options.add_argument("--tune", action="store_true", help="look up the half that may be tuned on, and no more")
+    options.add_argument("--fresh", action="store_true", help="ask everything again")
+    options.add_argument("--threads", type=int, default=2, help="of the engines")
+    options.add_argument("--model", type=Path, help="an embedding model's GGUF; without it, the release's own is found")
     given = options.parse_args()
-    with ExitStack() as stack:
-        cluster = stack.enter_context(postgres.cluster())
-        engine = stack.enter_context(
-            our_engine(given.model, Sizes(context_tokens=512, threads=given.threads), role="embedding")
-        )
-        claims, figures, drawn = asyncio.run(_measured(cluster, engine.socket, given))
-    OUT.write_text(drawn)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))  # errors
+    scale = QUICK if given.quick else FULL
+    if given.fresh:
+        KEPT.unlink(missing_ok=True)
+    found = Found()
+    try:
+        _run(scale, given, found)
+    except KeyboardInterrupt:
+        tell(f"ended; answers are kept in {KEPT}, and the next run goes on there")
+        sys.exit(130)
     machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "system": platform.platform()}
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
-    result = {"machine": machine, "peak_mib": peak, "rounds": figures, "claims": [asdict(claim) for claim in claims]}
+    result = {"machine": machine, "peak_mib": peak, "quick": given.quick, "rounds": found.figures}
+    result |= {"not_measured": found.missing, "claims": [asdict(claim) for claim in found.claims]}
+    OUT.write_text(drawn(found.plots))
     sys.stdout.write(json.dumps(result, default=str) + "\n")
 
 
-async def _measured(
-    cluster: postgres.Cluster, socket: Path, given: argparse.Namespace
-) -> tuple[list[Claim], dict[str, object], str]:
+def _run(scale: Scale, given: argparse.Namespace, found: Found) -> None:
+    chat = models.found(models.CHAT)
+    vectors = given.model or models.found(models.EMBEDDING).path
+    if not given.tune:
+        _pure(found)
+    with ExitStack() as stack:
+        cluster = stack.enter_context(postgres.cluster())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-learning-")))
+        sizes = Sizes(context_tokens=512, threads=given.threads)
+        embedding = stack.enter_context(our_engine(vectors, sizes, role="embedding"))
+        said = receipt(house.MODEL) | {"digest": chat.digest}
+        state = folder / "engine"
+        state.mkdir()
+        serving = our_engine(
+            chat.path, Sizes(threads=given.threads, **CHAT_SIZES), state, receipt=said, template=models.template()
+        )
+        asked = stack.enter_context(serving)
+        asyncio.run(_measured(cluster, folder, (asked.socket, embedding.socket), chat, scale, given.tune, found))
+    if not given.tune:
+        _confidence(chat, scale, given.threads, found)
+
+
+def _pure(found: Found) -> None:
+    """What needs no engine: the rule on claims, and the gate."""
+    labels = {"labels": len(SOUND) + len(UNSOUND)}
+    found.took("claims on labels", [at_least("claims marked as people label them", agreement(), "share", 0.85)], labels)
+    stopped = {name: not regression(name).passed for name in REGRESSIONS}
+    passed = {name: neutral_or_better(name).passed for name in NEUTRAL_OR_BETTER}
+    claims = [
+        at_least(f"regressions that the gate stops, of {len(stopped)}", sum(stopped.values()), "", len(stopped)),
+        at_least(f"neutral or better changes that pass, of {len(passed)}", sum(passed.values()), "", len(passed)),
+    ]
+    found.took("gate", claims, {"stopped": stopped, "passed": passed, "seeds": [1, 11, 22, 33]})
+
+
+async def _measured(  # noqa: PLR0913, PLR0917 - private; one call
+    cluster: postgres.Cluster,
+    folder: Path,
+    sockets: tuple[Path, Path],
+    chat: Weights,
+    scale: Scale,
+    tune: bool,  # noqa: FBT001 - as above
+    found: Found,
+) -> None:
     pool = database.connect(cluster.socket_dir, postgres.PORT, postgres.PASSWORD)
     await migrate(pool)
-    client = EngineClient(socket)
-    embedder = Embedder(client, "bench")
     tree = await asyncio.to_thread(corpus.fetched)
-    papers = [paper for paper in corpus.papers(tree) if not given.manual or paper.manual in given.manual]
-    importer = Importer(Library(pool), embedder, _entered)
-    speed = await _pages_a_second(importer, corpus.printed(tree))
-    tell("importing the manuals")
-    taken = await take(importer, [paper.path for paper in papers], GROUP)
-    asks = [q for q in questions(papers) if q.held_out != given.tune and q.page in taken]
-    asks = _spread(asks, given.limit or 600)
-    tell(f"asking {len(asks)} questions of {'those for tuning' if given.tune else 'those held out'}")
-    both = await asked(pool, embedder, asks, taken)
-    words = await asked(pool, None, asks, taken)
-    held = await filled(pool, given.passages)
-    whole, searching = await waited(pool, Embedder(client, "bench", urgent=True), asks[:: max(len(asks) // 60, 1)])
+    papers = [one for one in corpus.papers(tree) if one.manual in scale.manuals and one.language in scale.languages]
+    async with EngineClient(sockets[1]) as vectors, EngineClient(sockets[0]) as real:
+        manuals = await documents.imported(pool, vectors, papers, corpus.printed(tree) if scale.printed else ())
+        looked = await documents.looked_up(manuals, papers, scale.looked_up, held_out=not tune)
+        found.took("documents", looked.claims, looked.figures())
+        found.plots["looked"] = looked
+        if not tune:
+            asks = [one for one in questions(papers) if one.page in manuals.taken]
+            halves = {one: facts.half(asks, one, scale.learning, scale.held_out) for one in scale.languages}
+            engine = KeptEngine(real, KEPT, chat.digest)
+            async with house.opened(pool, folder, engine, sockets, scale.languages) as stand:
+                await _answered(stand, engine, manuals, halves, scale, found)
+            found.took("rollback", [rollback.claim(await rollback.seconds(pool, folder / "rollback"))])
+        found.took("speed", *await documents.timed(manuals, looked.asks, scale.passages))
+        if manuals.pages_a_second is None:
+            found.missing["import of PDF"] = "the quick way imports none"
     await pool.dispose()
-    await client.aclose()
-    claims = [
-        *_quality("", both),
-        at_most(f"question, p50 over {held} passages, its vector included", statistics.median(whole), "ms", 30),
-        at_least("import of PDF", speed, "pages/s", 20),
-    ]
-    figures = {
-        "questions": len(asks),
-        "documents": len(taken),
-        "passages": sum(one.passages for one in taken.values()),
-        "both": _by_sort(both),
-        "words": _by_sort(words),
-        "p50_search_ms": round(statistics.median(searching), 1),
-        "p50_whole_ms": round(statistics.median(whole), 1),
-    }
-    return claims, figures, plotted(both, words)
 
 
-async def _pages_a_second(importer: Importer, printed: list[Path]) -> float:
-    """Pages of PDF that come in a second, vectors included."""
-    tell("importing the printed manuals")
-    begun = time.perf_counter()
-    taken = await take(importer, printed, "printers")
-    return sum(one.pages or 0 for one in taken.values()) / (time.perf_counter() - begun)
+async def _answered(  # noqa: PLR0913, PLR0917 - private; one call
+    stand: Stand, engine: KeptEngine, manuals: Manuals, halves: Mapping[Language, Half], scale: Scale, found: Found
+) -> None:
+    """Day, night, and the day after; then what all its answers cited, and how soon the first token comes."""
+    told: list[Told] = []
+    held_out = [one for half in halves.values() for one in half.held_out]
+    engine.planned = 3 * len(held_out) + sum(min(night.ASKED, len(half.learning)) for half in halves.values())
+    nights: dict[str, str] = {}
+    for language, half in halves.items():
+        group = next(one for one in stand.site.groups if one.name == documents.readers(language))
+        tell(f"a day of {group.name}: {len(half.learning)} questions to learn from")
+        sent = await night.day(stand, language, half.learning, told.append)
+        judging = await night.judging(stand, group.name)
+        engine.planned += 2 * judging if judging >= night.ENOUGH else 0
+        tell(f"a night of {group.name}: {sent} answers sent to experts, {judging} cases judge")
+        run, outcome = await night.night(stand, group)
+        nights[group.name] = f"{outcome}; {(run.figures or {}).get('lines', 0)} lines, {sent} failures"
+        tell(f"  {nights[group.name]}")
+    digests = {page: document.digest for page, document in manuals.taken.items()}
+    scores: dict[Arm, list[Scored]] = {}
+    for arm in answers.ARMS:
+        scores[arm] = await answers.asked(stand, held_out, arm, digests, told.append)
+    found.took("answers", answers.claims(scores), answers.figures(scores) | {"nights": nights})
+    found.plots["scores"] = scores
+    await _cited(stand, manuals, told, found)
+    engine.live = True
+    await _first_token(stand, [one.question for one in held_out][: scale.turns], found)
 
 
-def _quality(name: str, scores: Scores) -> list[Claim]:
-    everything = [pair for pairs in scores.values() for pair in pairs]
-    return [
-        at_least(f"recall@5{name}", mean(everything, 0), "", 0.85),
-        at_least(f"nDCG@10{name}", mean(everything, 1), "", 0.70),
-    ]
+async def _cited(stand: Stand, manuals: Manuals, told: list[Told], found: Found) -> None:
+    paths = {document.id: Path(page) for page, document in manuals.taken.items()}
+    tell("reading again what was cited")
+    checked = await verbatim.checked(stand, told, paths)
+    figures = {"answers": checked.answers, "citations": checked.citations, "wrong": checked.wrong[:10]}
+    if checked.citations:
+        found.took("citations", [at_least("cited passages that are verbatim", checked.share, "share", 1.0)], figures)
+    else:
+        found.missing["cited passages that are verbatim"] = "no answer of this run cited anything"
 
 
-def _by_sort(scores: Scores) -> dict[str, dict[str, float]]:
-    return {
-        f"{sort}, {language}": {
-            "questions": len(pairs),
-            "recall@5": round(mean(pairs, 0), 3),
-            "nDCG@10": round(mean(pairs, 1), 3),
-        }
-        for (sort, language), pairs in sorted(scores.items())
-    }
+async def _first_token(stand: Stand, asks: list[str], found: Found) -> None:
+    """With the first brief there is; one that the gate refused serves here as well, since its words do not matter."""
+    for group in (one for one in stand.site.groups if one.brief):
+        runs = [one for one in await stand.desk.store.listed([group.name]) if one.state in {"in_force", "refused"}]
+        if not runs:
+            continue
+        if runs[0].state == "refused":
+            await night.accepted(stand, group, runs[0])
+        brief = await stand.desk.store.in_force(group.name)
+        assert brief is not None
+        turns = await first_token.measured(stand, group.name, brief.text, asks)
+        found.plots["turns"] = turns
+        if turns.real:
+            found.took("first token", turns.claims, turns.figures())
+        else:
+            found.figures["first token"] = turns.figures()
+            found.missing["first token, pinned brief over pasted"] = (
+                "what was pinned was computed, or what was pasted not"
+            )
+        return
+    found.missing["first token, pinned brief over pasted"] = "no night of this run gave a brief"
 
 
-def plotted(both: Scores, words: Scores) -> str:
-    """recall@5 of words and vectors beside words alone, for each sort and language."""
-    names = sorted(both)
-    title = "recall@5: " + ", ".join(f"{number} {sort} ({of})" for number, (sort, of) in enumerate(names, start=1))
-    columns = {"words and vectors": both, "words alone": words}
-    return plot.grouped(title, "", {name: [mean(of[one], 0) for one in names] for name, of in columns.items()})
-
-
-def _spread(asks: list[Question], limit: int) -> list[Question]:
-    """The same number of each sort and language, by the questions' digests."""
-    of: dict[tuple[str, str], list[Question]] = defaultdict(list)
-    for question in sorted(asks, key=_order):
-        of[question.sort, question.language].append(question)
-    each = limit // max(len(of), 1)
-    return [question for some in of.values() for question in some[:each]]
-
-
-def _order(question: Question) -> bytes:
-    """An order that is nobody's choice, and not that by which questions were held out."""
-    return hashlib.sha256(question.said[::-1].encode()).digest()
+def _confidence(chat: Weights, scale: Scale, threads: int, found: Found) -> None:
+    """As `make bench-confidence` has it; its kept answers are gone on with, for so many minutes."""
+    tell("confidence, as `make bench-confidence` measures it")
+    try:
+        claims, told = confidence_measured(chat.path, 300, scale.minutes_of_confidence, threads)
+    except CalibrationError as error:
+        found.missing["expected calibration error"] = f"{error.cause}; run again, or `make bench-confidence`"
+        return
+    found.took("confidence", claims, told)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,16 @@ import pytest
 
 from appliance.learning.errors import ResultError
 from appliance.learning.gate import ENOUGH, decide
-from tests.learning.seeded_results import harder, items, leaking, of_rows, results, slower
+from tests.learning.seeded_changes import (
+    CASES,
+    NEUTRAL_OR_BETTER,
+    REGRESSIONS,
+    RESAMPLES,
+    chained,
+    neutral_or_better,
+    regression,
+)
+from tests.learning.seeded_results import harder, leaking, of_rows, results, slower
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,62 +26,19 @@ if TYPE_CHECKING:
     from appliance.learning.results import Results
     from tests.learning.seeded_results import Item
 
-CASES = items()
-RESAMPLES = 2_000
 LOST = {"score": 0.0, "declined": False, "seconds": 0.0, "joules": 0.0, "tokens": 0, "model": None, "entry": None}
-
-
-def chained(*changes: Callable[[Item], Item]) -> Callable[[Item], Item]:
-    def change(item: Item) -> Item:
-        for one in changes:
-            item = one(item)
-        return item
-
-    return change
-
-
-REGRESSIONS = {
-    "a bad brief": (harder(0.25), "all"),
-    "the wrong language": (harder(0.7, language="fr"), "language=fr"),
-    "one group's instructions are broken": (harder(0.45, group="clerks"), "group=clerks"),
-    "a broken glossary": (harder(0.6, kind="exact"), "kind=exact"),
-    "it no longer declines": (harder(0.7, kind="refusal"), "kind=refusal"),
-    "it declines everything": (harder(0.8, kind="contains"), "kind=contains"),
-    "another group's fact leaks": (leaking(80), "vital case"),
-    "two languages fall": (chained(harder(0.45, language="fr"), harder(0.45, language="de")), "language="),
-    "a model that takes more energy": (slower(1.4, "joules"), "joules"),
-    "better in German, paid for in French": (
-        chained(harder(-0.3, language="de"), harder(0.4, language="fr")),
-        "language=fr",
-    ),
-}
-NEUTRAL_OR_BETTER = {
-    "the same once more": (),
-    "the same with other luck": (harder(0.0),),
-    "the machine was busy with others": (slower(1.12),),
-    "the machine was twice as busy": (slower(2.0),),
-    "a little better": (harder(-0.05),),
-    "better": (harder(-0.2),),
-    "better in one language": (harder(-0.3, language="fr"),),
-    "better for one group": (harder(-0.3, group="officers"),),
-    "better at one kind": (harder(-0.4, kind="exact"),),
-    "faster": (slower(0.6),),
-    "faster and of less energy": (slower(0.7), slower(0.7, "joules")),
-}
 
 
 @pytest.mark.parametrize("name", REGRESSIONS)
 def test_it_stops_a_regression_and_names_where(name: str) -> None:
-    change, where = REGRESSIONS[name]
-    decision = decide(results(CASES, 11), results(CASES, 22, change), resamples=RESAMPLES)
+    decision = regression(name)
     assert not decision.passed
-    assert any(where in refusal for refusal in decision.refusals)
+    assert any(REGRESSIONS[name][1] in refusal for refusal in decision.refusals)
 
 
 @pytest.mark.parametrize("name", NEUTRAL_OR_BETTER)
 def test_it_lets_through_what_is_the_same_or_better(name: str) -> None:
-    after = results(CASES, 33, chained(*NEUTRAL_OR_BETTER[name]))
-    assert decide(results(CASES, 11), after, resamples=RESAMPLES).refusals == ()
+    assert neutral_or_better(name).refusals == ()
 
 
 def test_a_change_of_nothing_is_stopped_no_oftener_than_was_said() -> None:

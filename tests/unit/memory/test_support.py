@@ -6,7 +6,7 @@ import pytest
 
 from appliance.memory.support import Evidence, coverage
 from appliance.memory.wording import figures
-from tests.memory.labelled import SOUND, UNSOUND
+from tests.memory.labelled import SOUND, UNSOUND, agreement
 
 
 def how(passage: str, claim: str, above: str = "") -> str:
@@ -77,9 +77,9 @@ def test_figures_are_compared_as_numbers() -> None:
     assert how("The hall holds 1'200 people at 3,5 bar.", "People in the hall: 1200, at 3.5 bar.") == "worded"
 
 
-def test_the_rule_agrees_with_people_on_at_least_85_of_100_labelled_claims() -> None:
-    right = sum(how(*pair) != "unsupported" for pair in SOUND) + sum(how(*pair) == "unsupported" for pair in UNSOUND)
-    assert right / (len(SOUND) + len(UNSOUND)) >= 0.85
+def test_the_rule_agrees_with_people_on_at_least_85_in_100_labelled_claims() -> None:
+    assert len(SOUND) + len(UNSOUND) >= 50
+    assert agreement() >= 0.85
 
 
 def test_no_claim_with_a_number_that_its_passage_lacks_is_called_supported() -> None:

@@ -1,0 +1,47 @@
+"""Both models of the demonstration's release, found where the builder keeps them or made as the release makes them.
+
+Their packages are those that the release's lock names, by digest, so a newcomer needs no file: what is not in the
+builder's cache is fetched once, and the embedding model is converted once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from airgap_bundle.build import model_artifact
+from airgap_bundle.build.artifact import BuildContext
+from airgap_bundle.build.cache import BuildCache
+from airgap_bundle.build.fetch import fetch_locked
+from airgap_bundle.build.stage import printed
+from airgap_bundle.lock import load_lock
+from airgap_bundle.release_file import load_release
+
+SOURCES = Path(__file__).parents[3] / "sources"
+CHAT, EMBEDDING = "gemma3-270m", "minilm-l6-v2"
+
+
+class Weights(NamedTuple):
+    """A model's file and what it is called by."""
+
+    path: Path
+    digest: str
+
+
+def found(name: str) -> Weights:
+    """The weights of the release's model ``name``. Raises ``BundleError`` where its packages cannot be had."""
+    release = load_release(SOURCES / "release.yaml")
+    lock = load_lock(SOURCES / "release.lock")
+    spec: Any = next(one for one in release.artifacts if one.name == name)
+    cache = BuildCache.default()
+    wanted = [(request, lock.find(request.key)) for request in model_artifact.requests(spec, SOURCES)]
+    inputs = fetch_locked(wanted, cache, printed)
+    context = BuildContext(SOURCES, release.epoch, release.version, lock, inputs, cache, printed)
+    built = model_artifact.build(spec, context)
+    weights = next(one.file for one in built.files if one.title == built.config["weights"]["file"])
+    return Weights(weights.path, f"sha256:{weights.sha256}")
+
+
+def template() -> str:
+    """The chat model's own, which the release signs."""
+    return (SOURCES / "models" / CHAT / "chat_template.jinja").read_text()
