@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from appliance.engine.client import EngineClient
+from tests.bench.claims import tell
 from tests.bench.engine.claims import Claim, judged
-from tests.bench.engine.rounds import tell
 from tests.engine import oracle
 from tests.engine.llama_server_build import VARIANT
 from tests.engine.questions import questions
@@ -16,28 +17,42 @@ from tests.engine.served import Sizes, our_engine, plain_llama_server
 
 if TYPE_CHECKING:
     from tests.bench.engine.contenders import Machine
+    from tests.bench.engine.sittings import Sittings
 
 TOKENS = 32
 EVERY = 4
 AT_ONCE = 16
 QUICK_QUESTIONS = 12
 SLOT_TOKENS = 1024
-_Found = tuple[dict[str, Any], list[oracle.Place]]
+PLANNED = ("words/both", "control/full slots")
+"""The measurements: our words and theirs; and theirs with their slots full."""
 
 
-def compare(machine: Machine, *, quick: bool) -> tuple[list[Claim], dict[str, Any]]:
+def compare(machine: Machine, sittings: Sittings, *, quick: bool) -> tuple[list[Claim], dict[str, Any]]:
     """Claims, and what they rest on."""
     prompts = [question.prompt for question in questions()][: QUICK_QUESTIONS if quick else None]
+    both, control = PLANNED
+    found: dict[str, Any] = dict(sittings.measurement(both, functools.partial(_words, machine, prompts)))
+    places = [oracle.Place(**place) for place in found.pop("asked")]
+    found["theirs"] = sittings.measurement(control, functools.partial(_control, machine, found["split"], places))
+    return _claims(len(prompts), found), found
+
+
+def _words(machine: Machine, prompts: list[str]) -> dict[str, Any]:
+    """Our engine's words beside llama-server's, replayed and forced."""
     sizes = Sizes(context_tokens=4096, threads=machine.threads, queue=4096, memory_mib=3000)
     with our_engine(machine.model, sizes, variant=VARIANT) as ours:
         split = oracle.split(ours.socket)
         flags = oracle.flags(machine.threads, split)
         with plain_llama_server(machine.model, machine.server, flags) as theirs:
-            found, places = asyncio.run(_compared(oracle.Oracle(theirs.socket), EngineClient(ours.socket), prompts))
+            compared = _compared(oracle.Oracle(theirs.socket), EngineClient(ours.socket), prompts)
+            return {"split": split, **asyncio.run(compared)}
+
+
+def _control(machine: Machine, split: int, places: list[oracle.Place]) -> list[dict[str, Any]]:
     slots = (*oracle.flags(machine.threads, split, AT_ONCE * SLOT_TOKENS), "--parallel", str(AT_ONCE))
     with plain_llama_server(machine.model, machine.server, slots) as theirs:
-        found["theirs"] = asyncio.run(_by_itself(oracle.Oracle(theirs.socket), places))
-    return _claims(len(prompts), found), found
+        return asyncio.run(_by_itself(oracle.Oracle(theirs.socket), places))
 
 
 async def _by_itself(server: oracle.Oracle, places: list[oracle.Place]) -> list[dict[str, Any]]:
@@ -48,7 +63,7 @@ async def _by_itself(server: oracle.Oracle, places: list[oracle.Place]) -> list[
     return [asdict(difference) for difference in differences]
 
 
-async def _compared(server: oracle.Oracle, client: EngineClient, prompts: list[str]) -> _Found:
+async def _compared(server: oracle.Oracle, client: EngineClient, prompts: list[str]) -> dict[str, Any]:
     async with server, client:
         references = [await server.reference(prompt, TOKENS) for prompt in prompts]
         answers = [await oracle.replay(client, reference.prompt, TOKENS) for reference in references]
@@ -59,15 +74,15 @@ async def _compared(server: oracle.Oracle, client: EngineClient, prompts: list[s
         differences = await oracle.forced(client, places, AT_ONCE)
         faults = oracle.faults(differences)
         tell(f"forced: {len(differences)} of {len(places)} tokens differ, {len(faults)} beyond the margin")
-    found = {
+    return {
         "replayed": len(prompts),
         "changed": [{"prompt": r.prompt, "theirs": r.text, "ours": a.text} for r, a in changed],
         "places": len(places),
         "differences": [asdict(difference) for difference in differences],
         "faults": len(faults),
         "largest_margin": max((difference.place.margin for difference in differences), default=0.0),
+        "asked": [asdict(place) for place in places],
     }
-    return found, places
 
 
 def _claims(count: int, found: dict[str, Any]) -> list[Claim]:
