@@ -22,7 +22,7 @@ FILES = (
     *("appliance/site/gpu.py", "appliance/site/processor.py", "appliance/site/served.py"),
     *("tests/engine/asking.py", "tests/engine/confined.py", "tests/engine/llama_server_build.py"),
     *("tests/engine/oracle.py", "tests/engine/processor.py", "tests/engine/questions.py"),
-    *("tests/engine/questions.txt", "tests/engine/served.py"),
+    *("tests/engine/questions.txt", "tests/engine/served.py", "tests/engine/widened.py"),
 )
 JUDGING = frozenset({"__main__.py", "claims.py", "plots.py"})
 """Of the benchmark's own folder: what only judges and shows. A bound that changed measures nothing otherwise."""

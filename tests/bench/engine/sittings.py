@@ -36,6 +36,7 @@ GUESSED_S: dict[str, float] = {
     "native": 45,
     "words": 600,
     "control": 200,
+    "wide": 300,
 }
 """Seconds of a measurement of each kind on two cores, until one of its kind has been made here."""
 _KEPT_FOR_SITTING = 200
