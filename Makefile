@@ -125,8 +125,8 @@ bench-confinement: venv ## What confining an engine costs, measured in alternati
 	$(BIN)/python -m tests.bench.confinement
 
 .PHONY: bench-engine
-bench-engine: venv ## Measure the engine beside llama-server of the same sources; QUICK=1 only tries it; the last line is JSON
-	$(BIN)/python -m tests.bench.engine $(if $(QUICK),--quick)
+bench-engine: venv ## Measure the engine beside llama-server of the same sources; QUICK=1 only tries it, FRESH=1 forgets former runs; the last line is JSON
+	$(BIN)/python -m tests.bench.engine $(if $(QUICK),--quick) $(if $(FRESH),--fresh)
 
 .PHONY: test-gpu
 test-gpu: venv ## Tests of the engine with every model on this host's first GPU, where the wheel has code for it

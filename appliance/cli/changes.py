@@ -53,4 +53,6 @@ def render_cluster_change(plan: ClusterUpgrade, console: Console, config: Path |
         console.print(table)
     if plan.order:
         console.print(f"hosts, one after the other: {', '.join(plan.order)}", markup=False, soft_wrap=True)
+    if plan.pods is not None:
+        console.print(plan.pods.told(), markup=False, soft_wrap=True)
     render_change(plan.found, console, config)

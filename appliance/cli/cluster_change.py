@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,6 +12,7 @@ from appliance.cli.changes import render_cluster_change
 from appliance.cli.cluster import tell_installed, telling
 from appliance.cli.terminal import emit, read_passphrase
 from appliance.cluster.rollback import roll_back
+from appliance.cluster.room import next_pod
 from appliance.cluster.standing import standing
 from appliance.cluster.upgrade import may_upgrade, plan_upgrade
 from appliance.cluster.upgrade import upgrade as go_to
@@ -56,9 +57,11 @@ def upgrade_cluster(paths: SitePaths, request: Request, output: OutputFormat, an
 
 
 def _show(paths: SitePaths, request: Request, output: OutputFormat) -> None:
-    """What would be done; the exit code is that of the upgrade. Hosts are not asked."""
+    """What would be done; the exit code is that of the upgrade. Of hosts the first one is asked for their room."""
     report = inspect(request.bundle, paths, None)
     plan = plan_upgrade(paths, request.bundle, standing(paths)) if report.ok else None
+    if plan is not None and plan.found.refusal is None:
+        plan = replace(plan, pods=next_pod(standing(paths), together=plan.found.final is None))
 
     def render(console: Console) -> None:
         if plan is not None:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from airgap_bundle.oci import Contents
     from airgap_bundle.store import VerifiedRelease
     from appliance.cluster.playbook import Watch
+    from appliance.cluster.room import NextPod
     from appliance.cluster.standing import Standing
     from appliance.install.admission import Read
     from appliance.install.host import Request
@@ -55,16 +56,18 @@ if TYPE_CHECKING:
 class ClusterUpgrade:
     """What an upgrade would change: ``found`` as on a host, versions of the cluster's own programs, hosts in order.
 
-    ``order`` is empty where every host keeps its Kubernetes.
+    ``order`` is empty where every host keeps its Kubernetes; ``pods`` is known where hosts were asked.
     """
 
     found: Upgrade
     versions: tuple[VersionChange, ...]
     order: tuple[str, ...]
+    pods: NextPod | None = None
 
     def data(self) -> dict[str, object]:
         """As JSON data."""
-        return {**self.found.data(), "versions": [each.data() for each in self.versions], "hosts": list(self.order)}
+        told = {**self.found.data(), "versions": [each.data() for each in self.versions], "hosts": list(self.order)}
+        return {**told, "pods": self.pods and self.pods.data()}
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """The owner's work, a step at a time: let go, let begin, compute one batch, draw. Owner thread only.
 
-Failures stay with whom they concern. A batch that finds no cells changes nothing, and room is made: parked cells go,
-then the youngest is put off. After a batch that failed, every request in it goes back to where it was and is tried
-alone; the one that fails again ends, the others go on. Of a batch that was given up nobody is suspected.
+Failures stay with whom they concern, and a batch that was not computed is in nobody's account. One that finds no cells
+changes nothing, and room is made: parked cells go, then the youngest is put off. After a batch that failed, every
+request in it goes back to where it was and is tried alone; the one that fails again ends, the others go on. Of a batch
+that was given up nobody is suspected.
 """
 
 from __future__ import annotations
@@ -174,6 +175,7 @@ class Batcher:
             with self._interruption.batch(adapter, gives_way=self._planner.gives_way):
                 rows = self._context.decode(pieces)
         except NoRoomError:
+            self._planner.undo()
             self._make_room(plan)
             return
         except DecodeError as error:
@@ -218,11 +220,11 @@ class Batcher:
             self._fail(resident, Failed("no_room", "the context has no room for this request"))
 
     def _recover(self, plan: dict[Resident, int], error: DecodeError) -> None:
+        self._planner.undo()
         for resident in plan:
             if not self._store.resync(resident.pair, resident.filled):
                 resident.filled = 0
         if isinstance(error, GivenUpError):
-            self._planner.undo()
             self._metrics.gave_up()
         elif not self._planner.suspect(plan):
             for resident in plan:

@@ -18,6 +18,7 @@ from appliance.engine.batching import APART_TOKENS, BatchingEngine
 from appliance.engine.embedding.engine import TOGETHER, EmbeddingEngine
 from appliance.engine.energy import DeclaredDraw, MeasuredDraw
 from appliance.engine.errors import MemoryBudgetError, ModelLoadError
+from appliance.engine.first_token import require_token
 from appliance.engine.kv.arena import Arena
 from appliance.engine.kv.shelf import KvShelf, identity_of
 from appliance.engine.listening import server
@@ -152,6 +153,11 @@ def _answering(  # noqa: PLR0913 - as serve
         slots=config.parallel,
         adapters=adapters,
     )
+    try:
+        require_token(context)
+    except ModelLoadError:
+        context.close()
+        raise
     engine = BatchingEngine(
         context,
         PromptReader(context, template),

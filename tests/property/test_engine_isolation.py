@@ -13,7 +13,7 @@ import pytest
 
 from appliance.engine.errors import DecodeError, GivenUpError, NoRoomError
 from appliance.engine.prefix_tree import PrefixTree
-from appliance.engine.protocol import End
+from appliance.engine.protocol import End, Failed
 from tests.engine.batches import Asked, Desk
 from tests.engine.quoting_context import ADAPTERS, QuotingContext, expected
 
@@ -116,7 +116,9 @@ def test_no_canary_crosses_users_under_eviction_preemption_failures_and_departur
             outcomes["checked"] += 1
             whole = expected(one.job.tokens, one.job.max_tokens, WINDOW, one.job.adapter)
             assert one.text == "".join(chr(t) if t < 128 else f"<{t}>" for t in whole)
-    assert outcomes["checked"] > 2150
+    stayed = [one for _, one in asked if not one.job.cancelled.is_set()]
+    assert len(stayed) > 2000  # how many leave depends on how many steps it takes
+    assert outcomes["checked"] == sum(not isinstance(one.events[-1], Failed) for one in stayed)
     assert outcomes["Failed"] < 60
     assert context.samplers == 0
 

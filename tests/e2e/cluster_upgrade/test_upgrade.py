@@ -120,6 +120,7 @@ def test_the_plan_names_versions_hosts_and_the_way_back(desk: UpgradeDesk, clust
     assert found["upgrade"]["versions"] == [{"name": "kubernetes", "before": BEFORE, "after": AFTER}]
     assert found["upgrade"]["hosts"] == list(NODES)
     assert found["upgrade"]["rollback_impossible"] is None
+    assert found["upgrade"]["pods"]["next_first"] in {True, False}, found["upgrade"]["pods"]
     assert versions(cluster) == dict.fromkeys(NODES, BEFORE)
 
 

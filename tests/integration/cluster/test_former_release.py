@@ -26,10 +26,18 @@ case "$*" in
   *"get secrets --all-namespaces"*) cat releases ;;
   *"apply --server-side"*) cat > kept.json ;;
   *"apply --filename=-"*) cat > applied.json ;;
+  "get nodes,pods"*) cat hosts.json ;;
+  "scale deployment/assistant"*) ;;
   *) exit 1 ;;
 esac
 """
-HELM = "#!/bin/sh\necho \"helm $*\" >> '{folder}/calls'\n"
+HELM = """#!/bin/sh
+cd '{folder}'
+case "$*" in
+  "get manifest assistant"*) cat manifest.yaml ;;
+  *) echo "helm $*" >> calls ;;
+esac
+"""
 PLAY = [
     {
         "hosts": "all",
@@ -55,13 +63,13 @@ class Cluster:
             program.chmod(0o755)
         (self.folder / "play.json").write_text(json.dumps(PLAY))
 
-    def stands(self, value: str, *revisions: tuple[int, str, str]) -> None:
+    def stands(self, value: str, *revisions: tuple[int, str, str], chart: str = "audit") -> None:
         """Its one object holds ``value``; of its one chart there are these revisions: number, status, digest."""
         metadata = {"name": "site", "namespace": "sovereign", "labels": {"a": "b"}, "uid": "given by the API"}
         item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"value": value}}
         (self.folder / "objects.json").write_text(json.dumps({"kind": "List", "items": [item]}))
         labels = [
-            {"name": "audit", "version": str(n), "status": s, "sovereign.digest": d, "owner": "helm"}
+            {"name": chart, "version": str(n), "status": s, "sovereign.digest": d, "owner": "helm"}
             for n, s, d in revisions
         ]
         self.lines = [f"sovereign {json.dumps(each)}" for each in labels]
@@ -71,7 +79,8 @@ class Cluster:
         """Run tasks of the role; what was called meanwhile."""
         (self.folder / "calls").write_text("")
         charts = [
-            {"name": name, "namespace": "sovereign", "archive": "a", "values": {}} for name in ("policies", "audit")
+            {"name": name, "namespace": "sovereign", "archive": "a", "values": {}}
+            for name in ("policies", "audit", "assistant")
         ]
         given: dict[str, Any] = {
             "part": part,
@@ -142,3 +151,31 @@ def test_once_the_way_is_whole_nothing_is_kept_and_a_second_time_there_is_nothin
     cluster.play("narrow")
     assert not (cluster.folder / "kept.json").exists()
     cluster.play("narrow")
+
+
+ROLLBACK = "helm rollback assistant 1 --namespace=sovereign --wait --timeout=900s"
+AWAY = "kubectl scale deployment/assistant --namespace=sovereign --replicas=0"
+
+
+@pytest.mark.parametrize(
+    ("memory", "surge", "called"),
+    [("2Gi", 1, [ROLLBACK]), ("1Gi", 1, [AWAY, ROLLBACK]), ("1Gi", 0, [ROLLBACK])],
+    ids=["room for both", "no room any more", "a revision that asks for none"],
+)
+def test_a_way_back_whose_pod_would_wait_for_room_for_ever_makes_room_first(
+    memory: str, surge: int, called: list[str], cluster: Cluster
+) -> None:
+    """Its revision lets the former pod come first; the newer one, which never became ready, would not go for it."""
+    cluster.stands("of the former", (1, "deployed", "old"), chart="assistant")
+    cluster.play("former")
+    cluster.stands("of the newer", (1, "superseded", "old"), (2, "failed", "new"), chart="assistant")
+    asked = {"containers": [{"resources": {"requests": {"memory": "900Mi"}}}]}
+    status = {"allocatable": {"memory": memory, "pods": "9"}, "conditions": [{"type": "Ready", "status": "True"}]}
+    newer = {"kind": "Pod", "spec": {**asked, "nodeName": "node1"}, "status": {"phase": "Running"}}
+    host = {"kind": "Node", "metadata": {"name": "node1"}, "spec": {}, "status": status}
+    (cluster.folder / "hosts.json").write_text(json.dumps({"items": [host, newer]}))
+    spec = {"strategy": {"rollingUpdate": {"maxSurge": surge}}, "template": {"spec": asked}}
+    former = {"kind": "Deployment", "metadata": {"name": "assistant"}, "spec": spec}
+    (cluster.folder / "manifest.yaml").write_text(json.dumps(former))
+    did = cluster.play("back")
+    assert [line for line in did if line in {AWAY, ROLLBACK}] == called

@@ -18,7 +18,9 @@ from airgap_bundle.store import VerifiedRelease
 from appliance.cluster.custody import provide
 from appliance.cluster.parts import KubernetesImages, ReleaseParts
 from appliance.cluster.workloads import Content, Workloads, prepare
+from appliance.engine.service import DRAIN_BOUND_S
 from appliance.gateway.database import _POOL_OVERFLOW, _POOL_SIZE
+from appliance.gateway.server import DRAIN_SECONDS
 from appliance.identity.keycloak_server import start_options
 from appliance.install import ca
 from appliance.install.vault import Vault
@@ -111,6 +113,25 @@ def test_every_value_is_one_that_the_chart_s_schema_knows(tmp_path: Path) -> Non
         assert set(given) <= set(defaults)
         assert set(schema["required"]) <= set(defaults)
         assert set(defaults) <= set(schema["properties"])
+
+
+def test_how_many_pods_come_first_is_no_value_that_a_chart_is_known_by(tmp_path: Path) -> None:
+    """Room is another at any time; a second run, which changes nothing, would bring the chart again."""
+    assert "surge" not in values(made(tmp_path))["assistant"]
+    tasks = (CHARTS.parent / "ansible/roles/assistant/tasks/chart.yml").read_text()
+    assert "--set=surge=" in tasks
+    assert yaml.safe_load((CHARTS / "assistant/values.yaml").read_text())["surge"] == 0
+
+
+def test_a_pod_of_the_assistant_that_goes_has_time_for_who_still_comes_and_for_answers_under_way() -> None:
+    """Five seconds until nobody is sent to it any more, then the gateway's drain and the end of what it started."""
+    text = (CHARTS / "assistant/templates/deployment.yaml").read_text()
+    grace = int(text.partition("terminationGracePeriodSeconds: ")[2].split()[0])
+    waits = [int(part.partition("}")[0]) for part in text.split("preStop: {sleep: {seconds: ")[1:]]
+    assert len(waits) == 2, "an engine serves as long as its gateway takes people in"
+    assert len(set(waits)) == 1
+    assert waits[0] + max(DRAIN_SECONDS + 5, DRAIN_BOUND_S) < grace
+    assert "maxSurge: {{ .Values.surge }}, maxUnavailable: {{ sub 1 .Values.surge }}" in text
 
 
 def test_another_run_says_the_same(tmp_path: Path) -> None:
