@@ -44,6 +44,11 @@ def test_a_host_of_this_site_that_has_it_is_its_holder_and_a_second_one_is_found
     assert both == [f"192.168.7.50 is taken: {STRANGER} answers for it, as node1 hears"]
 
 
+def test_a_worker_of_the_site_that_has_it_is_named() -> None:
+    found = judge(node1=seen(1, "02:00:00:00:00:02", site=OURS), node2=seen(2, site=OURS, holds=True))
+    assert found == ["192.168.7.50 is taken: node2 answers for it, as node1 hears"]
+
+
 def test_a_host_that_has_it_and_is_not_of_the_site_yet_is_named() -> None:
     found = judge(node1=seen(1, "02:00:00:00:00:02"), node2=seen(2, holds=True))
     assert found == ["192.168.7.50 is taken: node2 answers for it, as node1 hears"]
