@@ -22,22 +22,24 @@ class FilterModule:
 def findings(probes: Mapping[str, Mapping[str, Any]], rules: Mapping[str, Any]) -> list[dict[str, str]]:
     """A finding for each holder of the shared address that is not of this cluster.
 
-    ``probes`` and ``rules`` are as `preflight_findings` takes them. A host of this site that has it by now is its
-    rightful holder. So is one of which nothing was read, as a member that leaves, where the cluster stands, no host
-    that was read has the address, and the API that answers there is the cluster's by its own authority.
+    ``probes`` and ``rules`` are as `preflight_findings` takes them. A host of this site's control plane that has it by
+    now is its rightful holder. So is one of which nothing was read, as a member that leaves, where the cluster stands,
+    no host that was read has the address, and the API that answers there is the cluster's by its own authority.
     """
     shared, readings = str(rules["shared_address"]), _readings(probes)
     if not shared:
         return []
     of_host = {mac: host for host, seen in readings.items() for mac in seen["shares"]["hardware"]}
-    holders = {host for host, seen in readings.items() if seen["shares"]["holds"] and _is_ours(seen, rules)}
+    members = {host: readings[host] for host in rules["members"] if host in readings}
+    holders = {host for host, seen in members.items() if seen["shares"]["holds"] and _is_ours(seen, rules)}
+    had = any(seen["shares"]["holds"] for seen in readings.values())
     hearing: dict[str, str] = {}
     for host, seen in readings.items():
         for mac in seen["shares"]["answers"]:
             hearing.setdefault(mac, host)
     strange = sorted(mac for mac in hearing if of_host.get(mac) not in holders)
     vouched = rules["stands"] and any(_is_ours(seen, rules) and seen["shares"]["our_api"] for seen in readings.values())
-    if vouched and not holders and len(strange) == 1 and strange[0] not in of_host:
+    if vouched and not had and len(strange) == 1 and strange[0] not in of_host:
         return []
     return [_finding(shared, mac, of_host.get(mac), hearing[mac]) for mac in strange]
 

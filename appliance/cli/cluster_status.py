@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from appliance.audit.usage_table import printable
 from appliance.cli.terminal import emit, say
 from appliance.cluster.assistant_warnings import assistant_warnings
 from appliance.cluster.egress import attempts, counters, incomplete, silent
@@ -52,10 +53,10 @@ def show_egress(paths: SitePaths, output: OutputFormat) -> None:
     data = {"attempts": [asdict(each) for each in found], "refused": counted, "silent": mute, "incomplete": notes}
     nothing = "of what hosts told, nothing tried to leave" if mute or notes else "nothing tried to leave"
     emit(data, output, lambda console: _render_egress(found, counted, nothing, console))
-    for note in notes:
+    for note in map(printable, notes):
         say(f"warning: {note}")
     for host, why in mute.items():
-        say(f"warning: {host} did not tell: {why}")
+        say(f"warning: {host} did not tell: {printable(why)}")
     if mute:
         raise typer.Exit(DeploymentError.exit_code)
 
@@ -75,7 +76,7 @@ def _render(status: ClusterStatus, console: Console) -> None:
     for name, value in facts.items():
         if value:
             console.print(f"{name}: {value}", markup=False, soft_wrap=True)
-    for warning in status.warnings:
+    for warning in map(printable, status.warnings):
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
 
 
@@ -84,9 +85,14 @@ def _print(console: Console, columns: tuple[str, ...], rows: object) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:  # type: ignore[attr-defined]  # rows of several kinds of cells
-        table.add_row(*row)
+        table.add_row(*map(_plain, row))
     console.print(table)
     console.print()
+
+
+def _plain(cell: Text | str) -> Text:
+    """The cell as it is read: a host or a pod that was taken over neither steers the terminal nor writes markup."""
+    return Text(printable(cell.plain), cell.style) if isinstance(cell, Text) else Text(printable(cell))
 
 
 def _host_row(host: HostStatus) -> tuple[Text | str, ...]:

@@ -88,15 +88,17 @@ def carried(listener: socket.socket, way: Callable[[], Sequence[str]]) -> Iterat
     closed, ended = threading.Event(), threading.Event()
 
     def serve() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:  # it was closed
-                break
-            running[:] = [child for child in running if child.poll() is None]
-            with connection, suppress(OSError, SovereignError):  # who cannot be served sees the end of the connection
-                running.append(attach(way(), connection))
-        closed.set()
+        try:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:  # it was closed
+                    break
+                running[:] = [child for child in running if child.poll() is None]
+                with connection, suppress(OSError, SovereignError):  # who cannot be served sees the connection's end
+                    running.append(attach(way(), connection))
+        finally:
+            closed.set()  # whatever ends it: the block waits for this
         ended.wait()  # the programs die with the thread that started them
 
     thread = threading.Thread(target=serve, daemon=True)

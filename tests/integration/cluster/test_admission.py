@@ -96,6 +96,7 @@ def as_list(objects: list[dict[str, Any]]) -> str:
 def pods(objects: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Every pod that comes of these objects, with the volumes that its claims become."""
     for one in objects:
+        assert one["kind"] in {*TEMPLATED, "Pod"} or '"containers": [' not in json.dumps(one), one["kind"]
         spec = one["spec"]["template"]["spec"] if one["kind"] in TEMPLATED else one.get("spec")
         if one["kind"] not in {*TEMPLATED, "Pod"}:
             continue

@@ -39,3 +39,24 @@ def test_who_comes_as_the_block_ends_leaves_no_program_behind(tmp_path: Path, mo
         caller.connect("sock")
         assert asked.wait(20)
     assert [child.returncode is not None for child in started] == [True]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_way_that_fails_as_nobody_foresaw_keeps_no_block_from_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, left = threading.Event(), threading.Event()
+
+    def way() -> list[str]:
+        asked.set()
+        raise IndexError
+
+    def block() -> None:
+        with sockets.carried(sockets.unix_listener(Path("sock")), way), socket.socket(socket.AF_UNIX) as caller:
+            caller.connect("sock")
+            assert asked.wait(20)
+        left.set()
+
+    monkeypatch.chdir(tmp_path)
+    threading.Thread(target=block, daemon=True).start()
+    assert left.wait(20)

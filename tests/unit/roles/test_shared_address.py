@@ -44,9 +44,14 @@ def test_a_host_of_this_site_that_has_it_is_its_holder_and_a_second_one_is_found
     assert both == [f"192.168.7.50 is taken: {STRANGER} answers for it, as node1 hears"]
 
 
-def test_a_host_that_has_it_and_is_not_of_the_site_yet_is_named() -> None:
-    found = judge(node1=seen(1, "02:00:00:00:00:02"), node2=seen(2, holds=True))
+def test_a_worker_of_the_site_that_has_it_is_named() -> None:
+    found = judge(node1=seen(1, "02:00:00:00:00:02", site=OURS), node2=seen(2, site=OURS, holds=True))
     assert found == ["192.168.7.50 is taken: node2 answers for it, as node1 hears"]
+
+
+def test_a_host_that_has_it_and_is_not_of_the_site_yet_is_named() -> None:
+    found = judge(node1=seen(1, holds=True), node2=seen(2, "02:00:00:00:00:01"))
+    assert found == ["192.168.7.50 is taken: node1 answers for it, as node2 hears"]
 
 
 def test_a_member_that_leaves_and_is_not_looked_at_may_have_it_where_the_api_is_the_cluster_s() -> None:
@@ -61,6 +66,7 @@ def test_a_member_that_leaves_and_is_not_looked_at_may_have_it_where_the_api_is_
         {"node1": seen(1, STRANGER, site=OURS)},  # something else answers there
         {"node1": seen(1, STRANGER, our_api=True)},  # said by a host that is not of the site
         {"node1": seen(1, STRANGER, site=OURS, our_api=True), "node2": seen(2, site=OURS, holds=True)},
+        {"node1": seen(1, "02:00:00:00:00:04", site=OURS, our_api=True), "node4": seen(4)},  # it was read
     ],
 )
 def test_nobody_vouches_for_a_stranger(hosts: dict[str, dict[str, Any]]) -> None:

@@ -115,8 +115,8 @@ def _heard(link: str, own: bytes, sought: bytes) -> set[str]:
                     continue
                 if frame[28:32] == sought and frame[22:28] != own:  # an answer, or a holder that names itself
                     heard.add(frame[22:28].hex(":"))
-    except OSError:
-        return set()
+    except OSError:  # it may not be asked, or the link went down: what was heard counts
+        pass
     return heard
 
 
