@@ -29,6 +29,8 @@ OUTCOME = "interrupted"
 _KEPT: tuple[str, ...] = ("actor", "api", "src_endpoint", "ai_model")
 _PER_GRACE = 5
 _LEAST_SECONDS = 0.05
+_HELD_UP_SECONDS, _HEARD_SECONDS = 1.0, 1.0
+"""A disk that stalls under a lone entry holds up whoever reads connections: by so much, and so long they are heard."""
 _log = structlog.get_logger(__name__)
 
 
@@ -68,9 +70,16 @@ class Closer:
         self._sessions = sessions
 
     async def run(self) -> None:
-        """Look again and again, until cancelled. A log that cannot be written is tried again."""
+        """Look again and again, until cancelled. A log that cannot be written is tried again.
+
+        Where nothing was read for a while, gateways that came back meanwhile are heard first: they are not gone.
+        """
+        pause, loop = max(_LEAST_SECONDS, self._sessions.grace / _PER_GRACE), asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(max(_LEAST_SECONDS, self._sessions.grace / _PER_GRACE))
+            due = loop.time() + pause
+            await asyncio.sleep(pause)
+            if loop.time() - due > _HELD_UP_SECONDS:
+                await asyncio.sleep(_HEARD_SECONDS)
             try:
                 await self.close()
             except SovereignError as error:

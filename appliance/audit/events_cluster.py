@@ -166,12 +166,15 @@ def cluster_reading(  # noqa: PLR0913 - the fields of a reading, by keyword
 
 
 def _endpoint(source: str) -> Event:
-    """Where a call came from, as an address where it is one; OCSF takes nothing else for one."""
+    """Where a call came from, as an address where it is one; OCSF takes nothing else for one.
+
+    What follows a zone's mark (``%``) may be any text, and so is none.
+    """
     try:
         ip_address(source)
     except ValueError:
         return {"name": text(source or "unknown")}
-    return {"ip": source} if len(source) <= _LONGEST_ADDRESS else {"name": text(source)}
+    return {"name": text(source)} if "%" in source or len(source) > _LONGEST_ADDRESS else {"ip": source}
 
 
 def _kind_of(user: str) -> int:

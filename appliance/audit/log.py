@@ -120,11 +120,13 @@ class TileLog(Known):
         signed = self._commits.sign(growth.edge, state.signed)
         try:
             self._journal.write(encode_batch(first, entries, signed.note.encode()))
-        except OSError as error:
+            state.ids.note([entry_id for entry_id, _ in records], first)
+            state.unsettled.add(first, entries, growth)
+        except BaseException as error:  # the tree is signed, and may be durable: only the disk knows
             self._forget()
-            raise unavailable(error) from error
-        state.ids.note([entry_id for entry_id, _ in records], first)
-        state.unsettled.add(first, entries, growth)
+            if isinstance(error, OSError):
+                raise unavailable(error) from error
+            raise
         state.signed, state.edge = signed, growth.edge
         return list(range(first, first + len(records)))
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle import durable
 from airgap_bundle.errors import StoreError
-from appliance.audit import counting, tally, tallying
+from appliance.audit import blocks, counting, tally, tallying
 from appliance.audit.regular_file import read_regular
 from appliance.audit.tally import Figures
 from appliance.errors import LogInconsistentError, UsageError
@@ -127,6 +127,6 @@ def _key(path: Path) -> bytes:
 def rules() -> bytes:
     """What decides how entries are counted: the modules that do it, by digest."""
     digest = hashlib.sha256()
-    for module in (counting, tallying, tally):
+    for module in (blocks, counting, tallying, tally):
         digest.update(hashlib.sha256(Path(str(module.__file__)).read_bytes()).digest())
     return digest.digest()

@@ -149,7 +149,7 @@ def _side_by_side(
         }
         found: dict[int, dict[int, tuple[Counted, bytes]]] = {number: {} for number in numbers}
         for done in as_completed(begun):
-            number, part = divmod(begun[done], count)
+            number, part = divmod(begun.pop(done), count)  # else its figures would be held beside the whole's
             found[number][part] = done.result()
             if len(found[number]) == count:
                 yield number, *join([one for _, one in sorted(found.pop(number).items())])

@@ -138,7 +138,7 @@ def _require_once(logged: Logged, seen: Seen, by_number: Mapping[str, str]) -> N
     """Each request in the log is of a question that was asked, and of no other request's; the one that was told."""
     numbers: dict[int, str] = {}
     for number, request in by_number.items():
-        question = _ours(logged.events[f"{request}/{BEGUN}"])["sampler"]["seed"]
+        question = _ours(logged.events[f"{request}/{BEGUN}"]).get("sampler", {}).get("seed")
         assert question in seen.asked, f"{number} is of a question that nobody asked: {question}"
         assert question not in numbers, f"question {question} lies twice, as {numbers.get(question)} and as {number}"
         assert seen.told.get(number, question) == question, f"{number} is of another question than was asked"

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from appliance.audit import tally_cache
+from appliance.audit import blocks, counting, tally, tally_cache, tallying
 from appliance.audit.tally import Figures
 from appliance.audit.tally_cache import KEY, TallyCache, forget_own, open_cache, own_folder
 from appliance.errors import UsageError
 from tests.audit.counted import kept, read_blocks, report
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from types import ModuleType
 
     from tests.audit.bench import Bench
 
@@ -83,6 +84,19 @@ def test_figures_counted_by_other_rules_are_counted_anew_and_the_former_ones_go(
     counted.clear()
     report(log, cache)
     assert counted == [0, 1, 2]
+
+
+@pytest.mark.parametrize("module", [blocks, counting, tallying, tally])
+def test_whatever_decides_how_entries_are_counted_is_among_the_rules(
+    module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = tally_cache.rules.__wrapped__
+    before = rules()
+    assert before == rules() == tally_cache.rules()
+    other = tmp_path / "other.py"
+    other.write_bytes(Path(str(module.__file__)).read_bytes() + b"#\n")
+    monkeypatch.setattr(module, "__file__", str(other))
+    assert rules() != before
 
 
 def test_a_folder_that_others_may_write_is_refused(tmp_path: Path) -> None:

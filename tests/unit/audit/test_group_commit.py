@@ -69,6 +69,38 @@ async def test_who_comes_alone_is_committed_where_they_were_read(bench: Bench, m
     assert bench.verify().size == 9
 
 
+async def test_one_of_many_who_wait_is_not_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = _writer(bench)
+    await writer.submit(bench.records(0))
+    threads = _threads(writer, monkeypatch)
+    monkeypatch.setattr(writer_module, "MAX_COMMIT_ENTRIES", 1)
+    await asyncio.gather(*(writer.submit(bench.records(n)) for n in (1, 2)))
+    assert [thread == threading.get_ident() for thread in threads] == [False, True]
+    await writer.close()
+
+
+async def test_a_lone_entry_that_fails_leaves_the_log_to_the_next_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = _writer(bench)
+    await writer.submit(bench.records(0))
+    threads = _threads(writer, monkeypatch)
+
+    def fail(_: bytes) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(writer._log._journal, "write", fail)
+        with pytest.raises(AuditUnavailableError):
+            await writer.submit(bench.records(1))
+    assert threads == [threading.get_ident()]
+    assert not writer._owned.locked(), "nobody could write any more"
+    (place,) = (await writer.submit(bench.records(1))).positions
+    assert (await writer.submit(bench.records(1))).positions == [place]
+    await writer.close()
+    assert bench.verify().size == place + 1
+
+
 async def test_who_comes_alone_waits_for_whoever_has_the_log(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     writer, begun, go = _writer(bench), threading.Event(), threading.Event()
     await writer.submit(bench.records(0))

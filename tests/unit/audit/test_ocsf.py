@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from appliance.audit.events_cluster import api_call
 from appliance.audit.roles import KINDS
 from tests.audit.every_event import builders, cases, logged
 from tests.audit.ocsf_schema import faults
@@ -32,6 +33,13 @@ def test_whatever_a_builder_is_given_its_event_is_as_ocsf_defines_it(name: str) 
 def test_every_kind_of_entry_is_among_them() -> None:
     made = {event["unmapped"]["sovereign"]["kind"] for _, event in _made()}
     assert made == KINDS == set(EVENTS)
+
+
+@pytest.mark.parametrize("source", ["fe80::1%\ud800", "fe80::1%a\nb", "fe80::1%eth0", "::1%" + "x" * 40])
+def test_an_address_with_a_zone_which_may_be_any_text_is_a_name(source: str) -> None:
+    event = logged(api_call(host="h", call_id="c", stage="s", verb="get", user="u", source=source))
+    assert "ip" not in event["src_endpoint"]
+    assert not faults(event)
 
 
 def _without(name: str) -> Callable[[dict[str, Any]], object]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +111,26 @@ async def test_a_request_of_a_gateway_that_is_gone_is_ended_once(house: House) -
     house.now += GRACE
     assert [await house.closer.close() for _ in range(3)] == [1, 0, 0]
     assert (await house.outcomes()) == {f"gateway/{ONE}/a/end": "interrupted", f"gateway/{ONE}/b/end": "stop"}
+
+
+async def test_who_came_back_while_nothing_was_read_is_heard_before_they_are_gone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.audit.closing._HELD_UP_SECONDS", 0.3)
+    house.sessions = Sessions(0.5)
+    await house.writer.submit([house.request(ONE, "a"), house.request(TWO, "b")])
+    running = asyncio.create_task(Closer(house.writer, house.sessions).run())
+    await asyncio.sleep(0)
+    time.sleep(1)  # noqa: ASYNC251 - a disk that stalls while the loop itself commits
+    await asyncio.sleep(0.1)
+    house.sessions.begin(ONE)  # its connection lay in the socket's queue all the time
+    found: dict[str, str] = {}
+    for _ in range(600):
+        await asyncio.sleep(0.05)
+        if found := await house.outcomes():
+            break
+    running.cancel()
+    assert found == {f"gateway/{TWO}/b/end": "interrupted"}
 
 
 async def test_nothing_is_ended_while_its_gateway_is_connected_or_may_come_back(house: House) -> None:

@@ -121,3 +121,22 @@ def test_files_behind_the_recovered_log_are_gone(bench: Bench) -> None:
     assert bench.verify().size == 4
     assert not (bench.directory / "tile/entries/001").exists()
     assert not (bench.directory / "tile/0/001").exists()
+
+
+def test_a_defect_once_a_batch_is_durable_has_no_second_tree_signed_in_its_place(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = bench.open()
+    log.enter(bench.records(0))
+
+    def defect(*_: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(log._ready().ids, "note", defect)
+        with pytest.raises(RuntimeError):
+            log.enter(bench.records(1))
+    assert log.signed is None, "it would go on from a tree that the disk is ahead of"
+    log.enter(bench.records(2))
+    bench.close()
+    assert [one for one in _entries(bench) if one.startswith("e")] == ["e0", "e1", "e2"]

@@ -85,6 +85,7 @@ TWICE = {"c_request": _request(2), "c_end": _event("answer", outcome="interrupte
     [
         ({}, {"told": {"a": 1, "b": 2, "c": 3}, "asked": {1, 2, 3}}, "answered, and not in the log"),
         ({}, {"asked": {2}}, "a question that nobody asked: 1"),
+        ({"a_request": _event("request")}, {}, "a question that nobody asked: None"),
         (TWICE, {"asked": {1, 2, 3, 4, 5}}, "question 2 lies twice, as b and as c"),
         ({}, {"told": {"a": 2, "b": 1}}, "of another question"),
         ({"c_end": _event("answer", outcome="interrupted")}, {}, "an answer to what never began"),
