@@ -32,11 +32,8 @@ if TYPE_CHECKING:
     from appliance.engine.client import EngineClient
     from appliance.engine.protocol import Request, TokenLogprob
 
-MARGIN = 1.0
-"""Largest difference of log-probabilities between the two best tokens at which another choice is no fault.
-
-Twice what 99 of 100 places move when llama.cpp itself computes the same on another variant of CPU code, one at a time.
-"""
+MARGIN = 0.5
+"""Largest difference of log-probabilities between the two best tokens at which another choice is no fault."""
 
 WIDE_MARGIN = 0.05
 """The same where weights have 16 bits: four times what the largest of 96 places moved."""

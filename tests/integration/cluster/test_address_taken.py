@@ -80,12 +80,16 @@ def test_a_host_that_has_it_itself_says_so_and_hears_a_second_holder(other: int)
     assert (alone["answers"], alone["holds"], len(alone["hardware"])) == ([], True, 1)
 
 
-def test_a_holder_that_answers_by_a_link_without_an_address_is_known_by_that_too(other: int) -> None:
-    """Linux does: here the other machine has the address where nobody asks, and a second link to who does."""
+def test_a_holder_that_answers_by_a_link_without_an_address_is_heard(other: int) -> None:
+    """Linux does: the other machine has the address where nobody asks."""
     more = f"nsenter --net --target {other} ip link add kept0 type bridge\n"
     more += f"nsenter --net --target {other} ip address add {SHARED}/32 dev kept0\n"
     more += f"nsenter --net --target {other} ip link set kept0 up"
     assert look(other, more)["answers"] == [STRANGER]
+
+
+def test_a_host_tells_the_hardware_addresses_of_links_without_an_address_too(other: int) -> None:
+    """By these, too, it is known where it holds the address itself."""
     second = "ip link add more0 address 02:00:00:00:00:98 type bridge"
     assert "02:00:00:00:00:98" in look(other, second)["hardware"]
 
