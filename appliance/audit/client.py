@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -17,13 +16,12 @@ import httpx
 from appliance.audit import wire
 from appliance.audit.apart import MAX_SENT, may_be_long
 from appliance.audit.entry import encode_entry
-from appliance.audit.errors import AuditUnavailableError, EntryRefusedError
+from appliance.audit.errors import AuditUnavailableError
 from appliance.audit.frames import new_instance
 from appliance.audit.link import Link, connect
+from appliance.audit.sending import Batch, Waiting, batches
 from appliance.audit.sync_client import SyncAuditClient
-from appliance.audit.tiles import encode_entries
 from appliance.audit.wire import Position, Proof
-from appliance.errors import SovereignError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,13 +33,6 @@ MAX_LONG_BYTES = 32 << 20
 """Of entries with long texts, sent and not answered."""
 _TIMEOUT = httpx.Timeout(wire.ANSWER_SECONDS, connect=wire.CONNECT_SECONDS)
 _RECONNECT_SECONDS = 0.5
-
-
-@dataclass
-class _Waiting:
-    entry: bytes
-    done: asyncio.Future[Position]
-    proven: bool
 
 
 class AuditClient:
@@ -56,10 +47,10 @@ class AuditClient:
         self._socket = socket
         transport = httpx.AsyncHTTPTransport(uds=str(socket))
         self._http = httpx.AsyncClient(transport=transport, base_url=wire.BASE_URL, timeout=_TIMEOUT)
-        self._gathered: list[_Waiting] = []
+        self._gathered: list[Waiting] = []
         self._count = 0
         self._long_bytes = 0
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Future[None]] = set()
         self._link: Link | None = None
         self._connecting: asyncio.Lock = asyncio.Lock()
         self._staying: asyncio.Task[None] | None = None
@@ -78,7 +69,7 @@ class AuditClient:
         if self._count >= MAX_WAITING:
             raise AuditUnavailableError("too many entries wait for the audit writer", "try again in a moment")
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(entry, loop.create_future(), proven)
+        waiting = Waiting(entry, loop.create_future(), proven)
         if not self._gathered:
             loop.call_soon(self._send_gathered)
         self._gathered.append(waiting)
@@ -165,55 +156,50 @@ class AuditClient:
             return self._link
 
     def _send_gathered(self) -> None:
-        """Everything that was gathered goes out, in frames of bounded size; without callers that went away already."""
-        gathered, self._gathered = [one for one in self._gathered if not one.done.done()], []
-        for proven in (False, True):
-            self._send_frames([one for one in gathered if one.proven is proven])
+        """Everything that was gathered goes out."""
+        gathered, self._gathered = self._gathered, []
+        for batch in batches(gathered):
+            self._send(batch)
 
-    def _send_frames(self, gathered: list[_Waiting]) -> None:
-        while gathered:
-            size = count = 0
-            while count < min(len(gathered), wire.MAX_FRAME_ENTRIES) and size < wire.MAX_FRAME_BYTES:
-                size += len(gathered[count].entry)
-                count += 1
-            batch, gathered = gathered[:count], gathered[count:]
-            task = asyncio.create_task(self._send(batch))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+    def _send(self, batch: Batch) -> None:
+        """Over the connection where it is there: then nothing but the answer is waited for."""
+        link = self._link
+        if link is None or link.closed.is_set():
+            self._under_way(asyncio.create_task(self._send_anew(batch, attempts=2)))
+            return
+        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._under_way(answered)
 
-    async def _send(self, batch: list[_Waiting]) -> None:
+        def heard(reply: bytes | OSError) -> None:
+            if isinstance(reply, ConnectionError):  # a kept connection may belong to a writer that is gone
+                self._under_way(asyncio.create_task(self._send_anew(batch, attempts=1)))
+            else:
+                self._heard(batch, reply)
+            answered.set_result(None)
+
+        link.put(batch.payload(), wire.ANSWER_SECONDS, heard, proven=batch.proven)
+
+    async def _send_anew(self, batch: Batch, attempts: int) -> None:
+        """Over a connection that may have to be made first, and made again where it breaks."""
+        reply: bytes | Exception = AuditUnavailableError("the audit client was closed")  # if this task is cancelled
         try:
-            positions = await self._post(batch)
-        except EntryRefusedError as error:
-            if len(batch) == 1:
-                _fail(batch[0], error)
-                return
-            for waiting in batch:  # one refused entry must not take its neighbours with it
-                await self._send([waiting])
-        except SovereignError as error:
-            for waiting in batch:
-                _fail(waiting, error)
-        else:
-            for waiting, position in zip(batch, positions, strict=True):
-                if not waiting.done.done():
-                    waiting.done.set_result(position)
+            for _ in range(attempts):
+                reply = await self._asked(batch)
+                if not isinstance(reply, ConnectionError):
+                    break
         finally:
-            for waiting in batch:  # none, unless this task was cancelled
-                _fail(waiting, AuditUnavailableError("the audit client was closed"))
+            self._heard(batch, reply)
 
-    async def _post(self, batch: list[_Waiting]) -> list[Position]:
-        entries, proven = [waiting.entry for waiting in batch], batch[0].proven
-        payload = encode_entries(entries)
+    async def _asked(self, batch: Batch) -> bytes | Exception:
         try:
-            try:
-                reply = await (await self._linked()).ask(payload, wire.ANSWER_SECONDS, proven=proven)
-            except ConnectionError:  # a kept connection may belong to a writer that is gone; a new one tells
-                reply = await (await self._linked()).ask(payload, wire.ANSWER_SECONDS, proven=proven)
+            return await (await self._linked()).ask(batch.payload(), wire.ANSWER_SECONDS, proven=batch.proven)
         except (OSError, TimeoutError) as error:
-            raise wire.unreachable(error) from error
-        return wire.read_reply(reply, entries, proven=proven)
+            return error
 
+    def _heard(self, batch: Batch, reply: bytes | Exception) -> None:
+        for one in batch.hear(reply):
+            self._send(one)
 
-def _fail(waiting: _Waiting, error: SovereignError) -> None:
-    if not waiting.done.done():
-        waiting.done.set_exception(error)
+    def _under_way(self, sending: asyncio.Future[None]) -> None:
+        self._sending.add(sending)
+        sending.add_done_callback(self._sending.discard)

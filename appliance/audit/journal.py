@@ -1,9 +1,9 @@
 """The journal: batches that are signed and durable before their tiles are, so that a commit waits for one write only.
 
 Two segments of fixed size, filled in turn and written in place, so that the file system has nothing to note but the
-bytes: a batch is one write with O_DSYNC. While one segment's batches are put into tiles, the other takes what comes;
-then the first is free again. A batch is a record: magic, position of its first entry, how many there are, length of
-the entries and of the note (big-endian), the entries as in a bundle, and the checkpoint over all of them. The
+bytes: a batch is one durable write (``segment``). While one segment's batches are put into tiles, the other takes what
+comes; then the first is free again. A batch is a record: magic, position of its first entry, how many there are, length
+of the entries and of the note (big-endian), the entries as in a bundle, and the checkpoint over all of them. The
 checkpoint lies masked by a hash of the entries: what the disk got of a batch that it got in part is no signature of
 anything. What a record must be to count is for ``replay`` to say; here bytes are laid out and found again.
 """
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.audit.regular_file import read_regular
+from appliance.audit.segment import Segment
 from appliance.audit.tiles import decode_entries, encode_entries
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ SEGMENT_BYTES = 8 << 20
 SEGMENTS = 2
 _HEAD = struct.Struct(">4sQIII")
 _MAGIC = b"SAJ1"
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DSYNC
 
 
 @dataclass(frozen=True)
@@ -94,66 +94,61 @@ class Journal:
     def __init__(self, directory: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
         self._folder = directory / JOURNAL
         self._size = segment_bytes
-        self._open: list[int] = []
-        self._used = [0] * SEGMENTS
+        self._segments: list[Segment] = []
         self._current = 0
 
     @property
     def filling(self) -> float:
         """How full the current segment is, from 0 to 1."""
-        return self._used[self._current] / self._size
+        return self._used / self._size
 
     def has_room(self, size: int) -> bool:
         """Whether a record of ``size`` bytes fits into the current segment."""
-        return self._used[self._current] + size <= self._size
+        return self._used + size <= self._size
 
     def write(self, record: bytes) -> None:
         """Append ``record``, which must fit; durable on return. After an error only the disk knows what is there."""
-        if not self._open:
+        if not self._segments:
             self.clear()
-        _write(self._open[self._current], record, self._used[self._current])
-        self._used[self._current] += len(record)
+        self._segments[self._current].write(record)
 
     def turn(self) -> int | None:
         """Go on in the other segment and say which one was left; None when the other is still in use."""
         left, other = self._current, (self._current + 1) % SEGMENTS
-        if self._used[other]:
+        if self._segments and self._segments[other].used:
             return None
         self._current = other
         return left
 
     def free(self, segment: int) -> None:
         """Every batch of ``segment`` is in tiles under a durable checkpoint: it may be written over."""
-        self._used[segment] = 0
+        if self._segments:
+            self._segments[segment].free()
 
     def clear(self) -> None:
         """Make both segments anew, all zeros, durably: nothing in them counts any more. Takes its space at once."""
         self._folder.mkdir(mode=0o750, exist_ok=True)
-        if not self._open:
-            self._open = [os.open(self._folder / str(name), _FLAGS, 0o640) for name in range(SEGMENTS)]
-        for descriptor in self._open:
-            os.ftruncate(descriptor, self._size)
-            _write(descriptor, bytes(self._size), 0)
+        if not self._segments:
+            self._segments = [Segment(self._folder / str(name)) for name in range(SEGMENTS)]
+        for segment in self._segments:
+            segment.clear(self._size)
         for folder in (self._folder, self._folder.parent):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-        self._used, self._current = [0] * SEGMENTS, 0
+        self._current = 0
 
     def close(self) -> None:
         """Let go of the files; the next write makes the segments anew."""
-        while self._open:
-            os.close(self._open.pop())
-        self._used, self._current = [0] * SEGMENTS, 0
+        while self._segments:
+            self._segments.pop().close()
+        self._current = 0
 
-
-def _write(descriptor: int, data: bytes, at: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(descriptor, view, at)
-        view, at = view[written:], at + written
+    @property
+    def _used(self) -> int:
+        return self._segments[self._current].used if self._segments else 0
 
 
 def _masked(entries: bytes, note: bytes) -> bytes:

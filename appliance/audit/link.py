@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from appliance.audit.errors import BadRequestError
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 _NUMBERS = PROVEN
 
 
+Heard = Callable[[bytes | OSError], None]
+"""Called once, with the answer, or with ``ConnectionError`` or ``TimeoutError`` where none will come."""
+
+
 class Link(asyncio.Protocol):
     """One connection; ``closed`` is set once it is over, for good."""
 
@@ -21,7 +26,7 @@ class Link(asyncio.Protocol):
         self.closed = asyncio.Event()
         self._preface = preface(instance)
         self._reader = FrameReader()
-        self._asked: dict[int, asyncio.Future[bytes]] = {}
+        self._asked: dict[int, tuple[Heard, asyncio.TimerHandle]] = {}
         self._last = 0
         self._transport: asyncio.Transport | None = None
 
@@ -31,27 +36,34 @@ class Link(asyncio.Protocol):
         self._transport = transport
         transport.write(self._preface)
 
-    async def ask(self, payload: bytes, seconds: float, *, proven: bool = False) -> bytes:
-        """The answer to ``payload``, with proofs where they are asked for.
+    def put(self, payload: bytes, seconds: float, heard: Heard, *, proven: bool = False) -> None:
+        """Ask ``payload``, with proofs where they are asked for; ``heard`` is called where the answer is read.
 
-        Raises ``ConnectionError`` when the connection ends before it came, and ``TimeoutError`` after ``seconds``: then
-        it ends the connection, since whoever does not answer one does not answer.
+        Who does not answer one in ``seconds`` does not answer: the connection ends. Raises ``ConnectionError`` where it
+        has ended already.
         """
         if self.closed.is_set() or self._transport is None:
             raise ConnectionResetError("the connection is closed")
         self._last = self._last % (_NUMBERS - 1) + 1
         number = self._last | PROVEN if proven else self._last
-        done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._asked[number] = done
+        late = asyncio.get_running_loop().call_later(seconds, self._give_up, number)
+        self._asked[number] = (heard, late)
         self._transport.write(frame(number, payload))
-        try:
-            async with asyncio.timeout(seconds):
-                return await done
-        except TimeoutError:
-            self._transport.abort()
-            raise
-        finally:
-            self._asked.pop(number, None)
+
+    async def ask(self, payload: bytes, seconds: float, *, proven: bool = False) -> bytes:
+        """As ``put``, for who waits. Raises ``ConnectionError``, ``TimeoutError``."""
+        done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        def heard(answer: bytes | OSError) -> None:
+            if done.done():
+                return
+            if isinstance(answer, bytes):
+                done.set_result(answer)
+            else:
+                done.set_exception(answer)
+
+        self.put(payload, seconds, heard, proven=proven)
+        return await done
 
     def data_received(self, data: bytes) -> None:
         """Answers, in whatever order."""
@@ -61,21 +73,30 @@ class Link(asyncio.Protocol):
             self.close()
             return
         for number, payload in found:
-            asked = self._asked.get(number) if number else next(iter(self._asked.values()), None)
-            if asked is not None and not asked.done():
-                asked.set_result(payload)
+            self._tell(number or next(iter(self._asked), 0), payload)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Nothing more will be answered."""
         self.closed.set()
-        for asked in self._asked.values():
-            if not asked.done():
-                asked.set_exception(ConnectionResetError(f"the connection ended: {error or 'closed'}"))
+        for number in list(self._asked):
+            self._tell(number, ConnectionResetError(f"the connection ended: {error or 'closed'}"))
 
     def close(self) -> None:
         """End the connection."""
         if self._transport is not None:
             self._transport.close()
+
+    def _tell(self, number: int, answer: bytes | OSError) -> None:
+        asked = self._asked.pop(number, None)
+        if asked is not None:
+            heard, late = asked
+            late.cancel()
+            heard(answer)
+
+    def _give_up(self, number: int) -> None:
+        self._tell(number, TimeoutError("no answer came"))
+        assert self._transport is not None
+        self._transport.abort()
 
 
 async def connect(socket: Path, instance: str, seconds: float) -> Link:
