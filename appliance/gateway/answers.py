@@ -14,7 +14,8 @@ Ordering rules, each of which somebody relies on:
    caller is told so instead of being given a receipt.
 5. Where the group withholds answers that are too unsure, nothing of the text is handed out before it is whole, judged
    and entered; what is withheld is nowhere kept. What ends early is not judged, and nothing of it is handed out.
-6. Quota is settled and the keeper (a conversation) written also when the caller is gone.
+6. Quota is settled and the keeper (a conversation) written also when the caller is gone. The quota is settled while
+   the log takes the answer's entry: neither waits for the other.
 
 The work runs in a task of its own, not in the request's: ``stop`` ends the engine's part only, and 3 to 6 still happen.
 """
@@ -92,6 +93,7 @@ class Answer:
         self._started = False
         self._entry: asyncio.Task[Position] | None = None
         self._conversing: asyncio.Task[None] | None = None
+        self._settling: asyncio.Task[None] | None = None
         self.task = asyncio.create_task(self._run(), name=f"answer {job.request_id}")
 
     def stop(self, outcome: str = tallied.CANCELLED) -> None:
@@ -117,9 +119,16 @@ class Answer:
             last = await self._concluded(await self._driven())
         finally:
             running.dec()
-            await self._tidily("settle", self._desk.quotas.settle(self.job.reservation, self.tally.tokens))
+            await self._settled()
             await self._tidily("close", self._keeper.closed())
             self._queue.put_nowait(last)
+
+    def _settled(self) -> asyncio.Task[None]:
+        """The quota's part; begun by the first call, when what is charged is known."""
+        if self._settling is None:
+            settle = self._desk.quotas.settle(self.job.reservation, self.tally.tokens)
+            self._settling = asyncio.create_task(self._tidily("settle", settle))
+        return self._settling
 
     async def _driven(self) -> HttpError | None:
         """Run the engine's part to its end, its stop or its failure; return the failure."""
@@ -215,6 +224,7 @@ class Answer:
         receipt: dict[str, Any] | None = None
         await self._look_again()
         await self._judge()
+        self._settled()
         try:
             bare = receipts.unlogged(self.job, self.tally)
             position = await self._desk.ledger.answer(self.job, self.tally, request, receipt_digest(bare))

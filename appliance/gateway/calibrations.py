@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from appliance.gateway.database import at_once
 from appliance.gateway.schema import calibration
 from appliance.learning.calibration import Calibration, read_calibration
 from appliance.learning.errors import CalibrationError
@@ -31,11 +32,12 @@ class CalibrationStore:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._at_once = at_once(engine)
 
     async def of(self, model: str, adapter: str) -> Calibration | None:
         """The calibration of this model with this adapter (a digest, or ``none``)."""
         this = calibration.c.model == model, calibration.c.adapter == adapter
-        async with self._engine.connect() as connection:
+        async with self._at_once.connect() as connection:
             row = (await connection.execute(select(calibration).where(*this))).one_or_none()
         return _opened(row) if row is not None else None
 

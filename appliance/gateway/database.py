@@ -1,12 +1,18 @@
-"""PostgreSQL over its Unix socket: the connection pool, and what a database that does not answer means."""
+"""PostgreSQL over its Unix socket: the connection pool, and what a database that does not answer means.
+
+Every way to the database and back is in the time that somebody waits for an answer, so none is made for nothing: a
+connection that the server ended is found without asking (``_still_there``), and what is one statement is sent without
+a transaction around it (``at_once``). The driver opens none of its own; ``_begun`` does where one is wanted.
+"""
 
 from __future__ import annotations
 
+import select
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import URL, text
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy import URL, event, text
+from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -16,10 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from sqlalchemy import Connection
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
 DATABASE = "sovereign"
 ROLE = "gateway"
 _POOL_SIZE = 10
 _POOL_OVERFLOW = 20
+_AT_ONCE = "at_once"
+_NO_TRANSACTION = "AUTOCOMMIT"
 
 # What a caller may treat as "the database does not answer": pool exhausted, connection refused or lost.
 DATABASE_DOWN = (OperationalError, InterfaceError, PoolExhausted)
@@ -34,15 +46,45 @@ def connect(socket_dir: Path, port: int, password: str, connect_s: int = 5) -> A
         database=DATABASE,
         query={"host": str(socket_dir), "port": str(port)},
     )
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=_POOL_SIZE,
         max_overflow=_POOL_OVERFLOW,
         pool_timeout=5,
-        pool_pre_ping=True,
         hide_parameters=True,
+        isolation_level=_NO_TRANSACTION,
         connect_args={"connect_timeout": connect_s, "options": "-c statement_timeout=15000 -c timezone=UTC"},
     )
+    event.listen(engine.sync_engine, "checkout", _still_there)
+    event.listen(engine.sync_engine, "begin", _begun)
+    return engine
+
+
+def _still_there(connection: DBAPIConnection, _entry: ConnectionPoolEntry, _given: PoolProxiedConnection) -> None:
+    """Before a connection is used again. Raises ``DisconnectionError``: then the pool makes it anew.
+
+    Nothing comes from the server between statements but its farewell, after which the socket has something to read (or
+    word of a setting that was changed, after which a new connection is as good).
+    """
+    driven = connection.driver_connection
+    if driven is None or driven.closed:
+        raise DisconnectionError
+    waiting = select.poll()
+    waiting.register(driven.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        raise DisconnectionError
+
+
+def _begun(connection: Connection) -> None:
+    """Open the transaction, unless whoever asks wants none: ``at_once``, or a statement that refuses to be in one."""
+    options = connection.get_execution_options()
+    if not options.get(_AT_ONCE) and options.get("isolation_level") != _NO_TRANSACTION:
+        connection.exec_driver_sql("BEGIN")
+
+
+def at_once(engine: AsyncEngine) -> AsyncEngine:
+    """The same pool for single statements: each is a transaction of its own, and stays when it returns."""
+    return engine.execution_options(**{_AT_ONCE: True})
 
 
 @contextmanager

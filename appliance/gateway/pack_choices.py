@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from appliance.gateway.database import at_once
 from appliance.gateway.rollout_store import RolloutStore
 from appliance.gateway.schema import group_pack
 from appliance.packs.record import NONE
@@ -45,12 +46,13 @@ class ChoiceStore:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._at_once = at_once(engine)
         self.rollouts = RolloutStore(engine)
 
     async def pack(self, group: str) -> str | None:
         """Digest, ``none``, or None where nothing was ever chosen for ``group``."""
         query = select(group_pack.c.pack).where(group_pack.c.group_name == group)
-        async with self._engine.connect() as connection:
+        async with self._at_once.connect() as connection:
             found: str | None = (await connection.execute(query)).scalar_one_or_none()
         return found
 

@@ -7,7 +7,8 @@ order, so that concurrent admissions cannot deadlock.
 
 Tokens are reserved at admission (the most that the prompt can take plus ``max_tokens``) and settled to what was used
 at the end. A gateway that dies in between leaves its reservation until the day ends: a quota errs on the side of the
-limit.
+limit. Counting does not wait for the disk (``synchronous_commit``): a host that loses power loses what was counted in
+its last moment, and nobody's answer waits for that.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, bindparam, delete, func, or_, select, text, update
+from sqlalchemy import and_, delete, func, or_, select, text
 
 from appliance.gateway import schema
+from appliance.gateway.database import at_once
 from appliance.gateway.errors import ExhaustedError
 
 if TYPE_CHECKING:
@@ -67,13 +69,31 @@ _ADMIT = text(
     SELECT wanted.subject, wanted.metric, date_trunc(wanted.span, now(), 'UTC'), wanted.amount, wanted.cap
     FROM unnest(CAST(:subjects AS text[]), CAST(:metrics AS text[]), CAST(:spans AS text[]),
                 CAST(:amounts AS bigint[]), CAST(:caps AS bigint[])) WITH ORDINALITY
-         AS wanted (subject, metric, span, amount, cap, place)
+         AS wanted (subject, metric, span, amount, cap, place),
+         set_config('synchronous_commit', 'off', true)
     WHERE wanted.amount <= wanted.cap
     ORDER BY wanted.place
     ON CONFLICT (subject, metric, window_start) DO UPDATE
     SET used = quota_counter.used + excluded.used, cap = excluded.cap
     WHERE quota_counter.used + excluded.used <= excluded.cap
     RETURNING subject, metric, window_start
+    """
+)
+_SETTLE = text(
+    """
+    WITH held AS (
+        SELECT counter.subject, counter.metric, counter.window_start
+        FROM quota_counter AS counter
+        JOIN unnest(CAST(:owners AS text[])) WITH ORDINALITY AS wanted (subject, place) USING (subject),
+             set_config('synchronous_commit', 'off', true)
+        WHERE counter.metric = :metric AND counter.window_start = :window_start
+        ORDER BY wanted.place
+        FOR UPDATE OF counter
+    )
+    UPDATE quota_counter AS counter
+    SET used = greatest(0, counter.used + :more)
+    FROM held
+    WHERE counter.subject = held.subject AND counter.metric = held.metric AND counter.window_start = held.window_start
     """
 )
 _WINDOW_ENDS = text(
@@ -100,6 +120,7 @@ class Quotas:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._at_once = at_once(engine)
 
     async def reserve(self, subject: Subject, grant: Grant, tokens: int, requests: int = 1) -> Reservation:
         """Count ``requests`` and reserve ``tokens`` for each; settle as often.
@@ -150,19 +171,16 @@ class Quotas:
         """Replace what was reserved by what was used."""
         if used == reservation.tokens:
             return
-        table = schema.quota_counter
-        change = (
-            update(table)
-            .where(
-                table.c.subject == bindparam("owner"),
-                table.c.metric == TOKENS,
-                table.c.window_start == reservation.window_start,
+        async with self._at_once.connect() as connection:
+            await connection.execute(
+                _SETTLE,
+                {
+                    "owners": list(reservation.owners),
+                    "metric": TOKENS,
+                    "window_start": reservation.window_start,
+                    "more": used - reservation.tokens,
+                },
             )
-            .values(used=func.greatest(0, table.c.used + (used - reservation.tokens)))
-        )
-        async with self._engine.begin() as connection:
-            for owner in reservation.owners:
-                await connection.execute(change, {"owner": owner})
 
     async def forget_old(self) -> None:
         """Drop counters of windows that are over."""

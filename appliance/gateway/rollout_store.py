@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from appliance.gateway.database import at_once
 from appliance.gateway.errors import ConflictError, NotFoundError
 from appliance.gateway.rollout_values import Rollout, rollout_of
 from appliance.gateway.schema import rollout, rollout_answer
@@ -36,10 +37,11 @@ class RolloutStore:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._at_once = at_once(engine)
 
     async def running(self, group: str) -> Rollout | None:
         """The group's rollout that runs."""
-        async with self._engine.connect() as connection:
+        async with self._at_once.connect() as connection:
             row = (
                 await connection.execute(select(rollout).where(rollout.c.group_name == group, _RUNNING))
             ).one_or_none()

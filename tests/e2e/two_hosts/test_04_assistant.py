@@ -225,7 +225,7 @@ def test_an_api_server_that_rotates_its_log_while_nobody_takes_it_loses_nothing(
     assert len(calls("before-the-rotation")) == 1
     told = [one["unmapped"]["sovereign"] for one in observed(desk).values()]
     assert not [one for one in told if one["kind"] == "cluster_reading" and one["host"] == "node1" and one["gap"]]
-    secrets = [{"type": "secrets", "namespace": "default"}]
+    secrets = [{"type": "secrets", "namespace": "default", "name": "secrets"}]
     assert len([one for one in observed(desk).values() if one.get("resources") == secrets]) >= 90  # 700 kB each
     until(lambda: all(_ready(pod) for pod in ours(cluster)), "every pod of the assistant was ready")
 

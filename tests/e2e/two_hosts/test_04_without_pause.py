@@ -18,8 +18,9 @@ _LONGEST_S = 30.0
 
 
 def _pods(cluster: Kubernetes) -> set[str]:
+    """Those that stay: who is on the way out may be ending answers still."""
     found = cluster.get("pods", "--namespace=sovereign", "--selector=app.kubernetes.io/name=assistant")
-    return {pod["metadata"]["name"] for pod in found["items"]}
+    return {pod["metadata"]["name"] for pod in found["items"] if "deletionTimestamp" not in pod["metadata"]}
 
 
 def test_a_changed_setting_of_the_assistant_costs_nobody_an_answer_where_a_host_has_room(desk: Desk) -> None:

@@ -107,6 +107,27 @@ async def test_settling_gives_back_what_was_not_used_and_charges_what_was_more(p
     assert await used(pool) == {"user:alpha": 35, "group:analysts": 35}
 
 
+async def test_counting_and_settling_side_by_side_lose_nothing_and_wait_for_nobody_for_ever(pool: AsyncEngine) -> None:
+    quotas = [Quotas(pool) for _ in range(3)]
+
+    async def ask(n: int) -> None:
+        ours = quotas[n % 3]
+        await ours.settle(await ours.reserve(Subject(f"user{n % 2}"), tokens(), 100), n)
+
+    await asyncio.gather(*(ask(n) for n in range(60)))
+    assert await used(pool) == {"user:user0": 870, "user:user1": 900, "group:analysts": 1770}
+
+
+async def test_only_counting_does_not_wait_for_the_disk(pool: AsyncEngine) -> None:
+    """What else goes over the same connections does."""
+    quotas = Quotas(pool)
+    for work in (quotas.reserve(ALPHA, tokens(), 10), quotas.settle(await quotas.reserve(ALPHA, tokens(), 10), 5)):
+        await work
+        async with pool.connect() as connection:
+            assert pool.pool.checkedin() == 0, "there is one connection, and it is this one"
+            assert (await connection.execute(text("SHOW synchronous_commit"))).scalar_one() == "on"
+
+
 async def test_a_request_larger_than_the_whole_quota_is_told_so(pool: AsyncEngine) -> None:
     with pytest.raises(ExhaustedError) as refused:
         await Quotas(pool).reserve(ALPHA, tokens(user=100), 101)

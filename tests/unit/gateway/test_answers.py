@@ -73,6 +73,24 @@ async def test_nothing_is_handed_out_before_the_entry_is_durable_though_the_engi
     assert said(await reading) == "Hello there."
 
 
+async def test_the_quota_is_settled_while_the_log_takes_the_end_of_an_answer(bench: Any) -> None:
+    appended = bench.log.append
+
+    async def slow(event: dict[str, Any], **fields: Any) -> Any:
+        if event["unmapped"]["sovereign"]["kind"] == "answer":
+            await asyncio.wait_for(bench.settled.wait(), 5)
+        return await appended(event, **fields)
+
+    async def settle(reservation: object, used: int) -> None:
+        await counted(reservation, used)
+        bench.settled.set()
+
+    counted, bench.settled = bench.quotas.settle, asyncio.Event()
+    bench.log.append, bench.quotas.settle = slow, settle
+    assert isinstance((await bench.steps())[-1], Finished)
+    assert bench.quotas.settled == [len("what is this?") + 3], "once"
+
+
 @pytest.mark.parametrize("first", ["token", "end"])
 async def test_an_engine_that_answers_before_it_admits_is_not_heard(bench: Any, first: str) -> None:
     async def generate(request: Request) -> AsyncGenerator[Event, None]:
