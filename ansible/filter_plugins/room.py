@@ -1,4 +1,4 @@
-"""Whether a host has room for one pod more of a deployment, by what is asked for and promised: as the scheduler counts.
+"""Whether hosts have room for one pod more of a deployment, by what is asked for and promised: as the scheduler counts.
 
 With room the next pod comes first and the former goes when that one is ready; without it the former goes first.
 """
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 _POWERS = {"": 0, "k": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 _QUANTITY = re.compile(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)([numkKMGTPE]?)(i?)")
 _SMALL = {"n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3")}
+_ENDED = {"Succeeded", "Failed"}
 _KEEPS_OUT = {"NoSchedule", "NoExecute"}
 _MIB = 1 << 20
+_HAS = ("has", "have")
+_NAMESPACE = "sovereign"
 
 
 class FilterModule:
@@ -37,7 +40,8 @@ def pods_first(listed: str, manifest: str, name: str, *, together: bool = True) 
     """How many pods of the deployment ``name`` may come before one goes (`surge`, 0 or 1), and `why`.
 
     ``listed`` are nodes and pods as the API gives them, ``manifest`` the YAML that has the deployment. ``together``:
-    whether pods of both releases can serve from one database. `was` is what the manifest itself says.
+    whether pods of both releases can serve from one database. `was` is what the manifest itself says. Where there are
+    to be more pods than there are, those come in the same change, and before one goes: they need room as well.
     """
     deployment = next(
         one
@@ -50,13 +54,27 @@ def pods_first(listed: str, manifest: str, name: str, *, together: bool = True) 
     spec = deployment["spec"]["template"]["spec"]
     asked = asked_by(spec)
     items = json.loads(listed)["items"]
-    lacking = []
+    there = sum(_is_of(deployment, one) for one in items)
+    coming = max(1, int(deployment["spec"].get("replicas", 1)) - there + min(1, there))
+    left, having, lacking = coming, [], []
     for node in sorted((i for i in items if i["kind"] == "Node"), key=lambda one: str(one["metadata"]["name"])):
         pods = [i for i in items if i["kind"] == "Pod" and i["spec"].get("nodeName") == node["metadata"]["name"]]
-        against = _against(node, spec) or _short(asked, free_on(node, pods))
-        if not against:
-            return {"surge": 1, "was": was, "why": f"{node['metadata']['name']} has room for both"}
-        lacking.append(f"{node['metadata']['name']} {against}")
+        free = free_on(node, pods)
+        against = _against(node, spec) or _short(asked, free)
+        if against:
+            lacking.append(f"{node['metadata']['name']} {against}")
+            continue
+        left -= _times(asked, free)
+        having.append(node["metadata"]["name"])
+        if left <= 0:
+            all_of_them = "both" if coming == 1 else f"{coming} more"
+            return {
+                "surge": 1,
+                "was": was,
+                "why": f"{' and '.join(having)} {_HAS[len(having) > 1]} room for {all_of_them}",
+            }
+    if coming > 1:
+        return {"surge": 0, "was": was, "why": f"hosts have room for {coming - left} of {coming} more pods"}
     return {"surge": 0, "was": was, "why": f"no host has room for both: {'; '.join(lacking) or 'there is none'}"}
 
 
@@ -82,7 +100,7 @@ def free_on(node: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> dict[
     """What a node may give and has promised to none of ``pods``, which are on it; those that ended have nothing."""
     free = {kind: quantity(amount) for kind, amount in node["status"]["allocatable"].items()}
     for pod in pods:
-        if pod["status"].get("phase") not in {"Succeeded", "Failed"}:
+        if pod["status"].get("phase") not in _ENDED:
             for kind, amount in asked_by(pod["spec"]).items():
                 free[kind] = free.get(kind, Decimal()) - amount
     return free
@@ -128,6 +146,20 @@ def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
     if toleration.get("operator", "Equal") == "Exists":
         return toleration.get("key") in {None, "", taint["key"]}
     return bool(toleration.get("key") == taint["key"] and toleration.get("value", "") == taint.get("value", ""))
+
+
+def _is_of(deployment: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
+    """Whether it is a pod of the deployment that stays."""
+    if item["kind"] != "Pod" or item["status"].get("phase") in _ENDED or "deletionTimestamp" in item["metadata"]:
+        return False
+    wanted = deployment["spec"].get("selector", {}).get("matchLabels", {})
+    same = item["metadata"].get("namespace") == _NAMESPACE
+    return bool(same and wanted and wanted.items() <= item["metadata"].get("labels", {}).items())
+
+
+def _times(asked: Asked, free: Asked) -> int:
+    """For how many of the same there is room."""
+    return min(int(free.get(kind, Decimal()) // amount) for kind, amount in asked.items() if amount)
 
 
 def _short(asked: Asked, free: Asked) -> str:

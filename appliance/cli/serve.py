@@ -29,7 +29,7 @@ from appliance.site.load import load_site
 from appliance.site.paths import AUDIT, COLLECTOR, DATABASE, GATEWAY, IDENTITY, engine_service, standby_service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
     from appliance.audit.roles import Role, Roles
@@ -121,21 +121,23 @@ def _audit(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> No
     from appliance.audit.keys import CheckpointKeys
     from appliance.audit.lease_pod import lease_here
     from appliance.audit.server import serve as serve_audit
+    from appliance.site.writer import writer_settings
 
     _bound_stacks()
+    settings = writer_settings(config)
     keys = CheckpointKeys.load(credentials.read("checkpoint_ed25519.pem"), credentials.read("checkpoint_mldsa44.pem"))
     serve_audit(
         directory=paths.audit_log,
         socket=paths.socket(AUDIT),
-        origin=config.log_origin,
+        origin=settings.origin,
         keys=keys,
-        roles=_roles(config, paths),
-        retention_days=config.audit.retention_days,
+        roles=_roles(settings.models, paths),
+        retention_days=settings.retention_days,
         lease=lease_here(paths.audit_log, ended=lambda: os.kill(os.getpid(), signal.SIGTERM)),
     )
 
 
-def _roles(config: SiteConfig, paths: SitePaths) -> Roles:
+def _roles(models: Sequence[str], paths: SitePaths) -> Roles:
     """Who writes what to the log: each service as its own uid, the operator as root or as who installed the site."""
     from appliance.audit import roles
     from appliance.site.peers import ROOT, overflow_uid, service_uid
@@ -144,7 +146,7 @@ def _roles(config: SiteConfig, paths: SitePaths) -> Roles:
         (service_uid(paths, GATEWAY), role) for role in (roles.GATEWAY, roles.IDENTITY)
     ]
     held += [(service_uid(paths, COLLECTOR), roles.CLUSTER)]
-    held += [(service_uid(paths, engine_service(m.name)), roles.engine(m.name)) for m in config.models]
+    held += [(service_uid(paths, engine_service(name)), roles.engine(name)) for name in models]
     held += [(uid, roles.OPERATOR) for uid in {ROOT, paths.run.stat().st_uid} - {overflow_uid()}]
     return roles.Roles.of_holders(held)
 

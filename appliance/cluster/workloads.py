@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from appliance.cluster import objects
@@ -30,6 +30,7 @@ from appliance.identity.keycloak_server import ADMIN_CLIENT, build_options, star
 from appliance.install.services import READING_MIB
 from appliance.site.paths import engine_service
 from appliance.site.shapes import SIGN_IN
+from appliance.site.writer import writer_settings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -156,6 +157,12 @@ class _Values:
             "assistant": self._assistant(),
         }
 
+    @property
+    def _site(self) -> Mapping[str, str]:
+        """Files of the site. Some pods read one, and start anew with that alone: meanwhile nobody is answered."""
+        found: Mapping[str, str] = self._found["site"]["data"]
+        return found
+
     def _mark(self, *names: str) -> str:
         return objects.mark(*(self._found[name] for name in names))
 
@@ -191,7 +198,8 @@ class _Values:
             "address": self._edge_address(),
             "hostname": self._config.listen.hostname,
             "secrets": self._mark("identity", "link-identity"),
-            "settings": self._mark("site", "realm"),
+            "settings": objects.mark({"ca.pem": self._site["ca.pem"]}),
+            "realm": self._mark("site", "realm"),
         }
 
     def _audit(self) -> dict[str, Any]:
@@ -209,7 +217,7 @@ class _Values:
             "hosts": {host_link(host.name): host.role for host in self._described.cluster.hosts},
             "controlPlanes": len(self._described.cluster.control_plane),
             "secrets": self._mark("audit", "link-audit"),
-            "settings": self._mark("site"),
+            "settings": objects.mark(asdict(writer_settings(self._config)), {"uids.json": self._site["uids.json"]}),
         }
 
     def _edge(self) -> dict[str, Any]:

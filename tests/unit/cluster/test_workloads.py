@@ -139,8 +139,32 @@ def test_another_run_says_the_same(tmp_path: Path) -> None:
 
 
 def test_a_changed_site_file_starts_anew_what_reads_it_and_nothing_else(tmp_path: Path) -> None:
-    before, after = values(made(tmp_path)), values(made(tmp_path, languages=["fr"]))
-    assert [name for name in ORDER if before[name] != after[name]] == ["keycloak", "audit", "assistant"]
+    """The log's writer and Keycloak, of which there is one pod each, are what everybody waits for."""
+    first = made(tmp_path)
+
+    def anew(**assistant: Any) -> list[str]:
+        """Charts whose pods start anew: a job of the realm is none of them."""
+        before, after = values(first), values(made(tmp_path, **assistant))
+        for told in (before, after):
+            told["keycloak"] = {**told["keycloak"], "realm": ""}
+        return [name for name in ORDER if before[name] != after[name]]
+
+    models = SITE["assistant"]["models"]
+    assert anew(languages=["fr"]) == ["assistant"]
+    assert anew(models=[{**models[0], "queue": 48}, models[1]]) == ["assistant"]
+    assert anew(groups=[*SITE["assistant"]["groups"], {"name": "guests", "models": ["small"]}]) == ["assistant"]
+    assert anew(audit={"retention_days": 400}) == ["audit", "assistant"]
+    assert {"audit", "assistant"} <= set(anew(models=[*models, {"name": "third"}]))
+
+
+def test_a_changed_site_file_settles_the_realm_anew_and_leaves_keycloak_s_pod(tmp_path: Path) -> None:
+    before = values(made(tmp_path))["keycloak"]
+    after = values(made(tmp_path, groups=[{"name": "guests", "models": ["small"]}], service_clients=[]))["keycloak"]
+    assert {name for name in before if before[name] != after[name]} == {"realm"}
+    pod = (CHARTS / "keycloak/templates/deployment.yaml").read_text()
+    assert ".Values.realm" not in pod
+    assert ".Values.realm" in (CHARTS / "keycloak/templates/realm.yaml").read_text()
+    assert "configMap: {name: site, items: [{key: ca.pem, path: ca.pem}]}" in pod, "of the site's files it reads one"
 
 
 def test_nothing_secret_is_in_a_value_or_a_config_map(tmp_path: Path) -> None:

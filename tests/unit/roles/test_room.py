@@ -24,10 +24,14 @@ POD = {
 }
 
 
-def manifest(surge: int = 0) -> str:
+LABELS = {"app.kubernetes.io/name": "assistant"}
+
+
+def manifest(surge: int = 0, replicas: int = 1) -> str:
     service = {"kind": "Service", "metadata": {"name": "assistant"}}
     strategy = {"rollingUpdate": {"maxSurge": surge}}
-    spec = {"strategy": strategy, "template": {"spec": POD}}
+    selector = {"matchLabels": LABELS}
+    spec = {"replicas": replicas, "strategy": strategy, "selector": selector, "template": {"spec": POD}}
     found = {"kind": "Deployment", "metadata": {"name": "assistant"}, "spec": spec}
     return f"---\n# Source: a comment\n{yaml.safe_dump(service)}---\n---\n{yaml.safe_dump(found)}"
 
@@ -41,11 +45,13 @@ def node(name: str, memory: str = "4Gi", cpu: str = "2", **spec: Any) -> dict[st
 
 
 def pod(on: str, phase: str = "Running", spec: dict[str, Any] = POD) -> dict[str, Any]:
-    return {"kind": "Pod", "metadata": {"name": "p"}, "spec": {**spec, "nodeName": on}, "status": {"phase": phase}}
+    about = {"name": "p", "namespace": "sovereign", "labels": {**LABELS, "version": "1"}}
+    return {"kind": "Pod", "metadata": about, "spec": {**spec, "nodeName": on}, "status": {"phase": phase}}
 
 
-def decided(*items: dict[str, Any], together: bool = True) -> tuple[int, str]:
-    found = room.pods_first(json.dumps({"items": items}), manifest(), "assistant", together=together)
+def decided(*items: dict[str, Any], together: bool = True, replicas: int = 1) -> tuple[int, str]:
+    told = manifest(replicas=replicas)
+    found = room.pods_first(json.dumps({"items": items}), told, "assistant", together=together)
     return found["surge"], found["why"]
 
 
@@ -64,6 +70,23 @@ def test_without_room_the_former_pod_goes_first_and_every_host_says_what_it_lack
     assert why == (
         "no host has room for both: node1 lacks memory (640 MiB free of 1408 MiB); node2 lacks cpu (0.1 free of 0.36)"
     )
+
+
+def test_pods_that_come_besides_need_room_before_one_goes() -> None:
+    """Else the next one waits for room that those took, and the former for the next, for ever."""
+    both = (node("node1", memory="3Gi"), pod("node1"), node("node2", memory="1500Mi"))
+    assert decided(*both, replicas=2) == (1, "node1 and node2 have room for 2 more")
+    assert decided(*both, replicas=3) == (0, "hosts have room for 2 of 3 more pods")
+    assert decided(*both[:2], replicas=2) == (0, "hosts have room for 1 of 2 more pods")
+    assert decided(*both[:2], replicas=1) == (1, "node1 has room for both")
+
+
+def test_who_is_on_the_way_out_or_somebody_else_s_is_none_of_those_that_stay() -> None:
+    leaving, foreign = pod("node1"), pod("node1")
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-01T00:00:00Z"
+    foreign["metadata"]["namespace"] = "default"
+    items = (node("node1", memory="6Gi"), pod("node1"), leaving, foreign)
+    assert decided(*items, replicas=2) == (0, "hosts have room for 1 of 2 more pods")
 
 
 @pytest.mark.parametrize(("memory", "surge"), [("2816Mi", 1), ("2815Mi", 0)])
