@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.store import Store
 from appliance.cluster.inventory import Site, inventory
-from appliance.cluster.lasting import to_be_seen
+from appliance.cluster.lasting import to_be_seen, to_have_room_for
 from appliance.cluster.playbook import run
 from appliance.cluster.settings import read_settings
 from appliance.cluster.staging import stage_release
@@ -51,7 +51,12 @@ def look_ahead(  # noqa: PLR0913, PLR0917 - what a look is made of
             Site(described.name, known.identity, site.source.parent),
             described.cluster,
             parts,
-            settings={**more, **read_settings(described, site.source), **to_be_seen(known)},
+            settings={
+                **more,
+                **read_settings(described, site.source),
+                **to_be_seen(known),
+                **to_have_room_for(described),
+            },
             change=change_to(store, release.version, known),
         )
         run("preflight.yml", told, watch, enter=enter)

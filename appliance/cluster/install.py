@@ -18,7 +18,7 @@ from airgap_bundle.store import Store
 from appliance.cluster.acts import Acting, in_force
 from appliance.cluster.events import Failure
 from appliance.cluster.inventory import Site, inventory
-from appliance.cluster.lasting import refuse_moved, to_be_seen
+from appliance.cluster.lasting import refuse_moved, to_be_seen, to_have_room_for
 from appliance.cluster.packs import publish
 from appliance.cluster.playbook import PLAYBOOK_SECONDS, HostsRefusedError, run
 from appliance.cluster.reach import Reach
@@ -202,7 +202,12 @@ def put_in_force(
         Site(described.name, state.identity, wanted.source.parent),
         described.cluster,
         parts,
-        settings={**read_settings(described, wanted.source), **wanted.options, **to_be_seen(before)},
+        settings={
+            **read_settings(described, wanted.source),
+            **wanted.options,
+            **to_be_seen(before),
+            **to_have_room_for(described),
+        },
         leaving=before.leaving(described.cluster.hosts),
         workloads=workloads,
         change=change,

@@ -39,3 +39,11 @@ def to_be_seen(known: ClusterState | None) -> dict[str, Any]:
     if known is None or not known.release:
         return {}
     return {"preflight_stands": True, "preflight_state_host": known.state_host}
+
+
+def to_have_room_for(described: ClusterSite) -> dict[str, Any]:
+    """Options of the preflight: the pods that hosts must have the memory for; none of a site without an assistant."""
+    if described.assistant is None:
+        return {}
+    models = sum(model.memory_mib for model in described.assistant.models)
+    return {"preflight_pods": {"count": described.assistant.gateways, "memory_mib": models}}

@@ -12,7 +12,7 @@ import pytest
 from airgap_bundle.store import Store
 from appliance.cluster import ahead
 from appliance.cluster import install as installing
-from appliance.cluster.lasting import refuse_moved, to_be_seen
+from appliance.cluster.lasting import refuse_moved, to_be_seen, to_have_room_for
 from appliance.cluster.standing import standing
 from appliance.cluster.state import begin_state, read_state, write_state
 from appliance.cluster.workloads import Workloads
@@ -148,3 +148,10 @@ def test_a_look_ahead_of_an_upgrade_looks_for_what_stands(here: Administrator, m
     site = installing.read_site(here.folder / "site.yaml")
     ahead.look_ahead(here.paths, site, release, replace(state, state_host="node2"), lambda _: None)
     assert [(one["preflight_stands"], one["preflight_state_host"]) for one in asked] == [(True, "node2")]
+
+
+def test_the_preflight_is_told_how_many_pods_come_and_what_the_models_of_one_need() -> None:
+    models = [{"name": "small", "memory_mib": 900}, {"name": "large", "memory_mib": 6000}]
+    site = described("node1", "node2", assistant=ASSISTANT | {"models": models, "gateways": 2})
+    assert to_have_room_for(site) == {"preflight_pods": {"count": 2, "memory_mib": 6900}}
+    assert to_have_room_for(described("node1", "node2", assistant=None)) == {}
