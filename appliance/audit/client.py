@@ -90,7 +90,7 @@ class AuditClient:
         try:
             try:
                 response = await self._http.post("/append", content=body)
-            except (httpx.NetworkError, httpx.RemoteProtocolError):  # as in ``_post``
+            except (httpx.NetworkError, httpx.RemoteProtocolError):  # as in ``_send_anew``
                 response = await self._http.post("/append", content=body)
         except httpx.HTTPError as error:
             raise wire.unreachable(error) from error
@@ -171,11 +171,11 @@ class AuditClient:
         self._under_way(answered)
 
         def heard(reply: bytes | OSError) -> None:
+            answered.set_result(None)
             if isinstance(reply, ConnectionError):  # a kept connection may belong to a writer that is gone
                 self._under_way(asyncio.create_task(self._send_anew(batch, attempts=1)))
             else:
                 self._heard(batch, reply)
-            answered.set_result(None)
 
         link.put(batch.payload(), wire.ANSWER_SECONDS, heard, proven=batch.proven)
 

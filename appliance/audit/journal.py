@@ -108,14 +108,14 @@ class Journal:
 
     def write(self, record: bytes) -> None:
         """Append ``record``, which must fit; durable on return. After an error only the disk knows what is there."""
-        if not self._segments:
+        if len(self._segments) < SEGMENTS:
             self.clear()
         self._segments[self._current].write(record)
 
     def turn(self) -> int | None:
         """Go on in the other segment and say which one was left; None when the other is still in use."""
         left, other = self._current, (self._current + 1) % SEGMENTS
-        if self._segments and self._segments[other].used:
+        if len(self._segments) == SEGMENTS and self._segments[other].used:
             return None
         self._current = other
         return left
@@ -128,8 +128,8 @@ class Journal:
     def clear(self) -> None:
         """Make both segments anew, all zeros, durably: nothing in them counts any more. Takes its space at once."""
         self._folder.mkdir(mode=0o750, exist_ok=True)
-        if not self._segments:
-            self._segments = [Segment(self._folder / str(name)) for name in range(SEGMENTS)]
+        while len(self._segments) < SEGMENTS:
+            self._segments.append(Segment(self._folder / str(len(self._segments))))
         for segment in self._segments:
             segment.clear(self._size)
         for folder in (self._folder, self._folder.parent):

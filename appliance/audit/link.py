@@ -94,9 +94,9 @@ class Link(asyncio.Protocol):
             heard(answer)
 
     def _give_up(self, number: int) -> None:
-        self._tell(number, TimeoutError("no answer came"))
         assert self._transport is not None
-        self._transport.abort()
+        self._transport.abort()  # which is told a moment later: this one's answer is another
+        self._tell(number, TimeoutError("no answer came"))
 
 
 async def connect(socket: Path, instance: str, seconds: float) -> Link:

@@ -4,7 +4,8 @@ Pure; the writer that recovers and everybody who reads judge by this. A batch co
 carries a checkpoint over exactly that tree, signed by the log's keys; nobody without them can put one in, or change
 one. Only the last may be incomplete, since each was durable before the next began: one that does not hold and is
 followed by another was damaged, and so is the log. A checkpoint unmasks only under the whole of its batch: one that can
-be read, and does not belong there, was put there.
+be read, and does not belong there, was put there. What a recovery dropped may lie there still, where the host stopped
+before the journal was cleared: it begins before the head and ends behind it, and nobody's signature is in it.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Replay:
 def replay(batches: Sequence[Batch], edge: Edge, head: Checkpoint, keys: Sequence[VerifierKey]) -> Replay:
     """What ``batches``, by position, add to the tree of ``edge``, which ``head`` signs."""
     found = Replay(edge, head)
-    following = [batch for batch in batches if batch.end > head.size]
+    following = [batch for batch in batches if batch.end > head.size and not _dropped(batch, head.size)]
     for number, batch in enumerate(following):
         if not _take(found, batch, keys, last=number + 1 == len(following)):
             break
@@ -63,7 +64,7 @@ def _take(found: Replay, batch: Batch, keys: Sequence[VerifierKey], *, last: boo
     if batch.first != size:
         found.findings.append(_misplaced(batch, size))
         return False
-    whole = 0 < batch.count == len(batch.entries)
+    whole = _whole(batch)
     signed = _signed(batch, keys) if whole else None
     grown = found.edge.grow(batch.entries).edge if whole else found.edge
     if signed and (signed.size, signed.root) == (grown.size, grown.tree.root()):
@@ -82,6 +83,14 @@ def _take(found: Replay, batch: Batch, keys: Sequence[VerifierKey], *, last: boo
             whose = "an older checkpoint" if signed else "a checkpoint that is not signed by the log's keys"
             found.foreign = Finding("inserted", batch.first, f"{span} was put there: it carries {whose}")
     return False
+
+
+def _whole(batch: Batch) -> bool:
+    return 0 < batch.count == len(batch.entries)
+
+
+def _dropped(batch: Batch, size: int) -> bool:
+    return batch.first < size and not (_whole(batch) and _readable(batch.note))
 
 
 def _misplaced(batch: Batch, size: int) -> Finding:

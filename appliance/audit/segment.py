@@ -9,6 +9,7 @@ whichever part of the write a power cut leaves.
 from __future__ import annotations
 
 import errno
+import fcntl
 import mmap
 import os
 from typing import TYPE_CHECKING
@@ -27,8 +28,8 @@ class Segment:
 
     def __init__(self, path: Path) -> None:
         self.used = 0
-        self._file = _opened(path)
         self._room = mmap.mmap(-1, _AT_ONCE)  # aligned; begins with what the block that is being filled holds
+        self._file = _opened(path)
 
     def write(self, data: bytes) -> None:
         """Append ``data``; durable on return. After an error only the disk knows what is there."""
@@ -48,8 +49,15 @@ class Segment:
     def clear(self, size: int) -> None:
         """All zeros, ``size`` bytes of them, durably; takes its space at once."""
         os.ftruncate(self._file, size)
-        self.used = 0
-        self.write(bytes(size))
+        self.free()
+        try:
+            self.write(bytes(size))
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            fcntl.fcntl(self._file, fcntl.F_SETFL, os.O_DSYNC)  # some refuse O_DIRECT here, and not where it is opened
+            self.free()
+            self.write(bytes(size))
         self.free()
 
     def free(self) -> None:

@@ -49,7 +49,8 @@ class Batch:
     def hear(self, reply: bytes | Exception) -> list[Batch]:
         """Each caller hears what ``reply`` means for their entry; what is to be sent again comes back.
 
-        One refused entry must not take its neighbours with it: each is sent alone then.
+        One refused entry must not take its neighbours with it: each is sent alone then. Raises nothing: whatever else
+        an answer does to who reads it, nobody waits for another.
         """
         try:
             positions = wire.read_reply(_said(reply), [one.entry for one in self.waiting], proven=self.proven)
@@ -58,13 +59,18 @@ class Batch:
                 return [Batch([one]) for one in self.waiting]
             self.waiting[0].fail(error)
         except SovereignError as error:
-            for one in self.waiting:
-                one.fail(error)
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - a defect here would be a caller who waits for ever
+            self._fail(wire.unreachable(error))
         else:
             for one, position in zip(self.waiting, positions, strict=True):
                 if not one.done.done():
                     one.done.set_result(position)
         return []
+
+    def _fail(self, error: SovereignError) -> None:
+        for one in self.waiting:
+            one.fail(error)
 
 
 def _said(reply: bytes | Exception) -> bytes:

@@ -161,7 +161,7 @@ def _positions(answer: dict[str, Any], count: int) -> list[Position]:
     try:
         size, checkpoint = int(answer["size"]), str(answer["checkpoint"])
         indexes = [int(index) for index in answer["positions"]]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _nonsense() from error
     if len(indexes) != count or not all(0 <= index < size for index in indexes):
         raise _nonsense()
@@ -173,7 +173,7 @@ def read_refused(response: httpx.Response) -> dict[int, int]:
     answer = _answer(response)
     try:
         return {int(uid): int(count) for uid, count in answer["not_yours"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise _nonsense() from error
 
 
@@ -206,7 +206,7 @@ def read_proof(response: httpx.Response) -> Proof:
     try:
         index, size, hashes = int(answer["index"]), int(answer["size"]), tuple(map(str, answer["hashes"]))
         return Proof(index, size, str(answer["leaf_hash"]), hashes, str(answer["checkpoint"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _nonsense() from error
 
 

@@ -119,9 +119,11 @@ class Answer:
             last = await self._concluded(await self._driven())
         finally:
             running.dec()
-            await self._settled()
-            await self._tidily("close", self._keeper.closed())
-            self._queue.put_nowait(last)
+            try:
+                await self._settled()
+                await self._tidily("close", self._keeper.closed())
+            finally:
+                self._queue.put_nowait(last)
 
     def _settled(self) -> asyncio.Task[None]:
         """The quota's part; begun by the first call, when what is charged is known."""

@@ -31,6 +31,7 @@ ROLE = "gateway"
 _POOL_SIZE = 10
 _POOL_OVERFLOW = 20
 _AT_ONCE = "at_once"
+_USED = "used"
 _NO_TRANSACTION = "AUTOCOMMIT"
 
 # What a caller may treat as "the database does not answer": pool exhausted, connection refused or lost.
@@ -60,12 +61,16 @@ def connect(socket_dir: Path, port: int, password: str, connect_s: int = 5) -> A
     return engine
 
 
-def _still_there(connection: DBAPIConnection, _entry: ConnectionPoolEntry, _given: PoolProxiedConnection) -> None:
+def _still_there(connection: DBAPIConnection, entry: ConnectionPoolEntry, _given: PoolProxiedConnection) -> None:
     """Before a connection is used again. Raises ``DisconnectionError``: then the pool makes it anew.
 
     Nothing comes from the server between statements but its farewell, after which the socket has something to read (or
-    word of a setting that was changed, after which a new connection is as good).
+    word of a setting that was changed, after which a new connection is as good). One that was just made is as good as
+    any that would follow it.
     """
+    if not entry.info.get(_USED):
+        entry.info[_USED] = True
+        return
     driven = connection.driver_connection
     if driven is None or driven.closed:
         raise DisconnectionError
@@ -78,8 +83,13 @@ def _still_there(connection: DBAPIConnection, _entry: ConnectionPoolEntry, _give
 def _begun(connection: Connection) -> None:
     """Open the transaction, unless whoever asks wants none: ``at_once``, or a statement that refuses to be in one."""
     options = connection.get_execution_options()
-    if not options.get(_AT_ONCE) and options.get("isolation_level") != _NO_TRANSACTION:
+    if options.get(_AT_ONCE) or options.get("isolation_level") is not None:  # of any other level the driver begins one
+        return
+    try:
         connection.exec_driver_sql("BEGIN")
+    except BaseException:
+        connection.close()  # else what comes next on it would be in no transaction
+        raise
 
 
 def at_once(engine: AsyncEngine) -> AsyncEngine:

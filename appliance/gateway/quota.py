@@ -7,8 +7,8 @@ order, so that concurrent admissions cannot deadlock.
 
 Tokens are reserved at admission (the most that the prompt can take plus ``max_tokens``) and settled to what was used
 at the end. A gateway that dies in between leaves its reservation until the day ends: a quota errs on the side of the
-limit. Counting does not wait for the disk (``synchronous_commit``): a host that loses power loses what was counted in
-its last moment, and nobody's answer waits for that.
+limit. Counting does not wait for the disk (``synchronous_commit``): where the host or its database stops without
+warning, what was counted in the last moment is lost, and nobody's answer waits for that.
 """
 
 from __future__ import annotations

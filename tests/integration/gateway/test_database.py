@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError, ResourceClosedError
 
 from appliance.gateway.database import at_once
 
@@ -42,6 +43,20 @@ async def test_a_statement_at_once_stays_and_one_in_a_transaction_goes_with_it(p
     async with pool.begin() as connection:
         found = (await connection.execute(text("SELECT subject FROM quota_counter"))).scalars().all()
     assert found == ["user:alpha"]
+
+
+async def test_where_a_transaction_cannot_begin_nothing_goes_on_without_one(pool: AsyncEngine, cluster: Any) -> None:
+    new = text("INSERT INTO quota_counter VALUES ('user:alpha', 'tokens', now(), 1, 2)")
+    async with pool.connect() as connection:
+        server = int((await connection.execute(_SERVER)).scalar_one())
+        await connection.rollback()
+        with cluster.admin() as administrator:
+            administrator.execute("SELECT pg_terminate_backend(%s, 5000)", (server,))
+        for expected in (OperationalError, ResourceClosedError):
+            with pytest.raises(expected):
+                await connection.execute(new)
+    async with pool.begin() as connection:
+        assert not (await connection.execute(text("SELECT subject FROM quota_counter"))).all()
 
 
 async def test_a_question_asks_the_database_five_statements_one_of_them_to_begin(house: Any) -> None:

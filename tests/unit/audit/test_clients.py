@@ -169,6 +169,7 @@ async def test_a_restarted_writer_is_found_again(bench: Bench, serve: Callable[[
         (_reply(positions=["x"], size=1, checkpoint=""), AuditUnavailableError),
         (_reply(positions=[1], size=1, checkpoint=""), AuditUnavailableError),
         (_reply(positions=[0]), AuditUnavailableError),
+        (b'{"status": 200, "positions": [0], "size": Infinity, "checkpoint": ""}', AuditUnavailableError),
         (None, AuditUnavailableError),
         (b"x" * (MAX_PAYLOAD + 1), AuditUnavailableError),
     ],
@@ -196,6 +197,23 @@ async def test_what_a_broken_connection_left_unanswered_is_sent_once_more(bench:
     async with _scripted(tmp_path / "sock", *replies) as seen, AuditClient(tmp_path / "sock") as client:
         assert (await client.append(bench.event("a"), id="gateway/a")).index == 7
     assert seen[0] == seen[1]
+
+
+async def test_a_defect_in_reading_an_answer_leaves_nobody_waiting(
+    bench: Bench, service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with AuditClient(service.socket) as client:
+        await client.append(bench.event("a"), id="gateway/a")  # the connection is there
+
+        def defect(*_: object, **__: object) -> None:
+            raise ZeroDivisionError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(wire, "read_reply", defect)
+            with pytest.raises(AuditUnavailableError, match="ZeroDivisionError"):
+                await asyncio.wait_for(client.append(bench.event("b"), id="gateway/b"), 10)
+        assert (await client.append(bench.event("b"), id="gateway/b")).index == 1, "it was logged, and is found"
+        await asyncio.wait_for(client.aclose(), 10)
 
 
 async def test_a_closed_client_leaves_nobody_waiting(bench: Bench, service: Running) -> None:

@@ -156,6 +156,45 @@ def test_a_batch_that_the_disk_got_in_part_is_dropped_and_an_entry_says_so(crash
     assert not decode_journal(read_segments(crashed.directory))
 
 
+class ForgetfulJournal(Journal):
+    """Cannot be cleared as long as ``stuck`` is set, as where a host stops in the middle of a recovery."""
+
+    stuck = True
+
+    def clear(self) -> None:
+        if self.stuck:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().clear()
+
+
+@pytest.mark.parametrize("cut", ["note", "entries"])
+def test_a_recovery_that_stops_before_the_journal_is_cleared_is_done_again(
+    bench: Bench, log: TileLog, tmp_path: Path, cut: str
+) -> None:
+    """The batch that it dropped begins before the head by then, and ends behind it: that is nobody's attack."""
+    log.append(bench.records(0, 1))
+    log.enter(bench.records(2, 3, 4))
+    copy = Bench(tmp_path / "copy", bench.keys)
+    shutil.copytree(bench.directory, copy.directory)
+    path = copy.directory / JOURNAL / "0"
+    data = path.read_bytes()
+    (batch,) = decode_batches(data)
+    at = len(encode_batch(batch.first, batch.entries, batch.note)) - 1 if cut == "note" else 100
+    path.write_bytes(data[:at] + bytes(len(data) - at))
+    journal = ForgetfulJournal(copy.directory, SEGMENT)
+    stopped = TileLog(copy.directory, copy.origin, copy.keys, journal=journal)
+    copy.logs.append(stopped)
+    with pytest.raises(AuditUnavailableError):
+        stopped.open()
+    assert copy.verify().size == 3, "readers see a log that holds, with the recovery's entry"
+    journal.stuck = False
+    assert stopped.enter(copy.records(5)) == [3]
+    stopped.settle()
+    assert _names(copy)[:2] == ["e0", "e1"]
+    assert _names(copy)[3] == "e5"
+    copy.close()
+
+
 @pytest.mark.parametrize("where", [40, 500, 3000])
 def test_a_damaged_batch_that_others_follow_stops_the_writer(crashed: Bench, where: int) -> None:
     path = crashed.directory / JOURNAL / "0"

@@ -91,6 +91,22 @@ async def test_the_quota_is_settled_while_the_log_takes_the_end_of_an_answer(ben
     assert bench.quotas.settled == [len("what is this?") + 3], "once"
 
 
+async def test_a_defect_in_settling_leaves_nobody_waiting_for_the_last_word(bench: Any) -> None:
+    async def defect(*_: object) -> None:
+        raise ZeroDivisionError
+
+    bench.quotas.settle = defect
+    answer = await bench.start()
+    steps = await asyncio.wait_for(until_the_last(answer), 5)
+    assert isinstance(steps[-1], Finished)
+    with pytest.raises(ZeroDivisionError):
+        await answer.task
+
+
+async def until_the_last(answer: Answer) -> list[Step]:
+    return [step async for step in answer.steps()]
+
+
 @pytest.mark.parametrize("first", ["token", "end"])
 async def test_an_engine_that_answers_before_it_admits_is_not_heard(bench: Any, first: str) -> None:
     async def generate(request: Request) -> AsyncGenerator[Event, None]:
