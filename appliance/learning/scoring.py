@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from appliance.learning.signals import declined
 from appliance.learning.words import holds, plain
-from appliance.memory.language import language
+from appliance.memory.language import leaning
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -32,6 +32,6 @@ def score(case: Content, answer: str, cited: Collection[str] = (), *, refused: b
             declines = declined(answer) if refused is None else refused
             return float(declines and not any(holds(answer, one) for one in case.expected))
         case "language":
-            return float(language(answer) == case.expected[0])
+            return float(leaning(answer) == case.expected[0])
         case "cited":
             return sum(one in cited for one in case.expected) / len(case.expected)
