@@ -51,7 +51,7 @@ def language(text: str, declared: str | None = None) -> Language:
     if best and best[0][1] >= max(_ENOUGH, _SHARE * len(words)):
         return best[0][0]
     said = (declared or "").split("-")[0].lower()
-    return said if said in _WORDS else "other"  # type: ignore[return-value]  # as above
+    return said if said in _WORDS else "other"
 
 
 def _counted(words: Sequence[str]) -> Counter[Language]:
