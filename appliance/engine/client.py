@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -45,8 +44,6 @@ _CONNECT_S = 5.0
 _MEMORY_S = 3.0  # in all, whatever comes by then
 _DEPTH = 32  # of what it says of its model
 _MOST = 1 << 31  # tokens or dimensions
-_KEPT_S = 2.0  # of a connection that nobody uses; engines keep theirs for longer, so that none goes as it is used
-_FAREWELL_S = 1.0  # until the end of an answer whose last event was read
 _SILENCE_S = 900.0  # a request may wait long behind others; an engine that is gone closes the connection at once
 
 
@@ -70,7 +67,7 @@ class EngineClient:
     def __init__(self, socket: Path, patience_s: float = _CONNECT_S) -> None:
         self._patience_s = patience_s
         self._http = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(uds=str(socket), limits=httpx.Limits(keepalive_expiry=_KEPT_S)),
+            transport=httpx.AsyncHTTPTransport(uds=str(socket), limits=httpx.Limits(max_connections=None)),
             base_url="http://engine",
             timeout=httpx.Timeout(_SILENCE_S, connect=_CONNECT_S),
             trust_env=False,
@@ -101,14 +98,12 @@ class EngineClient:
                 if response.status_code != httpx.codes.OK:
                     async with asyncio.timeout(_CONNECT_S):
                         raise _refused(response, await bounded.body(response, MAX_BYTES))
-                lines = bounded.lines(response, request)
-                async for line in lines:
+                async for line in bounded.lines(response, request):
                     event = decode_event(line)
                     if isinstance(event, Failed):
                         raise EngineUnavailableError(f"the engine could not finish: {event.message}")
                     yield event
                     if isinstance(event, End):
-                        await _farewell(lines)
                         return
         except (httpx.HTTPError, ValueError, KeyError, TypeError, FormatError, TimeoutError, RecursionError) as error:
             raise EngineUnavailableError(f"the engine does not answer: {error}") from error
@@ -178,13 +173,6 @@ def _model(body: bytes) -> ModelInfo:
     if not all(isinstance(number, int) and 0 < number < _MOST for number in numbers):
         raise TypeError("it tells a model of a size that none has")
     return found
-
-
-async def _farewell(lines: AsyncGenerator[str, None]) -> None:
-    """Hear the end, so that the connection can be used again. What else is said does not matter any more."""
-    with contextlib.suppress(httpx.HTTPError, ValueError, TimeoutError, EngineUnavailableError):
-        async with asyncio.timeout(_FAREWELL_S):
-            await anext(lines, None)
 
 
 def _refused(response: httpx.Response, body: bytes) -> Exception:

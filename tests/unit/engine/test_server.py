@@ -18,8 +18,6 @@ from appliance.engine.client import (
 from appliance.engine.protocol import Admitted, End, Event, Request, Token
 from appliance.engine.served import receipt_digest
 from appliance.engine.wire import BODY_MAX_BYTES
-from appliance.engine.wire_events import encode_event
-from appliance.site.peer_protocol import PeerProtocol
 from tests.unit.engine.scripted_context import ScriptedContext, scripted_engine
 from tests.unit.engine.served_engine import served
 
@@ -66,58 +64,6 @@ def test_tokens_reach_the_client_one_by_one_while_the_engine_still_works(tmp_pat
             await events.aclose()
 
         _talk(socket, work)
-
-
-def test_questions_one_after_the_other_share_a_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[str] = []
-    whole = PeerProtocol.connection_made
-
-    def counted(self: PeerProtocol, transport: asyncio.Transport) -> None:
-        made.append("connection")
-        whole(self, transport)
-
-    monkeypatch.setattr(PeerProtocol, "connection_made", counted)
-    with served(scripted_engine(ScriptedContext("ab")), tmp_path) as socket:
-
-        async def work(client: EngineClient) -> None:
-            for _ in range(3):
-                assert isinstance((await _all(client))[-1], End)
-
-        _talk(socket, work)
-    assert len(made) == 1
-
-
-def test_an_answer_is_over_with_its_last_event_whatever_an_engine_still_holds_back(tmp_path: Path) -> None:
-    """As one would that was taken over: the connection is not used again, and nobody waits for it."""
-    with served(scripted_engine(ScriptedContext("ab")), tmp_path) as socket:
-        told: list[bytes] = []
-        _talk(socket, lambda client: _heard(client, told))
-    body = b"".join(told)
-    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-    async def main() -> None:
-        connections = 0
-
-        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            nonlocal connections
-            connections += 1
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(head + b"%x\r\n%b\r\n" % (len(body), body))
-            await reader.read()
-            writer.close()
-
-        silent = await asyncio.start_unix_server(answer, str(tmp_path / "silent"))
-        async with EngineClient(tmp_path / "silent") as client, asyncio.timeout(20):
-            for _ in range(2):
-                assert isinstance((await _all(client))[-1], End)
-        silent.close()
-        assert connections == 2
-
-    asyncio.run(main())
-
-
-async def _heard(client: EngineClient, told: list[bytes]) -> None:
-    told.extend([encode_event(event) for event in await _all(client)])
 
 
 def test_what_is_served_is_told(tmp_path: Path) -> None:
