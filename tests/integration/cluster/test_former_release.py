@@ -171,10 +171,13 @@ def test_a_way_back_whose_pod_would_wait_for_room_for_ever_makes_room_first(
     cluster.stands("of the newer", (1, "superseded", "old"), (2, "failed", "new"), chart="assistant")
     asked = {"containers": [{"resources": {"requests": {"memory": "900Mi"}}}]}
     status = {"allocatable": {"memory": memory, "pods": "9"}, "conditions": [{"type": "Ready", "status": "True"}]}
-    newer = {"kind": "Pod", "spec": {**asked, "nodeName": "node1"}, "status": {"phase": "Running"}}
+    labels = {"app.kubernetes.io/name": "assistant"}
+    about = {"name": "assistant-1", "namespace": "sovereign", "labels": labels}
+    newer = {"kind": "Pod", "metadata": about, "spec": {**asked, "nodeName": "node1"}, "status": {"phase": "Running"}}
     host = {"kind": "Node", "metadata": {"name": "node1"}, "spec": {}, "status": status}
     (cluster.folder / "hosts.json").write_text(json.dumps({"items": [host, newer]}))
-    spec = {"strategy": {"rollingUpdate": {"maxSurge": surge}}, "template": {"spec": asked}}
+    strategy, selector = {"rollingUpdate": {"maxSurge": surge}}, {"matchLabels": labels}
+    spec = {"replicas": 1, "strategy": strategy, "selector": selector, "template": {"spec": asked}}
     former = {"kind": "Deployment", "metadata": {"name": "assistant"}, "spec": spec}
     (cluster.folder / "manifest.yaml").write_text(json.dumps(former))
     did = cluster.play("back")

@@ -16,11 +16,13 @@ from appliance.cli.serve import _roles
 from appliance.cli.serve_engine import _clients
 from appliance.site.load import load_site
 from appliance.site.paths import GATEWAY, SitePaths, engine_service
+from appliance.site.writer import writer_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONFIG = load_site(Path(__file__).parents[3] / "appliance" / "install" / "site.example.yaml")
+MODELS = writer_settings(CONFIG).models
 MODEL = CONFIG.models[0].name
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="giving folders away needs root")
 
@@ -39,7 +41,7 @@ def paths() -> Iterator[SitePaths]:
 def test_each_service_has_its_own_role_and_root_is_the_operator(paths: SitePaths) -> None:
     os.chown(paths.socket(GATEWAY).parent, 61_001, -1)
     os.chown(paths.socket(engine_service(MODEL)).parent, 61_002, -1)
-    assert dict(_roles(CONFIG, paths).by_uid) == {
+    assert dict(_roles(MODELS, paths).by_uid) == {
         61_001: (GATEWAY_ROLE, IDENTITY),
         61_002: (engine(MODEL),),
         0: (OPERATOR,),
@@ -53,11 +55,16 @@ def test_an_engine_serves_its_gateway_root_and_itself(paths: SitePaths) -> None:
 
 
 def test_where_one_user_runs_everything_it_has_every_role(paths: SitePaths) -> None:
-    assert set(_roles(CONFIG, paths).by_uid[os.getuid()]) == {GATEWAY_ROLE, IDENTITY, engine(MODEL), OPERATOR}
+    assert set(_roles(MODELS, paths).by_uid[os.getuid()]) == {
+        GATEWAY_ROLE,
+        IDENTITY,
+        engine(MODEL),
+        OPERATOR,
+    }
     assert _clients(paths) == {0, os.getuid()}
 
 
 def test_a_service_without_a_folder_has_no_role(paths: SitePaths) -> None:
     paths.socket(GATEWAY).parent.rmdir()
-    held = [role for roles in _roles(CONFIG, paths).by_uid.values() for role in roles]
+    held = [role for roles in _roles(MODELS, paths).by_uid.values() for role in roles]
     assert GATEWAY_ROLE not in held
