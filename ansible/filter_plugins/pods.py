@@ -27,10 +27,11 @@ def findings(probes: Mapping[str, Mapping[str, Any]], rules: Mapping[str, Any]) 
 
     ``probes`` and ``rules`` are as `preflight_findings` takes them; ``pods`` of ``rules`` says how many there are
     (`count`) and what the models of one may use (`memory_mib`). What a host must have besides is `memory_mib` of
-    ``rules``. Nothing is said where a host that takes pods was not read: what it has may be what is missing.
+    ``rules``. Nothing is said where a host that takes pods was not read: what it has may be what is missing. Nor of a
+    cluster that stands: what runs there fits, and what comes is counted by the scheduler's own figures (`pods_first`).
     """
     wanted = rules["pods"]
-    if not wanted:
+    if not wanted or rules["stands"]:
         return []
     hosts = [host for host in probes if rules["members_take_pods"] or host not in rules["members"]]
     try:

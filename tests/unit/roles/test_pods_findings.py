@@ -10,7 +10,13 @@ import pytest
 from tests.unit.roles.plugins import load
 
 pods = load("filter_plugins/pods.py")
-RULES = {"memory_mib": 1700, "members": ["node1"], "members_take_pods": False, "pods": {"count": 1, "memory_mib": 900}}
+RULES = {
+    "memory_mib": 1700,
+    "members": ["node1"],
+    "members_take_pods": False,
+    "stands": False,
+    "pods": {"count": 1, "memory_mib": 900},
+}
 
 
 def hosts(**memory: int) -> dict[str, Any]:
@@ -23,9 +29,9 @@ def found(probes: dict[str, Any], count: int = 1, each: int = 900, **rules: Any)
     return [one["found"] for one in told]
 
 
-@pytest.mark.parametrize(("memory", "fits"), [(2600, True), (2599, False)])
-def test_models_fit_to_the_mebibyte_beside_what_a_host_needs_itself(memory: int, fits: bool) -> None:  # noqa: FBT001 - a case
-    assert bool(found(hosts(node1=2000, node2=memory))) is not fits
+@pytest.mark.parametrize(("memory", "told"), [(2600, 0), (2599, 1)])
+def test_models_fit_to_the_mebibyte_beside_what_a_host_needs_itself(memory: int, told: int) -> None:
+    assert len(found(hosts(node1=2000, node2=memory))) == told
 
 
 def test_a_model_that_is_too_large_for_every_host_is_told_with_the_host_that_has_most() -> None:
@@ -56,3 +62,9 @@ def test_a_host_that_was_not_read_may_have_what_is_missing(lost: dict[str, Any])
 
 def test_a_site_without_an_assistant_needs_none() -> None:
     assert pods.findings(hosts(node1=2000), {**RULES, "pods": {}}) == []
+
+
+def test_a_cluster_that_stands_is_not_refused_for_what_runs_on_it() -> None:
+    tight = hosts(node1=2000, node2=2300)
+    assert found(tight)
+    assert found(tight, stands=True) == []
