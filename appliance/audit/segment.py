@@ -1,9 +1,9 @@
 """A file of the journal: filled from its beginning in whole blocks, past the page cache, and written over in turn.
 
 A write that goes to the device as it is (O_DIRECT) is durable sooner than one that is first copied into the page cache
-and then flushed from there, by a sixth of the time of a small one. Where a file system has none, O_DSYNC alone is as
-durable. The block that a record begins in is written again with it: what lay in it stays as it was, byte for byte,
-whichever part of the write a power cut leaves.
+and then flushed from there. Where a file system has none, O_DSYNC alone is as durable. The block that a record begins
+in is written again with it: what lay in it stays as it was, byte for byte, whichever part of the write a power cut
+leaves.
 """
 
 from __future__ import annotations

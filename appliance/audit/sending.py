@@ -76,7 +76,9 @@ class Batch:
 def _said(reply: bytes | Exception) -> bytes:
     if isinstance(reply, bytes):
         return reply
-    raise reply if isinstance(reply, SovereignError) else wire.unreachable(reply) from reply
+    if isinstance(reply, SovereignError):
+        raise reply
+    raise wire.unreachable(reply) from reply
 
 
 def batches(gathered: Sequence[Waiting]) -> Iterator[Batch]:
