@@ -46,9 +46,7 @@ _BY_THE_GATE = "nothing was asked: vital cases of a change were asked for the re
 _ASKED = {
     "pack": "every vital case holds",
     "brief": "a brief's cases were asked in the night that judged it",
-    "instructions": _BY_THE_GATE,
-    "model": _BY_THE_GATE,
-    "documents": _BY_THE_GATE,
+    **dict.fromkeys(KINDS, _BY_THE_GATE),
 }
 GroupOption = Annotated[str, typer.Option("--group", metavar="GROUP", help="The group whose rollout it is.")]
 

@@ -1,4 +1,4 @@
-"""A change that site.yaml names (instructions, a model, how documents are looked up), past the gate by two files."""
+"""A change that site.yaml names (`learning.changes`), past the gate by two files of results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from appliance.cli.learn_site import enter
 from appliance.cli.pack_choice import settled
 from appliance.cli.rollout_site import field, planned
 from appliance.errors import UsageError
-from appliance.gateway.changes import settings_digests, words_digest
+from appliance.gateway.changes import settings_digests, words_digest, words_digests
 from appliance.gateway.looking import Looking
 from appliance.gateway.pack_choices import ChoiceStore, chosen_or_none
 from appliance.learning.errors import GateRefusedError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from appliance.gateway.rollout_values import Kind, Rollout
     from appliance.learning.results import Results
     from appliance.site.config import SiteConfig
+    from appliance.site.groups import Group
     from appliance.site.paths import SitePaths
     from appliance.site.rolling import Change
 
@@ -66,25 +67,35 @@ def check_kept(site: SiteConfig, found: Rollout) -> None:
     group = next(one for one in site.groups if one.name == found.group)
     if found.kind == "instructions":
         kept = words_digest(group.instructions) == found.change
+    elif found.kind == "site_instructions":
+        kept = words_digest(site.instructions) == found.change
     elif found.kind == "documents":
         kept = Looking.of(site, group).digest == found.change
     else:
-        of_group = [one for one in site.learning.changes if one.group == found.group and one.model is not None]
-        kept = all(one.by in group.models and one.model not in group.models for one in of_group) and bool(of_group)
+        of_kind = [one for one in site.learning.changes if (one.group, one.kind) == (found.group, found.kind)]
+        kept = all(_named(site, group, one) for one in of_kind) and bool(of_kind)
     if not kept:
         raise UsageError(
             "site.yaml does not have the change in force yet",
-            "put it in the place of the former one in site.yaml, take other changes of the group's models out, run "
-            "`sovereign install`, and advance again",
+            "put it in the place of the former one in site.yaml, take other changes of the group's models or adapters "
+            "out, run `sovereign install`, and advance again",
         )
+
+
+def _named(site: SiteConfig, group: Group, change: Change) -> bool:
+    """Whether the group lists what a change of a model, or of an adapter, brings, and no more what it replaces."""
+    if change.kind == "model":
+        return change.by in group.models and change.model not in group.models
+    of_model = {one.name: one.adapters for one in site.models}[change.model or ""]
+    return [name for name in group.adapters if name in of_model] == ([change.adapter] if change.adapter else [])
 
 
 async def _check_room(open_field: Field, group: str, change: Change) -> None:
     """Raise ``UsageError`` where the group's pack stands in the place of its instructions, or has an adapter."""
     chosen = chosen_or_none((await settled(open_field.paths, ChoiceStore(open_field.pool))).get(group))
-    if chosen == NONE or change.kind == "documents":
+    if chosen == NONE or change.kind in {"documents", "site_instructions"}:
         return
-    if change.model is None:
+    if change.kind == "instructions":
         raise UsageError(
             f"{group} answers under a pack, whose words stand in the place of its instructions",
             "roll out another pack, or `sovereign pack use none`",
@@ -97,30 +108,43 @@ async def _check_room(open_field: Field, group: str, change: Change) -> None:
 
 
 def _digests(site: SiteConfig, change: Change, before: Results, after: Results) -> tuple[str, str]:
-    """Digests of what is in force and of the change: of words and settings by site.yaml, of weights by receipts."""
+    """Digests of what is in force and of the change, which the results were given under, and nothing else.
+
+    Of words and settings they are site.yaml's, of weights and adapters those of the receipts.
+    """
     for results, tried in ((before, None), (after, change.name)):
         if results.run.groups != (change.group,) or results.run.change != tried:
             raise UsageError(f"these are no results of {change.group} before and under {change.name}", _HINT)
+    found = [_answered_under(change, one) for one in (before, after)]
+    group = next(one for one in site.groups if one.name == change.group)
     if change.kind == "documents":
-        group = next(one for one in site.groups if one.name == change.group)
-        former, made = settings_digests(site, group, change)
-        found = [{row.looked_up for row in one.rows if row.looked_up is not None} for one in (before, after)]
         if not all(found):
             raise UsageError("no case was answered from documents", "make cases with `documents: true`, and " + _HINT)
+        former, made = settings_digests(site, group, change)
     elif change.model is None:
-        group = next(one for one in site.groups if one.name == change.group)
-        former, made = words_digest(group.instructions), words_digest(change.instructions or "")
-        found = [
-            {row.instructions.get("group", "none") for row in one.rows if row.entry is not None}
-            for one in (before, after)
-        ]
+        former, made = words_digests(site, group, change)
     else:
         if {before.run.model, after.run.model} != {change.model}:
             raise UsageError(f"these are no results of {change.model}", f"evaluate with `--model {change.model}`")
-        found = [{str(row.model) for row in one.rows if row.entry is not None} for one in (before, after)]
         if any(len(one) != 1 for one in found):
-            raise UsageError("these are results of several models, or of none", _HINT)
-        former, made = found[0].copy().pop(), found[1].copy().pop()
+            raise UsageError(f"these are results of several {change.kind}s, or of none", _HINT)
+        (former,), (made,) = found
     if found != [{former}, {made}] or former == made:
         raise UsageError("the results were not given under what site.yaml says now", _HINT)
     return former, made
+
+
+def _answered_under(change: Change, results: Results) -> set[str]:
+    """What the answers were given under, of what ``change`` is of."""
+    rows = [row for row in results.rows if row.entry is not None]
+    match change.kind:
+        case "instructions":
+            return {row.instructions.get("group", NONE) for row in rows}
+        case "site_instructions":
+            return {row.instructions.get("site", NONE) for row in rows}
+        case "model":
+            return {str(row.model) for row in rows}
+        case "adapter":
+            return {row.adapter or NONE for row in rows}
+        case "documents":
+            return {row.looked_up for row in rows if row.looked_up is not None}

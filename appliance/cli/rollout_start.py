@@ -57,7 +57,7 @@ def start(  # noqa: PLR0913 - one parameter per option
         str | None, typer.Option("--brief", metavar="ID", help="A brief of the group that the gate let pass.")
     ] = None,
     change: Annotated[
-        str | None, typer.Option("--change", metavar="NAME", help="Of site.yaml: instructions, or a model by another.")
+        str | None, typer.Option("--change", metavar="NAME", help="Of site.yaml: one of `learning.changes`.")
     ] = None,
     before: Annotated[
         Path | None, typer.Option("--before", metavar="FILE", help="Results of what is in force, with --change.")

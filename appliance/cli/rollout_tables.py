@@ -31,16 +31,20 @@ def draw(console: Console, found: Sequence[tuple[Rollout, Comparison | None]]) -
         table = Table("rollout", "group", "kind", "change", "became", "at", "why")
         for one in ended:
             why = str((one.figures or {}).get("reason", ""))
-            row = (str(one.id), one.group, one.kind, one.change[:19], one.state, f"{one.changed:%Y-%m-%d %H:%M}", why)
+            row = (str(one.id), one.group, _kind(one), one.change[:19], one.state, f"{one.changed:%Y-%m-%d %H:%M}", why)
             table.add_row(*map(Text, row))
         console.print(table)
     if not found:
         console.print("no rollout runs, and none ran", markup=False)
 
 
+def _kind(one: Rollout) -> str:
+    return one.kind.replace("_", " ")
+
+
 def _running(console: Console, one: Rollout, seen: Comparison) -> None:
     stages = " > ".join(f"[{share}]" if at == one.stage else str(share) for at, share in enumerate(one.stages))
-    console.print(f"{one.group}: {one.kind} {one.change[:19]} instead of {one.former[:19]}", markup=False)
+    console.print(f"{one.group}: {_kind(one)} {one.change[:19]} instead of {one.former[:19]}", markup=False)
     console.print(f"rollout {one.id}, stage {stages} percent since {one.stage_since:%Y-%m-%d %H:%M}", markup=False)
     table = Table("", "new arm", "old arm")
     table.add_row("went badly", *(_badly(arm) for arm in (seen.new, seen.old)))

@@ -1,8 +1,8 @@
-"""Changes that site.yaml names on their way to a group: instructions, models, and how documents are looked up.
+"""Changes that site.yaml names on their way to a group: instructions, models, adapters, how documents are looked up.
 
-The words, which model stands in the place of which, and how documents are looked up, are the operator's in site.yaml
-(``learning.changes``). The row and the record of permits (``packs.permits``) name digests: of the words, of the weights
-that the engines serve, or of the settings (``looking``).
+The words, which model or adapter stands in the place of which, and how documents are looked up, are the operator's in
+site.yaml (``learning.changes``). The row and the record of permits (``packs.permits``) name digests: of the words, of
+the weights and adapters that the engines serve, or of the settings (``looking``).
 Where these three do not agree, everybody of the group is answered as site.yaml says, in no arm, and the watch takes the
 rollout back: what is in force is always there.
 """
@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 from appliance.gateway.errors import NotReadyError, UnprocessableError
 from appliance.gateway.instructions import Instructions
 from appliance.gateway.looking import Looking
 from appliance.packs.errors import PackLostError
 from appliance.packs.record import NONE
+from appliance.site.rolling import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from appliance.engine.client import ModelInfo
     from appliance.gateway.catalogue import Catalogue
     from appliance.gateway.entitlements import Grant
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from appliance.site.groups import Group
     from appliance.site.rolling import Change
 
-KINDS = frozenset({"instructions", "model", "documents"})
+KINDS: frozenset[str] = frozenset(get_args(Kind))
 
 
 class Changes:
@@ -61,6 +64,8 @@ class Changes:
             raise UnprocessableError(f"{granted.group.name} has no such change of this model", code="no_such_change")
         if change.kind == "instructions" and granted.pack is not None:
             raise UnprocessableError("a pack stands in the place of the group's instructions", code="no_such_change")
+        if change.kind == "adapter" and granted.made_for is not None:
+            raise UnprocessableError("a pack's adapter stands in the place of the group's", code="no_such_change")
         found, model = await self._under(granted, info, change)
         return replace(found, instructions=replace(found.instructions, trial=True)), model
 
@@ -86,14 +91,19 @@ class Changes:
             former, made = await self._digests(group, change)
             if made == rollout.change and (former == rollout.former or (rollout.last and former == made)):
                 return change
-        raise PackLostError("site.yaml has no such change, or another is in force than the rollout began with")
+        raise PackLostError(
+            "site.yaml has no such change, its adapter is not served, or another is in force than when it began"
+        )
 
     async def _digests(self, group: Group, change: Change) -> tuple[str, str]:
         if change.kind == "documents":
             return settings_digests(self._site, group, change)
         if change.model is None:
-            return words_digest(group.instructions), words_digest(change.instructions or "")
-        assert change.by is not None
+            return words_digests(self._site, group, change)
+        if change.by is None:
+            served = (await self._catalogue.model(change.model)).receipt
+            own = self._own_adapter(group, change.model)
+            return _adapter_digest(served, own), _adapter_digest(served, change.adapter)
         infos = await asyncio.gather(self._catalogue.model(change.model), self._catalogue.model(change.by))
         former, made = (str(one.receipt["digest"]) for one in infos)
         return former, made
@@ -101,14 +111,19 @@ class Changes:
     async def _under(self, granted: Grant, info: ModelInfo, change: Change) -> tuple[Grant, ModelInfo]:
         if change.kind == "documents":
             return replace(granted, looking=granted.looking.changed(change.documents)), info
+        if change.kind == "site_instructions":
+            return replace(granted, instructions=granted.instructions.site_changed(change.words)), info
         if change.model is None:
-            words = replace(granted.instructions, group=(change.instructions or "").strip())
-            return replace(granted, instructions=words), info
-        assert change.by is not None
-        served = {one.name: one.adapters for one in self._site.models}[change.by]
-        adapter = next((name for name in granted.group.adapters if name in served), None)
-        under = granted.adapter if granted.made_for is not None else adapter
+            return replace(granted, instructions=replace(granted.instructions, group=change.words)), info
+        if change.by is None:
+            return replace(granted, adapter=change.adapter or None), info
+        own = self._own_adapter(granted.group, change.by)
+        under = granted.adapter if granted.made_for is not None else own
         return replace(granted, model=change.by, adapter=under), await self._catalogue.model(change.by)
+
+    def _own_adapter(self, group: Group, model: str) -> str | None:
+        served = {one.name: one.adapters for one in self._site.models}[model]
+        return next((name for name in group.adapters if name in served), None)
 
     def _of(self, group: str, named: str) -> Change | None:
         return next((one for one in self._site.learning.changes if (one.group, one.name) == (group, named)), None)
@@ -116,7 +131,18 @@ class Changes:
 
 def _in_the_way(change: Change, *, pack: bool, adapter: bool) -> bool:
     """A pack stands in the place of the group's instructions; its adapter was made for the former model's weights."""
-    return {"instructions": pack, "model": adapter, "documents": False}[change.kind]
+    return pack if change.kind == "instructions" else adapter and change.model is not None
+
+
+def words_digests(site: SiteConfig, group: Group, change: Change) -> tuple[str, str]:
+    """Of the instructions in force that the change is of, the group's or the site's, and of those that it brings."""
+    own = group.instructions if change.kind == "instructions" else site.instructions
+    return words_digest(own), words_digest(change.words)
+
+
+def _adapter_digest(served: Mapping[str, Any], name: str | None) -> str:
+    """Of the adapter ``name`` as the engine's receipt has it; ``none`` for none, and empty where it is not served."""
+    return str(served.get("adapters", {}).get(name, {}).get("digest", "")) if name else NONE
 
 
 def settings_digests(site: SiteConfig, group: Group, change: Change) -> tuple[str, str]:
@@ -126,5 +152,5 @@ def settings_digests(site: SiteConfig, group: Group, change: Change) -> tuple[st
 
 
 def words_digest(words: str) -> str:
-    """Of a group's instructions, as receipts name it; ``none`` for none."""
+    """Of instructions, as receipts name it; ``none`` for none."""
     return Instructions(group=words.strip()).digests().get("group", NONE)

@@ -10,7 +10,7 @@ follows in the same one: templates know one at most. Then it is the caller's own
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from appliance.engine.protocol import Message
@@ -30,18 +30,24 @@ class Instructions:
     """The site's words, the group's, and its brief; each may be empty.
 
     ``trial``: a pack or a brief is tried for one request, so what is computed of them is shared with nobody, and what
-    stays in memory of those in force is not replaced.
+    stays in memory of those in force is not replaced. ``some``: the site's words are not what everybody at the
+    site is told, but some of one group, to which they are rolled out.
     """
 
     site: str = ""
     group: str = ""
     brief: str = ""
     trial: bool = False
+    some: bool = False
 
     @classmethod
     def for_group(cls, site: SiteConfig, group: Group) -> Instructions:
         """What people of ``group`` are answered under."""
         return cls(site.instructions.strip(), group.instructions.strip())
+
+    def site_changed(self, words: str) -> Instructions:
+        """With ``words`` in the place of the site's, for some."""
+        return replace(self, site=words, some=True)
 
     @property
     def text(self) -> str:
@@ -53,7 +59,7 @@ class Instructions:
         """Who may share what is computed of it."""
         if self.trial:
             return "user"
-        return "group" if self.group or self.brief else "site"
+        return "group" if self.group or self.brief or self.some else "site"
 
     def digests(self) -> dict[str, str]:
         """``sha256:`` of each part that there is, for a receipt: the words themselves may not be for everybody."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-Kind = Literal["pack", "brief", "instructions", "model", "documents"]
+Kind = Literal["pack", "brief", "instructions", "site_instructions", "model", "adapter", "documents"]
 State = Literal["running", "back", "kept"]
 NOTHING = "none"
 """In the place of a pack's digest or a brief's id: the group is told none."""
@@ -22,7 +22,7 @@ NOTHING = "none"
 
 @dataclass(frozen=True)
 class Rollout:
-    """One group on its way from ``former`` to ``change``: digests of packs, words, weights, settings; ids of briefs.
+    """One group on its way from ``former`` to ``change``: what its ``kind`` says, by digests; briefs by their ids.
 
     ``verdict`` is what was decided by itself and is not in force yet; ``figures`` the last ones.
     """

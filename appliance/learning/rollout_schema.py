@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
 
+_KINDS = "'pack', 'brief', 'instructions', 'site_instructions', 'model', 'adapter', 'documents'"
+
+
 def define(metadata: MetaData) -> None:
     """Add the tables to ``metadata``."""
     moment = DateTime(timezone=True)
@@ -50,7 +53,7 @@ def define(metadata: MetaData) -> None:
         Column("created", moment, nullable=False, server_default=func.now()),
         Column("stage_since", moment, nullable=False, server_default=func.now()),
         Column("changed", moment, nullable=False, server_default=func.now()),
-        CheckConstraint("kind IN ('pack', 'brief', 'instructions', 'model', 'documents')", name="kind"),
+        CheckConstraint(f"kind IN ({_KINDS})", name="kind"),
         CheckConstraint("state IN ('running', 'back', 'kept')", name="state"),
         CheckConstraint("stage >= 0 AND stage < cardinality(stages)", name="stage"),
         Index("uq_rollout_running", "group_name", unique=True, postgresql_where=text("state = 'running'")),

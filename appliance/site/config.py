@@ -83,25 +83,11 @@ class Use(Strict):
             if name not in groups
         ]
         found += self._exchange_mistakes()
-        of_groups = {group.name: group.models for group in self.groups}
-        found += [
-            f"learning.changes.{i}: {change.name} is of a group or a model that is not there, or not the group's"
-            for i, change in enumerate(self.learning.changes)
-            if change.group not in groups
-            or not {change.model, change.by} - {None} <= models - {self.documents.model}
-            or (change.model is not None and not {change.model, change.by} & set(of_groups[change.group]))
-        ]
-        found += [
-            f"learning.changes.{i}: {change.name} is of documents, and `documents.model` names none that looks them up"
-            for i, change in enumerate(self.learning.changes)
-            if change.documents is not None and self.documents.model is None
-        ]
-        called = [(change.group, change.name) for change in self.learning.changes]
-        found += [
-            f"learning.changes.{i}: {name} is the name of two changes of {group}"
-            for i, (group, name) in enumerate(called)
-            if (group, name) in called[:i]
-        ]
+        found += self.learning.mistakes(
+            {model.name: model.adapters for model in self.models if model.name != self.documents.model},
+            {group.name: group.models for group in self.groups},
+            looks_up=self.documents.model is not None,
+        )
         found += [
             f"groups.{i}.confidence: confidence is beta, and {group.name} has to be given it with `beta: [confidence]`"
             for i, group in enumerate(self.groups)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from appliance.site.shapes import Instructions, LookingUp, Slug, Strict
 
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
 Percent = Annotated[int, Field(ge=1, le=99)]
+Kind = Literal["instructions", "site_instructions", "model", "adapter", "documents"]
 
 
 class Rollout(Strict):
@@ -53,9 +57,10 @@ class Rollout(Strict):
 
 
 class Change(Strict):
-    """What may be rolled out to a group: `sovereign learn rollout start --change NAME`. One of the three.
+    """What may be rolled out to a group: `sovereign learn rollout start --change NAME`. One of the five.
 
-    Instructions, a model in the place of another, or how documents are looked up.
+    The group's instructions, the site's, a model in the place of another, an adapter in the place of another, or how
+    documents are looked up.
     """
 
     name: Slug
@@ -63,27 +68,59 @@ class Change(Strict):
     instructions: Instructions | None = Field(
         default=None, description="In the place of the group's `instructions`; empty: none."
     )
-    model: Slug | None = Field(default=None, description="A model of the group, in whose place `by` answers.")
+    site_instructions: Instructions | None = Field(
+        default=None, description="In the place of the site's `instructions`, for this group; empty: none."
+    )
+    model: Slug | None = Field(
+        default=None, description="A model of the group, in whose place `by` answers, or which gets `adapter`."
+    )
     by: Slug | None = Field(default=None, description="Another model of the site, of the same use.")
+    adapter: Slug | Literal[""] | None = Field(
+        default=None, description="An adapter of `model`, in the place of the group's; empty: none."
+    )
 
     documents: LookingUp | None = Field(
         default=None, description="In the place of how documents are looked up for the group."
     )
 
     @property
-    def kind(self) -> Literal["instructions", "model", "documents"]:
+    def kind(self) -> Kind:
         """What it is of."""
-        if self.documents is not None:
-            return "documents"
-        return "instructions" if self.model is None else "model"
+        named: dict[Kind, object] = {
+            "documents": self.documents,
+            "adapter": self.adapter,
+            "model": self.by,
+            "site_instructions": self.site_instructions,
+        }
+        return next((kind for kind, said in named.items() if said is not None), "instructions")
+
+    @property
+    def words(self) -> str:
+        """Of a change of instructions: those that it brings."""
+        return (self.instructions or self.site_instructions or "").strip()
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
-        of_model = self.model is not None and self.by is not None and self.model != self.by
-        of = (of_model, self.instructions is not None, self.documents is not None)
-        if sum(of) != 1 or (self.model is None) != (self.by is None):
-            raise ValueError("a change is of instructions, of a model by another, or of how documents are looked up")
+        of = (self.by, self.adapter, self.instructions, self.site_instructions, self.documents)
+        of_model = self.by is not None or self.adapter is not None
+        if len(of) - of.count(None) != 1 or of_model != (self.model is not None) or self.by == (self.model or ""):
+            raise ValueError(
+                "a change is of the group's instructions, of the site's, of a model by another, of a model's adapter, "
+                "or of how documents are looked up"
+            )
         return self
+
+    def missing(self, models: Mapping[str, Collection[str]], groups: Mapping[str, Collection[str]]) -> bool:
+        """Whether it names a group, a model or an adapter that is not there, or that is not the group's.
+
+        ``models`` are those that chat, with their adapters; ``groups`` have their models.
+        """
+        named = {self.model, self.by} - {None}
+        if self.group not in groups or not named <= models.keys():
+            return True
+        if named and not named & set(groups[self.group]):
+            return True
+        return bool(self.adapter) and self.adapter not in models[self.model or ""]
 
 
 class Learning(Strict):
@@ -93,3 +130,19 @@ class Learning(Strict):
     changes: Annotated[tuple[Change, ...], Field(max_length=100)] = Field(
         default=(), description="What may be tried by an evaluation and rolled out; nothing is in force by it."
     )
+
+    def mistakes(
+        self, models: Mapping[str, Collection[str]], groups: Mapping[str, Collection[str]], *, looks_up: bool
+    ) -> list[str]:
+        """What is wrong with the changes, each message with the path it concerns; see ``Change.missing``."""
+        told = []
+        called = [(change.group, change.name) for change in self.changes]
+        for i, change in enumerate(self.changes):
+            at = f"learning.changes.{i}: {change.name}"
+            if change.missing(models, groups):
+                told.append(f"{at} is of a group, a model or an adapter that is not there, or not the group's")
+            if change.documents is not None and not looks_up:
+                told.append(f"{at} is of documents, and `documents.model` names none that looks them up")
+            if called[i] in called[:i]:
+                told.append(f"{at} is the name of two changes of {change.group}")
+        return told

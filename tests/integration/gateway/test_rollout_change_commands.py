@@ -15,6 +15,7 @@ from appliance.gateway.rollout_store import RolloutStore
 from appliance.learning.errors import GateRefusedError
 from appliance.learning.results import written
 from appliance.packs.permits import read_permits
+from appliance.packs.record import NONE
 from tests import packs
 from tests.integration.gateway.pack_site import ONE, use
 from tests.integration.gateway.test_rollout_commands import done, later, listed, refused, site, steps
@@ -30,6 +31,8 @@ __all__ = ["site"]
 LARGER = "sha256:" + "1a" * 32
 OLD, NEW = "Be kind.", "Be kind and brief."
 FORMER, MADE = Looking().digest, Looking(passages=8).digest
+SITE_OLD, SITE_NEW = "You serve the town.", "You serve the town, and say so."
+LEGAL = "sha256:" + "22" * 32
 CHANGES = """\
 documents: {model: minilm}
 learning:
@@ -37,30 +40,42 @@ learning:
     - {name: brief, group: clerks, instructions: "Be kind and brief."}
     - {name: larger, group: clerks, model: small, by: large}
     - {name: more, group: clerks, documents: {passages: 8}}
+    - {name: said, group: clerks, site_instructions: "You serve the town, and say so."}
+    - {name: legal, group: clerks, model: small, adapter: legal}
 """
 
 
-def settle(
-    site: Site, *, words: str = OLD, models: str = "small", changes: str = CHANGES, looks: str = "{passages: 5}"
+def settle(  # noqa: PLR0913 - what a site may say of it, by keyword
+    site: Site,
+    *,
+    words: str = OLD,
+    models: str = "small",
+    changes: str = CHANGES,
+    looks: str = "{passages: 5}",
+    town: str = SITE_OLD,
+    adapters: str = "",
 ) -> None:
-    """What site.yaml says: the group's words, models and settings, and what may be rolled out to it."""
-    said = site.paths.site_yaml.read_text().partition("documents: {model")[0].partition("learning:")[0]
-    clerks = f"{{name: clerks, models: [{models}], instructions: '{words}', documents: {looks}}}"
+    """What site.yaml says: its words, the group's, its models and settings, and what may be rolled out to it."""
+    said = site.paths.site_yaml.read_text().partition("\ninstructions: ")[0]
+    clerks = f"name: clerks, models: [{models}], adapters: [{adapters}], instructions: '{words}', documents: {looks}"
+    clerks = f"{{{clerks}}}"
+    small = "{name: small, context_tokens: 4096, adapters: [plain, legal]}"
     written_anew = {
-        "models": "[{name: small, context_tokens: 4096}, {name: large, context_tokens: 4096}, {name: minilm}]",
+        "models": f"[{small}, {{name: large, context_tokens: 4096}}, {{name: minilm}}]",
         "groups": f"[{clerks}, {{name: guards, models: [small]}}, {{name: auditors}}]",
     }
     lines = []
     for line in said.splitlines():
         name = line.partition(":")[0]
         lines.append(f"{name}: {written_anew[name]}" if name in written_anew else line)
-    site.paths.site_yaml.write_text("\n".join(lines) + "\n" + changes)
+    site.paths.site_yaml.write_text("\n".join(lines) + f"\ninstructions: '{town}'\n{changes}")
 
 
 def given(site: Site, name: str, worse: float = 0.0, change: str | None = None, **told: Any) -> str:
     """A file of results of clerks, as `learn evaluate` writes it."""
     found = results(items(120), 1, harder(worse) if worse else lambda one: one)
-    about = {"group": "clerks", "instructions": {"group": words_digest(told.pop("words", OLD))}, **told}
+    words = {"group": words_digest(told.pop("words", OLD)), "site": words_digest(told.pop("town", SITE_OLD))}
+    about = {"group": "clerks", "instructions": words, **told}
     rows = [one.model_copy(update=about) for one in found.rows]
     made = of_rows(rows, groups=("clerks",), change=change)
     path = site.folder / name
@@ -70,18 +85,38 @@ def given(site: Site, name: str, worse: float = 0.0, change: str | None = None, 
 
 def asked(site: Site, change: str, *, worse: float = 0.0) -> tuple[str, ...]:
     """The command that begins ``change``, with results as they should be."""
-    under: dict[str, Any] = {"brief": {"words": NEW}, "larger": {"model": LARGER}, "more": {"looked_up": MADE}}[change]
+    under: dict[str, Any] = {
+        "brief": {"words": NEW},
+        "larger": {"model": LARGER},
+        "more": {"looked_up": MADE},
+        "said": {"town": SITE_NEW},
+        "legal": {"adapter": LEGAL},
+    }[change]
     before = {"looked_up": FORMER} if change == "more" else {}
     files = given(site, "before.jsonl", **before), given(site, f"{change}.jsonl", worse, change, **under)
     return ("start", "--group", "clerks", "--change", change, "--before", files[0], "--after", files[1])
 
 
-DIGESTS = {"brief": (words_digest(OLD), words_digest(NEW)), "larger": (DIGEST, LARGER), "more": (FORMER, MADE)}
-KINDS = {"brief": "instructions", "larger": "model", "more": "documents"}
+DIGESTS = {
+    "brief": (words_digest(OLD), words_digest(NEW)),
+    "larger": (DIGEST, LARGER),
+    "more": (FORMER, MADE),
+    "said": (words_digest(SITE_OLD), words_digest(SITE_NEW)),
+    "legal": (NONE, LEGAL),
+}
+KINDS = {
+    "brief": "instructions",
+    "larger": "model",
+    "more": "documents",
+    "said": "site_instructions",
+    "legal": "adapter",
+}
 KEPT: dict[str, Callable[[Site], None]] = {
     "brief": lambda site: settle(site, words=NEW),
-    "larger": lambda site: settle(site, models="large"),
+    "larger": lambda site: settle(site, models="large", changes=CHANGES.partition("    - {name: legal")[0]),
     "more": lambda site: settle(site, looks="{passages: 8}"),
+    "said": lambda site: settle(site, town=SITE_NEW),
+    "legal": lambda site: settle(site, adapters="legal"),
 }
 
 
@@ -188,7 +223,7 @@ def test_a_pack_in_force_leaves_no_room_for_instructions_nor_its_adapter_for_ano
     logged = site.logged()
     assert "under a pack" in refused(site, UsageError, *asked(site, "brief")).cause
     assert site.logged() == logged
-    for change in ("larger", "more"):
+    for change in ("larger", "more", "said", "legal"):
         assert "10 percent" in done(site, *asked(site, change))
         done(site, "back", "--group", "clerks")
 
@@ -199,7 +234,9 @@ def test_a_packs_adapter_leaves_no_room_for_another_model(site: Site, monkeypatc
     use(site, ONE)
     adapter = {"name": "legal", "sha256": "11" * 32, "base_sha256": "22" * 32}
     monkeypatch.setattr(rollout_change, "open_pack", lambda *_: packs.pack(adapter=adapter))
-    assert "legal" in refused(site, UsageError, *asked(site, "larger")).cause
+    for change in ("larger", "legal"):
+        assert "legal" in refused(site, UsageError, *asked(site, change)).cause
+    assert "10 percent" in done(site, *asked(site, "said"))
 
 
 @pytest.mark.parametrize("part", [rollout_change, rollout_site])
