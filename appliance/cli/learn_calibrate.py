@@ -10,8 +10,8 @@ import typer
 from rich.table import Table
 
 from airgap_bundle import durable
+from appliance.cli.change_results import read
 from appliance.cli.learn import GroupOption  # noqa: TC001 - typer reads it at run time
-from appliance.cli.learn_gate import read
 from appliance.cli.learn_site import actor, described_site, enter, site_database
 from appliance.cli.reached import reached
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say

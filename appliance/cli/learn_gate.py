@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from appliance.cli.learn_site import enter
+from appliance.cli.change_results import digests, read
+from appliance.cli.learn_site import described_site, enter
 from appliance.cli.reached import reached
 from appliance.cli.terminal import OutputFormat, OutputOption, emit, say
 from appliance.errors import UsageError
+from appliance.install.judged import decided
 from appliance.learning.errors import GateRefusedError
 from appliance.learning.figures import parts
 from appliance.learning.gate import decide
 from appliance.learning.resampling import RESAMPLES, SEED
-from appliance.learning.results import MAX_BYTES, Results, read_results
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from appliance.learning.gate import Decision
+    from appliance.learning.results import Results
+    from appliance.site.paths import SitePaths
 
 
 def register(app: typer.Typer) -> None:
@@ -44,18 +47,21 @@ def gate(  # noqa: PLR0913, PLR0917 - one parameter per option
 ) -> None:
     """Decide on a change: refused (exit code 3) where it is worse beyond noise, or not better where that was claimed.
 
-    The decision with all its figures is in the audit log before it is told.
+    The decision with all its figures is in the audit log before it is told. A change of site.yaml (`learning.changes`)
+    that passed may be put in force there; what groups that were judged once are answered under changes in no other way.
     Example: `sovereign learn gate before.jsonl after.jsonl --claim language=fr`.
     """
     old, new = read(before), read(after)
     decision = decide(old, new, claim, resamples=resamples, seed=seed)
+    paths = reached(context)
     enter(
-        reached(context),
+        paths,
         what="gate",
         target=decision.after,
         figures=decision.figures() | parts("was", old.answered_by) | parts("is", new.answered_by),
         success=decision.passed,
     )
+    _keep(paths, old, new, passed=decision.passed)
     told = asdict(decision) | {"passed": decision.passed, "was": old.answered_by, "is": new.answered_by}
     emit(told, output, lambda console: _draw(console, decision))
     if not decision.passed:
@@ -67,14 +73,19 @@ def gate(  # noqa: PLR0913, PLR0917 - one parameter per option
     say("the change passes")
 
 
-def read(path: Path) -> Results:
-    """The results in a file. Raises ``UsageError`` and ``ResultError``."""
+def _keep(paths: SitePaths, old: Results, new: Results, *, passed: bool) -> None:
+    """Note that these groups were judged, and the change that passed, if the results were given under it."""
+    site = described_site(paths)
+    groups = new.run.groups
+    of = [one for one in site.learning.changes if (one.group,) == groups and one.name == new.run.change]
+    change = of[0] if of and passed else None
     try:
-        with path.open("rb") as opened:
-            raw = opened.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from error
-    return read_results(raw, str(path))
+        if change is not None:
+            digests(site, change, old, new)
+    except UsageError as error:
+        say(f"not noted as a change that passed: {error.cause}")
+        change = None
+    decided(paths, site, groups, change)
 
 
 def _draw(console: Console, decision: Decision) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from appliance.cli.learn_gate import read
+from appliance.cli.change_results import digests, read
 from appliance.cli.learn_site import enter
 from appliance.cli.pack_choice import settled
 from appliance.cli.rollout_site import field, planned
 from appliance.errors import UsageError
-from appliance.gateway.changes import settings_digests, words_digest, words_digests
+from appliance.gateway.changes import words_digest
 from appliance.gateway.looking import Looking
 from appliance.gateway.pack_choices import ChoiceStore, chosen_or_none
+from appliance.install.judged import decided
 from appliance.learning.errors import GateRefusedError
 from appliance.learning.gate import decide
 from appliance.packs.record import NONE
@@ -22,13 +23,10 @@ if TYPE_CHECKING:
 
     from appliance.cli.rollout_site import Field
     from appliance.gateway.rollout_values import Kind, Rollout
-    from appliance.learning.results import Results
     from appliance.site.config import SiteConfig
     from appliance.site.groups import Group
     from appliance.site.paths import SitePaths
     from appliance.site.rolling import Change
-
-_HINT = "evaluate without and with `--change`, for this group alone, to the end"
 
 
 async def begin_change(  # noqa: PLR0913, PLR0917 - what it rests on
@@ -44,12 +42,13 @@ async def begin_change(  # noqa: PLR0913, PLR0917 - what it rests on
     if change is None:
         raise UsageError(f"{named!a} is no change of {group}", "name it under learning.changes in site.yaml")
     before, after = read(files[0]), read(files[1])
-    former, made = _digests(site, change, before, after)
+    former, made = digests(site, change, before, after)
     async with field(paths, site, passphrase_fd) as open_field:
         await open_field.store.check_none_runs(group)
         await _check_room(open_field, group, change)
     decision = decide(before, after)
     enter(paths, what="gate", target=decision.after, figures=decision.figures(), success=decision.passed)
+    decided(paths, site, (group,), change if decision.passed else None)
     if not decision.passed:
         raise GateRefusedError(
             f"the change does not pass: {decision.refusals[0]}", "keep what is in force, and mend the change"
@@ -105,46 +104,3 @@ async def _check_room(open_field: Field, group: str, change: Change) -> None:
             f"{group} answers under a pack whose adapter {adapter.name} was made for {change.model}",
             "roll out a pack without it first",
         )
-
-
-def _digests(site: SiteConfig, change: Change, before: Results, after: Results) -> tuple[str, str]:
-    """Digests of what is in force and of the change, which the results were given under, and nothing else.
-
-    Of words and settings they are site.yaml's, of weights and adapters those of the receipts.
-    """
-    for results, tried in ((before, None), (after, change.name)):
-        if results.run.groups != (change.group,) or results.run.change != tried:
-            raise UsageError(f"these are no results of {change.group} before and under {change.name}", _HINT)
-    found = [_answered_under(change, one) for one in (before, after)]
-    group = next(one for one in site.groups if one.name == change.group)
-    if change.kind == "documents":
-        if not all(found):
-            raise UsageError("no case was answered from documents", "make cases with `documents: true`, and " + _HINT)
-        former, made = settings_digests(site, group, change)
-    elif change.model is None:
-        former, made = words_digests(site, group, change)
-    else:
-        if {before.run.model, after.run.model} != {change.model}:
-            raise UsageError(f"these are no results of {change.model}", f"evaluate with `--model {change.model}`")
-        if any(len(one) != 1 for one in found):
-            raise UsageError(f"these are results of several {change.kind}s, or of none", _HINT)
-        (former,), (made,) = found
-    if found != [{former}, {made}] or former == made:
-        raise UsageError("the results were not given under what site.yaml says now", _HINT)
-    return former, made
-
-
-def _answered_under(change: Change, results: Results) -> set[str]:
-    """What the answers were given under, of what ``change`` is of."""
-    rows = [row for row in results.rows if row.entry is not None]
-    match change.kind:
-        case "instructions":
-            return {row.instructions.get("group", NONE) for row in rows}
-        case "site_instructions":
-            return {row.instructions.get("site", NONE) for row in rows}
-        case "model":
-            return {str(row.model) for row in rows}
-        case "adapter":
-            return {row.adapter or NONE for row in rows}
-        case "documents":
-            return {row.looked_up for row in rows if row.looked_up is not None}

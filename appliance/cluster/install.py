@@ -31,6 +31,8 @@ from appliance.errors import UsageError
 from appliance.install.act_record import Release
 from appliance.install.admission import admit, announced_by, is_first_install
 from appliance.install.backup.mark import refuse_half_restored
+from appliance.install.judged import check as check_judged
+from appliance.install.judged import note as note_in_force
 from appliance.install.lock import site_lock
 from appliance.install.model_check import POLICY, check_models, write_policies
 from appliance.install.site_files import read_cluster_files
@@ -93,6 +95,8 @@ def install(  # noqa: PLR0913 - what an installation is given, by keyword
     known = read_state(paths.cluster_state)
     site = read_site(_source(request.config, known))
     refuse_moved(known, site.described)
+    if site.files is not None:
+        check_judged(paths, site.files.config)
     if is_first_install(paths) and request.root_fingerprint is None:
         raise UsageError(
             "the first installation needs the fingerprint of the root to trust",
@@ -229,8 +233,8 @@ def put_in_force(
         hosts = described.cluster.hosts
         if files is not None:
             write_policies(paths.policies, policies)  # by which commands here judge packs, and know auditors
-        if files is not None and paths.packs.is_dir():  # hosts that are new, or come back, have none of them
-            publish(Reach(described.cluster, wanted.source.parent, tuple(enter), state.identity), paths.packs)
+            note_in_force(paths, files.config)
+            _publish_packs(paths, Reach(described.cluster, wanted.source.parent, tuple(enter), state.identity))
         holds = described.state_host if files is not None else ""
         settled = state.settled(hosts, release.version, admitted(parts), silent=silent, state_host=holds)
         write_state(paths.cluster_state, settled)
@@ -238,6 +242,12 @@ def put_in_force(
     return Installed(
         release.version, release.signers, changed, described.cluster.api_endpoint, url, silent=tuple(sorted(silent))
     )
+
+
+def _publish_packs(paths: SitePaths, reach: Reach) -> None:
+    """Hosts that are new, or come back, have none of them."""
+    if paths.packs.is_dir():
+        publish(reach, paths.packs)
 
 
 def _silences(watch: Watch) -> tuple[set[str], Watch]:

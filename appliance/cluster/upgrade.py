@@ -31,6 +31,7 @@ from appliance.install.act_record import Release
 from appliance.install.admission import admit, announced_by
 from appliance.install.backup.last import last_backup
 from appliance.install.backup.mark import refuse_half_restored
+from appliance.install.judged import check as check_judged
 from appliance.install.lock import site_lock
 from appliance.install.release_change import Held, announced, held
 from appliance.install.upgrade import Upgrade, planned
@@ -126,6 +127,8 @@ def may_upgrade(paths: SitePaths, request: Request) -> ClusterUpgrade:
     if found.found.refusal is not None:
         raise RefusedError(found.found.refusal, found.found.hint)
     site = site_of(known, request.config)
+    if site.files is not None:
+        check_judged(paths, site.files.config)
     first = site.described.cluster.control_plane[0].name
     if found.order and first not in {host.name for host in known.state.hosts}:
         raise RefusedError(

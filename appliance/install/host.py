@@ -20,6 +20,8 @@ from appliance.install.audit_spool import spool
 from appliance.install.backup.mark import refuse_half_restored
 from appliance.install.engines import SupervisedEngines
 from appliance.install.journal import Journal, latest_done, read_journal
+from appliance.install.judged import check as check_judged
+from appliance.install.judged import note as note_in_force
 from appliance.install.lock import site_lock
 from appliance.install.model_settle import settle
 from appliance.install.postgres_version import check_data
@@ -107,6 +109,7 @@ def plan(paths: SitePaths, request: Request) -> Plan:
     """What ``install`` would find and do; nothing is changed."""
     refuse_half_restored(paths)
     files = site_files(paths, request.config)
+    check_judged(paths, files.config)
     checked = check_host(files, paths, request.bundle)
     report = inspect(request.bundle, paths, request.root_fingerprint)
     release = _announced(report)
@@ -120,11 +123,13 @@ def install(
 ) -> Installed:
     """Verify, import and install; services are ready when it returns. Running it again finishes or changes nothing.
 
-    Raises ``UsageError`` for another release than the one in force: ``upgrade`` asks first whether one could return.
+    Raises ``UsageError`` for another release than the one in force: ``upgrade`` asks first whether one could return;
+    ``GateRefusedError`` for a site file that brings answers what no gate let pass.
     """
     refuse_half_restored(paths)
     files = site_files(paths, request.config)
     check_same_name(paths, files)
+    check_judged(paths, files.config)
     refuse_another(paths, request.bundle)
     check_host(files, paths, request.bundle).demand()
     if is_first_install(paths) and request.root_fingerprint is None:
@@ -187,6 +192,7 @@ def put_in_force(  # noqa: PLR0913 - what an installation is made of, by keyword
     finally:
         journal.close()
     prepare_runtime(files.config, paths, load_accounts(paths), vault)
+    note_in_force(paths, files.config)
     logged = spool(files.config, paths, release.version)
     return Installed(release, ran, logged, files.config.gateway_url)
 

@@ -18,6 +18,7 @@ from appliance.install.admission import admit, announce
 from appliance.install.backup.last import CLOCKS, LastBackup, last_backup, shown
 from appliance.install.backup.mark import refuse_half_restored
 from appliance.install.host import Installed, Request, check_same_name, put_in_force, site_files
+from appliance.install.judged import check as check_judged
 from appliance.install.lock import site_lock
 from appliance.install.postgres_version import HINT as OTHER_POSTGRES
 from appliance.install.postgres_version import cannot_read, check_data, data_major
@@ -134,6 +135,7 @@ def may_upgrade(paths: SitePaths, request: Request) -> Upgrade:
         raise RefusedError(found.refusal, found.hint)
     files = site_files(paths, request.config)
     check_same_name(paths, files)
+    check_judged(paths, files.config)
     check_host(files, paths, request.bundle).demand()
     return found
 

@@ -68,6 +68,11 @@ class SitePaths:
         return self.root / "state" / "exchange.json"
 
     @property
+    def judged(self) -> Path:
+        """What groups were answered under, and which changes of it a gate let pass."""
+        return self.root / "state" / "judged.json"
+
+    @property
     def restoring(self) -> Path:
         """There while the site is being made again from a backup: nothing serves then (readable by every service)."""
         return self.root / "restoring.json"

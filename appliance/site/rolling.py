@@ -130,11 +130,16 @@ class Learning(Strict):
     changes: Annotated[tuple[Change, ...], Field(max_length=100)] = Field(
         default=(), description="What may be tried by an evaluation and rolled out; nothing is in force by it."
     )
+    ungated: tuple[Slug, ...] = Field(
+        default=(),
+        description="Groups that site.yaml may change what their people are answered under without a gate, though one "
+        "judged such a change before.",
+    )
 
     def mistakes(
         self, models: Mapping[str, Collection[str]], groups: Mapping[str, Collection[str]], *, looks_up: bool
     ) -> list[str]:
-        """What is wrong with the changes, each message with the path it concerns; see ``Change.missing``."""
+        """What is wrong here, each message with the path it concerns; for the arguments see ``Change.missing``."""
         told = []
         called = [(change.group, change.name) for change in self.changes]
         for i, change in enumerate(self.changes):
@@ -145,4 +150,8 @@ class Learning(Strict):
                 told.append(f"{at} is of documents, and `documents.model` names none that looks them up")
             if called[i] in called[:i]:
                 told.append(f"{at} is the name of two changes of {change.group}")
-        return told
+        return told + [
+            f"learning.ungated.{i}: {name} is not among this site's groups"
+            for i, name in enumerate(self.ungated)
+            if name not in groups
+        ]

@@ -98,7 +98,7 @@ def place(run: Run, staged: SitePaths, state: ClusterState, vault: Vault, reach:
     if not run.progress.kept:
         for name in ("trust", "tls", "policies", "packs"):
             put_back(staged.root / name, paths.root / name)
-        put_back_state(staged, paths, paths.exchange.name)
+        put_back_state(staged, paths)
         paths.secrets.mkdir(mode=0o700, exist_ok=True)
         store = vault.create(load_cluster_site(source).pods.site_key.kind)
         with run.pair.main.open(statement.SECRETS, run.key) as content:

@@ -48,7 +48,7 @@ def write_site(paths: SitePaths, known: Standing) -> Callable[[BinaryIO], object
 def _kept(paths: SitePaths) -> Iterator[Entry]:
     for path in (paths.cluster_state, paths.pods_yaml):
         yield Entry(path.relative_to(paths.root).as_posix(), path.read_bytes())
-    for path in (paths.journal, paths.journal.with_name("spooled.json"), paths.exchange):
+    for path in (paths.journal, paths.journal.with_name("spooled.json"), paths.exchange, paths.judged):
         if path.is_file():
             yield Entry(path.relative_to(paths.root).as_posix(), path.read_bytes())
     for folder in _FOLDERS:

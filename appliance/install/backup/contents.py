@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
     from appliance.site.secrets import SecretStore
 
-_FILES = ("site.yaml", "state/journal.jsonl", "state/spooled.json", "state/exchange.json")
+_FILES = ("site.yaml", "state/journal.jsonl", "state/spooled.json", "state/exchange.json", "state/judged.json")
 _FOLDERS = ("packs", "policies", "tls", "trust")
 _LIMITS = Limits(members=100_000_000, total_bytes=1 << 44)
 _MAX_SECRETS = 16 << 20

@@ -210,10 +210,10 @@ def _place(staged: SitePaths, paths: SitePaths) -> None:
     put_back_state(staged, paths)
 
 
-def put_back_state(staged: SitePaths, paths: SitePaths, *more: str) -> None:
-    """The install journal, which comes last, and what the log was told of it, with ``more`` that lies beside it."""
+def put_back_state(staged: SitePaths, paths: SitePaths) -> None:
+    """The install journal, which comes last, what the log was told of it, and the records that lie beside it."""
     paths.journal.parent.mkdir(mode=0o700, exist_ok=True)
-    for name in (*more, "spooled.json", paths.journal.name):
+    for name in (paths.exchange.name, paths.judged.name, "spooled.json", paths.journal.name):
         source, target = staged.journal.with_name(name), paths.journal.with_name(name)
         if source.exists() and not target.exists():
             write_private(target, source.read_bytes())

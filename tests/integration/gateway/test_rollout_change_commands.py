@@ -5,20 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typer.testing import CliRunner
 
 from appliance.audit.errors import AuditUnavailableError
 from appliance.cli import rollout_change, rollout_site
+from appliance.cli.main import app
 from appliance.errors import UsageError
 from appliance.gateway.changes import words_digest
 from appliance.gateway.looking import Looking
 from appliance.gateway.rollout_store import RolloutStore
+from appliance.install.judged import check, note
 from appliance.learning.errors import GateRefusedError
 from appliance.learning.results import written
 from appliance.packs.permits import read_permits
 from appliance.packs.record import NONE
+from appliance.site.load import load_site
 from tests import packs
 from tests.integration.gateway.pack_site import ONE, use
-from tests.integration.gateway.test_rollout_commands import done, later, listed, refused, site, steps
+from tests.integration.gateway.test_rollout_commands import done, later, listed, refused, run, site, steps
 from tests.learning.seeded_results import DIGEST, harder, items, of_rows, results
 
 if TYPE_CHECKING:
@@ -163,6 +167,46 @@ def test_a_change_that_is_worse_begins_nothing_and_the_log_says_so(site: Site) -
     settle(site)
     refused(site, GateRefusedError, *asked(site, "brief", worse=0.6))
     assert [kind for kind, _ in site.logged()] == ["gate"]
+
+
+@pytest.mark.parametrize("command", ["rollout", "gate"])
+@pytest.mark.parametrize("change", KINDS)
+def test_what_the_gate_let_pass_may_be_put_in_force_and_nothing_else(site: Site, change: str, command: str) -> None:
+    """Whether it was rolled out or not; what it refused may not."""
+    settle(site)
+    note(site.paths, load_site(site.paths.site_yaml))
+    judge(site, asked(site, change, worse=0.6), command)
+    KEPT[change](site)
+    with pytest.raises(GateRefusedError, match="clerks: "):
+        check(site.paths, load_site(site.paths.site_yaml))
+    settle(site)
+    judge(site, asked(site, change), command)
+    KEPT[change](site)
+    check(site.paths, load_site(site.paths.site_yaml))
+    settle(site, words="Be strict.")
+    with pytest.raises(GateRefusedError, match="clerks: instructions"):
+        check(site.paths, load_site(site.paths.site_yaml))
+
+
+def judge(site: Site, arguments: tuple[str, ...], command: str) -> None:
+    """As the command that begins a rollout has it, or by `learn gate` alone."""
+    if command == "rollout":
+        run(site, *arguments)
+        return
+    CliRunner().invoke(app, ["--site", str(site.paths.root), "learn", "gate", arguments[6], arguments[8]])
+
+
+def test_results_that_are_none_of_the_change_let_nothing_pass(site: Site) -> None:
+    """They name the change, and were given under other words than site.yaml has for it."""
+    settle(site)
+    note(site.paths, load_site(site.paths.site_yaml))
+    before, after = given(site, "before.jsonl"), given(site, "after.jsonl", change="brief", words="Be strict.")
+    found = CliRunner().invoke(app, ["--site", str(site.paths.root), "learn", "gate", before, after])
+    assert (found.exit_code, "not noted as a change that passed" in found.stderr) == (0, True)
+    for words in (NEW, "Be strict."):
+        settle(site, words=words)
+        with pytest.raises(GateRefusedError):
+            check(site.paths, load_site(site.paths.site_yaml))
 
 
 def test_what_a_change_is_not_begins_nothing_and_is_not_logged(site: Site) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from appliance.cli.rollout_change import _digests
+from appliance.cli.change_results import digests
 from appliance.errors import UsageError
 from appliance.gateway.changes import words_digest
 from tests.gateway.doubles import site
@@ -36,8 +36,8 @@ def given(words: str, weights: str = DIGEST, change: str | None = None) -> Resul
 
 
 def test_digests_are_those_of_the_words_and_of_the_weights_that_answered() -> None:
-    assert _digests(SITE, WORDS, given(OLD), given(NEW, change="brief")) == (words_digest(OLD), words_digest(NEW))
-    assert _digests(SITE, MODEL, given(OLD), given(OLD, LARGER, "larger")) == (DIGEST, LARGER)
+    assert digests(SITE, WORDS, given(OLD), given(NEW, change="brief")) == (words_digest(OLD), words_digest(NEW))
+    assert digests(SITE, MODEL, given(OLD), given(OLD, LARGER, "larger")) == (DIGEST, LARGER)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,6 @@ def test_digests_are_those_of_the_words_and_of_the_weights_that_answered() -> No
 )
 def test_results_of_anything_else_begin_nothing(before: Results, after: Results) -> None:
     with pytest.raises(UsageError):
-        _digests(SITE, WORDS, before, after)
+        digests(SITE, WORDS, before, after)
     with pytest.raises(UsageError):
-        _digests(SITE, MODEL, given(OLD), given(OLD, change="larger"))
+        digests(SITE, MODEL, given(OLD), given(OLD, change="larger"))

@@ -17,6 +17,8 @@ from appliance.cluster.playbook import HostsRefusedError
 from appliance.cluster.state import KnownHost, read_state
 from appliance.errors import DeploymentError, SiteFileError, UsageError
 from appliance.install.host import Request
+from appliance.install.judged import decided
+from appliance.learning.errors import GateRefusedError
 from appliance.site.paths import SitePaths
 from tests.bundles import NOW, root_bytes
 from tests.unit.cluster.releases import bundle_of
@@ -53,13 +55,14 @@ class Administrator:
         self.bundle = bundle_of(folder)
         self.describe(FIRST | {"role": "control-plane"}, SECOND)
 
-    def describe(self, *hosts: Mapping[str, Any], **more: Any) -> None:
+    def describe(self, *hosts: Mapping[str, Any], assistant: Mapping[str, Any] | None = None, **more: Any) -> None:
         cluster = {
             "hosts": list(hosts),
             "ssh": {"key": "id", "known_hosts": "known"},
             "administration": ["10.0.0.1/32"],
         }
         site = {"schema": 1, "name": "s", "profile": "cluster", "cluster": cluster | more}
+        site |= {"assistant": assistant} if assistant is not None else {}
         (self.folder / "site.yaml").write_text(yaml.safe_dump(site))
 
     def install(self, config: str | None = "site.yaml", root: str | None = "typed") -> installing.Installed:
@@ -138,6 +141,19 @@ def test_the_first_installation_asks_for_the_root(here: Administrator) -> None:
     with pytest.raises(UsageError, match="fingerprint"):
         here.install(root=None)
     assert not here.paths.root.exists()
+
+
+def test_words_that_no_gate_let_pass_touch_no_host_where_one_judged_before(here: Administrator) -> None:
+    told = {"hostname": "assistant.example", "models": [{"name": "small"}], "groups": [{"name": "staff"}]}
+    here.describe(FIRST | {"role": "control-plane"}, SECOND, assistant=told)
+    files = installing.read_site(here.folder / "site.yaml").files
+    assert files is not None
+    decided(here.paths, files.config, ("staff",), None)
+    here.describe(FIRST | {"role": "control-plane"}, SECOND, assistant=told | {"instructions": "Be strict."})
+    with pytest.raises(GateRefusedError, match="staff: the site's instructions"):
+        here.install()
+    assert here.runs.told == []
+    assert not here.paths.store.exists()
 
 
 def test_every_mistake_of_the_site_file_is_told_with_its_line(here: Administrator) -> None:

@@ -9,6 +9,10 @@ import pytest
 from appliance.errors import UsageError
 from appliance.install import host
 from appliance.install.host import Installed, Request
+from appliance.install.judged import decided
+from appliance.install.upgrade import may_upgrade
+from appliance.learning.errors import GateRefusedError
+from appliance.site.load import load_site
 from tests import bundles
 from tests.unit.install.test_upgrade import Running
 
@@ -64,3 +68,23 @@ def test_a_first_installation_that_was_cut_off_may_be_begun_anew_with_another_bu
     site.paths.current.unlink()
     site.install(site.brought(2))
     assert site.forced == ["2.0.0"]
+
+
+def test_words_that_no_gate_let_pass_are_not_put_in_force_where_one_judged_before(site: Installing) -> None:
+    """Neither by `install`, nor planned, nor with an upgrade; nothing is changed."""
+    decided(site.paths, load_site(site.paths.site_yaml), ("analysts",), None)
+    with site.paths.site_yaml.open("a") as file:
+        file.write("instructions: Be strict.\n")
+    same, newer, before = site.folder / "1.0.0", site.brought(2), bundles.tree(site.paths.root)
+    refusal = r"site\.yaml changes what no gate let pass: analysts: the site's instructions"
+    with pytest.raises(GateRefusedError, match=refusal):
+        site.install(same)
+    with pytest.raises(GateRefusedError, match=refusal):
+        host.plan(site.paths, Request(same, None, None))
+    with pytest.raises(GateRefusedError, match=refusal):
+        may_upgrade(site.paths, Request(newer, None, None))
+    assert bundles.tree(site.paths.root) == before
+    with site.paths.site_yaml.open("a") as file:
+        file.write("learning: {ungated: [analysts]}\n")
+    site.install(same)
+    assert site.forced == ["1.0.0"]

@@ -1,0 +1,71 @@
+"""Files of results before a change and under it: read, and held against what site.yaml says of both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from appliance.errors import UsageError
+from appliance.gateway.changes import settings_digests, words_digests
+from appliance.learning.results import MAX_BYTES, Results, read_results
+from appliance.packs.record import NONE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from appliance.site.config import SiteConfig
+    from appliance.site.rolling import Change
+
+_HINT = "evaluate without and with `--change`, for this group alone, to the end"
+
+
+def read(path: Path) -> Results:
+    """The results in a file. Raises ``UsageError`` and ``ResultError``."""
+    try:
+        with path.open("rb") as opened:
+            raw = opened.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from error
+    return read_results(raw, str(path))
+
+
+def digests(site: SiteConfig, change: Change, before: Results, after: Results) -> tuple[str, str]:
+    """Digests of what is in force and of the change, which the results were given under, and nothing else.
+
+    Of words and settings they are site.yaml's, of weights and adapters those of the receipts.
+    """
+    for results, tried in ((before, None), (after, change.name)):
+        if results.run.groups != (change.group,) or results.run.change != tried:
+            raise UsageError(f"these are no results of {change.group} before and under {change.name}", _HINT)
+    found = [_answered_under(change, one) for one in (before, after)]
+    group = next(one for one in site.groups if one.name == change.group)
+    if change.kind == "documents":
+        if not all(found):
+            raise UsageError("no case was answered from documents", "make cases with `documents: true`, and " + _HINT)
+        former, made = settings_digests(site, group, change)
+    elif change.model is None:
+        former, made = words_digests(site, group, change)
+    else:
+        if {before.run.model, after.run.model} != {change.model}:
+            raise UsageError(f"these are no results of {change.model}", f"evaluate with `--model {change.model}`")
+        if any(len(one) != 1 for one in found):
+            raise UsageError(f"these are results of several {change.kind}s, or of none", _HINT)
+        (former,), (made,) = found
+    if found != [{former}, {made}] or former == made:
+        raise UsageError("the results were not given under what site.yaml says now", _HINT)
+    return former, made
+
+
+def _answered_under(change: Change, results: Results) -> set[str]:
+    """What the answers were given under, of what ``change`` is of."""
+    rows = [row for row in results.rows if row.entry is not None]
+    match change.kind:
+        case "instructions":
+            return {row.instructions.get("group", NONE) for row in rows}
+        case "site_instructions":
+            return {row.instructions.get("site", NONE) for row in rows}
+        case "model":
+            return {str(row.model) for row in rows}
+        case "adapter":
+            return {row.adapter or NONE for row in rows}
+        case "documents":
+            return {row.looked_up for row in rows if row.looked_up is not None}

@@ -1,0 +1,132 @@
+"""What groups were answered under, and which changes a gate let pass: kept so that site.yaml brings no other.
+
+A group whose change a gate judged once is held to the gate from then on: a site.yaml that changes what its people are
+answered under (``learning.answering``) is refused, unless the gate let that very change pass, or it was in force
+before. ``learning.ungated`` frees a group, in the file whose every version the log knows. A group that nobody evaluates
+has no gate that could judge.
+
+The record is the operator's, as site.yaml is: it keeps a mistake from going to people, and no operator from anything.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from airgap_bundle import strict_json
+from airgap_bundle.errors import FormatError
+from appliance.errors import DeploymentError
+from appliance.learning.answering import brought_by, parts_of, unjudged
+from appliance.learning.errors import GateRefusedError
+from appliance.site.secrets import write_private
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+    from appliance.site.config import SiteConfig
+    from appliance.site.paths import SitePaths
+    from appliance.site.rolling import Change
+
+_MAX_BYTES = 8 << 20
+_KEPT = 20
+"""Values of a part that are remembered, the latest first."""
+_HINT = (
+    "name the change under learning.changes, `sovereign learn evaluate` without and with --change, then `sovereign "
+    "learn gate`; or name the group under learning.ungated"
+)
+
+Values = dict[str, tuple[str, ...]]
+
+
+class Judged(BaseModel):
+    """Of one group: values that each part ``held``, those that a gate let pass, and whether one ever judged."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    held: Values = {}
+    passed: Values = {}
+    ever: bool = False
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = Field(alias="schema", default=1)
+    groups: dict[str, Judged]
+
+
+def check(paths: SitePaths, site: SiteConfig) -> None:
+    """Raise ``GateRefusedError`` where ``site`` changes what a group that is held to the gate is answered under.
+
+    Raises ``DeploymentError`` for a record that cannot be read.
+    """
+    record = read(paths.judged)
+    told = []
+    for group in site.groups:
+        known = record.get(group.name)
+        if known is None or not known.ever or group.name in site.learning.ungated:
+            continue
+        if found := unjudged(known.held, known.passed, parts_of(site, group)):
+            told.append(f"{group.name}: {', '.join(found)}")
+    if told:
+        raise GateRefusedError(
+            f"site.yaml changes what no gate let pass: {'; '.join(told)}", f"{_HINT}; nothing was changed"
+        )
+
+
+def note(paths: SitePaths, site: SiteConfig) -> None:
+    """Keep what is in force now. Raises ``DeploymentError``."""
+    record = read(paths.judged)
+    now = {group.name: parts_of(site, group) for group in site.groups}
+    for group, parts in now.items():
+        known = record.get(group, Judged())
+        held = {part: values for part, values in known.held.items() if part in parts}
+        record[group] = known.model_copy(update={"held": _with(held, parts)})
+    _write(paths.judged, record)
+
+
+def decided(paths: SitePaths, site: SiteConfig, groups: Collection[str], change: Change | None) -> None:
+    """A gate judged answers of ``groups``; ``change``: it let that pass. Raises ``DeploymentError``.
+
+    Of a group that no installation noted yet, what ``site`` says now is what was in force.
+    """
+    record = read(paths.judged)
+    for group in site.groups:
+        if group.name not in groups:
+            continue
+        known = record.get(group.name, Judged())
+        brought = brought_by(site, change) if change is not None and change.group == group.name else {}
+        held = known.held or _with({}, parts_of(site, group))
+        record[group.name] = Judged(held=held, passed=_with(known.passed, brought), ever=True)
+    _write(paths.judged, record)
+
+
+def read(path: Path) -> dict[str, Judged]:
+    """The record by group; empty where there is none. Raises ``DeploymentError`` for one that cannot be read."""
+    try:
+        said = strict_json.load_object(path.read_bytes(), max_bytes=_MAX_BYTES)
+        return dict(_Record.model_validate(said).groups)
+    except FileNotFoundError:
+        return {}
+    except (OSError, FormatError, ValidationError) as error:
+        raise DeploymentError(
+            f"{path}, the record of what gates let pass, cannot be read",
+            "restore it from a backup; without it, no group is held to its gate until that judges again",
+        ) from error
+
+
+def _write(path: Path, record: Mapping[str, Judged]) -> None:
+    said = _Record(groups=dict(record)).model_dump_json(by_alias=True)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(path, said.encode())
+    except OSError as error:
+        raise DeploymentError(f"{path} cannot be written: {error.strerror}", "check free space and rights") from error
+
+
+def _with(values: Values, now: Mapping[str, str]) -> Values:
+    """``values`` with those of ``now`` in front."""
+    kept = {part: [one for one in values.get(part, ()) if one != value] for part, value in now.items()}
+    return values | {part: (value, *kept[part])[:_KEPT] for part, value in now.items()}

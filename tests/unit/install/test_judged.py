@@ -1,0 +1,119 @@
+"""The record of what groups were answered under: a group that was judged once changes by its gate, or as it was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from appliance.errors import DeploymentError
+from appliance.install.judged import check, decided, note, read
+from appliance.learning.errors import GateRefusedError
+from appliance.site.paths import SitePaths
+from tests.gateway.doubles import site
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from appliance.site.config import SiteConfig
+
+OLD, NEW, OTHER = "Be kind.", "Be kind and brief.", "Be strict."
+CHANGES = [{"name": "brief", "group": "analysts", "instructions": NEW}]
+
+
+def config(words: str = OLD, clerks: str = OLD, **learning: Any) -> SiteConfig:
+    groups = [
+        {"name": "analysts", "models": ["small"], "instructions": words},
+        {"name": "clerks", "models": ["small"], "instructions": clerks},
+    ]
+    return site(groups=groups, learning={"changes": CHANGES, **learning})
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> SitePaths:
+    return SitePaths(tmp_path)
+
+
+def test_a_group_that_nobody_evaluates_is_held_to_no_gate(paths: SitePaths) -> None:
+    note(paths, config())
+    check(paths, config(OTHER))
+
+
+def test_without_a_record_nothing_is_refused(paths: SitePaths) -> None:
+    check(paths, config(OTHER))
+    assert not paths.judged.exists()
+
+
+def test_a_group_that_was_judged_changes_by_what_passed_and_back_and_by_nothing_else(paths: SitePaths) -> None:
+    note(paths, config())
+    (change,) = config().learning.changes
+    decided(paths, config(), ("analysts",), None)
+    for words in (NEW, OTHER):
+        with pytest.raises(GateRefusedError, match="analysts: instructions"):
+            check(paths, config(words))
+    check(paths, config(OLD, clerks=OTHER))
+    decided(paths, config(), ("analysts",), change)
+    with pytest.raises(GateRefusedError):
+        check(paths, config(OTHER))
+    check(paths, config(NEW))
+    note(paths, config(NEW))
+    check(paths, config(OLD))
+
+
+def test_what_is_refused_changes_no_record(paths: SitePaths) -> None:
+    note(paths, config())
+    decided(paths, config(), ("analysts",), None)
+    before = paths.judged.read_bytes()
+    with pytest.raises(GateRefusedError):
+        check(paths, config(OTHER))
+    assert paths.judged.read_bytes() == before
+
+
+def test_every_group_that_is_refused_is_named_at_once(paths: SitePaths) -> None:
+    note(paths, config())
+    decided(paths, config(), ("analysts", "clerks"), None)
+    with pytest.raises(GateRefusedError, match="analysts: instructions; clerks: instructions"):
+        check(paths, config(OTHER, OTHER))
+
+
+def test_a_group_that_the_site_file_frees_is_not_held_to_its_gate(paths: SitePaths) -> None:
+    note(paths, config())
+    decided(paths, config(), ("analysts", "clerks"), None)
+    check(paths, config(OTHER, ungated=["analysts"]))
+    with pytest.raises(GateRefusedError, match="clerks"):
+        check(paths, config(OTHER, OTHER, ungated=["analysts"]))
+
+
+def test_a_group_that_is_judged_before_an_installation_noted_it_is_held_to_what_it_has(paths: SitePaths) -> None:
+    """A site that comes from a release that kept no such record."""
+    decided(paths, config(), ("analysts",), None)
+    check(paths, config(OLD))
+    with pytest.raises(GateRefusedError):
+        check(paths, config(OTHER))
+
+
+def test_the_last_values_are_kept_and_none_twice(paths: SitePaths) -> None:
+    for number in range(30):
+        note(paths, config(f"Be kind, {number}."))
+        note(paths, config(f"Be kind, {number}."))
+    found = read(paths.judged)["analysts"].held["instructions"]
+    assert len(found) == len(set(found)) == 20
+    decided(paths, config(), ("analysts",), None)
+    check(paths, config("Be kind, 10."))
+    with pytest.raises(GateRefusedError):
+        check(paths, config("Be kind, 9."))
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b"{}", b'{"schema":2,"groups":{}}', b'{"schema":1,"groups":{"a":1}}'])
+def test_a_damaged_record_is_told_and_neither_believed_nor_replaced(paths: SitePaths, damage: bytes) -> None:
+    note(paths, config())
+    paths.judged.write_bytes(damage)
+    for act in (check, note):
+        with pytest.raises(DeploymentError, match="what gates let pass, cannot be read"):
+            act(paths, config())
+    assert paths.judged.read_bytes() == damage
+
+
+def test_the_record_is_its_owners_alone(paths: SitePaths) -> None:
+    note(paths, config())
+    assert paths.judged.stat().st_mode & 0o777 == 0o600
