@@ -10,6 +10,7 @@ from appliance.learning.results import MAX_BYTES, Results, read_results
 from appliance.packs.record import NONE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from appliance.site.config import SiteConfig
@@ -33,9 +34,7 @@ def digests(site: SiteConfig, change: Change, before: Results, after: Results) -
 
     Of words and settings they are site.yaml's, of weights and adapters those of the receipts.
     """
-    for results, tried in ((before, None), (after, change.name)):
-        if results.run.groups != (change.group,) or results.run.change != tried:
-            raise UsageError(f"these are no results of {change.group} before and under {change.name}", _HINT)
+    _check_of(site, change, before, after)
     found = [_answered_under(change, one) for one in (before, after)]
     group = next(one for one in site.groups if one.name == change.group)
     if change.kind == "documents":
@@ -53,6 +52,41 @@ def digests(site: SiteConfig, change: Change, before: Results, after: Results) -
     if found != [{former}, {made}] or former == made:
         raise UsageError("the results were not given under what site.yaml says now", _HINT)
     return former, made
+
+
+def change_digest(site: SiteConfig, groups: Sequence[str], named: str | None) -> str | None:
+    """Of the change that is tried for one group, as site.yaml has it now."""
+    return next((one.digest for one in site.learning.changes if ([one.group], one.name) == ([*groups], named)), None)
+
+
+def _check_of(site: SiteConfig, change: Change, before: Results, after: Results) -> None:
+    """Raise ``UsageError`` unless both are of this site and group, and differ by the change as it is now alone."""
+    for results, tried in ((before, None), (after, change.name)):
+        if (results.run.groups, results.run.change, results.run.pack) != ((change.group,), tried, None):
+            raise UsageError(f"these are no results of {change.group} before and under {change.name}", _HINT)
+        if results.run.site != site.name:
+            raise UsageError(f"these are results of another site, {results.run.site}", _HINT)
+    if after.run.change_digest != change.digest:
+        raise UsageError(f"{change.name} is another change in site.yaml now than the one that was tried", _HINT)
+    if _beside(change, before) != _beside(change, after):
+        raise UsageError("more differs between the results than the change", _HINT)
+    if not any(row.score for row in before.rows):
+        raise UsageError("nothing was right before, so nothing could become worse", "mend the cases, or ask for more")
+
+
+def _beside(change: Change, results: Results) -> set[tuple[object, ...]]:
+    """What the answers were given by and under, but for what ``change`` is of."""
+    whose = {"instructions": "group", "site_instructions": "site"}.get(change.kind)
+    return {
+        (
+            None if change.kind == "model" else row.model,
+            None if change.model is not None else row.adapter,
+            None if change.kind == "documents" else row.looked_up,
+            *sorted((name, digest) for name, digest in row.instructions.items() if name != whose),
+        )
+        for row in results.rows
+        if row.entry is not None
+    }
 
 
 def _answered_under(change: Change, results: Results) -> set[str]:

@@ -12,6 +12,7 @@ from appliance.cli.asking_options import (  # noqa: TC001 - typer reads the anno
     ClientOption,
     MaxTokensOption,
 )
+from appliance.cli.change_results import change_digest
 from appliance.cli.learn import GroupOption  # noqa: TC001 - typer reads the annotations at run time
 from appliance.cli.learn_results import opened
 from appliance.cli.learn_sign_in import asking
@@ -106,6 +107,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
         cases=digest_of({one.case.id: one.case for one in asked}.values()),
         pack=pack if pack in {None, NONE} else pick(paths.packs, str(pack)).digest,
         change=change,
+        change_digest=change_digest(site, groups, change),
         drawn=tuple(one.drawn for one in asked),
     )
     most = tokens or share_of(site, groups)

@@ -15,6 +15,8 @@ from appliance.cli.reached import reached
 from appliance.cli.terminal import OutputFormat, OutputOption, emit, say
 from appliance.errors import UsageError
 from appliance.install.judged import decided
+from appliance.install.judged import read as read_record
+from appliance.install.lock import site_lock
 from appliance.learning.errors import GateRefusedError
 from appliance.learning.figures import parts
 from appliance.learning.gate import decide
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 
     from appliance.learning.gate import Decision
     from appliance.learning.results import Results
+    from appliance.site.config import SiteConfig
     from appliance.site.paths import SitePaths
+    from appliance.site.rolling import Change
 
 
 def register(app: typer.Typer) -> None:
@@ -51,9 +55,10 @@ def gate(  # noqa: PLR0913, PLR0917 - one parameter per option
     that passed may be put in force there; what groups that were judged once are answered under changes in no other way.
     Example: `sovereign learn gate before.jsonl after.jsonl --claim language=fr`.
     """
+    paths = reached(context)
+    read_record(paths.judged)  # damage is told before anything is decided
     old, new = read(before), read(after)
     decision = decide(old, new, claim, resamples=resamples, seed=seed)
-    paths = reached(context)
     enter(
         paths,
         what="gate",
@@ -61,9 +66,9 @@ def gate(  # noqa: PLR0913, PLR0917 - one parameter per option
         figures=decision.figures() | parts("was", old.answered_by) | parts("is", new.answered_by),
         success=decision.passed,
     )
-    _keep(paths, old, new, passed=decision.passed)
     told = asdict(decision) | {"passed": decision.passed, "was": old.answered_by, "is": new.answered_by}
     emit(told, output, lambda console: _draw(console, decision))
+    _keep(paths, old, new, passed=decision.passed)
     if not decision.passed:
         first, *more = decision.refusals
         others = f", and {len(more)} more" if more else ""
@@ -76,16 +81,28 @@ def gate(  # noqa: PLR0913, PLR0917 - one parameter per option
 def _keep(paths: SitePaths, old: Results, new: Results, *, passed: bool) -> None:
     """Note that these groups were judged, and the change that passed, if the results were given under it."""
     site = described_site(paths)
-    groups = new.run.groups
-    of = [one for one in site.learning.changes if (one.group,) == groups and one.name == new.run.change]
-    change = of[0] if of and passed else None
-    try:
-        if change is not None:
-            digests(site, change, old, new)
-    except UsageError as error:
-        say(f"not noted as a change that passed: {error.cause}")
-        change = None
-    decided(paths, site, groups, change)
+    change: Change | None = None
+    if passed and new.run.change is not None:
+        try:
+            change = _change_of(site, old, new)
+        except UsageError as error:
+            say(f"not noted as a change that site.yaml may have in force: {error.cause}; {error.hint}")
+    with site_lock(paths):
+        decided(paths, site, new.run.groups, change)
+
+
+def _change_of(site: SiteConfig, old: Results, new: Results) -> Change:
+    """The change of site.yaml that both are of. Raises ``UsageError`` where they are of none."""
+    groups, named = new.run.groups, new.run.change
+    if len(groups) > 1:
+        raise UsageError("these are results of several groups", "evaluate with --group, one at a time")
+    found = next((one for one in site.learning.changes if ((one.group,), one.name) == (groups, named)), None)
+    if found is None:
+        raise UsageError(
+            f"site.yaml has no change {named} of {groups[0]} any more", "put it back until the gate judged"
+        )
+    digests(site, found, old, new)
+    return found
 
 
 def _draw(console: Console, decision: Decision) -> None:

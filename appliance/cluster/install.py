@@ -184,6 +184,8 @@ def put_in_force(
     may run another one, and images of both are admitted until all is done; letting go of the former's is the last step.
     """
     described, release, files = wanted.described, wanted.release, wanted.files
+    if files is not None:
+        check_judged(paths, files.config)
     known = read_state(paths.cluster_state)
     policies = judged(files, release) if files is not None else {}
     models = tuple(model.name for model in files.config.models) if files is not None else ()

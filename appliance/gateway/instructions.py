@@ -30,15 +30,15 @@ class Instructions:
     """The site's words, the group's, and its brief; each may be empty.
 
     ``trial``: a pack or a brief is tried for one request, so what is computed of them is shared with nobody, and what
-    stays in memory of those in force is not replaced. ``some``: the site's words are not what everybody at the
-    site is told, but some of one group, to which they are rolled out.
+    stays in memory of those in force is not replaced. ``rolled_out``: the site's words are not what everybody
+    at the site is told, but some of one group.
     """
 
     site: str = ""
     group: str = ""
     brief: str = ""
     trial: bool = False
-    some: bool = False
+    rolled_out: bool = False
 
     @classmethod
     def for_group(cls, site: SiteConfig, group: Group) -> Instructions:
@@ -47,7 +47,7 @@ class Instructions:
 
     def site_changed(self, words: str) -> Instructions:
         """With ``words`` in the place of the site's, for some."""
-        return replace(self, site=words, some=True)
+        return replace(self, site=words, rolled_out=True)
 
     @property
     def text(self) -> str:
@@ -59,7 +59,7 @@ class Instructions:
         """Who may share what is computed of it."""
         if self.trial:
             return "user"
-        return "group" if self.group or self.brief or self.some else "site"
+        return "group" if self.group or self.brief or self.rolled_out else "site"
 
     def digests(self) -> dict[str, str]:
         """``sha256:`` of each part that there is, for a receipt: the words themselves may not be for everybody."""

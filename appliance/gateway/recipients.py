@@ -11,11 +11,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from appliance.gateway.changes import KINDS
 from appliance.gateway.entitlements import Grant, granting
 from appliance.gateway.errors import NotReadyError, UnprocessableError
 from appliance.gateway.instructions import Instructions
 from appliance.gateway.rollout_values import Placed
 from appliance.learning.arms import Arm
+from appliance.packs.errors import PackLostError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
     from appliance.gateway.assembly import Gateway
     from appliance.gateway.callers import Caller
     from appliance.gateway.feedback import Ground, Marked
+    from appliance.gateway.rollout_values import Rollout
     from appliance.memory.documents import Place
     from appliance.site.groups import Group
+    from appliance.site.rolling import Change
 
 
 async def recipients(gateway: Gateway, caller: Caller, marked: Marked) -> tuple[str, ...]:
@@ -65,14 +69,26 @@ async def _told_the_same(gateway: Gateway, group: Group, ground: Ground) -> bool
     While a rollout runs, both arms are of the group.
     """
     told = Grant("", group, instructions=Instructions.for_group(gateway.site, group))
-    arms = [told, *(replace(told, rollout=placed) for placed in await _new_arm(gateway, group.name))]
+    new = await _new_arm(gateway, group.name)
+    arms = [told, *(replace(told, rollout=placed) for placed in new)]
     try:
         granted = [await gateway.packs.under(one) for one in arms]
     except NotReadyError:
         return False
-    adapters = set(group.adapters) | {one.adapter for one in granted if one.adapter is not None}
+    changes = [change for placed in new if (change := await _change(gateway, placed.rollout)) is not None]
+    named = [*(one.adapter for one in granted), *(one.adapter for one in changes)]
+    adapters = {*group.adapters, *(one for one in named if one)}
     words = {one.instructions.digests().get("group") for one in granted}
+    words |= {Instructions(group=one.words).digests().get("group") for one in changes if one.kind == "instructions"}
     return ground.instructions <= words and ground.adapters <= adapters
+
+
+async def _change(gateway: Gateway, found: Rollout) -> Change | None:
+    """The change of site.yaml that the new arm is answered under, if it is one and can be established."""
+    try:
+        return await gateway.changes.established(found) if found.kind in KINDS else None
+    except (PackLostError, NotReadyError):
+        return None
 
 
 async def _new_arm(gateway: Gateway, group: str) -> list[Placed]:

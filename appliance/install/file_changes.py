@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from appliance.install.journal import Record
+
 FILES = "files"
 """Under which a record of the install journal holds changes."""
 _SHORT = 12
@@ -21,11 +23,16 @@ Digests = dict[str, tuple[str | None, str | None]]
 """By name: sha256 in hex of what was there and of what is there then; None where there is nothing."""
 
 
-def digests_of_changes(wanted: Mapping[str, tuple[Path, bytes]], owned: Iterable[tuple[str, Path]]) -> Digests:
+def digests_of_changes(
+    wanted: Mapping[str, tuple[Path, bytes]],
+    owned: Iterable[tuple[str, Path]],
+    said: Mapping[str, str | None] | None = None,
+) -> Digests:
     """What writing ``wanted`` (name: where to, what) changes; all files of the folders ``owned`` not in it are removed.
 
     Nothing is written. After an interruption, what was written already counts as unchanged: so it is asked,
-    and what it says is kept, before anything is written.
+    and what it says is kept, before anything is written. ``said`` are digests that were kept of earlier changes: a file
+    that somebody changed where it lies is changed since then.
     """
     before = {name: _read(path) for name, (path, _) in wanted.items()}
     going = {
@@ -35,11 +42,24 @@ def digests_of_changes(wanted: Mapping[str, tuple[Path, bytes]], owned: Iterable
         for path in sorted(folder.iterdir())
         if f"{name}/{path.name}" not in wanted
     }
-    return going | {
-        name: (None if before[name] is None else _digest(before[name]), _digest(data))
-        for name, (_, data) in wanted.items()
-        if before[name] != data
-    }
+    found = {name: (_digest_or_none(before[name]), _digest(data)) for name, (_, data) in wanted.items()}
+    found |= {name: (said[name], now) for name, (was, now) in found.items() if was == now and said and name in said}
+    return going | {name: (was, now) for name, (was, now) in found.items() if was != now}
+
+
+def last_said(records: Iterable[Record]) -> dict[str, str | None]:
+    """By name, the digest that records of the install journal have last as in force, or as coming; None: it went.
+
+    What failed is in force only where it lies there.
+    """
+    said: dict[str, str | None] = {}
+    coming: dict[str, str | None] = {}
+    for record in records:
+        named = {name: after for name, (_, after) in digests_of(record.detail).items()}
+        if named:
+            said |= named if record.state == "done" else {}
+            coming = named if record.state == "started" else {}
+    return said | coming
 
 
 def told_changes(digests: Digests) -> Changes:
@@ -70,6 +90,10 @@ def changes_of(detail: Mapping[str, str]) -> Changes:
     """The changes that a record of the install journal holds."""
     found: Changes = json.loads(detail.get(FILES, "{}"))
     return found
+
+
+def _digest_or_none(data: bytes | None) -> str | None:
+    return None if data is None else _digest(data)
 
 
 def _digest(data: bytes | None) -> str:

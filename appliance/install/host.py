@@ -173,10 +173,12 @@ def put_in_force(  # noqa: PLR0913 - what an installation is made of, by keyword
 ) -> Installed:
     """Run every step that is not done for ``release``, which the store holds, under the site's lock.
 
-    ``steps`` are other ones than the installation's, of who makes a site whole that is restored in part.
+    ``steps`` are other ones than the installation's, of who makes a site whole that is restored in part. Raises
+    ``GateRefusedError`` before anything is changed, whatever the command.
     """
     if steps is None:
         refuse_half_restored(paths)
+    check_judged(paths, files.config)
     python = choose_python()
     if python is None:  # preflight said so already
         raise PreflightError("no python that service users can reach", "run sovereign with the distribution's python3")

@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
     from appliance.site.rolling import Change
 
-_MAX_BYTES = 8 << 20
+_MAX_BYTES = 64 << 20
 _KEPT = 20
 """Values of a part that are remembered, the latest first."""
 _HINT = (
     "name the change under learning.changes, `sovereign learn evaluate` without and with --change, then `sovereign "
-    "learn gate`; or name the group under learning.ungated"
+    "learn gate`; or name the group under learning.ungated. Nothing was changed; where the installed site.yaml itself "
+    "was edited, put its former words back, for services read it when they start"
 )
 
 Values = dict[str, tuple[str, ...]]
@@ -71,19 +72,16 @@ def check(paths: SitePaths, site: SiteConfig) -> None:
         if found := unjudged(known.held, known.passed, parts_of(site, group)):
             told.append(f"{group.name}: {', '.join(found)}")
     if told:
-        raise GateRefusedError(
-            f"site.yaml changes what no gate let pass: {'; '.join(told)}", f"{_HINT}; nothing was changed"
-        )
+        raise GateRefusedError(f"site.yaml changes what no gate let pass: {'; '.join(told)}", _HINT)
 
 
 def note(paths: SitePaths, site: SiteConfig) -> None:
-    """Keep what is in force now. Raises ``DeploymentError``."""
+    """Keep what is in force now, before what was, which may come back. Raises ``DeploymentError``."""
     record = read(paths.judged)
     now = {group.name: parts_of(site, group) for group in site.groups}
     for group, parts in now.items():
         known = record.get(group, Judged())
-        held = {part: values for part, values in known.held.items() if part in parts}
-        record[group] = known.model_copy(update={"held": _with(held, parts)})
+        record[group] = known.model_copy(update={"held": _with(known.held, parts)})
     _write(paths.judged, record)
 
 
@@ -110,10 +108,12 @@ def read(path: Path) -> dict[str, Judged]:
         return dict(_Record.model_validate(said).groups)
     except FileNotFoundError:
         return {}
-    except (OSError, FormatError, ValidationError) as error:
+    except OSError as error:
+        raise DeploymentError(f"{path} cannot be read: {error.strerror}", "act as the site's operator does") from error
+    except (FormatError, ValidationError) as error:
         raise DeploymentError(
-            f"{path}, the record of what gates let pass, cannot be read",
-            "restore it from a backup; without it, no group is held to its gate until that judges again",
+            f"{path}, the record of what gates let pass, is damaged",
+            "put a backup's in its place; where it is taken away, no group is held to its gate until that judges again",
         ) from error
 
 

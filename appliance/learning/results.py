@@ -55,6 +55,7 @@ class Run(_Line):
     cases: Digest
     pack: _Text | None = Field(default=None, description="Under which pack it was tried; absent: as in force.")
     change: _Text | None = Field(default=None, description="Under which change of site.yaml it was tried.")
+    change_digest: Digest | None = Field(default=None, description="Of the change as site.yaml had it then.")
     drawn: Annotated[tuple[_Drawn, ...], Field(max_length=MOST_DRAWN, strict=False)] = Field(
         description="`CASE VERSION GROUP` of each question."
     )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from appliance.install.accounts import accounts_present, make_accounts
 from appliance.install.backup.recovery_key import FOLDER as RECOVERY
-from appliance.install.file_changes import digests_of_changes, journaled_changes
+from appliance.install.file_changes import digests_of_changes, journaled_changes, last_said
+from appliance.install.journal import read_journal
 from appliance.install.layout import folders_present, make_folders, site_folders
 from appliance.install.model_check import AUDITORS, OFFICERS, POLICY, STATEMENTS, WAIVERS, check_models, write_policies
 from appliance.install.runner import Advance, Step
@@ -95,7 +96,8 @@ def _changes(context: Context, installed: Mapping[str, bytes]) -> dict[str, str]
     policies = context.paths.policies
     wanted = {"site.yaml": (context.paths.site_yaml, context.files.site_yaml)}
     wanted |= {name: (policies / name, data) for name, data in installed.items()}
-    return journaled_changes(digests_of_changes(wanted, [(name, policies / name) for name in _FOLDERS]))
+    said = last_said(read_journal(context.paths.journal))
+    return journaled_changes(digests_of_changes(wanted, [(name, policies / name) for name in _FOLDERS], said))
 
 
 def judge_models(context: Context) -> tuple[str, ...]:

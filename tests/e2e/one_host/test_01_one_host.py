@@ -225,3 +225,28 @@ def test_cases_are_evaluated_on_the_running_site_and_the_gate_judges_by_them(hos
     assert "passes" in sovereign(host, *gate)[2]
     code, _, words = sovereign(host, *gate, "--claim", "all", check=False)
     assert (code, "all is not better, as was claimed" in words) == (3, True)
+
+
+def test_a_site_file_with_words_that_no_gate_let_pass_is_refused_from_then_on(host: BareHost) -> None:
+    judged = json.loads(host.run(["cat", f"{SITE}/state/judged.json"]).stdout)["groups"]
+    assert {name: (of["ever"], sorted(of["held"])) for name, of in judged.items()} == dict.fromkeys(
+        ("analysts", "clerks"),
+        (
+            True,
+            [
+                "how documents are looked up",
+                "instructions",
+                "models",
+                f"the adapter of {MODEL}",
+                "the site's instructions",
+            ],
+        ),
+    )
+    host.run(["sh", "-c", "mkdir /tmp/edited && cp /media/stick/*.pub /media/stick/*.json /tmp/edited"])
+    host.run(["sh", "-c", "sed 's/one short sentence/three sentences/' /media/stick/site.yaml > /tmp/edited/site.yaml"])
+    before = host.run(["cat", f"{SITE}/site.yaml", f"{SITE}/state/journal.jsonl"]).stdout
+    install = ("install", "/media/stick/bundle", "--config", "/tmp/edited/site.yaml")
+    code, _, words = sovereign(host, *install, check=False)
+    refusal = "what no gate let pass: analysts: the site's instructions; clerks: the site's instructions"
+    assert (code, refusal in " ".join(words.split())) == (3, True)
+    assert host.run(["cat", f"{SITE}/site.yaml", f"{SITE}/state/journal.jsonl"]).stdout == before

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from demo.release import MODEL
 from tests import packs
 from tests.e2e.two_hosts.kubernetes import Kubernetes
 from tests.e2e.two_hosts.records import entries
@@ -113,6 +114,11 @@ def test_a_report_of_the_cluster_s_log_names_people_and_says_so_in_it(desk: Desk
 
 def test_the_installation_is_an_entry_of_the_cluster_s_own_log(desk: Desk) -> None:
     assert "install" in {one["step"] for one in entries(desk, "install_step")}
+
+
+def test_what_a_group_is_answered_under_is_known_to_who_administers_and_held_to_no_gate_yet(desk: Desk) -> None:
+    groups = json.loads((desk.site / "state" / "judged.json").read_text())["groups"]
+    assert {name: (of["held"]["models"], of["ever"]) for name, of in groups.items()} == {"analysts": ([MODEL], False)}
 
 
 def test_people_are_imported_from_the_desk(desk: Desk) -> None:

@@ -16,7 +16,8 @@ from appliance.packs.permits import Permit, write_permits
 from appliance.packs.record import NONE
 from appliance.packs.shelf import keep
 from tests import packs
-from tests.gateway.doubles import DIGEST, ObedientEngine, site
+from tests.gateway.doubles import DIGEST, ObedientEngine, principal, site
+from tests.integration.gateway.conftest import Page, events_of
 from tests.integration.gateway.rollout_bed import CLIENTS, SETTINGS, Rolling, ask, choose
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 OLD, NEW = "You serve the town.", "You serve the town, and say so."
-PLAIN, LEGAL = ({"digest": "sha256:" + byte * 32} for byte in ("11", "22"))
+PLAIN, LEGAL = ({"name": name, "digest": "sha256:" + byte * 32} for name, byte in (("plain", "11"), ("legal", "22")))
 MADE_FOR = {"adapter": {"name": "plain", "sha256": "11" * 32, "base_sha256": DIGEST.removeprefix("sha256:")}}
 """Of a pack with an adapter."""
 
@@ -120,6 +121,27 @@ async def test_words_that_some_are_told_are_computed_for_their_group_alone(house
             await under(WORDS, api, who)
     told = [(one.messages[0].content, one.messages[0].scope) for one in house.engine.requests if one.messages]
     assert told == [(NEW, "group"), (OLD, "site")]
+
+
+async def test_what_the_new_arm_of_an_adapter_says_may_be_sent_to_the_groups_experts_and_to_no_others(
+    house: House,
+) -> None:
+    """The others' models have not learnt what that adapter repeats."""
+    rolling = await begin(house, ADAPTER)
+    who = rolling.person(0.1, new=True)
+    house.door.people[who] = principal(who, "analysts", "clerks")
+    house.door.guest = who
+    async with house.open(config()) as api:
+        page = await Page(api).sign_in()
+        said = {"content": "Hello?"}
+        sent = await page.http.post(
+            f"/api/conversations/{await page.conversation()}/messages", json=said, headers=page.headers
+        )
+        told = dict(events_of(sent.text))
+        assert ADAPTER.of(told["receipt"]) == ADAPTER.made
+        message = told["start"]["message_id"]
+        found = (await page.http.get(f"/api/messages/{message}/feedback")).json()
+    assert found["groups"] == ["analysts"]
 
 
 async def test_an_adapters_rollout_is_none_for_who_asks_another_model(house: House) -> None:

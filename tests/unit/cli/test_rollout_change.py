@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +14,7 @@ from tests.learning.seeded_results import DIGEST, items, of_rows, results
 
 if TYPE_CHECKING:
     from appliance.learning.results import Results
+    from appliance.site.rolling import Change
 
 LARGER = "sha256:" + "1a" * 32
 OLD, NEW = "Be kind.", "Be kind and brief."
@@ -27,12 +28,14 @@ SITE = site(
     },
 )
 WORDS, MODEL = SITE.learning.changes
+DIGESTS: dict[str | None, str] = {one.name: one.digest for one in SITE.learning.changes}
 
 
-def given(words: str, weights: str = DIGEST, change: str | None = None) -> Results:
+def given(words: str, weights: str = DIGEST, change: str | None = None, **about: Any) -> Results:
     told = {"instructions": {"group": words_digest(words)}, "model": weights, "group": "analysts"}
+    told |= {"score": about.pop("worth")} if "worth" in about else {}
     rows = [one.model_copy(update=told) for one in results(items(30), 1).rows]
-    return of_rows(rows, groups=("analysts",), change=change)
+    return of_rows(rows, groups=("analysts",), change=change, change_digest=DIGESTS.get(change), **about)
 
 
 def test_digests_are_those_of_the_words_and_of_the_weights_that_answered() -> None:
@@ -49,6 +52,10 @@ def test_digests_are_those_of_the_words_and_of_the_weights_that_answered() -> No
         (given(OLD), given("Be strict.", change="brief")),
         (given(NEW, change="brief"), given(NEW, change="brief")),
         (given(OLD), given(NEW, change="larger")),
+        (given(OLD), given(NEW, LARGER, change="brief")),
+        (given(OLD, pack="none"), given(NEW, change="brief")),
+        (given(OLD, site="elsewhere"), given(NEW, change="brief")),
+        (given(OLD, worth=0.0), given(NEW, change="brief")),
     ],
 )
 def test_results_of_anything_else_begin_nothing(before: Results, after: Results) -> None:
@@ -56,3 +63,13 @@ def test_results_of_anything_else_begin_nothing(before: Results, after: Results)
         digests(SITE, WORDS, before, after)
     with pytest.raises(UsageError):
         digests(SITE, MODEL, given(OLD), given(OLD, change="larger"))
+
+
+@pytest.mark.parametrize("change", SITE.learning.changes)
+def test_a_change_that_was_edited_after_it_was_tried_is_another(change: Change) -> None:
+    """Its name is the same, and so are the digests of what the former one was given under."""
+    after = given(NEW, change="brief") if change is WORDS else given(OLD, LARGER, "larger")
+    digests(SITE, change, given(OLD), after)
+    edited = change.model_copy(update={"by": "tiny"} if change is MODEL else {"instructions": "Be kind and brief!"})
+    with pytest.raises(UsageError, match="is another change in site"):
+        digests(SITE, edited, given(OLD), after)

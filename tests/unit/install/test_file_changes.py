@@ -122,6 +122,34 @@ def test_what_stays_as_it_is_is_no_change(desk: Desk) -> None:
     }
 
 
+def test_a_file_that_was_edited_where_it_lies_is_a_change_by_what_it_was(desk: Desk) -> None:
+    """Who installs what they wrote into the installed site.yaml changes it as much as who brings another."""
+    desk.install({"officers/deputy.pub": b"key"})
+    edited = SITE + b"# more\n"
+    desk.paths.site_yaml.write_bytes(edited)
+    assert desk.install({"officers/deputy.pub": b"key"}, edited) == {"changed": told(**{"site.yaml": edited})}
+    (entry,) = [one for one in desk.entries() if ours(one).get("files", {}).get("changed")]
+    assert entry["status"] == "Success"
+    (digests,) = [json.loads(one.detail["digests"]) for one in read_journal(desk.paths.journal)[-1:]]
+    assert digests == {"site.yaml": [hashlib.sha256(one).hexdigest() for one in (SITE, edited)]}
+
+
+def test_what_failed_and_was_put_back_is_no_change(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.install({})
+    with monkeypatch.context() as patched:
+
+        def refuse(_context: object) -> tuple[str, ...]:
+            raise RuntimeError
+
+        patched.setattr(site, "judge_models", refuse)
+        with pytest.raises(RuntimeError):
+            desk.install({}, SITE + b"# more\n")
+    before = len(read_journal(desk.paths.journal))
+    desk.install({})
+    ended = [one.detail for one in read_journal(desk.paths.journal)[before:]]
+    assert [changes_of(one) for one in ended] == [{}] * len(ended)
+
+
 def test_the_logs_entry_of_the_step_says_it_and_whose_word_models_rest_on(desk: Desk) -> None:
     desk.install({"officers/deputy.pub": b"key"})
     desk.install({"officers/outsider.pub": b"other"})

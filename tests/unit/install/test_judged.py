@@ -11,6 +11,8 @@ from appliance.install.judged import check, decided, note, read
 from appliance.learning.errors import GateRefusedError
 from appliance.site.paths import SitePaths
 from tests.gateway.doubles import site
+from tests.unit.learning.test_answering import BY_NAME, KEPT, NOW
+from tests.unit.learning.test_answering import config as answering
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,9 +111,36 @@ def test_a_damaged_record_is_told_and_neither_believed_nor_replaced(paths: SiteP
     note(paths, config())
     paths.judged.write_bytes(damage)
     for act in (check, note):
-        with pytest.raises(DeploymentError, match="what gates let pass, cannot be read"):
+        with pytest.raises(DeploymentError, match="what gates let pass, is damaged"):
             act(paths, config())
     assert paths.judged.read_bytes() == damage
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_passed_and_came_into_force_may_be_gone_back_from_and_come_again(paths: SitePaths, name: str) -> None:
+    """As in an emergency: a larger model that does badly makes room for the former one at once."""
+    of_group, of_site = KEPT[name]
+    wanted = answering(of_group, **of_site)
+    note(paths, NOW)
+    decided(paths, NOW, ("analysts",), BY_NAME[name])
+    for following in (wanted, NOW, wanted):
+        check(paths, following)
+        note(paths, following)
+
+
+def test_what_is_put_away_and_brought_back_is_not_new(paths: SitePaths) -> None:
+    """Two installations let nothing pass that one would not: documents switched off meanwhile, a model gone."""
+    note(paths, NOW)
+    decided(paths, NOW, ("analysts",), BY_NAME["larger"])
+    without = answering(documents={})
+    check(paths, without)
+    note(paths, without)
+    with pytest.raises(GateRefusedError, match="how documents are looked up"):
+        check(paths, answering(documents={"model": "minilm", "passages": 12}))
+    note(paths, answering({"models": ["large"]}))
+    with pytest.raises(GateRefusedError, match="the adapter of small"):
+        check(paths, answering({"models": ["small", "large"], "adapters": ["legal", "big"]}))
+    check(paths, answering({"models": ["small", "large"]}))
 
 
 def test_the_record_is_its_owners_alone(paths: SitePaths) -> None:

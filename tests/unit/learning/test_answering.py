@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from appliance.gateway.looking import Looking
 from appliance.learning.answering import brought_by, parts_of, unjudged
 from tests.gateway.doubles import site
 
@@ -20,20 +21,25 @@ CHANGES = [
     {"name": "bare", "group": "analysts", "model": "small", "adapter": ""},
     {"name": "more", "group": "analysts", "documents": {"passages": 8}},
 ]
-GROUP: dict[str, Any] = {"name": "analysts", "models": ["small"], "adapters": ["plain"], "instructions": "Be kind."}
+GROUP: dict[str, Any] = {
+    "name": "analysts",
+    "models": ["small"],
+    "adapters": ["plain", "big"],
+    "instructions": "Be kind.",
+}
 KEPT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "kinder": ({"instructions": " Be kind and brief.\n"}, {}),
     "town": ({}, {"instructions": "You serve the region."}),
-    "larger": ({"models": ["large"], "adapters": []}, {}),
-    "legal": ({"adapters": ["legal"]}, {}),
-    "bare": ({"adapters": []}, {}),
+    "larger": ({"models": ["large"], "adapters": ["big"]}, {}),
+    "legal": ({"adapters": ["legal", "big"]}, {}),
+    "bare": ({"adapters": ["big"]}, {}),
     "more": ({"documents": {"passages": 8}}, {}),
 }
 """What site.yaml says of the group, and of the site, once a change is in force."""
 PARTS = {
     "kinder": "instructions",
     "town": "the site's instructions",
-    "larger": "the model small",
+    "larger": "models",
     "legal": "the adapter of small",
     "bare": "the adapter of small",
     "more": "how documents are looked up",
@@ -44,7 +50,12 @@ def config(group: dict[str, Any] | None = None, **more: Any) -> SiteConfig:
     said: dict[str, Any] = {
         "instructions": "You serve the town.",
         "documents": {"model": "minilm"},
-        "models": [{"name": "small", "adapters": ["plain", "legal"]}, {"name": "large"}, {"name": "minilm"}],
+        "models": [
+            {"name": "small", "adapters": ["plain", "legal"]},
+            {"name": "large", "adapters": ["big", "bad"]},
+            {"name": "minilm"},
+            {"name": "tiny"},
+        ],
         "groups": [GROUP | (group or {}), {"name": "clerks", "models": ["small", "large"]}],
     }
     return site(**said | more)
@@ -97,12 +108,45 @@ def test_documents_that_could_not_be_looked_up_before_are_new() -> None:
     assert unjudged(held(without), {}, parts(NOW)) == []
 
 
+PASSED_LARGER = {part: [value] for part, value in brought_by(NOW, BY_NAME["larger"]).items()}
+
+
 def test_a_model_that_passed_in_anothers_place_must_be_there_for_the_other_to_go() -> None:
-    passed = {part: [value] for part, value in brought_by(NOW, BY_NAME["larger"]).items()}
-    neither = parts(config({"models": ["minilm"], "adapters": []}))
-    assert unjudged(held(NOW), passed, neither) == ["the model small"]
+    neither = parts(config({"models": ["tiny"], "adapters": []}))
+    assert unjudged(held(NOW), PASSED_LARGER, neither) == ["models"]
+
+
+def test_a_model_comes_in_anothers_place_with_the_adapter_that_it_passed_with() -> None:
+    for adapters in ([], ["bad"]):
+        other = parts(config({"models": ["large"], "adapters": adapters}))
+        assert unjudged(held(NOW), PASSED_LARGER, other) == ["the adapter of large"]
+
+
+def test_the_model_that_people_find_first_is_another_only_where_that_passed() -> None:
+    """A new conversation begins with it."""
+    models = [{"name": "large", "adapters": ["big", "bad"]}, {"name": "small", "adapters": ["plain", "legal"]}]
+    first = parts(config({"models": ["small", "large"]}, models=[*models, {"name": "minilm"}]))
+    assert unjudged(held(NOW), {}, first) == ["models"]
+    assert unjudged(held(NOW), PASSED_LARGER, first) == []
+
+
+def test_a_group_that_has_no_model_any_more_is_answered_by_none() -> None:
+    assert unjudged(held(NOW), {}, parts(config({"models": [], "adapters": []}))) == []
 
 
 def test_several_parts_are_named_at_once() -> None:
-    wanted = parts(config({"instructions": "", "adapters": []}, instructions="Be strict."))
+    wanted = parts(config({"instructions": "", "adapters": ["big"]}, instructions="Be strict."))
     assert unjudged(held(NOW), {}, wanted) == ["instructions", "the site's instructions", "the adapter of small"]
+
+
+@pytest.mark.parametrize("passages", [3, 5])
+@pytest.mark.parametrize("nothing_fits", ["abstain", "answer"])
+@pytest.mark.parametrize("own", [None, {"passages": 8}, {"nothing_fits": "answer"}])
+def test_two_sites_look_documents_up_alike_here_where_they_do_for_the_gateway(
+    passages: int, nothing_fits: str, own: dict[str, Any] | None
+) -> None:
+    found = config(
+        {"documents": own}, documents={"model": "minilm", "passages": passages, "nothing_fits": nothing_fits}
+    )
+    told = Looking.of(found, found.groups[0]).told()
+    assert parts(found)["how documents are looked up"] == ", ".join(f"{name} {value}" for name, value in told.items())
