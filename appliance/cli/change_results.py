@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from appliance.errors import UsageError
 from appliance.gateway.changes import settings_digests, words_digests
+from appliance.learning.answering import tried
 from appliance.learning.results import MAX_BYTES, Results, read_results
 from appliance.packs.record import NONE
 
@@ -56,29 +57,31 @@ def digests(site: SiteConfig, change: Change, before: Results, after: Results) -
 
 def change_digest(site: SiteConfig, groups: Sequence[str], named: str | None) -> str | None:
     """Of the change that is tried for one group, as site.yaml has it now."""
-    return next((one.digest for one in site.learning.changes if ([one.group], one.name) == ([*groups], named)), None)
+    found = [one for one in site.learning.changes if ([one.group], one.name) == ([*groups], named)]
+    return tried(site, found[0]) if found else None
 
 
 def _check_of(site: SiteConfig, change: Change, before: Results, after: Results) -> None:
     """Raise ``UsageError`` unless both are of this site and group, and differ by the change as it is now alone."""
-    for results, tried in ((before, None), (after, change.name)):
-        if (results.run.groups, results.run.change, results.run.pack) != ((change.group,), tried, None):
+    for results, named in ((before, None), (after, change.name)):
+        if (results.run.groups, results.run.change, results.run.pack) != ((change.group,), named, None):
             raise UsageError(f"these are no results of {change.group} before and under {change.name}", _HINT)
         if results.run.site != site.name:
             raise UsageError(f"these are results of another site, {results.run.site}", _HINT)
-    if after.run.change_digest != change.digest:
+    if after.run.change_digest != tried(site, change):
         raise UsageError(f"{change.name} is another change in site.yaml now than the one that was tried", _HINT)
-    if _beside(change, before) != _beside(change, after):
+    found, under = _beside(change, before), _beside(change, after)
+    if any(found[key] != under[key] for key in found.keys() & under.keys()):
         raise UsageError("more differs between the results than the change", _HINT)
     if not any(row.score for row in before.rows):
         raise UsageError("nothing was right before, so nothing could become worse", "mend the cases, or ask for more")
 
 
-def _beside(change: Change, results: Results) -> set[tuple[object, ...]]:
-    """What the answers were given by and under, but for what ``change`` is of."""
+def _beside(change: Change, results: Results) -> dict[object, tuple[object, ...]]:
+    """What each case was answered by and under, but for what ``change`` is of."""
     whose = {"instructions": "group", "site_instructions": "site"}.get(change.kind)
     return {
-        (
+        row.key: (
             None if change.kind == "model" else row.model,
             None if change.model is not None else row.adapter,
             None if change.kind == "documents" else row.looked_up,

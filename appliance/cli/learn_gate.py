@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from appliance.learning.gate import Decision
     from appliance.learning.results import Results
     from appliance.site.config import SiteConfig
-    from appliance.site.paths import SitePaths
     from appliance.site.rolling import Change
 
 
@@ -59,16 +58,18 @@ def gate(  # noqa: PLR0913, PLR0917 - one parameter per option
     read_record(paths.judged)  # damage is told before anything is decided
     old, new = read(before), read(after)
     decision = decide(old, new, claim, resamples=resamples, seed=seed)
-    enter(
-        paths,
-        what="gate",
-        target=decision.after,
-        figures=decision.figures() | parts("was", old.answered_by) | parts("is", new.answered_by),
-        success=decision.passed,
-    )
+    change = _change_of(described_site(paths), old, new)
+    with site_lock(paths):
+        enter(
+            paths,
+            what="gate",
+            target=decision.after,
+            figures=decision.figures() | parts("was", old.answered_by) | parts("is", new.answered_by),
+            success=decision.passed,
+        )
+        decided(paths, described_site(paths), new.run.groups, change, passed=decision.passed)
     told = asdict(decision) | {"passed": decision.passed, "was": old.answered_by, "is": new.answered_by}
     emit(told, output, lambda console: _draw(console, decision))
-    _keep(paths, old, new, passed=decision.passed)
     if not decision.passed:
         first, *more = decision.refusals
         others = f", and {len(more)} more" if more else ""
@@ -78,29 +79,25 @@ def gate(  # noqa: PLR0913, PLR0917 - one parameter per option
     say("the change passes")
 
 
-def _keep(paths: SitePaths, old: Results, new: Results, *, passed: bool) -> None:
-    """Note that these groups were judged, and the change that passed, if the results were given under it."""
-    site = described_site(paths)
-    change: Change | None = None
-    if passed and new.run.change is not None:
-        try:
-            change = _change_of(site, old, new)
-        except UsageError as error:
-            say(f"not noted as a change that site.yaml may have in force: {error.cause}; {error.hint}")
-    with site_lock(paths):
-        decided(paths, site, new.run.groups, change)
+def _change_of(site: SiteConfig, old: Results, new: Results) -> Change | None:
+    """The change of site.yaml that is judged; says why there is none, where the results name one."""
+    if new.run.change is None:
+        return None
+    try:
+        return _named(site, old, new)
+    except UsageError as error:
+        say(f"not noted as a change that site.yaml may have in force: {error.cause}; {error.hint}")
+        return None
 
 
-def _change_of(site: SiteConfig, old: Results, new: Results) -> Change:
-    """The change of site.yaml that both are of. Raises ``UsageError`` where they are of none."""
+def _named(site: SiteConfig, old: Results, new: Results) -> Change:
     groups, named = new.run.groups, new.run.change
     if len(groups) > 1:
         raise UsageError("these are results of several groups", "evaluate with --group, one at a time")
     found = next((one for one in site.learning.changes if ((one.group,), one.name) == (groups, named)), None)
     if found is None:
-        raise UsageError(
-            f"site.yaml has no change {named} of {groups[0]} any more", "put it back until the gate judged"
-        )
+        cause = f"site.yaml has no change {named} of {groups[0]} any more"
+        raise UsageError(cause, "put it back until the gate judged it")
     digests(site, found, old, new)
     return found
 

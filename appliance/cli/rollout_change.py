@@ -48,7 +48,7 @@ async def begin_change(  # noqa: PLR0913, PLR0917 - what it rests on
         await _check_room(open_field, group, change)
     decision = decide(before, after)
     enter(paths, what="gate", target=decision.after, figures=decision.figures(), success=decision.passed)
-    decided(paths, site, (group,), change if decision.passed else None)
+    decided(paths, site, (group,), change, passed=decision.passed)
     if not decision.passed:
         raise GateRefusedError(
             f"the change does not pass: {decision.refusals[0]}", "keep what is in force, and mend the change"

@@ -31,6 +31,7 @@ from appliance.errors import UsageError
 from appliance.install.act_record import Release
 from appliance.install.admission import admit, announced_by, is_first_install
 from appliance.install.backup.mark import refuse_half_restored
+from appliance.install.judged import begin as begin_record
 from appliance.install.judged import check as check_judged
 from appliance.install.judged import note as note_in_force
 from appliance.install.lock import site_lock
@@ -161,7 +162,7 @@ class Wanted:
     ``files`` are the operator's, of a site with an assistant; ``options`` further ones of the roles, for one run;
     ``anew`` has the certificates of edge and links issued again. ``charts`` are those of the assistant that this run
     brings, all where None; a run that brings some is a part of what comes, and ``playbook`` is what it plays. ``back``:
-    it is a rollback.
+    it is a rollback. ``restored``: it brings back what was, and no gate is asked.
     """
 
     described: ClusterSite
@@ -173,6 +174,7 @@ class Wanted:
     charts: tuple[str, ...] | None = None
     playbook: str = "cluster.yml"
     back: bool = False
+    restored: bool = False
 
 
 def put_in_force(
@@ -184,7 +186,8 @@ def put_in_force(
     may run another one, and images of both are admitted until all is done; letting go of the former's is the last step.
     """
     described, release, files = wanted.described, wanted.release, wanted.files
-    if files is not None:
+    if files is not None and not wanted.restored:
+        begin_record(paths, paths.pods_yaml)
         check_judged(paths, files.config)
     known = read_state(paths.cluster_state)
     policies = judged(files, release) if files is not None else {}

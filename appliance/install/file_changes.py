@@ -35,30 +35,30 @@ def digests_of_changes(
     that somebody changed where it lies is changed since then.
     """
     before = {name: _read(path) for name, (path, _) in wanted.items()}
-    going = {
-        f"{name}/{path.name}": (_digest(_read(path)), None)
-        for name, folder in owned
-        if folder.is_dir()
-        for path in sorted(folder.iterdir())
-        if f"{name}/{path.name}" not in wanted
-    }
+    there = {f"{name}/{path.name}": path for name, folder in owned if folder.is_dir() for path in folder.iterdir()}
+    going = {name: (_digest(_read(there[name])), None) for name in sorted(there) if name not in wanted}
     found = {name: (_digest_or_none(before[name]), _digest(data)) for name, (_, data) in wanted.items()}
     found |= {name: (said[name], now) for name, (was, now) in found.items() if was == now and said and name in said}
-    return going | {name: (was, now) for name, (was, now) in found.items() if was != now}
+    gone = {name: (was, None) for name, was in (said or {}).items() if was and name not in found and name not in going}
+    return gone | going | {name: (was, now) for name, (was, now) in found.items() if was != now}
 
 
 def last_said(records: Iterable[Record]) -> dict[str, str | None]:
-    """By name, the digest that records of the install journal have last as in force, or as coming; None: it went.
+    """By name, the digest that a step's ``records`` have last as in force, or as coming; None: it went.
 
-    What failed is in force only where it lies there.
+    What came when the step was cut off was there when it was done the next time. What failed is in force only where it
+    lies there.
     """
     said: dict[str, str | None] = {}
     coming: dict[str, str | None] = {}
     for record in records:
         named = {name: after for name, (_, after) in digests_of(record.detail).items()}
-        if named:
-            said |= named if record.state == "done" else {}
-            coming = named if record.state == "started" else {}
+        if record.state == "started":
+            coming |= named
+        elif record.state == "done":
+            said |= coming | named
+        if record.state != "started":
+            coming = {}
     return said | coming
 
 

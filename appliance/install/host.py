@@ -20,6 +20,7 @@ from appliance.install.audit_spool import spool
 from appliance.install.backup.mark import refuse_half_restored
 from appliance.install.engines import SupervisedEngines
 from appliance.install.journal import Journal, latest_done, read_journal
+from appliance.install.judged import begin as begin_record
 from appliance.install.judged import check as check_judged
 from appliance.install.judged import note as note_in_force
 from appliance.install.lock import site_lock
@@ -173,12 +174,13 @@ def put_in_force(  # noqa: PLR0913 - what an installation is made of, by keyword
 ) -> Installed:
     """Run every step that is not done for ``release``, which the store holds, under the site's lock.
 
-    ``steps`` are other ones than the installation's, of who makes a site whole that is restored in part. Raises
-    ``GateRefusedError`` before anything is changed, whatever the command.
+    ``steps`` are other ones than the installation's, of who makes a site whole that is restored in part: that brings
+    back what was. Raises ``GateRefusedError`` else, before anything is changed, whatever the command.
     """
     if steps is None:
         refuse_half_restored(paths)
-    check_judged(paths, files.config)
+        begin_record(paths, paths.site_yaml)
+        check_judged(paths, files.config)
     python = choose_python()
     if python is None:  # preflight said so already
         raise PreflightError("no python that service users can reach", "run sovereign with the distribution's python3")
@@ -191,10 +193,10 @@ def put_in_force(  # noqa: PLR0913 - what an installation is made of, by keyword
         if not journal.records:
             journal.append("begin", "done", "", {"root_existed": str(root_existed)})
         ran = execute((steps or install_steps)(context), journal, observer)
+        note_in_force(paths, files.config)
     finally:
         journal.close()
     prepare_runtime(files.config, paths, load_accounts(paths), vault)
-    note_in_force(paths, files.config)
     logged = spool(files.config, paths, release.version)
     return Installed(release, ran, logged, files.config.gateway_url)
 

@@ -19,6 +19,7 @@ from airgap_bundle.errors import FormatError
 from appliance.errors import DeploymentError
 from appliance.learning.answering import brought_by, parts_of, unjudged
 from appliance.learning.errors import GateRefusedError
+from appliance.site.load import load_site
 from appliance.site.secrets import write_private
 
 if TYPE_CHECKING:
@@ -85,19 +86,32 @@ def note(paths: SitePaths, site: SiteConfig) -> None:
     _write(paths.judged, record)
 
 
-def decided(paths: SitePaths, site: SiteConfig, groups: Collection[str], change: Change | None) -> None:
-    """A gate judged answers of ``groups``; ``change``: it let that pass. Raises ``DeploymentError``.
+def begin(paths: SitePaths, installed: Path) -> None:
+    """Keep what is in force where there is no record yet: a site comes from a release that kept none.
 
-    Of a group that no installation noted yet, what ``site`` says now is what was in force.
+    Raises ``DeploymentError``, and ``SiteFileError`` for the site file ``installed``.
+    """
+    if not paths.judged.exists() and installed.exists():
+        note(paths, load_site(installed))
+
+
+def decided(
+    paths: SitePaths, site: SiteConfig, groups: Collection[str], change: Change | None, *, passed: bool
+) -> None:
+    """A gate judged answers of ``groups``, and ``change``, if they were given under it. Raises ``DeploymentError``.
+
+    A change that passed once and did not the next time did not pass. Of a group that was not judged before, what
+    ``site`` says now was in force, whether an installation got so far as to note it or not.
     """
     record = read(paths.judged)
     for group in site.groups:
         if group.name not in groups:
             continue
         known = record.get(group.name, Judged())
+        held = known.held if known.ever else _with(known.held, parts_of(site, group))
         brought = brought_by(site, change) if change is not None and change.group == group.name else {}
-        held = known.held or _with({}, parts_of(site, group))
-        record[group.name] = Judged(held=held, passed=_with(known.passed, brought), ever=True)
+        now = _with(known.passed, brought) if passed else _without(known.passed, brought)
+        record[group.name] = Judged(held=held, passed=now, ever=True)
     _write(paths.judged, record)
 
 
@@ -130,3 +144,7 @@ def _with(values: Values, now: Mapping[str, str]) -> Values:
     """``values`` with those of ``now`` in front."""
     kept = {part: [one for one in values.get(part, ()) if one != value] for part, value in now.items()}
     return values | {part: (value, *kept[part])[:_KEPT] for part, value in now.items()}
+
+
+def _without(values: Values, those: Mapping[str, str]) -> Values:
+    return values | {part: tuple(one for one in values.get(part, ()) if one != value) for part, value in those.items()}

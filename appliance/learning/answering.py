@@ -1,13 +1,14 @@
 """What a group's people are answered under, part by part, and what a new site.yaml has of it that no gate let pass.
 
-Pure. Parts are instructions (the group's and the site's), the models in the order in which people find them, the
-adapter of each, and how documents are looked up. Weights under a model's name are a release's, packs and briefs have
-gates of their own, and passages have vectors of one embedding model at a time: none of these is a part.
+Pure. Parts are instructions (the group's and the site's), the models in the order in which people find them, each with
+the group's adapter, and how documents are looked up. Weights under a model's name are a release's, packs and briefs
+have gates of their own, and passages have vectors of one embedding model at a time: none of these is a part.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,25 +22,23 @@ if TYPE_CHECKING:
     Values = Mapping[str, Sequence[str]]
 
 WORDS, SITE_WORDS, DOCUMENTS = "instructions", "the site's instructions", "how documents are looked up"
-MODELS = "models"
-NONE = "none"
+MODELS = "models and adapters"
 _MODEL, _ADAPTER = "the model ", "the adapter of "
-_AND = ", "
+_AND, _WITH = ", ", " with "
 
 
 def parts_of(site: SiteConfig, group: Group) -> dict[str, str]:
-    """Each part by its name: digests of words, names of models and adapters, settings."""
-    models = [one for one in site.models if one.name in group.models and one.name != site.documents.model]
+    """Each part by its name: digests of words, names, settings."""
     found = {WORDS: _digest(group.instructions), SITE_WORDS: _digest(site.instructions)}
-    found[MODELS] = _AND.join(one.name for one in models)
-    found |= {f"{_ADAPTER}{one.name}": _adapter(site, group, one.name) for one in models}
+    listed = [one.name for one in site.models if one.name in group.models and one.name != site.documents.model]
+    found[MODELS] = _AND.join(_adapted(site, group, model) for model in listed)
     if site.documents.model is not None:
         found[DOCUMENTS] = _looked_up(site, group.documents)
     return found
 
 
 def brought_by(site: SiteConfig, change: Change) -> dict[str, str]:
-    """What ``change`` brings, by part; of a model, which one stands in its place, and the adapter of that one."""
+    """What ``change`` brings, as ``unjudged`` looks for it: a part, or what may stand in the place of a model."""
     group = next(one for one in site.groups if one.name == change.group)
     match change.kind:
         case "instructions":
@@ -49,57 +48,60 @@ def brought_by(site: SiteConfig, change: Change) -> dict[str, str]:
         case "documents":
             return {DOCUMENTS: _looked_up(site, group.documents, change.documents)}
         case "adapter":
-            return {f"{_ADAPTER}{change.model}": change.adapter or NONE}
+            return {f"{_ADAPTER}{change.model}": change.adapter or ""}
         case "model":
-            by = change.by or ""
-            return {f"{_MODEL}{change.model}": by, f"{_ADAPTER}{by}": _adapter(site, group, by)}
+            return {f"{_MODEL}{change.model}": _adapted(site, group, change.by or "")}
+
+
+def tried(site: SiteConfig, change: Change) -> str:
+    """``sha256:`` of what ``change`` brings now: whoever was answered under it was answered under just that."""
+    said = json.dumps(brought_by(site, change), sort_keys=True)
+    return "sha256:" + hashlib.sha256(said.encode()).hexdigest()
 
 
 def unjudged(held: Values, passed: Values, now: Mapping[str, str]) -> list[str]:
-    """The parts that ``now`` has otherwise than they were in force and than a gate let pass.
+    """The parts that ``now`` has otherwise than they ever were in force (``held``, the latest first) or passed.
 
-    ``held``: what was in force, the latest first. A model may go, or no more be the first that people find, where one
-    that is listed passed in its place; such a one comes with the adapter that it passed with. What is new to a group,
-    such as another model behind those that it has, takes the place of nothing.
+    Of models: one that goes, or comes first no more, needs one in its place that passed there, with the adapter that it
+    passed with; one that stays keeps its adapter, or has one that passed or that it had. What is new to a group, such
+    as another model behind those that it has, takes the place of nothing.
     """
-    stand_ins = _stand_ins(held, passed, now)
-    found = []
-    for part, value in now.items():
-        known = part in held or (part.startswith(_ADAPTER) and part.removeprefix(_ADAPTER) in stand_ins)
-        if part == MODELS:
-            known = known and not _follows(held, value, passed)
-        if known and value not in {*held.get(part, ()), *passed.get(part, ())}:
-            found.append(part)
-    return found
+    changed = [part for part, value in now.items() if part in held and value not in held[part]]
+    return [
+        part
+        for part in changed
+        if not (_follows(held, passed, now[MODELS]) if part == MODELS else now[part] in passed.get(part, ()))
+    ]
 
 
-def _stand_ins(held: Values, passed: Values, now: Mapping[str, str]) -> set[str]:
-    """Models that are listed now in the place of those that were."""
-    former = held[MODELS][0].split(_AND) if MODELS in held else []
-    listed = now[MODELS].split(_AND)
-    return {by for one in former if one not in listed for by in passed.get(f"{_MODEL}{one}", ()) if by in listed}
-
-
-def _follows(held: Values, now: str, passed: Values) -> bool:
-    """Whether each model that goes, and the first one if it is another, has one in its place that may be there."""
-    former = held[MODELS][0]
+def _follows(held: Values, passed: Values, now: str) -> bool:
+    former = next((value for value in held[MODELS] if value), "")
     if not former or not now:
         return True
     before, listed = former.split(_AND), now.split(_AND)
-    in_place = {one: _in_place(one, held, passed).intersection(listed) for one in before}
-    first = listed[0] in {before[0], *in_place[before[0]]}
-    return first and all(in_place[one] for one in before if one not in listed)
+    names = {one: _name(one) for one in (*before, *listed)}
+    stand_ins = {one: {*passed.get(f"{_MODEL}{names[one]}", ())}.intersection(listed) for one in before}
+    had = {one for value in held[MODELS] for one in value.split(_AND)}.union(*stand_ins.values())
+    here, were = {names[one] for one in listed}, {names[one] for one in before}
+    return (
+        (names[listed[0]] == names[before[0]] or listed[0] in stand_ins[before[0]])
+        and all(stand_ins[one] for one in before if names[one] not in here)
+        and all(
+            one in had or one.removeprefix(names[one]).removeprefix(_WITH) in passed.get(f"{_ADAPTER}{names[one]}", ())
+            for one in listed
+            if names[one] in were
+        )
+    )
 
 
-def _in_place(model: str, held: Values, passed: Values) -> set[str]:
-    """What may stand in the place of ``model``: what passed there, and what it took the place of itself."""
-    ever = {one for value in held[MODELS] for one in value.split(_AND)}
-    return {*passed.get(f"{_MODEL}{model}", ()), *(one for one in ever if model in passed.get(f"{_MODEL}{one}", ()))}
-
-
-def _adapter(site: SiteConfig, group: Group, model: str) -> str:
+def _adapted(site: SiteConfig, group: Group, model: str) -> str:
     served = {one.name: one.adapters for one in site.models}[model]
-    return next((one for one in group.adapters if one in served), NONE)
+    adapter = next((one for one in group.adapters if one in served), None)
+    return model if adapter is None else f"{model}{_WITH}{adapter}"
+
+
+def _name(adapted: str) -> str:
+    return adapted.partition(_WITH)[0]
 
 
 def _looked_up(site: SiteConfig, *said: LookingUp | None) -> str:
@@ -111,4 +113,4 @@ def _looked_up(site: SiteConfig, *said: LookingUp | None) -> str:
 
 
 def _digest(words: str) -> str:
-    return "sha256:" + hashlib.sha256(words.strip().encode()).hexdigest() if words.strip() else NONE
+    return "sha256:" + hashlib.sha256(words.strip().encode()).hexdigest() if words.strip() else "none"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -100,12 +98,6 @@ class Change(Strict):
     def words(self) -> str:
         """Of a change of instructions: those that it brings."""
         return (self.instructions or self.site_instructions or "").strip()
-
-    @property
-    def digest(self) -> str:
-        """``sha256:`` of all that it says, as results name what they were given under."""
-        said = json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True, separators=(",", ":"))
-        return "sha256:" + hashlib.sha256(said.encode()).hexdigest()
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:

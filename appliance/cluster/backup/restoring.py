@@ -116,7 +116,7 @@ def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
             lambda: place(run, staged, state, vault, reach, source),
         )
         release = admit_again(bundle, staged.root.with_name("learnt"), paths.store, pinned(staged), progress)
-        wanted = Wanted(described, source, release, files)
+        wanted = Wanted(described, source, release, files, restored=True)
         after = Release(release.version, str(release.digest))
         acting.begin("restore", Release(), after, {BACKUP: str(pair.main.digest)})
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from appliance.install.accounts import accounts_present, make_accounts
 from appliance.install.backup.recovery_key import FOLDER as RECOVERY
-from appliance.install.file_changes import digests_of_changes, journaled_changes, last_said
+from appliance.install.file_changes import Digests, digests_of_changes, journaled_changes, last_said
 from appliance.install.journal import read_journal
 from appliance.install.layout import folders_present, make_folders, site_folders
 from appliance.install.model_check import AUDITORS, OFFICERS, POLICY, STATEMENTS, WAIVERS, check_models, write_policies
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from appliance.site.config import SiteConfig
 
 
+_POLICIES = "policies"
 _FOLDERS = (OFFICERS, AUDITORS, WAIVERS, STATEMENTS, RECOVERY)
 """Of the policies: whatever the operator does not bring any more goes."""
 
@@ -77,7 +78,7 @@ def _policies(context: Context) -> Step:
         return {"waived": ", ".join(waived)} if waived else {}
 
     return Step(
-        name="policies",
+        name=_POLICIES,
         title="models pass the gate; site file, policy, officers and waivers",
         after=("folders",),
         inputs=lambda: {
@@ -86,18 +87,18 @@ def _policies(context: Context) -> Step:
             **{name: digest(data) for name, data in wanted().items()},
         },
         run=work,
-        present=lambda: context.paths.site_yaml.is_file() and (context.paths.policies / POLICY).is_file(),
-        plan=lambda: _changes(context, wanted()),
+        present=lambda: not _changes(context, wanted()),
+        plan=lambda: journaled_changes(_changes(context, wanted())),
     )
 
 
-def _changes(context: Context, installed: Mapping[str, bytes]) -> dict[str, str]:
+def _changes(context: Context, installed: Mapping[str, bytes]) -> Digests:
     """Which files of the operator come, change and go: the journal's word, and by it the log's."""
     policies = context.paths.policies
     wanted = {"site.yaml": (context.paths.site_yaml, context.files.site_yaml)}
     wanted |= {name: (policies / name, data) for name, data in installed.items()}
-    said = last_said(read_journal(context.paths.journal))
-    return journaled_changes(digests_of_changes(wanted, [(name, policies / name) for name in _FOLDERS], said))
+    said = last_said(one for one in read_journal(context.paths.journal) if one.step == _POLICIES)
+    return digests_of_changes(wanted, [(name, policies / name) for name in _FOLDERS], said)
 
 
 def judge_models(context: Context) -> tuple[str, ...]:

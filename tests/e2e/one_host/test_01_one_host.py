@@ -236,8 +236,7 @@ def test_a_site_file_with_words_that_no_gate_let_pass_is_refused_from_then_on(ho
             [
                 "how documents are looked up",
                 "instructions",
-                "models",
-                f"the adapter of {MODEL}",
+                "models and adapters",
                 "the site's instructions",
             ],
         ),

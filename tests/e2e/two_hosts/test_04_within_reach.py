@@ -118,7 +118,9 @@ def test_the_installation_is_an_entry_of_the_cluster_s_own_log(desk: Desk) -> No
 
 def test_what_a_group_is_answered_under_is_known_to_who_administers_and_held_to_no_gate_yet(desk: Desk) -> None:
     groups = json.loads((desk.site / "state" / "judged.json").read_text())["groups"]
-    assert {name: (of["held"]["models"], of["ever"]) for name, of in groups.items()} == {"analysts": ([MODEL], False)}
+    assert {name: (of["held"]["models and adapters"], of["ever"]) for name, of in groups.items()} == {
+        "analysts": ([MODEL], False)
+    }
 
 
 def test_people_are_imported_from_the_desk(desk: Desk) -> None:

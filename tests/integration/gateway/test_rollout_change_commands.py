@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from appliance.audit.errors import AuditUnavailableError
 from appliance.cli import rollout_change, rollout_site
+from appliance.cli.change_results import change_digest
 from appliance.cli.main import app
 from appliance.errors import UsageError
 from appliance.gateway.changes import words_digest
@@ -82,7 +83,7 @@ def given(site: Site, name: str, worse: float = 0.0, change: str | None = None, 
     about = {"group": "clerks", "instructions": words, **told}
     rows = [one.model_copy(update=about) for one in found.rows]
     now = load_site(site.paths.site_yaml)
-    digest = next((one.digest for one in now.learning.changes if one.name == change), None)
+    digest = change_digest(now, ("clerks",), change)
     made = of_rows(rows, site=now.name, groups=("clerks",), change=change, change_digest=digest)
     path = site.folder / name
     path.write_bytes(written(made.run, made.rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from appliance.cli.change_results import digests
 from appliance.errors import UsageError
 from appliance.gateway.changes import words_digest
+from appliance.learning.answering import tried
 from tests.gateway.doubles import site
 from tests.learning.seeded_results import DIGEST, items, of_rows, results
 
@@ -28,7 +30,7 @@ SITE = site(
     },
 )
 WORDS, MODEL = SITE.learning.changes
-DIGESTS: dict[str | None, str] = {one.name: one.digest for one in SITE.learning.changes}
+DIGESTS: dict[str | None, str] = {one.name: tried(SITE, one) for one in SITE.learning.changes}
 
 
 def given(words: str, weights: str = DIGEST, change: str | None = None, **about: Any) -> Results:
@@ -70,6 +72,28 @@ def test_a_change_that_was_edited_after_it_was_tried_is_another(change: Change) 
     """Its name is the same, and so are the digests of what the former one was given under."""
     after = given(NEW, change="brief") if change is WORDS else given(OLD, LARGER, "larger")
     digests(SITE, change, given(OLD), after)
-    edited = change.model_copy(update={"by": "tiny"} if change is MODEL else {"instructions": "Be kind and brief!"})
+    edited = change.model_copy(
+        update={"model": "large", "by": "small"} if change is MODEL else {"instructions": "Be kind and brief!"}
+    )
     with pytest.raises(UsageError, match="is another change in site"):
         digests(SITE, edited, given(OLD), after)
+
+
+def test_a_models_change_is_another_where_the_model_is_adapted_otherwise_now() -> None:
+    adapted = SITE.model_copy(
+        update={
+            "models": tuple(one.model_copy(update={"adapters": ("big",)}) for one in SITE.models),
+            "groups": tuple(one.model_copy(update={"adapters": ("big",)}) for one in SITE.groups),
+        }
+    )
+    with pytest.raises(UsageError, match="is another change in site"):
+        digests(adapted, MODEL, given(OLD), given(OLD, LARGER, "larger"))
+
+
+def test_cases_that_only_one_of_both_answered_are_not_held_against_the_change() -> None:
+    """One was withdrawn meanwhile, one the site refused, and those were the only ones from documents."""
+    before, after = given(OLD), given(NEW, change="brief")
+    looked_up = before.rows[0].model_copy(update={"looked_up": DIGEST})
+    digests(SITE, WORDS, replace(before, rows=(looked_up, *before.rows[1:])), replace(after, rows=after.rows[1:]))
+    with pytest.raises(UsageError, match="more differs"):
+        digests(SITE, WORDS, replace(before, rows=(looked_up, *before.rows[1:])), after)

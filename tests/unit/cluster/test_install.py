@@ -148,7 +148,7 @@ def test_words_that_no_gate_let_pass_touch_no_host_where_one_judged_before(here:
     here.describe(FIRST | {"role": "control-plane"}, SECOND, assistant=told)
     files = installing.read_site(here.folder / "site.yaml").files
     assert files is not None
-    decided(here.paths, files.config, ("staff",), None)
+    decided(here.paths, files.config, ("staff",), None, passed=True)
     here.describe(FIRST | {"role": "control-plane"}, SECOND, assistant=told | {"instructions": "Be strict."})
     with pytest.raises(GateRefusedError, match="staff: the site's instructions"):
         here.install()

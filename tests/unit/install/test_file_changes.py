@@ -16,7 +16,7 @@ from appliance.audit.apart import told as saying
 from appliance.audit.entry import encode_entry
 from appliance.audit.events_operation import MAX_FILE, MAX_FILES, install_step
 from appliance.install import audit_spool
-from appliance.install.file_changes import changes_of, journaled_changes
+from appliance.install.file_changes import changes_of, journaled_changes, last_said
 from appliance.install.journal import Journal, Record, read_journal
 from appliance.install.runner import execute
 from appliance.install.steps import site
@@ -132,6 +132,38 @@ def test_a_file_that_was_edited_where_it_lies_is_a_change_by_what_it_was(desk: D
     assert entry["status"] == "Success"
     (digests,) = [json.loads(one.detail["digests"]) for one in read_journal(desk.paths.journal)[-1:]]
     assert digests == {"site.yaml": [hashlib.sha256(one).hexdigest() for one in (SITE, edited)]}
+
+
+def test_an_edited_file_is_put_back_by_who_brings_the_former_one(desk: Desk) -> None:
+    """The step's inputs are those of the last time: what lies there says that it is to run."""
+    desk.install({"officers/deputy.pub": b"key"})
+    desk.paths.site_yaml.write_bytes(SITE + b"# more\n")
+    assert desk.install({"officers/deputy.pub": b"key"}) == {"changed": told(**{"site.yaml": SITE})}
+    assert desk.paths.site_yaml.read_bytes() == SITE
+
+
+def test_a_file_that_was_taken_away_and_is_not_wanted_any_more_went(desk: Desk) -> None:
+    desk.install({"officers/deputy.pub": b"key", "waivers/one": b"w"})
+    (desk.paths.policies / "waivers" / "one").unlink()
+    assert desk.install({"officers/deputy.pub": b"key"}) == {"removed": told(**{"waivers/one": b"w"})}
+    before = read_journal(desk.paths.journal)
+    desk.install({"officers/deputy.pub": b"key"})
+    assert read_journal(desk.paths.journal) == before
+
+
+def test_what_a_cut_off_step_brought_was_there_when_it_was_done_again() -> None:
+    first, second, third = ("1" * 64, "2" * 64, "3" * 64)
+    plan, more = journaled_changes({"x": (first, second)}), journaled_changes({"y": (None, third)})
+    at = "2026-11-26T09:00:00.000+00:00"
+    records = [
+        Record(1, at, "policies", "started", "d", plan),
+        Record(2, at, "policies", "started", "d"),
+        Record(3, at, "policies", "done", "d"),
+        Record(4, at, "policies", "started", "d", more),
+        Record(5, at, "policies", "failed", "d", more),
+    ]
+    assert last_said(records) == {"x": second}
+    assert last_said(records[:-1]) == {"x": second, "y": third}
 
 
 def test_what_failed_and_was_put_back_is_no_change(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appliance.errors import DeploymentError
-from appliance.install.judged import check, decided, note, read
+from appliance.install.judged import begin, check, decided, note, read
 from appliance.learning.errors import GateRefusedError
 from appliance.site.paths import SitePaths
 from tests.gateway.doubles import site
@@ -49,12 +49,12 @@ def test_without_a_record_nothing_is_refused(paths: SitePaths) -> None:
 def test_a_group_that_was_judged_changes_by_what_passed_and_back_and_by_nothing_else(paths: SitePaths) -> None:
     note(paths, config())
     (change,) = config().learning.changes
-    decided(paths, config(), ("analysts",), None)
+    decided(paths, config(), ("analysts",), None, passed=True)
     for words in (NEW, OTHER):
         with pytest.raises(GateRefusedError, match="analysts: instructions"):
             check(paths, config(words))
     check(paths, config(OLD, clerks=OTHER))
-    decided(paths, config(), ("analysts",), change)
+    decided(paths, config(), ("analysts",), change, passed=True)
     with pytest.raises(GateRefusedError):
         check(paths, config(OTHER))
     check(paths, config(NEW))
@@ -64,7 +64,7 @@ def test_a_group_that_was_judged_changes_by_what_passed_and_back_and_by_nothing_
 
 def test_what_is_refused_changes_no_record(paths: SitePaths) -> None:
     note(paths, config())
-    decided(paths, config(), ("analysts",), None)
+    decided(paths, config(), ("analysts",), None, passed=True)
     before = paths.judged.read_bytes()
     with pytest.raises(GateRefusedError):
         check(paths, config(OTHER))
@@ -73,14 +73,14 @@ def test_what_is_refused_changes_no_record(paths: SitePaths) -> None:
 
 def test_every_group_that_is_refused_is_named_at_once(paths: SitePaths) -> None:
     note(paths, config())
-    decided(paths, config(), ("analysts", "clerks"), None)
+    decided(paths, config(), ("analysts", "clerks"), None, passed=False)
     with pytest.raises(GateRefusedError, match="analysts: instructions; clerks: instructions"):
         check(paths, config(OTHER, OTHER))
 
 
 def test_a_group_that_the_site_file_frees_is_not_held_to_its_gate(paths: SitePaths) -> None:
     note(paths, config())
-    decided(paths, config(), ("analysts", "clerks"), None)
+    decided(paths, config(), ("analysts", "clerks"), None, passed=False)
     check(paths, config(OTHER, ungated=["analysts"]))
     with pytest.raises(GateRefusedError, match="clerks"):
         check(paths, config(OTHER, OTHER, ungated=["analysts"]))
@@ -88,7 +88,7 @@ def test_a_group_that_the_site_file_frees_is_not_held_to_its_gate(paths: SitePat
 
 def test_a_group_that_is_judged_before_an_installation_noted_it_is_held_to_what_it_has(paths: SitePaths) -> None:
     """A site that comes from a release that kept no such record."""
-    decided(paths, config(), ("analysts",), None)
+    decided(paths, config(), ("analysts",), None, passed=True)
     check(paths, config(OLD))
     with pytest.raises(GateRefusedError):
         check(paths, config(OTHER))
@@ -100,7 +100,7 @@ def test_the_last_values_are_kept_and_none_twice(paths: SitePaths) -> None:
         note(paths, config(f"Be kind, {number}."))
     found = read(paths.judged)["analysts"].held["instructions"]
     assert len(found) == len(set(found)) == 20
-    decided(paths, config(), ("analysts",), None)
+    decided(paths, config("Be kind, 29."), ("analysts",), None, passed=True)
     check(paths, config("Be kind, 10."))
     with pytest.raises(GateRefusedError):
         check(paths, config("Be kind, 9."))
@@ -122,25 +122,70 @@ def test_what_passed_and_came_into_force_may_be_gone_back_from_and_come_again(pa
     of_group, of_site = KEPT[name]
     wanted = answering(of_group, **of_site)
     note(paths, NOW)
-    decided(paths, NOW, ("analysts",), BY_NAME[name])
+    decided(paths, NOW, ("analysts",), BY_NAME[name], passed=True)
     for following in (wanted, NOW, wanted):
         check(paths, following)
         note(paths, following)
 
 
-def test_what_is_put_away_and_brought_back_is_not_new(paths: SitePaths) -> None:
-    """Two installations let nothing pass that one would not: documents switched off meanwhile, a model gone."""
+@pytest.mark.parametrize(
+    ("meanwhile", "then"),
+    [
+        pytest.param(({}, {"documents": {}}), ({}, {"documents": {"model": "minilm", "passages": 12}}), id="documents"),
+        pytest.param(({"models": [], "adapters": []}, {}), ({"models": ["tiny"]}, {}), id="no model for a while"),
+        pytest.param(
+            ({"models": ["small", "large"], "adapters": ["plain", "bad"]}, {}),
+            ({"models": ["large"], "adapters": ["bad"]}, {}),
+            id="an adapter that came behind",
+        ),
+        pytest.param(
+            ({"models": ["small", "tiny"]}, {}),
+            ({"models": ["tiny"], "adapters": []}, {}),
+            id="a model that came behind",
+        ),
+    ],
+)
+def test_two_installations_let_nothing_pass_that_one_would_not(
+    paths: SitePaths, meanwhile: tuple[dict[str, Any], dict[str, Any]], then: tuple[dict[str, Any], dict[str, Any]]
+) -> None:
     note(paths, NOW)
-    decided(paths, NOW, ("analysts",), BY_NAME["larger"])
-    without = answering(documents={})
-    check(paths, without)
-    note(paths, without)
-    with pytest.raises(GateRefusedError, match="how documents are looked up"):
-        check(paths, answering(documents={"model": "minilm", "passages": 12}))
-    note(paths, answering({"models": ["large"]}))
-    with pytest.raises(GateRefusedError, match="the adapter of small"):
-        check(paths, answering({"models": ["small", "large"], "adapters": ["legal", "big"]}))
-    check(paths, answering({"models": ["small", "large"]}))
+    decided(paths, NOW, ("analysts",), BY_NAME["larger"], passed=True)
+    for number, (group, more) in enumerate((then, meanwhile, then)):
+        wanted = answering(group, **more)
+        if number == 1:
+            check(paths, wanted)
+            note(paths, wanted)
+            continue
+        with pytest.raises(GateRefusedError):
+            check(paths, wanted)
+
+
+def test_a_change_that_passed_once_and_was_refused_the_next_time_did_not_pass(paths: SitePaths) -> None:
+    """Whoever draws often enough has luck once."""
+    note(paths, config())
+    (change,) = config().learning.changes
+    for passed in (True, False):
+        decided(paths, config(), ("analysts",), change, passed=passed)
+    with pytest.raises(GateRefusedError):
+        check(paths, config(NEW))
+
+
+def test_an_installation_that_was_cut_off_before_it_was_noted_may_be_repeated(paths: SitePaths) -> None:
+    """People were answered under it when the gate judged the first time."""
+    note(paths, config())
+    decided(paths, config(OTHER), ("analysts",), None, passed=True)
+    check(paths, config(OTHER))
+    check(paths, config())
+
+
+def test_what_a_release_without_a_record_put_in_force_is_noted_before_anything_follows(paths: SitePaths) -> None:
+    paths.site_yaml.write_text("schema: 1\nname: s\nmodels: [{name: m}]\ngroups: [{name: analysts, models: [m]}]\n")
+    begin(paths, paths.site_yaml)
+    assert read(paths.judged)["analysts"].held["models and adapters"] == ("m",)
+    before = paths.judged.read_bytes()
+    paths.site_yaml.write_text(paths.site_yaml.read_text() + "instructions: Be kind.\n")
+    begin(paths, paths.site_yaml)
+    assert paths.judged.read_bytes() == before
 
 
 def test_the_record_is_its_owners_alone(paths: SitePaths) -> None:

@@ -39,9 +39,9 @@ KEPT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 PARTS = {
     "kinder": "instructions",
     "town": "the site's instructions",
-    "larger": "models",
-    "legal": "the adapter of small",
-    "bare": "the adapter of small",
+    "larger": "models and adapters",
+    "legal": "models and adapters",
+    "bare": "models and adapters",
     "more": "how documents are looked up",
 }
 
@@ -109,34 +109,65 @@ def test_documents_that_could_not_be_looked_up_before_are_new() -> None:
 
 
 PASSED_LARGER = {part: [value] for part, value in brought_by(NOW, BY_NAME["larger"]).items()}
+LARGE, SMALL = {"name": "large", "adapters": ["big", "bad"]}, {"name": "small", "adapters": ["plain", "legal"]}
+REORDERED = {"models": [LARGE, SMALL, {"name": "minilm"}, {"name": "tiny"}]}
+"""Of a site that names the larger model first."""
 
 
-def test_a_model_that_passed_in_anothers_place_must_be_there_for_the_other_to_go() -> None:
-    neither = parts(config({"models": ["tiny"], "adapters": []}))
-    assert unjudged(held(NOW), PASSED_LARGER, neither) == ["models"]
+@pytest.mark.parametrize(
+    ("group", "more"),
+    [
+        pytest.param({"models": ["tiny"], "adapters": []}, {}, id="another model"),
+        pytest.param({"models": ["large"], "adapters": []}, {}, id="without the adapter that it passed with"),
+        pytest.param({"models": ["large"], "adapters": ["bad"]}, {}, id="with another adapter"),
+        pytest.param(
+            {"models": ["small", "large"], "adapters": ["plain", "bad"]}, REORDERED, id="first, and so adapted"
+        ),
+        pytest.param(
+            {"models": ["small", "large"], "adapters": ["legal", "big"]}, REORDERED, id="and another's adapter"
+        ),
+        pytest.param({"models": ["small", "tiny"], "adapters": ["legal"]}, {}, id="an adapter beside a new model"),
+    ],
+)
+def test_what_a_model_that_passed_does_not_bring_is_refused(group: dict[str, Any], more: dict[str, Any]) -> None:
+    assert unjudged(held(NOW), PASSED_LARGER, parts(config(group, **more))) == ["models and adapters"]
 
 
-def test_a_model_comes_in_anothers_place_with_the_adapter_that_it_passed_with() -> None:
-    for adapters in ([], ["bad"]):
-        other = parts(config({"models": ["large"], "adapters": adapters}))
-        assert unjudged(held(NOW), PASSED_LARGER, other) == ["the adapter of large"]
+@pytest.mark.parametrize(
+    ("group", "more"),
+    [
+        pytest.param({"models": ["large"]}, {}, id="in the other's place"),
+        pytest.param({"models": ["small", "large"]}, REORDERED, id="first, with the other behind it"),
+        pytest.param({"models": ["small", "large", "tiny"], "adapters": ["plain", "bad"]}, {}, id="others behind it"),
+    ],
+)
+def test_a_model_that_passed_may_go_first_or_alone_and_others_may_come_behind(
+    group: dict[str, Any], more: dict[str, Any]
+) -> None:
+    assert unjudged(held(NOW), PASSED_LARGER, parts(config(group, **more))) == []
 
 
 def test_the_model_that_people_find_first_is_another_only_where_that_passed() -> None:
     """A new conversation begins with it."""
-    models = [{"name": "large", "adapters": ["big", "bad"]}, {"name": "small", "adapters": ["plain", "legal"]}]
-    first = parts(config({"models": ["small", "large"]}, models=[*models, {"name": "minilm"}]))
-    assert unjudged(held(NOW), {}, first) == ["models"]
-    assert unjudged(held(NOW), PASSED_LARGER, first) == []
+    first = parts(config({"models": ["small", "large"]}, **REORDERED))
+    assert unjudged(held(NOW), {}, first) == ["models and adapters"]
 
 
-def test_a_group_that_has_no_model_any_more_is_answered_by_none() -> None:
-    assert unjudged(held(NOW), {}, parts(config({"models": [], "adapters": []}))) == []
+def test_a_group_that_has_no_model_for_a_while_comes_back_to_those_that_it_had() -> None:
+    nothing = parts(config({"models": [], "adapters": []}))
+    assert unjudged(held(NOW), {}, nothing) == []
+    meanwhile = {part: (nothing.get(part, values[0]), *values) for part, values in held(NOW).items()}
+    assert unjudged(meanwhile, {}, parts(NOW)) == []
+    assert unjudged(meanwhile, {}, parts(config({"models": ["tiny"]}))) == ["models and adapters"]
 
 
 def test_several_parts_are_named_at_once() -> None:
     wanted = parts(config({"instructions": "", "adapters": ["big"]}, instructions="Be strict."))
-    assert unjudged(held(NOW), {}, wanted) == ["instructions", "the site's instructions", "the adapter of small"]
+    assert unjudged(held(NOW), {}, wanted) == [
+        "instructions",
+        "the site's instructions",
+        "models and adapters",
+    ]
 
 
 @pytest.mark.parametrize("passages", [3, 5])
