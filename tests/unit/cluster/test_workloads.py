@@ -21,7 +21,8 @@ from appliance.cluster.workloads import Content, Workloads, prepare
 from appliance.engine.service import DRAIN_BOUND_S
 from appliance.gateway.database import _POOL_OVERFLOW, _POOL_SIZE
 from appliance.gateway.server import DRAIN_SECONDS
-from appliance.identity.keycloak_server import start_options
+from appliance.identity import keycloak_server
+from appliance.identity.keycloak_server import HEAP, start_options
 from appliance.install import ca
 from appliance.install.vault import Vault
 from appliance.link.ways import Ways
@@ -327,3 +328,10 @@ def test_the_ways_of_charts_can_be_read_by_links() -> None:
             Ways.model_validate_json(json.dumps(value))
             text, found = text[end:], found + 1
     assert found >= 6
+
+
+def test_keycloak_has_no_other_java_on_a_cluster_than_on_a_single_host() -> None:
+    """Its memory is measured there: an option that is given in one place alone is measured nowhere."""
+    recipe = yaml.safe_load((CHARTS.parent / "sources/images/keycloak/recipe.yaml").read_text())
+    flags = [word for word in recipe["entrypoint"] if word.startswith("-X")]
+    assert flags == [*HEAP, *(word for word in keycloak_server._JVM if word.startswith("-X"))]
