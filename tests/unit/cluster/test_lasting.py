@@ -17,6 +17,9 @@ from appliance.cluster.standing import standing
 from appliance.cluster.state import begin_state, read_state, write_state
 from appliance.cluster.workloads import Workloads
 from appliance.errors import UsageError
+from appliance.install.judged import decided
+from appliance.install.judged import read as read_record
+from appliance.learning.errors import GateRefusedError
 from appliance.site.cluster import ClusterSite
 from tests.unit.cluster.test_install import here
 
@@ -124,19 +127,35 @@ def test_a_run_that_goes_through_with_the_assistant_notes_where_its_state_is(
     here.install()
     release = Store(here.paths.store).open_release("1.0.0")
     site = described("node1", "node2", "node3")
-    files = SimpleNamespace(config=SimpleNamespace(models=()), site_yaml=b"{}")
+    files = SimpleNamespace(config=site.pods.model_copy(update={"models": ()}), site_yaml=b"{}")
     monkeypatch.setattr(installing, "judged", lambda *_: {})
     monkeypatch.setattr(installing, "prepare", lambda *_, **__: Workloads((), (), (), "b"))
-    wanted = installing.Wanted(site, here.folder / "site.yaml", release, files)  # type: ignore[arg-type]  # stand-ins
+    wanted = installing.Wanted(site, here.folder / "site.yaml", release, files, restored=True)  # type: ignore[arg-type]  # stand-ins
     for charts in (("policies",), None):  # the first is a part of a restore
         state = read_state(here.paths.cluster_state)
         assert state is not None
         assert state.state_host == ""
+        assert read_record(here.paths.judged) == {}
         brought = replace(wanted, charts=charts)
         installing.put_in_force(here.paths, brought, watch=lambda _: None, passphrase=lambda: b"")
     state = read_state(here.paths.cluster_state)
     assert state is not None
     assert state.state_host == "node2"
+    assert read_record(here.paths.judged)["staff"].held["instructions"] == ("none",)
+
+
+def test_no_command_brings_words_that_no_gate_let_pass_but_a_restore(here: Administrator) -> None:
+    """A rollback and a renewal of certificates go by the site file as it stands then."""
+    here.install()
+    release = Store(here.paths.store).open_release("1.0.0")
+    site = described("node1", "node2", "node3", assistant=ASSISTANT | {"instructions": "Be strict."})
+    decided(here.paths, described("node1", "node2", "node3").pods, ("staff",), None, passed=True)
+    files = SimpleNamespace(config=site.pods, site_yaml=b"{}")
+    wanted = installing.Wanted(site, here.folder / "site.yaml", release, files)  # type: ignore[arg-type]  # stand-ins
+    state, runs = here.paths.cluster_state.read_bytes(), len(here.runs.told)
+    with pytest.raises(GateRefusedError, match="staff: the site's instructions"):
+        installing.put_in_force(here.paths, wanted, watch=lambda _: None, passphrase=lambda: b"")
+    assert (here.paths.cluster_state.read_bytes(), len(here.runs.told)) == (state, runs)
 
 
 def test_a_look_ahead_of_an_upgrade_looks_for_what_stands(here: Administrator, monkeypatch: pytest.MonkeyPatch) -> None:

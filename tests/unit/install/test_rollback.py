@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airgap_bundle.errors import RollbackError, StoreError
-from appliance.errors import RefusedError, UsageError
-from appliance.install import rollback
+from airgap_bundle.store import Store
+from appliance.errors import DeploymentError, RefusedError, UsageError
+from appliance.install import host, rollback
 from appliance.install.host import Installed
 from appliance.install.journal import Journal
+from appliance.install.judged import decided, read
 from appliance.install.postgres_version import HEADER
 from appliance.install.rollback import returns, roll_back
+from appliance.learning.errors import GateRefusedError
+from appliance.site.load import load_site
 from appliance.site.paths import SitePaths
 from tests import bundles
 
@@ -186,3 +191,44 @@ def test_a_release_of_another_postgresql_may_not_return(ground: Ground) -> None:
     with pytest.raises(RefusedError, match="PostgreSQL 15 cannot read the data of PostgreSQL 16"):
         ground.back("1.0.0")
     assert ground.forced == []
+
+
+def test_a_rollback_brings_no_words_that_no_gate_let_pass(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes by the installed site file, which somebody may have edited since."""
+    ground.ran(1)
+    ground.ran(2)
+    decided(ground.paths, load_site(ground.paths.site_yaml), ("analysts",), None, passed=True)
+    ground.paths.site_yaml.write_text(SITE + "instructions: Be strict.\n")
+    monkeypatch.setattr(rollback, "put_in_force", host.put_in_force)
+    before = ground.paths.journal.read_bytes()
+    with pytest.raises(GateRefusedError, match="analysts: the site's instructions"):
+        ground.back()
+    assert ground.paths.journal.read_bytes() == before
+
+
+def test_what_the_steps_put_in_force_is_noted_before_services_are_waited_for(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever keeps them from starting, people are answered under it once they do."""
+
+    def down(*_: object) -> None:
+        raise DeploymentError("a service does not start")
+
+    ground.ran(1)
+    for name in ("check_fits", "_settle_models"):
+        monkeypatch.setattr(host, name, lambda *_: None)
+    monkeypatch.setattr(host, "load_accounts", lambda _: None)
+    monkeypatch.setattr(host, "prepare_runtime", down)
+    release = Store(ground.paths.store).open_release("1.0.0")
+    monkeypatch.setattr(host.Context, "only", lambda *_: None)
+    files = SimpleNamespace(config=load_site(ground.paths.site_yaml))
+    with pytest.raises(DeploymentError, match="does not start"):
+        host.put_in_force(
+            ground.paths,
+            files,  # type: ignore[arg-type]  # what is read of it here
+            release,
+            passphrase=lambda: b"",
+            observer=None,  # type: ignore[arg-type]  # nothing runs here
+            steps=lambda _: (),
+        )
+    assert read(ground.paths.judged)["analysts"].held["models and adapters"] == ("m",)
