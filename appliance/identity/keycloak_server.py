@@ -65,6 +65,8 @@ _MODULE_ACCESS = (
 _BOOTSTRAP = "io.quarkus.bootstrap"
 _JVM = (
     "-XX:+UseSerialGC",
+    "-XX:MinHeapFreeRatio=20",
+    "-XX:MaxHeapFreeRatio=40",
     "-XX:TieredStopAtLevel=1",
     "-XX:MaxMetaspaceSize=192m",
     "-XX:ReservedCodeCacheSize=64m",
