@@ -25,7 +25,6 @@ from appliance.cli.serve_pod import LINK, serve_collector, serve_link
 from appliance.cli.terminal import site_paths
 from appliance.errors import UsageError
 from appliance.site.credentials import Credentials
-from appliance.site.load import load_site
 from appliance.site.paths import AUDIT, COLLECTOR, DATABASE, GATEWAY, IDENTITY, engine_service, standby_service
 
 if TYPE_CHECKING:
@@ -61,6 +60,8 @@ def serve(
         _log_as_json()
         serve_collector(paths)
         return
+    from appliance.site.load import load_site
+
     config = load_site(paths.site_yaml)
     _log_as_json()
     run = _SERVICES.get(service) or _engine(service, config)
@@ -73,6 +74,7 @@ def await_service(context: typer.Context, service: Annotated[str, typer.Argument
     from appliance.install.accounts import accounts_for
     from appliance.install.services import site_services, standby_services
     from appliance.install.startup import await_ready, startable
+    from appliance.site.load import load_site
 
     paths = site_paths(context)
     config = load_site(paths.site_yaml)

@@ -1,7 +1,8 @@
 """What every command shares: results on stdout, progress and messages on stderr, passphrases from neither argv nor env.
 
 `NO_COLOR` is honoured by rich. A progress bar is drawn only where stderr is a terminal; elsewhere a line marks the
-beginning and the end of the work, so that logs stay readable.
+beginning and the end of the work, so that logs stay readable. What draws is loaded when it draws: services, which
+import this for their site's paths, would each keep ten megabytes of it.
 """
 
 from __future__ import annotations
@@ -14,23 +15,11 @@ import sys
 import time
 import warnings
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
 from appliance.errors import UsageError
 from appliance.site.paths import SitePaths
@@ -38,8 +27,10 @@ from appliance.site.paths import SitePaths
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rich.console import Console
+    from rich.progress import ProgressColumn
+
 PASSPHRASE_MAX_BYTES = 4096
-_stderr = Console(stderr=True, highlight=False)
 
 
 class OutputFormat(enum.StrEnum):
@@ -61,28 +52,51 @@ def emit(data: object, output: OutputFormat, render: Callable[[Console], None]) 
     if output is OutputFormat.json:
         sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")
         return
+    from rich.console import Console  # noqa: PLC0415 - see the module
+
     render(Console(highlight=False))
 
 
 def say(text: str) -> None:
     """A message for the person, on stderr."""
-    _stderr.print(text, markup=False, soft_wrap=True)
+    _stderr().print(text, markup=False, soft_wrap=True)
+
+
+@cache
+def _stderr() -> Console:
+    from rich.console import Console  # noqa: PLC0415 - see the module
+
+    return Console(stderr=True, highlight=False)
 
 
 def _columns(unit: Literal["bytes", "steps"]) -> list[ProgressColumn]:
+    from rich.progress import (  # noqa: PLC0415 - see the module
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
     ends: list[ProgressColumn] = (
         [DownloadColumn(binary_units=True), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]
     )
-    return [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), *ends, TimeRemainingColumn()]
+    named = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn()]
+    return [*named, *ends, TimeRemainingColumn(), TimeElapsedColumn()]
 
 
 @contextmanager
 def progress(label: str, unit: Literal["bytes", "steps"] = "bytes") -> Iterator[Callable[[int, int], None]]:
     """Draw progress on stderr; the value is ``report(done, total)``, callable from any thread."""
-    if not _stderr.is_terminal:
+    if not _stderr().is_terminal:
         yield _plain_progress(label, unit)
         return
-    with Progress(*_columns(unit), TimeElapsedColumn(), console=_stderr, transient=False) as bar:
+    from rich.progress import Progress  # noqa: PLC0415 - see the module
+
+    with Progress(*_columns(unit), console=_stderr(), transient=False) as bar:
         task = bar.add_task(label, total=None)
 
         def report(done: int, total: int) -> None:

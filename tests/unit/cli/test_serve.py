@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,3 +70,22 @@ def test_a_service_without_a_folder_has_no_role(paths: SitePaths) -> None:
     paths.socket(GATEWAY).parent.rmdir()
     held = [role for roles in _roles(MODELS, paths).by_uid.values() for role in roles]
     assert GATEWAY_ROLE not in held
+
+
+def test_a_service_loads_nothing_that_draws_and_a_link_nothing_of_the_site_file() -> None:
+    """Each process would keep megabytes of it; errors are drawn all the same, by what is loaded then."""
+    program = """
+import sys
+sys.argv[1:] = ["serve", "link-none", "--unknown"]
+from appliance.cli import entry
+try:
+    entry.run()
+except SystemExit as error:
+    print(error.code, *sorted({"rich", "yaml", "structlog"} & set(sys.modules)))
+from appliance.cli.terminal import say
+say("said")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    code, *loaded = done.stdout.split()
+    assert (code, loaded) == ("2", ["structlog"])
+    assert "said" in done.stderr
