@@ -30,7 +30,7 @@ def _load_log() -> None:
     That is five megabytes in each service. A name that stands for None in ``sys.modules`` cannot be imported (Python's
     reference, 5.3.1); afterwards it can.
     """
-    sys.modules["rich"] = None  # type: ignore[assignment]  # see above
+    sys.modules["rich"] = None  # type: ignore[assignment]  # None: it cannot be imported
     import structlog  # noqa: F401, PLC0415 - loaded while rich is not to be had
 
     del sys.modules["rich"]

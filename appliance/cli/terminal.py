@@ -52,7 +52,7 @@ def emit(data: object, output: OutputFormat, render: Callable[[Console], None]) 
     if output is OutputFormat.json:
         sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")
         return
-    from rich.console import Console  # noqa: PLC0415 - see the module
+    from rich.console import Console  # noqa: PLC0415 - loaded when it draws
 
     render(Console(highlight=False))
 
@@ -64,13 +64,13 @@ def say(text: str) -> None:
 
 @cache
 def _stderr() -> Console:
-    from rich.console import Console  # noqa: PLC0415 - see the module
+    from rich.console import Console  # noqa: PLC0415 - loaded when it draws
 
     return Console(stderr=True, highlight=False)
 
 
 def _columns(unit: Literal["bytes", "steps"]) -> list[ProgressColumn]:
-    from rich.progress import (  # noqa: PLC0415 - see the module
+    from rich.progress import (  # noqa: PLC0415 - loaded when it draws
         BarColumn,
         DownloadColumn,
         MofNCompleteColumn,
@@ -94,7 +94,7 @@ def progress(label: str, unit: Literal["bytes", "steps"] = "bytes") -> Iterator[
     if not _stderr().is_terminal:
         yield _plain_progress(label, unit)
         return
-    from rich.progress import Progress  # noqa: PLC0415 - see the module
+    from rich.progress import Progress  # noqa: PLC0415 - loaded when it draws
 
     with Progress(*_columns(unit), console=_stderr(), transient=False) as bar:
         task = bar.add_task(label, total=None)

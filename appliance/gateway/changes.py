@@ -122,8 +122,7 @@ class Changes:
         return replace(granted, model=change.by, adapter=under), await self._catalogue.model(change.by)
 
     def _own_adapter(self, group: Group, model: str) -> str | None:
-        served = {one.name: one.adapters for one in self._site.models}[model]
-        return next((name for name in group.adapters if name in served), None)
+        return group.adapter_among(next(one.adapters for one in self._site.models if one.name == model))
 
     def _of(self, group: str, named: str) -> Change | None:
         return next((one for one in self._site.learning.changes if (one.group, one.name) == (group, named)), None)

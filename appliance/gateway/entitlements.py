@@ -72,7 +72,7 @@ def grant(site: SiteConfig, groups: Iterable[str], model: str) -> Grant:
     """The grant for ``model``. Raises as ``granting`` does."""
     group = max(granting(site, groups, model), key=lambda group: group.per_user.tokens_per_day)
     known = {one.name: one for one in site.models}
-    adapter = next((name for name in group.adapters if name in known[model].adapters), None)
+    adapter = group.adapter_among(known[model].adapters)
     words, looking = Instructions.for_group(site, group), Looking.of(site, group)
     return Grant(model, group, adapter, words, looking=looking)
 

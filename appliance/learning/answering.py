@@ -95,8 +95,7 @@ def _follows(held: Values, passed: Values, now: str) -> bool:
 
 
 def _adapted(site: SiteConfig, group: Group, model: str) -> str:
-    served = {one.name: one.adapters for one in site.models}[model]
-    adapter = next((one for one in group.adapters if one in served), None)
+    adapter = group.adapter_among(next(one.adapters for one in site.models if one.name == model))
     return model if adapter is None else f"{model}{_WITH}{adapter}"
 
 

@@ -150,7 +150,7 @@ class Use(Strict):
         use to another; and for each group that has words of its own the site's with them.
         """
         groups = [group for group in self.groups if model.name in group.models]
-        adapted = {next((name for name in group.adapters if name in model.adapters), "") for group in groups}
+        adapted = {group.adapter_among(model.adapters) for group in groups}
         site = len(adapted) * (len(self.instructions.encode()) // 3)
         return site + sum(self._told_tokens(group, model) for group in groups if group.instructions or group.brief)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from appliance.site.shapes import Instructions, LookingUp, Slug, Strict
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 class Quota(Strict):
@@ -82,6 +85,10 @@ class Group(Strict):
     )
     per_user: Quota = Quota()
     per_group: Quota = Quota(requests_per_minute=600, tokens_per_day=2_000_000)
+
+    def adapter_among(self, served: Collection[str]) -> str | None:
+        """The one of ``served``, a model's adapters, that its people are answered with; None: the model as it is."""
+        return next((name for name in self.adapters if name in served), None)
 
 
 class ServiceClient(Strict):
