@@ -23,7 +23,7 @@ from tests.gateway.doubles import principal, site
 from tests.integration.gateway.conftest import KEYS, House
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     import httpx
 
@@ -97,6 +97,19 @@ class Rolling:
             await connection.execute(
                 update(rollout_answer).where(mine).values(verdict=verdict, marked=rollout_answer.c.at)
             )
+
+    async def fares_worse(self, ask: Callable[[str], Awaitable[httpx.Response]]) -> str:
+        """Eight people of the new arm mark their answers down and eight of the old do not: it goes back by itself.
+
+        The last one of the new arm.
+        """
+        for new, old in zip(self.people(8, 0.1, new=True), self.people(8, 0.1, new=False), strict=True):
+            for who in (old, new):
+                assert (await ask(who)).status_code == 200
+            await self.mark(new)
+        await self.house.gateways[-1].watch.look()
+        assert (await self.now()).state == "back"
+        return new
 
     async def ago(self, **duration: float) -> None:
         """Move the stage's beginning into the past."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -94,12 +95,7 @@ async def test_each_arm_is_answered_under_its_own_and_stays_there_and_the_log_sa
 async def test_people_who_fare_worse_take_the_change_back_by_themselves(house: House, kind: str) -> None:
     rolling = await begin(house, kind)
     async with house.open(config()) as api:
-        for new, old in zip(rolling.people(8, 0.1, new=True), rolling.people(8, 0.1, new=False), strict=True):
-            for who in (old, new):
-                assert (await ask(api, who)).status_code == 200
-            await rolling.mark(new)
-        await house.gateways[-1].watch.look()
-        assert (await rolling.now()).state == "back"
+        new = await rolling.fares_worse(partial(ask, api))
         assert (await under(api, new))[1:] == (DIGEST, None)
     (decided,) = house.log.of_kind("rollout_decision")
     figures = decided["unmapped"]["sovereign"]["figures"]

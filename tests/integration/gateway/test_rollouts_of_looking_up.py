@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,12 +106,7 @@ async def test_answers_without_documents_are_in_no_arm_and_in_no_comparison(hous
 async def test_people_who_fare_worse_take_the_settings_back_by_themselves(house: House) -> None:
     rolling = await begin(house)
     async with house.open(config()) as api:
-        for new, old in zip(rolling.people(8, 0.1, new=True), rolling.people(8, 0.1, new=False), strict=True):
-            for who in (old, new):
-                assert (await ask(api, who)).status_code == 200
-            await rolling.mark(new)
-        await house.gateways[-1].watch.look()
-        assert (await rolling.now()).state == "back"
+        new = await rolling.fares_worse(partial(ask, api))
         assert await under(api, new) == (1, FORMER.digest, None)
     (decided,) = house.log.of_kind("rollout_decision")
     figures = decided["unmapped"]["sovereign"]["figures"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -158,12 +159,7 @@ async def test_an_adapters_rollout_is_none_for_who_asks_another_model(house: Hou
 async def test_people_who_fare_worse_take_the_change_back_by_themselves(house: House, case: Case) -> None:
     rolling = await begin(house, case)
     async with house.open(config()) as api:
-        for new, old in zip(rolling.people(8, 0.1, new=True), rolling.people(8, 0.1, new=False), strict=True):
-            for who in (old, new):
-                assert (await ask(api, who)).status_code == 200
-            await rolling.mark(new)
-        await house.gateways[-1].watch.look()
-        assert (await rolling.now()).state == "back"
+        new = await rolling.fares_worse(partial(ask, api))
         assert await under(case, api, new) == (case.former, None)
     (decided,) = house.log.of_kind("rollout_decision")
     figures = decided["unmapped"]["sovereign"]["figures"]
