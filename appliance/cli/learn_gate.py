@@ -21,6 +21,7 @@ from appliance.learning.errors import GateRefusedError
 from appliance.learning.figures import parts
 from appliance.learning.gate import decide
 from appliance.learning.resampling import RESAMPLES, SEED
+from appliance.learning.weights import NO_WEIGHTS, judged_weights
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,7 +68,9 @@ def gate(  # noqa: PLR0913, PLR0917 - one parameter per option
             figures=decision.figures() | parts("was", old.answered_by) | parts("is", new.answered_by),
             success=decision.passed,
         )
-        decided(paths, described_site(paths), new.run.groups, change, passed=decision.passed)
+        known = change is not None or new.run.change is None
+        weights = judged_weights(old, new, change, passed=decision.passed) if known else NO_WEIGHTS
+        decided(paths, described_site(paths), new.run.groups, change, passed=decision.passed, weights=weights)
     told = asdict(decision) | {"passed": decision.passed, "was": old.answered_by, "is": new.answered_by}
     emit(told, output, lambda console: _draw(console, decision))
     if not decision.passed:

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 _METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 
 
-def create_management_app(gateway: Gateway) -> Starlette:
-    """/healthz, /readyz, /metrics, /documents (a sweep's due), /memory (sums), and by group /packs and /confidence."""
+def create_management_app(gateway: Gateway) -> Starlette:  # noqa: C901 - one small function a route
+    """/healthz, /readyz, /metrics, /documents (a sweep's due), /memory (sums), by group /packs and /confidence.
+
+    And by model /weights: the digest of those that answer, of each engine that does.
+    """
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -56,6 +59,10 @@ def create_management_app(gateway: Gateway) -> Starlette:
     async def confidence(_: Request) -> Response:
         return JSONResponse({"groups": await measured(gateway)})
 
+    async def weights(_: Request) -> Response:
+        found = await gateway.catalogue.available(model.name for model in gateway.site.models)
+        return JSONResponse({name: info.receipt["digest"] for name, info in found.items()})
+
     return Starlette(
         routes=[
             Route("/healthz", healthz, methods=["GET"]),
@@ -65,6 +72,7 @@ def create_management_app(gateway: Gateway) -> Starlette:
             Route("/memory", memory, methods=["GET"]),
             Route("/packs", packs, methods=["GET"]),
             Route("/confidence", confidence, methods=["GET"]),
+            Route("/weights", weights, methods=["GET"]),
         ]
     )
 

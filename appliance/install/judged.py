@@ -19,6 +19,7 @@ from airgap_bundle.errors import FormatError
 from appliance.errors import DeploymentError
 from appliance.learning.answering import brought_by, parts_of, unjudged
 from appliance.learning.errors import GateRefusedError
+from appliance.learning.weights import NO_WEIGHTS
 from appliance.site.load import load_site
 from appliance.site.secrets import write_private
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from appliance.learning.weights import JudgedWeights
     from appliance.site.config import SiteConfig
     from appliance.site.paths import SitePaths
     from appliance.site.rolling import Change
@@ -43,12 +45,17 @@ Values = dict[str, tuple[str, ...]]
 
 
 class Judged(BaseModel):
-    """Of one group: values that each part ``held``, those that a gate let pass, and whether one ever judged."""
+    """Of one group: values that each part ``held``, those that a gate let pass, and whether one ever judged.
+
+    ``weights``: digests by the model's name, of those that a gate let pass or found in force. Where they come under the
+    same name nothing asks for a gate beforehand; `status` says that none knows them (``gate_warnings``).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     held: Values = {}
     passed: Values = {}
+    weights: Values = {}
     ever: bool = False
 
 
@@ -95,13 +102,19 @@ def begin(paths: SitePaths, installed: Path) -> None:
         note(paths, load_site(installed))
 
 
-def decided(
-    paths: SitePaths, site: SiteConfig, groups: Collection[str], change: Change | None, *, passed: bool
+def decided(  # noqa: PLR0913 - what was judged, and how it ended
+    paths: SitePaths,
+    site: SiteConfig,
+    groups: Collection[str],
+    change: Change | None,
+    *,
+    passed: bool,
+    weights: JudgedWeights = NO_WEIGHTS,
 ) -> None:
     """A gate judged answers of ``groups``, and ``change``, if they were given under it. Raises ``DeploymentError``.
 
-    A change that passed once and did not the next time did not pass. Of a group that was not judged before, what
-    ``site`` says now was in force, whether an installation got so far as to note it or not.
+    A change, or ``weights``, that passed once and did not the next time did not pass. Of a group that was not judged
+    before, what ``site`` says now was in force, whether an installation got so far as to note it or not.
     """
     record = read(paths.judged)
     for group in site.groups:
@@ -111,7 +124,7 @@ def decided(
         held = known.held if known.ever else _with(known.held, parts_of(site, group))
         brought = brought_by(site, change) if change is not None and change.group == group.name else {}
         now = _with(known.passed, brought) if passed else _without(known.passed, brought)
-        record[group.name] = Judged(held=held, passed=now, ever=True)
+        record[group.name] = Judged(held=held, passed=now, weights=_judged(known.weights, weights), ever=True)
     _write(paths.judged, record)
 
 
@@ -138,6 +151,16 @@ def _write(path: Path, record: Mapping[str, Judged]) -> None:
         write_private(path, said.encode())
     except OSError as error:
         raise DeploymentError(f"{path} cannot be written: {error.strerror}", "check free space and rights") from error
+
+
+def _judged(known: Values, weights: JudgedWeights) -> Values:
+    for name, digests in weights.refused.items():
+        for digest in digests:
+            known = _without(known, {name: digest})
+    for name, digests in weights.passed.items():
+        for digest in digests:
+            known = _with(known, {name: digest})
+    return known
 
 
 def _with(values: Values, now: Mapping[str, str]) -> Values:

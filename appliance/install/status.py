@@ -17,6 +17,7 @@ from appliance.install.backup.runs import last_run, run_warnings
 from appliance.install.brief_runs import brief_warnings, last
 from appliance.install.confinement import EngineConfinement, engine_confinement
 from appliance.install.document_syncs import document_warnings
+from appliance.install.gate_warnings import gate_warnings
 from appliance.install.model_check import Waived, waivers_in_force
 from appliance.install.probe import answers
 from appliance.install.process_figures import resident, uptime
@@ -130,6 +131,7 @@ def site_status(paths: SitePaths) -> SiteStatus:
         *model_warnings(config, paths),
         *document_warnings(config, paths, datetime.now(UTC)),
         *pack_warnings(config, paths, datetime.now(UTC)),
+        *gate_warnings(config, paths),
         *brief_warnings(config, last(paths), datetime.now(UTC)),
         *standby_warnings({s.title: states[s.name] for s in standbys}),
     )

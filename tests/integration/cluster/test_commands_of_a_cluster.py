@@ -19,7 +19,9 @@ from appliance.cli.main import app
 from appliance.cluster.assistant_warnings import assistant_warnings
 from appliance.cluster.reached import reached_site
 from appliance.errors import DeploymentError, NotAllowedError
+from appliance.install.judged import decided
 from appliance.install.steps.secrets import VKEYS
+from appliance.learning.weights import JudgedWeights
 from appliance.packs.record import write_record
 from appliance.site.load import load_site
 from tests.integration.cluster.reaching import as_json, site
@@ -91,6 +93,18 @@ def test_status_warns_of_nights_that_never_were_and_of_groups_that_nobody_answer
     never, unanswered = assistant_warnings(site.paths, now, enter=site.hosts.enter)
     assert "never compiled" in never
     assert unanswered.startswith("people of staff are not answered")
+
+
+def test_status_warns_of_weights_that_no_gate_knows(site: Desk) -> None:
+    config = load_site(site.paths.pods_yaml)
+    model, group = config.models[0].name, config.groups[0].name
+    former, new = (f"sha256:{one * 64}" for one in "ab")
+    known = JudgedWeights({model: (former,)}, {})
+    decided(site.paths, config, (group,), None, passed=True, weights=known)
+    for digest, lines in ((former, 0), (new, 1)):
+        site.hosts.answers["10.88.0.7 9208"] = as_json({model: digest}).decode()
+        found = assistant_warnings(site.paths, datetime.now(UTC), enter=site.hosts.enter)
+        assert sum("that no gate let pass" in one for one in found) == lines
 
 
 def entries(site: Desk) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from appliance.errors import UsageError
 from appliance.gateway.changes import words_digest
 from appliance.gateway.looking import Looking
 from appliance.gateway.rollout_store import RolloutStore
-from appliance.install.judged import check, note
+from appliance.install.judged import check, note, read
 from appliance.learning.errors import GateRefusedError
 from appliance.learning.results import written
 from appliance.packs.permits import read_permits
@@ -189,6 +189,32 @@ def test_what_the_gate_let_pass_may_be_put_in_force_and_nothing_else(site: Site,
     settle(site, words="Be strict.")
     with pytest.raises(GateRefusedError, match="clerks: instructions"):
         check(site.paths, load_site(site.paths.site_yaml))
+
+
+@pytest.mark.parametrize("command", ["rollout", "gate"])
+def test_the_gate_keeps_in_mind_which_weights_it_let_pass_and_which_not(site: Site, command: str) -> None:
+    settle(site)
+    judge(site, asked(site, "larger", worse=0.6), command)
+    assert read(site.paths.judged)["clerks"].weights == {"small": (DIGEST,), "large": ()}
+    judge(site, asked(site, "larger"), command)
+    assert read(site.paths.judged)["clerks"].weights == {"small": (DIGEST,), "large": (LARGER,)}
+
+
+def test_weights_that_came_under_the_same_name_are_known_once_results_of_before_and_after_passed(site: Site) -> None:
+    settle(site)
+    before, after = given(site, "before.jsonl"), given(site, "after.jsonl", model=LARGER)
+    done = CliRunner().invoke(app, ["--site", str(site.paths.root), "learn", "gate", before, after])
+    assert done.exit_code == 0
+    assert read(site.paths.judged)["clerks"].weights == {"small": (DIGEST, LARGER)}
+
+
+def test_weights_of_a_change_that_is_another_by_now_are_not_noted(site: Site) -> None:
+    """Whose they were nobody can tell any more."""
+    settle(site)
+    arguments = asked(site, "larger")
+    settle(site, changes=CHANGES.replace("larger", "largest"))
+    judge(site, arguments, "gate")
+    assert read(site.paths.judged)["clerks"].weights == {}
 
 
 def judge(site: Site, arguments: tuple[str, ...], command: str) -> None:
