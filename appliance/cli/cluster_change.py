@@ -14,10 +14,11 @@ from appliance.cli.terminal import emit, read_passphrase
 from appliance.cluster.rollback import roll_back
 from appliance.cluster.room import next_pod
 from appliance.cluster.standing import standing
-from appliance.cluster.upgrade import may_upgrade, plan_upgrade
+from appliance.cluster.upgrade import check_site, may_upgrade, plan_upgrade
 from appliance.cluster.upgrade import upgrade as go_to
 from appliance.errors import RefusedError, UsageError
 from appliance.install.admission import inspect
+from appliance.install.backup.mark import refuse_half_restored
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +73,8 @@ def _show(paths: SitePaths, request: Request, output: OutputFormat) -> None:
     emit({"bundle": report.to_json(), "upgrade": plan and plan.data()}, output, render)
     if plan is None or plan.found.refusal is not None:
         raise typer.Exit(RefusedError.exit_code)
+    refuse_half_restored(paths)
+    check_site(paths, standing(paths), request.config, plan)
 
 
 def roll_back_cluster(

@@ -126,7 +126,13 @@ def may_upgrade(paths: SitePaths, request: Request) -> ClusterUpgrade:
     found = plan_upgrade(paths, request.bundle, known)
     if found.found.refusal is not None:
         raise RefusedError(found.found.refusal, found.found.hint)
-    site = site_of(known, request.config)
+    check_site(paths, known, request.config, found)
+    return found
+
+
+def check_site(paths: SitePaths, known: Standing, config: Path | None, found: ClusterUpgrade) -> None:
+    """Raise, as ``may_upgrade``, where the site file does not go with the upgrade that was ``found``."""
+    site = site_of(known, config)
     if site.files is not None:
         check_judged(paths, site.files.config)
     first = site.described.cluster.control_plane[0].name
@@ -135,7 +141,6 @@ def may_upgrade(paths: SitePaths, request: Request) -> ClusterUpgrade:
             f"{first} is not in the cluster yet, and Kubernetes would be upgraded from there",
             "name it after a host of the control plane that is, or upgrade before it comes",
         )
-    return found
 
 
 def upgrade(  # noqa: PLR0913 - what an upgrade is made of, by keyword

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,8 @@ from airgap_bundle.digest import sha256
 from airgap_bundle.errors import StoreError, VerificationError
 from airgap_bundle.store import Store
 from airgap_bundle.trust_state import TrustState, fingerprint
+from appliance.cli import cluster_change
+from appliance.cli.terminal import OutputFormat
 from appliance.cluster import ahead, rollback, upgrade
 from appliance.cluster import install as installing
 from appliance.cluster.events import Reading
@@ -22,6 +25,8 @@ from appliance.cluster.state import FORMER, KUBERNETES, RELEASE, ClusterState, r
 from appliance.errors import DeploymentError, RefusedError, SovereignError, UsageError
 from appliance.install.backup.last import note_backup
 from appliance.install.host import Request
+from appliance.install.judged import decided
+from appliance.learning.errors import GateRefusedError
 from appliance.site.paths import SitePaths
 from tests.bundles import NOW, root_bytes, tree
 from tests.unit.cluster.releases import IMAGES, PROGRAMS, bundle_of
@@ -363,3 +368,47 @@ def test_another_site_s_file_is_refused(ground: Ground) -> None:
     request = Request(ground.bundle(2, "v1.36.3"), ground.folder / "other.yaml", None)
     with pytest.raises(UsageError, match="this site is named s"):
         upgrade.may_upgrade(ground.paths, request)
+
+
+@pytest.mark.parametrize(
+    ("of_site", "of_assistant", "kind", "why"),
+    [
+        ({"name": "another"}, {}, UsageError, "this site is named s"),
+        ({}, {"instructions": "Be strict."}, GateRefusedError, "staff: the site's instructions"),
+    ],
+)
+def test_a_dry_run_shows_what_would_change_and_asks_of_the_site_file_what_the_upgrade_asks(  # noqa: PLR0913, PLR0917 - pytest gives them by name
+    ground: Ground,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    of_site: dict[str, Any],
+    of_assistant: dict[str, Any],
+    kind: type[SovereignError],
+    why: str,
+) -> None:
+    assistant = {"hostname": "assistant.example", "models": [{"name": "small"}], "groups": [{"name": "staff"}]}
+    here, other = ground.folder / "site.yaml", ground.folder / "other.yaml"
+    site = yaml.safe_load(here.read_text()) | {"assistant": assistant}
+    here.write_text(yaml.safe_dump(site))
+    other.write_text(yaml.safe_dump(site | of_site | {"assistant": assistant | of_assistant}))
+    files = installing.read_site(here).files
+    assert files is not None
+    decided(ground.paths, files.config, ("staff",), None, passed=True)
+    whole = SimpleNamespace(ok=True, failure=None, to_json=dict)
+    monkeypatch.setattr(cluster_change, "inspect", lambda *_: whole)
+    monkeypatch.setattr(cluster_change, "next_pod", lambda *_, **__: None)
+    bundle, before = ground.bundle(2, "v1.36.3"), tree(ground.paths.root)
+
+    def rehearse(file: Path) -> None:
+        answers = cluster_change.Answers(None, yes=False, dry_run=True)
+        cluster_change.upgrade_cluster(ground.paths, Request(bundle, file, None), OutputFormat.json, answers)
+
+    rehearse(here)
+    shown = capsys.readouterr().out
+    assert '"after": "v1.36.3"' in shown
+    with pytest.raises(kind, match=why):
+        rehearse(other)
+    assert capsys.readouterr().out == shown
+    with pytest.raises(kind, match=why):
+        upgrade.may_upgrade(ground.paths, Request(bundle, other, None))
+    assert tree(ground.paths.root) == before
