@@ -1,7 +1,8 @@
-"""Groups whose people are answered by weights that no gate knows, though one judged them before.
+"""Groups whose people are answered by or under what no gate knows, though one judged them before.
 
 Weights come under a name that people know with a release, a bundle or a promotion; each takes place at once, and back
-again. What a gate let pass or found in force is in the record (``judged``), what answers now the gateway says.
+again. What a gate let pass or found in force is in the record (``judged``), what answers now the gateway says. Words
+come past the gate where the installed site.yaml is edited itself: services read it when they start.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from appliance.errors import DeploymentError
-from appliance.install.judged import read
+from appliance.install.judged import read, refusal, unjudged_parts
 from appliance.install.probe import Probe, fetch_json
 
 if TYPE_CHECKING:
@@ -27,20 +28,23 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def gate_warnings(config: SiteConfig, paths: SitePaths, port: Probe | None = None) -> tuple[str, ...]:
-    """A line for each model that answers by such weights. The gateway is asked at ``port`` where a gate ever judged.
+    """A line about the installed ``config``, and one for each model that answers by such weights.
 
-    Nothing of models that no gate judged, of groups that ``learning.ungated`` frees, or where nobody answers.
+    The gateway is asked at ``port`` where a gate ever judged. Nothing of models that no gate judged, of groups that
+    ``learning.ungated`` frees, or where nobody answers.
     """
     if not os.access(paths.judged, os.R_OK):  # none was kept, or it is not the caller's to read
         return ()
     try:
         record = read(paths.judged)
+        edited = unjudged_parts(record, config)
     except DeploymentError as error:
         return (error.cause,)
+    words = [f"the installed {refusal(edited)}: put back what was there, or install it by its gate"] if edited else []
     if not any(one.weights for one in record.values()):
-        return ()
+        return tuple(words)
     told = fetch_json(port or Probe("http", f"127.0.0.1:{config.listen.management_port}", WEIGHTS))
-    return unknown_weights(config, record, told if isinstance(told, dict) else {})
+    return (*words, *unknown_weights(config, record, told if isinstance(told, dict) else {}))
 
 
 def unknown_weights(config: SiteConfig, record: Mapping[str, Judged], told: Mapping[str, object]) -> tuple[str, ...]:

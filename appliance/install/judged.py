@@ -24,7 +24,7 @@ from appliance.site.load import load_site
 from appliance.site.secrets import write_private
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from appliance.learning.weights import JudgedWeights
@@ -71,16 +71,25 @@ def check(paths: SitePaths, site: SiteConfig) -> None:
 
     Raises ``DeploymentError`` for a record that cannot be read.
     """
-    record = read(paths.judged)
-    told = []
-    for group in site.groups:
-        known = record.get(group.name)
-        if known is None or not known.ever or group.name in site.learning.ungated:
-            continue
-        if found := unjudged(known.held, known.passed, parts_of(site, group)):
-            told.append(f"{group.name}: {', '.join(found)}")
-    if told:
-        raise GateRefusedError(f"site.yaml changes what no gate let pass: {'; '.join(told)}", _HINT)
+    if found := unjudged_parts(read(paths.judged), site):
+        raise GateRefusedError(refusal(found), _HINT)
+
+
+def unjudged_parts(record: Mapping[str, Judged], site: SiteConfig) -> dict[str, list[str]]:
+    """By group what ``site`` changes and no gate let pass, of groups that are held to one. Pure."""
+    held = {
+        group: known
+        for group in site.groups
+        if (known := record.get(group.name)) and known.ever and group.name not in site.learning.ungated
+    }
+    found = {one.name: unjudged(known.held, known.passed, parts_of(site, one)) for one, known in held.items()}
+    return {name: parts for name, parts in found.items() if parts}
+
+
+def refusal(found: Mapping[str, Sequence[str]]) -> str:
+    """``found`` in words."""
+    told = "; ".join(f"{name}: {', '.join(parts)}" for name, parts in found.items())
+    return f"site.yaml changes what no gate let pass: {told}"
 
 
 def note(paths: SitePaths, site: SiteConfig) -> None:

@@ -94,6 +94,19 @@ def test_a_gateway_that_says_something_else_is_not_repeated(
     assert warned(paths, told, monkeypatch) == ()
 
 
+def test_an_installed_site_file_that_was_edited_past_the_gate_is_told(
+    paths: SitePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in force as soon as services start again, and no command asked a gate."""
+    judge(paths)
+    monkeypatch.setattr(under_test, "fetch_json", lambda _: {"small": NEW})
+    edited = config().model_copy(update={"instructions": "Be strict."})
+    (line,) = gate_warnings(edited, paths)
+    assert line.startswith("the installed site.yaml changes what no gate let pass: analysts: the site's instructions")
+    freed = config("analysts").model_copy(update={"instructions": "Be strict."})
+    assert gate_warnings(freed, paths) == ()
+
+
 def test_a_damaged_record_is_told(paths: SitePaths, monkeypatch: pytest.MonkeyPatch) -> None:
     judge(paths)
     paths.judged.write_bytes(b"{")
