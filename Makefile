@@ -108,8 +108,8 @@ test-cluster: venv ## Journeys on two hosts with no way out (root)
 
 .PHONY: test-cluster-ha
 test-cluster-ha: N = 3
-test-cluster-ha: venv ## Three control planes behind a shared address, one of them cut off; N=4 adds and removes a worker (root)
-	SOVEREIGN_TEST_HOSTS=$(N) $(BIN)/pytest -m cluster tests/e2e/cluster_ha
+test-cluster-ha: venv ## Three control planes behind a shared address, or a balancer's (BALANCED=1), one cut off; N=4 adds and removes a worker (root)
+	SOVEREIGN_TEST_HOSTS=$(N) SOVEREIGN_TEST_BALANCED=$(BALANCED) $(BIN)/pytest -m cluster tests/e2e/cluster_ha
 
 .PHONY: test-cluster-upgrade
 test-cluster-upgrade: venv ## A cluster from Kubernetes 1.36.2 to 1.36.3 by a delta, and back (root)

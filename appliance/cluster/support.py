@@ -39,5 +39,5 @@ def _items(paths: SitePaths, known: Standing, readings: Readings, redactor: Reda
 def networks(known: Standing) -> set[str]:
     """The site's own networks, which say nothing of people: hosts, pods, services."""
     cluster = known.described.cluster
-    shared = [cluster.shared_address.address] if cluster.shared_address else []
-    return {*(host.address for host in cluster.hosts), *shared, cluster.pod_subnet, cluster.service_subnet}
+    of_api = cluster.api_endpoint.partition(":")[0]
+    return {*(host.address for host in cluster.hosts), of_api, cluster.pod_subnet, cluster.service_subnet}

@@ -78,7 +78,8 @@ class Cluster(_Strict):
     ssh: Ssh
     administration: tuple[Network, ...] = Field(min_length=1, description="Networks that administer the hosts.")
     endpoint: Address | None = Field(
-        default=None, description="Address of the API when something outside balances it; default: the shared one."
+        default=None,
+        description="Address of the API when something of the site balances it, on port 6443; default: the shared one.",
     )
     shared_address: SharedAddress | None = None
     pod_subnet: Network = "10.244.0.0/16"
@@ -124,11 +125,13 @@ class Cluster(_Strict):
             yield f"shared_address.address: {taken.name} has it already"
 
     def _addresses_are(self) -> Iterator[str]:
-        for i, host in enumerate(self.hosts):
+        given = {f"hosts.{i}.address": host.address for i, host in enumerate(self.hosts)}
+        given |= {"endpoint": self.endpoint} if self.endpoint is not None else {}
+        for field, address in given.items():
             try:
-                ipaddress.ip_address(host.address)
+                ipaddress.ip_address(address)
             except ValueError:
-                yield f"hosts.{i}.address: {host.address} is no address"
+                yield f"{field}: {address} is no address"
         for field in ("pod_subnet", "service_subnet"):
             try:
                 ipaddress.ip_network(getattr(self, field))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lab.lab import Lab, scratch_folder
+from lab.switch import BRIDGE
 from tests.e2e.cluster_ha.control_planes import ControlPlanes
-from tests.e2e.cluster_ha.desk import MEMBERS, HighDesk
+from tests.e2e.cluster_ha.desk import API, BALANCED, MEMBERS, HighDesk
 from tests.e2e.two_hosts.hosts import assert_same, contents
 
 if TYPE_CHECKING:
@@ -29,10 +33,24 @@ def lab() -> Iterator[Lab]:
     made = Lab(Path(kept) if kept else scratch_folder())
     try:
         made.up(HOSTS)
-        yield made
+        with _balanced(made) if BALANCED else nullcontext():
+            yield made
     finally:
         if not kept:
             made.down()
+
+
+@contextmanager
+def _balanced(lab: Lab) -> Iterator[None]:
+    """A balancer beside the administrator, on the hosts' bridge, at an address of its own."""
+    subprocess.run(lab.from_outside(["ip", "address", "replace", f"{API}/32", "dev", BRIDGE]), check=True)
+    servers = [seat.node.address for seat in lab.state().seats]
+    argv = lab.from_outside([sys.executable, "-m", "tests.e2e.cluster_ha.balancer", API, *servers])
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as balancer:
+        assert balancer.stdout is not None
+        assert balancer.stdout.readline() == "balancing\n"
+        yield
+        balancer.communicate("")
 
 
 @pytest.fixture(scope="session")

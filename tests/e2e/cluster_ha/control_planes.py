@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.cluster_ha.desk import MEMBERS, SHARED
+from tests.e2e.cluster_ha.desk import API, MEMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ class ControlPlanes:
     lab: Lab
 
     def kubectl(self, host: str, *arguments: str, stdin: str | None = None) -> str:
-        """What Kubernetes says, asked from ``host``, whose settings name the shared address."""
+        """What Kubernetes says, asked from ``host``, whose settings name the API's one address."""
         argv = ["env", "KUBECONFIG=/etc/kubernetes/admin.conf", "KUBECACHEDIR=/run/kubectl", "kubectl", *arguments]
         return self.lab.host(host).run(argv, stdin=stdin).stdout
 
@@ -75,12 +75,12 @@ class ControlPlanes:
     def holders(self) -> list[str]:
         """Hosts that run and have the shared address."""
         running = [s.node.name for s in self.lab.state().seats if s.process and s.process.alive]
-        return [name for name in running if f" {SHARED}/32" in self.lab.host(name).run(["ip", "-4", "address"]).stdout]
+        return [name for name in running if f" {API}/32" in self.lab.host(name).run(["ip", "-4", "address"]).stdout]
 
     @contextmanager
     def asked(self) -> Iterator[Silence]:
-        """Ask the API at the shared address all the while, from the administrator's side."""
-        argv = self.lab.from_outside([sys.executable, "-c", ASK, SHARED])
+        """Ask the API at its one address all the while, from the administrator's side."""
+        argv = self.lab.from_outside([sys.executable, "-c", ASK, API])
         asking = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         found = Silence()
         try:

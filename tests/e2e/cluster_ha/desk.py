@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -19,13 +20,15 @@ from tests.e2e.two_hosts.clusters import LAB_SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SHARED = "10.77.0.20"
+BALANCED = bool(os.environ.get("SOVEREIGN_TEST_BALANCED"))
+"""Whether the API is behind a balancer of the site's own, instead of an address that hosts share."""
+API = "10.77.0.30" if BALANCED else "10.77.0.20"
 MEMBERS = ("node1", "node2", "node3")
 
 
 @dataclass(frozen=True)
 class HighDesk(Desk):
-    """A site of three control planes behind a shared address, without an assistant."""
+    """A site of three control planes behind one address, without an assistant."""
 
     def prepare(self) -> None:
         """Build and sign the bundle; describe the site. Whoever works on the journey itself keeps the folder."""
@@ -43,8 +46,8 @@ class HighDesk(Desk):
         seats = {seat.node.name: seat.node.address for seat in self.lab.state().seats}
         hosts = [{"name": name, "address": seats[name], "role": "control-plane"} for name in members]
         hosts += [{"name": name, "address": seats[name]} for name in workers]
-        shared = {"address": SHARED, "interface": "host0"}
-        described["cluster"] |= {"hosts": hosts, "shared_address": shared}
+        shared = {"shared_address": {"address": API, "interface": "host0"}}
+        described["cluster"] |= {"hosts": hosts, **({"endpoint": API} if BALANCED else shared)}
         del described["cluster"]["services"], described["assistant"]
         (self.folder / "site.yaml").write_text(yaml.safe_dump(described))
 
