@@ -59,10 +59,12 @@ def upgrade_cluster(paths: SitePaths, request: Request, output: OutputFormat, an
 
 def _show(paths: SitePaths, request: Request, output: OutputFormat) -> None:
     """What would be done; the exit code is that of the upgrade. Of hosts the first one is asked for their room."""
-    report = inspect(request.bundle, paths, None)
-    plan = plan_upgrade(paths, request.bundle, standing(paths)) if report.ok else None
+    refuse_half_restored(paths)
+    known, report = standing(paths), inspect(request.bundle, paths, None)
+    plan = plan_upgrade(paths, request.bundle, known) if report.ok else None
     if plan is not None and plan.found.refusal is None:
-        plan = replace(plan, pods=next_pod(standing(paths), together=plan.found.final is None))
+        check_site(paths, known, request.config, plan)
+        plan = replace(plan, pods=next_pod(known, together=plan.found.final is None))
 
     def render(console: Console) -> None:
         if plan is not None:
@@ -73,8 +75,6 @@ def _show(paths: SitePaths, request: Request, output: OutputFormat) -> None:
     emit({"bundle": report.to_json(), "upgrade": plan and plan.data()}, output, render)
     if plan is None or plan.found.refusal is not None:
         raise typer.Exit(RefusedError.exit_code)
-    refuse_half_restored(paths)
-    check_site(paths, standing(paths), request.config, plan)
 
 
 def roll_back_cluster(

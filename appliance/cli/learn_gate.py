@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from appliance.cli.change_results import digests, read
+from appliance.cli.change_results import digests, read, weights
 from appliance.cli.learn_site import described_site, enter
 from appliance.cli.reached import reached
 from appliance.cli.terminal import OutputFormat, OutputOption, emit, say
@@ -21,13 +21,13 @@ from appliance.learning.errors import GateRefusedError
 from appliance.learning.figures import parts
 from appliance.learning.gate import decide
 from appliance.learning.resampling import RESAMPLES, SEED
-from appliance.learning.weights import NO_WEIGHTS, judged_weights
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from appliance.learning.gate import Decision
     from appliance.learning.results import Results
+    from appliance.learning.weights import JudgedWeights
     from appliance.site.config import SiteConfig
     from appliance.site.rolling import Change
 
@@ -68,9 +68,8 @@ def gate(  # noqa: PLR0913, PLR0917 - one parameter per option
             figures=decision.figures() | parts("was", old.answered_by) | parts("is", new.answered_by),
             success=decision.passed,
         )
-        known = change is not None or new.run.change is None
-        weights = judged_weights(old, new, change, passed=decision.passed) if known else NO_WEIGHTS
-        decided(paths, described_site(paths), new.run.groups, change, passed=decision.passed, weights=weights)
+        found = _weights_of(described_site(paths), change, old, new, passed=decision.passed)
+        decided(paths, described_site(paths), new.run.groups, change, passed=decision.passed, weights=found)
     told = asdict(decision) | {"passed": decision.passed, "was": old.answered_by, "is": new.answered_by}
     emit(told, output, lambda console: _draw(console, decision))
     if not decision.passed:
@@ -90,6 +89,19 @@ def _change_of(site: SiteConfig, old: Results, new: Results) -> Change | None:
         return _named(site, old, new)
     except UsageError as error:
         say(f"not noted as a change that site.yaml may have in force: {error.cause}; {error.hint}")
+        return None
+
+
+def _weights_of(
+    site: SiteConfig, change: Change | None, old: Results, new: Results, *, passed: bool
+) -> JudgedWeights | None:
+    """What was found of weights; says why that is nothing, where nothing was said of the change already."""
+    if change is None and new.run.change is not None:
+        return None
+    try:
+        return weights(site, change, old, new, passed=passed)
+    except UsageError as error:
+        say(f"nothing is noted of the weights that answered: {error.cause}; {error.hint}")
         return None
 
 

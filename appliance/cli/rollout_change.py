@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from appliance.cli.change_results import digests, read
+from appliance.cli.change_results import digests, read, weights
 from appliance.cli.learn_site import enter
 from appliance.cli.pack_choice import settled
 from appliance.cli.rollout_site import field, planned
@@ -15,7 +15,6 @@ from appliance.gateway.pack_choices import ChoiceStore, chosen_or_none
 from appliance.install.judged import decided
 from appliance.learning.errors import GateRefusedError
 from appliance.learning.gate import decide
-from appliance.learning.weights import judged_weights
 from appliance.packs.record import NONE
 from appliance.packs.shelf import open_pack
 
@@ -49,8 +48,8 @@ async def begin_change(  # noqa: PLR0913, PLR0917 - what it rests on
         await _check_room(open_field, group, change)
     decision = decide(before, after)
     enter(paths, what="gate", target=decision.after, figures=decision.figures(), success=decision.passed)
-    weights = judged_weights(before, after, change, passed=decision.passed)
-    decided(paths, site, (group,), change, passed=decision.passed, weights=weights)
+    found = weights(site, change, before, after, passed=decision.passed)
+    decided(paths, site, (group,), change, passed=decision.passed, weights=found)
     if not decision.passed:
         raise GateRefusedError(
             f"the change does not pass: {decision.refusals[0]}", "keep what is in force, and mend the change"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from appliance.gateway.assembly import Gateway
 
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_ENGINE_S = 1.0
+"""For an engine to say what it serves; who asks the port waits two."""
 _METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 
 
@@ -60,8 +64,9 @@ def create_management_app(gateway: Gateway) -> Starlette:  # noqa: C901 - one sm
         return JSONResponse({"groups": await measured(gateway)})
 
     async def weights(_: Request) -> Response:
-        found = await gateway.catalogue.available(model.name for model in gateway.site.models)
-        return JSONResponse({name: info.receipt["digest"] for name, info in found.items()})
+        names = [model.name for model in gateway.site.models]
+        told = await asyncio.gather(*(_weights(gateway, name) for name in names))
+        return JSONResponse({name: digest for name, digest in zip(names, told, strict=True) if digest is not None})
 
     return Starlette(
         routes=[
@@ -75,6 +80,16 @@ def create_management_app(gateway: Gateway) -> Starlette:  # noqa: C901 - one sm
             Route("/weights", weights, methods=["GET"]),
         ]
     )
+
+
+async def _weights(gateway: Gateway, name: str) -> str | None:
+    """The digest that the engine of a model says, which may be hostile; None where it says none in time."""
+    try:
+        async with asyncio.timeout(_ENGINE_S):
+            digest = (await gateway.catalogue.model(name)).receipt.get("digest")
+    except (NotReadyError, TimeoutError):
+        return None
+    return digest if isinstance(digest, str) and _DIGEST.fullmatch(digest) else None
 
 
 async def readiness(gateway: Gateway) -> dict[str, bool]:

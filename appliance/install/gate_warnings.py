@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from appliance.errors import DeploymentError
 from appliance.install.judged import read, refusal, unjudged_parts
-from appliance.install.probe import Probe, fetch_json
+from appliance.install.probe import Probe, answers, fetch_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ def gate_warnings(config: SiteConfig, paths: SitePaths, port: Probe | None = Non
     """A line about the installed ``config``, and one for each model that answers by such weights.
 
     The gateway is asked at ``port`` where a gate ever judged. Nothing of models that no gate judged, of groups that
-    ``learning.ungated`` frees, or where nobody answers.
+    ``learning.ungated`` frees, or where no gateway runs.
     """
     if not os.access(paths.judged, os.R_OK):  # none was kept, or it is not the caller's to read
         return ()
@@ -40,11 +41,19 @@ def gate_warnings(config: SiteConfig, paths: SitePaths, port: Probe | None = Non
         edited = unjudged_parts(record, config)
     except DeploymentError as error:
         return (error.cause,)
-    words = [f"the installed {refusal(edited)}: put back what was there, or install it by its gate"] if edited else []
+    words = (
+        [f"the installed {refusal(edited)}: put back what was there, or try it as a change (`learning.changes`)"]
+        if edited
+        else []
+    )
     if not any(one.weights for one in record.values()):
         return tuple(words)
-    told = fetch_json(port or Probe("http", f"127.0.0.1:{config.listen.management_port}", WEIGHTS))
-    return (*words, *unknown_weights(config, record, told if isinstance(told, dict) else {}))
+    asked = port or Probe("http", f"127.0.0.1:{config.listen.management_port}", WEIGHTS)
+    told = fetch_json(asked)
+    if not isinstance(told, dict):  # where it does not run, its row says so
+        silent = answers(replace(asked, path="/healthz"))
+        return (*words, *(["the gateway does not say which weights answer"] if silent else []))
+    return (*words, *unknown_weights(config, record, told))
 
 
 def unknown_weights(config: SiteConfig, record: Mapping[str, Judged], told: Mapping[str, object]) -> tuple[str, ...]:
@@ -65,6 +74,7 @@ def unknown_weights(config: SiteConfig, record: Mapping[str, Judged], told: Mapp
         if groups:
             warned.append(
                 f"{model.name} answers {', '.join(groups)} by weights {digest[:19]}… that no gate let pass: "
-                "`sovereign learn evaluate`, then `learn gate` with the results of before; or take them back"
+                f"`sovereign learn evaluate --model {model.name} --group {groups[0]}`, then `learn gate` with the "
+                "results of before; or take them back"
             )
     return tuple(warned)

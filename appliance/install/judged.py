@@ -10,6 +10,7 @@ The record is the operator's, as site.yaml is: it keeps a mistake from going to 
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,7 +20,7 @@ from airgap_bundle.errors import FormatError
 from appliance.errors import DeploymentError
 from appliance.learning.answering import brought_by, parts_of, unjudged
 from appliance.learning.errors import GateRefusedError
-from appliance.learning.weights import NO_WEIGHTS
+from appliance.learning.weights import known_after
 from appliance.site.load import load_site
 from appliance.site.secrets import write_private
 
@@ -47,11 +48,12 @@ Values = dict[str, tuple[str, ...]]
 class Judged(BaseModel):
     """Of one group: values that each part ``held``, those that a gate let pass, and whether one ever judged.
 
-    ``weights``: digests by the model's name, of those that a gate let pass or found in force. Where they come under the
-    same name nothing asks for a gate beforehand; `status` says that none knows them (``gate_warnings``).
+    ``weights``: digests by the model's name, of those that a gate let pass or found in force at first. Where they come
+    under the same name nothing asks for a gate beforehand; `status` says that none knows them (``gate_warnings``).
+    What a later release noted besides is kept: whoever goes back to this one is held to their gate as before.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     held: Values = {}
     passed: Values = {}
@@ -118,7 +120,7 @@ def decided(  # noqa: PLR0913 - what was judged, and how it ended
     change: Change | None,
     *,
     passed: bool,
-    weights: JudgedWeights = NO_WEIGHTS,
+    weights: JudgedWeights | None = None,
 ) -> None:
     """A gate judged answers of ``groups``, and ``change``, if they were given under it. Raises ``DeploymentError``.
 
@@ -133,7 +135,8 @@ def decided(  # noqa: PLR0913 - what was judged, and how it ended
         held = known.held if known.ever else _with(known.held, parts_of(site, group))
         brought = brought_by(site, change) if change is not None and change.group == group.name else {}
         now = _with(known.passed, brought) if passed else _without(known.passed, brought)
-        record[group.name] = Judged(held=held, passed=now, weights=_judged(known.weights, weights), ever=True)
+        after = {} if weights is None else {"weights": _bounded(known_after(known.weights, weights))}
+        record[group.name] = known.model_copy(update={"held": held, "passed": now, "ever": True, **after})
     _write(paths.judged, record)
 
 
@@ -154,7 +157,8 @@ def read(path: Path) -> dict[str, Judged]:
 
 
 def _write(path: Path, record: Mapping[str, Judged]) -> None:
-    said = _Record(groups=dict(record)).model_dump_json(by_alias=True)
+    groups = {name: one.model_dump(mode="json", exclude_defaults=True) for name, one in record.items()}
+    said = json.dumps({"schema": 1, "groups": groups}, separators=(",", ":"))
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(path, said.encode())
@@ -162,14 +166,8 @@ def _write(path: Path, record: Mapping[str, Judged]) -> None:
         raise DeploymentError(f"{path} cannot be written: {error.strerror}", "check free space and rights") from error
 
 
-def _judged(known: Values, weights: JudgedWeights) -> Values:
-    for name, digests in weights.refused.items():
-        for digest in digests:
-            known = _without(known, {name: digest})
-    for name, digests in weights.passed.items():
-        for digest in digests:
-            known = _with(known, {name: digest})
-    return known
+def _bounded(values: Values) -> Values:
+    return {name: digests[:_KEPT] for name, digests in values.items()}
 
 
 def _with(values: Values, now: Mapping[str, str]) -> Values:

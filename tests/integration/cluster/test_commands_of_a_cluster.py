@@ -99,8 +99,8 @@ def test_status_warns_of_weights_that_no_gate_knows(site: Desk) -> None:
     config = load_site(site.paths.pods_yaml)
     model, group = config.models[0].name, config.groups[0].name
     former, new = (f"sha256:{one * 64}" for one in "ab")
-    known = JudgedWeights({model: (former,)}, {})
-    decided(site.paths, config, (group,), None, passed=True, weights=known)
+    weights = JudgedWeights({model: (former,)}, {model: (former,)}, passed=True)
+    decided(site.paths, config, (group,), None, passed=True, weights=weights)
     for digest, lines in ((former, 0), (new, 1)):
         site.hosts.answers["10.88.0.7 9208"] = as_json({model: digest}).decode()
         found = assistant_warnings(site.paths, datetime.now(UTC), enter=site.hosts.enter)

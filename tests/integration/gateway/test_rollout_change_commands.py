@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,7 @@ from appliance.gateway.looking import Looking
 from appliance.gateway.rollout_store import RolloutStore
 from appliance.install.judged import check, note, read
 from appliance.learning.errors import GateRefusedError
-from appliance.learning.results import written
+from appliance.learning.results import read_results, written
 from appliance.packs.permits import read_permits
 from appliance.packs.record import NONE
 from appliance.site.load import load_site
@@ -191,21 +192,31 @@ def test_what_the_gate_let_pass_may_be_put_in_force_and_nothing_else(site: Site,
         check(site.paths, load_site(site.paths.site_yaml))
 
 
+def known(site: Site) -> dict[str, tuple[str, ...]]:
+    """The weights that the gate knows of clerks."""
+    return read(site.paths.judged)["clerks"].weights
+
+
+def gate(site: Site, before: str, after: str) -> Any:
+    return CliRunner().invoke(app, ["--site", str(site.paths.root), "learn", "gate", before, after])
+
+
 @pytest.mark.parametrize("command", ["rollout", "gate"])
-def test_the_gate_keeps_in_mind_which_weights_it_let_pass_and_which_not(site: Site, command: str) -> None:
+def test_the_gate_keeps_in_mind_which_weights_it_let_pass_in_another_models_place(site: Site, command: str) -> None:
     settle(site)
     judge(site, asked(site, "larger", worse=0.6), command)
-    assert read(site.paths.judged)["clerks"].weights == {"small": (DIGEST,), "large": ()}
+    assert known(site) == {"small": (DIGEST,)}
     judge(site, asked(site, "larger"), command)
-    assert read(site.paths.judged)["clerks"].weights == {"small": (DIGEST,), "large": (LARGER,)}
+    assert known(site) == {"small": (DIGEST,), "large": (LARGER,)}
 
 
 def test_weights_that_came_under_the_same_name_are_known_once_results_of_before_and_after_passed(site: Site) -> None:
     settle(site)
-    before, after = given(site, "before.jsonl"), given(site, "after.jsonl", model=LARGER)
-    done = CliRunner().invoke(app, ["--site", str(site.paths.root), "learn", "gate", before, after])
-    assert done.exit_code == 0
-    assert read(site.paths.judged)["clerks"].weights == {"small": (DIGEST, LARGER)}
+    before = given(site, "before.jsonl")
+    assert isinstance(gate(site, before, given(site, "worse.jsonl", 0.6, model=LARGER)).exception, GateRefusedError)
+    assert known(site) == {"small": (DIGEST,)}
+    assert gate(site, before, given(site, "after.jsonl", model=LARGER)).exit_code == 0
+    assert known(site) == {"small": (LARGER, DIGEST)}
 
 
 def test_weights_of_a_change_that_is_another_by_now_are_not_noted(site: Site) -> None:
@@ -214,7 +225,36 @@ def test_weights_of_a_change_that_is_another_by_now_are_not_noted(site: Site) ->
     arguments = asked(site, "larger")
     settle(site, changes=CHANGES.replace("larger", "largest"))
     judge(site, arguments, "gate")
-    assert read(site.paths.judged)["clerks"].weights == {}
+    assert known(site) == {}
+
+
+@pytest.mark.parametrize(
+    ("told", "about"),
+    [
+        ({"words": NEW}, {}),
+        ({"adapter": LEGAL}, {}),
+        ({}, {"pack": "none"}),
+        ({}, {"site": "elsewhere"}),
+        ({}, {"model": "large"}),
+        ({}, {"groups": ("clerks", "guards")}),
+        ({"score": 0.0}, {}),
+    ],
+    ids=["other words", "another adapter", "a pack", "another site", "two models", "several groups", "none was right"],
+)
+def test_results_that_differ_by_more_than_the_weights_say_nothing_of_these(
+    site: Site, told: dict[str, Any], about: dict[str, Any]
+) -> None:
+    settle(site)
+    before, after = given(site, "before.jsonl"), given(site, "after.jsonl", model=LARGER)
+    for path in (before, after) if "score" in told or "groups" in about else (after,):
+        raw = Path(path).read_bytes()
+        found = read_results(raw, path)
+        said = {"instructions": {**found.rows[0].instructions, "group": words_digest(NEW)}} if "words" in told else told
+        rows = [one.model_copy(update=said) for one in found.rows]
+        Path(path).write_bytes(written(found.run.model_copy(update=about), rows))
+    done = gate(site, before, after)
+    assert "nothing is noted of the weights that answered: " in done.stderr
+    assert known(site) == {}
 
 
 def judge(site: Site, arguments: tuple[str, ...], command: str) -> None:
