@@ -227,6 +227,21 @@ def test_cases_are_evaluated_on_the_running_site_and_the_gate_judges_by_them(hos
     assert (code, "all is not better, as was claimed" in words) == (3, True)
 
 
+def test_status_names_weights_that_answer_and_that_the_gate_does_not_know(host: BareHost) -> None:
+    """As if a release had brought them: the record knows others."""
+    record = f"{SITE}/state/judged.json"
+    kept = host.run(["cat", record]).stdout
+    assert not [line for line in status(host)["warnings"] if "no gate let pass" in line]
+    said = json.loads(kept)
+    said["groups"]["analysts"]["weights"] = {MODEL: ["sha256:" + "0" * 64]}
+    for text, lines in ((json.dumps(said), 1), (kept, 0)):
+        told = base64.b64encode(text.encode()).decode()
+        host.run(["sh", "-c", f"echo {told} | base64 -d > {record}"])
+        found = [line for line in status(host)["warnings"] if "no gate let pass" in line]
+        assert len(found) == lines
+        assert all(line.startswith(f"{MODEL} answers analysts by weights sha256:") for line in found)
+
+
 def test_a_site_file_with_words_that_no_gate_let_pass_is_refused_from_then_on(host: BareHost) -> None:
     judged = json.loads(host.run(["cat", f"{SITE}/state/judged.json"]).stdout)["groups"]
     assert {name: (of["ever"], sorted(of["held"])) for name, of in judged.items()} == dict.fromkeys(
