@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import operator
 import statistics
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import count, groupby
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select, text
@@ -268,7 +270,12 @@ def _by_sort(scores: Scores) -> dict[str, dict[str, float]]:
 def plotted(both: Scores, words: Scores) -> str:
     """recall@5 of words and vectors beside words alone, for each sort and language."""
     names = sorted(both)
-    title = "recall@5: " + ", ".join(f"{number} {sort} ({of})" for number, (sort, of) in enumerate(names, start=1))
+    number = count(1)
+    sorts = [
+        f"{sort}: {', '.join(f'{next(number)} {of}' for _, of in some)}"
+        for sort, some in groupby(names, key=operator.itemgetter(0))
+    ]
+    title = f"recall@5, {'; '.join(sorts)}"
     columns = {"words and vectors": both, "words alone": words}
     return plot.grouped(title, "", {name: [mean(of[one], 0) for one in names] for name, of in columns.items()})
 
