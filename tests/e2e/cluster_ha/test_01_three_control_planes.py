@@ -99,7 +99,7 @@ def test_without_the_host_that_has_the_address_another_answers_and_takes_changes
     assert silence.seconds < MOST_SILENCE_S
     status = desk.status()
     assert not status["ok"]
-    assert {host["name"] for host in status["hosts"] if host["ready"]} == {one, other}
+    assert {host["name"] for host in status["hosts"] if host["ready"]} == {one, other}, status
 
 
 def test_the_host_comes_back_as_a_member_and_takes_no_address_from_one_that_serves(
