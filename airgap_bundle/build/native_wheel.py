@@ -27,7 +27,7 @@ from airgap_bundle.build.fetch import fetch_locked
 from airgap_bundle.build.inputs import Request
 from airgap_bundle.build.process import run
 from airgap_bundle.build.stage import printed
-from airgap_bundle.build.toolchain import Toolchain, build_environment, this_toolchain
+from airgap_bundle.build.toolchain import CUDA_COMPILER, Toolchain, build_environment, this_toolchain
 from airgap_bundle.digest import sha256
 from airgap_bundle.errors import BuildError, BundleError
 from airgap_bundle.lock import load_lock
@@ -39,17 +39,19 @@ if TYPE_CHECKING:
     from airgap_bundle.build.stage import Stage
     from airgap_bundle.lock import CompiledRecipe, ReleaseLock
 
+_CUDA = "CMAKE_CUDA_ARCHITECTURES"  # of a recipe with code for GPUs
 _NINJA_STEP = re.compile(r"^\s*\[(\d+)/(\d+)\]")
 
 
 def with_toolchain(recipe: CompiledRecipe, toolchain: Toolchain) -> CompiledRecipe:
     """``recipe`` as this toolchain would carry it out; its result is not known yet."""
+    cuda = {CUDA_COMPILER: toolchain.cuda} if _CUDA in recipe.cmake else {}
     return replace(
         recipe,
         python=toolchain.python,
         compiler=toolchain.compiler,
         linker=toolchain.linker,
-        tools=toolchain.tools,
+        tools={**toolchain.tools, **cuda},
         file="",
         sha256="",
         size=0,
@@ -88,9 +90,8 @@ def locked_wheel(
     toolchain = this_toolchain()
     hint = f"use that toolchain, or run `sovereign bundle lock --relock {recipe.name}` and review the new digest"
     if not is_own_toolchain(recipe, toolchain):
-        raise BuildError(
-            f"{recipe.name} is locked as compiled by {recipe.compiler}, here is {toolchain.compiler}", hint
-        )
+        theirs, here = (_named(one) for one in (recipe, with_toolchain(recipe, toolchain)))
+        raise BuildError(f"{recipe.name} is locked as compiled by {theirs}, here is {here}", hint)
     result = compile_wheel(with_toolchain(recipe, toolchain), sdist, folder, cache, stage)
     if result.sha256 != recipe.sha256:
         cache.forget(result.sha256)
@@ -137,12 +138,21 @@ def _shape(recipe: CompiledRecipe) -> dict[str, object]:
     }
 
 
+def _named(recipe: CompiledRecipe) -> str:
+    """Its compilers."""
+    cuda = recipe.tools.get(CUDA_COMPILER)
+    return recipe.compiler if cuda is None else f"{recipe.compiler}; {cuda or f'no {CUDA_COMPILER}'}"
+
+
 def _compile(recipe: CompiledRecipe, sdist: CachedFile, folder: Path, scratch: Path, stage: Stage) -> Path:
     if include_digests(dict(recipe.project_include), folder) != dict(recipe.include_sha256):
         raise BuildError(
             f"the CMake files for {recipe.name} are not those of the lock",
             f"run `sovereign bundle lock --relock {recipe.name}`",
         )
+    if recipe.tools.get(CUDA_COMPILER) == "":
+        hint = "put CUDA's toolkit on the PATH (docs/guides/engine-builds.md)"
+        raise BuildError(f"{recipe.name} has code for GPUs, and this machine has no {CUDA_COMPILER}", hint)
     source = scratch / f"{recipe.name.replace('-', '_')}-{recipe.version}.tar.gz"
     shutil.copyfile(sdist.path, source)
     out = scratch / "out"

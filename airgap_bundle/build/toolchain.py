@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +14,19 @@ from airgap_bundle.errors import BuildError
 
 C_COMPILER = "gcc"
 CXX_COMPILER = "g++"
+CUDA_COMPILER = "nvcc"
 TOOLS = ("cmake", "ninja", "scikit-build-core")
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """Versions that shape compiled bytes."""
+    """Versions that shape compiled bytes; ``cuda`` is NVIDIA's compiler, empty where there is none."""
 
     python: str
     compiler: str
     linker: str
     tools: dict[str, str]
+    cuda: str = ""
 
 
 def this_toolchain() -> Toolchain:
@@ -35,7 +38,16 @@ def this_toolchain() -> Toolchain:
         "; ".join(versions[:2]),
         versions[2],
         {name: _tool_version(name) for name in TOOLS},
+        cuda=_cuda(),
     )
+
+
+def _cuda() -> str:
+    """The release of NVIDIA's compiler and its build, as its last line but one says it (`nvcc --version`)."""
+    if shutil.which(CUDA_COMPILER) is None:
+        return ""
+    said = run([CUDA_COMPILER, "--version"], env={"LC_ALL": "C"})
+    return next((line.strip() for line in said.splitlines() if "release" in line), said.strip())
 
 
 def build_environment(epoch: int) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,6 +117,36 @@ def test_the_same_toolchain_is_recognised_whatever_the_result(recipe: CompiledRe
     assert is_own_toolchain(recipe, replace(OTHER, python="3.13"))  # the same bytes, seen with 3.11 and 3.12
     assert not is_own_toolchain(recipe, replace(OTHER, linker="a third"))
     assert with_toolchain(recipe, OTHER).sha256 == ""
+
+
+def test_code_for_gpus_is_of_the_compiler_that_the_lock_names_and_no_other_code_depends_on_it(
+    tmp_path: Path, recipe: CompiledRecipe, sdist: CachedFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airgap_bundle.build.native_wheel.this_toolchain", lambda: OTHER)
+    on_gpu = replace(recipe, cmake={**recipe.cmake, "CMAKE_CUDA_ARCHITECTURES": "90-real"})
+    ours, newer = (replace(OTHER, cuda=f"Cuda compilation tools, release 13.{minor}") for minor in (0, 1))
+    locked = replace(with_toolchain(on_gpu, ours), sha256="e" * 64, size=1)
+    assert is_own_toolchain(locked, ours)
+    assert not is_own_toolchain(locked, newer)
+    assert not is_own_toolchain(locked, OTHER), "a machine without such a compiler"
+    assert is_own_toolchain(recipe, newer)
+    with pytest.raises(BuildError, match=r"release 13\.0, here is .*; no nvcc"):
+        locked_wheel(locked, sdist, tmp_path, BuildCache(tmp_path / "cache"), silent)
+    with pytest.raises(BuildError, match="has code for GPUs, and this machine has no nvcc"):
+        compile_wheel(with_toolchain(on_gpu, OTHER), sdist, tmp_path, BuildCache(tmp_path / "cache"), silent)
+
+
+def test_the_compiler_for_gpus_is_known_by_what_it_says_of_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    nvcc = tmp_path / "nvcc"
+    nvcc.write_text(
+        "#!/bin/sh\necho 'nvcc: NVIDIA (R) Cuda compiler driver'\n"
+        "echo 'Cuda compilation tools, release 13.0, V13.0.88'\necho 'Build cuda_13.0.r13.0/compiler'\n"
+    )
+    nvcc.chmod(0o755)
+    assert this_toolchain().cuda == "Cuda compilation tools, release 13.0, V13.0.88"
 
 
 def test_nobodys_flags_reach_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
