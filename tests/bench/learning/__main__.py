@@ -38,6 +38,7 @@ from tests.bench.learning import (
     house,
     models,
     night,
+    people,
     rollback,
     verbatim,
 )
@@ -71,7 +72,7 @@ class Scale:
 
     manuals: tuple[str, ...] = ("handbook", "reference", "developers")
     languages: tuple[Language, ...] = ("en", "fr", "de")
-    looked_up: int = 600
+    looked_up: int = 900
     passages: int = 50_000
     learning: int = 32
     held_out: int = 70
@@ -177,14 +178,18 @@ async def _measured(  # noqa: PLR0913, PLR0917 - private; one call
     await migrate(pool)
     tree = await asyncio.to_thread(corpus.fetched)
     papers = [one for one in corpus.papers(tree) if one.manual in scale.manuals and one.language in scale.languages]
+    faq = await asyncio.to_thread(corpus.unpacked, "faq", corpus.ASKED)
+    asked = [one for one in people.asked(faq, corpus.KEPT / "asked") if one.paper.language in scale.languages]
     async with EngineClient(sockets[1]) as vectors, EngineClient(sockets[0]) as real:
-        manuals = await documents.imported(pool, vectors, papers, corpus.printed(tree) if scale.printed else ())
-        looked = await documents.looked_up(manuals, papers, scale.looked_up, held_out=not tune)
+        printed = corpus.printed(tree) if scale.printed else ()
+        manuals = await documents.imported(pool, vectors, papers, [one.paper for one in asked], printed)
+        asks = [*questions(papers), *(one.question for one in asked if one.question is not None)]
+        looked = await documents.looked_up(manuals, asks, scale.looked_up, held_out=not tune)
         found.took("documents", looked.claims, looked.figures())
         found.plots["looked"] = looked
         if not tune:
-            asks = [one for one in questions(papers) if one.page in manuals.taken]
-            halves = {one: facts.half(asks, one, scale.learning, scale.held_out) for one in scale.languages}
+            of_manuals = [one for one in questions(papers) if one.page in manuals.taken]
+            halves = {one: facts.half(of_manuals, one, scale.learning, scale.held_out) for one in scale.languages}
             engine = KeptEngine(real, KEPT, chat.digest)
             async with house.opened(pool, folder, engine, sockets, scale.languages) as stand:
                 await _answered(stand, engine, manuals, halves, scale, found)

@@ -22,6 +22,8 @@ PACKAGES = (
     "developers-reference-de",
     "developers-reference-fr",
 )
+ASKED = ("debian-faq", "debian-faq-de", "debian-faq-fr")
+"""What people ask, with answers (``people``)."""
 KEPT = Path.home() / ".cache" / "sovereign" / "manuals"
 _HANDBOOK = "usr/share/doc/debian-handbook/html"
 _DEVELOPERS = "usr/share/developers-reference"
@@ -38,13 +40,18 @@ class Paper:
 
 
 def fetched() -> Path:
-    """The packages' files below one folder; fetched by ``apt-get download`` when they are not there yet."""
-    tree = KEPT / "tree"
+    """The manuals' files below one folder; fetched by ``apt-get download`` when they are not there yet."""
+    return unpacked("tree", PACKAGES)
+
+
+def unpacked(name: str, packages: tuple[str, ...]) -> Path:
+    """The files of ``packages`` in the folder ``name``; fetched when it is not there."""
+    tree = KEPT / name
     if not tree.exists():
-        part = KEPT / "partial"
+        part = KEPT / f"{name}.partial"
         part.mkdir(parents=True, exist_ok=True)
-        tell("fetching Debian's manuals")
-        subprocess.run(["apt-get", "download", "--quiet", *PACKAGES], cwd=part, check=True, stdout=subprocess.DEVNULL)
+        tell(f"fetching {', '.join(packages)}")
+        subprocess.run(["apt-get", "download", "--quiet", *packages], cwd=part, check=True, stdout=subprocess.DEVNULL)
         for package in sorted(part.glob("*.deb")):
             subprocess.run(["dpkg-deb", "-x", str(package), str(part / "tree")], check=True)
         (part / "tree").rename(tree)

@@ -28,7 +28,6 @@ from tests.bench import plot
 from tests.bench.claims import Claim, at_least, at_most, tell
 from tests.bench.learning import corpus, ids
 from tests.bench.learning.measures import found_within, ndcg
-from tests.bench.learning.questions import Question, questions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,8 +38,10 @@ if TYPE_CHECKING:
     from appliance.engine.client import EngineClient
     from appliance.memory.documents import Arrival, Document, Found
     from tests.bench.learning.corpus import Paper
+    from tests.bench.learning.questions import Question, Sort
 
 GROUP = "readers"
+HARD: Sort = "in other words"
 DEPTH = 20
 Scores = dict[tuple[str, str], list[tuple[float, float]]]
 _COPY = (
@@ -181,14 +182,15 @@ class Manuals:
 
 
 async def imported(
-    pool: AsyncEngine, client: EngineClient, papers: Sequence[Paper], printed: Sequence[Path]
+    pool: AsyncEngine, client: EngineClient, papers: Sequence[Paper], faq: Sequence[Paper], printed: Sequence[Path]
 ) -> Manuals:
-    """Take in the ``printed`` ones, timed, then ``papers``."""
+    """Take in the ``printed`` ones, timed, then ``papers``, and the ``faq``, which is for looking up alone."""
     importer = Importer(Library(pool), Embedder(client, "bench"), _entered)
     speed = await _pages_a_second(importer, printed)
-    tell(f"importing {len(papers)} pages of the manuals")
+    tell(f"importing {len(papers)} pages of the manuals and {len(faq)} answers to what people ask")
+    files = {one.path: (GROUP, readers(one.language)) for one in papers} | {one.path: (GROUP,) for one in faq}
     with ids.seeded():
-        taken = await take(importer, {one.path: (GROUP, readers(one.language)) for one in papers})
+        taken = await take(importer, files)
     return Manuals(pool, client, taken, speed)
 
 
@@ -202,18 +204,19 @@ class Looked:
 
     @property
     def claims(self) -> list[Claim]:
-        """What is found."""
-        return _quality("", self.both)
+        """What is found: of what people ask and call things, and of sentences that lead to a section."""
+        hard = {key: pairs for key, pairs in self.both.items() if key[0] == HARD}
+        usual = {key: pairs for key, pairs in self.both.items() if key[0] != HARD}
+        return [*_quality("", usual), *_quality(f", {HARD}", hard)]
 
     def figures(self) -> dict[str, object]:
         """By sort and language."""
         return {"questions": len(self.asks), "both": _by_sort(self.both), "words": _by_sort(self.words)}
 
 
-async def looked_up(manuals: Manuals, papers: Sequence[Paper], limit: int, *, held_out: bool) -> Looked:
+async def looked_up(manuals: Manuals, asks: Sequence[Question], limit: int, *, held_out: bool) -> Looked:
     """Ask ``limit`` questions of the half that is ``held_out``, or of the other one; with vectors and without."""
-    asks = [q for q in questions(list(papers)) if q.held_out == held_out and q.page in manuals.taken]
-    asks = _spread(asks, limit)
+    asks = _spread([q for q in asks if q.held_out == held_out and q.page in manuals.taken], limit)
     tell(f"looking up {len(asks)} questions of {'those held out' if held_out else 'those for tuning'}")
     both = await asked(manuals.pool, Embedder(manuals.client, "bench"), asks, manuals.taken)
     words = await asked(manuals.pool, None, asks, manuals.taken)
@@ -280,7 +283,7 @@ def plotted(both: Scores, words: Scores) -> str:
     return plot.grouped(title, "", {name: [mean(of[one], 0) for one in names] for name, of in columns.items()})
 
 
-def _spread(asks: list[Question], limit: int) -> list[Question]:
+def _spread(asks: Sequence[Question], limit: int) -> list[Question]:
     """The same number of each sort and language, by the questions' digests."""
     of: dict[tuple[str, str], list[Question]] = defaultdict(list)
     for question in sorted(asks, key=_order):

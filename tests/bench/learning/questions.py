@@ -1,10 +1,10 @@
 """Questions to the manuals, made of what their authors wrote, not of what is to be found.
 
-Two sorts. *In other words*: the sentence around a cross-reference tells what the section that it leads to is about, in
-its author's words; the link's own text, which repeats the section's title, is taken out, and sentences of fewer than
-eight other words are left out. The passage that holds the sentence is no answer. *By title*: a section's title, as
-people type who know the house's words. What is right: the passages of the section, or of the whole page where the link
-names no section.
+Three sorts. *Asked by people*: the questions of a FAQ (``people``). *In other words*: the sentence around a
+cross-reference tells what the section that it leads to is about, in its author's words; the link's own text, which repeats
+the section's title, is taken out, and sentences of fewer than eight other words are left out. The passage that holds
+the sentence is no answer. *By title*: a section's title, as people type who know the house's words. What is right:
+the passages of the section, or of the whole page where the link names no section.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.bench.learning.corpus import Paper
 
-Sort = Literal["in other words", "by title"]
+Sort = Literal["asked by people", "in other words", "by title"]
 _LEAST_WORDS = 8
 _MOST_LINKS = 4  # more: a list of contents
 _BLANK = "\ufdd0"
@@ -72,7 +72,7 @@ def questions(papers: list[Paper]) -> list[Question]:
 def _titles(paper: Paper, root: HtmlElement) -> Iterator[Question]:
     for heading in root.iter("h2", "h3", "h4"):
         title = " ".join(heading.text_content().split())
-        bare = _bare(title)
+        bare = bare_of(title)
         if len(bare.split()) >= 3:
             yield Question("by title", paper.language, bare, str(paper.path), title, None)
 
@@ -122,5 +122,6 @@ def _around(block: HtmlElement, link: HtmlElement) -> Iterator[tuple[str, tuple[
                 yield said, (kept[:60], kept[-60:])
 
 
-def _bare(title: str) -> str:
+def bare_of(title: str) -> str:
+    """A title without its number."""
     return " ".join(_LEADING.sub("", title).split())

@@ -12,7 +12,7 @@ from lxml import html
 
 from appliance.engine.protocol import Admitted, End, Energy, Message, Request, Timing, Token, Usage
 from appliance.learning.running import Answered
-from tests.bench.learning import answers, drawing, facts, first_token, ids, verbatim
+from tests.bench.learning import answers, documents, drawing, facts, first_token, ids, people, verbatim
 from tests.bench.learning.answers import ARMS, Scored
 from tests.bench.learning.facts import Fact
 from tests.bench.learning.first_token import First, Turns
@@ -84,6 +84,41 @@ def test_an_answer_is_worth_the_mean_of_three_scorers_and_a_refused_one_nothing(
     assert answers.scored(FACT, answered(said, cited=True), "sha256:" + "00" * 32).each == (0.5, 0.0, 1.0)
     assert answers.scored(FACT, Answered(said, {}), DIGEST).each == (0.5, 0.0, 1.0)
     assert answers.scored(FACT, None, DIGEST).mean == 0
+
+
+FAQ = """<html><body><div class="section"><div class="titlepage"><div><h2 class="title"><a id="whatis"></a>1.2. What is
+it?</h2></div></div><p>A distribution of a kernel, and of all the packages that run on it, made by people.</p>
+<div class="section"><div class="titlepage"><h3>1.2.1. Who made it?</h3></div><p>See there.</p></div></div>
+</body></html>"""
+
+
+def test_what_people_ask_stands_nowhere_on_the_page_that_answers_it(tmp_path: Path) -> None:
+    for folder, language in (("", "en"), ("de", "de"), ("fr", "fr")):
+        into = tmp_path / "usr/share/doc/debian/FAQ" / folder
+        into.mkdir(parents=True, exist_ok=True)
+        page = FAQ.replace("What is", {"en": "What is", "de": "Was ist", "fr": "What is"}[language])
+        (into / f"basic.{language}.html").write_text(page)
+    found = people.asked(tmp_path, tmp_path / "asked")
+    assert [one.question and one.question.said for one in found] == [
+        "What is it?",
+        None,
+        "Was ist it?",
+        None,
+        None,
+        None,
+    ]
+    pages = [one.paper.path.read_text() for one in found]
+    assert not any("What" in page or "Was" in page or "Who made" in page for page in pages)
+    assert ("distribution" in pages[0], "See there" in pages[0], "See there" in pages[1]) == (True, False, True)
+    assert len({one.paper.path for one in found}) == 6
+
+
+def test_what_is_looked_up_is_claimed_by_itself_where_it_is_hard() -> None:
+    easy, hard = [(1.0, 0.8)], [(0.0, 0.1)]
+    both = {("by title", "en"): easy, ("asked by people", "en"): easy, ("in other words", "en"): hard}
+    claims = documents.Looked([], both, {}).claims
+    assert [(claim.value, claim.holds) for claim in claims] == [(1.0, True), (0.8, True), (0.0, False), (0.1, False)]
+    assert ["other words" in claim.name for claim in claims] == [False, False, True, True]
 
 
 def scores(*values: float) -> list[Scored]:
