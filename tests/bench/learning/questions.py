@@ -1,10 +1,10 @@
 """Questions to the manuals, made of what their authors wrote, not of what is to be found.
 
 Three sorts. *Asked by people*: the questions of a FAQ (``people``). *In other words*: the sentence around a
-cross-reference tells what the section that it leads to is about, in its author's words; the link's own text, which repeats
-the section's title, is taken out, and sentences of fewer than eight other words are left out. The passage that holds
-the sentence is no answer. *By title*: a section's title, as people type who know the house's words. What is right:
-the passages of the section, or of the whole page where the link names no section.
+cross-reference tells what the section that it leads to is about, in its author's words; the link's own text, which
+repeats the section's title, is taken out, and sentences of fewer than eight other words are left out. The passage that
+holds the sentence is no answer. *By title*: a section's title, as people type who know the house's words. What is
+right: the passages of the section, or of the whole page where the link names no section.
 """
 
 from __future__ import annotations
