@@ -134,7 +134,7 @@ test-gpu: venv ## Tests of the engine with every model on this host's first GPU,
 	SOVEREIGN_TEST_GPU=0 $(BIN)/pytest tests/integration/engine/test_small_model.py tests/integration/engine/test_adapters.py tests/integration/engine/test_soak.py
 
 .PHONY: bench-gpu
-bench-gpu: venv ## An engine on the GPU beside one on the processor; the last line is JSON
+bench-gpu: venv ## The engine on this host's first GPU beside llama-server on it; the last line is JSON
 	$(BIN)/python -m tests.bench.gpu
 
 .PHONY: bench-learning
@@ -169,6 +169,7 @@ keycloak-schema: venv ## Write the schema of Keycloak's empty database again, af
 lock: ## Resolve requirements again (needs uv) and write hash-locked lists
 	$(LOCK) requirements/runtime.in -o requirements/runtime.txt
 	$(LOCK) requirements/build.in -o requirements/build.txt
+	$(LOCK) requirements/cuda.in -o requirements/cuda.txt
 	$(LOCK) --no-emit-package llama-cpp-python requirements/dev.in -o requirements/dev.txt
 
 .PHONY: clean

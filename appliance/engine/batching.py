@@ -13,6 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from appliance.engine import pace
 from appliance.engine.admission import AdmissionQueue
 from appliance.engine.batcher import Batcher
 from appliance.engine.context import Sampling
@@ -33,12 +34,9 @@ if TYPE_CHECKING:
     from appliance.engine.kv.shelf import KvShelf
     from appliance.engine.metrics import EngineMetrics
     from appliance.engine.prompt import PromptReader
+    from appliance.engine.scheduler import Limits
     from appliance.engine.tools.offer import Offer
 
-CHUNK_TOKENS = 64
-APART_TOKENS = 1024
-"""Measured with Gemma 3 270M on two cores, with 1,280 tokens behind each of 16 streams: a chunk and their rows took
-1.10 s in one batch, and 0.29 s and 0.17 s in two. What a batch costs whatever is in it is some 0.03 s."""
 _SEEDS = 0xFFFF_FFFF  # llama.cpp takes 32 bits, and the highest value means "random" there
 _POLL_S = 0.05
 
@@ -60,7 +58,7 @@ class BatchingEngine:
         metrics: EngineMetrics,
         shelf: KvShelf | None = None,
         pinned_tokens: int | None = 0,
-        apart_tokens: int | None = APART_TOKENS,
+        limits: Limits = pace.PROCESSOR,
     ) -> None:
         self._context = context
         self._prompts = prompts
@@ -71,8 +69,8 @@ class BatchingEngine:
             context,
             self._queue,
             slots=slots,
-            chunk_tokens=CHUNK_TOKENS,
-            apart_tokens=apart_tokens,
+            chunk_tokens=limits.chunk_tokens,
+            apart_tokens=limits.apart_tokens,
             draw=draw,
             metrics=metrics,
             shelf=shelf,

@@ -39,6 +39,7 @@ _DRIVER = (
     Path("/usr/local/nvidia"),
 )
 """Where the driver's own libraries look; the last is where containers have these."""
+_THREADS = Path("/proc/self/task")
 
 
 def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one call
@@ -102,7 +103,7 @@ def view_of(config: Model, readable: tuple[Path, ...], own: Path) -> View:
     if found is None:
         hint = "`nvidia-smi -L` lists those that the host's driver runs; `gpu` in site.yaml is such a number"
         raise BackendError(f"this host has no GPU {config.gpu}", hint)
-    return View((*readable, *(path for path in _DRIVER if path.exists())), own, found.files())
+    return View((*readable, *(path for path in _DRIVER if path.exists())), own, found.files(), _THREADS)
 
 
 def _require_processor() -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import llama_cpp
 
-from appliance.engine import llama_backend, llama_model
+from appliance.engine import llama_backend, llama_model, pace
 from appliance.engine.distribution import token_logprob
 from appliance.engine.errors import DecodeError, GivenUpError, MemoryBudgetError, ModelLoadError, NoRoomError
 from appliance.engine.llama_abort import Abort
@@ -29,7 +29,7 @@ from appliance.engine.llama_sampler import (
     logits_at,
 )
 from appliance.engine.llama_vocab import LlamaVocabulary
-from appliance.engine.memory import Layout, cell_bytes, fitted, require_weights_fit
+from appliance.engine.memory import Layout, cell_bytes, fitted, footprint, require_on_device, require_weights_fit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from appliance.engine.llama_sampler import Logits
     from appliance.engine.protocol import TokenLogprob
 
-BATCH_TOKENS = 256
 _NO_SLOT, _ABORTED = 1, 2
 
 
@@ -64,6 +63,7 @@ class LlamaContext(LlamaVocabulary):
         weights = sum(os.fstat(one).st_size for one in (fd, *adapters.values()))
         require_weights_fit(weights, budget_mib)
         llama_backend.start()
+        self._batch_tokens = pace.of(llama_backend.device()).batch_tokens
         self._model = llama_model.load(fd)
         super().__init__(llama_cpp.llama_model_get_vocab(self._model))
         try:
@@ -72,13 +72,18 @@ class LlamaContext(LlamaVocabulary):
             self._adapted = ""
             shape = llama_model.shape(self._model, weights, self._vocabulary)
             self.cell_bytes = cell_bytes(shape)
-            self._layout = fitted(shape, context_tokens, slots=slots, batch_tokens=BATCH_TOKENS, budget_mib=budget_mib)
+            self._layout = fitted(
+                shape, context_tokens, slots=slots, batch_tokens=self._batch_tokens, budget_mib=budget_mib
+            )
+            if (device := llama_backend.device()) is not None:
+                needed = footprint(shape, self._layout, batch_tokens=self._batch_tokens)
+                require_on_device(needed.on_device, device.free_bytes)
             self._context = self._new_context(self._layout, threads)
         except (ModelLoadError, MemoryBudgetError):
             llama_cpp.llama_model_free(self._model)
             raise
         self._memory = llama_cpp.llama_get_memory(self._context)
-        self._batch = Batch(BATCH_TOKENS)
+        self._batch = Batch(self._batch_tokens)
         self._abort = Abort(self._context)
         self._context_tokens = context_tokens
 
@@ -86,7 +91,7 @@ class LlamaContext(LlamaVocabulary):
         """A window's layers get as many cells as the others: cells that two sequences own are never reclaimed."""
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = layout.cells
-        params.n_batch = params.n_ubatch = BATCH_TOKENS
+        params.n_batch = params.n_ubatch = self._batch_tokens
         params.n_seq_max = params.n_outputs_max = layout.sequences
         params.n_threads = params.n_threads_batch = threads
         params.swa_full = True
@@ -120,7 +125,7 @@ class LlamaContext(LlamaVocabulary):
     @property
     def batch_tokens(self) -> int:
         """See ``Context``."""
-        return BATCH_TOKENS
+        return self._batch_tokens
 
     @property
     def window(self) -> int:

@@ -13,7 +13,7 @@ from appliance.engine.context import Piece
 from appliance.engine.errors import DecodeError, MemoryBudgetError, ModelLoadError
 from appliance.engine.llama_batch import Batch
 from appliance.engine.llama_vocab import LlamaVocabulary
-from appliance.engine.memory import encoder_footprint, require_fit, require_weights_fit
+from appliance.engine.memory import encoder_footprint, require_fit, require_on_device, require_weights_fit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,10 @@ class LlamaEmbedder(LlamaVocabulary):
             self._text_tokens = context_tokens
             self._batch_tokens = max(BATCH_TOKENS, context_tokens)
             shape = llama_model.shape(self._model, weights, self._vocabulary)
-            require_fit(encoder_footprint(shape, batch_tokens=self._batch_tokens), budget_mib)
+            needed = encoder_footprint(shape, batch_tokens=self._batch_tokens)
+            require_fit(needed, budget_mib)
+            if (device := llama_backend.device()) is not None:
+                require_on_device(needed.on_device, device.free_bytes)
             self._context = self._new_context(threads)
         except (ModelLoadError, MemoryBudgetError):
             llama_cpp.llama_model_free(self._model)

@@ -23,10 +23,14 @@ _SHOWN_CHARACTERS = 80
 
 @dataclass(frozen=True)
 class Device:
-    """What an engine computes on beside its processor; ``memory_bytes`` is all that the device has."""
+    """What an engine computes on beside its processor.
+
+    ``memory_bytes`` is all that the device has, ``free_bytes`` what nobody used when this engine took it.
+    """
 
     name: str
     memory_bytes: int
+    free_bytes: int
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -58,7 +62,7 @@ def _devices() -> list[Device]:
             free, total = ctypes.c_size_t(), ctypes.c_size_t()
             _call("ggml_backend_dev_memory", None, device, ctypes.byref(free), ctypes.byref(total))
             name = _call("ggml_backend_dev_description", ctypes.c_char_p, device)
-            found.append(Device(_printable(name), total.value))
+            found.append(Device(_printable(name), total.value, free.value))
     return found
 
 

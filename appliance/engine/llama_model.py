@@ -11,7 +11,7 @@ import llama_cpp
 
 from appliance.engine import llama_backend
 from appliance.engine.errors import ModelLoadError
-from appliance.engine.memory import GPU_DRIVER_BYTES, ModelShape
+from appliance.engine.memory import GPU_DRIVER_BYTES, ModelShape, require_on_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,10 +25,14 @@ _LIBC.fclose.argtypes = (ctypes.c_void_p,)
 def load(fd: int) -> Any:
     """Load by the descriptor itself: no name is opened again, so what was verified is what is mapped.
 
-    Where the process computes on a GPU all layers are copied to it.
+    Where the process computes on a GPU all layers are copied to it. Raises ``MemoryBudgetError`` where they have no
+    room there, and ``ModelLoadError``.
     """
     params = llama_cpp.llama_model_default_params()
-    params.n_gpu_layers = 0 if llama_backend.device() is None else _ALL_LAYERS
+    device = llama_backend.device()
+    params.n_gpu_layers = 0 if device is None else _ALL_LAYERS
+    if device is not None:
+        require_on_device(os.fstat(fd).st_size, device.free_bytes)
     params.load_mode = llama_cpp.LLAMA_LOAD_MODE_MMAP
     params.check_tensors = True
     with _stream(fd) as stream:

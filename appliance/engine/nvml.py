@@ -2,14 +2,16 @@
 
 The library is the driver's, found by its name on the host, as CUDA's is. It starts a thread, so that it is opened when
 files and other processes are given up, and before the last filter is set. Counters begin when the driver was loaded,
-on GPUs since Volta (NVML API, ``nvmlDeviceGetTotalEnergyConsumption``), and move some ten times a second: one step's
-figure is coarse, and the sum over many is right.
+on GPUs since Volta (NVML API, ``nvmlDeviceGetTotalEnergyConsumption``), move some ten times a second, and take
+milliseconds to read: ``steady`` tells what they said.
 """
 
 from __future__ import annotations
 
 import ctypes
 from typing import Any, Protocol
+
+from appliance.engine.steady import Steady
 
 _LIBRARY = "libnvidia-ml.so.1"
 _DONE = 0
@@ -66,4 +68,7 @@ def open_counter(number: int, library: Any = None) -> GpuCounter | None:
 def beside(package: Counters | None, number: int) -> Counters | None:
     """The counter of the GPU ``number`` and the processor's, where the host shows one; None without the GPU's."""
     found = open_counter(number)
-    return found if found is None or package is None else Together(found, package)
+    if found is None:
+        return None
+    steady = Steady(found).start()
+    return steady if package is None else Together(steady, package)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from appliance.engine import llama_backend
-from appliance.engine.batching import APART_TOKENS, BatchingEngine
+from appliance.engine import llama_backend, pace
+from appliance.engine.batching import BatchingEngine
 from appliance.engine.embedding.engine import TOGETHER, EmbeddingEngine
 from appliance.engine.energy import DeclaredDraw, MeasuredDraw
 from appliance.engine.errors import MemoryBudgetError, ModelLoadError
@@ -167,7 +167,7 @@ def _answering(  # noqa: PLR0913 - as serve
         metrics=metrics,
         shelf=_shelf(disk, receipt, context),
         pinned_tokens=config.pinned_tokens,
-        apart_tokens=APART_TOKENS if llama_backend.device() is None else None,
+        limits=pace.of(llama_backend.device()),
     )
     sizes = {"context_tokens": context.context_tokens, "parallel": context.slots, "cells": context.cells}
     sizes["batch_tokens"] = context.batch_tokens

@@ -1,9 +1,10 @@
-"""`make bench-gpu`: an engine that computes on a GPU beside one on the processor of the same host, in turns.
+"""`make bench-gpu`: an engine that computes on a GPU beside llama-server on the same GPU, in turns.
 
-    python -m tests.bench.gpu [--rounds N] [--layers N] [--model GGUF]
+    python -m tests.bench.gpu [--rounds N] [--layers N] [--model GGUF] [--server FOLDER]
 
 Without ``--model`` the weights are random, of the shape of a model with 1.2 thousand million of them in 16 bits: speed
-does not depend on what they are. Progress goes to stderr, the last line of stdout is one JSON object.
+does not depend on what they are. In the first round ours computes on the processor too. ``--server`` names the folder
+of a built llama-server, where none can be built. Progress goes to stderr, the last line of stdout is one JSON object.
 """
 
 from __future__ import annotations
@@ -21,80 +22,102 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.bench.claims import at_least, tell
+from tests.bench.claims import at_least, at_most, tell
 from tests.bench.engine import loads
-from tests.bench.engine.completions import EngineCompletions
+from tests.bench.gpu_contenders import OURS, PEER, PROCESSOR, Contenders
 from tests.engine import gpu, large_model
-from tests.engine.served import Sizes, described, our_engine
+from tests.engine.llama_server_build import LlamaServer, build_llama_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.bench.claims import Claim
     from tests.bench.engine.loads import Figures
 
-LOADS = ("one_stream", "distinct", "shared")
-SCALE = replace(loads.QUICK, single=2, single_tokens=48, clients=16, tokens=48, prefix_rules=12)
-MEMORY_MIB = 8000
+    Found = dict[str, dict[str, list[Figures]]]
+
+LOADS = ("one_stream", "distinct", "shared", "warm", "fairness")
+ON_PROCESSOR = ("one_stream", "distinct")
+"""The others take minutes there."""
+SCALE = replace(loads.FULL, heavy_words=400, prefix_rules=20)
+"""The random model's tokens are bytes: a prompt has some six times as many as words."""
 
 
 def main() -> int:
-    """Measure, and print the JSON object; 0 when every claim holds, 2 where there is no GPU."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.gpu")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--layers", type=int, default=large_model.Shape().layers)
-    parser.add_argument("--model", type=Path)
-    given = parser.parse_args()
+    """Measure, and print the JSON object; 0 when every claim holds, 1 when one does not, 2 where there is no GPU."""
+    given = _arguments()
     if why := gpu.lacking():
         sys.stderr.write(f"error: {why}\n")
         return 2
+    server = LlamaServer(given.server) if given.server else build_llama_server()
     with tempfile.TemporaryDirectory(prefix="bench-gpu-") as folder:
+        Path(folder).chmod(0o755)
         shape = replace(large_model.Shape(), layers=given.layers)
-        model = given.model or large_model.write(Path(folder) / "large.gguf", shape)
-        found: dict[str, dict[str, list[Figures]]] = {}
-        said: dict[str, Any] = {}
+        contenders = Contenders(given.model or large_model.write(Path(folder) / "large.gguf", shape), server)
+        found: Found = {}
         for number in range(given.rounds):
-            for who, where in _turns(number):
-                sizes = Sizes(2048, len(os.sched_getaffinity(0)), queue=256, memory_mib=MEMORY_MIB, gpu=where)
-                with our_engine(model, sizes) as served:
-                    said = described(served.socket) if where is not None else said
-                    for load in LOADS:
-                        figures = asyncio.run(_once(load, served.socket, number))
+            for who, names in _turns(number):
+                with contenders.start(who) as completions:
+                    for load in names:
+                        figures = asyncio.run(loads.LOADS[load](completions, SCALE, number + 1))
                         found.setdefault(load, {}).setdefault(who, []).append(figures)
                         shown = ", ".join(f"{key} {value:.3g}" for key, value in figures.items())
                         tell(f"round {number + 1}/{given.rounds} {load} {who}: {shown}")
-        weights = model.stat().st_size
-    print(json.dumps(_result(found, said, weights, given.rounds)))
-    return 0
+        result = _about(contenders, given.rounds) | {"medians": _medians(found)}
+    claims = list(_claims(result["medians"]))
+    print(json.dumps(result | {"claims": [asdict(claim) for claim in claims]}))
+    return 0 if all(claim.holds for claim in claims) else 1
 
 
-def _turns(number: int) -> Iterator[tuple[str, int | None]]:
-    turns = [("gpu", 0), ("processor", None)]
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.gpu")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--layers", type=int, default=large_model.Shape().layers)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--server", type=Path)
+    return parser.parse_args()
+
+
+def _turns(number: int) -> Iterator[tuple[str, tuple[str, ...]]]:
+    turns = [(OURS, LOADS), (PEER, LOADS)]
     yield from turns if number % 2 == 0 else reversed(turns)
+    if number == 0:
+        yield PROCESSOR, ON_PROCESSOR
 
 
-async def _once(load: str, socket: Path, seed: int) -> Figures:
-    completions = EngineCompletions(socket)
-    return await loads.LOADS[load](completions, SCALE, seed + 1)
-
-
-def _result(
-    found: dict[str, dict[str, list[Figures]]], said: dict[str, Any], weights: int, rounds: int
-) -> dict[str, Any]:
-    medians = {
+def _medians(found: Found) -> dict[str, dict[str, Figures]]:
+    return {
         load: {who: {key: statistics.median(one[key] for one in each) for key in each[0]} for who, each in by.items()}
         for load, by in found.items()
     }
-    claims = [
-        at_least(f"{load}, tok/s on the GPU to the processor's", by["gpu"]["tok_s"] / by["processor"]["tok_s"], "", 1.0)
-        for load, by in medians.items()
-    ]
+
+
+def _claims(medians: dict[str, dict[str, Figures]]) -> Iterator[Claim]:
+    """The bounds are those of the processor's benchmark, where it has any for a load."""
+
+    def ratio(load: str, figure: str, peer: str = PEER) -> float:
+        by = medians[load]
+        return by[OURS][figure] / by[peer][figure]
+
+    yield at_least("one stream, tok/s to llama-server's", ratio("one_stream", "tok_s"), "", 0.97)
+    yield at_most("one stream, first token to llama-server's", ratio("one_stream", "first_s"), "", 1.05)
+    yield at_least("16 clients, distinct, tok/s to llama-server's", ratio("distinct", "tok_s"), "", 1.0)
+    yield at_least("16 clients, shared beginning, tok/s to llama-server's", ratio("shared", "tok_s"), "", 2.5)
+    yield at_least("the same, warm, tok/s to llama-server's", ratio("warm", "tok_s"), "", 1.5)
+    yield at_most("a light user beside a heavy one, first token", ratio("fairness", "busy_s"), "", 0.01)
+    for load in ON_PROCESSOR:
+        yield at_least(f"{load}, tok/s to the processor's", ratio(load, "tok_s", PROCESSOR), "", 1.0)
+
+
+def _about(contenders: Contenders, rounds: int) -> dict[str, Any]:
+    said = contenders.said
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs ({said.get('variant')}), {said.get('device')}",
         "versions": {"python": platform.python_version(), "llama-cpp-python": version("llama-cpp-python")},
         "rounds": rounds,
-        "weights_bytes": weights,
-        "medians": medians,
-        "claims": [asdict(claim) for claim in claims],
+        "scale": asdict(SCALE),
+        "weights_bytes": contenders.model.stat().st_size,
+        "cells": said.get("cells"),
     }
 
 

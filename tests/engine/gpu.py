@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from appliance.engine import llama_backend, llama_gpu, wheel_files
+from appliance.engine.memory import GPU_DRIVER_BYTES, MIB
 from appliance.site.gpu import gpus
 
 NAMED = "SOVEREIGN_TEST_GPU"
@@ -22,6 +23,11 @@ def chosen() -> int | None:
     """What the environment names."""
     named = os.environ.get(NAMED)
     return None if named is None else int(named)
+
+
+def room(mib: int) -> int:
+    """The memory budget of a context that has ``mib`` on the processor: with a GPU, its libraries' too."""
+    return mib if chosen() is None else mib + GPU_DRIVER_BYTES // MIB
 
 
 def start_as_chosen() -> None:

@@ -131,12 +131,19 @@ def adapted_engine(model: Path, sizes: Sizes, server: LlamaServer, slots: int) -
 
 
 @contextlib.contextmanager
-def plain_llama_server(model: Path, server: LlamaServer, flags: Sequence[str]) -> Iterator[Served]:
-    """llama-server as it comes, with ``flags``, on a Unix socket; nothing of this user's settings reaches it."""
+def plain_llama_server(
+    model: Path, server: LlamaServer, flags: Sequence[str], libraries: Sequence[Path] = ()
+) -> Iterator[Served]:
+    """llama-server as it comes, with ``flags``, on a Unix socket; nothing of this user's settings reaches it.
+
+    ``libraries`` are folders that it finds shared libraries in, beside its own.
+    """
     with _folder() as folder:
         socket = folder / "s.sock"
         argv = [str(server.program), "--model", str(model), "--host", str(socket), "--no-ui", "--log-verbosity", "1"]
         environment = {"XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder), "PATH": os.environ["PATH"]}
+        if libraries:
+            environment["LD_LIBRARY_PATH"] = os.pathsep.join(map(str, libraries))
         with _running([*argv, *flags], socket, environment, health="/health") as served:
             yield served
 

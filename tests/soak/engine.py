@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 from appliance.engine.context import Piece
 from appliance.engine.errors import DecodeError, NoRoomError
-from appliance.engine.llama import BATCH_TOKENS, LlamaContext
+from appliance.engine.llama import LlamaContext
 from appliance.engine.memory import MIB, ResidentMemory
 from appliance.engine.protocol import End
+from tests.engine import gpu
 from tests.engine.batches import Asked, Desk
 from tests.engine.given_up import given_up_within
 from tests.engine.shelves import shelf_at
@@ -110,7 +111,7 @@ def soak(
 @contextmanager
 def _context(model: Path) -> Iterator[LlamaContext]:
     descriptor = os.open(model, os.O_RDONLY)
-    made = LlamaContext(descriptor, context_tokens=200, threads=1, budget_mib=200)
+    made = LlamaContext(descriptor, context_tokens=200, threads=1, budget_mib=gpu.room(200))
     try:
         yield made
     finally:
@@ -166,8 +167,8 @@ def _leads(judge: LlamaContext, prompt: Sequence[int], given: Sequence[int]) -> 
     """How far the best token leads the one that was given, at every token, alone in an empty context."""
     judge.clear()
     row, found = 0, []
-    for at in range(0, len(prompt), BATCH_TOKENS):
-        (row,) = judge.decode([Piece(tuple(prompt[at : at + BATCH_TOKENS]), at, (0, 1), sampled=True)])
+    for at in range(0, len(prompt), judge.batch_tokens):
+        (row,) = judge.decode([Piece(tuple(prompt[at : at + judge.batch_tokens]), at, (0, 1), sampled=True)])
     for index, token in enumerate(given):
         logits = judge.logits(row)
         found.append(float(logits.max() - logits[token]))

@@ -23,8 +23,10 @@ READ_FILE = 1 << 2
 READ_DIR = 1 << 3
 REMOVE_FILE = 1 << 5
 MAKE_SOCK = 1 << 9
+TRUNCATE = 1 << 14
 IOCTL_DEV = 1 << 15
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}  # how many bits of access_fs each ABI knows; later ones add none
+_TRUNCATE_ABI = 3
 _NETWORK_ABI = 4
 _DEVICE_ABI = 5
 _SCOPE_ABI = 6
@@ -41,13 +43,15 @@ ON_FILES = WRITE_FILE | READ_FILE | IOCTL_DEV
 class View:
     """``readable``: files, and folders with all below. ``own``: a folder to list, to make sockets in, to clear.
 
-    ``devices``: the files of the GPU that it computes on.
+    ``devices``: the files of the GPU that it computes on. ``threads``: where it may write its own threads' names, as
+    the driver's library does, which finds no GPU where it may not; once sealed it opens nothing for writing there.
     Nothing readable and nothing of its own: no name in the file system leads anywhere, ``/dev/null`` included.
     """
 
     readable: tuple[Path, ...]
     own: Path | None
     devices: tuple[Path, ...] = ()
+    threads: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ def grants(view: View, abi: int) -> Iterator[Grant]:
     if view.own is not None:
         yield Grant(Path(_NOWHERE), WRITE_FILE | READ_FILE)
         yield Grant(view.own, READ_DIR | MAKE_SOCK | REMOVE_FILE)
+    if view.threads is not None:
+        yield Grant(view.threads, WRITE_FILE | (TRUNCATE if abi >= _TRUNCATE_ABI else 0))
     for path in view.devices:
         yield Grant(path, WRITE_FILE | READ_FILE | (IOCTL_DEV if abi >= _DEVICE_ABI else 0))
 

@@ -17,6 +17,7 @@ import pytest
 from appliance.engine.context import Piece
 from appliance.engine.errors import ModelLoadError
 from appliance.engine.llama import LlamaContext
+from tests.engine import gpu
 from tests.engine.batches import Desk
 from tests.engine.small_model import write, write_adapter
 
@@ -48,7 +49,10 @@ def context(model: Path, adapters: dict[str, Path], slots: int = 1) -> Iterator[
     descriptors = {name: os.open(path, os.O_RDONLY) for name, path in {"": model, **adapters}.items()}
     try:
         named = {name: fd for name, fd in descriptors.items() if name}
-        made = LlamaContext(descriptors[""], context_tokens=200, threads=1, budget_mib=300, slots=slots, adapters=named)
+        budget = gpu.room(300)
+        made = LlamaContext(
+            descriptors[""], context_tokens=200, threads=1, budget_mib=budget, slots=slots, adapters=named
+        )
         yield made
         made.close()
     finally:

@@ -125,6 +125,8 @@ print(json.dumps({
     "device": tried(lambda: os.open("/dev/nvidiactl", os.O_RDWR)),
     "memory": tried(lambda: os.open("/dev/mem", os.O_RDONLY)),
     "passwd": tried(lambda: os.open("/etc/passwd", os.O_RDONLY)),
+    "mend": tried(lambda: os.open("/proc/self/mem", os.O_RDWR)),
+    "name": tried(lambda: os.open(f"/proc/self/task/{os.getpid()}/comm", os.O_WRONLY)),
     "type": tried(lambda: fcntl.ioctl(0, termios.TIOCSTI, b"x")),
     "socket": tried(lambda: socket.socket(socket.AF_INET)),
     "program": tried(lambda: os.execv("/bin/true", ["true"])),

@@ -10,7 +10,7 @@ import pytest
 from appliance.engine.context import Sampling
 from appliance.engine.errors import MemoryBudgetError, ModelLoadError
 from appliance.engine.grammar import grammar_of
-from appliance.engine.llama import BATCH_TOKENS, LlamaContext
+from appliance.engine.llama import LlamaContext
 from appliance.engine.prompt import PromptReader
 from appliance.engine.protocol import End, Message, Request
 from appliance.engine.template import ChatTemplate
@@ -62,7 +62,7 @@ def test_a_request_leaves_nothing_behind_for_the_next(llama: LlamaContext) -> No
 def test_a_cancelled_prompt_leaves_nothing_behind_for_the_next(llama: LlamaContext) -> None:
     alone = _answer(llama, QUESTION)[0]
     tokens = llama.tokenize("Swordfish is the word. " * 70, control=False, begin=True)
-    assert len(tokens) > BATCH_TOKENS
+    assert len(tokens) > llama.batch_tokens
     desk = Desk(llama, slots=llama.slots)
     asked = desk.ask(tokens, most=4, alone=True)
     desk.batcher.step()

@@ -15,9 +15,10 @@ import pytest
 
 from appliance.engine.context import Piece
 from appliance.engine.errors import DecodeError, NoRoomError
-from appliance.engine.llama import BATCH_TOKENS, LlamaContext
+from appliance.engine.llama import LlamaContext
 from appliance.engine.memory import ResidentMemory
 from appliance.engine.protocol import End
+from tests.engine import gpu
 from tests.engine.batches import Asked, Desk
 from tests.engine.given_up import given_up_within
 from tests.engine.small_model import write
@@ -41,7 +42,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def context(small: Path) -> Iterator[LlamaContext]:
     fd = os.open(small, os.O_RDONLY)
-    made = LlamaContext(fd, context_tokens=200, threads=1, budget_mib=200)
+    made = LlamaContext(fd, context_tokens=200, threads=1, budget_mib=gpu.room(200))
     yield made
     made.close()
     os.close(fd)
@@ -58,8 +59,8 @@ def _margins(context: LlamaContext, asked: Asked, answer: Sequence[int]) -> list
     context.clear()
     tokens = [*asked.job.tokens, *answer]
     found, start = [], len(asked.job.tokens)
-    for at in range(0, start, BATCH_TOKENS):
-        part = tuple(tokens[at : min(start, at + BATCH_TOKENS)])
+    for at in range(0, start, context.batch_tokens):
+        part = tuple(tokens[at : min(start, at + context.batch_tokens)])
         (row,) = context.decode([Piece(part, at, (0, 1), sampled=True)])
     for index, token in enumerate(answer):
         logits = context.logits(row)

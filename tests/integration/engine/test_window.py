@@ -16,7 +16,8 @@ import pytest
 from appliance.engine.cell_store import CellStore, Pair
 from appliance.engine.context import Piece
 from appliance.engine.errors import GivenUpError
-from appliance.engine.llama import BATCH_TOKENS, LlamaContext
+from appliance.engine.llama import LlamaContext
+from appliance.engine.pace import PROCESSOR
 from tests.engine.batches import Asked, Desk
 from tests.engine.given_up import given_up_within
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 ROUNDING, WRONG = 0.05, 1.0
 CLOSE = 0.5
 """Logits of the best two, where other cells between theirs may choose: such cells move a logit by up to 0.8 here."""
+BATCH_TOKENS = PROCESSOR.batch_tokens
 LONG, PART = 3 * BATCH_TOKENS, 600  # both beyond the model's window of 512
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from appliance.engine.batching import BatchingEngine
 from appliance.engine.errors import EngineBusyError, EngineDrainingError, EngineRefusedError
 from appliance.engine.metrics import EngineMetrics
+from appliance.engine.pace import PROCESSOR
 from appliance.engine.prompt import PromptReader
 from appliance.engine.protocol import Admitted, End, Event, Failed, Message, Request, Token
 from appliance.engine.template import ChatTemplate
@@ -252,7 +254,8 @@ def test_a_question_that_arrives_while_anothers_stream_is_computed_is_computed_n
     context = QuotingContext(cells=512, batch_tokens=32)
     prompts = PromptReader(context, ChatTemplate(TEMPLATE, ()))
     metrics = EngineMetrics()
-    engine = BatchingEngine(context, prompts, slots=4, queue_limit=4, draw=DRAW, metrics=metrics, apart_tokens=1)
+    apart = replace(PROCESSOR, apart_tokens=1)
+    engine = BatchingEngine(context, prompts, slots=4, queue_limit=4, draw=DRAW, metrics=metrics, limits=apart)
     interruption = engine._batcher._interruption
     interruption._usual = interruption._allowed_s = 1000.0
     inside, given_up = threading.Event(), threading.Event()

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from appliance.engine import launch, llama_backend, llama_gpu, wheel_files
-from appliance.engine.errors import BackendError
+from appliance.engine import launch, llama_backend, llama_gpu, llama_model, wheel_files
+from appliance.engine.errors import BackendError, MemoryBudgetError
 from appliance.site.gpu import Gpu
 from appliance.site.served import Model
 
@@ -45,7 +45,7 @@ def _seen(monkeypatch: pytest.MonkeyPatch, *devices: tuple[int, bytes, int]) -> 
             return 1 + arguments[0].value
         kind, description, size = devices[arguments[0].value - 1]
         if name == "ggml_backend_dev_memory":
-            arguments[2]._obj.value = size
+            arguments[1]._obj.value, arguments[2]._obj.value = size // 4, size
         return {"ggml_backend_dev_type": kind, "ggml_backend_dev_description": description}.get(name)
 
     monkeypatch.setattr(llama_gpu, "_call", call)
@@ -55,7 +55,7 @@ def test_the_library_is_loaded_by_its_own_path_and_the_process_sees_that_gpu_alo
     library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _seen(monkeypatch, (CPU, b"a processor", 1), (GPU, b"NVIDIA H100", 80 << 30))
-    assert llama_gpu.start(2) == llama_gpu.Device("NVIDIA H100", 80 << 30)
+    assert llama_gpu.start(2) == llama_gpu.Device("NVIDIA H100", memory_bytes=80 << 30, free_bytes=20 << 30)
     assert library.with_suffix(".taken").read_text() == str(library)
     assert (os.environ["CUDA_VISIBLE_DEVICES"], os.environ["CUDA_DEVICE_ORDER"]) == ("2", "PCI_BUS_ID")
     assert os.environ["CUDA_CACHE_DISABLE"] == "1", "an engine writes no files"
@@ -85,6 +85,18 @@ def test_any_number_of_gpus_but_one_ends_the_start(
         llama_gpu.start(3)
 
 
+def test_a_model_larger_than_what_is_free_there_is_refused_before_any_of_it_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "model.gguf"
+    model.write_bytes(bytes(5 << 20))
+    device = llama_gpu.Device("NVIDIA H100", memory_bytes=80 << 30, free_bytes=(5 << 20) - 1)
+    monkeypatch.setattr(llama_backend, "device", lambda: device)
+    monkeypatch.setattr(llama_model.llama_cpp, "llama_model_load_from_file_ptr", lambda *_: pytest.fail("it was read"))
+    with model.open("rb") as file, pytest.raises(MemoryBudgetError, match="needs 5 MiB on the GPU, of which 4 MiB"):
+        llama_model.load(file.fileno())
+
+
 def test_a_name_that_is_no_text_is_quoted(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert library.exists()
     _seen(monkeypatch, (GPU, b"\x1b[31mred", 1))
@@ -96,7 +108,7 @@ def test_without_a_gpu_in_site_yaml_nothing_of_it_is_loaded_or_granted(monkeypat
     llama_backend.start()
     assert llama_backend.device() is None
     view = launch.view_of(Model(name="m"), (Path("/lib"),), Path("/run/engine"))
-    assert (view.readable, view.devices) == ((Path("/lib"),), ())
+    assert (view.readable, view.devices, view.threads) == ((Path("/lib"),), (), None)
 
 
 def test_with_one_the_engine_sees_its_device_files_and_the_drivers_and_without_a_driver_does_not_start(
@@ -106,6 +118,7 @@ def test_with_one_the_engine_sees_its_device_files_and_the_drivers_and_without_a
     view = launch.view_of(Model(name="m", gpu=0), (Path("/lib"),), Path("/run/engine"))
     assert [str(path) for path in view.devices] == ["/dev/nvidia5", "/dev/nvidiactl", "/dev/nvidia-uvm"]
     assert set(view.readable) > {Path("/lib"), Path("/proc/self")}
+    assert view.threads == Path("/proc/self/task")
     assert not {Path("/"), Path("/proc"), Path("/dev"), Path("/sys")} & set(view.readable)
     with pytest.raises(BackendError, match="this host has no GPU 1"):
         launch.view_of(Model(name="m", gpu=1), (), Path("/run/engine"))

@@ -10,6 +10,7 @@ from appliance.engine.memory import (
     ResidentMemory,
     fitted,
     footprint,
+    require_on_device,
     require_weights_fit,
 )
 
@@ -59,6 +60,15 @@ def test_weights_beyond_the_budget_are_refused_before_they_are_loaded() -> None:
     require_weights_fit(100 * MIB, 200)
     with pytest.raises(MemoryBudgetError, match="its weights"):
         require_weights_fit(100 * MIB, 128)
+
+
+def test_what_a_gpu_holds_is_all_but_the_process_and_must_be_free_there() -> None:
+    needed = footprint(SHAPE, Layout(8, 8192), batch_tokens=BATCH)
+    assert needed.on_device == needed.total - needed.process
+    require_on_device(needed.on_device, needed.on_device)
+    with pytest.raises(MemoryBudgetError, match="MiB on the GPU, of which") as refused:
+        require_on_device(needed.on_device, needed.on_device - 1)
+    assert "another GPU" in str(refused.value.hint)
 
 
 def test_resident_memory_is_read_in_bytes() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appliance.engine.nvml import Counters, Together, beside, open_counter
+from appliance.engine.steady import Steady
 
 if TYPE_CHECKING:
     import ctypes
@@ -70,7 +71,9 @@ def test_where_the_gpu_is_not_counted_nothing_is(monkeypatch: pytest.MonkeyPatch
     assert beside(_Counted(1.0), 0) is None
     gpu: Counters = _Counted(4.0)
     monkeypatch.setattr("appliance.engine.nvml.open_counter", lambda _number: gpu)
-    assert beside(None, 0) is gpu
+    alone = beside(None, 0)
+    assert isinstance(alone, Steady)
+    assert alone.joules() == 4.0
     together = beside(_Counted(1.0), 0)
     assert together is not None
     assert together.joules() == 5.0

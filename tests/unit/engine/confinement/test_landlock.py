@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,14 @@ def test_an_engine_with_a_gpu_reads_writes_and_tells_its_devices_and_no_others(a
     rights = landlock.READ_FILE | landlock.WRITE_FILE | told
     assert {grant.path: grant.rights for grant in more} == dict.fromkeys(devices, rights)
     assert all(not grant.rights & landlock.IOCTL_DEV for grant in grants(plain, abi))
+
+
+@pytest.mark.parametrize(("abi", "cutting"), [(2, 0), (3, landlock.TRUNCATE), (7, landlock.TRUNCATE)])
+def test_names_of_threads_are_written_where_a_gpus_driver_must_and_nowhere_else(abi: int, cutting: int) -> None:
+    plain = View(readable=(Path("/lib"),), own=Path("/run/engine"))
+    threads = Path("/proc/self/task")
+    more = set(grants(replace(plain, threads=threads), abi)) - set(grants(plain, abi))
+    assert {grant.path: grant.rights for grant in more} == {threads: landlock.WRITE_FILE | cutting}
 
 
 def test_a_rule_is_packed_as_the_kernel_reads_it() -> None:
