@@ -12,7 +12,7 @@ import operator
 import statistics
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count, groupby
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 GROUP = "readers"
 HARD: Sort = "in other words"
 DEPTH = 20
+WEIGHTS = (0.2, 0.35, 0.5, 0.7)
 Scores = dict[tuple[str, str], list[tuple[float, float]]]
 _COPY = (
     "WITH made AS (INSERT INTO passage (document_id, ordinal, first, last, page, headings, body, language, words) "
@@ -111,9 +112,13 @@ async def existing(pool: AsyncEngine, question: Question, document: Document) ->
 
 
 async def asked(
-    pool: AsyncEngine, embedder: Embedder | None, asks: list[Question], taken: dict[str, Document]
+    pool: AsyncEngine,
+    means: Mapping[str, Meaning],
+    asks: list[Question],
+    taken: dict[str, Document],
+    meaning: float = 1.0,
 ) -> Scores:
-    """Scores by sort and language."""
+    """Scores by sort and language; a question that ``means`` lacks is looked up by its words alone."""
     retrieval = Retrieval(pool)
     scores: Scores = defaultdict(list)
     sections: dict[tuple[str, str | None], int] = {}
@@ -124,8 +129,7 @@ async def asked(
             sections[key] = await existing(pool, question, document)
         if not sections[key]:
             continue
-        means = await meant(embedder, question.said) if embedder is not None else None
-        found = await retrieval.found(question.said, means, (GROUP,), DEPTH)
+        found = await retrieval.found(question.said, means.get(question.said), (GROUP,), DEPTH, meaning)
         judged = [right(question, one, document) for one in found if not _source(question, one.body)]
         scores[question.sort, question.language].append((found_within(judged, 5), ndcg(judged, sections[key])))
     return scores
@@ -201,6 +205,8 @@ class Looked:
     asks: list[Question]
     both: Scores
     words: Scores
+    weights: Mapping[float, Scores] = field(default_factory=dict)
+    """What was tried on the half for tuning: how much the ranking by vectors counts beside that by words."""
 
     @property
     def claims(self) -> list[Claim]:
@@ -211,16 +217,22 @@ class Looked:
 
     def figures(self) -> dict[str, object]:
         """By sort and language."""
-        return {"questions": len(self.asks), "both": _by_sort(self.both), "words": _by_sort(self.words)}
+        tried = {"weights": {weight: _by_sort(scores) for weight, scores in self.weights.items()}}
+        found = {"questions": len(self.asks), "both": _by_sort(self.both), "words": _by_sort(self.words)}
+        return found | (tried if self.weights else {})
 
 
 async def looked_up(manuals: Manuals, asks: Sequence[Question], limit: int, *, held_out: bool) -> Looked:
     """Ask ``limit`` questions of the half that is ``held_out``, or of the other one; with vectors and without."""
     asks = _spread([q for q in asks if q.held_out == held_out and q.page in manuals.taken], limit)
     tell(f"looking up {len(asks)} questions of {'those held out' if held_out else 'those for tuning'}")
-    both = await asked(manuals.pool, Embedder(manuals.client, "bench"), asks, manuals.taken)
-    words = await asked(manuals.pool, None, asks, manuals.taken)
-    return Looked(asks, both, words)
+    embedder = Embedder(manuals.client, "bench")
+    means = {one.said: await meant(embedder, one.said) for one in asks}
+    both = await asked(manuals.pool, means, asks, manuals.taken)
+    words = await asked(manuals.pool, {}, asks, manuals.taken)
+    tried = () if held_out else WEIGHTS
+    weights = {weight: await asked(manuals.pool, means, asks, manuals.taken, weight) for weight in tried}
+    return Looked(asks, both, words, weights)
 
 
 async def timed(manuals: Manuals, asks: list[Question], passages: int) -> tuple[list[Claim], dict[str, object]]:
