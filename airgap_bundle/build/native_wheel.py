@@ -39,13 +39,14 @@ if TYPE_CHECKING:
     from airgap_bundle.build.stage import Stage
     from airgap_bundle.lock import CompiledRecipe, ReleaseLock
 
-_CUDA = "CMAKE_CUDA_ARCHITECTURES"  # of a recipe with code for GPUs
+_CUDA = "GGML_CUDA"  # of a recipe with code for GPUs
+_OFF = {"", "0", "OFF", "FALSE", "NO"}  # for CMake
 _NINJA_STEP = re.compile(r"^\s*\[(\d+)/(\d+)\]")
 
 
 def with_toolchain(recipe: CompiledRecipe, toolchain: Toolchain) -> CompiledRecipe:
     """``recipe`` as this toolchain would carry it out; its result is not known yet."""
-    cuda = {CUDA_COMPILER: toolchain.cuda} if _CUDA in recipe.cmake else {}
+    cuda = {CUDA_COMPILER: toolchain.cuda} if recipe.cmake.get(_CUDA, "").upper() not in _OFF else {}
     return replace(
         recipe,
         python=toolchain.python,

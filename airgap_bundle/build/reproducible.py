@@ -101,6 +101,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     machine = this_toolchain()
     versions = {"python": machine.python, "compiler": machine.compiler, "linker": machine.linker, **machine.tools}
+    versions |= {"nvcc": machine.cuda} if machine.cuda else {}
     result = {"machine": os.uname().machine, "versions": versions, "rounds": len(ROUNDS), "claims": claims}
     sys.stdout.write(json.dumps(result) + "\n")
     return 0 if all(claim["holds"] for claim in claims) else 1

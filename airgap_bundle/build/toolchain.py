@@ -43,11 +43,14 @@ def this_toolchain() -> Toolchain:
 
 
 def _cuda() -> str:
-    """The release of NVIDIA's compiler and its build, as its last line but one says it (`nvcc --version`)."""
-    if shutil.which(CUDA_COMPILER) is None:
+    """The release of NVIDIA's compiler and its build, as `nvcc --version` says it; empty where none answers."""
+    environment = build_environment(0)
+    found = shutil.which(CUDA_COMPILER, path=environment["PATH"])
+    try:
+        said = "" if found is None else run([found, "--version"], env=environment)
+    except BuildError:
         return ""
-    said = run([CUDA_COMPILER, "--version"], env={"LC_ALL": "C"})
-    return next((line.strip() for line in said.splitlines() if "release" in line), said.strip())
+    return next((line.strip() for line in said.splitlines() if "release" in line), "")
 
 
 def build_environment(epoch: int) -> dict[str, str]:
@@ -59,6 +62,12 @@ def build_environment(epoch: int) -> dict[str, str]:
         "CFLAGS": "",
         "CXXFLAGS": "",
         "LDFLAGS": "",
+        "CUDACXX": CUDA_COMPILER,
+        "CUDAHOSTCXX": "",
+        "CUDAFLAGS": "",
+        "CUDAARCHS": "",
+        "NVCC_PREPEND_FLAGS": "",
+        "NVCC_APPEND_FLAGS": "",
         "CMAKE_GENERATOR": "Ninja",
         "LC_ALL": "C",
         "PYTHONHASHSEED": "0",

@@ -7,6 +7,7 @@ count a whole package or GPU, so whatever else ran on it then is in it too. ``es
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -45,8 +46,8 @@ class Draw(Protocol):
     def joules(self) -> float | None:
         """Joules drawn since some moment in the past; None where nothing counts them."""
 
-    def over(self, seconds: float, joules: float | None) -> Energy:
-        """Energy of ``seconds`` of computing, in which ``joules`` were counted."""
+    def over(self, seconds: float, joules: float | None, lasting: float = math.inf) -> Energy:
+        """Energy of ``seconds`` of computing, in which ``joules`` were counted; ``lasting``: from begin to end."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,9 @@ class DeclaredDraw:
         """See ``Draw``: nothing counts."""
         return None
 
-    def over(self, seconds: float, joules: float | None = None) -> Energy:
+    def over(self, seconds: float, joules: float | None = None, lasting: float = math.inf) -> Energy:
         """See ``Draw``."""
-        del joules
+        del joules, lasting
         return Energy(
             joules=round(max(0.0, self.busy - self.idle) * seconds, 3),
             method="estimated",
@@ -73,19 +74,23 @@ class DeclaredDraw:
 
 @dataclass(frozen=True)
 class MeasuredDraw:
-    """The hardware's counters; ``idle`` are declared watts, ``declared`` is for requests that no counter saw."""
+    """The hardware's counters; ``idle`` are declared watts, ``declared`` is for requests that no counter saw.
+
+    Nor does one that needs ``settles_s`` see what does not last as long.
+    """
 
     counters: Counters
     idle: float
     declared: DeclaredDraw
+    settles_s: float = 0.0
 
     def joules(self) -> float | None:
         """See ``Draw``; None where reading fails at the moment."""
         return self.counters.joules()
 
-    def over(self, seconds: float, joules: float | None) -> Energy:
+    def over(self, seconds: float, joules: float | None, lasting: float = math.inf) -> Energy:
         """See ``Draw``. ``watts`` are what was drawn on average."""
-        if joules is None or seconds <= 0:
+        if joules is None or seconds <= 0 or lasting < self.settles_s:
             return self.declared.over(seconds)
         return Energy(
             joules=round(max(0.0, joules - self.idle * seconds), 3),

@@ -51,17 +51,18 @@ class ModelShape:
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes by purpose."""
+    """Bytes by purpose; ``copies`` of what was put off, and of what goes to disk, lie in the host's memory always."""
 
     weights: int
     cache: int
+    copies: int
     scratch: int
     process: int
 
     @property
     def total(self) -> int:
         """All of it, in bytes."""
-        return self.on_device + self.process
+        return self.on_device + self.copies + self.process
 
     @property
     def on_device(self) -> int:
@@ -101,7 +102,8 @@ def footprint(shape: ModelShape, layout: Layout, *, batch_tokens: int) -> Footpr
     rows = 2 * layout.sequences + 8
     return Footprint(
         weights=shape.weights_bytes,
-        cache=per_cell * (layout.cells + layout.saved_cells),
+        cache=per_cell * layout.cells,
+        copies=per_cell * layout.saved_cells,
         scratch=batch_tokens * (shape.embedding_width * _ACTIVATION_COPIES + layout.cells * _MASKS) * _FLOAT
         + shape.vocabulary * rows * _FLOAT,
         process=_process(shape),
@@ -117,6 +119,7 @@ def encoder_footprint(shape: ModelShape, *, batch_tokens: int) -> Footprint:
     return Footprint(
         weights=shape.weights_bytes,
         cache=shape.layers * shape.key_value_width * _HALF * batch_tokens,
+        copies=0,
         scratch=(batch_tokens * shape.embedding_width * _ACTIVATION_COPIES + scores) * _FLOAT,
         process=_process(shape),
     )
@@ -161,7 +164,10 @@ def require_fit(needed: Footprint, budget_mib: int) -> None:
 
 
 def require_on_device(needed_bytes: int, free_bytes: int) -> None:
-    """What lies on a GPU and not in the host's memory, before it is put there. Raises ``MemoryBudgetError``."""
+    """What will lie on a GPU, as far as it is known before. Raises ``MemoryBudgetError``.
+
+    CUDA's own pools come to it while it computes.
+    """
     if needed_bytes > free_bytes:
         raise MemoryBudgetError(
             f"the model needs {-(-needed_bytes // MIB)} MiB on the GPU, of which {free_bytes // MIB} MiB are free",

@@ -74,7 +74,7 @@ class Meter:
                 first_token_ms=_ms(first - started),
                 decode_ms=_ms(now - first),
             ),
-            energy=self._draw.over(self._computed_s, self._joules),
+            energy=self._draw.over(self._computed_s, self._joules, now - started),
             spared=tuple(Spared(*where, tokens) for where, tokens in sorted(self._spared.items())),
         )
 

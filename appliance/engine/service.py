@@ -29,6 +29,7 @@ from appliance.engine.metrics import EngineMetrics
 from appliance.engine.prompt import PromptReader
 from appliance.engine.server import create_app
 from appliance.engine.stacks import bound_stacks
+from appliance.engine.steady import SETTLES_S
 from appliance.engine.template import ChatTemplate
 from appliance.engine.tiers import EngineTiers
 
@@ -194,7 +195,8 @@ def _pinned(engine: BatchingEngine | EmbeddingEngine) -> dict[str, Any]:
 
 def _draw(config: Model, counters: Counters | None) -> Draw:
     declared = DeclaredDraw(busy=config.watts_busy, idle=config.watts_idle)
-    return declared if counters is None else MeasuredDraw(counters, config.watts_idle, declared)
+    settles_s = 0.0 if config.gpu is None else SETTLES_S
+    return declared if counters is None else MeasuredDraw(counters, config.watts_idle, declared, settles_s)
 
 
 def _shelf(disk: Disk | None, receipt: dict[str, Any], context: LlamaContext) -> KvShelf | None:

@@ -63,6 +63,7 @@ class SupervisedEngines:
     def __init__(self, config: SiteConfig, paths: SitePaths) -> None:
         self._paths = paths
         self._services = self._chosen(config)
+        self._on_gpu = {one.name for one in config.models if one.gpu is not None}
         self._supervision: Supervision = choose_supervision(paths)
         self.standby: SupervisedEngines | None = self._beside(config)
 
@@ -115,9 +116,14 @@ class SupervisedEngines:
             time.sleep(POLL_S)
 
     def lacks(self, model: str) -> str | None:
-        """As the protocol says: the memory that site.yaml grants the model must be there once more."""
+        """As the protocol says: the memory that site.yaml grants the model must be there once more.
+
+        How much of a GPU's is free nobody here knows.
+        """
         if self.standby is None:
             return "this site was installed before engines could run side by side"
+        if model in self._on_gpu:
+            return "it is computed on a GPU, whose memory one engine is given"
         needed, free = self._service(model).memory_mib, memory()[1] // MIB
         return None if free >= needed else f"a second engine takes {needed} MiB, and {free} MiB are free"
 

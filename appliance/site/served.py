@@ -37,7 +37,7 @@ class Model(Strict):
     gpu: Annotated[int, Field(ge=0, le=15)] | None = Field(
         default=None,
         description="Number of the host's NVIDIA GPU (`nvidia-smi -L`) that its engine computes on, where the release "
-        "is built for that (not ready to be relied on: see the guide on engine builds). Without it: the processor.",
+        "is built for that (the guide on engine builds says what ran and what did not). Without it: the processor.",
     )
     watts_busy: Annotated[float, Field(gt=0)] = Field(default=35.0, description="Declared draw while decoding.")
     watts_idle: Annotated[float, Field(ge=0)] = Field(default=8.0, description="Declared idle draw, stated apart.")

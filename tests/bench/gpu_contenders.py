@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 OURS, PEER, PROCESSOR = "sovereign", "llama-server", "sovereign on the processor"
 CELLS = 65_536
-"""Room for tokens, of either contender."""
+"""Room for tokens, of llama-server where ours has not said yet how much its memory budget comes to."""
 REQUEST_TOKENS = 8192
 SLOTS = 16
 MEMORY_MIB = 6400  # the random model's weights, ``CELLS`` of it and CUDA's own
@@ -57,7 +57,7 @@ class Contenders:
     @contextmanager
     def _peer(self) -> Iterator[Completions]:
         threads = str(_threads())
-        sizes = ("--ctx-size", str(CELLS), "--threads", threads, "--threads-batch", threads)
+        sizes = ("--ctx-size", str(self.said.get("cells", CELLS)), "--threads", threads, "--threads-batch", threads)
         cuda = wheel_files.require_listed(wheel_files.listed()[llama_gpu.LIBRARY])
         with tempfile.TemporaryDirectory(prefix="bench-peer-") as folder:
             Path(folder).chmod(0o755)

@@ -23,6 +23,8 @@ _MODE_FILTER = 2
 _SET_MODE_FILTER = 1
 _ALL_THREADS = 1
 _FILTER_BYTES = 8
+_PROC = "/proc"
+"""A rule holds for a folder as it was looked up; of these the kernel makes others once nobody holds them."""
 
 
 class _Program(ctypes.Structure):
@@ -92,7 +94,8 @@ class Linux:
             rule = landlock.beneath(grant.rights if folder else grant.rights & landlock.ON_FILES, target)
             self._done("landlock_add_rule", self._libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0))
         finally:
-            os.close(target)
+            if not grant.path.is_relative_to(_PROC):  # else it stays open for as long as the process lives
+                os.close(target)
 
     @staticmethod
     def _seccomp_number() -> int:

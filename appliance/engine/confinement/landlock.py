@@ -3,7 +3,7 @@
 Landlock denies every right that a ruleset handles and no rule grants (landlock(7)), whatever the user's rights are.
 Everything that the kernel's ABI knows is handled: writing, making, executing; from ABI 4 TCP, from ABI 5 what devices
 are told by ``ioctl``, from ABI 6 abstract sockets and signals outside. Granted is reading, in the engine's own folder
-what its socket needs, and to an engine that computes on a GPU that device's files.
+what its socket needs, and to an engine that computes on a GPU that device's files and its own threads' in ``/proc``.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ ON_FILES = WRITE_FILE | READ_FILE | IOCTL_DEV
 class View:
     """``readable``: files, and folders with all below. ``own``: a folder to list, to make sockets in, to clear.
 
-    ``devices``: the files of the GPU that it computes on. ``threads``: where it may write its own threads' names, as
-    the driver's library does, which finds no GPU where it may not; once sealed it opens nothing for writing there.
+    ``devices``: the files of the GPU that it computes on. ``threads``: the folder of its own threads, whose
+    names the driver's library writes, and finds no GPU where it may not. All else that lies there may be opened as well
+    as its owner lets it be; ``seal`` takes writing back, and so an engine with a GPU is never without seccomp.
     Nothing readable and nothing of its own: no name in the file system leads anywhere, ``/dev/null`` included.
     """
 

@@ -76,13 +76,15 @@ def confine(view: View, waived: Collection[str], kernel: Kernel | None = None) -
     waiver for this host covers. Layers set before that one stay: the process is to end.
     """
     chosen = kernel if kernel is not None else Linux()
+    gpu = bool(view.devices)
     settings: tuple[tuple[Layer, Callable[[], str]], ...] = (
         ("unprivileged", _require_no_privileges),
         ("no_new_privs", lambda: _forbid_new_privileges(chosen)),
-        ("seccomp", lambda: _filter_calls(chosen, "preparing", gpu=bool(view.devices))),
+        ("seccomp", lambda: _filter_calls(chosen, "preparing", gpu=gpu)),
         ("landlock", lambda: _restrict_files(chosen, view)),
     )
-    return Confinement(tuple(_set(name, setting, waived) for name, setting in settings), gpu=bool(view.devices))
+    covered = _waivable(waived, gpu=gpu)
+    return Confinement(tuple(_set(name, setting, covered) for name, setting in settings), gpu=gpu)
 
 
 def seal(
@@ -93,9 +95,15 @@ def seal(
     What holds now; raises as ``confine``.
     """
     chosen = kernel if kernel is not None else Linux()
-    sealed = _set("seccomp", lambda: _filter_calls(chosen, stage, gpu=confinement.gpu), waived)
+    covered = _waivable(waived, gpu=confinement.gpu)
+    sealed = _set("seccomp", lambda: _filter_calls(chosen, stage, gpu=confinement.gpu), covered)
     layers = tuple(sealed if layer.name == sealed.name else layer for layer in confinement.layers)
     return replace(confinement, layers=layers)
+
+
+def _waivable(waived: Collection[str], *, gpu: bool) -> Collection[str]:
+    """With a GPU seccomp is not: it alone takes back what the driver's library may write while it starts."""
+    return {*waived} - {"seccomp"} if gpu else waived
 
 
 def _set(name: Layer, setting: Callable[[], str], waived: Collection[str]) -> LayerState:

@@ -17,6 +17,7 @@ import pytest
 
 from appliance.engine.client import EngineClient
 from appliance.engine.protocol import End, Token
+from appliance.engine.steady import SETTLES_S
 from appliance.site.gpu import gpus
 from tests.engine import asking, gpu
 from tests.engine.confined import unprivileged
@@ -81,15 +82,22 @@ def test_a_confined_engine_on_a_gpu_says_what_the_processors_says_but_for_close_
 
 
 def test_joules_are_the_gpus_own_counters(small: Path) -> None:
-    async def ended(socket: Path) -> End:
+    async def ended(socket: Path) -> list[End]:
+        found = []
         async with EngineClient(socket) as client:
-            events = [event async for event in client.generate(_asked(0, PROMPTS[3], 400))]
-        return next(event for event in events if isinstance(event, End))
+            for number, prompt in enumerate(PROMPTS[:12]):
+                events = [event async for event in client.generate(_asked(number, prompt, 3000))]
+                found += [event for event in events if isinstance(event, End)]
+        return found
 
-    with our_engine(small, Sizes(context_tokens=1024, memory_mib=ROOM, gpu=0)) as on_gpu:
-        end = asyncio.run(ended(on_gpu.socket))
-    assert end.energy.method == "measured"
-    assert end.usage.completion_tokens > 0
+    with our_engine(small, Sizes(context_tokens=4096, memory_mib=ROOM, gpu=0)) as on_gpu:
+        ends = asyncio.run(ended(on_gpu.socket))
+    long = [end for end in ends if end.timing.first_token_ms + end.timing.decode_ms > 2000 * SETTLES_S]
+    assert long, [end.timing for end in ends]
+    assert {end.energy.method for end in long} == {"measured"}
+    assert sum(end.energy.joules + end.energy.idle_joules for end in long) > 0
+    short = [end for end in ends if end.timing.first_token_ms + end.timing.decode_ms < 900 * SETTLES_S]
+    assert {end.energy.method for end in short} <= {"estimated"}
 
 
 def test_a_gpu_that_is_not_there_ends_the_start_with_its_number(small: Path) -> None:
@@ -125,7 +133,7 @@ print(json.dumps({
     "device": tried(lambda: os.open("/dev/nvidiactl", os.O_RDWR)),
     "memory": tried(lambda: os.open("/dev/mem", os.O_RDONLY)),
     "passwd": tried(lambda: os.open("/etc/passwd", os.O_RDONLY)),
-    "mend": tried(lambda: os.open("/proc/self/mem", os.O_RDWR)),
+    "mend": tried(lambda: os.open(f"/proc/self/task/{os.getpid()}/mem", os.O_RDWR)),
     "name": tried(lambda: os.open(f"/proc/self/task/{os.getpid()}/comm", os.O_WRONLY)),
     "type": tried(lambda: fcntl.ioctl(0, termios.TIOCSTI, b"x")),
     "socket": tried(lambda: socket.socket(socket.AF_INET)),

@@ -123,13 +123,14 @@ def test_code_for_gpus_is_of_the_compiler_that_the_lock_names_and_no_other_code_
     tmp_path: Path, recipe: CompiledRecipe, sdist: CachedFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("airgap_bundle.build.native_wheel.this_toolchain", lambda: OTHER)
-    on_gpu = replace(recipe, cmake={**recipe.cmake, "CMAKE_CUDA_ARCHITECTURES": "90-real"})
+    on_gpu = replace(recipe, cmake={**recipe.cmake, "GGML_CUDA": "ON"})
     ours, newer = (replace(OTHER, cuda=f"Cuda compilation tools, release 13.{minor}") for minor in (0, 1))
     locked = replace(with_toolchain(on_gpu, ours), sha256="e" * 64, size=1)
     assert is_own_toolchain(locked, ours)
     assert not is_own_toolchain(locked, newer)
     assert not is_own_toolchain(locked, OTHER), "a machine without such a compiler"
     assert is_own_toolchain(recipe, newer)
+    assert is_own_toolchain(replace(recipe, cmake={**recipe.cmake, "GGML_CUDA": "off"}), newer)
     with pytest.raises(BuildError, match=r"release 13\.0, here is .*; no nvcc"):
         locked_wheel(locked, sdist, tmp_path, BuildCache(tmp_path / "cache"), silent)
     with pytest.raises(BuildError, match="has code for GPUs, and this machine has no nvcc"):
@@ -147,6 +148,8 @@ def test_the_compiler_for_gpus_is_known_by_what_it_says_of_itself(
     )
     nvcc.chmod(0o755)
     assert this_toolchain().cuda == "Cuda compilation tools, release 13.0, V13.0.88"
+    nvcc.write_text("#!/bin/sh\nexit 1\n")
+    assert this_toolchain().cuda == "", "one that does not run keeps nobody from compiling other code"
 
 
 def test_nobodys_flags_reach_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +157,8 @@ def test_nobodys_flags_reach_the_compiler(monkeypatch: pytest.MonkeyPatch) -> No
     environment = build_environment(7)
     assert environment["CFLAGS"] == environment["CXXFLAGS"] == environment["LDFLAGS"] == ""
     assert environment["SOURCE_DATE_EPOCH"] == "7"
+    assert environment["CUDACXX"] == "nvcc", "the compiler whose version the lock names"
+    assert environment["CUDAFLAGS"] == environment["NVCC_APPEND_FLAGS"] == environment["CUDAARCHS"] == ""
 
 
 def test_the_module_says_what_to_do_without_a_lock(

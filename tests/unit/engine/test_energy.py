@@ -127,6 +127,7 @@ class _Counted:
     def joules(self) -> float | None:
         return None
 
-    def over(self, seconds: float, joules: float | None) -> object:
+    def over(self, seconds: float, joules: float | None, lasting: float) -> object:
+        assert lasting >= 0
         self.asked.append((seconds, joules))
         return DECLARED.over(seconds)

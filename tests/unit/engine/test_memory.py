@@ -26,8 +26,9 @@ def _needed(slots: int, cells: int) -> int:
 
 def test_the_cache_is_counted_for_every_layer_every_cell_and_copies_of_a_quarter_of_them() -> None:
     needed = footprint(SHAPE, Layout(1, 4096), batch_tokens=BATCH)
-    assert needed.cache == 18 * 512 * (4096 + 1024) * 2
-    assert needed.total == needed.weights + needed.cache + needed.scratch + needed.process
+    assert needed.cache == 18 * 512 * 4096 * 2
+    assert needed.copies == 18 * 512 * 1024 * 2
+    assert needed.total == needed.weights + needed.cache + needed.copies + needed.scratch + needed.process
 
 
 def test_every_request_side_by_side_needs_its_rows_of_logits() -> None:
@@ -62,9 +63,9 @@ def test_weights_beyond_the_budget_are_refused_before_they_are_loaded() -> None:
         require_weights_fit(100 * MIB, 128)
 
 
-def test_what_a_gpu_holds_is_all_but_the_process_and_must_be_free_there() -> None:
+def test_what_a_gpu_holds_is_all_but_the_process_and_copies_and_must_be_free_there() -> None:
     needed = footprint(SHAPE, Layout(8, 8192), batch_tokens=BATCH)
-    assert needed.on_device == needed.total - needed.process
+    assert needed.on_device == needed.total - needed.process - needed.copies
     require_on_device(needed.on_device, needed.on_device)
     with pytest.raises(MemoryBudgetError, match="MiB on the GPU, of which") as refused:
         require_on_device(needed.on_device, needed.on_device - 1)

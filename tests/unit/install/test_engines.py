@@ -127,3 +127,21 @@ def test_an_engine_is_busy_while_it_says_that_somebody_waits(
     (paths.root / "answer").write_text(json.dumps({"receipt": {}, "queue": queue}))
     engines.start(NAME)
     assert engines.busy(NAME) == (answer == "busy")
+
+
+def test_an_engine_runs_beside_another_where_memory_is_free_and_on_a_gpu_never(
+    paths: SitePaths, engines: SupervisedEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = load_site(paths.site_yaml)
+    with_gpu = site.model_copy(update={"models": tuple(one.model_copy(update={"gpu": 0}) for one in site.models)})
+    on_gpu = SupervisedEngines(with_gpu, paths)
+    for found in (engines, on_gpu):
+        found.standby = found
+    (model,) = (one.name for one in site.models)
+    granted = dataclasses.replace(engines._service(NAME), memory_mib=900)
+    monkeypatch.setattr(SupervisedEngines, "_service", lambda *_: granted)
+    for free_mib, cause in ((900, None), (899, "899 MiB are free")):
+        monkeypatch.setattr(module, "memory", lambda free=free_mib: (0, free << 20))
+        lacking = engines.lacks(model)
+        assert lacking is None if cause is None else cause in str(lacking)
+        assert "on a GPU" in str(on_gpu.lacks(model))

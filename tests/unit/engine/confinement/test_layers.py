@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,19 @@ def test_a_waiver_covers_what_the_kernel_lacks_and_not_what_goes_wrong() -> None
         confine(VIEW, {"landlock"}, ScriptedKernel(lacks=frozenset({"landlock"})))
     with pytest.raises(ConfinementError, match="seccomp"):
         confine(VIEW, {"seccomp"}, ScriptedKernel(lacks=frozenset({"seccomp"}), number=errno.ENOMEM))
+
+
+@pytest.mark.usefixtures("status")
+def test_no_waiver_lets_an_engine_with_a_gpu_lack_seccomp() -> None:
+    """It alone takes back what a driver's library may write below ``/proc`` while it starts."""
+    view = replace(VIEW, devices=(Path("/dev/nvidia0"),))
+    without = ScriptedKernel(lacks=frozenset({"seccomp"}))
+    with pytest.raises(ConfinementError, match="seccomp"):
+        confine(view, LAYERS, without)
+    confined = confine(view, LAYERS, ScriptedKernel())
+    with pytest.raises(ConfinementError, match="seccomp"):
+        seal(confined, LAYERS, without)
+    assert seal(confine(VIEW, LAYERS, without), LAYERS, without).holding == ("unprivileged", "no_new_privs", "landlock")
 
 
 @pytest.mark.usefixtures("status")
