@@ -2,8 +2,9 @@
 
 By words: a passage scores the sum over the question's words of the word's rarity times how much of the passage it is
 (the rarity is BM25's; PostgreSQL's own ranks know none). Rarity is counted over what the asker may see, so that nothing
-in an answer depends on a document of somebody else. Only passages with one of the rarest words are scored, a bounded
-number, so that a question of common words costs no more than another. By meaning: the nearest of the vectors that the
+in an answer depends on a document of somebody else; words that the question's language cannot do without are left out
+(``content_words``). Only passages with one of the rarest words are scored, a bounded number, so that a question of
+common words costs no more than another. By meaning: the nearest of the vectors that the
 same model made, all of them compared. All queries ask for groups themselves, and the database's policy asks again
 (``access``).
 """
@@ -19,6 +20,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text
 
 from appliance.memory.access import keeping, reading
+from appliance.memory.content_words import content_words
 from appliance.memory.documents import Found, Place
 from appliance.memory.fusion import fused
 from appliance.memory.language import CONFIGURATION
@@ -130,7 +132,7 @@ class Retrieval:
             f"JOIN ({_ASKED}) AS a USING (language, word) "
             f"{'' if groups is None else 'WHERE c.groups && :groups'} GROUP BY c.language, c.word"
         )
-        values = {"question": lowered(question), **_named(groups)}
+        values = {"question": await content_words(connection, lowered(question)), **_named(groups)}
         rows = (await connection.execute(_typed(query, groups), values)).all()
         await connection.execute(_ONE_PASS)
         of = {row.language: row.passages for row in rows if row.word == EVERY}

@@ -112,6 +112,24 @@ async def test_a_rare_word_counts_more_than_common_ones_in_each_language(house: 
         assert found[0].language == language
 
 
+async def test_words_that_a_question_cannot_do_without_decide_in_no_other_languages_passages(house: House) -> None:
+    house.embedding = None  # by words alone
+    german = "Der Zettel an der Tür ist nicht von den Gästen und sagt: {} Das ist die Frage des Tages."
+    english = "The sauna of the house is for all of us, and it is to be left at ten."
+    await house.take("sauna.txt", english, "clerks")
+    await house.take("quoted.txt", german.format("how do I do what?"), "clerks")
+    for number in range(4):
+        await house.take(
+            f"en-{number}.txt", f"The stairs of house {number} are for all of us and are not a store.", "clerks"
+        )
+        await house.take(f"de-{number}.txt", german.format(f"Haus {number}."), "clerks")
+    for question in ("How do I use the sauna, and at what time?", "What do I do, sauna?"):
+        found = await house.ask(question, "clerks")
+        assert found[0].title == "sauna"
+        assert "quoted" not in {one.title for one in found}
+    assert {one.title for one in await house.ask("How do I?", "clerks")} >= {"quoted"}, "where nothing else is asked"
+
+
 async def test_an_import_that_the_log_does_not_take_keeps_nothing(house: House, pool: AsyncEngine) -> None:
     await house.take("a.txt", "Kept before.", "clerks")
     before = await counts(pool)
