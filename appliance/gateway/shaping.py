@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from appliance.gateway import documents
 from appliance.learning import confidence
 from appliance.learning.setting import setting
-from appliance.memory import briefs, fitting, fusion, quoting, retrieval, support
+from appliance.memory import briefs, fitting, fusion, quoting, support, word_search
 
 if TYPE_CHECKING:
     from appliance.engine.client import ModelInfo
@@ -25,9 +25,10 @@ _LOOKING_UP = {
     "covered": fitting.COVERED,
     "rests": support.THRESHOLD,
     "fusion": fusion.K,
-    "depth": retrieval.DEPTH,
-    "candidates": retrieval.MAX_CANDIDATES,
-    "words": retrieval.MAX_WORDS,
+    "depth": word_search.DEPTH,
+    "candidates": word_search.MAX_CANDIDATES,
+    "words": word_search.MAX_WORDS,
+    "ranking": word_search.RANKING,
     "share": documents.SHARE,
     "rule": hashlib.sha256(quoting.RULE.encode()).hexdigest(),
 }

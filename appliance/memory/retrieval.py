@@ -1,74 +1,33 @@
 """Passages that answer a question, among those that the asker's groups may see: by words and by meaning, ranks fused.
 
-By words: a passage scores the sum over the question's words of the word's rarity times how much of the passage it is
-(the rarity is BM25's; PostgreSQL's own ranks know none). Rarity is counted over what the asker may see, so that nothing
-in an answer depends on a document of somebody else; words that the question's language cannot do without are left out
-(``content_words``). Only passages with one of the rarest words are scored, a bounded number, so that a question of
-common words costs no more than another. By meaning: the nearest of the vectors that the
-same model made, all of them compared. All queries ask for groups themselves, and the database's policy asks again
-(``access``).
+By words: ``word_search``. By meaning: the nearest of the vectors that the same model made, all of them compared. The
+two are looked for side by side, each in a transaction of its own, and a question's vector may still be under way when
+its words are searched. All queries ask for groups themselves, and the database's policy asks again (``access``).
 """
 
 from __future__ import annotations
 
-import math
+import asyncio
+from collections.abc import Awaitable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, select, text, tuple_
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Text
+from sqlalchemy import select, tuple_
 
-from appliance.memory.access import keeping, reading
-from appliance.memory.content_words import content_words
+from appliance.memory.access import SEEN, Asker, reading
 from appliance.memory.documents import Found, Place
 from appliance.memory.fusion import fused
-from appliance.memory.language import CONFIGURATION
-from appliance.memory.passages import EVERY, lowered
 from appliance.memory.schema import document, passage
+from appliance.memory.word_search import DEPTH, by_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 
     from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-DEPTH = 50
-"""How far down each ranking is looked."""
-MAX_CANDIDATES = 2000
-"""Passages with the question's rarest words that are scored, in each language."""
-MAX_WORDS = 12
 MAX_QUESTION = 4000
-_ASKED = " UNION ALL ".join(
-    f"SELECT '{language}' AS language, unnest(ARRAY['{EVERY}'] || tsvector_to_array(to_tsvector('{name}', :question))) "
-    "AS word"
-    for language, name in CONFIGURATION.items()
-)
-_ONE_PASS = text("SET LOCAL enable_nestloop = off")
-"""Without statistics (``schema``), the planner would ask the index of words once for each document."""
-_SEEN = "JOIN document AS d ON d.id = p.document_id AND d.state = 'ready'"
-_WEIGHTS = "'{0.3, 0.3, 0.6, 1.0}'"
-"""Of words in the text (first) and in the headings above it (last)."""
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word of the question in one language, as it is kept there, and in how many passages it stands."""
-
-    language: str
-    word: str
-    passages: int
-    of: int
-
-    @property
-    def rarity(self) -> float:
-        """BM25's inverse document frequency (Robertson, Zaragoza: The Probabilistic Relevance Framework, 2009)."""
-        return math.log(1 + (self.of - self.passages + 0.5) / (self.passages + 0.5))
-
-    @property
-    def query(self) -> str:
-        """As a ``tsquery``."""
-        return "'" + self.word.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 @dataclass(frozen=True)
@@ -86,19 +45,23 @@ class Retrieval:
         self._engine = engine
 
     async def found(
-        self, question: str, asked: Meaning | None, groups: Iterable[str] | None, limit: int = 8, meaning: float = 1.0
+        self,
+        question: str,
+        asked: Meaning | Awaitable[Meaning] | None,
+        groups: Iterable[str] | None,
+        limit: int = 8,
+        meaning: float = 1.0,
     ) -> tuple[Found, ...]:
         """The best passages for ``question``, at most ``limit``, best first; ``groups`` None is the keeper.
 
-        Without ``asked``, words alone decide. ``meaning`` is how much the ranking by vectors counts beside that by
-        words.
+        ``asked`` may still be under way; what it raises is raised. Without it, words alone decide. ``meaning`` is how
+        much the ranking by vectors counts beside that by words.
         """
-        named = list(groups) if groups is not None else None
-        opened = keeping(self._engine) if named is None else reading(self._engine, named)
-        async with opened as connection:
-            by_words = await self._by_words(connection, question[:MAX_QUESTION], named)
-            near = await self._by_meaning(connection, asked, named) if asked is not None else {}
-            best = fused([(1.0, by_words), (meaning, list(near))])[:limit]
+        asker = Asker(tuple(groups) if groups is not None else None)
+        async with _beside(self._by_words(question[:MAX_QUESTION], asker)) as words:
+            near = await self._by_meaning(asked, asker)
+            best = fused([(1.0, await words), (meaning, list(near))])[:limit]
+        async with asker.transaction(self._engine) as connection:
             return await self._passages(connection, best, near)
 
     async def still(self, places: Sequence[Place], groups: Iterable[str]) -> tuple[Found | None, ...]:
@@ -126,56 +89,27 @@ class Retrieval:
         async with reading(self._engine, named) as connection:
             return (await connection.execute(query)).one_or_none() is not None
 
-    async def _by_words(self, connection: AsyncConnection, question: str, groups: Sequence[str] | None) -> list[int]:
-        query = text(
-            "SELECT c.language, c.word, CAST(sum(c.passages) AS bigint) AS passages FROM word_count AS c "  # noqa: S608 - text of this module
-            f"JOIN ({_ASKED}) AS a USING (language, word) "
-            f"{'' if groups is None else 'WHERE c.groups && :groups'} GROUP BY c.language, c.word"
-        )
-        values = {"question": await content_words(connection, lowered(question)), **_named(groups)}
-        rows = (await connection.execute(_typed(query, groups), values)).all()
-        await connection.execute(_ONE_PASS)
-        of = {row.language: row.passages for row in rows if row.word == EVERY}
-        words = [Word(r.language, r.word, r.passages, of[r.language]) for r in rows if r.word != EVERY]
-        scored: list[tuple[float, int]] = []
-        for language in sorted(of):
-            asked = sorted((w for w in words if w.language == language), key=lambda w: (w.passages, w.word))[:MAX_WORDS]
-            if asked:
-                scored += await self._scored(connection, language, asked, groups)
-        return [number for _, number in sorted(scored, key=lambda one: (-one[0], one[1]))[:DEPTH]]
+    async def _by_words(self, question: str, asker: Asker) -> list[int]:
+        async with asker.transaction(self._engine) as connection:
+            return await by_words(connection, question, asker)
 
-    @staticmethod
-    async def _scored(
-        connection: AsyncConnection, language: str, asked: Sequence[Word], groups: Sequence[str] | None
-    ) -> list[tuple[float, int]]:
-        terms = " + ".join(
-            f":r{n} * ts_rank({_WEIGHTS}, p.words, CAST(:w{n} AS tsquery), 1)" for n in range(len(asked))
-        )
-        values: dict[str, Any] = {f"r{n}": word.rarity for n, word in enumerate(asked)}
-        values |= {f"w{n}": word.query for n, word in enumerate(asked)}
-        values |= {"any": " | ".join(word.query for word in rarest(asked)), "language": language, "depth": DEPTH}
-        values["candidates"] = MAX_CANDIDATES
-        query = text(
-            f"SELECT p.id, {terms} AS score FROM (SELECT p.id, p.words FROM passage AS p {_SEEN} "  # noqa: S608 - text of this module
-            f"WHERE p.words @@ CAST(:any AS tsquery) AND p.language = :language {_allowed(groups)} LIMIT :candidates) "
-            "AS p ORDER BY score DESC, p.id LIMIT :depth"
-        )
-        rows = (await connection.execute(_typed(query, groups), values | _named(groups))).all()
-        return [(row.score, row.id) for row in rows]
+    async def _by_meaning(self, asked: Meaning | Awaitable[Meaning] | None, asker: Asker) -> dict[int, float]:
+        """Passages, nearest first, with how near: the cosine, since vectors have length 1.
 
-    @staticmethod
-    async def _by_meaning(
-        connection: AsyncConnection, asked: Meaning, groups: Sequence[str] | None
-    ) -> dict[int, float]:
-        """Passages, nearest first, with how near: the cosine, since vectors have length 1."""
-        query = text(
-            "SELECT p.passage_id, -(p.embedding <#> CAST(:vector AS halfvec)) AS cosine "  # noqa: S608 - as above
-            f"FROM passage_vector AS p {_SEEN} WHERE d.model = :model "
-            f"{_allowed(groups)} ORDER BY p.embedding <#> CAST(:vector AS halfvec), p.passage_id LIMIT :depth"
+        No connection is held while ``asked`` is waited for.
+        """
+        if asked is None:
+            return {}
+        meant = await asked if isinstance(asked, Awaitable) else asked
+        query = (
+            "SELECT p.passage_id, p.embedding <#> CAST(:vector AS halfvec) AS far "  # noqa: S608 - text of this module
+            f"FROM passage_vector AS p {SEEN} WHERE d.model = :model AND {asker.may_see('d')} "
+            "ORDER BY far, p.passage_id LIMIT :depth"
         )
-        values = {"vector": asked.vector, "model": asked.model, "depth": DEPTH, **_named(groups)}
-        rows = (await connection.execute(_typed(query, groups), values)).all()
-        return {row.passage_id: row.cosine for row in rows}
+        values = {"vector": meant.vector, "model": meant.model, "depth": DEPTH, **asker.named}
+        async with asker.transaction(self._engine) as connection:
+            rows = (await connection.execute(asker.typed(query), values)).all()
+        return {row.passage_id: -row.far for row in rows}
 
     @staticmethod
     async def _passages(
@@ -212,25 +146,12 @@ def found_of(row: Row[Any], score: float = 0.0, cosine: float | None = None) -> 
     )
 
 
-def rarest(asked: Sequence[Word]) -> list[Word]:
-    """The words, rarest first, as long as the passages that hold one of them are few enough; at least one. Pure."""
-    taken: list[Word] = []
-    candidates = 0
-    for word in sorted(asked, key=lambda w: (w.passages, w.word)):
-        candidates += word.passages
-        if taken and candidates > MAX_CANDIDATES:
-            break
-        taken.append(word)
-    return taken
-
-
-def _allowed(groups: Sequence[str] | None) -> str:
-    return "" if groups is None else "AND d.groups && :groups"
-
-
-def _named(groups: Sequence[str] | None) -> dict[str, Any]:
-    return {} if groups is None else {"groups": list(groups)}
-
-
-def _typed(query: Any, groups: Sequence[str] | None) -> Any:
-    return query if groups is None else query.bindparams(bindparam("groups", type_=ARRAY(Text)))
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, list[int]]) -> AsyncIterator[asyncio.Task[list[int]]]:
+    """``work`` under way; it does not outlive the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

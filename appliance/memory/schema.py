@@ -26,12 +26,14 @@ from sqlalchemy import (
     Text,
     Uuid,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
 from appliance.memory.brief_schema import define as define_briefs
+from appliance.memory.language import CONFIGURATION
 
 STATES = ("ready", "refused")
 
@@ -47,6 +49,11 @@ class HalfVector(UserDefinedType[str]):
 
 
 ischema_names["halfvec"] = HalfVector  # so that the type is known when a database's tables are read
+
+
+def _words_of(language: str) -> Index:
+    where = text(f"language = '{language}'")
+    return Index(f"ix_passage_words_{language}", "words", postgresql_using="gin", postgresql_where=where)
 
 
 def define(metadata: MetaData) -> None:
@@ -87,7 +94,7 @@ def define(metadata: MetaData) -> None:
         Column("language", Text, nullable=False),
         Column("words", TSVECTOR, nullable=False),
         Index("ix_passage_document_ordinal", "document_id", "ordinal", unique=True),
-        Index("ix_passage_words", "words", postgresql_using="gin"),
+        *map(_words_of, CONFIGURATION),
     )
     Table(
         "passage_vector",

@@ -16,10 +16,10 @@ import resource
 import signal
 import sys
 import tempfile
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack, closing
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -27,23 +27,25 @@ from appliance.engine.client import EngineClient
 from appliance.gateway import database
 from appliance.gateway.schema_upgrade import migrate
 from appliance.learning.errors import CalibrationError
-from tests.bench.claims import Claim, at_least, tell
+from tests.bench.claims import at_least, tell
 from tests.bench.confidence.__main__ import measured as confidence_measured
 from tests.bench.learning import (
-    answers,
     corpus,
+    days,
     documents,
     facts,
-    first_token,
     house,
+    library,
     models,
-    night,
     people,
     rollback,
-    verbatim,
+    waiting,
 )
+from tests.bench.learning.choices import OneOf
+from tests.bench.learning.course import FULL, QUICK, Found, Scale
 from tests.bench.learning.drawing import drawn
 from tests.bench.learning.kept import KeptEngine
+from tests.bench.learning.kept_vectors import KeptVectors
 from tests.bench.learning.questions import questions
 from tests.engine.served import Sizes, our_engine
 from tests.gateway import postgres
@@ -52,54 +54,12 @@ from tests.learning.seeded_changes import NEUTRAL_OR_BETTER, REGRESSIONS, neutra
 from tests.memory.labelled import SOUND, UNSOUND, agreement
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from appliance.learning.cases import Language
-    from tests.bench.learning.answers import Arm, Scored, Told
-    from tests.bench.learning.documents import Manuals
-    from tests.bench.learning.facts import Half
-    from tests.bench.learning.house import Stand
     from tests.bench.learning.models import Weights
 
 OUT = Path("bench-learning.svg")
 KEPT = Path.home() / ".cache" / "sovereign" / "bench" / "learning-answers.jsonl"
+VECTORS = KEPT.with_name("learning-vectors.sqlite")
 CHAT_SIZES = {"context_tokens": 4096, "parallel": 4, "memory_mib": 1200}
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How much of everything is asked."""
-
-    manuals: tuple[str, ...] = ("handbook", "reference", "developers")
-    languages: tuple[Language, ...] = ("en", "fr", "de")
-    looked_up: int = 900
-    passages: int = 50_000
-    learning: int = 32
-    held_out: int = 70
-    turns: int = 15
-    minutes_of_confidence: float = 12
-    printed: bool = True
-
-
-FULL = Scale()
-QUICK = Scale(("developers",), ("en",), 40, 3_000, 8, 10, 4, 0.4, printed=False)
-
-
-@dataclass
-class Found:
-    """What a run came to. ``missing``: what it did not measure, and why."""
-
-    claims: list[Claim] = field(default_factory=list)
-    figures: dict[str, Any] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
-    plots: dict[str, Any] = field(default_factory=dict)
-
-    def took(self, name: str, claims: list[Claim], figures: Mapping[str, Any] | None = None) -> None:
-        """Keep a part's claims and figures."""
-        self.claims += claims
-        self.figures[name] = dict(figures or {})
-        for claim in claims:
-            tell(f"{claim.name}: {claim.value} {claim.unit} ({'holds' if claim.holds else 'DOES NOT HOLD'})")
 
 
 def main() -> None:
@@ -115,7 +75,8 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))  # errors
     scale = QUICK if given.quick else FULL
     if given.fresh:
-        KEPT.unlink(missing_ok=True)
+        for kept in (KEPT, VECTORS):
+            kept.unlink(missing_ok=True)
     found = Found()
     try:
         _run(scale, given, found)
@@ -182,85 +143,23 @@ async def _measured(  # noqa: PLR0913, PLR0917 - private; one call
     asked = [one for one in people.asked(faq, corpus.KEPT / "asked") if one.paper.language in scale.languages]
     async with EngineClient(sockets[1]) as vectors, EngineClient(sockets[0]) as real:
         printed = corpus.printed(tree) if scale.printed else ()
-        manuals = await documents.imported(pool, vectors, papers, [one.paper for one in asked], printed)
-        asks = [*questions(papers), *(one.question for one in asked if one.question is not None)]
-        looked = await documents.looked_up(manuals, asks, scale.looked_up, held_out=not tune)
-        found.took("documents", looked.claims, looked.figures())
-        found.plots["looked"] = looked
-        if not tune:
-            of_manuals = [one for one in questions(papers) if one.page in manuals.taken]
-            halves = {one: facts.half(of_manuals, one, scale.learning, scale.held_out) for one in scale.languages}
-            engine = KeptEngine(real, KEPT, chat.digest)
-            async with house.opened(pool, folder, engine, sockets, scale.languages) as stand:
-                await _answered(stand, engine, manuals, halves, scale, found)
-            found.took("rollback", [rollback.claim(await rollback.seconds(pool, folder / "rollback"))])
-        found.took("speed", *await documents.timed(manuals, looked.asks, scale.passages))
-        if manuals.pages_a_second is None:
-            found.missing["import of PDF"] = "the quick way imports none"
+        with closing(KeptVectors(vectors, VECTORS)) as kept:
+            manuals = await library.imported(pool, (vectors, kept), papers, [one.paper for one in asked], printed)
+            asks = [*questions(papers), *(one.question for one in asked if one.question is not None)]
+            looked = await documents.looked_up(manuals, asks, scale.looked_up, held_out=not tune)
+            found.took("documents", looked.claims, looked.figures())
+            found.plots["looked"] = looked
+            if not tune:
+                of_manuals = [one for one in questions(papers) if one.page in manuals.taken]
+                halves = {one: facts.half(of_manuals, one, scale.learning, scale.held_out) for one in scale.languages}
+                engine = OneOf(KeptEngine(real, KEPT, chat.digest))
+                async with house.opened(pool, folder, engine, sockets, scale.languages) as stand:
+                    await days.answered(stand, engine, manuals, halves, scale, found)
+                found.took("rollback", [rollback.claim(await rollback.seconds(pool, folder / "rollback"))])
+            found.took("speed", *await waiting.timed(manuals, looked.asks, scale.passages))
+            if manuals.pages_a_second is None:
+                found.missing["import of PDF"] = "the quick way imports none"
     await pool.dispose()
-
-
-async def _answered(  # noqa: PLR0913, PLR0917 - private; one call
-    stand: Stand, engine: KeptEngine, manuals: Manuals, halves: Mapping[Language, Half], scale: Scale, found: Found
-) -> None:
-    """Day, night, and the day after; then what all its answers cited, and how soon the first token comes."""
-    told: list[Told] = []
-    held_out = [one for half in halves.values() for one in half.held_out]
-    engine.planned = 3 * len(held_out) + sum(min(night.ASKED, len(half.learning)) for half in halves.values())
-    nights: dict[str, str] = {}
-    for language, half in halves.items():
-        group = next(one for one in stand.site.groups if one.name == documents.readers(language))
-        tell(f"a day of {group.name}: {len(half.learning)} questions to learn from")
-        sent = await night.day(stand, language, half.learning, told.append)
-        judging = await night.judging(stand, group.name)
-        engine.planned += 2 * judging if judging >= night.ENOUGH else 0
-        tell(f"a night of {group.name}: {sent} answers sent to experts, {judging} cases judge")
-        run, outcome = await night.night(stand, group)
-        nights[group.name] = f"{outcome}; {(run.figures or {}).get('lines', 0)} lines, {sent} failures"
-        tell(f"  {nights[group.name]}")
-    digests = {page: document.digest for page, document in manuals.taken.items()}
-    scores: dict[Arm, list[Scored]] = {}
-    for arm in answers.ARMS:
-        scores[arm] = await answers.asked(stand, held_out, arm, digests, told.append)
-    found.took("answers", answers.claims(scores), answers.figures(scores) | {"nights": nights})
-    found.plots["scores"] = scores
-    await _cited(stand, manuals, told, found)
-    engine.live = True
-    await _first_token(stand, [one.question for one in held_out][: scale.turns], found)
-
-
-async def _cited(stand: Stand, manuals: Manuals, told: list[Told], found: Found) -> None:
-    paths = {document.id: Path(page) for page, document in manuals.taken.items()}
-    tell("reading again what was cited")
-    checked = await verbatim.checked(stand, told, paths)
-    figures = {"answers": checked.answers, "citations": checked.citations, "wrong": checked.wrong[:10]}
-    if checked.citations:
-        found.took("citations", [at_least("cited passages that are verbatim", checked.share, "share", 1.0)], figures)
-    else:
-        found.missing["cited passages that are verbatim"] = "no answer of this run cited anything"
-
-
-async def _first_token(stand: Stand, asks: list[str], found: Found) -> None:
-    """With the first brief there is; one that the gate refused serves here as well, since its words do not matter."""
-    for group in (one for one in stand.site.groups if one.brief):
-        runs = [one for one in await stand.desk.store.listed([group.name]) if one.state in {"in_force", "refused"}]
-        if not runs:
-            continue
-        if runs[0].state == "refused":
-            await night.accepted(stand, group, runs[0])
-        brief = await stand.desk.store.in_force(group.name)
-        assert brief is not None
-        turns = await first_token.measured(stand, group.name, brief.text, asks)
-        found.plots["turns"] = turns
-        if turns.real:
-            found.took("first token", turns.claims, turns.figures())
-        else:
-            found.figures["first token"] = turns.figures()
-            found.missing["first token, pinned brief over pasted"] = (
-                "what was pinned was computed, or what was pasted not"
-            )
-        return
-    found.missing["first token, pinned brief over pasted"] = "no night of this run gave a brief"
 
 
 def _confidence(chat: Weights, scale: Scale, threads: int, found: Found) -> None:

@@ -18,7 +18,7 @@ from appliance.learning.running import Budget, Question, questions, run
 from appliance.learning.scoring import score
 from tests.bench.claims import Claim, at_least, tell
 from tests.bench.learning import house, ids
-from tests.bench.learning.documents import readers
+from tests.bench.learning.library import readers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Arm = Literal["alone", "with documents", "with documents and brief"]
 ARMS: tuple[Arm, ...] = ("alone", "with documents", "with documents and brief")
 SCORERS: tuple[Kind, ...] = ("contains", "cited", "language")
-_MORE = (20.0, 5.0)
+MORE = (20.0, 5.0)
 """Points that documents are to add, and that the brief is to add to them."""
 
 
@@ -84,16 +84,26 @@ async def asked(
 ) -> list[Scored]:
     """Every question of the arm; ``digests`` are of documents by page."""
     tell(f"asking {len(facts)} held-out questions {arm}")
-    groups = sorted({readers(one.language) for one in facts})
-    documents = arm != "alone"
-    cases = [Case(ids.number(one.name), 1, content(one, "contains", one.names, documents=documents)) for one in facts]
-    waiting: list[Question] = questions(cases, groups, house.SEED)
-    settings = house.run_of(groups, digest_of(cases), [one.drawn for one in waiting])
+    cases = {one.name: content(one, "contains", one.names, documents=arm != "alone") for one in facts}
+    given = await answered(stand, waiting(cases), arm)
+    for (group, _), said in given.items():
+        note(Told(group, said))
+    return [scored(one, given.get((readers(one.language), one.question)), digests[one.page]) for one in facts]
+
+
+def waiting(cases: Mapping[str, Content]) -> list[Question]:
+    """Cases by name, to be asked of their groups. Pure."""
+    found = [Case(ids.number(name), 1, one) for name, one in cases.items()]
+    return questions(found, {group for one in cases.values() for group in one.groups}, house.SEED)
+
+
+async def answered(stand: Stand, asks: Sequence[Question], arm: Arm) -> Mapping[tuple[str, str], Answered]:
+    """What was answered to each question of a group; one that was refused is left out."""
+    drawn = [one.drawn for one in asks]
+    settings = house.run_of({one.group for one in asks}, digest_of([one.case for one in asks]), drawn)
     async with stand.asking(settings, None if arm == ARMS[-1] else WITHOUT) as asker:
-        await run(waiting, asker, lambda _row: None, Budget(), lambda _done, _all: None)
-    for (group, _), answered in asker.given.items():
-        note(Told(group, answered))
-    return [scored(one, asker.given.get((readers(one.language), one.question)), digests[one.page]) for one in facts]
+        await run(asks, asker, lambda _row: None, Budget(), lambda _done, _all: None)
+    return asker.given
 
 
 def gained(before: Sequence[Scored], after: Sequence[Scored]) -> Difference:
@@ -105,9 +115,9 @@ def claims(found: Mapping[Arm, Sequence[Scored]]) -> list[Claim]:
     """In points of a hundred."""
     alone, documents, both = (found[arm] for arm in ARMS)
     return [
-        at_least("answer score, documents over none", 100 * gained(alone, documents).mean, "points", _MORE[0]),
+        at_least("answer score, documents over none", 100 * gained(alone, documents).mean, "points", MORE[0]),
         at_least(
-            "answer score, brief and labels over documents", 100 * gained(documents, both).mean, "points", _MORE[1]
+            "answer score, brief and labels over documents", 100 * gained(documents, both).mean, "points", MORE[1]
         ),
     ]
 
@@ -119,8 +129,8 @@ def figures(found: Mapping[Arm, Sequence[Scored]]) -> dict[str, object]:
         "questions": len(alone),
         "seeds": {"answers": house.SEED, "numbers": ids.SEED, "bootstrap": SEED},
         "scores": {arm: _means(rows) for arm, rows in found.items()},
-        "documents over none": _told(gained(alone, documents)),
-        "brief over documents": _told(gained(documents, both)),
+        "documents over none": told(gained(alone, documents)),
+        "brief over documents": told(gained(documents, both)),
     }
 
 
@@ -140,6 +150,6 @@ def _means(rows: Sequence[Scored]) -> dict[str, float]:
     return told | {kind: round(value, 4) for kind, value in zip(SCORERS, each, strict=True)}
 
 
-def _told(found: Difference) -> dict[str, float]:
+def told(found: Difference) -> dict[str, float]:
     points = {"points": found.mean, "lower": found.lower, "upper": found.upper}
     return {name: round(100 * value, 2) for name, value in points.items()} | {"p": round(found.p_higher, 4)}

@@ -20,7 +20,7 @@ from appliance.learning.scoring import score
 from tests.bench.claims import tell
 from tests.bench.learning import house, ids
 from tests.bench.learning.answers import Told, content
-from tests.bench.learning.documents import readers
+from tests.bench.learning.library import readers
 from tests.integration.gateway.conftest import KEYS, Page
 
 if TYPE_CHECKING:

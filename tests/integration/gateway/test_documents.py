@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
-from appliance.memory import retrieval, sweeping
+from appliance.memory import sweeping, word_search
 from appliance.memory.access import keeping, reading
 from appliance.memory.errors import DocumentRefusedError, NoDocumentError
 from appliance.memory.parsing import launch
@@ -242,7 +242,7 @@ async def test_an_answer_does_not_depend_on_documents_of_other_groups(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.embedding = None  # by words alone
-    monkeypatch.setattr(retrieval, "MAX_CANDIDATES", 20)
+    monkeypatch.setattr(word_search, "MAX_CANDIDATES", 20)
     for number in range(30):
         await house.take(f"{number}.txt", f"The house rule {number} is of the house.", "clerks")
     question = "Is falcon a house rule?"

@@ -1,0 +1,128 @@
+"""Passages that answer a question by its words, best first.
+
+A passage scores the sum over the question's words of the word's rarity times how much of the passage it is (the rarity
+is BM25's; PostgreSQL's own ranks know none). Rarity is counted over what the asker may see, so that nothing in an
+answer depends on a document of somebody else; words that the question's language cannot do without are left out
+(``content_words``). Only passages with one of the rarest words are scored, a bounded number in each language, so that a
+question of common words costs no more than another. Each language has an index of its own (``schema``): in another's
+passages a word is met for nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from appliance.memory.access import SEEN, Asker
+from appliance.memory.content_words import content_words
+from appliance.memory.language import CONFIGURATION
+from appliance.memory.passages import EVERY, lowered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from appliance.memory.language import Language
+
+DEPTH = 50
+"""How far down the ranking is looked."""
+MAX_CANDIDATES = 2000
+"""Passages with the question's rarest words that are scored, in each language."""
+MAX_WORDS = 12
+RANKING = 2
+"""Grows when the same words come to another order: what was calibrated on answers from passages holds no longer."""
+_ASKED = " UNION ALL ".join(
+    f"SELECT '{language}' AS language, unnest(ARRAY['{EVERY}'] || tsvector_to_array(to_tsvector('{name}', :question))) "
+    "AS word"
+    for language, name in CONFIGURATION.items()
+)
+_ONE_PASS = text("SET LOCAL enable_nestloop = off")
+"""Without statistics (``schema``), the planner would ask the index of words once for each document."""
+_WEIGHTS = "'{0.3, 0.3, 0.6, 1.0}'"
+"""Of words in the text (first) and in the headings above it (last)."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of the question in one language, as it is kept there, and in how many passages it stands."""
+
+    language: Language
+    word: str
+    passages: int
+    of: int
+
+    @property
+    def rarity(self) -> float:
+        """BM25's inverse document frequency (Robertson, Zaragoza: The Probabilistic Relevance Framework, 2009)."""
+        return math.log(1 + (self.of - self.passages + 0.5) / (self.passages + 0.5))
+
+    @property
+    def query(self) -> str:
+        """As a ``tsquery``."""
+        return "'" + self.word.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+async def by_words(connection: AsyncConnection, question: str, asker: Asker) -> list[int]:
+    """Numbers of passages, best first, at most ``DEPTH``; the transaction is the asker's (``access``)."""
+    words = await _counted(connection, question, asker)
+    if not words:
+        return []
+    await connection.execute(_ONE_PASS)
+    parts, values = [], dict[str, Any]()
+    for language in CONFIGURATION:
+        asked = sorted((w for w in words if w.language == language), key=lambda w: (w.passages, w.word))[:MAX_WORDS]
+        if asked:
+            parts.append(_scored(language, asked, asker))
+            values |= dict(_values(language, asked))
+    values |= {"depth": DEPTH, "candidates": MAX_CANDIDATES}
+    query = f"SELECT id FROM ({' UNION ALL '.join(parts)}) AS best ORDER BY score DESC, id LIMIT :depth"  # noqa: S608 - text of this module
+    rows = (await connection.execute(asker.typed(query), values | asker.named)).all()
+    return [row.id for row in rows]
+
+
+async def _counted(connection: AsyncConnection, question: str, asker: Asker) -> list[Word]:
+    """The question's words, those that stand somewhere, in each language."""
+    query = (
+        "SELECT c.language, c.word, CAST(sum(c.passages) AS bigint) AS passages FROM word_count AS c "  # noqa: S608 - as above
+        f"JOIN ({_ASKED}) AS a USING (language, word) WHERE {asker.may_see('c')} GROUP BY c.language, c.word"
+    )
+    values = {"question": await content_words(connection, lowered(question)), **asker.named}
+    rows = (await connection.execute(asker.typed(query), values)).all()
+    of = {row.language: row.passages for row in rows if row.word == EVERY}
+    return [Word(r.language, r.word, r.passages, of[r.language]) for r in rows if r.word != EVERY]
+
+
+def _scored(language: Language, asked: Sequence[Word], asker: Asker) -> str:
+    """The best passages of one language. It is named in the text, since that is what its index is of."""
+    terms = " + ".join(
+        f":{language}_r{n} * ts_rank({_WEIGHTS}, p.words, CAST(:{language}_w{n} AS tsquery), 1)"
+        for n in range(len(asked))
+    )
+    return (
+        f"(SELECT p.id, {terms} AS score FROM (SELECT p.id, p.words FROM passage AS p {SEEN} "  # noqa: S608 - as above
+        f"WHERE p.words @@ CAST(:{language}_any AS tsquery) AND p.language = '{language}' AND {asker.may_see('d')} "
+        "LIMIT :candidates) AS p ORDER BY score DESC, p.id LIMIT :depth)"
+    )
+
+
+def _values(language: Language, asked: Sequence[Word]) -> Iterator[tuple[str, Any]]:
+    yield f"{language}_any", " | ".join(word.query for word in rarest(asked))
+    for number, word in enumerate(asked):
+        yield f"{language}_r{number}", word.rarity
+        yield f"{language}_w{number}", word.query
+
+
+def rarest(asked: Sequence[Word]) -> list[Word]:
+    """The words, rarest first, as long as the passages that hold one of them are few enough; at least one. Pure."""
+    taken: list[Word] = []
+    candidates = 0
+    for word in sorted(asked, key=lambda w: (w.passages, w.word)):
+        candidates += word.passages
+        if taken and candidates > MAX_CANDIDATES:
+            break
+        taken.append(word)
+    return taken

@@ -1,0 +1,56 @@
+"""How long a question waits for its passages among 50,000, its vector included.
+
+The words are searched while the engine makes the vector, as in the gateway; both engines ask at their own sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from typing import TYPE_CHECKING
+
+from appliance.memory.retrieval import Retrieval
+from appliance.memory.vectors import Embedder
+from tests.bench.claims import Claim, at_least, at_most, tell
+from tests.bench.learning.documents import meant
+from tests.bench.learning.library import GROUP, filled
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from tests.bench.learning.library import Manuals
+    from tests.bench.learning.questions import Question
+
+
+async def timed(manuals: Manuals, asks: list[Question], passages: int) -> tuple[list[Claim], dict[str, object]]:
+    """How long a question takes once the library is ``filled``, and what the import took; nothing else follows."""
+    tell(f"filling the library to {passages} passages")
+    held = await filled(manuals.pool, passages)
+    urgent = Embedder(manuals.live, "bench", urgent=True)
+    whole, searching = await waited(manuals.pool, urgent, asks[:: max(len(asks) // 60, 1)])
+    claims = [at_most(f"question, p50 over {held} passages, its vector included", statistics.median(whole), "ms", 30)]
+    if manuals.pages_a_second is not None:
+        claims.append(at_least("import of PDF", manuals.pages_a_second, "pages/s", 20))
+    figures: dict[str, object] = {
+        "documents": len(manuals.taken),
+        "passages": sum(one.passages for one in manuals.taken.values()),
+        "p50_search_ms": round(statistics.median(searching), 1),
+        "p50_whole_ms": round(statistics.median(whole), 1),
+    }
+    return claims, figures
+
+
+async def waited(pool: AsyncEngine, embedder: Embedder, asks: list[Question]) -> tuple[list[float], list[float]]:
+    """Milliseconds of each question: in all, and again once its vector is there."""
+    retrieval = Retrieval(pool)
+    whole, searching = [], []
+    for question in asks:
+        begun = time.perf_counter()
+        meaning = asyncio.create_task(meant(embedder, question.said))
+        await retrieval.found(question.said, meaning, (GROUP,), 8)
+        made = time.perf_counter()
+        await retrieval.found(question.said, meaning.result(), (GROUP,), 8)
+        whole.append(1000 * (made - begun))
+        searching.append(1000 * (time.perf_counter() - made))
+    return whole, searching

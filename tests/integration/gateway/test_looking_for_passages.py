@@ -1,0 +1,103 @@
+"""How passages are looked for in the real database: words and meaning side by side, each language by its own index."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import event, text
+
+from appliance.errors import UnavailableError
+from appliance.memory import retrieval, word_search
+from appliance.memory.access import Asker, keeping
+from appliance.memory.retrieval import Meaning, Retrieval
+from tests.memory.library import House
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+pytestmark = pytest.mark.anyio
+TEXTS = {
+    "en": "The pump is in the cellar, and that is where it is to be read with care by all of us.",
+    "fr": "La pompe est dans la cave, et il ne faut pas la lire sans les gants qui sont sur la table.",
+    "de": "Die Pumpe ist im Keller, und dort wird sie von den Leuten mit der Hand und auch nicht ohne Licht gelesen.",
+}
+
+
+async def test_words_are_searched_while_the_vector_is_still_under_way(
+    pool: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(pool)
+    await house.take("a.txt", "Nightingales sing at night.", "clerks")
+    searched = asyncio.Event()
+
+    async def noted(connection: AsyncConnection, question: str, asker: Asker) -> list[int]:
+        found = await word_search.by_words(connection, question, asker)
+        searched.set()
+        return found
+
+    async def late() -> Meaning:
+        await searched.wait()  # for ever, where the words wait for it
+        assert house.embedder is not None
+        return Meaning((await house.embedder.vectors(["nightingales"]))[0], await house.embedder.model())
+
+    monkeypatch.setattr(retrieval, "by_words", noted)
+    async with asyncio.timeout(20):
+        found = await Retrieval(pool).found("nightingales", late(), ["clerks"])
+    assert [one.title for one in found] == ["a"]
+    assert found[0].cosine is not None
+
+
+async def test_a_vector_that_is_not_made_ends_the_search_and_leaves_no_connection_taken(pool: AsyncEngine) -> None:
+    await House(pool).take("a.txt", "Nightingales sing at night.", "clerks")
+
+    async def broken() -> Meaning:
+        raise UnavailableError("the embedding model does not answer", "run `sovereign status`")
+
+    for _ in range(40):  # more than the pool holds
+        with pytest.raises(UnavailableError):
+            await Retrieval(pool).found("nightingales", broken(), ["clerks"])
+    assert pool.pool.checkedout() == 0  # type: ignore[attr-defined]  # a queue's
+
+
+async def test_more_questions_at_once_than_there_are_connections_are_all_answered(pool: AsyncEngine) -> None:
+    house = House(pool)
+    await house.take("a.txt", "Nightingales sing at night.", "clerks")
+    found = await asyncio.gather(*(house.ask("nightingales", "clerks") for _ in range(90)))
+    assert [[one.title for one in some] for some in found] == [["a"]] * 90
+
+
+@contextmanager
+def stated(pool: AsyncEngine) -> Iterator[list[tuple[str, Any]]]:
+    """Statements that score passages, with their values."""
+    found: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if "ts_rank" in statement:
+            found.append((statement, values))
+
+    event.listen(pool.sync_engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(pool.sync_engine, "before_cursor_execute", note)
+
+
+async def test_each_language_is_searched_by_its_own_index_in_one_statement(pool: AsyncEngine) -> None:
+    house = House(pool)
+    house.embedding = None
+    for language, said in TEXTS.items():
+        await house.take(f"{language}.txt", said, "clerks")
+    with stated(pool) as statements:
+        found = await house.ask("pump pompe Pumpe", "clerks")
+    assert {one.language for one in found} == set(TEXTS)
+    ((statement, values),) = statements
+    async with keeping(pool) as connection:
+        await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        rows = (await connection.exec_driver_sql(f"EXPLAIN {statement}", values)).scalars().all()
+    used = {word for row in rows for word in row.split() if word.startswith("ix_passage_words")}
+    assert used == {f"ix_passage_words_{language}" for language in TEXTS}
