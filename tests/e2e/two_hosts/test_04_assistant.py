@@ -240,8 +240,8 @@ def test_a_unit_that_is_off_is_told_by_the_exit_code(desk: Desk) -> None:
 def test_a_support_bundle_holds_no_secret_and_nothing_of_people(desk: Desk) -> None:
     planted = "a-Canary-of-the-journey-1"
     line = f"2026-11-26T00:00:00Z stderr F mark-of-a-canary password={planted} user=analyst"
-    pod = "$(ls /var/log/pods/sovereign_audit-0_*/*/0.log | head -n 1)"
-    desk.lab.host("node2").run(["sh", "-c", f'echo "{line}" >> {pod}'])
+    newest = "$(ls -t /var/log/pods/sovereign_audit-0_*/collector/0.log | head -n 1)"  # one that is gone may lie there
+    desk.lab.host("node2").run(["sh", "-c", f'echo "{line}" >> {newest}'])
     out = desk.folder / "support.tar.gz"
     listed = json.loads(desk.sovereign("support-bundle", "--dry-run", "--output", "json"))
     assert not out.exists()

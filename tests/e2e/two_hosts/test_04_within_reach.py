@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from appliance.install import judged
+from appliance.site.paths import SitePaths
 from demo.release import MODEL
 from tests import packs
 from tests.e2e.two_hosts.kubernetes import Kubernetes
@@ -117,9 +119,9 @@ def test_the_installation_is_an_entry_of_the_cluster_s_own_log(desk: Desk) -> No
 
 
 def test_what_a_group_is_answered_under_is_known_to_who_administers_and_held_to_no_gate_yet(desk: Desk) -> None:
-    groups = json.loads((desk.site / "state" / "judged.json").read_text())["groups"]
-    assert {name: (of["held"]["models and adapters"], of["ever"]) for name, of in groups.items()} == {
-        "analysts": ([MODEL], False)
+    record = judged.read(SitePaths(desk.site).judged)
+    assert {name: (of.held["models and adapters"], of.ever) for name, of in record.items()} == {
+        "analysts": ((MODEL,), False)
     }
 
 

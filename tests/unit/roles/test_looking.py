@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +140,22 @@ def test_a_log_that_goes_on_from_another_file_may_begin_with_a_half(tmp_path: Pa
     assert "CANARY" in look.end_of(path)
     path.with_name("0.log.20261126-093014").touch()
     assert look.end_of(path) == "2 stderr F whole\n"
+
+
+@pytest.mark.parametrize("gone", ["a", "z"])
+def test_of_two_pods_of_one_name_the_one_that_is_there_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    monkeypatch.setattr(look, "PODS", tmp_path)
+    monkeypatch.setattr(look, "units", lambda: ())
+    for moment, uid in enumerate((gone, "m"), start=1):
+        path = tmp_path / f"s_audit-0_{uid}" / "writer" / "0.log"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"1 stderr F of {uid}\n")
+        os.utime(path, ns=(moment, moment))
+    (tmp_path / "s_edge-0_b" / "edge").mkdir(parents=True)
+    (tmp_path / "s_edge-0_b" / "edge" / "0.log").symlink_to("taken-away-meanwhile")
+    assert look.logs() == {"s_audit-0/writer.0": "1 stderr F of m\n"}
 
 
 def test_a_program_that_does_not_end_has_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

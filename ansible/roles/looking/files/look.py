@@ -5,6 +5,7 @@ read but for that.
 """
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -220,10 +221,19 @@ def logs() -> Any:
         said = ran("journalctl", "--no-pager", "--lines=1500", f"--unit={unit}")
         if said:
             found[unit] = said if len(said) <= LOG_CHARACTERS else said[-LOG_CHARACTERS:].partition("\n")[2]
-    for path in sorted(PODS.glob("*/*/*.log")):
+    for path in sorted(PODS.glob("*/*/*.log"), key=changed):
         pod_name = path.parent.parent.name.rsplit("_", 1)[0]
-        found[f"{pod_name}/{path.parent.name}.{path.stem}"] = end_of(path)
+        with contextlib.suppress(FileNotFoundError):  # its pod was taken away meanwhile
+            found[f"{pod_name}/{path.parent.name}.{path.stem}"] = end_of(path)
     return found
+
+
+def changed(path: Path) -> Any:
+    """When a log was last written: of two pods of one name, the one that is gone stands before the other."""
+    try:
+        return path.stat().st_mtime_ns, str(path)
+    except FileNotFoundError:
+        return 0, str(path)
 
 
 def end_of(path: Path) -> str:
