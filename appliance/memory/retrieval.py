@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 MAX_QUESTION = 4000
+_AT_ONCE = 2
+"""So many times as many passages are read as are wanted: some may be copies of others."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,9 @@ class Retrieval:
         asker = Asker(tuple(groups) if groups is not None else None)
         async with _beside(self._by_words(question[:MAX_QUESTION], asker)) as words:
             near = await self._by_meaning(asked, asker)
-            best = fused([(1.0, await words), (meaning, list(near))])[:limit]
+            best = fused([(1.0, await words), (meaning, list(near))])
         async with asker.transaction(self._engine) as connection:
-            return await self._passages(connection, best, near)
+            return await self._passages(connection, best, near, limit)
 
     async def still(self, places: Sequence[Place], groups: Iterable[str]) -> tuple[Found | None, ...]:
         """Each of ``places`` as it stands now, verbatim; None where ``groups`` may not see it, or that version is gone.
@@ -113,17 +115,32 @@ class Retrieval:
 
     @staticmethod
     async def _passages(
-        connection: AsyncConnection, best: Sequence[tuple[int, float]], near: Mapping[int, float]
+        connection: AsyncConnection, best: Sequence[tuple[int, float]], near: Mapping[int, float], limit: int
     ) -> tuple[Found, ...]:
-        query = (
-            select(passage, document.c.title, document.c.digest, document.c.text_digest)
-            .join(document, document.c.id == passage.c.document_id)
-            .where(passage.c.id.in_([number for number, _ in best]))
-        )
-        rows = {row.id: row for row in (await connection.execute(query)).all()}
-        return tuple(
-            found_of(row, score, near.get(number)) for number, score in best if (row := rows.get(number)) is not None
-        )
+        """The first ``limit`` of ``best`` that say something; one that repeats a better one's words says nothing more.
+
+        A house keeps the same page in several files, and a place of few would be taken twice.
+        """
+        told: dict[str, Found] = {}
+        for start in range(0, len(best), step := _AT_ONCE * limit):
+            part = best[start : start + step]
+            query = (
+                select(passage, document.c.title, document.c.digest, document.c.text_digest)
+                .join(document, document.c.id == passage.c.document_id)
+                .where(passage.c.id.in_([number for number, _ in part]))
+            )
+            rows = {row.id: row for row in (await connection.execute(query)).all()}
+            for number, score in part:
+                if (row := rows.get(number)) is not None:
+                    told.setdefault(words_of(row.body), found_of(row, score, near.get(number)))
+            if len(told) >= limit:
+                break
+        return tuple(told.values())[:limit]
+
+
+def words_of(body: str) -> str:
+    """What a passage says, however its lines are broken: by it copies are known. Pure."""
+    return " ".join(body.split())
 
 
 def found_of(row: Row[Any], score: float = 0.0, cosine: float | None = None) -> Found:

@@ -41,7 +41,6 @@ from tests.bench.learning import (
     rollback,
     waiting,
 )
-from tests.bench.learning.choices import OneOf
 from tests.bench.learning.course import FULL, QUICK, Found, Scale
 from tests.bench.learning.drawing import drawn
 from tests.bench.learning.kept import KeptEngine
@@ -152,7 +151,7 @@ async def _measured(  # noqa: PLR0913, PLR0917 - private; one call
             if not tune:
                 of_manuals = [one for one in questions(papers) if one.page in manuals.taken]
                 halves = {one: facts.half(of_manuals, one, scale.learning, scale.held_out) for one in scale.languages}
-                engine = OneOf(KeptEngine(real, KEPT, chat.digest))
+                engine = KeptEngine(real, KEPT, chat.digest)
                 async with house.opened(pool, folder, engine, sockets, scale.languages) as stand:
                     await days.answered(stand, engine, manuals, halves, scale, found)
                 found.took("rollback", [rollback.claim(await rollback.seconds(pool, folder / "rollback"))])

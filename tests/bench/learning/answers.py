@@ -21,7 +21,7 @@ from tests.bench.learning import house, ids
 from tests.bench.learning.library import readers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from appliance.learning.cases import Kind
     from appliance.learning.running import Answered
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Arm = Literal["alone", "with documents", "with documents and brief"]
 ARMS: tuple[Arm, ...] = ("alone", "with documents", "with documents and brief")
 SCORERS: tuple[Kind, ...] = ("contains", "cited", "language")
-MORE = (20.0, 5.0)
+_MORE = (20.0, 5.0)
 """Points that documents are to add, and that the brief is to add to them."""
 
 
@@ -56,13 +56,14 @@ class Told:
     answered: Answered
 
 
-def scored(fact: Fact, answered: Answered | None, digest: str) -> Scored:
-    """The answer's worth; nothing where it was refused. ``digest`` is of the document that should carry it. Pure."""
+def scored(fact: Fact, answered: Answered | None, digests: Collection[str]) -> Scored:
+    """The answer's worth; nothing where it was refused. ``digests`` are of the documents that carry it. Pure."""
     if answered is None:
         return Scored(fact, (0.0,) * len(SCORERS))
     documents = answered.receipt.get("documents") or {}
     cited = {str(one["digest"]) for one in documents.get("passages", ()) if one["cited"] and not one["gone"]}
-    expected = {"contains": fact.names, "cited": (digest,), "language": (fact.language,)}
+    carrying = min(cited.intersection(digests) or digests)
+    expected = {"contains": fact.names, "cited": (carrying,), "language": (fact.language,)}
     contents = [content(fact, kind, expected[kind]) for kind in SCORERS]
     return Scored(fact, tuple(score(one, answered.text, cited) for one in contents))
 
@@ -80,30 +81,20 @@ def content(fact: Fact, kind: Kind, expected: tuple[str, ...], *, documents: boo
 
 
 async def asked(
-    stand: Stand, facts: Sequence[Fact], arm: Arm, digests: Mapping[str, str], note: Callable[[Told], None]
+    stand: Stand, facts: Sequence[Fact], arm: Arm, digests: Mapping[str, Collection[str]], note: Callable[[Told], None]
 ) -> list[Scored]:
-    """Every question of the arm; ``digests`` are of documents by page."""
+    """Every question of the arm; ``digests`` are of the documents that carry a fact, by its name."""
     tell(f"asking {len(facts)} held-out questions {arm}")
-    cases = {one.name: content(one, "contains", one.names, documents=arm != "alone") for one in facts}
-    given = await answered(stand, waiting(cases), arm)
-    for (group, _), said in given.items():
-        note(Told(group, said))
-    return [scored(one, given.get((readers(one.language), one.question)), digests[one.page]) for one in facts]
-
-
-def waiting(cases: Mapping[str, Content]) -> list[Question]:
-    """Cases by name, to be asked of their groups. Pure."""
-    found = [Case(ids.number(name), 1, one) for name, one in cases.items()]
-    return questions(found, {group for one in cases.values() for group in one.groups}, house.SEED)
-
-
-async def answered(stand: Stand, asks: Sequence[Question], arm: Arm) -> Mapping[tuple[str, str], Answered]:
-    """What was answered to each question of a group; one that was refused is left out."""
-    drawn = [one.drawn for one in asks]
-    settings = house.run_of({one.group for one in asks}, digest_of([one.case for one in asks]), drawn)
+    groups = sorted({readers(one.language) for one in facts})
+    documents = arm != "alone"
+    cases = [Case(ids.number(one.name), 1, content(one, "contains", one.names, documents=documents)) for one in facts]
+    waiting: list[Question] = questions(cases, groups, house.SEED)
+    settings = house.run_of(groups, digest_of(cases), [one.drawn for one in waiting])
     async with stand.asking(settings, None if arm == ARMS[-1] else WITHOUT) as asker:
-        await run(asks, asker, lambda _row: None, Budget(), lambda _done, _all: None)
-    return asker.given
+        await run(waiting, asker, lambda _row: None, Budget(), lambda _done, _all: None)
+    for (group, _), answered in asker.given.items():
+        note(Told(group, answered))
+    return [scored(one, asker.given.get((readers(one.language), one.question)), digests[one.name]) for one in facts]
 
 
 def gained(before: Sequence[Scored], after: Sequence[Scored]) -> Difference:
@@ -115,9 +106,9 @@ def claims(found: Mapping[Arm, Sequence[Scored]]) -> list[Claim]:
     """In points of a hundred."""
     alone, documents, both = (found[arm] for arm in ARMS)
     return [
-        at_least("answer score, documents over none", 100 * gained(alone, documents).mean, "points", MORE[0]),
+        at_least("answer score, documents over none", 100 * gained(alone, documents).mean, "points", _MORE[0]),
         at_least(
-            "answer score, brief and labels over documents", 100 * gained(documents, both).mean, "points", MORE[1]
+            "answer score, brief and labels over documents", 100 * gained(documents, both).mean, "points", _MORE[1]
         ),
     ]
 
@@ -129,8 +120,8 @@ def figures(found: Mapping[Arm, Sequence[Scored]]) -> dict[str, object]:
         "questions": len(alone),
         "seeds": {"answers": house.SEED, "numbers": ids.SEED, "bootstrap": SEED},
         "scores": {arm: _means(rows) for arm, rows in found.items()},
-        "documents over none": told(gained(alone, documents)),
-        "brief over documents": told(gained(documents, both)),
+        "documents over none": _told(gained(alone, documents)),
+        "brief over documents": _told(gained(documents, both)),
     }
 
 
@@ -150,6 +141,6 @@ def _means(rows: Sequence[Scored]) -> dict[str, float]:
     return told | {kind: round(value, 4) for kind, value in zip(SCORERS, each, strict=True)}
 
 
-def told(found: Difference) -> dict[str, float]:
+def _told(found: Difference) -> dict[str, float]:
     points = {"points": found.mean, "lower": found.lower, "upper": found.upper}
     return {name: round(100 * value, 2) for name, value in points.items()} | {"p": round(found.p_higher, 4)}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.bench.claims import at_least, tell
-from tests.bench.learning import answers, choices, facts, first_token, night, verbatim
+from tests.bench.learning import answers, documents, first_token, night, verbatim
 from tests.bench.learning.library import readers
 
 if TYPE_CHECKING:
@@ -14,52 +14,41 @@ if TYPE_CHECKING:
 
     from appliance.learning.cases import Language
     from tests.bench.learning.answers import Arm, Scored, Told
-    from tests.bench.learning.choices import OneOf
     from tests.bench.learning.course import Found, Scale
     from tests.bench.learning.facts import Half
     from tests.bench.learning.house import Stand
+    from tests.bench.learning.kept import KeptEngine
     from tests.bench.learning.library import Manuals
 
 
 async def answered(  # noqa: PLR0913, PLR0917 - one call
-    stand: Stand, engine: OneOf, manuals: Manuals, halves: Mapping[Language, Half], scale: Scale, found: Found
+    stand: Stand, engine: KeptEngine, manuals: Manuals, halves: Mapping[Language, Half], scale: Scale, found: Found
 ) -> None:
     """Day, night, and the day after; then what all its answers cited, and how soon the first token comes."""
     told: list[Told] = []
     held_out = [one for half in halves.values() for one in half.held_out]
-    engine.engine.planned = 2 * len(answers.ARMS) * len(held_out) + sum(
-        min(night.ASKED, len(half.learning)) for half in halves.values()
-    )
+    by_day = sum(min(night.ASKED, len(half.learning)) for half in halves.values())
+    engine.planned = len(answers.ARMS) * len(held_out) + by_day
     nights: dict[str, str] = {}
     for language, half in halves.items():
         group = next(one for one in stand.site.groups if one.name == readers(language))
         tell(f"a day of {group.name}: {len(half.learning)} questions to learn from")
         sent = await night.day(stand, language, half.learning, told.append)
         judging = await night.judging(stand, group.name)
-        engine.engine.planned += 2 * judging if judging >= night.ENOUGH else 0
+        engine.planned += 2 * judging if judging >= night.ENOUGH else 0
         tell(f"a night of {group.name}: {sent} answers sent to experts, {judging} cases judge")
         run, outcome = await night.night(stand, group)
         nights[group.name] = f"{outcome}; {(run.figures or {}).get('lines', 0)} lines, {sent} failures"
         tell(f"  {nights[group.name]}")
-    digests = {page: document.digest for page, document in manuals.taken.items()}
-    chosen = choices.choices(held_out, *_marked(manuals))
+    digests = await documents.carriers(manuals.pool, manuals.taken, held_out)
     scores: dict[Arm, list[Scored]] = {}
-    right: dict[Arm, list[float]] = {}
     for arm in answers.ARMS:
         scores[arm] = await answers.asked(stand, held_out, arm, digests, told.append)
-        right[arm] = await choices.asked(stand, engine, chosen, arm)
     found.took("answers", answers.claims(scores), answers.figures(scores) | {"nights": nights})
-    found.took("one of four names", choices.claims(right), choices.figures(chosen, right))
     found.plots["scores"] = scores
     await _cited(stand, manuals, told, found)
-    engine.engine.live = True
+    engine.live = True
     await _first_token(stand, [one.question for one in held_out][: scale.turns], found)
-
-
-def _marked(manuals: Manuals) -> tuple[Mapping[str, list[str]], Mapping[str, str]]:
-    """Names and language of each page of the manuals; the FAQ marks none."""
-    pages = {page: one.language for page, one in manuals.taken.items() if readers(one.language) in one.groups}
-    return {page: facts.marked(page) for page in pages}, pages
 
 
 async def _cited(stand: Stand, manuals: Manuals, told: list[Told], found: Found) -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from appliance.memory.access import keeping
-from appliance.memory.retrieval import Meaning, Retrieval
-from appliance.memory.schema import passage
+from appliance.memory.retrieval import Meaning, Retrieval, words_of
+from appliance.memory.schema import document, passage
 from appliance.memory.vectors import Embedder
 from tests.bench import plot
 from tests.bench.claims import Claim, at_least, tell
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from appliance.memory.documents import Document, Found
+    from appliance.memory.documents import Document
+    from tests.bench.learning.facts import Fact
     from tests.bench.learning.library import Manuals
     from tests.bench.learning.questions import Question
 
@@ -35,11 +36,31 @@ WEIGHTS = (0.2, 0.35, 0.5, 0.7)
 Scores = dict[tuple[str, str], list[tuple[float, float]]]
 
 
-def right(question: Question, found: Found, document: Document) -> bool:
-    """Whether a passage answers: it is of the page, under the section."""
-    if found.document != document.id:
-        return False
-    return question.section is None or any(_same(question.section, title) for title in found.headings)
+async def answering(pool: AsyncEngine, page: Document, section: str | None) -> frozenset[str]:
+    """What the passages say that answer: those of the page, under the section. A copy of one answers as well."""
+    async with keeping(pool) as connection:
+        query = select(passage.c.headings, passage.c.body).where(passage.c.document_id == page.id)
+        rows = (await connection.execute(query)).all()
+    return frozenset(
+        words_of(row.body) for row in rows if section is None or any(_same(section, title) for title in row.headings)
+    )
+
+
+async def carriers(
+    pool: AsyncEngine, taken: Mapping[str, Document], facts: Sequence[Fact]
+) -> dict[str, frozenset[str]]:
+    """By a fact's name, the digests of the documents that carry what its section says: its page, and copies of it."""
+    query = select(passage.c.body, document.c.digest).join(document, document.c.id == passage.c.document_id)
+    carrying = defaultdict[str, set[str]](set)
+    async with keeping(pool) as connection:
+        for row in (await connection.execute(query)).all():
+            carrying[words_of(row.body)].add(row.digest)
+    found = {}
+    for fact in facts:
+        page = taken[fact.page]
+        texts = await answering(pool, page, fact.section)
+        found[fact.name] = frozenset({page.digest}).union(*(carrying[one] for one in texts))
+    return found
 
 
 def _same(section: str, title: str) -> bool:
@@ -47,16 +68,8 @@ def _same(section: str, title: str) -> bool:
 
 
 def _source(question: Question, body: str) -> bool:
-    flat = " ".join(body.split())
+    flat = words_of(body)
     return question.source is not None and any(part in flat for part in question.source if part)
-
-
-async def existing(pool: AsyncEngine, question: Question, document: Document) -> int:
-    """How many passages answer."""
-    async with keeping(pool) as connection:
-        query = select(passage.c.headings).where(passage.c.document_id == document.id)
-        headings = (await connection.execute(query)).scalars().all()
-    return sum(question.section is None or any(_same(question.section, title) for title in one) for one in headings)
 
 
 async def asked(
@@ -69,17 +82,17 @@ async def asked(
     """Scores by sort and language; a question that ``means`` lacks is looked up by its words alone."""
     retrieval = Retrieval(pool)
     scores: Scores = defaultdict(list)
-    sections: dict[tuple[str, str | None], int] = {}
+    sections: dict[tuple[str, str | None], frozenset[str]] = {}
     for question in asks:
-        document = taken[question.page]
+        page = taken[question.page]
         key = (question.page, question.section)
         if key not in sections:
-            sections[key] = await existing(pool, question, document)
+            sections[key] = await answering(pool, page, question.section)
         if not sections[key]:
             continue
         found = await retrieval.found(question.said, means.get(question.said), (GROUP,), DEPTH, meaning)
-        judged = [right(question, one, document) for one in found if not _source(question, one.body)]
-        scores[question.sort, question.language].append((found_within(judged, 5), ndcg(judged, sections[key])))
+        judged = [words_of(one.body) in sections[key] for one in found if not _source(question, one.body)]
+        scores[question.sort, question.language].append((found_within(judged, 5), ndcg(judged, len(sections[key]))))
     return scores
 
 

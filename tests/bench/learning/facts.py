@@ -107,23 +107,11 @@ def named(root: HtmlElement, section: str) -> list[str]:
             if inside:
                 break
             inside = " ".join(one.text_content().split()) == section
-        elif inside and _mark(one) and one.tag in {"code", "span", "strong"}:
+        elif inside and one.get("class") in _MARKED and one.tag in {"code", "span", "strong"}:
             said = one.text_content().strip()
             if _NAME.fullmatch(said) and holds(said, said):
                 found.setdefault(said)
     return list(found)
-
-
-def marked(page: str) -> list[str]:
-    """Every name that is marked on a page, each once."""
-    found = (
-        one.text_content().strip() for one in html.parse(page).getroot().iter("code", "span", "strong") if _mark(one)
-    )
-    return [said for said in dict.fromkeys(found) if _NAME.fullmatch(said) and holds(said, said)]
-
-
-def _mark(one: HtmlElement) -> bool:
-    return one.get("class") in _MARKED
 
 
 def _place(one: Question) -> tuple[str, str | None]:

@@ -35,7 +35,7 @@ from tests.gateway.doubles import MemoryLog, principal, site
 from tests.integration.gateway.conftest import KEYS, ORIGIN, House
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     import httpx
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from appliance.gateway.assembly import Gateway
     from appliance.learning.running import Answered
     from appliance.site.config import SiteConfig
-    from tests.bench.learning.choices import OneOf
+    from tests.bench.learning.kept import KeptEngine
 
 SEED = 7
 ANSWER = 48
@@ -151,7 +151,7 @@ class Stand:
 
 @asynccontextmanager
 async def opened(
-    pool: AsyncEngine, folder: Path, engine: OneOf, sockets: tuple[Path, Path], languages: Sequence[str]
+    pool: AsyncEngine, folder: Path, engine: KeptEngine, sockets: tuple[Path, Path], languages: Sequence[str]
 ) -> AsyncIterator[Stand]:
     """The house over the chat model's engine, ``engine``, and the embedding model's; ``sockets`` are theirs."""
     config = described(languages)
@@ -179,7 +179,7 @@ async def opened(
             yield Stand(pool, config, house, http, paths)
 
 
-def run_of(groups: Collection[str], cases: str, drawn: Sequence[str]) -> Run:
+def run_of(groups: Sequence[str], cases: str, drawn: Sequence[str]) -> Run:
     """How answers are drawn: as `learn evaluate` draws them, and short."""
     return Run(
         site="bench",

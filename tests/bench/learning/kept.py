@@ -2,7 +2,8 @@
 
 An answer is kept by what it depends on: the model's digest, every word of the prompt as the gateway wrote it, and how
 it is drawn. Whatever a change touches has another prompt, and is asked anew. All around it, gateway, library, log and
-scores, is done again each time. What says nothing of how it is drawn (``seed``), and vectors, are not kept.
+scores, is done again each time. What says nothing of how it is drawn (``seed``) is not kept; vectors have a store of
+their own (``kept_vectors``).
 """
 
 from __future__ import annotations

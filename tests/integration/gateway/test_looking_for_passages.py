@@ -101,3 +101,20 @@ async def test_each_language_is_searched_by_its_own_index_in_one_statement(pool:
         rows = (await connection.exec_driver_sql(f"EXPLAIN {statement}", values)).scalars().all()
     used = {word for row in rows for word in row.split() if word.startswith("ix_passage_words")}
     assert used == {f"ix_passage_words_{language}" for language in TEXTS}
+
+
+async def test_a_place_of_few_is_not_taken_by_a_copy_of_what_is_there_already(pool: AsyncEngine) -> None:
+    house = House(pool)
+    for number in range(5):
+        await house.take(f"copy {number}.txt", f"Nightingales sing{' ' * number} at night.\n", "clerks")
+    await house.take("hidden.txt", "Nightingales sing at noon.", "board")
+    await house.take("other.txt", "At night no nightingales are seen.", "clerks")
+    found = await house.ask("When do nightingales sing at night?", "clerks", limit=2)
+    assert [retrieval.words_of(one.body) for one in found] == [
+        "Nightingales sing at night.",
+        "At night no nightingales are seen.",
+    ]
+    await house.library.delete(found[0].document)  # and another copy stands in
+    again = await house.ask("When do nightingales sing at night?", "clerks", limit=2)
+    assert [retrieval.words_of(one.body) for one in again] == [retrieval.words_of(one.body) for one in found]
+    assert again[0].document != found[0].document

@@ -79,11 +79,11 @@ def answered(text: str, *, cited: bool) -> Answered:
 def test_an_answer_is_worth_the_mean_of_three_scorers_and_a_refused_one_nothing() -> None:
     said = "That is in the file /etc/apt/sources.list, and this is the one that is read."
     assert answers.SCORERS == ("contains", "cited", "language")
-    assert answers.scored(FACT, answered(said, cited=True), DIGEST).each == (0.5, 1.0, 1.0)
-    assert answers.scored(FACT, answered(said, cited=False), DIGEST).each == (0.5, 0.0, 1.0)
-    assert answers.scored(FACT, answered(said, cited=True), "sha256:" + "00" * 32).each == (0.5, 0.0, 1.0)
-    assert answers.scored(FACT, Answered(said, {}), DIGEST).each == (0.5, 0.0, 1.0)
-    assert answers.scored(FACT, None, DIGEST).mean == 0
+    assert answers.scored(FACT, answered(said, cited=True), {DIGEST, "sha256:00"}).each == (0.5, 1.0, 1.0)
+    assert answers.scored(FACT, answered(said, cited=False), {DIGEST}).each == (0.5, 0.0, 1.0)
+    assert answers.scored(FACT, answered(said, cited=True), {"sha256:" + "00" * 32}).each == (0.5, 0.0, 1.0)
+    assert answers.scored(FACT, Answered(said, {}), {DIGEST}).each == (0.5, 0.0, 1.0)
+    assert answers.scored(FACT, None, {DIGEST}).mean == 0
 
 
 FAQ = """<html><body><div class="section"><div class="titlepage"><div><h2 class="title"><a id="whatis"></a>1.2. What is
