@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from appliance.gateway import documents
 from appliance.learning import confidence
 from appliance.learning.setting import setting
-from appliance.memory import briefs, fitting, fusion, quoting, support, word_search
+from appliance.memory import briefs, fitting, fusion, quoting, retrieval, support, word_search
 
 if TYPE_CHECKING:
     from appliance.engine.client import ModelInfo
@@ -28,7 +28,7 @@ _LOOKING_UP = {
     "depth": word_search.DEPTH,
     "candidates": word_search.MAX_CANDIDATES,
     "words": word_search.MAX_WORDS,
-    "ranking": word_search.RANKING,
+    "ranking": retrieval.RANKING,
     "share": documents.SHARE,
     "rule": hashlib.sha256(quoting.RULE.encode()).hexdigest(),
 }

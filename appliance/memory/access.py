@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import bindparam, cast, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text
 
@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from contextlib import AbstractAsyncContextManager
 
-    from sqlalchemy import TextClause
+    from sqlalchemy import ColumnElement, TextClause
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 EVERYTHING = "*"
 SEEN = "JOIN document AS d ON d.id = p.document_id AND d.state = 'ready'"
 """Goes with a passage ``p``, or its vector: of a document that is there to be found."""
+ONE_PASS = text("SET LOCAL enable_nestloop = off")
+"""Without statistics (``schema``), the planner would go through passages once for each document."""
 _NAME = text("SELECT set_config('sovereign.groups', :groups, true)")
 
 _UNHURRIED = text("SET LOCAL statement_timeout = 0")
@@ -60,6 +62,10 @@ class Asker:
     def may_see(self, table: str) -> str:
         """A condition on the ``groups`` of the table that is called so."""
         return "TRUE" if self.groups is None else f"{table}.groups && :groups"
+
+    def seeing(self, groups: ColumnElement[Any]) -> tuple[ColumnElement[bool], ...]:
+        """The same, of the column ``groups``."""
+        return () if self.groups is None else (groups.op("&&")(cast(list(self.groups), ARRAY(Text))),)
 
     @property
     def named(self) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, tuple_
 
-from appliance.memory.access import SEEN, Asker, reading
+from appliance.memory.access import ONE_PASS, SEEN, Asker, reading
+from appliance.memory.copies import Brought, told_once
 from appliance.memory.documents import Found, Place
 from appliance.memory.fusion import fused
 from appliance.memory.schema import document, passage
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 MAX_QUESTION = 4000
+RANKING = 2
+"""Grows when the same question comes to other passages: what was calibrated on answers from them holds no longer."""
 _AT_ONCE = 2
 """So many times as many passages are read as are wanted: some may be copies of others."""
 
@@ -64,7 +67,7 @@ class Retrieval:
             near = await self._by_meaning(asked, asker)
             best = fused([(1.0, await words), (meaning, list(near))])
         async with asker.transaction(self._engine) as connection:
-            return await self._passages(connection, best, near, limit)
+            return await self._passages(connection, asker, question, best, near, limit)
 
     async def still(self, places: Sequence[Place], groups: Iterable[str]) -> tuple[Found | None, ...]:
         """Each of ``places`` as it stands now, verbatim; None where ``groups`` may not see it, or that version is gone.
@@ -110,37 +113,38 @@ class Retrieval:
         )
         values = {"vector": meant.vector, "model": meant.model, "depth": DEPTH, **asker.named}
         async with asker.transaction(self._engine) as connection:
+            await connection.execute(ONE_PASS)
             rows = (await connection.execute(asker.typed(query), values)).all()
         return {row.passage_id: -row.far for row in rows}
 
     @staticmethod
-    async def _passages(
-        connection: AsyncConnection, best: Sequence[tuple[int, float]], near: Mapping[int, float], limit: int
+    async def _passages(  # noqa: PLR0913, PLR0917 - private; one call
+        connection: AsyncConnection,
+        asker: Asker,
+        question: str,
+        best: Sequence[tuple[int, float]],
+        near: Mapping[int, float],
+        limit: int,
     ) -> tuple[Found, ...]:
-        """The first ``limit`` of ``best`` that say something; one that repeats a better one's words says nothing more.
-
-        A house keeps the same page in several files, and a place of few would be taken twice.
-        """
-        told: dict[str, Found] = {}
+        """The first ``limit`` of ``best``, without those that repeat another's words (``copies``)."""
+        read: list[Brought] = []
+        told: list[Found] = []
         for start in range(0, len(best), step := _AT_ONCE * limit):
             part = best[start : start + step]
             query = (
-                select(passage, document.c.title, document.c.digest, document.c.text_digest)
+                select(passage, document.c.title, document.c.digest, document.c.text_digest, document.c.imported_by)
                 .join(document, document.c.id == passage.c.document_id)
+                .where(document.c.state == "ready", *asker.seeing(document.c.groups))
                 .where(passage.c.id.in_([number for number, _ in part]))
             )
             rows = {row.id: row for row in (await connection.execute(query)).all()}
             for number, score in part:
                 if (row := rows.get(number)) is not None:
-                    told.setdefault(words_of(row.body), found_of(row, score, near.get(number)))
+                    read.append(Brought(found_of(row, score, near.get(number)), row.imported_by))
+            told = told_once(question, read)
             if len(told) >= limit:
                 break
-        return tuple(told.values())[:limit]
-
-
-def words_of(body: str) -> str:
-    """What a passage says, however its lines are broken: by it copies are known. Pure."""
-    return " ".join(body.split())
+        return tuple(told[:limit])
 
 
 def found_of(row: Row[Any], score: float = 0.0, cosine: float | None = None) -> Found:
@@ -165,10 +169,15 @@ def found_of(row: Row[Any], score: float = 0.0, cosine: float | None = None) -> 
 
 @asynccontextmanager
 async def _beside(work: Coroutine[Any, Any, list[int]]) -> AsyncIterator[asyncio.Task[list[int]]]:
-    """``work`` under way; it does not outlive the block."""
+    """``work`` under way, which does not outlive the block.
+
+    Where the block fails, it goes on to its end, which is near: to cut a statement short costs its connection.
+    """
     task = asyncio.create_task(work)
     try:
         yield task
-    finally:
+    except asyncio.CancelledError:
         task.cancel()
+        raise
+    finally:
         await asyncio.gather(task, return_exceptions=True)

@@ -14,9 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import text
-
-from appliance.memory.access import SEEN, Asker
+from appliance.memory.access import ONE_PASS, SEEN, Asker
 from appliance.memory.content_words import content_words
 from appliance.memory.language import CONFIGURATION
 from appliance.memory.passages import EVERY, lowered
@@ -33,15 +31,11 @@ DEPTH = 50
 MAX_CANDIDATES = 2000
 """Passages with the question's rarest words that are scored, in each language."""
 MAX_WORDS = 12
-RANKING = 2
-"""Grows when the same words come to another order: what was calibrated on answers from passages holds no longer."""
 _ASKED = " UNION ALL ".join(
     f"SELECT '{language}' AS language, unnest(ARRAY['{EVERY}'] || tsvector_to_array(to_tsvector('{name}', :question))) "
     "AS word"
     for language, name in CONFIGURATION.items()
 )
-_ONE_PASS = text("SET LOCAL enable_nestloop = off")
-"""Without statistics (``schema``), the planner would ask the index of words once for each document."""
 _WEIGHTS = "'{0.3, 0.3, 0.6, 1.0}'"
 """Of words in the text (first) and in the headings above it (last)."""
 
@@ -71,7 +65,7 @@ async def by_words(connection: AsyncConnection, question: str, asker: Asker) -> 
     words = await _counted(connection, question, asker)
     if not words:
         return []
-    await connection.execute(_ONE_PASS)
+    await connection.execute(ONE_PASS)
     parts, values = [], dict[str, Any]()
     for language in CONFIGURATION:
         asked = sorted((w for w in words if w.language == language), key=lambda w: (w.passages, w.word))[:MAX_WORDS]

@@ -45,7 +45,7 @@ from tests.bench.learning.course import FULL, QUICK, Found, Scale
 from tests.bench.learning.drawing import drawn
 from tests.bench.learning.kept import KeptEngine
 from tests.bench.learning.kept_vectors import KeptVectors
-from tests.bench.learning.questions import questions
+from tests.bench.learning.questions import SORTS, questions
 from tests.engine.served import Sizes, our_engine
 from tests.gateway import postgres
 from tests.gateway.doubles import receipt
@@ -92,14 +92,16 @@ def main() -> None:
 
 def _run(scale: Scale, given: argparse.Namespace, found: Found) -> None:
     chat = models.found(models.CHAT)
-    vectors = given.model or models.found(models.EMBEDDING).path
+    vectors = models.found(models.EMBEDDING) if given.model is None else models.named(given.model)
     if not given.tune:
         _pure(found)
     with ExitStack() as stack:
         cluster = stack.enter_context(postgres.cluster())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-learning-")))
         sizes = Sizes(context_tokens=512, threads=given.threads)
-        embedding = stack.enter_context(our_engine(vectors, sizes, role="embedding"))
+        embedding = stack.enter_context(
+            our_engine(vectors.path, sizes, role="embedding", receipt={"digest": vectors.digest})
+        )
         said = receipt(house.MODEL) | {"digest": chat.digest}
         state = folder / "engine"
         state.mkdir()
@@ -147,6 +149,7 @@ async def _measured(  # noqa: PLR0913, PLR0917 - private; one call
             asks = [*questions(papers), *(one.question for one in asked if one.question is not None)]
             looked = await documents.looked_up(manuals, asks, scale.looked_up, held_out=not tune)
             found.took("documents", looked.claims, looked.figures())
+            found.missing |= {f"looking up: {one}": "no such question" for one in SORTS if one not in looked.sorts}
             found.plots["looked"] = looked
             if not tune:
                 of_manuals = [one for one in questions(papers) if one.page in manuals.taken]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.bench.claims import at_least, tell
-from tests.bench.learning import answers, documents, first_token, night, verbatim
+from tests.bench.learning import answers, first_token, night, right, verbatim
 from tests.bench.learning.library import readers
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ async def answered(  # noqa: PLR0913, PLR0917 - one call
         run, outcome = await night.night(stand, group)
         nights[group.name] = f"{outcome}; {(run.figures or {}).get('lines', 0)} lines, {sent} failures"
         tell(f"  {nights[group.name]}")
-    digests = await documents.carriers(manuals.pool, manuals.taken, held_out)
+    digests = await right.carriers(manuals.pool, manuals.taken, held_out)
     scores: dict[Arm, list[Scored]] = {}
     for arm in answers.ARMS:
         scores[arm] = await answers.asked(stand, held_out, arm, digests, told.append)

@@ -6,6 +6,7 @@ builder's cache is fetched once, and the embedding model is converted once.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +41,12 @@ def found(name: str) -> Weights:
     built = model_artifact.build(spec, context)
     weights = next(one.file for one in built.files if one.title == built.config["weights"]["file"])
     return Weights(weights.path, f"sha256:{weights.sha256}")
+
+
+def named(path: Path) -> Weights:
+    """A file of one's own."""
+    with path.open("rb") as file:
+        return Weights(path, f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}")
 
 
 def template() -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 from urllib.parse import unquote
 
 from lxml import etree, html
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.bench.learning.corpus import Paper
 
 Sort = Literal["asked by people", "in other words", "by title"]
+SORTS: tuple[Sort, ...] = get_args(Sort)
 _LEAST_WORDS = 8
 _MOST_LINKS = 4  # more: a list of contents
 _BLANK = "\ufdd0"

@@ -12,6 +12,7 @@ from sqlalchemy import event, text
 from appliance.errors import UnavailableError
 from appliance.memory import retrieval, word_search
 from appliance.memory.access import Asker, keeping
+from appliance.memory.copies import words_of
 from appliance.memory.retrieval import Meaning, Retrieval
 from tests.memory.library import House
 
@@ -25,6 +26,7 @@ TEXTS = {
     "en": "The pump is in the cellar, and that is where it is to be read with care by all of us.",
     "fr": "La pompe est dans la cave, et il ne faut pas la lire sans les gants qui sont sur la table.",
     "de": "Die Pumpe ist im Keller, und dort wird sie von den Leuten mit der Hand und auch nicht ohne Licht gelesen.",
+    "other": "Antlia in cella est; aqua semper fluit, lumen autem deest.",
 }
 
 
@@ -52,15 +54,55 @@ async def test_words_are_searched_while_the_vector_is_still_under_way(
     assert found[0].cosine is not None
 
 
-async def test_a_vector_that_is_not_made_ends_the_search_and_leaves_no_connection_taken(pool: AsyncEngine) -> None:
+@pytest.fixture
+def searching(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Is set once words are searched, while their transaction is open."""
+    begun = asyncio.Event()
+
+    async def noted(connection: AsyncConnection, question: str, asker: Asker) -> list[int]:
+        await connection.execute(text("SELECT 1"))
+        begun.set()
+        return await word_search.by_words(connection, question, asker)
+
+    monkeypatch.setattr(retrieval, "by_words", noted)
+    return begun
+
+
+async def test_a_vector_that_is_not_made_ends_the_search_and_costs_no_connection(
+    pool: AsyncEngine, searching: asyncio.Event
+) -> None:
     await House(pool).take("a.txt", "Nightingales sing at night.", "clerks")
+    made: list[object] = []
+    event.listen(pool.sync_engine, "connect", lambda *_: made.append(1))
 
     async def broken() -> Meaning:
+        await searching.wait()
         raise UnavailableError("the embedding model does not answer", "run `sovereign status`")
 
     for _ in range(40):  # more than the pool holds
+        searching.clear()
         with pytest.raises(UnavailableError):
             await Retrieval(pool).found("nightingales", broken(), ["clerks"])
+    assert pool.pool.checkedout() == 0  # type: ignore[attr-defined]  # a queue's
+    assert len(made) <= 2
+
+
+async def test_a_question_that_is_given_up_leaves_no_connection_taken(
+    pool: AsyncEngine, searching: asyncio.Event
+) -> None:
+    await House(pool).take("a.txt", "Nightingales sing at night.", "clerks")
+
+    async def never() -> Meaning:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    for _ in range(40):
+        searching.clear()
+        asked = asyncio.create_task(Retrieval(pool).found("nightingales", never(), ["clerks"]))
+        await searching.wait()
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
     assert pool.pool.checkedout() == 0  # type: ignore[attr-defined]  # a queue's
 
 
@@ -93,11 +135,12 @@ async def test_each_language_is_searched_by_its_own_index_in_one_statement(pool:
     for language, said in TEXTS.items():
         await house.take(f"{language}.txt", said, "clerks")
     with stated(pool) as statements:
-        found = await house.ask("pump pompe Pumpe", "clerks")
+        found = await house.ask("pump pompe Pumpe antlia", "clerks")
     assert {one.language for one in found} == set(TEXTS)
     ((statement, values),) = statements
     async with keeping(pool) as connection:
-        await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        for setting in ("enable_seqscan", "enable_nestloop"):
+            await connection.execute(text(f"SET LOCAL {setting} = off"))
         rows = (await connection.exec_driver_sql(f"EXPLAIN {statement}", values)).scalars().all()
     used = {word for row in rows for word in row.split() if word.startswith("ix_passage_words")}
     assert used == {f"ix_passage_words_{language}" for language in TEXTS}
@@ -110,11 +153,11 @@ async def test_a_place_of_few_is_not_taken_by_a_copy_of_what_is_there_already(po
     await house.take("hidden.txt", "Nightingales sing at noon.", "board")
     await house.take("other.txt", "At night no nightingales are seen.", "clerks")
     found = await house.ask("When do nightingales sing at night?", "clerks", limit=2)
-    assert [retrieval.words_of(one.body) for one in found] == [
+    assert [words_of(one.body) for one in found] == [
         "Nightingales sing at night.",
         "At night no nightingales are seen.",
     ]
     await house.library.delete(found[0].document)  # and another copy stands in
     again = await house.ask("When do nightingales sing at night?", "clerks", limit=2)
-    assert [retrieval.words_of(one.body) for one in again] == [retrieval.words_of(one.body) for one in found]
+    assert [words_of(one.body) for one in again] == [words_of(one.body) for one in found]
     assert again[0].document != found[0].document

@@ -24,9 +24,10 @@ class Engine:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
+        self.digest = "sha256:aa"
 
     async def model(self) -> Any:
-        return SimpleNamespace(receipt={"digest": "sha256:aa"})
+        return SimpleNamespace(receipt={"digest": self.digest})
 
     async def generate(self, request: Request) -> AsyncGenerator[Event]:
         self.requests.append(request)
@@ -56,4 +57,7 @@ def test_vectors_are_kept_by_model_and_text_and_refusals_are_not(tmp_path: Path)
         with pytest.raises(EngineRefusedError):
             asyncio.run(events(again, asked(messages=None, inputs=("long",))))
     assert len(real.requests) == 4
+    real.digest = "sha256:bb"
+    asyncio.run(events(again, asked(messages=None, inputs=("one", "two"))))
+    assert len(real.requests) == 5
     again.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.bench.learning.facts import Fact
 from tests.bench.learning.first_token import First, Turns
 from tests.bench.learning.kept import KeptEngine, key_of, progress
 from tests.bench.learning.questions import Question
+from tests.bench.learning.right import Answering, whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -113,15 +115,34 @@ def test_what_people_ask_stands_nowhere_on_the_page_that_answers_it(tmp_path: Pa
     assert len({one.paper.path for one in found}) == 6
 
 
+def test_a_copy_of_a_sentence_answers_wherever_it_stands_and_a_line_that_pages_share_does_not() -> None:
+    page, said = uuid.uuid4(), "The file sources.list names where packages come from."
+    right = Answering(page, "1. Sources", frozenset({said, "See also"}))
+
+    def there(body: str, document: uuid.UUID, *headings: str) -> Any:
+        return SimpleNamespace(body=body, document=document, headings=headings)
+
+    assert right.by(there("Other words.", page, "1. Sources")) is True
+    assert right.by(there(said.replace(" ", "\n"), uuid.uuid4(), "Else")) is True
+    assert right.strictly(there(said, uuid.uuid4(), "1. Sources")) is False
+    assert right.by(there("See also", uuid.uuid4(), "1. Sources")) is False
+    assert right.by(there("Other words.", page, "2. Else")) is False
+
+
+def test_a_document_carries_a_section_where_it_holds_all_of_it() -> None:
+    assert whole([{"a", "b"}, {"b", "c"}]) == {"b"}
+    assert whole([]) == frozenset()
+
+
 def test_each_sort_of_question_is_claimed_by_itself() -> None:
-    easy, hard = [(1.0, 0.8)], [(0.0, 0.1)]
+    easy, hard = [(1.0, 0.8, 1.0, 0.8)], [(0.0, 0.1, 0.0, 0.0)]
     both = {("by title", "en"): easy, ("in other words", "en"): hard, ("by title", "fr"): hard}
     claims = documents.Looked([], both, {}).claims
     assert [(claim.name.split(",")[1].strip(), claim.value, claim.holds) for claim in claims] == [
-        ("by title", 0.5, False),
-        ("by title", pytest.approx(0.45), False),
         ("in other words", 0.0, False),
         ("in other words", 0.1, False),
+        ("by title", 0.5, False),
+        ("by title", pytest.approx(0.45), False),
     ]
 
 
