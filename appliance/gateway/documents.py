@@ -6,7 +6,6 @@ queries and asks a second time by its own policy (ADR 141); nothing is found and
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -78,7 +77,7 @@ class Documents:
                     param="documents",
                 )
             question = looked_up(messages).replace("\0", " ")  # which PostgreSQL takes in no text
-            meaning = asyncio.create_task(self._meaning(question, caller))  # its words are searched meanwhile
+            meaning = await self._meaning(question, caller)
             wanted = min(most or looking.passages, looking.passages)
             found = await self._retrieval.found(question, meaning, caller.groups, limit=wanted)
         fit = fitting(question, found)
@@ -91,7 +90,7 @@ class Documents:
                 param="documents",
             )
         return Grounding(
-            taken, looking.nothing_fits == "abstain", _looked_up_by(meaning.result().model, looking), looking.digest
+            taken, looking.nothing_fits == "abstain", _looked_up_by(meaning.model, looking), looking.digest
         )
 
     async def looked_up_by(self, looking: Looking) -> Mapping[str, Any] | None:

@@ -1,14 +1,13 @@
 """Passages that answer a question, among those that the asker's groups may see: by words and by meaning, ranks fused.
 
 By words: ``word_search``. By meaning: the nearest of the vectors that the same model made, all of them compared. The
-two are looked for side by side, each in a transaction of its own, and a question's vector may still be under way when
-its words are searched. All queries ask for groups themselves, and the database's policy asks again (``access``).
+two are looked for side by side, each in a transaction of its own, and none waits for a connection while it holds one.
+All queries ask for groups themselves, and the database's policy asks again (``access``).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -52,21 +51,22 @@ class Retrieval:
     async def found(
         self,
         question: str,
-        asked: Meaning | Awaitable[Meaning] | None,
+        asked: Meaning | None,
         groups: Iterable[str] | None,
         limit: int = 8,
         meaning: float = 1.0,
     ) -> tuple[Found, ...]:
         """The best passages for ``question``, at most ``limit``, best first; ``groups`` None is the keeper.
 
-        ``asked`` may still be under way; what it raises is raised. Without it, words alone decide. ``meaning`` is how
-        much the ranking by vectors counts beside that by words.
+        Without ``asked``, words alone decide. ``meaning`` is how much the ranking by vectors counts beside that by
+        words.
         """
         asker = Asker(tuple(groups) if groups is not None else None)
         async with _beside(self._by_words(question[:MAX_QUESTION], asker)) as words:
             near = await self._by_meaning(asked, asker)
             best = fused([(1.0, await words), (meaning, list(near))])
         async with asker.transaction(self._engine) as connection:
+            await connection.execute(ONE_PASS)
             return await self._passages(connection, asker, question, best, near, limit)
 
     async def still(self, places: Sequence[Place], groups: Iterable[str]) -> tuple[Found | None, ...]:
@@ -98,20 +98,16 @@ class Retrieval:
         async with asker.transaction(self._engine) as connection:
             return await by_words(connection, question, asker)
 
-    async def _by_meaning(self, asked: Meaning | Awaitable[Meaning] | None, asker: Asker) -> dict[int, float]:
-        """Passages, nearest first, with how near: the cosine, since vectors have length 1.
-
-        No connection is held while ``asked`` is waited for.
-        """
+    async def _by_meaning(self, asked: Meaning | None, asker: Asker) -> dict[int, float]:
+        """Passages, nearest first, with how near: the cosine, since vectors have length 1."""
         if asked is None:
             return {}
-        meant = await asked if isinstance(asked, Awaitable) else asked
         query = (
             "SELECT p.passage_id, p.embedding <#> CAST(:vector AS halfvec) AS far "  # noqa: S608 - text of this module
             f"FROM passage_vector AS p {SEEN} WHERE d.model = :model AND {asker.may_see('d')} "
             "ORDER BY far, p.passage_id LIMIT :depth"
         )
-        values = {"vector": meant.vector, "model": meant.model, "depth": DEPTH, **asker.named}
+        values = {"vector": asked.vector, "model": asked.model, "depth": DEPTH, **asker.named}
         async with asker.transaction(self._engine) as connection:
             await connection.execute(ONE_PASS)
             rows = (await connection.execute(asker.typed(query), values)).all()

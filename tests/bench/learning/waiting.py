@@ -1,11 +1,10 @@
 """How long a question waits for its passages among 50,000, its vector included.
 
-The words are searched while the engine makes the vector, as in the gateway; both engines ask at their own sockets.
+The engine for vectors and the database are asked at their own sockets, as the gateway asks them.
 """
 
 from __future__ import annotations
 
-import asyncio
 import statistics
 import time
 from typing import TYPE_CHECKING
@@ -42,18 +41,14 @@ async def timed(manuals: Manuals, asks: list[Question], passages: int) -> tuple[
 
 
 async def waited(pool: AsyncEngine, embedder: Embedder, asks: list[Question]) -> tuple[list[float], list[float]]:
-    """Milliseconds of each question: in all, and, once all were asked, with its vector there."""
+    """Milliseconds of each question: in all, and without making its vector."""
     retrieval = Retrieval(pool)
     whole, searching = [], []
-    means = []
     for question in asks:
         begun = time.perf_counter()
-        meaning = asyncio.create_task(meant(embedder, question.said))
+        meaning = await meant(embedder, question.said)
+        made = time.perf_counter()
         await retrieval.found(question.said, meaning, (GROUP,), 8)
         whole.append(1000 * (time.perf_counter() - begun))
-        means.append(meaning.result())
-    for question, meaning_of in zip(asks, means, strict=True):
-        begun = time.perf_counter()
-        await retrieval.found(question.said, meaning_of, (GROUP,), 8)
-        searching.append(1000 * (time.perf_counter() - begun))
+        searching.append(1000 * (time.perf_counter() - made))
     return whole, searching

@@ -14,7 +14,7 @@ from appliance.memory import retrieval, word_search
 from appliance.memory.access import Asker, keeping
 from appliance.memory.copies import words_of
 from appliance.memory.retrieval import Meaning, Retrieval
-from tests.memory.library import House
+from tests.memory.library import DIMENSIONS, House
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,28 +30,7 @@ TEXTS = {
 }
 
 
-async def test_words_are_searched_while_the_vector_is_still_under_way(
-    pool: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house = House(pool)
-    await house.take("a.txt", "Nightingales sing at night.", "clerks")
-    searched = asyncio.Event()
-
-    async def noted(connection: AsyncConnection, question: str, asker: Asker) -> list[int]:
-        found = await word_search.by_words(connection, question, asker)
-        searched.set()
-        return found
-
-    async def late() -> Meaning:
-        await searched.wait()  # for ever, where the words wait for it
-        assert house.embedder is not None
-        return Meaning((await house.embedder.vectors(["nightingales"]))[0], await house.embedder.model())
-
-    monkeypatch.setattr(retrieval, "by_words", noted)
-    async with asyncio.timeout(20):
-        found = await Retrieval(pool).found("nightingales", late(), ["clerks"])
-    assert [one.title for one in found] == ["a"]
-    assert found[0].cosine is not None
+VECTOR = Meaning("[1" + ",0" * (DIMENSIONS - 1) + "]", "sha256:" + "a" * 64)
 
 
 @pytest.fixture
@@ -68,21 +47,34 @@ def searching(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     return begun
 
 
-async def test_a_vector_that_is_not_made_ends_the_search_and_costs_no_connection(
-    pool: AsyncEngine, searching: asyncio.Event
-) -> None:
+async def test_words_and_meaning_are_looked_for_side_by_side(pool: AsyncEngine, searching: asyncio.Event) -> None:
+    await House(pool).take("a.txt", "Nightingales sing at night.", "clerks")
+
+    class Met(Retrieval):
+        async def _by_meaning(self, asked: Meaning | None, asker: Asker) -> dict[int, float]:
+            await searching.wait()  # for ever, where words wait for it
+            return await super()._by_meaning(asked, asker)
+
+    async with asyncio.timeout(20):
+        found = await Met(pool).found("nightingales", VECTOR, ["clerks"])
+    assert [one.title for one in found] == ["a"]
+    assert found[0].cosine is not None
+
+
+async def test_a_search_that_fails_costs_no_connection(pool: AsyncEngine, searching: asyncio.Event) -> None:
     await House(pool).take("a.txt", "Nightingales sing at night.", "clerks")
     made: list[object] = []
     event.listen(pool.sync_engine, "connect", lambda *_: made.append(1))
 
-    async def broken() -> Meaning:
-        await searching.wait()
-        raise UnavailableError("the embedding model does not answer", "run `sovereign status`")
+    class Broken(Retrieval):
+        async def _by_meaning(self, *_: object) -> dict[int, float]:
+            await searching.wait()
+            raise UnavailableError("the database does not answer", "run `sovereign status`")
 
     for _ in range(40):  # more than the pool holds
         searching.clear()
         with pytest.raises(UnavailableError):
-            await Retrieval(pool).found("nightingales", broken(), ["clerks"])
+            await Broken(pool).found("nightingales", VECTOR, ["clerks"])
     assert pool.pool.checkedout() == 0  # type: ignore[attr-defined]  # a queue's
     assert len(made) <= 2
 
@@ -91,14 +83,9 @@ async def test_a_question_that_is_given_up_leaves_no_connection_taken(
     pool: AsyncEngine, searching: asyncio.Event
 ) -> None:
     await House(pool).take("a.txt", "Nightingales sing at night.", "clerks")
-
-    async def never() -> Meaning:
-        await asyncio.Event().wait()
-        raise AssertionError
-
     for _ in range(40):
         searching.clear()
-        asked = asyncio.create_task(Retrieval(pool).found("nightingales", never(), ["clerks"]))
+        asked = asyncio.create_task(Retrieval(pool).found("nightingales", VECTOR, ["clerks"]))
         await searching.wait()
         asked.cancel()
         with pytest.raises(asyncio.CancelledError):
