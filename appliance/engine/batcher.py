@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from appliance.engine.answering import Answering
+from appliance.engine.books import Books
 from appliance.engine.capacity import Capacity
 from appliance.engine.cell_store import CellStore
 from appliance.engine.copies import Copies
@@ -27,10 +28,10 @@ from appliance.engine.prefixes import PrefixCache
 from appliance.engine.protocol import End, Failed
 from appliance.engine.reception import Reception
 from appliance.engine.scheduler import Limits
-from appliance.engine.showing import Reads, Showing
-from appliance.engine.telling import Telling
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from appliance.engine.admission import AdmissionQueue
     from appliance.engine.context import Context
     from appliance.engine.energy import Draw
@@ -40,11 +41,10 @@ if TYPE_CHECKING:
     from appliance.engine.metrics import EngineMetrics
     from appliance.engine.protocol import FinishReason
     from appliance.engine.resident import Resident
-    from appliance.engine.showing import Shown
 
 
 class Batcher:
-    """Computes what the queue holds, at most ``slots`` requests side by side."""
+    """Computes what the queue holds, at most ``slots`` requests side by side. ``books`` tell how things stand."""
 
     def __init__(  # noqa: PLR0913 - the parts it brings together, named at the one call
         self,
@@ -58,8 +58,11 @@ class Batcher:
         metrics: EngineMetrics,
         shelf: KvShelf | None = None,
         pinned_tokens: int | None = 0,
+        deliver: Callable[[], None] = lambda: None,
     ) -> None:
+        """``deliver`` sends off what the step before had to say; called once the next batch is being computed."""
         self._context = context
+        self._deliver = deliver
         self._queue = queue
         self._draw = draw
         self._metrics = metrics
@@ -83,10 +86,7 @@ class Batcher:
         )
         self._interruption = Interruption(context.give_up)
         self._planner = Planner(queue, Limits(context.batch_tokens, chunk_tokens, apart_tokens))
-        self._telling = Telling(self._store, self._cache, self._reception, self._keeper, metrics)
-        self._computed = 0.0
-        self._reads = Reads(draw)
-        self._showing = Showing(self._store, self._cache, self._reads)
+        self.books = Books(self._store, self._cache, self._reception, self._keeper, draw=draw, metrics=metrics)
 
     @property
     def running(self) -> tuple[Job, ...]:
@@ -96,16 +96,6 @@ class Batcher:
     @property
     def _residents(self) -> list[Resident]:
         return self._reception.residents
-
-    @property
-    def pinned(self) -> tuple[int, int]:
-        """As ``PrefixCache.pinned``, at the last step. Any thread."""
-        return self._telling.pinned
-
-    @property
-    def shown(self) -> Shown:
-        """What lies in the cells, at the last step. Any thread."""
-        return self._showing.shown
 
     def kept(self) -> tuple[Held, ...]:
         """What lies on disk. Any thread."""
@@ -119,18 +109,17 @@ class Batcher:
     def preload(self) -> None:
         """Bring back what was kept on disk; before the first step."""
         self._keeper.preload()
-        self._tell()
+        self.books.tell(self._residents)
 
     def close(self) -> None:
         """Finish what is being kept on disk; after the last step."""
         self._keeper.close()
 
-    def step(self) -> None:
-        """One turn. Returns at once when nothing is to be computed."""
-        began, self._computed = time.perf_counter(), 0.0
+    def step(self) -> bool:
+        """One turn. Returns at once when nothing is to be computed. Whether a batch was, and requests go on."""
+        self.books.open()
         self._take_turn()
-        if self._computed:
-            self._metrics.scheduled(time.perf_counter() - began - self._computed)
+        return self.books.close(self._residents)
 
     def hurry(self, job: Job) -> None:
         """``job`` is in the queue. A batch may give way to who comes new. Any thread."""
@@ -147,11 +136,6 @@ class Batcher:
         if plan:
             self._compute(plan)
         self._keeper.put_away(idle=not plan)
-        self._tell()
-
-    def _tell(self) -> None:
-        self._telling.tell()
-        self._showing.look(self._residents)
 
     def _dismiss(self) -> None:
         """End what its client gave up, at work or still waiting."""
@@ -170,10 +154,13 @@ class Batcher:
         while self._store.free < all_rows and self._cache.evict():
             pass
         adapter = next(iter(plan)).job.adapter
+        decoding = sum(resident.decoding for resident in plan)
         try:
             self._context.adapt(adapter)
             with self._interruption.batch(adapter, gives_way=self._planner.gives_way):
                 rows = self._context.decode(pieces)
+                beside = self._meanwhile(plan)
+                self._context.wait()
         except NoRoomError:
             self._planner.undo()
             self._make_room(plan)
@@ -182,18 +169,23 @@ class Batcher:
             self._recover(plan, error)
             return
         cost = watch.cost()
-        self._computed += cost.seconds
-        decoding = sum(resident.decoding for resident in plan)
-        self._reads.add(cost, all_rows - decoding, all_rows)
-        self._metrics.step(cost.seconds, prompt_rows=all_rows - decoding, decode_rows=decoding)
+        self.books.computed(cost, prompt_rows=all_rows - decoding, decode_rows=decoding, beside=beside)
         for (resident, count), piece, row in zip(plan.items(), pieces, rows, strict=True):
-            resident.filled += count
-            self._store.appended(resident.pair, count)
             resident.answering.meter.step(cost, count, all_rows)
-            self._cache.progress(resident.readings, resident.filled)
-            self._planner.cleared(resident)
             if piece.sampled:
                 self._draw_for(resident, row)
+
+    def _meanwhile(self, plan: dict[Resident, int]) -> float:
+        """All that a batch need not be waited for: it has been taken. How many seconds that took."""
+        began = time.perf_counter()
+        self._deliver()
+        self.books.meanwhile(self._residents)
+        for resident, count in plan.items():
+            resident.filled += count
+            self._store.appended(resident.pair, count)
+            self._cache.progress(resident.readings, resident.filled)
+            self._planner.cleared(resident)
+        return time.perf_counter() - began
 
     def _draw_for(self, resident: Resident, row: int) -> None:
         watch = Watch(self._draw)
@@ -203,7 +195,7 @@ class Batcher:
             self._fail(resident, Failed("decode_failed", error.cause))
             return
         cost = watch.cost()
-        self._computed += cost.seconds
+        self.books.drawn(cost)
         resident.answering.meter.step(cost, 1, 1)
         if reason is not None:
             self._end(resident, reason)

@@ -1,7 +1,9 @@
 """The engine: many requests on one context, by continuous batching.
 
 Threads: ``submit``, ``status`` and ``drain`` run on the event loop; prompts are tokenised on a worker thread; one owner
-thread touches the context. Events cross from the owner thread to the loop once a step, all of them together.
+thread touches the context. Events cross from the owner thread to the loop once a step, all of them together: at its
+end, or, where a GPU computes the next one by itself, as soon as that has been given its work. Waking the loop there
+costs the streams nothing.
 """
 
 from __future__ import annotations
@@ -75,6 +77,7 @@ class BatchingEngine:
             metrics=metrics,
             shelf=shelf,
             pinned_tokens=pinned_tokens,
+            deliver=self._outbox.flush,
         )
         self._owner = threading.Thread(target=self._own, name="engine-owner", daemon=True)
         self._began = time.monotonic()
@@ -98,7 +101,7 @@ class BatchingEngine:
     @property
     def pinned(self) -> tuple[int, int]:
         """How many instructions stay in memory, and their tokens."""
-        return self._batcher.pinned
+        return self._batcher.books.pinned
 
     @property
     def most_pinned(self) -> int:
@@ -107,7 +110,7 @@ class BatchingEngine:
 
     def tiers(self, cell_bytes: int) -> EngineTiers:
         """What lies where, as ``GET /memory`` says it; a cell takes ``cell_bytes``. Any thread."""
-        shown, now = self._batcher.shown, time.monotonic()
+        shown, now = self._batcher.books.shown, time.monotonic()
         cells = [_row(held, now, held.tokens * cell_bytes) for held in shown.rows]
         disk = [_row(held, time.time(), held.size) for held in self._batcher.kept()]
         return EngineTiers(now - self._began, self._context.cells, (*cells, *disk), shown.prefill)
@@ -215,8 +218,9 @@ class BatchingEngine:
         try:
             self._batcher.preload()
             while self._batcher.running or self._batcher.pending or self._queue.wait():
-                self._batcher.step()
-                self._outbox.flush()
+                followed = self._batcher.step()
+                if not (followed and self._context.apart):
+                    self._outbox.flush()
             self._batcher.close()
         finally:
             self._queue.close()

@@ -109,6 +109,11 @@ class Context(Memory, Protocol):
         ...
 
     @property
+    def apart(self) -> bool:
+        """Whether a GPU computes, so that this process has time for other things until it has to ``wait``."""
+        ...
+
+    @property
     def adapters(self) -> Collection[str]:
         """Names of the adapters that were loaded with the model."""
         ...
@@ -149,8 +154,13 @@ class Context(Memory, Protocol):
         """*Owner.* Append all ``pieces``; the row of each piece's last token.
 
         Raises ``NoRoomError`` with nothing changed, or ``DecodeError`` after which some pieces may have been appended
-        in part: ``extent`` tells, ``cut`` mends. ``GivenUpError`` is one of these.
+        in part: ``extent`` tells, ``cut`` mends. ``GivenUpError`` is one of these. What computes ``apart`` has only
+        been given its work by then.
         """
+        ...
+
+    def wait(self) -> None:
+        """*Owner.* Return when what was decoded is computed."""
         ...
 
     def give_up(self, *, wanted: bool) -> None:

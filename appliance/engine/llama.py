@@ -128,6 +128,11 @@ class LlamaContext(LlamaVocabulary):
         return self._batch_tokens
 
     @property
+    def apart(self) -> bool:
+        """See ``Context``."""
+        return llama_backend.device() is not None
+
+    @property
     def window(self) -> int:
         """See ``Memory``."""
         return int(llama_cpp.llama_model_n_swa(self._model))
@@ -167,6 +172,11 @@ class LlamaContext(LlamaVocabulary):
         if code != 0:
             raise DecodeError(f"llama_decode returned {code}")
         return rows
+
+    def wait(self) -> None:
+        """See ``Context``."""
+        if self.apart:
+            llama_cpp.llama_synchronize(self._context)
 
     def give_up(self, *, wanted: bool) -> None:
         """See ``Context``."""

@@ -30,7 +30,8 @@ class EngineMetrics:
         self._waited = self._histogram("engine_queue_seconds", "From admission to the start of work.")
         self._first = self._histogram("engine_first_token_seconds", "From the start of work to the first token.")
         self._decode = self._histogram("engine_decode_seconds", "From the first token to the last.")
-        self._rows = Counter("engine_rows", "Rows of batches by kind.", ["kind"], registry=self._registry)
+        rows = Counter("engine_rows", "Rows of batches by kind.", ["kind"], registry=self._registry)
+        self._prompt_rows, self._decode_rows = rows.labels("prompt"), rows.labels("decode")
         self._steps = self._histogram("engine_step_seconds", "Computing one batch.")
         self._scheduling = Counter(
             "engine_scheduling_seconds", "Steps' time beside computing and drawing.", registry=self._registry
@@ -86,8 +87,8 @@ class EngineMetrics:
     def step(self, seconds: float, *, prompt_rows: int, decode_rows: int) -> None:
         """A batch was computed."""
         self._steps.observe(seconds)
-        self._rows.labels("prompt").inc(prompt_rows)
-        self._rows.labels("decode").inc(decode_rows)
+        self._prompt_rows.inc(prompt_rows)
+        self._decode_rows.inc(decode_rows)
 
     def gave_up(self) -> None:
         """A batch was given up for somebody who came new."""

@@ -89,6 +89,7 @@ class QuotingContext(WindowedMemory):
         self.poisoned: int | None = None
         self.samplers = 0
         self.adapters = ADAPTERS
+        self.apart = False
         self.adapter = ""
         self.changes = 0
         self.unusable = ""
@@ -142,6 +143,9 @@ class QuotingContext(WindowedMemory):
         self.rows += len(rows)
         self.batches.append(list(pieces))
         return self._choices(pieces)
+
+    def wait(self) -> None:
+        """It has computed already."""
 
     def give_up(self, *, wanted: bool) -> None:
         self.given_up = wanted

@@ -117,7 +117,7 @@ def our_engine(  # noqa: PLR0913 - what an engine may be started with
         argv = [sys.executable, "-c", _OURS, json.dumps(given)]
         patience = START_S if processor is None else EMULATED_START_S
         emulated = argv if processor is None else processor.running(argv)
-        with _running(emulated, folder / "s", patience_s=patience) as served:
+        with running(emulated, folder / "s", patience_s=patience) as served:
             yield served
 
 
@@ -126,7 +126,7 @@ def adapted_engine(model: Path, sizes: Sizes, server: LlamaServer, slots: int) -
     """llama-server, hardened, behind the same protocol."""
     with _folder() as folder:
         given = _given(model, sizes, folder) | {"library": str(server.library), "slots": slots}
-        with _running([sys.executable, "-c", _OURS, json.dumps(given)], folder / "s") as served:
+        with running([sys.executable, "-c", _OURS, json.dumps(given)], folder / "s") as served:
             yield served
 
 
@@ -144,7 +144,7 @@ def plain_llama_server(
         environment = {"XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder), "PATH": os.environ["PATH"]}
         if libraries:
             environment["LD_LIBRARY_PATH"] = os.pathsep.join(map(str, libraries))
-        with _running([*argv, *flags], socket, environment, health="/health") as served:
+        with running([*argv, *flags], socket, environment, health="/health") as served:
             yield served
 
 
@@ -173,13 +173,14 @@ def _folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _running(
+def running(
     argv: list[str],
     socket: Path,
     environment: dict[str, str] | None = None,
     health: str = "/healthz",
     patience_s: float = START_S,
 ) -> Iterator[Served]:
+    """``argv`` as an ordinary user, once it answers on ``socket``. Raises ``RuntimeError`` where it ends before."""
     process = subprocess.Popen(unprivileged(argv), env=environment, stdout=subprocess.DEVNULL)
     try:
         _await(socket, process, health, patience_s)

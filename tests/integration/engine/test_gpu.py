@@ -19,9 +19,10 @@ from appliance.engine.client import EngineClient
 from appliance.engine.protocol import End, Token
 from appliance.engine.steady import SETTLES_S
 from appliance.site.gpu import gpus
+from appliance.site.paths import SitePaths
 from tests.engine import asking, gpu
 from tests.engine.confined import unprivileged
-from tests.engine.served import Sizes, described, our_engine
+from tests.engine.served import Sizes, described, our_engine, running
 from tests.engine.small_model import write
 
 if TYPE_CHECKING:
@@ -107,6 +108,45 @@ def test_a_gpu_that_is_not_there_ends_the_start_with_its_number(small: Path) -> 
         our_engine(small, Sizes(context_tokens=1024, memory_mib=ROOM, gpu=absent)),
     ):
         pass
+
+
+GATED = """
+import os, sys
+from pathlib import Path
+from appliance.cli.serve_engine import _confine_gate
+from appliance.engine.launch import serve
+from appliance.site.paths import SitePaths
+from appliance.site.served import Model
+paths = SitePaths(Path(sys.argv[1]))
+model = Model(name="m", gpu=0, context_tokens=1024, memory_mib=3000)
+held = _confine_gate(model, "engine-m", paths, frozenset())
+assert set(held) == {"unprivileged", "no_new_privs", "seccomp", "landlock"}, held
+serve(
+    weights_fd=os.open(paths.store / "weights", os.O_RDONLY), template="{{ messages[0].content }}",
+    receipt={"digest": "sha256:0", "confinement": list(held)}, record={"name": "m"}, config=model,
+    socket=paths.socket("engine-m"), clients=frozenset({os.getuid()}),
+)
+"""
+
+
+def test_an_engine_serves_on_a_gpu_behind_the_gate_that_is_confined_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way that a site takes: the gate gives up files and calls first, and the engine then does so once more."""
+    tmp_path.chmod(0o755)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    paths = SitePaths(tmp_path / "site")
+    for folder in (paths.policies, paths.store, paths.current, paths.socket("engine-m").parent):
+        folder.mkdir(parents=True)
+    paths.site_yaml.write_text("{}")
+    (paths.current / "release.json").write_text("{}")
+    write(paths.store / "weights")
+    with running([sys.executable, "-c", GATED, str(paths.root)], paths.socket("engine-m")) as served:
+        found = asyncio.run(_first_tokens(served.socket))
+        said = described(served.socket)
+    assert len(found) == len(PROMPTS)
+    assert all(layer["holds"] for layer in said["confinement"]), said["confinement"]
+    assert said["device"]["name"]
 
 
 PROBE = """

@@ -57,6 +57,7 @@ class ScriptedContext(WindowedMemory):
         self.context_tokens, self.cells = context_tokens, 256
         self.batch_tokens, self.sequences = batch_tokens, 8
         self.adapters: tuple[str, ...] = ()
+        self.apart = False
         self.control_texts: Sequence[str] = tuple(CONTROLS)
         self.decoded: list[tuple[tuple[int, ...], int]] = []
         self.samplers: list[ScriptedSampler] = []
@@ -106,6 +107,9 @@ class ScriptedContext(WindowedMemory):
             last += len(piece.tokens)
             rows.append(last)
         return rows
+
+    def wait(self) -> None:
+        """It has computed already."""
 
     def give_up(self, *, wanted: bool) -> None:
         """It never does."""
