@@ -11,8 +11,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from appliance.engine.accounts import Accounts
 from appliance.engine.answering import Answering
-from appliance.engine.books import Books
 from appliance.engine.capacity import Capacity
 from appliance.engine.cell_store import CellStore
 from appliance.engine.copies import Copies
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class Batcher:
-    """Computes what the queue holds, at most ``slots`` requests side by side. ``books`` tell how things stand."""
+    """Computes what the queue holds, at most ``slots`` requests side by side. ``accounts`` tell how things stand."""
 
     def __init__(  # noqa: PLR0913 - the parts it brings together, named at the one call
         self,
@@ -86,7 +86,7 @@ class Batcher:
         )
         self._interruption = Interruption(context.give_up)
         self._planner = Planner(queue, Limits(context.batch_tokens, chunk_tokens, apart_tokens))
-        self.books = Books(self._store, self._cache, self._reception, self._keeper, draw=draw, metrics=metrics)
+        self.accounts = Accounts(self._store, self._cache, self._reception, self._keeper, draw=draw, metrics=metrics)
 
     @property
     def running(self) -> tuple[Job, ...]:
@@ -109,7 +109,7 @@ class Batcher:
     def preload(self) -> None:
         """Bring back what was kept on disk; before the first step."""
         self._keeper.preload()
-        self.books.tell(self._residents)
+        self.accounts.tell(self._residents)
 
     def close(self) -> None:
         """Finish what is being kept on disk; after the last step."""
@@ -117,9 +117,9 @@ class Batcher:
 
     def step(self) -> bool:
         """One turn. Returns at once when nothing is to be computed. Whether a batch was, and requests go on."""
-        self.books.open()
+        self.accounts.open()
         self._take_turn()
-        return self.books.close(self._residents)
+        return self.accounts.close(self._residents)
 
     def hurry(self, job: Job) -> None:
         """``job`` is in the queue. A batch may give way to who comes new. Any thread."""
@@ -169,7 +169,7 @@ class Batcher:
             self._recover(plan, error)
             return
         cost = watch.cost()
-        self.books.computed(cost, prompt_rows=all_rows - decoding, decode_rows=decoding, beside=beside)
+        self.accounts.computed(cost, prompt_rows=all_rows - decoding, decode_rows=decoding, beside=beside)
         for (resident, count), piece, row in zip(plan.items(), pieces, rows, strict=True):
             resident.answering.meter.step(cost, count, all_rows)
             if piece.sampled:
@@ -179,7 +179,7 @@ class Batcher:
         """All that a batch need not be waited for: it has been taken. How many seconds that took."""
         began = time.perf_counter()
         self._deliver()
-        self.books.meanwhile(self._residents)
+        self.accounts.meanwhile(self._residents)
         for resident, count in plan.items():
             resident.filled += count
             self._store.appended(resident.pair, count)
@@ -195,7 +195,7 @@ class Batcher:
             self._fail(resident, Failed("decode_failed", error.cause))
             return
         cost = watch.cost()
-        self.books.drawn(cost)
+        self.accounts.drawn(cost)
         resident.answering.meter.step(cost, 1, 1)
         if reason is not None:
             self._end(resident, reason)

@@ -101,7 +101,7 @@ class BatchingEngine:
     @property
     def pinned(self) -> tuple[int, int]:
         """How many instructions stay in memory, and their tokens."""
-        return self._batcher.books.pinned
+        return self._batcher.accounts.pinned
 
     @property
     def most_pinned(self) -> int:
@@ -110,7 +110,7 @@ class BatchingEngine:
 
     def tiers(self, cell_bytes: int) -> EngineTiers:
         """What lies where, as ``GET /memory`` says it; a cell takes ``cell_bytes``. Any thread."""
-        shown, now = self._batcher.books.shown, time.monotonic()
+        shown, now = self._batcher.accounts.shown, time.monotonic()
         cells = [_row(held, now, held.tokens * cell_bytes) for held in shown.rows]
         disk = [_row(held, time.time(), held.size) for held in self._batcher.kept()]
         return EngineTiers(now - self._began, self._context.cells, (*cells, *disk), shown.prefill)

@@ -15,7 +15,7 @@ from appliance.engine.metrics import EngineMetrics
 from appliance.engine.protocol import End, Event, Failed, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from appliance.engine.context import Context
     from appliance.engine.kv.shelf import KvShelf
@@ -63,6 +63,7 @@ class Desk:
         limit: int = MANY,
         shelf: KvShelf | None = None,
         pinned_tokens: int = 0,
+        deliver: Callable[[], None] = lambda: None,
     ) -> None:
         self.context = context
         self.queue = AdmissionQueue(limit, slots)
@@ -77,6 +78,7 @@ class Desk:
             metrics=self.metrics,
             shelf=shelf,
             pinned_tokens=pinned_tokens,
+            deliver=deliver,
         )
         self.batcher.preload()
 

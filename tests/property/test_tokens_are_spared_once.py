@@ -72,7 +72,7 @@ def test_the_tiers_add_up_to_what_receipts_say_was_cached(seed: int, tmp_path: P
             assert len({(one.tier, one.scope) for one in end.spared}) == len(end.spared)
             assert all(one.tokens > 0 for one in end.spared)
             tiers.update({one.tier: one.tokens for one in end.spared})
-        shown = [row for row in desk.batcher.books.shown.rows if row.tier != "live"]
+        shown = [row for row in desk.batcher.accounts.shown.rows if row.tier != "live"]
         assert sum(row.tokens for row in shown) == desk.batcher._store.live
     assert min(tiers[tier] for tier in ("pinned", "parked", "disk", "live")) > 0
 
@@ -85,8 +85,8 @@ def test_while_requests_are_at_work_the_rows_never_show_more_cells_than_there_ar
         if len(desk.queue.waiting()) < 10:
             _ask(draw, desk)
         desk.batcher.step()
-        assert all(row.tokens >= 0 and row.oldest <= row.newest for row in desk.batcher.books.shown.rows)
-        assert sum(row.tokens for row in desk.batcher.books.shown.rows) <= context.cells
+        assert all(row.tokens >= 0 and row.oldest <= row.newest for row in desk.batcher.accounts.shown.rows)
+        assert sum(row.tokens for row in desk.batcher.accounts.shown.rows) <= context.cells
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -341,10 +341,10 @@ def test_instructions_stay_under_any_pressure_and_a_request_of_full_length_still
     site = letters(99, 32)
     first = desk.ask([*site, *letters(0, 4)], site=32)
     desk.run(first)
-    assert desk.batcher.books.pinned == (1, 32)
+    assert desk.batcher.accounts.pinned == (1, 32)
     crowd = [desk.ask(letters(n, context.context_tokens - 8), user=f"user {n}", most=8) for n in range(1, 12)]
     desk.run(*crowd)
     assert all(right(asked, 0) for asked in crowd)
     last = desk.ask([*site, *letters(50, 4)], user="another", site=32)
     desk.run(last)
-    assert (desk.batcher.books.pinned, last.cached) == ((1, 32), 32)
+    assert (desk.batcher.accounts.pinned, last.cached) == ((1, 32), 32)

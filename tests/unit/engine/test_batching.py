@@ -48,8 +48,11 @@ async def _until(condition: Callable[[], bool]) -> None:
     raise AssertionError("it never came to that")
 
 
-def test_a_request_is_admitted_answered_and_ended() -> None:
-    engine = scripted_engine(ScriptedContext("ok"))
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_request_is_admitted_answered_and_ended(*, apart: bool) -> None:
+    context = ScriptedContext("ok")
+    context.apart = apart
+    engine = scripted_engine(context)
 
     async def work() -> None:
         events = await _all(engine, _ask(seed=7))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from appliance.engine.showing import Shown
 
 
-class Books:
+class Accounts:
     """Kept for one batcher, whose parts it looks at. A step goes from ``open`` to ``close``."""
 
     def __init__(  # noqa: PLR0913 - the parts it looks at, named at the one call
