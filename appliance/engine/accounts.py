@@ -1,8 +1,7 @@
 """What every step is booked under, and what others are told of it. Owner thread only, but for what says otherwise.
 
-How things stand after a step is told while the next one is computed: a GPU computes by itself meanwhile, so that its
-streams do not wait for that. Where no other step follows at once it is told at the end. On a processor this changes
-nothing but the order.
+How things stand is told at the end of a step. Where a GPU computes (``apart``) and another step follows at once, it is
+told while the GPU computes that one, so that no stream waits for it.
 """
 
 from __future__ import annotations
@@ -38,8 +37,10 @@ class Accounts:
         *,
         draw: Draw,
         metrics: EngineMetrics,
+        apart: bool,
     ) -> None:
         self._metrics = metrics
+        self._apart = apart
         self._telling = Telling(store, cache, reception, keeper, metrics)
         self._reads = Reads(draw)
         self._showing = Showing(store, cache, self._reads)
@@ -79,14 +80,13 @@ class Accounts:
         self._computed += cost.seconds
 
     def close(self, residents: Sequence[AtWork]) -> bool:
-        """A step is over. Whether it had a batch, and the next one follows at once for ``residents``."""
-        self._untold = True
-        followed = bool(residents and self._batches)
-        if not followed:
+        """A step is over. Whether something is left to tell while the next one, which follows at once, is computed."""
+        self._untold = bool(self._apart and residents and self._batches)
+        if not self._untold:
             self.tell(residents)
         if self._batches:
             self._metrics.scheduled(time.perf_counter() - self._began - self._computed)
-        return followed
+        return self._untold
 
     def tell(self, residents: Sequence[AtWork]) -> None:
         """Tell how things stand now."""

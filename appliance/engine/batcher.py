@@ -16,6 +16,7 @@ from appliance.engine.answering import Answering
 from appliance.engine.capacity import Capacity
 from appliance.engine.cell_store import CellStore
 from appliance.engine.copies import Copies
+from appliance.engine.endings import Endings
 from appliance.engine.energy import Watch
 from appliance.engine.errors import DecodeError, GivenUpError, NoRoomError
 from appliance.engine.interruption import Interruption
@@ -25,7 +26,7 @@ from appliance.engine.planning import Planner
 from appliance.engine.preemption import victim
 from appliance.engine.prefix_values import pins_in
 from appliance.engine.prefixes import PrefixCache
-from appliance.engine.protocol import End, Failed
+from appliance.engine.protocol import Failed
 from appliance.engine.reception import Reception
 from appliance.engine.scheduler import Limits
 
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from appliance.engine.job import Job
     from appliance.engine.kv.shelf import KvShelf
     from appliance.engine.metrics import EngineMetrics
-    from appliance.engine.protocol import FinishReason
     from appliance.engine.resident import Resident
 
 
@@ -60,7 +60,7 @@ class Batcher:
         pinned_tokens: int | None = 0,
         deliver: Callable[[], None] = lambda: None,
     ) -> None:
-        """``deliver`` sends off what the step before had to say; called once the next batch is being computed."""
+        """``deliver`` sends off what the step before left to say (``step``)."""
         self._context = context
         self._deliver = deliver
         self._queue = queue
@@ -84,9 +84,12 @@ class Batcher:
             keeper=self._keeper,
             draw=draw,
         )
+        parts = (self._store, self._cache, self._reception)
+        self._endings = Endings(context, queue, *parts, self._capacity, metrics)
+        self.accounts = Accounts(*parts, self._keeper, draw=draw, metrics=metrics, apart=context.apart)
+        self._adapter = ""
         self._interruption = Interruption(context.give_up)
         self._planner = Planner(queue, Limits(context.batch_tokens, chunk_tokens, apart_tokens))
-        self.accounts = Accounts(self._store, self._cache, self._reception, self._keeper, draw=draw, metrics=metrics)
 
     @property
     def running(self) -> tuple[Job, ...]:
@@ -116,7 +119,11 @@ class Batcher:
         self._keeper.close()
 
     def step(self) -> bool:
-        """One turn. Returns at once when nothing is to be computed. Whether a batch was, and requests go on."""
+        """One turn. Returns at once when nothing is to be computed.
+
+        True where what it had to say is left to the next one, which delivers it once a GPU has its batch, or before it
+        does anything slow.
+        """
         self.accounts.open()
         self._take_turn()
         return self.accounts.close(self._residents)
@@ -129,24 +136,26 @@ class Batcher:
     def _take_turn(self) -> None:
         self._interruption.look()
         self._dismiss()
+        if self._queue.waiting():
+            self._deliver()  # who begins may be brought back from disk, or have others copied
         self._reception.admit()
         for resident in self._residents:
             self._reception.land(resident)
         plan = self._planner.plan(self._residents)
         if plan:
             self._compute(plan)
+        else:
+            self._deliver()
         self._keeper.put_away(idle=not plan)
 
     def _dismiss(self) -> None:
         """End what its client gave up, at work or still waiting."""
         for resident in [r for r in self._residents if r.job.cancelled.is_set()]:
-            self._end(resident, "cancelled")
+            self._endings.end(resident, "cancelled")
         for job in self._queue.waiting():
             if job.cancelled.is_set() and self._queue.take(job):
                 answering = job.answering or Answering(self._context, job, self._draw)
-                last = answering.finish("cancelled")
-                self._reception.discard(answering)
-                self._close(job, last, None)
+                self._endings.cancel(job, answering)
 
     def _compute(self, plan: dict[Resident, int]) -> None:
         watch = Watch(self._draw)
@@ -155,6 +164,9 @@ class Batcher:
             pass
         adapter = next(iter(plan)).job.adapter
         decoding = sum(resident.decoding for resident in plan)
+        if adapter != self._adapter:
+            self._deliver()
+            self._adapter = adapter
         try:
             self._context.adapt(adapter)
             with self._interruption.batch(adapter, gives_way=self._planner.gives_way):
@@ -176,7 +188,7 @@ class Batcher:
                 self._draw_for(resident, row)
 
     def _meanwhile(self, plan: dict[Resident, int]) -> float:
-        """All that a batch need not be waited for: it has been taken. How many seconds that took."""
+        """All that a batch need not be waited for: it has been taken. How many seconds that took. Raises nothing."""
         began = time.perf_counter()
         self._deliver()
         self.accounts.meanwhile(self._residents)
@@ -192,13 +204,13 @@ class Batcher:
         try:
             reason = resident.answering.draw(row)
         except DecodeError as error:
-            self._fail(resident, Failed("decode_failed", error.cause))
+            self._endings.fail(resident, Failed("decode_failed", error.cause))
             return
         cost = watch.cost()
         self.accounts.drawn(cost)
         resident.answering.meter.step(cost, 1, 1)
         if reason is not None:
-            self._end(resident, reason)
+            self._endings.end(resident, reason)
 
     def _make_room(self, plan: dict[Resident, int]) -> None:
         """What is parked goes first, then the youngest is put off; who runs alone and finds no room fails."""
@@ -209,7 +221,7 @@ class Batcher:
             self._reception.put_off(late, save=True)
             return
         for resident in plan:
-            self._fail(resident, Failed("no_room", "the context has no room for this request"))
+            self._endings.fail(resident, Failed("no_room", "the context has no room for this request"))
 
     def _recover(self, plan: dict[Resident, int], error: DecodeError) -> None:
         self._planner.undo()
@@ -220,29 +232,4 @@ class Batcher:
             self._metrics.gave_up()
         elif not self._planner.suspect(plan):
             for resident in plan:
-                self._fail(resident, Failed("decode_failed", error.cause))
-
-    def _end(self, resident: Resident, reason: FinishReason) -> None:
-        last = resident.answering.finish(reason)
-        self._cache.withdraw(resident.readings)
-        self._reception.park(resident)
-        self._leave(resident, last)
-        if reason != "cancelled":
-            self._capacity.observe(last.usage.completion_tokens)
-
-    def _fail(self, resident: Resident, last: Failed) -> None:
-        self._cache.withdraw(resident.readings)
-        self._store.give(resident.pair)
-        self._leave(resident, last)
-
-    def _leave(self, resident: Resident, last: End | Failed) -> None:
-        self._residents.remove(resident)
-        self._reception.discard(resident.answering)
-        self._close(resident.job, last, time.monotonic() - resident.begun)
-        if resident.job.alone:
-            self._context.clear()
-
-    def _close(self, job: Job, last: End | Failed, seconds: float | None) -> None:
-        self._queue.finished(job, seconds)
-        self._metrics.finished(last)
-        job.emit(last)
+                self._endings.fail(resident, Failed("decode_failed", error.cause))

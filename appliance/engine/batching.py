@@ -2,8 +2,7 @@
 
 Threads: ``submit``, ``status`` and ``drain`` run on the event loop; prompts are tokenised on a worker thread; one owner
 thread touches the context. Events cross from the owner thread to the loop once a step, all of them together: at its
-end, or, where a GPU computes the next one by itself, as soon as that has been given its work. Waking the loop there
-costs the streams nothing.
+end, or, where a GPU computes the next one by itself, once that has its work: waking the loop costs no stream anything.
 """
 
 from __future__ import annotations
@@ -218,8 +217,7 @@ class BatchingEngine:
         try:
             self._batcher.preload()
             while self._batcher.running or self._batcher.pending or self._queue.wait():
-                followed = self._batcher.step()
-                if not (followed and self._context.apart):
+                if not self._batcher.step():
                     self._outbox.flush()
             self._batcher.close()
         finally:

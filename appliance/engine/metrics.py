@@ -34,7 +34,9 @@ class EngineMetrics:
         self._prompt_rows, self._decode_rows = rows.labels("prompt"), rows.labels("decode")
         self._steps = self._histogram("engine_step_seconds", "Computing one batch.")
         self._scheduling = Counter(
-            "engine_scheduling_seconds", "Steps' time beside computing and drawing.", registry=self._registry
+            "engine_scheduling_seconds",
+            "Steps' time beside computing and drawing, or while a GPU computes.",
+            registry=self._registry,
         )
         self._way = Counter("engine_made_way", "Work that made way for other work.", ["kind"], registry=self._registry)
         self._cells = Gauge("engine_cells_live", "Cells in use, parked ones included.", registry=self._registry)

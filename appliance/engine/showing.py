@@ -64,7 +64,7 @@ class Reads:
 
 @dataclass(frozen=True)
 class Shown:
-    """The cells' rows and the cost of reading prompts, at the end of a step."""
+    """The cells' rows and the cost of reading prompts, when they were last looked at."""
 
     rows: tuple[Held, ...] = ()
     prefill: Prefill | None = None
@@ -81,7 +81,7 @@ class Showing:
         self.shown = Shown()
 
     def look(self, residents: Sequence[AtWork]) -> None:
-        """After a step."""
+        """After a step, or while the next one is computed."""
         now, changes = time.monotonic(), self._cache.changes
         if changes != self._seen and (not residents or now - self._at >= _SECONDS):
             self._parked = parked(self._cache.holdings, self._store)

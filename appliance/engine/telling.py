@@ -1,4 +1,4 @@
-"""What the metrics are told after each step: room, and what was evicted or put off since. Owner thread only."""
+"""What the metrics are told of each step: room, and what was evicted or put off since. Owner thread only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Telling:
-    """``pinned`` is as ``PrefixCache.pinned``, at the last step; any thread may read it."""
+    """``pinned`` is as ``PrefixCache.pinned``, when it was last told; any thread may read it."""
 
     store: CellStore
     cache: PrefixCache
