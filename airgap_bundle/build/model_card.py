@@ -54,6 +54,7 @@ def _properties(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for part, fields in (
         ("weights", ("format", "quantisation", "sha256", "size")),
         ("template", ("sha256",)),
+        ("prompts", ("query", "document")),
         ("producer", ("name", "jurisdiction", "verified", "note")),
         ("conversion", ("tool", "version", "input", "closed", "note")),
         ("base", ("name", "sha256")),

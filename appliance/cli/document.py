@@ -150,7 +150,7 @@ def search(  # noqa: PLR0913, PLR0917 - one parameter per option
             groups = known_groups(open_desk.site, group) or None
             asked = None
             if (embedder := open_desk.embedder) is not None:
-                asked = Meaning((await embedder.vectors([question]))[0], await embedder.model())
+                asked = Meaning((await embedder.vectors([question], "query"))[0], await embedder.model())
             return await open_desk.retrieval.found(question, asked, groups, limit)
 
     found = asyncio.run(ask())

@@ -122,7 +122,7 @@ class Documents:
         try:
             while True:
                 try:
-                    (vector,) = await embedder.vectors([part])
+                    (vector,) = await embedder.vectors([part], "query")
                 except TooManyTokensError:
                     if len(part) <= _SHORTEST:
                         raise NotReadyError("the question has no vector", code="documents_unavailable") from None

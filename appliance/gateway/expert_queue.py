@@ -77,7 +77,7 @@ async def _vectors(gateway: Gateway, questions: list[str]) -> list[list[float]] 
     longest = _READ
     while True:
         try:
-            written = await embedder.vectors([one[:longest] for one in questions])
+            written = await embedder.vectors([one[:longest] for one in questions], "query")
         except TooManyTokensError:
             longest //= 2  # what one is about stands at its beginning; it is not to cost the others their vectors
             if longest < _LEAST:

@@ -163,7 +163,7 @@ class Importer:
             part = found[len(made) : len(made) + AT_ONCE]
             try:
                 made += await self._embedder.vectors(
-                    [told(text.text[c.start : c.end], c.headings, title) for c in part]
+                    [told(text.text[c.start : c.end], c.headings, title) for c in part], "document"
                 )
             except TooManyTokensError as error:
                 number = len(made) + error.number

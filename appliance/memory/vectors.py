@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import re
 import struct
 import uuid
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from appliance.engine.errors import EngineBusyError, EngineRefusedError, EngineUnavailableError
 from appliance.engine.protocol import Request, Vectors
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 
 AT_ONCE = 64
 """Texts of a request: people's questions are computed between the batches."""
+Use = Literal["query", "document"]
+USES: tuple[Use, ...] = get_args(Use)
 _ATTEMPTS = 20
+_TOLD = 16  # hexadecimal digits that tell one site's few models apart
 _WHICH = re.compile(r"\btext (\d+) has (\d+) tokens, and the model takes (\d+)")
 
 
@@ -50,17 +55,25 @@ class Embedder:
         self._model: ModelInfo | None = None
 
     async def model(self) -> str:
-        """Digest of the model that makes the vectors: those of two models cannot be compared.
+        """What makes the vectors: those of two models cannot be compared, nor those of two ways of asking one.
 
-        Raises ``UnavailableError`` when the engine does not answer, or serves a model that makes none.
+        The digest of its weights, and of its prompts where its record has any. Raises ``UnavailableError`` when the
+        engine does not answer, or serves a model that makes none.
         """
-        return str((await self._info()).receipt["digest"])
+        info = await self._info()
+        prompts = {use: _prompt(info, use) for use in USES}
+        told = hashlib.sha256(json.dumps(prompts, sort_keys=True).encode()).hexdigest()
+        return str(info.receipt["digest"]) + (f" prompts {told[:_TOLD]}" if any(prompts.values()) else "")
 
-    async def vectors(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """A vector for each text, as pgvector writes it. Raises ``UnavailableError`` or ``TooManyTokensError``."""
+    async def vectors(self, texts: Sequence[str], use: Use) -> tuple[str, ...]:
+        """A vector for each text, as pgvector writes it: of what is asked (``query``), or what answers (``document``).
+
+        The model's record says what it reads before either. Raises ``UnavailableError`` or ``TooManyTokensError``.
+        """
         made: list[str] = []
+        before = _prompt(await self._info(), use) if texts else ""
         for start in range(0, len(texts), AT_ONCE):
-            part = texts[start : start + AT_ONCE]
+            part = [before + text for text in texts[start : start + AT_ONCE]]
             try:
                 made += [written(vector) for vector in await self._asked(part)]
             except EngineRefusedError as error:
@@ -99,6 +112,10 @@ class Embedder:
                 )
             self._model = found
         return self._model
+
+
+def _prompt(info: ModelInfo, use: Use) -> str:
+    return str((info.record.get("prompts") or {}).get(use, ""))
 
 
 def written(vector: bytes) -> str:

@@ -43,6 +43,16 @@ class Template(_Part):
     stop: Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=16)] = []
 
 
+class Prompts(_Part):
+    """What an embedding model was trained to read before a text, by what the text is for.
+
+    Names and meaning are those of sentence-transformers' ``prompts``; a space at the end is one of the text's.
+    """
+
+    query: Annotated[str, Field(max_length=500)] = ""
+    document: Annotated[str, Field(max_length=500)] = ""
+
+
 class Producer(_Part):
     """Who made the model, where, and whether that was verified."""
 
@@ -92,7 +102,8 @@ class PublisherSignature(_Part):
 class ModelRecord(_Part):
     """One model of a release, or a part that changes what one does.
 
-    A chat model has a template; an adapter (``lora``) and a projector name the model that they belong to.
+    A chat model has a template, an embedding model may have prompts; an adapter (``lora``) and a projector name the
+    model that they belong to.
     """
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
@@ -101,6 +112,7 @@ class ModelRecord(_Part):
     role: Role
     weights: Weights
     template: Template | None = None
+    prompts: Prompts | None = None
     base: Base | None = None
     producer: Producer
     licence: Licence
@@ -113,6 +125,8 @@ class ModelRecord(_Part):
     def _fits_its_role(self) -> Self:
         if (self.template is not None) != (self.role == "chat"):
             raise ValueError("a chat model has a template, and nothing else has one")
+        if self.prompts is not None and self.role != "embedding":
+            raise ValueError("an embedding model alone has prompts")
         if (self.base is None) and self.role in PARTS:
             raise ValueError("an adapter, projector or draft model names its base")
         if self.base is not None and self.role not in PARTS:

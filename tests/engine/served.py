@@ -57,7 +57,7 @@ serve(
     weights_fd=os.open(given["model"], os.O_RDONLY),
     template=given["template"],
     receipt=given["receipt"],
-    record={"name": "test", "role": given["role"], "template": {"stop": ["\\nUser:"]}},
+    record={"name": "test", "role": given["role"], "template": {"stop": ["\\nUser:"]}, "prompts": given.get("prompts")},
     config=Model(name="test", **given["config"]),
     socket=Path(given["socket"]),
     clients=frozenset({os.getuid()}),
@@ -99,6 +99,7 @@ def our_engine(  # noqa: PLR0913 - what an engine may be started with
     *,
     role: str = "chat",
     receipt: Mapping[str, Any] = MappingProxyType({"digest": "sha256:0"}),
+    prompts: Mapping[str, str] | None = None,
     template: str = TEMPLATE,
     variant: str | None = None,
     processor: Processor | None = None,
@@ -113,6 +114,7 @@ def our_engine(  # noqa: PLR0913 - what an engine may be started with
     with _folder() as folder:
         given = _given(model, sizes, folder) | {"state": str(state or ""), "role": role, "variant": variant}
         given["receipt"], given["template"] = dict(receipt), template
+        given["prompts"] = None if prompts is None else dict(prompts)
         given["waived"] = [] if processor is None else ["seccomp", "landlock"]
         argv = [sys.executable, "-c", _OURS, json.dumps(given)]
         patience = START_S if processor is None else EMULATED_START_S

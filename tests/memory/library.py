@@ -104,7 +104,7 @@ class House:
         """What people of ``groups`` find; the keeper where none is named."""
         asked = None
         if self.embedder is not None:
-            asked = Meaning((await self.embedder.vectors([question]))[0], await self.embedder.model())
+            asked = Meaning((await self.embedder.vectors([question], "query"))[0], await self.embedder.model())
         return await Retrieval(self.engine).found(question, asked, groups or None, limit)
 
     async def _enter(self, arrival: Arrival, detail: str) -> None:

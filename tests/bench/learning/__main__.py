@@ -27,6 +27,7 @@ from appliance.engine.client import EngineClient
 from appliance.gateway import database
 from appliance.gateway.schema_upgrade import migrate
 from appliance.learning.errors import CalibrationError
+from appliance.memory.vectors import USES
 from tests.bench.claims import at_least, tell
 from tests.bench.confidence.__main__ import measured as confidence_measured
 from tests.bench.learning import (
@@ -69,6 +70,12 @@ def main() -> None:
     options.add_argument("--fresh", action="store_true", help="ask everything again")
     options.add_argument("--threads", type=int, default=2, help="of the engines")
     options.add_argument("--model", type=Path, help="an embedding model's GGUF; without it, the release's own is found")
+    options.add_argument(
+        "--prompts",
+        nargs=2,
+        metavar=("QUERY", "DOCUMENT"),
+        help="what that model reads before a question and a passage",
+    )
     given = options.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))  # errors
@@ -99,9 +106,9 @@ def _run(scale: Scale, given: argparse.Namespace, found: Found) -> None:
         cluster = stack.enter_context(postgres.cluster())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-learning-")))
         sizes = Sizes(context_tokens=512, threads=given.threads)
-        embedding = stack.enter_context(
-            our_engine(vectors.path, sizes, role="embedding", receipt={"digest": vectors.digest})
-        )
+        prompts = None if given.prompts is None else dict(zip(USES, given.prompts, strict=True))
+        serving = our_engine(vectors.path, sizes, role="embedding", receipt={"digest": vectors.digest}, prompts=prompts)
+        embedding = stack.enter_context(serving)
         said = receipt(house.MODEL) | {"digest": chat.digest}
         state = folder / "engine"
         state.mkdir()

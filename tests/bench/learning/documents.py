@@ -75,7 +75,7 @@ async def asked(
 
 async def meant(embedder: Embedder, question: str) -> Meaning:
     """The question as the model understands it."""
-    return Meaning((await embedder.vectors([question]))[0], await embedder.model())
+    return Meaning((await embedder.vectors([question], "query"))[0], await embedder.model())
 
 
 def mean(pairs: list[Scored], which: int) -> float:

@@ -80,6 +80,7 @@ def test_unknown_fields_of_a_record_are_ignored() -> None:
         ("producer.verified", "yes"),
         ("licence.files", []),
         ("conversion.closed", None),
+        ("prompts", {"query": "query: "}),
     ],
 )
 def test_a_wrong_field_of_a_record_is_named(path: str, value: object) -> None:
@@ -91,6 +92,17 @@ def test_a_wrong_field_of_a_record_is_named(path: str, value: object) -> None:
     target[last] = value
     with pytest.raises(RecordError, match=path):
         parse_record(config)
+
+
+def test_an_embedding_models_prompts_are_read_as_they_stand() -> None:
+    config = {**record(b"x"), "role": "embedding", "prompts": {"query": "query: "}}
+    del config["template"]
+    found = parse_record(config).prompts
+    assert found is not None
+    assert (found.query, found.document) == ("query: ", "")
+    for wrong in ({"query": None}, {"document": ["a"]}, {"query": "x" * 501}):
+        with pytest.raises(RecordError, match="prompts"):
+            parse_record({**config, "prompts": wrong})
 
 
 def test_versions_are_ordered_as_numbers() -> None:
