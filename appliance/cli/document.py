@@ -11,13 +11,12 @@ import typer
 from rich.table import Table
 
 from appliance.cli.document_import import GroupOption  # noqa: TC001 - typer reads the annotations at run time
-from appliance.cli.document_open import TRY_AGAIN, Desk, desk, known_groups, swept
+from appliance.cli.document_open import TRY_AGAIN, Desk, desk, known_groups, meaning_for, swept
 from appliance.cli.memory_warm import retold
 from appliance.cli.reached import reached
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say
 from appliance.errors import UnavailableError, UsageError
 from appliance.memory.parsing.blocks import cleaned
-from appliance.memory.retrieval import Meaning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -148,10 +147,8 @@ def search(  # noqa: PLR0913, PLR0917 - one parameter per option
     async def ask() -> tuple[Found, ...]:
         async with desk(reached(context), passphrase_fd) as open_desk:
             groups = known_groups(open_desk.site, group) or None
-            asked = None
-            if (embedder := open_desk.embedder) is not None:
-                asked = Meaning((await embedder.vectors([question], "query"))[0], await embedder.model())
-            return await open_desk.retrieval.found(question, asked, groups, limit)
+            asked = None if open_desk.embedder is None else await open_desk.embedder.meaning(question)
+            return await open_desk.retrieval.found(question, asked, groups, limit, meaning_for(open_desk.site, groups))
 
     found = asyncio.run(ask())
     emit([asdict(one) for one in found], output, lambda console: _draw_found(console, found))

@@ -72,6 +72,13 @@ def known_groups(site: SiteConfig, named: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named))
 
 
+def meaning_for(site: SiteConfig, groups: Sequence[str] | None) -> float:
+    """What meaning counts where people of ``groups`` are answered: of one group its own, of several the site's."""
+    own = [group.documents for group in site.groups if [group.name] == list(groups or ())]
+    said = own[0].meaning if own and own[0] is not None else None
+    return site.documents.meaning if said is None else said
+
+
 @asynccontextmanager
 async def desk(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterator[Desk]:
     """The site's library, open. Raises ``UnavailableError`` when the database does not answer."""

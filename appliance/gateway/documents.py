@@ -79,7 +79,7 @@ class Documents:
             question = looked_up(messages).replace("\0", " ")  # which PostgreSQL takes in no text
             meaning = await self._meaning(question, caller)
             wanted = min(most or looking.passages, looking.passages)
-            found = await self._retrieval.found(question, meaning, caller.groups, limit=wanted)
+            found = await self._retrieval.found(question, meaning, caller.groups, wanted, looking.meaning)
         fit = fitting(question, found)
         taken = within(fit, tokens, estimated_tokens)
         if fit and not taken:
@@ -90,7 +90,10 @@ class Documents:
                 param="documents",
             )
         return Grounding(
-            taken, looking.nothing_fits == "abstain", _looked_up_by(meaning.model, looking), looking.digest
+            taken,
+            looking.nothing_fits == "abstain",
+            _looked_up_by(meaning.model, meaning.unrelated, looking),
+            looking.digest,
         )
 
     async def looked_up_by(self, looking: Looking) -> Mapping[str, Any] | None:
@@ -101,10 +104,11 @@ class Documents:
         if (name := self._settings.model) is None:
             return None
         try:
-            model = await Embedder(self._engines[name], "site").model()
+            embedder = Embedder(self._engines[name], "site")
+            model, unrelated = await embedder.model(), await embedder.unrelated()
         except UnavailableError as error:
             raise NotReadyError("the embedding model does not answer", code="documents_unavailable") from error
-        return _looked_up_by(model, looking)
+        return _looked_up_by(model, unrelated, looking)
 
     async def still(self, places: Sequence[Place], groups: Sequence[str]) -> tuple[Found | None, ...] | None:
         """Each place as it stands now for people of ``groups``; None where the library does not answer."""
@@ -122,13 +126,11 @@ class Documents:
         try:
             while True:
                 try:
-                    (vector,) = await embedder.vectors([part], "query")
+                    return await embedder.meaning(part)
                 except TooManyTokensError:
                     if len(part) <= _SHORTEST:
                         raise NotReadyError("the question has no vector", code="documents_unavailable") from None
                     part = part[: len(part) // 2]
-                else:
-                    return Meaning(vector, await embedder.model())
         except (UnavailableError, EngineUnavailableError) as error:
             raise NotReadyError(
                 "documents cannot be searched at the moment",
@@ -138,9 +140,9 @@ class Documents:
             ) from error
 
 
-def _looked_up_by(model: str, looking: Looking) -> Mapping[str, Any]:
+def _looked_up_by(model: str, unrelated: float, looking: Looking) -> Mapping[str, Any]:
     """By the group's settings alone: who asks for fewer passages is not to choose whether a threshold holds."""
-    return {"model": model, **looking.told()}
+    return {"model": model, **({"unrelated": unrelated} if unrelated else {}), **looking.told()}
 
 
 def room(context: int, answer: int, told: Sequence[str]) -> int:

@@ -50,29 +50,30 @@ class Grouped:
 async def grouped(gateway: Gateway, failures: Sequence[Failure]) -> Grouped:
     """Clusters of ``failures``, by the site's embedding model where it has one that answers, else by words."""
     questions = [one.sent.question for one in failures]
-    vectors = await _vectors(gateway, questions)
+    vectors, unrelated = await _vectors(gateway, questions)
     by: Literal["words", "vectors"] = "words" if vectors is None else "vectors"
-    names, found = await asyncio.to_thread(_clustered, questions, vectors)
+    names, found = await asyncio.to_thread(_clustered, questions, vectors, unrelated)
     pairs = await asyncio.to_thread(contradicting, failures)
     return Grouped(by, names, [[failures[index] for index in one] for one in found], pairs)
 
 
 def _clustered(
-    questions: list[str], vectors: list[list[float]] | None
+    questions: list[str], vectors: list[list[float]] | None, unrelated: float
 ) -> tuple[list[tuple[str, ...]], list[list[int]]]:
     import numpy as np  # noqa: PLC0415 - a gateway that shows no queue does without
 
     if vectors is None:
         found = clusters.clustered(clusters.by_words(questions), clusters.LEAST_OF_WORDS)
     else:
-        found = clusters.clustered(clusters.by_vectors(np.asarray(vectors)), clusters.LEAST_OF_VECTORS)
+        found = clusters.clustered(clusters.by_vectors(np.asarray(vectors), unrelated), clusters.LEAST_OF_VECTORS)
     return clusters.names(questions, found), found
 
 
-async def _vectors(gateway: Gateway, questions: list[str]) -> list[list[float]] | None:
+async def _vectors(gateway: Gateway, questions: list[str]) -> tuple[list[list[float]] | None, float]:
+    """None where there are none; and the cosine that questions have which are about different things."""
     name = gateway.site.documents.model
     if name is None or not 1 < len(questions) <= BY_VECTORS:
-        return None
+        return None, 0.0
     embedder = Embedder(gateway.catalogue.engine(name), "learning", attempts=_PATIENCE)
     longest = _READ
     while True:
@@ -81,12 +82,12 @@ async def _vectors(gateway: Gateway, questions: list[str]) -> list[list[float]] 
         except TooManyTokensError:
             longest //= 2  # what one is about stands at its beginning; it is not to cost the others their vectors
             if longest < _LEAST:
-                return None
+                return None, 0.0
         except SovereignError:
-            return None
+            return None, 0.0
         else:
             break
-    return [[float(number) for number in one.strip("[]").split(",")] for one in written]
+    return [[float(number) for number in one.strip("[]").split(",")] for one in written], await embedder.unrelated()
 
 
 def shown_queue(found: Grouped, expert: str, judged: list[tuple[str, str, str]], standing: Sequence[Kept]) -> Any:

@@ -17,23 +17,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Looking:
-    """How many passages an answer is given at most, and what follows where none fits."""
+    """How many passages an answer is given at most, what follows where none fits, and what meaning counts to words."""
 
     passages: int = 5
     nothing_fits: Literal["abstain", "answer"] = "abstain"
+    meaning: float = 1.0
 
     @classmethod
     def of(cls, site: SiteConfig, group: Group) -> Looking:
         """What is in force for ``group``: its own settings, and the site's where it has none."""
-        return cls(site.documents.passages, site.documents.nothing_fits).changed(group.documents)
+        own = site.documents
+        return cls(own.passages, own.nothing_fits, own.meaning).changed(group.documents)
 
     def changed(self, said: LookingUp | None) -> Looking:
         """With what ``said`` says in the place of what it was."""
         return self if said is None else replace(self, **said.model_dump(exclude_none=True))
 
     def told(self) -> Mapping[str, Any]:
-        """By name, for the setting that confidence is measured under."""
-        return {"passages": self.passages, "nothing_fits": self.nothing_fits}
+        """By name, for the setting that confidence is measured under; what counts as it always did is not told."""
+        weighed = {"meaning": self.meaning} if self.meaning != 1 else {}
+        return {"passages": self.passages, "nothing_fits": self.nothing_fits, **weighed}
 
     @property
     def digest(self) -> str:

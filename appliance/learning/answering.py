@@ -105,9 +105,12 @@ def _name(adapted: str) -> str:
 
 def _looked_up(site: SiteConfig, *said: LookingUp | None) -> str:
     """As the gateway's ``Looking`` has it in force; layers keep this from asking it."""
-    settings = {"passages": site.documents.passages, "nothing_fits": site.documents.nothing_fits}
+    own = site.documents
+    settings = {"passages": own.passages, "nothing_fits": own.nothing_fits, "meaning": own.meaning}
     for one in said:
         settings |= one.model_dump(exclude_none=True) if one is not None else {}
+    if settings["meaning"] == 1:
+        del settings["meaning"]  # as it always counted
     return _AND.join(f"{name} {value}" for name, value in settings.items())
 
 

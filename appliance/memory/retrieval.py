@@ -36,10 +36,15 @@ _AT_ONCE = 2
 
 @dataclass(frozen=True)
 class Meaning:
-    """The question's vector, as pgvector writes it, and the digest of the model that made it."""
+    """The question's vector, as pgvector writes it, and what made it; ``unrelated``: its cosine to any text, about."""
 
     vector: str
     model: str
+    unrelated: float = 0.0
+
+    def nearness(self, cosine: float) -> float:
+        """1 for the same text, 0 for one that has nothing to do with it."""
+        return (cosine - self.unrelated) / (1 - self.unrelated)
 
 
 class Retrieval:
@@ -99,7 +104,7 @@ class Retrieval:
             return await by_words(connection, question, asker)
 
     async def _by_meaning(self, asked: Meaning | None, asker: Asker) -> dict[int, float]:
-        """Passages, nearest first, with how near: the cosine, since vectors have length 1."""
+        """Passages, nearest first, with how near: by the cosine, since vectors have length 1."""
         if asked is None:
             return {}
         query = (
@@ -111,7 +116,7 @@ class Retrieval:
         async with asker.transaction(self._engine) as connection:
             await connection.execute(ONE_PASS)
             rows = (await connection.execute(asker.typed(query), values)).all()
-        return {row.passage_id: -row.far for row in rows}
+        return {row.passage_id: asked.nearness(-row.far) for row in rows}
 
     @staticmethod
     async def _passages(  # noqa: PLR0913, PLR0917 - private; one call

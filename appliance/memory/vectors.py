@@ -15,6 +15,7 @@ from appliance.engine.protocol import Request, Vectors
 from appliance.engine.served import receipt_digest
 from appliance.errors import UnavailableError
 from appliance.memory.errors import TooManyTokensError
+from appliance.memory.retrieval import Meaning
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -64,6 +65,15 @@ class Embedder:
         prompts = {use: _prompt(info, use) for use in USES}
         told = hashlib.sha256(json.dumps(prompts, sort_keys=True).encode()).hexdigest()
         return str(info.receipt["digest"]) + (f" prompts {told[:_TOLD]}" if any(prompts.values()) else "")
+
+    async def unrelated(self) -> float:
+        """Cosine of texts that have nothing to do with each other, as the model's record says. Raises as ``model``."""
+        return float((await self._info()).record.get("unrelated_cosine") or 0.0)
+
+    async def meaning(self, question: str) -> Meaning:
+        """What ``question`` is looked up by. Raises as ``vectors``."""
+        (vector,) = await self.vectors([question], "query")
+        return Meaning(vector, await self.model(), await self.unrelated())
 
     async def vectors(self, texts: Sequence[str], use: Use) -> tuple[str, ...]:
         """A vector for each text, as pgvector writes it: of what is asked (``query``), or what answers (``document``).

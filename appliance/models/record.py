@@ -102,8 +102,8 @@ class PublisherSignature(_Part):
 class ModelRecord(_Part):
     """One model of a release, or a part that changes what one does.
 
-    A chat model has a template, an embedding model may have prompts; an adapter (``lora``) and a projector name the
-    model that they belong to.
+    A chat model has a template; an adapter (``lora``) and a projector name the model that they belong to. An embedding
+    model may have prompts, and ``unrelated_cosine``: that of texts that have nothing to do with each other, on average.
     """
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
@@ -113,6 +113,7 @@ class ModelRecord(_Part):
     weights: Weights
     template: Template | None = None
     prompts: Prompts | None = None
+    unrelated_cosine: Annotated[float, Field(ge=0, lt=1)] | None = None
     base: Base | None = None
     producer: Producer
     licence: Licence
@@ -125,8 +126,8 @@ class ModelRecord(_Part):
     def _fits_its_role(self) -> Self:
         if (self.template is not None) != (self.role == "chat"):
             raise ValueError("a chat model has a template, and nothing else has one")
-        if self.prompts is not None and self.role != "embedding":
-            raise ValueError("an embedding model alone has prompts")
+        if self.role != "embedding" and (self.prompts, self.unrelated_cosine) != (None, None):
+            raise ValueError("an embedding model alone has prompts and an unrelated_cosine")
         if (self.base is None) and self.role in PARTS:
             raise ValueError("an adapter, projector or draft model names its base")
         if self.base is not None and self.role not in PARTS:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from appliance.site.shapes import Slug, Strict
+from appliance.site.shapes import Slug, Strict, Weight
 
 
 class Model(Strict):
@@ -68,6 +68,11 @@ class Documents(Strict):
     nothing_fits: Literal["abstain", "answer"] = Field(
         default="abstain",
         description="Where no passage fits a question: say so and no more, or answer without documents, marked.",
+    )
+    meaning: Weight = Field(
+        default=1.0,
+        description="What the order by vectors counts beside that by words, which counts 1: more for a model that "
+        "knows the documents' languages well.",
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Port = Annotated[int, Field(ge=1, le=65535)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Instructions = Annotated[str, Field(max_length=16_384)]
+Weight = Annotated[float, Field(ge=0.1, le=10)]
 SIGN_IN = "/sign-in"
 """Path of Keycloak where it shares the assistant's origin."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -31,10 +32,14 @@ class LookingUp(Strict):
         default=None, description="Where no passage fits: say so and no more, or answer without documents, marked."
     )
 
+    meaning: Weight | None = Field(
+        default=None, description="What the order by vectors counts beside that by words, which counts 1."
+    )
+
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if self.passages is None and self.nothing_fits is None:
-            raise ValueError("say `passages`, `nothing_fits`, or both")
+        if self.model_dump(exclude_none=True) == {}:
+            raise ValueError("say `passages`, `nothing_fits` or `meaning`")
         return self
 
 

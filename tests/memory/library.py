@@ -13,7 +13,7 @@ from appliance.engine.errors import EngineRefusedError
 from appliance.engine.protocol import Admitted, Vectors
 from appliance.engine.tiers import EngineTiers
 from appliance.memory.importing import Imported, Importer, Source
-from appliance.memory.retrieval import Meaning, Retrieval
+from appliance.memory.retrieval import Retrieval
 from appliance.memory.store import Library
 from appliance.memory.vectors import Embedder
 
@@ -36,6 +36,7 @@ class CountingEngine:
     digest: str = "sha256:" + "a" * 64
     bound: int = 400
     role: str = "embedding"
+    record: Mapping[str, Any] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
 
@@ -52,7 +53,7 @@ class CountingEngine:
         yield Vectors(tuple(map(counted, texts)))
 
     async def model(self) -> ModelInfo:
-        record: dict[str, Any] = {"role": self.role}
+        record: dict[str, Any] = {"role": self.role, **self.record}
         return ModelInfo(record, {"digest": self.digest}, 512, {}, DIMENSIONS)
 
     async def healthy(self) -> bool:
@@ -104,7 +105,7 @@ class House:
         """What people of ``groups`` find; the keeper where none is named."""
         asked = None
         if self.embedder is not None:
-            asked = Meaning((await self.embedder.vectors([question], "query"))[0], await self.embedder.model())
+            asked = await self.embedder.meaning(question)
         return await Retrieval(self.engine).found(question, asked, groups or None, limit)
 
     async def _enter(self, arrival: Arrival, detail: str) -> None:

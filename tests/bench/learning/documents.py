@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from itertools import count, groupby
 from typing import TYPE_CHECKING
 
+from sqlalchemy import text
+
+from appliance.memory.access import keeping
 from appliance.memory.copies import words_of
-from appliance.memory.retrieval import Meaning, Retrieval
+from appliance.memory.retrieval import Retrieval
 from appliance.memory.vectors import Embedder
 from tests.bench import plot
 from tests.bench.claims import Claim, at_least, tell
@@ -30,11 +33,13 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from appliance.memory.documents import Document
+    from appliance.memory.retrieval import Meaning
     from tests.bench.learning.library import Manuals
     from tests.bench.learning.questions import Question, Sort
 
 DEPTH = 20
-WEIGHTS = (0.2, 0.35, 0.5, 0.7)
+WEIGHTS = (0.2, 0.35, 0.5, 0.7, 2.0, 4.0)
+_SAMPLE = 50
 Scored = tuple[float, float, float, float]
 """recall@5 and nDCG@10, and the same by the strict count (``right``)."""
 Scores = dict[tuple[str, str], list[Scored]]
@@ -73,11 +78,6 @@ async def asked(
     return scores
 
 
-async def meant(embedder: Embedder, question: str) -> Meaning:
-    """The question as the model understands it."""
-    return Meaning((await embedder.vectors([question], "query"))[0], await embedder.model())
-
-
 def mean(pairs: list[Scored], which: int) -> float:
     """The mean of one of the measures."""
     return statistics.fmean(pair[which] for pair in pairs) if pairs else 0.0
@@ -92,6 +92,8 @@ class Looked:
     words: Scores
     weights: Mapping[float, Scores] = field(default_factory=dict)
     """What was tried on the half for tuning: how much the ranking by vectors counts beside that by words."""
+    unrelated: float | None = None
+    """There too: the mean cosine of a question to all passages, of which next to none has to do with it."""
 
     @property
     def claims(self) -> list[Claim]:
@@ -109,7 +111,7 @@ class Looked:
         """By sort and language."""
         tried = {"weights": {weight: _by_sort(scores) for weight, scores in self.weights.items()}}
         found = {"questions": len(self.asks), "both": _by_sort(self.both), "words": _by_sort(self.words)}
-        return found | (tried if self.weights else {})
+        return found | (tried | {"unrelated_cosine": self.unrelated} if self.weights else {})
 
 
 async def looked_up(manuals: Manuals, asks: Sequence[Question], limit: int, *, held_out: bool) -> Looked:
@@ -117,12 +119,20 @@ async def looked_up(manuals: Manuals, asks: Sequence[Question], limit: int, *, h
     asks = _spread([q for q in asks if q.held_out == held_out and q.page in manuals.taken], limit)
     tell(f"looking up {len(asks)} questions of {'those held out' if held_out else 'those for tuning'}")
     embedder = Embedder(manuals.kept, "bench")
-    means = {one.said: await meant(embedder, one.said) for one in asks}
+    means = {one.said: await embedder.meaning(one.said) for one in asks}
     both = await asked(manuals.pool, means, asks, manuals.taken)
     words = await asked(manuals.pool, {}, asks, manuals.taken)
     tried = () if held_out else WEIGHTS
     weights = {weight: await asked(manuals.pool, means, asks, manuals.taken, weight) for weight in tried}
-    return Looked(asks, both, words, weights)
+    common = await _unrelated(manuals.pool, [means[one.said].vector for one in asks[:_SAMPLE]]) if tried else None
+    return Looked(asks, both, words, weights, common)
+
+
+async def _unrelated(pool: AsyncEngine, vectors: Sequence[str]) -> float:
+    far = text("SELECT avg(embedding <#> CAST(:vector AS halfvec)) FROM passage_vector")
+    async with keeping(pool) as connection:
+        found = [(await connection.execute(far, {"vector": vector})).scalar_one() for vector in vectors]
+    return round(-statistics.fmean(found), 3)
 
 
 def _quality(sort: str, pairs: list[Scored]) -> list[Claim]:

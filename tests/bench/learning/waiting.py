@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from appliance.memory.retrieval import Retrieval
 from appliance.memory.vectors import Embedder
 from tests.bench.claims import Claim, at_least, at_most, tell
-from tests.bench.learning.documents import meant
 from tests.bench.learning.library import GROUP, filled
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ async def waited(pool: AsyncEngine, embedder: Embedder, asks: list[Question]) ->
     whole, searching = [], []
     for question in asks:
         begun = time.perf_counter()
-        meaning = await meant(embedder, question.said)
+        meaning = await embedder.meaning(question.said)
         made = time.perf_counter()
         await retrieval.found(question.said, meaning, (GROUP,), 8)
         whole.append(1000 * (time.perf_counter() - begun))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appliance.gateway.looking import Looking
+from appliance.gateway.looking import DEFAULT, Looking
 from appliance.learning.answering import brought_by, parts_of, unjudged
 from tests.gateway.doubles import site
 
@@ -172,12 +172,19 @@ def test_several_parts_are_named_at_once() -> None:
 
 @pytest.mark.parametrize("passages", [3, 5])
 @pytest.mark.parametrize("nothing_fits", ["abstain", "answer"])
-@pytest.mark.parametrize("own", [None, {"passages": 8}, {"nothing_fits": "answer"}])
+@pytest.mark.parametrize("own", [None, {"passages": 8}, {"nothing_fits": "answer"}, {"meaning": 4}, {"meaning": 1}])
+@pytest.mark.parametrize("meaning", [1, 4])
 def test_two_sites_look_documents_up_alike_here_where_they_do_for_the_gateway(
-    passages: int, nothing_fits: str, own: dict[str, Any] | None
+    passages: int, nothing_fits: str, own: dict[str, Any] | None, meaning: float
 ) -> None:
-    found = config(
-        {"documents": own}, documents={"model": "minilm", "passages": passages, "nothing_fits": nothing_fits}
-    )
+    said = {"model": "minilm", "passages": passages, "nothing_fits": nothing_fits, "meaning": meaning}
+    found = config({"documents": own}, documents=said)
     told = Looking.of(found, found.groups[0]).told()
     assert parts(found)["how documents are looked up"] == ", ".join(f"{name} {value}" for name, value in told.items())
+
+
+def test_a_site_that_says_nothing_of_meaning_is_held_to_what_it_was_judged_under_before_it_could() -> None:
+    found = config({}, documents={"model": "minilm", "passages": 5, "nothing_fits": "abstain"})
+    assert parts(found)["how documents are looked up"] == "passages 5, nothing_fits abstain"
+    assert Looking.of(found, found.groups[0]) == DEFAULT
+    assert DEFAULT.told() == {"passages": 5, "nothing_fits": "abstain"}

@@ -13,6 +13,7 @@ from appliance.engine.errors import EngineRefusedError
 from appliance.engine.protocol import Vectors
 from appliance.errors import UnavailableError
 from appliance.memory.errors import TooManyTokensError
+from appliance.memory.retrieval import Meaning
 from appliance.memory.vectors import AT_ONCE, Embedder
 
 if TYPE_CHECKING:
@@ -83,6 +84,16 @@ def test_what_the_prompt_takes_of_the_models_room_is_counted() -> None:
         _asked(engine, ["short", "x" * (MOST - len(PROMPTS["query"]) + 1)], "query")
     assert refused.value.number == 1
     assert _asked(engine, ["x" * (MOST - len(PROMPTS["query"]))], "query")
+
+
+def test_a_question_is_looked_up_by_its_vector_what_made_it_and_what_it_has_in_common_with_all_texts() -> None:
+    async def meaning(**record: Any) -> Meaning:
+        return await Embedder(FakeEngine(**record), "u").meaning("ask")
+
+    assert asyncio.run(meaning()) == Meaning("[3]", "sha256:0")
+    found = asyncio.run(meaning(prompts=PROMPTS, unrelated_cosine=0.75))
+    assert (found.vector, found.unrelated) == ("[10]", 0.75)
+    assert (found.nearness(1.0), found.nearness(0.75), found.nearness(0.5)) == (1.0, 0.0, -1.0)
 
 
 def test_a_model_that_makes_no_vectors_is_not_asked() -> None:

@@ -81,6 +81,7 @@ def test_unknown_fields_of_a_record_are_ignored() -> None:
         ("licence.files", []),
         ("conversion.closed", None),
         ("prompts", {"query": "query: "}),
+        ("unrelated_cosine", 0.5),
     ],
 )
 def test_a_wrong_field_of_a_record_is_named(path: str, value: object) -> None:
@@ -95,14 +96,17 @@ def test_a_wrong_field_of_a_record_is_named(path: str, value: object) -> None:
 
 
 def test_an_embedding_models_prompts_are_read_as_they_stand() -> None:
-    config = {**record(b"x"), "role": "embedding", "prompts": {"query": "query: "}}
+    config = {**record(b"x"), "role": "embedding", "prompts": {"query": "query: "}, "unrelated_cosine": 0.75}
     del config["template"]
-    found = parse_record(config).prompts
-    assert found is not None
-    assert (found.query, found.document) == ("query: ", "")
+    found = parse_record(config)
+    assert found.prompts is not None
+    assert (found.prompts.query, found.prompts.document, found.unrelated_cosine) == ("query: ", "", 0.75)
     for wrong in ({"query": None}, {"document": ["a"]}, {"query": "x" * 501}):
         with pytest.raises(RecordError, match="prompts"):
             parse_record({**config, "prompts": wrong})
+    for outside in (1.0, -0.1, float("nan"), "0.5"):
+        with pytest.raises(RecordError, match="unrelated_cosine"):
+            parse_record({**config, "unrelated_cosine": outside})
 
 
 def test_versions_are_ordered_as_numbers() -> None:
