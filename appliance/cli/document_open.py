@@ -17,6 +17,7 @@ from appliance.cli.site_database import site_pool
 from appliance.cli.terminal import say
 from appliance.engine.client import EngineClient
 from appliance.errors import UsageError
+from appliance.gateway.looking import Looking
 from appliance.memory.retrieval import Retrieval
 from appliance.memory.store import Library
 from appliance.memory.vectors import Embedder
@@ -74,9 +75,8 @@ def known_groups(site: SiteConfig, named: Sequence[str]) -> tuple[str, ...]:
 
 def meaning_for(site: SiteConfig, groups: Sequence[str] | None) -> float:
     """What meaning counts where people of ``groups`` are answered: of one group its own, of several the site's."""
-    own = [group.documents for group in site.groups if [group.name] == list(groups or ())]
-    said = own[0].meaning if own and own[0] is not None else None
-    return site.documents.meaning if said is None else said
+    own = [Looking.of(site, group).meaning for group in site.groups if [group.name] == list(groups or ())]
+    return own[0] if own else site.documents.meaning
 
 
 @asynccontextmanager

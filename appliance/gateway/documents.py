@@ -140,9 +140,9 @@ class Documents:
             ) from error
 
 
-def _looked_up_by(model: str, unrelated: float, looking: Looking) -> Mapping[str, Any]:
+def _looked_up_by(model: str, unrelated: int | None, looking: Looking) -> Mapping[str, Any]:
     """By the group's settings alone: who asks for fewer passages is not to choose whether a threshold holds."""
-    return {"model": model, **({"unrelated": unrelated} if unrelated else {}), **looking.told()}
+    return {"model": model, **({} if unrelated is None else {"unrelated": unrelated}), **looking.told()}
 
 
 def room(context: int, answer: int, told: Sequence[str]) -> int:

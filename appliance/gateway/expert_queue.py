@@ -13,6 +13,7 @@ from appliance.learning import clusters
 from appliance.learning.agreement import experts, overall
 from appliance.learning.failures import contradicting
 from appliance.memory.errors import TooManyTokensError
+from appliance.memory.nearness import nearness
 from appliance.memory.vectors import Embedder
 
 if TYPE_CHECKING:
@@ -58,22 +59,23 @@ async def grouped(gateway: Gateway, failures: Sequence[Failure]) -> Grouped:
 
 
 def _clustered(
-    questions: list[str], vectors: list[list[float]] | None, unrelated: float
+    questions: list[str], vectors: list[list[float]] | None, unrelated: int | None
 ) -> tuple[list[tuple[str, ...]], list[list[int]]]:
     import numpy as np  # noqa: PLC0415 - a gateway that shows no queue does without
 
     if vectors is None:
         found = clusters.clustered(clusters.by_words(questions), clusters.LEAST_OF_WORDS)
     else:
-        found = clusters.clustered(clusters.by_vectors(np.asarray(vectors), unrelated), clusters.LEAST_OF_VECTORS)
+        alike = nearness(clusters.by_vectors(np.asarray(vectors)), unrelated)
+        found = clusters.clustered(alike, clusters.LEAST_OF_VECTORS)
     return clusters.names(questions, found), found
 
 
-async def _vectors(gateway: Gateway, questions: list[str]) -> tuple[list[list[float]] | None, float]:
-    """None where there are none; and the cosine that questions have which are about different things."""
+async def _vectors(gateway: Gateway, questions: list[str]) -> tuple[list[list[float]] | None, int | None]:
+    """None where there are none; and what ``nearness`` needs to know of their model."""
     name = gateway.site.documents.model
     if name is None or not 1 < len(questions) <= BY_VECTORS:
-        return None, 0.0
+        return None, None
     embedder = Embedder(gateway.catalogue.engine(name), "learning", attempts=_PATIENCE)
     longest = _READ
     while True:
@@ -82,9 +84,9 @@ async def _vectors(gateway: Gateway, questions: list[str]) -> tuple[list[list[fl
         except TooManyTokensError:
             longest //= 2  # what one is about stands at its beginning; it is not to cost the others their vectors
             if longest < _LEAST:
-                return None, 0.0
+                return None, None
         except SovereignError:
-            return None, 0.0
+            return None, None
         else:
             break
     return [[float(number) for number in one.strip("[]").split(",")] for one in written], await embedder.unrelated()

@@ -71,13 +71,13 @@ def by_words(texts: Sequence[str]) -> Matrix:
     return by_vectors(table)
 
 
-def by_vectors(vectors: Matrix, unrelated: float = 0.0) -> Matrix:
-    """Cosine similarity of rows, 0 where it is ``unrelated``; a row of zeros is like no other."""
+def by_vectors(vectors: Matrix) -> Matrix:
+    """Cosine similarity of rows; a row of zeros is like no other."""
     import numpy as np  # noqa: PLC0415 - as above
 
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = np.divide(vectors, lengths, out=np.zeros_like(vectors, dtype=float), where=lengths > 0)
-    return np.asarray((unit @ unit.T - unrelated) / (1 - unrelated))
+    return np.asarray(unit @ unit.T)
 
 
 def names(texts: Sequence[str], clusters: Sequence[Sequence[int]]) -> list[tuple[str, ...]]:

@@ -5,7 +5,7 @@
 - ``length``: the logarithm of one more than the count of tokens.
 - ``grounded``: 1 where it was given passages.
 - ``supported``: the share of its claims that rest on one of them; 0 where there is none.
-- ``retrieved``: the greatest cosine of a passage to the question; 0 where no vector was compared.
+- ``retrieved``: how near the nearest passage is to the question, by its cosine; 0 where no vector was compared.
 
 None of it says that an answer is right. What it says of that is learnt from labels (``calibration``). Means of token
 log probabilities as a signal: Malinin & Gales, "Uncertainty Estimation in Autoregressive Structured Prediction",

@@ -88,7 +88,7 @@ class Place:
 class Found:
     """A passage that answers a question: of which version of which document, where in its text, and what it says.
 
-    ``cosine`` says how near its vector is to the question's, where it was among the nearest (``Meaning.nearness``).
+    ``cosine`` says how near its vector is to the question's, where it was among the nearest (``nearness``).
     """
 
     document: uuid.UUID

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from appliance.memory.documents import Found
 
 NEAR = 0.45
-"""The least cosine between a question and a passage that alone makes the passage fit."""
+"""The least nearness (``nearness``) of a question and a passage that alone makes the passage fit."""
 COVERED = 0.5
 """The least share of a question's words that alone makes a passage fit that holds them."""
 

@@ -18,6 +18,7 @@ from appliance.memory.access import ONE_PASS, SEEN, Asker, reading
 from appliance.memory.copies import Brought, told_once
 from appliance.memory.documents import Found, Place
 from appliance.memory.fusion import fused
+from appliance.memory.nearness import nearness
 from appliance.memory.schema import document, passage
 from appliance.memory.word_search import DEPTH, by_words
 
@@ -36,15 +37,11 @@ _AT_ONCE = 2
 
 @dataclass(frozen=True)
 class Meaning:
-    """The question's vector, as pgvector writes it, and what made it; ``unrelated``: its cosine to any text, about."""
+    """The question's vector, as pgvector writes it, and what made it; ``unrelated`` is as ``nearness`` has it."""
 
     vector: str
     model: str
-    unrelated: float = 0.0
-
-    def nearness(self, cosine: float) -> float:
-        """1 for the same text, 0 for one that has nothing to do with it."""
-        return (cosine - self.unrelated) / (1 - self.unrelated)
+    unrelated: int | None = None
 
 
 class Retrieval:
@@ -104,7 +101,7 @@ class Retrieval:
             return await by_words(connection, question, asker)
 
     async def _by_meaning(self, asked: Meaning | None, asker: Asker) -> dict[int, float]:
-        """Passages, nearest first, with how near: by the cosine, since vectors have length 1."""
+        """Passages, nearest first, with how near, by their cosine: vectors have length 1."""
         if asked is None:
             return {}
         query = (
@@ -116,7 +113,7 @@ class Retrieval:
         async with asker.transaction(self._engine) as connection:
             await connection.execute(ONE_PASS)
             rows = (await connection.execute(asker.typed(query), values)).all()
-        return {row.passage_id: asked.nearness(-row.far) for row in rows}
+        return {row.passage_id: nearness(-row.far, asked.unrelated) for row in rows}
 
     @staticmethod
     async def _passages(  # noqa: PLR0913, PLR0917 - private; one call

@@ -18,7 +18,8 @@ from appliance.memory.errors import TooManyTokensError
 from appliance.memory.retrieval import Meaning
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from typing import Any
 
     from appliance.engine.client import ModelInfo
     from appliance.engine.protocol import Event
@@ -28,6 +29,7 @@ AT_ONCE = 64
 Use = Literal["query", "document"]
 USES: tuple[Use, ...] = get_args(Use)
 _ATTEMPTS = 20
+_LONGEST, _MOST = 200, 99  # characters of a prompt, percent: models/record.py
 _TOLD = 16  # hexadecimal digits that tell one site's few models apart
 _WHICH = re.compile(r"\btext (\d+) has (\d+) tokens, and the model takes (\d+)")
 
@@ -66,9 +68,10 @@ class Embedder:
         told = hashlib.sha256(json.dumps(prompts, sort_keys=True).encode()).hexdigest()
         return str(info.receipt["digest"]) + (f" prompts {told[:_TOLD]}" if any(prompts.values()) else "")
 
-    async def unrelated(self) -> float:
-        """Cosine of texts that have nothing to do with each other, as the model's record says. Raises as ``model``."""
-        return float((await self._info()).record.get("unrelated_cosine") or 0.0)
+    async def unrelated(self) -> int | None:
+        """As ``nearness`` has it, and the model's record says it. Raises as ``model``."""
+        said: int | None = (await self._info()).record.get("unrelated_percent")
+        return said
 
     async def meaning(self, question: str) -> Meaning:
         """What ``question`` is looked up by. Raises as ``vectors``."""
@@ -120,8 +123,17 @@ class Embedder:
                 raise UnavailableError(
                     "the model for documents makes no vectors", "name an embedding model in site.yaml"
                 )
+            _require_sound(found.record)
             self._model = found
         return self._model
+
+
+def _require_sound(record: Mapping[str, Any]) -> None:
+    """The gate held the record to its shape; what an engine says of it is an engine's word."""
+    prompts, unrelated = record.get("prompts") or {}, record.get("unrelated_percent")
+    sound = isinstance(prompts, dict) and all(isinstance(one, str) and len(one) <= _LONGEST for one in prompts.values())
+    if not sound or not (unrelated is None or (type(unrelated) is int and 0 <= unrelated <= _MOST)):
+        raise UnavailableError("the embedding model tells a record that no gate lets pass", "run `sovereign status`")
 
 
 def _prompt(info: ModelInfo, use: Use) -> str:

@@ -46,11 +46,12 @@ class Template(_Part):
 class Prompts(_Part):
     """What an embedding model was trained to read before a text, by what the text is for.
 
-    Names and meaning are those of sentence-transformers' ``prompts``; a space at the end is one of the text's.
+    Names and meaning are those of sentence-transformers' ``prompts``; a space at the end is one of the text's. They are
+    short beside what any model reads, so that they leave room for a text.
     """
 
-    query: Annotated[str, Field(max_length=500)] = ""
-    document: Annotated[str, Field(max_length=500)] = ""
+    query: Annotated[str, Field(max_length=200)] = ""
+    document: Annotated[str, Field(max_length=200)] = ""
 
 
 class Producer(_Part):
@@ -103,7 +104,8 @@ class ModelRecord(_Part):
     """One model of a release, or a part that changes what one does.
 
     A chat model has a template; an adapter (``lora``) and a projector name the model that they belong to. An embedding
-    model may have prompts, and ``unrelated_cosine``: that of texts that have nothing to do with each other, on average.
+    model may have prompts, and ``unrelated_percent``: the mean cosine, times a hundred, of texts that have nothing to
+    do with each other.
     """
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
@@ -113,7 +115,7 @@ class ModelRecord(_Part):
     weights: Weights
     template: Template | None = None
     prompts: Prompts | None = None
-    unrelated_cosine: Annotated[float, Field(ge=0, lt=1)] | None = None
+    unrelated_percent: Annotated[int, Field(ge=0, le=99)] | None = None
     base: Base | None = None
     producer: Producer
     licence: Licence
@@ -126,8 +128,8 @@ class ModelRecord(_Part):
     def _fits_its_role(self) -> Self:
         if (self.template is not None) != (self.role == "chat"):
             raise ValueError("a chat model has a template, and nothing else has one")
-        if self.role != "embedding" and (self.prompts, self.unrelated_cosine) != (None, None):
-            raise ValueError("an embedding model alone has prompts and an unrelated_cosine")
+        if self.role != "embedding" and (self.prompts, self.unrelated_percent) != (None, None):
+            raise ValueError("an embedding model alone has prompts and an unrelated_percent")
         if (self.base is None) and self.role in PARTS:
             raise ValueError("an adapter, projector or draft model names its base")
         if self.base is not None and self.role not in PARTS:

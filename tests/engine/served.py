@@ -57,7 +57,7 @@ serve(
     weights_fd=os.open(given["model"], os.O_RDONLY),
     template=given["template"],
     receipt=given["receipt"],
-    record={"name": "test", "role": given["role"], "template": {"stop": ["\\nUser:"]}, "prompts": given.get("prompts")},
+    record={"name": "test", "role": given["role"], "template": {"stop": ["\\nUser:"]}, **given.get("says", {})},
     config=Model(name="test", **given["config"]),
     socket=Path(given["socket"]),
     clients=frozenset({os.getuid()}),
@@ -99,22 +99,22 @@ def our_engine(  # noqa: PLR0913 - what an engine may be started with
     *,
     role: str = "chat",
     receipt: Mapping[str, Any] = MappingProxyType({"digest": "sha256:0"}),
-    prompts: Mapping[str, str] | None = None,
+    says: Mapping[str, Any] = MappingProxyType({}),
     template: str = TEMPLATE,
     variant: str | None = None,
     processor: Processor | None = None,
 ) -> Iterator[Served]:
     """Our own engine. ``state`` is where it keeps what a restart should find, its key too; else it keeps nothing.
 
-    ``variant`` names its CPU code, where that must be another's. On an emulated ``processor`` it is not confined, since
-    the emulator knows neither seccomp nor landlock.
+    ``says`` is what its record has besides. ``variant`` names its CPU code, where that must be another's. On an
+    emulated ``processor`` it is not confined, since the emulator knows neither seccomp nor landlock.
     """
     if state is not None and not (state / "kv_key").exists():
         (state / "kv_key").write_bytes(os.urandom(32))
     with _folder() as folder:
         given = _given(model, sizes, folder) | {"state": str(state or ""), "role": role, "variant": variant}
         given["receipt"], given["template"] = dict(receipt), template
-        given["prompts"] = None if prompts is None else dict(prompts)
+        given["says"] = dict(says)
         given["waived"] = [] if processor is None else ["seccomp", "landlock"]
         argv = [sys.executable, "-c", _OURS, json.dumps(given)]
         patience = START_S if processor is None else EMULATED_START_S

@@ -19,7 +19,7 @@ import tempfile
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -76,10 +76,13 @@ def main() -> None:
         metavar=("QUERY", "DOCUMENT"),
         help="what that model reads before a question and a passage",
     )
+    options.add_argument("--unrelated", type=int, metavar="PERCENT", help="that model's, as a --tune says it")
     options.add_argument("--manuals", nargs="+", help="only these, with --tune: a smaller library is imported sooner")
     given = options.parse_args()
     if given.manuals and not given.tune:
         options.error("--manuals goes with --tune: the claims are made of all manuals")
+    if given.model is None and (given.prompts, given.unrelated) != (None, None):
+        options.error("--prompts and --unrelated are of a --model: the release's own has its record")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))  # errors
     scale = QUICK if given.quick else FULL
@@ -111,8 +114,9 @@ def _run(scale: Scale, given: argparse.Namespace, found: Found) -> None:
         cluster = stack.enter_context(postgres.cluster())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-learning-")))
         sizes = Sizes(context_tokens=512, threads=given.threads)
-        prompts = None if given.prompts is None else dict(zip(USES, given.prompts, strict=True))
-        serving = our_engine(vectors.path, sizes, role="embedding", receipt={"digest": vectors.digest}, prompts=prompts)
+        says = _says(given)
+        found.figures["embedding model"] = {"digest": vectors.digest, **says}
+        serving = our_engine(vectors.path, sizes, role="embedding", receipt={"digest": vectors.digest}, says=says)
         embedding = stack.enter_context(serving)
         said = receipt(house.MODEL) | {"digest": chat.digest}
         state = folder / "engine"
@@ -124,6 +128,12 @@ def _run(scale: Scale, given: argparse.Namespace, found: Found) -> None:
         asyncio.run(_measured(cluster, folder, (asked.socket, embedding.socket), chat, scale, given.tune, found))
     if not given.tune:
         _confidence(chat, scale, given.threads, found)
+
+
+def _says(given: argparse.Namespace) -> dict[str, Any]:
+    """Of an embedding model of one's own, what its record would."""
+    prompts = {} if given.prompts is None else {"prompts": dict(zip(USES, given.prompts, strict=True))}
+    return prompts if given.unrelated is None else prompts | {"unrelated_percent": given.unrelated}
 
 
 def _pure(found: Found) -> None:

@@ -92,8 +92,8 @@ class Looked:
     words: Scores
     weights: Mapping[float, Scores] = field(default_factory=dict)
     """What was tried on the half for tuning: how much the ranking by vectors counts beside that by words."""
-    unrelated: float | None = None
-    """There too: the mean cosine of a question to all passages, of which next to none has to do with it."""
+    unrelated: int | None = None
+    """There too: the mean cosine of a question to all passages, of which next to none has to do with it; percent."""
 
     @property
     def claims(self) -> list[Claim]:
@@ -111,7 +111,7 @@ class Looked:
         """By sort and language."""
         tried = {"weights": {weight: _by_sort(scores) for weight, scores in self.weights.items()}}
         found = {"questions": len(self.asks), "both": _by_sort(self.both), "words": _by_sort(self.words)}
-        return found | (tried | {"unrelated_cosine": self.unrelated} if self.weights else {})
+        return found | (tried | {"unrelated_percent": self.unrelated} if self.weights else {})
 
 
 async def looked_up(manuals: Manuals, asks: Sequence[Question], limit: int, *, held_out: bool) -> Looked:
@@ -128,11 +128,11 @@ async def looked_up(manuals: Manuals, asks: Sequence[Question], limit: int, *, h
     return Looked(asks, both, words, weights, common)
 
 
-async def _unrelated(pool: AsyncEngine, vectors: Sequence[str]) -> float:
+async def _unrelated(pool: AsyncEngine, vectors: Sequence[str]) -> int:
     far = text("SELECT avg(embedding <#> CAST(:vector AS halfvec)) FROM passage_vector")
     async with keeping(pool) as connection:
         found = [(await connection.execute(far, {"vector": vector})).scalar_one() for vector in vectors]
-    return round(-statistics.fmean(found), 3)
+    return round(-100 * statistics.fmean(found))
 
 
 def _quality(sort: str, pairs: list[Scored]) -> list[Claim]:

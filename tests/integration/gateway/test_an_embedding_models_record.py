@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from appliance.gateway.documents import Documents
+from appliance.gateway.looking import DEFAULT
 from appliance.memory.fitting import NEAR, fitting
+from appliance.memory.nearness import nearness
 from tests.integration.gateway.test_answers_from_documents import chat, housed
 from tests.memory.library import CountingEngine
 from tests.memory.library import House as Importing
@@ -53,16 +56,26 @@ async def test_what_is_no_nearer_than_unrelated_texts_are_does_not_fit(pool: Asy
     await Importing(pool, CountingEngine()).take("parking.txt", PARKING, "analysts")
     question = "Which is in a bay at most?"
 
-    async def nearest(unrelated: float | None) -> Any:
-        (found,) = await Importing(pool, CountingEngine(record={"unrelated_cosine": unrelated})).ask(
-            question, "analysts"
-        )
+    async def nearest(unrelated: int | None) -> Any:
+        engine = CountingEngine(record={"unrelated_percent": unrelated})
+        (found,) = await Importing(pool, engine).ask(question, "analysts")
         return found
 
-    plain, raised = await nearest(None), await nearest(0.4)
+    plain, raised = await nearest(None), await nearest(50)
     assert plain.cosine >= NEAR
-    assert raised.cosine == pytest.approx((plain.cosine - 0.4) / 0.6)
+    assert raised.cosine == pytest.approx(nearness(plain.cosine, 50))
     assert (len(fitting("x", [plain])), len(fitting("x", [raised]))) == (1, 0)
+
+
+async def test_confidence_that_was_measured_on_another_scale_holds_no_more(pool: AsyncEngine) -> None:
+    async def setting(**record: Any) -> Any:
+        found = Documents(housed(), pool, {"minilm": CountingEngine(record=record)})
+        return await found.looked_up_by(DEFAULT)
+
+    before = {"model": CountingEngine().digest, **DEFAULT.told()}
+    assert await setting() == before, "as it was before records said anything of it"
+    assert await setting(unrelated_percent=81) == before | {"unrelated": 81}
+    assert (await setting(prompts=PROMPTS))["model"].startswith(f"{before['model']} prompts ")
 
 
 @pytest.mark.parametrize(("meaning", "first"), [(0.1, "Rules"), (10.0, "Near 1")])

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from appliance.learning.clusters import LEAST_OF_VECTORS, LEAST_OF_WORDS, by_vectors, by_words, clustered, names
+from appliance.learning.clusters import LEAST_OF_WORDS, by_vectors, by_words, clustered, names
 
 QUESTIONS = [
     "How long is the notice period for parking permits?",
@@ -38,15 +37,6 @@ def test_clusters_hold_every_text_once_whatever_the_texts_are() -> None:
 def test_vectors_put_together_what_no_word_does() -> None:
     vectors = np.array([[1.0, 0.1], [0.9, 0.0], [0.0, 1.0], [0.0, 0.0]])
     assert clustered(by_vectors(vectors), 0.55) == [[0, 1], [2], [3]]
-
-
-def test_what_unrelated_vectors_have_in_common_puts_nothing_together() -> None:
-    common = np.array([3.0, 0, 0, 0])
-    vectors = np.array([common + one for one in np.eye(4)[1:]])
-    assert clustered(by_vectors(vectors), LEAST_OF_VECTORS) == [[0, 1, 2]]
-    alike = by_vectors(vectors, unrelated=0.9)
-    assert clustered(alike, LEAST_OF_VECTORS) == [[0], [1], [2]]
-    assert alike.diagonal() == pytest.approx([1.0] * 3)
 
 
 def test_a_chain_of_neighbours_is_no_cluster() -> None:

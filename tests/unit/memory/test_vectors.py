@@ -91,9 +91,27 @@ def test_a_question_is_looked_up_by_its_vector_what_made_it_and_what_it_has_in_c
         return await Embedder(FakeEngine(**record), "u").meaning("ask")
 
     assert asyncio.run(meaning()) == Meaning("[3]", "sha256:0")
-    found = asyncio.run(meaning(prompts=PROMPTS, unrelated_cosine=0.75))
-    assert (found.vector, found.unrelated) == ("[10]", 0.75)
-    assert (found.nearness(1.0), found.nearness(0.75), found.nearness(0.5)) == (1.0, 0.0, -1.0)
+    found = asyncio.run(meaning(prompts=PROMPTS, unrelated_percent=81))
+    assert (found.vector, found.unrelated) == ("[10]", 81)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"prompts": ["query: "]},
+        {"prompts": {"query": 1}},
+        {"prompts": {"query": "x" * 201}},
+        {"unrelated_percent": 100},
+        {"unrelated_percent": -1},
+        {"unrelated_percent": "81"},
+        {"unrelated_percent": 0.81},
+    ],
+)
+def test_what_an_engine_says_of_its_record_is_looked_at_before_it_is_used(record: dict[str, Any]) -> None:
+    engine = FakeEngine(**record)
+    with pytest.raises(UnavailableError, match="no gate lets pass"):
+        _asked(engine, ["a text"], "query")
+    assert engine.read == []
 
 
 def test_a_model_that_makes_no_vectors_is_not_asked() -> None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from airgap_bundle import strict_json
 from appliance.models.errors import PolicyError, RecordError
 from appliance.models.policy import POLICY_MAX_BYTES, load_policy, parse_policy
 from appliance.models.record import parse_record, version_key
@@ -81,7 +82,7 @@ def test_unknown_fields_of_a_record_are_ignored() -> None:
         ("licence.files", []),
         ("conversion.closed", None),
         ("prompts", {"query": "query: "}),
-        ("unrelated_cosine", 0.5),
+        ("unrelated_percent", 50),
     ],
 )
 def test_a_wrong_field_of_a_record_is_named(path: str, value: object) -> None:
@@ -96,17 +97,17 @@ def test_a_wrong_field_of_a_record_is_named(path: str, value: object) -> None:
 
 
 def test_an_embedding_models_prompts_are_read_as_they_stand() -> None:
-    config = {**record(b"x"), "role": "embedding", "prompts": {"query": "query: "}, "unrelated_cosine": 0.75}
+    config = {**record(b"x"), "role": "embedding", "prompts": {"query": "query: "}, "unrelated_percent": 81}
     del config["template"]
-    found = parse_record(config)
+    found = parse_record(strict_json.load_object(strict_json.dumps(config)))  # as it is written into a bundle
     assert found.prompts is not None
-    assert (found.prompts.query, found.prompts.document, found.unrelated_cosine) == ("query: ", "", 0.75)
-    for wrong in ({"query": None}, {"document": ["a"]}, {"query": "x" * 501}):
+    assert (found.prompts.query, found.prompts.document, found.unrelated_percent) == ("query: ", "", 81)
+    for wrong in ({"query": None}, {"document": ["a"]}, {"query": "x" * 201}):
         with pytest.raises(RecordError, match="prompts"):
             parse_record({**config, "prompts": wrong})
-    for outside in (1.0, -0.1, float("nan"), "0.5"):
-        with pytest.raises(RecordError, match="unrelated_cosine"):
-            parse_record({**config, "unrelated_cosine": outside})
+    for outside in (100, -1, 0.5, "50", True):
+        with pytest.raises(RecordError, match="unrelated_percent"):
+            parse_record({**config, "unrelated_percent": outside})
 
 
 def test_versions_are_ordered_as_numbers() -> None:
