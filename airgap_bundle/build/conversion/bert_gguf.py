@@ -1,8 +1,7 @@
 """BERT encoders for sentence embeddings, from safetensors to GGUF.
 
-Keys and tensor names are llama.cpp's for architecture ``bert`` (`src/llama-arch.cpp`); weights of two dimensions become
-half precision or stay, everything else stays single. Equal inputs give equal bytes: nothing of this machine, no date
-and no name of a file goes into the output.
+Weights of two dimensions become half precision or stay, everything else stays single. Equal inputs give equal bytes:
+nothing of this machine, no date and no name of a file goes into the output.
 """
 
 from __future__ import annotations
@@ -13,9 +12,11 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import gguf
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 
+from airgap_bundle.build.conversion import bert_shape
+from airgap_bundle.build.conversion.bert_shape import BertConfig
 from airgap_bundle.errors import BuildError
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 Precision = Literal["f16", "f32"]
 _Model = TypeVar("_Model", bound=BaseModel)
-_ARCHITECTURE = "bert"
 _LAYER = re.compile(r"encoder\.layer\.(\d{1,3})\.(.+)")
 _TOP = {
     "embeddings.word_embeddings.weight": "token_embd.weight",
@@ -45,26 +45,7 @@ _IN_LAYER = {
     "output.dense": "ffn_down",
     "output.LayerNorm": "layer_output_norm",
 }
-_SINGLE = ("position_embd.weight", "token_types.weight")  # llama.cpp adds them to activations in single precision
 _UNUSED = ("embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias")
-
-
-class BertConfig(BaseModel):
-    """What of `config.json` shapes the computation; another value of a fixed field is another computation."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    model_type: Literal["bert"]
-    hidden_act: Literal["gelu"]
-    position_embedding_type: Literal["absolute"] = "absolute"
-    hidden_size: int = Field(gt=0, le=1 << 16)
-    intermediate_size: int = Field(gt=0, le=1 << 18)
-    layer_norm_eps: float = Field(gt=0, lt=1)
-    max_position_embeddings: int = Field(gt=0, le=1 << 20)
-    num_attention_heads: int = Field(gt=0, le=1 << 10)
-    num_hidden_layers: int = Field(gt=0, le=999)
-    type_vocab_size: int = Field(gt=0, le=1 << 10)
-    vocab_size: int = Field(gt=0, le=1 << 20)
 
 
 class Pooling(BaseModel):
@@ -101,22 +82,16 @@ def convert(
     if len(published.vocabulary.tokens) != config.vocab_size:
         raise BuildError(f"the vocabulary has {len(published.vocabulary.tokens)} pieces, not {config.vocab_size}")
     tensors = _read(published.weights)
-    expected = _shapes(config)
-    wrong = sorted(
-        tensors.keys() ^ expected.keys() | {n for n in tensors.keys() & expected if tensors[n].shape != expected[n]}
-    )
-    if wrong:
+    if wrong := bert_shape.misfits({one: tensor.shape for one, tensor in tensors.items()}, config):
         raise BuildError(f"tensors are not those of this architecture: {', '.join(wrong[:5])}")
-    writer = gguf.GGUFWriter(target, _ARCHITECTURE)
-    _describe(writer, config, name, precision)
+    writer = gguf.GGUFWriter(target, bert_shape.ARCHITECTURE)
+    half = gguf.LlamaFileType.MOSTLY_F16 if precision == "f16" else gguf.LlamaFileType.ALL_F32
+    bert_shape.describe(writer, config, name, half)
     _tokenizer(writer, published.vocabulary, config)
     for number, tensor in enumerate(sorted(tensors), 1):
         writer.add_tensor(tensor, _cast(tensor, tensors[tensor], precision))
         on_tensor(number, len(tensors))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    bert_shape.finish(writer)
 
 
 def _parse(kind: type[_Model], data: bytes, what: str) -> _Model:
@@ -155,47 +130,14 @@ def _named(name: str) -> str:
     return f"blk.{int(match[1])}.{_IN_LAYER[part]}.{kind}"
 
 
-def _shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
-    wide, inner = config.hidden_size, config.intermediate_size
-    shapes: dict[str, tuple[int, ...]] = {
-        "token_embd.weight": (config.vocab_size, wide),
-        "position_embd.weight": (config.max_position_embeddings, wide),
-        "token_types.weight": (config.type_vocab_size, wide),
-        "token_embd_norm.weight": (wide,),
-        "token_embd_norm.bias": (wide,),
-    }
-    matrices = {"ffn_up": (inner, wide), "ffn_down": (wide, inner)}
-    for layer in range(config.num_hidden_layers):
-        for part in _IN_LAYER.values():
-            rows, columns = matrices.get(part, (wide, wide))
-            shapes[f"blk.{layer}.{part}.weight"] = (wide,) if part.endswith("_norm") else (rows, columns)
-            shapes[f"blk.{layer}.{part}.bias"] = (rows,)
-    return shapes
-
-
 def _cast(name: str, tensor: np.ndarray, precision: Precision) -> np.ndarray:
-    half = precision == "f16" and tensor.ndim > 1 and name not in _SINGLE
+    half = precision == "f16" and tensor.ndim > 1 and name not in bert_shape.SINGLE
     return tensor.astype(np.float16) if half else tensor
-
-
-def _describe(writer: gguf.GGUFWriter, config: BertConfig, name: str, precision: Precision) -> None:
-    writer.add_name(name)
-    writer.add_context_length(config.max_position_embeddings)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_feed_forward_length(config.intermediate_size)
-    writer.add_block_count(config.num_hidden_layers)
-    writer.add_head_count(config.num_attention_heads)
-    writer.add_layer_norm_eps(config.layer_norm_eps)
-    writer.add_causal_attention(value=False)
-    writer.add_pooling_type(gguf.PoolingType.MEAN)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16 if precision == "f16" else gguf.LlamaFileType.ALL_F32)
 
 
 def _tokenizer(writer: gguf.GGUFWriter, vocabulary: Vocabulary, config: BertConfig) -> None:
     writer.add_tokenizer_model("bert")
-    writer.add_token_type_count(config.type_vocab_size)
-    writer.add_token_list(list(vocabulary.tokens))
-    writer.add_token_types(list(vocabulary.types))
+    bert_shape.vocabulary(writer, config, vocabulary.tokens, vocabulary.types)
     special = vocabulary.special
     writer.add_bos_token_id(special["cls"])
     writer.add_eos_token_id(special["sep"])

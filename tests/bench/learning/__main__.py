@@ -69,7 +69,11 @@ def main() -> None:
     options.add_argument("--tune", action="store_true", help="look up the half that may be tuned on, and no more")
     options.add_argument("--fresh", action="store_true", help="ask everything again")
     options.add_argument("--threads", type=int, default=2, help="of the engines")
-    options.add_argument("--model", type=Path, help="an embedding model's GGUF; without it, the release's own is found")
+    options.add_argument(
+        "--embedding", choices=models.EMBEDDINGS, default=models.EMBEDDING, help="an embedding model that sources/ has"
+    )
+    options.add_argument("--meaning", type=float, default=1.0, help="the site's documents.meaning in all that is asked")
+    options.add_argument("--model", type=Path, help="instead of those, an embedding model's GGUF")
     options.add_argument(
         "--prompts",
         nargs=2,
@@ -82,10 +86,10 @@ def main() -> None:
     if given.manuals and not given.tune:
         options.error("--manuals goes with --tune: the claims are made of all manuals")
     if given.model is None and (given.prompts, given.unrelated) != (None, None):
-        options.error("--prompts and --unrelated are of a --model: the release's own has its record")
+        options.error("--prompts and --unrelated are of a --model: one of sources/ has its record")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))  # errors
-    scale = QUICK if given.quick else FULL
+    scale = replace(QUICK if given.quick else FULL, meaning=given.meaning)
     if given.manuals:
         scale = replace(scale, manuals=tuple(given.manuals), printed=False)
     if given.fresh:
@@ -107,16 +111,16 @@ def main() -> None:
 
 def _run(scale: Scale, given: argparse.Namespace, found: Found) -> None:
     chat = models.found(models.CHAT)
-    vectors = models.found(models.EMBEDDING) if given.model is None else models.named(given.model)
+    vectors = models.found(given.embedding) if given.model is None else models.named(given.model, _says(given))
     if not given.tune:
         _pure(found)
     with ExitStack() as stack:
         cluster = stack.enter_context(postgres.cluster())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-learning-")))
         sizes = Sizes(context_tokens=512, threads=given.threads)
-        says = _says(given)
-        found.figures["embedding model"] = {"digest": vectors.digest, **says}
-        serving = our_engine(vectors.path, sizes, role="embedding", receipt={"digest": vectors.digest}, says=says)
+        found.figures["embedding model"] = {"digest": vectors.digest, **vectors.says, "meaning": given.meaning}
+        made = {"digest": vectors.digest}
+        serving = our_engine(vectors.path, sizes, role="embedding", receipt=made, says=vectors.says)
         embedding = stack.enter_context(serving)
         said = receipt(house.MODEL) | {"digest": chat.digest}
         state = folder / "engine"
@@ -169,7 +173,7 @@ async def _measured(  # noqa: PLR0913, PLR0917 - private; one call
         with closing(KeptVectors(vectors, VECTORS)) as kept:
             manuals = await library.imported(pool, (vectors, kept), papers, [one.paper for one in asked], printed)
             asks = [*questions(papers), *(one.question for one in asked if one.question is not None)]
-            looked = await documents.looked_up(manuals, asks, scale.looked_up, held_out=not tune)
+            looked = await documents.looked_up(manuals, asks, scale.looked_up, scale.meaning, held_out=not tune)
             found.took("documents", looked.claims, looked.figures())
             found.missing |= {f"looking up: {one}": "no such question" for one in SORTS if one not in looked.sorts}
             found.plots["looked"] = looked
@@ -177,10 +181,10 @@ async def _measured(  # noqa: PLR0913, PLR0917 - private; one call
                 of_manuals = [one for one in questions(papers) if one.page in manuals.taken]
                 halves = {one: facts.half(of_manuals, one, scale.learning, scale.held_out) for one in scale.languages}
                 engine = KeptEngine(real, KEPT, chat.digest)
-                async with house.opened(pool, folder, engine, sockets, scale.languages) as stand:
+                async with house.opened(pool, folder, engine, sockets, scale) as stand:
                     await days.answered(stand, engine, manuals, halves, scale, found)
                 found.took("rollback", [rollback.claim(await rollback.seconds(pool, folder / "rollback"))])
-            found.took("speed", *await waiting.timed(manuals, looked.asks, scale.passages))
+            found.took("speed", *await waiting.timed(manuals, looked.asks, scale))
             if manuals.pages_a_second is None:
                 found.missing["import of PDF"] = "the quick way imports none"
     await pool.dispose()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scale:
-    """How much of everything is asked."""
+    """How much of everything is asked, and what meaning counts when it is looked up (``documents.meaning``)."""
 
     manuals: tuple[str, ...] = ("handbook", "reference", "developers")
     languages: tuple[Language, ...] = ("en", "fr", "de")
@@ -26,6 +26,7 @@ class Scale:
     turns: int = 15
     minutes_of_confidence: float = 12
     printed: bool = True
+    meaning: float = 1.0
 
 
 FULL = Scale()

@@ -114,13 +114,15 @@ class Looked:
         return found | (tried | {"unrelated_percent": self.unrelated} if self.weights else {})
 
 
-async def looked_up(manuals: Manuals, asks: Sequence[Question], limit: int, *, held_out: bool) -> Looked:
+async def looked_up(
+    manuals: Manuals, asks: Sequence[Question], limit: int, meaning: float, *, held_out: bool
+) -> Looked:
     """Ask ``limit`` questions of the half that is ``held_out``, or of the other one; with vectors and without."""
     asks = _spread([q for q in asks if q.held_out == held_out and q.page in manuals.taken], limit)
     tell(f"looking up {len(asks)} questions of {'those held out' if held_out else 'those for tuning'}")
     embedder = Embedder(manuals.kept, "bench")
     means = {one.said: await embedder.meaning(one.said) for one in asks}
-    both = await asked(manuals.pool, means, asks, manuals.taken)
+    both = await asked(manuals.pool, means, asks, manuals.taken, meaning)
     words = await asked(manuals.pool, {}, asks, manuals.taken)
     tried = () if held_out else WEIGHTS
     weights = {weight: await asked(manuals.pool, means, asks, manuals.taken, weight) for weight in tried}

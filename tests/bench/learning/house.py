@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from appliance.gateway.assembly import Gateway
     from appliance.learning.running import Answered
     from appliance.site.config import SiteConfig
+    from tests.bench.learning.course import Scale
     from tests.bench.learning.kept import KeptEngine
 
 SEED = 7
@@ -56,14 +57,14 @@ _LONG = 10**6
 _OFTEN: dict[str, Any] = {"requests_per_minute": 1_000_000, "tokens_per_day": 1_000_000_000}
 
 
-def described(languages: Sequence[str]) -> SiteConfig:
-    """The site: a group that has a brief for each language, and guests who have none."""
+def described(languages: Sequence[str], meaning: float) -> SiteConfig:
+    """The site, where meaning counts so much: a group that has a brief for each language, and guests who have none."""
     often = {"models": [MODEL], "per_user": _OFTEN, "per_group": _OFTEN}
     names = [readers(one) for one in languages]
     groups = [*({"name": name, "brief": True, **often} for name in names), {"name": GUESTS, **often}]
     return site(
         models=[{"name": MODEL}, {"name": EMBEDDING}],
-        documents={"model": EMBEDDING, "passages": 2, "nothing_fits": "answer"},
+        documents={"model": EMBEDDING, "passages": 2, "nothing_fits": "answer", "meaning": meaning},
         memory={"compile": {"joules": 1e9}},
         groups=groups,
         service_clients=[{"id": "evaluator", "groups": names, "evaluates": True}],
@@ -151,10 +152,10 @@ class Stand:
 
 @asynccontextmanager
 async def opened(
-    pool: AsyncEngine, folder: Path, engine: KeptEngine, sockets: tuple[Path, Path], languages: Sequence[str]
+    pool: AsyncEngine, folder: Path, engine: KeptEngine, sockets: tuple[Path, Path], scale: Scale
 ) -> AsyncIterator[Stand]:
     """The house over the chat model's engine, ``engine``, and the embedding model's; ``sockets`` are theirs."""
-    config = described(languages)
+    config = described(scale.languages, scale.meaning)
     paths = SitePaths(folder / "site")
     for model, socket in zip((MODEL, EMBEDDING), sockets, strict=True):
         own = paths.socket(engine_service(model))
@@ -167,7 +168,7 @@ async def opened(
         house.door.people["evaluator"] = Principal(
             sub="sub-evaluator",
             username="service-account-evaluator",
-            groups=tuple(readers(one) for one in languages),
+            groups=tuple(readers(one) for one in scale.languages),
             roles=(),
             session_id=None,
             client_id="evaluator",

@@ -1,7 +1,7 @@
-"""Both models of the demonstration's release, found where the builder keeps them or made as the release makes them.
+"""The models that `sources/` describes, found where the builder keeps them or made as a bundle of them is made.
 
-Their packages are those that the release's lock names, by digest, so a newcomer needs no file: what is not in the
-builder's cache is fetched once, and the embedding model is converted once.
+Their packages are those that a lock names, by digest, so a newcomer needs no file: what is not in the builder's cache
+is fetched once, and an embedding model is converted once.
 """
 
 from __future__ import annotations
@@ -20,19 +20,24 @@ from airgap_bundle.release_file import load_release
 
 SOURCES = Path(__file__).parents[3] / "sources"
 CHAT, EMBEDDING = "gemma3-270m", "minilm-l6-v2"
+EMBEDDINGS = {EMBEDDING: "release", "multilingual-e5-small": "multilingual"}
+"""Embedding models, by the description that names them."""
+_SAID = ("prompts", "unrelated_percent")
 
 
 class Weights(NamedTuple):
-    """A model's file and what it is called by."""
+    """A model's file, what it is called by, and what its record says that is needed to ask it."""
 
     path: Path
     digest: str
+    says: dict[str, Any]
 
 
 def found(name: str) -> Weights:
-    """The weights of the release's model ``name``. Raises ``BundleError`` where its packages cannot be had."""
-    release = load_release(SOURCES / "release.yaml")
-    lock = load_lock(SOURCES / "release.lock")
+    """The weights of the model ``name``. Raises ``BundleError`` where its packages cannot be had."""
+    description = SOURCES / f"{EMBEDDINGS.get(name, 'release')}.yaml"
+    release = load_release(description)
+    lock = load_lock(description.with_suffix(".lock"))
     spec: Any = next(one for one in release.artifacts if one.name == name)
     cache = BuildCache.default()
     wanted = [(request, lock.find(request.key)) for request in model_artifact.requests(spec, SOURCES)]
@@ -40,13 +45,14 @@ def found(name: str) -> Weights:
     context = BuildContext(SOURCES, release.epoch, release.version, lock, inputs, cache, printed)
     built = model_artifact.build(spec, context)
     weights = next(one.file for one in built.files if one.title == built.config["weights"]["file"])
-    return Weights(weights.path, f"sha256:{weights.sha256}")
+    says = {one: built.config[one] for one in _SAID if one in built.config}
+    return Weights(weights.path, f"sha256:{weights.sha256}", says)
 
 
-def named(path: Path) -> Weights:
-    """A file of one's own."""
+def named(path: Path, says: dict[str, Any]) -> Weights:
+    """A file of one's own, and what a record of it would say."""
     with path.open("rb") as file:
-        return Weights(path, f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}")
+        return Weights(path, f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}", says)
 
 
 def template() -> str:

