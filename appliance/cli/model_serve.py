@@ -21,7 +21,7 @@ BundleArgument = Annotated[
     Path,
     typer.Argument(metavar="BUNDLE", help="A bundle of models: its folder, a packed file, or a split set's folder."),
 ]
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name under which the site serves a model.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name under which the site serves a model, or will.")]
 ReasonOption = Annotated[
     str, typer.Option("--reason", metavar="TEXT", help="Why, for the audit log.", prompt="reason, for the audit log")
 ]
@@ -86,7 +86,8 @@ def promote(
     """Let another model of this site serve under NAME: judged again, started, seen to answer, and then in force.
 
     A second engine takes over where the host has the memory for it; else nobody is answered while it is changed.
-    When it does not start on the new model, the former serves again.
+    When it does not start on the new model, the former serves again. A name that a bundle of models brought and
+    site.yaml does not name yet is decided for, too: it serves once site.yaml names it.
     """
     with progress(f"hashing {name}") as advance:
         done = model_switch.promote(site_paths(context), name, digest, reason=reason, progress=advance)
@@ -111,15 +112,20 @@ def _emit_switched(done: Switched, output: OutputFormat) -> None:
         "waived": list(done.waived),
         "changed": done.changed,
         "paused": done.paused,
+        "listed": done.listed,
     }
 
     def render(console: Console) -> None:
         if not done.changed:
-            console.print(f"{done.name} {done.digest[:19]} serves already; nothing was changed", markup=False)
+            already = "serves already" if done.listed else "was chosen already"
+            console.print(f"{done.name} {done.digest[:19]} {already}; nothing was changed", markup=False)
             return
-        console.print(f"{done.name} serves from {done.source}", markup=False)
+        verb = "serves" if done.listed else "will serve"
+        console.print(f"{done.name} {verb} from {done.source}", markup=False)
         console.print(f"  now    {done.digest}", markup=False, soft_wrap=True)
         console.print(f"  before {done.former or 'none'}", markup=False, soft_wrap=True)
+        if not done.listed:
+            console.print("  no engine serves it yet: name it in site.yaml, then `sovereign install`", markup=False)
         if done.paused:
             console.print(f"  nobody was answered meanwhile: {done.paused}", markup=False, soft_wrap=True)
         if done.waived:

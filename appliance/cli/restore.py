@@ -114,7 +114,8 @@ def restore(  # noqa: PLR0913 - typer: one parameter per option
     emit(data, output, lambda console: render_installed(done, console))
     say(f"restored as of {told.made:%Y-%m-%d %H:%M} UTC; the log went on from entry {told.log_size}")
     if told.imported_models:
-        say(f"import and promote again: {', '.join(told.imported_models)}; until then the release's own model serves")
+        names = ", ".join(told.imported_models)
+        say(f"import and promote again: {names}; until then the release's own model serves, where it has one so named")
     tell_kept_down(paths)
 
 

@@ -49,16 +49,21 @@ class Waived:
 
 
 def check_models(
-    config: SiteConfig, release: VerifiedRelease, policies: Path, chosen: Mapping[str, VerifiedRelease] | None = None
+    config: SiteConfig,
+    release: VerifiedRelease,
+    policies: Path,
+    chosen: Mapping[str, VerifiedRelease] | None = None,
+    brought: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Put every model of the site through the gate with the files in ``policies``; which rest on waivers, and whose.
 
-    ``chosen`` names bundles of models whose model serves in the place of the release's.
+    ``chosen`` names bundles of models whose model serves in the place of the release's; ``brought`` are names that
+    bundles of models have, decided for or not.
 
     Raises ``SiteFileError`` for models that the release does not hold and ``RefusedError`` with every refusal.
     """
     chosen = chosen or {}
-    _check_offered(config, release, chosen.keys())
+    _check_offered(config, release, chosen.keys(), brought)
     officers = load_officers(policies / OFFICERS, [o.name for o in config.officers])
     waivers, statements = installed_waivers(policies), _installed(policies / STATEMENTS)
     refused: list[str] = []
@@ -112,12 +117,19 @@ def waivers_in_force(config: SiteConfig, policies: Path, now: datetime) -> tuple
     return tuple(_described(path, officers, config.name, now) for path in installed_waivers(policies))
 
 
-def _check_offered(config: SiteConfig, release: VerifiedRelease, chosen: Collection[str]) -> None:
+def _check_offered(
+    config: SiteConfig, release: VerifiedRelease, chosen: Collection[str], brought: Collection[str]
+) -> None:
     offered = {a.name for a in release.artifacts.values() if a.kind == "model"} | set(chosen)
     missing = [m.name for m in config.models if m.name not in offered]
     if missing:
         known = ", ".join(sorted(offered)) or "none"
-        mistakes = tuple(f"models: {name} is not in release {release.version} (there: {known})" for name in missing)
+        promote = "a bundle of models brought it, and nobody decided for it: `sovereign model promote {}`"
+        mistakes = tuple(
+            f"models: {name} is not in release {release.version} (there: {known})"
+            + (f"; {promote.format(name)}" if name in brought else "")
+            for name in missing
+        )
         raise SiteFileError("site.yaml", mistakes)
 
 

@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from appliance.models.shelf import Damaged, Held
     from appliance.site.paths import SitePaths
 
-State = Literal["serving", "former", "imported", "in release", "withdrawn", "unknown", "damaged"]
+State = Literal["serving", "chosen", "former", "imported", "in release", "withdrawn", "unknown", "damaged"]
 
 
 @dataclass(frozen=True)
 class Listed:
     """One model. ``since`` and ``by``: of its state, as far as it is known; empty where not.
 
-    ``state`` is unknown where the decisions about its name are damaged; ``note`` says so then. A bundle that the store
-    holds damaged has one row, of state damaged: which models were in it cannot be told, and ``note`` says what is
-    damaged and how it is mended.
+    ``state`` is chosen where it was decided for and site.yaml names no model so, and unknown where the decisions about
+    its name are damaged; ``note`` says so then. A bundle that the store holds damaged has one row, of state damaged:
+    which models were in it cannot be told, and ``note`` says what is damaged and how it is mended.
 
     ``verdict`` is the policy's on its papers, now: ``accepted``, ``waived until …`` or ``refused: …``. Its bytes are
     checked whenever an engine starts (`sovereign model verify` does so on demand).
@@ -153,6 +153,8 @@ def _state(held: Held, made: Decisions, *, serving: bool) -> State:
         return "serving"
     if held.withdrawn is not None:
         return "withdrawn"
+    if made.in_force is not None and held.is_choice(made.in_force):
+        return "chosen"
     if any(held.is_choice(choice) for choice in made.made):
         return "former"
     return "in release" if held.from_release else "imported"
@@ -161,7 +163,7 @@ def _state(held: Held, made: Decisions, *, serving: bool) -> State:
 def _when(held: Held, made: Decisions, state: State, paths: SitePaths) -> tuple[str, str, str]:
     """Since when the model is in its state, who brought that about, and why."""
     choices = [choice for choice in made.made if held.is_choice(choice)]
-    if state == "serving" and choices:
+    if state in {"serving", "chosen"} and choices:
         return choices[-1].since, choices[-1].by, choices[-1].reason
     if state == "former":  # since another came after it
         last = max(index for index, choice in enumerate(made.made) if held.is_choice(choice))

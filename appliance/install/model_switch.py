@@ -9,6 +9,9 @@ changes what was decided. Where the memory is not there, one engine runs at a ti
 changed (requests get "not ready", and none gets a wrong receipt).
 
 Whether the engine answers now is not asked: one whose model policy refuses by now does not, and another is its remedy.
+
+A bundle of models may bring a name that the site does not serve yet. Promoted, its model is judged and decided for as
+any other, and no engine is started: which it is has been decided when site.yaml comes to name it.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from appliance.install.model_trial import said, try_model
 from appliance.models.adapters import require_adapter
 from appliance.models.admission import examine_model, grounds
 from appliance.models.errors import ModelRefusedError
-from appliance.models.serving import Decisions, read_decisions
+from appliance.models.serving import Decisions, read_decisions, write_decisions
 from appliance.models.shelf import Held, damaged_bundles, held_models, pick
 
 if TYPE_CHECKING:
@@ -52,6 +55,7 @@ class Switched:
 
     ``changed`` False: it served already, nothing was done. ``waived`` are checks that rest on a waiver; ``unlogged``
     says why the audit log has no entry about it yet, ``paused`` why nobody was answered meanwhile; None: all were.
+    ``listed`` False: the site serves nothing by that name yet, and this is what will serve once it does.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Switched:
     changed: bool
     paused: str | None = None
     unlogged: str | None = None
+    listed: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,11 @@ class _Order:
     engines: Engines
     progress: Advance | None
 
+    @property
+    def listed(self) -> bool:
+        """Whether the site serves a model by that name."""
+        return self.name in (model.name for model in self.config.models)
+
 
 def promote(  # noqa: PLR0913 - what a decision consists of, by keyword
     paths: SitePaths,
@@ -88,7 +98,7 @@ def promote(  # noqa: PLR0913 - what a decision consists of, by keyword
 ) -> Switched:
     """Let the newest model ``name``, or the one whose digest begins with ``digest``, serve under that name.
 
-    Raises ``NotAllowedError``, ``UsageError`` for a name that the site does not serve or hold, one of
+    Raises ``NotAllowedError``, ``UsageError`` for a name that no bundle brought and the site does not serve, one of
     ``appliance.models.errors`` for a refusal, ``DeploymentError`` when the engine does not start on it: the former
     model serves then.
     """
@@ -106,6 +116,8 @@ def rollback(
 ) -> Switched:
     """Let the model serve that served as ``name`` before. A new decision, judged as one; raises as ``promote``."""
     order = _order("rollback", paths, name, reason, engines, progress)
+    if not order.listed:
+        raise _not_served(order)
     return _switch(order, lambda models, served: former(models, served, name, damaged_bundles(paths)))
 
 
@@ -123,10 +135,12 @@ def _order(  # noqa: PLR0913, PLR0917 - one private caller each
         raise UsageError(
             f"a reason of 1 to {MAX_REASON} printable characters is needed", "the audit log keeps it: --reason TEXT"
         )
-    names = [model.name for model in config.models]
-    if name not in names:
-        raise UsageError(f"this site serves no model {name}", f"it serves {', '.join(names)}; site.yaml names them")
     return _Order(action, name, reason.strip(), config, paths, engines or SupervisedEngines(config, paths), progress)
+
+
+def _not_served(order: _Order) -> UsageError:
+    names = ", ".join(model.name for model in order.config.models)
+    return UsageError(f"this site serves no model {order.name}", f"it serves {names}; site.yaml names them")
 
 
 def _switch(order: _Order, choose: Callable[[tuple[Held, ...], Decisions], Held]) -> Switched:
@@ -135,19 +149,25 @@ def _switch(order: _Order, choose: Callable[[tuple[Held, ...], Decisions], Held]
         settle(order.config, paths, order.engines)
         found = grounds(paths)
         models, made = held_models(paths, found.release), read_decisions(paths, name)
+        if not order.listed:
+            models = tuple(held for held in models if not held.from_release)
+            if not any(held.name == name for held in models):
+                raise _not_served(order)
         now = serving_now(models, made, name)
         wanted = choose(models, history(paths, made, now))
         if now is not None and now.withdrawn is None and _same(now, wanted):
-            return Switched(name, _source(wanted), wanted.weights, wanted.weights, (), changed=False)
+            return Switched(
+                name, _source(wanted), wanted.weights, wanted.weights, (), changed=False, listed=order.listed
+            )
         demand_log(order.config, paths)
-        before = served_before(now, made)
-        paused, standby = _pause(order), order.engines.standby
-        second = standby if paused is None else None
+        before = served_before(now, made) if order.listed else ""
+        paused, standby = _pause(order) if order.listed else None, order.engines.standby
+        second = standby if order.listed and paused is None else None
         waived = _decide(order, found, made, now, wanted, second)
         unlogged = tell_log(order.config, paths)
         if second is not None:
             hand_back(order.engines, second, wanted)
-        else:
+        elif order.listed:
             end_standby(paths, order.engines, name)
         return Switched(
             name,
@@ -158,6 +178,7 @@ def _switch(order: _Order, choose: Callable[[tuple[Held, ...], Decisions], Held]
             changed=True,
             paused=paused,
             unlogged=unlogged,
+            listed=order.listed,
         )
 
 
@@ -174,13 +195,16 @@ def _decide(  # noqa: PLR0913, PLR0917 - one private caller
     """Judge, try and decide, journaled; the checks that were waived. Raises as ``promote``."""
     by, since = operator(), datetime.now(UTC).isoformat(timespec="milliseconds")
     choice, digest = choice_of(wanted, since, by, order.reason), str(wanted.artifact.digest)
-    detail = {**describe(wanted, by, order.reason, served_before(now, made)), "since": since}
+    before = served_before(now, made) if order.listed else ""
+    detail = {**describe(wanted, by, order.reason, before), "since": since}
     try:
         waived = _judge(wanted, found, order.progress, _adapters(order.config, wanted.name))
         detail["waived"] = ", ".join(waived)  # announced with the decision: a power cut must not lose it
         note(order.paths, order.action, "started", digest, detail)
         decided = history(order.paths, made, now).decided(choice)
-        if second is not None:
+        if not order.listed:
+            write_decisions(order.paths, order.name, decided)
+        elif second is not None:
             bring_up(order.paths, order.engines, second, made, decided, wanted)
         else:
             try_model(order.paths, order.engines, made, decided, wanted)

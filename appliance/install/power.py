@@ -16,11 +16,10 @@ from appliance.install.lock import SiteBusyError, site_lock
 from appliance.install.model_settle import end_standbys, settle
 from appliance.install.release_description import active_version
 from appliance.install.services import site_services
-from appliance.install.startup import Ready, prepare_runtime, start_services, startable, stop_services
+from appliance.install.startup import Ready, prepare_runtime, start_services, startable, stop_services, unservable
 from appliance.install.steps.service import configure_realm
 from appliance.install.supervision import choose_supervision
 from appliance.install.vault import Vault, take_back
-from appliance.models.serving import damaged_decisions
 from appliance.site.load import load_site
 from appliance.site.paths import GATEWAY, engine_service
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 def up(paths: SitePaths, *, passphrase: Passphrase, ready: Ready) -> tuple[str, ...]:
     """Start what does not run and wait until it is ready; names of what was started.
 
-    An engine whose model's decisions are damaged stays down (``kept_down``); everything else starts.
+    An engine that has nothing to load (``unservable``) stays down (``kept_down``); everything else starts.
     """
     refuse_half_restored(paths)
     config = _installed(paths)
@@ -56,12 +55,12 @@ def up(paths: SitePaths, *, passphrase: Passphrase, ready: Ready) -> tuple[str, 
 
 
 def kept_down(paths: SitePaths) -> DeploymentError | None:
-    """Which engines stay down because the decisions about their models are damaged, and why; None: none does."""
-    damaged = damaged_decisions(paths, (m.name for m in _installed(paths).models))
-    if not damaged:
+    """Which engines stay down because there is nothing that they could load, and why; None: none does."""
+    found = unservable(_installed(paths), paths)
+    if not found:
         return None
-    why = "; ".join(f"{engine_service(name)} stays down: {error.cause}" for name, error in damaged.items())
-    return DeploymentError(why, next(iter(damaged.values())).hint)
+    why = "; ".join(f"{engine_service(name)} stays down: {error.cause}" for name, error in found.items())
+    return DeploymentError(why, next(iter(found.values())).hint)
 
 
 def down(paths: SitePaths) -> str | None:

@@ -14,6 +14,8 @@ from appliance.audit.errors import AuditUnavailableError
 from appliance.errors import SovereignError
 from appliance.install.pack_record import last_choices
 from appliance.install.probe import Probe, answers, fetch_json
+from appliance.install.startup import unservable
+from appliance.models.errors import ArtifactError
 from appliance.models.serving import read_decisions
 from appliance.models.shelf import damaged_bundles, ended
 from appliance.packs.record import NONE, read_record
@@ -114,6 +116,8 @@ def confinement_warnings(engines: Sequence[EngineConfinement]) -> tuple[str, ...
 def model_warnings(config: SiteConfig, paths: SitePaths) -> tuple[str, ...]:
     """Trials that were left, models whose use was ended, what keeps an engine from starting, and damaged bundles."""
     warned = [text for model in config.models for text in _warned_of(paths, model.name)]
+    lacking = (error for error in unservable(config, paths).values() if isinstance(error, ArtifactError))
+    warned += [f"{error.cause}; {error.hint}" for error in lacking]
     with suppress(SovereignError, BundleError):  # of a trust state that is lost others tell
         warned += [f"{bundle}; {bundle.mend}" for bundle in damaged_bundles(paths)]
     return tuple(warned)

@@ -13,9 +13,11 @@ from appliance.errors import UsageError
 from appliance.models.errors import ArtifactError, ModelRefusedError
 from appliance.models.passage import MODEL_KIND
 from appliance.models.record import PARTS, parse_record
-from appliance.models.serving import read_decisions
+from appliance.models.serving import damaged_decisions, read_decisions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from airgap_bundle.store import Artifact, VerifiedRelease
     from appliance.models.serving import Choice
     from appliance.site.paths import SitePaths
@@ -152,6 +154,17 @@ def in_force(paths: SitePaths, name: str, active: VerifiedRelease) -> VerifiedRe
     if bundle.root_fingerprint in trust.models_roots and bundle.number < trust.models_min:
         raise ModelRefusedError(f"{name}: {withdrawn(bundle, trust)}", "promote another one: `sovereign model list`")
     return bundle
+
+
+def absent(paths: SitePaths, names: Iterable[str], release: VerifiedRelease) -> tuple[str, ...]:
+    """Those of ``names`` that ``release`` has no model for and nobody chose one for: an engine has nothing to load.
+
+    A site that came back from its backup is so until the bundle that brought a model comes again. A name whose
+    decisions are damaged is not among them: what was chosen is not known.
+    """
+    names = tuple(names)
+    offered = {artifact.name for artifact in _models(release)} | damaged_decisions(paths, names).keys()
+    return tuple(name for name in names if name not in offered and read_decisions(paths, name).loads is None)
 
 
 def ended(paths: SitePaths, name: str, trust: TrustState | None = None) -> str | None:

@@ -59,7 +59,9 @@ def _supervision(context: Context) -> Step:
 
 def _services(context: Context) -> Step:
     """Whatever was installed anew is only in force after a restart, so everything is restarted."""
-    inner = [s for s in startable(context.config, context.paths, context.services) if s.name != GATEWAY]
+    inner = [
+        s for s in startable(context.config, context.paths, context.services, context.release) if s.name != GATEWAY
+    ]
 
     def work(advance: Advance) -> None:
         prepare_runtime(context.config, context.paths, context.accounts, context.vault)
@@ -81,7 +83,8 @@ def _gateway(context: Context) -> Step:
 
     def work(advance: Advance) -> None:
         stop_services(context.paths, gateway)
-        start_services(context.paths, startable(context.config, context.paths, context.services), advance)
+        all_of_them = startable(context.config, context.paths, context.services, context.release)
+        start_services(context.paths, all_of_them, advance)
 
     return Step(
         name="gateway",

@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from appliance.install.accounts import accounts_present, make_accounts
+from appliance.install.backup.mark import restoring_from
 from appliance.install.backup.recovery_key import FOLDER as RECOVERY
 from appliance.install.file_changes import Digests, digests_of_changes, journaled_changes, last_said
 from appliance.install.journal import read_journal
@@ -14,7 +15,7 @@ from appliance.install.model_check import AUDITORS, OFFICERS, POLICY, STATEMENTS
 from appliance.install.runner import Advance, Step
 from appliance.install.steps.context import digest
 from appliance.models.serving import damaged_decisions
-from appliance.models.shelf import in_force
+from appliance.models.shelf import absent, held_models, in_force
 from appliance.site.secrets import write_private
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def judge_models(context: Context) -> tuple[str, ...]:
     shutil.rmtree(staged, ignore_errors=True)
     try:
         write_policies(staged, _installed(context))
-        return check_models(_loadable(context), context.release, staged, _chosen(context))
+        return check_models(_loadable(context), context.release, staged, _chosen(context), _brought(context))
     finally:
         shutil.rmtree(staged, ignore_errors=True)
 
@@ -122,11 +123,22 @@ def _installed(context: Context) -> dict[str, bytes]:
 
 
 def _loadable(context: Context) -> SiteConfig:
-    """The site without models whose decisions are damaged: nothing loads them, and nobody can tell what to judge."""
-    damaged = damaged_decisions(context.paths, (m.name for m in context.config.models))
+    """The site without models whose decisions are damaged: nothing loads them, and nobody can tell what to judge.
+
+    While it is restored, without those that only a bundle of models brought, too: they come when that is brought again.
+    """
+    names = [model.name for model in context.config.models]
+    without = {*damaged_decisions(context.paths, names)}
+    if restoring_from(context.paths) is not None:
+        without |= {*absent(context.paths, names, context.release)}
     return context.config.model_copy(
-        update={"models": tuple(m for m in context.config.models if m.name not in damaged)}
+        update={"models": tuple(m for m in context.config.models if m.name not in without)}
     )
+
+
+def _brought(context: Context) -> set[str]:
+    """Names of models that the site holds in bundles of models."""
+    return {held.name for held in held_models(context.paths, context.release) if not held.from_release}
 
 
 def _chosen(context: Context) -> dict[str, VerifiedRelease]:

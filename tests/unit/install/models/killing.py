@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 KILLED = 9
 _LASTING = (
     (model_switch, "note"),
+    (model_switch, "write_decisions"),
     (model_trial, "write_decisions"),
     (model_beside, "write_decisions"),
     (model_settle, "note"),

@@ -17,6 +17,7 @@ from appliance.install.startup import startable
 from appliance.install.status_warnings import model_warnings
 from appliance.install.steps.site import _chosen, _loadable
 from appliance.models.admission import grounds
+from appliance.models.serving import Decisions, read_decisions, write_decisions
 from appliance.site.load import load_site
 from appliance.site.paths import SitePaths, engine_service
 from tests.site_of_models import OLD, GatedEngines, digest_of
@@ -31,6 +32,7 @@ def test_a_damaged_decision_costs_one_engine_and_no_command_of_the_site(
     config = load_site(brought.site_yaml)
     two = config.model_copy(update={"models": (*config.models, config.models[0].model_copy(update={"name": "other"}))})
     whole = site_services(two, brought, accounts_for(two))
+    write_decisions(brought, "other", Decisions(trial=read_decisions(brought, NAME).trial))
     assert startable(two, brought, whole) == whole
     brought.serving("other").write_text("{")
     settle(two, brought, engines)
