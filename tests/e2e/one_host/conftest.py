@@ -33,7 +33,7 @@ name: bare
 listen: {{host: 127.0.0.1, hostname: localhost, gateway_port: 8443, identity_port: 8444}}
 officers:
   - {{name: {release.OFFICER}, public_key: {release.OFFICER}.pub}}
-waivers: [waiver.json, second-waiver.json]
+waivers: [waiver.json, second-waiver.json, multilingual-waiver.json]
 instructions: >-
   You are the assistant of a public office. Answer in one short sentence, in the language of the question, and without
   politeness. Name the rule that an answer rests on where you know it. Say that you do not know where you do not. Give

@@ -1,7 +1,9 @@
-"""A second model for the journey's site: the release's own, called otherwise in its header, in a bundle of models.
+"""What officers bring to the journey's site: a model of a new name, and a second one for the name that it serves.
 
-The weights compute the same; the file is another, and so is its digest. Root, waiver and signatures are made by the
-commands that people use: two officers get the right to bring models from the release's signers.
+The new name is the embedding model of many languages, as its description has it. The second one is the release's own,
+called otherwise in its header: it computes the same; the file is another, and so is its digest. Root, waivers and
+signatures are made by the commands that people use: two officers get the right to bring models from the release's
+signers.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from airgap_bundle.descriptor import INDEX_TYPE, OCI_LAYOUT, TITLE, Descriptor, 
 from airgap_bundle.digest import Digest, sha256_stream
 from demo.release import MODEL, OFFICER, SIGNERS, WAIVER_REASON
 from demo.site import WAIVED
-from demo.workspace import sovereign
+from demo.workspace import REPOSITORY, sovereign
 from tests.bundles import blob, blob_file, manifest
 
 if TYPE_CHECKING:
@@ -26,14 +28,31 @@ if TYPE_CHECKING:
     from demo.workspace import Workspace
 
 VERSION = "1.1.0"
+MULTILINGUAL = "multilingual-e5-small"
 DEPUTY = "deputy"
 _NAME = b"general.name"
 
 
 def make(workspace: Workspace) -> str:
-    """Lay ``models`` and ``second-waiver.json`` beside the release; the digest of the second model's weights."""
+    """Lay ``multilingual`` and ``models`` with a waiver each beside the release; the second model's digest."""
     _grant(workspace)
+    languages = workspace.root / "multilingual"
+    sovereign("bundle", "build", "--release", REPOSITORY / "sources" / "multilingual.yaml", "--out", languages)
+    _sign(workspace, languages)
+    _waive(
+        workspace,
+        MULTILINGUAL,
+        _artifact(languages, MULTILINGUAL)[1]["model.gguf"]["digest"],
+        "multilingual-waiver.json",
+    )
     bundle, weights = _bundle(workspace)
+    _sign(workspace, bundle)
+    _waive(workspace, MODEL, weights, "second-waiver.json")
+    return weights
+
+
+def _sign(workspace: Workspace, bundle: Path) -> None:
+    """Both officers sign the bundle of models."""
     phrase = workspace.passphrase_file("keys")
     for index, name in enumerate((OFFICER, DEPUTY)):
         roots = (
@@ -41,11 +60,13 @@ def make(workspace: Workspace) -> str:
         )
         key = ("--key", workspace.keys / f"{name}.key")
         sovereign("bundle", "sign", bundle, "--models", *key, *roots, passphrase=phrase)
-    about = ("--model", MODEL, "--digest", weights, "--days", "30", "--reason", WAIVER_REASON)
+
+
+def _waive(workspace: Workspace, model: str, weights: str, file: str) -> None:
+    about = ("--model", model, "--digest", weights, "--days", "30", "--reason", WAIVER_REASON)
     waived = [word for check in WAIVED for word in ("--waives", check)]
-    out = ("--key", workspace.keys / f"{OFFICER}.key", "--out", workspace.root / "second-waiver.json")
-    sovereign("trust", "waive", *about, *waived, *out, passphrase=phrase)
-    return weights
+    out = ("--key", workspace.keys / f"{OFFICER}.key", "--out", workspace.root / file)
+    sovereign("trust", "waive", *about, *waived, *out, passphrase=workspace.passphrase_file("keys"))
 
 
 def _grant(workspace: Workspace) -> None:
@@ -63,7 +84,7 @@ def _bundle(workspace: Workspace) -> tuple[Path, str]:
     """The unsigned bundle, and the digest of its weights."""
     bundle = workspace.root / "models"
     (bundle / "blobs/sha256").mkdir(parents=True)
-    config, layers = _artifact(workspace.bundle)
+    config, layers = _artifact(workspace.bundle, MODEL)
     weights = _renamed(blob_file(workspace.bundle, Digest.parse(layers["model.gguf"]["digest"])), bundle)
     record: dict[str, Any] = json.loads(blob_file(workspace.bundle, Digest.parse(config)).read_bytes())
     record |= {"version": VERSION, "weights": {**record["weights"], "sha256": weights.digest.hex}}
@@ -78,7 +99,7 @@ def _bundle(workspace: Workspace) -> tuple[Path, str]:
         "schema": 1,
         "name": "site-models",
         "version": VERSION,
-        "number": 1,
+        "number": 2,
         "min_release": 1,
         "support_until": (datetime.now(UTC) + timedelta(days=90)).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "artifacts": [{"name": MODEL, "kind": "model", "version": VERSION, "digest": str(found.digest)}],
@@ -90,11 +111,11 @@ def _bundle(workspace: Workspace) -> tuple[Path, str]:
     return bundle, str(weights.digest)
 
 
-def _artifact(release: Path) -> tuple[str, dict[str, Any]]:
-    """Digest of the config, and the files by title, of the release's model."""
-    index = json.loads((release / "index.json").read_bytes())
+def _artifact(bundle: Path, model: str) -> tuple[str, dict[str, Any]]:
+    """Digest of the config, and the files by title, of a bundle's model."""
+    index = json.loads((bundle / "index.json").read_bytes())
     names = {m["annotations"]["org.opencontainers.image.ref.name"]: m["digest"] for m in index["manifests"]}
-    found = json.loads(blob_file(release, Digest.parse(names[MODEL])).read_bytes())
+    found = json.loads(blob_file(bundle, Digest.parse(names[model])).read_bytes())
     return found["config"]["digest"], {layer["annotations"][TITLE]: layer for layer in found["layers"]}
 
 

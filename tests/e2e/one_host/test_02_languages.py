@@ -1,0 +1,88 @@
+"""Journey 01: officers bring an embedding model of many languages, of a name that the site did not know until then.
+
+A question in German finds a house rule in English once the site's documents have its vectors, and words never did.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.one_host.conftest import EMBEDDER, SITE, SITE_YAML
+from tests.e2e.one_host.operating import eventually_up, services, sovereign, status
+from tests.e2e.one_host.second_model import MULTILINGUAL
+
+if TYPE_CHECKING:
+    from lab.host import BareHost
+
+pytestmark = [pytest.mark.e2e, pytest.mark.network]
+BUNDLE = "/media/stick/multilingual"
+DESK = "/tmp/languages"
+RULES = (
+    "The cellar is locked at six in the evening; the porter keeps the key.",
+    "Lunch is served from noon until two.",
+)
+GERMAN = "Wie lange darf ein Gast sein Auto auf dem Hof abstellen?"
+INSTALL = ("install", "/media/stick/bundle", "--config", f"{DESK}/site.yaml")
+MODELS = f"  - {{name: {MULTILINGUAL}, context_tokens: 512, memory_mib: 600, threads: 1, disk_mib: 0}}\ngroups:"
+
+
+def site_file(host: BareHost, text: str) -> None:
+    """Lay a site file with the officers' keys and waivers beside it."""
+    told = base64.b64encode(text.encode()).decode()
+    host.run(["sh", "-c", f"mkdir -p {DESK} && cp /media/stick/*.pub /media/stick/*.json {DESK}"])
+    host.run(["sh", "-c", f"echo {told} | base64 -d > {DESK}/site.yaml"])
+
+
+def searched(host: BareHost, question: str) -> list[dict[str, Any]]:
+    return list(json.loads(sovereign(host, "document", "search", question, "--group", "clerks", "--output", "json")[1]))
+
+
+def state(host: BareHost) -> str:
+    rows = json.loads(sovereign(host, "model", "list", "--output", "json")[1])
+    return next(str(row["state"]) for row in rows if row["name"] == MULTILINGUAL)
+
+
+def test_a_model_of_a_new_name_is_chosen_before_it_serves(host: BareHost) -> None:
+    sovereign(host, "model", "import", BUNDLE)
+    site_file(host, SITE_YAML.replace("groups:", MODELS, 1).replace(f"model: {EMBEDDER},", f"model: {MULTILINGUAL},"))
+    before = host.run(["cat", f"{SITE}/site.yaml"]).stdout
+    code, _, error = sovereign(host, *INSTALL, check=False)
+    assert (code, f"sovereign model promote {MULTILINGUAL}" in " ".join(error.split())) == (2, True), error
+    assert host.run(["cat", f"{SITE}/site.yaml"]).stdout == before
+    running = set(services(host))
+    told = sovereign(
+        host, "model", "promote", MULTILINGUAL, "--reason", "most rules are in English", "--output", "json"
+    )
+    assert (json.loads(told[1])["listed"], state(host)) == (False, "chosen")
+    assert set(services(host)) == running
+
+
+def test_a_question_finds_what_it_shares_no_word_with_in_another_language(host: BareHost) -> None:
+    for number, rule in enumerate(RULES):
+        host.run(["sh", "-c", f"printf '%s' '{rule}' > /srv/house-rules/rule-{number}.txt"])
+    sovereign(host, "document", "sync")
+    sovereign(host, *INSTALL)
+    eventually_up(host)
+    assert (state(host), f"engine-{MULTILINGUAL}" in services(host)) == ("serving", True)
+    assert not [found for found in searched(host, GERMAN) if found["cosine"] is not None]
+    sovereign(host, "document", "sync")
+    first, *others = searched(host, GERMAN)
+    assert "park in bay seven" in first["body"]
+    assert all(first["cosine"] > one["cosine"] for one in others)
+    assert not [line for line in status(host)["warnings"] if MULTILINGUAL in line]
+
+
+def test_the_site_goes_back_to_its_releases_model(host: BareHost) -> None:
+    """Whoever comes after finds the site as it was; what was chosen is remembered."""
+    site_file(host, SITE_YAML)
+    sovereign(host, *INSTALL)
+    eventually_up(host)
+    assert (state(host), f"engine-{MULTILINGUAL}" in services(host)) == ("chosen", False)
+    host.run(["sh", "-c", "rm /srv/house-rules/rule-*"])
+    sovereign(host, "document", "sync")
+    assert all("park" in found["body"] for found in searched(host, "park in bay seven"))
+    sovereign(host, "audit", "verify")
