@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from appliance.memory.access import keeping
 from appliance.memory.copies import words_of
+from appliance.memory.fitting import fitting
 from appliance.memory.retrieval import Retrieval
 from appliance.memory.vectors import Embedder
 from tests.bench import plot
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from appliance.memory.documents import Document
+    from appliance.memory.documents import Document, Found
     from appliance.memory.retrieval import Meaning
     from tests.bench.learning.library import Manuals
     from tests.bench.learning.questions import Question, Sort
@@ -40,14 +41,21 @@ if TYPE_CHECKING:
 DEPTH = 20
 WEIGHTS = (0.2, 0.35, 0.5, 0.7, 2.0, 4.0)
 _SAMPLE = 50
-Scored = tuple[float, float, float, float]
-"""recall@5 and nDCG@10, and the same by the strict count (``right``)."""
+Scored = tuple[float, ...]
+"""recall@5 and nDCG@10, and the same by the strict count (``right``); then what the threshold does (``_fitting``)."""
 Scores = dict[tuple[str, str], list[Scored]]
 
 
 def _source(question: Question, body: str) -> bool:
     flat = words_of(body)
     return question.source is not None and any(part in flat for part in question.source if part)
+
+
+def _fitting(question: Question, told: Sequence[Found], right: Sequence[bool]) -> tuple[float, float]:
+    """Whether, of the first five, one that answers fits the question (``memory.fitting``), and whether another does."""
+    fits = {id(one) for one in fitting(question.said, told[:5])}
+    answers = [by for one, by in zip(told, right, strict=True) if id(one) in fits]
+    return float(any(answers)), float(not all(answers))
 
 
 async def asked(
@@ -74,6 +82,7 @@ async def asked(
         by, strictly = [right.by(one) for one in told], [right.strictly(one) for one in told]
         of = len(right.texts)
         scored = (found_within(by, 5), ndcg(by, of), found_within(strictly, 5), ndcg(strictly, of))
+        scored += _fitting(question, told, by)
         scores[question.sort, question.language].append(scored)
     return scores
 
@@ -151,6 +160,8 @@ def _by_sort(scores: Scores) -> dict[str, dict[str, object]]:
             "recall@5": round(mean(pairs, 0), 3),
             "nDCG@10": round(mean(pairs, 1), 3),
             "strictly": [round(mean(pairs, 2), 3), round(mean(pairs, 3), 3)],
+            "an answer fits": round(mean(pairs, 4), 3),
+            "another fits": round(mean(pairs, 5), 3),
         }
         for (sort, language), pairs in sorted(scores.items())
     }
