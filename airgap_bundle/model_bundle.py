@@ -8,13 +8,15 @@ nothing seals it. The checks are those of ``verify`` in their order, with these 
 - ``models …``        k of those persons signed ``models.json``, by Ed25519, by ML-DSA-65, and by both
 - ``metadata agrees``  they signed it under the root in force, and not under an earlier one
 - ``scope``           every artifact is a model: nothing that runs, and no policy, comes in this way
-- ``versions`` and ``release number``    the role's own floor, and the digest that the site holds at that number
+- ``versions`` and ``release number``    the role's own floor, and the digest that the site holds at that number. A
+  bundle that the site took in before may come below it, down to the lowest number that may still be used: a site that
+  was made again from a backup has lost its store, and kept its floors
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from airgap_bundle.blobs import hash_blob
 from airgap_bundle.digest import sha256
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airgap_bundle.blobs import Progress
+    from airgap_bundle.medium import BundleSource
+    from airgap_bundle.oci import Release
     from airgap_bundle.report import Report
     from airgap_bundle.store import VerifiedRelease
     from airgap_bundle.store_record import Record
@@ -42,6 +46,8 @@ if TYPE_CHECKING:
 
 SHELF = MODELS_SHELF
 KIND = "model"
+TakenBefore: TypeAlias = "Callable[[Release], bool]"
+"""Whether a site has taken in the bundle that ``release.json`` describes so."""
 
 
 class ModelVerification(Verification):
@@ -49,6 +55,19 @@ class ModelVerification(Verification):
 
     persons: ClassVar[str] = MODELS
     signed_by: ClassVar[tuple[str, ...]] = (MODELS,)
+
+    def __init__(
+        self,
+        medium: BundleSource,
+        trust: TrustState,
+        now: datetime,
+        supply: Supply | None = None,
+        taken_before: TakenBefore | None = None,
+    ) -> None:
+        super().__init__(medium, trust, now, supply)
+        self._taken_before = taken_before
+        self.comes_again = False
+        """Whether it is below the floor, and the site took it in before."""
 
     def _check_signed(self) -> None:
         self._checks.make("grant", ("root chain",), self._grant)
@@ -73,8 +92,19 @@ class ModelVerification(Verification):
             )
         return f"{len(kinds)} models and nothing else"
 
+    def _versions(self) -> str:
+        if self._taken_before is None:
+            return super()._versions()
+        # The version is the number (``contents``); whether it may be below the floor, the number's own check says.
+        return self._signed.check_versions({**self._trust.versions, MODELS: 0}, self.chain.reset)
+
     def _release_number(self) -> str:
         floor = 0 if MODELS in self.chain.reset else self._trust.versions.get(MODELS, 0)
+        number = self.contents.release.info.number
+        if self._trust.models_min <= number < floor and self._taken_before is not None:
+            self.comes_again = self._taken_before(self.contents.release)
+            if self.comes_again:
+                return f"{number}, below the floor {floor}: this site took it in before"
         return self._not_below(floor, self._trust.models_digest)
 
     def _beside(self) -> Iterable[str]:
@@ -99,18 +129,20 @@ def import_models(  # noqa: PLR0913 - every argument is another thing of the sit
     *,
     now: datetime,
     accept: Callable[[VerifiedRelease], None],
+    taken_before: TakenBefore | None = None,
     progress: Progress | None = None,
 ) -> VerifiedRelease:
     """Verify a bundle of models, copy it into ``store``, and remember it in ``trust_dir``; as ``import_release``.
 
     ``accept`` is asked last, with every blob in its place, and refuses by raising: the store then holds what it held.
+    ``taken_before`` says of a bundle below the floor whether the site took in this very one; floors stay then.
     A site that trusts no root yet takes no models: the first import is that of a release. Raises
     ``TrustStateLostError`` there, and otherwise as ``import_release`` and ``accept``.
     """
     shelf = Store(store, SHELF)
     with Intake(store, SHELF) as intake, locked(trust_dir, intake), open_bundle(bundle) as medium:
         trust = TrustState.load(trust_dir)
-        run = ModelVerification(medium, trust, now, StoreSupply(shelf))
+        run = ModelVerification(medium, trust, now, StoreSupply(shelf), taken_before)
         run.check_metadata()
         run.raise_for_failure()
         _check_admissible(run, trust, shelf)
@@ -127,7 +159,7 @@ def import_models(  # noqa: PLR0913 - every argument is another thing of the sit
             intake.undo()
             raise
         intake.record(record)
-        learnt = _learnt(run, trust)
+        learnt = trust if run.comes_again else _learnt(run, trust)
         if learnt != trust:
             learnt.save(trust_dir)
         intake.keep()
@@ -154,7 +186,8 @@ def _check_admissible(run: ModelVerification, trust: TrustState, shelf: Store) -
             "restore the record from a backup, or have the bundle signed under another version",
         )
     verdict = run.report().freshness
-    if verdict is not None and isinstance(verdict.error, ExpiredError) and digest != trust.models_digest:
+    known = run.comes_again or digest == trust.models_digest
+    if verdict is not None and isinstance(verdict.error, ExpiredError) and not known:
         verdict.error.report = run.report()
         raise verdict.error
 

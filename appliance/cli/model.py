@@ -22,7 +22,7 @@ from appliance.install.model_list import Listed, list_models
 from appliance.models.admission import examine_model, grounds, template_findings
 from appliance.models.errors import ArtifactError
 from appliance.models.record import parse_record
-from appliance.models.shelf import Held, held_models, in_force
+from appliance.models.shelf import Held, absent, held_models, in_force
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -141,10 +141,14 @@ def verify(  # noqa: PLR0913, PLR0917 - two ways to ask, one option per thing th
 
 
 def _held(paths: SitePaths, name: str, digest: str | None) -> Held:
-    """The model ``name``: the one that serves, or one whose digest begins with ``digest``. Raises ``ArtifactError``."""
+    """The model ``name``: the one that serves, or one whose digest begins with ``digest``. Raises ``ArtifactError``.
+
+    Where none serves, as nobody decided for it yet, the one of the newest bundle of models that has it.
+    """
     active = grounds(paths).release
     models = held_models(paths, active)
-    serving = in_force(paths, name, active) if digest is None else None
+    asked = digest is None and name not in absent(paths, (name,), active)
+    serving = in_force(paths, name, active) if asked else None
     named = [held for held in models if held.name == name and (serving is None or held.bundle.digest == serving.digest)]
     found = [held for held in named if digest is None or held.matches(digest)]
     if not found:

@@ -23,15 +23,25 @@ from appliance.cli.root import new_app
 from appliance.cli.serve_engine import serve_model
 from appliance.cli.serve_pod import LINK, serve_collector, serve_link
 from appliance.cli.terminal import site_paths
-from appliance.errors import UsageError
+from appliance.errors import DeploymentError, UsageError
 from appliance.site.credentials import Credentials
-from appliance.site.paths import AUDIT, COLLECTOR, DATABASE, GATEWAY, IDENTITY, engine_service, standby_service
+from appliance.site.paths import (
+    AUDIT,
+    COLLECTOR,
+    DATABASE,
+    GATEWAY,
+    IDENTITY,
+    NOTHING_TO_SERVE,
+    engine_service,
+    standby_service,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
     from appliance.audit.roles import Role, Roles
+    from appliance.errors import SovereignError
     from appliance.site.config import SiteConfig
     from appliance.site.paths import SitePaths
 
@@ -64,13 +74,16 @@ def serve(
 
     config = load_site(paths.site_yaml)
     _log_as_json()
-    run = _SERVICES.get(service) or _engine(service, config)
+    run = _SERVICES.get(service) or _engine(service, config, paths)
     run(config, paths, Credentials.from_environment(paths.credentials(service)))
 
 
 @app.command("await", hidden=True)
 def await_service(context: typer.Context, service: Annotated[str, typer.Argument()]) -> None:
-    """Wait until a service is ready (called by its unit, in the same sandbox: it reads site.yaml and what serves)."""
+    """Wait until a service is ready (called by its unit, in the same sandbox: it reads site.yaml and what serves).
+
+    An engine that has nothing to load is not waited for.
+    """
     from appliance.install.accounts import accounts_for
     from appliance.install.services import site_services, standby_services
     from appliance.install.startup import await_ready, startable
@@ -80,7 +93,9 @@ def await_service(context: typer.Context, service: Annotated[str, typer.Argument
     config = load_site(paths.site_yaml)
     accounts = accounts_for(config)
     services = (*site_services(config, paths, accounts), *standby_services(config, paths, accounts))
-    for found in (*startable(config, paths, services), *services):  # one kept down is waited for as it is
+    if (error := _unservable(service, config, paths)) is not None:
+        raise DeploymentError(error.cause, error.hint)  # at once: its unit, and what comes after that, is not held up
+    for found in startable(config, paths, services):
         if found.name == service:
             await_ready(found)
             return
@@ -166,10 +181,25 @@ def _gateway(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> 
 _SERVICES: dict[str, Service] = {DATABASE: _database, IDENTITY: _identity, AUDIT: _audit, GATEWAY: _gateway}
 
 
-def _engine(service: str, config: SiteConfig) -> Service:
-    """The engine of the model that ``service`` names. Raises ``UsageError`` when the site serves no such model."""
+def _unservable(service: str, config: SiteConfig, paths: SitePaths) -> SovereignError | None:
+    """Why the engine ``service`` has nothing that it could load; None for what has, and for what is no engine."""
+    from appliance.models.unservable import unservable
+
+    without = unservable((model.name for model in config.models), paths)
+    return next((error for name, error in without.items() if service == engine_service(name)), None)
+
+
+def _engine(service: str, config: SiteConfig, paths: SitePaths) -> Service:
+    """The engine of the model that ``service`` names. Raises ``UsageError`` when the site serves no such model.
+
+    One that has nothing to load ends with a status of its own, for its unit not to start it again.
+    """
     for model in config.models:
         if service in {engine_service(model.name), standby_service(model.name)}:
+            if (error := _unservable(service, config, paths)) is not None:
+                _log_as_json()
+                structlog.get_logger().error("nothing to serve", model=model.name, reason=error.cause, hint=error.hint)
+                raise typer.Exit(NOTHING_TO_SERVE)
             return partial(serve_model, model, service)
     known = ", ".join([*_SERVICES, *(engine_service(model.name) for model in config.models)])
     raise UsageError(f"this site has no service {service}", f"it has {known}")

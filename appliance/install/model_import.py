@@ -22,7 +22,7 @@ from appliance.install.engines import Engines, SupervisedEngines
 from appliance.install.journal import beside
 from appliance.install.lock import site_lock
 from appliance.install.model_record import UNKNOWN, note, operator
-from appliance.install.model_settle import enter_imports, settle
+from appliance.install.model_settle import enter_imports, imports, settle
 from appliance.models.admission import examine_model, grounds
 from appliance.models.errors import ModelRefusedError
 from appliance.models.passage import MODEL_KIND
@@ -31,6 +31,7 @@ from appliance.models.shelf import Held, ended
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from airgap_bundle.oci import Release
     from airgap_bundle.store import VerifiedRelease
     from appliance.install.runner import Advance
     from appliance.models.admission import Grounds
@@ -81,7 +82,13 @@ def bring(
         judged = _Judges(found, rehearse=rehearse)
         try:
             taken = import_models(
-                bundle, paths.trust, paths.store, now=datetime.now(UTC), accept=judged.accept, progress=progress
+                bundle,
+                paths.trust,
+                paths.store,
+                now=datetime.now(UTC),
+                accept=judged.accept,
+                taken_before=lambda release: _taken_before(paths, release),
+                progress=progress,
             )
         except _RehearsedError:
             assert judged.bundle is not None
@@ -100,6 +107,13 @@ def bring(
         over = _ended(config, paths, None)
         unlogged = tell_log(config, paths)
         return Brought(taken, tuple(judged.verdicts), new, rehearsed=False, ended=over, unlogged=unlogged)
+
+
+def _taken_before(paths: SitePaths, release: Release) -> bool:
+    """Whether the journal has every model of ``release`` as brought by it: a site's own word, kept in its backups."""
+    brought = imports(paths)
+    here = {(str(digest), release.info.version) for _, _, digest in release.artifacts.values()}
+    return bool(here) and here <= brought
 
 
 def _ended(config: SiteConfig, paths: SitePaths, trust: TrustState | None) -> tuple[tuple[str, str], ...]:

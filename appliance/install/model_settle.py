@@ -1,8 +1,9 @@
 """After a promotion that was cut off: what it left is taken away, and the log hears of it.
 
 A promotion ends in two writes, the decision and the journal's line. Where the decision was written, the engine had
-shown itself ready, and only the line is missing; where a trial lies there, nothing was shown, and the model that served
-before serves again. So a power cut at any moment leaves one of the two, and never a model that nobody decided for.
+shown itself ready (or none serves that name yet), and only the line is missing; where a trial lies there, nothing was
+shown, and the model that served before serves again. So a power cut at any moment leaves one of the two, and never a
+model that nobody decided for.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from appliance.models.serving import (
     write_decisions,
 )
 from appliance.models.shelf import Held
+from appliance.models.unservable import unservable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,7 +61,8 @@ def settle(config: SiteConfig, paths: SitePaths, engines: Engines | None) -> tup
     for record in _left_open(paths):
         with suppress(DecisionsDamagedError):
             _close(paths, record)
-    for name in running:
+    without = unservable(running, paths)
+    for name in (one for one in running if one not in without):
         assert engines is not None
         engines.start(name)
     if engines is not None:
@@ -137,6 +140,11 @@ def enter_imports(paths: SitePaths, by: str) -> int:
             paths, "import", "done", str(held.artifact.digest), describe(held, by, "" if by != UNKNOWN else INTERRUPTED)
         )
     return len(new)
+
+
+def imports(paths: SitePaths) -> set[tuple[str, str]]:
+    """Digest and bundle of every model that the journal has as brought."""
+    return {(record.digest, record.detail.get("bundle", "")) for record in _done(paths, STEPS["import"])}
 
 
 def _brought(paths: SitePaths) -> Iterator[Held]:

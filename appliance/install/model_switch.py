@@ -29,7 +29,7 @@ from appliance.install.lock import site_lock
 from appliance.install.model_beside import bring_up, hand_back
 from appliance.install.model_history import choice_of, former, history, served_before, serving_now
 from appliance.install.model_record import describe, note, operator
-from appliance.install.model_settle import end_standby, settle
+from appliance.install.model_settle import end_standby, put, settle
 from appliance.install.model_trial import said, try_model
 from appliance.models.adapters import require_adapter
 from appliance.models.admission import examine_model, grounds
@@ -148,12 +148,11 @@ def _switch(order: _Order, choose: Callable[[tuple[Held, ...], Decisions], Held]
     with site_lock(paths), ending_in_order():
         settle(order.config, paths, order.engines)
         found = grounds(paths)
-        models, made = held_models(paths, found.release), read_decisions(paths, name)
-        if not order.listed:
-            models = tuple(held for held in models if not held.from_release)
-            if not any(held.name == name for held in models):
-                raise _not_served(order)
-        now = serving_now(models, made, name)
+        models = held_models(paths, found.release)
+        if not order.listed and not any(held.name == name and not held.from_release for held in models):
+            raise _not_served(order)
+        made = read_decisions(paths, name)
+        now = serving_now(models, made, name) if order.listed or made.made else None
         wanted = choose(models, history(paths, made, now))
         if now is not None and now.withdrawn is None and _same(now, wanted):
             return Switched(
@@ -203,7 +202,7 @@ def _decide(  # noqa: PLR0913, PLR0917 - one private caller
         note(order.paths, order.action, "started", digest, detail)
         decided = history(order.paths, made, now).decided(choice)
         if not order.listed:
-            write_decisions(order.paths, order.name, decided)
+            _choose(order, made, decided)
         elif second is not None:
             bring_up(order.paths, order.engines, second, made, decided, wanted)
         else:
@@ -215,6 +214,15 @@ def _decide(  # noqa: PLR0913, PLR0917 - one private caller
         raise
     note(order.paths, order.action, "done", digest, detail)
     return waived
+
+
+def _choose(order: _Order, made: Decisions, decided: Decisions) -> None:
+    """Put ``decided`` in force for a name that no engine serves, or leave ``made`` so."""
+    try:
+        write_decisions(order.paths, order.name, decided)
+    except BaseException:
+        put(order.paths, order.name, made)
+        raise
 
 
 def _adapters(config: SiteConfig, name: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from appliance.errors import DeploymentError, SovereignError
 from appliance.install.model_settle import put
 from appliance.models.record import parse_record
 from appliance.models.serving import write_decisions
+from appliance.models.unservable import unservable
 
 if TYPE_CHECKING:
     from appliance.install.engines import Engines
@@ -52,11 +53,15 @@ def check_loaded(engines: Engines, wanted: Held) -> None:
 
 
 def go_back(paths: SitePaths, engines: Engines, made: Decisions, name: str, error: BaseException) -> None:
-    """Put ``made`` in force again, and the engine on it. Raises ``DeploymentError`` when it does not start."""
+    """Put ``made`` in force again, and the engine on it, where that is something.
+
+    Raises ``DeploymentError`` when it does not start.
+    """
     try:
         engines.stop(name)
         put(paths, name, made)
-        engines.start(name)
+        if not unservable((name,), paths):
+            engines.start(name)
     except SovereignError as second:
         raise DeploymentError(
             f"{said(error)}; and the former model does not start again: {second.cause}", "`sovereign up`"

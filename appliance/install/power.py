@@ -16,10 +16,11 @@ from appliance.install.lock import SiteBusyError, site_lock
 from appliance.install.model_settle import end_standbys, settle
 from appliance.install.release_description import active_version
 from appliance.install.services import site_services
-from appliance.install.startup import Ready, prepare_runtime, start_services, startable, stop_services, unservable
+from appliance.install.startup import Ready, prepare_runtime, start_services, startable, stop_services
 from appliance.install.steps.service import configure_realm
 from appliance.install.supervision import choose_supervision
 from appliance.install.vault import Vault, take_back
+from appliance.models.unservable import unservable
 from appliance.site.load import load_site
 from appliance.site.paths import GATEWAY, engine_service
 
@@ -56,7 +57,7 @@ def up(paths: SitePaths, *, passphrase: Passphrase, ready: Ready) -> tuple[str, 
 
 def kept_down(paths: SitePaths) -> DeploymentError | None:
     """Which engines stay down because there is nothing that they could load, and why; None: none does."""
-    found = unservable(_installed(paths), paths)
+    found = unservable((model.name for model in _installed(paths).models), paths)
     if not found:
         return None
     why = "; ".join(f"{engine_service(name)} stays down: {error.cause}" for name, error in found.items())

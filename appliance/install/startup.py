@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from airgap_bundle.errors import BundleError
-from airgap_bundle.store import Store
-from appliance.errors import DeploymentError, SovereignError
+from appliance.errors import DeploymentError
 from appliance.install.energy import open_energy_counters
 from appliance.install.layout import make_folders, runtime_folders
 from appliance.install.probe import answers
-from appliance.install.release_description import active_version
 from appliance.install.supervision import choose_supervision
 from appliance.install.vault import Vault, hand_over
-from appliance.models.errors import ArtifactError
-from appliance.models.serving import damaged_decisions
-from appliance.models.shelf import absent
+from appliance.models.unservable import unservable
 from appliance.site.paths import engine_service
 
 if TYPE_CHECKING:
@@ -31,7 +25,6 @@ if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
 
 POLL_S = 0.1
-BRING = "`sovereign model import` the bundle that brought it, then `sovereign model promote` it"
 ALIVE = "/healthz"
 Ready = Callable[[int, int], None]
 """``ready(how_many, of)``, called when a service has become ready."""
@@ -52,20 +45,8 @@ def startable(
     None of the others waits for them: the gateway, which is ready only with every engine, has come up when it lives.
     ``release`` is the one that is about to be in force, where that is not the active one.
     """
-    without = {engine_service(name) for name in unservable(config, paths, release)}
+    without = {engine_service(name) for name in unservable((m.name for m in config.models), paths, release)}
     return tuple(_without(s, without) for s in services if s.name not in without)
-
-
-def unservable(
-    config: SiteConfig, paths: SitePaths, release: VerifiedRelease | None = None
-) -> dict[str, SovereignError]:
-    """Models of the site whose engine has nothing that it could load, and why. ``release`` as ``startable``."""
-    names = [model.name for model in config.models]
-    found: dict[str, SovereignError] = dict(damaged_decisions(paths, names))
-    with suppress(SovereignError, BundleError):  # no release, or a store that is damaged: each engine says so itself
-        for name in absent(paths, names, release or Store(paths.store).open_release(active_version(paths))):
-            found[name] = ArtifactError(f"neither the release nor a bundle that was decided for has {name}", BRING)
-    return found
 
 
 def _without(service: Service, without: set[str]) -> Service:

@@ -14,10 +14,10 @@ from appliance.audit.errors import AuditUnavailableError
 from appliance.errors import SovereignError
 from appliance.install.pack_record import last_choices
 from appliance.install.probe import Probe, answers, fetch_json
-from appliance.install.startup import unservable
 from appliance.models.errors import ArtifactError
 from appliance.models.serving import read_decisions
 from appliance.models.shelf import damaged_bundles, ended
+from appliance.models.unservable import unservable
 from appliance.packs.record import NONE, read_record
 from appliance.packs.shelf import shelved
 from appliance.site.paths import AUDIT
@@ -116,7 +116,8 @@ def confinement_warnings(engines: Sequence[EngineConfinement]) -> tuple[str, ...
 def model_warnings(config: SiteConfig, paths: SitePaths) -> tuple[str, ...]:
     """Trials that were left, models whose use was ended, what keeps an engine from starting, and damaged bundles."""
     warned = [text for model in config.models for text in _warned_of(paths, model.name)]
-    lacking = (error for error in unservable(config, paths).values() if isinstance(error, ArtifactError))
+    without = unservable((model.name for model in config.models), paths)
+    lacking = (error for error in without.values() if isinstance(error, ArtifactError))
     warned += [f"{error.cause}; {error.hint}" for error in lacking]
     with suppress(SovereignError, BundleError):  # of a trust state that is lost others tell
         warned += [f"{bundle}; {bundle.mend}" for bundle in damaged_bundles(paths)]

@@ -65,7 +65,7 @@ def grounds(paths: SitePaths) -> Grounds:
     """
     config = load_site(paths.site_yaml)
     return Grounds(
-        release=Store(paths.store).open_release(_active_version(paths)),
+        release=Store(paths.store).open_release(active_version(paths)),
         policy_path=paths.policies / "models.yaml",
         waivers=_files(paths.policies / "waivers"),
         officers=load_officers(paths.policies / "officers", [officer.name for officer in config.officers]),
@@ -83,7 +83,8 @@ def _files(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in folder.iterdir() if path.is_file())) if folder.is_dir() else ()
 
 
-def _active_version(paths: SitePaths) -> str:
+def active_version(paths: SitePaths) -> str:
+    """The version of the release that is in force. Raises ``UsageError`` where none is."""
     try:
         with (paths.current / "release.json").open("rb") as stream:
             described = strict_json.load_object(stream.read(_RELEASE_MAX_BYTES), max_bytes=_RELEASE_MAX_BYTES)

@@ -70,7 +70,7 @@ class Decisions:
 
     @property
     def in_force(self) -> Choice | None:
-        """The last decision that was shown to work."""
+        """The last decision: shown to work, where an engine serves the name."""
         return self.made[-1] if self.made else None
 
     @property

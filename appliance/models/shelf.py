@@ -157,14 +157,15 @@ def in_force(paths: SitePaths, name: str, active: VerifiedRelease) -> VerifiedRe
 
 
 def absent(paths: SitePaths, names: Iterable[str], release: VerifiedRelease) -> tuple[str, ...]:
-    """Those of ``names`` that ``release`` has no model for and nobody chose one for: an engine has nothing to load.
+    """Those of ``names`` that ``release`` has no model for, and no bundle's was chosen: an engine has nothing to load.
 
     A site that came back from its backup is so until the bundle that brought a model comes again. A name whose
     decisions are damaged is not among them: what was chosen is not known.
     """
     names = tuple(names)
     offered = {artifact.name for artifact in _models(release)} | damaged_decisions(paths, names).keys()
-    return tuple(name for name in names if name not in offered and read_decisions(paths, name).loads is None)
+    asked = {name: read_decisions(paths, name).loads for name in names if name not in offered}
+    return tuple(name for name, choice in asked.items() if choice is None or choice.from_release)
 
 
 def ended(paths: SitePaths, name: str, trust: TrustState | None = None) -> str | None:

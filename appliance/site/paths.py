@@ -17,6 +17,8 @@ AUDIT = "audit"
 GATEWAY = "gateway"
 COLLECTOR = "collector"
 """In a cluster alone: it takes what hosts observed to the log."""
+NOTHING_TO_SERVE = 78
+"""Exit status of an engine that has no model to load (sysexits.h, EX_CONFIG): starting it again would not help."""
 KV_KEY = "kv_key"
 """The credential under which an engine keeps beginnings of prompts on disk."""
 

@@ -12,7 +12,9 @@ from appliance.site.shapes import Slug, Strict, Weight
 class Model(Strict):
     """One model that the site serves: an artifact of the release, and what it may use."""
 
-    name: Slug = Field(description="Artifact name in the release; also the model id of the API.")
+    name: Slug = Field(
+        description="Artifact name in the release, or in a promoted bundle of models; also the model id of the API."
+    )
     adapters: tuple[Slug, ...] = Field(
         default=(), description="LoRA adapters of the release that are made for it; groups name which they use."
     )

@@ -40,7 +40,7 @@ from appliance.install.lock import site_lock
 from appliance.install.release_description import active_version
 from appliance.install.site_identity import site_signer
 from appliance.install.steps.secrets import VKEYS
-from appliance.models.shelf import in_force
+from appliance.models.shelf import held_models, in_force
 from appliance.site.load import load_site
 from appliance.site.paths import AUDIT
 
@@ -133,7 +133,10 @@ def create_backup(  # noqa: PLR0913 - what goes where and for whom, by keyword
 
 
 def _imported(config: SiteConfig, paths: SitePaths, release: VerifiedRelease) -> tuple[str, ...]:
-    return tuple(m.name for m in config.models if in_force(paths, m.name, release) is not release)
+    """Names whose model a bundle brought, those included that site.yaml does not name yet."""
+    held = {held.name for held in held_models(paths, release) if not held.from_release}
+    names = dict.fromkeys((*(model.name for model in config.models), *sorted(held)))
+    return tuple(name for name in names if in_force(paths, name, release) is not release)
 
 
 def enter(socket: Path, digest: Digest, told: Statement) -> None:

@@ -16,10 +16,12 @@ from appliance.install.runner import Advance, Step
 from appliance.install.steps.context import digest
 from appliance.models.serving import damaged_decisions
 from appliance.models.shelf import absent, held_models, in_force
+from appliance.models.unservable import unservable
+from appliance.site.load import load_site
 from appliance.site.secrets import write_private
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from airgap_bundle.store import VerifiedRelease
     from appliance.install.steps.context import Context
@@ -123,17 +125,24 @@ def _installed(context: Context) -> dict[str, bytes]:
 
 
 def _loadable(context: Context) -> SiteConfig:
-    """The site without models whose decisions are damaged: nothing loads them, and nobody can tell what to judge.
+    """The site without models that nothing loads, of which nobody can tell what to judge.
 
-    While it is restored, without those that only a bundle of models brought, too: they come when that is brought again.
+    Those are models whose decisions are damaged, and those that only a bundle of models brought which has not come
+    again since a restore: the site is being restored, or the installed site.yaml names them and they lack already.
     """
     names = [model.name for model in context.config.models]
-    without = {*damaged_decisions(context.paths, names)}
-    if restoring_from(context.paths) is not None:
-        without |= {*absent(context.paths, names, context.release)}
+    without = {*damaged_decisions(context.paths, names), *_awaited(context, names)}
     return context.config.model_copy(
         update={"models": tuple(m for m in context.config.models if m.name not in without)}
     )
+
+
+def _awaited(context: Context, names: Sequence[str]) -> tuple[str, ...]:
+    paths, lacking = context.paths, absent(context.paths, names, context.release)
+    if not lacking or restoring_from(paths) is not None or not paths.site_yaml.exists():
+        return lacking if restoring_from(paths) is not None else ()
+    before = [model.name for model in load_site(paths.site_yaml).models]
+    return tuple(name for name in lacking if name in unservable(before, paths))
 
 
 def _brought(context: Context) -> set[str]:

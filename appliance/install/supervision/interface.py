@@ -37,7 +37,7 @@ class Supervision(Protocol):
         """
 
     def drop(self, files: Mapping[Path, str]) -> None:
-        """Stop what runs on a timer that is not among ``files`` any more, and remove its configuration files."""
+        """Stop what is not among ``files`` any more, and remove its configuration files."""
 
     def load(self) -> None:
         """Take up the written files; services that run go on running."""

@@ -41,12 +41,11 @@ class Systemd:
         return {self._folder / name: text for name, text in self._units.texts(services, site, timed).items()}
 
     def drop(self, files: Mapping[Path, str]) -> None:
-        """Stop timers, and what they run, where ``files`` name them no more."""
-        for name in (unit for one in NAMES for unit in (self._units.timer(one), self._units.unit(one))):
-            path = self._folder / name
-            if path not in files and path.exists():
-                succeeds(["systemctl", "stop", name])
-                path.unlink()
+        """Stop units that ``files`` name no more: timers, what they run, engines of models that are served no more."""
+        of_site = sorted(self._folder.glob(f"{self._units.prefix}-*"))
+        for path in (one for one in of_site if one.suffix in {".service", ".timer"} and one not in files):
+            succeeds(["systemctl", "stop", path.name])
+            path.unlink()
 
     def load(self) -> None:
         """Have systemd read the units and start the target at boot."""

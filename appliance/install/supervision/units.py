@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
+from appliance.site.paths import AUDIT, DATABASE, GATEWAY, NOTHING_TO_SERVE, SitePaths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,6 +102,7 @@ class Units:
             f"ExecStartPost={_command([*sovereign, 'await', service.name])}",
             *(f"Environment={_quote(f'{k}={v}')}" for k, v in service.env.items()),
             "Restart=always",
+            f"RestartPreventExitStatus={NOTHING_TO_SERVE}",
             "RestartSec=1",
             f"KillSignal={service.stop_signal.name}",
             f"SuccessExitStatus={128 + service.stop_signal}",  # a JVM ends so when it is told to stop

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from demo.release import MODEL
 from tests.e2e.one_host.conftest import EMBEDDER, SITE, SITE_YAML
 from tests.e2e.one_host.operating import eventually_up, services, sovereign, status
 from tests.e2e.one_host.second_model import MULTILINGUAL
@@ -27,7 +28,13 @@ RULES = (
 )
 GERMAN = "Wie lange darf ein Gast sein Auto auf dem Hof abstellen?"
 INSTALL = ("install", "/media/stick/bundle", "--config", f"{DESK}/site.yaml")
-MODELS = f"  - {{name: {MULTILINGUAL}, context_tokens: 512, memory_mib: 600, threads: 1, disk_mib: 0}}\ngroups:"
+_EMBEDDER = f"  - {{name: {EMBEDDER}, context_tokens: 256, memory_mib: 300, threads: 1, disk_mib: 0}}"
+_INSTEAD = f"  - {{name: {MULTILINGUAL}, context_tokens: 512, memory_mib: 600, threads: 1, disk_mib: 0}}"
+CHANGES = (
+    (_EMBEDDER, _INSTEAD),
+    (f"models: [{MODEL}, {EMBEDDER}]", f"models: [{MODEL}]"),
+    (f"documents: {{model: {EMBEDDER},", f"documents: {{model: {MULTILINGUAL},"),
+)
 
 
 def site_file(host: BareHost, text: str) -> None:
@@ -41,6 +48,11 @@ def searched(host: BareHost, question: str) -> list[dict[str, Any]]:
     return list(json.loads(sovereign(host, "document", "search", question, "--group", "clerks", "--output", "json")[1]))
 
 
+def units(host: BareHost, of: str) -> str:
+    """What systemd knows of the units that are called so."""
+    return host.run(["sh", "-c", f"systemctl list-units --all --no-legend 'sovereign-*{of}*'"]).stdout.strip()
+
+
 def state(host: BareHost) -> str:
     rows = json.loads(sovereign(host, "model", "list", "--output", "json")[1])
     return next(str(row["state"]) for row in rows if row["name"] == MULTILINGUAL)
@@ -48,7 +60,11 @@ def state(host: BareHost) -> str:
 
 def test_a_model_of_a_new_name_is_chosen_before_it_serves(host: BareHost) -> None:
     sovereign(host, "model", "import", BUNDLE)
-    site_file(host, SITE_YAML.replace("groups:", MODELS, 1).replace(f"model: {EMBEDDER},", f"model: {MULTILINGUAL},"))
+    text = SITE_YAML
+    for former, instead in CHANGES:
+        assert former in text, former
+        text = text.replace(former, instead)
+    site_file(host, text)
     before = host.run(["cat", f"{SITE}/site.yaml"]).stdout
     code, _, error = sovereign(host, *INSTALL, check=False)
     assert (code, f"sovereign model promote {MULTILINGUAL}" in " ".join(error.split())) == (2, True), error
@@ -68,6 +84,7 @@ def test_a_question_finds_what_it_shares_no_word_with_in_another_language(host: 
     sovereign(host, *INSTALL)
     eventually_up(host)
     assert (state(host), f"engine-{MULTILINGUAL}" in services(host)) == ("serving", True)
+    assert units(host, f"engine-{EMBEDDER}") == "", "the unit of the model that went is gone, and what ran in it"
     assert not [found for found in searched(host, GERMAN) if found["cosine"] is not None]
     sovereign(host, "document", "sync")
     first, *others = searched(host, GERMAN)
@@ -82,6 +99,7 @@ def test_the_site_goes_back_to_its_releases_model(host: BareHost) -> None:
     sovereign(host, *INSTALL)
     eventually_up(host)
     assert (state(host), f"engine-{MULTILINGUAL}" in services(host)) == ("chosen", False)
+    assert units(host, MULTILINGUAL) == ""
     host.run(["sh", "-c", "rm /srv/house-rules/rule-*"])
     sovereign(host, "document", "sync")
     assert all("park" in found["body"] for found in searched(host, "park in bay seven"))

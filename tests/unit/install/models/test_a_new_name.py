@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -11,12 +14,15 @@ import pytest
 from typer.testing import CliRunner
 
 from airgap_bundle.digest import sha256
+from airgap_bundle.errors import RollbackError
 from airgap_bundle.model_bundle import SHELF
-from airgap_bundle.store import Store
+from airgap_bundle.store import RELEASES, Store
+from airgap_bundle.trust_state import TrustState
 from appliance.cli.model import app
-from appliance.errors import RefusedError, SiteFileError, UsageError
-from appliance.install import power
+from appliance.errors import DeploymentError, RefusedError, SiteFileError, UsageError
+from appliance.install import model_switch, power
 from appliance.install.accounts import accounts_for
+from appliance.install.backup.creating import _imported
 from appliance.install.backup.mark import write_mark
 from appliance.install.journal import read_journal
 from appliance.install.model_check import check_models
@@ -27,13 +33,14 @@ from appliance.install.services import site_services
 from appliance.install.startup import startable
 from appliance.install.status_warnings import model_warnings
 from appliance.install.steps.site import _loadable
+from appliance.install.supervision.units import Units
 from appliance.models.admission import admit_model, grounds
 from appliance.models.errors import ModelRefusedError
-from appliance.models.serving import read_decisions
+from appliance.models.serving import read_decisions, write_decisions
 from appliance.site.load import load_site
-from appliance.site.paths import engine_service
+from appliance.site.paths import NOTHING_TO_SERVE, engine_service
 from tests import bundles, site_of_models
-from tests.site_of_models import NEW, GatedEngines, digest_of, soon
+from tests.site_of_models import NEW, OLD, GatedEngines, digest_of, soon
 from tests.unit.install.models.desk import WHY, logged, unchanged
 from tests.unit.install.models.killing import killed
 from tests.unit.models.small_release import NAME, waiver
@@ -98,6 +105,52 @@ def test_an_installation_says_that_somebody_has_to_decide_and_then_judges_it(she
         check_models(config, release, shelved.policies, {OTHER: bundle}, {OTHER})
 
 
+def sovereign(paths: SitePaths, *words: str) -> tuple[int, str]:
+    """The command as a unit starts it: its status, and what it says."""
+    program = [sys.executable, "-c", "from appliance.cli.entry import run; run()", "--site", str(paths.root), *words]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+def assert_nothing_is_served(paths: SitePaths) -> None:
+    """Its service ends with the status that its unit does not start it again for, and nobody waits for it."""
+    before = bundles.tree(paths.root)
+    status, said = sovereign(paths, "serve", engine_service(OTHER))
+    assert (status, f"has {OTHER}" in said) == (NOTHING_TO_SERVE, True), said
+    status, said = sovereign(paths, "await", engine_service(OTHER))
+    assert (status, f"has {OTHER}" in said) == (5, True), said
+    assert bundles.tree(paths.root) == before
+    config = load_site(paths.site_yaml)
+    texts = Units(paths).texts(site_services(config, paths, accounts_for(config)), "trial", ())
+    assert f"RestartPreventExitStatus={NOTHING_TO_SERVE}\n" in texts[Units(paths).unit(engine_service(OTHER))]
+
+
+def test_a_site_that_lost_its_store_takes_in_again_what_it_had_and_nothing_older(
+    shelved: SitePaths, engines: GatedEngines, tmp_path: Path
+) -> None:
+    """As a restore leaves it: floors and journal are those of the backup, and no bundle of models is there."""
+    newer = site_of_models.make(tmp_path / "newer", version="1.2.0", number=2)
+    bring(shelved, newer, rehearse=False, engines=engines)
+    floors = TrustState.load(shelved.trust)
+    shutil.rmtree(shelved.store / SHELF)
+    done = bring(shelved, tmp_path / "new-name", rehearse=False, engines=engines)
+    assert [held.name for held, _ in done.models] == [OTHER]
+    assert TrustState.load(shelved.trust) == floors
+    assert promote(shelved, OTHER, reason=WHY, engines=engines).digest == digest_of(NEW)
+    stranger = site_of_models.make(tmp_path / "stranger", name=OTHER, version="1.0.9", template="{{ messages }}")
+    with pytest.raises(RollbackError, match="number 1 is below 2"):
+        bring(shelved, stranger, rehearse=False, engines=engines)
+    shutil.rmtree(shelved.store / SHELF)
+    bring(
+        shelved,
+        site_of_models.make(tmp_path / "last", version="1.3.0", number=3, min_release=2),
+        rehearse=False,
+        engines=engines,
+    )
+    with pytest.raises(RollbackError, match="number 1 is below 3"):
+        bring(shelved, tmp_path / "new-name", rehearse=False, engines=engines)
+
+
 def test_a_site_that_came_back_without_its_bundle_serves_all_else_and_says_what_to_bring(
     shelved: SitePaths, engines: GatedEngines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,13 +159,20 @@ def test_a_site_that_came_back_without_its_bundle_serves_all_else_and_says_what_
     config = load_site(shelved.site_yaml)
     whole = site_services(config, shelved, accounts_for(config))
     installing: Any = SimpleNamespace(config=config, paths=shelved, release=grounds(shelved).release)
+    installed = shelved.site_yaml.read_text()
+    shelved.site_yaml.unlink()
     assert _loadable(installing) == config
+    shelved.site_yaml.write_text(installed)
     write_mark(shelved, sha256(b"a backup"))
     assert [model.name for model in _loadable(installing).models] == [NAME]
     shelved.restoring.unlink()
     started = {service.name: service for service in startable(config, shelved, whole)}
     assert (engine_service(NAME) in started, engine_service(OTHER) in started) == (True, False)
     assert engine_service(OTHER) not in started["gateway"].after
+    assert [model.name for model in _loadable(installing).models] == [NAME], "the installed site.yaml has it, too"
+    more = config.models[0].model_copy(update={"name": "never-brought"})
+    newer: Any = SimpleNamespace(**vars(installing) | {"config": config.model_copy(update={"models": (more,)})})
+    assert [model.name for model in _loadable(newer).models] == ["never-brought"], "the gate's to refuse"
     (warning,) = model_warnings(config, shelved)
     assert f"has {OTHER}" in warning
     assert "sovereign model import" in warning
@@ -120,6 +180,12 @@ def test_a_site_that_came_back_without_its_bundle_serves_all_else_and_says_what_
     down = power.kept_down(shelved)
     assert down is not None
     assert f"engine-{OTHER} stays down" in down.cause
+    assert_nothing_is_served(shelved)
+    engines.unfit, starts = (digest_of(NEW),), list(engines.starts)
+    with pytest.raises(DeploymentError, match="out of memory"):
+        promote(shelved, OTHER, reason="brought again", engines=engines)
+    assert engines.starts == [*starts, digest_of(NEW)], "there is no former model to start"
+    engines.unfit = ()
     done = promote(shelved, OTHER, reason="brought again", engines=engines)
     assert (done.listed, done.former, engines.loaded[OTHER]["digest"]) == (True, "", digest_of(NEW))
     assert startable(config, shelved, whole) == whole
@@ -174,6 +240,45 @@ def test_a_model_of_the_release_that_the_site_does_not_name_is_the_site_files_to
     done = promote(brought, NAME, reason=WHY, engines=engines)
     assert (done.digest, done.former, done.listed) == (digest_of(NEW), "", False)
     assert [choice.shelf for choice in read_decisions(brought, NAME).made] == [SHELF]
+    back = promote(brought, NAME, digest_of(OLD), reason="the release's is better", engines=engines)
+    assert (back.changed, back.source) == (True, "release 1.0.0")
+    assert [choice.shelf for choice in read_decisions(brought, NAME).made] == [SHELF, RELEASES]
+    model = admit_model(NAME, brought)
+    model.close()
+    assert model.receipt["digest"] == digest_of(OLD)
+
+
+def test_a_decision_that_ends_in_an_error_is_none(
+    shelved: SitePaths, engines: GatedEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file was there already when somebody pressed Ctrl+C."""
+
+    def interrupted(*arguments: Any) -> None:
+        write_decisions(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(model_switch, "write_decisions", interrupted)
+    with unchanged(shelved), pytest.raises(KeyboardInterrupt):
+        promote(shelved, OTHER, reason=WHY, engines=engines)
+    assert logged(shelved)[-1]["status"] == "Failure"
+    assert (states(shelved)[OTHER], read_decisions(shelved, OTHER).made) == ("imported", ())
+
+
+def test_whoever_decides_may_look_at_it_before(shelved: SitePaths) -> None:
+    for command in ("inspect", "verify"):
+        done = CliRunner().invoke(app, [command, OTHER, "--output", "json"], obj=shelved.root)
+        assert done.exit_code == 0, done.output
+
+
+def test_its_name_is_in_a_backups_statement_whether_the_site_names_it_or_not(
+    shelved: SitePaths, engines: GatedEngines
+) -> None:
+    config, release = load_site(shelved.site_yaml), grounds(shelved).release
+    assert _imported(config, shelved, release) == ()
+    promote(shelved, OTHER, reason=WHY, engines=engines)
+    assert _imported(config, shelved, release) == (OTHER,)
+    named(shelved)
+    assert _imported(load_site(shelved.site_yaml), shelved, release) == (OTHER,)
 
 
 def test_cut_off_at_any_moment_it_is_chosen_or_it_is_not_and_the_log_says_which(
@@ -183,13 +288,14 @@ def test_cut_off_at_any_moment_it_is_chosen_or_it_is_not_and_the_log_says_which(
     config = load_site(shelved.site_yaml)
     outcomes = set()
     for moment in range(20):
+        before = sum(entry["action"] == "promote" for entry in logged(shelved))
         act = lambda: promote(shelved, OTHER, reason=WHY, engines=engines)  # noqa: E731 - a thunk for the child
         if not killed(monkeypatch, engines, moment, act, tmp_path / "engines"):
             break
         settle(config, shelved, None)
         chosen = read_decisions(shelved, OTHER).in_force is not None
-        told = [entry["status"] for entry in logged(shelved) if entry["action"] == "promote"]
-        assert told[-1:] in ([], ["Success" if chosen else "Failure"])
+        told = [entry["status"] for entry in logged(shelved) if entry["action"] == "promote"][before:]
+        assert told == ["Success" if chosen else "Failure"] or (told == [] and not chosen)
         assert not [record for record in read_journal(shelved.journal)[-1:] if record.state == "started"]
         outcomes.add(chosen)
         shelved.serving(OTHER).unlink(missing_ok=True)
