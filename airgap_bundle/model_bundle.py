@@ -9,7 +9,7 @@ nothing seals it. The checks are those of ``verify`` in their order, with these 
 - ``metadata agrees``  they signed it under the root in force, and not under an earlier one
 - ``scope``           every artifact is a model: nothing that runs, and no policy, comes in this way
 - ``versions`` and ``release number``    the role's own floor, and the digest that the site holds at that number. A
-  bundle that the site took in before may come below it, down to the lowest number that may still be used: a site that
+  bundle that the site took in and lost may come below it, down to the lowest number that may still be used: a site that
   was made again from a backup has lost its store, and kept its floors
 """
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 SHELF = MODELS_SHELF
 KIND = "model"
 TakenBefore: TypeAlias = "Callable[[Release], bool]"
-"""Whether a site has taken in the bundle that ``release.json`` describes so."""
+"""Whether a site took in the bundle that ``release.json`` describes so, and has it no more."""
 
 
 class ModelVerification(Verification):
@@ -135,7 +135,8 @@ def import_models(  # noqa: PLR0913 - every argument is another thing of the sit
     """Verify a bundle of models, copy it into ``store``, and remember it in ``trust_dir``; as ``import_release``.
 
     ``accept`` is asked last, with every blob in its place, and refuses by raising: the store then holds what it held.
-    ``taken_before`` says of a bundle below the floor whether the site took in this very one; floors stay then.
+    ``taken_before`` says of a bundle below the floor whether the site took in this very one and lost it since; floors
+    stay then.
     A site that trusts no root yet takes no models: the first import is that of a release. Raises
     ``TrustStateLostError`` there, and otherwise as ``import_release`` and ``accept``.
     """

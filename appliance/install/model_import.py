@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.errors import BundleError
 from airgap_bundle.model_bundle import SHELF, import_models
+from airgap_bundle.store import Store
 from airgap_bundle.trust_state import TrustState
 from appliance.errors import SovereignError
 from appliance.install.admission import check_is_bundle
@@ -110,7 +111,12 @@ def bring(
 
 
 def _taken_before(paths: SitePaths, release: Release) -> bool:
-    """Whether the journal has every model of ``release`` as brought by it: a site's own word, kept in its backups."""
+    """Whether the journal has every model of ``release`` as brought by it, and the store has it no more.
+
+    The journal is the site's own word, and kept in its backups; bundles are not.
+    """
+    if release.info.version in {record.version for record in Store(paths.store, SHELF).survey()[0]}:
+        return False
     brought = imports(paths)
     here = {(str(digest), release.info.version) for _, _, digest in release.artifacts.values()}
     return bool(here) and here <= brought

@@ -42,8 +42,8 @@ class Systemd:
 
     def drop(self, files: Mapping[Path, str]) -> None:
         """Stop units that ``files`` name no more: timers, what they run, engines of models that are served no more."""
-        of_site = sorted(self._folder.glob(f"{self._units.prefix}-*"))
-        for path in (one for one in of_site if one.suffix in {".service", ".timer"} and one not in files):
+        of_site = [sorted(self._folder.glob(f"{self._units.prefix}-*{kind}")) for kind in (".timer", ".service")]
+        for path in (one for some in of_site for one in some if one not in files):
             succeeds(["systemctl", "stop", path.name])
             path.unlink()
 
