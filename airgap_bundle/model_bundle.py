@@ -160,7 +160,7 @@ def import_models(  # noqa: PLR0913 - every argument is another thing of the sit
             intake.undo()
             raise
         intake.record(record)
-        learnt = trust if run.comes_again else _learnt(run, trust)
+        learnt = _learnt(run, trust)
         if learnt != trust:
             learnt.save(trust_dir)
         intake.keep()
@@ -195,9 +195,11 @@ def _check_admissible(run: ModelVerification, trust: TrustState, shelf: Store) -
 
 def _learnt(run: ModelVerification, trust: TrustState) -> TrustState:
     on = on_root(trust, run)
+    on = replace(on, models_roots=tuple(dict.fromkeys((*on.models_roots, fingerprint(run.chain.data)))))
+    if run.comes_again:  # below the floors, which no reset touched; they stay
+        return replace(on, versions={**on.versions, MODELS: trust.versions[MODELS]})
     return replace(
         on,
         models_digest=sha256(run.raw[RELEASE_FILE]),
         models_min=max(on.models_min, run.contents.release.info.min_release),
-        models_roots=tuple(dict.fromkeys((*on.models_roots, fingerprint(run.chain.data)))),
     )

@@ -11,7 +11,8 @@ import typer
 from appliance.cli.cluster import Profile, install_cluster
 from appliance.cli.cluster_removal import remove_cluster
 from appliance.cli.cluster_status import show_egress, show_status
-from appliance.cli.host_tables import render_plan, render_preflight, render_status
+from appliance.cli.host_installed import emit_installed, show_plan
+from appliance.cli.host_tables import render_preflight, render_status
 from appliance.cli.signers import NewPassphrase
 from appliance.cli.step_progress import StepProgress
 from appliance.cli.terminal import (
@@ -27,6 +28,7 @@ from appliance.cli.terminal import (
 from appliance.cluster.standing import is_cluster
 from appliance.errors import DeploymentError, PreflightError, UsageError
 from appliance.install import host, power
+from appliance.install.reinstall import plan_reinstall, reinstall
 from appliance.install.resumption import resume as bring_back
 from appliance.install.status import site_status
 from appliance.install.uninstall import uninstall as remove_site
@@ -34,8 +36,6 @@ from appliance.site.site_key import key_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from rich.console import Console
 
     from appliance.site.paths import SitePaths
 
@@ -81,7 +81,13 @@ def preflight(
 
 def install(  # noqa: PLR0913, PLR0917 - typer's parameters are the command's options
     context: typer.Context,
-    bundle: BundleArgument,
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A bundle: its folder, a packed file, or a split set's folder; default: the release in force.",
+            show_default=False,
+        ),
+    ] = None,
     config: ConfigOption = None,
     root: RootOption = None,
     passphrase_fd: PassphraseFdOption = None,
@@ -90,25 +96,48 @@ def install(  # noqa: PLR0913, PLR0917 - typer's parameters are the command's op
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify and plan; change nothing.")] = False,
 ) -> None:
-    """Verify a bundle and install it, a delta included; running it again resumes or changes nothing."""
+    """Verify a bundle and install it, a delta included; running it again resumes or changes nothing.
+
+    Without a bundle, a changed site file is put in force with the release that is, which the store holds.
+    """
     paths = site_paths(context)
+    if bundle is None:
+        _reinstall(paths, config, root, passphrase_fd, profile, output, dry_run=dry_run)
+        return
     if profile is Profile.cluster:
         request = host.Request(bundle, config, root or _ask_root(host.needs_root(paths)))
         install_cluster(paths, request, output, passphrase=first_passphrase(paths, passphrase_fd), dry_run=dry_run)
         return
     if dry_run:
         host.refuse_another(paths, bundle)
-        plan = host.plan(paths, host.Request(bundle, config, root))
-        emit(plan.data(), output, lambda console: render_plan(plan, console))
-        if not plan.ok:
-            raise typer.Exit(plan.exit_code)
+        show_plan(host.plan(paths, host.Request(bundle, config, root)), output)
         return
     request = host.Request(bundle, config, root or _ask_root(host.needs_root(paths)))
     secret = first_passphrase(paths, passphrase_fd)
     with progress("verify and import") as advance, StepProgress() as observer:
         done = host.install(paths, request, passphrase=secret, observer=observer, progress=advance)
-    data = {"release": done.release.version, "steps": list(done.ran), "url": done.url, "logged": done.logged}
-    emit(data, output, lambda console: render_installed(done, console))
+    emit_installed(done, output)
+    tell_kept_down(paths)
+
+
+def _reinstall(  # noqa: PLR0913, PLR0917 - private; the command's options
+    paths: SitePaths,
+    config: Path | None,
+    root: str | None,
+    passphrase_fd: int | None,
+    profile: Profile,
+    output: OutputFormat,
+    *,
+    dry_run: bool,
+) -> None:
+    if profile is Profile.cluster or root is not None:
+        raise UsageError("a bundle is needed: for a first installation, and for a cluster", "name the bundle")
+    if dry_run:
+        show_plan(plan_reinstall(paths, config), output)
+        return
+    with StepProgress() as observer:
+        done = reinstall(paths, config, passphrase=first_passphrase(paths, passphrase_fd), observer=observer)
+    emit_installed(done, output)
     tell_kept_down(paths)
 
 
@@ -201,11 +230,3 @@ def _ask_root(needed: bool) -> str | None:  # noqa: FBT001 - one private caller
     if not needed or not typer.get_text_stream("stdin").isatty():
         return None
     return str(typer.prompt("fingerprint of the root to trust (sha256:…)", err=True)).strip()
-
-
-def render_installed(done: host.Installed, console: Console) -> None:
-    """What is in force now."""
-    what = f"{len(done.ran)} steps" if done.ran else "nothing to do"
-    console.print(f"release {done.release.version} is installed ({what})", markup=False)
-    console.print(f"signed by {', '.join(done.release.signers)}", markup=False)
-    console.print(f"open {done.url}", markup=False)

@@ -8,7 +8,8 @@ import typer
 from rich.table import Table
 
 from appliance.cli.cluster_change import Answers, roll_back_cluster
-from appliance.cli.host import ConfigOption, render_installed, tell_kept_down
+from appliance.cli.host import ConfigOption, tell_kept_down
+from appliance.cli.host_installed import emit_installed
 from appliance.cli.step_progress import StepProgress
 from appliance.cli.terminal import (
     OutputFormat,
@@ -70,8 +71,7 @@ def rollback(  # noqa: PLR0913 - typer: one parameter per option
             observer=observer,
             progress=advance,
         )
-    data = {"release": done.release.version, "steps": list(done.ran), "url": done.url, "logged": done.logged}
-    emit(data, output, lambda console: render_installed(done, console))
+    emit_installed(done, output)
     tell_kept_down(paths)
 
 

@@ -37,11 +37,12 @@ def render_plan(plan: Plan, console: Console) -> None:
     """Preflight, verification, steps."""
     render_preflight(plan.preflight, console)
     console.print()
-    table = Table("verification", "", "", box=None, pad_edge=False)
-    for check in plan.bundle.checks:
-        table.add_row(check.name, f"[{_COLOURS[check.status]}]{check.status}[/]", _plain(check.detail))
-    console.print(table)
-    console.print()
+    if plan.bundle is not None:
+        table = Table("verification", "", "", box=None, pad_edge=False)
+        for check in plan.bundle.checks:
+            table.add_row(check.name, f"[{_COLOURS[check.status]}]{check.status}[/]", _plain(check.detail))
+        console.print(table)
+        console.print()
     steps = Table("step", "", "", box=None, pad_edge=False)
     for name, title, done in plan.steps:
         steps.add_row(name, _plain(title), "done before" if done else "to do")

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from appliance.cli.changes import render_change
 from appliance.cli.cluster_change import Answers, upgrade_cluster
-from appliance.cli.host import BundleArgument, ConfigOption, render_installed, tell_kept_down
+from appliance.cli.host import BundleArgument, ConfigOption, tell_kept_down
+from appliance.cli.host_installed import emit_installed
 from appliance.cli.host_tables import render_plan
 from appliance.cli.step_progress import StepProgress
 from appliance.cli.terminal import (
@@ -73,15 +74,14 @@ def upgrade(  # noqa: PLR0913 - typer: one parameter per option
             observer=observer,
             progress=advance,
         )
-    data = {"release": done.release.version, "steps": list(done.ran), "url": done.url, "logged": done.logged}
-    emit(data, output, lambda console: render_installed(done, console))
+    emit_installed(done, output)
     tell_kept_down(paths)
 
 
 def _show(paths: SitePaths, request: host.Request, output: OutputFormat) -> None:
     """What would be done; the exit code is that of the upgrade."""
     plan = host.plan(paths, request)
-    found = plan_upgrade(paths, request.bundle) if plan.bundle.ok else None
+    found = plan_upgrade(paths, request.bundle) if plan.bundle is not None and plan.bundle.ok else None
 
     def render(console: Console) -> None:
         render_plan(plan, console)

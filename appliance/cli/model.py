@@ -156,7 +156,7 @@ def _held(paths: SitePaths, name: str, digest: str | None) -> Held:
         raise ArtifactError(
             f"this site has no model {name}{f' with digest {digest}' if digest else ''}", f"there: {known}"
         )
-    return found[0]
+    return next((held for held in found if held.withdrawn is None), found[0])
 
 
 def _verify_folder(

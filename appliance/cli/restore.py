@@ -15,7 +15,8 @@ from appliance.cli.backup import (  # noqa: TC001 - as above
     SubjectKeysOption,
 )
 from appliance.cli.cluster_restore import ClusterRequest, restore_cluster
-from appliance.cli.host import first_passphrase, render_installed, tell_kept_down
+from appliance.cli.host import first_passphrase, tell_kept_down
+from appliance.cli.host_installed import render_installed
 from appliance.cli.host_tables import render_preflight
 from appliance.cli.restore_erasures import erase_again
 from appliance.cli.signers import NewPassphrase

@@ -23,7 +23,7 @@ from appliance.cli.root import new_app
 from appliance.cli.serve_engine import serve_model
 from appliance.cli.serve_pod import LINK, serve_collector, serve_link
 from appliance.cli.terminal import site_paths
-from appliance.errors import DeploymentError, UsageError
+from appliance.errors import UsageError
 from appliance.site.credentials import Credentials
 from appliance.site.paths import (
     AUDIT,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from appliance.audit.roles import Role, Roles
-    from appliance.errors import SovereignError
+    from appliance.models.errors import ArtifactError
     from appliance.site.config import SiteConfig
     from appliance.site.paths import SitePaths
 
@@ -82,7 +82,7 @@ def serve(
 def await_service(context: typer.Context, service: Annotated[str, typer.Argument()]) -> None:
     """Wait until a service is ready (called by its unit, in the same sandbox: it reads site.yaml and what serves).
 
-    An engine that has nothing to load is not waited for.
+    An engine for which there is no model is not waited for.
     """
     from appliance.install.accounts import accounts_for
     from appliance.install.services import site_services, standby_services
@@ -93,8 +93,8 @@ def await_service(context: typer.Context, service: Annotated[str, typer.Argument
     config = load_site(paths.site_yaml)
     accounts = accounts_for(config)
     services = (*site_services(config, paths, accounts), *standby_services(config, paths, accounts))
-    if (error := _unservable(service, config, paths)) is not None:
-        raise DeploymentError(error.cause, error.hint)  # at once: its unit, and what comes after that, is not held up
+    if _lacks(service, config, paths) is not None:
+        return  # at once: nothing that comes after it is held up, and its own status says what is the matter
     for found in startable(config, paths, services):
         if found.name == service:
             await_ready(found)
@@ -181,12 +181,14 @@ def _gateway(config: SiteConfig, paths: SitePaths, credentials: Credentials) -> 
 _SERVICES: dict[str, Service] = {DATABASE: _database, IDENTITY: _identity, AUDIT: _audit, GATEWAY: _gateway}
 
 
-def _unservable(service: str, config: SiteConfig, paths: SitePaths) -> SovereignError | None:
-    """Why the engine ``service`` has nothing that it could load; None for what has, and for what is no engine."""
+def _lacks(service: str, config: SiteConfig, paths: SitePaths) -> ArtifactError | None:
+    """Why there is no model for the engine ``service``; None for what has one, and for what is no engine."""
+    from appliance.models.errors import ArtifactError
     from appliance.models.unservable import unservable
 
     without = unservable((model.name for model in config.models), paths)
-    return next((error for name, error in without.items() if service == engine_service(name)), None)
+    found = next((error for name, error in without.items() if service == engine_service(name)), None)
+    return found if isinstance(found, ArtifactError) else None
 
 
 def _engine(service: str, config: SiteConfig, paths: SitePaths) -> Service:
@@ -196,7 +198,7 @@ def _engine(service: str, config: SiteConfig, paths: SitePaths) -> Service:
     """
     for model in config.models:
         if service in {engine_service(model.name), standby_service(model.name)}:
-            if (error := _unservable(service, config, paths)) is not None:
+            if (error := _lacks(service, config, paths)) is not None:
                 _log_as_json()
                 structlog.get_logger().error("nothing to serve", model=model.name, reason=error.cause, hint=error.hint)
                 raise typer.Exit(NOTHING_TO_SERVE)

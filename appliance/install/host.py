@@ -67,28 +67,30 @@ class Installed:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an installation would do. ``steps`` maps each step's name to its title and whether it was done before."""
+    """What an installation would do. ``steps`` maps each step's name to its title and whether it was done before.
+
+    ``bundle`` is None where none is asked for (``reinstall``).
+    """
 
     preflight: PreflightReport
-    bundle: Report
+    bundle: Report | None
     steps: tuple[tuple[str, str, bool], ...]
 
     @property
     def ok(self) -> bool:
         """Whether the installation would begin."""
-        return self.preflight.ok and self.bundle.ok
+        return self.preflight.ok and (self.bundle is None or self.bundle.ok)
 
     @property
     def exit_code(self) -> int:
         """The exit code that the installation would end with, were it to be refused now."""
-        return (
-            PreflightError.exit_code if not self.preflight.ok else RefusedError.exit_code if not self.bundle.ok else 0
-        )
+        return PreflightError.exit_code if not self.preflight.ok else 0 if self.ok else RefusedError.exit_code
 
     def data(self) -> dict[str, object]:
         """The plan as JSON data."""
         steps = [{"name": name, "title": title, "done": done} for name, title, done in self.steps]
-        return {"ok": self.ok, "preflight": self.preflight.data(), "bundle": self.bundle.to_json(), "steps": steps}
+        bundle = None if self.bundle is None else self.bundle.to_json()
+        return {"ok": self.ok, "preflight": self.preflight.data(), "bundle": bundle, "steps": steps}
 
 
 def site_files(paths: SitePaths, config: Path | None) -> SiteFiles:

@@ -22,7 +22,7 @@ from appliance.install.decisions import check_allowed, demand_log, installed, te
 from appliance.install.engines import Engines, SupervisedEngines
 from appliance.install.journal import beside
 from appliance.install.lock import site_lock
-from appliance.install.model_record import UNKNOWN, note, operator
+from appliance.install.model_record import UNKNOWN, describe, note, operator
 from appliance.install.model_settle import enter_imports, imports, settle
 from appliance.models.admission import examine_model, grounds
 from appliance.models.errors import ModelRefusedError
@@ -58,6 +58,9 @@ class Brought:
     unlogged: str | None = None
 
 
+_AGAIN = "brought again: the store had lost it"
+
+
 class _RehearsedError(Exception):
     """Everything passed, and nothing is to stay."""
 
@@ -80,7 +83,7 @@ def bring(
         enter_imports(paths, UNKNOWN)
         if not rehearse:
             demand_log(config, paths)
-        judged = _Judges(found, rehearse=rehearse)
+        judged, lost = _Judges(found, rehearse=rehearse), _Lost(paths)
         try:
             taken = import_models(
                 bundle,
@@ -88,7 +91,7 @@ def bring(
                 paths.store,
                 now=datetime.now(UTC),
                 accept=judged.accept,
-                taken_before=lambda release: _taken_before(paths, release),
+                taken_before=lost.has,
                 progress=progress,
             )
         except _RehearsedError:
@@ -105,21 +108,29 @@ def bring(
                     tell_log(config, paths)
             raise
         new = enter_imports(paths, operator())
+        if lost.found:
+            for held, _ in judged.verdicts:
+                note(paths, "import", "done", str(held.artifact.digest), describe(held, operator(), _AGAIN))
+            new = len(judged.verdicts)
         over = _ended(config, paths, None)
         unlogged = tell_log(config, paths)
         return Brought(taken, tuple(judged.verdicts), new, rehearsed=False, ended=over, unlogged=unlogged)
 
 
-def _taken_before(paths: SitePaths, release: Release) -> bool:
-    """Whether the journal has every model of ``release`` as brought by it, and the store has it no more.
+class _Lost:
+    """Knows bundles that the site took in and has no more, as after a restore: a backup holds the journal, and none."""
 
-    The journal is the site's own word, and kept in its backups; bundles are not.
-    """
-    if release.info.version in {record.version for record in Store(paths.store, SHELF).survey()[0]}:
-        return False
-    brought = imports(paths)
-    here = {(str(digest), release.info.version) for _, _, digest in release.artifacts.values()}
-    return bool(here) and here <= brought
+    def __init__(self, paths: SitePaths) -> None:
+        self._paths = paths
+        self.found = False
+        """Whether it was asked about one."""
+
+    def has(self, release: Release) -> bool:
+        """Whether the journal has every model of ``release`` as brought by it, and the store has nothing of it."""
+        here = {(str(digest), release.info.version) for _, _, digest in release.artifacts.values()}
+        stored = {record.version for record in Store(self._paths.store, SHELF).survey()[0]}
+        self.found = bool(here) and here <= imports(self._paths) and release.info.version not in stored
+        return self.found
 
 
 def _ended(config: SiteConfig, paths: SitePaths, trust: TrustState | None) -> tuple[tuple[str, str], ...]:

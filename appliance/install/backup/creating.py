@@ -40,7 +40,8 @@ from appliance.install.lock import site_lock
 from appliance.install.release_description import active_version
 from appliance.install.site_identity import site_signer
 from appliance.install.steps.secrets import VKEYS
-from appliance.models.shelf import held_models, in_force
+from appliance.models.serving import damaged_decisions, read_decisions
+from appliance.models.shelf import absent, held_models
 from appliance.site.load import load_site
 from appliance.site.paths import AUDIT
 
@@ -133,10 +134,14 @@ def create_backup(  # noqa: PLR0913 - what goes where and for whom, by keyword
 
 
 def _imported(config: SiteConfig, paths: SitePaths, release: VerifiedRelease) -> tuple[str, ...]:
-    """Names whose model a bundle brought, those included that site.yaml does not name yet."""
-    held = {held.name for held in held_models(paths, release) if not held.from_release}
-    names = dict.fromkeys((*(model.name for model in config.models), *sorted(held)))
-    return tuple(name for name in names if in_force(paths, name, release) is not release)
+    """Names whose model a bundle has to bring again: decided for, named by site.yaml or not; or lacking already."""
+    listed = [model.name for model in config.models]
+    held = sorted({held.name for held in held_models(paths, release) if not held.from_release})
+    names = tuple(dict.fromkeys((*listed, *held)))
+    damaged, lacking = damaged_decisions(paths, names), absent(paths, listed, release)
+    decided = {name: read_decisions(paths, name).loads for name in names if name not in damaged}
+    chosen = {name for name, choice in decided.items() if choice is not None and not choice.from_release}
+    return tuple(name for name in names if name in chosen or name in lacking)
 
 
 def enter(socket: Path, digest: Digest, told: Statement) -> None:

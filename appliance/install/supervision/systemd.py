@@ -45,6 +45,7 @@ class Systemd:
         of_site = [sorted(self._folder.glob(f"{self._units.prefix}-*{kind}")) for kind in (".timer", ".service")]
         for path in (one for some in of_site for one in some if one not in files):
             succeeds(["systemctl", "stop", path.name])
+            succeeds(["systemctl", "reset-failed", path.name])  # one that failed would be listed for good
             path.unlink()
 
     def load(self) -> None:
