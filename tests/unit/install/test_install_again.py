@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from typer.testing import CliRunner
 
+from airgap_bundle.errors import StoreError
+from appliance.cli.main import app
 from appliance.errors import UsageError
-from appliance.install import host
+from appliance.install import host, reinstall
 from appliance.install.host import Installed, Request
 from appliance.install.judged import decided
 from appliance.install.upgrade import may_upgrade
@@ -30,10 +34,16 @@ class Installing(Running):
         super().__init__(folder, monkeypatch)
         monkeypatch.setattr(host, "check_host", lambda *_: self)
         monkeypatch.setattr(host, "put_in_force", self._installed)
+        monkeypatch.setattr(reinstall, "check_host", lambda *_: self)
+        monkeypatch.setattr(reinstall, "put_in_force", self._installed)
 
     def _installed(self, _paths: SitePaths, _files: object, release: VerifiedRelease, **_: object) -> Installed:
         self.forced.append(release.version)
         return Installed(release, (), 0, "")
+
+    def again(self, config: Path | None = None) -> None:
+        """Without a bundle."""
+        reinstall.reinstall(self.paths, config, passphrase=lambda: b"", observer=None)  # type: ignore[arg-type]  # as below
 
     def install(self, bundle: Path) -> None:
         host.install(
@@ -62,6 +72,37 @@ def test_a_newer_bundle_is_refused_with_the_command_that_takes_it_and_nothing_ch
 def test_the_same_bundle_is_taken_again(site: Installing) -> None:
     site.install(site.folder / "1.0.0")
     assert site.forced == ["1.0.0"]
+
+
+def test_without_a_bundle_the_release_in_force_is_taken_and_no_medium_is_asked(site: Installing) -> None:
+    shutil.rmtree(site.folder / "1.0.0")
+    site.again()
+    assert site.forced == ["1.0.0"]
+
+
+def test_without_a_bundle_another_sites_file_and_a_store_that_lost_the_release_are_refused(site: Installing) -> None:
+    other = site.folder / "other.yaml"
+    other.write_text(site.paths.site_yaml.read_text().replace("name: ", "name: un", 1))
+    before = bundles.tree(site.paths.root)
+    with pytest.raises(UsageError, match="this site is named"):
+        site.again(other)
+    assert bundles.tree(site.paths.root) == before
+    shutil.rmtree(site.paths.store)
+    with pytest.raises(StoreError, match=r"1\.0\.0"):
+        site.again()
+    assert site.forced == []
+
+
+def test_without_a_bundle_nothing_begins(site: Installing) -> None:
+    site.paths.current.unlink()
+    with pytest.raises(UsageError, match="no release is in force") as refused:
+        site.again()
+    assert "sovereign install BUNDLE" in str(refused.value.hint)
+    for options in (["--root", "sha256:" + "0" * 64], ["--profile", "cluster"]):
+        done = CliRunner().invoke(app, ["--site", str(site.paths.root), "install", *options])
+        assert isinstance(done.exception, UsageError)
+        assert "a bundle is needed" in str(done.exception)
+    assert site.forced == []
 
 
 def test_a_first_installation_that_was_cut_off_may_be_begun_anew_with_another_bundle(site: Installing) -> None:
