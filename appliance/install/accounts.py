@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.install.process import Account, run
+from appliance.site.load import load_site
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, IDENTITY, SitePaths, engine_service, standby_service
 from appliance.site.secrets import write_private
 
@@ -84,9 +85,14 @@ def load_accounts(paths: SitePaths) -> Accounts:
 
 
 def make_accounts(config: SiteConfig, paths: SitePaths, registry: Path = REGISTRY) -> Accounts:
-    """Record the site's users, and as root make those that are missing. Safe to repeat."""
+    """Record the site's users, and as root make those that are missing. Safe to repeat.
+
+    Those of services that the installed site.yaml has stay in the record: until ``config`` is in force, which its
+    models may keep it from, that is the site that runs.
+    """
     accounts = accounts_for(config)
-    write_private(paths.users, json.dumps(dict(accounts.users), indent=1).encode() + b"\n")
+    running = accounts_for(load_site(paths.site_yaml)).users if paths.site_yaml.is_file() else {}
+    write_private(paths.users, json.dumps({**running, **accounts.users}, indent=1).encode() + b"\n")
     if os.geteuid() == 0:
         _register(paths, registry)
         if not _group_exists(GROUP):
@@ -102,7 +108,8 @@ def accounts_present(config: SiteConfig, paths: SitePaths) -> bool:
     if not paths.users.is_file():
         return False
     users = load_accounts(paths).users
-    return users == accounts_for(config).users and all(_user_exists(u) for u in set(users.values()))
+    wanted = accounts_for(config).users
+    return wanted.items() <= users.items() and all(_user_exists(user) for user in set(wanted.values()))
 
 
 def other_sites(paths: SitePaths, registry: Path = REGISTRY) -> tuple[Path, ...]:

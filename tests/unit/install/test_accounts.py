@@ -7,8 +7,16 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.install.accounts import accounts_for, service_names, standby_names
+from appliance.install.accounts import (
+    accounts_for,
+    accounts_present,
+    load_accounts,
+    make_accounts,
+    service_names,
+    standby_names,
+)
 from appliance.site.load import load_site
+from appliance.site.paths import SitePaths, engine_service, standby_service
 
 if TYPE_CHECKING:
     import pytest
@@ -55,3 +63,31 @@ def test_a_models_user_stays_its_own_when_other_models_come_and_go(monkeypatch: 
 def test_without_root_everything_runs_as_the_installing_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1)
     assert len(set(accounts_for(config("small", "large")).users.values())) == 1
+
+
+def test_a_change_that_is_refused_later_leaves_the_running_sites_engines_their_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Users are recorded before models pass their gate, and the site runs on with the former file where they do not."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1)
+    paths = SitePaths(tmp_path)
+    paths.users.parent.mkdir()
+
+    def site_file(*models: str) -> SiteConfig:
+        named = ", ".join(f"{{name: {model}}}" for model in models)
+        paths.site_yaml.write_text(f"schema: 1\nname: trial\nmodels: [{named}]\ngroups: [{{name: a, models: [two]}}]\n")
+        return load_site(paths.site_yaml)
+
+    after, before = site_file("two", "three"), site_file("one", "two")
+    make_accounts(before, paths, tmp_path / "registry")
+    former = load_accounts(paths).users
+    assert not accounts_present(after, paths)
+    make_accounts(after, paths, tmp_path / "registry")
+    found = load_accounts(paths).users
+    assert former.items() <= found.items()
+    assert {engine_service("three"), standby_service("three")} == found.keys() - former.keys()
+    assert accounts_present(before, paths)
+    assert accounts_present(after, paths)
+    site_file("two", "three")
+    make_accounts(after, paths, tmp_path / "registry")
+    assert engine_service("one") not in load_accounts(paths).users
