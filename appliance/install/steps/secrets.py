@@ -152,6 +152,7 @@ def _database(context: Context) -> Step:
         name="database",
         title="PostgreSQL cluster, roles and access",
         after=("environment", "secrets"),
+        behind=("supervision",),  # what uses the database is stopped, by its unit
         inputs=lambda: {"access": digest(HBA.encode()), "settings": digest(SETTINGS.encode()), **DATABASES},
         run=work,
         present=(cluster(context.paths) / "PG_VERSION").is_file,

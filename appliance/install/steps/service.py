@@ -51,7 +51,7 @@ def _supervision(context: Context) -> Step:
         name="supervision",
         title="service definitions",
         after=("folders",),
-        behind=("policies", "environment", "keycloak-files"),  # a refused change stops nothing that is served
+        behind=("policies",),  # a refused change stops nothing that is served
         inputs=lambda: {str(path): digest(text.encode()) for path, text in files().items()},
         run=work,
         present=lambda: all(p.is_file() and p.read_text() == text for p, text in files().items()),

@@ -90,4 +90,8 @@ def test_a_site_that_has_no_brief_any_more_has_no_timer_any_more(
     for path, text in manager.files((), "demo", (briefs_compile("02:30"),)).items():
         path.write_text(text)
     manager.drop(manager.files((), "demo"))
-    assert told == [["systemctl", "stop", f"{prefix}-briefs.{kind}"] for kind in ("timer", "service")]
+    assert told == [
+        ["systemctl", act, f"{prefix}-briefs.{kind}"]
+        for kind in ("timer", "service")
+        for act in ("stop", "reset-failed")
+    ]

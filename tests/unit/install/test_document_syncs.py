@@ -100,5 +100,9 @@ def test_a_site_that_declares_folders_no_more_has_no_timer_any_more(
     assert (told, len(list(tmp_path.iterdir()))) == ([], len(declared_files))
     left = manager.files((), "demo")
     manager.drop(left)
-    assert told == [["systemctl", "stop", f"{prefix}-documents.{kind}"] for kind in ("timer", "service")]
+    assert told == [
+        ["systemctl", act, f"{prefix}-documents.{kind}"]
+        for kind in ("timer", "service")
+        for act in ("stop", "reset-failed")
+    ]
     assert set(tmp_path.iterdir()) == set(left)
