@@ -71,7 +71,7 @@ def make(  # noqa: PLR0913 - what a bundle of models consists of
     bundle: Path,
     weights: bytes = NEW,
     *,
-    name: str = NAME,
+    slot: str = NAME,
     version: str = "1.1.0",
     number: int = 1,
     min_release: int = 1,
@@ -80,12 +80,12 @@ def make(  # noqa: PLR0913 - what a bundle of models consists of
     chain: Mapping[int, bytes] | None = None,
     **records: Any,
 ) -> Path:
-    """A bundle with another model for the name that the site serves, or for another ``name``."""
+    """A bundle with another model for the name that the site serves, or in another ``slot``."""
     draft = Draft(
         version=version,
         number=number,
         min_release=min_release,
-        files={name: files(weights, template)},
+        files={slot: files(weights, template)},
         records=records,
         support_until=soon() + timedelta(days=90),
     )

@@ -57,7 +57,7 @@ OTHER = "multilingual"
 def shelved(paths: SitePaths, engines: GatedEngines, tmp_path: Path) -> SitePaths:
     """The site with a model of that name in its store, and an officer's waiver for it."""
     (paths.policies / "waivers" / "2.json").write_bytes(waiver(sha256(NEW).hex, name=OTHER, issued=soon()))
-    bring(paths, site_of_models.make(tmp_path / "new-name", name=OTHER), rehearse=False, engines=engines)
+    bring(paths, site_of_models.make(tmp_path / "new-name", slot=OTHER), rehearse=False, engines=engines)
     return paths
 
 
@@ -145,7 +145,7 @@ def test_a_site_that_lost_its_store_takes_in_again_what_it_had_and_nothing_older
         ("other-bytes", {"version": "1.1.0", "template": "{{ messages }}"}),
         ("other-version", {"version": "1.0.9"}),
     ):
-        stranger = site_of_models.make(tmp_path / folder, name=OTHER, **changes)
+        stranger = site_of_models.make(tmp_path / folder, slot=OTHER, **changes)
         with pytest.raises(RollbackError, match="number 1 is below 2"):
             bring(shelved, stranger, rehearse=False, engines=engines)
     bring(
@@ -215,7 +215,7 @@ def test_choosing_it_again_changes_nothing_and_a_newer_bundle_is_chosen_anew(
     again = promote(shelved, OTHER, reason=WHY, engines=engines)
     assert (again.changed, again.listed) == (False, False)
     assert bundles.tree(shelved.root) == before
-    newer = site_of_models.make(tmp_path / "newer", name=OTHER, version="1.2.0", number=2, template="{{ messages }}")
+    newer = site_of_models.make(tmp_path / "newer", slot=OTHER, version="1.2.0", number=2, template="{{ messages }}")
     bring(shelved, newer, rehearse=False, engines=engines)
     done = promote(shelved, OTHER, reason="another template", engines=engines)
     assert (done.source, done.former) == ("bundle 1.2.0", "")
