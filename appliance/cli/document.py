@@ -12,6 +12,7 @@ from rich.table import Table
 
 from appliance.cli.document_import import GroupOption  # noqa: TC001 - typer reads the annotations at run time
 from appliance.cli.document_open import TRY_AGAIN, Desk, desk, known_groups, meaning_for, swept
+from appliance.cli.document_vectors import told_of
 from appliance.cli.memory_warm import retold
 from appliance.cli.reached import reached
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, say
@@ -40,26 +41,26 @@ def list_command(
     async def ask() -> tuple[Document, ...]:
         async with desk(reached(context), passphrase_fd) as open_desk:
             listed = await open_desk.library.listed()
-            await _notes(open_desk, listed)
+            await _notes(open_desk)
             return listed
 
     found = asyncio.run(ask())
     emit([asdict(one) for one in found], output, _drawn(found))
 
 
-async def _notes(open_desk: Desk, listed: Sequence[Document]) -> None:
+async def _notes(open_desk: Desk) -> None:
     """Say what is still to be done, on standard error."""
     if (since := await open_desk.library.due()) is not None:
         say(f"since {since:%Y-%m-%d %H:%M}, the database's files hold something that was deleted: {TRY_AGAIN}")
-    if open_desk.embedder is None:
+    if open_desk.vectoring is None:
         return
     try:
-        model = await open_desk.embedder.model()
+        awaiting = await open_desk.vectoring.awaiting()
     except UnavailableError as error:
         say(f"{error.cause}: whether documents await its vectors is not known")
         return
-    if awaiting := sum(one.state == "ready" and one.model != model for one in listed):
-        say(f"{awaiting} documents have no vectors of the site's model: import them again, or run `document sync`")
+    if awaiting.passages:
+        say(told_of(awaiting))
 
 
 @app.command()

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from appliance.cli.document_files import Found, Gathered, gather, opened
 from appliance.cli.document_open import desk, known_groups, swept
+from appliance.cli.document_vectors import tried
 from appliance.cli.learn_site import described_site
 from appliance.cli.reached import reached
 from appliance.cli.terminal import OutputFormat, OutputOption, PassphraseFdOption, emit, progress, say
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from appliance.site.paths import SitePaths
 
 TOGETHER = 2
-"""Documents on their way at the same time: one is read while another waits for its vectors."""
+"""Documents on their way at the same time: one is read while another waits for the log and the database."""
 _STAYS = "; the version before stays"
 _NAMELESS = ("its name is not UTF-8", "rename it")
 GroupOption = Annotated[
@@ -78,7 +79,10 @@ def import_command(  # noqa: PLR0913 - one parameter per option
     passphrase_fd: PassphraseFdOption = None,
     output: OutputOption = OutputFormat.table,
 ) -> None:
-    """Read documents and let groups' people be answered with them; a file imported before is replaced."""
+    """Read documents and let groups' people be answered with them; a file imported before is replaced.
+
+    Words find them at once. Then they get their vectors, which may be ended: the gateway goes on by itself.
+    """
     site = reached(context)
     groups = known_groups(described_site(site), group)
     gathered = gather(paths)
@@ -91,13 +95,22 @@ def import_command(  # noqa: PLR0913 - one parameter per option
     else:
         wanted = [Wanted(file, groups, title) for file in gathered.files]
         results = asyncio.run(imported(site, wanted, passphrase_fd))
-    told([*results, *nameless(gathered)], output)
+    try:
+        told([*results, *nameless(gathered)], output)
+    finally:
+        if not dry_run:
+            asyncio.run(_given_vectors(site, passphrase_fd))
+
+
+async def _given_vectors(site: SitePaths, passphrase_fd: int | None) -> None:
+    async with desk(site, passphrase_fd) as open_desk:
+        await tried(open_desk.vectoring)
 
 
 async def imported(site: SitePaths, wanted: Sequence[Wanted], passphrase_fd: int | None) -> list[Result]:
     """Take the files in, and then nothing of what they replaced is left. Raises ``SovereignError`` for the site's."""
     async with desk(site, passphrase_fd) as open_desk:
-        importer = Importer(open_desk.library, open_desk.embedder, open_desk.enter)
+        importer = Importer(open_desk.library, open_desk.enter)
         turns = asyncio.Semaphore(TOGETHER)
         done = 0
         with progress("documents", unit="steps") as report:

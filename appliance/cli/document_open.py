@@ -20,6 +20,7 @@ from appliance.errors import UsageError
 from appliance.gateway.looking import Looking
 from appliance.memory.retrieval import Retrieval
 from appliance.memory.store import Library
+from appliance.memory.vectoring import Vectoring
 from appliance.memory.vectors import Embedder
 from appliance.site.paths import AUDIT, SitePaths, engine_service
 
@@ -35,13 +36,14 @@ TRY_AGAIN = "end what uses it (a backup, an open session), and run `sovereign do
 
 @dataclass(frozen=True)
 class Desk:
-    """An open library. ``embedder`` is None where the site names no embedding model."""
+    """An open library. ``embedder`` and ``vectoring`` are None where the site names no embedding model."""
 
     paths: SitePaths
     site: SiteConfig
     library: Library
     retrieval: Retrieval
     embedder: Embedder | None
+    vectoring: Vectoring | None
 
     @property
     def actor(self) -> str:
@@ -89,7 +91,8 @@ async def desk(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterator[Des
     embedder = Embedder(client, f"uid {os.getuid()}") if client is not None else None
     try:
         async with site_pool(paths, passphrase_fd) as pool:
-            yield Desk(paths, site, Library(pool), Retrieval(pool), embedder)
+            vectoring = Vectoring(pool, embedder) if embedder is not None else None
+            yield Desk(paths, site, Library(pool), Retrieval(pool), embedder, vectoring)
     finally:
         if client is not None:
             await client.aclose()

@@ -37,7 +37,7 @@ class CommandTree(LazyGroup):
         "model": Entry("Sign models; show, check and change those of a site.", MODEL),
         "document": Entry(
             "Give the assistant documents, by group; list, search and delete them.",
-            ("document", "document_import", "document_sync"),
+            ("document", "document_import", "document_sync", "document_vectors"),
         ),
         "memory": Entry(
             "The hierarchy of memories: what each tier spares, and briefs compiled overnight.",

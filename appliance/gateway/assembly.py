@@ -27,6 +27,7 @@ from appliance.gateway.hierarchy_look import Counting
 from appliance.gateway.history import most_tokens
 from appliance.gateway.identity_events import IdentityEvents
 from appliance.gateway.jobs import Job
+from appliance.gateway.later_vectors import LaterVectors
 from appliance.gateway.ledger import Ledger
 from appliance.gateway.looks import Looks
 from appliance.gateway.measuring import Measuring
@@ -136,7 +137,8 @@ class Gateway:
         events = parts.events
         self.identity_events = _identity_events(parts, events, self.metrics) if events is not None else None
         self.documents = Documents(parts.site, parts.database, self.engines)
-        self.bringing = Bringing(parts.site, parts.database, self.engines, self.ledger, self.quotas)
+        self.vectors = LaterVectors(parts.site, parts.database, self.engines, self.running)
+        self.bringing = Bringing(parts.site, parts.database, self.ledger, self.quotas, self.vectors.due)
         self.rollouts = Rollouts(parts.site, parts.database, parts.keys.pseudonym, self.metrics)
         self.changes = Changes(parts.site, self.catalogue, self.packs)
         self.watch = Watch(self.rollouts.store, self.packs, self.changes, self.ledger, parts.site.learning.rollout)

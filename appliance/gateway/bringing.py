@@ -22,16 +22,14 @@ from appliance.memory.errors import Reason
 from appliance.memory.importing import Importer, Source
 from appliance.memory.parsing.launch import USUAL
 from appliance.memory.store import Library
-from appliance.memory.vectors import Embedder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from appliance.gateway.callers import Caller
     from appliance.gateway.ledger import Ledger
-    from appliance.gateway.ports import Engine
     from appliance.gateway.pseudonyms import Subject
     from appliance.gateway.quota import Quotas
     from appliance.memory.documents import Arrival
@@ -50,17 +48,17 @@ _READ_PATIENCE_S = 120.0
 
 
 class Bringing:
-    """Takes people's documents in. ``library`` is that of everybody's documents."""
+    """Takes people's documents in, and tells ``brought``. ``library`` is that of everybody's documents."""
 
     def __init__(
-        self, site: SiteConfig, database: AsyncEngine, engines: Mapping[str, Engine], ledger: Ledger, quotas: Quotas
+        self, site: SiteConfig, database: AsyncEngine, ledger: Ledger, quotas: Quotas, brought: Callable[[], None]
     ) -> None:
         self._site = site
         self._database = database
         self._groups = {group.name: group for group in site.groups}
-        self._engines = engines
         self._ledger = ledger
         self._quotas = quotas
+        self._brought = brought
         self._turn = asyncio.Semaphore(1)
         self._uploads = asyncio.Semaphore(UPLOADS)
         self._bringing: set[Subject] = set()
@@ -117,14 +115,13 @@ class Bringing:
             )
 
     async def _taken(self, caller: Caller, group: str, name: str, descriptor: int) -> Imported:
-        model = self._site.documents.model
-        embedder = Embedder(self._engines[model], caller.subject) if model is not None else None
-
         async def enter(arrival: Arrival, detail: str) -> None:
             await self._ledger.document_brought(caller=caller, digest=arrival.digest, detail=detail)
 
         source = Source(descriptor, name, _origin(group, name), (group,), caller.subject)
-        return await Importer(self.library, embedder, enter, BOUNDS, ANY_REASON).take(source)
+        taken = await Importer(self.library, enter, BOUNDS, ANY_REASON).take(source)
+        self._brought()
+        return taken
 
 
 @asynccontextmanager

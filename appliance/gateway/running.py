@@ -22,6 +22,8 @@ class Running:
     def __init__(self) -> None:
         self._answers: dict[asyncio.Task[None], Answer] = {}
         self._draining = False
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @property
     def draining(self) -> bool:
@@ -41,7 +43,12 @@ class Running:
     def add(self, answer: Answer) -> None:
         """Keep the answer's task alive until it is done."""
         self._answers[answer.task] = answer
+        self._idle.clear()
         answer.task.add_done_callback(self._done)
+
+    async def idle(self) -> None:
+        """Wait until no answer is under way."""
+        await self._idle.wait()
 
     async def drain(self, seconds: float, closing_seconds: float = 5.0) -> None:
         """Take no more; let answers finish for ``seconds``, then interrupt them and wait for their log entries."""
@@ -55,5 +62,7 @@ class Running:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         del self._answers[task]
+        if not self._answers:
+            self._idle.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("answer broke", task=task.get_name(), exc_info=error)

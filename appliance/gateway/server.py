@@ -31,7 +31,7 @@ from appliance.gateway.issuer import issuer_client
 from appliance.gateway.management import create_management_app
 from appliance.gateway.schema_upgrade import migrate
 from appliance.gateway.standby import EngineWithStandby
-from appliance.gateway.upkeep import keep_up, pay_up, sweep_up, watch_over
+from appliance.gateway.upkeep import keep_up, pay_up, sweep_up, vector_up, watch_over
 from appliance.identity.account_source import AccountSource
 from appliance.identity.clients import events_secret, names_secret, shows_names
 from appliance.identity.event_source import EventSource
@@ -130,7 +130,7 @@ async def run(gateway: Gateway, servers: dict[uvicorn.Server, socket.socket], dr
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     serving = [asyncio.create_task(one.serve(sockets=[bound])) for one, bound in servers.items()]
-    upkeep = [asyncio.create_task(one(gateway)) for one in (keep_up, sweep_up, pay_up, watch_over)]
+    upkeep = [asyncio.create_task(one(gateway)) for one in (keep_up, sweep_up, pay_up, watch_over, vector_up)]
     if gateway.identity_events:
         upkeep.append(asyncio.create_task(gateway.identity_events.follow()))
     stopped = asyncio.create_task(stopping.wait())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from appliance.errors import UnavailableError
 from appliance.gateway.database import DATABASE_DOWN
 from appliance.memory import sweeping
 
@@ -24,6 +25,7 @@ _log = structlog.get_logger(__name__)
 EVERY_SECONDS = 600.0
 OWED_SECONDS = 5.0
 ROLLOUT_SECONDS = 10.0
+VECTORS_SECONDS = 60.0
 
 
 async def keep_up(gateway: Gateway, every: float = EVERY_SECONDS) -> None:
@@ -48,6 +50,13 @@ async def sweep_up(gateway: Gateway, every: float = EVERY_SECONDS) -> None:
         await asyncio.sleep(every)
 
 
+async def vector_up(gateway: Gateway, every: float = VECTORS_SECONDS) -> None:
+    """Give documents the vectors that they lack, for ever; at once where one was brought here."""
+    while True:
+        await _tried(gateway, "vectors", gateway.vectors.make)
+        await gateway.vectors.wait(every)
+
+
 async def watch_over(gateway: Gateway, every: float = ROLLOUT_SECONDS) -> None:
     """Let rollouts go on or back by themselves, for ever."""
     while True:
@@ -58,7 +67,7 @@ async def watch_over(gateway: Gateway, every: float = ROLLOUT_SECONDS) -> None:
 async def _tried(gateway: Gateway, name: str, task: Callable[[], Awaitable[object]]) -> None:
     try:
         await task()
-    except (*DATABASE_DOWN, SQLAlchemyError) as error:
+    except (*DATABASE_DOWN, SQLAlchemyError, UnavailableError) as error:
         gateway.metrics.upkeep_failures.labels(name).inc()
         _log.warning("upkeep failed", task=name, cause=type(error).__name__)
 

@@ -32,28 +32,29 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Passage:
-    """A passage that is to be kept: where it lies, its words, and its vector as pgvector writes it, if there is one."""
+    """A passage that is to be kept: where it lies, and its words."""
 
     chunk: Chunk
     body: str
-    vector: str | None
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What an arrival came to: its text's digest (``sha256:``), language and passages. ``model`` made the vectors."""
+    """What an arrival came to: its text's digest (``sha256:``), language and passages."""
 
     text_digest: str
     language: Language
     pages: int | None
     characters: int
     passages: tuple[Passage, ...]
-    model: str | None
 
 
 @dataclass(frozen=True)
 class Document:
-    """A document in the store. ``reason`` says in one word why it could not be read, where it is ``refused``."""
+    """A document in the store. ``reason`` says in one word why it could not be read, where it is ``refused``.
+
+    ``model`` is whose vectors its passages have or are being given (``vectoring``); None until that begins.
+    """
 
     id: uuid.UUID
     origin: str

@@ -7,7 +7,7 @@ UsageError
 UnavailableError
 └── ParserError                   the parser's process cannot be started or confined; the document is not to blame
 SovereignError
-└── TooManyTokensError            a text is longer than the embedding model reads; the importer cuts it
+└── TooManyTokensError            a text is longer than the embedding model reads; it is given to it in parts
 """
 
 from __future__ import annotations

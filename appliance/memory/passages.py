@@ -1,4 +1,4 @@
-"""Passages of a document in the database, with their words and vectors; and how many passages have each word.
+"""Passages of a document in the database, with their words; and how many passages have each word.
 
 For whoever holds the turn (``store.TURN``): all of these change the counts.
 """
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from appliance.memory.language import CONFIGURATION
-from appliance.memory.schema import passage_vector
 
 if TYPE_CHECKING:
     import uuid
@@ -56,7 +55,7 @@ async def uncount(connection: AsyncConnection, document_id: uuid.UUID) -> None:
 async def keep(
     connection: AsyncConnection, document_id: uuid.UUID, language: Language, passages: Sequence[Passage]
 ) -> None:
-    """Put in what was read of a document: its passages with their words, and their vectors."""
+    """Put in what was read of a document: its passages with their words."""
     if not passages:
         return
     words = text(_WORDS.format(name=CONFIGURATION[language]))
@@ -81,15 +80,6 @@ async def keep(
         text(f"INSERT INTO passage ({columns}, words) VALUES ({marks}, {words})"),  # noqa: S608 - names of this module
         rows,
     )
-    vectors = [{"o": n, "e": one.vector, "d": document_id} for n, one in enumerate(passages) if one.vector is not None]
-    if vectors:
-        await connection.execute(
-            text(
-                f"INSERT INTO {passage_vector.name} (passage_id, document_id, embedding) "  # noqa: S608 - as above
-                "SELECT id, document_id, CAST(:e AS halfvec) FROM passage WHERE document_id = :d AND ordinal = :o"
-            ),
-            vectors,
-        )
 
 
 def lowered(said: str) -> str:

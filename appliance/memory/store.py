@@ -1,6 +1,6 @@
 """The library: documents are put in, replaced, listed and taken out.
 
-Each act is one transaction: a document is there with all its passages, vectors and counts of words, or it is not. Those
+Each act is one transaction: a document is there with all its passages and counts of words, or it is not. Those
 that change something take turns (an advisory lock), since all of them change the counts.
 """
 
@@ -62,7 +62,7 @@ class Library:
             "pages": read.pages,
             "characters": read.characters,
             "passages": len(read.passages),
-            "model": read.model,
+            "model": None,
         }
         async with keeping(self._engine) as connection:
             await connection.execute(TURN)

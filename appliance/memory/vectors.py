@@ -68,6 +68,10 @@ class Embedder:
         told = hashlib.sha256(json.dumps(prompts, sort_keys=True).encode()).hexdigest()
         return str(info.receipt["digest"]) + (f" prompts {told[:_TOLD]}" if any(prompts.values()) else "")
 
+    async def dimensions(self) -> int:
+        """How many numbers a vector has. Raises as ``model``."""
+        return (await self._info()).dimensions or 1
+
     async def unrelated(self) -> int | None:
         """As ``nearness`` has it, and the model's record says it. Raises as ``model``."""
         said: int | None = (await self._info()).record.get("unrelated_percent")

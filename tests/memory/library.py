@@ -15,6 +15,7 @@ from appliance.engine.tiers import EngineTiers
 from appliance.memory.importing import Imported, Importer, Source
 from appliance.memory.retrieval import Retrieval
 from appliance.memory.store import Library
+from appliance.memory.vectoring import Vectoring
 from appliance.memory.vectors import Embedder
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ class House:
     embedding: CountingEngine | None = field(default_factory=CountingEngine)
     entered: list[tuple[str, str]] = field(default_factory=list)
     down: bool = False
+    later: bool = False
+    """No vectors are made."""
 
     @property
     def library(self) -> Library:
@@ -99,7 +102,14 @@ class House:
     async def take_file(self, descriptor: int, name: str, *groups: str, title: str | None = None) -> Imported:
         """Import the open file."""
         source = Source(descriptor, name, f"test:{name}", groups or ("analysts",), "uid 0", title)
-        return await Importer(self.library, self.embedder, self._enter).take(source)
+        taken = await Importer(self.library, self._enter).take(source)
+        await self.vectors()
+        return taken
+
+    async def vectors(self) -> None:
+        """What the gateway does a moment later."""
+        if self.embedder is not None and not self.later:
+            await Vectoring(self.engine, self.embedder).make()
 
     async def ask(self, question: str, *groups: str, limit: int = 8) -> tuple[Found, ...]:
         """What people of ``groups`` find; the keeper where none is named."""

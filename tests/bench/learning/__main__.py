@@ -185,7 +185,7 @@ async def _measured(  # noqa: PLR0913, PLR0917 - private; one call
                     await days.answered(stand, engine, manuals, halves, scale, found)
                 found.took("rollback", [rollback.claim(await rollback.seconds(pool, folder / "rollback"))])
             found.took("speed", *await waiting.timed(manuals, looked.asks, scale))
-            if manuals.pages_a_second is None:
+            if manuals.speed is None:
                 found.missing["import of PDF"] = "the quick way imports none"
     await pool.dispose()
 

@@ -113,6 +113,24 @@ def test_documents_are_taken_in_searched_by_group_and_deleted_and_each_act_is_in
     assert site.told("search", "Where do bicycles stand?") == []
 
 
+def test_documents_come_in_though_the_model_for_them_does_not_answer_and_words_find_them(
+    site: Site, tmp_path: Path
+) -> None:
+    assert isinstance(site.run("vectors").exception, UsageError)  # no model is named
+    named = "models: [{name: gemma3-270m}, {name: minilm-l6-v2}]"
+    said = site.paths.site_yaml.read_text().replace("models: [{name: gemma3-270m}]", named)
+    parking = tmp_path / "parking.txt"
+    parking.write_text("Bicycles stand behind the north gate.")
+    site.paths.site_yaml.write_text(said.replace("documents: {", "documents: {model: minilm-l6-v2, "))
+    taken = site.run("import", str(parking), "--group", "clerks")
+    assert (taken.exit_code, "meaning does not yet" in taken.stderr) == (0, True)
+    (site.folder / "rounds.txt").write_text("Rounds begin at ten.")
+    assert [one["outcome"] for one in site.told("sync")] == ["new"]
+    assert isinstance(site.run("vectors").exception, UnavailableError)
+    assert "is not known" in site.run("list").stderr
+    assert [one["title"] for one in site.told("list")] == ["parking", "rounds"]
+
+
 def test_the_library_follows_the_declared_folder_and_leaves_it_as_it_is(site: Site, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere.txt"
     elsewhere.write_text("Stays.")

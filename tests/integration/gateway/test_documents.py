@@ -158,9 +158,6 @@ async def test_the_same_bytes_are_not_taken_twice_and_others_take_their_place(ho
     assert {one.body for word in ("first", "second") for one in await house.ask(word, "clerks")} == {
         "Second words of it."
     }
-    assert house.embedding is not None
-    house.embedding.digest = "sha256:" + "b" * 64
-    assert (await house.take("a.txt", "Second words of it.", "clerks")).outcome == "replaced"  # other vectors
 
 
 async def test_a_document_that_cannot_be_read_is_noted_with_its_reason_and_others_go_on(house: House) -> None:
@@ -177,17 +174,6 @@ async def test_a_version_that_cannot_be_read_leaves_nothing_of_the_one_before(ho
     await house.take("a.md", "Old words.", "clerks")
     await house.take("a.md", b"\xff\xfe\x00\xd8" * 99, "clerks")
     assert await house.ask("old words", "clerks") == ()
-
-
-async def test_passages_are_cut_until_the_model_can_read_them_whole(house: House) -> None:
-    assert house.embedding is not None
-    house.embedding.bound = 30
-    taken = await house.take("a.txt", "One sentence has seven words in it. " * 40, "clerks")
-    assert taken.document is not None
-    _, whole = await house.library.shown(taken.document.id)
-    found = await house.ask("sentence", "clerks", limit=50)
-    assert max(len(one.body.split()) for one in found) <= 30
-    assert whole == " ".join(["One sentence has seven words in it."] * 40)
 
 
 async def test_nothing_of_a_deleted_document_is_left_in_the_database_once_nobody_could_ask_for_it(
@@ -256,25 +242,6 @@ async def test_an_answer_does_not_depend_on_documents_of_other_groups(
     await house.library.regroup(secret.document.id, ["clerks"])  # and the counts follow
     assert next(one.title for one in await house.ask(question, "clerks", limit=50)) == "secret"
     assert len(await house.ask("falcon", "board")) == 0
-
-
-async def test_vectors_of_another_model_are_not_compared(house: House) -> None:
-    await house.take("a.txt", "Nightingales sing.", "clerks")
-    assert house.embedding is not None
-    house.embedding.digest = "sha256:" + "b" * 64
-    await house.take("b.txt", "Owls do not.", "clerks")
-    assert [one.title for one in await house.ask("What is quiet?", "clerks")] == ["b"]
-
-
-async def test_vectors_that_were_made_are_not_asked_for_again(house: House) -> None:
-    assert house.embedding is not None
-    house.embedding.bound = 120
-    words = "\n\n".join(f"Paragraph {n}. " + f"word{n} and more. " * 30 for n in range(300))
-    words += "\n\n" + "a b c d e f " * 21  # more than the model reads
-    taken = await house.take("a.txt", words, "clerks")
-    assert taken.document is not None
-    assert taken.document.passages > 2 * 64
-    assert len(house.embedding.told) <= taken.document.passages + 3 * 64
 
 
 async def test_a_file_larger_than_any_document_is_refused_by_its_head(

@@ -1,0 +1,70 @@
+"""Vectors of documents that lack them, made by the gateway itself while nobody is being answered.
+
+Whoever takes documents in, or changes the model for them, need not think of it, and several gateways do no harm: the
+library lets one make them at a time. A few passages are read at once, so that a question that comes waits for few; a
+site where somebody is always answered gets there too, slowly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from appliance.memory.vectoring import Vectoring
+from appliance.memory.vectors import Embedder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from appliance.gateway.ports import Engine
+    from appliance.gateway.running import Running
+    from appliance.site.config import SiteConfig
+
+AT_ONCE = 8
+"""Passages: about a second of the model."""
+PATIENCE_SECONDS = 30.0
+"""So long people's answers are waited for, before a few passages are read beside them."""
+_ATTEMPTS = 3
+"""An engine that is busy is left alone until the next time."""
+_USER = "site"
+
+
+class LaterVectors:
+    """For the site's embedding model among ``engines``; without one, there is nothing to make."""
+
+    def __init__(
+        self, site: SiteConfig, database: AsyncEngine, engines: Mapping[str, Engine], running: Running
+    ) -> None:
+        self._model = site.documents.model
+        self._database = database
+        self._engines = engines
+        self._running = running
+        self._due = asyncio.Event()
+
+    def due(self) -> None:
+        """Somebody brought a document."""
+        self._due.set()
+
+    async def make(self) -> None:
+        """Make what is missing, unless another gateway or a command does.
+
+        Raises ``UnavailableError`` where the embedding model does not answer; what was made stays.
+        """
+        self._due.clear()
+        if self._model is None:
+            return
+        embedder = Embedder(self._engines[self._model], _USER, attempts=_ATTEMPTS)  # anew: the model may be another
+        await Vectoring(self._database, embedder, AT_ONCE).make(between=self._quiet)
+
+    async def wait(self, seconds: float) -> None:
+        """Until a document is brought, ``seconds`` at most."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._due.wait(), seconds)
+
+    async def _quiet(self) -> None:
+        """Until nobody is being answered, ``PATIENCE_SECONDS`` at most."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._running.idle(), PATIENCE_SECONDS)

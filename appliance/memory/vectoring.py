@@ -1,0 +1,174 @@
+"""Vectors of what the library holds, made after it came in, a few passages at a time.
+
+Words find a document as soon as it is there; meaning finds each of its passages once that has a vector. What is still
+to be made stands in the database alone: whoever comes next (a command, the gateway) goes on where another stopped, was
+killed or met a change of the model. A document names the model whose vectors it has or is being given; those of a
+former model go first. The smallest rest comes first, so that a page waits for no book. One makes vectors at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psycopg.errors import DataError
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from appliance.errors import UnavailableError
+from appliance.memory.access import keeping
+from appliance.memory.chunking import Chunk, halves
+from appliance.memory.errors import TooManyTokensError
+from appliance.memory.vectors import AT_ONCE
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from sqlalchemy import Row
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from appliance.memory.vectors import Embedder
+
+_MAX_HEADINGS = 300
+_STATUS = "run `sovereign status`"
+_LOCK = "x'76656374'::int"
+_HAVE = "(SELECT document_id, count(*) AS have FROM passage_vector GROUP BY document_id) AS v"
+_LEFT = "d.passages - CASE WHEN d.model = :model THEN coalesce(v.have, 0) ELSE 0 END"
+_REST = f"FROM document AS d LEFT JOIN {_HAVE} ON v.document_id = d.id WHERE d.state = 'ready' AND {_LEFT} > 0"
+_AWAITING = text(f"SELECT count(*) AS documents, coalesce(sum({_LEFT}), 0)::bigint AS passages {_REST}")
+_NEXT = text(
+    f"SELECT d.id, d.title, d.model IS DISTINCT FROM :model AS anew {_REST} "  # noqa: S608 - text of this module
+    f"AND d.id <> ALL(CAST(:over AS uuid[])) ORDER BY {_LEFT}, d.imported, d.id LIMIT 1"
+)
+_NAMED = text("UPDATE document SET model = :model WHERE id = :id")
+_FORMER = text("DELETE FROM passage_vector WHERE document_id = :id")
+_PASSAGES = text(
+    "SELECT p.id, p.headings, p.body FROM passage AS p WHERE p.document_id = :id "
+    "AND NOT EXISTS (SELECT FROM passage_vector AS v WHERE v.passage_id = p.id) ORDER BY p.ordinal LIMIT :most"
+)
+_STILL = text("SELECT FROM document WHERE id = :id AND model = :model FOR SHARE")
+_KEEP = text(
+    "INSERT INTO passage_vector (passage_id, document_id, embedding) "
+    "SELECT id, document_id, CAST(:vector AS halfvec) FROM passage WHERE id = :passage ON CONFLICT DO NOTHING"
+)
+
+
+@dataclass(frozen=True)
+class Awaiting:
+    """Documents that lack vectors of the site's model, and how many passages do."""
+
+    documents: int
+    passages: int
+
+
+async def _go_on() -> None:
+    """Nobody is waited for."""
+
+
+class Vectoring:
+    """Makes vectors of the library behind ``engine`` by ``embedder``, ``at_once`` passages at a time."""
+
+    def __init__(self, engine: AsyncEngine, embedder: Embedder, at_once: int = AT_ONCE) -> None:
+        self._engine = engine
+        self._embedder = embedder
+        self._at_once = at_once
+
+    async def awaiting(self) -> Awaiting:
+        """What is still to be made. Raises ``UnavailableError`` where the embedding model does not answer."""
+        model = await self._embedder.model()
+        async with keeping(self._engine) as connection:
+            row = (await connection.execute(_AWAITING, {"model": model})).one()
+        return Awaiting(row.documents, row.passages)
+
+    async def make(
+        self, told: Callable[[int], None] = lambda _: None, between: Callable[[], Awaitable[None]] = _go_on
+    ) -> bool:
+        """Make what is missing, ``told`` how many more there are each time; ``between`` is waited for before each.
+
+        False, and nothing is done, where somebody else makes them. Raises ``UnavailableError``; what was made stays.
+        """
+        model = await self._embedder.model()
+        async with self._alone() as alone:
+            if alone:
+                over: list[uuid.UUID] = []
+                while (of := await self._next(model, over)) is not None:
+                    await between()
+                    told(await self._given(of, model, over))
+        return alone
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[bool]:
+        """Whether nobody else makes vectors, nor begins to within the block. No transaction is held meanwhile."""
+        async with self._engine.connect() as connection:
+            mine = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            free = bool((await mine.execute(text(f"SELECT pg_try_advisory_lock({_LOCK})"))).scalar_one())
+            try:
+                yield free
+            finally:
+                if free:
+                    await mine.execute(text(f"SELECT pg_advisory_unlock({_LOCK})"))
+
+    async def _next(self, model: str, over: Sequence[uuid.UUID]) -> Row[Any] | None:
+        """A document that lacks vectors of ``model``, which it names from then on; none of those that are ``over``."""
+        async with keeping(self._engine) as connection:
+            row = (await connection.execute(_NEXT, {"model": model, "over": list(over)})).one_or_none()
+            if row is not None and row.anew:
+                await connection.execute(_NAMED, {"id": row.id, "model": model})  # first: whoever keeps some waits here
+                await connection.execute(_FORMER, {"id": row.id})
+        return row
+
+    async def _given(self, of: Row[Any], model: str, over: list[uuid.UUID]) -> int:
+        """Give some passages of a document their vectors; how many. One that needs none after all is ``over``."""
+        async with keeping(self._engine) as connection:
+            rows = (await connection.execute(_PASSAGES, {"id": of.id, "most": self._at_once})).all()
+        if not rows:
+            over.append(of.id)
+            return 0
+        vectors = await self._made([(row.headings, row.body) for row in rows], of.title)
+        values = [{"passage": row.id, "vector": one} for row, one in zip(rows, vectors, strict=True)]
+        async with keeping(self._engine) as connection:
+            if (await connection.execute(_STILL, {"id": of.id, "model": model})).one_or_none() is None:
+                return 0  # it was replaced, deleted, or is another model's meanwhile
+            try:
+                await connection.execute(_KEEP, values)
+            except DBAPIError as error:
+                if isinstance(error.orig, DataError):
+                    raise UnavailableError("the embedding model's answer holds no vectors", _STATUS) from error
+                raise
+        return len(rows)
+
+    async def _made(self, passages: Sequence[tuple[Sequence[str], str]], title: str) -> list[str]:
+        """A vector for each of ``passages``: of one that is longer than the model reads, the middle of its parts'."""
+        parts = [(number, headings, body) for number, (headings, body) in enumerate(passages)]
+        while True:
+            try:
+                made = await self._embedder.vectors([read(body, on, title) for _, on, body in parts], "document")
+                break
+            except TooManyTokensError as error:
+                number, headings, body = parts[error.number]
+                cut = halves(body, Chunk(0, len(body), (), None)) or ()
+                parts[error.number : error.number + 1] = [(number, headings, body[c.start : c.end]) for c in cut]
+        of: list[list[str]] = [[] for _ in passages]
+        for (number, _, _), vector in zip(parts, made, strict=True):
+            of[number].append(vector)
+        nothing = f"[{','.join(['0'] * await self._embedder.dimensions())}]"
+        return [middle(some) if some else nothing for some in of]
+
+
+def read(body: str, headings: Sequence[str], title: str) -> str:
+    """A passage as the embedding model reads it: what it is about stands in front."""
+    about = " / ".join(headings) if headings else title
+    return f"{about[:_MAX_HEADINGS]}\n{body}"
+
+
+def middle(vectors: Sequence[str]) -> str:
+    """The direction between ``vectors``, which are written as pgvector has them. Pure."""
+    if len(vectors) == 1:
+        return vectors[0]
+    numbers = [[float(number) for number in one[1:-1].split(",")] for one in vectors]
+    summed = [math.fsum(row) for row in zip(*numbers, strict=True)]
+    length = math.hypot(*summed) or 1.0
+    return f"[{','.join(f'{number / length:.5g}' for number in summed)}]"

@@ -1,0 +1,112 @@
+"""The gateway gives documents their vectors by itself, and people's answers come first."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from appliance.errors import UnavailableError
+from appliance.gateway import later_vectors
+from appliance.gateway.later_vectors import LaterVectors
+from appliance.gateway.running import Running
+from tests.gateway.doubles import site
+from tests.memory.library import House
+from tests.memory.stubborn import StubbornEngine
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+pytestmark = pytest.mark.anyio
+QUIET = "What is quiet?"
+
+
+class Busy(Running):
+    """As many answers as a test says."""
+
+    def begin(self) -> None:
+        self._idle.clear()
+
+    def end(self) -> None:
+        self._idle.set()
+
+
+@pytest.fixture
+def engine() -> StubbornEngine:
+    return StubbornEngine()
+
+
+@pytest.fixture
+def house(pool: AsyncEngine, engine: StubbornEngine) -> House:
+    return House(pool, engine, later=True)
+
+
+@pytest.fixture
+def running() -> Busy:
+    return Busy()
+
+
+@pytest.fixture
+def vectors(pool: AsyncEngine, engine: StubbornEngine, running: Busy) -> LaterVectors:
+    config = site(models=[{"name": "small"}, {"name": "large"}, {"name": "minilm"}], documents={"model": "minilm"})
+    return LaterVectors(config, pool, {"minilm": engine}, running)
+
+
+async def test_what_was_taken_in_is_found_by_meaning_without_anybody_asking_for_it(
+    house: House, vectors: LaterVectors
+) -> None:
+    await house.take("birds.txt", "Nightingales sing.", "clerks")
+    assert await house.ask(QUIET, "clerks") == ()
+    await vectors.make()
+    assert [one.title for one in await house.ask(QUIET, "clerks")] == ["birds"]
+
+
+async def test_nothing_is_read_while_somebody_is_being_answered(
+    house: House, vectors: LaterVectors, engine: StubbornEngine, running: Busy
+) -> None:
+    await house.take("birds.txt", "Nightingales sing.", "clerks")
+    running.begin()
+    making = asyncio.create_task(vectors.make())
+    await asyncio.sleep(0.3)
+    assert engine.told == []
+    running.end()
+    await making
+    assert engine.told == ["birds\nNightingales sing."]
+
+
+async def test_a_site_where_somebody_is_always_answered_gets_there_too(
+    house: House, vectors: LaterVectors, engine: StubbornEngine, running: Busy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(later_vectors, "PATIENCE_SECONDS", 0.01)
+    await house.take("long.md", "\n\n".join(f"# Part {n}\n\nWord{n}." for n in range(20)), "clerks")
+    running.begin()
+    await vectors.make()
+    assert len(engine.told) == 20
+    assert max(engine.asked) <= later_vectors.AT_ONCE
+
+
+async def test_the_next_round_asks_the_model_that_is_there_then(
+    house: House, vectors: LaterVectors, engine: StubbornEngine
+) -> None:
+    await house.take("birds.txt", "Nightingales sing.", "clerks")
+    engine.lasts = 0
+    with pytest.raises(UnavailableError):
+        await vectors.make()
+    engine.lasts, engine.digest = 9, "sha256:" + "b" * 64
+    await vectors.make()
+    assert [one.title for one in await house.ask(QUIET, "clerks")] == ["birds"]
+
+
+async def test_who_brings_a_document_is_waited_for_no_longer(vectors: LaterVectors) -> None:
+    waiting = asyncio.create_task(vectors.wait(600))
+    await asyncio.sleep(0)
+    vectors.due()
+    await asyncio.wait_for(waiting, 5)
+    await vectors.make()
+    waiting = asyncio.create_task(vectors.wait(0.01))
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_a_site_without_a_model_for_documents_has_nothing_to_make(pool: AsyncEngine, running: Busy) -> None:
+    await LaterVectors(site(), pool, {}, running).make()

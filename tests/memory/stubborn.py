@@ -1,0 +1,33 @@
+"""An embedding engine that goes away, that gives what is no vector, and beside which things happen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from appliance.engine.protocol import Vectors
+from appliance.errors import UnavailableError
+from tests.memory.library import CountingEngine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from appliance.engine.protocol import Event, Request
+
+
+@dataclass
+class StubbornEngine(CountingEngine):
+    """Goes away after so many requests, and does something before each answer."""
+
+    lasts: int = 1000
+    before: Callable[[], Awaitable[None]] | None = None
+    says: bytes | None = None
+
+    async def generate(self, request: Request) -> AsyncGenerator[Event, None]:
+        if self.lasts == 0:
+            raise UnavailableError("the engine is gone", "-")
+        self.lasts -= 1
+        if self.before is not None:
+            await self.before()
+        async for event in super().generate(request):
+            yield Vectors((self.says,) * len(event.vectors)) if self.says and isinstance(event, Vectors) else event
