@@ -52,10 +52,10 @@ async def _notes(open_desk: Desk) -> None:
     """Say what is still to be done, on standard error."""
     if (since := await open_desk.library.due()) is not None:
         say(f"since {since:%Y-%m-%d %H:%M}, the database's files hold something that was deleted: {TRY_AGAIN}")
-    if open_desk.vectoring is None:
+    if open_desk.embedder is None:
         return
     try:
-        awaiting = await open_desk.vectoring.awaiting()
+        awaiting = await open_desk.vectoring(open_desk.embedder).awaiting()
     except UnavailableError as error:
         say(f"{error.cause}: whether documents await its vectors is not known")
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import uuid
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,16 +96,14 @@ def import_command(  # noqa: PLR0913 - one parameter per option
     else:
         wanted = [Wanted(file, groups, title) for file in gathered.files]
         results = asyncio.run(imported(site, wanted, passphrase_fd))
+    refused: RefusedError | None = None
     try:
         told([*results, *nameless(gathered)], output)
-    finally:
-        if not dry_run:
-            asyncio.run(_given_vectors(site, passphrase_fd))
-
-
-async def _given_vectors(site: SitePaths, passphrase_fd: int | None) -> None:
-    async with desk(site, passphrase_fd) as open_desk:
-        await tried(open_desk.vectoring)
+    except RefusedError as error:
+        refused = error
+    tried(site, passphrase_fd, [uuid.UUID(one.id) for one in results if one.id is not None])
+    if refused is not None:
+        raise refused
 
 
 async def imported(site: SitePaths, wanted: Sequence[Wanted], passphrase_fd: int | None) -> list[Result]:

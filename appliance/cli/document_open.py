@@ -25,7 +25,10 @@ from appliance.memory.vectors import Embedder
 from appliance.site.paths import AUDIT, SitePaths, engine_service
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import AsyncIterator, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
     from appliance.memory.documents import Arrival
     from appliance.site.config import SiteConfig
@@ -36,19 +39,23 @@ TRY_AGAIN = "end what uses it (a backup, an open session), and run `sovereign do
 
 @dataclass(frozen=True)
 class Desk:
-    """An open library. ``embedder`` and ``vectoring`` are None where the site names no embedding model."""
+    """An open library. ``embedder`` is None where the site names no embedding model."""
 
     paths: SitePaths
     site: SiteConfig
     library: Library
     retrieval: Retrieval
     embedder: Embedder | None
-    vectoring: Vectoring | None
+    pool: AsyncEngine
 
     @property
     def actor(self) -> str:
         """Who acts, as the log names operators."""
         return f"uid {os.getuid()}"
+
+    def vectoring(self, embedder: Embedder, only: Sequence[uuid.UUID] | None = None) -> Vectoring:
+        """A round of giving vectors to documents that lack some, or to ``only``."""
+        return Vectoring(self.pool, embedder, only=only)
 
     async def enter(self, arrival: Arrival, detail: str) -> None:
         """Put an import into the audit log; returns once that is durable."""
@@ -91,8 +98,7 @@ async def desk(paths: SitePaths, passphrase_fd: int | None) -> AsyncIterator[Des
     embedder = Embedder(client, f"uid {os.getuid()}") if client is not None else None
     try:
         async with site_pool(paths, passphrase_fd) as pool:
-            vectoring = Vectoring(pool, embedder) if embedder is not None else None
-            yield Desk(paths, site, Library(pool), Retrieval(pool), embedder, vectoring)
+            yield Desk(paths, site, Library(pool), Retrieval(pool), embedder, pool)
     finally:
         if client is not None:
             await client.aclose()

@@ -16,10 +16,13 @@ from appliance.cli.terminal import PassphraseFdOption, progress, say
 from appliance.errors import UnavailableError, UsageError
 
 if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+
     from appliance.memory.vectoring import Awaiting, Vectoring
     from appliance.site.paths import SitePaths
 
-_LOOK_SECONDS = 2.0
+_TURN_SECONDS = 0.1
 
 
 def register(app: typer.Typer) -> None:
@@ -37,46 +40,58 @@ def vectors(context: typer.Context, passphrase_fd: PassphraseFdOption = None) ->
 
 async def _made(paths: SitePaths, passphrase_fd: int | None) -> None:
     async with desk(paths, passphrase_fd) as open_desk:
-        if open_desk.vectoring is None:
+        if open_desk.embedder is None:
             raise UsageError(
                 "site.yaml names no model for documents: words alone find them",
                 "name one as documents.model, and run `sovereign install`",
             )
-        await followed(open_desk.vectoring)
+        await followed(open_desk.vectoring(open_desk.embedder))
 
 
 async def followed(vectoring: Vectoring) -> None:
-    """Make what is missing, or watch who makes it, until nothing is. Raises ``UnavailableError``; what was made stays.
+    """Give documents vectors until none lacks any, by turns with whoever else does.
 
-    Whoever brings documents meanwhile has their vectors made as well.
+    Raises ``UnavailableError`` where the model does not answer, or gave some none; what was made stays.
     """
     with progress("vectors", unit="steps") as report:
-        done = 0
-
-        def more(count: int) -> None:
-            nonlocal done
-            done += count
-            report(done, max(total, done))
-
+        total = 0
         while left := (await vectoring.awaiting()).passages:
-            total = done + left
-            report(done, total)
-            if not await vectoring.make(more):
-                await asyncio.sleep(_LOOK_SECONDS)
-                done = total - (await vectoring.awaiting()).passages
+            total = max(total, left)  # documents may come meanwhile
+            report(total - left, total)
+            lot = await vectoring.some()
+            if lot == "done":
+                break
+            if lot == "busy":
+                await asyncio.sleep(_TURN_SECONDS)
+        else:
+            if total:
+                report(total, total)
+    if vectoring.unread:
+        number, cause = next(iter(vectoring.unread.items()))
+        raise UnavailableError(
+            f"{len(vectoring.unread)} documents got no vectors, {number} among them: {cause}", "words find them"
+        )
 
 
-async def tried(vectoring: Vectoring | None) -> None:
-    """The same behind an import, which holds whatever becomes of vectors."""
-    if vectoring is None:
+def tried(paths: SitePaths, passphrase_fd: int | None, documents: Sequence[uuid.UUID]) -> None:
+    """The same for ``documents`` behind an import, which holds whatever becomes of vectors; it may be ended."""
+    if not documents:
         return
     try:
-        await followed(vectoring)
+        asyncio.run(_of(paths, passphrase_fd, documents))
     except UnavailableError as error:
         say(f"words find these documents, and meaning does not yet: {error.cause}; the gateway makes up for it")
+    except KeyboardInterrupt:
+        say("words find these documents; the gateway makes the rest of their vectors")
+
+
+async def _of(paths: SitePaths, passphrase_fd: int | None, documents: Sequence[uuid.UUID]) -> None:
+    async with desk(paths, passphrase_fd) as open_desk:
+        if open_desk.embedder is not None:
+            await followed(open_desk.vectoring(open_desk.embedder, documents))
 
 
 def told_of(awaiting: Awaiting) -> str:
     """What an operator is told of passages that lack a vector. Pure."""
     many = f"{awaiting.passages} passages of {awaiting.documents} documents have no vectors of the site's model yet"
-    return f"{many}: the gateway makes them when nobody is being answered; `sovereign document vectors` does so now"
+    return f"{many}: the gateway makes them when nobody is being answered; `sovereign document vectors` does not wait"

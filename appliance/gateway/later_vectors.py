@@ -11,6 +11,9 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import structlog
+
+from appliance.errors import UnavailableError
 from appliance.memory.vectoring import Vectoring
 from appliance.memory.vectors import Embedder
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from appliance.gateway.running import Running
     from appliance.site.config import SiteConfig
 
+_log = structlog.get_logger(__name__)
 AT_ONCE = 8
 """Passages: about a second of the model."""
 PATIENCE_SECONDS = 30.0
@@ -49,15 +53,22 @@ class LaterVectors:
         self._due.set()
 
     async def make(self) -> None:
-        """Make what is missing, unless another gateway or a command does.
+        """Make what is missing, until nothing is, or another gateway or a command is at it.
 
-        Raises ``UnavailableError`` where the embedding model does not answer; what was made stays.
+        Raises ``UnavailableError`` where the embedding model does not answer, or gave a document none; what was made
+        stays.
         """
         self._due.clear()
         if self._model is None:
             return
-        embedder = Embedder(self._engines[self._model], _USER, attempts=_ATTEMPTS)  # anew: the model may be another
-        await Vectoring(self._database, embedder, AT_ONCE).make(between=self._quiet)
+        embedder = Embedder(self._engines[self._model], _USER, attempts=_ATTEMPTS)
+        made = Vectoring(self._database, embedder, AT_ONCE)
+        await self._quiet()
+        while await made.some() == "made":
+            await self._quiet()
+        if made.unread:
+            _log.warning("documents get no vectors", documents=[str(one) for one in made.unread])
+            raise UnavailableError(next(iter(made.unread.values())), "run `sovereign document vectors`")
 
     async def wait(self, seconds: float) -> None:
         """Until a document is brought, ``seconds`` at most."""

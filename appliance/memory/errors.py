@@ -5,7 +5,8 @@ RefusedError
 UsageError
 └── NoDocumentError               there is no such document, or nobody may tell the caller that there is
 UnavailableError
-└── ParserError                   the parser's process cannot be started or confined; the document is not to blame
+├── ParserError                   the parser's process cannot be started or confined; the document is not to blame
+└── UnreadableError               the embedding model answers, and not with vectors of what it was asked to read
 SovereignError
 └── TooManyTokensError            a text is longer than the embedding model reads; it is given to it in parts
 """
@@ -63,6 +64,13 @@ class NoDocumentError(UsageError):
 
 class ParserError(UnavailableError):
     """The parser's process could not do its work, whatever the document is."""
+
+
+class UnreadableError(UnavailableError):
+    """The embedding model answers, and not with vectors of what it was asked to read."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause, "run `sovereign status`")
 
 
 class TooManyTokensError(SovereignError):

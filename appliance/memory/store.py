@@ -176,6 +176,8 @@ def seen_by(groups: Sequence[str]) -> Any:
 
 
 async def _forget(connection: AsyncConnection, document_id: uuid.UUID) -> None:
+    """What a document said. Its row is locked first, as by whoever gives it vectors (``vectoring``)."""
+    await connection.execute(select(document.c.id).where(document.c.id == document_id).with_for_update())
     await connection.execute(_DUE)
     await uncount(connection, document_id)
     await connection.execute(delete(passage).where(passage.c.document_id == document_id))

@@ -3,7 +3,9 @@
 Words find a document as soon as it is there; meaning finds each of its passages once that has a vector. What is still
 to be made stands in the database alone: whoever comes next (a command, the gateway) goes on where another stopped, was
 killed or met a change of the model. A document names the model whose vectors it has or is being given; those of a
-former model go first. The smallest rest comes first, so that a page waits for no book. One makes vectors at a time.
+former model go first. The smallest rest comes first, so that a page waits for no book. One makes vectors at a time, and
+who else wants to has a turn after each lot. Whoever changes a document locks its row before its passages, here and in
+``store``.
 """
 
 from __future__ import annotations
@@ -11,33 +13,36 @@ from __future__ import annotations
 import math
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from psycopg.errors import DataError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from appliance.errors import UnavailableError
 from appliance.memory.access import keeping
 from appliance.memory.chunking import Chunk, halves
-from appliance.memory.errors import TooManyTokensError
-from appliance.memory.vectors import AT_ONCE
+from appliance.memory.errors import TooManyTokensError, UnreadableError
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from appliance.memory.vectors import Embedder
 
+AT_ONCE = 32
+"""Passages of a lot: some ten thousand tokens, which no engine refuses together."""
+Lot = Literal["made", "busy", "done"]
 _MAX_HEADINGS = 300
-_STATUS = "run `sovereign status`"
 _LOCK = "x'76656374'::int"
 _HAVE = "(SELECT document_id, count(*) AS have FROM passage_vector GROUP BY document_id) AS v"
 _LEFT = "d.passages - CASE WHEN d.model = :model THEN coalesce(v.have, 0) ELSE 0 END"
-_REST = f"FROM document AS d LEFT JOIN {_HAVE} ON v.document_id = d.id WHERE d.state = 'ready' AND {_LEFT} > 0"
+_REST = (
+    f"FROM document AS d LEFT JOIN {_HAVE} ON v.document_id = d.id WHERE d.state = 'ready' AND {_LEFT} > 0 "
+    "AND (CAST(:only AS uuid[]) IS NULL OR d.id = ANY(CAST(:only AS uuid[])))"
+)
 _AWAITING = text(f"SELECT count(*) AS documents, coalesce(sum({_LEFT}), 0)::bigint AS passages {_REST}")
 _NEXT = text(
     f"SELECT d.id, d.title, d.model IS DISTINCT FROM :model AS anew {_REST} "  # noqa: S608 - text of this module
@@ -64,40 +69,53 @@ class Awaiting:
     passages: int
 
 
-async def _go_on() -> None:
-    """Nobody is waited for."""
-
-
 class Vectoring:
-    """Makes vectors of the library behind ``engine`` by ``embedder``, ``at_once`` passages at a time."""
+    """One round over the library behind ``engine``: its documents, or those of ``only``, are given vectors.
 
-    def __init__(self, engine: AsyncEngine, embedder: Embedder, at_once: int = AT_ONCE) -> None:
+    ``unread`` are documents that the model gave none to a part of, and why: the round goes on behind them.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        embedder: Embedder,
+        at_once: int = AT_ONCE,
+        only: Sequence[uuid.UUID] | None = None,
+    ) -> None:
         self._engine = engine
         self._embedder = embedder
         self._at_once = at_once
+        self._only = list(only) if only is not None else None
+        self._over: list[uuid.UUID] = []
+        self.unread: dict[uuid.UUID, str] = {}
 
     async def awaiting(self) -> Awaiting:
         """What is still to be made. Raises ``UnavailableError`` where the embedding model does not answer."""
-        model = await self._embedder.model()
+        asked = {"model": await self._embedder.anew().model(), "only": self._only}
         async with keeping(self._engine) as connection:
-            row = (await connection.execute(_AWAITING, {"model": model})).one()
+            row = (await connection.execute(_AWAITING, asked)).one()
         return Awaiting(row.documents, row.passages)
 
-    async def make(
-        self, told: Callable[[int], None] = lambda _: None, between: Callable[[], Awaitable[None]] = _go_on
-    ) -> bool:
-        """Make what is missing, ``told`` how many more there are each time; ``between`` is waited for before each.
+    async def some(self) -> Lot:
+        """Give some passages their vectors: ``made``.
 
-        False, and nothing is done, where somebody else makes them. Raises ``UnavailableError``; what was made stays.
+        ``busy``, and nothing is done, where somebody else is at it; ``done`` where nothing is left that this round has
+        not tried. Raises ``UnavailableError`` where the embedding model does not answer; what was made stays.
         """
-        model = await self._embedder.model()
+        embedder = self._embedder.anew()  # the site's model may be another than a moment ago
+        model = await embedder.model()
         async with self._alone() as alone:
-            if alone:
-                over: list[uuid.UUID] = []
-                while (of := await self._next(model, over)) is not None:
-                    await between()
-                    told(await self._given(of, model, over))
-        return alone
+            if not alone:
+                return "busy"
+            of = await self._next(model)
+            if of is None:
+                return "done"
+            try:
+                await self._given(of, embedder, model)
+            except UnreadableError as error:
+                self.unread[of.id] = error.cause
+                self._over.append(of.id)
+        return "made"
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[bool]:
@@ -111,50 +129,55 @@ class Vectoring:
                 if free:
                     await mine.execute(text(f"SELECT pg_advisory_unlock({_LOCK})"))
 
-    async def _next(self, model: str, over: Sequence[uuid.UUID]) -> Row[Any] | None:
-        """A document that lacks vectors of ``model``, which it names from then on; none of those that are ``over``."""
+    async def _next(self, model: str) -> Row[Any] | None:
+        """A document that lacks vectors of ``model``, which it names from then on; none that this round left."""
+        asked = {"model": model, "only": self._only, "over": self._over}
         async with keeping(self._engine) as connection:
-            row = (await connection.execute(_NEXT, {"model": model, "over": list(over)})).one_or_none()
+            row = (await connection.execute(_NEXT, asked)).one_or_none()
             if row is not None and row.anew:
                 await connection.execute(_NAMED, {"id": row.id, "model": model})  # first: whoever keeps some waits here
                 await connection.execute(_FORMER, {"id": row.id})
         return row
 
-    async def _given(self, of: Row[Any], model: str, over: list[uuid.UUID]) -> int:
-        """Give some passages of a document their vectors; how many. One that needs none after all is ``over``."""
+    async def _given(self, of: Row[Any], embedder: Embedder, model: str) -> None:
+        """Give some passages of a document their vectors. Raises ``UnreadableError``."""
         async with keeping(self._engine) as connection:
             rows = (await connection.execute(_PASSAGES, {"id": of.id, "most": self._at_once})).all()
-        if not rows:
-            over.append(of.id)
-            return 0
-        vectors = await self._made([(row.headings, row.body) for row in rows], of.title)
+        if not rows:  # it needs none after all
+            self._over.append(of.id)
+            return
+        vectors = await self._made(embedder, [(row.headings, row.body) for row in rows], of.title)
         values = [{"passage": row.id, "vector": one} for row, one in zip(rows, vectors, strict=True)]
         async with keeping(self._engine) as connection:
             if (await connection.execute(_STILL, {"id": of.id, "model": model})).one_or_none() is None:
-                return 0  # it was replaced, deleted, or is another model's meanwhile
+                return  # it was replaced, deleted, or is another model's meanwhile
             try:
                 await connection.execute(_KEEP, values)
             except DBAPIError as error:
                 if isinstance(error.orig, DataError):
-                    raise UnavailableError("the embedding model's answer holds no vectors", _STATUS) from error
+                    raise UnreadableError("the embedding model's answer holds no vectors") from error
                 raise
-        return len(rows)
 
-    async def _made(self, passages: Sequence[tuple[Sequence[str], str]], title: str) -> list[str]:
-        """A vector for each of ``passages``: of one that is longer than the model reads, the middle of its parts'."""
+    async def _made(self, embedder: Embedder, passages: Sequence[tuple[Sequence[str], str]], title: str) -> list[str]:
+        """A vector for each of ``passages``: of one that is longer than the model reads, the middle of its parts'.
+
+        What was computed is not asked again: after a cut, the parts that were asked for together are.
+        """
         parts = [(number, headings, body) for number, (headings, body) in enumerate(passages)]
-        while True:
+        made: list[str] = []
+        while len(made) < len(parts):
+            lot = parts[len(made) : len(made) + self._at_once]
             try:
-                made = await self._embedder.vectors([read(body, on, title) for _, on, body in parts], "document")
-                break
+                made += await embedder.vectors([read(body, on, title) for _, on, body in lot], "document")
             except TooManyTokensError as error:
-                number, headings, body = parts[error.number]
+                at = len(made) + error.number
+                number, headings, body = parts[at]
                 cut = halves(body, Chunk(0, len(body), (), None)) or ()
-                parts[error.number : error.number + 1] = [(number, headings, body[c.start : c.end]) for c in cut]
+                parts[at : at + 1] = [(number, headings, body[c.start : c.end]) for c in cut]
         of: list[list[str]] = [[] for _ in passages]
         for (number, _, _), vector in zip(parts, made, strict=True):
             of[number].append(vector)
-        nothing = f"[{','.join(['0'] * await self._embedder.dimensions())}]"
+        nothing = f"[{','.join(['0'] * await embedder.dimensions())}]"
         return [middle(some) if some else nothing for some in of]
 
 

@@ -14,12 +14,11 @@ from appliance.engine.errors import EngineBusyError, EngineRefusedError, EngineU
 from appliance.engine.protocol import Request, Vectors
 from appliance.engine.served import receipt_digest
 from appliance.errors import UnavailableError
-from appliance.memory.errors import TooManyTokensError
+from appliance.memory.errors import TooManyTokensError, UnreadableError
 from appliance.memory.retrieval import Meaning
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
-    from typing import Any
+    from collections.abc import AsyncGenerator, Sequence
 
     from appliance.engine.client import ModelInfo
     from appliance.engine.protocol import Event
@@ -31,7 +30,7 @@ USES: tuple[Use, ...] = get_args(Use)
 _ATTEMPTS = 20
 _LONGEST, _MOST = 200, 99  # characters of a prompt, percent: models/record.py
 _TOLD = 16  # hexadecimal digits that tell one site's few models apart
-_WHICH = re.compile(r"\btext (\d+) has (\d+) tokens, and the model takes (\d+)")
+_WHICH = re.compile(r"\btext (\d{1,9}) has (\d{1,9}) tokens, and the model takes (\d{1,9})\b")
 
 
 class Engine(Protocol):
@@ -57,6 +56,10 @@ class Embedder:
         self._attempts = attempts
         self._model: ModelInfo | None = None
 
+    def anew(self) -> Embedder:
+        """The same, that asks the engine again what it serves."""
+        return Embedder(self._engine, self._user, urgent=self._priority == 0, attempts=self._attempts)
+
     async def model(self) -> str:
         """What makes the vectors: those of two models cannot be compared, nor those of two ways of asking one.
 
@@ -70,7 +73,7 @@ class Embedder:
 
     async def dimensions(self) -> int:
         """How many numbers a vector has. Raises as ``model``."""
-        return (await self._info()).dimensions or 1
+        return _dimensions(await self._info())
 
     async def unrelated(self) -> int | None:
         """As ``nearness`` has it, and the model's record says it. Raises as ``model``."""
@@ -85,7 +88,8 @@ class Embedder:
     async def vectors(self, texts: Sequence[str], use: Use) -> tuple[str, ...]:
         """A vector for each text, as pgvector writes it: of what is asked (``query``), or what answers (``document``).
 
-        The model's record says what it reads before either. Raises ``UnavailableError`` or ``TooManyTokensError``.
+        The model's record says what it reads before either. Raises ``UnavailableError`` (``UnreadableError`` where the
+        text may be to blame) or ``TooManyTokensError``.
         """
         made: list[str] = []
         before = _prompt(await self._info(), use) if texts else ""
@@ -94,7 +98,7 @@ class Embedder:
             try:
                 made += [written(vector) for vector in await self._asked(part)]
             except EngineRefusedError as error:
-                raise _understood(error, start) from error
+                raise _understood(error, start, len(part)) from error
         return tuple(made)
 
     async def _asked(self, texts: Sequence[str]) -> tuple[bytes, ...]:
@@ -110,7 +114,7 @@ class Embedder:
             try:
                 async for event in self._engine.generate(request):
                     if isinstance(event, Vectors):
-                        return event.vectors
+                        return _sound(event.vectors, len(texts), _dimensions(await self._info()))
             except EngineBusyError as error:
                 await asyncio.sleep(min(error.retry_after, 10))
             except EngineUnavailableError as error:
@@ -127,17 +131,31 @@ class Embedder:
                 raise UnavailableError(
                     "the model for documents makes no vectors", "name an embedding model in site.yaml"
                 )
-            _require_sound(found.record)
+            _require_sound(found)
             self._model = found
         return self._model
 
 
-def _require_sound(record: Mapping[str, Any]) -> None:
+def _require_sound(found: ModelInfo) -> None:
     """The gate held the record to its shape; what an engine says of it is an engine's word."""
+    record = found.record
     prompts, unrelated = record.get("prompts") or {}, record.get("unrelated_percent")
     sound = isinstance(prompts, dict) and all(isinstance(one, str) and len(one) <= _LONGEST for one in prompts.values())
-    if not sound or not (unrelated is None or (type(unrelated) is int and 0 <= unrelated <= _MOST)):
+    named = isinstance(found.receipt.get("digest"), str) and found.dimensions is not None
+    if not sound or not named or not (unrelated is None or (type(unrelated) is int and 0 <= unrelated <= _MOST)):
         raise UnavailableError("the embedding model tells a record that no gate lets pass", "run `sovereign status`")
+
+
+def _dimensions(info: ModelInfo) -> int:
+    assert info.dimensions is not None  # see ``_require_sound``
+    return info.dimensions
+
+
+def _sound(vectors: Sequence[bytes], texts: int, dimensions: int) -> tuple[bytes, ...]:
+    """One for each text, all as long as the model's are: those of two lengths cannot be compared."""
+    if len(vectors) != texts or any(len(one) != 4 * dimensions for one in vectors):
+        raise UnreadableError("the embedding model's answer is not a vector for each text")
+    return tuple(vectors)
 
 
 def _prompt(info: ModelInfo, use: Use) -> str:
@@ -149,8 +167,8 @@ def written(vector: bytes) -> str:
     return "[" + ",".join(f"{number:.5g}" for number in struct.unpack(f"<{len(vector) // 4}f", vector)) + "]"
 
 
-def _understood(error: EngineRefusedError, start: int) -> Exception:
+def _understood(error: EngineRefusedError, start: int, texts: int) -> Exception:
     found = _WHICH.search(error.message) if error.code == "context_length_exceeded" else None
-    if found is None:
-        return UnavailableError(f"the embedding model refused a text: {error.message}", "run `sovereign status`")
+    if found is None or int(found[1]) >= texts:
+        return UnreadableError(f"the embedding model refused a text: {error.message}")
     return TooManyTokensError(start + int(found[1]), int(found[2]), int(found[3]))

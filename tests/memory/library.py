@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from appliance.engine.protocol import Event, Request
     from appliance.memory.documents import Arrival, Found
+    from appliance.memory.vectoring import Lot
     from tests.gateway import postgres
 
 DIMENSIONS = 32
@@ -73,6 +74,13 @@ def counted(text: str) -> bytes:
     return struct.pack(f"<{DIMENSIONS}f", *(c / length for c in counts))
 
 
+async def given(vectoring: Vectoring) -> Lot:
+    """As many lots as there are; how it ended."""
+    while (lot := await vectoring.some()) == "made":
+        pass
+    return lot
+
+
 @dataclass
 class House:
     """Whoever imports and asks; what was entered in the log."""
@@ -109,7 +117,7 @@ class House:
     async def vectors(self) -> None:
         """What the gateway does a moment later."""
         if self.embedder is not None and not self.later:
-            await Vectoring(self.engine, self.embedder).make()
+            await given(Vectoring(self.engine, self.embedder))
 
     async def ask(self, question: str, *groups: str, limit: int = 8) -> tuple[Found, ...]:
         """What people of ``groups`` find; the keeper where none is named."""

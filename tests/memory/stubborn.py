@@ -1,8 +1,8 @@
-"""An embedding engine that goes away, that gives what is no vector, and beside which things happen."""
+"""An embedding engine that goes away, and beside which things happen."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from appliance.engine.protocol import Vectors
@@ -21,7 +21,7 @@ class StubbornEngine(CountingEngine):
 
     lasts: int = 1000
     before: Callable[[], Awaitable[None]] | None = None
-    says: bytes | None = None
+    answered: list[str] = field(default_factory=list)
 
     async def generate(self, request: Request) -> AsyncGenerator[Event, None]:
         if self.lasts == 0:
@@ -30,4 +30,6 @@ class StubbornEngine(CountingEngine):
         if self.before is not None:
             await self.before()
         async for event in super().generate(request):
-            yield Vectors((self.says,) * len(event.vectors)) if self.says and isinstance(event, Vectors) else event
+            if isinstance(event, Vectors):
+                self.answered += request.inputs or ()
+            yield event

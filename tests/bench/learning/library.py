@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tests.bench.learning.corpus import Paper
 
 GROUP = "readers"
+_TELL_SECONDS = 20.0
 _COPY = (
     "WITH made AS (INSERT INTO passage (document_id, ordinal, first, last, page, headings, body, language, words) "
     "SELECT document_id, 1000000 + (SELECT max(ordinal) FROM passage) + row_number() OVER (), first, last, page, "
@@ -142,14 +143,12 @@ async def _speed(pool: AsyncEngine, live: Engine, printed: Sequence[Path]) -> Sp
 
 async def _vectors(pool: AsyncEngine, engine: Engine) -> None:
     vectoring = Vectoring(pool, Embedder(engine, "bench"))
-    total, done, begun = (await vectoring.awaiting()).passages, 0, time.monotonic()
-
-    def told(more: int) -> None:
-        nonlocal done
-        if done // 1000 != (done + more) // 1000:
-            left = (total - done - more) * (time.monotonic() - begun) / (done + more) / 60
-            tell(f"  {done + more}/{total} passages, about {left:.1f} min left")
-        done += more
-
-    if not await vectoring.make(told):
-        raise RuntimeError("somebody else makes vectors in the benchmark's own library")
+    total, told, begun = (await vectoring.awaiting()).passages, time.monotonic(), time.monotonic()
+    while await vectoring.some() == "made":
+        if time.monotonic() - told > _TELL_SECONDS:
+            told = time.monotonic()
+            left = (await vectoring.awaiting()).passages
+            minutes = left * (told - begun) / max(total - left, 1) / 60
+            tell(f"  {total - left}/{total} passages, about {minutes:.1f} min left")
+    if (lacking := (await vectoring.awaiting()).passages) or vectoring.unread:
+        raise RuntimeError(f"{lacking} passages have no vectors: {vectoring.unread}")

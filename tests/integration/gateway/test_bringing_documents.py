@@ -11,7 +11,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import ProgrammingError
 
 from appliance.gateway import bringing
-from appliance.gateway.upkeep import sweep_up
+from appliance.gateway.upkeep import sweep_up, vector_up
 from appliance.memory.access import keeping
 from appliance.memory.schema import document
 from tests.gateway.doubles import site
@@ -63,6 +63,26 @@ async def test_a_document_is_there_for_its_group_and_the_log_names_digest_and_pe
     assert "Parking" not in json.dumps(entry)
     assert [one.title for one in await library.ask("Where may visitors park?", "analysts")] == ["Parking rules"]
     assert await library.ask("Where may visitors park?", "clerks") == ()
+
+
+async def test_the_gateway_gives_what_was_brought_its_vectors_and_goes_on_whatever_the_engine_says(
+    page: Page, house: House
+) -> None:
+    gateway = house.gateways[0]
+    library = Importing(house.pool, house.embedding, later=True)
+    house.embedding.record = {"prompts": 7}  # no record of a gate's
+    upkeep = asyncio.create_task(vector_up(gateway, every=600))
+    try:
+        await asyncio.sleep(0.2)
+        assert not upkeep.done()
+        house.embedding.record = {}
+        await put(page, "parking.txt")
+        async with asyncio.timeout(10):
+            while not await library.ask("What is quiet?", "analysts"):  # noqa: ASYNC110 - the library tells nobody
+                await asyncio.sleep(0.05)
+    finally:
+        upkeep.cancel()
+        await asyncio.gather(upkeep, return_exceptions=True)  # its connection goes back first
 
 
 async def test_the_same_name_replaces_and_the_same_bytes_change_nothing(page: Page, house: House) -> None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from appliance.cli import document_vectors
 from appliance.errors import UnavailableError
 from appliance.gateway import later_vectors
 from appliance.gateway.later_vectors import LaterVectors
 from appliance.gateway.running import Running
+from appliance.memory.vectoring import AT_ONCE, Vectoring
+from appliance.memory.vectors import Embedder
 from tests.gateway.doubles import site
 from tests.memory.library import House
 from tests.memory.stubborn import StubbornEngine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 pytestmark = pytest.mark.anyio
@@ -104,8 +110,33 @@ async def test_who_brings_a_document_is_waited_for_no_longer(vectors: LaterVecto
     vectors.due()
     await asyncio.wait_for(waiting, 5)
     await vectors.make()
-    waiting = asyncio.create_task(vectors.wait(0.01))
-    await asyncio.wait_for(waiting, 5)
+    waiting = asyncio.create_task(vectors.wait(600))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()  # what was brought before is done
+    vectors.due()
+    await waiting
+
+
+async def test_the_command_has_its_turn_beside_whoever_else_makes_vectors_and_tells_how_far_it_is(
+    house: House, pool: AsyncEngine, engine: StubbornEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.take("long.md", "\n\n".join(f"# Part {n}\n\nWord{n}." for n in range(40)), "clerks")
+    told: list[tuple[int, int]] = []
+
+    @contextmanager
+    def counting(_label: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+        yield lambda done, total: told.append((done, total))
+
+    monkeypatch.setattr(document_vectors, "progress", counting)
+    mine = Vectoring(pool, Embedder(engine, "somebody"))
+    async with Vectoring(pool, Embedder(engine, "site"))._alone() as alone:
+        assert alone
+        following = asyncio.create_task(document_vectors.followed(mine))
+        await asyncio.sleep(0.5)
+        assert (engine.told, set(told)) == ([], {(0, 40)})
+    await following
+    assert told[-2:] == [(AT_ONCE, 40), (40, 40)]
+    assert len(engine.told) == 40
 
 
 async def test_a_site_without_a_model_for_documents_has_nothing_to_make(pool: AsyncEngine, running: Busy) -> None:

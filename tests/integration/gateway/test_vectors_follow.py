@@ -10,9 +10,10 @@ from sqlalchemy import text
 
 from appliance.errors import UnavailableError
 from appliance.memory.access import keeping
-from appliance.memory.vectoring import Awaiting, Vectoring, middle
+from appliance.memory.store import _forget
+from appliance.memory.vectoring import Awaiting, Vectoring
 from appliance.memory.vectors import Embedder, written
-from tests.memory.library import DIMENSIONS, CountingEngine, House, counted
+from tests.memory.library import CountingEngine, House, counted, given
 from tests.memory.stubborn import StubbornEngine
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ async def test_words_find_a_document_at_once_and_meaning_as_soon_as_it_has_vecto
     assert [one.title for one in await house.ask("Do nightingales sing?", "clerks")] == ["birds"]
     assert await house.ask(QUIET, "clerks") == ()
     assert await vectoring.awaiting() == Awaiting(1, 1)
-    assert await vectoring.make()
+    assert await given(vectoring) == "done"
     assert await vectoring.awaiting() == Awaiting(0, 0)
     assert [one.title for one in await house.ask(QUIET, "clerks")] == ["birds"]
 
@@ -73,7 +74,7 @@ async def test_after_a_change_of_the_model_vectors_are_made_anew_from_what_the_l
     house: House, engine: StubbornEngine, vectoring: Vectoring, pool: AsyncEngine
 ) -> None:
     taken = await house.take("birds.md", book("bird", 9), "clerks")
-    await vectoring.make()
+    await given(vectoring)
     assert taken.document is not None
     before = await vectors(pool, taken.document.id)
     engine.digest = OTHER
@@ -81,7 +82,7 @@ async def test_after_a_change_of_the_model_vectors_are_made_anew_from_what_the_l
     assert await anew.awaiting() == Awaiting(1, 9)
     assert await house.ask(QUIET, "clerks") == ()  # vectors of another model are not compared
     engine.told = []
-    assert await anew.make()
+    assert await given(anew) == "done"
     assert len(engine.told) == 9
     assert await vectors(pool, taken.document.id) == before
     assert {one.title for one in await house.ask(QUIET, "clerks")} == {"bird 0"}
@@ -94,10 +95,10 @@ async def test_an_engine_that_goes_away_costs_what_it_was_reading_and_nothing_be
     taken = await house.take("long.md", book("part", 13), "clerks")
     engine.lasts = 2
     with pytest.raises(UnavailableError):
-        await vectoring.make()
+        await given(vectoring)
     assert await vectoring.awaiting() == Awaiting(1, 5)
     engine.lasts = 1000
-    assert await vectoring.make()
+    assert await given(vectoring) == "done"
     assert len(engine.told) == 13
     assert len(await house.ask(QUIET, "clerks", limit=50)) == 13
     assert taken.document is not None
@@ -121,7 +122,7 @@ async def test_what_is_replaced_or_deleted_meanwhile_gets_no_vectors_of_what_it_
             await acts.pop(0)()
 
     engine.before = meanwhile
-    assert await vectoring.make()
+    assert await given(vectoring) == "done"
     assert acts == []
     assert await vectors(pool, first.document.id) == await _read_back(pool, counted("a\nLarks sing."))
     assert await vectors(pool, gone.document.id) == []
@@ -131,36 +132,51 @@ async def test_what_is_replaced_or_deleted_meanwhile_gets_no_vectors_of_what_it_
 async def test_no_vector_of_a_former_model_comes_in_under_the_name_of_the_one_that_follows(
     house: House, engine: StubbornEngine, vectoring: Vectoring, pool: AsyncEngine
 ) -> None:
-    await house.take("a.txt", "Nightingales sing.", "clerks")
+    taken = await house.take("a.txt", "Nightingales sing.", "clerks")
     following = Vectoring(pool, Embedder(CountingEngine(digest=OTHER), "somebody"))
 
     async def meanwhile() -> None:
         engine.before = None
-        assert await following._next(OTHER, []) is not None  # as after a restart, the lock gone with its connection
+        assert await following._next(OTHER) is not None  # as where the lock went with its connection
 
     engine.before = meanwhile
-    engine.says = written_other = counted("of the former model")
-    await vectoring._given(await _next(vectoring), engine.digest, [])
+    assert await vectoring.some() == "made"
     assert await following.awaiting() == Awaiting(1, 1)
-    async with keeping(pool) as connection:
-        kept = (await connection.execute(text("SELECT count(*) FROM passage_vector"))).scalar_one()
-    assert (kept, written_other) == (0, engine.says)
+    assert taken.document is not None
+    assert await vectors(pool, taken.document.id) == []
 
 
-async def test_one_makes_vectors_at_a_time_and_the_other_is_told(
-    house: House, engine: StubbornEngine, vectoring: Vectoring
+async def test_one_makes_vectors_at_a_time_and_each_has_a_turn(
+    house: House, engine: StubbornEngine, vectoring: Vectoring, pool: AsyncEngine
 ) -> None:
     await house.take("a.md", book("part", 9), "clerks")
-    other: list[bool] = []
+    other = Vectoring(pool, Embedder(CountingEngine(), "somebody"), at_once=4)
+    found: list[str] = []
 
     async def meanwhile() -> None:
-        other.append(await vectoring.make())
+        found.append(await other.some())
 
     engine.before = meanwhile
-    assert await vectoring.make()
-    assert other == [False, False, False]
-    assert len(engine.told) == 9
-    assert await vectoring.make()
+    assert await vectoring.some() == "made"
+    assert await other.some() == "made"
+    assert await given(vectoring) == "done"
+    assert (found, engine.asked) == (["busy", "busy"], [4, 1])
+
+
+@pytest.mark.parametrize("act", ["replaced", "deleted"])
+async def test_whoever_changes_a_document_and_whoever_gives_it_vectors_never_wait_for_each_other(
+    house: House, vectoring: Vectoring, pool: AsyncEngine, act: str
+) -> None:
+    taken = await house.take("a.md", book("part", 9), "clerks")
+    assert taken.document is not None
+    changed = "DELETE FROM document" if act == "deleted" else "UPDATE document SET model = NULL"
+    async with keeping(pool) as connection:
+        await _forget(connection, taken.document.id)
+        giving = asyncio.create_task(vectoring.some())
+        await asyncio.sleep(0.5)  # it waits for the row by now
+        await connection.execute(text(f"{changed} WHERE id = :id"), {"id": taken.document.id})
+    assert await giving == "made"
+    assert await vectors(pool, taken.document.id) == []
 
 
 async def test_a_page_waits_for_no_book(house: House, engine: StubbornEngine, vectoring: Vectoring) -> None:
@@ -174,63 +190,25 @@ async def test_a_page_waits_for_no_book(house: House, engine: StubbornEngine, ve
             await house.take("page.txt", "Larks sing.", "clerks")
 
     engine.before = meanwhile
-    assert await vectoring.make()
+    assert await given(vectoring) == "done"
     assert engine.told.index("page\nLarks sing.") == 4
 
 
-async def test_a_passage_that_is_longer_than_the_model_reads_gets_the_middle_of_its_parts(
-    house: House, engine: StubbornEngine, vectoring: Vectoring, pool: AsyncEngine
-) -> None:
-    engine.bound = 30
-    said = "One sentence has seven words in it. "
-    taken = await house.take("a.txt", said * 20, "clerks")
-    assert taken.document is not None
-    assert await vectoring.make()
-    assert max(len(one.split()) for one in engine.told[-4:]) <= 30
-    (found,) = await house.ask("sentence", "clerks")
-    assert found.body == " ".join([said.strip()] * 20)
-    assert found.cosine is not None
-    (kept,) = await vectors(pool, taken.document.id)
-    assert sum(float(one) ** 2 for one in kept[1:-1].split(",")) == pytest.approx(1, abs=0.01)
-
-
-async def test_a_letter_that_the_model_cannot_read_stops_nobody(
-    house: House, engine: StubbornEngine, vectoring: Vectoring, pool: AsyncEngine
-) -> None:
-    engine.bound = 1
-    taken = await house.take("x.txt", "Q", "clerks")  # with its title before it, two words
-    assert taken.document is not None
-    assert await vectoring.make()
-    assert await vectors(pool, taken.document.id) == [f"[{','.join(['0'] * DIMENSIONS)}]"]
-    assert [one.title for one in await house.ask("q", "clerks")] == ["x"]
-
-
-async def test_an_answer_that_holds_no_vectors_is_kept_nowhere(
-    house: House, engine: StubbornEngine, vectoring: Vectoring
+async def test_only_what_was_named_is_given_vectors_where_something_was(
+    house: House, engine: StubbornEngine, pool: AsyncEngine
 ) -> None:
     await house.take("a.txt", "Nightingales sing.", "clerks")
-    engine.says = b"\x00\x00\xc0\x7f" * DIMENSIONS  # not a number
-    with pytest.raises(UnavailableError, match="no vectors"):
-        await vectoring.make()
-    assert await vectoring.awaiting() == Awaiting(1, 1)
-    engine.says = None
-    assert await vectoring.make()
+    named = (await house.take("b.txt", "Larks sing.", "clerks")).document
+    assert named is not None
+    only = Vectoring(pool, Embedder(engine, "somebody"), only=[named.id])
+    assert await only.awaiting() == Awaiting(1, 1)
+    assert await given(only) == "done"
+    assert engine.told == ["b\nLarks sing."]
 
 
 async def test_a_refused_document_waits_for_nothing(house: House, vectoring: Vectoring) -> None:
     await house.take("a.md", b"\xff\xfe\x00\xd8" * 99, "clerks")
     assert await vectoring.awaiting() == Awaiting(0, 0)
-
-
-def test_the_middle_of_one_is_itself_and_of_opposites_no_fault() -> None:
-    one = written(counted("a word"))
-    assert middle([one]) == one
-    assert middle(["[1,0]", "[0,1]"]) == "[0.70711,0.70711]"
-    assert middle(["[1,0]", "[-1,0]"]) == "[0,0]"
-
-
-async def _next(vectoring: Vectoring) -> object:
-    return await vectoring._next(await vectoring._embedder.model(), [])
 
 
 async def _read_back(pool: AsyncEngine, vector: bytes) -> list[str]:
