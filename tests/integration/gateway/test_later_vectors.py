@@ -124,7 +124,7 @@ async def test_the_command_has_its_turn_beside_whoever_else_makes_vectors_and_te
     told: list[tuple[int, int]] = []
 
     @contextmanager
-    def counting(_label: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    def counting(_label: str, **_: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: told.append((done, total))
 
     monkeypatch.setattr(document_vectors, "progress", counting)
