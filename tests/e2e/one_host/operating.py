@@ -42,6 +42,11 @@ def eventually_up(host: BareHost) -> None:
         time.sleep(1)
 
 
+def units(host: BareHost, of: str) -> str:
+    """What systemd knows of the units that are called so."""
+    return host.run(["sh", "-c", f"systemctl list-units --all --no-legend 'sovereign-*{of}*'"]).stdout.strip()
+
+
 def files_of(host: BareHost) -> set[str]:
     """Every file that an installation could leave behind; not the command itself, nor what the system rotates."""
     volatile = (TOOLS, "/proc", "/sys", "/dev", "/run", "/tmp", "/media", "/var/log", "/var/lib/systemd", "/var/cache")

@@ -5,63 +5,32 @@ A question in German finds a house rule in English once the site's documents hav
 
 from __future__ import annotations
 
-import base64
 import json
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.release import MODEL
 from tests.e2e.one_host.conftest import EMBEDDER, SITE, SITE_YAML
-from tests.e2e.one_host.operating import eventually_up, services, sovereign, status
+from tests.e2e.one_host.multilingual import (
+    BUNDLE,
+    GERMAN,
+    INSTALL,
+    searched,
+    searched_by_meaning,
+    site_file,
+    with_multilingual,
+)
+from tests.e2e.one_host.operating import eventually_up, services, sovereign, status, units
 from tests.e2e.one_host.second_model import MULTILINGUAL
 
 if TYPE_CHECKING:
     from lab.host import BareHost
 
 pytestmark = [pytest.mark.e2e, pytest.mark.network]
-BUNDLE = "/media/stick/multilingual"
-VECTORS_SECONDS = 180.0
-DESK = "/tmp/languages"
 RULES = (
     "The cellar is locked at six in the evening; the porter keeps the key.",
     "Lunch is served from noon until two.",
 )
-GERMAN = "Wie lange darf ein Gast sein Auto auf dem Hof abstellen?"
-INSTALL = ("install", "--config", f"{DESK}/site.yaml")  # the release that is in force: its medium need not come again
-_EMBEDDER = f"  - {{name: {EMBEDDER}, context_tokens: 256, memory_mib: 300, threads: 1, disk_mib: 0}}"
-_INSTEAD = f"  - {{name: {MULTILINGUAL}, context_tokens: 512, memory_mib: 600, threads: 1, disk_mib: 0}}"
-CHANGES = (
-    (_EMBEDDER, _INSTEAD),
-    (f"models: [{MODEL}, {EMBEDDER}]", f"models: [{MODEL}]"),
-    (f"documents: {{model: {EMBEDDER},", f"documents: {{model: {MULTILINGUAL},"),
-)
-
-
-def site_file(host: BareHost, text: str) -> None:
-    """Lay a site file with the officers' keys and waivers beside it."""
-    told = base64.b64encode(text.encode()).decode()
-    host.run(["sh", "-c", f"mkdir -p {DESK} && cp /media/stick/*.pub /media/stick/*.json {DESK}"])
-    host.run(["sh", "-c", f"echo {told} | base64 -d > {DESK}/site.yaml"])
-
-
-def searched(host: BareHost, question: str) -> list[dict[str, Any]]:
-    return list(json.loads(sovereign(host, "document", "search", question, "--group", "clerks", "--output", "json")[1]))
-
-
-def searched_by_meaning(host: BareHost, question: str) -> list[dict[str, Any]]:
-    """The same, once the gateway has given all that is found vectors of the site's model; nobody asks it to."""
-    deadline = time.monotonic() + VECTORS_SECONDS
-    while not (found := searched(host, question)) or any(one["cosine"] is None for one in found):
-        assert time.monotonic() < deadline, found
-        time.sleep(1)
-    return found
-
-
-def units(host: BareHost, of: str) -> str:
-    """What systemd knows of the units that are called so."""
-    return host.run(["sh", "-c", f"systemctl list-units --all --no-legend 'sovereign-*{of}*'"]).stdout.strip()
 
 
 def state(host: BareHost) -> str:
@@ -71,11 +40,7 @@ def state(host: BareHost) -> str:
 
 def test_a_model_of_a_new_name_is_chosen_before_it_serves(host: BareHost) -> None:
     sovereign(host, "model", "import", BUNDLE)
-    text = SITE_YAML
-    for former, instead in CHANGES:
-        assert former in text, former
-        text = text.replace(former, instead)
-    site_file(host, text)
+    site_file(host, with_multilingual())
     before, running = host.run(["cat", f"{SITE}/site.yaml"]).stdout, set(services(host))
     code, _, error = sovereign(host, *INSTALL, check=False)
     assert (code, f"sovereign model promote {MULTILINGUAL}" in " ".join(error.split())) == (2, True), error

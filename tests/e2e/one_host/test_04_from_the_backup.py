@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.one_host.conftest import GATEWAY, SITE, SOVEREIGN, TOOLS
-from tests.e2e.one_host.operating import HEAL_SECONDS, call_api, eventually_up, files_of, sovereign, status
+from tests.e2e.one_host.multilingual import BUNDLE, GERMAN, INSTALL, searched_by_meaning, site_file, with_multilingual
+from tests.e2e.one_host.operating import (
+    HEAL_SECONDS,
+    call_api,
+    eventually_up,
+    files_of,
+    services,
+    sovereign,
+    status,
+    units,
+)
+from tests.e2e.one_host.second_model import MULTILINGUAL
 from tests.e2e.page import flows
 
 if TYPE_CHECKING:
@@ -47,6 +58,12 @@ def warnings(host: BareHost) -> str:
 
 def people(host: BareHost) -> set[str]:
     return {person["username"] for person in json.loads(sovereign(host, "user", "list", "--output", "json")[1])}
+
+
+def test_the_site_takes_a_model_that_no_release_of_its_has(host: BareHost) -> None:
+    site_file(host, with_multilingual())
+    sovereign(host, *INSTALL)
+    eventually_up(host)
 
 
 def test_a_running_site_is_backed_up_and_every_byte_of_it_opens(host: BareHost) -> None:
@@ -104,8 +121,27 @@ def test_a_restore_that_was_killed_serves_nobody_and_goes_on(host: BareHost) -> 
         code, _, error = sovereign(host, *command, check=False)
         assert code == 2, error
         assert "restored in part" in error
-    custodian(host, *RESTORE)
+    said = custodian(host, *RESTORE)[2]
+    assert "model import` the bundle that brought it, then `sovereign model promote` it" in " ".join(said.split()), said
+
+
+def test_a_model_that_only_a_bundle_had_is_waited_for_by_nobody_and_comes_again(host: BareHost) -> None:
+    """A backup holds no bundle: its engine ends once, everything else serves, and what to bring is told."""
+    engine = f"engine-{MULTILINGUAL}"
+    deadline = time.monotonic() + HEAL_SECONDS
+    while {name for name, each in services(host).items() if not each["ready"]} != {engine, "gateway"}:  # which says so
+        assert time.monotonic() < deadline, services(host)
+        time.sleep(1)
+    unit = next(word for word in units(host, engine).split() if word.startswith("sovereign-"))
+    shown = ["systemctl", "show", "--property=ExecMainStatus,NRestarts,SubState", "--value", unit]
+    assert host.run(shown).stdout.split() == ["78", "0", "failed"]
+    assert MULTILINGUAL in warnings(host)
+    sovereign(host, "up")
+    assert host.run(shown).stdout.split()[1] == "0"
+    sovereign(host, "model", "import", BUNDLE)
+    sovereign(host, "model", "promote", MULTILINGUAL, "--reason", "it served before the restore")
     eventually_up(host)
+    assert "park" in searched_by_meaning(host, GERMAN)[0]["body"]
 
 
 def test_the_log_is_the_same_log_and_went_on(host: BareHost) -> None:
