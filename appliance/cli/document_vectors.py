@@ -9,11 +9,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import typer  # noqa: TC002 - typer reads the annotations at run time
+from sqlalchemy.exc import SQLAlchemyError
 
 from appliance.cli.document_open import desk
 from appliance.cli.reached import reached
 from appliance.cli.terminal import PassphraseFdOption, progress, say
-from appliance.errors import UnavailableError, UsageError
+from appliance.errors import SovereignError, UsageError
+from appliance.memory.errors import UnreadableError
 
 if TYPE_CHECKING:
     import uuid
@@ -58,19 +60,16 @@ async def followed(vectoring: Vectoring) -> None:
         while left := (await vectoring.awaiting()).passages:
             total = max(total, left)  # documents may come meanwhile
             report(total - left, total)
-            lot = await vectoring.some()
+            while (lot := await vectoring.some()) == "busy":  # noqa: ASYNC110 - another process tells nobody
+                await asyncio.sleep(_TURN_SECONDS)
             if lot == "done":
                 break
-            if lot == "busy":
-                await asyncio.sleep(_TURN_SECONDS)
         else:
             if total:
                 report(total, total)
     if vectoring.unread:
         number, cause = next(iter(vectoring.unread.items()))
-        raise UnavailableError(
-            f"{len(vectoring.unread)} documents got no vectors, {number} among them: {cause}", "words find them"
-        )
+        raise UnreadableError(f"{len(vectoring.unread)} documents got no vectors, {number} among them: {cause}")
 
 
 def tried(paths: SitePaths, passphrase_fd: int | None, documents: Sequence[uuid.UUID]) -> None:
@@ -79,8 +78,11 @@ def tried(paths: SitePaths, passphrase_fd: int | None, documents: Sequence[uuid.
         return
     try:
         asyncio.run(_of(paths, passphrase_fd, documents))
-    except UnavailableError as error:
-        say(f"words find these documents, and meaning does not yet: {error.cause}; the gateway makes up for it")
+    except UnreadableError as error:
+        say(f"words find these documents: {error.cause}")
+    except (SovereignError, SQLAlchemyError) as error:
+        cause = error.cause if isinstance(error, SovereignError) else "the database refused"
+        say(f"words find these documents, and meaning does not yet: {cause}; the gateway makes up for it")
     except KeyboardInterrupt:
         say("words find these documents; the gateway makes the rest of their vectors")
 

@@ -8,6 +8,7 @@ site where somebody is always answered gets there too, slowly.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from appliance.memory.vectoring import Vectoring
 from appliance.memory.vectors import Embedder
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Mapping
 
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -33,6 +35,10 @@ PATIENCE_SECONDS = 30.0
 """So long people's answers are waited for, before a few passages are read beside them."""
 _ATTEMPTS = 3
 """An engine that is busy is left alone until the next time."""
+TURN_SECONDS = 0.25
+"""Between lots, for a command that wants its turn."""
+_TRIES = 3
+"""Of a document that gets none, behind all others; then it is left: it may be what an engine goes away at."""
 _USER = "site"
 
 
@@ -47,6 +53,7 @@ class LaterVectors:
         self._engines = engines
         self._running = running
         self._due = asyncio.Event()
+        self._failed: Counter[uuid.UUID] = Counter()
 
     def due(self) -> None:
         """Somebody brought a document."""
@@ -62,10 +69,17 @@ class LaterVectors:
         if self._model is None:
             return
         embedder = Embedder(self._engines[self._model], _USER, attempts=_ATTEMPTS)
-        made = Vectoring(self._database, embedder, AT_ONCE)
-        await self._quiet()
-        while await made.some() == "made":
+        over = [one for one, times in self._failed.items() if times >= _TRIES]
+        made = Vectoring(self._database, embedder, AT_ONCE, late=list(self._failed), over=over)
+        try:
             await self._quiet()
+            while await made.some() == "made":
+                await asyncio.sleep(TURN_SECONDS)
+                await self._quiet()
+        finally:
+            for one in made.given:
+                del self._failed[one]
+            self._failed.update(list(made.unread))
         if made.unread:
             _log.warning("documents get no vectors", documents=[str(one) for one in made.unread])
             raise UnavailableError(next(iter(made.unread.values())), "run `sovereign document vectors`")

@@ -6,6 +6,7 @@ UsageError
 └── NoDocumentError               there is no such document, or nobody may tell the caller that there is
 UnavailableError
 ├── ParserError                   the parser's process cannot be started or confined; the document is not to blame
+├── ModelBusyError                the embedding model has no time for what nobody waits for
 └── UnreadableError               the embedding model answers, and not with vectors of what it was asked to read
 SovereignError
 └── TooManyTokensError            a text is longer than the embedding model reads; it is given to it in parts
@@ -64,6 +65,13 @@ class NoDocumentError(UsageError):
 
 class ParserError(UnavailableError):
     """The parser's process could not do its work, whatever the document is."""
+
+
+class ModelBusyError(UnavailableError):
+    """The embedding model has no time for what nobody waits for."""
+
+    def __init__(self) -> None:
+        super().__init__("the embedding model is busy for too long", "try again when fewer people ask")
 
 
 class UnreadableError(UnavailableError):

@@ -15,13 +15,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from psycopg.errors import DataError
+from psycopg.errors import DataError, ProgramLimitExceeded
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from appliance.errors import UnavailableError
 from appliance.memory.access import keeping
 from appliance.memory.chunking import Chunk, halves
-from appliance.memory.errors import TooManyTokensError, UnreadableError
+from appliance.memory.errors import ModelBusyError, TooManyTokensError, UnreadableError
 
 if TYPE_CHECKING:
     import uuid
@@ -46,7 +47,8 @@ _REST = (
 _AWAITING = text(f"SELECT count(*) AS documents, coalesce(sum({_LEFT}), 0)::bigint AS passages {_REST}")
 _NEXT = text(
     f"SELECT d.id, d.title, d.model IS DISTINCT FROM :model AS anew {_REST} "  # noqa: S608 - text of this module
-    f"AND d.id <> ALL(CAST(:over AS uuid[])) ORDER BY {_LEFT}, d.imported, d.id LIMIT 1"
+    "AND d.id <> ALL(CAST(:over AS uuid[])) "
+    f"ORDER BY d.id = ANY(CAST(:late AS uuid[])), {_LEFT}, d.imported, d.id LIMIT 1"
 )
 _NAMED = text("UPDATE document SET model = :model WHERE id = :id")
 _FORMER = text("DELETE FROM passage_vector WHERE document_id = :id")
@@ -54,7 +56,7 @@ _PASSAGES = text(
     "SELECT p.id, p.headings, p.body FROM passage AS p WHERE p.document_id = :id "
     "AND NOT EXISTS (SELECT FROM passage_vector AS v WHERE v.passage_id = p.id) ORDER BY p.ordinal LIMIT :most"
 )
-_STILL = text("SELECT FROM document WHERE id = :id AND model = :model FOR SHARE")
+_STILL = text("SELECT model FROM document WHERE id = :id FOR SHARE")
 _KEEP = text(
     "INSERT INTO passage_vector (passage_id, document_id, embedding) "
     "SELECT id, document_id, CAST(:vector AS halfvec) FROM passage WHERE id = :passage ON CONFLICT DO NOTHING"
@@ -72,22 +74,28 @@ class Awaiting:
 class Vectoring:
     """One round over the library behind ``engine``: its documents, or those of ``only``, are given vectors.
 
-    ``unread`` are documents that the model gave none to a part of, and why: the round goes on behind them.
+    ``unread`` are documents that the model gave no vectors for a part of, and why: the round goes on behind them.
+    ``given`` are those that got some. Those that are ``late`` come last, and those that are ``over`` not at all.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - which documents, by keyword
         self,
         engine: AsyncEngine,
         embedder: Embedder,
         at_once: int = AT_ONCE,
+        *,
         only: Sequence[uuid.UUID] | None = None,
+        late: Sequence[uuid.UUID] = (),
+        over: Sequence[uuid.UUID] = (),
     ) -> None:
         self._engine = engine
         self._embedder = embedder
         self._at_once = at_once
         self._only = list(only) if only is not None else None
-        self._over: list[uuid.UUID] = []
+        self._late = list(late)
+        self._over = list(over)
         self.unread: dict[uuid.UUID, str] = {}
+        self.given: set[uuid.UUID] = set()
 
     async def awaiting(self) -> Awaiting:
         """What is still to be made. Raises ``UnavailableError`` where the embedding model does not answer."""
@@ -100,7 +108,8 @@ class Vectoring:
         """Give some passages their vectors: ``made``.
 
         ``busy``, and nothing is done, where somebody else is at it; ``done`` where nothing is left that this round has
-        not tried. Raises ``UnavailableError`` where the embedding model does not answer; what was made stays.
+        not tried. Raises ``UnavailableError`` where the embedding model does not answer; what was made stays, and the
+        document that it was at then is among ``unread``.
         """
         embedder = self._embedder.anew()  # the site's model may be another than a moment ago
         model = await embedder.model()
@@ -112,9 +121,12 @@ class Vectoring:
                 return "done"
             try:
                 await self._given(of, embedder, model)
-            except UnreadableError as error:
+            except ModelBusyError:
+                raise
+            except UnavailableError as error:
                 self.unread[of.id] = error.cause
                 self._over.append(of.id)
+                await embedder.anew().model()  # it is gone, or there is something about the document
         return "made"
 
     @asynccontextmanager
@@ -131,7 +143,7 @@ class Vectoring:
 
     async def _next(self, model: str) -> Row[Any] | None:
         """A document that lacks vectors of ``model``, which it names from then on; none that this round left."""
-        asked = {"model": model, "only": self._only, "over": self._over}
+        asked = {"model": model, "only": self._only, "over": self._over, "late": self._late}
         async with keeping(self._engine) as connection:
             row = (await connection.execute(_NEXT, asked)).one_or_none()
             if row is not None and row.anew:
@@ -149,14 +161,18 @@ class Vectoring:
         vectors = await self._made(embedder, [(row.headings, row.body) for row in rows], of.title)
         values = [{"passage": row.id, "vector": one} for row, one in zip(rows, vectors, strict=True)]
         async with keeping(self._engine) as connection:
-            if (await connection.execute(_STILL, {"id": of.id, "model": model})).one_or_none() is None:
-                return  # it was replaced, deleted, or is another model's meanwhile
+            still = (await connection.execute(_STILL, {"id": of.id})).one_or_none()
+            if still is None or still.model is None:
+                return  # it was deleted or replaced meanwhile
+            if still.model != model:
+                raise UnreadableError("somebody gives it another model's: site.yaml names one that is not in force yet")
             try:
                 await connection.execute(_KEEP, values)
             except DBAPIError as error:
-                if isinstance(error.orig, DataError):
+                if isinstance(error.orig, (DataError, ProgramLimitExceeded)):
                     raise UnreadableError("the embedding model's answer holds no vectors") from error
                 raise
+        self.given.add(of.id)
 
     async def _made(self, embedder: Embedder, passages: Sequence[tuple[Sequence[str], str]], title: str) -> list[str]:
         """A vector for each of ``passages``: of one that is longer than the model reads, the middle of its parts'.
@@ -177,8 +193,10 @@ class Vectoring:
         of: list[list[str]] = [[] for _ in passages]
         for (number, _, _), vector in zip(parts, made, strict=True):
             of[number].append(vector)
-        nothing = f"[{','.join(['0'] * await embedder.dimensions())}]"
-        return [middle(some) if some else nothing for some in of]
+        if not made and any(len(body) > 1 for _, body in passages):
+            raise UnreadableError("the embedding model reads nothing at all")
+        none = await embedder.dimensions()
+        return [middle(some) if some else f"[{','.join(['0'] * none)}]" for some in of]
 
 
 def read(body: str, headings: Sequence[str], title: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import re
 import struct
 import uuid
@@ -14,7 +15,7 @@ from appliance.engine.errors import EngineBusyError, EngineRefusedError, EngineU
 from appliance.engine.protocol import Request, Vectors
 from appliance.engine.served import receipt_digest
 from appliance.errors import UnavailableError
-from appliance.memory.errors import TooManyTokensError, UnreadableError
+from appliance.memory.errors import ModelBusyError, TooManyTokensError, UnreadableError
 from appliance.memory.retrieval import Meaning
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 64
 """Texts of a request: people's questions are computed between the batches."""
+MOST_DIMENSIONS = 4000
+"""Of a vector that a row of the database holds, 8 KiB with its head."""
 Use = Literal["query", "document"]
 USES: tuple[Use, ...] = get_args(Use)
 _ATTEMPTS = 20
@@ -119,7 +122,7 @@ class Embedder:
                 await asyncio.sleep(min(error.retry_after, 10))
             except EngineUnavailableError as error:
                 raise UnavailableError("the embedding model does not answer", "run `sovereign status`") from error
-        raise UnavailableError("the embedding model is busy for too long", "try again when fewer people ask")
+        raise ModelBusyError
 
     async def _info(self) -> ModelInfo:
         if self._model is None:
@@ -141,7 +144,7 @@ def _require_sound(found: ModelInfo) -> None:
     record = found.record
     prompts, unrelated = record.get("prompts") or {}, record.get("unrelated_percent")
     sound = isinstance(prompts, dict) and all(isinstance(one, str) and len(one) <= _LONGEST for one in prompts.values())
-    named = isinstance(found.receipt.get("digest"), str) and found.dimensions is not None
+    named = isinstance(found.receipt.get("digest"), str) and 0 < (found.dimensions or 0) <= MOST_DIMENSIONS
     if not sound or not named or not (unrelated is None or (type(unrelated) is int and 0 <= unrelated <= _MOST)):
         raise UnavailableError("the embedding model tells a record that no gate lets pass", "run `sovereign status`")
 
@@ -153,7 +156,8 @@ def _dimensions(info: ModelInfo) -> int:
 
 def _sound(vectors: Sequence[bytes], texts: int, dimensions: int) -> tuple[bytes, ...]:
     """One for each text, all as long as the model's are: those of two lengths cannot be compared."""
-    if len(vectors) != texts or any(len(one) != 4 * dimensions for one in vectors):
+    told = len(vectors) == texts and all(len(one) == 4 * dimensions for one in vectors)
+    if not told or not all(map(math.isfinite, struct.unpack(f"<{texts * dimensions}f", b"".join(vectors)))):
         raise UnreadableError("the embedding model's answer is not a vector for each text")
     return tuple(vectors)
 

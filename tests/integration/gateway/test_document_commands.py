@@ -124,6 +124,12 @@ def test_documents_come_in_though_the_model_for_them_does_not_answer_and_words_f
     site.paths.site_yaml.write_text(said.replace("documents: {", "documents: {model: minilm-l6-v2, "))
     taken = site.run("import", str(parking), "--group", "clerks")
     assert (taken.exit_code, "meaning does not yet" in taken.stderr) == (0, True)
+    locked = tmp_path / "locked.pdf"
+    locked.write_bytes(papers.encrypted_pdf())
+    refused = site.run("import", str(parking), str(locked), "--group", "clerks")
+    assert isinstance(refused.exception, RefusedError)  # of what could not be read, whatever became of vectors
+    assert "meaning does not yet" in refused.stderr
+    site.run("delete", *(one["id"] for one in site.told("list") if one["state"] == "refused"), "--yes")
     (site.folder / "rounds.txt").write_text("Rounds begin at ten.")
     assert [one["outcome"] for one in site.told("sync")] == ["new"]
     assert isinstance(site.run("vectors").exception, UnavailableError)

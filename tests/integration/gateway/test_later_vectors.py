@@ -16,7 +16,7 @@ from appliance.gateway.running import Running
 from appliance.memory.vectoring import AT_ONCE, Vectoring
 from appliance.memory.vectors import Embedder
 from tests.gateway.doubles import site
-from tests.memory.library import House
+from tests.memory.library import CountingEngine, House
 from tests.memory.stubborn import StubbornEngine
 
 if TYPE_CHECKING:
@@ -96,10 +96,10 @@ async def test_the_next_round_asks_the_model_that_is_there_then(
     house: House, vectors: LaterVectors, engine: StubbornEngine
 ) -> None:
     await house.take("birds.txt", "Nightingales sing.", "clerks")
-    engine.lasts = 0
+    engine.gone_after = 0
     with pytest.raises(UnavailableError):
         await vectors.make()
-    engine.lasts, engine.digest = 9, "sha256:" + "b" * 64
+    engine.gone_after, engine.digest = 9, "sha256:" + "b" * 64
     await vectors.make()
     assert [one.title for one in await house.ask(QUIET, "clerks")] == ["birds"]
 
@@ -137,6 +137,25 @@ async def test_the_command_has_its_turn_beside_whoever_else_makes_vectors_and_te
     await following
     assert told[-2:] == [(AT_ONCE, 40), (40, 40)]
     assert len(engine.told) == 40
+
+
+async def test_command_and_gateway_take_turns(
+    house: House, pool: AsyncEngine, engine: StubbornEngine, vectors: LaterVectors
+) -> None:
+    await house.take("long.md", "\n\n".join(f"# Part {n}\n\nWord{n}." for n in range(400)), "clerks")
+
+    async def reading() -> None:
+        await asyncio.sleep(0.1)
+
+    engine.before = reading
+    gateway = asyncio.create_task(vectors.make())
+    await asyncio.sleep(0.3)
+    before = len(engine.told)
+    own = CountingEngine()
+    await asyncio.wait_for(document_vectors.followed(Vectoring(pool, Embedder(own, "somebody"))), 30)
+    await gateway
+    assert before < 60
+    assert len(own.told) > 200  # it did not watch the other do it
 
 
 async def test_a_site_without_a_model_for_documents_has_nothing_to_make(pool: AsyncEngine, running: Busy) -> None:

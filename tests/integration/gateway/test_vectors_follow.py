@@ -93,11 +93,12 @@ async def test_an_engine_that_goes_away_costs_what_it_was_reading_and_nothing_be
     house: House, engine: StubbornEngine, vectoring: Vectoring, pool: AsyncEngine
 ) -> None:
     taken = await house.take("long.md", book("part", 13), "clerks")
-    engine.lasts = 2
+    engine.gone_after = 2
     with pytest.raises(UnavailableError):
         await given(vectoring)
+    engine.gone_after = 1000
+    vectoring = Vectoring(pool, Embedder(engine, "somebody"), at_once=4)
     assert await vectoring.awaiting() == Awaiting(1, 5)
-    engine.lasts = 1000
     assert await given(vectoring) == "done"
     assert len(engine.told) == 13
     assert len(await house.ask(QUIET, "clerks", limit=50)) == 13
@@ -141,6 +142,8 @@ async def test_no_vector_of_a_former_model_comes_in_under_the_name_of_the_one_th
 
     engine.before = meanwhile
     assert await vectoring.some() == "made"
+    assert taken.document is not None
+    assert "another model's" in vectoring.unread[taken.document.id]
     assert await following.awaiting() == Awaiting(1, 1)
     assert taken.document is not None
     assert await vectors(pool, taken.document.id) == []

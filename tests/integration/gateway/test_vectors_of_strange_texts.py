@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from appliance.engine.client import ModelInfo
-from appliance.engine.errors import EngineRefusedError
+from appliance.engine.errors import EngineRefusedError, EngineUnavailableError
 from appliance.engine.protocol import Admitted, Vectors
 from appliance.errors import UnavailableError
 from appliance.gateway.later_vectors import LaterVectors
@@ -46,6 +46,7 @@ LIES: dict[str, Any] = {
         "context_length_exceeded", f"text {'9' * 5000} has 9 tokens, and the model takes 8"
     ),
     "that it refuses": EngineRefusedError("request_too_large", "no"),
+    "that it could not finish": EngineUnavailableError("the engine could not finish the request"),
 }
 
 
@@ -147,14 +148,15 @@ async def test_what_is_no_vector_for_each_text_is_kept_nowhere_and_others_get_th
     assert await round_of.awaiting() == Awaiting(0, 0)
 
 
-@pytest.mark.parametrize("said", ["no digest", "no dimensions", "another role"])
+@pytest.mark.parametrize("said", ["no digest", "no dimensions", "too many dimensions", "another role"])
 async def test_an_engine_that_says_no_model_for_documents_is_asked_for_nothing(house: House, said: str) -> None:
     class Strange(CountingEngine):
         async def model(self) -> ModelInfo:
             told = await super().model()
             receipt = {} if said == "no digest" else told.receipt
             record = told.record | ({"role": "chat"} if said == "another role" else {})
-            return ModelInfo(record, receipt, 512, {}, None if said == "no dimensions" else DIMENSIONS)
+            many = {"no dimensions": None, "too many dimensions": 2**31 - 1}.get(said, DIMENSIONS)
+            return ModelInfo(record, receipt, 512, {}, many)
 
     await house.take("a.txt", "Nightingales sing.", "clerks")
     strange = Strange()
@@ -170,6 +172,49 @@ async def test_the_gateway_says_so_and_goes_on(pool: AsyncEngine, lie: str) -> N
     config = site(models=[{"name": "small"}, {"name": "large"}, {"name": "minilm"}], documents={"model": "minilm"})
     with pytest.raises(UnavailableError):  # which its upkeep counts, and tries again
         await LaterVectors(config, pool, {"minilm": engine}, Running()).make()
+
+
+async def test_a_document_at_which_the_engine_goes_away_comes_last_and_then_no_more(pool: AsyncEngine) -> None:
+    class Fragile(CountingEngine):
+        down = False
+
+        async def model(self) -> ModelInfo:
+            if self.down:
+                self.down = False  # it is started again
+                raise EngineUnavailableError("the engine is gone")
+            return await super().model()
+
+        async def generate(self, request: Request) -> AsyncGenerator[Event, None]:
+            if any("Owl" in one for one in request.inputs or ()):
+                self.asked.append(0)
+                self.down = True
+                raise EngineUnavailableError("the engine is gone")
+            async for event in super().generate(request):
+                yield event
+
+    engine = Fragile()
+    house = House(pool, engine, later=True)
+    await house.take("a.txt", "Owl one.", "clerks")
+    await house.take("b.md", "# Larks\n\nThey sing.\n\n# Wrens\n\nThey too.", "clerks")
+    config = site(models=[{"name": "small"}, {"name": "large"}, {"name": "minilm"}], documents={"model": "minilm"})
+    later = LaterVectors(config, pool, {"minilm": engine}, Running())
+    for _ in range(3):
+        with pytest.raises(UnavailableError):
+            await later.make()
+    assert engine.asked == [0, 2, 0, 0]
+    await later.make()
+    assert engine.asked == [0, 2, 0, 0]  # it is left
+
+
+async def test_a_model_that_reads_nothing_at_all_gives_no_zeros(pool: AsyncEngine) -> None:
+    engine = CountingEngine(bound=0)
+    house = House(pool, engine, later=True)
+    taken = (await house.take("a.txt", "Owls.", "clerks")).document
+    assert taken is not None
+    round_of = Vectoring(pool, Embedder(engine, "somebody"))
+    assert await given(round_of) == "done"
+    assert set(round_of.unread) == {taken.id}
+    assert await vectors(pool, taken.id) == []
 
 
 async def test_no_answer_is_under_way_where_none_was_added_and_once_all_are_done() -> None:
