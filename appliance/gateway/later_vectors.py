@@ -54,6 +54,12 @@ class LaterVectors:
         self._running = running
         self._due = asyncio.Event()
         self._failed: Counter[uuid.UUID] = Counter()
+        self.given_up = 0
+        """How many documents got no vectors as often as they were tried, and lack them still."""
+
+    @property
+    def _over(self) -> list[uuid.UUID]:
+        return [one for one, times in self._failed.items() if times >= _TRIES]
 
     def due(self) -> None:
         """Somebody brought a document."""
@@ -69,8 +75,7 @@ class LaterVectors:
         if self._model is None:
             return
         embedder = Embedder(self._engines[self._model], _USER, attempts=_ATTEMPTS)
-        over = [one for one, times in self._failed.items() if times >= _TRIES]
-        made = Vectoring(self._database, embedder, AT_ONCE, late=list(self._failed), over=over)
+        made = Vectoring(self._database, embedder, AT_ONCE, late=list(self._failed), over=self._over)
         try:
             await self._quiet()
             while await made.some() == "made":
@@ -80,9 +85,18 @@ class LaterVectors:
             for one in made.given:
                 del self._failed[one]
             self._failed.update(list(made.unread))
+        await self._look_again(embedder)
         if made.unread:
             _log.warning("documents get no vectors", documents=[str(one) for one in made.unread])
             raise UnavailableError(next(iter(made.unread.values())), "run `sovereign document vectors`")
+
+    async def _look_again(self, embedder: Embedder) -> None:
+        """A command may have made what was given up here, or somebody took the document out."""
+        over = self._over
+        self.given_up = (await Vectoring(self._database, embedder, only=over).awaiting()).documents if over else 0
+        if not self.given_up:
+            for one in over:
+                del self._failed[one]
 
     async def wait(self, seconds: float) -> None:
         """Until a document is brought, ``seconds`` at most."""

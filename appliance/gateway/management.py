@@ -28,9 +28,9 @@ _METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 
 
 def create_management_app(gateway: Gateway) -> Starlette:  # noqa: C901 - one small function a route
-    """/healthz, /readyz, /metrics, /documents (a sweep's due), /memory (sums), by group /packs and /confidence.
+    """/healthz, /readyz, /metrics, /documents (a sweep's due; how many get no vectors), /memory (sums).
 
-    And by model /weights: the digest of those that answer, of each engine that does.
+    By group /packs and /confidence. By model /weights: the digest of those that answer, of each engine that does.
     """
 
     async def healthz(_: Request) -> Response:
@@ -48,7 +48,8 @@ def create_management_app(gateway: Gateway) -> Starlette:  # noqa: C901 - one sm
             since = await gateway.bringing.library.due()
         except database.DATABASE_DOWN:
             return JSONResponse({}, status_code=503)
-        return JSONResponse({"sweep_due": since.isoformat() if since is not None else None})
+        due = since.isoformat() if since is not None else None
+        return JSONResponse({"sweep_due": due, "without_vectors": gateway.vectors.given_up})
 
     async def memory(_: Request) -> Response:
         return JSONResponse(await totals(gateway))

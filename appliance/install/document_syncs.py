@@ -67,9 +67,9 @@ def sync_minutes(config: SiteConfig) -> int | None:
 
 
 def document_warnings(config: SiteConfig, paths: SitePaths, now: datetime) -> tuple[str, ...]:
-    """About the folders, and about what was deleted and is still in the database's files."""
+    """About the folders, about what was deleted and is still in the database's files, and about vectors."""
     told = fetch_json(Probe("http", f"127.0.0.1:{config.listen.management_port}", "/documents"))
-    return (*sync_warnings(config, last(paths), now), *sweep_warnings(told, now))
+    return (*sync_warnings(config, last(paths), now), *sweep_warnings(told, now), *vector_warnings(told))
 
 
 def sync_warnings(config: SiteConfig, synced: Synced | None, now: datetime) -> tuple[str, ...]:
@@ -97,6 +97,14 @@ def sweep_warnings(told: Any, now: datetime) -> tuple[str, ...]:
     at = since[:16].replace("T", " ")
     held = f"since {at}, the database's files hold something that was deleted from documents"
     return (f"{held}: end what uses it (a backup, an open session), and run `sovereign document sweep`",)
+
+
+def vector_warnings(told: Any) -> tuple[str, ...]:
+    """From what the gateway says of documents that it gave up to give vectors. Pure."""
+    count = told.get("without_vectors") if isinstance(told, dict) else None
+    if type(count) is not int or count <= 0:
+        return ()
+    return (f"{count} documents are found by words alone: `sovereign document vectors` tries again, and says why",)
 
 
 def now_utc() -> str:

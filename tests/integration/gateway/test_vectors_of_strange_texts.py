@@ -204,6 +204,11 @@ async def test_a_document_at_which_the_engine_goes_away_comes_last_and_then_no_m
     assert engine.asked == [0, 2, 0, 0]
     await later.make()
     assert engine.asked == [0, 2, 0, 0]  # it is left
+    assert later.given_up == 1
+    await house.take("a.txt", "No such bird.", "clerks")
+    await given(Vectoring(pool, Embedder(engine, "somebody")))
+    await later.make()
+    assert later.given_up == 0
 
 
 async def test_a_model_that_reads_nothing_at_all_gives_no_zeros(pool: AsyncEngine) -> None:

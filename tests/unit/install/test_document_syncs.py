@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from appliance.install.document_syncs import Synced, last, note, sweep_warnings, sync_minutes, sync_warnings
+from appliance.install.document_syncs import (
+    Synced,
+    last,
+    note,
+    sweep_warnings,
+    sync_minutes,
+    sync_warnings,
+    vector_warnings,
+)
 from appliance.install.supervision.systemd import Systemd
 from appliance.install.timed import documents_sync, timed_commands
 from appliance.site.paths import SitePaths
@@ -106,3 +114,16 @@ def test_a_site_that_declares_folders_no_more_has_no_timer_any_more(
         for act in ("stop", "reset-failed")
     ]
     assert set(tmp_path.iterdir()) == set(left)
+
+
+@pytest.mark.parametrize(
+    "told", [None, [], {}, {"without_vectors": 0}, {"without_vectors": True}, {"without_vectors": "9"}]
+)
+def test_where_the_gateway_gave_no_document_up_nothing_is_told(told: object) -> None:
+    assert vector_warnings(told) == ()
+
+
+def test_documents_that_get_no_vectors_are_told_with_what_says_why() -> None:
+    (line,) = vector_warnings({"without_vectors": 2})
+    assert "2 documents" in line
+    assert "sovereign document vectors" in line
