@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.one_host.conftest import GATEWAY, SITE, SOVEREIGN, TOOLS
+from tests.e2e.one_host.conftest import GATEWAY, SITE, SITE_YAML, SOVEREIGN, TOOLS
 from tests.e2e.one_host.multilingual import BUNDLE, GERMAN, INSTALL, searched_by_meaning, site_file, with_multilingual
 from tests.e2e.one_host.operating import (
     HEAL_SECONDS,
@@ -121,27 +121,37 @@ def test_a_restore_that_was_killed_serves_nobody_and_goes_on(host: BareHost) -> 
         code, _, error = sovereign(host, *command, check=False)
         assert code == 2, error
         assert "restored in part" in error
-    said = custodian(host, *RESTORE)[2]
-    assert "model import` the bundle that brought it, then `sovereign model promote` it" in " ".join(said.split()), said
+    code, _, said = custodian(host, *RESTORE, check=False)
+    told = " ".join(said.split())
+    assert (code, f"engine-{MULTILINGUAL} stays down" in told) == (5, True), said
+    assert "model import` the bundle that brought it, then `sovereign model promote` it" in told
 
 
 def test_a_model_that_only_a_bundle_had_is_waited_for_by_nobody_and_comes_again(host: BareHost) -> None:
     """A backup holds no bundle: its engine ends once, everything else serves, and what to bring is told."""
     engine = f"engine-{MULTILINGUAL}"
     deadline = time.monotonic() + HEAL_SECONDS
-    while {name for name, each in services(host).items() if not each["ready"]} != {engine, "gateway"}:  # which says so
+    while {name for name, each in services(host).items() if not each["ready"]} - {"gateway"} != {engine}:
         assert time.monotonic() < deadline, services(host)
         time.sleep(1)
     unit = next(word for word in units(host, engine).split() if word.startswith("sovereign-"))
-    shown = ["systemctl", "show", "--property=ExecMainStatus,NRestarts,SubState", "--value", unit]
-    assert host.run(shown).stdout.split() == ["78", "0", "failed"]
+    shown = ["systemctl", "show", "--property=ExecMainStatus,NRestarts,SubState", unit]
+    ended = {"ExecMainStatus=78", "NRestarts=0", "SubState=failed"}
+    assert set(host.run(shown).stdout.split()) == ended
     assert MULTILINGUAL in warnings(host)
-    sovereign(host, "up")
-    assert host.run(shown).stdout.split()[1] == "0"
+    code, _, said = sovereign(host, "up", check=False)
+    assert (code, f"{engine} stays down" in " ".join(said.split())) == (5, True), said
+    assert set(host.run(shown).stdout.split()) == ended
     sovereign(host, "model", "import", BUNDLE)
     sovereign(host, "model", "promote", MULTILINGUAL, "--reason", "it served before the restore")
     eventually_up(host)
     assert "park" in searched_by_meaning(host, GERMAN)[0]["body"]
+
+
+def test_a_restored_site_goes_back_to_its_releases_model_by_its_site_file_alone(host: BareHost) -> None:
+    site_file(host, SITE_YAML)
+    sovereign(host, *INSTALL)
+    eventually_up(host)
 
 
 def test_the_log_is_the_same_log_and_went_on(host: BareHost) -> None:
