@@ -138,7 +138,9 @@ async def _speed(pool: AsyncEngine, live: Engine, printed: Sequence[Path]) -> Sp
     kept = time.perf_counter()
     await _vectors(pool, live)
     pages = sum(one.pages or 0 for one in taken.values())
-    return Speed(pages / (kept - begun), pages / (time.perf_counter() - begun))
+    speed = Speed(pages / (kept - begun), pages / (time.perf_counter() - begun))
+    tell(f"  {pages} pages: {speed.words:.1f} a second until words find them, {speed.meaning:.1f} until meaning does")
+    return speed
 
 
 async def _vectors(pool: AsyncEngine, engine: Engine) -> None:
