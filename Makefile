@@ -154,7 +154,7 @@ bench-gateway: venv ## Measure what sign-in, policy, quota and log add to an ans
 	$(BIN)/python -m tests.bench.gateway
 
 .PHONY: reproducible
-reproducible: venv ## Compile the native wheel and the bundle twice and compare digests
+reproducible: venv ## Compile the native wheels and the bundle twice and compare digests
 	$(BIN)/python -m airgap_bundle.build.reproducible
 
 .PHONY: docs

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from airgap_bundle import strict_json
+from airgap_bundle.compiled_recipe import CompiledRecipe, parse_recipes
 from airgap_bundle.errors import FormatError, LockError, UnsafeNameError
 from airgap_bundle.locked_image import LockedImage, parse_images
 from airgap_bundle.locked_packages import PackageSet, dump_sets, parse_sets
@@ -20,7 +21,7 @@ from airgap_bundle.locked_program import LockedProgram, parse_programs
 from airgap_bundle.names import check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from pathlib import Path
 
 InputKind = Literal["wheel", "sdist", "maven"]
@@ -28,7 +29,6 @@ INPUT_KINDS: tuple[InputKind, ...] = ("wheel", "sdist", "maven")
 SCHEMA = 1
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PYTHON = re.compile(r"3\.[0-9]{1,2}")
-_Record = TypeVar("_Record", "LockedInput", "CompiledRecipe")
 
 
 class Key(NamedTuple):
@@ -77,28 +77,6 @@ def merged(inputs: Iterable[LockedInput]) -> tuple[LockedInput, ...]:
 def ascending(versions: Iterable[str]) -> tuple[str, ...]:
     """Dotted versions by their numbers, each once: 3.9 comes before 3.11."""
     return tuple(sorted(set(versions), key=lambda text: [int(part) for part in text.split(".")]))
-
-
-@dataclass(frozen=True)
-class CompiledRecipe:
-    """How a wheel was compiled and what came out. Equal recipes give equal bytes; ``sha256`` says which."""
-
-    artifact: str
-    name: str
-    version: str
-    sdist: str
-    cmake: Mapping[str, str]
-    project_include: Mapping[str, str]
-    include_sha256: Mapping[str, str]
-    wheel_exclude: tuple[str, ...]
-    python: str
-    compiler: str
-    linker: str
-    tools: Mapping[str, str]
-    source_date_epoch: int
-    file: str = ""
-    sha256: str = ""
-    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -153,7 +131,7 @@ def dump_lock(lock: ReleaseLock) -> bytes:
     """Deterministic text with one line per input, so that a change is one line of a diff."""
     inputs = ",\n".join("    " + _line(asdict(item)) for item in sorted(lock.inputs))
     ordered = sorted(lock.compiled, key=lambda item: (item.artifact, item.name))
-    compiled = ",\n".join(_indented(asdict(item)) for item in ordered)
+    compiled = ",\n".join(_indented(item.to_json()) for item in ordered)
     head = f'{{\n  "schema": {SCHEMA},\n  "name": {json.dumps(lock.name)},\n  "version": {json.dumps(lock.version)},\n'
     images = ",\n".join(_indented(asdict(item)) for item in sorted(lock.images, key=lambda item: item.artifact))
     programs = ",\n".join(_indented(asdict(item)) for item in sorted(lock.programs, key=lambda item: item.name))
@@ -197,8 +175,8 @@ def _parse(value: dict[str, Any]) -> ReleaseLock:
     lock = ReleaseLock(
         name,
         version,
-        tuple(_record(LockedInput, item) for item in inputs),
-        tuple(_record(CompiledRecipe, item) for item in compiled),
+        tuple(_input(item) for item in inputs),
+        parse_recipes(compiled),
         parse_images(value["images"]),
         parse_programs(value["programs"]),
         parse_sets(value["packages"]),
@@ -209,8 +187,8 @@ def _parse(value: dict[str, Any]) -> ReleaseLock:
     return lock
 
 
-def _record(cls: type[_Record], value: object) -> _Record:
-    names = [item.name for item in fields(cls)]
+def _input(value: object) -> LockedInput:
+    names = [item.name for item in fields(LockedInput)]
     if not isinstance(value, dict) or sorted(value) != sorted(names):
         raise FormatError(f"a lock entry has other fields than {', '.join(names)}")
     for name in ("artifact", "name", "version", "file", "sha256"):
@@ -219,13 +197,8 @@ def _record(cls: type[_Record], value: object) -> _Record:
     if not _HEX.fullmatch(value["sha256"]) or type(value["size"]) is not int or value["size"] < 0:
         raise FormatError(f"lock entry {value['name']} has no sha256 or no size")
     check_name(value["file"])
-    if cls is LockedInput:
-        _check_input(value)
-        value = value | {"python": tuple(value["python"])}
-    if cls is CompiledRecipe:
-        _check_recipe(value)
-        value = value | {"wheel_exclude": tuple(value["wheel_exclude"])}
-    return cls(**value)
+    _check_input(value)
+    return LockedInput(**value | {"python": tuple(value["python"])})
 
 
 def _check_input(value: dict[str, Any]) -> None:
@@ -234,15 +207,3 @@ def _check_input(value: dict[str, Any]) -> None:
     python = value["python"]
     if not isinstance(python, list) or not all(isinstance(one, str) and _PYTHON.fullmatch(one) for one in python):
         raise FormatError(f"lock entry {value['name']} names no versions of python")
-
-
-def _check_recipe(value: dict[str, Any]) -> None:
-    tables = all(
-        isinstance(value[name], dict) and all(isinstance(item, str) for item in value[name].values())
-        for name in ("cmake", "project_include", "include_sha256", "tools")
-    )
-    texts = all(isinstance(value[name], str) for name in ("sdist", "python", "compiler", "linker"))
-    exclude = value["wheel_exclude"]
-    listed = isinstance(exclude, list) and all(isinstance(item, str) for item in exclude)
-    if not (tables and texts and listed and type(value["source_date_epoch"]) is int):
-        raise FormatError(f"the recipe of {value['name']} has fields of the wrong type")

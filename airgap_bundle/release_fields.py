@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, ConfigDict, StringConstraints
 
 from airgap_bundle.container_image import Platform
-from airgap_bundle.errors import FormatError
+from airgap_bundle.errors import FormatError, UnsafeNameError
 from airgap_bundle.image_reference import parse_reference
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def read_by(parse: Callable[[str], object]) -> AfterValidator:
     def check(text: str) -> str:
         try:
             parse(text)
-        except FormatError as error:
+        except (FormatError, UnsafeNameError) as error:
             raise ValueError(error.cause) from error
         return text
 

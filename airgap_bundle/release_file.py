@@ -20,12 +20,15 @@ from airgap_bundle.errors import LockError
 from airgap_bundle.image_artifacts import ImageArtifact
 from airgap_bundle.made_artifacts import ChartArtifact, HostProgramsArtifact, RecipeArtifact
 from airgap_bundle.model_artifacts import ModelArtifact
+from airgap_bundle.names import check_path
 from airgap_bundle.release_fields import (
     STRICT,
     MavenCoordinate,
     Name,
+    PinnedPackage,
     PythonVersion,
     Version,
+    read_by,
 )
 
 if TYPE_CHECKING:
@@ -36,15 +39,36 @@ class _Strict(BaseModel):
     model_config = STRICT
 
 
+class ForeignSources(_Strict):
+    """What a project of ours compiles: a folder inside the sdist of a package."""
+
+    package: PinnedPackage
+    folder: Annotated[str, read_by(check_path)]
+
+
 class CompiledWheel(_Strict):
-    """A package that is offered as source only: compiled once, here, with these CMake options."""
+    """A wheel that is compiled once, here, with these CMake options.
+
+    From the sdist of a package that is offered as source only, or from a ``project`` of ours and the foreign
+    ``sources`` that it names.
+    """
 
     name: Name
+    project: str | None = Field(
+        default=None, description="folder of a project of ours, relative to release.yaml; it is on no index"
+    )
+    sources: ForeignSources | None = None
     cmake: dict[str, str] = {}
     project_include: dict[str, str] = Field(
         default={}, description="CMake files by the project() they are read after, relative to release.yaml"
     )
     wheel_exclude: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.project is None) != (self.sources is None):
+            raise ValueError("project and sources are named together")
+        return self
 
 
 class Embedded(_Strict):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airgap_bundle.build.artifact import BuildContext, BuiltArtifact
     from airgap_bundle.build.debian.package_lock import PackageRequest
     from airgap_bundle.build.inputs import Request
-    from airgap_bundle.lock import CompiledRecipe
+    from airgap_bundle.compiled_recipe import CompiledRecipe
 
 
 def _nothing_compiled(_spec: Any, _context: BuildContext) -> tuple[CompiledRecipe, ...]:

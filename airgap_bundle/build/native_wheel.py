@@ -1,4 +1,4 @@
-"""Compiling a wheel from a locked sdist, once per recipe, reproducibly.
+"""Compiling a wheel from a locked sdist, or from a project of ours with a part of one, once per recipe, reproducibly.
 
     python -m airgap_bundle.build.native_wheel (--out DIR | --install-into PYTHON) [--lock sources/release.lock]
 
@@ -18,13 +18,14 @@ import re
 import shlex
 import shutil
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airgap_bundle.build.cache import BuildCache, derivation_key
 from airgap_bundle.build.fetch import fetch_locked
 from airgap_bundle.build.inputs import Request
+from airgap_bundle.build.own_project import SOURCES, lay_out
 from airgap_bundle.build.process import run
 from airgap_bundle.build.stage import printed
 from airgap_bundle.build.toolchain import CUDA_COMPILER, Toolchain, build_environment, this_toolchain
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 
     from airgap_bundle.build.cache import CachedFile
     from airgap_bundle.build.stage import Stage
-    from airgap_bundle.lock import CompiledRecipe, ReleaseLock
+    from airgap_bundle.compiled_recipe import CompiledRecipe
+    from airgap_bundle.lock import ReleaseLock
 
 _CUDA = "GGML_CUDA"  # of a recipe with code for GPUs
 _OFF = {"", "0", "OFF", "FALSE", "NO"}  # for CMake
@@ -131,11 +133,11 @@ def include_digests(project_include: dict[str, str], folder: Path) -> dict[str, 
 
 
 def _shape(recipe: CompiledRecipe) -> dict[str, object]:
-    """What shapes the bytes: all of the recipe but its result, its artifact, Python, and where its CMake files lie."""
+    """What shapes the bytes: all of the recipe but its result, its artifact, Python, and where files of ours lie."""
     return {
         name: value
-        for name, value in asdict(recipe).items()
-        if name not in {"artifact", "project_include", "python", "file", "sha256", "size"}
+        for name, value in recipe.to_json().items()
+        if name not in {"artifact", "project_include", "project", "python", "file", "sha256", "size"}
     }
 
 
@@ -154,15 +156,20 @@ def _compile(recipe: CompiledRecipe, sdist: CachedFile, folder: Path, scratch: P
     if recipe.tools.get(CUDA_COMPILER) == "":
         hint = "put CUDA's toolkit on the PATH (docs/guides/engine-builds.md)"
         raise BuildError(f"{recipe.name} has code for GPUs, and this machine has no {CUDA_COMPILER}", hint)
-    source = scratch / f"{recipe.name.replace('-', '_')}-{recipe.version}.tar.gz"
-    shutil.copyfile(sdist.path, source)
+    options = _cmake_arguments(recipe, folder)
+    if recipe.project:
+        source, foreign = lay_out(recipe, sdist.path, folder, scratch)
+        options.append(f"-D{SOURCES}={foreign}")
+    else:
+        source = scratch / f"{recipe.name.replace('-', '_')}-{recipe.version}.tar.gz"
+        shutil.copyfile(sdist.path, source)
     out = scratch / "out"
     argv = [sys.executable, "-m", "pip", "wheel", "--verbose", "--no-deps", "--no-index", "--no-cache-dir"]
     argv += ["--no-build-isolation", "--disable-pip-version-check", f"--wheel-dir={out}", str(source)]
     if recipe.wheel_exclude:
         argv.append(f"--config-settings=wheel.exclude={';'.join(recipe.wheel_exclude)}")
     environment = build_environment(recipe.source_date_epoch) | {
-        "CMAKE_ARGS": shlex.join(_cmake_arguments(recipe, folder)),
+        "CMAKE_ARGS": shlex.join(options),
         "CMAKE_BUILD_PARALLEL_LEVEL": str(len(os.sched_getaffinity(0))),
         "TMPDIR": str(scratch),
     }
@@ -198,7 +205,7 @@ def build_for_development(lock_path: Path, out: Path, cache: BuildCache, stage: 
     out.mkdir(parents=True, exist_ok=True)
     made = []
     for recipe in lock.compiled:
-        request = Request(recipe.artifact, "sdist", recipe.name, recipe.version)
+        request = Request(recipe.artifact, "sdist", *recipe.source)
         sdist = fetch_locked([(request, lock.find(request.key))], cache, stage)[request.key]
         if is_own_toolchain(recipe, toolchain):
             wheel = locked_wheel(recipe, sdist, lock_path.parent, cache, stage)

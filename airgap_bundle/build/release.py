@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from airgap_bundle.build.cache import BuildCache
     from airgap_bundle.build.description import Description
     from airgap_bundle.build.stage import Stage
-    from airgap_bundle.lock import CompiledRecipe
+    from airgap_bundle.compiled_recipe import CompiledRecipe
     from airgap_bundle.release_file import ReleaseFile
 
 
@@ -84,6 +84,7 @@ def _lock(
     wanted, images = requests_of(release, folder), images_of(release)
     programs, packages = programs_of(release, folder), packages_of(release, folder)
     known = {*(request.name for request in wanted), *(spec.name for spec in images), *programs}
+    known |= {item.name for spec in release.artifacts if spec.kind == "wheelhouse" for item in spec.compiled}
     unknown = set(relock) - known - {request.artifact for request in packages}
     if unknown:
         raise LockError(f"the release has no input {', '.join(sorted(unknown))}", "names are as in release.lock")

@@ -77,7 +77,7 @@ def _compile(
     """Digest of every compiled package, made by this machine's toolchain."""
     made = {}
     for recipe in lock.compiled:
-        sdist = inputs[Key(recipe.artifact, "sdist", recipe.name, recipe.version)]
+        sdist = inputs[Key(recipe.artifact, "sdist", *recipe.source)]
         made[recipe.name] = compile_wheel(with_toolchain(recipe, this_toolchain()), sdist, folder, cache, stage).sha256
     return made
 

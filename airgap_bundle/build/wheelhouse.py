@@ -13,14 +13,17 @@ from urllib.parse import quote
 from airgap_bundle.build.artifact import BuiltArtifact, BuiltFile, Component
 from airgap_bundle.build.inputs import Request
 from airgap_bundle.build.native_wheel import compile_wheel, include_digests, locked_wheel
+from airgap_bundle.build.own_project import project_version
 from airgap_bundle.build.project_wheel import build_project_wheel
 from airgap_bundle.build.python_packages import Target, file_identity, normal_name, read_requirements
+from airgap_bundle.build.source_folder import folder_digest
 from airgap_bundle.build.strict_zip import open_zip
 from airgap_bundle.build.toolchain import this_toolchain
 from airgap_bundle.build.wheel_metadata import glibc_needed, wheel_licence
+from airgap_bundle.compiled_recipe import CompiledRecipe
 from airgap_bundle.errors import LockError
 from airgap_bundle.first_contact import program
-from airgap_bundle.lock import CompiledRecipe, ascending
+from airgap_bundle.lock import ascending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,32 +31,49 @@ if TYPE_CHECKING:
 
     from airgap_bundle.build.artifact import BuildContext
     from airgap_bundle.build.cache import CachedFile
+    from airgap_bundle.build.python_packages import Requirement
     from airgap_bundle.release_file import CompiledWheel, WheelhouseArtifact
 
 REQUIREMENTS = "requirements.txt"
 
 
 def requests(spec: WheelhouseArtifact, folder: Path) -> tuple[Request, ...]:
-    """A wheel per requirement and interpreter, one sdist for each that is compiled.
+    """A wheel per requirement and interpreter, an sdist for each that is compiled.
 
-    Raises ``LockError`` for an unpinned list.
+    Raises ``LockError`` for an unpinned list, and for one that asks an index for a project of ours.
     """
+    listed = _listed(spec, folder)
+    ours = {item.name for item in spec.compiled if item.project is not None} & listed.keys()
+    if ours:
+        raise LockError(f"{spec.requirements} asks an index for what is a project of ours: {', '.join(sorted(ours))}")
+    compiled = {item.name for item in spec.compiled}
+    targets = [Target(python, spec.machine, spec.glibc) for python in spec.python]
+    wheels = [(item, target) for item in listed.values() if item.name not in compiled for target in targets]
+    return (
+        *dict.fromkeys(_sdist(spec, item, listed) for item in spec.compiled),
+        *(Request(spec.name, "wheel", item.name, item.version, item.hashes, target) for item, target in wheels),
+    )
+
+
+def _listed(spec: WheelhouseArtifact, folder: Path) -> dict[str, Requirement]:
+    """The requirements list by name."""
     path = folder / spec.requirements
     try:
         listed = read_requirements(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise LockError(f"{path}: {str(error.strerror).lower()}", f"release.yaml names it for {spec.name}") from error
-    compiled = {item.name for item in spec.compiled}
-    unknown = compiled - {item.name for item in listed}
-    if unknown:
-        raise LockError(f"{spec.requirements} lacks what is to be compiled: {', '.join(sorted(unknown))}")
-    targets = [Target(python, spec.machine, spec.glibc) for python in spec.python]
-    sdists = [item for item in listed if item.name in compiled]
-    wheels = [(item, target) for item in listed if item.name not in compiled for target in targets]
-    return (
-        *(Request(spec.name, "sdist", item.name, item.version, item.hashes) for item in sdists),
-        *(Request(spec.name, "wheel", item.name, item.version, item.hashes, target) for item, target in wheels),
-    )
+    return {item.name: item for item in listed}
+
+
+def _sdist(spec: WheelhouseArtifact, item: CompiledWheel, listed: Mapping[str, Requirement]) -> Request:
+    """The foreign sources of ``item``. Raises ``LockError`` where the list should pin them and does not."""
+    if item.sources is not None:
+        name, version = item.sources.package.split("==")
+        return Request(spec.name, "sdist", name, version)
+    if item.name not in listed:
+        raise LockError(f"{spec.requirements} lacks what is to be compiled: {item.name}")
+    found = listed[item.name]
+    return Request(spec.name, "sdist", found.name, found.version, found.hashes)
 
 
 def recipes(spec: WheelhouseArtifact, context: BuildContext) -> tuple[CompiledRecipe, ...]:
@@ -61,12 +81,10 @@ def recipes(spec: WheelhouseArtifact, context: BuildContext) -> tuple[CompiledRe
 
     One that the lock has and release.yaml still asks for is kept; the others are compiled by this machine's toolchain.
     """
-    asked = {item.name: item for item in spec.compiled}
-    found = []
-    for request in requests(spec, context.folder):
-        if request.kind != "sdist":
-            continue
-        item, sdist = asked[request.name], context.inputs[request.key]
+    listed, found = _listed(spec, context.folder), []
+    for item in spec.compiled:
+        request = _sdist(spec, item, listed)
+        sdist = context.inputs[request.key]
         locked = next((r for r in context.lock.compiled if (r.artifact, r.name) == (spec.name, item.name)), None)
         if locked is not None and _is_asked(locked, item, sdist, context):
             found.append(locked)
@@ -82,10 +100,11 @@ def _recipe(
     toolchain = this_toolchain()
     if toolchain.python not in spec.python:
         raise LockError(f"{item.name} is for python {' or '.join(spec.python)}, this is {toolchain.python}")
+    project, digest, package, package_folder = _own(item, context.folder)
     return CompiledRecipe(
         artifact=spec.name,
         name=item.name,
-        version=version,
+        version=version if item.project is None else project_version(context.folder / project, item.name),
         sdist=sdist.sha256,
         cmake=item.cmake,
         project_include=item.project_include,
@@ -96,7 +115,18 @@ def _recipe(
         linker=toolchain.linker,
         tools=toolchain.tools,
         source_date_epoch=context.epoch,
+        project=project,
+        project_sha256=digest,
+        package=package,
+        package_folder=package_folder,
     )
+
+
+def _own(item: CompiledWheel, folder: Path) -> tuple[str, str, str, str]:
+    """A project of ours as a recipe names it: its folder and digest, the package and the folder in it; else empty."""
+    if item.project is None or item.sources is None:
+        return "", "", "", ""
+    return item.project, folder_digest(folder / item.project), item.sources.package, item.sources.folder
 
 
 def build(spec: WheelhouseArtifact, context: BuildContext) -> BuiltArtifact:
@@ -149,20 +179,19 @@ def _program(wheels: Mapping[str, CachedFile]) -> dict[str, Any]:
 
 def _wheels(spec: WheelhouseArtifact, context: BuildContext) -> dict[str, CachedFile]:
     """Every wheel by its file name."""
-    asked = {item.name: item for item in spec.compiled}
-    found = {}
+    listed, found = _listed(spec, context.folder), {}
+    for item in spec.compiled:
+        sdist = context.inputs[_sdist(spec, item, listed).key]
+        recipe = context.lock.recipe(spec.name, item.name)
+        if not _is_asked(recipe, item, sdist, context):
+            raise LockError(
+                f"release.yaml asks for another compilation of {recipe.name} than release.lock has",
+                f"run `sovereign bundle lock --relock {recipe.name}`",
+            )
+        found[recipe.file] = locked_wheel(recipe, sdist, context.folder, context.cache, context.stage)
     for request in requests(spec, context.folder):
-        file = context.inputs[request.key]
-        if request.kind == "sdist":
-            recipe = context.lock.recipe(spec.name, request.name)
-            if not _is_asked(recipe, asked[request.name], file, context):
-                raise LockError(
-                    f"release.yaml asks for another compilation of {recipe.name} than release.lock has",
-                    f"run `sovereign bundle lock --relock {recipe.name}`",
-                )
-            found[recipe.file] = locked_wheel(recipe, file, context.folder, context.cache, context.stage)
-        else:
-            found[context.lock.find(request.key).file] = file
+        if request.kind == "wheel":
+            found[context.lock.find(request.key).file] = context.inputs[request.key]
     if spec.project is not None:
         with context.stage("build our own wheel", "steps") as advance:
             name, wheel = build_project_wheel((context.folder / spec.project).resolve(), context.epoch, context.cache)
@@ -172,12 +201,14 @@ def _wheels(spec: WheelhouseArtifact, context: BuildContext) -> dict[str, Cached
 
 
 def _is_asked(recipe: CompiledRecipe, asked: CompiledWheel, sdist: CachedFile, context: BuildContext) -> bool:
-    """Whether ``recipe`` is what release.yaml asks for, of these sources and CMake files."""
+    """Whether ``recipe`` is what release.yaml asks for, of these sources, project and CMake files."""
     return (
         dict(recipe.cmake) == asked.cmake
         and dict(recipe.project_include) == asked.project_include
         and recipe.wheel_exclude == asked.wheel_exclude
         and recipe.sdist == sdist.sha256
+        and (recipe.project, recipe.project_sha256, recipe.package, recipe.package_folder)
+        == _own(asked, context.folder)
         and recipe.source_date_epoch == context.epoch
         and dict(recipe.include_sha256) == include_digests(asked.project_include, context.folder)
         and file_identity(recipe.file)[0] == asked.name

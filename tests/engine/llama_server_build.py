@@ -32,7 +32,7 @@ from tests.engine.processor import NO_TILES, traps_on_tiles
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airgap_bundle.lock import CompiledRecipe
+    from airgap_bundle.compiled_recipe import CompiledRecipe
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "sources" / "release.lock"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from airgap_bundle.digest import sha256
+from airgap_bundle.build.source_folder import folder_digest
 from airgap_bundle.errors import LockError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def load_program(folder: Path, name: str) -> ProgramSource:
     except ValidationError as error:
         told = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors())
         raise LockError(f"{path}: {told}", "docs/reference/images.md describes every field") from error
-    return ProgramSource(name, home, settings, *_identity(settings, listed, path), _digest(home))
+    return ProgramSource(name, home, settings, *_identity(settings, listed, path), folder_digest(home))
 
 
 def _identity(settings: ProgramFile, listed: str, path: Path) -> tuple[str, str]:
@@ -98,16 +98,3 @@ def _identity(settings: ProgramFile, listed: str, path: Path) -> tuple[str, str]
     if settings.module not in versions:
         raise LockError(f"{path}: go.mod does not require {settings.module}")
     return settings.module, versions[settings.module]
-
-
-def _digest(home: Path) -> str:
-    """Over the path and content of every file, hidden ones apart. Raises ``LockError`` for links and specials."""
-    lines = []
-    for path in sorted(home.rglob("*"), key=lambda item: item.relative_to(home).as_posix()):
-        inner = path.relative_to(home).as_posix()
-        if any(part.startswith(".") for part in inner.split("/")) or (path.is_dir() and not path.is_symlink()):
-            continue
-        if path.is_symlink() or not path.is_file():
-            raise LockError(f"{path}: sources are regular files")
-        lines.append(f"{sha256(path.read_bytes()).hex}  {inner}\n")
-    return sha256("".join(lines).encode()).hex

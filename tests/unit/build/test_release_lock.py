@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from airgap_bundle.compiled_recipe import CompiledRecipe
 from airgap_bundle.errors import LockError
-from airgap_bundle.lock import CompiledRecipe, Key, LockedInput, ReleaseLock, dump_lock, load_lock, merged
+from airgap_bundle.lock import Key, LockedInput, ReleaseLock, dump_lock, load_lock, merged
 
 INPUT = LockedInput("runtime", "wheel", "alpha", "1.0", "alpha-1.0-py3-none-any.whl", "a" * 64, 10, ("3.11", "3.12"))
 RECIPE = CompiledRecipe(
@@ -30,7 +31,16 @@ RECIPE = CompiledRecipe(
     sha256="c" * 64,
     size=5,
 )
+OWN = replace(
+    RECIPE,
+    name="our-answer",
+    project="native/our-answer",
+    project_sha256="d" * 64,
+    package="foreign==4.2",
+    package_folder="src/lib",
+)
 LOCK = ReleaseLock("demo", "1.0.0", (INPUT,), (RECIPE,))
+OWN_FIELDS = {name: getattr(OWN, name) for name in ("project", "project_sha256", "package", "package_folder")}
 REPOSITORY = Path(__file__).parents[3]
 
 
@@ -42,6 +52,13 @@ def write(tmp_path: Path, lock: ReleaseLock = LOCK) -> Path:
 
 def test_a_lock_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert load_lock(write(tmp_path)) == LOCK
+
+
+def test_the_recipe_of_a_project_of_ours_is_read_back_and_names_its_package(tmp_path: Path) -> None:
+    lock = replace(LOCK, compiled=(RECIPE, OWN))
+    assert load_lock(write(tmp_path, lock)) == lock
+    assert (RECIPE.source, OWN.source) == (("native", "1.0"), ("foreign", "4.2"))
+    assert "project_sha256" not in RECIPE.to_json()
 
 
 def test_writing_does_not_depend_on_the_order_of_inputs() -> None:
@@ -99,6 +116,10 @@ def test_a_missing_lock_says_how_to_make_one(tmp_path: Path) -> None:
         (lambda value: value["compiled"][0].update(sha256="C" * 64), "no sha256"),
         (lambda value: value["compiled"][0].update(cmake={"OPTION": 1}), "wrong type"),
         (lambda value: value["compiled"][0].update(wheel_exclude="lib"), "wrong type"),
+        (lambda value: value["compiled"][0].update(project="native/ours"), "a recipe in the lock has other fields"),
+        (lambda value: value["compiled"][0].update(OWN_FIELDS | {"package": "loose"}), "no package"),
+        (lambda value: value["compiled"][0].update(OWN_FIELDS | {"project_sha256": "d"}), "no digest of its project"),
+        (lambda value: value["compiled"][0].update(OWN_FIELDS | {"package_folder": "../up"}), "unsafe name"),
     ],
 )
 def test_a_lock_that_is_no_lock_is_refused(tmp_path: Path, change: object, cause: str) -> None:
