@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from appliance.audit.cosignature import subtree_message, timestamped
+from appliance.audit.mldsa import MLDSA44Signer
 from appliance.audit.note import ED25519, ML_DSA_44, Note, Signature, VerifierKey, check_name
 from appliance.errors import DeploymentError
 
@@ -61,9 +62,9 @@ class CheckpointKeys:
         )
 
     def signer(self, origin: str) -> CheckpointSigner:
-        """Both keys, ready to sign for the log ``origin`` again and again."""
+        """Both keys, ready to sign for the log ``origin`` again and again. Raises ``DeploymentError``."""
         classic, hybrid = self.vkeys(origin)
-        return CheckpointSigner(self, origin, classic.key_id, hybrid.key_id)
+        return CheckpointSigner(self.ed25519, MLDSA44Signer(self.mldsa44), origin, classic.key_id, hybrid.key_id)
 
     def sign(self, head: Checkpoint, *, time: int) -> str:
         """As ``CheckpointSigner.sign``, once."""
@@ -75,9 +76,10 @@ class CheckpointKeys:
 
 @dataclass(frozen=True)
 class CheckpointSigner:
-    """A log's keys and their ids, which take as long to compute as a signature."""
+    """A log's keys, expanded, and their ids: all that takes as long to compute as a signature."""
 
-    keys: CheckpointKeys
+    ed25519: Ed25519PrivateKey
+    mldsa44: MLDSA44Signer
     origin: str
     ed25519_id: bytes
     mldsa44_id: bytes
@@ -90,8 +92,8 @@ class CheckpointSigner:
         message = subtree_message(self.origin, self.origin, time, 0, head.size, head.root)
         body = head.body()
         signatures = (
-            Signature(self.origin, self.ed25519_id, self.keys.ed25519.sign(body.encode())),
-            Signature(self.origin, self.mldsa44_id, timestamped(time, self.keys.mldsa44.sign(message))),
+            Signature(self.origin, self.ed25519_id, self.ed25519.sign(body.encode())),
+            Signature(self.origin, self.mldsa44_id, timestamped(time, self.mldsa44.sign(message))),
         )
         return Note(body, signatures).encode()
 
