@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from appliance.audit import mldsa
 from appliance.audit.errors import AuditUnavailableError
 from appliance.audit.log import TileLog
 from appliance.audit.mldsa import MLDSA44Signer, installed_library
+from appliance.cli.serve import _STACK_BYTES
 from appliance.errors import DeploymentError
 
 if TYPE_CHECKING:
@@ -63,6 +65,16 @@ def test_threads_sign_side_by_side_with_one_signer(signer: MLDSA44Signer) -> Non
     with ThreadPoolExecutor(4) as pool:
         for message, signature in zip(messages, pool.map(signer.sign, messages), strict=True):
             KEY.public_key().verify(signature, message)
+
+
+def test_the_small_stacks_of_a_services_threads_are_enough(signer: MLDSA44Signer) -> None:
+    before = threading.stack_size(_STACK_BYTES // 4)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            signature = pool.submit(signer.sign, b"m").result()
+    finally:
+        threading.stack_size(before)
+    KEY.public_key().verify(signature, b"m")
 
 
 def test_the_expanded_key_is_overwritten_with_its_last_user() -> None:
