@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -40,9 +41,13 @@ __all__ = [
     "ModelInfo",
 ]
 
+IDLE_S = 5.0
+"""So long a connection is kept for the next request; an engine keeps it longer (``listening``), so that none is lost
+to the moment in which it is closed."""
 _CONNECT_S = 5.0
 _MEMORY_S = 3.0  # in all, whatever comes by then
 _DEPTH = 32  # of what it says of its model
+_LAST_S = 0.5  # nobody waits: the answer is there
 _MOST = 1 << 31  # tokens or dimensions
 _SILENCE_S = 900.0  # a request may wait long behind others; an engine that is gone closes the connection at once
 
@@ -67,7 +72,9 @@ class EngineClient:
     def __init__(self, socket: Path, patience_s: float = _CONNECT_S) -> None:
         self._patience_s = patience_s
         self._http = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(uds=str(socket), limits=httpx.Limits(max_connections=None)),
+            transport=httpx.AsyncHTTPTransport(
+                uds=str(socket), limits=httpx.Limits(max_connections=None, keepalive_expiry=IDLE_S)
+            ),
             base_url="http://engine",
             timeout=httpx.Timeout(_SILENCE_S, connect=_CONNECT_S),
             trust_env=False,
@@ -98,12 +105,14 @@ class EngineClient:
                 if response.status_code != httpx.codes.OK:
                     async with asyncio.timeout(_CONNECT_S):
                         raise _refused(response, await bounded.body(response, MAX_BYTES))
-                async for line in bounded.lines(response, request):
+                lines = bounded.lines(response, request)
+                async for line in lines:
                     event = decode_event(line)
                     if isinstance(event, Failed):
                         raise EngineUnavailableError(f"the engine could not finish: {event.message}")
                     yield event
                     if isinstance(event, End):
+                        await _read_out(lines)
                         return
         except (httpx.HTTPError, ValueError, KeyError, TypeError, FormatError, TimeoutError, RecursionError) as error:
             raise EngineUnavailableError(f"the engine does not answer: {error}") from error
@@ -161,6 +170,13 @@ class EngineClient:
         headers = {"accept-encoding": "identity"}
         async with self._http.stream("GET", path, timeout=self._patience_s, headers=headers) as response:
             return response.status_code, await bounded.body(response, MAX_BYTES)
+
+
+async def _read_out(lines: AsyncGenerator[str, None]) -> None:
+    """Behind the last event nothing comes but the end of the body: then the next request has the connection again."""
+    with suppress(httpx.HTTPError, ValueError, TimeoutError, EngineUnavailableError):
+        async with asyncio.timeout(_LAST_S):
+            await anext(lines, None)
 
 
 def _model(body: bytes) -> ModelInfo:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from appliance.site.peers import Peer
 
 
+KEPT_S = 30
+"""So long a connection without a request is kept; clients close theirs sooner (``client``)."""
+
+
 def server(app: Starlette, clients: frozenset[int]) -> uvicorn.Server:
     """What serves ``app`` on a Unix socket to the uids in ``clients``, and to nobody else."""
     refused = RefusedPeers()
@@ -40,6 +44,7 @@ def server(app: Starlette, clients: frozenset[int]) -> uvicorn.Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=KEPT_S,
             timeout_graceful_shutdown=5,
         )
     )

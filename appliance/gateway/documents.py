@@ -6,6 +6,7 @@ queries and asks a second time by its own policy (ADR 141); nothing is found and
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,7 +20,7 @@ from appliance.gateway.history import estimated_tokens
 from appliance.memory.errors import TooManyTokensError
 from appliance.memory.fitting import fitting, within
 from appliance.memory.quoting import RULE, asked
-from appliance.memory.retrieval import MAX_QUESTION, Meaning, Retrieval
+from appliance.memory.retrieval import MAX_QUESTION, Retrieval
 from appliance.memory.vectors import Embedder
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from appliance.gateway.looking import Looking
     from appliance.gateway.ports import Engine
     from appliance.memory.documents import Found, Place
+    from appliance.memory.vector_search import Meaning
     from appliance.site.config import SiteConfig
 
 SHARE = 3
@@ -77,9 +79,13 @@ class Documents:
                     param="documents",
                 )
             question = looked_up(messages).replace("\0", " ")  # which PostgreSQL takes in no text
-            meaning = await self._meaning(question, caller)
             wanted = min(most or looking.passages, looking.passages)
-            found = await self._retrieval.found(question, meaning, caller.groups, wanted, looking.meaning)
+            meaning = asyncio.create_task(self._meaning(question, caller))
+            try:
+                found = await self._retrieval.found(question, meaning, caller.groups, wanted, looking.meaning)
+            finally:
+                meaning.cancel()
+                await asyncio.gather(meaning, return_exceptions=True)
         fit = fitting(question, found)
         taken = within(fit, tokens, estimated_tokens)
         if fit and not taken:
@@ -92,7 +98,7 @@ class Documents:
         return Grounding(
             taken,
             looking.nothing_fits == "abstain",
-            _looked_up_by(meaning.model, meaning.unrelated, looking),
+            _looked_up_by(meaning.result().model, meaning.result().unrelated, looking),
             looking.digest,
         )
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from appliance.errors import UnavailableError
+from appliance.memory import vector_index
 from appliance.memory.vectoring import Vectoring
 from appliance.memory.vectors import Embedder
 
@@ -78,9 +79,11 @@ class LaterVectors:
         made = Vectoring(self._database, embedder, AT_ONCE, late=list(self._failed), over=self._over)
         try:
             await self._quiet()
-            while await made.some() == "made":
+            while (lot := await made.some()) == "made":
                 await asyncio.sleep(TURN_SECONDS)
                 await self._quiet()
+            if lot == "done":
+                await vector_index.made(self._database, await embedder.dimensions())
         finally:
             for one in made.given:
                 del self._failed[one]

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, cast, text
+from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from contextlib import AbstractAsyncContextManager
 
-    from sqlalchemy import ColumnElement, TextClause
+    from sqlalchemy import TextClause
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 EVERYTHING = "*"
@@ -62,10 +62,6 @@ class Asker:
     def may_see(self, table: str) -> str:
         """A condition on the ``groups`` of the table that is called so."""
         return "TRUE" if self.groups is None else f"{table}.groups && :groups"
-
-    def seeing(self, groups: ColumnElement[Any]) -> tuple[ColumnElement[bool], ...]:
-        """The same, of the column ``groups``."""
-        return () if self.groups is None else (groups.op("&&")(cast(list(self.groups), ARRAY(Text))),)
 
     @property
     def named(self) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class _Place:
 
     def told(self, question: str) -> Found:
         """The copy that is told, as near as the nearest of them and where the first of them ranks."""
+        if len(self.copies) == 1:
+            return self.copies[0].found
         best = max((one.found for one in self.copies), key=lambda found: _named(question, found))
         near = [one.found.cosine for one in self.copies if one.found.cosine is not None]
         return replace(best, score=self.copies[0].found.score, cosine=max(near, default=None))

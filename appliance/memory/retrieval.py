@@ -1,25 +1,25 @@
 """Passages that answer a question, among those that the asker's groups may see: by words and by meaning, ranks fused.
 
-By words: ``word_search``. By meaning: the nearest of the vectors that the same model made, all of them compared. The
-two are looked for side by side, each in a transaction of its own, and none waits for a connection while it holds one.
-All queries ask for groups themselves, and the database's policy asks again (``access``).
+By words (``word_search``) it is looked for while the question's vector is made, by meaning (``vector_search``) once it
+is there; nobody waits for a connection, or for the model, while holding one. All queries ask for groups themselves, and
+the database's policy asks again (``access``).
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, tuple_
 
-from appliance.memory.access import ONE_PASS, SEEN, Asker, reading
+from appliance.memory.access import Asker, reading
 from appliance.memory.copies import Brought, told_once
 from appliance.memory.documents import Found, Place
 from appliance.memory.fusion import fused
-from appliance.memory.nearness import nearness
 from appliance.memory.schema import document, passage
+from appliance.memory.vector_search import by_meaning
 from appliance.memory.word_search import DEPTH, by_words
 
 if TYPE_CHECKING:
@@ -28,20 +28,13 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+    from appliance.memory.vector_search import Meaning
+
 MAX_QUESTION = 4000
-RANKING = 2
+RANKING = 3
 """Grows when the same question comes to other passages: what was calibrated on answers from them holds no longer."""
 _AT_ONCE = 2
 """So many times as many passages are read as are wanted: some may be copies of others."""
-
-
-@dataclass(frozen=True)
-class Meaning:
-    """The question's vector, as pgvector writes it, and what made it; ``unrelated`` is as ``nearness`` has it."""
-
-    vector: str
-    model: str
-    unrelated: int | None = None
 
 
 class Retrieval:
@@ -53,22 +46,23 @@ class Retrieval:
     async def found(
         self,
         question: str,
-        asked: Meaning | None,
+        asked: Meaning | Awaitable[Meaning] | None,
         groups: Iterable[str] | None,
         limit: int = 8,
         meaning: float = 1.0,
     ) -> tuple[Found, ...]:
         """The best passages for ``question``, at most ``limit``, best first; ``groups`` None is the keeper.
 
-        Without ``asked``, words alone decide. ``meaning`` is how much the ranking by vectors counts beside that by
-        words.
+        Without ``asked``, words alone decide; where it is still to be made, words are looked for meanwhile, and what it
+        raises is raised. ``meaning`` is how much the ranking by vectors counts beside that by words.
         """
         asker = Asker(tuple(groups) if groups is not None else None)
         async with _beside(self._by_words(question[:MAX_QUESTION], asker)) as words:
-            near = await self._by_meaning(asked, asker)
-            best = fused([(1.0, await words), (meaning, list(near))])
+            vector = await asked if isinstance(asked, Awaitable) else asked
+            ranked = await words
         async with asker.transaction(self._engine) as connection:
-            await connection.execute(ONE_PASS)
+            near = await by_meaning(connection, vector, asker, DEPTH) if vector is not None else {}
+            best = fused([(1.0, ranked), (meaning, list(near))])
             return await self._passages(connection, asker, question, best, near, limit)
 
     async def still(self, places: Sequence[Place], groups: Iterable[str]) -> tuple[Found | None, ...]:
@@ -100,21 +94,6 @@ class Retrieval:
         async with asker.transaction(self._engine) as connection:
             return await by_words(connection, question, asker)
 
-    async def _by_meaning(self, asked: Meaning | None, asker: Asker) -> dict[int, float]:
-        """Passages, nearest first, with how near, by their cosine: vectors have length 1."""
-        if asked is None:
-            return {}
-        query = (
-            "SELECT p.passage_id, p.embedding <#> CAST(:vector AS halfvec) AS far "  # noqa: S608 - text of this module
-            f"FROM passage_vector AS p {SEEN} WHERE d.model = :model AND {asker.may_see('d')} "
-            "ORDER BY far, p.passage_id LIMIT :depth"
-        )
-        values = {"vector": asked.vector, "model": asked.model, "depth": DEPTH, **asker.named}
-        async with asker.transaction(self._engine) as connection:
-            await connection.execute(ONE_PASS)
-            rows = (await connection.execute(asker.typed(query), values)).all()
-        return {row.passage_id: nearness(-row.far, asked.unrelated) for row in rows}
-
     @staticmethod
     async def _passages(  # noqa: PLR0913, PLR0917 - private; one call
         connection: AsyncConnection,
@@ -130,12 +109,13 @@ class Retrieval:
         for start in range(0, len(best), step := _AT_ONCE * limit):
             part = best[start : start + step]
             query = (
-                select(passage, document.c.title, document.c.digest, document.c.text_digest, document.c.imported_by)
-                .join(document, document.c.id == passage.c.document_id)
-                .where(document.c.state == "ready", *asker.seeing(document.c.groups))
-                .where(passage.c.id.in_([number for number, _ in part]))
+                "SELECT p.id, p.document_id, p.ordinal, p.first, p.last, p.page, p.headings, p.body, p.language, d.* "  # noqa: S608 - text of this module
+                "FROM passage AS p CROSS JOIN LATERAL (SELECT d.title, d.digest, d.text_digest, d.imported_by "
+                f"FROM document AS d WHERE d.id = p.document_id AND d.state = 'ready' AND {asker.may_see('d')} OFFSET 0"
+                ") AS d WHERE p.id = ANY(:numbers)"
             )
-            rows = {row.id: row for row in (await connection.execute(query)).all()}
+            values = {"numbers": [number for number, _ in part], **asker.named}
+            rows = {row.id: row for row in await connection.execute(asker.typed(query), values)}
             for number, score in part:
                 if (row := rows.get(number)) is not None:
                     read.append(Brought(found_of(row, score, near.get(number)), row.imported_by))

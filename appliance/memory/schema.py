@@ -102,6 +102,7 @@ def define(metadata: MetaData) -> None:
         Column("passage_id", BigInteger, ForeignKey("passage.id", ondelete="CASCADE"), primary_key=True),
         Column("document_id", Uuid, nullable=False),
         Column("embedding", HalfVector, nullable=False),
+        Index("ix_passage_vector_document", "document_id"),
     )
     Table(
         "word_count",

@@ -16,6 +16,7 @@ from psycopg.errors import LockNotAvailable
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
+from appliance.memory import vector_index
 from appliance.memory.schema import sweep_due
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ async def _rewritten(engine: AsyncEngine) -> bool:
         alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
         await _said(alone, _PATIENCE)
         try:
+            await vector_index.drop(alone)
             return sum([await _kept(alone, table) for table in _TABLES]) == 0
         except DBAPIError as error:
             if isinstance(error.orig, LockNotAvailable):

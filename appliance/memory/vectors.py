@@ -16,7 +16,7 @@ from appliance.engine.protocol import Request, Vectors
 from appliance.engine.served import receipt_digest
 from appliance.errors import UnavailableError
 from appliance.memory.errors import ModelBusyError, TooManyTokensError, UnreadableError
-from appliance.memory.retrieval import Meaning
+from appliance.memory.vector_search import Meaning
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -115,9 +115,9 @@ class Embedder:
         )
         for _ in range(self._attempts):
             try:
-                async for event in self._engine.generate(request):
-                    if isinstance(event, Vectors):
-                        return _sound(event.vectors, len(texts), _dimensions(await self._info()))
+                found = [event async for event in self._engine.generate(request) if isinstance(event, Vectors)]
+                if found:
+                    return _sound(found[0].vectors, len(texts), _dimensions(await self._info()))
             except EngineBusyError as error:
                 await asyncio.sleep(min(error.retry_after, 10))
             except EngineUnavailableError as error:

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from appliance.memory.access import ONE_PASS, SEEN, Asker
+from appliance.memory.access import ONE_PASS, Asker
 from appliance.memory.content_words import content_words
 from appliance.memory.language import CONFIGURATION
 from appliance.memory.passages import EVERY, lowered
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DEPTH = 50
 """How far down the ranking is looked."""
-MAX_CANDIDATES = 2000
+MAX_CANDIDATES = 1000
 """Passages with the question's rarest words that are scored, in each language."""
 MAX_WORDS = 12
 _ASKED = " UNION ALL ".join(
@@ -70,10 +70,13 @@ async def by_words(connection: AsyncConnection, question: str, asker: Asker) -> 
     for language in CONFIGURATION:
         asked = sorted((w for w in words if w.language == language), key=lambda w: (w.passages, w.word))[:MAX_WORDS]
         if asked:
-            parts.append(_scored(language, asked, asker))
+            parts.append(_scored(language, asked))
             values |= dict(_values(language, asked))
     values |= {"depth": DEPTH, "candidates": MAX_CANDIDATES}
-    query = f"SELECT id FROM ({' UNION ALL '.join(parts)}) AS best ORDER BY score DESC, id LIMIT :depth"  # noqa: S608 - text of this module
+    query = (
+        f"WITH seen AS MATERIALIZED (SELECT d.id FROM document AS d WHERE d.state = 'ready' AND {asker.may_see('d')}) "  # noqa: S608 - text of this module
+        f"SELECT id FROM ({' UNION ALL '.join(parts)}) AS best ORDER BY score DESC, id LIMIT :depth"
+    )
     rows = (await connection.execute(asker.typed(query), values | asker.named)).all()
     return [row.id for row in rows]
 
@@ -90,15 +93,16 @@ async def _counted(connection: AsyncConnection, question: str, asker: Asker) -> 
     return [Word(r.language, r.word, r.passages, of[r.language]) for r in rows if r.word != EVERY]
 
 
-def _scored(language: Language, asked: Sequence[Word], asker: Asker) -> str:
+def _scored(language: Language, asked: Sequence[Word]) -> str:
     """The best passages of one language. It is named in the text, since that is what its index is of."""
     terms = " + ".join(
         f":{language}_r{n} * ts_rank({_WEIGHTS}, p.words, CAST(:{language}_w{n} AS tsquery), 1)"
         for n in range(len(asked))
     )
     return (
-        f"(SELECT p.id, {terms} AS score FROM (SELECT p.id, p.words FROM passage AS p {SEEN} "  # noqa: S608 - as above
-        f"WHERE p.words @@ CAST(:{language}_any AS tsquery) AND p.language = '{language}' AND {asker.may_see('d')} "
+        f"(SELECT p.id, {terms} AS score FROM (SELECT p.id, p.words FROM passage AS p "  # noqa: S608 - as above
+        "JOIN seen ON seen.id = p.document_id "
+        f"WHERE p.words @@ CAST(:{language}_any AS tsquery) AND p.language = '{language}' "
         "LIMIT :candidates) AS p ORDER BY score DESC, p.id LIMIT :depth)"
     )
 

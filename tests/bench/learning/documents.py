@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from appliance.memory.documents import Document, Found
-    from appliance.memory.retrieval import Meaning
+    from appliance.memory.vector_search import Meaning
     from tests.bench.learning.library import Manuals
     from tests.bench.learning.questions import Question, Sort
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from appliance.memory import vector_index
 from appliance.memory.importing import Importer, Source
 from appliance.memory.store import Library
 from appliance.memory.vectoring import Vectoring
@@ -35,10 +36,14 @@ _COPY = (
     "WITH made AS (INSERT INTO passage (document_id, ordinal, first, last, page, headings, body, language, words) "
     "SELECT document_id, 1000000 + (SELECT max(ordinal) FROM passage) + row_number() OVER (), first, last, page, "
     "headings, body, language, words FROM passage ORDER BY id LIMIT :more RETURNING id, document_id) "
-    "INSERT INTO passage_vector SELECT made.id, made.document_id, v.embedding FROM made "
+    "INSERT INTO passage_vector SELECT made.id, made.document_id, l2_normalize(v.embedding + "
+    "(SELECT array_agg(0.06 * (random() - 0.5))::halfvec FROM generate_series(1, vector_dims(v.embedding)) "
+    "WHERE made.id IS NOT NULL)) FROM made "
     "JOIN (SELECT embedding, row_number() OVER () AS n FROM passage_vector) AS v "
     "ON v.n = 1 + made.id % (SELECT count(*) FROM passage_vector)"
 )
+"""No two vectors are alike, as in a library of different pages: a copy's has a cosine of some 0.95 with the first."""
+_COUNTED = "UPDATE word_count SET passages = passages * 3"
 
 
 async def _entered(_arrival: Arrival, _detail: str) -> None:
@@ -73,18 +78,21 @@ async def take(importer: Importer, files: Mapping[Path, tuple[str, ...]], togeth
 
 
 async def filled(pool: AsyncEngine, passages: int) -> int:
-    """Copy what there is, vectors turned a little, until the library holds so many passages; how many it holds then."""
+    """Copy what there is, vectors turned a little, until the library holds so many passages; how many it holds then.
+
+    They have no index yet.
+    """
     async with pool.connect() as connection:
         alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        for statement in ("SET statement_timeout = 0", "SET sovereign.groups = '*'"):
+        for statement in ("SET statement_timeout = 0", "SET sovereign.groups = '*'", "SELECT setseed(0.5)"):
             await alone.execute(text(statement))
+        await vector_index.drop(alone)
         there: int = (await alone.execute(text("SELECT count(*) FROM passage"))).scalar_one()
         while there < passages:
             await alone.execute(text(_COPY), {"more": passages - there})
             there = (await alone.execute(text("SELECT count(*) FROM passage"))).scalar_one()
-        await alone.execute(text("UPDATE word_count SET passages = passages * :times"), {"times": 3})
-        await alone.execute(text("VACUUM ANALYZE"))
-        await alone.execute(text("RESET sovereign.groups"))
+        for statement in (_COUNTED, "VACUUM ANALYZE", "RESET sovereign.groups"):
+            await alone.execute(text(statement))
     return there
 
 
@@ -126,6 +134,7 @@ async def imported(
         taken = await take(Importer(Library(pool), _entered), files)
     tell("making vectors")
     await _vectors(pool, kept)
+    await vector_index.made(pool, await Embedder(live, "bench").dimensions())
     return Manuals(pool, live, kept, taken, speed)
 
 

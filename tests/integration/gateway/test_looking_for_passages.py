@@ -13,7 +13,8 @@ from appliance.errors import UnavailableError
 from appliance.memory import retrieval, word_search
 from appliance.memory.access import Asker, keeping
 from appliance.memory.copies import words_of
-from appliance.memory.retrieval import Meaning, Retrieval
+from appliance.memory.retrieval import Retrieval
+from appliance.memory.vector_search import Meaning
 from tests.memory.library import DIMENSIONS, House
 
 if TYPE_CHECKING:

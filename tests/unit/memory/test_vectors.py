@@ -13,7 +13,7 @@ from appliance.engine.errors import EngineRefusedError
 from appliance.engine.protocol import Vectors
 from appliance.errors import UnavailableError
 from appliance.memory.errors import TooManyTokensError
-from appliance.memory.retrieval import Meaning
+from appliance.memory.vector_search import Meaning
 from appliance.memory.vectors import AT_ONCE, Embedder
 
 if TYPE_CHECKING:

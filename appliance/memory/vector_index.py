@@ -1,0 +1,83 @@
+"""The index of vectors: neighbours are found without comparing all (HNSW, as pgvector has it), where there are many.
+
+One for each number of dimensions that has enough of them. It is made by the gateway while it is wanted and nobody is
+answered (``wanted``, ``made``), in the one transaction that also keeps it from being sampled (``schema``). A sweep
+drops it before it writes vectors anew, since an index holds copies of what was deleted, and to make it again would keep
+everybody waiting; until it is there again, every vector is compared.
+
+Malkov, Yashunin: Efficient and robust approximate nearest neighbor search using HNSW graphs, IEEE TPAMI 2020.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+WORTH = 10_000
+"""Vectors of one kind that are enough for an index."""
+READY = "EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(:index) AND indisvalid)"
+_NAME = "ix_passage_vector_near_"
+_PATIENCE = (
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL lock_timeout = '2s'",
+    "SET LOCAL maintenance_work_mem = '192MB'",
+    "SET LOCAL max_parallel_maintenance_workers = 0",
+)
+"""Whoever writes vectors waits for the index; it takes one processor, and a quarter of the database's memory."""
+_BUILT = "WITH (m = 16, ef_construction = 128)"
+"""With ``vector_search``'s width, 98 of the first hundred are found; with pgvector's own 64, 97."""
+_WANTED = text(
+    f"SELECT NOT {READY} AND NOT EXISTS (SELECT FROM sweep_due) "  # noqa: S608 - text of this module
+    "AND (SELECT count(*) FROM passage_vector WHERE vector_dims(embedding) = :dimensions) >= :worth"
+)
+_ALONE = text("SELECT pg_try_advisory_xact_lock(x'6e656172'::int)")
+_ALL = text("SELECT relname FROM pg_class WHERE relkind = 'i' AND starts_with(relname, :named)")
+
+
+def named(dimensions: int) -> str:
+    """The index's name."""
+    return f"{_NAME}{dimensions}"
+
+
+def of(dimensions: int, embedding: str) -> tuple[str, str]:
+    """The column ``embedding`` as the index has it, and which rows it has."""
+    return f"CAST({embedding} AS halfvec({dimensions}))", f"vector_dims({embedding}) = {dimensions}"
+
+
+async def made(engine: AsyncEngine, dimensions: int, worth: int = WORTH) -> bool:
+    """Make the index where it is wanted: there are ``worth`` vectors, and no sweep is due, which would drop it.
+
+    False: nothing was done. Those who look something up go on meanwhile. Who writes vectors waits; where somebody is
+    writing some, it is put off.
+    """
+    name = named(dimensions)
+    embedding, where = of(dimensions, "embedding")
+    wanted = {"index": name, "dimensions": dimensions, "worth": worth}
+    try:
+        async with engine.begin() as connection:
+            if not (await connection.execute(_ALONE)).scalar_one():
+                return False
+            for setting in _PATIENCE:
+                await connection.execute(text(setting))
+            if not (await connection.execute(_WANTED, wanted)).scalar_one():
+                return False
+            how = f"USING hnsw (({embedding}) halfvec_ip_ops) {_BUILT} WHERE {where}"
+            await connection.execute(text(f"CREATE INDEX {name} ON passage_vector {how}"))
+            await connection.execute(text(f"ALTER INDEX {name} ALTER COLUMN 1 SET STATISTICS 0"))
+    except DBAPIError as error:
+        if isinstance(error.orig, LockNotAvailable):
+            return False
+        raise
+    return True
+
+
+async def drop(alone: AsyncConnection) -> None:
+    """Drop all of them; ``alone`` is in no transaction. Waits for who looks something up, as long as it was told to."""
+    for name in (await alone.execute(_ALL, {"named": _NAME})).scalars().all():
+        await alone.execute(text(f"DROP INDEX IF EXISTS {name}"))
