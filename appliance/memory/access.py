@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 EVERYTHING = "*"
 SEEN = "JOIN document AS d ON d.id = p.document_id AND d.state = 'ready'"
 """Goes with a passage ``p``, or its vector: of a document that is there to be found."""
-ONE_PASS = text("SET LOCAL enable_nestloop = off")
-"""Without statistics (``schema``), the planner would go through passages once for each document."""
+READ_ONCE = "set_config('enable_nestloop', 'off', true)"
+"""Selected before, since without statistics (``schema``) the planner would go through passages once for each document.
+"""
 _NAME = text("SELECT set_config('sovereign.groups', :groups, true)")
 
 _UNHURRIED = text("SET LOCAL statement_timeout = 0")

@@ -50,15 +50,15 @@ def of(dimensions: int, embedding: str) -> tuple[str, str]:
     return f"CAST({embedding} AS halfvec({dimensions}))", f"vector_dims({embedding}) = {dimensions}"
 
 
-async def made(engine: AsyncEngine, dimensions: int, worth: int = WORTH) -> bool:
-    """Make the index where it is wanted: there are ``worth`` vectors, and no sweep is due, which would drop it.
+async def made(engine: AsyncEngine, dimensions: int) -> bool:
+    """Make the index where it is wanted: there are vectors enough, and no sweep is due, which would drop it.
 
     False: nothing was done. Those who look something up go on meanwhile. Who writes vectors waits; where somebody is
     writing some, it is put off.
     """
     name = named(dimensions)
     embedding, where = of(dimensions, "embedding")
-    wanted = {"index": name, "dimensions": dimensions, "worth": worth}
+    wanted = {"index": name, "dimensions": dimensions, "worth": WORTH}
     try:
         async with engine.begin() as connection:
             if not (await connection.execute(_ALONE)).scalar_one():

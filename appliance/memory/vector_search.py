@@ -8,6 +8,7 @@ because somebody else's lie all around or a model changes, every vector is compa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from appliance.memory import vector_index
@@ -37,7 +38,14 @@ _PLANNED: Mapping[str, str | int] = {
 
 The index looks at so many vectors at a time, and in all, before it gives up (pgvector 0.8, "Iterative Index Scans").
 """
-_PLAN = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _PLANNED.items())
+
+
+def plan(changed: Mapping[str, str | int] = MappingProxyType({})) -> str:
+    """The settings, to be selected; ``changed`` ones as they are given."""
+    return ", ".join(f"set_config('{name}', '{value}', true)" for name, value in {**_PLANNED, **changed}.items())
+
+
+_PLAN = plan()
 
 
 @dataclass(frozen=True)

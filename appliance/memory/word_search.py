@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from appliance.memory.access import ONE_PASS, Asker
+from appliance.memory.access import READ_ONCE, Asker
 from appliance.memory.content_words import content_words
 from appliance.memory.language import CONFIGURATION
 from appliance.memory.passages import EVERY, lowered
@@ -65,7 +65,6 @@ async def by_words(connection: AsyncConnection, question: str, asker: Asker) -> 
     words = await _counted(connection, question, asker)
     if not words:
         return []
-    await connection.execute(ONE_PASS)
     parts, values = [], dict[str, Any]()
     for language in CONFIGURATION:
         asked = sorted((w for w in words if w.language == language), key=lambda w: (w.passages, w.word))[:MAX_WORDS]
@@ -84,7 +83,7 @@ async def by_words(connection: AsyncConnection, question: str, asker: Asker) -> 
 async def _counted(connection: AsyncConnection, question: str, asker: Asker) -> list[Word]:
     """The question's words, those that stand somewhere, in each language."""
     query = (
-        "SELECT c.language, c.word, CAST(sum(c.passages) AS bigint) AS passages FROM word_count AS c "  # noqa: S608 - as above
+        f"SELECT c.language, c.word, CAST(sum(c.passages) AS bigint) AS passages, {READ_ONCE} FROM word_count AS c "  # noqa: S608 - as above
         f"JOIN ({_ASKED}) AS a USING (language, word) WHERE {asker.may_see('c')} GROUP BY c.language, c.word"
     )
     values = {"question": await content_words(connection, lowered(question)), **asker.named}
