@@ -13,7 +13,7 @@ import pytest
 from appliance.engine import client as engine_client
 from appliance.engine.client import EngineClient
 from appliance.engine.errors import EngineUnavailableError
-from appliance.engine.protocol import Admitted, Request, Token
+from appliance.engine.protocol import Admitted, End, Energy, Request, Timing, Token, Usage
 from appliance.engine.tiers import MAX_BYTES
 from appliance.engine.wire_events import encode_event
 from tests.attacks.engine.lying_engine import breaking, chunked, dripping, endless, engine, repeating, saying
@@ -122,6 +122,45 @@ async def test_an_answer_without_end_is_read_to_what_the_request_can_come_to(ans
     async with engine(ANSWERS[answer]) as path, EngineClient(path) as client:
         with pytest.raises(EngineUnavailableError):
             await bounded(heard(client), most=48 << 20)
+
+
+async def silence(_writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(3600)
+
+
+def more(part: bytes) -> Answering:
+    """Chunks without end, if it is one."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(part)
+            await writer.drain()
+
+    return answer
+
+
+AFTER_THE_END: dict[str, Answering] = {
+    "nothing, not even the end of the body": silence,
+    "tokens": more(b"10000\r\n" + b'{"type": "token", "text": "x"}\n'.ljust(0x10000) + b"\r\n"),
+    "a line": more(b"10000\r\n" + b" " * 0x10000 + b"\r\n"),
+    "no chunks": more(b"z" * 0x10000),
+    "an answer to nobody": more(b"0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+}
+ENDED = End("stop", Usage(1, 0, 1), Timing(1, 1, 1), Energy(1, "estimated", 1, 1))
+
+
+@pytest.mark.parametrize("rest", AFTER_THE_END)
+async def test_what_comes_after_the_end_of_an_answer_neither_holds_nor_spoils_it(rest: str) -> None:
+    whole = encode_event(Admitted(0, 1, 1)) + encode_event(Token("yes")) + encode_event(ENDED)
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write(f"{len(whole):x}\r\n".encode() + whole + b"\r\n")
+        await AFTER_THE_END[rest](writer)
+
+    async with engine(answer) as path, EngineClient(path) as client:
+        for _ in range(2):  # and the next one has a connection of its own
+            assert await bounded(heard(client), most=32 << 20) == 1
 
 
 async def test_a_line_in_many_parts_is_one_event() -> None:

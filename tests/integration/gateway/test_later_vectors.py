@@ -7,16 +7,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import text
 
 from appliance.cli import document_vectors
 from appliance.errors import UnavailableError
 from appliance.gateway import later_vectors
 from appliance.gateway.later_vectors import LaterVectors
 from appliance.gateway.running import Running
+from appliance.memory import vector_index
 from appliance.memory.vectoring import AT_ONCE, Vectoring
 from appliance.memory.vectors import Embedder
 from tests.gateway.doubles import site
-from tests.memory.library import CountingEngine, House
+from tests.memory.library import DIMENSIONS, CountingEngine, House
 from tests.memory.stubborn import StubbornEngine
 
 if TYPE_CHECKING:
@@ -66,6 +68,23 @@ async def test_what_was_taken_in_is_found_by_meaning_without_anybody_asking_for_
     assert await house.ask(QUIET, "clerks") == ()
     await vectors.make()
     assert [one.title for one in await house.ask(QUIET, "clerks")] == ["birds"]
+
+
+async def test_the_gateway_makes_the_index_of_many_vectors_once_none_is_missing(
+    house: House, vectors: LaterVectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_index, "WORTH", 2)
+    index = {"index": vector_index.named(DIMENSIONS)}
+    there = text(f"SELECT {vector_index.READY}")
+    await house.take("birds.txt", "Nightingales sing.", "clerks")
+    for made, words in ((False, "Blackbirds sing."), (True, "Larks sing.")):
+        await vectors.make()
+        async with house.engine.connect() as connection:
+            assert (await connection.execute(there, index)).scalar_one() is made
+        await house.take(f"{words}.txt", words, "clerks")
+        assert len(await house.ask(QUIET, "clerks")) == 1 + made  # the last one has no vector yet
+    async with house.engine.connect() as connection:
+        await vector_index.drop(await connection.execution_options(isolation_level="AUTOCOMMIT"))
 
 
 async def test_nothing_is_read_while_somebody_is_being_answered(

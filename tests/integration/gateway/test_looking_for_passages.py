@@ -48,36 +48,60 @@ def searching(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     return begun
 
 
-async def test_words_and_meaning_are_looked_for_side_by_side(pool: AsyncEngine, searching: asyncio.Event) -> None:
+async def test_words_are_looked_for_while_the_questions_vector_is_made(
+    pool: AsyncEngine, searching: asyncio.Event
+) -> None:
     await House(pool).take("a.txt", "Nightingales sing at night.", "clerks")
 
-    class Met(Retrieval):
-        async def _by_meaning(self, asked: Meaning | None, asker: Asker) -> dict[int, float]:
-            await searching.wait()  # for ever, where words wait for it
-            return await super()._by_meaning(asked, asker)
+    async def made() -> Meaning:
+        await searching.wait()  # for ever, where words wait for it
+        return VECTOR
 
     async with asyncio.timeout(20):
-        found = await Met(pool).found("nightingales", VECTOR, ["clerks"])
+        found = await Retrieval(pool).found("nightingales", made(), ["clerks"])
     assert [one.title for one in found] == ["a"]
     assert found[0].cosine is not None
 
 
-async def test_a_search_that_fails_costs_no_connection(pool: AsyncEngine, searching: asyncio.Event) -> None:
+async def test_nobody_holds_a_connection_while_a_vector_is_made(
+    pool: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await House(pool).take("a.txt", "Nightingales sing at night.", "clerks")
-    made: list[object] = []
-    event.listen(pool.sync_engine, "connect", lambda *_: made.append(1))
+    wanted, searched, coming = 60, asyncio.Semaphore(0), asyncio.Event()  # twice as many as there are connections
 
-    class Broken(Retrieval):
-        async def _by_meaning(self, *_: object) -> dict[int, float]:
-            await searching.wait()
-            raise UnavailableError("the database does not answer", "run `sovereign status`")
+    async def counted(connection: AsyncConnection, question: str, asker: Asker) -> list[int]:
+        found = await word_search.by_words(connection, question, asker)
+        searched.release()
+        return found
+
+    async def made() -> Meaning:
+        await coming.wait()
+        return VECTOR
+
+    monkeypatch.setattr(retrieval, "by_words", counted)
+    asked = [asyncio.create_task(Retrieval(pool).found("nightingales", made(), ["clerks"])) for _ in range(wanted)]
+    async with asyncio.timeout(30):
+        for _ in range(wanted):  # all of them, while no vector is there
+            await searched.acquire()
+        coming.set()
+        assert [[one.title for one in some] for some in await asyncio.gather(*asked)] == [["a"]] * wanted
+
+
+async def test_a_vector_that_fails_costs_no_connection(pool: AsyncEngine, searching: asyncio.Event) -> None:
+    await House(pool).take("a.txt", "Nightingales sing at night.", "clerks")
+    connected: list[object] = []
+    event.listen(pool.sync_engine, "connect", lambda *_: connected.append(1))
+
+    async def broken() -> Meaning:
+        await searching.wait()
+        raise UnavailableError("the embedding model does not answer", "run `sovereign status`")
 
     for _ in range(40):  # more than the pool holds
         searching.clear()
         with pytest.raises(UnavailableError):
-            await Broken(pool).found("nightingales", VECTOR, ["clerks"])
+            await Retrieval(pool).found("nightingales", broken(), ["clerks"])
     assert pool.pool.checkedout() == 0  # type: ignore[attr-defined]  # a queue's
-    assert len(made) <= 2
+    assert len(connected) <= 2
 
 
 async def test_a_question_that_is_given_up_leaves_no_connection_taken(

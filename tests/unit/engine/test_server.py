@@ -5,9 +5,12 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import anyio
 import httpx
 import pytest
 
+from appliance.engine import client as engine_client
+from appliance.engine import listening
 from appliance.engine.client import (
     EngineBusyError,
     EngineClient,
@@ -64,6 +67,31 @@ def test_tokens_reach_the_client_one_by_one_while_the_engine_still_works(tmp_pat
             await events.aclose()
 
         _talk(socket, work)
+
+
+def test_one_request_after_another_needs_one_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connected: list[str] = []
+    connect = anyio.connect_unix
+
+    async def counted(path: str) -> object:
+        connected.append(path)
+        return await connect(path)
+
+    monkeypatch.setattr(anyio, "connect_unix", counted)
+    with served(scripted_engine(ScriptedContext("ab")), tmp_path) as socket:
+
+        async def work(client: EngineClient) -> None:
+            for _ in range(3):
+                assert isinstance((await _all(client))[-1], End)
+            assert await client.healthy()
+
+        _talk(socket, work)
+        assert connected == [str(socket)]
+
+
+def test_an_engine_keeps_a_connection_for_longer_than_a_client_uses_it() -> None:
+    """Else a request may be sent in the moment in which it is closed, and is lost."""
+    assert listening.KEPT_S > 2 * engine_client.IDLE_S
 
 
 def test_what_is_served_is_told(tmp_path: Path) -> None:
