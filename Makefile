@@ -138,8 +138,8 @@ bench-gpu: venv ## The engine on this host's first GPU beside llama-server on it
 	$(BIN)/python -m tests.bench.gpu
 
 .PHONY: bench-learning
-bench-learning: venv ## What documents, a night and the loop are worth on Debian's manuals; QUICK=1 only tries it; EMBEDDING, MEANING; the last line is JSON
-	$(BIN)/python -m tests.bench.learning $(if $(QUICK),--quick) $(if $(EMBEDDING),--embedding $(EMBEDDING)) $(if $(MEANING),--meaning $(MEANING))
+bench-learning: venv ## What documents, a night and the loop are worth on Debian's manuals; QUICK=1 only tries it; LOOKUPS=1, EMBEDDING, MEANING; the last line is JSON
+	$(BIN)/python -m tests.bench.learning $(if $(QUICK),--quick) $(if $(LOOKUPS),--lookups) $(if $(EMBEDDING),--embedding $(EMBEDDING)) $(if $(MEANING),--meaning $(MEANING))
 
 .PHONY: bench-confidence
 bench-confidence: venv ## How far confidence is off after calibration; QUICK=1 for minutes; the last line is JSON

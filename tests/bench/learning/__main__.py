@@ -19,7 +19,7 @@ import tempfile
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 OUT = Path("bench-learning.svg")
 KEPT = Path.home() / ".cache" / "sovereign" / "bench" / "learning-answers.jsonl"
 VECTORS = KEPT.with_name("learning-vectors.sqlite")
+Only = Literal["tuning", "lookups"] | None
 CHAT_SIZES = {"context_tokens": 4096, "parallel": 4, "memory_mib": 1200}
 
 
@@ -67,6 +68,7 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--quick", action="store_true", help="try all of it, in minutes; what it finds is no figure")
     options.add_argument("--tune", action="store_true", help="look up the half that may be tuned on, and no more")
+    options.add_argument("--lookups", action="store_true", help="find passages and time it, and ask for no answer")
     options.add_argument("--fresh", action="store_true", help="ask everything again")
     options.add_argument("--threads", type=int, default=2, help="of the engines")
     options.add_argument(
@@ -90,6 +92,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))  # errors
     scale = replace(QUICK if given.quick else FULL, meaning=given.meaning)
+    if given.lookups:
+        scale = replace(scale, printed=False)
     if given.manuals:
         scale = replace(scale, manuals=tuple(given.manuals), printed=False)
     if given.fresh:
@@ -129,8 +133,9 @@ def _run(scale: Scale, given: argparse.Namespace, found: Found) -> None:
             chat.path, Sizes(threads=given.threads, **CHAT_SIZES), state, receipt=said, template=models.template()
         )
         asked = stack.enter_context(serving)
-        asyncio.run(_measured(cluster, folder, (asked.socket, embedding.socket), chat, scale, given.tune, found))
-    if not given.tune:
+        only: Only = "tuning" if given.tune else "lookups" if given.lookups else None
+        asyncio.run(_measured(cluster, folder, (asked.socket, embedding.socket), chat, scale, only, found))
+    if only is None:
         _confidence(chat, scale, given.threads, found)
 
 
@@ -159,7 +164,7 @@ async def _measured(  # noqa: PLR0913, PLR0917 - private; one call
     sockets: tuple[Path, Path],
     chat: Weights,
     scale: Scale,
-    tune: bool,  # noqa: FBT001 - as above
+    only: Only,
     found: Found,
 ) -> None:
     pool = database.connect(cluster.socket_dir, postgres.PORT, postgres.PASSWORD)
@@ -173,20 +178,22 @@ async def _measured(  # noqa: PLR0913, PLR0917 - private; one call
         with closing(KeptVectors(vectors, VECTORS)) as kept:
             manuals = await library.imported(pool, (vectors, kept), papers, [one.paper for one in asked], printed)
             asks = [*questions(papers), *(one.question for one in asked if one.question is not None)]
-            looked = await documents.looked_up(manuals, asks, scale.looked_up, scale.meaning, held_out=not tune)
+            looked = await documents.looked_up(manuals, asks, scale.looked_up, scale.meaning, held_out=only != "tuning")
             found.took("documents", looked.claims, looked.figures())
             found.missing |= {f"looking up: {one}": "no such question" for one in SORTS if one not in looked.sorts}
             found.plots["looked"] = looked
-            if not tune:
+            if only is None:
                 of_manuals = [one for one in questions(papers) if one.page in manuals.taken]
                 halves = {one: facts.half(of_manuals, one, scale.learning, scale.held_out) for one in scale.languages}
                 engine = KeptEngine(real, KEPT, chat.digest)
                 async with house.opened(pool, folder, engine, sockets, scale) as stand:
                     await days.answered(stand, engine, manuals, halves, scale, found)
                 found.took("rollback", [rollback.claim(await rollback.seconds(pool, folder / "rollback"))])
+            elif only == "lookups":
+                found.missing["answers, rollback, confidence"] = "--lookups asks for none"
             found.took("speed", *await waiting.timed(manuals, looked.asks, scale))
             if manuals.speed is None:
-                found.missing["import of PDF"] = "the quick way imports none"
+                found.missing["import of PDF"] = "this way imports none"
     await pool.dispose()
 
 
