@@ -186,7 +186,7 @@ def _model(body: bytes) -> ModelInfo:
     numbers = (found.context_tokens, *(() if found.dimensions is None else (found.dimensions,)))
     if not all(isinstance(part, dict) for part in (found.record, found.receipt, found.queue)):
         raise TypeError("it tells a model that is none")
-    if not all(isinstance(number, int) and 0 < number < _MOST for number in numbers):
+    if not all(type(number) is int and 0 < number < _MOST for number in numbers):
         raise TypeError("it tells a model of a size that none has")
     return found
 

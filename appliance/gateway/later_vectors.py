@@ -8,6 +8,7 @@ site where somebody is always answered gets there too, slowly.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -40,6 +41,8 @@ TURN_SECONDS = 0.25
 """Between lots, for a command that wants its turn."""
 _TRIES = 3
 """Of a document that gets none, behind all others; then it is left: it may be what an engine goes away at."""
+INDEX_SECONDS = 600.0
+"""Between tries to make an index: somebody took documents out meanwhile, or the disk is full."""
 _USER = "site"
 
 
@@ -55,6 +58,7 @@ class LaterVectors:
         self._running = running
         self._due = asyncio.Event()
         self._failed: Counter[uuid.UUID] = Counter()
+        self._index_due = 0.0
         self.given_up = 0
         """How many documents got no vectors as often as they were tried, and lack them still."""
 
@@ -82,16 +86,24 @@ class LaterVectors:
             while (lot := await made.some()) == "made":
                 await asyncio.sleep(TURN_SECONDS)
                 await self._quiet()
-            if lot == "done":
-                await vector_index.made(self._database, await embedder.dimensions())
         finally:
             for one in made.given:
                 del self._failed[one]
             self._failed.update(list(made.unread))
         await self._look_again(embedder)
+        if lot == "done":
+            await self._index(await embedder.dimensions())
         if made.unread:
             _log.warning("documents get no vectors", documents=[str(one) for one in made.unread])
             raise UnavailableError(next(iter(made.unread.values())), "run `sovereign document vectors`")
+
+    async def _index(self, dimensions: int) -> None:
+        """Make the index of many vectors; what came to nothing is tried again a good while later."""
+        if time.monotonic() >= self._index_due and await vector_index.wanted(self._database, dimensions):
+            self._index_due = time.monotonic() + INDEX_SECONDS
+            await self._quiet()
+            if await vector_index.made(self._database, dimensions):
+                self._index_due = 0.0
 
     async def _look_again(self, embedder: Embedder) -> None:
         """A command may have made what was given up here, or somebody took the document out."""

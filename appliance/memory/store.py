@@ -13,7 +13,7 @@ from psycopg.errors import DataError, ProgramLimitExceeded
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from appliance.memory import sweeping
+from appliance.memory import sweeping, vector_index
 from appliance.memory.access import keeping, reading
 from appliance.memory.documents import Document
 from appliance.memory.errors import DocumentRefusedError, NoDocumentError
@@ -65,6 +65,7 @@ class Library:
             "model": None,
         }
         async with keeping(self._engine) as connection:
+            await vector_index.give_way(connection)
             await connection.execute(TURN)
             row, outcome = await self._row(connection, arrival, values)
             try:
@@ -81,6 +82,7 @@ class Library:
         values = dict.fromkeys(("text_digest", "pages", "model"))
         counts = {"state": "refused", "reason": reason, "language": "other", "characters": 0, "passages": 0}
         async with keeping(self._engine) as connection:
+            await vector_index.give_way(connection)
             await connection.execute(TURN)
             row, _ = await self._row(connection, arrival, values | counts)
         return _document(row), "refused"
@@ -103,6 +105,7 @@ class Library:
         What pages and files of the database still hold is overwritten by ``sweep``.
         """
         async with keeping(self._engine) as connection:
+            await vector_index.give_way(connection)
             await connection.execute(TURN)
             await _forget(connection, document_id)
             await connection.execute(delete(brief_strike).where(brief_strike.c.source == document_id))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from psycopg.errors import Diagnostic
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-_TABLES = ("passage_vector", "passage", "word_count", "document", "brief_line", "brief_strike")
+_TABLES = ("passage", "word_count", "document", "brief_line", "brief_strike")
 _ATTEMPTS = 5
 _PAUSE_S = 1.0
 _PATIENCE = ("SET statement_timeout = 0", "SET lock_timeout = '2s'")
@@ -63,8 +63,10 @@ async def _rewritten(engine: AsyncEngine) -> bool:
         alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
         await _said(alone, _PATIENCE)
         try:
+            if sum([await _kept(alone, table) for table in _TABLES]):
+                return False
             await vector_index.drop(alone)
-            return sum([await _kept(alone, table) for table in _TABLES]) == 0
+            return await _kept(alone, "passage_vector") == 0
         except DBAPIError as error:
             if isinstance(error.orig, LockNotAvailable):
                 return False

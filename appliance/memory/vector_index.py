@@ -1,9 +1,9 @@
 """The index of vectors: neighbours are found without comparing all (HNSW, as pgvector has it), where there are many.
 
-One for each number of dimensions that has enough of them. It is made by the gateway while it is wanted and nobody is
-answered (``wanted``, ``made``), in the one transaction that also keeps it from being sampled (``schema``). A sweep
-drops it before it writes vectors anew, since an index holds copies of what was deleted, and to make it again would keep
-everybody waiting; until it is there again, every vector is compared.
+One for each number of dimensions that has enough of them. The gateway makes it where it is ``wanted``, in the one
+transaction that also keeps it from being sampled (``schema``). Whoever takes a document out goes first (``give_way``):
+the making is ended then. A sweep drops it before it writes vectors anew, since an index holds copies of what was
+deleted, and to make it again would keep everybody waiting; until it is there again, every vector is compared.
 
 Malkov, Yashunin: Efficient and robust approximate nearest neighbor search using HNSW graphs, IEEE TPAMI 2020.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import LockNotAvailable, QueryCanceled
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -24,19 +24,25 @@ WORTH = 10_000
 READY = "EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(:index) AND indisvalid)"
 _NAME = "ix_passage_vector_near_"
 _PATIENCE = (
-    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL statement_timeout = '1h'",
     "SET LOCAL lock_timeout = '2s'",
     "SET LOCAL maintenance_work_mem = '192MB'",
     "SET LOCAL max_parallel_maintenance_workers = 0",
 )
-"""Whoever writes vectors waits for the index; it takes one processor, and a quarter of the database's memory."""
+"""Whoever gives vectors waits for the index; it takes one processor, and a quarter of the database's memory."""
 _BUILT = "WITH (m = 16, ef_construction = 128)"
 """With ``vector_search``'s width, 98 of the first hundred are found; with pgvector's own 64, 97."""
 _WANTED = text(
     f"SELECT NOT {READY} AND NOT EXISTS (SELECT FROM sweep_due) "  # noqa: S608 - text of this module
     "AND (SELECT count(*) FROM passage_vector WHERE vector_dims(embedding) = :dimensions) >= :worth"
 )
-_ALONE = text("SELECT pg_try_advisory_xact_lock(x'6e656172'::int)")
+_MAKING = "x'6e656172'::int"
+_ALONE = text(f"SELECT pg_try_advisory_xact_lock({_MAKING})")
+_END = text(
+    "SELECT pg_cancel_backend(pid) FROM pg_locks "  # noqa: S608 - as above
+    f"WHERE locktype = 'advisory' AND classid = 0 AND objid = {_MAKING}::oid AND granted AND pid <> pg_backend_pid()"
+)
+_BEFORE_IT = text("LOCK TABLE passage_vector IN ROW EXCLUSIVE MODE")
 _ALL = text("SELECT relname FROM pg_class WHERE relkind = 'i' AND starts_with(relname, :named)")
 
 
@@ -50,31 +56,47 @@ def of(dimensions: int, embedding: str) -> tuple[str, str]:
     return f"CAST({embedding} AS halfvec({dimensions}))", f"vector_dims({embedding}) = {dimensions}"
 
 
-async def made(engine: AsyncEngine, dimensions: int) -> bool:
-    """Make the index where it is wanted: there are vectors enough, and no sweep is due, which would drop it.
+async def wanted(engine: AsyncEngine, dimensions: int) -> bool:
+    """Whether there are vectors enough, and neither the index nor a sweep that is due, which would drop it."""
+    asked = {"index": named(dimensions), "dimensions": dimensions, "worth": WORTH}
+    async with engine.begin() as connection:
+        return bool((await connection.execute(_WANTED, asked)).scalar_one())
 
-    False: nothing was done. Those who look something up go on meanwhile. Who writes vectors waits; where somebody is
-    writing some, it is put off.
+
+async def made(engine: AsyncEngine, dimensions: int) -> bool:
+    """Make the index where it is wanted.
+
+    False: it is not there, since it is not wanted, or somebody else makes it, writes vectors, or wants to take a
+    document out. Those who look something up go on meanwhile.
     """
     name = named(dimensions)
     embedding, where = of(dimensions, "embedding")
-    wanted = {"index": name, "dimensions": dimensions, "worth": WORTH}
+    asked = {"index": name, "dimensions": dimensions, "worth": WORTH}
     try:
         async with engine.begin() as connection:
             if not (await connection.execute(_ALONE)).scalar_one():
                 return False
             for setting in _PATIENCE:
                 await connection.execute(text(setting))
-            if not (await connection.execute(_WANTED, wanted)).scalar_one():
+            if not (await connection.execute(_WANTED, asked)).scalar_one():
                 return False
             how = f"USING hnsw (({embedding}) halfvec_ip_ops) {_BUILT} WHERE {where}"
             await connection.execute(text(f"CREATE INDEX {name} ON passage_vector {how}"))
             await connection.execute(text(f"ALTER INDEX {name} ALTER COLUMN 1 SET STATISTICS 0"))
     except DBAPIError as error:
-        if isinstance(error.orig, LockNotAvailable):
+        if isinstance(error.orig, (LockNotAvailable, QueryCanceled)):
             return False
         raise
     return True
+
+
+async def give_way(connection: AsyncConnection) -> None:
+    """Before ``connection`` takes a document's vectors away: an index that is being made is made later.
+
+    Nobody begins another until this transaction is through.
+    """
+    await connection.execute(_END)
+    await connection.execute(_BEFORE_IT)
 
 
 async def drop(alone: AsyncConnection) -> None:

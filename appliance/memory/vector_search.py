@@ -46,6 +46,8 @@ def plan(changed: Mapping[str, str | int] = MappingProxyType({})) -> str:
 
 
 _PLAN = plan()
+_STAYS = "EXISTS (SELECT FROM passage_vector)"
+"""Whoever reads the table keeps a sweep from dropping its index under them."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ async def by_meaning(connection: AsyncConnection, asked: Meaning, asker: Asker, 
     """
     among = f"d.state = 'ready' AND d.model = :model AND {asker.may_see('d')}"
     before = (
-        f"SELECT coalesce(sum(c.passages), 0) AS passages, {vector_index.READY} AS indexed, {_PLAN} "  # noqa: S608 - text of this module
+        f"SELECT coalesce(sum(c.passages), 0) AS passages, {vector_index.READY} AND {_STAYS} AS indexed, {_PLAN} "  # noqa: S608 - text of this module
         f"FROM word_count AS c WHERE c.language = ANY(:languages) AND c.word = '{EVERY}' AND {asker.may_see('c')}"
     )
     counted = {"languages": list(CONFIGURATION), "index": vector_index.named(asked.dimensions)}

@@ -9,6 +9,7 @@ import math
 import re
 import struct
 import uuid
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from appliance.engine.errors import EngineBusyError, EngineRefusedError, EngineUnavailableError
@@ -31,6 +32,7 @@ MOST_DIMENSIONS = 4000
 Use = Literal["query", "document"]
 USES: tuple[Use, ...] = get_args(Use)
 _ATTEMPTS = 20
+_LAST_S = 1.0
 _LONGEST, _MOST = 200, 99  # characters of a prompt, percent: models/record.py
 _TOLD = 16  # hexadecimal digits that tell one site's few models apart
 _WHICH = re.compile(r"\btext (\d{1,9}) has (\d{1,9}) tokens, and the model takes (\d{1,9})\b")
@@ -115,9 +117,11 @@ class Embedder:
         )
         for _ in range(self._attempts):
             try:
-                found = [event async for event in self._engine.generate(request) if isinstance(event, Vectors)]
-                if found:
-                    return _sound(found[0].vectors, len(texts), _dimensions(await self._info()))
+                async with aclosing(self._engine.generate(request)) as events:
+                    async for event in events:
+                        if isinstance(event, Vectors):
+                            await _read_out(events)
+                            return _sound(event.vectors, len(texts), _dimensions(await self._info()))
             except EngineBusyError as error:
                 await asyncio.sleep(min(error.retry_after, 10))
             except EngineUnavailableError as error:
@@ -137,6 +141,14 @@ class Embedder:
             _require_sound(found)
             self._model = found
         return self._model
+
+
+async def _read_out(events: AsyncGenerator[Event, None]) -> None:
+    """To its end, which follows at once: then the next request has the connection again. Nobody waits for longer."""
+    with suppress(TimeoutError, EngineUnavailableError):
+        async with asyncio.timeout(_LAST_S):
+            async for _ in events:
+                pass
 
 
 def _require_sound(found: ModelInfo) -> None:

@@ -15,7 +15,7 @@ from appliance.cluster.backup.streams import AND_MARK, MARK, Behind, Whole, as_f
 from appliance.cluster.reach import said
 from appliance.cluster.seats import RUN
 from appliance.install.backup.dumps import GATEWAY_DATABASE, IDENTITY_DATABASE
-from appliance.install.database import DATABASES, EXTENSIONS, SUPERUSER
+from appliance.install.database import DATABASES, EXTENSIONS, SUPERUSER, restoring
 from appliance.install.process import drain, feed
 from appliance.install.vault import SUPERUSER_PASSWORD
 from appliance.site.paths import DATABASE
@@ -76,7 +76,7 @@ class PodServer:
     def load(self, database: str, source: BinaryIO) -> None:
         """Put what ``dump`` wrote into ``database``, as its owner: all of it or nothing. Raises as ``feed``."""
         where, password = self._owner(database)
-        whole = ("--exit-on-error", "--single-transaction", *_AS_OWNER, f"--dbname={database}")
+        whole = ("--exit-on-error", "--single-transaction", *_AS_OWNER, f"--dbname={restoring(database)}")
         argv = self._run("pg_restore", *where, *whole)
         feed(argv, as_file(Behind(password, source)), env={}, timeout_s=_HOURS)
 

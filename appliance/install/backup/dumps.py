@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.errors import DeploymentError, UnavailableError
-from appliance.install.database import DATABASES, EXTENSIONS, SUPERUSER, postgres_bin
+from appliance.install.database import DATABASES, EXTENSIONS, SUPERUSER, postgres_bin, restoring
 from appliance.install.probe import answers
 from appliance.install.process import drain, feed, run
 from appliance.install.services import postgres_probe
@@ -68,7 +68,7 @@ class Server:
     def load(self, database: str, source: BinaryIO, options: Sequence[str] = ()) -> None:
         """Put what ``dump`` wrote into ``database``: all of it or nothing."""
         argv = [str(self.programs / "pg_restore"), *self.arguments, "--exit-on-error", "--single-transaction"]
-        feed([*argv, *options, f"--dbname={database}"], source, env=self._environment(), timeout_s=_HOURS)
+        feed([*argv, *options, f"--dbname={restoring(database)}"], source, env=self._environment(), timeout_s=_HOURS)
 
     def _environment(self) -> dict[str, str]:
         return {"PGPASSFILE": str(self.password_file)}

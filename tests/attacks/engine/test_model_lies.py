@@ -48,6 +48,7 @@ LIES: dict[str, Answering] = {
     "a context that none has": told(context_tokens=10**12),
     "a number that is none": told(context_tokens=10**400),
     "dimensions that none has": told(dimensions=-1),
+    "dimensions that are no number": told(dimensions=True),
     "NaN": saying(b'{"record": {}, "receipt": {}, "context_tokens": NaN, "queue": {}}'),
 }
 
@@ -159,7 +160,7 @@ async def test_what_comes_after_the_end_of_an_answer_neither_holds_nor_spoils_it
         await AFTER_THE_END[rest](writer)
 
     async with engine(answer) as path, EngineClient(path) as client:
-        for _ in range(2):  # and the next one has a connection of its own
+        for _ in range(2):  # nor the next one
             assert await bounded(heard(client), most=32 << 20) == 1
 
 

@@ -22,7 +22,7 @@ from tests.memory.library import DIMENSIONS, CountingEngine, House
 from tests.memory.stubborn import StubbornEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -70,6 +70,15 @@ async def test_what_was_taken_in_is_found_by_meaning_without_anybody_asking_for_
     assert [one.title for one in await house.ask(QUIET, "clerks")] == ["birds"]
 
 
+@pytest.fixture
+async def dropped(pool: AsyncEngine) -> AsyncIterator[None]:
+    """The database is used again."""
+    yield
+    async with pool.connect() as connection:
+        await vector_index.drop(await connection.execution_options(isolation_level="AUTOCOMMIT"))
+
+
+@pytest.mark.usefixtures("dropped")
 async def test_the_gateway_makes_the_index_of_many_vectors_once_none_is_missing(
     house: House, vectors: LaterVectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,8 +92,27 @@ async def test_the_gateway_makes_the_index_of_many_vectors_once_none_is_missing(
             assert (await connection.execute(there, index)).scalar_one() is made
         await house.take(f"{words}.txt", words, "clerks")
         assert len(await house.ask(QUIET, "clerks")) == 1 + made  # the last one has no vector yet
-    async with house.engine.connect() as connection:
-        await vector_index.drop(await connection.execution_options(isolation_level="AUTOCOMMIT"))
+
+
+async def test_an_index_that_came_to_nothing_is_tried_again_later(
+    vectors: LaterVectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    async def put_off(_engine: AsyncEngine, dimensions: int) -> bool:
+        tried.append(dimensions)
+        return False
+
+    monkeypatch.setattr(vector_index, "WORTH", 0)
+    monkeypatch.setattr(vector_index, "made", put_off)
+    for _ in range(3):
+        await vectors.make()
+    assert tried == [DIMENSIONS]
+    monkeypatch.setattr(later_vectors, "INDEX_SECONDS", 0.0)
+    vectors._index_due = 0.0
+    for _ in range(2):
+        await vectors.make()
+    assert tried == [DIMENSIONS] * 3
 
 
 async def test_nothing_is_read_while_somebody_is_being_answered(

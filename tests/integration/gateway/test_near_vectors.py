@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, text
 
-from appliance.memory import vector_index, vector_search
+from appliance.memory import sweeping, vector_index, vector_search
 from appliance.memory.access import Asker, keeping
 from appliance.memory.store import Library
 from appliance.memory.vector_search import Meaning, by_meaning
-from tests.memory.library import DIMENSIONS, remains
+from tests.memory.library import DIMENSIONS, House, remains
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,6 +130,70 @@ async def test_the_index_is_put_off_while_somebody_writes_vectors(pool: AsyncEng
     assert await vector_index.made(pool, DIMENSIONS)
 
 
+@pytest.mark.parametrize("way", ["deleted", "regrouped", "replaced"])
+async def test_nobody_waits_for_the_index_to_take_a_document_away(
+    way: str, pool: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A making that would take a minute is ended by whoever takes something out, and nothing is left of it."""
+    house = House(pool, later=True)
+    taken = await house.take("leaked.txt", "Nightingales sing.", "clerks")
+    assert taken.document is not None
+    await drawn(pool, "clerks", 100)
+    async with pool.connect() as connection:  # nothing of the index itself is slow
+        alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await alone.execute(
+            text(
+                "CREATE FUNCTION dawdling(h halfvec) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS "
+                "$$BEGIN PERFORM pg_sleep(0.6); RETURN true; END$$"
+            )
+        )
+    of = vector_index.of
+    monkeypatch.setattr(vector_index, "of", lambda d, e: (of(d, e)[0], f"{of(d, e)[1]} AND dawdling({e})"))
+    try:
+        making = asyncio.create_task(vector_index.made(pool, DIMENSIONS))
+        await begun(pool)
+        async with asyncio.timeout(20):
+            if way == "deleted":
+                await house.library.delete(taken.document.id)
+            elif way == "regrouped":
+                await house.library.regroup(taken.document.id, ["board"])
+                await house.library.delete(taken.document.id)
+            else:
+                await house.take("leaked.txt", "Larks sing.", "clerks")
+            assert not await making
+        assert not await indexed(pool)
+    finally:
+        async with pool.connect() as connection:
+            alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await alone.execute(text("DROP FUNCTION dawdling CASCADE"))
+
+
+async def begun(pool: AsyncEngine) -> None:
+    """Once an index is being made."""
+    making = text("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%' AND state = 'active'")
+    async with asyncio.timeout(20), pool.connect() as connection:
+        alone = await connection.execution_options(isolation_level="AUTOCOMMIT")  # each look is a new one
+        while not (await alone.execute(making)).scalar_one():  # noqa: ASYNC110 - another process tells nobody
+            await asyncio.sleep(0.05)
+
+
+async def test_a_sweep_that_cannot_be_done_leaves_the_index_where_it_is(pool: AsyncEngine) -> None:
+    house = House(pool, later=True)
+    taken = await house.take("a.txt", "Nightingales sing.", "clerks")
+    assert taken.document is not None
+    await drawn(pool, "clerks", 100)
+    assert await vector_index.made(pool, DIMENSIONS)
+    async with pool.connect() as older:
+        await older.execution_options(isolation_level="REPEATABLE READ")
+        await older.execute(text("SELECT count(*) FROM passage"))  # it could ask for what is deleted now
+        await house.library.delete(taken.document.id)
+        assert not await sweeping.sweep(pool, attempts=1)
+        await older.rollback()
+    assert await indexed(pool)
+    assert await house.library.sweep()
+    assert not await indexed(pool)
+
+
 async def test_the_index_finds_what_comparing_all_finds(pool: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     await drawn(pool, "clerks", 1500)
     await drawn(pool, "board", 1500)
@@ -156,6 +220,7 @@ async def test_the_planner_takes_the_index_and_otherwise_reads_the_askers_docume
             with searches(pool) as statements:
                 await by_meaning(connection, towards(0.5), CLERKS, 20)
             ((statement, values),) = statements
+            await connection.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))  # as one asked often has
             rows = (await connection.exec_driver_sql(f"EXPLAIN {statement}", values)).scalars().all()
         planned.append("\n".join(rows))
     assert f"using {INDEX}" in planned[0]
