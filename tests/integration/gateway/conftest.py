@@ -17,6 +17,7 @@ from appliance.gateway.app import create_app
 from appliance.gateway.assembly import Gateway, Keys, Parts
 from appliance.gateway.schema_upgrade import migrate
 from appliance.gateway.server import server
+from appliance.memory import vector_index, vector_search
 from tests.gateway import postgres
 from tests.gateway.doubles import MemoryLog, ObedientEngine, OpenBook, OpenDoor, OpenRegister, principal, site
 from tests.memory.library import CountingEngine
@@ -205,3 +206,19 @@ def events_of(raw: str) -> list[tuple[str, Any]]:
 @pytest.fixture
 async def page(client: httpx.AsyncClient) -> Page:
     return await Page(client).sign_in()
+
+
+@pytest.fixture
+async def no_index_left(pool: AsyncEngine) -> AsyncIterator[None]:
+    """The database is used again."""
+    yield
+    async with pool.connect() as connection:
+        await vector_index.drop(await connection.execution_options(isolation_level="AUTOCOMMIT"))
+
+
+@pytest.fixture
+def many_vectors(monkeypatch: pytest.MonkeyPatch, no_index_left: None) -> None:
+    """A hundred are many."""
+    del no_index_left
+    monkeypatch.setattr(vector_index, "WORTH", 100)
+    monkeypatch.setattr(vector_search, "COMPARED", 100)

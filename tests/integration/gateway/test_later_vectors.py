@@ -22,7 +22,7 @@ from tests.memory.library import DIMENSIONS, CountingEngine, House
 from tests.memory.stubborn import StubbornEngine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -70,15 +70,7 @@ async def test_what_was_taken_in_is_found_by_meaning_without_anybody_asking_for_
     assert [one.title for one in await house.ask(QUIET, "clerks")] == ["birds"]
 
 
-@pytest.fixture
-async def dropped(pool: AsyncEngine) -> AsyncIterator[None]:
-    """The database is used again."""
-    yield
-    async with pool.connect() as connection:
-        await vector_index.drop(await connection.execution_options(isolation_level="AUTOCOMMIT"))
-
-
-@pytest.mark.usefixtures("dropped")
+@pytest.mark.usefixtures("no_index_left")
 async def test_the_gateway_makes_the_index_of_many_vectors_once_none_is_missing(
     house: House, vectors: LaterVectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
