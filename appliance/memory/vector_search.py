@@ -31,7 +31,7 @@ _PLANNED: Mapping[str, str | int] = {
     "enable_mergejoin": "off",
     "enable_sort": "off",
     "hnsw.iterative_scan": "strict_order",
-    "hnsw.ef_search": 200,
+    "hnsw.ef_search": 150,
     "hnsw.max_scan_tuples": 5000,
 }
 """Without statistics (``schema``), the planner takes no index for better than to read everything.

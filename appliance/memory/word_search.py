@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DEPTH = 50
 """How far down the ranking is looked."""
-MAX_CANDIDATES = 1000
+MAX_CANDIDATES = 500
 """Passages with the question's rarest words that are scored, in each language."""
 MAX_WORDS = 12
 _ASKED = " UNION ALL ".join(
