@@ -19,7 +19,7 @@ from appliance.memory.copies import Brought, told_once
 from appliance.memory.documents import Found, Place
 from appliance.memory.fusion import fused
 from appliance.memory.schema import document, passage
-from appliance.memory.vector_search import by_meaning
+from appliance.memory.vector_search import neighbours
 from appliance.memory.word_search import DEPTH, by_words
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from appliance.memory.vector_search import Meaning
+
+    Worded = tuple[list[int], int]
 
 MAX_QUESTION = 4000
 RANKING = 3
@@ -59,9 +61,8 @@ class Retrieval:
         asker = Asker(tuple(groups) if groups is not None else None)
         async with _beside(self._by_words(question[:MAX_QUESTION], asker)) as words:
             vector = await asked if isinstance(asked, Awaitable) else asked
-            ranked = await words
-        async with asker.transaction(self._engine) as connection:
-            near = await by_meaning(connection, vector, asker, DEPTH) if vector is not None else {}
+            ranked, among = await words
+        async with neighbours(self._engine, vector, asker, among, DEPTH) as (connection, near):
             best = fused([(1.0, ranked), (meaning, list(near))])
             return await self._passages(connection, asker, question, best, near, limit)
 
@@ -90,7 +91,7 @@ class Retrieval:
         async with reading(self._engine, named) as connection:
             return (await connection.execute(query)).one_or_none() is not None
 
-    async def _by_words(self, question: str, asker: Asker) -> list[int]:
+    async def _by_words(self, question: str, asker: Asker) -> Worded:
         async with asker.transaction(self._engine) as connection:
             return await by_words(connection, question, asker)
 
@@ -146,7 +147,7 @@ def found_of(row: Row[Any], score: float = 0.0, cosine: float | None = None) -> 
 
 
 @asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, list[int]]) -> AsyncIterator[asyncio.Task[list[int]]]:
+async def _beside(work: Coroutine[Any, Any, Worded]) -> AsyncIterator[asyncio.Task[Worded]]:
     """``work`` under way, which does not outlive the block.
 
     Where the block fails, it goes on to its end, which is near: to cut a statement short costs its connection.

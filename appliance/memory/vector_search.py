@@ -7,20 +7,19 @@ because somebody else's lie all around or a model changes, every vector is compa
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from appliance.memory import vector_index
 from appliance.memory.access import SEEN
-from appliance.memory.language import CONFIGURATION
 from appliance.memory.nearness import nearness
-from appliance.memory.passages import EVERY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from appliance.memory.access import Asker
 
@@ -64,26 +63,37 @@ class Meaning:
         return self.vector.count(",") + 1
 
 
-async def by_meaning(connection: AsyncConnection, asked: Meaning, asker: Asker, depth: int) -> dict[int, float]:
-    """Numbers of passages, nearest first, at most ``depth``, with how near: their cosine, since vectors have length 1.
+@asynccontextmanager
+async def neighbours(
+    engine: AsyncEngine, asked: Meaning | None, asker: Asker, among: int, depth: int
+) -> AsyncIterator[tuple[AsyncConnection, dict[int, float]]]:
+    """Numbers of passages, nearest first, at most ``depth``, with how near; and the asker's transaction that found it.
 
-    The transaction is the asker's (``access``); from here on it plans for few rows.
+    It plans for few rows from here on. How near is their cosine, since vectors have length 1. ``among`` is how many
+    passages the asker may see.
     """
-    among = f"d.state = 'ready' AND d.model = :model AND {asker.may_see('d')}"
-    before = (
-        f"SELECT coalesce(sum(c.passages), 0) AS passages, {vector_index.READY} AND {_STAYS} AS indexed, {_PLAN} "  # noqa: S608 - text of this module
-        f"FROM word_count AS c WHERE c.language = ANY(:languages) AND c.word = '{EVERY}' AND {asker.may_see('c')}"
-    )
-    counted = {"languages": list(CONFIGURATION), "index": vector_index.named(asked.dimensions)}
-    of = (await connection.execute(asker.typed(before), counted | asker.named)).one()
+    if asked is None:
+        async with asker.transaction(engine) as connection:
+            yield connection, {}
+        return
+    async with engine.begin() as connection:
+        also = f"{vector_index.READY} AND {_STAYS} AS indexed, {_PLAN}"
+        begun = await asker.begin(connection, also, {"index": vector_index.named(asked.dimensions)})
+        yield connection, await _found(connection, asked, asker, depth, by_index=begun.indexed and among > COMPARED)
+
+
+async def _found(
+    connection: AsyncConnection, asked: Meaning, asker: Asker, depth: int, *, by_index: bool
+) -> dict[int, float]:
+    seen = f"d.state = 'ready' AND d.model = :model AND {asker.may_see('d')}"
     values = {"vector": asked.vector, "model": asked.model, "depth": depth, **asker.named}
     found: list[tuple[float, int]] = []
-    if of.indexed and of.passages > COMPARED:
+    if by_index:
         embedding, where = vector_index.of(asked.dimensions, "p.embedding")
-        seen = f"CROSS JOIN LATERAL (SELECT FROM document AS d WHERE d.id = p.document_id AND {among} OFFSET 0) AS d"
-        found = await _nearest(connection, asker, values, embedding, f"{seen} WHERE {where}")
+        of = f"CROSS JOIN LATERAL (SELECT FROM document AS d WHERE d.id = p.document_id AND {seen} OFFSET 0) AS d"
+        found = await _nearest(connection, asker, values, embedding, f"{of} WHERE {where}")
     if len(found) < depth:
-        found = await _nearest(connection, asker, values, "p.embedding", f"{SEEN} WHERE {among}")
+        found = await _nearest(connection, asker, values, "p.embedding", f"{SEEN} WHERE {seen}")
     return {number: nearness(-far, asked.unrelated) for far, number in found}
 
 

@@ -60,11 +60,11 @@ class Word:
         return "'" + self.word.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-async def by_words(connection: AsyncConnection, question: str, asker: Asker) -> list[int]:
-    """Numbers of passages, best first, at most ``DEPTH``; the transaction is the asker's (``access``)."""
-    words = await _counted(connection, question, asker)
+async def by_words(connection: AsyncConnection, question: str, asker: Asker) -> tuple[list[int], int]:
+    """Numbers of passages, best first, at most ``DEPTH``, of how many; the transaction is the asker's (``access``)."""
+    words, among = await _counted(connection, question, asker)
     if not words:
-        return []
+        return [], among
     parts, values = [], dict[str, Any]()
     for language in CONFIGURATION:
         asked = sorted((w for w in words if w.language == language), key=lambda w: (w.passages, w.word))[:MAX_WORDS]
@@ -77,11 +77,11 @@ async def by_words(connection: AsyncConnection, question: str, asker: Asker) -> 
         f"SELECT id FROM ({' UNION ALL '.join(parts)}) AS best ORDER BY score DESC, id LIMIT :depth"
     )
     rows = (await connection.execute(asker.typed(query), values | asker.named)).all()
-    return [row.id for row in rows]
+    return [row.id for row in rows], among
 
 
-async def _counted(connection: AsyncConnection, question: str, asker: Asker) -> list[Word]:
-    """The question's words, those that stand somewhere, in each language."""
+async def _counted(connection: AsyncConnection, question: str, asker: Asker) -> tuple[list[Word], int]:
+    """The question's words, those that stand somewhere, in each language; and how many passages the asker may see."""
     query = (
         f"SELECT c.language, c.word, CAST(sum(c.passages) AS bigint) AS passages, {READ_ONCE} FROM word_count AS c "  # noqa: S608 - as above
         f"JOIN ({_ASKED}) AS a USING (language, word) WHERE {asker.may_see('c')} GROUP BY c.language, c.word"
@@ -89,7 +89,8 @@ async def _counted(connection: AsyncConnection, question: str, asker: Asker) -> 
     values = {"question": await content_words(connection, lowered(question)), **asker.named}
     rows = (await connection.execute(asker.typed(query), values)).all()
     of = {row.language: row.passages for row in rows if row.word == EVERY}
-    return [Word(r.language, r.word, r.passages, of[r.language]) for r in rows if r.word != EVERY]
+    words = [Word(r.language, r.word, r.passages, of[r.language]) for r in rows if r.word != EVERY]
+    return words, sum(of.values())
 
 
 def _scored(language: Language, asked: Sequence[Word]) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from appliance.memory import vector_index
 from appliance.memory.access import Asker
 from appliance.memory.retrieval import Retrieval
-from appliance.memory.vector_search import by_meaning
+from appliance.memory.vector_search import neighbours
 from appliance.memory.vectors import Embedder
 from appliance.memory.word_search import DEPTH
 from tests.bench.claims import Claim, at_least, at_most, tell
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.bench.learning.course import Scale
     from tests.bench.learning.library import Manuals
     from tests.bench.learning.questions import Question
+
+_MANY = 1_000_000
 
 
 async def timed(manuals: Manuals, asks: list[Question], scale: Scale) -> tuple[list[Claim], dict[str, object]]:
@@ -60,8 +62,8 @@ async def nearest(pool: AsyncEngine, embedder: Embedder, asks: list[Question]) -
     asker, found = Asker((GROUP,)), []
     for question in asks:
         meaning = await embedder.meaning(question.said)
-        async with asker.transaction(pool) as connection:
-            found.append(set(await by_meaning(connection, meaning, asker, DEPTH)))
+        async with neighbours(pool, meaning, asker, _MANY, DEPTH) as (_, near):
+            found.append(set(near))
     return found
 
 

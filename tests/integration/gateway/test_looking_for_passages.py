@@ -39,7 +39,7 @@ def searching(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Is set once words are searched, while their transaction is open."""
     begun = asyncio.Event()
 
-    async def noted(connection: AsyncConnection, question: str, asker: Asker) -> list[int]:
+    async def noted(connection: AsyncConnection, question: str, asker: Asker) -> tuple[list[int], int]:
         await connection.execute(text("SELECT 1"))
         begun.set()
         return await word_search.by_words(connection, question, asker)
@@ -69,7 +69,7 @@ async def test_nobody_holds_a_connection_while_a_vector_is_made(
     await House(pool).take("a.txt", "Nightingales sing at night.", "clerks")
     wanted, searched, coming = 60, asyncio.Semaphore(0), asyncio.Event()  # twice as many as there are connections
 
-    async def counted(connection: AsyncConnection, question: str, asker: Asker) -> list[int]:
+    async def counted(connection: AsyncConnection, question: str, asker: Asker) -> tuple[list[int], int]:
         found = await word_search.by_words(connection, question, asker)
         searched.release()
         return found
@@ -123,6 +123,18 @@ async def test_more_questions_at_once_than_there_are_connections_are_all_answere
     await house.take("a.txt", "Nightingales sing at night.", "clerks")
     found = await asyncio.gather(*(house.ask("nightingales", "clerks") for _ in range(90)))
     assert [[one.title for one in some] for some in found] == [["a"]] * 90
+
+
+@pytest.mark.parametrize("question", ["nightingales", "no such word"])
+async def test_how_many_passages_there_are_counts_what_the_asker_may_see(pool: AsyncEngine, question: str) -> None:
+    house = House(pool)
+    await house.take("a.txt", "Nightingales sing at night.", "clerks")
+    await house.take("b.txt", "Die Nachtigall singt in der Nacht und im Mai.", "clerks", "board")
+    await house.take("c.txt", "Nightingales sleep.", "board")
+    for groups, among in ((("clerks",), 2), (("board",), 2), (("clerks", "board"), 3), (("strangers",), 0), (None, 3)):
+        asker = Asker(groups)
+        async with asker.transaction(pool) as connection:
+            assert (await word_search.by_words(connection, question, asker))[1] == among
 
 
 @contextmanager

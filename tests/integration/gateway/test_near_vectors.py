@@ -10,7 +10,7 @@ from sqlalchemy import event, text
 
 from appliance.memory import vector_index, vector_search
 from appliance.memory.access import Asker, keeping
-from appliance.memory.vector_search import Meaning, by_meaning
+from appliance.memory.vector_search import Meaning, neighbours
 from tests.integration.gateway.drawn_vectors import INDEX, MODEL, drawn
 from tests.memory.library import DIMENSIONS
 
@@ -44,9 +44,11 @@ def searches(pool: AsyncEngine) -> Iterator[list[tuple[str, Any]]]:
         event.remove(pool.sync_engine, "before_cursor_execute", note)
 
 
-async def found(pool: AsyncEngine, asker: Asker, asked: Meaning, depth: int = 20) -> dict[int, float]:
-    async with asker.transaction(pool) as connection:
-        return await by_meaning(connection, asked, asker, depth)
+async def found(
+    pool: AsyncEngine, asker: Asker, asked: Meaning, depth: int = 20, among: int = 1000
+) -> dict[int, float]:
+    async with neighbours(pool, asked, asker, among, depth) as (_, near):
+        return near
 
 
 async def test_the_index_finds_what_comparing_all_finds(pool: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,9 +73,9 @@ async def test_the_planner_takes_the_index_and_otherwise_reads_the_askers_docume
     planned = []
     for compared in (100, 10_000):
         monkeypatch.setattr(vector_search, "COMPARED", compared)
-        async with CLERKS.transaction(pool) as connection:
-            with searches(pool) as statements:
-                await by_meaning(connection, towards(0.5), CLERKS, 20)
+        with searches(pool) as statements:
+            await found(pool, CLERKS, towards(0.5))
+        async with neighbours(pool, towards(0.5), CLERKS, 0, 1) as (connection, _):
             ((statement, values),) = statements
             await connection.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))  # as one asked often has
             rows = (await connection.exec_driver_sql(f"EXPLAIN {statement}", values)).scalars().all()
