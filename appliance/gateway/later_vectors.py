@@ -42,7 +42,8 @@ TURN_SECONDS = 0.25
 _TRIES = 3
 """Of a document that gets none, behind all others; then it is left: it may be what an engine goes away at."""
 INDEX_SECONDS = 600.0
-"""Between tries to make an index: somebody took documents out meanwhile, or the disk is full."""
+"""Before an index is tried again: somebody took documents out meanwhile, the disk is full, or it takes too long."""
+_LONGEST_PAUSE = 86_400.0
 _USER = "site"
 
 
@@ -58,7 +59,7 @@ class LaterVectors:
         self._running = running
         self._due = asyncio.Event()
         self._failed: Counter[uuid.UUID] = Counter()
-        self._index_due = 0.0
+        self._index_due, self._pause = 0.0, INDEX_SECONDS
         self.given_up = 0
         """How many documents got no vectors as often as they were tried, and lack them still."""
 
@@ -98,12 +99,16 @@ class LaterVectors:
             raise UnavailableError(next(iter(made.unread.values())), "run `sovereign document vectors`")
 
     async def _index(self, dimensions: int) -> None:
-        """Make the index of many vectors; what came to nothing is tried again a good while later."""
-        if time.monotonic() >= self._index_due and await vector_index.wanted(self._database, dimensions):
-            self._index_due = time.monotonic() + INDEX_SECONDS
-            await self._quiet()
-            if await vector_index.made(self._database, dimensions):
-                self._index_due = 0.0
+        """Make the index of many vectors; what came to nothing is tried again later, and each time later still."""
+        if time.monotonic() < self._index_due or not await vector_index.wanted(self._database, dimensions):
+            return
+        await self._quiet()
+        self._index_due = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        if await vector_index.made(self._database, dimensions):
+            self._index_due, self._pause = 0.0, INDEX_SECONDS
+        else:
+            _log.info("the index of vectors is put off", until=f"{self._index_due - time.monotonic():.0f} s")
 
     async def _look_again(self, embedder: Embedder) -> None:
         """A command may have made what was given up here, or somebody took the document out."""

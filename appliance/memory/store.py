@@ -65,7 +65,7 @@ class Library:
             "model": None,
         }
         async with keeping(self._engine) as connection:
-            await vector_index.give_way(connection)
+            await _clear(connection, arrival.origin)
             await connection.execute(TURN)
             row, outcome = await self._row(connection, arrival, values)
             try:
@@ -82,7 +82,7 @@ class Library:
         values = dict.fromkeys(("text_digest", "pages", "model"))
         counts = {"state": "refused", "reason": reason, "language": "other", "characters": 0, "passages": 0}
         async with keeping(self._engine) as connection:
-            await vector_index.give_way(connection)
+            await _clear(connection, arrival.origin)
             await connection.execute(TURN)
             row, _ = await self._row(connection, arrival, values | counts)
         return _document(row), "refused"
@@ -91,6 +91,7 @@ class Library:
         """Let other groups see a document, from the next question on. Raises ``NoDocumentError``."""
         changed = update(document).where(document.c.id == document_id).values(groups=list(groups)).returning(document)
         async with keeping(self._engine) as connection:
+            await vector_index.give_way(connection)
             await connection.execute(TURN)
             await uncount(connection, document_id)
             row = (await connection.execute(changed)).one_or_none()
@@ -176,6 +177,13 @@ class Library:
 def seen_by(groups: Sequence[str]) -> Any:
     """Whether one of ``groups`` may see the document: the question itself, which the database's own policy repeats."""
     return document.c.groups.overlap(list(groups))
+
+
+async def _clear(connection: AsyncConnection, origin: str) -> None:
+    """Before ``TURN``, for whoever has it waits for nobody: nothing stands in the way of replacing what is there."""
+    there = select(document.c.id).where(document.c.origin == origin)
+    if (await connection.execute(there)).one_or_none() is not None:
+        await vector_index.give_way(connection)
 
 
 async def _forget(connection: AsyncConnection, document_id: uuid.UUID) -> None:

@@ -63,6 +63,7 @@ async def _rewritten(engine: AsyncEngine) -> bool:
         alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
         await _said(alone, _PATIENCE)
         try:
+            await vector_index.end(alone)
             if sum([await _kept(alone, table) for table in _TABLES]):
                 return False
             await vector_index.drop(alone)

@@ -16,6 +16,8 @@ from psycopg.errors import LockNotAvailable, QueryCanceled
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from appliance.memory.vectoring import LOCK
+
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -29,18 +31,20 @@ _PATIENCE = (
     "SET LOCAL maintenance_work_mem = '192MB'",
     "SET LOCAL max_parallel_maintenance_workers = 0",
 )
-"""Whoever gives vectors waits for the index; it takes one processor, and a quarter of the database's memory."""
+"""Nobody gives vectors meanwhile; it takes one processor, and a quarter of the database's memory."""
 _BUILT = "WITH (m = 16, ef_construction = 128)"
 """With ``vector_search``'s width, 98 of the first hundred are found; with pgvector's own 64, 97."""
 _WANTED = text(
     f"SELECT NOT {READY} AND NOT EXISTS (SELECT FROM sweep_due) "  # noqa: S608 - text of this module
-    "AND (SELECT count(*) FROM passage_vector WHERE vector_dims(embedding) = :dimensions) >= :worth"
+    "AND (SELECT count(*) FROM (SELECT FROM passage_vector WHERE vector_dims(embedding) = :dimensions "
+    "LIMIT :worth) AS v) >= :worth"
 )
 _MAKING = "x'6e656172'::int"
-_ALONE = text(f"SELECT pg_try_advisory_xact_lock({_MAKING})")
+_ALONE = text(f"SELECT pg_try_advisory_xact_lock({_MAKING}) AND pg_try_advisory_xact_lock({LOCK})")
 _END = text(
-    "SELECT pg_cancel_backend(pid) FROM pg_locks "  # noqa: S608 - as above
-    f"WHERE locktype = 'advisory' AND classid = 0 AND objid = {_MAKING}::oid AND granted AND pid <> pg_backend_pid()"
+    "SELECT pg_cancel_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "  # noqa: S608 - as above
+    f"AND classid = 0 AND objid = {_MAKING}::oid AND pid <> pg_backend_pid() "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 _BEFORE_IT = text("LOCK TABLE passage_vector IN ROW EXCLUSIVE MODE")
 _ALL = text("SELECT relname FROM pg_class WHERE relkind = 'i' AND starts_with(relname, :named)")
@@ -90,12 +94,17 @@ async def made(engine: AsyncEngine, dimensions: int) -> bool:
     return True
 
 
+async def end(connection: AsyncConnection) -> None:
+    """Let whoever is making an index stop."""
+    await connection.execute(_END)
+
+
 async def give_way(connection: AsyncConnection) -> None:
-    """Before ``connection`` takes a document's vectors away: an index that is being made is made later.
+    """Before ``connection`` takes a document away, or away from somebody: an index that is being made is made later.
 
     Nobody begins another until this transaction is through.
     """
-    await connection.execute(_END)
+    await end(connection)
     await connection.execute(_BEFORE_IT)
 
 

@@ -37,7 +37,8 @@ AT_ONCE = 32
 """Passages of a lot: some ten thousand tokens, which no engine refuses together."""
 Lot = Literal["made", "busy", "done"]
 _MAX_HEADINGS = 300
-_LOCK = "x'76656374'::int"
+LOCK = "x'76656374'::int"
+"""Whoever makes vectors holds this, and whoever makes an index of them (``vector_index``)."""
 _HAVE = "(SELECT document_id, count(*) AS have FROM passage_vector GROUP BY document_id) AS v"
 _LEFT = "d.passages - CASE WHEN d.model = :model THEN coalesce(v.have, 0) ELSE 0 END"
 _REST = (
@@ -134,12 +135,12 @@ class Vectoring:
         """Whether nobody else makes vectors, nor begins to within the block. No transaction is held meanwhile."""
         async with self._engine.connect() as connection:
             mine = await connection.execution_options(isolation_level="AUTOCOMMIT")
-            free = bool((await mine.execute(text(f"SELECT pg_try_advisory_lock({_LOCK})"))).scalar_one())
+            free = bool((await mine.execute(text(f"SELECT pg_try_advisory_lock({LOCK})"))).scalar_one())
             try:
                 yield free
             finally:
                 if free:
-                    await mine.execute(text(f"SELECT pg_advisory_unlock({_LOCK})"))
+                    await mine.execute(text(f"SELECT pg_advisory_unlock({LOCK})"))
 
     async def _next(self, model: str) -> Row[Any] | None:
         """A document that lacks vectors of ``model``, which it names from then on; none that this round left."""

@@ -97,14 +97,14 @@ async def test_an_index_that_came_to_nothing_is_tried_again_later(
 
     monkeypatch.setattr(vector_index, "WORTH", 0)
     monkeypatch.setattr(vector_index, "made", put_off)
-    for _ in range(3):
+    clock = [0.0]
+    monkeypatch.setattr(later_vectors.time, "monotonic", lambda: clock[0])
+    at = []
+    for minute in range(61):
+        clock[0] = 60.0 * minute
         await vectors.make()
-    assert tried == [DIMENSIONS]
-    monkeypatch.setattr(later_vectors, "INDEX_SECONDS", 0.0)
-    vectors._index_due = 0.0
-    for _ in range(2):
-        await vectors.make()
-    assert tried == [DIMENSIONS] * 3
+        at += [minute] * (len(tried) - len(at))
+    assert at == [0, 10, 30]  # ten minutes, twenty, forty
 
 
 async def test_nothing_is_read_while_somebody_is_being_answered(

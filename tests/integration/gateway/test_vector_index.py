@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
+from appliance.install.database import restoring
 from appliance.memory import sweeping, vector_index
 from appliance.memory.access import keeping
 from appliance.memory.store import Library
+from appliance.memory.vectoring import Vectoring
+from tests.gateway import postgres
 from tests.integration.gateway.drawn_vectors import INDEX, drawn, indexed
 from tests.memory.library import DIMENSIONS, House, remains
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from tests.gateway import postgres
-
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("many_vectors")]
+MEMORY = ("maintenance_work_mem", "max_parallel_maintenance_workers")
 SECRET = [round(0.37 - 0.011 * n, 4) for n in range(DIMENSIONS)]
 
 
@@ -74,7 +77,6 @@ async def test_nobody_waits_for_the_index_to_take_a_document_away(
                 await house.library.delete(taken.document.id)
             elif way == "regrouped":
                 await house.library.regroup(taken.document.id, ["board"])
-                await house.library.delete(taken.document.id)
             else:
                 await house.take("leaked.txt", "Larks sing.", "clerks")
             assert not await making
@@ -83,6 +85,17 @@ async def test_nobody_waits_for_the_index_to_take_a_document_away(
         async with pool.connect() as connection:
             alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
             await alone.execute(text("DROP FUNCTION dawdling CASCADE"))
+
+
+async def test_who_gives_vectors_has_no_row_locked_while_an_index_is_made(pool: AsyncEngine) -> None:
+    house = House(pool, later=True)
+    await house.take("a.txt", "Nightingales sing.", "clerks")
+    embedder = house.embedder
+    assert embedder is not None
+    async with pool.begin() as making:
+        await making.execute(vector_index._ALONE)  # as whoever makes one
+        assert await Vectoring(pool, embedder).some() == "busy"
+    assert await Vectoring(pool, embedder).some() == "made"
 
 
 async def begun(pool: AsyncEngine) -> None:
@@ -102,7 +115,7 @@ async def test_a_sweep_that_cannot_be_done_leaves_the_index_where_it_is(pool: As
     assert await vector_index.made(pool, DIMENSIONS)
     async with pool.connect() as older:
         await older.execution_options(isolation_level="REPEATABLE READ")
-        await older.execute(text("SELECT count(*) FROM passage"))  # it could ask for what is deleted now
+        await older.execute(text("SELECT count(*) FROM sweep_due"))  # it could ask for what is deleted now
         await house.library.delete(taken.document.id)
         assert not await sweeping.sweep(pool, attempts=1)
         await older.rollback()
@@ -144,3 +157,10 @@ async def test_no_sample_of_a_vector_is_kept_by_statistics(pool: AsyncEngine) ->
         await alone.execute(text("ANALYZE"))
         about = text("SELECT count(*) FROM pg_stats WHERE tablename IN ('passage_vector', :index)")
         assert (await alone.execute(about, {"index": INDEX})).scalar_one() == 0
+
+
+async def test_a_restore_makes_the_index_with_as_much_memory(cluster: postgres.Cluster) -> None:
+    where: dict[str, Any] = {"host": str(cluster.socket_dir), "port": postgres.PORT, "user": "postgres"}
+    with psycopg.connect(restoring("sovereign"), **where) as connection:
+        said = [connection.execute(f"SHOW {name}").fetchone() for name in MEMORY]
+        assert [*said, connection.info.dbname] == [("192MB",), ("0",), "sovereign"]
