@@ -33,7 +33,7 @@ _PATIENCE = (
 )
 """Nobody gives vectors meanwhile; it takes one processor, and a quarter of the database's memory."""
 _BUILT = "WITH (m = 16, ef_construction = 128)"
-"""With ``vector_search``'s width, 98 of the first hundred are found; with pgvector's own 64, 97."""
+"""``make bench-learning`` counts how many of the nearest are found with this and ``vector_search``'s width."""
 _WANTED = text(
     f"SELECT NOT {READY} AND NOT EXISTS (SELECT FROM sweep_due) "  # noqa: S608 - text of this module
     "AND (SELECT count(*) FROM (SELECT FROM passage_vector WHERE vector_dims(embedding) = :dimensions "
