@@ -43,11 +43,12 @@ def answer(socket: Path, wanted: Request) -> tuple[str, int]:
 
     async def whole() -> tuple[str, int]:
         text, cached = "", -1
-        async for event in EngineClient(socket).generate(wanted):
-            if isinstance(event, Token):
-                text += event.text
-            if isinstance(event, End):
-                cached = event.usage.cached_tokens
+        async with EngineClient(socket) as client:
+            async for event in client.generate(wanted):
+                if isinstance(event, Token):
+                    text += event.text
+                if isinstance(event, End):
+                    cached = event.usage.cached_tokens
         return text, cached
 
     return asyncio.run(whole())
