@@ -3,10 +3,11 @@
     python -m tests.bench.gateway [--quick]
 
 A whole gateway answers on loopback (real tokens, PostgreSQL, the log's writer, the engine's socket protocol; the model
-is a double that answers at once). One client, in a process of its own, asks it and the engine's socket by turns: to the
-first token, and for streams of many tokens. The throughput that it costs is the time it adds to a token at the rate of
-a full batch, on all of the machine's processors. Then what the log alone adds (``gateway_log``), which is all that
-``--quick`` measures, and briefly. Last line: one JSON object.
+is a double that answers at once). As on a site each is a process of its own, and so is the client, which asks the
+gateway and the engine's socket by turns, to the first token. Then it asks for streams of many tokens: the throughput
+that they cost is the processor time of gateway, database and writer for a whole answer, by token, at the rate of a full
+batch, as a share of all processors. At last what the log alone adds (``gateway_log``), which is all that ``--quick``
+measures, and briefly. Last line: one JSON object.
 """
 
 from __future__ import annotations
@@ -19,19 +20,26 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.bench import gateway_log
+from appliance.audit.client import AuditClient
+from appliance.engine.client import EngineClient
+from tests.audit.bench import Bench
+from tests.audit.processes import writers
+from tests.bench import gateway_engine, gateway_log
 from tests.bench.claims import Claim, at_most, tell
+from tests.bench.processor_time import spent
 from tests.contract.conftest import running_site
+from tests.gateway.doubles import ORIGIN
 
 TURNS = 200
 WARM = 20
-STREAMS = 20
+STREAMS = 40
 TOKENS = 400
 FULL_BATCH_TOK_S = 351
 """What the engine gives with 32 requests side by side on two processors, the most that was measured."""
@@ -52,21 +60,36 @@ def main() -> int:
 
 
 def _medians() -> dict[str, float]:
-    with tempfile.TemporaryDirectory(prefix="bench-gateway-") as name:
-        quota = {"requests_per_minute": 1_000_000, "tokens_per_day": 1_000_000_000}
-        with running_site(Path(name), per_user=quota, per_group=quota) as site:
-            token = site.keys.token("analyst", "analysts")
-            given = json.dumps({"url": site.url, "socket": f"{name}/engine.sock", "token": token})
-            argv = [sys.executable, "-m", "tests.bench.gateway", "--client"]
-            said = subprocess.run(argv, input=given.encode(), check=True, stdout=subprocess.PIPE).stdout
-    found: dict[str, float] = json.loads(said)
+    quota = {"requests_per_minute": 1_000_000, "tokens_per_day": 1_000_000_000}
+    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as name, ExitStack() as stack:
+        folder, log, model = Path(name), Path(name) / "log.sock", Path(name) / "model.sock"
+        writer = Bench(folder / "entries", origin=ORIGIN)
+        stack.enter_context(writers(writer, folder, log, {"gateway": os.getuid()}))()
+        double = stack.enter_context(gateway_engine.engine(model))
+        doors = {"audit": AuditClient(log), "engine": EngineClient(model)}
+        (folder / "site").mkdir()
+        site = stack.enter_context(running_site(folder / "site", **doors, per_user=quota, per_group=quota))
+        given = {"url": site.url, "socket": str(model), "token": site.keys.token("analyst", "analysts")}
+        argv = [sys.executable, "-m", "tests.bench.gateway", "--client"]
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as asking:
+            assert asking.stdin is not None
+            assert asking.stdout is not None
+            asking.stdin.write(json.dumps(given) + "\n")
+            asking.stdin.flush()
+            found: dict[str, float] = json.loads(asking.stdout.readline())
+            others = frozenset({asking.pid, double.pid})
+            before = spent(os.getpid(), others)
+            asking.stdin.write("streams\n")
+            asking.stdin.flush()
+            tokens = int(asking.stdout.readline())
+            found["gateway_processor_token_s"] = (spent(os.getpid(), others) - before) / tokens
     return found
 
 
 def judged(found: dict[str, float]) -> list[Claim]:
-    """Both claims, of medians in seconds."""
+    """Both claims, of seconds."""
     first = (found["gateway_first_s"] - found["engine_first_s"]) * 1000
-    share = (found["gateway_token_s"] - found["engine_token_s"]) * FULL_BATCH_TOK_S / (os.cpu_count() or 1)
+    share = found["gateway_processor_token_s"] * FULL_BATCH_TOK_S / (os.cpu_count() or 1)
     return [
         at_most("the gateway adds to the first token, p50", first, "ms", 3.0),
         at_most("the gateway's share of the processors at a full batch", share, "share", 0.02),
@@ -74,26 +97,23 @@ def judged(found: dict[str, float]) -> list[Claim]:
 
 
 def client() -> None:
-    """The asking side: medians go to stdout."""
-    given = json.load(sys.stdin)
+    """The asking side: medians to the first token go to stdout, and, told to go on, how many tokens were streamed."""
+    given = json.loads(sys.stdin.readline())
     engine = httpx.Client(transport=httpx.HTTPTransport(uds=given["socket"]), base_url="http://engine", timeout=60)
     headers = {"authorization": f"Bearer {given['token']}"}
     with engine, httpx.Client(base_url=given["url"], headers=headers, timeout=60) as gateway:
         doors = {"engine": (engine, "/generate", _plain), "gateway": (gateway, "/v1/chat/completions", _chat)}
         first: dict[str, list[float]] = {name: [] for name in doors}
-        each: dict[str, list[float]] = {name: [] for name in doors}
         for turn in range(WARM + TURNS):
             for name, (http, path, body) in doors.items():
-                begun, _ended, _lines = _asked(http, path, body("hi", 3))
+                begun, _tokens = _asked(http, path, body("hi", 3))
                 first[name] += [begun] if turn >= WARM else []
         tell(f"first token: {TURNS} turns")
-        for _ in range(STREAMS):
-            for name, (http, path, body) in doors.items():
-                begun, ended, lines = _asked(http, path, body("endless", TOKENS))
-                each[name].append((ended - begun) / max(1, lines - 1))
+        print(json.dumps({f"{name}_first_s": statistics.median(values) for name, values in first.items()}), flush=True)
+        sys.stdin.readline()
+        http, path, body = doors["gateway"]
+        print(sum(_asked(http, path, body("endless", TOKENS))[1] for _ in range(STREAMS)), flush=True)
         tell(f"tokens: {STREAMS} streams of {TOKENS}")
-    medians = {f"{name}_first_s": statistics.median(values) for name, values in first.items()}
-    print(json.dumps(medians | {f"{name}_token_s": statistics.median(values) for name, values in each.items()}))
 
 
 def _chat(question: str, tokens: int) -> dict[str, Any]:
@@ -106,8 +126,8 @@ def _plain(question: str, tokens: int) -> dict[str, Any]:
     return {"id": "bench", "user": "u", "group": "analysts", "messages": messages, "max_tokens": tokens}
 
 
-def _asked(http: httpx.Client, path: str, body: dict[str, Any]) -> tuple[float, float, int]:
-    """Seconds to the first token, to the end, and how many tokens came."""
+def _asked(http: httpx.Client, path: str, body: dict[str, Any]) -> tuple[float, int]:
+    """Seconds to the first token, and how many tokens came."""
     began, first, tokens = time.perf_counter(), 0.0, 0
     with http.stream("POST", path, json=body) as answer:
         answer.raise_for_status()
@@ -115,7 +135,7 @@ def _asked(http: httpx.Client, path: str, body: dict[str, Any]) -> tuple[float, 
             if '"type": "token"' in line or '"delta":{"content":' in line:
                 first = first or time.perf_counter() - began
                 tokens += 1
-    return first, time.perf_counter() - began, tokens
+    return first, tokens
 
 
 if __name__ == "__main__":

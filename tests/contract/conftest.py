@@ -93,6 +93,7 @@ class _Process:
     stopping: asyncio.Event | None = None
     analysts: dict[str, Any] = field(default_factory=dict)
     audit: Audit | None = None
+    engine: EngineClient | None = None
 
     def run(self) -> None:
         asyncio.run(self._run())
@@ -111,7 +112,7 @@ class _Process:
         log = TileLog(self.folder / "log", ORIGIN, audit_keys)
         async with AsyncExitStack() as stack:
             await self._listen(stack, "audit", server_config(create_audit_app(log, EVERY_ROLE)))
-            engine = uvicorn.Config(_engine_app(model), http=PeerProtocol, log_config=None, access_log=False)
+            engine = uvicorn.Config(engine_app(model), http=PeerProtocol, log_config=None, access_log=False)
             await self._listen(stack, "engine", engine)
             parts = await self._parts(stack, config, keys)
             await migrate(parts.database)
@@ -124,7 +125,7 @@ class _Process:
         pool = database.connect(self.cluster.socket_dir, postgres.PORT, postgres.PASSWORD)
         stack.push_async_callback(pool.dispose)
         http = await stack.enter_async_context(keys.http())
-        engine = await stack.enter_async_context(EngineClient(self.folder / "engine.sock"))
+        engine = await stack.enter_async_context(self.engine or EngineClient(self.folder / "engine.sock"))
         return Parts(
             site=config,
             database=pool,
@@ -146,7 +147,8 @@ class _Process:
         await _serve(stack, uvicorn.Server(settings), bound)
 
 
-def _engine_app(model: ModelDouble) -> Starlette:
+def engine_app(model: ModelDouble) -> Starlette:
+    """The engine's HTTP face over the double."""
     return create_engine_app(
         model,
         EngineMetrics(),
@@ -176,13 +178,16 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @contextmanager
-def running_site(folder: Path, *, audit: Audit | None = None, **analysts: Any) -> Iterator[Site]:
+def running_site(
+    folder: Path, *, audit: Audit | None = None, engine: EngineClient | None = None, **analysts: Any
+) -> Iterator[Site]:
     """The site in a thread, its files in ``folder``; ``analysts`` are more fields of that group.
 
-    ``audit`` is asked in the place of the log's writer that runs beside it; a client is opened and closed here.
+    ``audit`` is asked in the place of the log's writer that runs beside it, and ``engine`` in the place of the model's
+    double; clients are opened and closed here.
     """
     with postgres.cluster() as cluster, socket.create_server(("127.0.0.1", 0)) as port:
-        process = _Process(folder, cluster, port, analysts=analysts, audit=audit)
+        process = _Process(folder, cluster, port, analysts=analysts, audit=audit, engine=engine)
         thread = threading.Thread(target=process.run)
         thread.start()
         assert process.ready.wait(60)
