@@ -1,7 +1,8 @@
 """Who is measured: our engine, and llama-server with each set of flags that might be its best.
 
 Each is started afresh for each load. Both have the same library sources, flags of the compiler, model, threads and
-room for tokens.
+room for tokens: of the wheel's variants of CPU code ours loads the one that the peer was compiled as, also on a
+processor that could do more (``native`` compares what each does there at its best).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.bench.engine.completions import EngineCompletions, LlamaServerCompletions
+from tests.engine.llama_server_build import VARIANT
 from tests.engine.served import Sizes, described, our_engine, plain_llama_server
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ class Machine:
     model: Path
     server: LlamaServer
     threads: int
+    variant: str | None = VARIANT
+    """Of ours; None: the best that this processor can do."""
 
     def ours(self, state: Path | None = None) -> AbstractContextManager[Completions]:
         """Our engine, on its own socket through the thin adapter."""
@@ -52,9 +56,10 @@ class Machine:
 
     def facts(self) -> dict[str, Any]:
         """What our engine says of its own size."""
-        with our_engine(self.model, sizes_of(self)) as served:
+        with our_engine(self.model, sizes_of(self), variant=self.variant) as served:
             said = described(served.socket)
-        return {name: said[name] for name in ("context_tokens", "parallel", "cells", "batch_tokens") if name in said}
+        told = ("context_tokens", "parallel", "cells", "batch_tokens", "variant")
+        return {name: said[name] for name in told if name in said}
 
     def peer(self, flags: str) -> AbstractContextManager[Completions]:
         """llama-server with the set ``flags`` of ``PEER_FLAGS``."""
@@ -68,7 +73,7 @@ def sizes_of(machine: Machine) -> Sizes:
 
 @contextmanager
 def _ours(machine: Machine, state: Path | None) -> Iterator[Completions]:
-    with our_engine(machine.model, sizes_of(machine), state) as served:
+    with our_engine(machine.model, sizes_of(machine), state, variant=machine.variant) as served:
         yield EngineCompletions(served.socket)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.bench.claims import tell
@@ -29,6 +30,7 @@ def planned(rounds: int) -> list[str]:
 def compare(machine: Machine, scale: Scale, flags: str, sittings: Sittings) -> Iterator[Claim]:
     """Both claims about one stream; ``flags`` is the set that is best for it. Compiles for minutes where it must."""
     native = Machine(machine.model, build_llama_server(native=True), machine.threads)
+    machine = replace(machine, variant=None)
     found: dict[str, list[Figures]] = {OURS: [], NATIVE: []}
     for number, name in enumerate(planned(scale.rounds)):
         both = sittings.measurement(name, functools.partial(_both, machine, native, scale, flags, number))
