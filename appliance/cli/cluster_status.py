@@ -12,8 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from appliance.audit.usage_table import printable
+from appliance.cli.host_tables import computing_words
 from appliance.cli.terminal import emit, say
 from appliance.cluster.assistant_warnings import assistant_warnings
+from appliance.cluster.computing import computing
 from appliance.cluster.egress import attempts, counters, incomplete, silent
 from appliance.cluster.looking import look
 from appliance.cluster.standing import standing
@@ -38,7 +40,8 @@ def show_status(paths: SitePaths, output: OutputFormat) -> None:
     """Ask every host and show the cluster; exits with 5 when something is not ready."""
     known = standing(paths)
     found = cluster_status(paths, known, look(known))
-    found = replace(found, warnings=(*found.warnings, *assistant_warnings(paths, datetime.now(UTC))))
+    warnings = (*found.warnings, *assistant_warnings(paths, datetime.now(UTC)))
+    found = replace(found, warnings=warnings, engines=computing(paths))
     emit(found.data(), output, lambda console: _render(found, console))
     if not found.ok:
         raise typer.Exit(DeploymentError.exit_code)
@@ -73,6 +76,7 @@ def _render(status: ClusterStatus, console: Console) -> None:
         _print(console, ("waits", "why"), ((Text(w.what), Text(w.why, "red")) for w in status.waiting))
     _print(console, ("certificates", "of", "until", "days left"), map(_certificate_row, _first(status.certificates)))
     facts = {"site": status.site, "open": status.url or "", "api": status.endpoint, "release": status.release}
+    facts |= {f"computes {one.engine}": computing_words(one) for one in status.engines if one.variant}
     for name, value in facts.items():
         if value:
             console.print(f"{name}: {value}", markup=False, soft_wrap=True)

@@ -11,6 +11,7 @@ from appliance.install.backup.last import shown
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from appliance.cluster.computing import Computing
     from appliance.install.confinement import EngineConfinement
     from appliance.install.host import Plan
     from appliance.install.model_check import Waived
@@ -68,7 +69,7 @@ def render_status(status: SiteStatus, console: Console) -> None:
         *((f"certificate {c.name}", f"until {c.expires[:10]}, {c.days} days left") for c in status.certificates),
         *((f"waiver {'host ' if w.kind == 'host' else ''}{w.subject}", _waiver(w)) for w in status.waivers),
         *((f"confined {e.engine}", _layers(e)) for e in status.confinement),
-        *((f"computes {e.engine}", _computing(e)) for e in status.confinement if e.variant),
+        *((f"computes {e.engine}", computing_words(e)) for e in status.confinement if e.variant),
         *(
             (f"pinned {e.engine}", f"{e.pinned_tokens} of {e.most_pinned} tokens of instructions")
             for e in status.confinement
@@ -106,7 +107,8 @@ def _waiver(waiver: Waived) -> str:
     return f"{', '.join(waiver.waives)} until {(waiver.expires or '')[:10]} ({waiver.officer}: {waiver.reason})"
 
 
-def _computing(engine: EngineConfinement) -> str:
+def computing_words(engine: EngineConfinement | Computing) -> str:
+    """With what an engine computes."""
     cpu = f"with the CPU code for {engine.variant}"
     return cpu if engine.device is None else f"on {engine.device}, what is left to the processor {cpu}"
 

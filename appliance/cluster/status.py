@@ -17,6 +17,7 @@ from appliance.install.status_warnings import LOW_DISK_BYTES, SOON
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from appliance.cluster.computing import Computing
     from appliance.cluster.standing import Standing
     from appliance.site.paths import SitePaths
 
@@ -62,7 +63,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class ClusterStatus:
-    """A cluster now. ``warnings`` are things to act on that stop nothing."""
+    """A cluster now. ``warnings`` are things to act on that stop nothing; ``engines`` say with what they compute."""
 
     site: str
     url: str | None
@@ -73,6 +74,7 @@ class ClusterStatus:
     waiting: tuple[Waiting, ...]
     certificates: tuple[Certificate, ...]
     warnings: tuple[str, ...]
+    engines: tuple[Computing, ...] = ()
 
     @property
     def ok(self) -> bool:

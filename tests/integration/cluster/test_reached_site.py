@@ -13,6 +13,7 @@ from appliance.audit.events_operation import admin_change
 from appliance.audit.keys import CheckpointKeys
 from appliance.audit.roles import OPERATOR
 from appliance.cluster.backup.databases import PORT
+from appliance.cluster.computing import Computing, computing
 from appliance.cluster.memory_status import cluster_memory_status
 from appliance.cluster.packs import publish
 from appliance.cluster.reached import reached_site
@@ -94,6 +95,22 @@ def test_memory_status_tells_of_engines_that_answer_and_does_not_take_silence_fo
     assert shown["small"] == ("not_known", "what it says of its memory lacks a part")
     assert shown["other.v2"][0] == "not_known"
     assert (status.up, status.ok) == (True, False)
+
+
+def test_status_says_with_what_each_engine_computes_and_believes_no_invention(site: Desk) -> None:
+    with (
+        answering(site.folder / "engine-small/sock", as_json({"variant": "haswell"})),
+        answering(site.folder / "engine-other-v2/sock", as_json({"variant": "\x1b[31mfaster", "device": "a GPU"})),
+    ):
+        found = computing(site.paths, site.hosts.enter)
+    assert found == (Computing("engine-small", "haswell", None), Computing("engine-other.v2", None, None))
+
+
+def test_an_engine_that_is_silent_says_nothing_and_without_a_gateway_nobody_is_asked(site: Desk) -> None:
+    silent = computing(site.paths, site.hosts.enter)
+    assert [(one.engine, one.variant) for one in silent] == [("engine-small", None), ("engine-other.v2", None)]
+    site.hosts.answers[PODS] = told()
+    assert computing(site.paths, site.hosts.enter) == ()
 
 
 def test_where_no_gateway_runs_nobody_is_asked_and_the_site_is_not_up(site: Desk) -> None:

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from appliance.cli.cluster_status import _render
+from appliance.cluster.computing import Computing
 from appliance.cluster.reading import checked
 from appliance.cluster.status import cluster_status
 from appliance.site.paths import SitePaths
@@ -37,3 +38,12 @@ def test_a_host_that_was_taken_over_neither_steers_the_terminal_nor_ends_the_com
     assert [line for line in shown.splitlines() if not line.isprintable()] == []
     plain = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in said)
     assert shown.count(plain) >= 3  # the version, and in the warning pod and image
+
+
+def test_status_says_with_what_engines_compute_and_nothing_of_one_that_does_not_say(tmp_path: Path) -> None:
+    engines = (Computing("engine-small", "haswell", None), Computing("engine-other", None, None))
+    status = replace(cluster_status(SitePaths(tmp_path), known(), readings(), NOW), engines=engines)
+    drawn = StringIO()
+    _render(status, Console(file=drawn, highlight=False, width=300))
+    assert "computes engine-small: with the CPU code for haswell\n" in drawn.getvalue()
+    assert "engine-other" not in drawn.getvalue()
