@@ -2,9 +2,10 @@
 
     python -m tests.audit.chaos [KILLS] [SEED]
 
-Whatever a caller was told must be so: an acknowledged entry lies where it was said to lie, under a checkpoint that the
-log still extends; no id lies there twice; nothing lies there that nobody sent, or otherwise than it was sent; and every
-request has one end, its caller's, or the writer's when the caller died first, and nothing else has one.
+Whatever a caller was told must be so: an acknowledged entry lies where it was said to lie, and is proved there; each
+proof that a caller was given holds, under a checkpoint that the log still extends; no id lies there twice; nothing lies
+there that nobody sent, or otherwise than it was sent; and every request has one end, its caller's, or the writer's when
+the caller died first, and nothing else has one.
 """
 
 from __future__ import annotations
@@ -21,20 +22,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.audit.checkpoint import open_checkpoint
 from appliance.audit.closing import OUTCOME
 from appliance.audit.cosigned import Witnessed
 from appliance.audit.entry import decode_entry
 from appliance.audit.open_requests import ENDED, end_id, step
-from appliance.audit.prove import prove, verify_proof
 from appliance.audit.roles import kind_of
 from tests.audit.bench import Bench
+from tests.audit.chaos_proofs import Given, open_given, prove_all
 from tests.audit.processes import open_requests, until, writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PROVEN = 25
 GRACE = 1.0
 """Callers come back in half of it."""
 
@@ -46,8 +45,8 @@ class Seen:
     sent: dict[str, str] = field(default_factory=dict)
     """The digest of each entry, by its id."""
     held: set[tuple[str, int]] = field(default_factory=set)
+    proofs: list[Given] = field(default_factory=list)
     late: set[str] = field(default_factory=set)
-    signed: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ class Outcome:
 
     entries: int
     held: int
+    proofs: int
     recoveries: int
     requests: int
     interrupted: int
@@ -118,7 +118,7 @@ def reconcile(bench: Bench, folder: Path) -> Outcome:
             if entry_id.endswith(f"/{ENDED}"):
                 outcomes[entry_id] = event["unmapped"]["sovereign"]["outcome"]
 
-    heads = [open_checkpoint(note.encode(), bench.vkeys) for note in seen.signed]
+    heads = open_given(seen.proofs, bench.vkeys)
     bench.verify(visit=visit, witnessed=[Witnessed("a caller", head, 0) for head in heads])
     ended = {one for one, outcome in outcomes.items() if outcome == OUTCOME}
     wrong = {one: (index, positions.get(one)) for one, index in seen.held if positions.get(one) != index}
@@ -127,9 +127,9 @@ def reconcile(bench: Bench, folder: Path) -> Outcome:
     assert theirs <= set(seen.sent), f"nobody sent {sorted(theirs - set(seen.sent))[:5]}"
     other = sorted(one for one in theirs if digests[one] != seen.sent[one])
     assert not other, f"sent otherwise than they lie there: {other[:5]}"
-    for index in random.Random(0).sample(sorted(index for _, index in seen.held), min(PROVEN, len(seen.held))):
-        verify_proof(prove(bench.directory, index, vkeys=bench.vkeys), vkeys=bench.vkeys)
-    return Outcome(len(positions), len(seen.held), len(recoveries), *_ends(seen, outcomes, positions))
+    requests = _ends(seen, outcomes, positions)
+    prove_all(bench, seen.held, seen.sent)
+    return Outcome(len(positions), len(seen.held), len(heads), len(recoveries), *requests)
 
 
 def _ends(seen: Seen, outcomes: dict[str, str], positions: dict[str, int]) -> tuple[int, int]:
@@ -140,8 +140,9 @@ def _ends(seen: Seen, outcomes: dict[str, str], positions: dict[str, int]) -> tu
     assert ended <= set(outcomes), f"without an end: {sorted(ended - set(outcomes))[:5]}"
     assert set(outcomes) <= ended, f"an end of what never began: {sorted(set(outcomes) - ended)[:5]}"
     assert all(positions[end_id(request)] > index for request, index in begun.items()), "an end before its beginning"
-    told = {one for one, _ in seen.held}
-    assert {outcomes[one] for one in ended & told} <= {"stop"}, "a caller was told of an end that is not in the log"
+    told = ended & {one for one, _ in seen.held}
+    assert told <= {one.entry_id for one in seen.proofs}, "a caller was told of an end without its proof"
+    assert {outcomes[one] for one in told} <= {"stop"}, "a caller was told of an end that is not in the log"
     assert {outcomes[one] for one in seen.late} <= {OUTCOME}, "a caller was refused the end that is in the log"
     return len(begun), sum(outcomes[one] == OUTCOME for one in ended)
 
@@ -173,10 +174,9 @@ def _read(folder: Path) -> Seen:
                 seen.sent[fields[0]] = fields[1]
             elif kind == "held":
                 seen.held.add((fields[0], fields[1]))
-            elif kind == "late":
-                seen.late.add(fields[0])
+                seen.proofs += [Given(fields[0], fields[1], proof) for proof in fields[3:]]
             else:
-                seen.signed.add(fields[0])
+                seen.late.add(fields[0])
     return seen
 
 
@@ -189,7 +189,8 @@ def main() -> int:
         found = reconcile(bench, folder)
     sys.stdout.write(
         f"{sum(counts.values())} kills ({counts['writer']} of the writer, {counts['callers']} of its callers): "
-        f"{found.entries} entries, {found.held} acknowledged, {found.recoveries} recoveries; "
+        f"{found.entries} entries, {found.held} acknowledged and proved, {found.proofs} of them to their callers too, "
+        f"{found.recoveries} recoveries; "
         f"{found.requests} requests, {found.interrupted} of them ended by the writer; all where they should be\n"
     )
     return 0

@@ -1,9 +1,10 @@
 """A gateway's callers that never give up: `python -m tests.audit.chaos_callers SOCKET DIARY NAME`.
 
 The diary is what was seen from outside, one JSON list a line, written before anything else happens: ["sent", id,
-digest] before an entry is sent for the first time, ["held", id, index, size] once it was acknowledged, ["late", id] if
-the writer had ended that request itself, and now and then ["signed", checkpoint] with what the writer signed. An entry
-that was not acknowledged is sent again, as it was.
+digest] before an entry is sent for the first time, ["held", id, index, size] once it was acknowledged, and ["late", id]
+if the writer had ended that request itself. An end is asked for with its proof, as a gateway does for the receipt: then
+a fifth field is the proof as the receipt would have it, or null where none came. An entry that was not acknowledged is
+sent again, as it was.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from appliance.audit.entry import encode_entry
 from appliance.audit.errors import AuditUnavailableError, IdReusedError
 from appliance.audit.open_requests import BEGUN, ENDED
 from appliance.audit.roles import GATEWAY
+from appliance.audit.tlog_proof import tlog_proof
 
 CALLERS = 16
-EVERY = 40
 DOOR = 8
 PAUSE_SECONDS = 0.01
 CALL: dict[str, Any] = {
@@ -57,24 +58,29 @@ async def call(client: AuditClient, diary: int, name: str) -> None:
         await asyncio.sleep(PAUSE_SECONDS)  # the model answers
         end = GATEWAY.id(client.instance, f"{name}.{turn}", ENDED)
         try:
-            position = await _append(client, diary, end, ANSWER)
-            if turn % EVERY == 0:
-                _note(diary, "signed", position.checkpoint)
+            await _append(client, diary, end, ANSWER, proven=True)
         except IdReusedError:  # this process was away for so long that it was taken to be dead
             _note(diary, "late", end)
         turn += 1
 
 
-async def _append(client: AuditClient, diary: int, entry_id: str, event: dict[str, Any]) -> Position:
+async def _append(
+    client: AuditClient, diary: int, entry_id: str, event: dict[str, Any], *, proven: bool = False
+) -> None:
     _note(diary, "sent", entry_id, hashlib.sha256(encode_entry(event, entry_id)).hexdigest())
     while True:
         try:
-            position = await client.append(event, id=entry_id)
+            position = await client.append(event, id=entry_id, proven=proven)
             break
         except AuditUnavailableError:
             await asyncio.sleep(0.01)
-    _note(diary, "held", entry_id, position.index, position.size)
-    return position
+    _note(diary, "held", entry_id, position.index, position.size, *([_proof(position)] if proven else []))
+
+
+def _proof(position: Position) -> str | None:
+    if not position.entry:
+        return None
+    return tlog_proof(position.index, position.hashes, position.checkpoint, position.entry)
 
 
 def _note(diary: int, *fields: object) -> None:

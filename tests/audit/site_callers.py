@@ -4,9 +4,9 @@ Standard input: the client's secret. Ends when that is closed, once every call u
 
 The diary is what was seen from outside, one JSON list a line: ["signing-in", milliseconds] before a token is asked
 for, ["signed-in"] once it came, ["asked", question] before a request, ["begun", request, question] when the first
-piece of its answer came, ["ended", request, question, receipt or null] when its end came, ["left", request] when its
-caller hung up in the middle. A question's number is the seed of its answer, which the log has: so none can lie there
-twice under two names.
+piece of its answer came, ["ended", request, question, receipt] when its end came, whole or as a stream's last event
+(null where that has no receipt), ["left", request] when its caller hung up in the middle. A question's number is the
+seed of its answer, which the log has: so none can lie there twice under two names.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Caller:
         answer = await self.http.post(path, json=self._body(question), headers=await self._headers(question))
         self._looked_at(answer)
         found = answer.json()
-        self.diary.note("ended", _request(found), question, found["sovereign"]["receipt"])
+        self.diary.note("ended", _request(found), question, _receipt(found))
 
     async def _streamed(self, question: int, *, leaves: bool) -> None:
         path, headers = f"{self.url}/v1/chat/completions", await self._headers(question)
@@ -133,11 +133,16 @@ class Caller:
                     self.diary.note("left", request)
                     return
                 if choice["finish_reason"]:
-                    self.diary.note("ended", request, question, None)
+                    self.diary.note("ended", request, question, _receipt(piece))
 
 
 def _request(answer: dict[str, Any]) -> str:
     return str(answer["id"]).removeprefix("chatcmpl-")
+
+
+def _receipt(answer: dict[str, Any]) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = answer.get("sovereign", {}).get("receipt")
+    return found
 
 
 async def _pieces(answer: httpx.Response) -> Any:

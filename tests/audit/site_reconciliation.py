@@ -1,7 +1,8 @@
 """Holds a site's log against what programs saw of the site, whatever was killed meanwhile. Pure, but for two readers.
 
 For every request whose answer began to arrive there is one entry that it began and one, later, how it ended; a caller
-that was told the end finds that end in the log, with the receipt's digest, where the receipt says. What lies in the log
+that was told the end has a receipt, whole answer or stream, which proves under the log's verifier keys alone the very
+end that the log holds, where the receipt says, under a checkpoint that the log still extends. What lies in the log
 was asked, and once: questions are told apart by the seed that each names, so that one which was logged twice is seen
 under whatever ids. No answer is to a request that never began (one that was refused because the log did not say that it
 took its beginning has its end, wherever that is). Every sign-in that the program's client was granted is
@@ -16,24 +17,28 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from appliance.audit.closing import OUTCOME
+from appliance.audit.cosigned import Witnessed
 from appliance.audit.entry import decode_entry
+from appliance.audit.errors import NoteError, ReceiptError
 from appliance.audit.ocsf import SUCCESS
 from appliance.audit.open_requests import BEGUN, ENDED, end_id, step
-from appliance.audit.receipt_check import receipt_digest
+from appliance.audit.receipt_check import check_receipt
 from appliance.audit.verify import verify_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from appliance.audit.checkpoint import Checkpoint
     from appliance.audit.note import VerifierKey
+    from appliance.audit.receipt_check import CheckedReceipt
 
 _GIVEN = {"stop", "length"}
 
 
 @dataclass
 class Seen:
-    """What the callers noted; ``ended`` has the receipts of those who got one, ``told`` the questions of requests."""
+    """What the callers noted; ``ended`` has the receipts of those who were told their end, ``told`` all questions."""
 
     client: str
     asked: set[int] = field(default_factory=set)
@@ -75,8 +80,27 @@ def read_diary(path: Path, client: str) -> Seen:
     return seen
 
 
-def read_log(directory: Path, vkeys: tuple[VerifierKey, ...], start: int = 0) -> Logged:
-    """Entries from ``start`` on of a log that proves itself. Raises ``AssertionError`` where an id lies twice."""
+def proven(seen: Seen, vkeys: tuple[VerifierKey, ...]) -> dict[str, CheckedReceipt]:
+    """What each receipt proves, by its request, under ``vkeys`` alone. Raises ``AssertionError`` naming the first that
+    proves nothing, or is not there.
+    """
+    found = {}
+    for number, receipt in seen.ended.items():
+        assert receipt is not None, f"a caller was told the end of {number} without a receipt"
+        try:
+            found[number] = check_receipt(receipt, vkeys)
+        except (NoteError, ReceiptError) as error:
+            raise AssertionError(f"the receipt of {number} does not hold: {error.cause}") from error
+    return found
+
+
+def read_log(
+    directory: Path, vkeys: tuple[VerifierKey, ...], start: int = 0, heads: Iterable[Checkpoint] = ()
+) -> Logged:
+    """Entries from ``start`` on of a log that proves itself, and that extends each of ``heads``.
+
+    Raises ``AssertionError`` where an id lies twice, ``LogTamperedError`` for a log that was signed otherwise before.
+    """
     found = Logged()
     known: set[str] = set()
 
@@ -89,7 +113,7 @@ def read_log(directory: Path, vkeys: tuple[VerifierKey, ...], start: int = 0) ->
                 found.order.append(entry_id)
                 found.events[entry_id], found.index[entry_id] = event, index
 
-    verify_log(directory, vkeys=vkeys, visit=visit)
+    verify_log(directory, vkeys=vkeys, visit=visit, witnessed=[Witnessed("a caller", head, 0) for head in heads])
     return found
 
 
@@ -99,8 +123,8 @@ def outstanding(logged: Logged, seen: Seen) -> list[str]:
     return [*_unfinished(logged), *["a sign-in that Keycloak granted"] * max(missing, 0)]
 
 
-def reconcile(logged: Logged, seen: Seen) -> dict[str, int]:
-    """Hold the log against what was seen; figures of both. Raises ``AssertionError``."""
+def reconcile(logged: Logged, seen: Seen, receipts: Mapping[str, CheckedReceipt]) -> dict[str, int]:
+    """Hold the log against what was seen and ``receipts`` (``proven``); figures of both. Raises ``AssertionError``."""
     begun = _begun(logged)
     by_number = {request.rpartition("/")[2]: request for request in begun}
     assert len(by_number) == len(begun), "two gateways gave one number"
@@ -115,14 +139,13 @@ def reconcile(logged: Logged, seen: Seen) -> dict[str, int]:
     granted = len(_sign_ins(logged, seen))
     assert granted <= len(seen.signing_in), f"{granted} sign-ins in the log, and {len(seen.signing_in)} were asked for"
     ends = {number: logged.events[end_id(request)] for number, request in by_number.items()}
-    for number, receipt in seen.ended.items():
+    for number in seen.ended:
         said = _ours(ends[number])
         assert said["outcome"] in _GIVEN, f"a caller was told the end of {number}, and the log says {said['outcome']}"
-        if receipt is not None:
-            place = receipt["log"]
-            found = (begun[by_number[number]], logged.index[end_id(by_number[number])])
-            assert found == (place["request_index"], place["answer_index"]), f"{number} lies elsewhere"
-            assert said["receipt_digest"] == receipt_digest(receipt), f"another receipt of {number}"
+        proof, begin = receipts[number], begun[by_number[number]]
+        assert proof.index == logged.index[end_id(by_number[number])], f"{number} lies elsewhere than its receipt says"
+        assert proof.event == ends[number], f"{number} has another end than its receipt proves"
+        assert said.get("request_index") == begin, f"{number} begins elsewhere than its receipt says"
     outcomes = [str(_ours(event).get("outcome")) for event in ends.values()]
     return {
         "asked": len(seen.asked),

@@ -27,7 +27,7 @@ from demo import release, site
 from demo.release import MODEL
 from demo.workspace import SOVEREIGN, Workspace, sovereign
 from tests.audit.processes import until
-from tests.audit.site_reconciliation import outstanding, read_diary, read_log, reconcile
+from tests.audit.site_reconciliation import outstanding, proven, read_diary, read_log, reconcile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -141,7 +141,9 @@ def _storm(workspace: Workspace, kills: int, dice: random.Random) -> tuple[Count
     seen = read_diary(diary, site.SERVICE_CLIENT)
     until(lambda: not outstanding(read_log(paths.audit_log, vkeys), seen), END_SECONDS)
     sovereign("--site", workspace.site, "audit", "verify")
-    return Counter(names), reconcile(read_log(paths.audit_log, vkeys), seen)
+    receipts = proven(seen, vkeys)
+    logged = read_log(paths.audit_log, vkeys, heads=[one.head for one in receipts.values()])
+    return Counter(names), reconcile(logged, seen, receipts)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from appliance.audit.checkpoint import read_vkeys
 from appliance.site.paths import SitePaths
 from demo.release import MODEL
 from tests.audit.processes import until
-from tests.audit.site_reconciliation import outstanding, read_diary, read_log, reconcile
+from tests.audit.site_reconciliation import outstanding, proven, read_diary, read_log, reconcile
 from tests.audit.site_storm import Storm, callers
 from tests.e2e.one_host.conftest import EMBEDDER, GATEWAY, ISSUER, SITE, SOVEREIGN
 from tests.e2e.one_host.full_disk import fill_until_refused
@@ -162,7 +162,9 @@ def test_services_that_are_killed_while_programs_ask_heal_and_the_log_has_every_
     eventually_up(host)
     seen, vkeys = read_diary(diary, "batch"), read_vkeys(paths.policies / "audit-vkeys")
     until(lambda: not outstanding(read_log(paths.audit_log, vkeys, start), seen), HEAL_SECONDS)
-    found = reconcile(read_log(paths.audit_log, vkeys, start), seen)
+    receipts = proven(seen, vkeys)
+    logged = read_log(paths.audit_log, vkeys, start, [one.head for one in receipts.values()])
+    found = reconcile(logged, seen, receipts)
     assert found["told their end"] >= len(SERVICES)
     assert found["ended by the writer"] > 0
 

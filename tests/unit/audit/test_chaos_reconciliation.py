@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,12 @@ import pytest
 from appliance.audit import events
 from appliance.audit.closing import interrupted
 from appliance.audit.entry import decode_entry, encode_entry
+from appliance.audit.tiles import tile_path
+from appliance.audit.tlog_proof import tlog_proof
 from appliance.errors import LogInconsistentError
 from tests.audit.chaos import Outcome, reconcile
 from tests.audit.chaos_callers import ANSWER, CALL
+from tests.audit.chaos_proofs import prove_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,21 +52,34 @@ def _whole() -> Records:
 
 
 def _write(bench: Bench, folder: Path, told: Records, lies: Records, first: int = 0) -> None:
-    """A log in which ``lies`` lies, and the diary of whoever was told that ``told`` does, from ``first`` on."""
+    """A log in which ``lies`` lies, and the diary of whoever was told that ``told`` does, from ``first`` on.
+
+    Ends come with the proof of what lies where they were told to.
+    """
     log = bench.open()
     for record in lies:
         log.append([record])  # as a defective writer might: nobody asks for ids here
-    signed = log.open()
-    bench.close()
-    lines: list[list[Any]] = [["signed", signed.note]]
+    lines: list[list[Any]] = []
     for index, (entry_id, entry) in enumerate(told[:-1], first):  # the last is the writer's
         lines += [["sent", entry_id, hashlib.sha256(entry).hexdigest()], ["held", entry_id, index, index + 1]]
+        if entry_id.endswith("/end"):
+            hashes = [base64.b64encode(one).decode() for one in log.prove([index])[0]]
+            lines[-1].append(tlog_proof(index, hashes, log.open().note, lies[index][1]))
+    bench.close()
+    _note(folder, lines)
+
+
+def _note(folder: Path, lines: list[list[Any]]) -> None:
     (folder / "diary-0").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _noted(folder: Path) -> list[list[Any]]:
+    return [json.loads(line) for line in (folder / "diary-0").read_text().splitlines()]
 
 
 def test_a_log_that_has_everything_once_is_reconciled(bench: Bench, tmp_path: Path) -> None:
     _write(bench, tmp_path, whole := _whole(), whole)
-    assert reconcile(bench, tmp_path) == Outcome(entries=5, held=4, recoveries=0, requests=2, interrupted=1)
+    assert reconcile(bench, tmp_path) == Outcome(entries=5, held=4, proofs=1, recoveries=0, requests=2, interrupted=1)
 
 
 def _lost(place: int) -> Callable[[Records], Records]:
@@ -135,3 +152,60 @@ def test_a_log_that_was_put_back_under_what_a_caller_saw_signed_is_named(bench: 
     old.close()
     with pytest.raises(LogInconsistentError):
         reconcile(old, tmp_path)
+
+
+def _without(proof: str, place: int) -> str:
+    lines = proof.split("\n")
+    return "\n".join([*lines[:place], *lines[place + 1 :]])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda proof: _without(proof, 3), "the proof of .*a/end does not hold"),
+        (lambda proof: proof.replace("index 2\n", "index 3\n"), "the proof of .*a/end does not hold"),
+        (lambda proof: _without(proof, -2), "the proof of .*a/end does not hold"),
+        (lambda _: None, "a/end was acknowledged without a proof"),
+    ],
+    ids=["a hash less", "another place", "a signature less", "none"],
+)
+def test_a_proof_that_a_caller_was_given_and_that_does_not_hold_is_named(
+    bench: Bench, tmp_path: Path, change: Callable[[str], str | None], said: str
+) -> None:
+    _write(bench, tmp_path, told := _whole(), told)
+    lines = _noted(tmp_path)
+    lines[5][4] = change(lines[5][4])
+    _note(tmp_path, lines)
+    with pytest.raises(AssertionError, match=said):
+        reconcile(bench, tmp_path)
+
+
+def test_a_proof_of_another_place_than_was_told_and_an_end_that_was_never_proved_are_named(
+    bench: Bench, tmp_path: Path
+) -> None:
+    _write(bench, tmp_path, told := _whole(), told)
+    lines = _noted(tmp_path)
+    proof = lines[5].pop()
+    _note(tmp_path, lines)
+    with pytest.raises(AssertionError, match="told of an end without its proof"):
+        reconcile(bench, tmp_path)
+    lines[7].append(proof)
+    _note(tmp_path, lines)
+    with pytest.raises(AssertionError, match="told to lie at 3, and proved at 2"):
+        reconcile(bench, tmp_path)
+
+
+def test_every_acknowledged_entry_is_proved_and_the_one_that_cannot_be_is_named(bench: Bench) -> None:
+    bench.fill(300)
+    names = {f"e{number}": number for number in range(300)}
+    sent = {name: hashlib.sha256(bench.record(name)[1]).hexdigest() for name in names}
+    prove_all(bench, names.items(), sent)
+    with pytest.raises(AssertionError, match="e7 is not the entry at 8"):
+        prove_all(bench, {**names, "e7": 8}.items(), sent)
+    with pytest.raises(AssertionError, match="e299 is not the entry at 299"):
+        prove_all(bench, names.items(), sent | {"e299": sent["e298"]})
+    tile = bench.directory / tile_path(0, 0)
+    hashes = tile.read_bytes()
+    tile.write_bytes(hashes[:32] + bytes(32) + hashes[64:])
+    with pytest.raises(AssertionError, match="at 0 has no proof"):
+        prove_all(bench, names.items(), sent)
