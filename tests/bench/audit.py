@@ -3,12 +3,12 @@
 Progress goes to stderr; the last line of stdout is one JSON object; a plot of the rounds is left in `dist/`. A claim
 that does not hold is printed as such, and the exit code is 1. QUICK=1 tries everything on a tenth. The writer is a
 process of its own, so are its callers, and everything crosses its socket; the log lies on this folder's disk, not in
-memory. The large log is written by the writer's own code without fsync between batches, which is not what is measured.
+memory. The large log is written by the writer's own code without fsync between batches, which is not what is measured;
+it holds questions and answers by turns, each of which rests on documents (``audit_entries``).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -25,13 +25,12 @@ from typing import TYPE_CHECKING, Any
 from appliance.audit.archive import write_archive
 from appliance.audit.checkpoint import Checkpoint
 from appliance.audit.edge import Edge
-from appliance.audit.entry import encode_entry
 from appliance.audit.merkle import inclusion_holds, leaf_hash, perfect_root
 from appliance.audit.proofs import inclusion_proof
 from appliance.audit.tiles import CHECKPOINT, HASH_BYTES, WIDTH, TileReader
 from tests.audit.bench import Bench
 from tests.audit.processes import writers
-from tests.bench.audit_load import event
+from tests.bench.audit_entries import KINDS, Questions, Sizes, without_documents
 from tests.bench.claims import Claim, at_least, at_most, tell
 from tests.bench.plot import grouped
 
@@ -144,24 +143,16 @@ def proofs() -> Iterator[Claim]:
     yield at_most("inclusion proof in a log of 10,000,000", max(sizes), "bytes", 1023)
 
 
-_NAME, _COMMITMENT = "gateway/--------", hashlib.sha256(b"gateway/--------").hexdigest()
-_TEMPLATE = encode_entry(event(_NAME), _NAME)
-
-
-def _entry(number: int) -> bytes:
-    """A request; its id and its commitment are of its own."""
-    name = f"gateway/{number:08d}".encode()
-    own = hashlib.sha256(name).hexdigest().encode()
-    return _TEMPLATE.replace(_NAME.encode(), name).replace(_COMMITMENT.encode(), own)
-
-
-def large_log(folder: Path) -> Bench:
-    """A log of ``LARGE`` requests on disk."""
-    bench = Bench(folder / "large")
+def large_log(folder: Path, sizes: dict[str, Sizes]) -> Bench:
+    """A log of ``LARGE`` entries on disk, a question's and its answer's by turns; ``sizes`` are added to."""
+    bench, questions = Bench(folder / "large"), Questions()
     bench.directory.mkdir()
     edge = Edge()
     for first in range(0, LARGE, BATCH):
-        grown = edge.grow([_entry(number) for number in range(first, first + BATCH)])
+        entries = [one for number in range(first // 2, (first + BATCH) // 2) for one in questions.pair(number)]
+        for place, entry in enumerate(entries):
+            sizes[KINDS[place % 2]].add(entry)
+        grown = edge.grow(entries)
         for path, data in grown.files.items():
             target = bench.directory / path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -173,9 +164,9 @@ def large_log(folder: Path) -> Bench:
     return bench
 
 
-def reading(scratch: Path) -> Iterator[Claim]:
-    """Checking and counting a million entries, and how many bytes one takes."""
-    bench = large_log(scratch)
+def reading(scratch: Path, sizes: dict[str, Sizes]) -> Iterator[Claim]:
+    """Checking and counting a million entries, and how many bytes one takes: the mean over both kinds."""
+    bench = large_log(scratch, sizes)
     stored = sum(path.stat().st_size for path in bench.directory.rglob("*") if path.is_file())
     yield at_most("stored bytes of an entry, tiles included", stored / LARGE, "bytes", 1200)
     archived = write_archive(bench.directory, scratch / "archive", vkeys=bench.vkeys, end=ARCHIVED)
@@ -194,9 +185,10 @@ def reading(scratch: Path) -> Iterator[Claim]:
 def main() -> int:
     """Run everything; 1 when a claim does not hold."""
     flights = [Flight(count) for count in FLIGHTS]
+    sizes = {kind: Sizes() for kind in KINDS}
     claims: list[Claim] = []
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as scratch:
-        for part in (proofs(), writing(Path(scratch), flights), reading(Path(scratch))):
+        for part in (proofs(), writing(Path(scratch), flights), reading(Path(scratch), sizes)):
             for claim in part:
                 claims.append(claim)
                 tell(f"{claim.name}: {claim.value} {claim.unit} ({'holds' if claim.holds else 'DOES NOT HOLD'})")
@@ -213,6 +205,9 @@ def main() -> int:
         "versions": {"python": platform.python_version(), "cryptography": version("cryptography")},
         "callers": CALLERS,
         "flights": [asdict(one) for one in flights],
+        "entries": {kind: one.told() for kind, one in sizes.items()},
+        "largest_entry_bytes": max(one.largest for one in sizes.values()),
+        "entries_without_documents": without_documents(),
         "claims": [asdict(claim) for claim in claims],
     }
     sys.stdout.write(json.dumps(result) + "\n")
