@@ -7,6 +7,8 @@ from datetime import date, timedelta
 _WH = 3600.0
 _MAX_DAYS = 92
 _MAX_WEEKS = 104
+_LEAST = 0.1
+"""Per cent, as small as shares are told apart."""
 _THIN = "\N{NARROW NO-BREAK SPACE}"
 
 
@@ -21,6 +23,16 @@ def short(value: float) -> str:
         if value >= limit:
             return f"{value / limit:.3g}{_THIN}{unit}"
     return f"{value:.3g}"
+
+
+def share(part: float) -> str:
+    """A part of one in per cent; what there is a little of is never shown as nothing, nor as all."""
+    percent = 100 * part
+    if 0 < percent < _LEAST:
+        return f"<{_LEAST}{_THIN}%"
+    if 100 - _LEAST < percent < 100:  # noqa: PLR2004 - per cent
+        return f">{100 - _LEAST}{_THIN}%"
+    return f"{percent:.1f}{_THIN}%"
 
 
 def energy(joules: float) -> str:

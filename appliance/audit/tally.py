@@ -11,6 +11,7 @@ from functools import cached_property
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
+from appliance.audit.endings import endings
 from appliance.audit.habits import Habits, Unusual
 
 if TYPE_CHECKING:
@@ -175,6 +176,12 @@ class UsageReport(Figures):
         return by_use[: self.top]
 
     @property
+    def top_failing(self) -> list[tuple[str, Tally]]:
+        """The pseudonyms whose sign-ins failed most often; nobody who never failed."""
+        failing = [(name, tally) for name, tally in self.by_user.items() if tally.failed_sign_ins]
+        return sorted(failing, key=lambda user: (-user[1].failed_sign_ins, user[0]))[: self.top]
+
+    @property
     def top_pairs(self) -> list[tuple[str, str, Tally]]:
         """Each of the top users with the models that they used most, ``MODELS_OF_A_USER`` at most."""
         models: dict[str, dict[str, Tally]] = {subject: {} for subject, _ in self.top_users}
@@ -202,7 +209,7 @@ class UsageReport(Figures):
             "by_model": _ranked(self.by_model),
             "by_purpose": _ranked(self.by_purpose),
             "refusal_reasons": dict(self.refusal_reasons.most_common()),
-            "outcomes": dict(self.outcomes.most_common()),
+            "outcomes": {one.outcome: one.count for one in endings(self.outcomes)},
             "energy_methods": dict(self.energy_methods.most_common()),
             "kinds": dict(self.kinds.most_common()),
             "documents": dict(self.documents.most_common(MAX_DOCUMENTS)),
@@ -212,6 +219,10 @@ class UsageReport(Figures):
             "top_users": [{"subject": name, **_rounded(tally)} for name, tally in self.top_users],
             "top_users_by_model": [
                 {"subject": name, "model": model, **_rounded(tally)} for name, model, tally in self.top_pairs
+            ],
+            "top_failed_sign_ins": [
+                {"subject": name, "failed_sign_ins": tally.failed_sign_ins, "sign_ins": tally.sign_ins}
+                for name, tally in self.top_failing
             ],
         }
 

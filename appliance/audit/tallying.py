@@ -56,14 +56,16 @@ def _refusal(figures: Figures, tallies: tuple[Tally, ...], _: dict[str, Any], ou
     figures.refusal_reasons[text_of(ours, "reason_code") or "(none)"] += 1
 
 
-def _sign_in(figures: Figures, event: dict[str, Any], _: dict[str, Any]) -> None:
+def _sign_in(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:
+    """A failure stands for those like it before it, too, that were left out of the log."""
     user = object_of(event, "user")
+    failures = 1 + int(_number(ours, "left_out"))
     mine = [figures.by_group[name] for name in _groups(user)] + [figures.by_user[text_of(user, "uid") or "(unknown)"]]
     for tally in [figures.total, *mine]:
         if event.get("status_id") == 1:
             tally.sign_ins += 1
         else:
-            tally.failed_sign_ins += 1
+            tally.failed_sign_ins += failures
 
 
 def _failed_sign_in(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from appliance.audit import figures, svg
 from appliance.audit.charges import charges
+from appliance.audit.endings import endings
 from appliance.audit.habits import explained
 from appliance.audit.tally import MAX_DOCUMENTS, MODELS_OF_A_USER, ranked
 
@@ -34,7 +35,7 @@ def render_html(report: UsageReport, prices: Prices | None = None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": figures.number, "energy": figures.energy}
+    environment.filters |= {"number": figures.number, "energy": figures.energy, "share": figures.share}
     style, _, _ = environment.loader.get_source(environment, "usage.css")  # type: ignore[union-attr]  # set just above
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     unit, buckets = figures.buckets(list(report.by_day))
@@ -52,6 +53,8 @@ def render_html(report: UsageReport, prices: Prices | None = None) -> str:
         days=sorted(report.by_day.items()),
         top_users=report.top_users,
         top_pairs=report.top_pairs,
+        top_failing=report.top_failing,
+        endings=endings(report.outcomes),
         most_models=MODELS_OF_A_USER,
         prices=prices,
         charges=charges(report, prices) if prices else [],
@@ -87,9 +90,24 @@ def _plots(report: UsageReport, buckets: list[tuple[str, list[str]]]) -> dict[st
             figures.short,
         ),
         "energy": _energy_plot(labels, sums("joules")),
+        "sign_ins": svg.columns(
+            "Sign-ins over time",
+            labels,
+            [
+                svg.Series("sign-ins", "c1", sums("sign_ins")),
+                svg.Series("failed sign-ins", "c2", sums("failed_sign_ins")),
+            ],
+            figures.short,
+        ),
         "refusals": svg.bars(
             "Refusals by reason",
             [(name, count) for name, count in report.refusal_reasons.most_common(_MAX_BARS)],
+            "c2",
+            figures.number,
+        ),
+        "broken_off": svg.bars(
+            "Answers that broke off",
+            [(one.outcome, one.count) for one in endings(report.outcomes)[:_MAX_BARS] if one.failed],
             "c2",
             figures.number,
         ),

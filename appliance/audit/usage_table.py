@@ -10,8 +10,9 @@ from rich.text import Text
 
 from appliance.audit import figures
 from appliance.audit.charges import charges
+from appliance.audit.endings import endings
 from appliance.audit.habits import explained
-from appliance.audit.tally import MAX_DOCUMENTS, ranked
+from appliance.audit.tally import MAX_DOCUMENTS, Tally, ranked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from appliance.audit.charges import Prices
-    from appliance.audit.tally import Tally, UsageReport
+    from appliance.audit.tally import UsageReport
 
 _CELLS: dict[str, Callable[[Tally], str]] = {
     "requests": lambda tally: figures.number(tally.requests),
@@ -28,7 +29,12 @@ _CELLS: dict[str, Callable[[Tally], str]] = {
     "tokens": lambda tally: figures.number(tally.tokens),
     "energy": lambda tally: figures.energy(tally.joules),
     "sign-ins": lambda tally: figures.number(tally.sign_ins),
+    "failed": lambda tally: figures.number(tally.failed_sign_ins),
 }
+_CALL_CELLS = ("requests", "answers", "refusals", "tokens", "energy")
+"""Of what nobody signs in to."""
+_ALL_CELLS = (*_CALL_CELLS, "sign-ins")
+_FAILED_CELLS = ("failed", "sign-ins")
 _SHORT = 12
 """Digits of a pseudonym beside a name; the whole of it is in the report without names, and in JSON."""
 _ERASED = "erased: no account"
@@ -52,10 +58,10 @@ def render_table(
         console.print(Text(f"{figures.number(report.pruned)} entries were pruned and are in no figure"))
     _tallies(console, "By day", "day", sorted(report.by_day.items()), total=report.total)
     _tallies(console, "By group", "group", ranked(report.by_group))
-    _tallies(console, "By model", "model", ranked(report.by_model))
-    if report.by_purpose:
-        _tallies(console, "By purpose", "purpose", ranked(report.by_purpose))
+    _tallies(console, "By model", "model", ranked(report.by_model), columns=_CALL_CELLS)
+    _tallies(console, "By purpose", "purpose", ranked(report.by_purpose), columns=_CALL_CELLS)
     _reasons(console, report)
+    _endings(console, report)
     if prices is not None:
         rows = [(group, f"{amount} {prices.currency}") for group, amount in charges(report, prices)]
         _pairs(console, "Charges by group", ("group", "amount"), rows)
@@ -64,6 +70,7 @@ def render_table(
     users = [(_person(subject, names), tally) for subject, tally in report.top_users]
     _tallies(console, f"Top users (of {len(report.by_user)}, pseudonyms)", "user", users, columns=_USER_CELLS)
     _pairs_of_users(console, report, names)
+    _failing(console, report, names)
     _unusual(console, report, names)
     _loads(console, report)
 
@@ -87,14 +94,17 @@ def _tallies(  # noqa: PLR0913 - private; what differs between the tables
     rows: Iterable[tuple[str, Tally]],
     *,
     total: Tally | None = None,
-    columns: tuple[str, ...] = tuple(_CELLS),
+    columns: tuple[str, ...] = _ALL_CELLS,
 ) -> None:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, show_footer=total is not None)
     table.add_column(name, footer="total", overflow="fold")
     for column in columns:
         table.add_column(column, justify="right", footer=_CELLS[column](total) if total else "")
+    nothing = [_CELLS[column](Tally()) for column in columns]
     for label, tally in rows:
-        table.add_row(Text(printable(label)), *(_CELLS[column](tally) for column in columns))
+        cells = [_CELLS[column](tally) for column in columns]
+        if cells != nothing:  # what was not used here stands elsewhere: who failed to sign in, a model that was refused
+            table.add_row(Text(printable(label)), *cells)
     if table.row_count:
         console.print(table)
 
@@ -102,6 +112,28 @@ def _tallies(  # noqa: PLR0913 - private; what differs between the tables
 def _reasons(console: Console, report: UsageReport) -> None:
     rows = [(reason, figures.number(count)) for reason, count in report.refusal_reasons.most_common()]
     _pairs(console, "Refusals by reason", ("reason", "count"), rows)
+
+
+def _endings(console: Console, report: UsageReport) -> None:
+    if not report.outcomes:
+        return
+    table = Table(title="How answers ended", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("outcome", overflow="fold")
+    for column in ("answers", "share"):
+        table.add_column(column, justify="right")
+    table.add_column("meaning")
+    for one in endings(report.outcomes):
+        outcome = Text(printable(one.outcome), style="red" if one.failed else "")
+        table.add_row(outcome, figures.number(one.count), figures.share(one.share), one.words)
+    console.print(table)
+
+
+def _failing(console: Console, report: UsageReport, names: Mapping[str, str | None] | None) -> None:
+    days = [(day, tally) for day, tally in sorted(report.by_day.items()) if tally.failed_sign_ins]
+    title = f"Failed sign-ins by day ({figures.number(report.total.failed_sign_ins)})"
+    _tallies(console, title, "day", days, columns=_FAILED_CELLS)
+    users = [(_person(subject, names), tally) for subject, tally in report.top_failing]
+    _tallies(console, "Users whose sign-ins failed most", "user", users, columns=_FAILED_CELLS)
 
 
 def _pairs(console: Console, title: str, heads: tuple[str, str], rows: list[tuple[str, str]]) -> None:

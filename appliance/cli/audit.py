@@ -81,8 +81,8 @@ def report(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
 ) -> None:
     """Report use by day, group and model: requests, refusals, tokens, energy. Every figure is of signed entries.
 
-    Use that is unusual for who did it is named, by rules that the report states. Where there are prices, groups are
-    charged.
+    How answers ended, those that broke off first, and failed sign-ins are told. Use that is unusual for who did it is
+    named, by rules that the report states. Where there are prices, groups are charged.
 
     What was counted before is kept, and not read again: `verify` says whether it is all still there.
     """

@@ -55,7 +55,8 @@ def names_in(context: typer.Context, usage: UsageReport, passphrase_fd: int | No
     not answer: then nobody is named.
     """
     paths = reached(context)
-    listed = [*(name for name, _ in usage.top_users), *(one.subject for one in usage.unusual)]
+    users = [name for name, _ in (*usage.top_users, *usage.top_failing)]
+    listed = [*users, *(one.subject for one in usage.unusual)]
     found: Names = {one: None for one in listed if _PSEUDONYM.fullmatch(one)}
     key = _key(paths, passphrase_fd)
     _enter(paths, usage, len(found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -13,11 +14,11 @@ import pytest
 from appliance.audit import events
 from appliance.audit.charges import Prices, charges_json
 from appliance.audit.entry import encode_entry
+from appliance.audit.tally import Figures, Tally, UsageReport
 from appliance.audit.usage import build_report
 from appliance.audit.usage_csv import COLUMNS, render_csv
 
 if TYPE_CHECKING:
-    from appliance.audit.tally import UsageReport
     from tests.audit.bench import Bench
 
 PRICES = Prices("CHF", Decimal("0.50"), Decimal("0.30"))
@@ -71,6 +72,39 @@ def test_every_figure_of_the_report_is_a_cell(bench: Bench) -> None:
     charged = charges_json(report, PRICES)["by_group"]
     assert {name: row["amount"] for (table, name), row in by.items() if table == "charge"} == charged
     assert not any(row["table"] == "charge" for row in rows(render_csv(report)))
+
+
+def test_what_is_unusual_is_a_row_for_each_rule_that_a_day_fits() -> None:
+    report = UsageReport()
+    for day, requests in [(f"2026-11-0{number}", 2) for number in range(1, 7)] + [("2026-11-09", 40)]:
+        report.add_day(day, Figures(by_user={"s1": Tally(requests=requests)}, hours=Counter({"s1 09": requests})))
+    report.add_day("2026-11-10", Figures(by_user={"=1+1": Tally(requests=1, refusals=12)}))
+    found = [row for row in rows(render_csv(report)) if row["table"] == "unusual"]
+    assert [(row["day"], row["name"], row["rule"], row["count"], row["usual"]) for row in found] == [
+        ("2026-11-10", "'=1+1", "refusals", "12", "1"),
+        ("2026-11-09", "s1", "volume", "40", "2"),
+    ]
+    told = [(one["day"], one["rule"], str(one["seen"])) for one in report.as_json()["unusual"]]
+    assert [(row["day"], row["rule"], row["count"]) for row in found] == told
+    others = [row for row in rows(render_csv(report)) if row["table"] != "unusual"]
+    assert {row[name] for row in others for name in ("day", "rule", "usual")} == {""}
+
+
+def test_how_answers_ended_and_whose_sign_ins_failed_are_rows_worst_first() -> None:
+    report = UsageReport()
+    users = {"s1": Tally(requests=3, sign_ins=2), "s2": Tally(failed_sign_ins=7), "s3": Tally(failed_sign_ins=9)}
+    outcomes = Counter(stop=5, error=1, cancelled=2)
+    report.add_day("2026-11-01", Figures(total=Tally(failed_sign_ins=16), by_user=users, outcomes=outcomes))
+    found = rows(render_csv(report))
+    assert [(row["name"], row["count"]) for row in found if row["table"] == "outcome"] == [
+        ("cancelled", "2"),
+        ("error", "1"),
+        ("stop", "5"),
+    ]
+    assert [(row["name"], row["failed_sign_ins"]) for row in found if row["table"] == "failing"] == [
+        ("s3", "9"),
+        ("s2", "7"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 from datetime import date
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
@@ -57,7 +58,7 @@ def test_the_page_is_self_contained_and_runs_nothing(report: UsageReport) -> Non
     assert ("http-equiv", "Content-Security-Policy") in page.attributes
     policy = next(value for name, value in page.attributes if value.startswith("default-src"))
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
-    assert page.tags.count("svg") == 6
+    assert page.tags.count("svg") == 7
 
 
 def test_the_page_shows_the_figures_of_the_report(report: UsageReport) -> None:
@@ -84,15 +85,26 @@ def test_an_empty_log_has_a_page_too(bench: Bench) -> None:
 HOSTILE = "<script>alert(1)</script>\"'&\x1b[2J\u202e]]>--><!--"
 
 
+def _ended(outcome: str) -> dict[str, Any]:
+    _, answered = call("r3", 20, "s1", ("analysts",))
+    event: dict[str, Any] = json.loads(answered[1])
+    event["unmapped"]["sovereign"]["outcome"] = outcome
+    return event
+
+
 def test_markup_in_names_is_shown_not_run(bench: Bench) -> None:
     bench.open().append(
         [
             *call("r1", 20, HOSTILE, (HOSTILE,), HOSTILE),
             one("r2", events.refusal(request_id="r2", reason_code=HOSTILE, status=400, at=at(20))),
             one("l", events.model_load(model_name=HOSTILE, model_digest=HOSTILE, accepted=False, reason=HOSTILE)),
+            one("s", events.sign_in(subject=HOSTILE, success=False, reason=HOSTILE, at=at(20))),
+            one("r3:a", _ended(HOSTILE)),
         ]
     )
     report = build_report(bench.directory, vkeys=bench.vkeys)
+    assert HOSTILE in report.outcomes
+    assert [name for name, _ in report.top_failing] == [HOSTILE]
     page = _parsed(render_html(report))
     assert "script" not in page.tags
     out = io.StringIO()

@@ -131,6 +131,18 @@ def test_people_and_programs_are_named_and_who_was_erased_is_shown_so(site: Site
     assert "treasurer" not in table, "nobody is named who is not in the report"
 
 
+def test_who_only_failed_to_sign_in_is_named_beside_the_failures(site: Site) -> None:
+    treasurer = subject_of("id-2", KEY)
+    event = events.sign_in(subject=treasurer, success=False)
+    with SyncAuditClient(site.paths.socket(AUDIT)) as client:
+        client.append(event, id="gateway/f1")
+    found = json.loads(site.report("--names", "--top", "1", "--output", "json").stdout)
+    assert [one["subject"] for one in found["top_failed_sign_ins"]] == [treasurer]
+    assert found["names"][treasurer] == "treasurer"
+    table = site.report("--names", "--top", "1").stdout
+    assert f"treasurer ({treasurer[:12]})" in table.partition("Users whose sign-ins")[2]
+
+
 def test_the_log_says_who_looked_at_what_before_keycloak_is_asked(site: Site) -> None:
     held: list[dict[str, Any]] = []
     site.keycloak.watch = lambda: held.extend(site.entries())
