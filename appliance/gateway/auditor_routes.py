@@ -95,7 +95,7 @@ async def entries(request: Request) -> Response:
 
 
 async def figures(request: Request) -> Response:
-    """GET /api/audit/figures: use by day, refusals by reason, energy; of a period of days."""
+    """GET /api/audit/figures: use by day, refusals, how answers ended, failed sign-ins, energy; of a period of days."""
     async with audit_of(request, "figures", *DAYS) as (reader, asked):
         days = [str(asked[name]) if name in asked else None for name in DAYS]
         return JSONResponse(await reader.usage(days[0], days[1]))

@@ -71,13 +71,31 @@ def audit_routes(api: PageApi) -> list[Route]:  # noqa: C901 - one small functio
 
     async def figures(_request: Request) -> Response:
         days = {
-            f"2026-11-{day:02d}": {"answers": 40 + day * 7 % 30, "refusals": day % 9, "joules": 11.6 * (40 + day)}
+            f"2026-11-{day:02d}": {
+                "answers": 40 + day * 7 % 30,
+                "refusals": day % 9,
+                "joules": 11.6 * (40 + day),
+                "sign_ins": 9 if day % 7 > 1 else 2,
+                "failed_sign_ins": 82 if day == 20 else day % 3,
+            }
             for day in range(1, 27)
         }
         use = {"requests": 1412, "tokens": 88_200, "joules": 5210.5}
         pairs = [{"subject": "2".zfill(32), "model": model, **use} for model in ("small", "large-with-a-long-name-q4")]
         reasons = {"quota_exceeded": 61, "not_entitled": 22, "csrf": 3}
-        return JSONResponse({"by_day": days, "refusal_reasons": reasons, "top_users_by_model": pairs})
+        failing = [
+            {"subject": "2".zfill(32), "failed_sign_ins": 73, "sign_ins": 4},
+            {"subject": "unknown", "failed_sign_ins": 17, "sign_ins": 0},
+        ]
+        return JSONResponse(
+            {
+                "by_day": days,
+                "refusal_reasons": reasons,
+                "outcomes": {"stop": 1450, "length": 86, "interrupted": 9, "cancelled": 35, "error": 1, "new_one": 2},
+                "top_users_by_model": pairs,
+                "top_failed_sign_ins": failing,
+            }
+        )
 
     async def export(_request: Request) -> Response:
         return Response(b"PK", media_type="application/zip", headers={"Content-Disposition": "attachment"})

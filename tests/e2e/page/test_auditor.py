@@ -47,7 +47,7 @@ def opened(page: Page, gateway: FakeGateway, name: str) -> Page:
 
 def ready(page: Page) -> None:
     expect(page.locator(ROWS)).to_have_count(PAGE)
-    expect(page.locator("#auditor-figures figure")).to_have_count(4)
+    expect(page.locator("#auditor-figures figure")).to_have_count(7)
 
 
 def test_the_latest_of_a_million_entries_come_first_and_a_page_at_a_time(auditor: Page, gateway: FakeGateway) -> None:
@@ -88,11 +88,37 @@ def test_an_entry_shows_whole_as_text_and_its_proof_is_a_download(auditor: Page)
 
 
 def test_plots_have_their_numbers_beside_them_and_witnesses_are_named(auditor: Page) -> None:
-    figure = auditor.locator("#auditor-figures figure").nth(1)
+    figure = auditor.get_by_role("figure", name="Refusals by reason")
     figure.get_by_text("The numbers").click()
     expect(figure.locator("tbody tr").first).to_contain_text("quota_exceeded")
     expect(figure.locator("tbody tr").first).to_contain_text("61")
     expect(auditor.locator("#auditor-state")).to_contain_text("auditor.example/w1 saw 999,000 entries")
+
+
+def test_how_answers_ended_is_told_with_what_broke_off_first(auditor: Page) -> None:
+    figure = auditor.get_by_role("figure", name="How answers ended")
+    figure.get_by_text("The numbers").click()
+    expect(figure.locator("tbody tr")).to_have_text(
+        [
+            "stopped by whoever asked (cancelled)352.2%",
+            "interrupted by the service (interrupted)90.6%",
+            "new_one20.1%",
+            "failed at the model (error)1<0.1%",
+            "whole (stop)1,45091.6%",
+            "cut at the length allowed (length)865.4%",
+        ]
+    )
+    expect(figure.locator("rect.plot-second")).to_have_count(4)
+    auditor.locator("#auditor-language").select_option("de")
+    expect(auditor.get_by_role("figure", name="Wie Antworten endeten")).to_contain_text("vom Dienst unterbrochen")
+
+
+def test_failed_sign_ins_are_told_by_day_and_by_user(auditor: Page) -> None:
+    days = auditor.get_by_role("figure", name="Sign-ins by day")
+    days.get_by_text("The numbers").click()
+    expect(days.locator("tbody tr").nth(19)).to_have_text("2026-11-20982")
+    users = auditor.get_by_role("figure", name="Users whose sign-ins failed most").locator("tbody tr")
+    expect(users).to_have_text(["000000000000734", "unknown170"])
 
 
 def test_who_used_which_model_is_one_table(auditor: Page) -> None:

@@ -2,7 +2,8 @@
 
 import * as api from "./api.js";
 import { field, today } from "./audit_form.js";
-import { columns } from "./audit_plots.js";
+import { endingBars } from "./audit_endings.js";
+import { bars, columns } from "./audit_plots.js";
 import { h } from "./dom.js";
 import { number } from "./format.js";
 import { onLanguage, t } from "./i18n.js";
@@ -12,9 +13,11 @@ const MOST_REASONS = 8;
 const SHORT = 12;
 
 /**
- * @typedef {{ answers: number, refusals: number, joules: number }} Tally
+ * @typedef {{ answers: number, refusals: number, joules: number, sign_ins: number, failed_sign_ins: number }} Tally
  * @typedef {{ subject: string, model: string, requests: number, tokens: number, joules: number }} Pair
- * @typedef {{ by_day: Record<string, Tally>, refusal_reasons: Record<string, number>, top_users_by_model: Pair[] }} Report
+ * @typedef {{ subject: string, failed_sign_ins: number, sign_ins: number }} Failing
+ * @typedef {{ by_day: Record<string, Tally>, refusal_reasons: Record<string, number>, outcomes: Record<string, number>,
+ *   top_users_by_model: Pair[], top_failed_sign_ins: Failing[] }} Report
  */
 
 export class Figures {
@@ -76,17 +79,25 @@ export class Figures {
         days.map(([label, { answers, refusals }]) => ({ label, values: [answers, refusals] })),
       ),
       columns(
-        t("audit.figures.reasons"),
-        t("audit.figures.reason"),
-        [t("audit.figures.refusals")],
-        reasons.map(([label, count]) => ({ label, values: [count] })),
-      ),
-      columns(
         t("audit.figures.energy"),
         t("audit.figures.day"),
         [t("audit.figures.joules")],
         days.map(([label, { joules }]) => ({ label, values: [joules] })),
       ),
+      columns(
+        t("audit.figures.signing_in"),
+        t("audit.figures.day"),
+        [t("audit.figures.sign_ins"), t("audit.figures.failed")],
+        days.map(([label, tally]) => ({ label, values: [tally.sign_ins, tally.failed_sign_ins] })),
+      ),
+      bars(
+        t("audit.figures.reasons"),
+        t("audit.figures.reason"),
+        [t("audit.figures.refusals")],
+        reasons.map(([label, value]) => ({ label, value, shown: number(value), second: true, cells: [number(value)] })),
+      ),
+      endingBars(this.report.outcomes),
+      failing(this.report.top_failed_sign_ins),
       people(this.report.top_users_by_model),
     );
   }
@@ -98,31 +109,50 @@ export class Figures {
  * @param {Pair[]} pairs
  */
 function people(pairs) {
-  const figures = [t("audit.figures.requests"), t("audit.figures.tokens"), t("audit.figures.joules")];
-  const heads = [t("audit.filter.subject"), t("audit.filter.model"), ...figures].map((name, place) =>
-    h("th", { scope: "col", class: place > 1 ? "number" : "" }, name),
-  );
-  const rows = pairs.map(({ subject, model, requests, tokens, joules }) =>
-    h(
-      "tr",
-      {},
-      h("td", { class: "mono", title: subject }, subject.slice(0, SHORT)),
-      h("td", {}, model),
-      ...[requests, tokens, joules].map((value, at) => h("td", { class: "number", "data-label": figures[at] }, number(value, 1))),
-    ),
-  );
-  const shown =
-    rows.length > 0
-      ? h(
-          "div",
-          { class: "auditor-scroll" },
-          h(
-            "table",
-            { class: "auditor-table" },
-            h("thead", {}, h("tr", {}, ...heads)),
-            h("tbody", {}, ...rows),
-          ),
-        )
-      : h("p", {}, t("audit.figures.none"));
+  const names = [t("audit.figures.requests"), t("audit.figures.tokens"), t("audit.figures.joules")];
+  const rows = pairs.map(({ subject, model, requests, tokens, joules }) => ({
+    texts: [pseudonym(subject), h("td", {}, model)],
+    values: [requests, tokens, joules],
+  }));
+  const shown = table([t("audit.filter.subject"), t("audit.filter.model")], names, rows);
   return h("figure", { class: "auditor-people" }, h("figcaption", {}, t("audit.figures.people")), shown);
+}
+
+/**
+ * Whose sign-ins failed most.
+ *
+ * @param {Failing[]} users
+ */
+function failing(users) {
+  const rows = users.map(({ subject, failed_sign_ins: failed, sign_ins: worked }) => ({
+    texts: [pseudonym(subject)],
+    values: [failed, worked],
+  }));
+  const shown = table([t("audit.filter.subject")], [t("audit.figures.failed"), t("audit.figures.sign_ins")], rows);
+  return h("figure", {}, h("figcaption", {}, t("audit.figures.failing")), shown);
+}
+
+/** @param {string} subject */
+function pseudonym(subject) {
+  return h("td", { class: "mono", title: subject }, subject.slice(0, SHORT));
+}
+
+/**
+ * @param {string[]} texts headings of the texts
+ * @param {string[]} names headings of the values
+ * @param {{ texts: HTMLElement[], values: number[] }[]} rows
+ */
+function table(texts, names, rows) {
+  if (rows.length === 0) return h("p", {}, t("audit.figures.none"));
+  const heads = [...texts, ...names].map((name, place) =>
+    h("th", { scope: "col", class: place >= texts.length ? "number" : "" }, name),
+  );
+  const body = rows.map(({ texts: cells, values }) =>
+    h("tr", {}, ...cells, ...values.map((value, at) => h("td", { class: "number", "data-label": names[at] }, number(value, 1)))),
+  );
+  return h(
+    "div",
+    { class: "auditor-scroll" },
+    h("table", { class: "auditor-table" }, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...body)),
+  );
 }

@@ -6,8 +6,13 @@ import { t } from "./i18n.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT, FLOOR, TOP] = [360, 150, 128, 14];
+const [ROW, LABEL, BAR] = [36, 15, 12];
+const CLASSES = ["plot-first", "plot-second"];
 
-/** @typedef {{ label: string, values: number[] }} Row */
+/**
+ * @typedef {{ label: string, values: number[] }} Row
+ * @typedef {{ label: string, value: number, shown: string, second?: boolean, cells: string[] }} Bar
+ */
 
 /**
  * @param {string} tag
@@ -41,7 +46,7 @@ export function columns(title, first, names, rows) {
       const at = { x: place * step + step * 0.15, y: floor, width: Math.min(step * 0.7, 40), height };
       if (value > 0) {
         const tip = mark("title", {}, `${label}: ${number(value, 1)} ${names[series]}`);
-        drawing.append(mark("rect", { ...at, class: series > 0 ? "plot-second" : "plot-first" }, tip));
+        drawing.append(mark("rect", { ...at, class: CLASSES[series] }, tip));
       }
     });
   });
@@ -54,19 +59,50 @@ export function columns(title, first, names, rows) {
     );
   }
   const shown = rows.length > 0 ? drawing : h("p", {}, t("audit.figures.none"));
-  return h("figure", {}, h("figcaption", {}, title), shown, table(first, names, rows));
+  const cells = rows.map(({ label, values }) => ({ label, cells: values.map((value) => number(value, 1)) }));
+  return h("figure", {}, h("figcaption", {}, title), legend(names), shown, table(first, names, cells));
+}
+
+/**
+ * A bar for each of `rows`, one above the other, with what is `shown` beside it, and their `cells` beneath.
+ *
+ * @param {string} title
+ * @param {string} first the heading of the labels
+ * @param {string[]} names what the cells of a row are
+ * @param {Bar[]} rows
+ */
+export function bars(title, first, names, rows) {
+  const longest = Math.max(1e-9, ...rows.map(({ value }) => value));
+  const drawing = mark("svg", { viewBox: `0 0 ${WIDTH} ${rows.length * ROW}`, class: "plot", "aria-hidden": "true" });
+  rows.forEach(({ label, value, shown, second }, place) => {
+    const y = place * ROW;
+    const at = { x: 0, y: y + LABEL + 3, height: BAR };
+    drawing.append(
+      mark("text", { x: 0, y: y + LABEL - 3 }, label),
+      mark("text", { x: WIDTH, y: y + LABEL - 3, "text-anchor": "end" }, shown),
+      mark("rect", { ...at, width: WIDTH, class: "plot-ground" }),
+      mark("rect", { ...at, width: Math.max(1, (WIDTH * value) / longest), class: CLASSES[second ? 1 : 0] }),
+    );
+  });
+  const drawn = rows.length > 0 ? drawing : h("p", {}, t("audit.figures.none"));
+  return h("figure", {}, h("figcaption", {}, title), drawn, table(first, names, rows));
+}
+
+/** @param {string[]} names */
+function legend(names) {
+  return h("ul", { class: "plot-keys" }, ...names.map((name, place) => h("li", { class: CLASSES[place] }, name)));
 }
 
 /**
  * @param {string} first
  * @param {string[]} names
- * @param {Row[]} rows
+ * @param {{ label: string, cells: string[] }[]} rows
  */
 function table(first, names, rows) {
   if (rows.length === 0) return null;
   const head = [first, ...names].map((name, place) => h("th", { scope: "col", class: place > 0 ? "number" : "" }, name));
-  const body = rows.map(({ label, values }) =>
-    h("tr", {}, h("td", {}, label), ...values.map((value, at) => h("td", { class: "number", "data-label": names[at] }, number(value, 1)))),
+  const body = rows.map(({ label, cells }) =>
+    h("tr", {}, h("td", {}, label), ...cells.map((cell, at) => h("td", { class: "number", "data-label": names[at] }, cell))),
   );
   return h(
     "details",

@@ -4,6 +4,7 @@ import { locale, t } from "./i18n.js";
 
 const DAY_MS = 86_400_000;
 const JOULES_PER_WATT_HOUR = 3600;
+const LEAST_SHARE = 0.001;
 
 /**
  * @param {number} value
@@ -11,6 +12,18 @@ const JOULES_PER_WATT_HOUR = 3600;
  */
 export function number(value, digits = 0) {
   return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
+}
+
+/**
+ * A part of one in per cent; what there is a little of is never shown as nothing, nor as all.
+ *
+ * @param {number} part
+ */
+export function share(part) {
+  const percent = new Intl.NumberFormat(locale(), { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  if (part > 0 && part < LEAST_SHARE) return `<${percent.format(LEAST_SHARE)}`;
+  if (part < 1 && part > 1 - LEAST_SHARE) return `>${percent.format(1 - LEAST_SHARE)}`;
+  return percent.format(part);
 }
 
 /**
