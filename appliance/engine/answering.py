@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 class Answering:
     """``tokens`` is the prompt and what was drawn; the last one drawn is decoded in the next step.
 
-    ``saved`` is a copy of the cells of the first ``saved_tokens`` of them, when they were taken away; ``resumed`` says
-    that it was put off before.
+    ``saved`` is a copy of the cells of the first ``saved_tokens`` of them, when they were taken away.
     """
 
     def __init__(self, context: Context, job: Job, draw: Draw) -> None:
@@ -36,7 +35,6 @@ class Answering:
         self.meter = Meter(job.queued_at, len(job.tokens), draw)
         self.saved: bytearray | None = None
         self.saved_tokens = 0
-        self.resumed = False
         self._shown = 0
         self._unshown: deque[tuple[int, TokenLogprob]] = deque()
 

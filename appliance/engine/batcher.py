@@ -183,7 +183,9 @@ class Batcher:
         cost = watch.cost()
         self.accounts.computed(cost, prompt_rows=all_rows - decoding, decode_rows=decoding, beside=beside)
         for (resident, count), piece, row in zip(plan.items(), pieces, rows, strict=True):
-            resident.answering.meter.step(cost, count, all_rows)
+            meter = resident.answering.meter
+            meter.step(cost, count, all_rows)
+            meter.read(piece.position, piece.position + count)
             if piece.sampled:
                 self._draw_for(resident, row)
 

@@ -2,6 +2,9 @@
 
 Steps are shared: a step's seconds are split by rows, so a request that decodes one token beside a prompt of a hundred
 pays for one row of the batch. The shares of a step add up to the step.
+
+A token of the prompt was spared, or was computed: one that had to be computed after all, because what held it was gone
+when the request went on, was not spared. Reading it again costs time and energy, and is counted there.
 """
 
 from __future__ import annotations
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
     from appliance.engine.energy import Cost, Draw
 
+    _Run = tuple[int, int, tuple[Tier, Scope]]
+    """Tokens of the prompt, from the first to before the second number, and where they lay."""
+
 
 class Meter:
     """Counts for one request, from the queue to the end."""
@@ -29,18 +35,32 @@ class Meter:
         self._first: float | None = None
         self._computed_s = 0.0
         self._joules: float | None = 0.0  # None once a step had no count
-        self._spared: Counter[tuple[Tier, Scope]] = Counter()
+        self._spared: list[_Run] = []
+        self._reached = 0
         self.completion_tokens = 0
 
     @property
     def cached_tokens(self) -> int:
-        """Tokens of the prompt that were not computed again: the sum of what ``spare`` was told."""
-        return self._spared.total()
+        """Tokens of the prompt that were there already and never computed for this request."""
+        return sum(last - first for first, last, _ in self._spared)
+
+    @property
+    def reached(self) -> int:
+        """How much of the prompt the request has had so far, computed or spared."""
+        return self._reached
 
     def spare(self, spared: Iterable[Spared]) -> None:
-        """So much of the prompt was there already, beside what was before."""
+        """What follows on what was ``reached`` was there already, in this order."""
         for one in spared:
-            self._spared[one.tier, one.scope] += one.tokens
+            first, self._reached = self._reached, self._reached + one.tokens
+            self._spared.append((first, self._reached, (one.tier, one.scope)))
+
+    def read(self, first: int, last: int) -> None:
+        """The tokens from ``first`` to before ``last`` were computed, of the prompt or of the answer."""
+        if first < self._reached:
+            parts = [part for run in self._spared for part in _beside(run, first, last)]
+            self._spared = [(start, end, where) for start, end, where in parts if start < end]
+        self._reached = max(self._reached, min(last, self._prompt_tokens))
 
     def started(self, now: float) -> None:
         """Work begins. Later calls change nothing."""
@@ -66,6 +86,9 @@ class Meter:
         now = time.monotonic()
         started = self._started or now
         first = self._first or now
+        spared: Counter[tuple[Tier, Scope]] = Counter()
+        for start, stop, where in self._spared:
+            spared[where] += stop - start
         return End(
             finish_reason=reason,
             usage=Usage(self._prompt_tokens, self.cached_tokens, self.completion_tokens),
@@ -75,8 +98,14 @@ class Meter:
                 decode_ms=_ms(now - first),
             ),
             energy=self._draw.over(self._computed_s, self._joules, now - started),
-            spared=tuple(Spared(*where, tokens) for where, tokens in sorted(self._spared.items())),
+            spared=tuple(Spared(*where, tokens) for where, tokens in sorted(spared.items())),
         )
+
+
+def _beside(run: _Run, first: int, last: int) -> tuple[_Run, _Run]:
+    """What of ``run`` lies before ``first``, and from ``last`` on; either may be empty."""
+    start, end, where = run
+    return (start, min(end, first), where), (max(start, last), end, where)
 
 
 def _ms(seconds: float) -> float:

@@ -109,7 +109,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one request. ``cached_tokens`` is the part of the prompt that was not computed again."""
+    """Tokens of one request. ``cached_tokens``: those of the prompt that were there and never computed for it."""
 
     prompt_tokens: int
     cached_tokens: int

@@ -82,7 +82,6 @@ class Reception:
         else:
             self.park(resident)
         self.residents.remove(resident)
-        answering.resumed = True
         job.answering = answering
         self._queue.requeue(job)
 
@@ -184,8 +183,7 @@ class Reception:
         self._store.share(credit.source.pair, resident.pair, credit.length)
         resident.filled = credit.length
         meter, job = resident.answering.meter, resident.job
-        if not resident.answering.resumed:
-            meter.spare(spared(self._cache, job.tokens, job.passages, credit, have=meter.cached_tokens))
+        meter.spare(spared(self._cache, job.tokens, job.passages, credit, have=meter.reached))
 
     def _set_out(self, resident: Resident) -> None:
         """Wait for what is on its way, or announce what will be read now."""

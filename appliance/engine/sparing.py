@@ -8,11 +8,10 @@ that it is used, which is what the disk spared; from then on it would be in the 
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from appliance.engine.prefix_values import Holding
-from appliance.engine.protocol import Scope, Spared, Tier
+from appliance.engine.protocol import Spared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from appliance.engine.job import Passage
     from appliance.engine.prefix_values import Credit
     from appliance.engine.prefixes import PrefixCache
+    from appliance.engine.protocol import Tier
 
 
 def spared(
@@ -27,27 +27,28 @@ def spared(
 ) -> tuple[Spared, ...]:
     """Of each token of ``credit`` beyond the first ``have``, where it lay; it counts as used from now on.
 
-    ``passages`` are those of the prompt ``tokens``, the widest scope first. The sum is ``credit.length - have``, or
-    nothing where there is nothing beyond.
+    ``passages`` are those of the prompt ``tokens``, the widest scope first. The value is in order of the prompt, and
+    adds up to what ``credit`` has of it beyond ``have``; what ``credit`` has of an answer counts for nothing.
     """
-    counted: Counter[tuple[Tier, Scope]] = Counter()
-    upto = have
+    most, upto = min(credit.length, len(tokens)), have
+    found: list[Spared] = []
     for passage in passages:
-        holding, length = cache.holding(tokens, passage, credit.length)
+        holding, length = cache.holding(tokens, passage, most)
         if holding is not None and length > upto:
-            _count(counted, holding, upto, length)
+            found += _of(holding, upto, length)
             upto = length
-    if upto < credit.length and credit.source is not None:
+    if upto < most and credit.source is not None:
         if isinstance(credit.source, Holding):
-            _count(counted, credit.source, upto, credit.length)
+            found += _of(credit.source, upto, most)
         else:
-            counted["live", credit.source.owner.scope] += credit.length - upto
-    return tuple(Spared(*where, count) for where, count in counted.items() if count)
+            found.append(Spared("live", credit.source.owner.scope, most - upto))
+    return tuple(one for one in found if one.tokens)
 
 
-def _count(counted: Counter[tuple[Tier, Scope]], holding: Holding, first: int, last: int) -> None:
+def _of(holding: Holding, first: int, last: int) -> tuple[Spared, Spared]:
+    """What the cells had of it before, and then what the disk brought."""
     scope = holding.owner.scope
-    fresh = last - min(last, max(first, holding.seen)) if holding.restored else 0
+    tier: Tier = "pinned" if holding.pinned else "parked"
+    seen = min(last, max(first, holding.seen)) if holding.restored else last
     holding.seen = max(holding.seen, last)
-    counted["disk", scope] += fresh
-    counted["pinned" if holding.pinned else "parked", scope] += last - first - fresh
+    return Spared(tier, scope, seen - first), Spared("disk", scope, last - seen)

@@ -14,6 +14,7 @@ import pytest
 from appliance.engine.errors import DecodeError, NoRoomError
 from appliance.engine.protocol import End
 from tests.engine.batches import Asked, Desk
+from tests.engine.computed import Computed
 from tests.engine.quoting_context import ADAPTERS, QuotingContext
 from tests.engine.shelves import shelf_at
 
@@ -44,9 +45,10 @@ def _ask(draw: random.Random, desk: Desk, *, waits: bool = False) -> Asked:
     )
 
 
-def _worked(draw: random.Random, shelf: KvShelf | None) -> tuple[Desk, list[Asked]]:
+def _worked(draw: random.Random, shelf: KvShelf | None) -> tuple[Desk, Computed, list[Asked]]:
     context = QuotingContext(cells=512, window=12, context_tokens=200, batch_tokens=24, sequences=24)
     desk = Desk(context, slots=5, chunk_tokens=10, shelf=shelf, pinned_tokens=200)
+    computed = Computed(desk)
     asked: list[Asked] = []
     while len(asked) < REQUESTS or desk.batcher.running or desk.queue.waiting():
         if len(asked) < REQUESTS and len(desk.queue.waiting()) < 20:
@@ -56,7 +58,7 @@ def _worked(draw: random.Random, shelf: KvShelf | None) -> tuple[Desk, list[Aske
         if asked and draw.random() < 0.03:
             draw.choice(asked[-8:]).job.cancelled.set()
         desk.batcher.step()
-    return desk, asked
+    return desk, computed, asked
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -64,7 +66,7 @@ def test_the_tiers_add_up_to_what_receipts_say_was_cached(seed: int, tmp_path: P
     tiers: Counter[str] = Counter()
     for _ in range(2):  # the second engine finds what the first left on disk
         with shelf_at(tmp_path / "kv") as shelf:
-            desk, asked = _worked(random.Random(seed), shelf)
+            desk, computed, asked = _worked(random.Random(seed), shelf)
             desk.close()
         ends = [one.end for one in asked if isinstance(one.events[-1], End)]
         for end in ends:
@@ -72,6 +74,9 @@ def test_the_tiers_add_up_to_what_receipts_say_was_cached(seed: int, tmp_path: P
             assert len({(one.tier, one.scope) for one in end.spared}) == len(end.spared)
             assert all(one.tokens > 0 for one in end.spared)
             tiers.update({one.tier: one.tokens for one in end.spared})
+        for one in [one for one in asked if isinstance(one.events[-1], End) and not one.job.cancelled.is_set()]:
+            assert one.cached == len(one.job.tokens) - computed.tokens(one)
+        assert computed.again > 200, "prompts were read again"
         shown = [row for row in desk.batcher.accounts.shown.rows if row.tier != "live"]
         assert sum(row.tokens for row in shown) == desk.batcher._store.live
     assert min(tiers[tier] for tier in ("pinned", "parked", "disk", "live")) > 0

@@ -96,3 +96,14 @@ def test_what_is_pinned_has_the_cells_that_it_shares_with_what_is_parked_for_a_w
     shelf.cache.pin(shelf.cache.park(CLERKS, TEXT[:30], pair))
     rows = {(row.tier, row.scope): (row.count, row.tokens) for row in parked(shelf.cache.holdings, shelf.store)}
     assert rows == {("pinned", "group"): (1, 30), ("parked", "site"): (1, 0)}
+
+
+def test_what_is_there_of_an_answer_counts_for_nothing() -> None:
+    """Who was put off in the middle of an answer is credited with words of it too."""
+    shelf = Shelf()
+    held(shelf, ANALYST, 70)
+    passages = [Passage(ANALYST, 100)]
+    credit = shelf.cache.credit(TEXT[:-1], passages)
+    assert credit.length == 70
+    assert spared(shelf.cache, TEXT[:60], passages, credit) == (Spared("parked", "user", 60),)
+    assert spared(shelf.cache, TEXT[:60], passages, credit, have=60) == ()
