@@ -23,9 +23,9 @@ class Computed:
         def decode(pieces: Sequence[Piece]) -> list[int]:
             rows = inner(pieces)
             jobs = {resident.pair: resident.job for resident in desk.batcher._residents}
-            for piece in pieces:
-                upto = min(piece.position + len(piece.tokens), len(jobs[piece.sequences].tokens))
-                self._of[jobs[piece.sequences]].update(range(piece.position, upto))
+            for piece, job in [(piece, jobs[piece.sequences]) for piece in pieces if piece.sequences in jobs]:
+                upto = min(piece.position + len(piece.tokens), len(job.tokens))
+                self._of[job].update(range(piece.position, upto))
             return rows
 
         desk.context.decode = decode  # type: ignore[method-assign]

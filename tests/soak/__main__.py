@@ -44,6 +44,8 @@ def _said(report: Report) -> dict[str, object]:
         "growth_allowed_mib": GROWTH_MIB,
         "cells_left": report.cells_left,
         "requests_left": report.requests_left,
+        "evicted": report.evicted,
+        "put_off": report.put_offs,
         "restored_from_disk": report.restored,
         "holds": report.holds,
     }

@@ -53,6 +53,8 @@ class Report:
     resident_mib: list[float] = field(default_factory=list)
     cells_left: int = 0
     requests_left: int = 0
+    evicted: int = 0
+    put_offs: int = 0
     restored: int = 0
 
     @property
@@ -62,10 +64,16 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing grew, was lost or left behind, and every answer that was judged was the model's own."""
+        """Whether nothing grew, was lost or left behind, and every answer that was judged was the model's own.
+
+        That says something only where cells were short: for every hundred requests, one has to have been put off, one
+        beginning evicted and one brought back from disk.
+        """
+        short = min(self.evicted, self.put_offs, self.restored) >= self.requests / 100
         left = self.cells_left or self.requests_left
         lost = self.outcomes["failed"] > self.requests / 100
-        return not left and not lost and self.growth_mib <= GROWTH_MIB and self.worst_lead < CLOSE and self.judged > 0
+        right = self.judged > 0 and self.worst_lead < CLOSE
+        return short and right and not left and not lost and self.growth_mib <= GROWTH_MIB
 
 
 def soak(
@@ -102,6 +110,7 @@ def soak(
                 answering = answers.pop(one.job, None)
                 _settle(report, judge, one, answering if draw.random() < judged else None)
         report.resident_mib.append(memory.read() / MIB)
+        report.evicted, report.put_offs = desk.batcher._cache.evicted, desk.batcher._reception.put_offs
         report.restored = desk.batcher._keeper.figures().restored
         _leave_nothing(desk, context, report)
     memory.close()

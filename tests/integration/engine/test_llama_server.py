@@ -93,7 +93,9 @@ def test_a_conversation_streams_and_is_counted(engine: Served) -> None:
 
 def test_every_layer_holds_for_the_process_that_reads_the_model_and_for_all_its_threads(engine: Served) -> None:
     with httpx.Client(transport=httpx.HTTPTransport(uds=str(engine.socket))) as http:
-        said = reported(http.get("http://engine/model").json())
+        model = http.get("http://engine/model").json()
+    assert model["threads"] == Sizes().threads
+    said = reported(model)
     assert {name: layer.state for name, layer in said.items()} == dict.fromkeys(LAYERS, "holds")
     child = _child_of(engine.process.pid)
     threads = threads_of(child)

@@ -20,6 +20,7 @@ from appliance.engine.memory import ResidentMemory
 from appliance.engine.protocol import End
 from tests.engine import gpu
 from tests.engine.batches import Asked, Desk
+from tests.engine.computed import Computed
 from tests.engine.given_up import given_up_within
 from tests.engine.small_model import write
 
@@ -51,7 +52,8 @@ def context(small: Path) -> Iterator[LlamaContext]:
 def _ask(draw: random.Random, desk: Desk, most: int = 12) -> Asked:
     user, site = draw.randrange(USERS), draw.choice([0, 10, 24])
     own = [3 + (user * 29 + draw.randrange(3) * 7 + n * n) % 250 for n in range(draw.randrange(2, 120))]
-    return desk.ask([*SITE[:site], *own], user=f"user {user}", site=site, most=draw.randrange(1, most))
+    rank = int(draw.random() < 0.2)
+    return desk.ask([*SITE[:site], *own], user=f"user {user}", site=site, most=draw.randrange(1, most), rank=rank)
 
 
 def _margins(context: LlamaContext, asked: Asked, answer: Sequence[int]) -> list[float]:
@@ -71,8 +73,9 @@ def _margins(context: LlamaContext, asked: Asked, answer: Sequence[int]) -> list
 
 
 def test_answers_side_by_side_are_those_of_the_model_alone_within_rounding(context: LlamaContext) -> None:
-    draw = random.Random(5)
+    draw, plain = random.Random(5), context.decode
     desk = Desk(context, slots=4, chunk_tokens=24)
+    computed = Computed(desk)
     assert (context.cells, context.sequences) == (256, 10), "room for one and a half long requests, and five pairs"
     inner = context.decode
     asked: list[Asked] = []
@@ -93,10 +96,14 @@ def test_answers_side_by_side_are_those_of_the_model_alone_within_rounding(conte
         if draw.random() < 0.02:
             draw.choice(asked[-6:]).job.cancelled.set()
         desk.batcher.step()
-    context.decode = inner  # type: ignore[method-assign]
+    context.decode = plain  # type: ignore[method-assign]
     assert "given_up" in desk.metrics.exposition().decode(), "some were computed in part"
+    assert desk.batcher._cache.evicted > 100
+    assert desk.batcher._reception.put_offs > 50
+    assert computed.again > 100, "some went on without their cells"
     whole = [one for one in asked if isinstance(one.events[-1], End) and not one.job.cancelled.is_set()]
     assert len(whole) > 200
+    assert all(one.cached == len(one.job.tokens) - computed.tokens(one) for one in whole)
     given = {one: answers[one.job].tokens[len(one.job.tokens) :] for one in whole}
     leads = [lead for one in whole for lead in _margins(context, one, given[one])]
     assert len(leads) > 800

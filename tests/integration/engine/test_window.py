@@ -18,20 +18,16 @@ from appliance.engine.context import Piece
 from appliance.engine.errors import GivenUpError
 from appliance.engine.llama import LlamaContext
 from appliance.engine.pace import PROCESSOR
-from tests.engine.batches import Asked, Desk
+from tests.engine.drawn import read_whole, rules
 from tests.engine.given_up import given_up_within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from appliance.engine.answering import Answering
-    from appliance.engine.job import Job
     from appliance.engine.llama_sampler import Logits
 
 ROUNDING, WRONG = 0.05, 1.0
-CLOSE = 0.5
-"""Logits of the best two, where other cells between theirs may choose: such cells move a logit by up to 0.8 here."""
 BATCH_TOKENS = PROCESSOR.batch_tokens
 LONG, PART = 3 * BATCH_TOKENS, 600  # both beyond the model's window of 512
 
@@ -53,30 +49,20 @@ def store(context: LlamaContext) -> CellStore:
 
 @pytest.fixture(scope="module")
 def text(context: LlamaContext) -> list[int]:
-    rules = "".join(f"Rule {n}: officer {n * 7 % 40} approves models for zone {n * 11 % 40}. " for n in range(120))
-    return context.tokenize(rules, control=False, begin=True)[: LONG + 60]
+    return rules(context)[: LONG + 60]
 
 
 @pytest.fixture(scope="module")
 def right(context: LlamaContext, text: list[int]) -> Logits:
     context.clear()
-    logits = _read(context, (0, 1), text)
+    logits = read_whole(context, (0, 1), text)
     context.clear()
     return logits
 
 
-def _read(context: LlamaContext, owners: tuple[int, ...], tokens: list[int], start: int = 0) -> Logits:
-    """Decode ``tokens`` from ``start`` on, in whole batches; the logits of the last one."""
-    row = 0
-    for at in range(start, len(tokens), BATCH_TOKENS):
-        part = tuple(tokens[at : at + BATCH_TOKENS])
-        (row,) = context.decode([Piece(part, at, owners, sampled=at + BATCH_TOKENS >= len(tokens))])
-    return context.logits(row)
-
-
 def _fill(context: LlamaContext, store: CellStore, pair: Pair, tokens: list[int]) -> Pair:
     start = store.length(pair)
-    _read(context, pair, tokens, start)
+    read_whole(context, pair, tokens, start)
     store.appended(pair, len(tokens) - start)
     return pair
 
@@ -99,7 +85,7 @@ def test_a_shared_beginning_gives_what_computing_it_gives(
     assert store.credits(source, LONG)
     store.share(source, target, LONG)
     _fill(context, store, source, [*text[:LONG], *text[:200]])
-    assert _off(_read(context, target, text, LONG), right) < ROUNDING
+    assert _off(read_whole(context, target, text, LONG), right) < ROUNDING
 
 
 def test_a_shared_beginning_outlives_its_source_and_a_crowd(
@@ -111,7 +97,7 @@ def test_a_shared_beginning_outlives_its_source_and_a_crowd(
     for _ in range(2):
         _fill(context, store, _pair(store), text[:520])
     assert store.credits(target, LONG)
-    assert _off(_read(context, target, text, LONG), right) < ROUNDING
+    assert _off(read_whole(context, target, text, LONG), right) < ROUNDING
 
 
 def test_a_part_of_a_long_beginning_can_be_shared_although_the_window_has_passed_it(
@@ -120,14 +106,14 @@ def test_a_part_of_a_long_beginning_can_be_shared_although_the_window_has_passed
     other = [*text[:PART], *text[100:160]]
     alone = _pair(store)
     _fill(context, store, alone, text[:PART])
-    expected = _read(context, alone, other, PART)
+    expected = read_whole(context, alone, other, PART)
     store.give(alone)
     context.clear()
     store.forget()
     source, target = _fill(context, store, _pair(store), text[:LONG]), _pair(store)
     assert store.credits(source, PART)
     store.share(source, target, PART)
-    assert _off(_read(context, target, other, PART), expected) < ROUNDING
+    assert _off(read_whole(context, target, other, PART), expected) < ROUNDING
 
 
 def test_a_lone_sequence_loses_its_history_without_a_word_and_is_not_credited(
@@ -136,15 +122,15 @@ def test_a_lone_sequence_loses_its_history_without_a_word_and_is_not_credited(
     other = [*text[:PART], *text[100:160]]
     first, lone, crowd, more = _pair(store), _pair(store), _pair(store), _pair(store)
     _fill(context, store, first, text[:PART])
-    expected = _read(context, first, other, PART)
-    _read(context, lone[:1], text[:LONG])
+    expected = read_whole(context, first, other, PART)
+    read_whole(context, lone[:1], text[:LONG])
     store.give(first)
-    _read(context, crowd, text)
-    _read(context, more, text[:140])
+    read_whole(context, crowd, text)
+    read_whole(context, more, text[:140])
     assert context.extent(lone[0])[1] == LONG - 1
     assert not store.credits(lone, PART), "the cells were reclaimed, and llama.cpp does not say so"
     context.cut(lone[0], PART)
-    assert _off(_read(context, lone[:1], other, PART), expected) > WRONG
+    assert _off(read_whole(context, lone[:1], other, PART), expected) > WRONG
 
 
 def test_a_saved_state_goes_on_exactly_at_its_full_length(
@@ -156,7 +142,7 @@ def test_a_saved_state_goes_on_exactly_at_its_full_length(
     _fill(context, store, _pair(store), text[:520])
     again = _pair(store)
     assert store.restore(again, state, LONG)
-    assert _off(_read(context, again, text, LONG), right) < ROUNDING
+    assert _off(read_whole(context, again, text, LONG), right) < ROUNDING
 
 
 def test_a_saved_state_is_not_credited_for_a_part_and_would_be_wrong_there(
@@ -166,7 +152,7 @@ def test_a_saved_state_is_not_credited_for_a_part_and_would_be_wrong_there(
     source = _fill(context, store, _pair(store), text[:LONG])
     state = store.save(source)
     store.cut(source, PART)
-    expected = _read(context, source, other, PART)
+    expected = read_whole(context, source, other, PART)
     store.give(source)
     again, wrong = _pair(store), _pair(store)
     assert store.restore(again, state, LONG)
@@ -174,7 +160,7 @@ def test_a_saved_state_is_not_credited_for_a_part_and_would_be_wrong_there(
     assert not store.credits(again, PART)
     for sequence in wrong:
         context.share(again[0], sequence, PART)
-    assert _off(_read(context, wrong, other, PART), expected) > WRONG
+    assert _off(read_whole(context, wrong, other, PART), expected) > WRONG
 
 
 def test_a_batch_that_was_given_up_half_way_leaves_what_was_there_and_is_computed_anew(
@@ -195,53 +181,10 @@ def test_a_batch_that_was_given_up_half_way_leaves_what_was_there_and_is_compute
             assert {context.extent(one) for one in pair} == {(0, LONG - 1), (0, done - 1)}, "one owner is not mended"
             assert store.resync(pair, done)
             assert {context.extent(one) for one in (*pair, *beside)} == {(0, done - 1)}
-        found = [_read(context, one, text, done) for one in (pair, beside)]
+        found = [read_whole(context, one, text, done) for one in (pair, beside)]
         store.give(pair)
         store.give(beside)
         return found
 
     for plain, again in zip(read(), read(0.0, 0.03, 0.1), strict=True):
         assert _off(plain, again) < ROUNDING
-
-
-def _lead(context: LlamaContext, asked: Asked, answer: list[int]) -> float:
-    """By how much the best token led the one that was given, at most, alone in an empty context."""
-    context.clear()
-    tokens = [*asked.job.tokens, *answer]
-    logits, leads = _read(context, (0, 1), list(asked.job.tokens)), []
-    for at in range(len(asked.job.tokens), len(tokens)):
-        leads.append(float(logits.max() - logits[tokens[at]]))
-        logits = _read(context, (0, 1), tokens[: at + 1], at)
-    context.clear()
-    return max(leads)
-
-
-def test_the_engine_shares_evicts_puts_off_and_still_draws_what_an_empty_context_draws(
-    context: LlamaContext, text: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every token is judged after the ones before it; where the two best are close, company may choose by rounding."""
-    context.clear()
-    desk = Desk(context, slots=2, chunk_tokens=64)
-    answers: dict[Job, Answering] = {}
-    inner = context.decode
-
-    def decode(pieces: Sequence[Piece]) -> list[int]:
-        answers.update({resident.job: resident.answering for resident in desk.batcher._residents})
-        return inner(pieces)
-
-    monkeypatch.setattr(context, "decode", decode)
-    tails = [
-        context.tokenize(f" Question {n}: who approves zone {n}?\nAnswer:", control=False, begin=False)
-        for n in range(3)
-    ]
-    beside = [desk.ask([*text[:800], *tail], user=f"user {n}", site=800, most=6) for n, tail in enumerate(tails)]
-    desk.run()
-    again = [desk.ask([*text[:800], *tail], user=f"user {n}", site=800, most=6) for n, tail in enumerate(tails)]
-    desk.run()
-    assert [one.cached for one in beside] == [0, 800, 800]
-    assert all(one.cached > 800 for one in again)
-    monkeypatch.undo()
-    for one in (*beside, *again):
-        answer = answers[one.job].tokens[len(one.job.tokens) :]
-        assert len(answer) > 1
-        assert _lead(context, one, answer) < CLOSE
