@@ -99,7 +99,7 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
         )
     engine = loaded.engine
     try:
-        said = {"record": record, "receipt": receipt, **loaded.sizes, "variant": variant}
+        said = {"record": record, "receipt": receipt, **loaded.sizes, "threads": config.threads, "variant": variant}
         if (device := llama_backend.device()) is not None:
             said["device"] = device.to_json()
         said["confinement"] = confinement.to_json()

@@ -52,7 +52,8 @@ def serve(  # noqa: PLR0913 - what the launcher has ready, named at the one call
     stops = tuple(described["record"].get("template", {}).get("stop", ()))
     compiled = ChatTemplate(template, stops)
     face = _Face(child, Upstream(private), Places(slots, config.queue), compiled, config)
-    known = {**described, "context_tokens": config.context_tokens, "parallel": slots}
+    sizes = {"context_tokens": config.context_tokens, "parallel": slots, "threads": config.threads}
+    known = {**described, **sizes}
     asyncio.run(face.run(listener, clients, lambda: known))
 
 
