@@ -9,7 +9,8 @@ log         tiles, entries and checkpoint on disk (C2SP tlog-tiles, tlog-checkpo
 verify      the whole log checked offline; names what is wrong
 prove       one entry, with a proof that needs neither the log nor this program
 witness     an auditor's memory of the log: cosigns what extends it, names what does not (cosigned, delivery, shelf)
-export      a range with proofs, and the 200 lines that check it anywhere (export_check)
+export      a range with proofs, the 200 lines that check it anywhere (export_check), and what names the changed entry
+            (export_verify)
 about       the entries about one person
 usage       who used which model how much; report_table and report_html draw it
 """

@@ -2,8 +2,9 @@
 
 ``entries.jsonl`` holds the entries as logged, one a line; ``checkpoint`` the signed note; ``proof.json`` the hashes
 that lead from the entries to the signed root, and, where it was asked for, from an earlier checkpoint to this one;
-``verify.py`` checks them with nothing but Python. The verifier keys are not in it: they come another way, or an export
-could vouch for itself.
+``verify.py`` checks them with nothing but Python. ``leaves`` holds the entries' hashes, 32 bytes each: where an entry
+was changed since, they tell which (``export_verify``). The verifier keys are not in it: they come another way, or an
+export could vouch for itself.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from appliance.audit.stored import StoredLog
     from appliance.audit.tiles import TileReader
 
-ENTRIES, PROOF, SCRIPT, README = "entries.jsonl", "proof.json", "verify.py", "README.txt"
+ENTRIES, LEAVES, PROOF, SCRIPT, README = "entries.jsonl", "leaves", "proof.json", "verify.py", "README.txt"
 SCHEMA = 1
 _LOOK = "run `sovereign audit verify` to see where"
 _README = """\
@@ -46,6 +47,8 @@ Check them with any Python from 3.9 on, offline, with the log's verifier keys as
     python3 verify.py --vkeys KEYS --kept CHECKPOINT    also against a checkpoint that you kept from an earlier look
 
 verify.py has 200 lines and needs nothing else; read it. entries.jsonl holds one event (OCSF) a line, as logged.
+Where it refuses, `sovereign audit verify --export FOLDER --vkeys KEYS` names the entry that was changed, by the hashes
+in the file leaves.
 """
 
 
@@ -102,8 +105,10 @@ def export_files(directory: Path, *, first: int, last: int, vkeys: Sequence[Veri
     head, tiles = stored.head, stored.tiles
     proof = _proof(tiles, head, first, last, None)
     readme = _README.format(first=first, last=last, origin=head.origin, size=head.size)
+    entries = list(_entries(tiles, first, last, None))
     return {
-        ENTRIES: b"".join(entry + b"\n" for entry in _entries(tiles, first, last, None)),
+        ENTRIES: b"".join(entry + b"\n" for entry in entries),
+        LEAVES: b"".join(map(leaf_hash, entries)),
         CHECKPOINT: stored.note.encode(),
         PROOF: _proof_file(proof),
         SCRIPT: Path(export_check.__file__).read_bytes(),
@@ -126,8 +131,10 @@ def _proof_file(proof: dict[str, Any]) -> bytes:
 
 
 def _write(folder: Path, note: str, proof: dict[str, Any], entries: Iterator[bytes]) -> None:
-    with (folder / ENTRIES).open("xb") as file:
-        file.writelines(entry + b"\n" for entry in entries)
+    with (folder / ENTRIES).open("xb") as file, (folder / LEAVES).open("xb") as leaves:
+        for entry in entries:
+            file.write(entry + b"\n")
+            leaves.write(leaf_hash(entry))
     (folder / CHECKPOINT).write_text(note, encoding="utf-8")
     (folder / PROOF).write_bytes(_proof_file(proof))
     shutil.copyfile(Path(export_check.__file__), folder / SCRIPT)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from appliance.errors import LogInconsistentError
 
@@ -24,13 +24,19 @@ def read_regular(path: Path, limit: int) -> bytes:
     Raises ``LogInconsistentError`` when it is no regular file, ``OSError`` unchanged (``FileNotFoundError`` among
     them, ``ELOOP`` for a link).
     """
-    descriptor = os.open(path, _FLAGS)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise LogInconsistentError(f"{path} is no regular file")
+    with open_regular(path, buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
         parts: list[bytes] = []
-        while limit and (part := file.read(min(limit, max(found.st_size, 1)))):
+        while limit and (part := file.read(min(limit, max(size, 1)))):
             parts.append(part)
             limit -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def open_regular(path: Path, buffering: int = -1) -> IO[bytes]:
+    """The file at ``path``, open for who reads it bit by bit. Raises as ``read_regular``."""
+    file = os.fdopen(os.open(path, _FLAGS), "rb", buffering=buffering)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise LogInconsistentError(f"{path} is no regular file")
+    return file

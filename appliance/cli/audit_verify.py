@@ -1,4 +1,4 @@
-"""``sovereign audit verify``: check the log, or a proof of one entry, and say what holds or what is wrong."""
+"""``sovereign audit verify``: check the log, an export, or a proof of one entry; say what holds or what is wrong."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from appliance.audit.apart_check import ApartCheck
 from appliance.audit.errors import LogTamperedError
+from appliance.audit.export_verify import verify_export
 from appliance.audit.prove import verify_proof
 from appliance.audit.usage_table import printable
 from appliance.audit.verify import LogReport, verify_growth, verify_log
@@ -52,6 +53,12 @@ def verify(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     proof: Annotated[
         Path | None, typer.Option("--proof", metavar="FILE", help="Check this proof bundle instead of a log.")
     ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            "--export", metavar="DIR", help="Check what `sovereign audit export` wrote here, instead of a log."
+        ),
+    ] = None,
     *,
     growth: Annotated[
         bool, typer.Option("--growth", help="With --kept: read the entries behind it, and hashes only of those before.")
@@ -61,12 +68,18 @@ def verify(  # noqa: PLR0913, PLR0917 - typer: one parameter per option
     """Check every entry, tile and signature of the log; exit 6 and name what is wrong if it does not hold.
 
     Whoever checked it before may check what it gained: `sovereign audit verify --kept checkpoint --growth`.
+    Of an export it says what its own `verify.py` says, and which entry was changed.
     """
-    if growth and (kept is None or proof is not None):
+    if growth and (kept is None or proof is not None or export is not None):
         raise UsageError("growth is what a log gained behind a checkpoint that you kept", "name it with --kept")
+    if export is not None and (log or witnesses or proof):
+        raise UsageError("an export is checked by itself", "give --vkeys and --kept beside it, and nothing else")
     keys = verifier_keys(context, vkeys)
     if proof is not None:
         _verify_proof(proof, keys, output)
+        return
+    if export is not None:
+        _verify_export(export, keys, kept_checkpoint(kept), output)
         return
     folder = looked_at(context, log, "verification of what was gained" if growth else "verification")
     vouched = witnessed(context, folder, keys, witnesses)
@@ -97,6 +110,28 @@ def _verify_proof(path: Path, keys: tuple[VerifierKey, ...], output: OutputForma
     result = {"proven": True, "index": bundle["index"], "event": event}
     text = json.dumps(event, indent=2)
     emit(result, output, lambda console: console.print(Text(f"entry {bundle['index']} is in the signed log\n{text}")))
+
+
+def _verify_export(folder: Path, keys: tuple[VerifierKey, ...], kept: str | None, output: OutputFormat) -> None:
+    try:
+        found = verify_export(folder, vkeys=keys, kept=kept)
+    except LogTamperedError as error:
+        _show_findings(error, output)
+        raise
+    head = found.head
+    told = {
+        "holds": True,
+        "origin": head.origin,
+        "first": found.first,
+        "last": found.last,
+        "size": head.size,
+        "root": head.root.hex(),
+        "signed_at": head.signed_at,
+        "checkpoint": found.checkpoint,
+    }
+    text = f"the export holds: entries {found.first} to {found.last} of {printable(head.origin)}"
+    whole = f"{text}, which held {head.size}, signed {head.signed_at}"
+    emit(told, output, lambda console: console.print(Text(whole), soft_wrap=True))
 
 
 def _as_json(found: LogReport, vouched: Sequence[Witnessed]) -> dict[str, Any]:

@@ -122,3 +122,34 @@ def test_mistakes_of_the_caller_are_usage_errors(run: Callable[..., Result], tmp
     assert isinstance(run("report", "--out", str(tmp_path / "x")).exception, UsageError)
     assert isinstance(run("verify", "--proof", str(tmp_path / "absent"), log=False).exception, UsageError)
     assert isinstance(run("verify", log=False).exception, UsageError)
+
+
+def test_an_export_is_checked_without_the_log_and_names_what_was_changed(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert run("export", "100", "199", "--out", str(out)).exit_code == 0
+    checked = ("verify", "--export", str(out), "--output")
+    found = json.loads(run(*checked, "json", log=False).stdout)
+    assert (found["holds"], found["first"], found["last"], found["size"]) == (True, 100, 199, 300)
+    assert "the export holds: entries 100 to 199" in run(*checked, "table", log=False).stdout
+    entries = out / "entries.jsonl"
+    entries.write_bytes(entries.read_bytes().replace(b'"demo"', b'"omed"', 1))
+    result = run(*checked, "json", log=False)
+    assert json.loads(result.stdout)["findings"] == [
+        {"kind": "edited", "index": 100, "detail": "1 entry was edited: position 100"}
+    ]
+    assert isinstance(result.exception, LogTamperedError)
+    assert result.exception.exit_code == 6
+
+
+def test_beside_an_export_nothing_is_named_that_would_not_be_looked_at(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert run("export", "100", "199", "--out", str(out)).exit_code == 0
+    kept = tmp_path / "out" / "checkpoint"
+    assert run("verify", "--export", str(out), "--kept", str(kept), log=False).exit_code == 0
+    for beside in (["--witnesses", str(kept)], ["--proof", str(kept)], ["--kept", str(kept), "--growth"]):
+        assert isinstance(run("verify", "--export", str(out), *beside, log=False).exception, UsageError)
+    assert isinstance(run("verify", "--export", str(out)).exception, UsageError)  # and a log
