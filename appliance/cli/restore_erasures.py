@@ -83,7 +83,7 @@ async def _rows(folder: Path, port: int, store: SecretStore, erased: frozenset[s
         raise UnavailableError("the database does not answer", "run `sovereign restore` again") from error
     finally:
         await pool.dispose()
-    return frozenset(subject for subject, what in gone.items() if what != Erased(0, 0, 0, key=False))
+    return frozenset(subject for subject, what in gone.items() if what != Erased(0, 0, 0, key=False, documents=0))
 
 
 def _accounts(

@@ -65,7 +65,10 @@ def export(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A new file (0600) for the person.")],
     passphrase_fd: PassphraseFdOption = None,
 ) -> None:
-    """Write everything that is held about a person to FILE: conversations, quotas, and the log's entries."""
+    """Write everything that is held about a person to FILE: conversations, quotas, documents brought, log entries.
+
+    Of documents that they brought it tells which, since what is in them is their groups'.
+    """
     paths = reached(context)
     with keycloak(paths, passphrase_fd) as admin:
         subject = _subject(paths, find_user(admin, username), passphrase_fd)
@@ -92,8 +95,9 @@ def erase(
 ) -> None:
     """Destroy what is held about a person: data key, conversations with their salts, sessions, quotas, the account.
 
-    What was copied before under that key cannot be read any more. The log's entries stay, and so do all proofs: they
-    hold a pseudonym that nothing leads to any more.
+    What was copied before under that key cannot be read any more. Documents that the person brought for their groups
+    stay, and no longer say who brought them. The log's entries stay, and so do all proofs: they hold a pseudonym that
+    nothing leads to any more.
     """
     if not yes and not typer.confirm(f"destroy everything that is held about {username}?", err=True):
         raise UsageError("nothing was erased", "answer y, or give --yes")
@@ -116,7 +120,8 @@ def erase(
         output,
         lambda console: console.print(
             f"erased: {gone.conversations} conversations with {gone.messages} messages, "
-            f"{gone.sessions} sessions, the data key and the account",
+            f"{gone.sessions} sessions, the data key and the account; "
+            f"{gone.documents} documents stay, and name nobody",
             markup=False,
         ),
     )

@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, select, text
 
 from appliance.gateway import learnt
 from appliance.gateway.schema import conversation, message, quota_counter, rollout_answer, session, user_key
+from appliance.memory.brought import brought_by, brought_by_nobody
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -25,12 +26,13 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Erased:
-    """What was destroyed: rows that were there, and whether there was a data key."""
+    """What was destroyed: rows, and whether there was a data key. ``documents`` stay, and name nobody."""
 
     conversations: int
     messages: int
     sessions: int
     key: bool
+    documents: int
 
 
 class People:
@@ -41,8 +43,9 @@ class People:
         self._conversations = conversations
 
     async def export(self, subject: Subject) -> dict[str, Any]:
-        """Conversations with messages, receipts and remarks, the quotas, and what the loop holds, as JSON-ready data.
+        """Conversations with messages, receipts and remarks, quotas, what the loop holds, and documents they brought.
 
+        JSON-ready. What a document says is its groups', and not in it.
         Raises ``SealError`` when something does not open with the site's keys.
         """
         by_subject = select(conversation.c.id).where(conversation.c.subject == subject).order_by(conversation.c.created)
@@ -53,6 +56,7 @@ class People:
             counters = (await connection.execute(quotas)).mappings().all()
             rolled = (await connection.execute(counted)).mappings().all()
             learning = await learnt.held(connection, await self._conversations.sealer(connection, subject), subject)
+            documents = await brought_by(connection, subject)
         kept = [await self._conversations.read(subject, one) for one in found]
         return {
             "schema": SCHEMA,
@@ -61,12 +65,14 @@ class People:
             "quotas": [{name: value for name, value in row.items() if name != "subject"} for row in counters],
             "learning": learning,
             "rollouts": [{name: value for name, value in row.items() if name != "subject"} for row in rolled],
+            "documents": documents,
         }
 
     async def erase(self, subject: Subject) -> Erased:
         """Destroy the person's data key and every row; the person is signed out. Idempotent.
 
-        The key's table is written anew, so that its old pages hold the key no more.
+        Documents that they brought are their groups', and stay without the person's pseudonym. The key's table is
+        written anew, so that its old pages hold the key no more.
         """
         mine = select(conversation.c.id).where(conversation.c.subject == subject)
         messages = select(func.count()).select_from(message).where(message.c.conversation_id.in_(mine))
@@ -78,7 +84,8 @@ class People:
             await connection.execute(delete(quota_counter).where(quota_counter.c.subject == subject))
             await connection.execute(delete(rollout_answer).where(rollout_answer.c.subject == subject))
             await learnt.erased(connection, subject)
+            documents = await brought_by_nobody(connection, subject)
         async with self._engine.connect() as connection:
             alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
             await alone.execute(text("VACUUM (FULL) user_key"))
-        return Erased(gone.rowcount, count, sessions.rowcount, keys.rowcount > 0)
+        return Erased(gone.rowcount, count, sessions.rowcount, keys.rowcount > 0, documents)

@@ -2,7 +2,8 @@
 
 Two passages are copies where their words are the same, the headings of one end as those of the other (a chapter is a
 file, and the book another), and who brought one brought the other: nobody's document takes the place of somebody
-else's. Of copies that one is told whose title and headings hold most of what is asked for ("the rules of 2025").
+else's. What erased people brought cannot be told apart by who brought it, so none of it is a copy. Of copies that one
+is told whose title and headings hold most of what is asked for ("the rules of 2025").
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from appliance.memory.documents import NOBODY
 from appliance.memory.support import coverage
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class _Place:
 
     def holds(self, one: Brought) -> bool:
         first = self.copies[0]
-        return one.by == first.by and _end_alike(one.found.headings, first.found.headings)
+        return one.by == first.by != NOBODY and _end_alike(one.found.headings, first.found.headings)
 
     def told(self, question: str) -> Found:
         """The copy that is told, as near as the nearest of them and where the first of them ranks."""

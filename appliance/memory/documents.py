@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from appliance.memory.chunking import Chunk
     from appliance.memory.language import Language
 
+NOBODY = "erased"
+"""Who brought a document, once they were erased. No pseudonym, and no operator's uid, is spelt so."""
+
 
 @dataclass(frozen=True)
 class Arrival:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.audit.auditor import auditor
 from tests.audit.bench import anyio_backend, bench
+from tests.audit.erasing import erasure_cluster, erasure_site
 from tests.audit.pruning import aged, pruned
 from tests.audit.revealing import reveal_cluster, reveal_site
 from tests.audit.running import serve
@@ -16,6 +17,8 @@ __all__ = [
     "bench",
     "client",
     "cluster",
+    "erasure_cluster",
+    "erasure_site",
     "house",
     "pool",
     "pruned",

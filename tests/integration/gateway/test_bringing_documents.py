@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,11 +12,15 @@ from sqlalchemy import update
 from sqlalchemy.exc import ProgrammingError
 
 from appliance.gateway import bringing
+from appliance.gateway.conversations import ConversationStore
+from appliance.gateway.people import People
+from appliance.gateway.pseudonyms import Subject
 from appliance.gateway.upkeep import sweep_up, vector_up
 from appliance.memory.access import keeping
+from appliance.memory.documents import NOBODY
 from appliance.memory.schema import document
 from tests.gateway.doubles import site
-from tests.integration.gateway.conftest import Page
+from tests.integration.gateway.conftest import KEYS, Page
 from tests.memory import papers
 from tests.memory.library import House as Importing
 
@@ -288,3 +293,17 @@ async def test_in_pods_people_bring_documents_for_their_groups_and_no_other(hous
         assert brings == ["analysts"]
         assert (await put(page, "a.txt")).status_code == 200
         assert (await put(page, "a.txt", group="clerks")).status_code == 403
+
+
+async def test_who_is_erased_is_told_what_they_brought_and_leaves_it_to_the_group(page: Page, house: House) -> None:
+    people = People(house.pool, ConversationStore(house.pool, KEYS.content))
+    await put(page, "parking.txt")
+    library = Importing(house.pool)
+    (kept,) = await library.library.listed()
+    by = Subject(kept.imported_by)
+    (told,) = (await people.export(by))["documents"]
+    assert (told["title"], told["digest"], told["groups"]) == ("parking", kept.digest, ["analysts"])
+    assert (await people.erase(by)).documents == 1
+    assert await library.library.listed() == (replace(kept, imported_by=NOBODY),)
+    assert [one.title for one in await library.ask("Where may visitors park?", "analysts")] == ["parking"]
+    assert ((await people.export(by))["documents"], (await people.erase(by)).documents) == ([], 0)

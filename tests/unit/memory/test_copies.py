@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from appliance.memory.copies import Brought, told_once
-from appliance.memory.documents import Found
+from appliance.memory.documents import NOBODY, Found
 
 BODY = "Visitors may park in bay seven of the yard."
 
@@ -52,6 +52,11 @@ def test_what_somebody_else_brought_takes_nobody_s_place() -> None:
         "Rules",
         "Where may visitors park",
     ]
+
+
+def test_what_erased_people_brought_takes_nobody_s_place_though_all_of_them_are_called_nobody() -> None:
+    one, other = found("Rules"), found("Where may visitors park")
+    assert titles("Where may visitors park?", (one, NOBODY), (other, NOBODY)) == ["Rules", "Where may visitors park"]
 
 
 def test_the_same_words_under_other_headings_say_something_else() -> None:
