@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from appliance.audit.checkpoint import Checkpoint
+from appliance.audit.clock import behind, telling
 from appliance.audit.edge import Edge
 from appliance.audit.errors import AuditUnavailableError
 from appliance.audit.merkle import EMPTY_ROOT
@@ -62,6 +63,17 @@ class Committer:
         now = max(int(self._clock()), before.head.time)
         head = Checkpoint(self._origin, edge.size, edge.tree.root(), now)
         return Signed(head, self._signer.sign(head, time=now))
+
+    def behind(self, before: Signed) -> int:
+        """By how many seconds the host's clock is behind what was signed ``before``; see ``clock``."""
+        return behind(self._clock(), before.head.time)
+
+    def told(self, state: OpenLog, records: Sequence[Record]) -> list[Record]:
+        """``records``, and behind them that the clock is behind, where neither they nor ``state`` hold it yet."""
+        told = telling(self._clock(), state.signed.head.time)
+        if told is None or told[0] in dict(records) or state.ids.find([told[0]]):
+            return list(records)
+        return [*records, told]
 
     def commit(self, state: OpenLog, records: Sequence[Record]) -> OpenLog:
         """``state`` with ``records`` in tiles under a new durable checkpoint."""

@@ -181,6 +181,21 @@ def log_recovery(*, size: int, replayed: int, dropped: int, at: datetime | None 
     )
 
 
+def clock_behind(*, seconds: int, signed: int, at: datetime | None = None) -> Event:
+    """The host's clock is ``seconds`` behind the log's last signature, of ``signed`` (seconds since 1970).
+
+    It was turned back, or had been ahead: signatures bear that last time, and entries the clock's, until it caught up.
+    """
+    return envelope(
+        ocsf.APPLICATION_LIFECYCLE,
+        99,
+        ours={"kind": "clock_behind", "seconds": seconds, "signed": signed},
+        at=at,
+        severity=ocsf.MEDIUM,
+        fields={"app": {"name": "sovereign audit writer", "vendor_name": "sovereign"}},
+    )
+
+
 def log_pruned(*, end: int, until: int, days: int, actor: str, at: datetime | None = None) -> Event:
     """Entries before position ``end`` may be gone from here on, the last of them logged ``until`` (milliseconds).
 

@@ -108,19 +108,23 @@ class TileLog(Known):
     def enter(self, records: Sequence[Record]) -> list[int]:
         """Make ``records`` durable in the journal under a new signed checkpoint; their positions. Ids must be new.
 
+        An entry follows them where the host's clock is behind the log and no entry says so (``clock``).
         Raises ``JournalFullError``, having changed nothing, when what is there must be settled first, or when they are
         more than a segment holds: then only ``append`` takes them.
         """
         self.open()
         state = self._ready()
-        first, entries = state.edge.size, [entry for _, entry in records]
+        first = state.edge.size
+        with disk_trouble():
+            told = self._commits.told(state, records)
+        entries = [entry for _, entry in told]
         if not self._journal.has_room(sum(map(len, entries)) + 2 * len(entries) + _ROOM_FOR_NOTE):
             raise JournalFullError("the journal of the audit log is full", "it is emptied into tiles")
         growth = state.edge.grow(entries)
         signed = self._commits.sign(growth.edge, state.signed)
         try:
             self._journal.write(encode_batch(first, entries, signed.note.encode()))
-            state.ids.note([entry_id for entry_id, _ in records], first)
+            state.ids.note([entry_id for entry_id, _ in told], first)
             state.unsettled.add(first, entries, growth)
         except BaseException as error:  # the tree is signed, and may be durable: only the disk knows
             self._forget()
@@ -148,6 +152,12 @@ class TileLog(Known):
     def prove(self, positions: Sequence[int]) -> list[list[bytes]]:
         """The inclusion proof of each of these durable entries under ``signed``. Raises ``LogInconsistentError``."""
         return prove_each(self._ready(), positions)
+
+    @property
+    def clock_behind(self) -> int:
+        """By how many seconds the host's clock is behind the last signature; 0 where it is not, or the log not open."""
+        signed = self.signed
+        return self._commits.behind(signed) if signed else 0
 
     @property
     def filling(self) -> float:
@@ -181,13 +191,13 @@ class TileLog(Known):
             self._emptying.now(self._state)
 
     def append(self, records: Sequence[Record]) -> list[int]:
-        """Make ``records`` durable under a new signed checkpoint; their positions. Ids must be new (see ``stored``)."""
+        """Make ``records`` durable under a new signed checkpoint; their positions. As ``enter``, without a journal."""
         self.open()
         self.settle()
         state = self._ready()
         first = state.edge.size
         with disk_trouble(), self._disk:
-            self._state = self._commits.commit(state, records)
+            self._state = self._commits.commit(state, self._commits.told(state, records))
         return list(range(first, first + len(records)))
 
     def prune(self, end: int, index: int) -> None:

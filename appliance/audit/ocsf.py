@@ -70,7 +70,17 @@ ENTITY_MANAGEMENT = EventClass(
 APPLICATION_LIFECYCLE = EventClass(
     6002,
     "Application Lifecycle",
-    {1: "Install", 2: "Remove", 3: "Start", 4: "Stop", 5: "Restart", 6: "Enable", 7: "Disable", 8: "Update"},
+    {
+        1: "Install",
+        2: "Remove",
+        3: "Start",
+        4: "Stop",
+        5: "Restart",
+        6: "Enable",
+        7: "Disable",
+        8: "Update",
+        99: "Other",
+    },
 )
 NETWORK_ACTIVITY = EventClass(4001, "Network Activity", {5: "Refuse"})
 API_ACTIVITY = EventClass(6003, "API Activity", {1: "Create", 2: "Read", 3: "Update", 4: "Delete", 99: "Answer"})

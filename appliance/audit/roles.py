@@ -33,6 +33,7 @@ _KINDS: Mapping[str, tuple[EventClass, int | None]] = {
     "model_change": (ocsf.APPLICATION_LIFECYCLE, _ANY),
     "log_recovery": (ocsf.APPLICATION_LIFECYCLE, 5),
     "log_pruned": (ocsf.APPLICATION_LIFECYCLE, 2),
+    "clock_behind": (ocsf.APPLICATION_LIFECYCLE, 99),
     "log_read": (ocsf.ENTITY_MANAGEMENT, 2),
     "memory_read": (ocsf.ENTITY_MANAGEMENT, 2),
     "feedback": (ocsf.ENTITY_MANAGEMENT, _ANY),
@@ -100,7 +101,7 @@ CLUSTER = Role(
 )  # what a cluster's hosts observed; the collector beside the writer takes it from them
 OPERATOR = Role("operator", frozenset({"install_step", "model_change", "admin_change", "learning_decision"}))
 WRITER = Role(
-    "writer", frozenset({"log_recovery", "log_pruned"})
+    "writer", frozenset({"log_recovery", "log_pruned", "clock_behind"})
 )  # the writer's own; no uid has it. It also ends gateways' requests
 
 

@@ -148,7 +148,7 @@ def create_app(  # noqa: C901, PLR0915 - one small function a route
         counts = {str(uid): count for uid, count in sorted(refused.counts.items())}
         open_requests = await writer.count_open()
         figures = {"not_yours": counts, "instances": sessions.count, "open_requests": open_requests}
-        return JSONResponse({"status": "ok", "size": signed.head.size, **figures})
+        return JSONResponse({"status": "ok", "size": signed.head.size, "clock_behind": writer.clock_behind, **figures})
 
     app = Starlette(
         routes=[

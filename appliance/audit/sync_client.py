@@ -12,11 +12,13 @@ from appliance.audit import wire
 from appliance.audit.apart import MAX_SENT
 from appliance.audit.entry import encode_entry
 from appliance.audit.errors import AuditUnavailableError
+from appliance.audit.health import read_health
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from appliance.audit.health import Health
     from appliance.audit.wire import Position, Text
 
 _AT_ONCE, _BYTES_AT_ONCE = 128, 1 << 20
@@ -76,9 +78,9 @@ class SyncAuditClient:
         """Put back the pruned entries of bundle ``index``. Raises as ``append`` when they are not this log's."""
         wire.read_restored(self._ask("POST", f"/restore?index={index}", bundle))
 
-    def refused(self) -> dict[int, int]:
-        """How often each uid was refused an entry that was not its own, since the writer started."""
-        return wire.read_refused(self._ask("GET", "/healthz"))
+    def health(self) -> Health:
+        """What the writer says of itself. Raises ``AuditUnavailableError`` while appending does not work."""
+        return read_health(self._ask("GET", "/healthz"))
 
     def _ask(
         self, method: str, path: str, body: bytes | None = None, seconds: float = wire.ANSWER_SECONDS

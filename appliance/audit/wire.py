@@ -101,9 +101,9 @@ def read_apart(response: httpx.Response) -> list[Text]:
         ]
         holds = all(opens(one.commitment, one.text.encode(), one.salt) for one in found)
     except (KeyError, TypeError, ValueError) as error:
-        raise _nonsense() from error
+        raise nonsense() from error
     if not holds:
-        raise _nonsense()
+        raise nonsense()
     return found
 
 
@@ -122,7 +122,7 @@ def read_reply(payload: bytes, entries: Sequence[bytes], *, proven: bool = False
     except (ValueError, RecursionError) as error:
         raise AuditUnavailableError("the audit writer answered without JSON") from error
     if not isinstance(answer, dict) or not isinstance(answer.get("status"), int):
-        raise _nonsense()
+        raise nonsense()
     if answer["status"] != HTTPStatus.OK:
         raise _refusal(answer["status"], answer)
     positions = _positions(answer, len(entries))
@@ -131,13 +131,13 @@ def read_reply(payload: bytes, entries: Sequence[bytes], *, proven: bool = False
 
 def _proven(positions: list[Position], entries: Sequence[bytes], proofs: object) -> list[Position]:
     if not isinstance(proofs, list) or len(proofs) != len(positions):
-        raise _nonsense()
+        raise nonsense()
     if not all(isinstance(one, list) and all(isinstance(text, str) for text in one) for one in proofs):
-        raise _nonsense()
+        raise nonsense()
     proven = []
     for position, entry, hashes in zip(positions, entries, proofs, strict=True):
         if not _holds(position, entry, hashes):
-            raise _nonsense()
+            raise nonsense()
         proven.append(replace(position, entry=entry, hashes=tuple(hashes)))
     return proven
 
@@ -162,25 +162,16 @@ def _positions(answer: dict[str, Any], count: int) -> list[Position]:
         size, checkpoint = int(answer["size"]), str(answer["checkpoint"])
         indexes = [int(index) for index in answer["positions"]]
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise _nonsense() from error
+        raise nonsense() from error
     if len(indexes) != count or not all(0 <= index < size for index in indexes):
-        raise _nonsense()
+        raise nonsense()
     return [Position(index, size, checkpoint) for index in indexes]
-
-
-def read_refused(response: httpx.Response) -> dict[int, int]:
-    """How often each uid was refused an entry that was not its own, in an answer to GET /healthz."""
-    answer = _answer(response)
-    try:
-        return {int(uid): int(count) for uid, count in answer["not_yours"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise _nonsense() from error
 
 
 def read_shelved(response: httpx.Response) -> None:
     """Nothing, when a cosigned checkpoint was put beside the log. Raises what the service answered instead."""
     if not isinstance(_answer(response).get("witnesses"), list):
-        raise _nonsense()
+        raise nonsense()
 
 
 def read_pruned(response: httpx.Response) -> int:
@@ -196,7 +187,7 @@ def read_restored(response: httpx.Response) -> int:
 def _index(answer: dict[str, Any]) -> int:
     index = answer.get("index")
     if not isinstance(index, int):
-        raise _nonsense()
+        raise nonsense()
     return index
 
 
@@ -207,10 +198,11 @@ def read_proof(response: httpx.Response) -> Proof:
         index, size, hashes = int(answer["index"]), int(answer["size"]), tuple(map(str, answer["hashes"]))
         return Proof(index, size, str(answer["leaf_hash"]), hashes, str(answer["checkpoint"]))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise _nonsense() from error
+        raise nonsense() from error
 
 
-def _nonsense() -> AuditUnavailableError:
+def nonsense() -> AuditUnavailableError:
+    """What was answered is not what the writer answers."""
     return AuditUnavailableError("the audit writer's answer makes no sense", "is the socket the audit writer's?")
 
 

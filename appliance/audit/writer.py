@@ -63,6 +63,11 @@ class GroupWriter:
         return self._log.settled
 
     @property
+    def clock_behind(self) -> int:
+        """As ``TileLog.clock_behind``."""
+        return self._log.clock_behind
+
+    @property
     def signed(self) -> Signed | None:
         """The last durable checkpoint, or None while the log is not open."""
         return self._log.signed

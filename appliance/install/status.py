@@ -29,6 +29,7 @@ from appliance.install.status_warnings import (
     host_warnings,
     identity_warnings,
     key_warnings,
+    log_warnings,
     model_warnings,
     pack_warnings,
     standby_warnings,
@@ -122,7 +123,8 @@ def site_status(paths: SitePaths) -> SiteStatus:
     warnings = (
         *key_warnings(kind),
         *expiry_warnings(certificates, waivers),
-        *identity_warnings(found, paths),
+        *identity_warnings(found),
+        *log_warnings(paths),
         *confinement_warnings(confinement),
         *(witnesses.warnings(datetime.now(UTC)) if witnesses else ()),
         *backup_warnings(paths, datetime.now(UTC)),

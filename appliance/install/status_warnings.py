@@ -49,33 +49,37 @@ def key_warnings(kind: str | None) -> tuple[str, ...]:
     return ("the site key is a file: whoever holds this disk holds the site's secrets (site_key.kind)",)
 
 
-def identity_warnings(services: Sequence[ServiceStatus], paths: SitePaths) -> tuple[str, ...]:
-    """Services that the log and the engines cannot tell apart, and users that tried to write what is not theirs."""
+def identity_warnings(services: Sequence[ServiceStatus]) -> tuple[str, ...]:
+    """Services that the log and the engines cannot tell apart."""
     by_user: dict[str, list[str]] = {}
     for service in services:
         by_user.setdefault(service.user, []).append(service.name)
-    shared = (
+    return tuple(
         f"{', '.join(names)} run as one user, {user}: whoever takes over one of them can write log entries in the "
         "others' name and ask any model; as root, install gives each a user of its own"
         for user, names in by_user.items()
         if len(names) > 1
     )
-    return (*shared, *_refused_entries(paths))
 
 
-def _refused_entries(paths: SitePaths) -> tuple[str, ...]:
+def log_warnings(paths: SitePaths) -> tuple[str, ...]:
+    """Users that tried to write what is not theirs into the audit log, and a clock that is behind it."""
     if not answers(Probe("unix-http", str(paths.socket(AUDIT)))):  # its row says so, and nobody waits for it here
         return ()
     try:
         with SyncAuditClient(paths.socket(AUDIT)) as log:
-            refused = log.refused()
+            health = log.health()
     except AuditUnavailableError:
         return ()
-    return tuple(
+    refused = tuple(
         f"the audit log refused {count} {'entries' if count > 1 else 'entry'} by user {_user_name(uid)} that "
         f"{'were' if count > 1 else 'was'} not that user's to write: a service is broken, or was taken over"
-        for uid, count in refused.items()
+        for uid, count in health.refused.items()
     )
+    if not health.clock_behind:
+        return refused
+    late = f"the host's clock is {health.clock_behind} s behind the audit log's last signature"
+    return (*refused, f"{late}: set it; where it was ahead before, signatures bear that time until it has caught up")
 
 
 def _user_name(uid: int) -> str:

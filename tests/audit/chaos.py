@@ -113,7 +113,7 @@ def reconcile(bench: Bench, folder: Path) -> Outcome:
             assert entry_id not in positions, f"{entry_id} lies at {positions.get(entry_id)} and at {index}"
             positions[entry_id] = index
             digests[entry_id] = hashlib.sha256(entry).hexdigest()
-            if entry_id.startswith("writer/") and kind_of(event) == "log_recovery":
+            if entry_id.startswith("writer/") and kind_of(event) in {"log_recovery", "clock_behind"}:
                 recoveries.add(entry_id)
             if entry_id.endswith(f"/{ENDED}"):
                 outcomes[entry_id] = event["unmapped"]["sovereign"]["outcome"]

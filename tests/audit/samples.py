@@ -8,7 +8,7 @@ from typing import Any
 from appliance.audit import events, events_cluster, events_identity
 from appliance.audit.events_documents import document_change
 from appliance.audit.events_learning import expert_act, feedback, learning_decision, rollout_decision
-from appliance.audit.events_operation import log_pruned, log_recovery
+from appliance.audit.events_operation import clock_behind, log_pruned, log_recovery
 from appliance.audit.events_reading import log_read, memory_read
 
 AT = datetime(2026, 11, 22, 12, 0, 0, 5000, tzinfo=UTC)
@@ -118,5 +118,6 @@ EVENTS: dict[str, tuple[dict[str, Any], int, int]] = {
         3,
     ),
     "log_pruned": (log_pruned(end=256, until=1, days=184, actor="uid 0", at=AT), 6002, 2),
+    "clock_behind": (clock_behind(seconds=3600, signed=1_795_348_800, at=AT), 6002, 99),
     "log_recovery": (log_recovery(size=1, replayed=2, dropped=3, at=AT), 6002, 5),
 }

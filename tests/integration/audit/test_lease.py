@@ -67,7 +67,7 @@ class Writer:
 
     def answers(self) -> bool:
         with contextlib.suppress(AuditUnavailableError), SyncAuditClient(self.socket) as audit:
-            return bool(audit.refused() is not None)
+            return bool(audit.health())
         return False
 
 

@@ -1,8 +1,8 @@
 """What nobody should send, and what a disk should not do: refused or recovered, never silently.
 
 The rest of the list lies beside its subject: line breaks, escapes and surrogates (attack 39), a clock that goes back
-(test_log), a full disk (test_full_disk), two writers (attack 38), notes with too many, foreign or missing signatures
-and checkpoints with extra lines, leading zeros or size 0 (test_notes, test_checkpoints).
+(test_log, test_clock, test_clock_attacks), a full disk (test_full_disk), two writers (attack 38), notes with too many,
+foreign or missing signatures and checkpoints with extra lines, leading zeros or size 0 (test_notes, test_checkpoints).
 """
 
 from __future__ import annotations

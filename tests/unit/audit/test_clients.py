@@ -247,13 +247,22 @@ def test_the_socket_is_for_owner_and_group_only(service: Running) -> None:
 
 def test_the_sync_client_tells_who_was_refused_what_was_not_theirs(bench: Bench, service: Running) -> None:
     with SyncAuditClient(service.socket) as client:
-        assert client.refused() == {}
+        assert client.health().refused == {}
         with pytest.raises(NotYoursError, match="may not append request as 'operator/a'"):
             client.append(bench.event("a"), id="operator/a")
-        assert client.refused() == {os.getuid(): 1}
+        assert client.health().refused == {os.getuid(): 1}
 
 
-@pytest.mark.parametrize("answer", [{}, {"not_yours": []}, {"not_yours": {"x": 1}}, {"not_yours": {"1": None}}])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"not_yours": []},
+        {"not_yours": {"x": 1}},
+        {"not_yours": {"1": None}},
+        {"not_yours": {}, "clock_behind": "x"},
+    ],
+)
 def test_a_senseless_count_of_refusals_is_an_error_and_no_count(
     serve: Callable[[ASGIApp], Running], answer: dict[str, Any]
 ) -> None:
@@ -262,4 +271,4 @@ def test_a_senseless_count_of_refusals_is_an_error_and_no_count(
 
     running = serve(Starlette(routes=[Route("/healthz", healthz)]))
     with SyncAuditClient(running.socket) as client, pytest.raises(AuditUnavailableError, match="no sense"):
-        client.refused()
+        client.health()

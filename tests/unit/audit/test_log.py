@@ -16,6 +16,7 @@ from appliance.audit.opening import IDS
 from appliance.audit.tiles import TileReader
 from appliance.errors import LogInconsistentError
 from tests.audit.logged import find
+from tests.audit.turned import Turned
 
 if TYPE_CHECKING:
     from tests.audit.bench import Bench
@@ -167,9 +168,9 @@ def test_a_log_that_lost_its_tail_is_not_opened(bench: Bench) -> None:
 
 
 def test_the_signed_time_never_runs_backwards(bench: Bench) -> None:
-    clock = iter([1000.0, 2000.0, 500.0, 400.0])
-    log = TileLog(bench.directory, bench.origin, bench.keys, clock=lambda: next(clock))
-    bench.logs.append(log)
-    for number in range(3):
+    turned = Turned(bench, 1000.0)
+    log = turned.open()
+    for number, moment in enumerate((2000.0, 500.0, 400.0)):
+        turned.now = moment
         log.append(bench.records(number))
-    assert bench.verify().head.time == 2000
+        assert bench.verify().head.time == 2000

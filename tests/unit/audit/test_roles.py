@@ -34,6 +34,7 @@ OWNER = {
     "admin_change": OPERATOR,
     "log_recovery": WRITER,
     "log_pruned": WRITER,
+    "clock_behind": WRITER,
     "identity_sign_in": IDENTITY,
     "identity_sign_out": IDENTITY,
     "account_change": IDENTITY,

@@ -134,6 +134,7 @@ async def test_a_refused_post_logs_none_of_its_entries(bench: Bench, http: httpx
     assert (await http.get("/healthz")).json() == {
         "status": "ok",
         "size": 0,
+        "clock_behind": 0,
         "not_yours": {},
         "instances": 0,
         "open_requests": 0,
