@@ -58,7 +58,7 @@ def main() -> None:
 def _start_clean(workspace: Workspace) -> None:
     """Remove an earlier demonstration: it is thrown away whole, its site through the command that knows how."""
     if workspace.site.exists():
-        sovereign("--site", workspace.site, "uninstall", "--yes")
+        sovereign("--site", workspace.site, "uninstall", "--yes", "--discard-log")
     if workspace.root.exists():
         shutil.rmtree(workspace.root)
     workspace.root.mkdir(parents=True)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from appliance.cli.cluster import Profile, install_cluster
-from appliance.cli.cluster_removal import remove_cluster
 from appliance.cli.cluster_status import show_egress, show_status
 from appliance.cli.host_installed import emit_installed, show_plan
 from appliance.cli.host_tables import render_preflight, render_status
+from appliance.cli.removal import uninstall
 from appliance.cli.signers import NewPassphrase
 from appliance.cli.step_progress import StepProgress
 from appliance.cli.terminal import (
@@ -31,7 +30,6 @@ from appliance.install import host, power
 from appliance.install.reinstall import plan_reinstall, reinstall
 from appliance.install.resumption import resume as bring_back
 from appliance.install.status import site_status
-from appliance.install.uninstall import uninstall as remove_site
 from appliance.site.site_key import key_kind
 
 if TYPE_CHECKING:
@@ -180,27 +178,6 @@ def down(context: typer.Context) -> None:
     say("stopped")
     if unlogged is not None:
         say(f"not in the audit log yet: {unlogged}; `sovereign up` enters what the install journal holds")
-
-
-def uninstall(
-    context: typer.Context,
-    *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Remove the site and everything in it: conversations, log, keys; a cluster from every one of its hosts."""
-    paths = site_paths(context)
-    if is_cluster(paths):
-        remove_cluster(paths, yes=yes)
-        return
-    if not yes and not typer.confirm(f"remove {paths.root} with its conversations, log and keys?", err=True):
-        raise UsageError("not removed", "answer y, or give --yes")
-    gone = remove_site(paths)
-    say(f"removed {gone.root}" + (f" and the users {', '.join(gone.users)}" if gone.users else ""))
-    if gone.log_head is not None:
-        root = base64.b64encode(gone.log_head.root).decode()
-        say(f"its audit log {gone.log_head.origin} ended with {gone.log_head.size} entries under root {root}")
-    if gone.unlogged is not None:
-        say(f"the removal is not among its entries: {gone.unlogged}")
 
 
 def unseal(context: typer.Context, passphrase_fd: PassphraseFdOption = None) -> None:

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 from airgap_bundle.errors import StoreError
 from appliance.cluster.acts import Acting, in_force
 from appliance.cluster.events import Reading
+from appliance.cluster.log_fate import require_fate
 from appliance.cluster.playbook import run
 from appliance.cluster.state import write_state
 from appliance.errors import DeploymentError, SovereignError, UsageError
 from appliance.install.act_record import Release
 from appliance.install.lock import site_lock
+from appliance.install.log_fate import UNSAID, LogFate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,9 +66,12 @@ def refuse(paths: SitePaths, known: Standing) -> None:
             )
 
 
-def uninstall(paths: SitePaths, known: Standing, *, watch: Watch, enter: Sequence[str] = ()) -> Removed:
+def uninstall(
+    paths: SitePaths, known: Standing, fate: LogFate = UNSAID, *, watch: Watch, enter: Sequence[str] = ()
+) -> Removed:
     """Remove the appliance from every host that it was on, and what is the site's here. Safe to repeat.
 
+    A log that is to be kept does not go unless ``fate`` says where it is kept, or that it goes: see ``require_fate``.
     A host with another site's mark is left alone. Raises ``DeploymentError`` for the first host that could not be
     cleaned, or that showed no mark though an installation went through; the others are cleaned, and keys and state
     stay here until all are. Raises ``UsageError`` as ``refuse`` does. Files of others in the site root stay.
@@ -81,7 +86,8 @@ def uninstall(paths: SitePaths, known: Standing, *, watch: Watch, enter: Sequenc
         watch(event)
 
     with site_lock(paths), Acting(paths, known.described, known.source.parent, enter) as acting:
-        unlogged = _announced(paths, known, acting)
+        require_fate(paths, known, fate, enter)
+        unlogged = _announced(paths, acting, known, fate)
         try:
             run("removal.yml", known.touched().inventory(), note, enter=enter)
         finally:
@@ -101,14 +107,14 @@ def uninstall(paths: SitePaths, known: Standing, *, watch: Watch, enter: Sequenc
     return Removed(paths.root, tuple(host.name for host in known.state.hosts), unlogged)
 
 
-def _announced(paths: SitePaths, known: Standing, acting: Acting) -> str | None:
+def _announced(paths: SitePaths, acting: Acting, known: Standing, fate: LogFate) -> str | None:
     """Why the log does not say that the removal begins; None: it does. Neither log nor journal holds a removal up."""
     try:
         now = in_force(paths)
     except StoreError:  # an earlier removal was cut off once it had the store
         now = Release(known.state.release)
     try:
-        acting.begin("uninstall", now, Release())
+        acting.begin("uninstall", now, Release(), fate.record())
     except (SovereignError, OSError) as error:
         return error.cause if isinstance(error, SovereignError) else str(error)
     return acting.unlogged

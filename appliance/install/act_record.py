@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 STEPS = frozenset({"install", "upgrade", "rollback", "renew", "restore", "uninstall"})
 ACT = "act"
 """In a record's detail: the act's own id, which its beginning and its end share."""
+LOG = "log"
+"""In a record's detail: what its operator said becomes of the log that a removal takes along."""
 BACKUP = "backup"
 """In a record's detail: the digest of the backup that a restore brings back."""
 _ACTIONS: Mapping[str, Literal["install", "remove"]] = {
@@ -53,12 +55,13 @@ def act_event(record: Record) -> dict[str, Any]:
     ends = (Release(told["from"], told["from_digest"]), Release(told["to"], told["to_digest"]))
     why = next((f": {told[name]}" for name in ("error", "note") if name in told), "")
     backup = f", out of backup {told[BACKUP]}" if BACKUP in told else ""
+    log = f"; the log is {told[LOG]}" if LOG in told else ""
     return install_step(
         step=record.step,
         action=_ACTIONS.get(record.step, "update"),
         success=record.state != "failed",
         release=told["to"] or told["from"],
-        detail=f"{_WORDS[record.state]}{why}; from {ends[0]} to {ends[1]}{backup}",
+        detail=f"{_WORDS[record.state]}{why}; from {ends[0]} to {ends[1]}{backup}{log}",
         actor=f"uid {told['uid']}",
         inputs_digest=record.digest or None,
         at=datetime.fromisoformat(record.at),

@@ -42,10 +42,13 @@ def record(paths: SitePaths, act: Act) -> None:
     _record(paths, act, "done", {})
 
 
-def announce(config: SiteConfig, paths: SitePaths, act: Act) -> str | None:
-    """Journal ``act`` and enter it into the log, before it happens. Why it is not in the log, or None: it is."""
+def announce(config: SiteConfig, paths: SitePaths, act: Act, more: Mapping[str, str] | None = None) -> str | None:
+    """Journal ``act`` and enter it into the log, before it happens. Why it is not in the log, or None: it is.
+
+    ``more`` is what else its entry says of it.
+    """
     try:
-        record(paths, act)
+        _record(paths, act, "done", more or {})
         spool(config, paths, active_version(paths))
     except SovereignError as error:
         return error.cause

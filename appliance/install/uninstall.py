@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from appliance.audit.checkpoint import read_vkeys
 from appliance.audit.stored import read_stored
 from appliance.audit.tally_cache import forget_own
-from appliance.errors import SovereignError, UsageError
+from appliance.errors import DeploymentError, SovereignError, UsageError
 from appliance.install.accounts import load_accounts, remove_accounts
 from appliance.install.acts import announce
 from appliance.install.journal import read_journal
 from appliance.install.lock import site_lock
+from appliance.install.log_fate import UNSAID, LogFate, require_fate
 from appliance.install.services import site_services
 from appliance.install.startup import stop_services
 from appliance.install.steps.secrets import VKEYS
@@ -22,6 +23,7 @@ from appliance.install.vault import take_back
 from appliance.site.load import load_site
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from appliance.audit.checkpoint import Checkpoint
@@ -41,20 +43,31 @@ class Removed:
     log_head: Checkpoint | None
 
 
-def uninstall(paths: SitePaths) -> Removed:
+def refuse(paths: SitePaths, fate: LogFate = UNSAID) -> None:
+    """Raises ``UsageError`` where ``paths.root`` is no site, and as ``require_fate`` where its log has to be kept."""
+    _refuse_foreign(paths)
+    require_fate(paths, fate)
+
+
+def uninstall(
+    paths: SitePaths, fate: LogFate = UNSAID, *, progress: Callable[[int, int], None] | None = None
+) -> Removed:
     """Remove everything the installer made, an interrupted installation's pieces included. Safe to repeat.
 
     What reports of the operator's own counted goes, too; other readers' caches are theirs.
 
+    A log that is to be kept does not go unless ``fate`` says where it is kept, or that it goes: see ``require_fate``.
     The removal is the last entry of a log that goes with it: of use to whoever holds a copy, or the log's last head.
-    Raises ``UsageError`` where ``paths.root`` is no site: nothing else is ever deleted.
+    Raises as ``refuse``, before anything is stopped: nothing else than a site is ever deleted.
     """
-    if not any((paths.root / mark).exists() for mark in _MARKS):
-        raise UsageError(f"{paths.root} is no site", "name the site's root with --site")
+    _refuse_foreign(paths)
     with site_lock(paths):
-        unlogged = _announce(paths)
+        kept = require_fate(paths, fate, progress)
+        unlogged = _announce(paths, fate)
         _stop_in_order(paths)
         head = _log_head(paths)
+        if fate.archived is not None and head != kept:
+            raise DeploymentError("the log went on while the site was being stopped", "copy it again, and name that")
         choose_supervision(paths).close()
         take_back(paths)
         if paths.run.is_dir():
@@ -69,10 +82,15 @@ def uninstall(paths: SitePaths) -> Removed:
     return Removed(paths.root, users, unlogged, head)
 
 
-def _announce(paths: SitePaths) -> str | None:
+def _refuse_foreign(paths: SitePaths) -> None:
+    if not any((paths.root / mark).exists() for mark in _MARKS):
+        raise UsageError(f"{paths.root} is no site", "name the site's root with --site")
+
+
+def _announce(paths: SitePaths, fate: LogFate) -> str | None:
     if not (paths.site_yaml.exists() and paths.journal.exists()):
         return "the installation was interrupted before there was a log"
-    return announce(load_site(paths.site_yaml), paths, "uninstall")
+    return announce(load_site(paths.site_yaml), paths, "uninstall", fate.record())
 
 
 def _log_head(paths: SitePaths) -> Checkpoint | None:

@@ -113,7 +113,7 @@ def main() -> int:
             counts, found = _storm(workspace, kills, random.Random(seed))
         finally:
             if workspace.site.exists():
-                sovereign("--site", workspace.site, "uninstall", "--yes")
+                sovereign("--site", workspace.site, "uninstall", "--yes", "--discard-log")
     killed = ", ".join(f"{service} {count}" for service, count in counts.most_common())
     figures = ", ".join(f"{count} {what}" for what, count in found.items())
     sys.stdout.write(f"{sum(counts.values())} kills ({killed}): {figures}; all where they should be\n")

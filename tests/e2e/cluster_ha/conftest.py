@@ -62,7 +62,7 @@ def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HighDes
     before = contents(lab, names)
     assert set(found.install()["changed"]) == set(MEMBERS)
     yield found
-    found.sovereign("uninstall", "--yes")
+    found.sovereign("uninstall", "--yes", "--discard-log")
     assert_same(contents(lab, names), before)
     assert not found.site.exists()
 

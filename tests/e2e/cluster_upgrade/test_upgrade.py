@@ -40,7 +40,7 @@ def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgrade
     before = contents(lab)
     assert set(found.install()["changed"]) == set(NODES)
     yield found
-    found.sovereign("uninstall", "--yes")
+    found.sovereign("uninstall", "--yes", "--discard-log")
     assert_same(contents(lab), before)
     assert not found.site.exists()
 

@@ -94,8 +94,15 @@ def test_who_is_erased_after_a_backup_is_in_the_next_subject_keys(host: BareHost
     assert people(host) == {"analyst"}
 
 
+def test_a_log_that_is_to_be_kept_keeps_the_site(host: BareHost) -> None:
+    code, _, error = sovereign(host, "uninstall", "--yes", check=False)
+    told = " ".join(error.split())
+    assert (code, "--log-archived FOLDER" in told, "--discard-log" in told) == (7, True, True), error
+    assert people(host) == {"analyst"}
+
+
 def test_uninstalling_leaves_the_host_as_it_was(host: BareHost) -> None:
-    sovereign(host, "uninstall", "--yes")
+    sovereign(host, "uninstall", "--yes", "--discard-log")
     left = {name for name in files_of(host) if "sovereign" in name and not name.startswith(TOOLS)}
     assert left == set()
     assert "sovereign" not in host.run(["cat", "/etc/passwd", "/etc/group"]).stdout
@@ -181,6 +188,6 @@ def test_nothing_is_restored_over_a_site(host: BareHost) -> None:
 
 
 def test_uninstalling_a_restored_site_leaves_the_host_as_it_was(host: BareHost) -> None:
-    sovereign(host, "uninstall", "--yes")
+    sovereign(host, "uninstall", "--yes", "--discard-log")
     left = {name for name in files_of(host) if "sovereign" in name and not name.startswith(TOOLS)}
     assert left == set()

@@ -34,7 +34,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     place = Workspace(tmp_path_factory.mktemp("demo") / "it", PORT)
     yield place
     if place.site.exists():
-        sovereign("--site", place.site, "uninstall", "--yes")
+        sovereign("--site", place.site, "uninstall", "--yes", "--discard-log")
 
 
 @pytest.fixture(scope="module")

@@ -48,6 +48,6 @@ def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     stranger = LabSite(lab, found.folder, empty_parts(found.folder), "another-site")
     with pytest.raises(DeploymentError, match="belongs to another site"):
         stranger.run("removal.yml")
-    found.sovereign("uninstall", "--yes")
+    found.sovereign("uninstall", "--yes", "--discard-log")
     assert_same(contents(lab), before)
     assert not found.site.exists()

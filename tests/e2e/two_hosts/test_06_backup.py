@@ -69,7 +69,7 @@ def test_hosts_that_hold_the_state_are_refused(media: Media, backed_up: dict[str
 def test_from_the_backup_everything_is_back_within_ten_minutes_and_the_erased_stay_erased(
     desk: Desk, media: Media, backed_up: dict[str, Any]
 ) -> None:
-    desk.sovereign("uninstall", "--yes")
+    desk.sovereign("uninstall", "--yes", "--discard-log")
     begun = time.monotonic()
     done = json.loads(media.with_phrase(*media.restoring("first")))
     assert set(done["changed"]) == set(NODES)

@@ -20,6 +20,7 @@ from appliance.cluster.install import Installed
 from appliance.cluster.reached import ReachedPaths, reached_site
 from appliance.errors import DeploymentError, UsageError
 from appliance.install.journal import read_journal
+from appliance.install.log_fate import LogFate
 from tests.integration.cluster.desk import quiet
 from tests.integration.cluster.reaching import site
 from tests.integration.cluster.test_acts import away, entries, told
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["site"]
 SAID = list[tuple[str, str, str]]
+DISCARD = LogFate(discard=True)
 
 
 class Cleaning:
@@ -54,10 +56,12 @@ class Cleaning:
         return {}
 
 
-def remove(desk: Desk, monkeypatch: pytest.MonkeyPatch, *, fails: bool = False) -> tuple[Cleaning, removal.Removed]:
+def remove(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, fate: LogFate = DISCARD, *, fails: bool = False
+) -> tuple[Cleaning, removal.Removed]:
     cleaning = Cleaning(desk, fails)
     monkeypatch.setattr(removal, "run", cleaning)
-    return cleaning, removal.uninstall(desk.paths, desk.known, watch=quiet, enter=desk.hosts.enter)
+    return cleaning, removal.uninstall(desk.paths, desk.known, fate, watch=quiet, enter=desk.hosts.enter)
 
 
 def test_a_removal_is_in_the_log_before_the_first_host_is_cleaned_and_takes_the_journal_along(
@@ -67,6 +71,7 @@ def test_a_removal_is_in_the_log_before_the_first_host_is_cleaned_and_takes_the_
     assert cleaning.log == [[("uninstall", "Success", "begun")]]
     assert entries(desk)[0]["activity_name"] == "Remove"
     assert entries(desk)[0]["app"]["version"] == "1.0.0"
+    assert entries(desk)[0]["status_detail"].endswith("; the log is discarded")
     assert gone.unlogged is None
     assert not desk.paths.journal.exists()
     assert not desk.paths.cluster_state.exists()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner
@@ -19,7 +19,7 @@ from appliance.audit.checkpoint import read_vkeys
 from appliance.audit.keys import CheckpointKeys
 from appliance.audit.stored import read_stored
 from appliance.cli.main import app
-from appliance.errors import SovereignError
+from appliance.errors import NotAllowedError, SovereignError
 from appliance.install import power
 from appliance.install import uninstall as removal
 from appliance.install.accounts import Accounts, accounts_for, service_names
@@ -28,6 +28,7 @@ from appliance.install.audit_spool import spool
 from appliance.install.file_changes import journaled_changes
 from appliance.install.journal import Journal
 from appliance.install.layout import make_folders, runtime_folders, site_folders
+from appliance.install.log_fate import LogFate
 from appliance.install.model_record import note
 from appliance.install.probe import Probe, answers
 from appliance.install.status import site_status
@@ -307,15 +308,19 @@ def test_the_removal_is_the_last_entry_of_the_log_that_goes_with_it(
 ) -> None:
     monkeypatch.setattr(removal, "remove_accounts", lambda _paths: ())  # they are not ours to remove
     process = writer()
+    last: list[dict[str, Any]] = []
 
     def stop(*_: object) -> None:
         """As the service manager does: it waits until the writer, which still settles what it entered, is gone."""
         process.terminate()
         process.wait(timeout=30)
+        last.append(json.loads(logged(paths)[-1]))
 
     monkeypatch.setattr(removal, "stop_services", stop)
-    gone = removal.uninstall(paths)
+    gone = removal.uninstall(paths, LogFate(discard=True))
     assert gone.unlogged is None
+    assert last[0]["unmapped"]["sovereign"]["step"] == "uninstall"
+    assert "log: discarded" in last[0]["status_detail"]
     assert gone.log_head is not None
     assert (gone.log_head.origin, gone.log_head.size) == (CONFIG.log_origin, 2)  # folders, uninstall
     assert not paths.root.exists()
@@ -337,7 +342,9 @@ def test_a_removal_does_not_wait_for_what_the_writer_laid_in_the_place_of_its_he
     monkeypatch.setattr(removal, "remove_accounts", lambda _paths: ())
     paths.audit_log.mkdir()
     os.mkfifo(paths.audit_log / "checkpoint")
-    assert removal.uninstall(paths).log_head is None
+    with pytest.raises(NotAllowedError, match="cannot be read"):
+        removal.uninstall(paths)
+    assert removal.uninstall(paths, LogFate(discard=True)).log_head is None
     assert not paths.root.exists()
 
 
