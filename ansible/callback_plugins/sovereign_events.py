@@ -14,7 +14,7 @@ name: sovereign_events
 type: stdout
 short_description: one JSON object per event, for the installer
 description:
-  - Events are play, task, done, failed, unreachable, finding, reading and end.
+  - Events are play, task, done, failed, unreachable, finding, note, reading and end.
   - Of a task with no_log only its name is told.
   - The end tells how many times a host was asked or changed (trips): what an installation's time is made of.
 """
@@ -58,8 +58,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no ty
     def v2_runner_on_ok(self, result: Any) -> None:
         """One host has done the task."""
         found = result._result  # noqa: SLF001 - Ansible's interface to callbacks
-        for finding in found.get("ansible_facts", {}).get("preflight_findings", ()):
-            self._tell("finding", **{key: str(value) for key, value in finding.items()})
+        for event, fact in (("finding", "preflight_findings"), ("note", "preflight_notes")):
+            for said in found.get("ansible_facts", {}).get(fact, ()):
+                self._tell(event, **{key: str(value) for key, value in said.items()})
         if "host_reading" in found.get("ansible_facts", {}):
             self._tell("reading", host=self._host(result), value=found["ansible_facts"]["host_reading"])
         self._count(result, "results" in found or "stood" in found)

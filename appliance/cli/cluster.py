@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from appliance.cli.terminal import emit, progress, say
-from appliance.cluster.events import TaskStarted
+from appliance.cluster.events import Note, TaskStarted
 from appliance.cluster.install import install
 from appliance.cluster.playbook import HostsRefusedError, table
 from appliance.errors import UsageError
@@ -82,7 +82,12 @@ class TaskProgress:
             self._show("bundle", f"{_BUNDLE}: {done / 2**30:.2f} of {total / 2**30:.2f} GiB")
 
     def watch(self, event: Event) -> None:
-        """Tell what begins. What fails is told by the error that ends the run."""
+        """Tell what begins, and what is to be known of a host. What fails is told by the error that ends the run."""
+        if isinstance(event, Note):
+            self._bar.console.print(
+                f"note: {event.host}: {event.check}: {event.found}; {event.hint}", markup=False, soft_wrap=True
+            )
+            return
         if not isinstance(event, TaskStarted) or event.name.startswith(_ARGUMENTS):
             return
         if not self._live:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.store import Store
 from appliance.cluster.inventory import Site, inventory
-from appliance.cluster.lasting import to_be_seen, to_have_room_for
+from appliance.cluster.lasting import to_be_seen, to_have_room_for, to_lie_apart
 from appliance.cluster.playbook import run
 from appliance.cluster.settings import read_settings
 from appliance.cluster.staging import stage_release
@@ -56,6 +56,7 @@ def look_ahead(  # noqa: PLR0913, PLR0917 - what a look is made of
                 **read_settings(described, site.source),
                 **to_be_seen(known),
                 **to_have_room_for(described),
+                **to_lie_apart(described),
             },
             change=change_to(store, release.version, known),
         )

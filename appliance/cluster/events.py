@@ -26,6 +26,16 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Something of a host that its administrator should know, and that stands against nothing."""
+
+    host: str
+    check: str
+    found: str
+    hint: str
+
+
+@dataclass(frozen=True)
 class Failure:
     """A task that failed on a host; ``passed``: the host did not answer, and the run goes on without it."""
 
@@ -60,7 +70,7 @@ class Said:
     text: str
 
 
-Event = TaskStarted | Finding | Failure | Ended | Reading | Said
+Event = TaskStarted | Finding | Note | Failure | Ended | Reading | Said
 UNREACHABLE_HINT = "check that the host is on and that ssh enters it, then run the installation again"
 
 
@@ -87,6 +97,8 @@ class EventReader:
                 return self._task
             case "finding":
                 return Finding(told["host"], told["check"], told["found"], told["hint"])
+            case "note":
+                return Note(told["host"], told["check"], told["found"], told["hint"])
             case "failed":
                 return Failure(told["host"], self._task.role, self._task.name, told["cause"], told["hint"])
             case "unreachable":

@@ -18,7 +18,7 @@ from airgap_bundle.store import Store
 from appliance.cluster.acts import Acting, in_force
 from appliance.cluster.events import Failure
 from appliance.cluster.inventory import Site, inventory
-from appliance.cluster.lasting import refuse_moved, to_be_seen, to_have_room_for
+from appliance.cluster.lasting import refuse_moved, to_be_seen, to_have_room_for, to_lie_apart
 from appliance.cluster.packs import publish
 from appliance.cluster.playbook import PLAYBOOK_SECONDS, HostsRefusedError, run
 from appliance.cluster.reach import Reach
@@ -216,6 +216,7 @@ def put_in_force(
             **wanted.options,
             **to_be_seen(before),
             **to_have_room_for(described),
+            **to_lie_apart(described),
         },
         leaving=before.leaving(described.cluster.hosts),
         workloads=workloads,

@@ -41,6 +41,11 @@ def to_be_seen(known: ClusterState | None) -> dict[str, Any]:
     return {"preflight_stands": True, "preflight_state_host": known.state_host}
 
 
+def to_lie_apart(described: ClusterSite) -> dict[str, Any]:
+    """Options of the preflight: the host whose disk the log is to have, which had better not be etcd's."""
+    return {"preflight_log_host": described.state_host} if described.assistant is not None else {}
+
+
 def to_have_room_for(described: ClusterSite) -> dict[str, Any]:
     """Options of the preflight: the pods that hosts must have the memory for; none of a site without an assistant."""
     if described.assistant is None:

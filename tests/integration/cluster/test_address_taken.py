@@ -50,7 +50,7 @@ def other() -> Iterator[int]:
 
 def look(other: int, more: str = "", after: str = "true") -> dict[str, Any]:
     """What the look tells of the shared address, once ``more`` was done; ``after`` must succeed afterwards."""
-    asked = f'"{sys.executable}" - 0 198.51.100.0/24 sh {SHARED} && {after}'
+    asked = f'"{sys.executable}" - 0 198.51.100.0/24 sh {SHARED} - && {after}'
     done = subprocess.run(
         ["unshare", "--net", "--mount", "--", "sh", "-ec", f"{WIRED}{more}\n{asked}", str(other)],
         input=PROBE.read_text(),

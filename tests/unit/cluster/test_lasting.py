@@ -169,6 +169,22 @@ def test_a_look_ahead_of_an_upgrade_looks_for_what_stands(here: Administrator, m
     assert [(one["preflight_stands"], one["preflight_state_host"]) for one in asked] == [(True, "node2")]
 
 
+def test_the_preflight_is_told_whose_disk_the_log_is_to_have(
+    here: Administrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.install()
+    known, asked = read_state(here.paths.cluster_state), list[dict[str, Any]]()
+    assert known is not None
+    monkeypatch.setattr(ahead, "run", lambda _playbook, told, *_, **__: asked.append(told["all"]["vars"]))
+    release = Store(here.paths.store).open_release("1.0.0")
+    for assistant in (ASSISTANT, ASSISTANT | {"state_host": "node1"}, None):
+        site = described("node1", "node2", assistant=assistant)
+        told = installing.SiteSource(site, here.folder / "site.yaml", None)
+        ahead.look_ahead(here.paths, told, release, known, lambda _: None)
+        assert asked[-1].get("preflight_log_host") == (site.state_host if assistant else None)
+    assert [one["preflight_log_host"] for one in asked[:2]] == ["node2", "node1"]
+
+
 def test_the_preflight_is_told_how_many_pods_come_and_what_the_models_of_one_need() -> None:
     models = [{"name": "small", "memory_mib": 900}, {"name": "large", "memory_mib": 6000}]
     site = described("node1", "node2", assistant=ASSISTANT | {"models": models, "gateways": 2})

@@ -2,13 +2,14 @@
 
 Runs on the host, from stdin, with the distribution's own Python (3.9 or newer) and nothing else. Arguments: the
 administrator's time in seconds since 1970, the service network, the programs to look for, separated by commas, the
-address that the control plane is to share, or `-`.
+address that the control plane is to share, or `-`, and `log` where the audit log is to lie beside etcd, else `-`.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import json
+import math
 import os
 import re
 import shutil
@@ -31,6 +32,8 @@ SERVER = Path("/etc/kubernetes/manifests/kube-apiserver.yaml")
 AUTHORITIES = ("/etc/sovereign/api-ca.crt", "/etc/kubernetes/pki/ca.crt")
 API_PORT = 6443
 ARP, ETHERNET = 0x0806, "1"
+LOG, ETCD = Path("/var/lib/sovereign/volumes/audit"), Path("/var/lib/etcd")
+SYNCS, SYNCED_BYTES, SYNC_SECONDS = 100, 4096, 2.0
 LISTENED_SECONDS, ASKED_AT = 1.0, (0.0, 0.3, 0.6)
 STATE = tuple(Path("/var/lib/sovereign/volumes", place) for place in ("postgresql/pg", "audit/log"))
 
@@ -49,6 +52,33 @@ def free_bytes(folder: str) -> int:
     while not path.exists():
         path = path.parent
     return shutil.disk_usage(path).free
+
+
+def existing(path: Path) -> Path:
+    """``path``, or the nearest folder above it that is there."""
+    return next(place for place in (path, *path.parents) if place.exists())
+
+
+def fsync_p99_ms(folder: Path) -> float | None:
+    """As the preflight of a single host measures it, by a file without a name; None where that cannot be tried."""
+    found: list[float] = []
+    try:
+        descriptor = os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            end = time.monotonic() + SYNC_SECONDS
+            while len(found) < SYNCS and (begun := time.monotonic()) < end:
+                file.write(os.urandom(SYNCED_BYTES))
+                os.fsync(descriptor)
+                found.append((time.monotonic() - begun) * 1000)
+    except OSError:
+        return None
+    return sorted(found)[math.ceil(0.99 * len(found)) - 1]
+
+
+def disks() -> dict[str, object]:
+    """Whether the audit log and etcd are, or will be, on one file system, and how long a sync takes the log's."""
+    log, etcd = existing(LOG), existing(ETCD)
+    return {"one": log.stat().st_dev == etcd.stat().st_dev, "fsync_ms": fsync_p99_ms(log)}
 
 
 def taken(port: int) -> bool:
@@ -194,7 +224,7 @@ def images() -> list[str]:
     return sorted({word for line in said.splitlines() for word in line.split() if word.startswith("sha256:")})
 
 
-def read(now: float, services: str, commands: list[str], shared: str) -> dict[str, object]:
+def read(now: float, services: str, commands: list[str], shared: str, beside: str) -> dict[str, object]:
     """Everything, by name."""
     skew, found = time.time() - now, links()
     memory = next((int(line.split()[1]) for line in text("/proc/meminfo").splitlines() if "MemTotal" in line), 0)
@@ -223,8 +253,9 @@ def read(now: float, services: str, commands: list[str], shared: str) -> dict[st
         "images": images(),
         "site": text("/etc/sovereign/site.json"),
         "taken_ports": [port for port in PORTS if taken(port)],
+        "disks": disks() if beside == "log" else None,
     }
 
 
 if __name__ == "__main__":
-    print(json.dumps(read(float(sys.argv[1]), sys.argv[2], sys.argv[3].split(","), sys.argv[4])))  # noqa: T201 - its one output
+    print(json.dumps(read(float(sys.argv[1]), sys.argv[2], sys.argv[3].split(","), *sys.argv[4:])))  # noqa: T201 - its one output
