@@ -37,7 +37,15 @@ def erased_people(
 
 def erased_in(entries: Iterable[bytes]) -> Iterator[str]:
     """Pseudonyms of whose erasure ``entries`` tell; whether they are the log's is for the caller to know."""
-    return (event["entity"]["name"] for entry in entries if _MARK in entry and _erases(event := json.loads(entry)))
+    return (name for entry in entries if _MARK in entry and (name := _erased_by(entry)) is not None)
+
+
+def _erased_by(entry: bytes) -> str | None:
+    try:
+        event = json.loads(entry)
+    except (ValueError, RecursionError):  # of a log that does not hold, which its reader refuses at the end
+        return None
+    return event["entity"]["name"] if isinstance(event, dict) and _erases(event) else None
 
 
 def _erases(event: dict[str, Any]) -> bool:

@@ -20,6 +20,7 @@ SovereignError
 └── LogInconsistentError
     ├── ApartError               what is kept apart of an entry is not there, erased, or not what the entry commits to
     ├── ArchiveError               an archive does not hold what the log signed, or not whole
+    ├── LaterLogError              what was named as a later state of a log does not prove that it is one
     ├── ReceiptError               a receipt does not say what the log's entry holds, or proves nothing
     ├── NoteError                  a checkpoint is malformed, or not signed by the expected keys
     └── LogTamperedError           the log does not prove what was signed; carries the findings
@@ -122,6 +123,10 @@ class NoteError(LogInconsistentError):
 
 class ArchiveError(LogInconsistentError):
     """An archive was changed, is not whole, or is of another log."""
+
+
+class LaterLogError(LogInconsistentError):
+    """What was named as a later state of a log is another's, forked, changed, not whole, older, or cannot be read."""
 
 
 class LogTamperedError(LogInconsistentError):

@@ -122,13 +122,17 @@ def check_stored(  # noqa: PLR0913 - as ``verify_log``
     vkeys: Sequence[VerifierKey],
     kept: str | None = None,
     witnessed: Sequence[Witnessed] = (),
+    begun: Sequence[Earlier] = (),
     unread: int = 0,
     visit: Callable[[int, list[bytes]], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> LogReport:
-    """As ``verify_log``, of a log that was opened before; entries of the first ``unread`` bundles are not read."""
+    """As ``verify_log``, of a log that was opened before; entries of the first ``unread`` bundles are not read.
+
+    Each of ``begun`` must be a beginning of it, too.
+    """
     head = stored.head
-    earlier = [Earlier(one.head, f"the checkpoint that {one.witness} cosigned") for one in witnessed]
+    earlier = [*begun, *(Earlier(one.head, f"the checkpoint that {one.witness} cosigned") for one in witnessed)]
     if kept is not None:
         earlier.append(Earlier(open_checkpoint(kept.encode(), vkeys), "the kept checkpoint"))
     check = TreeCheck(stored.tiles, head, tuple(earlier), tuple(stored.promises(vkeys)), unread)

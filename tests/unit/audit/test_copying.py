@@ -10,7 +10,7 @@ import pytest
 
 from appliance.audit.copying import log_files
 from appliance.audit.entry import encode_entry
-from appliance.audit.erased import erased_people
+from appliance.audit.erased import erased_in, erased_people
 from appliance.audit.events import admin_change
 from appliance.audit.stored import read_stored
 from appliance.audit.verify import verify_log
@@ -77,3 +77,11 @@ def test_who_was_erased_is_told_and_nobody_else(bench: Bench) -> None:
     ]
     log.append([(f"a{n}", encode_entry(act, f"a{n}")) for n, act in enumerate(acts)])
     assert erased_people(bench.directory, vkeys=bench.vkeys) == {"erased-one"}
+
+
+@pytest.mark.parametrize(
+    "entry", [b'{"person"', b'["person"]', b'"person"', b"[" * 50_000 + b'"person"', b'\xff"person"']
+)
+def test_an_entry_that_is_no_event_tells_of_nobody(entry: bytes) -> None:
+    """What is read of a folder is looked through before its root is known to hold."""
+    assert list(erased_in([entry])) == []

@@ -1,0 +1,180 @@
+"""A later state of a log than the one at hand, in a folder that somebody else kept: believed as a whole, or not at all.
+
+Two layouts hold entries up to the log's end: a copy of the log's folder, and an export that goes to the last entry.
+The order is that of ``verify``: the signatures of the checkpoint; then every entry and hash up to its root; and, in the
+same pass, that the state at hand is a beginning of it. Only then is anything told of what its further entries say.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from airgap_bundle import strict_json
+from airgap_bundle.errors import FormatError
+from appliance.audit.checkpoint import Checkpoint, open_checkpoint
+from appliance.audit.earlier import Earlier
+from appliance.audit.erased import erased_in
+from appliance.audit.errors import LaterLogError, LogTamperedError
+from appliance.audit.export import ENTRIES, PROOF
+from appliance.audit.merkle import HASH_BYTES, CompactTree, leaf_hash
+from appliance.audit.note import MAX_NOTE_BYTES
+from appliance.audit.regular_file import open_regular, read_regular
+from appliance.audit.stored import examine_stored
+from appliance.audit.tiles import CHECKPOINT, MAX_ENTRY_BYTES, WIDTH
+from appliance.audit.verify import check_stored
+from appliance.errors import LogInconsistentError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from appliance.audit.note import VerifierKey
+
+_MOST_PROOF_BYTES = 1 << 20
+_HINT = "name a whole copy of this log's folder, or an export up to its last entry; nothing was changed"
+
+
+@dataclass(frozen=True)
+class LaterLog:
+    """A verified later state of a log: its head, and whom its entries from ``since`` on say were erased."""
+
+    head: Checkpoint
+    since: int
+    erased: frozenset[str]
+
+    @property
+    def root(self) -> str:
+        """The signed root, in base64."""
+        return base64.b64encode(self.head.root).decode()
+
+    def __str__(self) -> str:
+        """What an entry says of it; nobody is named."""
+        there = f"entries {self.since} to {self.head.size - 1}" if self.head.size > self.since else "no further entries"
+        return f"{there} under root {self.root}, erased there: {len(self.erased)}"
+
+
+def read_later(
+    folder: Path,
+    *,
+    vkeys: Sequence[VerifierKey],
+    before: Checkpoint,
+    progress: Callable[[int, int], None] | None = None,
+) -> LaterLog:
+    """Check what ``folder`` holds, under the keys of the log whose head was ``before``; only the same log passes.
+
+    Raises ``LaterLogError``, which names why, for everything that is not wholly a later, or this very, state of it.
+    """
+    gathered = _Gathered(before.size)
+    try:
+        read = _export if os.path.lexists(folder / ENTRIES) or os.path.lexists(folder / PROOF) else _copy
+        head = read(folder, vkeys, before, gathered, progress or (lambda _done, _total: None))
+    except (LogInconsistentError, UsageError) as error:
+        raise LaterLogError(f"the later log in {folder} is refused: {error.cause}", _HINT) from error
+    except OSError as error:
+        cause = f"the later log in {folder} cannot be read: {error.strerror}"
+        raise LaterLogError(cause, _HINT) from error
+    return LaterLog(head, before.size, frozenset(gathered.erased))
+
+
+@dataclass
+class _Gathered:
+    """Whom entries from position ``since`` on name: for nobody to use before everything else holds."""
+
+    since: int
+    erased: set[str] = field(default_factory=set)
+
+    def take(self, first: int, entries: list[bytes]) -> None:
+        self.erased.update(erased_in(entries[max(self.since - first, 0) :]))
+
+
+def _copy(
+    folder: Path,
+    vkeys: Sequence[VerifierKey],
+    before: Checkpoint,
+    gathered: _Gathered,
+    progress: Callable[[int, int], None],
+) -> Checkpoint:
+    stored = examine_stored(folder, vkeys)
+    _demand_no_older(stored.head, before)
+    earlier = Earlier(before, "the backup")
+    try:
+        report = check_stored(stored, vkeys=vkeys, begun=(earlier,), visit=gathered.take, progress=progress)
+    except LogTamperedError as error:
+        if error.findings == (earlier.differs(),):
+            raise _forked(before) from error
+        raise
+    if report.pruned is not None and report.pruned.end > before.size:
+        cause = f"its entries before {report.pruned.end} were pruned, and the backup ends with {before.size}"
+        raise LogInconsistentError(f"{cause}: whom those between say were erased is not known")
+    return report.head
+
+
+def _export(
+    folder: Path,
+    vkeys: Sequence[VerifierKey],
+    before: Checkpoint,
+    gathered: _Gathered,
+    progress: Callable[[int, int], None],
+) -> Checkpoint:
+    """Entries up to the last one leave only roots on their left: those of the tree as it was before the first."""
+    head = open_checkpoint(read_regular(folder / CHECKPOINT, MAX_NOTE_BYTES + 1), vkeys)
+    _demand_no_older(head, before)
+    tree = _beginning(read_regular(folder / PROOF, _MOST_PROOF_BYTES), head, before)
+    first, began = tree.size, tree.root() if tree.size == before.size else b""
+    with open_regular(folder / ENTRIES) as file:
+        for entry in _entries(file):
+            if tree.size == head.size:
+                raise LogInconsistentError(f"entries follow that are not among the {head.size} of its checkpoint")
+            gathered.take(tree.size, [entry])
+            tree.append(leaf_hash(entry))
+            began = tree.root() if tree.size == before.size else began
+            if tree.size % WIDTH == 0 or tree.size == head.size:
+                progress(tree.size - first, head.size - first)
+    if tree.size != head.size or tree.root() != head.root:
+        raise LogInconsistentError("its entries are not those that its checkpoint signs, or not all of them")
+    if began != before.root:
+        raise _forked(before)
+    return head
+
+
+def _beginning(proof: bytes, head: Checkpoint, before: Checkpoint) -> CompactTree:
+    """The tree before the export's first entry, by hashes that the signed root has yet to bear out."""
+    try:
+        told = strict_json.load_object(proof)
+        first, last = told["first"], told["last"]
+        peaks = [base64.b64decode(one, validate=True) for one in told["hashes"]]
+    except (FormatError, ValueError, KeyError, TypeError) as error:
+        raise LogInconsistentError(f"its {PROOF} is malformed") from error
+    if type(first) is not int or not 0 <= first < head.size or any(len(peak) != HASH_BYTES for peak in peaks):
+        raise LogInconsistentError(f"its {PROOF} is malformed")
+    if first > before.size:
+        raise LogInconsistentError(f"it begins with entry {first}, and the backup ends before entry {before.size}")
+    if last != head.size - 1:
+        raise LogInconsistentError(f"it ends before entry {head.size - 1}, the last that its checkpoint signs")
+    heights = [height for height in reversed(range(first.bit_length())) if first >> height & 1]
+    if len(peaks) != len(heights):
+        raise LogInconsistentError(f"its {PROOF} does not lead from its entries to its checkpoint")
+    tree = CompactTree()
+    for peak, height in zip(peaks, heights, strict=True):
+        tree.append_perfect(peak, height)
+    return tree
+
+
+def _entries(file: BinaryIO) -> Iterator[bytes]:
+    while line := file.readline(MAX_ENTRY_BYTES + 1):
+        if not line.endswith(b"\n"):
+            raise LogInconsistentError("an entry in it is cut, or longer than entries are")
+        yield line[:-1]
+
+
+def _demand_no_older(head: Checkpoint, before: Checkpoint) -> None:
+    if head.size < before.size:
+        raise LogInconsistentError(f"it is older than the backup: it has {head.size} entries, the backup {before.size}")
+
+
+def _forked(before: Checkpoint) -> LogInconsistentError:
+    return LogInconsistentError(f"it is forked: its first {before.size} entries are not those of the backup")
