@@ -9,6 +9,7 @@ import typer
 
 from appliance.cli.cluster import TaskProgress, render_installed
 from appliance.cli.restore_erasures import erase_again_on_cluster
+from appliance.cli.restore_later import later_data, say_later
 from appliance.cli.terminal import emit, say
 from appliance.cluster.backup.lost_host import lost_host
 from appliance.cluster.backup.restoring import plan, restore
@@ -20,6 +21,7 @@ from appliance.site.site_key import key_kind
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from appliance.audit.later import LaterLog
     from appliance.cli.terminal import OutputFormat
     from appliance.install.backup.recovery_key import RecoveryKey
     from appliance.install.backup.restoring import Pair
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClusterRequest:
-    """A verified backup, the key that opens it, the release's bundle, and where the site file is.
+    """A verified backup, the key that opens it, the release's bundle, where the site file is, and a later log.
 
     ``site_files`` and ``etcd_snapshot`` are where the backup's own are to be written, and nothing else done.
     """
@@ -40,6 +42,7 @@ class ClusterRequest:
     config: Path | None
     site_files: Path | None
     etcd_snapshot: Path | None
+    later: LaterLog | None = None
 
 
 def restore_cluster(
@@ -75,6 +78,7 @@ def restore_cluster(
                 progress=tasks.verified,
                 passphrase=passphrase,
                 erase=erase_again_on_cluster,
+                later=asked.later,
             )
     except HostsRefusedError as error:
         found, shown = [asdict(finding) for finding in error.findings], table(error.findings)
@@ -82,14 +86,15 @@ def restore_cluster(
         raise
     told = asked.pair.main.statement
     data = {"release": done.version, "changed": dict(done.changed), "url": done.url, "log_root": told.log_root}
-    emit(data, output, lambda console: render_installed(done, console))
+    emit(data | later_data(asked.later), output, lambda console: render_installed(done, console))
     say(f"restored as of {told.made:%Y-%m-%d %H:%M} UTC; the log went on from entry {told.log_size}")
+    say_later(asked.later)
     if done.unlogged is not None:
         say(f"not in the audit log yet: {done.unlogged}; the next run enters it")
 
 
 def _plan(paths: SitePaths, asked: ClusterRequest, config: Path, output: OutputFormat) -> None:
-    found = plan(paths, asked.pair, asked.key, asked.bundle, config)
+    found = plan(paths, asked.pair, asked.key, asked.bundle, config, later=asked.later)
     lost = lost_host(asked.pair, asked.key, config)
     verdict = "verified" if found.bundle.ok else "refused"
     data = {
@@ -99,11 +104,13 @@ def _plan(paths: SitePaths, asked: ClusterRequest, config: Path, output: OutputF
         "state_host": found.state_host,
         "keep_off": lost.host if lost else None,
         "site_key": key_kind(paths.secrets) is not None,
+        **later_data(asked.later),
     }
     lines = (
         f"bundle: {verdict}\nstate: to {found.state_host}, which holds none\nhosts are judged before the first change"
     )
     lines += f"\n{lost}" if lost else ""
     emit(data, output, lambda console: console.print(lines, markup=False))
+    say_later(asked.later)
     if not found.bundle.ok:
         raise typer.Exit(RefusedError.exit_code)

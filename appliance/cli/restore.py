@@ -19,6 +19,7 @@ from appliance.cli.host import first_passphrase, tell_kept_down
 from appliance.cli.host_installed import render_installed
 from appliance.cli.host_tables import render_preflight
 from appliance.cli.restore_erasures import erase_again
+from appliance.cli.restore_later import LaterLogOption, later_data, open_given, say_later
 from appliance.cli.signers import NewPassphrase
 from appliance.cli.step_progress import StepProgress
 from appliance.cli.terminal import (
@@ -69,6 +70,7 @@ def restore(  # noqa: PLR0913 - typer: one parameter per option
         Path | None,
         typer.Option("--etcd-snapshot", metavar="FILE", help="Of a cluster: write its snapshot to FILE, and end."),
     ] = None,
+    later_log: LaterLogOption = None,
     recovery_fd: RecoveryFdOption = None,
     passphrase_fd: PassphraseFdOption = None,
     output: OutputOption = OutputFormat.table,
@@ -79,23 +81,26 @@ def restore(  # noqa: PLR0913 - typer: one parameter per option
     A cluster comes back from the administrator's machine, on the hosts of --config; none of them may hold a state.
 
     Log, people, conversations and keys are those of the backup; the site key is new. Whoever the log says was erased
-    is erased again before anybody can sign in. What happened after the backup is lost: an auditor who kept a later
-    checkpoint will be told so by `sovereign audit verify --kept`.
+    is erased again before anybody can sign in, and so is whoever a later copy of the log says was (--later-log); it is
+    verified against the backup first. What else happened after the backup is lost, and the log goes on from it: an
+    auditor who kept a later checkpoint will be told so by `sovereign audit verify --kept`.
     """
     paths = site_paths(context)
     with progress("check the backup") as advance:
         pair = open_pair(folder, subject_keys, [keys.load_public(site_key)], advance)
     opened = open_recovery_key(recovery_key, lambda: read_passphrase("passphrase of the recovery key", recovery_fd))
+    later = open_given(later_log, pair, opened)
     if pair.main.statement.of_cluster:
-        asked = ClusterRequest(pair, opened, bundle, config, site_files, etcd_snapshot)
+        asked = ClusterRequest(pair, opened, bundle, config, site_files, etcd_snapshot, later)
         secret = first_passphrase(paths, passphrase_fd)
         restore_cluster(paths, asked, output, passphrase=secret, dry_run=dry_run)
         return
     if config or site_files or etcd_snapshot:
         raise UsageError("it is a backup of a single host", "leave out --config, --site-files and --etcd-snapshot")
     if dry_run:
-        found = plan(paths, pair, opened, bundle)
-        emit(_data(pair, found), output, lambda console: _render(found, console))
+        found = plan(paths, pair, opened, bundle, later)
+        emit(_data(pair, found) | later_data(later), output, lambda console: _render(found, console))
+        say_later(later)
         if not found.preflight.ok or not found.bundle.ok:
             raise typer.Exit((PreflightError if not found.preflight.ok else RefusedError).exit_code)
         return
@@ -109,11 +114,13 @@ def restore(  # noqa: PLR0913 - typer: one parameter per option
             erase=erase_again,
             observer=observer,
             progress=advance,
+            later=later,
         )
     told = pair.main.statement
     data = {"release": done.release.version, "steps": list(done.ran), "url": done.url, "log_root": told.log_root}
-    emit(data, output, lambda console: render_installed(done, console))
+    emit(data | later_data(later), output, lambda console: render_installed(done, console))
     say(f"restored as of {told.made:%Y-%m-%d %H:%M} UTC; the log went on from entry {told.log_size}")
+    say_later(later)
     if told.imported_models:
         names = ", ".join(told.imported_models)
         say(f"import and promote again: {names}; until then the release's own model serves, where it has one so named")

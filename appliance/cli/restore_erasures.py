@@ -1,4 +1,7 @@
-"""What a restore does before it serves: who was erased before (the log and the subject keys say so) is erased again."""
+"""What a restore does before it serves: who was erased before is erased again.
+
+The site's log says so, the list beside the subject keys, and a later copy of the log, where somebody kept one.
+"""
 
 from __future__ import annotations
 
@@ -32,45 +35,48 @@ if TYPE_CHECKING:
     from appliance.site.secrets import SecretStore
 
 
-def erase_again(context: Context, known: frozenset[str]) -> int:
-    """Destroy keys, rows and accounts of ``known`` and whom the log names; of how many people something was found."""
+_LISTED = "erased after the backup that this site was restored from; erased again"
+_LATER = "erased after the backup that this site was restored from, as a later copy of its log says; erased again"
+
+
+def erase_again(context: Context, known: frozenset[str], later: frozenset[str]) -> int:
+    """Destroy keys, rows and accounts of ``known``, of ``later`` and whom the log names; of how many people there were.
+
+    Entered first is whom the log does not name: those of ``later`` in other words than those of ``known``.
+    """
     paths, config, store = context.paths, context.config, context.vault.store()
     logged = erased_people(paths.audit_log, vkeys=read_vkeys(paths.policies / VKEYS))
-    if not known | logged:
+    if not (people := known | logged | later):
         return 0
-    _enter(paths.socket(AUDIT), known - logged)
-    found = asyncio.run(_rows(paths.run / DATABASE, config.listen.database_port, store, known | logged))
+    _enter(paths.socket(AUDIT), known - logged, later - known - logged)
+    found = asyncio.run(_rows(paths.run / DATABASE, config.listen.database_port, store, people))
     ca = paths.tls / "ca.pem" if config.scheme == "https" else None
     admin = administration(config, secret=_secret(store), ca=ca)
-    return len(found | _accounts(admin, store, known | logged))
+    return len(found | _accounts(admin, store, people))
 
 
-def erase_again_on_cluster(doors: Doors, known: frozenset[str], logged: frozenset[str]) -> int:
+def erase_again_on_cluster(doors: Doors, known: frozenset[str], logged: frozenset[str], later: frozenset[str]) -> int:
     """The same of a cluster, whose log was read already and names ``logged``."""
-    if not known | logged:
+    if not (people := known | logged | later):
         return 0
-    _enter(doors.audit, known - logged)
-    found = asyncio.run(_rows(doors.database, doors.database_port, doors.store, known | logged))
+    _enter(doors.audit, known - logged, later - known - logged)
+    found = asyncio.run(_rows(doors.database, doors.database_port, doors.store, people))
     admin = administration(doors.config, secret=_secret(doors.store), ca=None, address=doors.keycloak)
-    return len(found | _accounts(admin, doors.store, known | logged))
+    return len(found | _accounts(admin, doors.store, people))
 
 
 def _secret(store: SecretStore) -> str:
     return store.get("identity/bootstrap_admin_secret").decode()
 
 
-def _enter(socket: Path, people: frozenset[str]) -> None:
+def _enter(socket: Path, listed: frozenset[str], later: frozenset[str]) -> None:
     """Whom this log does not tell of: the next backup's list is made of what it tells."""
     with SyncAuditClient(socket) as audit:
-        for subject in sorted(people):
-            event = admin_change(
-                actor=f"uid {os.getuid()}",
-                action="delete",
-                kind=PERSON,
-                target=subject,
-                detail="erased after the backup that this site was restored from; erased again",
-            )
-            audit.append(event, id=OPERATOR.id("erased again", subject))
+        for people, why, source in ((listed, _LISTED, ()), (later, _LATER, ("later log",))):
+            for subject in sorted(people):
+                actor = f"uid {os.getuid()}"
+                event = admin_change(actor=actor, action="delete", kind=PERSON, target=subject, detail=why)
+                audit.append(event, id=OPERATOR.id("erased again", *source, subject))
 
 
 async def _rows(folder: Path, port: int, store: SecretStore, erased: frozenset[str]) -> frozenset[str]:

@@ -20,6 +20,8 @@ LOG = "log"
 """In a record's detail: what its operator said becomes of the log that a removal takes along."""
 BACKUP = "backup"
 """In a record's detail: the digest of the backup that a restore brings back."""
+LATER_LOG = "later_log"
+"""In a record's detail: what a restore made erasures again by, beside the backup."""
 _ACTIONS: Mapping[str, Literal["install", "remove"]] = {
     "install": "install",
     "restore": "install",
@@ -56,6 +58,7 @@ def act_event(record: Record) -> dict[str, Any]:
     why = next((f": {told[name]}" for name in ("error", "note") if name in told), "")
     backup = f", out of backup {told[BACKUP]}" if BACKUP in told else ""
     log = f"; the log is {told[LOG]}" if LOG in told else ""
+    backup += f", and a later log: {told[LATER_LOG]}" if LATER_LOG in told else ""
     return install_step(
         step=record.step,
         action=_ACTIONS.get(record.step, "update"),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from appliance.audit.later import LaterLog
     from appliance.audit.passing import Passed
     from appliance.cluster.backup.databases import PodServer
     from appliance.cluster.backup.progress import Progress
@@ -61,8 +62,8 @@ class Doors:
     store: SecretStore
 
 
-Erase = Callable[[Doors, frozenset[str], frozenset[str]], int]
-"""Erases people again: those that the subject keys tell of, and those that the log does; of how many something was."""
+Erase = Callable[[Doors, frozenset[str], frozenset[str], frozenset[str]], int]
+"""Erases people again: those of the subject keys, of the log, and of a later log; of how many something was there."""
 
 
 @dataclass
@@ -74,6 +75,7 @@ class Run:
     key: RecoveryKey
     progress: Progress
     watch: Watch
+    later: LaterLog | None = None
 
     def step(self, name: str, title: str, act: Callable[[], object]) -> None:
         """Do what is not done yet, and note it."""
@@ -141,7 +143,7 @@ def _demand_told(run: Run, passed: Passed) -> None:
 
 
 def erase_again(run: Run, reach: Reach, described: ClusterSite, vault: Vault, erase: Erase) -> None:
-    """Whom the subject keys and the log tell of; before, the log that runs is read: it begins with the backup's."""
+    """Whom subject keys, log and later log tell of; before, the log that runs is read: it begins with the backup's."""
     told = run.pair.main.statement
     with log_of(reach, read_vkeys(run.paths.policies / VKEYS), _MOST, told.log_size) as running:
         if _text(running.to_end().began) != told.log_root:
@@ -156,7 +158,8 @@ def erase_again(run: Run, reach: Reach, described: ClusterSite, vault: Vault, er
         database_socket(reach, host) as database,
         keycloak_address(reach) as keycloak,
     ):
-        erase(Doors(audit, database, PORT, keycloak, described.pods, vault.store()), people, logged)
+        doors = Doors(audit, database, PORT, keycloak, described.pods, vault.store())
+        erase(doors, people, logged, run.later.erased if run.later else frozenset())
 
 
 def _text(root: bytes) -> str:

@@ -23,9 +23,9 @@ from appliance.cluster.reach import Reach
 from appliance.cluster.settings import read_settings
 from appliance.cluster.state import read_state
 from appliance.errors import RefusedError, UsageError
-from appliance.install.act_record import BACKUP, Release
+from appliance.install.act_record import BACKUP, LATER_LOG, Release
 from appliance.install.admission import admit_again, inspect_again
-from appliance.install.backup.mark import restoring_from, unmark, write_mark
+from appliance.install.backup.mark import check_later, restoring_from, unmark, write_mark
 from appliance.install.backup.restoring import (
     check_release,
     check_room_of,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airgap_bundle.report import Report
+    from appliance.audit.later import LaterLog
     from appliance.cluster.backup.restored import Erase
     from appliance.cluster.playbook import Watch
     from appliance.cluster.state import ClusterState
@@ -66,13 +67,21 @@ class Plan:
     state_host: str
 
 
-def plan(  # noqa: PLR0913, PLR0917 - as ``restore``
-    paths: SitePaths, pair: Pair, key: RecoveryKey, bundle: Path, config: Path, enter: Sequence[str] = ()
+def plan(  # noqa: PLR0913 - as ``restore``
+    paths: SitePaths,
+    pair: Pair,
+    key: RecoveryKey,
+    bundle: Path,
+    config: Path,
+    *,
+    later: LaterLog | None = None,
+    enter: Sequence[str] = (),
 ) -> Plan:
     """Check root, bundle and the host of the state against what the backup holds. Raises as ``restore``."""
     described = load_cluster_site(config)
     with staged_site(pair, key) as staged:
         _check(paths, pair, staged, described, bundle)
+        check_later(paths, later)
         if restoring_from(paths) is None:
             check_state_host(Reach(described.cluster, config.resolve().parent, enter), described.state_host)
         return Plan(inspect_again(bundle, paths, pinned(staged)), described.state_host)
@@ -89,12 +98,14 @@ def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
     progress: Advance,
     passphrase: Passphrase,
     erase: Erase,
+    later: LaterLog | None = None,
     enter: Sequence[str] = (),
 ) -> Installed:
     """Bring the cluster of ``pair`` back on the hosts of ``config``, in the release of ``bundle``, the backup's.
 
-    Raises ``UsageError`` where another site is, ``RefusedError`` for another release, a backup that does not open and
-    hosts that hold a state, ``LogInconsistentError`` for a log that is not what the statement names, and as an
+    Whom ``later`` names is erased again, as whom the backup's log names. Raises ``UsageError`` where another
+    site is, or ``later`` falls behind an earlier run's, ``RefusedError`` for another release, a backup that does not
+    open and hosts that hold a state, ``LogInconsistentError`` for a log that is not what the statement names, and as an
     installation does. Before bundle and root were accepted nothing was changed; before the preflight, no host.
     """
     source = config.resolve()
@@ -103,13 +114,14 @@ def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
     acting = Acting(paths, described, source.parent, enter)
     with site_lock(paths), staged_site(pair, key) as staged, acting:
         state = _check(paths, pair, staged, described, bundle)
+        check_later(paths, later)
         files = read_cluster_files(source, described)
         check_room_of(paths, pair)
         demand_bundle(inspect_again(bundle, paths, pinned(staged)))
         reach = Reach(described.cluster, source.parent, enter)
-        begun = _begin(paths, pair, state, reach, described)
+        begun = _begin(paths, pair, state, reach, described, later)
         vault = Vault(paths, passphrase)
-        run = Run(paths, pair, key, begun, watch)
+        run = Run(paths, pair, key, begun, watch, later)
         run.step(
             steps.PLACED,
             "trust, state and keys of this machine",
@@ -118,7 +130,8 @@ def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
         release = admit_again(bundle, staged.root.with_name("learnt"), paths.store, pinned(staged), progress)
         wanted = Wanted(described, source, release, files, restored=True)
         after = Release(release.version, str(release.digest))
-        acting.begin("restore", Release(), after, {BACKUP: str(pair.main.digest)})
+        told = {LATER_LOG: str(later)} if later else {}
+        acting.begin("restore", Release(), after, {BACKUP: str(pair.main.digest), **told})
 
         def bring(wanted: Wanted) -> Installed:
             return put_in_force(paths, wanted, watch=watch, passphrase=passphrase, enter=enter)
@@ -156,7 +169,14 @@ def _check(paths: SitePaths, pair: Pair, staged: SitePaths, described: ClusterSi
     return state
 
 
-def _begin(paths: SitePaths, pair: Pair, state: ClusterState, reach: Reach, described: ClusterSite) -> Progress:
+def _begin(  # noqa: PLR0913, PLR0917 - what a beginning is judged by
+    paths: SitePaths,
+    pair: Pair,
+    state: ClusterState,
+    reach: Reach,
+    described: ClusterSite,
+    later: LaterLog | None,
+) -> Progress:
     """The mark, and how far an earlier run came.
 
     The host of the state is looked at before the mark, when nothing of this restore can lie there, and stays the same.
@@ -169,12 +189,14 @@ def _begin(paths: SitePaths, pair: Pair, state: ClusterState, reach: Reach, desc
         check_state_host(reach, described.state_host)
         known = Progress(pair.main.digest, pair.subject_keys.digest, kept, place)
         write_progress(paths, known)
-        write_mark(paths, pair.main.digest)
+        write_mark(paths, pair.main.digest, later)
     if known.state_host != place:
         raise RefusedError(
             f"the state is on its way back to {known.state_host}, and the site file has it on {place}",
             "name that host again; or `sovereign uninstall`, and restore anew",
         )
-    known = known.on_with(pair.subject_keys.digest)
+    if later is not None:
+        write_mark(paths, pair.main.digest, later)
+    known = known.on_with(pair.subject_keys.digest, later.root if later else "")
     write_progress(paths, known)
     return known

@@ -1,7 +1,8 @@
 """The mark of a site that is being restored: until it is gone nothing serves, and only `restore` goes on.
 
 A site whose data are there in part, or whose erasures were not made again, must not answer: the gateway itself refuses
-to start while the mark is there.
+to start while the mark is there. It also keeps how far the later log went that the restore was begun with: gone on
+without it, people would be known again whom it says were erased.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from appliance.errors import DeploymentError, UsageError
 from appliance.site.secrets import write_private
 
 if TYPE_CHECKING:
+    from appliance.audit.later import LaterLog
     from appliance.site.paths import SitePaths
 
 
@@ -24,7 +26,7 @@ def restoring_from(paths: SitePaths) -> Digest | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DeploymentError(f"{paths.restoring} is damaged", "uninstall this site, and restore it anew") from error
+        raise _damaged(paths) from error
 
 
 def check_free(paths: SitePaths, backup: Digest) -> bool:
@@ -46,17 +48,45 @@ def check_free(paths: SitePaths, backup: Digest) -> bool:
     return before is not None
 
 
-def mark(paths: SitePaths, backup: Digest) -> None:
-    """Begin, or go on. Raises as ``check_free``."""
-    if not check_free(paths, backup):
-        write_mark(paths, backup)
+def mark(paths: SitePaths, backup: Digest, later: LaterLog | None = None) -> None:
+    """Begin, or go on. Raises as ``check_free`` and ``check_later``."""
+    begun = check_free(paths, backup)
+    check_later(paths, later)
+    if not begun or later is not None:
+        write_mark(paths, backup, later)
 
 
-def write_mark(paths: SitePaths, backup: Digest) -> None:
+def check_later(paths: SitePaths, later: LaterLog | None) -> None:
+    """Raise ``UsageError`` where the restore under way was begun with a later log than ``later``."""
+    if restoring_from(paths) is None:
+        return
+    begun, given = _later_size(paths), later.head.size if later is not None else 0
+    if given < begun:
+        raise UsageError(
+            f"{paths.root} is being restored with a later log of {begun} entries",
+            "name that one again, or one that goes further, with --later-log",
+        )
+
+
+def write_mark(paths: SitePaths, backup: Digest, later: LaterLog | None = None) -> None:
     """Write the mark, whatever is at ``paths``: whether that is free was looked at before."""
     paths.root.mkdir(mode=0o755, parents=True, exist_ok=True)
-    write_private(paths.restoring, json.dumps({"backup": str(backup)}).encode() + b"\n")
+    told: dict[str, object] = {"backup": str(backup)}
+    if later is not None:
+        told["later_log"] = later.head.size
+    write_private(paths.restoring, json.dumps(told).encode() + b"\n")
     paths.restoring.chmod(0o644)
+
+
+def _later_size(paths: SitePaths) -> int:
+    try:
+        return int(json.loads(paths.restoring.read_bytes()).get("later_log", 0))
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise _damaged(paths) from error
+
+
+def _damaged(paths: SitePaths) -> DeploymentError:
+    return DeploymentError(f"{paths.restoring} is damaged", "uninstall this site, and restore it anew")
 
 
 def unmark(paths: SitePaths) -> None:

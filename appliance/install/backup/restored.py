@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from appliance.audit.later import LaterLog
     from appliance.audit.note import VerifierKey
     from appliance.install.backup.folder import Backup
     from appliance.install.backup.recovery_key import RecoveryKey
@@ -37,17 +38,19 @@ if TYPE_CHECKING:
     from appliance.install.runner import Advance
     from appliance.install.steps.context import Context
 
-Erase = Callable[["Context", frozenset[str]], int]
-"""Erases those people, and whom else the site's log tells of, again; of how many something was there."""
+Erase = Callable[["Context", frozenset[str], frozenset[str]], int]
+"""Erases people again: those of the subject keys, those of a later log, and whom else the site's log tells of; of how
+many something was there."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Both folders of the backup, verified, and the key that opens them."""
+    """Both folders of the backup, verified, the key that opens them, and a later copy of the log, if there is one."""
 
     main: Backup
     subject_keys: Backup
     key: RecoveryKey
+    later: LaterLog | None = None
 
     def backup(self) -> dict[str, str]:
         """What a step's data come from: the backup alone."""
@@ -56,6 +59,10 @@ class Source:
     def both(self) -> dict[str, str]:
         """As ``backup``, and the subject keys."""
         return {**self.backup(), "subject keys": str(self.subject_keys.digest)}
+
+    def erasures(self) -> dict[str, str]:
+        """As ``both``, and the later log."""
+        return {**self.both(), **({"later log": self.later.root} if self.later else {})}
 
 
 def restore_steps(context: Context, source: Source, erase: Erase) -> tuple[Step, ...]:
@@ -185,8 +192,10 @@ def _erasures(context: Context, source: Source, erase: Erase) -> Step:
     def work(_: Advance) -> Mapping[str, str]:
         with source.subject_keys.open(ERASED, source.key) as content:
             people = read_erased(content)
+        later = source.later
+        told = {"later log": str(later)} if later else {}
         try:
-            return {"people": str(erase(context, people))}
+            return {"people": str(erase(context, people, later.erased if later else frozenset())), **told}
         except BaseException:
             stop_services(context.paths, context.services)  # Keycloak among them, which knows people who were erased
             raise
@@ -195,7 +204,7 @@ def _erasures(context: Context, source: Source, erase: Erase) -> Step:
         name="restored-erasures",
         title="who was erased before is erased again",
         after=("restored-database", "restored-log", "realm"),
-        inputs=source.both,
+        inputs=source.erasures,
         run=work,
     )
 
@@ -205,7 +214,7 @@ def _whole(context: Context, source: Source) -> Step:
         name="restored",
         title="the site is whole",
         after=("restored-erasures",),
-        inputs=source.both,
+        inputs=source.erasures,
         run=lambda _: unmark(context.paths),
         present=lambda: restoring_from(context.paths) is None,
     )

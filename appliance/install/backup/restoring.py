@@ -2,8 +2,8 @@
 
 Order: both folders and the recovery key (every byte checked) → the host → the bundle, of the digest that the backup
 names, under the root that the site first pinned → steps. People's pages are served last: after the log was verified
-against the backup's statement, and after every erasure that it tells of was made again. Killed at any point, it goes
-on when it is run again.
+against the backup's statement, and after every erasure that it tells of, or a later copy of it, was made again. Killed
+at any point, it goes on when it is run again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from appliance.errors import DeploymentError, RefusedError
 from appliance.install.admission import admit_again, check_is_bundle, inspect_again
 from appliance.install.backup.contents import unpack
 from appliance.install.backup.folder import Backup, open_folder
-from appliance.install.backup.mark import check_free, mark
+from appliance.install.backup.mark import check_free, check_later, mark
 from appliance.install.backup.restored import Source, restore_steps
 from appliance.install.backup.statement import BACKUP_TYPE, SITE, SUBJECT_KEYS_TYPE
 from appliance.install.host import Installed, put_in_force
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.keys import PublicSigner
     from airgap_bundle.report import Report
+    from appliance.audit.later import LaterLog
     from appliance.install.backup.recovery_key import RecoveryKey
     from appliance.install.backup.restored import Erase
     from appliance.install.preflight.report import PreflightReport
@@ -87,10 +88,11 @@ class Plan:
     bundle: Report
 
 
-def plan(paths: SitePaths, pair: Pair, key: RecoveryKey, bundle: Path) -> Plan:
+def plan(paths: SitePaths, pair: Pair, key: RecoveryKey, bundle: Path, later: LaterLog | None = None) -> Plan:
     """Check root, host and bundle against what the backup holds. Nothing is changed. Raises as ``restore``."""
     _refuse_cluster(pair)
     check_free(paths, pair.main.digest)
+    check_later(paths, later)
     check_release(bundle, pair)
     with staged_site(pair, key) as staged:
         return Plan(check_host(_files(staged), paths, bundle), inspect_again(bundle, paths, pinned(staged)))
@@ -106,25 +108,28 @@ def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
     erase: Erase,
     observer: Observer,
     progress: Advance,
+    later: LaterLog | None = None,
 ) -> Installed:
     """Bring the site of ``pair`` back at ``paths``, in the release of ``bundle``, which must be the backup's.
 
-    Raises ``UsageError`` where a site is, ``RefusedError`` for another release or a backup that does not open, and as
-    an installation does. Before the bundle was accepted nothing was changed.
+    Whom ``later`` names is erased again, as whom the backup's log names. Raises ``UsageError`` where a
+    site is, or ``later`` falls behind an earlier run's, ``RefusedError`` for another release or a backup that does not
+    open, and as an installation does. Before the bundle was accepted nothing was changed.
     """
     _refuse_cluster(pair)
     with site_lock(paths), staged_site(pair, key) as staged:
         check_free(paths, pair.main.digest)
+        check_later(paths, later)
         check_release(bundle, pair)
         files = _files(staged)
         check_host(files, paths, bundle).demand()
         check_room_of(paths, pair)
         demand_bundle(inspect_again(bundle, paths, pinned(staged)))
-        mark(paths, pair.main.digest)
+        mark(paths, pair.main.digest, later)
         _place(staged, paths)
         learnt = staged.root.with_name("learnt")
         release = admit_again(bundle, learnt, paths.store, pinned(staged), progress)
-        source = Source(pair.main, pair.subject_keys, key)
+        source = Source(pair.main, pair.subject_keys, key, later)
         return put_in_force(
             paths,
             files,

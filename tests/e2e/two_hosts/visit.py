@@ -71,7 +71,8 @@ def erase(paths: SitePaths, config: SiteConfig, name: str) -> str:
         database_socket(reach, host) as database,
         keycloak_address(reach) as keycloak,
     ):
-        erase_again_on_cluster(Doors(audit, database, PORT, keycloak, config, store), frozenset({subject}), frozenset())
+        doors, nobody = Doors(audit, database, PORT, keycloak, config, store), frozenset[str]()
+        erase_again_on_cluster(doors, frozenset({subject}), nobody, nobody)
     return subject
 
 

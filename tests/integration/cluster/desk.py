@@ -138,12 +138,15 @@ class Return:
     paths: SitePaths
     runs: Runs
     erased: list[tuple[frozenset[str], frozenset[str]]] = field(default_factory=list)
+    later: list[frozenset[str]] = field(default_factory=list)
+    """Whom a later log named, each time that erasures were made again."""
 
     def restore(self, pair: Pair, **more: Any) -> Installed:
-        def erase(doors: Any, known: frozenset[str], logged: frozenset[str]) -> int:
+        def erase(doors: Any, known: frozenset[str], logged: frozenset[str], later: frozenset[str]) -> int:
             assert doors.store.get("gateway/content_key") == self.desk.vault.store().get("gateway/content_key")
             self.erased.append((known, logged))
-            return len(known | logged)
+            self.later.append(later)
+            return len(known | logged | later)
 
         told = {"watch": quiet, "progress": quiet, "passphrase": lambda: b"", "erase": erase, **more}
         config = told.pop("config", self.desk.config)

@@ -218,7 +218,7 @@ def test_a_host_does_not_take_a_cluster_s_backup_nor_the_other_way_round(desk: D
             desk.opened(),
             desk.bundle,
             passphrase=lambda: b"",
-            erase=lambda _context, _people: 0,
+            erase=lambda _context, _people, _later: 0,
             observer=quiet,  # type: ignore[arg-type]  # it is refused before anything is observed
             progress=quiet,
         )

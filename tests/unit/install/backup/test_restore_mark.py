@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airgap_bundle.digest import sha256
+from appliance.audit.checkpoint import Checkpoint
+from appliance.audit.later import LaterLog
 from appliance.cli.serve import _gateway as serve_gateway
 from appliance.errors import DeploymentError, UsageError
 from appliance.install import power, resumption
-from appliance.install.backup.mark import mark, refuse_half_restored, restoring_from, unmark
+from appliance.install.backup.mark import check_later, mark, refuse_half_restored, restoring_from, unmark
 from appliance.install.journal import Journal
 from appliance.install.lock import site_lock
 from appliance.site.credentials import Credentials
@@ -32,6 +34,40 @@ def test_the_same_restore_goes_on_and_another_one_does_not(tmp_path: Path) -> No
         mark(paths, TWO)
     unmark(paths)
     assert restoring_from(paths) is None
+
+
+def later(size: int) -> LaterLog:
+    return LaterLog(Checkpoint("sovereign/ministry", size, bytes(32)), 5, frozenset({"erased-one"}))
+
+
+def test_a_restore_goes_on_with_no_less_of_a_later_log_than_it_was_begun_with(tmp_path: Path) -> None:
+    paths = SitePaths(tmp_path / "site")
+    check_later(paths, None)  # nothing was begun
+    mark(paths, ONE)
+    check_later(paths, None)
+    mark(paths, ONE, later(9))
+    before = paths.restoring.read_bytes()
+    assert b"erased-one" not in before
+    for less in (None, later(8)):
+        for act in (lambda less=less: check_later(paths, less), lambda less=less: mark(paths, ONE, less)):
+            with pytest.raises(UsageError, match="with a later log of 9 entries"):
+                act()
+    assert paths.restoring.read_bytes() == before
+    mark(paths, ONE, later(9))
+    mark(paths, ONE, later(12))
+    with pytest.raises(UsageError, match="with a later log of 12 entries"):
+        mark(paths, ONE, later(9))
+    assert restoring_from(paths) == ONE
+    unmark(paths)
+    check_later(paths, None)
+
+
+def test_a_mark_that_is_damaged_says_nothing_of_a_later_log(tmp_path: Path) -> None:
+    paths = SitePaths(tmp_path)
+    mark(paths, ONE, later(9))
+    paths.restoring.write_bytes(paths.restoring.read_bytes().replace(b'"later_log": 9', b'"later_log": []'))
+    with pytest.raises(DeploymentError, match="damaged"):
+        check_later(paths, None)
 
 
 @pytest.mark.parametrize("there", ["site.yaml", "state/journal.jsonl", "store", "trust"])
