@@ -13,9 +13,7 @@ from typing import IO, TYPE_CHECKING
 from appliance.errors import LogInconsistentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-    from typing import BinaryIO
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
