@@ -30,7 +30,7 @@ from appliance.errors import LogInconsistentError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-    from typing import BinaryIO
+    from typing import IO
 
     from appliance.audit.note import VerifierKey
 
@@ -164,7 +164,7 @@ def _beginning(proof: bytes, head: Checkpoint, before: Checkpoint) -> CompactTre
     return tree
 
 
-def _entries(file: BinaryIO) -> Iterator[bytes]:
+def _entries(file: IO[bytes]) -> Iterator[bytes]:
     while line := file.readline(MAX_ENTRY_BYTES + 1):
         if not line.endswith(b"\n"):
             raise LogInconsistentError("an entry in it is cut, or longer than entries are")
