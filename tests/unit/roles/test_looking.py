@@ -46,7 +46,7 @@ def test_certificates_are_told_without_a_key(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(look, "KUBELET", kubelet)
     found = look.certificates()
     assert set(found) == {"apiserver", "etcd/server", "admin.conf", "kubelet"}
-    assert all(told.startswith("-----BEGIN CERTIFICATE-----") and "KEY" not in told for told in found.values())
+    assert all(told.startswith("-----BEGIN CERTIFICATE-----") and "PRIVATE KEY" not in told for told in found.values())
 
 
 @pytest.mark.parametrize(
