@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from appliance.audit.errors import EntryRefusedError, EntryTooLargeError
+from appliance.audit.spelled import lean
 from appliance.audit.tiles import MAX_ENTRY_BYTES
 
 MAX_ID = 200
@@ -61,7 +62,7 @@ def same_event(one: bytes, other: bytes) -> bool:
     """Whether two entries record the same thing, apart from when it was said to happen.
 
     Of texts that are kept apart their beginnings and lengths count: a key that was erased or lost in between makes
-    other commitments of the same text. An older release kept the beginnings alone.
+    other commitments of the same text. An older release kept the beginnings alone, and said some things twice.
     """
     first, second = _timeless(one), _timeless(other)
     if (_MARK in one) != (_MARK in other):
@@ -78,7 +79,7 @@ def _timeless(data: bytes) -> Event:
             for item in event["unmapped"]["sovereign"]["apart"]:
                 item.pop("commitment", None)
                 item.pop("file", None)
-    return event
+    return lean(event)
 
 
 def _forget_apart(event: Event) -> None:

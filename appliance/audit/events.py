@@ -65,11 +65,9 @@ def request(  # noqa: PLR0913 - the fields of a request, by keyword
             "passages": texts(list(passages)) if passages is not None else None,
         }
     )
-    fields = _call(request_id, subject, groups, operation, None)
+    fields = _call(subject, groups, operation, None)
     fields["ai_model"] = ocsf.model(model_name, model_digest, producer)
-    fields["message_context"] = compact(
-        {"uid": text(request_id), "ai_role_id": 1, "service": _GATEWAY, "prompt_tokens": prompt_tokens}
-    )
+    fields["message_context"] = compact({"ai_role_id": 1, "service": _GATEWAY, "prompt_tokens": prompt_tokens})
     return envelope(
         ocsf.API_ACTIVITY, 1, ours=ours, at=at, profiles=("ai_operation",), correlation=request_id, fields=fields
     )
@@ -131,15 +129,13 @@ def answer(  # noqa: PLR0913 - the fields of an answer, by keyword
             "abstained": maybe(abstained),
         }
     )
-    fields = _call(request_id, subject, groups, operation, 200)
+    fields = _call(subject, groups, operation, 200)
     fields["ai_model"] = ocsf.model(model_name, model_digest, producer)
     fields["message_context"] = {
-        "uid": text(request_id),
         "ai_role_id": 2,
         "service": _GATEWAY,
         "prompt_tokens": int(prompt_tokens),
         "completion_tokens": int(completion_tokens),
-        "total_tokens": int(prompt_tokens) + int(completion_tokens),
     }
     return envelope(
         ocsf.API_ACTIVITY,
@@ -175,7 +171,7 @@ def refusal(  # noqa: PLR0913 - the fields of a refusal, by keyword
             "model_name": maybe(model_name),
         }
     )
-    fields = _call(request_id, subject, groups, operation, status)
+    fields = _call(subject, groups, operation, status)
     fields |= {"status_code": text(reason_code), **ocsf.DENIED}
     if detail:
         fields["status_detail"] = text(detail)
@@ -192,16 +188,12 @@ def refusal(  # noqa: PLR0913 - the fields of a refusal, by keyword
     )
 
 
-def _call(request_id: str, subject: str | None, groups: Groups, operation: str, status: int | None) -> Event:
-    """The fields that every API Activity event needs: actor, api, source."""
+def _call(subject: str | None, groups: Groups, operation: str, status: int | None) -> Event:
+    """The fields that every API Activity event needs: actor, api, source. The request's id correlates them, once."""
     actor: Event = {"app_name": "sovereign"}
     if subject is not None:
         actor["user"] = ocsf.user(subject, groups)
-    api: Event = {
-        "operation": text(operation),
-        "service": _GATEWAY,
-        "request": {"uid": text(request_id)},
-    }
+    api: Event = {"operation": text(operation), "service": _GATEWAY}
     if status is not None:
         api["response"] = {"code": int(status)}
     return {"actor": actor, "api": api, "src_endpoint": _GATEWAY}

@@ -138,7 +138,6 @@ def _authentication(  # noqa: PLR0913, PLR0917 - private; both callers above are
             "user": ocsf.user(subject or UNKNOWN),
             "service": _KEYCLOAK,
             "auth_protocol_id": 4,
-            "auth_protocol": "OpenID",
             "session": {"uid": text(session_id)} if session_id else None,
             "status_detail": maybe(error),
         }

@@ -57,7 +57,6 @@ def _authentication(  # noqa: PLR0913, PLR0917 - private; both callers above are
             "user": ocsf.user(subject, groups),
             "service": _IDENTITY,
             "auth_protocol_id": 4,
-            "auth_protocol": "OpenID",
             "session": {"uid": text(session_id)} if session_id else None,
             "status_detail": maybe(reason),
         }

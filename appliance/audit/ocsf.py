@@ -3,8 +3,9 @@
 Classes: Account Change 3001, Authentication 3002, Entity Management 3004, Network Activity 4001, Application Lifecycle
 6002, API Activity 6003. What OCSF has no field for lies under ``unmapped.sovereign``, whose ``kind`` names the builder
 in ``events``; tests hold every event against OCSF's own definitions. Of the captions that OCSF allows beside its
-numbers, those that a reader needs are written and no others: an entry is kept for months. Text is freed of lone
-surrogates and never interpreted; what is long is kept apart (``apart``).
+numbers none is written but that of an activity which OCSF has no number for: an entry is kept for months. Entries of
+earlier releases have more (``spelled``). Text is freed of lone surrogates and never interpreted; what is long is kept
+apart (``apart``).
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _ESCAPED = frozenset('"\\')
 SUCCESS, FAILURE = 1, 2
 INFORMATIONAL, LOW, MEDIUM = 1, 2, 3
-_STATUS = {SUCCESS: "Success", FAILURE: "Failure"}
-DENIED = {"action_id": 2, "action": "Denied", "disposition_id": 2, "disposition": "Blocked"}
+OTHER = 99
+DENIED = {"action_id": 2, "disposition_id": 2}
 
 Event = dict[str, Any]
 
@@ -104,11 +105,9 @@ def envelope(  # noqa: PLR0913 - one parameter per OCSF base field, all by keywo
     ``original`` is when somebody else says that it happened: entries lie in the order of times that are ours.
     """
     moment = at if at is not None else datetime.now(UTC)
-    status = SUCCESS if success else FAILURE
     metadata: Event = {
         "version": SCHEMA_VERSION,
-        "product": {"name": "sovereign", "vendor_name": "sovereign", "version": __version__},
-        "log_name": "audit",
+        "product": {"name": "sovereign", "version": __version__},
     }
     if profiles:
         metadata["profiles"] = sorted(profiles)
@@ -119,8 +118,7 @@ def envelope(  # noqa: PLR0913 - one parameter per OCSF base field, all by keywo
     return {
         **classification(event_class, activity),
         "severity_id": severity,
-        "status_id": status,
-        "status": _STATUS[status],
+        "status_id": SUCCESS if success else FAILURE,
         "time": int(moment.timestamp() * 1000),
         "metadata": metadata,
         **(fields or {}),
@@ -130,14 +128,18 @@ def envelope(  # noqa: PLR0913 - one parameter per OCSF base field, all by keywo
 
 def classification(event_class: EventClass, activity: int) -> Event:
     """The fields that say what sort of event one is."""
-    return {
+    made: Event = {
         "activity_id": activity,
-        "activity_name": event_class.activities[activity],
         "category_uid": event_class.uid // 1000,
         "class_uid": event_class.uid,
-        "class_name": event_class.name,
         "type_uid": event_class.uid * 100 + activity,
     }
+    return made | {"activity_name": event_class.activities[activity]} if activity == OTHER else made
+
+
+def words(event_class: EventClass, activity: int) -> Event:
+    """The same in OCSF's words, which entries of earlier releases have beside the numbers."""
+    return {"class_name": event_class.name, "activity_name": event_class.activities[activity]}
 
 
 def text(value: str) -> str:

@@ -4,7 +4,8 @@ So a service that was taken over can add false entries of its own kind and no ot
 another would write. Callers make their ids here (``Role.id``) and the writer judges by the same table (``Roles``).
 
 Sorts of events are told apart twice, by OCSF's classification and by ``unmapped.sovereign.kind``; readers go by either,
-so an event counts as of a kind only where the two agree.
+so an event counts as of a kind only where the two agree. So do words beside OCSF's numbers, where an event has any:
+earlier releases wrote them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 from appliance.audit import ocsf
 from appliance.audit.apart import require_own
 from appliance.audit.errors import NotYoursError
-from appliance.audit.ocsf import Event, EventClass, classification
+from appliance.audit.ocsf import Event, EventClass, classification, words
 from appliance.audit.open_requests import BEGUN, ENDED, step
 
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ KINDS = frozenset(_KINDS)
 """Every kind of entry."""
 
 _EXPECTED = {
-    (event_class.uid, activity): classification(event_class, activity)
+    (event_class.uid, activity): (
+        {name: value for name, value in classification(event_class, activity).items() if isinstance(value, int)},
+        words(event_class, activity),
+    )
     for event_class, _ in _KINDS.values()
     for activity in event_class.activities
 }
@@ -156,8 +160,9 @@ def kind_of(event: Event) -> str | None:
     activity = event.get("activity_id")
     if type(activity) is not int or activity not in event_class.activities or only not in {_ANY, activity}:
         return None
-    expected = _EXPECTED[event_class.uid, activity]
-    return kind if expected.items() <= event.items() else None
+    numbers, said = _EXPECTED[event_class.uid, activity]
+    agree = numbers.items() <= event.items() and all(event.get(name, word) == word for name, word in said.items())
+    return kind if agree else None
 
 
 def _steps(entry_id: str, kind: str | None) -> bool:

@@ -25,6 +25,7 @@ from appliance.site.load import load_site
 from appliance.site.paths import AUDIT, DATABASE, SitePaths
 from tests import bundles
 from tests.audit.bench import Bench
+from tests.audit.former import in_words
 from tests.audit.processes import writers
 from tests.gateway import postgres
 from tests.integration.gateway.conftest import pool_of
@@ -65,7 +66,8 @@ class Site:
             client.checkpoint()
         found: list[dict[str, Any]] = []
         self.bench.verify(visit=lambda _, raw: found.extend(map(json.loads, raw)))
-        return [(one["activity_name"], one["status"]) for one in found if one["entity"]["type"] == "backup"]
+        backups = [in_words(one) for one in found if one["entity"]["type"] == "backup"]
+        return [(one["activity_name"], one["status"]) for one in backups]
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from appliance.cli.main import app
 from appliance.install.witnessing import witnessing
 from appliance.site.paths import AUDIT, SitePaths
 from tests.audit.bench import Bench
+from tests.audit.former import in_words
 from tests.audit.processes import writers
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ def entities(bench: Bench) -> list[tuple[str, str, str]]:
 
     def visit(_: int, entries: list[bytes]) -> None:
         events = [json.loads(entry) for entry in entries]
-        seen.extend((e["activity_name"], e["entity"]["type"], e["entity"]["name"]) for e in events if "entity" in e)
+        seen.extend(
+            (in_words(e)["activity_name"], e["entity"]["type"], e["entity"]["name"]) for e in events if "entity" in e
+        )
 
     bench.verify(visit=visit)
     return seen

@@ -18,6 +18,7 @@ from appliance.install import act_record, audit_spool
 from appliance.install.act_record import Release
 from appliance.install.journal import read_journal
 from appliance.install.pack_record import note
+from tests.audit.former import in_words
 
 if TYPE_CHECKING:
     from tests.integration.cluster.desk import Desk
@@ -38,7 +39,7 @@ def entries(desk: Desk) -> list[dict[str, Any]]:
 def told(desk: Desk) -> list[tuple[str, str, str]]:
     """Step, outcome, and what became of it."""
     return [
-        (one["unmapped"]["sovereign"]["step"], one["status"], one["status_detail"].partition(";")[0])
+        (one["unmapped"]["sovereign"]["step"], in_words(one)["status"], one["status_detail"].partition(";")[0])
         for one in entries(desk)
     ]
 

@@ -21,6 +21,7 @@ from appliance.cluster.reached import ReachedPaths, reached_site
 from appliance.errors import DeploymentError, UsageError
 from appliance.install.journal import read_journal
 from appliance.install.log_fate import LogFate
+from tests.audit.former import in_words
 from tests.integration.cluster.desk import quiet
 from tests.integration.cluster.reaching import site
 from tests.integration.cluster.test_acts import away, entries, told
@@ -69,7 +70,7 @@ def test_a_removal_is_in_the_log_before_the_first_host_is_cleaned_and_takes_the_
 ) -> None:
     cleaning, gone = remove(desk, monkeypatch)
     assert cleaning.log == [[("uninstall", "Success", "begun")]]
-    assert entries(desk)[0]["activity_name"] == "Remove"
+    assert in_words(entries(desk)[0])["activity_name"] == "Remove"
     assert entries(desk)[0]["app"]["version"] == "1.0.0"
     assert entries(desk)[0]["status_detail"].endswith("; the log is discarded")
     assert gone.unlogged is None
@@ -174,7 +175,7 @@ def test_a_restore_is_an_act_of_the_log_that_it_brings_with_the_backup_that_it_i
     assert last["status_detail"].endswith(
         f"from no release to release 1.0.0 ({done_digest(desk)}), out of backup {pair.main.digest}"
     )
-    assert last["activity_name"] == "Install"
+    assert in_words(last)["activity_name"] == "Install"
 
 
 def done_digest(desk: Desk) -> str:

@@ -39,6 +39,7 @@ from appliance.learning.exchange.released import FILE, Released, ReleasedCase
 from appliance.learning.running import questions
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
 from tests.audit.bench import Bench
+from tests.audit.former import in_words
 from tests.audit.processes import writers
 from tests.bundles import root_bytes, sign, signer
 from tests.commands import run, run_json
@@ -179,7 +180,7 @@ def test_what_two_sites_learnt_is_asked_at_a_third_once_somebody_there_accepts_i
             returns.append(site.send(draft, "back", *site.approved(draft, "custodian", "deputy")))
             assert b"clerk" not in returns[-1].read_bytes()
             assert b"ministry" not in returns[-1].read_bytes()
-            acts = [one for one in site.logged() if one["activity_name"] == "Create"]
+            acts = [one for one in site.logged() if in_words(one)["activity_name"] == "Create"]
             figures = acts[0]["unmapped"]["sovereign"]["figures"]
             assert (len(acts), figures["cases"], figures["number"]) == (1, 2, 1)
             assert figures["approved_by"] == ["custodian", "deputy"]
@@ -325,7 +326,7 @@ def test_without_approvals_of_these_very_bytes_nothing_leaves(
         with pytest.raises(SovereignError):
             site.send(draft, "back", *both)
         path.write_bytes(whole)
-        assert [one["activity_name"] for one in site.logged()] == ["Read", "Read"]
+        assert [in_words(one)["activity_name"] for one in site.logged()] == ["Read", "Read"]
         site.send(draft, "back", *both)
         with pytest.raises(ExchangeRefusedError, match="export 1 has left"):
             site.send(other, "again", *site.approved(other, "custodian", "deputy"))

@@ -16,6 +16,7 @@ from appliance.gateway.people import People
 from appliance.gateway.rate_bound import RateBound
 from appliance.learning import failures
 from appliance.learning.cases import Content
+from tests.audit.former import in_words
 from tests.integration.gateway.conftest import KEYS, Page
 from tests.integration.gateway.test_feedback import answered, put, subject
 
@@ -68,7 +69,7 @@ async def rule(page: Page, failure: str, **body: Any) -> httpx.Response:
 
 def acts_of(house: Any) -> list[tuple[str, str]]:
     """What experts did that changed anything."""
-    acts = [(e["activity_name"], e["entity"]["type"]) for e in house.log.of_kind("expert_act")]
+    acts = [(in_words(e)["activity_name"], e["entity"]["type"]) for e in house.log.of_kind("expert_act")]
     return [act for act in acts if act[0] != "Read"]
 
 
@@ -80,7 +81,7 @@ async def test_an_expert_opens_what_was_sent_and_the_log_says_so_before(page: Pa
     assert (shown["question"], shown["answer"]) == (QUESTION, "Hello there.")
     assert (shown["reasons"], shown["reason"], shown["correction"]) == (["wrong"], "it is longer", "180 days")
     assert subject("analyst") not in str(shown)
-    looks = [(entry["activity_name"], entry["entity"]) for entry in house.log.of_kind("expert_act")]
+    looks = [(in_words(entry)["activity_name"], entry["entity"]) for entry in house.log.of_kind("expert_act")]
     assert looks == [
         ("Read", {"name": "analysts", "type": "queue"}),
         ("Read", {"name": one["id"], "type": "failure"}),

@@ -11,6 +11,7 @@ from appliance.gateway.conversations import ConversationStore
 from appliance.gateway.people import People
 from appliance.gateway.pseudonyms import subject_of
 from appliance.gateway.rate_bound import BURST, RateBound
+from tests.audit.former import in_words
 from tests.integration.gateway.conftest import KEYS
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ async def test_saying_the_same_twice_is_one_act_and_changing_it_another(page: An
     for _ in range(3):
         await put(page, message, **SAID)
     await put(page, message, verdict="up")
-    assert [entry["activity_name"] for entry in house.log.of_kind("feedback")] == ["Create", "Update"]
+    assert [in_words(entry)["activity_name"] for entry in house.log.of_kind("feedback")] == ["Create", "Update"]
     assert [await house.count(table) for table in ("feedback", "failure")] == [1, 0]
 
 
@@ -87,7 +88,7 @@ async def test_taking_it_back_leaves_nothing_and_is_possible_twice(page: Any, ho
     assert [await take_back(page, message) for _ in range(2)] == [204, 204]
     assert await kept(page, conversation) is None
     assert [await house.count(table) for table in ("feedback", "failure")] == [0, 0]
-    assert [entry["activity_name"] for entry in house.log.of_kind("feedback")] == ["Create", "Delete"]
+    assert [in_words(entry)["activity_name"] for entry in house.log.of_kind("feedback")] == ["Create", "Delete"]
 
 
 async def test_without_an_entry_nothing_is_kept_and_nothing_is_forgotten(page: Any, house: Any) -> None:

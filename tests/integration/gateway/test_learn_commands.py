@@ -27,6 +27,7 @@ from appliance.learning.cases import Case, Content
 from appliance.learning.results import written
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
 from tests.audit.bench import Bench
+from tests.audit.former import in_words
 from tests.audit.processes import writers
 from tests.gateway import postgres
 from tests.integration.gateway.conftest import KEYS, pool_of
@@ -120,7 +121,7 @@ def test_cases_come_in_are_listed_go_out_and_are_retired_and_each_act_is_in_the_
     assert site.run("cases", "retire", listed[0]["id"]).exit_code == 0
     assert isinstance(site.run("cases", "retire", listed[0]["id"]).exception, UsageError)
     assert [one["state"] for one in site.told("cases", "list")].count("retired") == 1
-    acts = [(entry["activity_name"], entry["entity"]["name"]) for entry in site.logged()]
+    acts = [(in_words(entry)["activity_name"], entry["entity"]["name"]) for entry in site.logged()]
     assert ("Create", "import") in acts
     assert ("Read", "export") in acts
     assert ("Delete", listed[0]["id"]) in acts
@@ -143,7 +144,7 @@ def test_a_case_is_replaced_by_its_next_version_or_stays_as_it_is(site: Site) ->
     listed = {one["id"]: (one["version"], one["question"]) for one in site.told("cases", "list")}
     assert listed[first["id"]] == (2, "Where do bicycles and scooters stand?")
     assert len(listed) == 2
-    acts = [one for one in site.logged() if one["activity_name"] == "Update"]
+    acts = [one for one in site.logged() if in_words(one)["activity_name"] == "Update"]
     assert [one["entity"]["name"] for one in acts] == [first["id"]]
 
 
@@ -207,7 +208,7 @@ def test_the_gate_tells_its_figures_logs_them_first_and_ends_by_what_it_found(si
     assert "worse beyond noise" in refused.exception.cause
     assert "kind=contains" in refused.stdout
     entries = [entry for entry in site.logged() if entry["entity"]["type"] == "gate"]
-    assert [entry["status"] for entry in entries] == ["Success", "Failure"]
+    assert [in_words(entry)["status"] for entry in entries] == ["Success", "Failure"]
     figures = entries[1]["unmapped"]["sovereign"]["figures"]
     assert (figures["passed"], figures["cases"], figures["alpha"]) == (False, 240, 0.05)
     assert any(one.startswith("all n=240 ") for one in figures["slices"])
@@ -282,7 +283,7 @@ def test_a_calibration_that_holds_is_logged_put_in_force_and_taken_back(site: Si
     assert site.run("uncalibrate", told["calibration"]).exit_code == 0
     assert in_force(cluster) == []
     assert isinstance(site.run("uncalibrate", told["calibration"]).exception, UsageError)
-    assert site.logged()[-1]["activity_name"] == "Delete"
+    assert in_words(site.logged()[-1])["activity_name"] == "Delete"
 
 
 def test_a_calibration_that_does_not_hold_leaves_what_is_in_force(site: Site, cluster: postgres.Cluster) -> None:
@@ -291,7 +292,7 @@ def test_a_calibration_that_does_not_hold_leaves_what_is_in_force(site: Site, cl
     refused = site.run("calibrate", kept(site, "noise", sure(results(items(600), 12), informative=False)))
     assert isinstance(refused.exception, RefusedError)
     assert in_force(cluster) == before != []
-    assert site.logged()[-1]["status"] == "Failure"
+    assert in_words(site.logged()[-1])["status"] == "Failure"
 
 
 def test_without_labels_or_without_a_log_nothing_is_calibrated(site: Site, cluster: postgres.Cluster) -> None:

@@ -17,6 +17,7 @@ from appliance.gateway import hierarchy_look
 from appliance.gateway.looks import MOST
 from appliance.gateway.management import create_management_app
 from appliance.memory.extent import extent
+from tests.audit.former import in_words
 from tests.gateway.doubles import HELD
 from tests.integration.gateway.conftest import Page
 from tests.integration.gateway.test_answers_from_documents import ANSWER, PARKING, chat, housed
@@ -56,7 +57,7 @@ async def test_who_administers_sees_every_tier_and_the_log_says_so_before(builde
     assert rows["disk", "group", None, "former"]["tokens"] == 70
     assert "dissolved" not in json.dumps(found)
     entry = house.log.of_kind("memory_read")[0]
-    assert (entry["activity_name"], entry["entity"]) == ("Read", {"name": "memory", "type": "figures"})
+    assert (in_words(entry)["activity_name"], entry["entity"]) == ("Read", {"name": "memory", "type": "figures"})
     assert entry["actor"]["user"]["groups"] == [{"name": "clerks"}]
     assert "sub-analyst" not in json.dumps(found)
 

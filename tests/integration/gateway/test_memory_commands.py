@@ -20,6 +20,7 @@ from appliance.install.lock import site_lock
 from appliance.memory.store import Library
 from appliance.site.paths import AUDIT, DATABASE, GATEWAY, SitePaths
 from tests.audit.bench import Bench
+from tests.audit.former import in_words
 from tests.audit.processes import writers
 from tests.gateway import postgres
 from tests.integration.gateway.conftest import KEYS, pool_of
@@ -86,7 +87,10 @@ class Site:
         self.bench.verify(visit=lambda _, raw: found.extend(map(json.loads, raw)))
         ours = [one for one in found if one["unmapped"]["sovereign"]["kind"] == "learning_decision"]
         assert {one["entity"]["type"] for one in ours} <= {"brief"}
-        return [(one["activity_name"], one["status_id"] == 1, one["unmapped"]["sovereign"]["figures"]) for one in ours]
+        return [
+            (in_words(one)["activity_name"], one["status_id"] == 1, one["unmapped"]["sovereign"]["figures"])
+            for one in ours
+        ]
 
 
 @pytest.fixture

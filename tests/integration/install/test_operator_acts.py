@@ -34,6 +34,7 @@ from appliance.install.probe import Probe, answers
 from appliance.install.status import site_status
 from appliance.site.load import load_site
 from appliance.site.paths import AUDIT, GATEWAY, SitePaths, engine_service
+from tests.audit.former import in_words
 from tests.audit.processes import until
 from tests.audit.samples import EVENTS
 from tests.bundles import root_bytes, second_root
@@ -116,7 +117,7 @@ def entries(paths: SitePaths) -> list[tuple[str, str, str]]:
     """Step, activity and outcome of every entry, all of them the operator's."""
     events = [json.loads(entry) for entry in logged(paths)]
     assert all(event["metadata"]["uid"].startswith("operator/") for event in events)
-    return [(e["unmapped"]["sovereign"]["step"], e["activity_name"], e["status"]) for e in events]
+    return [(e["unmapped"]["sovereign"]["step"], in_words(e)["activity_name"], in_words(e)["status"]) for e in events]
 
 
 def test_up_and_down_are_entries_beside_the_steps_of_the_installation(
@@ -165,7 +166,11 @@ def test_a_decision_about_a_model_is_an_entry_with_who_why_and_digests(
     writer()
     assert spool(CONFIG, paths, "1.0.0") == 3
     failed, done = (json.loads(entry) for entry in logged(paths)[1:])
-    assert (failed["status"], failed["status_detail"], done["status"]) == ("Failure", "late", "Success")
+    assert (in_words(failed)["status"], failed["status_detail"], in_words(done)["status"]) == (
+        "Failure",
+        "late",
+        "Success",
+    )
     assert done["actor"]["user"]["uid"] == "root"
     assert done["ai_model"]["uid"] == "sha256:b6"
     assert done["unmapped"]["sovereign"] == {
@@ -187,7 +192,7 @@ def changes(paths: SitePaths) -> list[tuple[str, str, str, str | None, str | Non
         ours, entity = event["unmapped"]["sovereign"], event.get("entity", {})
         if ours["kind"] == "admin_change":
             digests = ours.get("before_digest"), ours.get("after_digest")
-            found.append((entity["type"], entity["name"], event["activity_name"], *digests))
+            found.append((entity["type"], entity["name"], in_words(event)["activity_name"], *digests))
     return found
 
 

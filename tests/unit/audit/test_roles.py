@@ -12,8 +12,10 @@ import appliance.audit
 from appliance.audit.errors import NotYoursError
 from appliance.audit.events import model_load
 from appliance.audit.roles import CLUSTER, GATEWAY, IDENTITY, OPERATOR, WRITER, Role, Roles, engine, kind_of
+from tests.audit.former import former
 from tests.audit.samples import EVENTS
 
+WORDS = ("class_name", "activity_name")
 ROLES = (GATEWAY, IDENTITY, CLUSTER, OPERATOR, WRITER, engine("demo"))
 OWNER = {
     "sign_in": GATEWAY,
@@ -64,7 +66,7 @@ def test_every_builder_of_events_is_in_the_table() -> None:
 @pytest.mark.parametrize("kind", EVENTS)
 def test_every_kind_belongs_to_exactly_one_role(kind: str) -> None:
     event = EVENTS[kind][0]
-    assert kind_of(event) == kind
+    assert kind_of(event) == kind_of(former(event)) == kind
     assert [role for role in ROLES if kind in role.kinds] == [OWNER[kind]]
     assert [role for role in ROLES if role.owns(role.id("x"), event)] == [OWNER[kind]]
 
@@ -101,12 +103,20 @@ def test_an_engine_speaks_of_its_own_model_only() -> None:
 
 
 @pytest.mark.parametrize("worn", EVENTS)
-@pytest.mark.parametrize("field", ["class_uid", "type_uid", "activity_id", "category_uid", "class_name"])
+@pytest.mark.parametrize("field", ["class_uid", "type_uid", "activity_id", "category_uid", *WORDS])
 def test_an_event_whose_two_classifications_disagree_is_of_no_kind(worn: str, field: str) -> None:
     claimed = EVENTS["model_load"][0]
-    other = EVENTS[worn][0]
-    if other[field] != claimed[field]:
+    other = former(EVENTS[worn][0])
+    if other[field] != former(claimed)[field]:
         assert kind_of(claimed | {field: other[field]}) is None
+        assert kind_of(former(claimed) | {field: other[field]}) is None
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+@pytest.mark.parametrize("wrong", [None, "", 6002, ["Application Lifecycle"]], ids=str)
+@pytest.mark.parametrize("field", WORDS)
+def test_a_word_that_is_none_of_its_number_makes_an_event_one_of_no_kind(field: str, wrong: object, kind: str) -> None:
+    assert kind_of(EVENTS[kind][0] | {field: wrong}) is None
 
 
 @pytest.mark.parametrize(

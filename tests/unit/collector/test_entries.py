@@ -9,6 +9,7 @@ import pytest
 from appliance.audit.entry import encode_entry
 from appliance.audit.roles import CLUSTER, kind_of
 from appliance.collector.entries import entry
+from tests.audit.former import in_words
 from tests.unit.roles.observers import calls, deliver, event
 
 NAMED = "2026-11-26T12:00:01.000001Z/0"
@@ -26,7 +27,7 @@ def told(item: dict[str, Any], host: str, role: str) -> tuple[str, dict[str, Any
 def test_a_call_is_api_activity_of_its_user_under_the_place_where_it_was_noted() -> None:
     entry_id, found = made(verb="delete")
     assert entry_id == f"cluster/node1/call/{NAMED}"
-    assert (kind_of(found), found["class_uid"], found["activity_name"]) == ("api_call", 6003, "Delete")
+    assert (kind_of(found), found["class_uid"], in_words(found)["activity_name"]) == ("api_call", 6003, "Delete")
     assert found["actor"]["user"]["uid"] == "kubernetes-admin"
     assert found["resources"] == [{"type": "pods", "namespace": "default", "name": "pod-1"}]
     assert found["src_endpoint"] == {"ip": "10.77.0.1"}
@@ -51,7 +52,7 @@ EXEC = {"resource": "pods", "subresource": "exec", "namespace": "sovereign", "na
 )
 def test_ways_into_pods_and_to_power_weigh_more(more: dict[str, Any], activity: str, severity: int) -> None:
     _, found = made(**more)
-    assert (found["activity_name"], found["severity_id"]) == (activity, severity)
+    assert (in_words(found)["activity_name"], found["severity_id"]) == (activity, severity)
     assert (found["status_id"] == 2) == ("responseStatus" in more)
 
 
@@ -76,7 +77,11 @@ def test_refused_packets_are_network_activity_with_both_ends() -> None:
     }  # fmt: skip
     entry_id, found = told(item, "node2", "worker")
     assert entry_id == "cluster/node2/refused/0123456789abcdef/7"
-    assert (found["class_uid"], found["activity_name"], found["disposition"]) == (4001, "Refuse", "Blocked")
+    assert (found["class_uid"], in_words(found)["activity_name"], in_words(found)["disposition"]) == (
+        4001,
+        "Refuse",
+        "Blocked",
+    )
     assert found["src_endpoint"]["name"] == "default/outsider"
     assert found["dst_endpoint"] == {"name": "203.0.113.9", "port": 443}
     assert found["traffic"]["packets"] == 3

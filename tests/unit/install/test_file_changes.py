@@ -21,6 +21,7 @@ from appliance.install.journal import Journal, Record, read_journal
 from appliance.install.runner import execute
 from appliance.install.steps import site
 from appliance.site.paths import SitePaths
+from tests.audit.former import in_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,7 +130,7 @@ def test_a_file_that_was_edited_where_it_lies_is_a_change_by_what_it_was(desk: D
     desk.paths.site_yaml.write_bytes(edited)
     assert desk.install({"officers/deputy.pub": b"key"}, edited) == {"changed": told(**{"site.yaml": edited})}
     (entry,) = [one for one in desk.entries() if ours(one).get("files", {}).get("changed")]
-    assert entry["status"] == "Success"
+    assert in_words(entry)["status"] == "Success"
     (digests,) = [json.loads(one.detail["digests"]) for one in read_journal(desk.paths.journal)[-1:]]
     assert digests == {"site.yaml": [hashlib.sha256(one).hexdigest() for one in (SITE, edited)]}
 
@@ -247,7 +248,11 @@ def test_a_crash_hides_no_key_that_came_into_force(desk: Desk) -> None:
         "removed": told(**{"waivers/one": b"w1"}),
         "changed": told(**{"officers/deputy.pub": b"another key"}),
     }
-    assert (before["status"], interrupted["status"], after["status"]) == ("Success", "Failure", "Success")
+    assert (in_words(before)["status"], in_words(interrupted)["status"], in_words(after)["status"]) == (
+        "Success",
+        "Failure",
+        "Success",
+    )
     assert interrupted["status_detail"] == "error: Interrupted"
 
 
@@ -259,7 +264,7 @@ def test_a_step_that_fails_tells_what_it_was_to_change(desk: Desk, monkeypatch: 
     with pytest.raises(RuntimeError):
         desk.install({"officers/deputy.pub": b"key"})
     (event,) = desk.entries()
-    assert event["status"] == "Failure"
+    assert in_words(event)["status"] == "Failure"
     assert told(**{"officers/deputy.pub": b"key"})[0] in ours(event)["files"]["added"]
     assert not (desk.paths.policies / "officers").exists()
 

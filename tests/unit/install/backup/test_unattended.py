@@ -28,6 +28,7 @@ from appliance.install.backup.statement import BACKUP_TYPE, LOG, SEALED, STATEME
 from appliance.install.backup.unattended import Patience, back_up
 from appliance.install.lock import SiteBusyError, site_lock
 from appliance.site.paths import SitePaths
+from tests.audit.former import in_words
 from tests.gateway.doubles import site
 
 if TYPE_CHECKING:
@@ -314,6 +315,6 @@ def test_a_failure_is_entered_in_the_log_as_one(host: Host, monkeypatch: pytest.
     with pytest.raises(UsageError, match="no such folder"):
         host.back_up()
     ((event, _),) = entered
-    assert event["status"] == "Failure"
+    assert in_words(event)["status"] == "Failure"
     assert event["entity"] == {"name": str(host.out), "type": "backup"}
     assert "no such folder" in event["comment"]

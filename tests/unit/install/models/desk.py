@@ -10,6 +10,7 @@ from appliance.install.model_switch import promote
 from appliance.models.admission import admit_model
 from appliance.models.serving import Decisions, read_decisions, write_decisions
 from tests import bundles
+from tests.audit.former import in_words
 from tests.unit.models.small_release import NAME
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ def logged(paths: SitePaths) -> list[dict[str, Any]]:
     """The audit log's entries about models, as the journal gives them."""
     records = [r for r in read_journal(paths.journal) if r.step.startswith("model-") and r.state != "started"]
     events = [_event(record, "1.0.0") for record in records]
-    return [{**e["unmapped"]["sovereign"], "status": e["status"], "name": e["ai_model"]["name"]} for e in events]
+    return [
+        {**e["unmapped"]["sovereign"], "status": in_words(e)["status"], "name": e["ai_model"]["name"]} for e in events
+    ]
 
 
 def unchanged(paths: SitePaths) -> AbstractContextManager[None]:
