@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import from_json
 
 from appliance.audit.tallying import (
+    ANSWER,
     CALLS,
     DAY_MS,
     HOUR_MS,
+    MAX_PLAUSIBLE,
     OTHERS,
     REQUEST,
     day_of,
+    documents_of,
     look_up,
     object_of,
     plausible,
@@ -32,9 +35,9 @@ _NO_DAY = ""
 
 
 class _Alike:
-    """Calls of one day, model, purpose, user and groups. Requests are most of them: counted here, added up later."""
+    """Calls of one day, model, purpose, user and groups. What is counted in whole numbers is added up later."""
 
-    __slots__ = ("figures", "hours", "tallies", "uid")
+    __slots__ = ("answers", "completion", "figures", "hours", "prompt", "tallies", "uid")
 
     def __init__(self, figures: Figures, tallies: tuple[Tally, ...], uid: str) -> None:
         self.figures = figures
@@ -42,9 +45,47 @@ class _Alike:
         self.uid = uid
         self.hours: dict[int, int] = {}
         """Requests by the hour of the day that are not added up yet."""
+        self.answers = self.prompt = self.completion = 0
+        """Answers and their tokens that are not added up yet."""
+
+    def answered(self, event: dict[str, Any], ours: dict[str, Any]) -> bool:
+        """Count an answer as ``tallying`` does, if it says all that our gateway's do; else False, and nothing is done.
+
+        Joules are added at once: sums of them depend on their order.
+        """
+        try:
+            context = event["message_context"]
+            prompt, completion, joules = context["prompt_tokens"], context["completion_tokens"], ours["joules"]
+            outcome, method = ours["outcome"], ours["energy_method"]
+        except (KeyError, TypeError):
+            return False
+        if not (
+            type(prompt) is type(completion) is int
+            and type(joules) is float
+            and type(outcome) is type(method) is str
+            and outcome
+            and method
+            and 0 <= prompt <= MAX_PLAUSIBLE
+            and 0 <= completion <= MAX_PLAUSIBLE
+            and 0 <= joules <= MAX_PLAUSIBLE
+        ):
+            return False
+        figures = self.figures
+        self.answers += 1
+        self.prompt += prompt
+        self.completion += completion
+        for tally in self.tallies:
+            tally.joules += joules
+        figures.outcomes[outcome] += 1
+        figures.energy_methods[method] += 1
+        if "documents" in ours:
+            counted = figures.documents
+            for document in documents_of(ours):
+                counted[document] += 1
+        return True
 
     def add_up(self) -> None:
-        """All requests so far are in the figures, those of nobody in no hour."""
+        """All calls so far are in the figures, requests of nobody in no hour."""
         for hour, count in self.hours.items():
             self.figures.kinds[REQUEST] += count
             for tally in self.tallies:
@@ -52,6 +93,13 @@ class _Alike:
             if self.uid:  # one text for all days: names are most of the memory
                 self.figures.hours[intern(f"{self.uid} {hour:02d}")] += count
         self.hours.clear()
+        if self.answers:
+            self.figures.kinds[ANSWER] += self.answers
+            for tally in self.tallies:
+                tally.answers += self.answers
+                tally.prompt_tokens += self.prompt
+                tally.completion_tokens += self.completion
+            self.answers = self.prompt = self.completion = 0
 
 
 class Counting:
@@ -86,7 +134,7 @@ class Counting:
         elif kind == REQUEST:
             hour = time % DAY_MS // HOUR_MS
             alike.hours[hour] = alike.hours.get(hour, 0) + 1
-        else:
+        elif kind != ANSWER or not alike.answered(event, ours):
             alike.figures.kinds[kind] += 1
             CALLS[kind](alike.figures, alike.tallies, event, ours)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_PLAUSIBLE = 1e15
-REQUEST = "request"
+REQUEST, ANSWER = "request", "answer"
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 _NO_GROUP = "(no group)"
@@ -39,15 +39,15 @@ def _answer(figures: Figures, tallies: tuple[Tally, ...], event: dict[str, Any],
         tally.completion_tokens += completion
         tally.joules += joules
     figures.outcomes[text_of(ours, "outcome") or "(none)"] += 1
-    for document in _documents(ours):
+    for document in documents_of(ours):
         figures.documents[document] += 1
     figures.energy_methods[text_of(ours, "energy_method") or "(none)"] += 1
 
 
-def _documents(ours: dict[str, Any]) -> list[str]:
-    """Names or digests of the documents that an answer rested on, each once."""
+def documents_of(ours: dict[str, Any]) -> dict[str, None]:
+    """Names or digests of the documents that an answer rested on, each once, in order."""
     named = ours.get("documents")
-    return list(dict.fromkeys(one for one in named if isinstance(one, str))) if isinstance(named, list) else []
+    return dict.fromkeys([one for one in named if isinstance(one, str)]) if isinstance(named, list) else {}
 
 
 def _refusal(figures: Figures, tallies: tuple[Tally, ...], _: dict[str, Any], ours: dict[str, Any]) -> None:
@@ -95,7 +95,7 @@ def _model_load(figures: Figures, event: dict[str, Any], ours: dict[str, Any]) -
 
 CALLS: dict[str, Callable[[Figures, tuple[Tally, ...], dict[str, Any], dict[str, Any]], None]] = {
     REQUEST: _request,
-    "answer": _answer,
+    ANSWER: _answer,
     "refusal": _refusal,
 }
 OTHERS: dict[str, Callable[[Figures, dict[str, Any], dict[str, Any]], None]] = {

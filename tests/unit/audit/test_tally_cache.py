@@ -202,6 +202,42 @@ def _calls() -> list[bytes]:
     return [encode_entry(event, f"e{number}") for number, event in enumerate(made * 2)]
 
 
+def _answers() -> list[bytes]:
+    """Answers of every shape, and calls that look like answers."""
+    plain = events.answer(
+        request_id="r", subject="s", groups=("g", "h"), model_digest="d", model_name="m", outcome="stop",
+        prompt_tokens=3, completion_tokens=2, joules=0.1, duration_ms=1.0, answer_commitment="c", purpose="p",
+        documents=("x", "y"),
+    )  # fmt: skip
+    ours, context = plain["unmapped"]["sovereign"], plain["message_context"]
+    made = [plain, plain | {"message_context": {}}]
+    for value in (*STRANGE, 0, 7, 0.3, 1e308, 10**30, ["x", "x", "z", 1, ["y"]]):
+        names = ("kind", "outcome", "energy_method", "joules", "documents")
+        made += [plain | {"unmapped": {"sovereign": ours | {name: value}}} for name in names]
+        made += [
+            plain | {"message_context": context | {name: value}} for name in ("prompt_tokens", "completion_tokens")
+        ]
+        made += [plain | {"message_context": value}]
+    less = [{other: ours[other] for other in ours if other != name} for name in ours]
+    made += [plain | {"unmapped": {"sovereign": one}} for one in less]
+    return [encode_entry(event, f"a{number}") for number, event in enumerate(made * 2)]
+
+
+def test_answers_of_any_shape_add_up_as_they_do_one_by_one() -> None:
+    together: dict[str, Figures] = defaultdict(Figures)
+    apart: dict[str, Figures] = defaultdict(Figures)
+    counting = Counting(together)
+    for entry in _answers():
+        counting.add(entry)
+        Counting(apart)._add_any(json.loads(entry))
+    counting.finish()
+    counting.finish()
+    assert together == apart
+    (figures,) = together.values()
+    assert 0 < figures.total.answers < len(_answers())
+    assert list(figures.documents) == list(apart.popitem()[1].documents)
+
+
 def test_what_was_looked_up_for_one_call_is_what_another_like_it_adds_to() -> None:
     together: dict[str, Figures] = defaultdict(Figures)
     apart: dict[str, Figures] = defaultdict(Figures)
