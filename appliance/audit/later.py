@@ -12,29 +12,28 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airgap_bundle import strict_json
-from airgap_bundle.errors import FormatError
 from appliance.audit.checkpoint import Checkpoint, open_checkpoint
 from appliance.audit.earlier import Earlier
 from appliance.audit.erased import erased_in
 from appliance.audit.errors import LaterLogError, LogTamperedError
 from appliance.audit.export import ENTRIES, PROOF
-from appliance.audit.merkle import HASH_BYTES, CompactTree, leaf_hash
+from appliance.audit.exported import read_entries, read_span
+from appliance.audit.merkle import leaf_hash
 from appliance.audit.note import MAX_NOTE_BYTES
-from appliance.audit.regular_file import open_regular, read_regular
+from appliance.audit.regular_file import read_regular
 from appliance.audit.stored import examine_stored
-from appliance.audit.tiles import CHECKPOINT, MAX_ENTRY_BYTES, WIDTH
+from appliance.audit.tiles import CHECKPOINT, WIDTH
 from appliance.audit.verify import check_stored
 from appliance.errors import LogInconsistentError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
-    from typing import IO
 
+    from appliance.audit.exported import Span
+    from appliance.audit.merkle import CompactTree
     from appliance.audit.note import VerifierKey
 
-_MOST_PROOF_BYTES = 1 << 20
 _HINT = "name a whole copy of this log's folder, or an export up to its last entry; nothing was changed"
 
 
@@ -123,17 +122,14 @@ def _export(
     """Entries up to the last one leave only roots on their left: those of the tree as it was before the first."""
     head = open_checkpoint(read_regular(folder / CHECKPOINT, MAX_NOTE_BYTES + 1), vkeys)
     _demand_no_older(head, before)
-    tree = _beginning(read_regular(folder / PROOF, _MOST_PROOF_BYTES), head, before)
+    tree = _beginning(read_span(folder, head), head, before)
     first, began = tree.size, tree.root() if tree.size == before.size else b""
-    with open_regular(folder / ENTRIES) as file:
-        for entry in _entries(file):
-            if tree.size == head.size:
-                raise LogInconsistentError(f"entries follow that are not among the {head.size} of its checkpoint")
-            gathered.take(tree.size, [entry])
-            tree.append(leaf_hash(entry))
-            began = tree.root() if tree.size == before.size else began
-            if tree.size % WIDTH == 0 or tree.size == head.size:
-                progress(tree.size - first, head.size - first)
+    for at, entry in read_entries(folder, first, head):
+        gathered.take(at, [entry])
+        tree.append(leaf_hash(entry))
+        began = tree.root() if tree.size == before.size else began
+        if tree.size % WIDTH == 0 or tree.size == head.size:
+            progress(tree.size - first, head.size - first)
     if tree.size != head.size or tree.root() != head.root:
         raise LogInconsistentError("its entries are not those that its checkpoint signs, or not all of them")
     if began != before.root:
@@ -141,34 +137,13 @@ def _export(
     return head
 
 
-def _beginning(proof: bytes, head: Checkpoint, before: Checkpoint) -> CompactTree:
+def _beginning(span: Span, head: Checkpoint, before: Checkpoint) -> CompactTree:
     """The tree before the export's first entry, by hashes that the signed root has yet to bear out."""
-    try:
-        told = strict_json.load_object(proof)
-        first, last = told["first"], told["last"]
-        peaks = [base64.b64decode(one, validate=True) for one in told["hashes"]]
-    except (FormatError, ValueError, KeyError, TypeError) as error:
-        raise LogInconsistentError(f"its {PROOF} is malformed") from error
-    if type(first) is not int or not 0 <= first < head.size or any(len(peak) != HASH_BYTES for peak in peaks):
-        raise LogInconsistentError(f"its {PROOF} is malformed")
-    if first > before.size:
-        raise LogInconsistentError(f"it begins with entry {first}, and the backup ends before entry {before.size}")
-    if last != head.size - 1:
+    if span.first > before.size:
+        raise LogInconsistentError(f"it begins with entry {span.first}, and the backup ends before entry {before.size}")
+    if span.last != head.size - 1:
         raise LogInconsistentError(f"it ends before entry {head.size - 1}, the last that its checkpoint signs")
-    heights = [height for height in reversed(range(first.bit_length())) if first >> height & 1]
-    if len(peaks) != len(heights):
-        raise LogInconsistentError(f"its {PROOF} does not lead from its entries to its checkpoint")
-    tree = CompactTree()
-    for peak, height in zip(peaks, heights, strict=True):
-        tree.append_perfect(peak, height)
-    return tree
-
-
-def _entries(file: IO[bytes]) -> Iterator[bytes]:
-    while line := file.readline(MAX_ENTRY_BYTES + 1):
-        if not line.endswith(b"\n"):
-            raise LogInconsistentError("an entry in it is cut, or longer than entries are")
-        yield line[:-1]
+    return span.before()
 
 
 def _demand_no_older(head: Checkpoint, before: Checkpoint) -> None:

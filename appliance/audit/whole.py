@@ -6,35 +6,32 @@ log's keys first, and then against that head. Whose beginning was pruned, as the
 
 from __future__ import annotations
 
-import base64
-import binascii
-import os
 from typing import TYPE_CHECKING
 
-from airgap_bundle import strict_json
-from airgap_bundle.errors import FormatError
 from appliance.audit.archive import check_archive
 from appliance.audit.archive_index import NAME
-from appliance.audit.checkpoint import Checkpoint, open_checkpoint
-from appliance.audit.errors import ArchiveError
-from appliance.audit.export import ENTRIES, PROOF
-from appliance.audit.merkle import CompactTree, leaf_hash
+from appliance.audit.checkpoint import open_checkpoint
+from appliance.audit.errors import ArchiveError, NoteError
+from appliance.audit.export import PROOF
+from appliance.audit.exported import read_entries, read_span
+from appliance.audit.merkle import leaf_hash
 from appliance.audit.note import MAX_NOTE_BYTES
 from appliance.audit.regular_file import read_regular
-from appliance.audit.tiles import CHECKPOINT, MAX_ENTRY_BYTES
+from appliance.audit.tiles import CHECKPOINT
 from appliance.audit.verify import verify_log
-from appliance.errors import UsageError
+from appliance.errors import LogInconsistentError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from appliance.audit.checkpoint import Checkpoint
     from appliance.audit.note import VerifierKey
 
     Progress = Callable[[int, int], None] | None
 
-_PROOF_BYTES = 1 << 16
 _AGAIN = "take a copy, or an export, of all that the log holds now"
+_COPY = "take a copy of the log's folder, which is whole as it is, also where its beginning was pruned"
 
 
 def check_whole(
@@ -59,7 +56,7 @@ def check_whole(
     if end < head.size:
         raise ArchiveError(f"{folder} ends with entry {end - 1}, and the log has {head.size} entries", _AGAIN)
     if first > gone:
-        raise ArchiveError(f"{folder} begins with entry {first}, and the log with entry {gone}", _AGAIN)
+        raise ArchiveError(f"{folder} begins with entry {first}, and all from entry {gone} on are to be there", _COPY)
 
 
 def _check_export(folder: Path, vkeys: Sequence[VerifierKey]) -> tuple[int, int, Checkpoint]:
@@ -69,38 +66,21 @@ def _check_export(folder: Path, vkeys: Sequence[VerifierKey]) -> tuple[int, int,
     """
     try:
         head = open_checkpoint(read_regular(folder / CHECKPOINT, MAX_NOTE_BYTES + 1), vkeys)
-        proof = strict_json.load_object(read_regular(folder / PROOF, _PROOF_BYTES))
-        first, last = proof["first"], proof["last"]
-        before = [base64.b64decode(one, validate=True) for one in proof["hashes"]]
+        span = read_span(folder, head)
+        if span.last + 1 < head.size:
+            return span.first, span.last + 1, head
+        tree = span.before()
+        for _, entry in read_entries(folder, span.first, head):
+            tree.append(leaf_hash(entry))
     except OSError as error:
         raise UsageError(f"the export {folder} cannot be read: {error.strerror}") from error
-    except (FormatError, KeyError, TypeError, binascii.Error) as error:
-        raise ArchiveError(f"{folder / PROOF} is malformed") from error
-    if not (type(first) is type(last) is int and 0 <= first <= last < head.size):
-        raise ArchiveError(f"{folder / PROOF} says that it holds entries {first} to {last} of {head.size}")
-    if last + 1 < head.size:
-        return first, last + 1, head
-    tree = CompactTree()
-    heights = [height for height in reversed(range(first.bit_length())) if first >> height & 1]
-    if len(heights) != len(before):
-        raise ArchiveError(f"{folder / PROOF} does not prove entries {first} to {last}")
-    for height, root in zip(heights, before, strict=True):  # all before the first entry, as perfect trees
-        tree.append_perfect(root, height)
-    _add_entries(folder / ENTRIES, tree)
+    except NoteError:
+        raise
+    except LogInconsistentError as error:
+        raise ArchiveError(f"the export {folder} does not hold: {error.cause}", error.hint) from error
     if (tree.size, tree.root()) != (head.size, head.root):
         raise ArchiveError(f"the entries in {folder} are not those of the log that signed its checkpoint")
-    return first, head.size, head
-
-
-def _add_entries(path: Path, tree: CompactTree) -> None:
-    try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            while line := file.readline(MAX_ENTRY_BYTES + 2):
-                if not line.endswith(b"\n"):
-                    raise ArchiveError(f"{path} is cut, or holds what is no entry")
-                tree.append(leaf_hash(line[:-1]))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    return span.first, head.size, head
 
 
 def _refuse_links(folder: Path) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
 
+from appliance.audit import whole
 from appliance.audit.archive import write_archive
 from appliance.audit.errors import ArchiveError, LogTamperedError, NoteError
 from appliance.audit.export import export_range
+from appliance.audit.merkle import leaf_hash
 from appliance.audit.stored import read_stored
 from appliance.audit.whole import check_whole
 from appliance.errors import UsageError
@@ -143,6 +147,10 @@ def test_a_changed_entry_is_found_in_each(bench: Bench, tmp_path: Path) -> None:
         {"first": 0, "last": 300, "hashes": []},
         {"first": True, "last": 299, "hashes": []},
         {"first": 0, "last": 299, "hashes": ["*"]},
+        {"first": 0, "last": 299, "hashes": ["\u00e4\u00f6\u00fc\u00df"]},
+        {"first": 0, "last": 299, "hashes": [7]},
+        {"first": 1, "last": 299, "hashes": ["AAAA"]},
+        {"first": 0, "last": True, "hashes": []},
         {"first": 0, "last": 299},
         [],
     ],
@@ -162,6 +170,56 @@ def test_entries_that_are_cut_or_endless_are_refused(bench: Bench, tmp_path: Pat
     path = tmp_path / "out/entries.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]) + cut)
     with pytest.raises(ArchiveError):
+        check(bench, tmp_path / "out")
+
+
+@pytest.mark.parametrize("further", [b"{}\n", b"\n" * (1 << 20)])
+def test_entries_behind_the_last_that_is_signed_are_refused_and_not_read_on(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, further: bytes
+) -> None:
+    """However much follows: one line too many is known at its place."""
+    bench.fill(3)
+    export(bench, tmp_path / "out")
+    hashed: list[bytes] = []
+    monkeypatch.setattr(whole, "leaf_hash", lambda entry: hashed.append(entry) or leaf_hash(entry))
+    with (tmp_path / "out/entries.jsonl").open("ab") as file:
+        file.write(further)
+    with pytest.raises(ArchiveError, match="entries follow that are not among the 3"):
+        check(bench, tmp_path / "out")
+    assert len(hashed) == 3
+
+
+@pytest.mark.parametrize("name", ["entries.jsonl", "proof.json", "checkpoint"])
+@pytest.mark.parametrize("kind", ["a fifo", "a device"])
+def test_a_part_of_an_export_that_is_no_file_is_refused_and_not_waited_for(
+    bench: Bench, tmp_path: Path, name: str, kind: str
+) -> None:
+    bench.fill(3)
+    export(bench, tmp_path / "out")
+    path = tmp_path / "out" / name
+    path.unlink()
+    if kind == "a fifo":
+        os.mkfifo(path)
+    else:
+        endless(path)
+    with pytest.raises(ArchiveError, match="is no regular file"):
+        check(bench, tmp_path / "out")
+
+
+def endless(path: Path) -> None:
+    """As /dev/zero, where one may be made."""
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 5))
+        path.open("rb").close()
+    except OSError:
+        pytest.skip("no device can be made here")
+
+
+def test_an_export_that_lacks_a_part_is_named(bench: Bench, tmp_path: Path) -> None:
+    bench.fill(3)
+    export(bench, tmp_path / "out")
+    (tmp_path / "out/entries.jsonl").unlink()
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
         check(bench, tmp_path / "out")
 
 
