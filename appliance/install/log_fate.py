@@ -8,9 +8,11 @@ is, its checkpoint's signed time says, held against the clock: nothing comes aft
 from __future__ import annotations
 
 import time
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from itertools import takewhile
+from typing import TYPE_CHECKING, Final
 
 from appliance.audit.checkpoint import read_vkeys
 from appliance.audit.client import SyncAuditClient
@@ -20,7 +22,7 @@ from appliance.audit.stored import StoredLog, read_stored
 from appliance.audit.whole import check_whole
 from appliance.errors import NotAllowedError, SovereignError, UsageError
 from appliance.install.act_record import LOG
-from appliance.install.journal import read_journal
+from appliance.install.journal import Journal, read_journal
 from appliance.install.steps.secrets import VKEYS
 from appliance.site.load import load_site
 from appliance.site.paths import AUDIT
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None] | None
 
 ARCHIVED, DISCARD = "--log-archived", "--discard-log"
+REMOVAL: Final = "uninstall"
+"""In a host's journal: ``done`` announces a removal, and ``started`` says that from there on it deletes."""
 DISCARDED = {LOG: "discarded"}
 """In the record of a removal, and so in the log's last entry, where its operator said so."""
 _LAST = int(datetime.max.replace(tzinfo=UTC).timestamp())
@@ -64,17 +68,16 @@ def require_fate(paths: SitePaths, fate: LogFate, progress: Progress = None) -> 
 
     Raises ``NotAllowedError`` where it is to be kept and nothing was said of it, ``UsageError`` for a copy that would
     go along or that cannot be whole while the log goes on, and as ``check_whole`` for one that is not the whole log.
-    What is left of a log whose removal was cut off is not asked about again.
+    What is left of a log whose deletion began and was cut off is not asked about again.
     """
-    if not _anything_in(paths.audit_log):
+    if not _anything_in(paths.audit_log) or was_going(paths):
         return None
     how = f"`sovereign down`, copy {paths.audit_log} to a medium"
     try:
         vkeys = read_vkeys(paths.policies / VKEYS)
         stored = read_stored(paths.audit_log, vkeys)
     except (OSError, SovereignError) as error:
-        if not _was_going(paths):
-            refuse_unread(error, fate)
+        refuse_unread(error, fate)
         return None
     if not stored.head.size:
         return None
@@ -105,9 +108,12 @@ def refuse_unread(error: Exception, fate: LogFate) -> None:
     if fate.discard:
         return
     cause = error.cause if isinstance(error, SovereignError) else str(error)
+    unheld, hint = "", f"keep a copy of it as it is; {DISCARD} says that it goes with the site"
+    if fate.archived is not None:
+        unheld = f", so {fate.archived} could not be held against it"
+        hint = f"{ARCHIVED} is of use once the log can be read; without it, {DISCARD} alone says that the log goes"
     raise NotAllowedError(
-        f"the audit log may hold entries that are to be kept, and cannot be read: {cause}",
-        f"keep a copy of it as it is; {DISCARD} says that it goes with the site",
+        f"the audit log may hold entries that are to be kept, and cannot be read{unheld}: {cause}", hint
     ) from error
 
 
@@ -117,6 +123,21 @@ def refuse_inside(paths: SitePaths, folder: Path, *others: Path) -> None:
     inside = any(place.is_relative_to(root.resolve()) for root in (paths.root, paths.run))
     if inside or any(other.exists() and folder.exists() and folder.samefile(other) for other in others):
         raise UsageError(f"{folder} would go with the site", f"name a copy outside {paths.root}")
+
+
+def note_going(paths: SitePaths) -> None:
+    """Journal that the removal, which was let through, begins to delete. It waits for no disk that is full."""
+    with suppress(SovereignError, OSError), closing(Journal.open(paths.journal)) as journal:
+        journal.append(REMOVAL, "started", "")
+
+
+def was_going(paths: SitePaths) -> bool:
+    """Whether a removal began to delete, and nothing else was done to the site since.
+
+    That one was announced says nothing: it may have been cut off while the log was whole, and its writer on.
+    """
+    last = takewhile(lambda record: record.step == REMOVAL, reversed(read_journal(paths.journal)))
+    return any(record.state == "started" for record in last)
 
 
 def _refuse_running(paths: SitePaths, how: str) -> None:
@@ -135,12 +156,6 @@ def _anything_in(folder: Path) -> bool:
         return False
     except OSError:  # it is there, and no folder, or not ours to read
         return True
-
-
-def _was_going(paths: SitePaths) -> bool:
-    """Whether the last that was done to the site is a removal that was let through, and nothing since."""
-    records = read_journal(paths.journal)
-    return bool(records) and records[-1].step == "uninstall"
 
 
 def _gone(stored: StoredLog) -> int:

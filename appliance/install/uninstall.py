@@ -14,7 +14,7 @@ from appliance.install.accounts import load_accounts, remove_accounts
 from appliance.install.acts import announce
 from appliance.install.journal import read_journal
 from appliance.install.lock import site_lock
-from appliance.install.log_fate import UNSAID, LogFate, require_fate
+from appliance.install.log_fate import REMOVAL, UNSAID, LogFate, note_going, require_fate, was_going
 from appliance.install.services import site_services
 from appliance.install.startup import stop_services
 from appliance.install.steps.secrets import VKEYS
@@ -66,7 +66,7 @@ def uninstall(
         unlogged = _announce(paths, fate)
         _stop_in_order(paths)
         head = _log_head(paths)
-        if fate.archived is not None and head != kept:
+        if fate.archived is not None and head != kept and not was_going(paths):
             raise DeploymentError("the log went on while the site was being stopped", "copy it again, and name that")
         choose_supervision(paths).close()
         take_back(paths)
@@ -74,6 +74,7 @@ def uninstall(
             shutil.rmtree(paths.run)
         users = remove_accounts(paths)
         existed = _root_existed(paths)
+        note_going(paths)
         for child in sorted(paths.root.iterdir(), key=lambda p: p == paths.journal.parent):  # the journal goes last
             _remove(child)
         if not existed:
@@ -90,7 +91,7 @@ def _refuse_foreign(paths: SitePaths) -> None:
 def _announce(paths: SitePaths, fate: LogFate) -> str | None:
     if not (paths.site_yaml.exists() and paths.journal.exists()):
         return "the installation was interrupted before there was a log"
-    return announce(load_site(paths.site_yaml), paths, "uninstall", fate.record())
+    return announce(load_site(paths.site_yaml), paths, REMOVAL, fate.record())
 
 
 def _log_head(paths: SitePaths) -> Checkpoint | None:

@@ -215,23 +215,13 @@ def test_a_log_that_nobody_can_read_may_hold_what_is_to_be_kept(
     assert not paths.root.exists()
 
 
-@pytest.mark.parametrize("said", ["copy", "discard"])
-def test_a_removal_that_was_cut_off_goes_on_without_the_log_that_it_took(
-    paths: SitePaths, log: Bench, medium: Path, monkeypatch: pytest.MonkeyPatch, said: str
+def test_who_named_a_copy_hears_that_it_could_not_be_held_against_the_log(
+    paths: SitePaths, log: Bench, medium: Path
 ) -> None:
-    """Killed among the log's own files: what is left of it proves nothing, and was let go before."""
-    remove = removal._remove
-
-    def cut_off(path: Path) -> None:
-        if path == paths.data(AUDIT).parent:
-            (log.directory / "checkpoint").unlink()
-            raise KeyboardInterrupt
-        remove(path)
-
-    with monkeypatch.context() as killed:
-        killed.setattr(removal, "_remove", cut_off)
-        with pytest.raises(KeyboardInterrupt):
-            removal.uninstall(paths, LogFate(medium) if said == "copy" else DISCARD)
-    assert paths.root.exists()
-    removal.uninstall(paths)
-    assert not paths.root.exists()
+    (log.directory / "checkpoint").unlink()
+    with pytest.raises(NotAllowedError, match=r"so .*/medium/log could not be held against it") as found:
+        removal.uninstall(paths, LogFate(medium))
+    assert str(found.value.hint).startswith("--log-archived is of use once the log can be read")
+    with pytest.raises(NotAllowedError, match="and cannot be read:") as found:
+        removal.uninstall(paths)
+    assert "--log-archived" not in str(found.value.hint)
