@@ -83,6 +83,15 @@ class Acting:
         if before.version:
             self._enter()
 
+    def note(self, more: Mapping[str, str]) -> None:
+        """Journal what came to be known of the act while it runs, for the next run; the log is not told of it."""
+        if self._begun is None:  # it has no journal
+            return
+        act, detail = self._begun
+        detail.update(more)
+        with closing(Journal.open(self._paths.journal)) as journal:
+            journal.append(act, "started", detail["to_digest"], detail)
+
     def took_the_log(self) -> None:
         """The act took log and journal with it: its end stands nowhere."""
         self._begun = None

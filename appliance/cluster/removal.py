@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from appliance.cluster.events import Event
+    from appliance.cluster.log_fate import LetGo
     from appliance.cluster.playbook import Watch
     from appliance.cluster.standing import Standing
     from appliance.site.paths import SitePaths
 
 ON_HOSTS = Path("/var/lib/sovereign")
 """What hosts hold, which goes with them."""
-MARKED, REMOVED = "marked", "removed"
+MARKED, REMOVED, QUIET = "marked", "removed", "quiet"
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,15 @@ def uninstall(
         if isinstance(event, Reading):
             marked.update({event.host} if event.value.get(MARKED) else ())
             removed.update({event.host} if event.value.get(REMOVED) else ())
+            if event.value.get(QUIET) and gone is not None:
+                with suppress(SovereignError, OSError):  # a disk that is full holds no removal up
+                    acting.note(gone.record())
         watch(event)
 
     with site_lock(paths), Acting(paths, known.described, known.source.parent, enter) as acting:
-        require_fate(paths, known, fate, enter)
-        unlogged = _announced(paths, acting, known, fate)
+        gone = require_fate(paths, known, fate, enter)
+        known = _with_its_host(paths, known, gone)
+        unlogged = _announced(paths, acting, known, fate, gone)
         try:
             run("removal.yml", known.touched().inventory(), note, enter=enter)
         finally:
@@ -107,14 +112,23 @@ def uninstall(
     return Removed(paths.root, tuple(host.name for host in known.state.hosts), unlogged)
 
 
-def _announced(paths: SitePaths, acting: Acting, known: Standing, fate: LogFate) -> str | None:
+def _with_its_host(paths: SitePaths, known: Standing, gone: LetGo | None) -> Standing:
+    """The same with the host of the log noted: once it is clean, a run that goes on finds none any more."""
+    if gone is None or known.state.state_host == gone.host:
+        return known
+    write_state(paths.cluster_state, replace(known.state, state_host=gone.host))
+    return replace(known, state=replace(known.state, state_host=gone.host))
+
+
+def _announced(paths: SitePaths, acting: Acting, known: Standing, fate: LogFate, gone: LetGo | None) -> str | None:
     """Why the log does not say that the removal begins; None: it does. Neither log nor journal holds a removal up."""
     try:
         now = in_force(paths)
     except StoreError:  # an earlier removal was cut off once it had the store
         now = Release(known.state.release)
     try:
-        acting.begin("uninstall", now, Release(), fate.record())
+        ended = gone.record() if gone is not None and gone.ended else {}
+        acting.begin("uninstall", now, Release(), {**fate.record(), **ended})
     except (SovereignError, OSError) as error:
         return error.cause if isinstance(error, SovereignError) else str(error)
     return acting.unlogged

@@ -62,13 +62,18 @@ def is_waiting(paths: SitePaths) -> bool:
     return bool(_waiting(paths, sent)) or (root is not None and root[0] != sent.get("root"))
 
 
+def was_told(paths: SitePaths) -> bool:
+    """Whether a log took what the journal holds, all of it or a beginning."""
+    return int(_sent(paths)["seq"]) > 0
+
+
 def spool_to(client: SyncAuditClient, origin: str, paths: SitePaths, release: str) -> int:
     """The same as ``spool``, to a writer that is reached already; ``origin`` is the log's."""
     sent, root = _sent(paths), trusted_root(paths.trust)
     waiting = _waiting(paths, sent)
     for _, record in waiting:
         if is_act(record):
-            with suppress(IdReusedError):  # the log has it in an earlier program's words
+            with suppress(IdReusedError):  # the log has it in an earlier program's words, or of another time
                 client.append(act_event(record), id=OPERATOR.id(origin, *act_id(record)))
             continue
         number = str(record.seq)

@@ -49,6 +49,7 @@ class Cleaning:
 
     def __call__(self, _playbook: str, _told: Mapping[str, Any], watch: Watch, **_: object) -> dict[str, int]:
         self.log.append(told(self.desk))
+        watch(Reading("node1", {"quiet": True}))
         if self.fails:
             raise DeploymentError("node2: a canary of its words")
         for host in ("node1", "node2"):

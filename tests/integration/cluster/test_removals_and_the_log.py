@@ -10,20 +10,26 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from airgap_bundle.digest import Digest
+from appliance.audit.client import SyncAuditClient
 from appliance.audit.errors import ArchiveError, NoteError
 from appliance.cli.main import app
 from appliance.cluster import log_fate, removal
+from appliance.cluster.backup import progress
+from appliance.cluster.backup.progress import Progress
 from appliance.cluster.standing import standing
 from appliance.cluster.state import KnownHost
 from appliance.errors import DeploymentError, NotAllowedError, UsageError
 from appliance.install import log_fate as fates
+from appliance.install.act_record import Release
 from appliance.install.log_fate import LogFate
 from tests.audit.bench import Bench
 from tests.integration.cluster.desk import quiet, tree
-from tests.integration.cluster.test_acts import act, away, told
+from tests.integration.cluster.test_acts import NEW, act, away, told
 from tests.integration.cluster.test_last_acts import remove
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.integration.cluster.desk import Desk
@@ -53,8 +59,9 @@ def test_a_cluster_whose_log_is_to_be_kept_is_not_removed(desk: Desk, monkeypatc
 
 
 def test_the_command_is_refused_before_it_asks_and_shows_both_ways(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    head = desk.log.verify().head
-    monkeypatch.setattr(log_fate, "_head", lambda *_: head)
+    with SyncAuditClient(desk.folder / "sock") as client:
+        note = client.checkpoint()
+    monkeypatch.setattr(log_fate, "_head", lambda *_: note)
     done = CliRunner().invoke(app, ["--site", str(desk.paths.root), "uninstall"], input="y\n")
     assert isinstance(done.exception, NotAllowedError)
     hint = done.exception.hint
@@ -105,12 +112,54 @@ def test_a_log_that_does_not_answer_may_hold_what_is_to_be_kept(
 def test_a_site_file_that_no_longer_names_the_assistant_frees_no_log(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    without_assistant(desk)
+    desk.known = replace(desk.known, state=replace(desk.known.state, state_host="node2"))
+    refused(desk, monkeypatch, LogFate(), NotAllowedError, "is to be kept")
+
+
+def without_assistant(desk: Desk) -> None:
     told_of = yaml.safe_load(desk.config.read_text())
     del told_of["assistant"]
     desk.config.write_text(yaml.safe_dump(told_of))
+    desk.known = standing(desk.paths)
+
+
+def on_an_unknown_host(desk: Desk) -> None:
+    told_of = yaml.safe_load(desk.config.read_text())
+    told_of["cluster"]["hosts"].append({"name": "node3", "address": "10.77.0.13"})
+    told_of["assistant"]["state_host"] = "node3"
+    desk.config.write_text(yaml.safe_dump(told_of))
+    desk.known = standing(desk.paths)
+
+
+def without_its_host(desk: Desk) -> None:
     state = replace(desk.known.state, state_host="node2")
-    desk.known = replace(standing(desk.paths), state=state)
-    refused(desk, monkeypatch, LogFate(), NotAllowedError, "is to be kept")
+    hosts = tuple(host for host in desk.known.described.cluster.hosts if host.name != "node2")
+    cluster = desk.known.described.cluster.model_copy(update={"hosts": hosts})
+    desk.known = replace(
+        desk.known, state=state, described=desk.known.described.model_copy(update={"cluster": cluster})
+    )
+
+
+@pytest.mark.parametrize("change", [without_assistant, on_an_unknown_host, without_its_host])
+def test_a_log_whose_host_nothing_names_any_more_is_one_that_cannot_be_read(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, medium: Path, change: Callable[[Desk], None]
+) -> None:
+    """As sites have it that an earlier version noted without that host."""
+    change(desk)
+    for fate in (LogFate(), LogFate(medium)):
+        refused(desk, monkeypatch, fate, NotAllowedError, "cannot be read.*: put `assistant` back there")
+    remove(desk, monkeypatch)
+    assert not desk.paths.cluster_state.exists()
+
+
+def test_a_cluster_that_never_had_an_assistant_has_no_log_to_ask_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_assistant(desk)
+    (desk.paths.policies / "audit-vkeys").unlink()
+    remove(desk, monkeypatch, LogFate())
+    assert not desk.paths.cluster_state.exists()
 
 
 def test_an_old_log_goes_without_a_word(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +172,8 @@ def test_an_old_log_goes_without_a_word(desk: Desk, monkeypatch: pytest.MonkeyPa
 def test_a_removal_goes_on_once_the_host_of_the_log_was_cleaned(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DeploymentError):
         remove(desk, monkeypatch, fails=True)
-    left = replace(desk.known.state, hosts=(KnownHost("node1", "10.77.0.11"),))
+    left = replace(standing(desk.paths).state, hosts=(KnownHost("node1", "10.77.0.11"),))
+    assert left.state_host == "node2"
     desk.known = replace(desk.known, state=left)
     away(desk)
     remove(desk, monkeypatch, LogFate())
@@ -143,3 +193,39 @@ def test_but_where_a_log_answers_there_it_is_kept_all_the_same(desk: Desk, monke
     desk.known = replace(desk.known, state=replace(desk.known.state, release=""))
     refused(desk, monkeypatch, LogFate(), NotAllowedError, "is to be kept")
     assert told(desk) == []
+
+
+@pytest.mark.parametrize("known_by", ["what it was told", "its host"])
+def test_one_that_failed_late_and_serves_has_a_log_also_where_its_writer_does_not_answer(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, known_by: str
+) -> None:
+    if known_by == "what it was told":
+        act(desk, "install", Release(), NEW)
+    desk.known = replace(
+        desk.known, state=replace(desk.known.state, release="", state_host="node2" if known_by == "its host" else "")
+    )
+    away(desk)
+    refused(desk, monkeypatch, LogFate(), NotAllowedError, "cannot be read")
+
+
+@pytest.mark.parametrize("laid", [True, False])
+def test_a_restore_has_a_log_from_when_it_laid_it_down(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, *, laid: bool
+) -> None:
+    digest = Digest.parse("sha256:" + "5" * 64)
+    done = (progress.PLACED, progress.HOSTS, progress.DATABASES, *([progress.LOG] if laid else []))
+    desk.known = replace(desk.known, state=replace(desk.known.state, release="", state_host="node2"))
+    progress.write_progress(desk.paths, Progress(digest, digest, kept=False, state_host="node2", done=done))
+    away(desk)
+    if laid:
+        refused(desk, monkeypatch, LogFate(), NotAllowedError, "cannot be read")
+    else:
+        remove(desk, monkeypatch, LogFate())
+        assert not desk.paths.cluster_state.exists()
+
+
+def test_how_far_a_restore_came_that_nobody_can_read_frees_no_log(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.known = replace(desk.known, state=replace(desk.known.state, release=""))
+    desk.paths.cluster_state.with_name("restore.json").write_text("{")
+    away(desk)
+    refused(desk, monkeypatch, LogFate(), NotAllowedError, "cannot be read")
