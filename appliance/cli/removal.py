@@ -32,7 +32,8 @@ def uninstall(
         typer.Option(
             "--log-archived",
             metavar="FOLDER",
-            help="Holds the whole audit log, outside the site: a copy of its folder, or an export; checked first.",
+            help="Holds the whole audit log, outside the site: a copy of its folder, or an export; checked first. Of a "
+            "cluster's log whose beginning was pruned, a copy of the folder.",
             show_default=False,
         ),
     ] = None,

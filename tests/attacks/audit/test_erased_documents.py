@@ -105,7 +105,9 @@ def test_41_a_restore_takes_the_name_off_again_before_it_serves(site: Site, monk
     assert rows(site) != erased  # as a backup from before brings it back
     monkeypatch.setattr(restore_erasures, "administration", lambda *_, **__: nullcontext(site.keycloak))
     context = restored(site)
-    assert restore_erasures.erase_again(context, frozenset(), frozenset()) == 1  # nothing but the document was left of them
+    assert (
+        restore_erasures.erase_again(context, frozenset(), frozenset()) == 1
+    )  # nothing but the document was left of them
     assert rows(site) == erased
     assert restore_erasures.erase_again(context, frozenset(), frozenset()) == 0
     assert rows(site) == erased
