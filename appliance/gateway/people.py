@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, select, text
 
 from appliance.gateway import learnt
+from appliance.gateway.quota import owner_of
 from appliance.gateway.schema import conversation, message, quota_counter, rollout_answer, session, user_key
 from appliance.memory.brought import brought_by, brought_by_nobody
 
@@ -49,7 +50,7 @@ class People:
         Raises ``SealError`` when something does not open with the site's keys.
         """
         by_subject = select(conversation.c.id).where(conversation.c.subject == subject).order_by(conversation.c.created)
-        quotas = select(quota_counter).where(quota_counter.c.subject == subject)
+        quotas = select(quota_counter).where(quota_counter.c.subject == owner_of(subject))
         counted = select(rollout_answer).where(rollout_answer.c.subject == subject).order_by(rollout_answer.c.at)
         async with self._engine.begin() as connection:
             found = (await connection.execute(by_subject)).scalars().all()
@@ -77,14 +78,14 @@ class People:
         mine = select(conversation.c.id).where(conversation.c.subject == subject)
         messages = select(func.count()).select_from(message).where(message.c.conversation_id.in_(mine))
         async with self._engine.begin() as connection:
+            documents = await brought_by_nobody(connection, subject)
             keys = await connection.execute(delete(user_key).where(user_key.c.subject == subject))
             count = (await connection.execute(messages)).scalar_one()
             sessions = await connection.execute(delete(session).where(session.c.subject == subject))
             gone = await connection.execute(delete(conversation).where(conversation.c.subject == subject))
-            await connection.execute(delete(quota_counter).where(quota_counter.c.subject == subject))
+            await connection.execute(delete(quota_counter).where(quota_counter.c.subject == owner_of(subject)))
             await connection.execute(delete(rollout_answer).where(rollout_answer.c.subject == subject))
             await learnt.erased(connection, subject)
-            documents = await brought_by_nobody(connection, subject)
         async with self._engine.connect() as connection:
             alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
             await alone.execute(text("VACUUM (FULL) user_key"))

@@ -104,9 +104,14 @@ _WINDOW_ENDS = text(
 )
 
 
+def owner_of(subject: Subject) -> str:
+    """Whose counters a person's are."""
+    return f"user:{subject}"
+
+
 def counters(subject: Subject, group: Group, tokens: int, requests: int = 1) -> tuple[Counter, ...]:
     """The four counters of ``requests`` of so many ``tokens`` each, in the order they are locked."""
-    user, whole = f"user:{subject}", f"group:{group.name}"
+    user, whole = owner_of(subject), f"group:{group.name}"
     return (
         Counter(user, REQUESTS, requests, group.per_user.requests_per_minute),
         Counter(user, TOKENS, tokens * requests, group.per_user.tokens_per_day),
