@@ -138,7 +138,9 @@ class Gateway:
         self.identity_events = _identity_events(parts, events, self.metrics) if events is not None else None
         self.documents = Documents(parts.site, parts.database, self.engines)
         self.vectors = LaterVectors(parts.site, parts.database, self.engines, self.running)
-        self.bringing = Bringing(parts.site, parts.database, self.ledger, self.quotas, self.vectors.due)
+        self.bringing = Bringing(
+            parts.site, parts.database, self.conversations, self.ledger, self.quotas, self.vectors.due
+        )
         self.rollouts = Rollouts(parts.site, parts.database, parts.keys.pseudonym, self.metrics)
         self.changes = Changes(parts.site, self.catalogue, self.packs)
         self.watch = Watch(self.rollouts.store, self.packs, self.changes, self.ledger, parts.site.learning.rollout)

@@ -15,9 +15,14 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
+from sqlalchemy import select
+
 from appliance.errors import UnavailableError
+from appliance.gateway.database import needed
 from appliance.gateway.errors import ExhaustedError, ForbiddenError, NotReadyError, UnprocessableError
+from appliance.gateway.schema import user_key
 from appliance.memory.amounts import amount
+from appliance.memory.documents import NOBODY
 from appliance.memory.errors import Reason
 from appliance.memory.importing import Importer, Source
 from appliance.memory.parsing.launch import USUAL
@@ -26,9 +31,10 @@ from appliance.memory.store import Library
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from appliance.gateway.callers import Caller
+    from appliance.gateway.conversations import ConversationStore
     from appliance.gateway.ledger import Ledger
     from appliance.gateway.pseudonyms import Subject
     from appliance.gateway.quota import Quotas
@@ -50,11 +56,18 @@ _READ_PATIENCE_S = 120.0
 class Bringing:
     """Takes people's documents in, and tells ``brought``. ``library`` is that of everybody's documents."""
 
-    def __init__(
-        self, site: SiteConfig, database: AsyncEngine, ledger: Ledger, quotas: Quotas, brought: Callable[[], None]
+    def __init__(  # noqa: PLR0913, PLR0917 - what a gateway has, built once
+        self,
+        site: SiteConfig,
+        database: AsyncEngine,
+        conversations: ConversationStore,
+        ledger: Ledger,
+        quotas: Quotas,
+        brought: Callable[[], None],
     ) -> None:
         self._site = site
         self._database = database
+        self._conversations = conversations
         self._groups = {group.name: group for group in site.groups}
         self._ledger = ledger
         self._quotas = quotas
@@ -62,7 +75,7 @@ class Bringing:
         self._turn = asyncio.Semaphore(1)
         self._uploads = asyncio.Semaphore(UPLOADS)
         self._bringing: set[Subject] = set()
-        self.library = Library(database)
+        self.library = Library(database, brought_as)
 
     def groups_of(self, groups: Iterable[str]) -> tuple[str, ...]:
         """Groups of a person for which they may bring documents."""
@@ -83,8 +96,12 @@ class Bringing:
 
         Raises ``ExhaustedError`` where others' take too long or no request is left, ``UnprocessableError`` where the
         group has as many as it may, ``NotReadyError`` for the site's own trouble; nothing was kept then.
+        Whoever is erased meanwhile leaves the document to the group, and it names nobody.
         """
         self.check(caller, group)
+        with needed():
+            async with self._database.begin() as connection:
+                await self._conversations.sealer(connection, caller.subject)  # a key for whoever has none yet
         await self._quotas.count(caller.subject, self._groups[group])
         await self._check_room(self._groups[group], name)
         if caller.subject in self._bringing:
@@ -135,6 +152,12 @@ async def _turn_of(turns: asyncio.Semaphore, patience_s: float) -> AsyncIterator
         yield
     finally:
         turns.release()
+
+
+async def brought_as(connection: AsyncConnection, subject: str) -> str:
+    """Whoever brings has a data key from the beginning: without one, they were erased since."""
+    query = select(user_key.c.subject).where(user_key.c.subject == subject)
+    return (await connection.execute(query)).scalar_one_or_none() or NOBODY
 
 
 def _origin(group: str, name: str) -> str:

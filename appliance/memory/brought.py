@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from appliance.memory.access import Asker
 from appliance.memory.documents import NOBODY
 from appliance.memory.schema import document
+from appliance.memory.store import DUE, TURN
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -30,7 +31,15 @@ async def brought_by(connection: AsyncConnection, person: str) -> list[dict[str,
 
 
 async def brought_by_nobody(connection: AsyncConnection, person: str) -> int:
-    """Take ``person`` off what they brought; of how many documents. The transaction sees all documents from here on."""
+    """Take ``person`` off what they brought; of how many documents. The transaction sees all documents from here on.
+
+    It has the turn until it ends, so it is called first: what is being kept is there before, or is kept after all that
+    the transaction does (``Library``).
+    """
     await Asker(None).begin(connection)
+    await connection.execute(TURN)
     renamed = update(document).where(document.c.imported_by == person).values(imported_by=NOBODY)
-    return (await connection.execute(renamed)).rowcount
+    documents = (await connection.execute(renamed)).rowcount
+    if documents:
+        await connection.execute(DUE)
+    return documents

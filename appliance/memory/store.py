@@ -21,7 +21,7 @@ from appliance.memory.passages import count, keep, uncount
 from appliance.memory.schema import brief_line, brief_strike, document, passage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from datetime import datetime
 
     from sqlalchemy import Row
@@ -30,18 +30,26 @@ if TYPE_CHECKING:
     from appliance.memory.documents import Arrival, Reading
     from appliance.memory.errors import Reason
 
+    Named = Callable[[AsyncConnection, str], Awaitable[str]]
+
 _UNFIT = (DataError, ProgramLimitExceeded)
 Outcome = Literal["new", "replaced", "unchanged", "refused"]
 TURN = text("SELECT pg_advisory_xact_lock(x'646f6373'::int)")
 """Whoever changes documents, or writes down where their sentences stand, does so one at a time."""
-_DUE = text("INSERT INTO sweep_due (what) VALUES ('documents') ON CONFLICT (what) DO UPDATE SET since = now()")
+DUE = text("INSERT INTO sweep_due (what) VALUES ('documents') ON CONFLICT (what) DO UPDATE SET since = now()")
+"""Goes with whatever leaves in the files what the library says no more."""
 
 
 class Library:
-    """Documents in the database behind ``engine``."""
+    """Documents in the database behind ``engine``.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    ``named`` says who stands beside what somebody brings, asked in the turn in which it is kept: an erasure
+    (``brought``) has had its own by then, or finds the document. Without it, whoever brings is named.
+    """
+
+    def __init__(self, engine: AsyncEngine, named: Named | None = None) -> None:
         self._engine = engine
+        self._named = named
 
     async def known(self, origin: str) -> Document | None:
         """The document from ``origin``, whoever may see it."""
@@ -153,14 +161,16 @@ class Library:
             whole += part.body[len(whole) - part.first :]
         return _document(row), whole
 
-    @staticmethod
-    async def _row(connection: AsyncConnection, arrival: Arrival, values: dict[str, Any]) -> tuple[Row[Any], Outcome]:
+    async def _row(
+        self, connection: AsyncConnection, arrival: Arrival, values: dict[str, Any]
+    ) -> tuple[Row[Any], Outcome]:
+        by = arrival.imported_by
         values |= {
             "title": arrival.title,
             "media_type": arrival.media_type,
             "digest": arrival.digest,
             "groups": list(arrival.groups),
-            "imported_by": arrival.imported_by,
+            "imported_by": await self._named(connection, by) if self._named is not None else by,
             "imported": func.now(),
             "folder": arrival.folder,
         }
@@ -189,7 +199,7 @@ async def _clear(connection: AsyncConnection, origin: str) -> None:
 async def _forget(connection: AsyncConnection, document_id: uuid.UUID) -> None:
     """What a document said. Its row is locked first, as by whoever gives it vectors (``vectoring``)."""
     await connection.execute(select(document.c.id).where(document.c.id == document_id).with_for_update())
-    await connection.execute(_DUE)
+    await connection.execute(DUE)
     await uncount(connection, document_id)
     await connection.execute(delete(passage).where(passage.c.document_id == document_id))
     await connection.execute(delete(brief_line).where(brief_line.c.source == document_id))

@@ -12,8 +12,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import text
 
 from appliance.cli import restore_erasures
+from appliance.gateway.bringing import brought_as
+from appliance.gateway.conversations import ConversationStore
+from appliance.gateway.people import People
 from appliance.memory.chunking import Chunk
 from appliance.memory.documents import NOBODY, Arrival, Passage, Reading
 from appliance.memory.retrieval import Retrieval
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from tests.audit.erasing import Site
 
@@ -43,11 +47,15 @@ def on(site: Site, act: Callable[[AsyncEngine], Awaitable[Any]]) -> Any:
     return asyncio.run(acted())
 
 
+READ = Reading("sha256:" + "b" * 64, "en", None, len(RULES), (Passage(Chunk(0, len(RULES), (), None), RULES),))
+
+
+def arrival_of(name: str, by: str) -> Arrival:
+    return Arrival(f"page:clerks/{name}", name, "text/plain", "sha256:" + "a" * 64, ("clerks",), by)
+
+
 def bring(site: Site, name: str, by: str) -> None:
-    passage = Passage(Chunk(0, len(RULES), (), None), RULES)
-    read = Reading("sha256:" + "b" * 64, "en", None, len(RULES), (passage,))
-    arrival = Arrival(f"page:clerks/{name}", name, "text/plain", "sha256:" + "a" * 64, ("clerks",), by)
-    on(site, lambda pool: Library(pool).put(arrival, read))
+    on(site, lambda pool: Library(pool).put(arrival_of(name, by), READ))
 
 
 def rows(site: Site) -> list[tuple[Any, ...]]:
@@ -89,6 +97,74 @@ def test_41_after_an_erasure_the_library_names_nobody_and_keeps_the_documents(si
     assert {one.title for one in found} == {"analyst.txt", "officer.txt", "house.txt"}
 
 
+@pytest.mark.parametrize("origin", ["new.txt", "analyst.txt"])
+@pytest.mark.parametrize("refused", [False, True])
+def test_41_what_was_being_read_while_its_bringer_was_erased_names_nobody(
+    site: Site, origin: str, *, refused: bool
+) -> None:
+    arrival = arrival_of(origin, site.subject("analyst"))
+    assert site.run("erase", "analyst", "--yes").exit_code == 0
+
+    async def kept(pool: AsyncEngine) -> Any:
+        library = Library(pool, brought_as)
+        return (await (library.refuse(arrival, "damaged") if refused else library.put(arrival, READ)))[0].imported_by
+
+    assert on(site, kept) == NOBODY
+    assert {name: by for name, by, *_ in rows(site)}[origin] == NOBODY
+
+
+@pytest.mark.parametrize("origin", ["new.txt", "analyst.txt"])
+def test_41_an_erasure_waits_for_what_is_being_kept_and_finds_it(site: Site, origin: str) -> None:
+    subject = site.subject("analyst")
+    waits = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+
+    async def both(pool: AsyncEngine) -> tuple[str, int]:
+        asked, go = asyncio.Event(), asyncio.Event()
+
+        async def slowly(connection: AsyncConnection, by: str) -> str:
+            found = await brought_as(connection, by)
+            asked.set()
+            await go.wait()
+            return found
+
+        put = asyncio.create_task(Library(pool, slowly).put(arrival_of(origin, subject), READ))
+        await asked.wait()
+        erase = asyncio.create_task(People(pool, ConversationStore(pool, KEYS["content_key"])).erase(subject))
+        while True:
+            async with pool.begin() as connection:
+                if (await connection.execute(waits)).scalar_one():
+                    break
+            assert not erase.done(), erase
+        go.set()
+        return (await put)[0].imported_by, (await erase).documents
+
+    assert on(site, both) == (subject, 2 if origin == "new.txt" else 1)
+    assert not [by for _, by, *_ in rows(site) if by == subject]
+
+
+def test_whoever_is_still_known_and_operators_are_named_by_what_they_bring(site: Site) -> None:
+    assert site.run("erase", "officer", "--yes").exit_code == 0
+    subject = site.subject("analyst")
+    on(site, lambda pool: Library(pool, brought_as).put(arrival_of("new.txt", subject), READ))
+    bring(site, "house.txt", "uid 0")
+    assert {name: by for name, by, *_ in rows(site)} == {
+        "analyst.txt": subject,
+        "new.txt": subject,
+        "officer.txt": NOBODY,
+        "house.txt": "uid 0",
+    }
+
+
+def test_an_erasure_of_who_brought_documents_leaves_a_sweep_due_and_of_others_none(site: Site) -> None:
+    due = on(site, lambda pool: Library(pool).due())
+    assert due is None
+    site.query("UPDATE document SET imported_by = 'uid 0' WHERE title = 'officer.txt' RETURNING id")
+    assert site.run("erase", "officer", "--yes").exit_code == 0
+    assert on(site, lambda pool: Library(pool).due()) is None
+    assert site.run("erase", "analyst", "--yes").exit_code == 0
+    assert on(site, lambda pool: Library(pool).due()) is not None
+
+
 def test_what_two_erased_people_brought_stands_beside_each_other(site: Site) -> None:
     for name in ("analyst", "officer"):
         assert site.run("erase", name, "--yes").exit_code == 0
@@ -105,11 +181,10 @@ def test_41_a_restore_takes_the_name_off_again_before_it_serves(site: Site, monk
     assert rows(site) != erased  # as a backup from before brings it back
     monkeypatch.setattr(restore_erasures, "administration", lambda *_, **__: nullcontext(site.keycloak))
     context = restored(site)
-    assert (
-        restore_erasures.erase_again(context, frozenset(), frozenset()) == 1
-    )  # nothing but the document was left of them
+    nobody = frozenset[str]()
+    assert restore_erasures.erase_again(context, nobody, nobody) == 1  # nothing but the document was left of them
     assert rows(site) == erased
-    assert restore_erasures.erase_again(context, frozenset(), frozenset()) == 0
+    assert restore_erasures.erase_again(context, nobody, nobody) == 0
     assert rows(site) == erased
 
 

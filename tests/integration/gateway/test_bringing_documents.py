@@ -27,6 +27,7 @@ from tests.memory.library import House as Importing
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from appliance.gateway.callers import Caller
     from tests.integration.gateway.conftest import House
 
 pytestmark = pytest.mark.anyio
@@ -295,13 +296,45 @@ async def test_in_pods_people_bring_documents_for_their_groups_and_no_other(hous
         assert (await put(page, "a.txt", group="clerks")).status_code == 403
 
 
+@pytest.mark.parametrize(("data", "replaced"), [(TEXT, False), (TEXT, True), (b"\x00\x01\x02" * 50, False)])
+async def test_what_is_read_while_its_bringer_is_erased_is_the_groups_and_names_nobody(
+    page: Page, house: House, monkeypatch: pytest.MonkeyPatch, data: bytes, *, replaced: bool
+) -> None:
+    people = People(house.pool, ConversationStore(house.pool, KEYS.content))
+    if replaced:
+        await put(page, "a.txt", b"Another rule.")
+    ledger = house.gateways[0].bringing._ledger
+    enter, erased = ledger.document_brought, []
+
+    async def entered(*, caller: Caller, **told: Any) -> None:
+        await enter(caller=caller, **told)
+        erased.append(caller.subject)
+        await people.erase(caller.subject)
+        await people.erase(caller.subject)
+
+    monkeypatch.setattr(ledger, "document_brought", entered)
+    assert (await put(page, "a.txt", data)).status_code == 200
+    (kept,) = await Importing(house.pool).library.listed()
+    assert (kept.imported_by, kept.groups) == (NOBODY, ("analysts",))
+    assert erased[0] not in await house.everything()
+
+
+async def test_who_has_only_brought_documents_is_named_by_them(page: Page, house: House) -> None:
+    assert await house.count("user_key") == 0
+    await put(page, "a.txt")
+    (kept,) = await Importing(house.pool).library.listed()
+    assert kept.imported_by == house.log.of_kind("document_change")[0]["actor"]["user"]["uid"]
+    assert await house.count("user_key") == 1
+
+
 async def test_who_is_erased_is_told_what_they_brought_and_leaves_it_to_the_group(page: Page, house: House) -> None:
     people = People(house.pool, ConversationStore(house.pool, KEYS.content))
     await put(page, "parking.txt")
     library = Importing(house.pool)
     (kept,) = await library.library.listed()
     by = Subject(kept.imported_by)
-    (told,) = (await people.export(by))["documents"]
+    (told,) = (found := await people.export(by))["documents"]
+    assert [(one["metric"], one["used"]) for one in found["quotas"]] == [("requests", 1)]
     assert (told["title"], told["digest"], told["groups"]) == ("parking", kept.digest, ["analysts"])
     assert (await people.erase(by)).documents == 1
     assert await library.library.listed() == (replace(kept, imported_by=NOBODY),)
