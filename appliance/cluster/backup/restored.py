@@ -63,7 +63,7 @@ class Doors:
 
 
 Erase = Callable[[Doors, frozenset[str], frozenset[str], frozenset[str]], int]
-"""Erases people again: those of the subject keys, of the log, and of a later log; of how many something was there."""
+"""Erases people again: those of the subject keys, of the logs, and of a later log; of how many something was there."""
 
 
 @dataclass
@@ -143,15 +143,19 @@ def _demand_told(run: Run, passed: Passed) -> None:
 
 
 def erase_again(run: Run, reach: Reach, described: ClusterSite, vault: Vault, erase: Erase) -> None:
-    """Whom subject keys, log and later log tell of; before, the log that runs is read: it begins with the backup's."""
+    """Whom subject keys, logs and later log tell of; before, the log that runs is read: it begins with the backup's.
+
+    It may say more than that: whom a run before this one, that was interrupted, has entered.
+    """
     told = run.pair.main.statement
     with log_of(reach, read_vkeys(run.paths.policies / VKEYS), _MOST, told.log_size) as running:
-        if _text(running.to_end().began) != told.log_root:
+        passed = running.to_end()
+        if _text(passed.began) != told.log_root:
             raise LogInconsistentError("the log that runs does not go on from the backup's", "restore it anew")
     with run.pair.subject_keys.open(statement.ERASED, run.key) as content:
         people = read_erased(content)
     with run.log() as log:
-        logged = log.to_end().erased
+        logged = log.to_end().erased | passed.erased
     host = described.state_host
     with (
         audit_socket(reach, host) as audit,

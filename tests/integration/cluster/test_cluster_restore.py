@@ -23,6 +23,8 @@ from appliance.install.exchange_record import Sent, read_sent, write_sent
 from appliance.install.pack_record import last_choices, note
 from appliance.install.vault import Vault
 from appliance.packs.record import write_record
+from tests.audit.bench import Bench
+from tests.audit.later import erasure
 from tests.integration.cluster.desk import Desk, Return, quiet, tree
 
 if TYPE_CHECKING:
@@ -99,6 +101,24 @@ def test_erasures_that_fail_keep_the_edge_and_the_gateway_away(desk: Desk, way_b
     assert [charts for _, charts in way_back.runs.told] == [restoring.DATABASE_CHARTS, restoring.DOOR_CHARTS]
     with pytest.raises(UsageError, match="restored in part"):
         create_again(way_back, desk)
+
+
+def test_whom_an_interrupted_run_has_entered_already_the_next_one_counts_as_logged(
+    desk: Desk, way_back: Return
+) -> None:
+    """Else a colleague's run would enter the same under another name, and the log refuse that each time."""
+    pair = desk.back_up()
+
+    def enter_and_fail(*_: object) -> int:
+        log = Bench(way_back.hosts.folder / "state/volumes/audit/log", desk.log.keys, desk.log.origin)
+        log.open().append([erasure("erased-later")])
+        log.close()
+        raise DeploymentError("the machine went down")
+
+    with pytest.raises(DeploymentError, match="went down"):
+        way_back.restore(pair, erase=enter_and_fail)
+    way_back.restore(pair)
+    assert way_back.erased == [(frozenset({"erased-before"}), frozenset({"erased-before", "erased-later"}))]
 
 
 def create_again(way_back: Return, desk: Desk) -> None:
