@@ -39,16 +39,25 @@ _HINT = "name a whole copy of this log's folder, or an export up to its last ent
 
 @dataclass(frozen=True)
 class LaterLog:
-    """A verified later state of a log: its head, and whom its entries from ``since`` on say were erased."""
+    """A verified later state of a log: its head, and whom its entries from ``since`` on say were erased.
+
+    ``begun`` is a state in between that it goes on from, where one was asked for and it is as long.
+    """
 
     head: Checkpoint
     since: int
     erased: frozenset[str]
+    begun: Checkpoint | None = None
 
     @property
     def root(self) -> str:
         """The signed root, in base64."""
         return base64.b64encode(self.head.root).decode()
+
+    def covers(self, size: int, root: bytes) -> bool:
+        """Whether it is the state of this size and root, or was shown to go on from it."""
+        states = (self.head, self.begun) if self.begun is not None else (self.head,)
+        return any((one.size, one.root) == (size, root) for one in states)
 
     def __str__(self) -> str:
         """What an entry says of it; nobody is named."""
@@ -61,22 +70,29 @@ def read_later(
     *,
     vkeys: Sequence[VerifierKey],
     before: Checkpoint,
+    begun: Checkpoint | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> LaterLog:
     """Check what ``folder`` holds, under the keys of the log whose head was ``before``; only the same log passes.
 
-    Raises ``LaterLogError``, which names why, for everything that is not wholly a later, or this very, state of it.
+    It must go on from ``begun`` as well, a later log that was named before, unless it is shorter: then it says nothing
+    of that. Raises ``LaterLogError``, which names why, for everything that is not wholly a later, or this very, state
+    of it.
     """
     gathered = _Gathered(before.size)
+    earlier = [Earlier(before, "the backup")]
+    if begun is not None:
+        earlier.append(Earlier(begun, "the later log that was named before"))
     try:
         read = _export if os.path.lexists(folder / ENTRIES) or os.path.lexists(folder / PROOF) else _copy
-        head = read(folder, vkeys, before, gathered, progress or (lambda _done, _total: None))
+        head = read(folder, vkeys, earlier, gathered, progress or (lambda _done, _total: None))
     except (LogInconsistentError, UsageError) as error:
         raise LaterLogError(f"the later log in {folder} is refused: {error.cause}", _HINT) from error
     except OSError as error:
         cause = f"the later log in {folder} cannot be read: {error.strerror}"
         raise LaterLogError(cause, _HINT) from error
-    return LaterLog(head, before.size, frozenset(gathered.erased))
+    covered = begun if begun is not None and begun.size <= head.size else None
+    return LaterLog(head, before.size, frozenset(gathered.erased), covered)
 
 
 @dataclass
@@ -93,18 +109,18 @@ class _Gathered:
 def _copy(
     folder: Path,
     vkeys: Sequence[VerifierKey],
-    before: Checkpoint,
+    earlier: Sequence[Earlier],
     gathered: _Gathered,
     progress: Callable[[int, int], None],
 ) -> Checkpoint:
-    stored = examine_stored(folder, vkeys)
-    _demand_no_older(stored.head, before)
-    earlier = Earlier(before, "the backup")
+    before, stored = earlier[0].head, examine_stored(folder, vkeys)
+    held = _held(earlier, stored.head)
     try:
-        report = check_stored(stored, vkeys=vkeys, begun=(earlier,), visit=gathered.take, progress=progress)
+        report = check_stored(stored, vkeys=vkeys, begun=held, visit=gathered.take, progress=progress)
     except LogTamperedError as error:
-        if error.findings == (earlier.differs(),):
-            raise _forked(before) from error
+        others = [one for one in held if one.differs() in error.findings]
+        if others and len(others) == len(error.findings):
+            raise _forked(others[0]) from error
         raise
     if report.pruned is not None and report.pruned.end > before.size:
         cause = f"its entries before {report.pruned.end} were pruned, and the backup ends with {before.size}"
@@ -115,25 +131,28 @@ def _copy(
 def _export(
     folder: Path,
     vkeys: Sequence[VerifierKey],
-    before: Checkpoint,
+    earlier: Sequence[Earlier],
     gathered: _Gathered,
     progress: Callable[[int, int], None],
 ) -> Checkpoint:
     """Entries up to the last one leave only roots on their left: those of the tree as it was before the first."""
     head = open_checkpoint(read_regular(folder / CHECKPOINT, MAX_NOTE_BYTES + 1), vkeys)
-    _demand_no_older(head, before)
-    tree = _beginning(read_span(folder, head), head, before)
-    first, began = tree.size, tree.root() if tree.size == before.size else b""
+    held = _held(earlier, head)
+    tree = _beginning(read_span(folder, head), head, earlier[0].head)
+    sizes, first = {one.head.size for one in held}, tree.size
+    roots = {first: tree.root()}
     for at, entry in read_entries(folder, first, head):
         gathered.take(at, [entry])
         tree.append(leaf_hash(entry))
-        began = tree.root() if tree.size == before.size else began
+        if tree.size in sizes:
+            roots[tree.size] = tree.root()
         if tree.size % WIDTH == 0 or tree.size == head.size:
             progress(tree.size - first, head.size - first)
     if tree.size != head.size or tree.root() != head.root:
         raise LogInconsistentError("its entries are not those that its checkpoint signs, or not all of them")
-    if began != before.root:
-        raise _forked(before)
+    for one in held:
+        if roots.get(one.head.size) != one.head.root:
+            raise _forked(one)
     return head
 
 
@@ -146,10 +165,13 @@ def _beginning(span: Span, head: Checkpoint, before: Checkpoint) -> CompactTree:
     return span.before()
 
 
-def _demand_no_older(head: Checkpoint, before: Checkpoint) -> None:
+def _held(earlier: Sequence[Earlier], head: Checkpoint) -> list[Earlier]:
+    """What a log of this head is to be held against: the backup in any case, and what else is no longer than it."""
+    before = earlier[0].head
     if head.size < before.size:
         raise LogInconsistentError(f"it is older than the backup: it has {head.size} entries, the backup {before.size}")
+    return [one for one in earlier if one.head.size <= head.size]
 
 
-def _forked(before: Checkpoint) -> LogInconsistentError:
-    return LogInconsistentError(f"it is forked: its first {before.size} entries are not those of the backup")
+def _forked(other: Earlier) -> LogInconsistentError:
+    return LogInconsistentError(f"it is forked: its first {other.head.size} entries are not those of {other.whose}")

@@ -89,7 +89,7 @@ def restore(  # noqa: PLR0913 - typer: one parameter per option
     with progress("check the backup") as advance:
         pair = open_pair(folder, subject_keys, [keys.load_public(site_key)], advance)
     opened = open_recovery_key(recovery_key, lambda: read_passphrase("passphrase of the recovery key", recovery_fd))
-    later = open_given(later_log, pair, opened)
+    later = open_given(paths, later_log, pair, opened)
     if pair.main.statement.of_cluster:
         asked = ClusterRequest(pair, opened, bundle, config, site_files, etcd_snapshot, later)
         secret = first_passphrase(paths, passphrase_fd)

@@ -9,11 +9,13 @@ import typer
 
 from appliance.cli.terminal import progress, say
 from appliance.install.backup.later import open_later
+from appliance.install.backup.mark import later_begun
 
 if TYPE_CHECKING:
     from appliance.audit.later import LaterLog
     from appliance.install.backup.recovery_key import RecoveryKey
     from appliance.install.backup.restoring import Pair
+    from appliance.site.paths import SitePaths
 
 LaterLogOption = Annotated[
     Path | None,
@@ -26,12 +28,15 @@ LaterLogOption = Annotated[
 ]
 
 
-def open_given(folder: Path | None, pair: Pair, key: RecoveryKey) -> LaterLog | None:
-    """The later log in ``folder``, verified against the backup; None where none was named."""
+def open_given(paths: SitePaths, folder: Path | None, pair: Pair, key: RecoveryKey) -> LaterLog | None:
+    """The later log in ``folder``, verified against the backup; None where none was named.
+
+    Where a restore at ``paths`` was begun with another, it is held against that one, too.
+    """
     if folder is None:
         return None
     with progress("check the later log", unit="steps") as advance:
-        return open_later(folder, pair, key, advance)
+        return open_later(folder, pair, key, advance, later_begun(paths, pair.main.digest))
 
 
 def later_data(later: LaterLog | None) -> dict[str, Any]:

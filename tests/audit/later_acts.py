@@ -34,10 +34,10 @@ def state(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def refused(folder: Path, bench: Bench, before: Checkpoint, why: str) -> None:
+def refused(folder: Path, bench: Bench, before: Checkpoint, why: str, begun: Checkpoint | None = None) -> None:
     was = state(folder)
     with pytest.raises(LaterLogError) as caught:
-        read_later(folder, vkeys=bench.vkeys, before=before)
+        read_later(folder, vkeys=bench.vkeys, before=before, begun=begun)
     assert re.search(why, caught.value.cause.replace(str(folder), "FOLDER")), caught.value.cause
     assert caught.value.exit_code == LogInconsistentError.exit_code
     assert "erased-" not in str(caught.value)

@@ -24,11 +24,20 @@ if TYPE_CHECKING:
 
 
 def open_later(
-    folder: Path, pair: Pair, key: RecoveryKey, progress: Callable[[int, int], None] | None = None
+    folder: Path,
+    pair: Pair,
+    key: RecoveryKey,
+    progress: Callable[[int, int], None] | None = None,
+    begun: tuple[int, bytes] | None = None,
 ) -> LaterLog:
-    """Verify the later log in ``folder`` against the backup. Nothing is changed. Raises as ``read_later``."""
+    """Verify the later log in ``folder`` against the backup, and against the one that the restore was begun with.
+
+    Of that, ``begun`` has size and root (``mark.later_begun``). Nothing is changed. Raises as ``read_later``.
+    """
     told = pair.main.statement
     with staged_site(pair, key) as staged:
         vkeys = read_vkeys(staged.policies / VKEYS)
-    before = Checkpoint(vkeys[0].name, told.log_size, base64.b64decode(told.log_root))
-    return read_later(folder, vkeys=vkeys, before=before, progress=progress)
+    origin = vkeys[0].name
+    before = Checkpoint(origin, told.log_size, base64.b64decode(told.log_root))
+    other = Checkpoint(origin, *begun) if begun is not None else None
+    return read_later(folder, vkeys=vkeys, before=before, begun=other, progress=progress)

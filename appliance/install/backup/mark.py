@@ -1,12 +1,13 @@
 """The mark of a site that is being restored: until it is gone nothing serves, and only `restore` goes on.
 
 A site whose data are there in part, or whose erasures were not made again, must not answer: the gateway itself refuses
-to start while the mark is there. It also keeps how far the later log went that the restore was begun with: gone on
-without it, people would be known again whom it says were erased.
+to start while the mark is there. It also keeps the head of the later log that the restore was begun with: gone on
+without it, or with another, people would be known again whom it says were erased.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from appliance.site.secrets import write_private
 if TYPE_CHECKING:
     from appliance.audit.later import LaterLog
     from appliance.site.paths import SitePaths
+
+_ANEW = "uninstall this site, and restore it anew"
 
 
 def restoring_from(paths: SitePaths) -> Digest | None:
@@ -57,14 +60,17 @@ def mark(paths: SitePaths, backup: Digest, later: LaterLog | None = None) -> Non
 
 
 def check_later(paths: SitePaths, later: LaterLog | None) -> None:
-    """Raise ``UsageError`` where the restore under way was begun with a later log than ``later``."""
-    if restoring_from(paths) is None:
-        return
-    begun, given = _later_size(paths), later.head.size if later is not None else 0
-    if given < begun:
+    """Raise ``UsageError`` where the restore under way was begun with a later log that ``later`` does not go on from.
+
+    That it does was shown where it was opened (``later_begun``).
+    """
+    backup = restoring_from(paths)
+    begun = later_begun(paths, backup) if backup is not None else None
+    if begun is not None and (later is None or not later.covers(*begun)):
         raise UsageError(
-            f"{paths.root} is being restored with a later log of {begun} entries",
-            "name that one again, or one that goes further, with --later-log",
+            f"{paths.root} is being restored with a later log of {begun[0]} entries"
+            + (", from which this one was not shown to go on" if later is not None else ""),
+            f"name that one again, or one that goes further, with --later-log; where it is lost, {_ANEW}",
         )
 
 
@@ -73,20 +79,26 @@ def write_mark(paths: SitePaths, backup: Digest, later: LaterLog | None = None) 
     paths.root.mkdir(mode=0o755, parents=True, exist_ok=True)
     told: dict[str, object] = {"backup": str(backup)}
     if later is not None:
-        told["later_log"] = later.head.size
+        told["later_log"] = {"size": later.head.size, "root": later.root}
     write_private(paths.restoring, json.dumps(told).encode() + b"\n")
     paths.restoring.chmod(0o644)
 
 
-def _later_size(paths: SitePaths) -> int:
+def later_begun(paths: SitePaths, backup: Digest) -> tuple[int, bytes] | None:
+    """Size and root of the later log that the restore of ``backup`` was begun with; None: it was begun with none."""
+    if restoring_from(paths) != backup:
+        return None
     try:
-        return int(json.loads(paths.restoring.read_bytes()).get("later_log", 0))
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+        told = json.loads(paths.restoring.read_bytes())
+        if "later_log" not in told:
+            return None
+        return int(told["later_log"]["size"]), base64.b64decode(told["later_log"]["root"], validate=True)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(paths) from error
 
 
 def _damaged(paths: SitePaths) -> DeploymentError:
-    return DeploymentError(f"{paths.restoring} is damaged", "uninstall this site, and restore it anew")
+    return DeploymentError(f"{paths.restoring} is damaged", _ANEW)
 
 
 def unmark(paths: SitePaths) -> None:

@@ -15,7 +15,7 @@ from appliance.audit.errors import LaterLogError
 from appliance.audit.keys import CheckpointKeys
 from appliance.audit.later import read_later
 from tests.audit.bench import Bench
-from tests.audit.later import erasure, exported, grow, kept_copy
+from tests.audit.later import erasure, exported, grow, head_of, kept_copy
 from tests.audit.later_acts import (
     BEGIN,
     MORE,
@@ -107,6 +107,38 @@ def test_34_a_fork_is_no_later_state_though_the_sites_own_keys_signed_it(
     fork.close()
     for folder in both(fork, tmp_path):
         refused(folder, bench, before, "it is forked: its first 300 entries are not those of the backup")
+
+
+def test_a_longer_log_that_forks_behind_the_backup_is_none_to_go_on_with(
+    bench: Bench, before: Checkpoint, tmp_path: Path
+) -> None:
+    """Both go on from the backup under the site's own keys; the one that was named first tells of an erasure."""
+    begun = head_of(bench)
+    fork = Bench(tmp_path / "fork", bench.keys, bench.origin)
+    fork.fill(BEGIN)
+    fork.open().append([erasure("erased-two"), *fork.records(*range(1000, 1000 + 2 * MORE))])
+    fork.close()
+    for folder in both(fork, tmp_path):
+        assert read_later(folder, vkeys=bench.vkeys, before=before).erased == {"erased-two"}
+        why = "it is forked: its first 600 entries are not those of the later log that was named before"
+        refused(folder, bench, before, why, begun=begun)
+
+
+def test_the_first_later_log_itself_and_what_goes_on_from_it_cover_it_and_what_is_shorter_does_not(
+    bench: Bench, before: Checkpoint, tmp_path: Path
+) -> None:
+    shorter = both(bench, tmp_path / "shorter")
+    bench.fill(7, start=5000)
+    begun = head_of(bench)
+    same = both(bench, tmp_path / "same")
+    bench.fill(300, start=6000)
+    longer = both(bench, tmp_path / "longer")
+    for folders, covered in ((shorter, False), (same, True), (longer, True)):
+        for folder in folders:
+            found = read_later(folder, vkeys=bench.vkeys, before=before, begun=begun)
+            assert found.covers(begun.size, begun.root) == covered
+            assert not found.covers(begun.size, bytes(32))
+            assert found.covers(found.head.size, found.head.root)
 
 
 def test_35_a_fresh_log_under_the_same_keys_is_no_later_state(bench: Bench, before: Checkpoint, tmp_path: Path) -> None:

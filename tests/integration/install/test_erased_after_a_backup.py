@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,9 @@ from airgap_bundle.store import VerifiedRelease
 from appliance.audit.erased import erased_people
 from appliance.audit.errors import LaterLogError
 from appliance.cli import restore as restore_command
+from appliance.install.backup.mark import mark
 from appliance.install.host import Installed
+from appliance.site.paths import SitePaths
 from tests.audit.former import in_words
 from tests.install.lost import SUBS
 
@@ -81,6 +84,21 @@ def test_the_command_hands_on_what_it_verified_and_says_so(
     assert json.loads(done.stdout)["later_log"] == told
     assert str(later) in " ".join(done.stderr.split())
     assert lost.subject("analyst") not in done.output
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_restore_that_goes_on_takes_no_other_later_log_than_what_goes_on_from_the_first(
+    lost: Lost, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    paths, later = SitePaths(tmp_path / "new"), lost.later()
+    mark(paths, lost.pair.main.digest, replace(later, head=replace(later.head, root=bytes(32))))
+    before = paths.restoring.read_bytes()
+    done = lost.command(paths.root, lost.copy, *more)
+    assert isinstance(done.exception, LaterLogError), (done.exception, done.output)
+    assert f"its first {later.head.size} entries are not those of the later log that was named before" in str(
+        done.exception
+    )
+    assert paths.restoring.read_bytes() == before
 
 
 def test_a_dry_run_says_how_far_the_later_log_goes_and_changes_nothing(lost: Lost, tmp_path: Path) -> None:

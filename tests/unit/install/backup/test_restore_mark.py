@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from appliance.audit.later import LaterLog
 from appliance.cli.serve import _gateway as serve_gateway
 from appliance.errors import DeploymentError, UsageError
 from appliance.install import power, resumption
-from appliance.install.backup.mark import check_later, mark, refuse_half_restored, restoring_from, unmark
+from appliance.install.backup.mark import check_later, later_begun, mark, refuse_half_restored, restoring_from, unmark
 from appliance.install.journal import Journal
 from appliance.install.lock import site_lock
 from appliance.site.credentials import Credentials
@@ -36,8 +37,12 @@ def test_the_same_restore_goes_on_and_another_one_does_not(tmp_path: Path) -> No
     assert restoring_from(paths) is None
 
 
-def later(size: int) -> LaterLog:
-    return LaterLog(Checkpoint("sovereign/ministry", size, bytes(32)), 5, frozenset({"erased-one"}))
+def head(size: int, root: bytes = b"") -> Checkpoint:
+    return Checkpoint("sovereign/ministry", size, root.ljust(32, b"\0"))
+
+
+def later(size: int, root: bytes = b"", begun: Checkpoint | None = None) -> LaterLog:
+    return LaterLog(head(size, root), 5, frozenset({"erased-one"}), begun)
 
 
 def test_a_restore_goes_on_with_no_less_of_a_later_log_than_it_was_begun_with(tmp_path: Path) -> None:
@@ -50,24 +55,49 @@ def test_a_restore_goes_on_with_no_less_of_a_later_log_than_it_was_begun_with(tm
     assert b"erased-one" not in before
     for less in (None, later(8)):
         for act in (lambda less=less: check_later(paths, less), lambda less=less: mark(paths, ONE, less)):
-            with pytest.raises(UsageError, match="with a later log of 9 entries"):
+            with pytest.raises(UsageError, match="with a later log of 9 entries") as refused:
                 act()
+            assert refused.value.hint is not None
+            assert refused.value.hint.endswith("where it is lost, uninstall this site, and restore it anew")
     assert paths.restoring.read_bytes() == before
     mark(paths, ONE, later(9))
-    mark(paths, ONE, later(12))
+    mark(paths, ONE, later(12, begun=head(9)))
     with pytest.raises(UsageError, match="with a later log of 12 entries"):
         mark(paths, ONE, later(9))
     assert restoring_from(paths) == ONE
+    assert later_begun(paths, ONE) == (12, bytes(32))
+    assert later_begun(paths, TWO) is None
     unmark(paths)
     check_later(paths, None)
+    assert later_begun(paths, ONE) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [later(9, b"other"), later(12), later(12, b"other", head(9, b"other")), later(12, begun=head(8))],
+    ids=["as long", "longer", "longer than another", "longer than less"],
+)
+def test_a_later_log_that_was_not_shown_to_go_on_from_the_first_is_none_to_go_on_with(
+    tmp_path: Path, other: LaterLog
+) -> None:
+    paths = SitePaths(tmp_path / "site")
+    mark(paths, ONE, later(9, b"first"))
+    before = paths.restoring.read_bytes()
+    for act in (lambda: check_later(paths, other), lambda: mark(paths, ONE, other)):
+        with pytest.raises(UsageError, match="later log of 9 entries, from which this one was not shown to go on"):
+            act()
+    assert paths.restoring.read_bytes() == before
+    mark(paths, ONE, later(12, b"other", head(9, b"first")))
 
 
 def test_a_mark_that_is_damaged_says_nothing_of_a_later_log(tmp_path: Path) -> None:
     paths = SitePaths(tmp_path)
     mark(paths, ONE, later(9))
-    paths.restoring.write_bytes(paths.restoring.read_bytes().replace(b'"later_log": 9', b'"later_log": []'))
-    with pytest.raises(DeploymentError, match="damaged"):
-        check_later(paths, None)
+    told = json.loads(paths.restoring.read_bytes())
+    for damaged in ([], 9, {}, {"size": 9}, {"size": 9, "root": "="}, {"size": None, "root": ""}):
+        paths.restoring.write_text(json.dumps(told | {"later_log": damaged}))
+        with pytest.raises(DeploymentError, match="damaged"):
+            check_later(paths, None)
 
 
 @pytest.mark.parametrize("there", ["site.yaml", "state/journal.jsonl", "store", "trust"])
