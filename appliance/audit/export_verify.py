@@ -2,7 +2,8 @@
 
 What holds is what the folder's own script holds (``export_check``), in its order: both signatures of the checkpoint,
 the entries' place in the signed tree, the growth since a kept checkpoint. ``leaves`` proves nothing: it is looked at
-where the entries are not the log's, and believed where it leads to the signed root itself.
+where the entries are not the log's, and believed where it leads to the signed root itself. Of entries that hold no
+hash is kept; those of others are read again, to be compared.
 """
 
 from __future__ import annotations
@@ -11,22 +12,22 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from appliance.audit.checkpoint import open_checkpoint
 from appliance.audit.errors import LogTamperedError
 from appliance.audit.export import ENTRIES, LEAVES, PROOF
-from appliance.audit.export_check import root_of
 from appliance.audit.findings import Finding, compare
 from appliance.audit.history import require_growth
-from appliance.audit.merkle import HASH_BYTES, leaf_hash
+from appliance.audit.merkle import HASH_BYTES, CompactTree, leaf_hash, node_hash
 from appliance.audit.note import MAX_NOTE_BYTES
 from appliance.audit.regular_file import open_regular, read_regular
 from appliance.audit.tiles import CHECKPOINT, MAX_ENTRY_BYTES
 from appliance.errors import LogInconsistentError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from appliance.audit.checkpoint import Checkpoint
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
 _MAX_PROOF_BYTES = 1 << 16
 """Two hashes for each level of the largest tree, and as many again, take a quarter of it."""
+
+
+class _TornError(Exception):
+    """Bytes behind the last entry."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +57,24 @@ class _Proof:
     hashes: list[bytes]
     earlier: list[bytes] | None
 
-    def leads(self, leaves: Sequence[bytes], head: Checkpoint) -> bool:
-        """Whether ``leaves`` are those of the signed tree from ``first`` on."""
-        if not leaves or not 0 <= self.first <= head.size - len(leaves):
-            return False
-        beside = iter(self.hashes)
+    def end(self, leaves: Iterable[bytes], head: Checkpoint) -> int | None:
+        """The position behind the last of ``leaves``, where they are those of the signed tree from ``first`` on.
+
+        The first hashes are the roots on their left: peaks of the tree before ``first``.
+        """
+        peaks = self.first.bit_count()
+        if not 0 <= self.first < head.size or len(self.hashes) < peaks:
+            return None
+        tree, right = CompactTree(self.first, self.hashes[:peaks]), iter(self.hashes[peaks:])
+        for leaf in leaves:
+            if tree.size == head.size:
+                return None
+            tree.append(leaf)
         try:
-            root = root_of(0, head.size, self.first, list(leaves), beside)
+            root = _root(0, head.size, tree.size, iter(tree.peaks), right)
         except StopIteration:
-            return False
-        return root == head.root and next(beside, None) is None
+            return None
+        return tree.size if tree.size > self.first and root == head.root and next(right, None) is None else None
 
 
 def verify_export(folder: Path, *, vkeys: Sequence[VerifierKey], kept: str | None = None) -> ExportReport:
@@ -77,23 +90,32 @@ def verify_export(folder: Path, *, vkeys: Sequence[VerifierKey], kept: str | Non
     note = _read(folder, CHECKPOINT, MAX_NOTE_BYTES + 1)
     head = open_checkpoint(note, vkeys)
     proof = _proof(_read(folder, PROOF, _MAX_PROOF_BYTES + 1))
-    leaves, torn = _leaves(folder, head.size)
-    if torn or not proof.leads(leaves, head):
-        raise LogTamperedError(tuple(_changes(folder, proof, head, leaves, torn=torn)))
+    try:
+        end = proof.end(_leaves(folder), head)
+    except _TornError:
+        end = None
+    if end is None:
+        raise LogTamperedError(tuple(_changes(folder, proof, head)))
     if kept is not None:
         _require_growth(open_checkpoint(kept.encode(), vkeys), head, proof.earlier)
-    return ExportReport(proof.first, proof.first + len(leaves) - 1, head, note.decode())
+    return ExportReport(proof.first, end - 1, head, note.decode())
 
 
-def _changes(folder: Path, proof: _Proof, head: Checkpoint, leaves: list[bytes], *, torn: bool) -> list[Finding]:
+def _changes(folder: Path, proof: _Proof, head: Checkpoint) -> list[Finding]:
     """What was done to the entries; to which, as far as the export still tells."""
+    leaves: list[bytes] = []
+    torn = False
+    try:
+        leaves.extend(islice(_leaves(folder), head.size + 1))
+    except _TornError:
+        torn = True
     try:
         data = _read(folder, LEAVES, HASH_BYTES * head.size)
     except (LogInconsistentError, UsageError):  # it is not needed for what holds
         data = b""
     promised = [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
-    if proof.leads(promised, head):
-        return compare(promised, leaves, proof.first, torn=torn)
+    if proof.end(promised, head) is not None and (found := compare(promised, leaves, proof.first, torn=torn)):
+        return found
     span = f"the {len(leaves)} entries from position {proof.first} on, or their proof, are not those of the signed log"
     return [Finding("rewritten", proof.first, f"{span}; which were changed, the export does not tell")]
 
@@ -107,16 +129,23 @@ def _require_growth(kept: Checkpoint, head: Checkpoint, earlier: list[bytes] | N
     require_growth(kept, head, earlier or [])
 
 
-def _leaves(folder: Path, most: int) -> tuple[list[bytes], bool]:
-    """The hashes of the entries, of one more than ``most`` at most, and whether bytes follow that are no entry."""
-    leaves: list[bytes] = []
+def _root(low: int, high: int, end: int, left: Iterator[bytes], right: Iterator[bytes]) -> bytes:
+    """Root of the leaves from ``low`` to ``high``: up to ``end`` out of a tree's peaks, what is behind by ``right``."""
+    if low >= end:
+        return next(right)
+    width = high - low
+    if high <= end and width.bit_count() == 1:
+        return next(left)
+    middle = low + (1 << (width - 1).bit_length() - 1)
+    return node_hash(_root(low, middle, end, left, right), _root(middle, high, end, left, right))
+
+
+def _leaves(folder: Path) -> Iterator[bytes]:
+    """The hashes of the entries. Raises ``_TornError`` where bytes follow that are no entry."""
     for line in _lines(folder):
         if not line.endswith(b"\n"):
-            return leaves, True
-        leaves.append(leaf_hash(line[:-1]))
-        if len(leaves) > most:
-            break
-    return leaves, False
+            raise _TornError
+        yield leaf_hash(line[:-1])
 
 
 def _lines(folder: Path) -> Iterator[bytes]:

@@ -145,6 +145,36 @@ def test_a_hash_too_many_proves_nothing(bench: Bench, folder: Path) -> None:
         verify_export(folder, vkeys=bench.vkeys)
 
 
+def test_entries_from_the_first_on_hold_at_no_other_position_though_hashes_are_missing(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.fill(8)
+    export_range(bench.directory, tmp_path / "out", first=0, last=7, vkeys=bench.vkeys)
+    for first in (1, 5, 7):
+        _proof(first=first)(tmp_path / "out")
+        with pytest.raises(LogTamperedError):
+            verify_export(tmp_path / "out", vkeys=bench.vkeys)
+
+
+def test_every_range_of_a_small_log_holds_and_no_hash_of_its_proof_may_be_missing_or_another(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.fill(7)
+    for first in range(7):
+        for last in range(first, 7):
+            out = tmp_path / f"{first}-{last}"
+            export_range(bench.directory, out, first=first, last=last, vkeys=bench.vkeys)
+            found = verify_export(out, vkeys=bench.vkeys)
+            assert (found.first, found.last) == (first, last)
+            hashes = json.loads((out / "proof.json").read_text())["hashes"]
+            for at in range(len(hashes)):
+                zeros = base64.b64encode(bytes(32)).decode()
+                for changed in ([*hashes[:at], *hashes[at + 1 :]], [*hashes[:at], zeros, *hashes[at + 1 :]]):
+                    _proof(hashes=changed)(out)
+                    with pytest.raises(LogTamperedError):
+                        verify_export(out, vkeys=bench.vkeys)
+
+
 def test_hashes_of_entries_vouch_for_nothing(bench: Bench, folder: Path) -> None:
     (folder / "leaves").write_bytes(bytes(32 * 25))
     assert verify_export(folder, vkeys=bench.vkeys).last == 29  # an export of before had none
