@@ -59,7 +59,7 @@ def decode_entry(data: bytes) -> tuple[str, Event]:
 
 
 def same_event(one: bytes, other: bytes) -> bool:
-    """Whether two entries record the same thing, apart from when it was said to happen.
+    """Whether two entries record the same thing, apart from when it was said to happen, and by which release.
 
     Of texts that are kept apart their beginnings and lengths count: a key that was erased or lost in between makes
     other commitments of the same text. An older release kept the beginnings alone, and said some things twice.
@@ -74,6 +74,8 @@ def same_event(one: bytes, other: bytes) -> bool:
 def _timeless(data: bytes) -> Event:
     event: Event = json.loads(data)
     event.pop("time", None)
+    with suppress(KeyError, TypeError, AttributeError):
+        event["metadata"]["product"].pop("version", None)
     if _MARK in data:
         with suppress(KeyError, TypeError, AttributeError):
             for item in event["unmapped"]["sovereign"]["apart"]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, select, text
 
 from appliance.gateway import learnt
-from appliance.gateway.quota import owner_of
+from appliance.gateway.quota import REQUESTS, TOKENS, owner_of
 from appliance.gateway.schema import conversation, message, quota_counter, rollout_answer, session, user_key
 from appliance.memory.brought import brought_by, brought_by_nobody
 
@@ -83,7 +83,9 @@ class People:
             count = (await connection.execute(messages)).scalar_one()
             sessions = await connection.execute(delete(session).where(session.c.subject == subject))
             gone = await connection.execute(delete(conversation).where(conversation.c.subject == subject))
-            await connection.execute(delete(quota_counter).where(quota_counter.c.subject == owner_of(subject)))
+            for metric in (REQUESTS, TOKENS):  # in the order in which admissions lock them
+                theirs = (quota_counter.c.subject == owner_of(subject)) & (quota_counter.c.metric == metric)
+                await connection.execute(delete(quota_counter).where(theirs))
             await connection.execute(delete(rollout_answer).where(rollout_answer.c.subject == subject))
             await learnt.erased(connection, subject)
         async with self._engine.connect() as connection:

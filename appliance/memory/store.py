@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from appliance.memory import sweeping, vector_index
 from appliance.memory.access import keeping, reading
-from appliance.memory.documents import Document
+from appliance.memory.documents import NOBODY, Document
 from appliance.memory.errors import DocumentRefusedError, NoDocumentError
 from appliance.memory.passages import count, keep, uncount
 from appliance.memory.schema import brief_line, brief_strike, document, passage
@@ -79,6 +79,7 @@ class Library:
             try:
                 await keep(connection, row.id, read.language, read.passages)
                 await count(connection, row.id)
+                row = await self._told(connection, row, arrival.imported_by)
             except DBAPIError as error:
                 if isinstance(error.orig, _UNFIT):
                     raise DocumentRefusedError("damaged", "the database cannot hold what the document says") from error
@@ -93,6 +94,7 @@ class Library:
             await _clear(connection, arrival.origin)
             await connection.execute(TURN)
             row, _ = await self._row(connection, arrival, values | counts)
+            row = await self._told(connection, row, arrival.imported_by)
         return _document(row), "refused"
 
     async def regroup(self, document_id: uuid.UUID, groups: Sequence[str]) -> Document:
@@ -161,16 +163,23 @@ class Library:
             whole += part.body[len(whole) - part.first :]
         return _document(row), whole
 
+    async def _told(self, connection: AsyncConnection, row: Row[Any], by: str) -> Row[Any]:
+        """The row with whom ``named`` names: last, so that nothing which it looks at is held for longer than that."""
+        if self._named is None:
+            return row
+        named = update(document).where(document.c.id == row.id).values(imported_by=await self._named(connection, by))
+        told: Row[Any] = (await connection.execute(named.returning(document))).one()
+        return told
+
     async def _row(
         self, connection: AsyncConnection, arrival: Arrival, values: dict[str, Any]
     ) -> tuple[Row[Any], Outcome]:
-        by = arrival.imported_by
         values |= {
             "title": arrival.title,
             "media_type": arrival.media_type,
             "digest": arrival.digest,
             "groups": list(arrival.groups),
-            "imported_by": await self._named(connection, by) if self._named is not None else by,
+            "imported_by": arrival.imported_by if self._named is None else NOBODY,
             "imported": func.now(),
             "folder": arrival.folder,
         }

@@ -79,3 +79,12 @@ def test_the_same_event_at_another_time_is_the_same(bench: Bench) -> None:
     other = encode_entry(bench.event("r", severity_id=3), "r")
     assert same_event(one, later)
     assert not same_event(one, other)
+
+
+def test_what_is_sent_again_by_a_later_release_is_the_same(bench: Bench) -> None:
+    event = bench.event("r")
+    product = event["metadata"]["product"] | {"version": "9.9.9"}
+    later = event | {"metadata": event["metadata"] | {"product": product}}
+    assert same_event(encode_entry(event, "r"), encode_entry(later, "r"))
+    renamed = event | {"metadata": event["metadata"] | {"product": product | {"name": "another"}}}
+    assert not same_event(encode_entry(event, "r"), encode_entry(renamed, "r"))
