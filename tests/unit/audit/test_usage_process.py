@@ -68,7 +68,8 @@ from appliance.audit.usage_process import UsageProcess
 import multiprocessing
 if __name__ == "__main__":
     keys = [VerifierKey.parse(line) for line in sys.argv[2:]]
-    UsageProcess(pathlib.Path(sys.argv[1]), keys).report(None, None).result(60)
+    counting = UsageProcess(pathlib.Path(sys.argv[1]), keys)  # kept: without it its process ends by itself
+    counting.report(None, None).result(60)
     print(*[child.pid for child in multiprocessing.active_children()], flush=True)
     sys.stdin.read()
 """
