@@ -50,8 +50,7 @@ def require_fate(paths: SitePaths, known: Standing, fate: LogFate = UNSAID, ente
     There is none without an assistant, or where its host was cleaned before. Raises ``NotAllowedError``,
     ``UsageError`` and what ``check_whole`` does, as for a host's (``install.log_fate``).
     """
-    there = known.described.assistant is not None
-    host = known.state.state_host or (known.described.state_host if there else "")
+    host = log_host(known)
     if host not in {one.name for one in known.state.hosts} and not _is_lost(paths, known):
         return None
     try:
@@ -66,18 +65,24 @@ def require_fate(paths: SitePaths, known: Standing, fate: LogFate = UNSAID, ente
         refuse_inside(paths, fate.archived)
         check_whole(fate.archived, head, vkeys=vkeys)
     elif head.size:
-        days = known.described.pods.audit.retention_days if there else 0
+        days = known.described.pods.audit.retention_days if known.described.assistant is not None else 0
         refuse_young(head, days, fate, f"copy {PLACE}/log of {host} to a medium")
     return found
 
 
-def _is_lost(paths: SitePaths, known: Standing) -> bool:
-    """Whether there is a log, and nothing names a host of the cluster that has it.
+def log_host(known: Standing) -> str:
+    """The host that has the log, as far as it is known: as noted, else as described; empty: nothing names it."""
+    return known.state.state_host or (known.described.state_host if known.described.assistant is not None else "")
 
-    A run that went through notes that host; earlier versions of this program did not, nor does a site without an
-    assistant, which has no keys of a log either.
+
+def _is_lost(paths: SitePaths, known: Standing) -> bool:
+    """Whether there is a log on a host that is not among those that were touched, or on one that nothing names.
+
+    There is none any more where a removal cleaned its host. A site that never had an assistant has no keys of a log.
     """
-    return bool(known.state.release) and not known.state.state_host and (paths.policies / VKEYS).exists()
+    if known.state.cleaned and known.state.cleaned == log_host(known):
+        return False
+    return (bool(known.state.release) and (paths.policies / VKEYS).exists()) or _was_laid(paths, known)
 
 
 def _was_laid(paths: SitePaths, known: Standing) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from airgap_bundle.errors import StoreError
 from appliance.cluster.acts import Acting, in_force
 from appliance.cluster.events import Reading
-from appliance.cluster.log_fate import require_fate
+from appliance.cluster.log_fate import log_host, require_fate
 from appliance.cluster.playbook import run
 from appliance.cluster.state import write_state
 from appliance.errors import DeploymentError, SovereignError, UsageError
@@ -135,10 +135,11 @@ def _announced(paths: SitePaths, acting: Acting, known: Standing, fate: LogFate,
 
 
 def _forget(paths: SitePaths, known: Standing, clean: set[str]) -> None:
-    """Hosts that bear no mark any more because it was taken from them are not looked for again."""
+    """Hosts that bear no mark any more because it was taken from them are not looked for again, nor is their log."""
     left = tuple(host for host in known.state.hosts if host.name not in clean)
     if left != known.state.hosts:
-        write_state(paths.cluster_state, replace(known.state, hosts=left))
+        cleaned = log_host(known) if log_host(known) in clean else known.state.cleaned
+        write_state(paths.cluster_state, replace(known.state, hosts=left, cleaned=cleaned))
 
 
 def _ours(paths: SitePaths) -> Iterator[Path]:

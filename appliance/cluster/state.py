@@ -66,7 +66,8 @@ class ClusterState:
     ``release`` is what the last run that went through brought; empty before. ``way`` is the one that a run is on, or
     was when it was cut off. ``history`` names every release that was in force, the last one last, and ``digests`` the
     images that are admitted: those of ``release``, and of both ends of the way. ``state_host`` has database and log
-    since then; empty: there is no assistant, or an earlier version of this program did not note it.
+    since then, or is where a restore brings them; empty: there is no assistant, or an earlier version of this program
+    did not note it. ``cleaned`` is the host of the log once a removal cleaned it; empty: none did since a run.
     """
 
     identity: str
@@ -77,12 +78,13 @@ class ClusterState:
     history: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
     state_host: str = ""
+    cleaned: str = ""
 
     def touching(self, site_file: Path, hosts: Iterable[Host]) -> ClusterState:
         """The state before a run: what it may touch is remembered first."""
         found = {host.name: KnownHost(host.name, host.address) for host in hosts}
         before = tuple(host for host in self.hosts if host.name not in found)
-        return replace(self, site_file=str(site_file), hosts=(*before, *found.values()))
+        return replace(self, site_file=str(site_file), hosts=(*before, *found.values()), cleaned="")
 
     def going_to(self, release: str, digests: Iterable[str] = (), *, back: bool = False) -> ClusterState:
         """The state from before the first change of a way to ``release`` until it is whole.
@@ -150,8 +152,9 @@ def read_state(path: Path) -> ClusterState | None:
         words = (str(value["identity"]), str(value["site_file"]))
         history, digests = (tuple(map(str, value.get(name, ()))) for name in ("history", "digests"))
         release = str(value.get("release", ""))
-        way, state_host = _way(value, release, history), str(value.get("state_host", ""))
-        return ClusterState(*words, hosts, release, way, history, digests, state_host)
+        state_host, cleaned = (str(value.get(name, "")) for name in ("state_host", "cleaned"))
+        way = _way(value, release, history)
+        return ClusterState(*words, hosts, release, way, history, digests, state_host, cleaned)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -94,8 +94,13 @@ class Run:
             yield JudgedLog(content, vkeys, _MOST)
 
 
-def place(run: Run, staged: SitePaths, state: ClusterState, vault: Vault, reach: Reach, source: Path) -> None:  # noqa: PLR0913, PLR0917 - all of it goes to this machine's root
-    """Trust with its floors, certificates, the log's keys for verifiers, who the cluster is, and every secret."""
+def place(  # noqa: PLR0913, PLR0917 - all of it goes to this machine's root
+    run: Run, staged: SitePaths, state: ClusterState, vault: Vault, reach: Reach, source: Path, state_host: str
+) -> None:
+    """Trust with its floors, certificates, the log's keys for verifiers, who the cluster is, and every secret.
+
+    ``state_host`` is where the log will lie, which need not be where the backup has it.
+    """
     paths = run.paths
     if not run.progress.kept:
         for name in ("trust", "tls", "policies", "packs"):
@@ -108,10 +113,8 @@ def place(run: Run, staged: SitePaths, state: ClusterState, vault: Vault, reach:
                 store.put(name, value)
     known = (read_state(paths.cluster_state) if run.progress.kept else None) or state
     hosts = known.hosts if survives(reach, state.identity) else ()
-    write_state(
-        paths.cluster_state,
-        replace(known, site_file=str(source), hosts=hosts, release="", way=None, history=(), digests=()),
-    )
+    fresh = replace(known, release="", way=None, history=(), digests=(), cleaned="")
+    write_state(paths.cluster_state, replace(fresh, site_file=str(source), hosts=hosts, state_host=state_host))
 
 
 def load_databases(run: Run, running: PodServer) -> None:

@@ -125,7 +125,7 @@ def restore(  # noqa: PLR0913 - what a restore is made of, by keyword
         run.step(
             steps.PLACED,
             "trust, state and keys of this machine",
-            lambda: place(run, staged, state, vault, reach, source),
+            lambda: place(run, staged, state, vault, reach, source, described.state_host),
         )
         release = admit_again(bundle, staged.root.with_name("learnt"), paths.store, pinned(staged), progress)
         wanted = Wanted(described, source, release, files, restored=True)

@@ -27,7 +27,7 @@ from tests.integration.cluster.reaching import site
 from tests.integration.cluster.test_acts import away, entries, told
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from appliance.cluster.install import Wanted
@@ -43,25 +43,31 @@ DISCARD = LogFate(discard=True)
 class Cleaning:
     """Stands for the run that cleans hosts: notes what the log says by then."""
 
-    def __init__(self, desk: Desk, fails: bool) -> None:  # noqa: FBT001 - of two kinds
-        self.desk, self.fails = desk, fails
+    def __init__(self, desk: Desk, fails: bool, cleans: Sequence[str]) -> None:  # noqa: FBT001 - of two kinds
+        self.desk, self.fails, self.cleans = desk, fails, cleans
         self.log: list[SAID] = []
 
     def __call__(self, _playbook: str, _told: Mapping[str, Any], watch: Watch, **_: object) -> dict[str, int]:
         self.log.append(told(self.desk))
         watch(Reading("node1", {"quiet": True}))
-        if self.fails:
-            raise DeploymentError("node2: a canary of its words")
-        for host in ("node1", "node2"):
+        for host in self.cleans if self.fails else ("node1", "node2"):
             watch(Reading(host, {"marked": True}))
             watch(Reading(host, {"removed": True}))
+        if self.fails:
+            raise DeploymentError("node2: a canary of its words")
         return {}
 
 
 def remove(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, fate: LogFate = DISCARD, *, fails: bool = False
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    fate: LogFate = DISCARD,
+    *,
+    fails: bool = False,
+    cleans: Sequence[str] = (),
 ) -> tuple[Cleaning, removal.Removed]:
-    cleaning = Cleaning(desk, fails)
+    """``cleans`` are the hosts that one that ``fails`` has cleaned by then."""
+    cleaning = Cleaning(desk, fails, cleans)
     monkeypatch.setattr(removal, "run", cleaning)
     return cleaning, removal.uninstall(desk.paths, desk.known, fate, watch=quiet, enter=desk.hosts.enter)
 

@@ -171,13 +171,25 @@ def test_an_old_log_goes_without_a_word(desk: Desk, monkeypatch: pytest.MonkeyPa
 
 def test_a_removal_goes_on_once_the_host_of_the_log_was_cleaned(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DeploymentError):
-        remove(desk, monkeypatch, fails=True)
-    left = replace(standing(desk.paths).state, hosts=(KnownHost("node1", "10.77.0.11"),))
-    assert left.state_host == "node2"
-    desk.known = replace(desk.known, state=left)
+        remove(desk, monkeypatch, fails=True, cleans=("node2",))
+    desk.known = standing(desk.paths)
+    assert desk.known.state.hosts == (KnownHost("node1", "10.77.0.11"),)
     away(desk)
     remove(desk, monkeypatch, LogFate())
     assert not desk.paths.cluster_state.exists()
+
+
+def test_but_not_where_another_host_was_cleaned_or_a_run_came_since(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DeploymentError):
+        remove(desk, monkeypatch, fails=True, cleans=("node1",))
+    away(desk)
+    known = standing(desk.paths)
+    since = replace(known.state, cleaned="node2").touching(desk.config, known.described.cluster.hosts)
+    for state in (known.state, since):
+        desk.known = replace(known, state=replace(state, hosts=()))
+        refused(desk, monkeypatch, LogFate(), NotAllowedError, "is to be kept")  # by the head that was noted
 
 
 def test_an_installation_that_never_went_through_has_no_log_to_ask_for(
