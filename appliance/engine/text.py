@@ -10,7 +10,10 @@ import codecs
 
 
 class StopMatcher:
-    """Passes text through up to the earliest of ``stops`` (the stop string itself is not part of the answer)."""
+    """Passes text through up to the first of ``stops`` to be complete (the stop string is not part of the answer).
+
+    Of those that the same character completes it is the longest: so it does not matter in which pieces text comes.
+    """
 
     def __init__(self, stops: tuple[str, ...]) -> None:
         if any(not stop for stop in stops):
@@ -24,10 +27,10 @@ class StopMatcher:
         if self.stopped:
             return ""
         pending = self._held + text
-        found = min((at for stop in self._stops if (at := pending.find(stop)) >= 0), default=-1)
-        if found >= 0:
+        ends = [(at + len(stop), at) for stop in self._stops if (at := pending.find(stop)) >= 0]
+        if ends:
             self.stopped, self._held = True, ""
-            return pending[:found]
+            return pending[: min(ends)[1]]
         keep = max((_overlap(pending, stop) for stop in self._stops), default=0)
         self._held = pending[len(pending) - keep :]
         return pending[: len(pending) - keep]

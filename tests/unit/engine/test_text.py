@@ -42,6 +42,11 @@ def test_the_earliest_of_several_stop_strings_ends_the_answer() -> None:
     assert "".join(_stream(("world", "lo"), [b"hello world"])[0]) == "hel"
 
 
+@pytest.mark.parametrize("parts", [[b"aba"], [b"ab", b"a"], [b"a", b"b", b"a"]])
+def test_a_stop_string_that_is_complete_ends_the_answer_though_a_longer_one_began_before(parts: list[bytes]) -> None:
+    assert "".join(_stream(("b", "aba"), parts)[0]) == "a"
+
+
 def test_nothing_is_shown_after_the_stop_string() -> None:
     matcher = StopMatcher(("x",))
     assert matcher.push("axb") == "a"
@@ -64,6 +69,6 @@ def test_the_answer_does_not_depend_on_where_tokens_end(text: str, stops: list[s
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     parts = [data[a:b] for a, b in itertools.pairwise(edges)]
     shown, stopped = _stream(tuple(stops), parts)
-    ends = [at for stop in stops if (at := text.find(stop)) >= 0]
-    assert "".join(shown) == (text[: min(ends)] if ends else text)
+    ends = [(at + len(stop), at) for stop in stops if (at := text.find(stop)) >= 0]
+    assert "".join(shown) == (text[: min(ends)[1]] if ends else text)
     assert stopped == bool(ends)
