@@ -28,7 +28,7 @@ class Computed:
                 self._of[job].update(range(piece.position, upto))
             return rows
 
-        desk.context.decode = decode  # type: ignore[method-assign]
+        desk.context.decode = decode  # type: ignore[method-assign]  # of this one context: what it computes is noted
 
     def tokens(self, asked: Asked) -> int:
         """Tokens of its prompt that were computed for it, each counted once."""

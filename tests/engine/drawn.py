@@ -42,7 +42,7 @@ class Drawn:
             self._answers.update({resident.job: resident.answering for resident in desk.batcher._residents})
             return inner(pieces)
 
-        desk.context.decode = decode  # type: ignore[method-assign]
+        desk.context.decode = decode  # type: ignore[method-assign]  # of this one context: what it computes is noted
 
     def tokens(self, asked: Asked) -> list[int]:
         """What was drawn for it so far."""

@@ -49,7 +49,7 @@ export function bars(title, rows, unit) {
 /** @param {string[]} scopes */
 function legend(scopes) {
   const keys = scopes.map((scope) => h("li", { class: ["memory-key", CLASSES[SCOPES.indexOf(scope)]].join(" ") }, scopeName(scope)));
-  return h("ul", { class: "memory-keys" }, ...keys);
+  return h("ul", { class: "plot-keys" }, ...keys);
 }
 
 /**
