@@ -16,6 +16,7 @@ from appliance.errors import RefusedError
 from appliance.site.paths import AUDIT, GATEWAY, KV_KEY, standby_service
 
 if TYPE_CHECKING:
+    from appliance.models.gate import VerifiedModel
     from appliance.site.config import SiteConfig
     from appliance.site.credentials import Credentials
     from appliance.site.paths import SitePaths
@@ -27,35 +28,22 @@ def serve_model(model: Model, service: str, config: SiteConfig, paths: SitePaths
 
     Raises ``RefusedError`` (the gate), ``DeploymentError``, ``AuditUnavailableError`` (no load goes unlogged).
     """
-    from appliance.engine.errors import ConfinementError
     from appliance.engine.kv.disk import Disk
-    from appliance.engine.launch import serve as serve_engine
     from appliance.engine.rapl import open_counters
-    from appliance.models.admission import admit_adapter, admit_model, layers_waived_at
+    from appliance.models.admission import layers_waived_at
 
     clients = _clients(paths)  # asked while this process may still look around
     waived = layers_waived_at(paths, config)
     standby = service == standby_service(model.name)  # it leaves the file to the engine that it stands in for
-    arena, counters = None if standby else _arena(model, paths), open_counters()
+    arena = None if standby else _arena(model, paths)
+    if model.program == "llama-server":
+        _serve_llama_server(model, service, paths, clients, waived)
+        return
+    from appliance.engine.launch import serve as serve_engine
+
+    counters = open_counters()
     master = credentials.read(KV_KEY) if arena is not None else b""
-    try:
-        holding = _confine_gate(model, service, paths, waived)
-        admitted = admit_model(model.name, paths)
-        adapters = {name: admit_adapter(name, model.name, paths) for name in model.adapters}
-    except (RefusedError, ConfinementError) as refusal:
-        _record_load(paths, model, model_name=model.name, model_digest="", accepted=False, reason=refusal.cause)
-        raise
-    receipt = {**admitted.receipt, "confinement": list(holding)}
-    if adapters:
-        receipt["adapters"] = {name: adapter.receipt for name, adapter in adapters.items()}
-    for loaded in (receipt, *(adapter.receipt for adapter in adapters.values())):
-        _record_load(
-            paths,
-            model,
-            model_name=loaded["name"],
-            model_digest=loaded["digest"],
-            **{field: loaded[field] for field in _RECORDED if field in loaded},
-        )
+    admitted, receipt, adapters = _through_gate(model, service, paths, waived)
     serve_engine(
         weights_fd=admitted.fd_weights,
         template=admitted.template,
@@ -71,6 +59,50 @@ def serve_model(model: Model, service: str, config: SiteConfig, paths: SitePaths
     )
 
 
+def _serve_llama_server(
+    model: Model, service: str, paths: SitePaths, clients: frozenset[int], waived: frozenset[str]
+) -> None:
+    """llama-server instead, whose process opens the model itself: raises as ``serve_model``."""
+    from appliance.engine.llama_server.child import Opened
+    from appliance.engine.llama_server.launch import serve
+
+    def gate() -> Opened:
+        admitted, receipt, _ = _through_gate(model, service, paths, waived)
+        return Opened(admitted.fd_weights, admitted.template, receipt, admitted.record)
+
+    serve(gate=gate, config=model, socket=paths.socket(service), clients=clients, waived=waived)
+
+
+def _through_gate(
+    model: Model, service: str, paths: SitePaths, waived: frozenset[str]
+) -> tuple[VerifiedModel, dict[str, Any], dict[str, VerifiedModel]]:
+    """Confine this process, verify the model and its adapters, and log both: the model, its receipt, the adapters."""
+    from appliance.engine.errors import ConfinementError
+    from appliance.models.admission import admit_adapter, admit_model
+
+    try:
+        holding = _confine_gate(model, service, paths, waived)
+        admitted = admit_model(model.name, paths)
+        adapters = {name: admit_adapter(name, model.name, paths) for name in model.adapters}
+    except (RefusedError, ConfinementError) as refusal:
+        _record_load(paths, model, model_name=model.name, model_digest="", accepted=False, reason=refusal.cause)
+        raise
+    receipt = {**admitted.receipt, "confinement": list(holding)}
+    if model.program != "sovereign":
+        receipt["program"] = model.program
+    if adapters:
+        receipt["adapters"] = {name: adapter.receipt for name, adapter in adapters.items()}
+    for loaded in (receipt, *(adapter.receipt for adapter in adapters.values())):
+        _record_load(
+            paths,
+            model,
+            model_name=loaded["name"],
+            model_digest=loaded["digest"],
+            **{field: loaded[field] for field in _RECORDED if field in loaded},
+        )
+    return admitted, receipt, adapters
+
+
 def _arena(model: Model, paths: SitePaths) -> int | None:
     """Where this engine keeps beginnings of prompts, opened and bounded while it may still do either.
 
@@ -81,8 +113,8 @@ def _arena(model: Model, paths: SitePaths) -> int | None:
 
     path = paths.kv_arena(model.name)
     try:
-        if model.disk_mib:
-            arena = open_arena(path, model.disk_mib)
+        if model.kept_mib:
+            arena = open_arena(path, model.kept_mib)
             hold_to_size(arena)
             return arena
         path.unlink(missing_ok=True)

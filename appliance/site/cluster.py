@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from appliance.site import programs
 from appliance.site.config import SiteConfig, Use
 from appliance.site.shapes import Edge
 
@@ -181,7 +182,8 @@ class ClusterSite(_Strict):
         """Rules between fields; each message starts with the path it concerns."""
         if self.assistant is None:
             return self
-        mistakes = [f"assistant.{found}" for found in self.assistant.unknown_references()]
+        found = [*self.assistant.unknown_references(), *programs.not_in_pods(self.assistant.models)]
+        mistakes = [f"assistant.{one}" for one in found]
         wanted = self.assistant.state_host
         if wanted is not None and wanted not in {host.name for host in self.cluster.hosts}:
             mistakes.append(f"assistant.state_host: {wanted} is not among the cluster's hosts")

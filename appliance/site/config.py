@@ -10,6 +10,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from appliance.site import programs
 from appliance.site.backups import Backups  # noqa: TC001 - pydantic reads it at run time
 from appliance.site.groups import Group, ServiceClient  # noqa: TC001 - pydantic reads them at run time
 from appliance.site.rolling import Learning
@@ -83,6 +84,7 @@ class Use(Strict):
             if name not in groups
         ]
         found += self._exchange_mistakes()
+        found += programs.mistakes(self.models, self.groups, self.documents.model)
         found += self.learning.mistakes(
             {model.name: model.adapters for model in self.models if model.name != self.documents.model},
             {group.name: group.models for group in self.groups},
@@ -187,6 +189,8 @@ class SiteConfig(Use):
             mistakes += self.backup.mistakes(self.site_key.kind)
             if self.profile == "pod":
                 mistakes.append("backup: a cluster has no backup yet")
+        if self.profile == "pod":
+            mistakes += programs.not_in_pods(self.models)
         if mistakes:
             raise ValueError("\n".join(mistakes))
         return self

@@ -8,12 +8,24 @@ from pydantic import Field
 
 from appliance.site.shapes import Slug, Strict, Weight
 
+SLOTS = 4
+"""The most requests that llama-server computes at once: each slot takes memory, used or not."""
+
 
 class Model(Strict):
     """One model that the site serves: an artifact of the release, and what it may use."""
 
     name: Slug = Field(
         description="Artifact name in the release, or in a promoted bundle of models; also the model id of the API."
+    )
+    program: Literal["sovereign", "llama-server"] = Field(
+        default="sovereign",
+        description="What answers: our own engine, or, on a host whose release is built with it (the guide on engine "
+        "builds), llama.cpp's llama-server behind the same confinement, for a model that ours does not serve. That one "
+        "computes every prompt from its beginning and keeps none, in memory or on disk (`disk_mib` is not used); "
+        f"answers at most {SLOTS} requests at once (`parallel` where that is less), each with cells of its own for "
+        "`context_tokens`, in order of arrival whatever groups weigh; and has no tools, probabilities, adapters, "
+        "pinned instructions, vectors or GPU.",
     )
     adapters: tuple[Slug, ...] = Field(
         default=(), description="LoRA adapters of the release that are made for it; groups name which they use."
@@ -43,6 +55,16 @@ class Model(Strict):
     )
     watts_busy: Annotated[float, Field(gt=0)] = Field(default=35.0, description="Declared draw while decoding.")
     watts_idle: Annotated[float, Field(ge=0)] = Field(default=8.0, description="Declared idle draw, stated apart.")
+
+    @property
+    def slots(self) -> int:
+        """How many requests llama-server computes at once, where it serves the model."""
+        return min(self.parallel, SLOTS)
+
+    @property
+    def kept_mib(self) -> int:
+        """MiB of disk that its engine takes for what it computed."""
+        return self.disk_mib if self.program == "sovereign" else 0
 
 
 class DocumentFolder(Strict):

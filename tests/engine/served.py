@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -42,22 +42,25 @@ from appliance.engine.kv.arena import hold_to_size, open_arena
 from appliance.engine.kv.disk import Disk
 from appliance.site.served import Model
 given = json.loads(sys.argv[1])
-if given.get("library"):
+loaded = {
+    "template": given["template"],
+    "receipt": given["receipt"],
+    "record": {"name": "test", "role": given["role"], "template": {"stop": ["\\nUser:"]}, **given.get("says", {})},
+}
+if "library" in given:
+    from appliance.engine.llama_server.child import Opened
     from appliance.engine.llama_server.launch import serve
-    more = {"library": Path(given["library"]), "slots": given["slots"]}
+    opened = lambda: Opened(os.open(given["model"], os.O_RDONLY), **loaded)
+    more = {"gate": opened, "library": Path(given["library"]) if given["library"] else None}
 else:
     from appliance.engine.launch import serve
     state = Path(given["state"])
-    more = {"variant": given["variant"], "waived": given["waived"]}
+    more = {**loaded, "weights_fd": os.open(given["model"], os.O_RDONLY), "variant": given["variant"], "waived": given["waived"]}
     if given["state"]:
         arena = open_arena(state / "kv.arena", 256)
         hold_to_size(arena)
         more["disk"] = Disk.for_model(arena, (state / "kv_key").read_bytes(), {"digest": "sha256:0"})
 serve(
-    weights_fd=os.open(given["model"], os.O_RDONLY),
-    template=given["template"],
-    receipt=given["receipt"],
-    record={"name": "test", "role": given["role"], "template": {"stop": ["\\nUser:"]}, **given.get("says", {})},
     config=Model(name="test", **given["config"]),
     socket=Path(given["socket"]),
     clients=frozenset({os.getuid()}),
@@ -124,10 +127,13 @@ def our_engine(  # noqa: PLR0913 - what an engine may be started with
 
 
 @contextlib.contextmanager
-def adapted_engine(model: Path, sizes: Sizes, server: LlamaServer, slots: int) -> Iterator[Served]:
-    """llama-server, hardened, behind the same protocol."""
+def adapted_engine(
+    model: Path, sizes: Sizes, server: LlamaServer | None, slots: int, *, role: str = "chat"
+) -> Iterator[Served]:
+    """llama-server, hardened, behind the same protocol; None: the one of the installed wheel."""
     with _folder() as folder:
-        given = _given(model, sizes, folder) | {"library": str(server.library), "slots": slots}
+        library = "" if server is None else str(server.library)
+        given = _given(model, replace(sizes, parallel=slots), folder) | {"library": library, "role": role}
         with running([sys.executable, "-c", _OURS, json.dumps(given)], folder / "s") as served:
             yield served
 

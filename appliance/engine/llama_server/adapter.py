@@ -33,6 +33,8 @@ _SEEDS = 0xFFFF_FFFF
 _POLL_S = 0.05
 _REFUSALS = {
     "empty_prompt": "the prompt holds no token",
+    "not_an_embedding_model": "the model answers questions, and makes no vectors",
+    "unknown_adapter": "the engine that this site runs is given no adapters",
     "tools_unsupported": "the engine that this site runs offers no tools",
     "logprobs_unsupported": "the engine that this site runs gives no log probabilities",
     "context_length_exceeded": "the prompt has {given} tokens and the model's context holds {limit}, answer included",
@@ -108,10 +110,14 @@ class LlamaServerEngine:
 
     def _prepare(self, request: Request, seed: int) -> Prepared:
         """Everything that can refuse a request, before it takes a place."""
-        if request.top_logprobs is not None:
-            raise EngineRefusedError("logprobs_unsupported", _REFUSALS["logprobs_unsupported"])
-        if request.tools and request.tool_choice != "none":
-            raise EngineRefusedError("tools_unsupported", _REFUSALS["tools_unsupported"])
+        for code, asked in (
+            ("not_an_embedding_model", request.inputs is not None),
+            ("unknown_adapter", request.adapter is not None),
+            ("logprobs_unsupported", request.top_logprobs is not None),
+            ("tools_unsupported", bool(request.tools) and request.tool_choice != "none"),
+        ):
+            if asked:
+                raise EngineRefusedError(code, _REFUSALS[code])
         grammar = None if request.json_schema is None else grammar_of(request.json_schema)
         tokens = self._prompts.tokens(request)
         if (code := reject_empty(tokens, self._context_tokens)) is not None:

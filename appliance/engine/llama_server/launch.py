@@ -1,64 +1,62 @@
 """llama-server as an engine's process: take the socket, fork the server, give up the rest, serve once it is sealed.
 
 Order: the socket is bound and not listened on; the child is forked while there is one thread and no llama.cpp in the
-process, whose libraries have the names of the server's own; this process confines itself (it reads no model, but what
-the server says, and keeps sockets, since it opens one for each request); the child says that it is sealed; the model is
+process; this process confines itself (it reads no model, but what the server says, and keeps sockets, since it opens
+one for each request); the child lets the model pass the gate, confines and seals itself, and says so; the model is
 loaded; only then is anyone let in. When either process ends, so does the other.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 from appliance.engine.confinement.landlock import View, environment
 from appliance.engine.confinement.layers import confine
 from appliance.engine.errors import ConfinementError, ModelLoadError
 from appliance.engine.launch import bound
-from appliance.engine.llama_server.arguments import SOCKET_NAME, Shape, arguments
+from appliance.engine.llama_server.arguments import SOCKET_NAME, Shape
 from appliance.engine.llama_server.child import Program, fork
-from appliance.engine.memory import require_weights_fit
+from appliance.errors import DeploymentError, RefusedError, SovereignError, UsageError
 
 if TYPE_CHECKING:
-    import socket as sockets
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from pathlib import Path
+    from typing import BinaryIO
 
+    from appliance.engine.llama_server.child import Opened
     from appliance.site.served import Model
 
-SLOTS = 4
-_REPORT_MAX_BYTES = 65_536
+_REPORT_MAX_BYTES = 1 << 22
+_BY_EXIT: dict[int, type[SovereignError]] = {kind.exit_code: kind for kind in (UsageError, RefusedError)}
 
 
-def serve(  # noqa: PLR0913 - as ``appliance.engine.launch.serve``, and the server's own library
+def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one call
     *,
-    library: Path,
-    weights_fd: int,
-    template: str,
-    receipt: dict[str, Any],
-    record: dict[str, Any],
+    gate: Callable[[], Opened],
     config: Model,
     socket: Path,
     clients: frozenset[int],
     waived: Collection[str] = (),
-    slots: int = SLOTS,
+    library: Path | None = None,
 ) -> None:
-    """As ``appliance.engine.launch.serve``, with the llama-server in ``library`` (an absolute path) as the engine.
+    """As ``appliance.engine.launch.serve``, with llama-server as the engine of what ``gate`` lets pass.
 
-    ``slots`` requests are computed at once, each with ``context_tokens`` of its own. Blocks.
+    ``gate`` is called in the process that loads the model, with one thread and before that is confined; it may confine
+    that process itself. ``library`` (an absolute path) is another llama-server than the wheel's. ``config.slots``
+    requests are computed at once, each with ``context_tokens`` of its own. Raises also what ``gate`` does, as
+    ``UsageError``, ``RefusedError`` or ``DeploymentError``. Blocks.
     """
-    require_weights_fit(os.fstat(weights_fd).st_size, config.memory_mib)
     private = socket.with_name(SOCKET_NAME)
     private.unlink(missing_ok=True)
-    words = arguments(weights_fd, private, Shape(config.context_tokens, slots, config.threads))
-    program = Program(library, weights_fd, words, private, config.memory_mib, frozenset(waived))
+    shape = Shape(config.context_tokens, config.slots, config.threads)
+    program = Program(gate, shape, private, config.memory_mib, frozenset(waived), library)
     with bound(socket) as listener:
         child = fork(program, leave=(listener.fileno(),))
-        os.close(weights_fd)
         confine(View(readable=environment(), own=socket.parent), waived)
         try:
-            layers = _layers(child)
+            with child.makefile("rb") as said:
+                opened, layers = _report(said), _report(said)["layers"]
             from appliance.engine.llama_server import service  # noqa: PLC0415 - it loads a llama.cpp: after the fork
 
             service.serve(
@@ -66,25 +64,22 @@ def serve(  # noqa: PLR0913 - as ``appliance.engine.launch.serve``, and the serv
                 private=private,
                 listener=listener,
                 clients=clients,
-                slots=slots,
-                template=template,
-                described={"record": record, "receipt": receipt, "confinement": layers},
+                template=opened.pop("template"),
+                described={**opened, "program": "llama-server", "confinement": layers},
                 config=config,
             )
         finally:
             private.unlink(missing_ok=True)
 
 
-def _layers(child: sockets.socket) -> list[dict[str, Any]]:
-    """What confines the server, by its own word. Raises ``ConfinementError``, ``ModelLoadError``. Blocks."""
-    line = b""
-    while not line.endswith(b"\n"):
-        part = child.recv(4096)
-        if not part or len(line) > _REPORT_MAX_BYTES:
-            raise ModelLoadError("llama-server ended before it was confined", "the engine's log names the reason")
-        line += part
-    said = json.loads(line)
-    if "refused" in said:
+def _report(child: BinaryIO) -> dict[str, Any]:
+    """The child's next line. Raises ``ModelLoadError`` where it ended, and what it says that it refuses."""
+    line = child.readline(_REPORT_MAX_BYTES)
+    if not line.endswith(b"\n"):
+        raise ModelLoadError("llama-server ended before it was confined", "the engine's log names the reason")
+    said: dict[str, Any] = json.loads(line)
+    if "refused" not in said:
+        return said
+    if "layer" in said:
         raise ConfinementError(said["layer"], said["refused"])
-    layers: list[dict[str, Any]] = said["layers"]
-    return layers
+    raise _BY_EXIT.get(said["exit_code"], DeploymentError)(said["refused"], said["hint"])

@@ -40,7 +40,6 @@ def serve(  # noqa: PLR0913 - what the launcher has ready, named at the one call
     private: Path,
     listener: sockets.socket,
     clients: frozenset[int],
-    slots: int,
     template: str,
     described: dict[str, Any],
     config: Model,
@@ -51,9 +50,10 @@ def serve(  # noqa: PLR0913 - what the launcher has ready, named at the one call
     """
     stops = tuple(described["record"].get("template", {}).get("stop", ()))
     compiled = ChatTemplate(template, stops)
-    face = _Face(child, Upstream(private), Places(slots, config.queue), compiled, config)
-    sizes = {"context_tokens": config.context_tokens, "parallel": slots, "threads": config.threads}
+    face = _Face(child, Upstream(private), Places(config.slots, config.queue), compiled, config)
+    sizes = {"context_tokens": config.context_tokens, "parallel": config.slots, "threads": config.threads}
     known = {**described, **sizes}
+    face.computes_with(described["variant"])
     asyncio.run(face.run(listener, clients, lambda: known))
 
 
@@ -76,6 +76,10 @@ class _Face:
             draw=DeclaredDraw(busy=config.watts_busy, idle=config.watts_idle),
             metrics=self._metrics,
         )
+
+    def computes_with(self, variant: str) -> None:
+        """Tell of the CPU code that computes."""
+        self._metrics.computes_with(variant)
 
     async def run(
         self, listener: sockets.socket, clients: frozenset[int], describe: Callable[[], dict[str, Any]]

@@ -38,7 +38,7 @@ class Needs:
     @property
     def disk(self) -> int:
         """Bytes on the site root's file system."""
-        kept = sum(m.disk_mib for m in self.config.models) * MIB
+        kept = sum(m.kept_mib for m in self.config.models) * MIB
         return UNPACKED_FACTOR * self.bundle_bytes + STATE_BYTES + kept
 
 
