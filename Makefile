@@ -133,6 +133,11 @@ test-gpu: venv ## Tests of the engine with every model on this host's first GPU,
 	$(BIN)/pytest tests/integration/engine/test_gpu.py
 	SOVEREIGN_TEST_GPU=0 $(BIN)/pytest tests/integration/engine/test_small_model.py tests/integration/engine/test_adapters.py tests/integration/engine/test_soak.py
 
+.PHONY: test-llama-server
+test-llama-server: venv ## Tests of llama-server out of a release's wheel, which is compiled first: some ten minutes
+	$(BIN)/python -m tests.engine.llama_server_wheel
+	$(BIN)/pytest tests/integration/engine/test_llama_server_of_a_release.py
+
 .PHONY: bench-gpu
 bench-gpu: venv ## The engine on this host's first GPU beside llama-server on it; the last line is JSON
 	$(BIN)/python -m tests.bench.gpu

@@ -69,6 +69,7 @@ def render_status(status: SiteStatus, console: Console) -> None:
         *((f"certificate {c.name}", f"until {c.expires[:10]}, {c.days} days left") for c in status.certificates),
         *((f"waiver {'host ' if w.kind == 'host' else ''}{w.subject}", _waiver(w)) for w in status.waivers),
         *((f"confined {e.engine}", _layers(e)) for e in status.confinement),
+        *((f"answers {e.engine}", e.program) for e in status.confinement if e.program),
         *((f"computes {e.engine}", computing_words(e)) for e in status.confinement if e.variant),
         *(
             (f"pinned {e.engine}", f"{e.pinned_tokens} of {e.most_pinned} tokens of instructions")

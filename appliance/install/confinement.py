@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from appliance.install.services import Service
 
 State = Literal["holds", "waived", "missing", "contradicted", "unknown"]
+OTHER = "llama-server"
 _ACCEPTED = frozenset({"holds", "waived"})
 _DETAIL_CHARACTERS = 200
 _NO_CAPABILITY = "0000000000000000"
@@ -45,7 +46,8 @@ class EngineConfinement:
     """The layers of one engine; all ``unknown`` where it does not run.
 
     By its own word: ``variant`` is the CPU code it computes with, ``device`` the GPU where it has one,
-    ``pinned_tokens`` how much of the site's and groups' instructions stays in its memory, ``most_pinned`` how much may.
+    ``pinned_tokens`` how much of the site's and groups' instructions stays in its memory, ``most_pinned`` how much may;
+    ``program`` is what answers where that is not our own engine.
     """
 
     engine: str
@@ -54,6 +56,7 @@ class EngineConfinement:
     device: str | None = None
     pinned_tokens: int | None = None
     most_pinned: int | None = None
+    program: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -67,7 +70,9 @@ def engine_confinement(service: Service, pid: int | None, waived: Collection[str
         return EngineConfinement(service.name, tuple(LayerStatus(name, "unknown", "not running") for name in LAYERS))
     said = fetch_json(replace(service.probe, path="/model"))
     layers = compare(reported(said), threads_of(pid), waived)
-    return EngineConfinement(service.name, layers, variant_of(said), device_of(said), *pinned_of(said))
+    return EngineConfinement(
+        service.name, layers, variant_of(said), device_of(said), *pinned_of(said), program_of(said)
+    )
 
 
 def reported(said: Any) -> dict[str, LayerStatus]:
@@ -85,6 +90,11 @@ def variant_of(said: Any) -> str | None:
     """The CPU code that an engine says it computes with; None where it names none that exists."""
     variant = said.get("variant") if isinstance(said, dict) else None
     return variant if variant in VARIANTS else None
+
+
+def program_of(said: Any) -> str | None:
+    """``llama-server`` where an engine says that this is what answers; None else."""
+    return OTHER if isinstance(said, dict) and said.get("program") == OTHER else None
 
 
 def device_of(said: Any) -> str | None:

@@ -55,7 +55,8 @@ if "library" in given:
 else:
     from appliance.engine.launch import serve
     state = Path(given["state"])
-    more = {**loaded, "weights_fd": os.open(given["model"], os.O_RDONLY), "variant": given["variant"], "waived": given["waived"]}
+    more = {**loaded, "weights_fd": os.open(given["model"], os.O_RDONLY)}
+    more |= {"variant": given["variant"], "waived": given["waived"]}
     if given["state"]:
         arena = open_arena(state / "kv.arena", 256)
         hold_to_size(arena)

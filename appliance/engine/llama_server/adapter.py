@@ -110,14 +110,14 @@ class LlamaServerEngine:
 
     def _prepare(self, request: Request, seed: int) -> Prepared:
         """Everything that can refuse a request, before it takes a place."""
-        for code, asked in (
+        for unable, asked in (
             ("not_an_embedding_model", request.inputs is not None),
             ("unknown_adapter", request.adapter is not None),
             ("logprobs_unsupported", request.top_logprobs is not None),
             ("tools_unsupported", bool(request.tools) and request.tool_choice != "none"),
         ):
             if asked:
-                raise EngineRefusedError(code, _REFUSALS[code])
+                raise EngineRefusedError(unable, _REFUSALS[unable])
         grammar = None if request.json_schema is None else grammar_of(request.json_schema)
         tokens = self._prompts.tokens(request)
         if (code := reject_empty(tokens, self._context_tokens)) is not None:

@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,16 +15,35 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from appliance.engine import wheel_files
 from appliance.engine.client import EngineClient, EngineRefusedError, EngineUnavailableError
 from appliance.engine.llama_server.arguments import SOCKET_NAME
+from appliance.engine.llama_server.library import LIBRARY
 from appliance.engine.protocol import Admitted, End, Event, Message, Request, Token
 from appliance.install.confinement import reported, threads_of
 from appliance.site.layers import LAYERS
+from tests.engine.confined import unprivileged
 from tests.engine.llama_server_build import LlamaServer, build_llama_server
 from tests.engine.served import Served, Sizes, adapted_engine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+
+
+REFUSING = """
+import os, sys
+from pathlib import Path
+from appliance import errors
+from appliance.engine.llama_server.launch import serve
+from appliance.site.served import Model
+def gate():
+    raise getattr(errors, sys.argv[1])("not this one", "ask the builder")
+try:
+    serve(gate=gate, config=Model(name="m"), socket=Path(sys.argv[2]), clients=frozenset())
+except errors.SovereignError as error:
+    print(error.cause, error.hint, sep="\\n")
+    sys.exit(error.exit_code)
+"""
 
 
 @pytest.fixture(scope="session")
@@ -252,6 +273,42 @@ def test_a_file_that_is_no_model_ends_the_start(llama_server: LlamaServer, tmp_p
         adapted_engine(wrong, Sizes(), llama_server, slots=1),
     ):
         pass
+
+
+def test_a_release_without_it_says_so(model_file: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    if wheel_files.listed().get(LIBRARY) is not None:
+        pytest.skip("NOT TESTED: the installed wheel has llama-server")
+    with pytest.raises(RuntimeError, match="instead of serving"), adapted_engine(model_file, Sizes(), None, slots=1):
+        pass
+    assert "this release is built without llama-server" in capfd.readouterr().err
+
+
+def test_a_model_for_vectors_is_refused_before_any_native_code_reads_it(
+    model_file: Path, llama_server: LlamaServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        pytest.raises(RuntimeError, match="instead of serving"),
+        adapted_engine(model_file, Sizes(), llama_server, slots=1, role="embedding"),
+    ):
+        pass
+    assert "llama-server makes no vectors" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [("RefusedError", 3), ("UsageError", 2), ("UnavailableError", 5), ("DeploymentError", 5)],
+)
+def test_what_the_gate_refuses_is_told_with_its_exit_code_and_nothing_is_left(
+    tmp_path: Path, error: str, code: int
+) -> None:
+    """The gate is in the child: its words and its kind have to come back to whoever started the engine."""
+    tmp_path.chmod(0o777)
+    done = subprocess.run(
+        unprivileged([sys.executable, "-c", REFUSING, error, str(tmp_path / "s")]),
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (code, "not this one\nask the builder\n"), done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def _await_end(pid: int) -> None:

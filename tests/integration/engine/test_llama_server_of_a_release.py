@@ -11,7 +11,6 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,9 +21,6 @@ from tests.attacks.engine.test_planted_libraries import SEARCHES
 from tests.engine.llama_server_wheel import cached_wheel
 from tests.engine.served import Served, described, running
 from tests.engine.small_model import write
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 WHEEL = cached_wheel()
 pytestmark = pytest.mark.skipif(
@@ -74,13 +70,13 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SitePaths:
 
 
 @pytest.fixture
-def planted(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def planted(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, with code for this processor in it that ggml's search would take."""
     folder = tmp_path / "here"
     folder.mkdir()
     shutil.copy(wheel / "llama_cpp" / "lib" / "libggml-cpu-sse42.so", folder / "libggml-cpu-icelake.so")
     monkeypatch.chdir(folder)
-    yield folder
+    return folder
 
 
 def _python(wheel: Path, program: str, *arguments: str) -> list[str]:

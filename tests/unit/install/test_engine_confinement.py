@@ -13,7 +13,7 @@ import pytest
 
 from airgap_bundle.keys import save
 from appliance.install import probe
-from appliance.install.confinement import compare, engine_confinement, pinned_of, reported, threads_of
+from appliance.install.confinement import compare, engine_confinement, pinned_of, program_of, reported, threads_of
 from appliance.install.model_check import waivers_in_force
 from appliance.install.probe import ANSWER_MAX_BYTES, Probe, fetch_json
 from appliance.site.layers import LAYERS
@@ -114,6 +114,20 @@ def test_what_an_engine_says_of_its_pins_is_numbers_or_nothing(
     said: Any, pinned: tuple[int | None, int | None]
 ) -> None:
     assert pinned_of(said) == pinned
+
+
+@pytest.mark.parametrize(
+    ("said", "program"),
+    [
+        ({"program": "llama-server"}, "llama-server"),
+        ({"program": "\x1b[2J"}, None),
+        ({"program": ["llama-server"]}, None),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_what_an_engine_says_that_it_is_is_a_name_we_know_or_nothing(said: Any, program: str | None) -> None:
+    assert program_of(said) == program
 
 
 def test_an_engine_that_does_not_run_is_unknown_and_not_well() -> None:

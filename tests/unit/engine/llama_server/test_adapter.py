@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -181,3 +181,20 @@ async def test_a_schema_goes_as_grammar_and_a_conversation_brings_the_template_s
     assert server.asked[0]["stop"] == ["!", "<end>"]
     assert "root ::=" in server.asked[0]["grammar"]
     assert server.asked[0]["prompt"] == [1, 900, ord("h"), ord("i"), 901, 900]
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"text": None, "inputs": ("a text",)}, "not_an_embedding_model"),
+        ({"adapter": "formal"}, "unknown_adapter"),
+    ],
+)
+async def test_what_only_our_own_engine_does_is_refused_before_it_takes_a_place(
+    more: dict[str, Any], code: str
+) -> None:
+    server = ScriptedServer(ANSWER)
+    with pytest.raises(EngineRefusedError) as caught:
+        await _all(adapter(server), _ask(**more))
+    assert caught.value.code == code
+    assert server.asked == []
