@@ -136,7 +136,7 @@ test-gpu: venv ## Tests of the engine with every model on this host's first GPU,
 .PHONY: test-llama-server
 test-llama-server: venv ## Tests of llama-server out of a release's wheel, which is compiled first: some ten minutes
 	$(BIN)/python -m tests.engine.llama_server_wheel
-	$(BIN)/pytest tests/integration/engine/test_llama_server_of_a_release.py
+	$(BIN)/pytest tests/integration/engine/test_llama_server_of_a_release.py tests/integration/engine/test_llama_server_start.py
 
 .PHONY: bench-gpu
 bench-gpu: venv ## The engine on this host's first GPU beside llama-server on it; the last line is JSON

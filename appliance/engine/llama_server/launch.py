@@ -56,7 +56,8 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
         confine(View(readable=environment(), own=socket.parent), waived)
         try:
             with child.makefile("rb") as said:
-                opened, layers = _report(said), _report(said)["layers"]
+                opened = _report(said, "llama-server ended before it was confined")
+                layers = _report(said, "llama-server refuses the model file")["layers"]
             from appliance.engine.llama_server import service  # noqa: PLC0415 - it loads a llama.cpp: after the fork
 
             service.serve(
@@ -72,11 +73,11 @@ def serve(  # noqa: PLR0913 - what a process needs to begin, named at the one ca
             private.unlink(missing_ok=True)
 
 
-def _report(child: BinaryIO) -> dict[str, Any]:
-    """The child's next line. Raises ``ModelLoadError`` where it ended, and what it says that it refuses."""
+def _report(child: BinaryIO, ended: str) -> dict[str, Any]:
+    """The child's next line. Raises ``ModelLoadError`` where it ``ended``, and what it says that it refuses."""
     line = child.readline(_REPORT_MAX_BYTES)
     if not line.endswith(b"\n"):
-        raise ModelLoadError("llama-server ended before it was confined", "the engine's log names the reason")
+        raise ModelLoadError(ended, "the engine's log names the reason")
     said: dict[str, Any] = json.loads(line)
     if "refused" not in said:
         return said

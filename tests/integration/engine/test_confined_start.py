@@ -63,6 +63,10 @@ class Host:
             "CREDENTIALS_DIRECTORY": str(folder / "credentials"),
         }
 
+    def prefer(self, packages: Path) -> None:
+        """From now on ``packages`` come before what the environment holds."""
+        self._environment["PYTHONPATH"] = f"{packages}{os.pathsep}{self._environment['PYTHONPATH']}"
+
     def _command(self, service: str, lacking: str | None = None) -> list[str]:
         program = [sys.executable, *SOVEREIGN, "--site", str(self._site.root), "serve", service]
         if lacking is not None:
