@@ -53,7 +53,8 @@ def request(  # noqa: PLR0913 - the fields of a request, by keyword
 ) -> Event:
     """A request was admitted. Must be durable before the first token leaves.
 
-    ``passages``: where documents were asked for, each that the model is shown, as ``DOCUMENT VERSION FIRST-LAST``.
+    ``passages``: where documents were asked for, each that the model is shown, as ``DOCUMENT VERSION FIRST-LAST``, or
+    as ``NUMBER FIRST-LAST`` where the passage of that number in this list, from 1, is of the same version.
     """
     ours = compact(
         {
@@ -104,10 +105,10 @@ def answer(  # noqa: PLR0913 - the fields of an answer, by keyword
     """What a request cost and how it ended: ``outcome`` is ``stop``, ``length``, ``cancelled`` or ``error``.
 
     ``tool_calls``: how often the answer called which tool. ``documents``: digests of the files that it rests on;
-    ``spans``: which passages of them, as ``DOCUMENT VERSION FIRST-LAST``. ``rollout``: in which arm of which staged
-    rollout it was given, as ``ID new`` or ``ID old``. The receipt, whose digest this entry has,
-    says the same in full where a list here is cut. ``confidence``: how often answers like it were right, where that is
-    known; ``abstained``: why it was withheld from whoever asked, who paid for it all the same.
+    ``spans``: where in them, as ``NUMBER FIRST-LAST`` with the number of a passage in the request's entry. ``rollout``:
+    in which arm of which staged rollout it was given, as ``ID new`` or ``ID old``. The receipt, whose digest this entry
+    has, says the same in full where a list here is cut. ``confidence``: how often answers like it were right, where
+    that is known; ``abstained``: why it was withheld from whoever asked, who paid for it all the same.
     """
     ours = compact(
         {

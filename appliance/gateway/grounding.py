@@ -119,19 +119,30 @@ def placed(place: Place) -> dict[str, Any]:
 
 
 def entered(rested: dict[str, Any] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """For the log: digests of the documents that were cited, and each span that a claim rests on, once."""
+    """For the log: digests of the files that were cited, and each span that a claim rests on, once.
+
+    A span is ``NUMBER FIRST-LAST``: the number is that of the passage in ``given``, which the request's entry has.
+    """
     if rested is None:
         return (), ()
-    passages = {one["number"]: one for one in rested["passages"]}
-    spans = [(passages[c["passage"]], c) for claim in rested["claims"] for c in claim["citations"]]
-    digests = dict.fromkeys(passage["digest"] for passage, _ in spans)
-    named = dict.fromkeys(f"{p['document']} {p['version']} {c['first']}-{c['last']}" for p, c in spans)
-    return tuple(digests), tuple(named)
+    digest = {one["number"]: one["digest"] for one in rested["passages"]}
+    spans = [(c["passage"], c["first"], c["last"]) for claim in rested["claims"] for c in claim["citations"]]
+    digests = dict.fromkeys(digest[number] for number, _, _ in spans)
+    return tuple(digests), tuple(dict.fromkeys(f"{number} {first}-{last}" for number, first, last in spans))
 
 
 def given(grounding: Grounding) -> tuple[str, ...]:
-    """For the log, before the first token: each passage that the model is shown."""
-    return tuple(f"{p.document} {p.text_digest} {p.first}-{p.last}" for p in grounding.passages)
+    """For the log, before the first token: each passage that the model is shown, in the order in which it is.
+
+    ``DOCUMENT VERSION FIRST-LAST``, or ``NUMBER FIRST-LAST`` where that passage, counted from 1, is of the same.
+    """
+    numbers: dict[tuple[object, str], int] = {}
+    told = []
+    for number, one in enumerate(grounding.passages, start=1):
+        earlier = numbers.setdefault((one.document, one.text_digest), number)
+        source = f"{one.document} {one.text_digest}" if earlier == number else str(earlier)
+        told.append(f"{source} {one.first}-{one.last}")
+    return tuple(told)
 
 
 def shown(rested: dict[str, Any], grounding: Grounding) -> dict[str, Any]:

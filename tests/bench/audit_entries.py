@@ -86,8 +86,9 @@ class Questions:
         if not self.plain:
             shown = [_DOCUMENTS[(number * 7 + place) % DOCUMENTS] for place in range(RESTED)]
             at = number % 89
-            passages = [f"{shown[n % RESTED][0]} {at + 3 * n}-{at + 3 * n + 2}" for n in range(PASSAGES)]
-            spans = [f"{shown[n % RESTED][0]} {17 * at + 400 * n}-{17 * at + 400 * n + 180}" for n in range(SPANS)]
+            of = [shown[n][0] if n < RESTED else str(n % RESTED + 1) for n in range(PASSAGES)]
+            passages = [f"{source} {1700 * at + 400 * n}-{1700 * at + 400 * n + 390}" for n, source in enumerate(of)]
+            spans = [f"{n + 1} {1700 * at + 400 * n + 90}-{1700 * at + 400 * n + 270}" for n in range(SPANS)]
             values |= {b"passages": _listed(passages), b"spans": _listed(spans)}
             values[b"documents"] = _listed([name for _, name in shown])
         return self._request % values, self._answer % values

@@ -37,9 +37,14 @@ def test_a_question_leaves_two_entries_as_the_log_spells_them(number: int, *, pl
 def test_an_answer_rests_on_documents_that_its_question_was_shown() -> None:
     request, answer = (_ours(decode_entry(one)[1]) for one in Questions().pair(DOCUMENTS - 1))
     assert (len(request["passages"]), len(answer["documents"]), len(answer["spans"])) == (PASSAGES, RESTED, SPANS)
-    shown = {one.rpartition(" ")[0] for one in request["passages"]}
-    assert {one.rpartition(" ")[0] for one in answer["spans"]} == shown
-    assert len(shown) == len(set(answer["documents"])) == RESTED
+    told = [one.rpartition(" ") for one in request["passages"]]
+    documents = [source if " " in source else told[int(source) - 1][0] for source, _, _ in told]
+    assert len(set(documents)) == len(set(answer["documents"])) == RESTED
+    ranges = [tuple(map(int, characters.split("-"))) for _, _, characters in told]
+    for span in answer["spans"]:
+        number, _, characters = span.partition(" ")
+        (first, last), (begins, ends) = map(int, characters.split("-")), ranges[int(number) - 1]
+        assert begins <= first < last <= ends
     plain = [_ours(decode_entry(one)[1]) for one in Questions(plain=True).pair(1)]
     assert not any({"passages", "documents", "spans"} & set(one) for one in plain)
 

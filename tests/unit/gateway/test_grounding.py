@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from typing import Any
 
@@ -13,7 +14,7 @@ from appliance.audit.receipt_check import receipt_digest
 from appliance.engine.protocol import Message
 from appliance.gateway.documents import room
 from appliance.gateway.errors import UnprocessableError
-from appliance.gateway.grounding import Grounding, checked, entered, looked_up, rested, shown
+from appliance.gateway.grounding import Grounding, checked, entered, given, looked_up, rested, shown
 from appliance.gateway.steps import Finished
 from appliance.memory.quoting import RULE
 from tests.memory.passages import passage
@@ -76,8 +77,23 @@ def test_nothing_of_a_documents_words_is_in_what_is_kept_and_all_of_it_in_what_i
 
 def test_a_span_that_several_claims_rest_on_is_entered_once() -> None:
     digests, spans = entered(rested(f"{SAID} {SAID}", Grounding((YARD,)), (YARD,)))
-    assert (digests, spans) == ((YARD.digest,), (f"{YARD.document} {YARD.text_digest} 100-130",))
+    assert (digests, spans) == ((YARD.digest,), ("1 100-130",))
     assert entered(None) == ((), ())
+
+
+def test_a_version_of_which_several_passages_are_shown_is_named_once_and_a_span_by_the_number_of_its_passage() -> None:
+    gate = passage("The gate closes at eight.", first=7, last=32)
+    further = dataclasses.replace(YARD, first=200, last=231)
+    changed = dataclasses.replace(YARD, text_digest="sha256:" + "0" * 64)
+    grounding = Grounding((YARD, gate, further, changed))
+    assert given(grounding) == (
+        f"{YARD.document} {YARD.text_digest} 100-131",
+        f"{gate.document} {gate.text_digest} 7-32",
+        "1 200-231",
+        f"{YARD.document} {changed.text_digest} 100-131",
+    )
+    said = rested(f"{SAID} The gate closes at eight [2].", grounding, grounding.passages)
+    assert entered(said) == ((YARD.digest, gate.digest), ("1 100-130", "2 7-31"))
 
 
 def test_the_sites_rule_is_last_in_the_system_message_and_in_the_scope_of_whoever_wrote_it() -> None:
