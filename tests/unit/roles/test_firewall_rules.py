@@ -13,7 +13,7 @@ HOSTS = {"node1": "10.1.0.1", "node2": "10.1.0.2", "node3": "10.1.0.3", "node4":
 MEMBERS = ["node1", "node2", "node3"]
 
 
-def rules(host: str, shared: str = "10.1.0.20", endpoint: str = "") -> list[str]:
+def rules(host: str, shared: str = "10.1.0.20", endpoint: str = "", **connection: Any) -> list[str]:
     """The rules of a host, a line each, without comments."""
     # StrictUndefined, and Ansible's filter `extract` as the template uses it.
     made = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, autoescape=False)
@@ -30,6 +30,7 @@ def rules(host: str, shared: str = "10.1.0.20", endpoint: str = "") -> list[str]
         "firewall_destinations": [],
         "pod_subnet": "10.88.0.0/16",
         "service_subnet": "10.96.0.0/16",
+        **connection,
     }
     return [line.partition("#")[0].strip() for line in made.from_string(source).render(told).splitlines()]
 
@@ -77,3 +78,10 @@ def test_braces_close_and_the_api_is_administered_at_the_control_plane_alone() -
         text = "\n".join(rules(host))
         assert text.count("{") == text.count("}")
         assert ("tcp dport 6443 ip saddr @administration accept" in text) == (host in MEMBERS)
+
+
+def test_whoever_administers_reaches_ssh_where_the_site_file_says_that_it_listens_and_nowhere_else() -> None:
+    for told, port in ((rules("node1"), 22), (rules("node4", ansible_port=2222), 2222)):
+        administration = [line for line in told if "saddr @administration" in line and "dport" in line]
+        assert f"tcp dport {port} ip saddr @administration accept" in administration
+        assert {line.split()[2] for line in administration} <= {str(port), "6443"}
